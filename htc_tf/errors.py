@@ -1,0 +1,41 @@
+"""The exceptions htc_tf raises on purpose; each says what was expected, what came and the likely cause."""
+
+from typing import Optional
+
+
+class HTCError(Exception):
+  """Base of every error htc_tf raises on purpose.
+
+  Args:
+    what: what failed, in one clause.
+    expected: what a good input looks like.
+    got: what came instead.
+    likely_cause: the usual reason, and what to do about it.
+  """
+
+  def __init__(self, what: str, *, expected: Optional[str] = None, got: Optional[str] = None,
+               likely_cause: Optional[str] = None):
+    parts = [what]
+    if expected is not None:
+      parts.append(f'Expected: {expected}')
+    if got is not None:
+      parts.append(f'Got: {got}')
+    if likely_cause is not None:
+      parts.append(f'Likely cause: {likely_cause}')
+    super().__init__('. '.join(part.rstrip('.') for part in parts) + '.')
+
+
+class ConfigError(HTCError, ValueError):
+  """A configuration that cannot be built or run."""
+
+
+class DataError(HTCError, ValueError):
+  """Annotations, images or records that cannot be used."""
+
+
+class CheckpointError(HTCError, ValueError):
+  """A checkpoint that is missing, unreadable or of another configuration."""
+
+
+class InputError(HTCError, ValueError):
+  """An argument of a public function that has the wrong shape, type or range."""
