@@ -1,0 +1,188 @@
+"""The metadata file `<prefix>.json` that lies beside the TFRecord shards of a data set.
+
+Free of TensorFlow: configuration, evaluation and prediction read class names from here.
+"""
+
+import dataclasses
+import fnmatch
+import glob
+import json
+import os
+from typing import Any, Dict, List, Optional, Tuple
+
+from htc_tf.data import files
+from htc_tf.errors import DataError
+
+VERSION = 1
+
+
+def shard_name(prefix: str, shard: int, num_shards: int) -> str:
+  """File name of one shard, e.g. train-00000-of-00008.tfrecord."""
+  return f'{prefix}-{shard:05d}-of-{num_shards:05d}.tfrecord'
+
+
+@dataclasses.dataclass(frozen=True)
+class Category:
+  """A foreground class: `id` as in the annotations, `label` 1..K as in the model."""
+  id: int
+  name: str
+  label: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SemanticInfo:
+  """Where the semantic maps come from, `stuff_maps` or `instances`, and how many classes they have."""
+  source: str
+  num_classes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+  """What a data set in TFRecords holds.
+
+  Attributes:
+    name: of the data set, for people.
+    num_images: images in all shards.
+    num_instances: instances in all shards, crowds included.
+    num_shards: number of shard files.
+    categories: foreground classes ordered by label.
+    semantic: None if the records hold no semantic map.
+    include_masks: whether the records hold instance masks.
+    annotation_file: name of the cleaned COCO annotations, relative to the metadata file.
+    checks: what the converter found, by name of the check.
+    fingerprint: identifies the converter's inputs.
+    folder: where the metadata was loaded from; not stored.
+  """
+  name: str
+  num_images: int
+  num_instances: int
+  num_shards: int
+  categories: Tuple[Category, ...]
+  semantic: Optional[SemanticInfo]
+  include_masks: bool
+  annotation_file: str
+  checks: Dict[str, int] = dataclasses.field(default_factory=dict)
+  fingerprint: str = ''
+  folder: str = dataclasses.field(default='', compare=False)
+
+  @property
+  def num_classes(self) -> int:
+    """Number of classes including background, as the model counts them."""
+    return len(self.categories) + 1
+
+  @property
+  def category_names(self) -> List[str]:
+    """Names ordered by label; entry 0 has label 1."""
+    return [category.name for category in self.categories]
+
+  @property
+  def category_ids(self) -> List[int]:
+    """Ids of the annotations ordered by label; entry 0 has label 1."""
+    return [category.id for category in self.categories]
+
+  @property
+  def annotation_path(self) -> str:
+    """Path of the cleaned COCO annotations."""
+    return os.path.join(self.folder, self.annotation_file)
+
+  def save(self, path: str) -> None:
+    """Writes the metadata as JSON; a killed writer leaves the former file."""
+    content = {'version': VERSION, **dataclasses.asdict(self)}
+    del content['folder']
+    files.write_bytes(path, (json.dumps(content, indent=2) + '\n').encode())
+
+  @classmethod
+  def load(cls, path: str) -> 'DatasetInfo':
+    """Reads a metadata file.
+
+    Raises:
+      DataError: the file is missing, is no such metadata or is of another version.
+    """
+    content = _read_json(path)
+    if not _is_metadata(content) or content['version'] != VERSION:
+      raise DataError(
+          f'{path} is no data set metadata', expected=f'the JSON written by the converter, version {VERSION}',
+          got=f'version {content.get("version")}' if isinstance(content, dict) else type(content).__name__,
+          likely_cause='another file, or records of another htc_tf; convert the data set again')
+    return _from_json(content, path)
+
+  @classmethod
+  def find(cls, input_path: str) -> 'DatasetInfo':
+    """Finds the metadata of the records an input path names.
+
+    Args:
+      input_path: path or glob pattern of shards of one data set, or several separated by commas,
+        e.g. `/data/train-*.tfrecord` or `/data/train-00000-of-00008.tfrecord`.
+
+    Raises:
+      DataError: no metadata, or that of several data sets, belongs to the path.
+    """
+    found = {}
+    for pattern in input_path.split(','):
+      matches = _metadata_of(pattern.strip())
+      if not matches:
+        raise DataError(
+            f'no data set metadata belongs to {pattern.strip()!r}',
+            expected='<prefix>.json beside <prefix>-00000-of-0000N.tfrecord',
+            got=_describe_folder(os.path.dirname(pattern.strip())),
+            likely_cause='a misspelt path, or a conversion that did not finish; run the converter again')
+      found.update(matches)
+    if len(found) > 1:
+      raise DataError(f'{input_path!r} takes in several data sets', expected='shards of one data set',
+                      got=', '.join(sorted(found)), likely_cause='a pattern that is too wide')
+    return next(iter(found.values()))
+
+
+def _metadata_of(pattern: str) -> Dict[str, DatasetInfo]:
+  """Metadata, by path, of which the pattern names at least one shard."""
+  folder, name_pattern = os.path.split(pattern)
+  found = {}
+  for path in sorted(glob.glob(os.path.join(folder, '*.json'))):
+    content = _read_json(path)
+    if not _is_metadata(content):
+      continue
+    prefix = os.path.splitext(os.path.basename(path))[0]
+    count = content['num_shards']
+    names = [shard_name(prefix, shard, count) for shard in range(count)]
+    if fnmatch.filter(names, name_pattern):
+      found[path] = DatasetInfo.load(path)
+  return found
+
+
+def _read_json(path: str) -> Any:
+  try:
+    with open(path, encoding='utf-8') as file:
+      return json.load(file)
+  except OSError as error:
+    raise DataError(f'cannot read {path}', got=str(error)) from error
+  except ValueError as error:
+    raise DataError(f'{path} is not JSON', got=str(error)) from error
+
+
+def _is_metadata(content: Any) -> bool:
+  required = {'version', 'name', 'num_images', 'num_instances', 'num_shards', 'categories', 'semantic',
+              'include_masks', 'annotation_file'}
+  return isinstance(content, dict) and required <= content.keys()
+
+
+def _from_json(content: Dict[str, Any], path: str) -> DatasetInfo:
+  values = {field.name: content[field.name] for field in dataclasses.fields(DatasetInfo)
+            if field.name in content}
+  try:
+    categories = sorted((Category(**entry) for entry in content['categories']), key=lambda c: c.label)
+    semantic = content['semantic'] and SemanticInfo(**content['semantic'])
+  except TypeError as error:
+    raise DataError(f'{path} has a malformed entry', got=str(error)) from error
+  labels = [category.label for category in categories]
+  if labels != list(range(1, len(labels) + 1)):
+    raise DataError(f'the category labels in {path} are not contiguous', expected='1..K', got=str(labels))
+  values.update(categories=tuple(categories), semantic=semantic, folder=os.path.dirname(path))
+  return DatasetInfo(**values)
+
+
+def _describe_folder(folder: str) -> str:
+  folder = folder or '.'
+  if not glob.glob(folder):
+    return f'no folder {folder}'
+  names = sorted(os.path.basename(path) for path in glob.glob(os.path.join(folder, '*.json')))
+  return f'metadata files there: {", ".join(names[:10]) or "none"}'
