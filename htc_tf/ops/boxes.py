@@ -1,0 +1,112 @@
+"""Box arithmetic in float32: areas, IoU, the delta coder and clipping; boxes are yxyx."""
+
+import math
+from typing import Sequence, Tuple
+
+import tensorflow as tf
+
+# The largest log-scale a regressor may ask for: a side grows or shrinks 62.5 times at most.
+MAX_LOG_SCALE = math.log(1000.0 / 16.0)
+
+
+def area(boxes: tf.Tensor) -> tf.Tensor:
+  """Returns the area of each box; a side that is negative counts as 0.
+
+  Args:
+    boxes: [..., 4] yxyx; padding rows (all -1) have area 0.
+
+  Returns:
+    [...] float32.
+  """
+  sizes = box_sizes(tf.cast(boxes, tf.float32))
+  return tf.reduce_prod(tf.nn.relu(sizes), axis=-1)
+
+
+def box_sizes(boxes: tf.Tensor) -> tf.Tensor:
+  """Returns height and width, [..., 2], of `boxes` [..., 4] yxyx."""
+  return boxes[..., 2:] - boxes[..., :2]
+
+
+def is_padding(boxes: tf.Tensor) -> tf.Tensor:
+  """Returns [...] bool, True where a row of `boxes` [..., 4] is padding, i.e. all -1."""
+  return tf.reduce_all(tf.equal(boxes, -1), axis=-1)
+
+
+def pairwise_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+  """Returns the intersection over union of every box with every other box.
+
+  Args:
+    boxes: [..., num, 4] yxyx in any one frame; padding rows are all -1.
+    others: [..., num_others, 4] yxyx in the same frame; padding rows are all -1.
+
+  Returns:
+    [..., num, num_others] float32; 0 where the union is empty, as it is for padding rows.
+  """
+  boxes, others = tf.cast(boxes, tf.float32), tf.cast(others, tf.float32)
+  intersection = 1.0
+  for low, high in ((0, 2), (1, 3)):  # One axis at a time: [..., num, num_others] is the largest array.
+    upper = tf.minimum(boxes[..., :, None, high], others[..., None, :, high])
+    lower = tf.maximum(boxes[..., :, None, low], others[..., None, :, low])
+    intersection *= tf.nn.relu(upper - lower)
+  union = area(boxes)[..., :, None] + area(others)[..., None, :] - intersection
+  return tf.math.divide_no_nan(intersection, union)
+
+
+def encode(boxes: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float]) -> tf.Tensor:
+  """Encodes boxes as deltas from anchors (Fast R-CNN, section 3.1; R-CNN, appendix C).
+
+  Args:
+    boxes: [..., 4] yxyx, with positive sides.
+    anchors: [..., 4] yxyx in the same frame, with positive sides. Rows without a positive side give
+      deltas that are not finite; callers mask them.
+    weights: the four factors of dy, dx, dh, dw (the inverse standard deviations).
+
+  Returns:
+    [..., 4] float32 dy, dx, dh, dw.
+  """
+  centers, sizes = _centers_and_sizes(tf.cast(boxes, tf.float32))
+  anchor_centers, anchor_sizes = _centers_and_sizes(tf.cast(anchors, tf.float32))
+  shifts = (centers - anchor_centers) / anchor_sizes
+  scales = tf.math.log(sizes / anchor_sizes)
+  return tf.concat([shifts, scales], axis=-1) * tf.constant(weights, tf.float32)
+
+
+def decode(deltas: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float],
+           clip_below: bool = True) -> tf.Tensor:
+  """Decodes deltas into boxes; the inverse of `encode`.
+
+  Args:
+    deltas: [..., 4] dy, dx, dh, dw.
+    anchors: [..., 4] yxyx.
+    weights: the four factors that `encode` multiplied by.
+    clip_below: whether dh and dw are clipped at -ln(1000 / 16) too, not only at +ln(1000 / 16).
+
+  Returns:
+    [..., 4] float32 yxyx in the frame of the anchors, not clipped to the image.
+  """
+  deltas = tf.cast(deltas, tf.float32) / tf.constant(weights, tf.float32)
+  centers, sizes = _centers_and_sizes(tf.cast(anchors, tf.float32))
+  scales = tf.minimum(deltas[..., 2:], MAX_LOG_SCALE)
+  if clip_below:
+    scales = tf.maximum(scales, -MAX_LOG_SCALE)
+  centers += deltas[..., :2] * sizes
+  half_sizes = 0.5 * sizes * tf.exp(scales)
+  return tf.concat([centers - half_sizes, centers + half_sizes], axis=-1)
+
+
+def clip(boxes: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
+  """Clips boxes to [0, height] and [0, width].
+
+  Args:
+    boxes: [batch, num, 4] yxyx in padded-image pixels.
+    image_shape: [batch, 2] height and width of each image before padding.
+
+  Returns:
+    [batch, num, 4] float32; a padding row (all -1) becomes the empty box at the origin.
+  """
+  limits = tf.tile(tf.cast(image_shape, tf.float32), [1, 2])[:, None, :]  # [batch, 1, 4]
+  return tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, limits)
+
+
+def _centers_and_sizes(boxes: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+  return 0.5 * (boxes[..., :2] + boxes[..., 2:]), box_sizes(boxes)
