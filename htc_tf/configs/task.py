@@ -1,0 +1,94 @@
+"""Configuration of data, losses and the HTC task."""
+
+import dataclasses
+from typing import List, Optional, Union
+
+from official.core import config_definitions as cfg
+from official.modeling import hyperparams
+
+from htc_tf.configs import model as model_config
+
+
+@dataclasses.dataclass
+class Parser(hyperparams.Config):
+  """How an image becomes a network input.
+
+  Attributes:
+    min_sizes: short side after resizing, in pixels; with several, training draws one an image.
+    max_size: bound on the long side, in pixels.
+    random_horizontal_flip: probability, in training.
+    random_vertical_flip: probability, in training.
+    scale_range: training multiplies the scale by a factor drawn from it, then crops to the frame.
+    max_num_instances: most truths an image trains on.
+  """
+  min_sizes: List[int] = dataclasses.field(default_factory=lambda: [800])
+  max_size: int = 1333
+  random_horizontal_flip: float = 0.5
+  random_vertical_flip: float = 0.0
+  scale_range: List[float] = dataclasses.field(default_factory=lambda: [1.0, 1.0])
+  max_num_instances: int = 100
+
+
+@dataclasses.dataclass
+class DataConfig(cfg.DataConfig):
+  """One input pipeline: which records, how many a step, how they are parsed.
+
+  Attributes:
+    input_path: TFRecord pattern written by `htc-create-coco-records`.
+    dtype: of the images; follows `runtime.mixed_precision_dtype` when empty.
+  """
+  input_path: Union[str, List[str]] = ''
+  global_batch_size: int = 0
+  is_training: bool = False
+  dtype: str = ''
+  parser: Parser = dataclasses.field(default_factory=Parser)
+  shuffle_buffer_size: int = 1000
+  file_type: str = 'tfrecord'
+  drop_remainder: bool = True
+
+
+@dataclasses.dataclass
+class Losses(hyperparams.Config):
+  """Weights and constants of the losses; a stage's weight multiplies its three terms.
+
+  Attributes:
+    rpn_box_beta: smooth-L1 transition of the RPN, in encoded units.
+    box_beta: smooth-L1 transition of the stages.
+    semantic_average_over_valid: leave ignored pixels out of the mean; published: they count.
+    l2_weight_decay: SGD weight decay (half the squared norm of each decayed variable).
+    decay_norm_and_bias: decay normalisation affines and biases too, as published.
+  """
+  rpn_class_weight: float = 1.0
+  rpn_box_weight: float = 1.0
+  class_weight: float = 1.0
+  box_weight: float = 1.0
+  mask_weight: float = 1.0
+  semantic_weight: float = 0.2
+  rpn_box_beta: float = 1.0 / 9.0
+  box_beta: float = 1.0
+  semantic_average_over_valid: bool = False
+  l2_weight_decay: float = 1e-4
+  decay_norm_and_bias: bool = True
+
+
+@dataclasses.dataclass
+class HTCTask(cfg.TaskConfig):
+  """The task: model, data, losses, where to start from and what to evaluate against.
+
+  Attributes:
+    init_checkpoint: checkpoint or directory that training starts from.
+    init_checkpoint_modules: 'all', or some of 'backbone', 'decoder'.
+    annotation_file: COCO annotations to evaluate against; empty: the copy beside the records.
+    per_category_metrics: report AP of every category too.
+    freeze_backbone: train nothing of the backbone.
+  """
+  model: model_config.HTC = dataclasses.field(default_factory=model_config.HTC)
+  train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
+  validation_data: DataConfig = dataclasses.field(
+      default_factory=lambda: DataConfig(is_training=False, drop_remainder=False))
+  losses: Losses = dataclasses.field(default_factory=Losses)
+  init_checkpoint: Optional[str] = None
+  init_checkpoint_modules: Union[str, List[str]] = 'all'
+  annotation_file: Optional[str] = None
+  per_category_metrics: bool = False
+  freeze_backbone: bool = False

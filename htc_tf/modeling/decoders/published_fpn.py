@@ -1,0 +1,71 @@
+"""Feature pyramid network in the layout of the published HTC checkpoints."""
+
+from typing import Dict, Mapping
+
+from official.modeling import hyperparams
+from official.vision.modeling.decoders import factory
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.errors import ConfigError
+from htc_tf.modeling.layers.resize import resize_nearest
+
+
+class PublishedFPN(tf_keras.layers.Layer):
+  """FPN (Lin et al. 2017): biased 1x1 laterals, nearest top-down path, biased 3x3 outputs.
+
+  Model Garden's FPN normalises every output and convolves for its coarsest levels; here there is
+  no norm, and each level above the backbone's is every second pixel of the one below.
+
+  Input and output: dicts {'2': [batch, h, w, channels], ...} by level.
+
+  Args:
+    input_levels: levels the backbone gives.
+    min_level: finest output level.
+    max_level: coarsest output level.
+    num_filters: channels of every output.
+
+  Raises:
+    ConfigError: if the backbone does not reach down to `min_level`.
+  """
+
+  def __init__(self, input_levels, min_level: int = 2, max_level: int = 6, num_filters: int = 256,
+               **kwargs):
+    super().__init__(**kwargs)
+    levels = sorted(int(level) for level in input_levels)
+    self._levels = [level for level in levels if min_level <= level <= max_level]
+    if not self._levels or self._levels[0] != min_level:
+      raise ConfigError('The FPN cannot be built', expected=f'backbone levels from {min_level} on',
+                        got=str(levels), likely_cause='min_level below what the backbone gives')
+    self._max_level = max_level
+    self._num_filters = num_filters
+    self._laterals = [self._conv(1, f'lateral_convs/{i}') for i in range(len(self._levels))]
+    self._outputs = [self._conv(3, f'fpn_convs/{i}') for i in range(len(self._levels))]
+
+  def _conv(self, kernel_size: int, name: str) -> tf_keras.layers.Layer:
+    return tf_keras.layers.Conv2D(self._num_filters, kernel_size, padding='same',
+                                  kernel_initializer='glorot_uniform', name=name)
+
+  def call(self, features: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
+    maps = [conv(features[str(level)]) for conv, level in zip(self._laterals, self._levels)]
+    for i in reversed(range(len(maps) - 1)):
+      maps[i] += resize_nearest(maps[i + 1], tf.shape(maps[i])[1:3])
+    outputs = {str(level): conv(x) for conv, level, x in zip(self._outputs, self._levels, maps)}
+    for level in range(self._levels[-1] + 1, self._max_level + 1):
+      outputs[str(level)] = outputs[str(level - 1)][:, ::2, ::2]
+    return outputs
+
+  @property
+  def output_specs(self) -> Dict[str, tf.TensorShape]:
+    """Shape of each output by level."""
+    shape = tf.TensorShape([None, None, None, self._num_filters])
+    return {str(level): shape for level in range(self._levels[0], self._max_level + 1)}
+
+
+@factory.register_decoder_builder('published_fpn')
+def build_published_fpn(input_specs: Mapping[str, tf.TensorShape],
+                        model_config: hyperparams.Config, l2_regularizer=None) -> PublishedFPN:
+  """Builds the decoder for Model Garden's factory; weight decay is the task's."""
+  del l2_regularizer
+  return PublishedFPN(input_specs, model_config.min_level, model_config.max_level,
+                      model_config.decoder.get().num_filters)

@@ -1,0 +1,49 @@
+"""Mask feature extractor of one cascade stage."""
+
+from typing import Optional
+
+import tensorflow as tf
+import tf_keras
+
+
+def _conv(filters: int, kernel_size: int, name: str) -> tf_keras.layers.Conv2D:
+  initializer = tf_keras.initializers.VarianceScaling(2.0, 'fan_out', 'truncated_normal')
+  return tf_keras.layers.Conv2D(filters, kernel_size, padding='same', activation='relu',
+                                kernel_initializer=initializer, name=name)
+
+
+class MaskHead(tf_keras.layers.Layer):
+  """Convolutions on an RoI feature, joined by the feature of the stage before.
+
+  The information flow is HTC's equation 4 (section 3.1): the previous stage's feature passes a 1x1
+  convolution and is added to this stage's RoI feature.
+
+  Args:
+    num_convs: 3x3 convolutions.
+    num_filters: their channels, which must equal the RoI feature's for the sum.
+    takes_previous: whether a previous stage's feature flows in.
+  """
+
+  def __init__(self, num_convs: int = 4, num_filters: int = 256, takes_previous: bool = False,
+               **kwargs):
+    super().__init__(**kwargs)
+    self._convs = [_conv(num_filters, 3, f'convs/{i}') for i in range(num_convs)]
+    self._flow = _conv(num_filters, 1, 'conv_res') if takes_previous else None
+
+  def call(self, roi_features: tf.Tensor, previous: Optional[tf.Tensor] = None) -> tf.Tensor:
+    """Mask feature of every RoI.
+
+    Args:
+      roi_features: [num_rois, size, size, channels].
+      previous: the preceding stage's result on the same RoIs, of the same shape; ignored by a head
+        without information flow.
+
+    Returns:
+      [num_rois, size, size, num_filters].
+    """
+    x = roi_features
+    if self._flow is not None and previous is not None:
+      x += self._flow(previous)
+    for conv in self._convs:
+      x = conv(x)
+    return x

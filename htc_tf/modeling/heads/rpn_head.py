@@ -1,0 +1,45 @@
+"""Region proposal head in the published layout."""
+
+from typing import Dict, Mapping, Tuple
+
+import tensorflow as tf
+import tf_keras
+
+
+class RPNHead(tf_keras.layers.Layer):
+  """One 3x3 convolution with ReLU, then 1x1 to logits and deltas, shared by all levels.
+
+  Model Garden's head normalises each level on its own, which the published weights do not know;
+  inputs, outputs and their order are the same (Ren et al. 2015, section 3.1).
+
+  Args:
+    num_anchors: anchors a position.
+    num_filters: channels of the 3x3 convolution.
+  """
+
+  def __init__(self, num_anchors: int = 3, num_filters: int = 256, **kwargs):
+    super().__init__(**kwargs)
+    self._conv = self._conv2d(num_filters, 3, 'rpn_conv', activation='relu')
+    self._logits = self._conv2d(num_anchors, 1, 'rpn_cls')
+    self._deltas = self._conv2d(4 * num_anchors, 1, 'rpn_reg')
+
+  def _conv2d(self, filters, kernel_size, name, activation=None):
+    return tf_keras.layers.Conv2D(
+        filters, kernel_size, padding='same', activation=activation, name=name,
+        kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01))
+
+  def call(self, features: Mapping[str, tf.Tensor]
+           ) -> Tuple[Dict[str, tf.Tensor], Dict[str, tf.Tensor]]:
+    """Scores and box deltas of every anchor.
+
+    Args:
+      features: {'2': [batch, h, w, channels], ...} by level.
+
+    Returns:
+      logits {level: [batch, h, w, num_anchors]} and deltas {level: [batch, h, w, 4 num_anchors]},
+      the latter anchor by anchor as dy, dx, dh, dw.
+    """
+    hidden = {level: self._conv(x) for level, x in features.items()}
+    logits = {level: self._logits(x) for level, x in hidden.items()}
+    deltas = {level: self._deltas(x) for level, x in hidden.items()}
+    return logits, deltas

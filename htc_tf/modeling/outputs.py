@@ -1,0 +1,81 @@
+"""What the stages and the model return, and what they pass to each other."""
+
+from typing import Mapping, NamedTuple, Optional, Tuple
+
+import tensorflow as tf
+
+from htc_tf.modeling.layers.stage_assigner import AnchorTargets
+from htc_tf.modeling.layers.stage_assigner import SampledRois
+
+
+class ImageFeatures(NamedTuple):
+  """What every stage reads of a batch of images.
+
+  Attributes:
+    pyramid: {'2': [batch, h, w, channels], ...} by level.
+    semantic: [batch, h, w, channels] embedding of the semantic branch, or None without it.
+    image_shape: [batch, 2] height, width of the image inside the padded frame, in pixels.
+  """
+  pyramid: Mapping[str, tf.Tensor]
+  semantic: Optional[tf.Tensor]
+  image_shape: tf.Tensor
+
+
+class GroundTruth(NamedTuple):
+  """The instances of a batch.
+
+  Attributes:
+    boxes: [batch, num_instances, 4] yxyx in padded-image pixels; padding rows are all -1.
+    classes: [batch, num_instances] int32, 1..num_classes-1; padding -1.
+    masks: [batch, num_instances, height, width / 8] uint8, bits along the width, or None.
+  """
+  boxes: tf.Tensor
+  classes: tf.Tensor
+  masks: Optional[tf.Tensor]
+
+
+class MaskOutputs(NamedTuple):
+  """Mask branch of a stage on its training RoIs.
+
+  Attributes:
+    logits: [batch, num_rois, size, size] of the true class.
+    targets: [batch, num_rois, size, size] 0 or 1.
+    valid: [batch, num_rois] bool; False rows are padding.
+  """
+  logits: tf.Tensor
+  targets: tf.Tensor
+  valid: tf.Tensor
+
+
+class StageOutputs(NamedTuple):
+  """A stage in training.
+
+  Attributes:
+    rois: what the box branch trained on.
+    logits: [batch, num_rois, num_classes] on them.
+    deltas: [batch, num_rois, 4] on them.
+    masks: the mask branch, or None in a box-only model.
+  """
+  rois: SampledRois
+  logits: tf.Tensor
+  deltas: tf.Tensor
+  masks: Optional[MaskOutputs]
+
+
+class TrainingOutputs(NamedTuple):
+  """The model in training.
+
+  Attributes:
+    anchors: [num_anchors, 4] yxyx in padded-image pixels, level by level.
+    rpn_logits: [batch, num_anchors].
+    rpn_deltas: [batch, num_anchors, 4].
+    rpn_targets: the sampled anchors.
+    semantic_logits: [batch, h, w, num_semantic_classes], or None without the branch.
+    stages: one entry a stage.
+  """
+  anchors: tf.Tensor
+  rpn_logits: tf.Tensor
+  rpn_deltas: tf.Tensor
+  rpn_targets: AnchorTargets
+  semantic_logits: Optional[tf.Tensor]
+  stages: Tuple[StageOutputs, ...]
