@@ -1,0 +1,185 @@
+"""Box and mask AP of a stream of detections, as pycocotools measures them."""
+
+import pathlib
+from typing import Dict, List, Mapping, Sequence
+
+from absl import logging
+import numpy as np
+from pycocotools import coco
+from pycocotools import cocoeval
+
+from htc_tf.errors import DataError, InputError
+from htc_tf.evaluation import coco_results
+from htc_tf.evaluation import files
+from htc_tf.evaluation import ground_truth as ground_truth_lib
+from htc_tf.evaluation import metrics as metrics_lib
+
+
+class COCOEvaluator:
+  """Collects detections batch by batch and measures them against COCO annotations.
+
+  Masks are kept run-length encoded. All images of the annotations count, also those for which no
+  prediction came; regions marked `iscrowd` are neither missed nor matched wrongly, as in COCO.
+
+  Mask AP by size: as in the published evaluations, the size of a detection is the area of its mask.
+  pycocotools takes the area of the box instead for results that have a `bbox`, so masks are
+  evaluated without it, and `save_results` writes a second file from which pycocotools gives the
+  very same figures.
+  """
+
+  def __init__(self, annotation_file: files.PathLike, category_ids: Sequence[int],
+               include_mask: bool, per_category: bool = False, max_detections: int = 100):
+    """Reads the annotations.
+
+    Args:
+      annotation_file: path of a COCO instances file.
+      category_ids: category id of each label; class 1 of the model is the first. These categories
+        are evaluated, also those without annotations (which take no part in the means).
+      include_mask: whether to measure masks besides boxes.
+      per_category: whether `result` also gives AP of each category.
+      max_detections: how many detections of an image and category count, best first.
+
+    Raises:
+      DataError: annotations that are missing, malformed, without the categories or, with
+        `include_mask`, without segmentations.
+      InputError: `max_detections` below 1.
+    """
+    if max_detections < 1:
+      raise InputError('The evaluator cannot be built', expected='max_detections of at least 1',
+                       got=str(max_detections))
+    self._ground_truth = ground_truth_lib.load_ground_truth(annotation_file, include_mask)
+    self._category_ids = [int(category) for category in category_ids]
+    self._names = ground_truth_lib.category_names(self._ground_truth, self._category_ids)
+    self._iou_types = ('bbox', 'segm') if include_mask else ('bbox',)
+    self._per_category = per_category
+    self._max_detections = max_detections
+    self.reset()
+
+  def reset(self) -> None:
+    """Forgets all detections."""
+    self._results: List[dict] = []
+    self._seen = set()
+
+  def update(self, predictions: Mapping[str, np.ndarray]) -> None:
+    """Adds a batch of detections; an image that came before is left out.
+
+    An image comes twice when the last batch is filled up, or when replicas read the same data.
+
+    Args:
+      predictions: `source_id` [batch] image ids; `image_info` [batch, 4, 2]; `detection_boxes`
+        [batch, num, 4] yxyx in padded-image pixels, `detection_scores` [batch, num],
+        `detection_classes` [batch, num] and `num_detections` [batch], rows from there on being
+        padding; with masks, `detection_masks` [batch, num, 28, 28] probabilities.
+
+    Raises:
+      InputError: a missing entry, or values that are not finite.
+      DataError: an image that the annotations do not have or have in another size, or a class
+        without a category.
+    """
+    arrays = {key: np.asarray(predictions[key]) for key in self._required(predictions)}
+    for row, image_id in enumerate(arrays.pop('source_id').reshape(-1).tolist()):
+      if image_id in self._seen:
+        continue
+      image = {key: array[row] for key, array in arrays.items()}
+      image_info = image.pop('image_info')
+      self._check_image(image_id, image_info)
+      self._results += coco_results.detections_to_results(image, image_info, image_id,
+                                                          self._category_ids)
+      self._seen.add(image_id)
+
+  def result(self) -> Dict[str, float]:
+    """Measures all detections that came since the last `reset`.
+
+    Returns:
+      For boxes the 12 figures of COCO, `bbox_AP`, `bbox_AP50`, `bbox_AP75`, `bbox_APs`, `bbox_APm`,
+      `bbox_APl`, `bbox_ARmax1`, `bbox_ARmax10`, `bbox_ARmax100`, `bbox_ARs`, `bbox_ARm`,
+      `bbox_ARl`; for masks the same as `segm_*`; on request `bbox_AP_by_category/<name>` and
+      `segm_AP_by_category/<name>`. All in [0, 1]; -1, as pycocotools has it, where the annotations
+      hold no object of that size or category.
+    """
+    missing = len(self._ground_truth.imgs) - len(self._seen)
+    if missing:
+      logging.warning('%d of the %d annotated images were not predicted; their objects count as '
+                      'missed.', missing, len(self._ground_truth.imgs))
+    figures = {}
+    for iou_type in self._iou_types:
+      evaluation = self._evaluate(iou_type)
+      figures.update(metrics_lib.summary(evaluation, prefix=iou_type))
+      if self._per_category:
+        figures.update(metrics_lib.average_precision_by_category(
+            evaluation, dict(zip(self._category_ids, self._names)), prefix=iou_type))
+    logging.info('Evaluation of %d images:\n%s', len(self._seen), metrics_lib.format_table(figures))
+    return figures
+
+  def save_results(self, path: files.PathLike) -> List[pathlib.Path]:
+    """Writes the detections as COCO JSON.
+
+    Args:
+      path: the file for boxes, scores and, of a model with masks, segmentations.
+
+    Returns:
+      The files written: `path` and, with masks, `<stem of path>.segm.json`, the same without the
+      boxes. pycocotools gives the figures of `result` from the first for boxes and from the second
+      for masks; from the first for masks too, save the split of mask AP by size.
+    """
+    path = pathlib.Path(path)
+    contents = {path: self._results}
+    if 'segm' in self._iou_types:
+      contents[path.with_name(f'{path.stem}.segm.json')] = self._results_for('segm')
+    for name, results in contents.items():
+      coco_results.write_results(name, results)
+    return list(contents)
+
+  def _required(self, predictions: Mapping[str, np.ndarray]) -> List[str]:
+    """Returns the entries to read from a batch, or raises InputError if one is missing."""
+    required = ['source_id', 'image_info', 'num_detections', 'detection_boxes', 'detection_scores',
+                'detection_classes']
+    if 'segm' in self._iou_types:
+      required.append('detection_masks')
+    missing = [key for key in required if key not in predictions]
+    if missing:
+      raise InputError('A batch cannot be evaluated', expected=', '.join(required),
+                       got=f'no {", ".join(missing)}',
+                       likely_cause='include_mask of the evaluator and the model differ'
+                       if missing == ['detection_masks'] else 'outputs of another model')
+    return required
+
+  def _check_image(self, image_id: int, image_info: np.ndarray):
+    """Raises DataError for an image that is not the one of the annotations."""
+    image = self._ground_truth.imgs.get(image_id)
+    if image is None:
+      raise DataError('A predicted image is not in the annotations',
+                      expected=f'one of {len(self._ground_truth.imgs)} image ids',
+                      got=f'image id {image_id}',
+                      likely_cause='records and annotation file of different data sets')
+    predicted, annotated = coco_results.original_size(image_info), (image['height'], image['width'])
+    if predicted != annotated:
+      raise DataError(f'Image {image_id} does not have the size of its annotations',
+                      expected=f'height and width {annotated}', got=str(predicted),
+                      likely_cause='images that were resized, or turned by their EXIF flag')
+
+  def _evaluate(self, iou_type: str) -> cocoeval.COCOeval:
+    """Matches the detections with the annotations by box or by mask."""
+    with ground_truth_lib.silence():
+      evaluation = cocoeval.COCOeval(self._ground_truth, self._load_results(iou_type), iou_type)
+      evaluation.params.catIds = list(self._category_ids)
+      evaluation.params.maxDets = sorted({1, min(10, self._max_detections), self._max_detections})
+      evaluation.evaluate()
+      evaluation.accumulate()
+    return evaluation
+
+  def _load_results(self, iou_type: str) -> coco.COCO:
+    """Indexes the detections; pycocotools' own `loadRes` fails where there is none."""
+    if self._results:
+      return self._ground_truth.loadRes(self._results_for(iou_type))
+    empty = coco.COCO()
+    empty.dataset = {key: self._ground_truth.dataset[key] for key in ('images', 'categories')}
+    empty.dataset['annotations'] = []
+    empty.createIndex()
+    return empty
+
+  def _results_for(self, iou_type: str) -> List[dict]:
+    """Returns copies of the results, without boxes for masks, since `loadRes` writes into them."""
+    left_out = {'bbox'} if iou_type == 'segm' else {'segmentation'}
+    return [{key: value for key, value in result.items() if key not in left_out}
+            for result in self._results]

@@ -1,0 +1,133 @@
+"""Detections as COCO results: the records that pycocotools reads, and the file that holds them."""
+
+import json
+from typing import List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from htc_tf.errors import DataError, InputError
+from htc_tf.evaluation import files
+from htc_tf.evaluation import mask_paste
+
+
+def detections_to_results(detections: Mapping[str, np.ndarray], image_info: np.ndarray,
+                          image_id: int, category_ids: Sequence[int]) -> List[dict]:
+  """Turns the detections of one image into COCO results on the original image.
+
+  Args:
+    detections: what the model returns, without the batch axis: `detection_boxes` [num, 4] yxyx in
+      padded-image pixels, `detection_scores` [num], `detection_classes` [num], `num_detections`
+      scalar and, of a model with masks, `detection_masks` [num, 28, 28]. Rows from `num_detections`
+      on are padding.
+    image_info: [4, 2]; rows original (h, w), scaled (h, w), scale (y, x), offset (y, x).
+    image_id: id of the image in the annotations.
+    category_ids: category id of each label; class 1 is the first.
+
+  Returns:
+    One dict a valid detection; see `instances_to_results`.
+
+  Raises:
+    InputError: a missing entry, or boxes, scores or masks that are not finite.
+    DataError: a class without a category.
+  """
+  _check_detections(detections)
+  valid = slice(0, int(detections['num_detections']))
+  image_hw = original_size(image_info)
+  boxes_original = boxes_to_original(detections['detection_boxes'][valid], image_info)
+  rles = None
+  if 'detection_masks' in detections:
+    rles = mask_paste.encode_masks(detections['detection_masks'][valid], boxes_original, image_hw)
+  return instances_to_results(image_id, boxes_original, detections['detection_scores'][valid],
+                              detections['detection_classes'][valid], rles, category_ids)
+
+
+def instances_to_results(image_id: int, boxes_original: np.ndarray, scores: np.ndarray,
+                         classes: np.ndarray, rles: Optional[Sequence[dict]],
+                         category_ids: Sequence[int]) -> List[dict]:
+  """Turns instances in original-image pixels into COCO results.
+
+  Args:
+    image_id: id of the image in the annotations.
+    boxes_original: [num, 4] yxyx in pixels of the original image.
+    scores: [num] in [0, 1].
+    classes: [num] int, 1 for the first entry of `category_ids`.
+    rles: `num` COCO RLE dicts with `counts` as str, or None for boxes alone.
+    category_ids: category id of each label; class 1 is the first.
+
+  Returns:
+    `num` dicts `{image_id, category_id, bbox: [x, y, width, height], score}`, with `segmentation`
+    where there are masks, made of plain Python numbers only.
+
+  Raises:
+    InputError: boxes or scores that are not finite.
+    DataError: a class without a category.
+  """
+  if not (np.isfinite(boxes_original).all() and np.isfinite(scores).all()):
+    raise InputError(f'Detections of image {image_id} cannot be used',
+                     expected='finite boxes and scores', got='NaN or infinity',
+                     likely_cause='a model whose training diverged')
+  y_min, x_min, y_max, x_max = np.asarray(boxes_original, np.float64).reshape(-1, 4).T
+  boxes_xywh = np.stack([x_min, y_min, x_max - x_min, y_max - y_min], axis=-1)  # [num, 4]
+  results = []
+  for row, label in enumerate(classes):
+    result = {'image_id': int(image_id), 'category_id': _category_id(int(label), category_ids),
+              'bbox': boxes_xywh[row].tolist(), 'score': float(scores[row])}
+    if rles is not None:
+      result['segmentation'] = rles[row]
+    results.append(result)
+  return results
+
+
+def original_size(image_info: np.ndarray) -> Tuple[int, int]:
+  """Returns (height, width) of the original image from `image_info` [4, 2]."""
+  height, width = np.rint(np.asarray(image_info)[0]).astype(int).tolist()
+  return height, width
+
+
+def boxes_to_original(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
+  """Moves boxes into the frame of the original image and clips them to it.
+
+  Args:
+    boxes: [num, 4] yxyx in padded-image pixels, without padding rows.
+    image_info: [4, 2]; see `detections_to_results`.
+
+  Returns:
+    [num, 4] float32 yxyx in pixels of the original image.
+  """
+  original, _, scale, offset = np.asarray(image_info, np.float32)
+  boxes_original = (np.asarray(boxes, np.float32) + np.tile(offset, 2)) / np.tile(scale, 2)
+  return np.clip(boxes_original, 0, np.tile(original, 2))
+
+
+def write_results(path: files.PathLike, results: Sequence[Mapping]) -> None:
+  """Writes COCO results as JSON, whole or not at all.
+
+  Args:
+    path: the file; a former one is replaced.
+    results: what `detections_to_results` returned, of any number of images.
+  """
+  with files.replaced_when_written(path) as temporary:
+    with open(temporary, 'w', encoding='utf-8') as stream:
+      json.dump(list(results), stream, separators=(',', ':'), allow_nan=False)
+
+
+def _category_id(label: int, category_ids: Sequence[int]) -> int:
+  """Returns the category id of a foreground class."""
+  if not 1 <= label <= len(category_ids):
+    raise DataError('A detection has a class without a category',
+                    expected=f'classes 1 to {len(category_ids)}', got=str(label),
+                    likely_cause='num_classes does not fit the categories of the data set')
+  return int(category_ids[label - 1])
+
+
+def _check_detections(detections: Mapping[str, np.ndarray]):
+  """Raises InputError if an entry is missing or the row count is impossible."""
+  required = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_detections')
+  missing = [name for name in required if name not in detections]
+  if missing:
+    raise InputError('Detections cannot be read', expected=', '.join(required),
+                     got=f'no {", ".join(missing)}', likely_cause='outputs of another model')
+  num_detections, num_rows = int(detections['num_detections']), len(detections['detection_boxes'])
+  if not 0 <= num_detections <= num_rows:
+    raise InputError('Detections cannot be read', expected=f'num_detections from 0 to {num_rows}',
+                     got=str(num_detections))

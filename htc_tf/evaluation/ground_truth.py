@@ -1,0 +1,139 @@
+"""Loading and checking the annotations that detections are measured against."""
+
+import collections
+import contextlib
+import io
+import json
+from typing import Sequence, Tuple
+
+from absl import logging
+from pycocotools import coco
+
+from htc_tf.errors import DataError
+from htc_tf.evaluation import files
+
+_SECTIONS = ('images', 'annotations', 'categories')
+
+
+def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> coco.COCO:
+  """Reads a COCO annotation file for evaluation.
+
+  What pycocotools would stumble over later is settled here: a missing `iscrowd` is 0, a missing
+  `area` is the one of the box, and annotations whose ids are not distinct positive numbers are
+  numbered anew, because COCOeval takes a match with annotation 0 for no match at all.
+
+  Args:
+    annotation_file: path of a COCO instances file.
+    include_mask: whether masks are evaluated, so that every object needs a segmentation.
+
+  Returns:
+    The indexed annotations.
+
+  Raises:
+    DataError: a file that is missing or no COCO annotations, or objects without what is evaluated.
+  """
+  dataset = _read_dataset(annotation_file)
+  _check_references(annotation_file, dataset)
+  if include_mask:
+    _check_segmentations(annotation_file, dataset['annotations'])
+  for annotation in dataset['annotations']:
+    annotation.setdefault('iscrowd', 0)
+    annotation.setdefault('area', annotation['bbox'][2] * annotation['bbox'][3])
+  _number_annotations(annotation_file, dataset['annotations'])
+  ground_truth = coco.COCO()
+  ground_truth.dataset = dataset
+  with silence():
+    ground_truth.createIndex()
+  return ground_truth
+
+
+def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> Tuple[str, ...]:
+  """Returns a distinct name of each category; a name given twice carries the id behind it.
+
+  Raises:
+    DataError: an id that the annotations do not have.
+  """
+  unknown = sorted(set(category_ids) - set(ground_truth.cats))
+  if unknown or not category_ids:
+    raise DataError('The model cannot be evaluated on these annotations',
+                    expected=f'categories among {sorted(ground_truth.cats)}',
+                    got=f'unknown ids {unknown}' if unknown else 'no category',
+                    likely_cause='annotations of another data set than the training data')
+  names = [str(ground_truth.cats[category].get('name', category)) for category in category_ids]
+  count = collections.Counter(names)
+  return tuple(name if count[name] == 1 else f'{name} ({category})'
+               for name, category in zip(names, category_ids))
+
+
+@contextlib.contextmanager
+def silence():
+  """Keeps pycocotools from printing."""
+  with contextlib.redirect_stdout(io.StringIO()):
+    yield
+
+
+def _read_dataset(annotation_file: files.PathLike) -> dict:
+  """Reads the JSON file and checks that it has the three sections of COCO annotations."""
+  expected = 'a COCO annotation file: a JSON object with images, annotations and categories'
+  try:
+    with open(annotation_file, encoding='utf-8') as stream:
+      dataset = json.load(stream)
+  except OSError as error:
+    raise DataError(f'Annotations {annotation_file} cannot be read', expected=expected,
+                    got=error.strerror or str(error), likely_cause='a wrong path') from error
+  except ValueError as error:
+    raise DataError(f'Annotations {annotation_file} are not JSON', expected=expected,
+                    got=str(error),
+                    likely_cause='another file, or one that was cut off in copying') from error
+  lists = [key for key in _SECTIONS
+           if isinstance(dataset, dict) and isinstance(dataset.get(key), list)]
+  if len(lists) < len(_SECTIONS):
+    raise DataError(f'Annotations {annotation_file} are not in COCO format', expected=expected,
+                    got=f'lists of: {", ".join(lists) or "none of them"}',
+                    likely_cause='a result file, or annotations of another format')
+  return dataset
+
+
+def _check_references(annotation_file: files.PathLike, dataset: dict):
+  """Raises DataError if an annotation lacks a box or names an unknown image or category."""
+  for image in dataset['images']:
+    if not {'id', 'height', 'width'} <= set(image):
+      raise DataError(f'Annotations {annotation_file} are not consistent',
+                      expected='id, height and width of every image', got=str(image)[:200])
+  images = {image['id'] for image in dataset['images']}
+  categories = {category['id'] for category in dataset['categories']}
+  for annotation in dataset['annotations']:
+    if annotation.get('image_id') not in images:
+      problem = f'unknown image_id {annotation.get("image_id")}'
+    elif annotation.get('category_id') not in categories:
+      problem = f'unknown category_id {annotation.get("category_id")}'
+    elif len(annotation.get('bbox') or ()) != 4:
+      problem = f'bbox {annotation.get("bbox")}'
+    else:
+      continue
+    raise DataError(f'Annotations {annotation_file} are not consistent',
+                    expected='known image_id and category_id and a bbox [x, y, width, height]',
+                    got=f'{problem} in annotation {annotation.get("id")}',
+                    likely_cause='a subset of the images or categories was cut out by hand')
+
+
+def _check_segmentations(annotation_file: files.PathLike, annotations: Sequence[dict]):
+  """Raises DataError if mask AP is asked for and an object has no segmentation."""
+  bare = [annotation.get('id') for annotation in annotations if not annotation.get('segmentation')]
+  if bare:
+    raise DataError(f'Mask AP cannot be computed on {annotation_file}',
+                    expected='a segmentation of every annotation',
+                    got=f'{len(bare)} of {len(annotations)} without one, first id {bare[0]}',
+                    likely_cause='annotations for boxes alone; set include_mask to False')
+
+
+def _number_annotations(annotation_file: files.PathLike, annotations: Sequence[dict]):
+  """Gives the annotations ids from 1 on if theirs are not distinct and positive."""
+  ids = {annotation.get('id') or 0 for annotation in annotations}
+  if len(ids) == len(annotations) and min(ids, default=1) > 0:
+    return
+  logging.warning('Annotation ids of %s are not distinct positive numbers: numbered anew for the '
+                  'evaluation, because COCOeval never matches an object whose id is 0.',
+                  annotation_file)
+  for number, annotation in enumerate(annotations, start=1):
+    annotation['id'] = number

@@ -1,0 +1,183 @@
+"""Pasting of box-sized mask probabilities onto the full image, and their run-length encoding.
+
+A mask of 28x28 cells covers its box. Each image pixel is looked up at its centre (x + 0.5, y + 0.5)
+bilinearly between the centres of the cells, with zeros outside the mask; the object is where the
+value reaches the threshold. Bilinear sampling on a grid is separable,
+`values = weights_y @ probs @ weights_x^T`, and only the rows and columns with a non-zero weight,
+those in and just around the box, are computed.
+"""
+
+from typing import Iterator, NamedTuple, Tuple
+
+import numpy as np
+from pycocotools import mask as mask_utils
+
+from htc_tf.errors import InputError
+
+
+class _Patch(NamedTuple):
+  """The part of the image in which one pasted mask can differ from zero.
+
+  Attributes:
+    top: first row in the image.
+    left: first column in the image.
+    values_xy: [columns, rows] float32, transposed because COCO's encoding runs down the columns.
+  """
+
+  top: int
+  left: int
+  values_xy: np.ndarray
+
+
+def paste_mask_values(mask_probs: np.ndarray, boxes_original: np.ndarray,
+                      image_hw: Tuple[int, int]) -> np.ndarray:
+  """Samples mask probabilities at every pixel of the image.
+
+  Args:
+    mask_probs: [num, mask_height, mask_width] float, the probability in each cell of the box.
+    boxes_original: [num, 4] yxyx in pixels of the original image; may reach beyond it. Coordinates
+      that become infinite (a box of no width or height) count as the middle of the mask.
+    image_hw: height and width of the original image.
+
+  Returns:
+    [num, height, width] float32, zero outside the boxes.
+
+  Raises:
+    InputError: shapes that do not fit, an empty image, or values that are not finite.
+  """
+  height, width = image_hw
+  values = np.zeros((len(mask_probs), height, width), np.float32)
+  for image, patch in zip(values, _patches(mask_probs, boxes_original, image_hw)):
+    columns, rows = patch.values_xy.shape
+    image[patch.top:patch.top + rows, patch.left:patch.left + columns] = patch.values_xy.T
+  return values
+
+
+def paste_masks(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int],
+                threshold: float = 0.5) -> np.ndarray:
+  """Pastes masks onto the full image: the pixels whose sampled probability is >= `threshold`.
+
+  Args:
+    mask_probs: [num, mask_height, mask_width] float.
+    boxes_original: [num, 4] yxyx in pixels of the original image.
+    image_hw: height and width of the original image.
+    threshold: the least probability of a pixel of the object, above 0.
+
+  Returns:
+    [num, height, width] bool. For many masks prefer `encode_masks`, which never holds this array.
+
+  Raises:
+    InputError: as `paste_mask_values`, or a threshold that is not above 0.
+  """
+  _check_threshold(threshold)
+  height, width = image_hw
+  masks = np.zeros((len(mask_probs), height, width), bool)
+  for image, patch in zip(masks, _patches(mask_probs, boxes_original, image_hw)):
+    columns, rows = patch.values_xy.shape
+    region = image[patch.top:patch.top + rows, patch.left:patch.left + columns]
+    np.greater_equal(patch.values_xy.T, threshold, out=region)
+  return masks
+
+
+def encode_masks(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int],
+                 threshold: float = 0.5) -> list:
+  """Pastes masks and run-length encodes each, equal to `pycocotools.mask.encode` of `paste_masks`.
+
+  The runs are read from the pixels around the box alone, so that neither time nor memory grows with
+  the size of the image.
+
+  Args:
+    mask_probs: [num, mask_height, mask_width] float.
+    boxes_original: [num, 4] yxyx in pixels of the original image.
+    image_hw: height and width of the original image.
+    threshold: the least probability of a pixel of the object, above 0.
+
+  Returns:
+    A list of `num` COCO RLE dicts, `{'size': [height, width], 'counts': str}`.
+
+  Raises:
+    InputError: as `paste_masks`.
+  """
+  _check_threshold(threshold)
+  return [_encode_patch(patch, image_hw, threshold)
+          for patch in _patches(mask_probs, boxes_original, image_hw)]
+
+
+def _patches(mask_probs: np.ndarray, boxes_original: np.ndarray,
+             image_hw: Tuple[int, int]) -> Iterator[_Patch]:
+  """Yields the sampled patch of one mask after the other."""
+  mask_probs = np.asarray(mask_probs, np.float32)
+  boxes_original = np.asarray(boxes_original, np.float64)
+  _check_inputs(mask_probs, boxes_original, image_hw)
+  height, width = image_hw
+  for probs, (y_min, x_min, y_max, x_max) in zip(mask_probs, boxes_original):
+    top, weights_y = _axis_weights(y_min, y_max, height, probs.shape[0])
+    left, weights_x = _axis_weights(x_min, x_max, width, probs.shape[1])
+    yield _Patch(top, left, weights_x @ (probs.T @ weights_y.T))
+
+
+def _axis_weights(low: float, high: float, length: int, num_cells: int) -> Tuple[int, np.ndarray]:
+  """Returns, for one axis, the first pixel in reach of the mask and the weights from there on.
+
+  Args:
+    low: edge of the box.
+    high: the opposite edge.
+    length: number of pixels of the image.
+    num_cells: number of cells of the mask.
+
+  Returns:
+    A pixel index and [num_pixels, num_cells] float32, empty where image and mask do not meet.
+  """
+  centres = np.arange(length) + 0.5
+  with np.errstate(divide='ignore', invalid='ignore'):
+    normalized = (centres - low) / (high - low) * 2 - 1
+  normalized[np.isinf(normalized)] = 0
+  cells = ((normalized + 1) * num_cells - 1) / 2
+  inside = np.flatnonzero((cells > -1) & (cells < num_cells))  # false for the NaN of 0 / 0
+  if not inside.size:
+    return 0, np.zeros((0, num_cells), np.float32)
+  distances = np.abs(cells[inside[0]:inside[-1] + 1, np.newaxis] - np.arange(num_cells))
+  weights = np.maximum(1 - distances, 0)
+  return int(inside[0]), np.nan_to_num(weights).astype(np.float32)
+
+
+def _encode_patch(patch: _Patch, image_hw: Tuple[int, int], threshold: float) -> dict:
+  """Run-length encodes the thresholded patch within its image."""
+  height, width = image_hw
+  columns, rows = patch.values_xy.shape
+  mask = np.zeros((columns, rows + 2), bool)  # a False pixel above and below closes every run
+  mask[:, 1:-1] = patch.values_xy >= threshold
+  column, row = np.divmod(np.flatnonzero(mask[:, 1:] != mask[:, :-1]), rows + 1)
+  changes = (patch.left + column) * height + patch.top + row
+  # A run that ends at the bottom goes on in the next column where that begins with the object.
+  joined = np.flatnonzero(changes[1:] == changes[:-1])
+  changes = np.delete(changes, np.concatenate([joined, joined + 1]))
+  counts = np.diff(changes, prepend=0, append=height * width)
+  if counts.size > 1 and counts[-1] == 0:
+    counts = counts[:-1]
+  rle = mask_utils.frPyObjects({'size': [height, width], 'counts': counts.tolist()}, height, width)
+  return {'size': [height, width], 'counts': rle['counts'].decode('ascii')}
+
+
+def _check_inputs(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int]):
+  """Raises InputError for masks, boxes or an image size that cannot be pasted."""
+  if mask_probs.ndim != 3 or boxes_original.shape != (len(mask_probs), 4):
+    raise InputError('Masks cannot be pasted',
+                     expected='masks [num, height, width] and boxes [num, 4]',
+                     got=f'masks {list(mask_probs.shape)} and boxes {list(boxes_original.shape)}')
+  if min(image_hw) < 1:
+    raise InputError('Masks cannot be pasted', expected='an image of at least one pixel',
+                     got=f'height and width {tuple(image_hw)}')
+  for name, array in (('boxes', boxes_original), ('mask probabilities', mask_probs)):
+    finite = np.isfinite(array)
+    if not finite.all():
+      row = int(np.argwhere(~finite)[0, 0])
+      raise InputError('Masks cannot be pasted', expected=f'finite {name}',
+                       got=f'NaN or infinity in row {row}',
+                       likely_cause='a model whose training diverged, or a wrong checkpoint')
+
+
+def _check_threshold(threshold: float):
+  """Raises InputError for a threshold that would also take the pixels outside the box."""
+  if not threshold > 0:
+    raise InputError('Masks cannot be pasted', expected='a threshold above 0', got=str(threshold))

@@ -1,0 +1,118 @@
+"""The figures of a COCO evaluation: read from the accumulated arrays, and printed as a table."""
+
+from typing import Dict, Mapping, Optional
+
+import numpy as np
+from pycocotools import cocoeval
+
+_ROW_NAMES = {'bbox': 'box', 'segm': 'mask'}
+_SIZES = {'s': 'small', 'm': 'medium', 'l': 'large'}
+_BY_CATEGORY = 'AP_by_category/'
+
+
+def summary(evaluation: cocoeval.COCOeval, prefix: str) -> Dict[str, float]:
+  """Reads the 12 standard figures of COCO from an accumulated evaluation.
+
+  `COCOeval.summarize` gives the same for 100 detections an image, prints, and gives -1 for AP when
+  another number of detections is set; hence this reading of our own.
+
+  Args:
+    evaluation: after `accumulate()`.
+    prefix: what the keys begin with, `bbox` or `segm`.
+
+  Returns:
+    The figures by key `<prefix>_AP`, `<prefix>_AP50` and so on, in COCO's order; -1 where there was
+    no annotation to measure against.
+  """
+  figures = {'AP': _mean_precision(evaluation),
+             'AP50': _mean_precision(evaluation, iou_threshold=0.5),
+             'AP75': _mean_precision(evaluation, iou_threshold=0.75)}
+  for letter, size in _SIZES.items():
+    figures[f'AP{letter}'] = _mean_precision(evaluation, size=size)
+  for index, max_detections in enumerate(evaluation.params.maxDets):
+    figures[f'ARmax{max_detections}'] = _mean_recall(evaluation, max_detections_index=index)
+  for letter, size in _SIZES.items():
+    figures[f'AR{letter}'] = _mean_recall(evaluation, size=size)
+  return {f'{prefix}_{name}': value for name, value in figures.items()}
+
+
+def average_precision_by_category(evaluation: cocoeval.COCOeval, names: Mapping[int, str],
+                                  prefix: str) -> Dict[str, float]:
+  """Reads AP of each category, averaged over the IoU thresholds.
+
+  Args:
+    evaluation: after `accumulate()`.
+    names: name by category id, of every evaluated category.
+    prefix: what the keys begin with, `bbox` or `segm`.
+
+  Returns:
+    AP by key `<prefix>_AP_by_category/<name>`, in the order of `names`; -1 for a category without
+    annotations.
+  """
+  positions = {category: index for index, category in enumerate(evaluation.params.catIds)}
+  return {f'{prefix}_{_BY_CATEGORY}{name}':
+              _mean_precision(evaluation, category_index=positions[category])
+          for category, name in names.items()}
+
+
+def format_table(figures: Mapping[str, float]) -> str:
+  """Lays figures out as a table: a row for boxes, one for masks, then those of the categories.
+
+  Args:
+    figures: what `COCOEvaluator.result` returned; other keys are passed over.
+
+  Returns:
+    Lines of text, in per cent with one decimal, `-` where there was nothing to measure.
+  """
+  rows = {}
+  for key, value in figures.items():
+    prefix, _, name = key.partition('_')
+    if prefix in _ROW_NAMES:
+      rows.setdefault(prefix, {})[name] = value
+  standard = {_ROW_NAMES[prefix]: {name: value for name, value in row.items()
+                                   if not name.startswith(_BY_CATEGORY)}
+              for prefix, row in rows.items()}
+  categories = {}
+  for prefix, row in rows.items():
+    for name, value in row.items():
+      if name.startswith(_BY_CATEGORY):
+        categories.setdefault(name[len(_BY_CATEGORY):], {})[f'{_ROW_NAMES[prefix]} AP'] = value
+  return '\n\n'.join(_format_rows(table) for table in (standard, categories) if table)
+
+
+def _mean_precision(evaluation: cocoeval.COCOeval, iou_threshold: Optional[float] = None,
+                    size: str = 'all', category_index: Optional[int] = None) -> float:
+  """Averages precision over recall and what is not fixed, at the largest number of detections."""
+  precision = evaluation.eval['precision']  # [iou, recall, category, size, max_detections]
+  precision = precision[..., evaluation.params.areaRngLbl.index(size), -1]
+  if iou_threshold is not None:
+    precision = precision[np.isclose(evaluation.params.iouThrs, iou_threshold)]
+  if category_index is not None:
+    precision = precision[:, :, category_index]
+  return _mean_of_measured(precision)
+
+
+def _mean_recall(evaluation: cocoeval.COCOeval, size: str = 'all',
+                 max_detections_index: int = -1) -> float:
+  """Averages the largest recall over IoU thresholds and categories."""
+  recall = evaluation.eval['recall']  # [iou, category, size, max_detections]
+  return _mean_of_measured(
+      recall[..., evaluation.params.areaRngLbl.index(size), max_detections_index])
+
+
+def _mean_of_measured(values: np.ndarray) -> float:
+  """Averages the values that are not -1, COCO's mark of nothing to measure against."""
+  measured = values[values > -1]
+  return float(np.mean(measured)) if measured.size else -1.0
+
+
+def _format_rows(rows: Mapping[str, Mapping[str, float]]) -> str:
+  """Lays out one row a line under a head line; columns as wide as they need."""
+  columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+  first = max(map(len, rows))
+  lines = [' ' * first + ''.join(f'  {column:>5}' for column in columns)]
+  for name, row in rows.items():
+    cells = [f'{100 * row[column]:.1f}' if row.get(column, -1) >= 0 else '-' for column in columns]
+    lines.append(f'{name:<{first}}' + ''.join(
+        f'  {cell:>{max(5, len(column))}}' for cell, column in zip(cells, columns)))
+  return '\n'.join(lines)
