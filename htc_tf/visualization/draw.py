@@ -1,0 +1,145 @@
+"""Pictures of instances: masks, boxes, names and scores on the image."""
+
+from typing import List, Optional, Sequence, Tuple, Union
+
+import cv2
+import numpy as np
+from pycocotools import mask as mask_utils
+
+from htc_tf.errors import InputError
+from htc_tf.visualization import labels as labels_lib
+from htc_tf.visualization import palette
+
+Masks = Union[np.ndarray, Sequence[dict]]
+
+_MASK_ALPHA = 0.4
+
+
+def draw_instances(image: np.ndarray, boxes_original: np.ndarray, masks: Optional[Masks],
+                   classes: np.ndarray, scores: Optional[np.ndarray], names: Sequence[str],
+                   enlarge: int = 1) -> np.ndarray:
+  """Draws each instance as a translucent mask with contour, a box, and a label of name and score.
+
+  Large instances are drawn first, so that small ones stay visible; labels are written in the order
+  given, so that with scores in descending order the best find room first.
+
+  Args:
+    image: [height, width, 3] uint8 RGB; not modified.
+    boxes_original: [num, 4] yxyx in pixels of `image`.
+    masks: [num, height, width] bool, or `num` COCO RLE dicts, or None for boxes alone.
+    classes: [num] int, 1 for the first of `names`.
+    scores: [num], or None (as for the truth).
+    names: name of each foreground class, in the order of the labels.
+    enlarge: whole factor by which the picture is enlarged before drawing, so that lines and labels
+      stay fine on a small image; see `legible_enlargement`.
+
+  Returns:
+    [height * enlarge, width * enlarge, 3] uint8 RGB.
+
+  Raises:
+    InputError: an image, masks or boxes of another form.
+  """
+  image = _check_image(image)
+  boxes = np.asarray(boxes_original, np.float64).reshape(-1, 4)
+  _check_instances(image, boxes, masks, classes, scores)
+  canvas = _enlarged_image(image, enlarge)
+  order = np.argsort(-(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), kind='stable')
+  if masks is not None:
+    for index in order:
+      _draw_mask(canvas, _enlarged_mask(_decode(masks[index]), enlarge), palette.instance_color(index))
+  for index in order:
+    _draw_box(canvas, boxes[index] * enlarge, palette.instance_color(index))
+  return labels_lib.draw_labels(canvas, _labels(boxes * enlarge, classes, scores, names))
+
+
+def legible_enlargement(image_hw: Tuple[int, int], min_side: int = 400) -> int:
+  """Returns the least whole factor that brings the shorter side of an image to `min_side` pixels.
+
+  The longer side is kept below 2000 pixels all the same, and no image is made smaller.
+  """
+  wanted = -(-min_side // min(image_hw))
+  return max(1, min(wanted, 2000 // max(image_hw)))
+
+
+def _labels(boxes: np.ndarray, classes: np.ndarray, scores: Optional[np.ndarray],
+            names: Sequence[str]) -> List[labels_lib.Label]:
+  """Returns the labels; where the name finds no room, the score alone stands for it."""
+  labels = []
+  for index, (box, label) in enumerate(zip(boxes, classes)):
+    name = names[label - 1] if 1 <= label <= len(names) else f'class {label}'
+    texts = [name]
+    if scores is not None:
+      score = f'{scores[index]:.2f}'
+      texts = [f'{name} {score}', score]
+    labels.append(labels_lib.Label(tuple(box), texts, palette.instance_color(index)))
+  return labels
+
+
+def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: palette.Color):
+  """Tints the pixels of a mask and draws their rim, in place."""
+  tint = np.array(color, np.float32) * _MASK_ALPHA
+  canvas[mask] = np.rint(canvas[mask] * (1 - _MASK_ALPHA) + tint).astype(np.uint8)
+  rim_width = 2 * _line_width(canvas) + 1
+  inner = cv2.erode(mask.astype(np.uint8), np.ones((rim_width, rim_width), np.uint8),
+                    borderType=cv2.BORDER_CONSTANT, borderValue=0)
+  canvas[mask & (inner == 0)] = color
+
+
+def _draw_box(canvas: np.ndarray, box: np.ndarray, color: palette.Color):
+  """Draws the outline of a box, in place; parts beyond the picture are left out."""
+  y_min, x_min, y_max, x_max = np.rint(box).astype(int).tolist()
+  cv2.rectangle(canvas, (x_min, y_min), (max(x_min, x_max - 1), max(y_min, y_max - 1)), color,
+                _line_width(canvas))
+
+
+def _line_width(canvas: np.ndarray) -> int:
+  """Returns the width of lines on a picture of this size, in pixels."""
+  return max(1, round(min(canvas.shape[:2]) / 500))
+
+
+def _enlarged_image(image: np.ndarray, factor: int) -> np.ndarray:
+  """Returns a copy of an image, smoothly enlarged by a whole factor."""
+  if factor == 1:
+    return image.copy()
+  return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+
+
+def _enlarged_mask(mask: np.ndarray, factor: int) -> np.ndarray:
+  """Returns a mask with every pixel repeated `factor` times on both axes."""
+  return np.repeat(np.repeat(mask, factor, axis=0), factor, axis=1)
+
+
+def _decode(mask: Union[np.ndarray, dict]) -> np.ndarray:
+  """Returns one mask as [height, width] bool."""
+  if isinstance(mask, dict):
+    return mask_utils.decode(mask).astype(bool)
+  return np.asarray(mask).astype(bool)
+
+
+def _check_image(image: np.ndarray) -> np.ndarray:
+  """Returns the image as an array, or raises InputError."""
+  image = np.asarray(image)
+  if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+    raise InputError('The picture cannot be drawn', expected='an image [height, width, 3] of uint8',
+                     got=f'{list(image.shape)} of {image.dtype}')
+  return image
+
+
+def _check_instances(image: np.ndarray, boxes: np.ndarray, masks: Optional[Masks],
+                     classes: np.ndarray, scores: Optional[np.ndarray]):
+  """Raises InputError if the parts of the instances do not fit one another or the image."""
+  counts = {'boxes': len(boxes), 'classes': len(classes)}
+  if masks is not None:
+    counts['masks'] = len(masks)
+  if scores is not None:
+    counts['scores'] = len(scores)
+  if len(set(counts.values())) > 1:
+    raise InputError('The picture cannot be drawn', expected='as many of each part of the instances',
+                     got=str(counts))
+  if not np.isfinite(boxes).all():
+    raise InputError('The picture cannot be drawn', expected='finite boxes', got='NaN or infinity')
+  for mask in masks if masks is not None else ():
+    size = tuple(mask['size']) if isinstance(mask, dict) else mask.shape
+    if tuple(size) != image.shape[:2]:
+      raise InputError('The picture cannot be drawn',
+                       expected=f'masks of the size of the image, {image.shape[:2]}', got=str(size))
