@@ -1,0 +1,141 @@
+"""The registered experiments."""
+
+from official.core import config_definitions as cfg
+from official.core import exp_factory
+from official.vision.configs import backbones
+from official.vision.configs import common
+from official.vision.configs import decoders
+
+from htc_tf.configs import model as model_config
+from htc_tf.configs import task as task_config
+from htc_tf.configs.schedule import build_trainer
+from htc_tf.configs.schedule import Schedule
+
+_MODEL_GARDEN_RESNET50 = 'gs://cloud-tpu-checkpoints/vision-2.0/resnet50_imagenet/ckpt-28080'
+
+
+def _experiment(task: task_config.HTCTask, schedule: Schedule,
+                runtime: cfg.RuntimeConfig = None) -> cfg.ExperimentConfig:
+  """An experiment whose training batch is the schedule's."""
+  task.train_data.global_batch_size = schedule.batch_size
+  return cfg.ExperimentConfig(
+      runtime=runtime or cfg.RuntimeConfig(mixed_precision_dtype='float32'),
+      task=task, trainer=build_trainer(schedule),
+      restrictions=['task.train_data.is_training != None',
+                    'task.validation_data.is_training != None'])
+
+
+def _coco_task(model: model_config.HTC) -> task_config.HTCTask:
+  """Published input sizes on COCO records under `coco/`."""
+  return task_config.HTCTask(
+      model=model,
+      train_data=task_config.DataConfig(is_training=True, input_path='coco/train-*.tfrecord'),
+      validation_data=task_config.DataConfig(
+          is_training=False, drop_remainder=False, global_batch_size=8,
+          input_path='coco/val-*.tfrecord'))
+
+
+def _without_semantic() -> model_config.SemanticHead:
+  return model_config.SemanticHead(enabled=False)
+
+
+@exp_factory.register_config_factory('htc_resnet50fpn_1x_coco')
+def htc_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
+  """HTC R50-FPN, 12 epochs (published: box 42.3, mask 37.4 AP on val2017)."""
+  return _experiment(_coco_task(model_config.HTC()), Schedule())
+
+
+@exp_factory.register_config_factory('htc_resnet50fpn_20e_coco')
+def htc_resnet50fpn_20e_coco() -> cfg.ExperimentConfig:
+  """HTC R50-FPN, 20 epochs (published: box 43.3, mask 38.3 AP on val2017)."""
+  return _experiment(_coco_task(model_config.HTC()), Schedule(epochs=20, milestones=(16, 19)))
+
+
+@exp_factory.register_config_factory('htc_without_semantic_resnet50fpn_1x_coco')
+def htc_without_semantic_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
+  """HTC without the semantic branch, for data without stuff maps."""
+  return _experiment(_coco_task(model_config.HTC(semantic_head=_without_semantic())), Schedule())
+
+
+@exp_factory.register_config_factory('cascade_mask_rcnn_resnet50fpn_1x_coco')
+def cascade_mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
+  """Cascade Mask R-CNN: parallel branches, no information flow (paper section 3.1, equation 1)."""
+  model = model_config.HTC(
+      semantic_head=_without_semantic(),
+      cascade=model_config.Cascade(interleaved=False, mask_information_flow=False,
+                                   match_low_quality=False),
+      detection_generator=model_config.DetectionGenerator(score_threshold=0.05))
+  return _experiment(_coco_task(model), Schedule())
+
+
+@exp_factory.register_config_factory('mask_rcnn_resnet50fpn_1x_coco')
+def mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
+  """Mask R-CNN: one stage, class-agnostic box regression."""
+  model = model_config.HTC(
+      semantic_head=_without_semantic(),
+      cascade=model_config.Cascade(stages=[model_config.Stage()], interleaved=False,
+                                   mask_information_flow=False),
+      detection_generator=model_config.DetectionGenerator(score_threshold=0.05))
+  return _experiment(_coco_task(model), Schedule())
+
+
+@exp_factory.register_config_factory('htc_resnetfpn_coco')
+def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
+  """HTC heads on Model Garden's parts alone: ResNet-50, FPN, RPN head, proposals, RoI aligner."""
+  model = model_config.HTC(
+      input_size=[1024, 1024, 3],
+      backbone=model_config.Backbone(type='resnet', resnet=backbones.ResNet(model_id=50)),
+      decoder=model_config.Decoder(type='fpn', fpn=decoders.FPN()),
+      norm_activation=common.NormActivation(
+          norm_momentum=0.997, norm_epsilon=1e-4, use_sync_bn=True),
+      anchor=model_config.Anchor(center_offset=0.5),
+      rpn_head=model_config.RPNHead(type='model_garden'),
+      roi_generator=model_config.RoIGenerator(type='model_garden'),
+      roi_aligner=model_config.RoIAligner(type='model_garden'))
+  task = _coco_task(model)
+  task.init_checkpoint = _MODEL_GARDEN_RESNET50
+  task.init_checkpoint_modules = 'backbone'
+  for data in (task.train_data, task.validation_data):
+    data.parser.min_sizes = [1024]
+    data.parser.max_size = 1024
+  task.train_data.parser.scale_range = [0.8, 1.25]
+  task.losses.l2_weight_decay = 4e-5
+  task.losses.decay_norm_and_bias = False
+  schedule = Schedule(epochs=12, learning_rate=0.08, batch_size=64)
+  return _experiment(task, schedule, cfg.RuntimeConfig(mixed_precision_dtype='bfloat16'))
+
+
+@exp_factory.register_config_factory('htc_nuclei')
+def htc_nuclei() -> cfg.ExperimentConfig:
+  """A small HTC for the embedded nuclei image: minutes on two cores."""
+  model = model_config.HTC(
+      num_classes=2, input_size=[256, 256, 3],
+      backbone=model_config.Backbone(published_resnet=model_config.PublishedResNet(
+          model_id=18, frozen_stages=-1, norm_eval=False, width_multiplier=0.5)),
+      decoder=model_config.Decoder(published_fpn=model_config.PublishedFPN(num_filters=64)),
+      rpn_head=model_config.RPNHead(published=model_config.PublishedRPNHead(num_filters=64)),
+      rpn_sampler=model_config.RPNSampler(num_samples=128),
+      roi_generator=model_config.RoIGenerator(published=model_config.PublishedRoIGenerator(
+          pre_nms_top_k=400, num_proposals=200, test_pre_nms_top_k=400, test_num_proposals=200)),
+      cascade=model_config.Cascade(num_sampled_rois=64),
+      box_head=model_config.BoxHead(fc_dims=128),
+      mask_head=model_config.MaskHead(num_convs=2, num_filters=64),
+      semantic_head=model_config.SemanticHead(num_classes=2, num_convs=2, num_filters=64))
+  task = _coco_task(model)
+  task.train_data.input_path = 'build/demo/records/train-*.tfrecord'
+  task.validation_data.input_path = 'build/demo/records/val-*.tfrecord'
+  task.validation_data.global_batch_size = 4
+  task.train_data.shuffle_buffer_size = 64
+  for data in (task.train_data, task.validation_data):
+    data.parser.min_sizes = [256]
+    data.parser.max_size = 256
+  task.train_data.parser.random_vertical_flip = 0.5
+  task.train_data.parser.scale_range = [0.8, 1.25]
+  schedule = Schedule(epochs=60, milestones=(45, 55), num_images=35, batch_size=4,
+                      learning_rate=0.02, warmup_steps=50)
+  experiment = _experiment(task, schedule)
+  experiment.trainer.steps_per_loop = 25
+  experiment.trainer.summary_interval = 25
+  experiment.trainer.checkpoint_interval = 100
+  experiment.trainer.validation_interval = experiment.trainer.train_steps
+  return experiment

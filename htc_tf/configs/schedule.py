@@ -1,0 +1,90 @@
+"""The published training schedule, and the one rule by which it changes with the batch size."""
+
+import dataclasses
+from typing import Any, Dict, Tuple
+
+from official.core import config_definitions as cfg
+from official.modeling import optimization
+
+# Images of COCO train2017 with at least one instance: the published epochs count these.
+COCO_TRAIN_IMAGES = 117266
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+  """Step-wise SGD with linear warm-up; the defaults are the published 1x.
+
+  Attributes:
+    epochs: passes over the data.
+    milestones: epochs after which the learning rate is divided by ten.
+    learning_rate: at `batch_size` images a step.
+    batch_size: images a step.
+    num_images: images an epoch.
+    warmup_steps: steps of linear warm-up.
+    warmup_factor: first learning rate as a share of the full one.
+    momentum: of SGD.
+  """
+  epochs: int = 12
+  milestones: Tuple[int, ...] = (8, 11)
+  learning_rate: float = 0.02
+  batch_size: int = 16
+  num_images: int = COCO_TRAIN_IMAGES
+  warmup_steps: int = 500
+  warmup_factor: float = 0.001
+  momentum: float = 0.9
+
+  @property
+  def steps_per_epoch(self) -> int:
+    """Steps an epoch, the last one filled up."""
+    return -(-self.num_images // self.batch_size)
+
+
+def build_trainer(schedule: Schedule) -> cfg.TrainerConfig:
+  """Model Garden's trainer configuration of a schedule: a checkpoint and an evaluation an epoch."""
+  epoch = schedule.steps_per_epoch
+  values = [schedule.learning_rate * 0.1 ** i for i in range(len(schedule.milestones) + 1)]
+  return cfg.TrainerConfig(
+      train_steps=schedule.epochs * epoch, validation_steps=-1, validation_interval=epoch,
+      checkpoint_interval=epoch, max_to_keep=3, steps_per_loop=100, summary_interval=100,
+      optimizer_config=optimization.OptimizationConfig({
+          'optimizer': {'type': 'sgd', 'sgd': {'momentum': schedule.momentum}},
+          'learning_rate': {
+              'type': 'stepwise',
+              'stepwise': {'boundaries': [m * epoch for m in schedule.milestones],
+                           'values': values}},
+          'warmup': {
+              'type': 'linear',
+              'linear': {'warmup_steps': schedule.warmup_steps,
+                         'warmup_learning_rate':
+                             schedule.learning_rate * schedule.warmup_factor}},
+      }))
+
+
+def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> Dict[str, Any]:
+  """A step-wise schedule for another batch size: same epochs, learning rate by the linear rule.
+
+  Goyal et al. 2017, section 2.1: k times the images a step, k times the learning rate. The
+  warm-up keeps its number of steps.
+
+  Args:
+    trainer: a configuration as `build_trainer` makes it.
+    old_batch: images a step it was made for.
+    new_batch: images a step it shall run with.
+
+  Returns:
+    Overrides of a trainer configuration, nested dicts.
+  """
+  factor = new_batch / old_batch
+  steps = lambda old: max(1, round(old / factor))
+  rate = trainer.optimizer_config.learning_rate.stepwise
+  warmup = trainer.optimizer_config.warmup.linear
+  return {
+      'train_steps': steps(trainer.train_steps),
+      'validation_interval': steps(trainer.validation_interval),
+      'checkpoint_interval': steps(trainer.checkpoint_interval),
+      'optimizer_config': {
+          'learning_rate': {'stepwise': {'boundaries': [steps(b) for b in rate.boundaries],
+                                         'values': [v * factor for v in rate.values]}},
+          'warmup': {'linear': {'warmup_learning_rate': warmup.warmup_learning_rate * factor}},
+      },
+  }

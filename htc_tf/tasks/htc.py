@@ -1,0 +1,206 @@
+"""The registered task: builds model and inputs, trains a step, evaluates."""
+
+import os
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from absl import logging
+from official.core import base_task
+from official.core import task_factory
+from official.vision.dataloaders import input_reader_factory
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.configs import task as task_config
+from htc_tf.configs import validation
+from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.data.example_decoder import ExampleDecoder
+from htc_tf.data.parser import Parser
+from htc_tf.errors import ConfigError
+from htc_tf.evaluation.coco_evaluator import COCOEvaluator
+from htc_tf.losses import htc_loss
+from htc_tf.modeling.factory import build_htc
+from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.tasks import checkpoint
+
+_GROUND_TRUTH = ('gt_boxes', 'gt_classes', 'gt_masks')
+
+
+def model_inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
+  """The model's input dict of a parsed batch."""
+  inputs = {'images': images, 'image_shape': labels['image_info'][:, 1]}
+  inputs.update({key: labels[key] for key in _GROUND_TRUTH if key in labels})
+  return inputs
+
+
+def build_variables(model: HTCModel, config) -> None:
+  """Creates every variable by one detection on an image of zeros.
+
+  Args:
+    model: without variables yet.
+    config: its configuration, for the frame of a static model.
+  """
+  divisor = validation.frame_divisor(config)
+  static = 'model_garden' in (config.roi_generator.type, config.roi_aligner.type)
+  height, width = config.input_size[:2] if static else (2 * divisor, 2 * divisor)
+  model.detect({'images': tf.zeros([1, height, width, 3]),
+                'image_shape': tf.constant([[height, width]], tf.float32)})
+
+
+@task_factory.register_task_cls(task_config.HTCTask)
+class HTCTask(base_task.Task):
+  """Hybrid Task Cascade as a Model Garden task."""
+
+  def __init__(self, params: task_config.HTCTask, logging_dir: Optional[str] = None,
+               name: Optional[str] = None):
+    super().__init__(params, logging_dir, name)
+    validation.validate_model(params.model)
+    self._evaluator = None
+
+  def build_model(self) -> HTCModel:
+    """The model with all its variables."""
+    config = self.task_config.model
+    model = build_htc(config)
+    if self.task_config.freeze_backbone:
+      model.backbone.trainable = False
+    tf.function(lambda: build_variables(model, config)).get_concrete_function()
+    return model
+
+  def initialize(self, model: HTCModel) -> None:
+    """Loads `init_checkpoint`; the trainer calls it when a run starts without a checkpoint.
+
+    Raises:
+      CheckpointError: missing, or of another configuration.
+    """
+    path = self.task_config.init_checkpoint
+    if not path:
+      return
+    modules = self.task_config.init_checkpoint_modules
+    if modules == 'all':
+      checkpoint.restore(path, {'model': model})
+      return
+    names = [modules] if isinstance(modules, str) else list(modules)
+    known = model.checkpoint_items
+    unknown = [name for name in names if name not in known]
+    if unknown:
+      raise ConfigError('task.init_checkpoint_modules is unknown',
+                        expected=f"'all' or some of {sorted(known)}", got=str(unknown))
+    checkpoint.restore(path, {name: known[name] for name in names})
+
+  def build_inputs(self, params: task_config.DataConfig,
+                   input_context: Optional[tf.distribute.InputContext] = None) -> tf.data.Dataset:
+    """Batches of (images, labels) as `data.parser.Parser` makes them."""
+    model = self.task_config.model
+    include_mask = model.include_mask and params.is_training
+    include_semantic = model.semantic_head.enabled and params.is_training
+    parser_config = params.parser
+    parser = Parser(
+        output_size=tuple(model.input_size[:2]), min_sizes=tuple(parser_config.min_sizes),
+        max_size=parser_config.max_size, max_num_instances=parser_config.max_num_instances,
+        include_mask=include_mask, include_semantic=include_semantic,
+        random_horizontal_flip=parser_config.random_horizontal_flip,
+        random_vertical_flip=parser_config.random_vertical_flip,
+        scale_range=tuple(parser_config.scale_range), dtype=params.dtype or 'float32',
+        seed=params.seed)
+    decoder = ExampleDecoder(include_mask=include_mask, include_semantic=include_semantic)
+    reader = input_reader_factory.input_reader_generator(
+        params, dataset_fn=tf.data.TFRecordDataset, decoder_fn=decoder.decode,
+        parser_fn=parser.parse_fn(params.is_training))
+    return reader.read(input_context=input_context)
+
+  def build_losses(self, outputs, labels: Mapping[str, tf.Tensor],
+                   variables: List[tf.Variable]) -> Dict[str, tf.Tensor]:
+    """Every weighted term by name and their sum, `total_loss`.
+
+    Args:
+      outputs: `TrainingOutputs`.
+      labels: of the parsed batch.
+      variables: what weight decay acts on.
+    """
+    losses = self.task_config.losses
+    terms = htc_loss.weighted_terms(outputs, labels.get('gt_semantic'), losses,
+                                    self.task_config.model.cascade.stages)
+    terms['weight_decay'] = htc_loss.weight_decay(variables, losses)
+    return {**terms, 'total_loss': htc_loss.total(terms)}
+
+  def build_metrics(self, training: bool = True) -> List[tf_keras.metrics.Metric]:
+    """Running means of every loss term and accuracy in training; none in evaluation."""
+    if not training:
+      return []
+    model = self.task_config.model
+    num_stages = len(model.cascade.stages)
+    names = ['total_loss', 'weight_decay', *htc_loss.term_names(
+        num_stages, model.include_mask, model.semantic_head.enabled)]
+    names += [f'stage{stage}_accuracy' for stage in range(num_stages)]
+    return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in names]
+
+  def train_step(self, inputs: Tuple[Any, Any], model: HTCModel,
+                 optimizer: tf_keras.optimizers.Optimizer,
+                 metrics: Optional[List[tf_keras.metrics.Metric]] = None) -> Dict[str, tf.Tensor]:
+    """One update on one replica's batch.
+
+    Losses are normalised within the replica, as published (per GPU), and averaged over replicas.
+    """
+    images, labels = inputs
+    scaled_optimizer = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+    with tf.GradientTape() as tape:
+      outputs = model(model_inputs(images, labels), training=True)
+      losses = self.build_losses(outputs, labels, model.trainable_variables)
+      loss = losses['total_loss'] / tf.distribute.get_strategy().num_replicas_in_sync
+      if scaled_optimizer:
+        loss = optimizer.get_scaled_loss(loss)
+    variables = model.trainable_variables
+    gradients = tape.gradient(loss, variables)
+    if scaled_optimizer:
+      gradients = optimizer.get_unscaled_gradients(gradients)
+    optimizer.apply_gradients(list(zip(gradients, variables)))
+    values = {**losses, **htc_loss.accuracies(outputs)}
+    for metric in metrics or []:
+      metric.update_state(values[metric.name])
+    return {self.loss: losses['total_loss']}
+
+  def validation_step(self, inputs: Tuple[Any, Any], model: HTCModel,
+                      metrics: Optional[List[Any]] = None) -> Dict[str, Any]:
+    """Detections of one replica's batch, for the evaluator; there is no validation loss."""
+    images, labels = inputs
+    outputs = model(model_inputs(images, labels), training=False)
+    predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}
+    return {self.loss: 0.0, 'predictions': predictions}
+
+  def aggregate_logs(self, state=None, step_outputs: Optional[Mapping[str, Any]] = None):
+    """Hands a step's detections, of all replicas, to the evaluator."""
+    if state is None:
+      self._evaluator = self.build_evaluator()
+      state = self._evaluator
+    for predictions in _replicas(step_outputs['predictions']):
+      state.update(predictions)
+    return state
+
+  def reduce_aggregated_logs(self, aggregated_logs, global_step=None) -> Dict[str, float]:
+    """AP of everything evaluated; also writes the results as COCO JSON beside the checkpoints."""
+    if self.logging_dir:
+      step = int(global_step) if global_step is not None else 0
+      aggregated_logs.save_results(os.path.join(self.logging_dir, 'results', f'step-{step}.json'))
+    return aggregated_logs.result()
+
+  def build_evaluator(self) -> COCOEvaluator:
+    """Evaluator of the validation records' categories.
+
+    Raises:
+      DataError: records without metadata, or annotations that cannot be read.
+    """
+    path = self.task_config.validation_data.input_path
+    info = DatasetInfo.find(path if isinstance(path, str) else ','.join(path))
+    annotations = self.task_config.annotation_file or info.annotation_path
+    logging.info('Evaluating against %s', annotations)
+    return COCOEvaluator(annotations, info.category_ids,
+                         include_mask=self.task_config.model.include_mask,
+                         per_category=self.task_config.per_category_metrics)
+
+
+def _replicas(predictions: Mapping[str, Any]) -> List[Dict[str, Any]]:
+  """One dict of arrays a replica: a distributed step returns a tuple in each entry."""
+  first = next(iter(predictions.values()))
+  if not isinstance(first, (tuple, list)):
+    return [{key: value.numpy() for key, value in predictions.items()}]
+  return [{key: values[i].numpy() for key, values in predictions.items()}
+          for i in range(len(first))]

@@ -1,0 +1,6 @@
+"""Trains and evaluates an experiment: `python train.py --experiment=... --mode=... --model_dir=...`."""
+
+from htc_tf.cli import train
+
+if __name__ == '__main__':
+  train.run()
