@@ -43,7 +43,8 @@ def path_inside(folder: str, name: str) -> str:
     DataError: the name is absolute or leads out of the folder.
   """
   normal = posixpath.normpath(name.replace('\\', '/'))
-  if posixpath.isabs(normal) or normal.split('/')[0] in ('..', '.') or ':' in normal.split('/')[0] or '\0' in name:
+  first = normal.split('/')[0]
+  if first in ('', '.', '..') or ':' in first or '\0' in name:
     raise DataError(f'file name {name!r} in the annotations leaves the image folder',
                     expected='a name relative to the image folder', got=name,
                     likely_cause='annotations written for another folder, or made with ill intent')

@@ -1,0 +1,229 @@
+"""Reads and cleans a COCO annotation file.
+
+What makes the data set as a whole unusable raises a DataError that names it; a bad entry is dropped or mended and
+counted.
+"""
+
+import dataclasses
+import json
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+from htc_tf.data import segmentation as segmentations
+from htc_tf.data.check_report import CheckReport
+from htc_tf.data.dataset_info import Category
+from htc_tf.errors import DataError
+
+Entry = Dict[str, Any]
+
+
+@dataclasses.dataclass
+class CocoAnnotations:
+  """A cleaned annotation file.
+
+  Attributes:
+    header: the top-level entries other than images, annotations and categories.
+    categories: as in the file.
+    classes: the categories by label, ids sorted ascending -> 1..K.
+    images: image entries with integer `id`, `height`, `width` and a `file_name`.
+    annotations: by image id, in file order; every one has a clipped `bbox`, an `area`, `iscrowd`, a
+      unique positive `id` and, with masks, a usable `segmentation`.
+    report: what was found.
+  """
+  header: Entry
+  categories: List[Entry]
+  classes: Tuple[Category, ...]
+  images: List[Entry]
+  annotations: Dict[int, List[Entry]]
+  report: CheckReport
+
+
+def read_annotations(path: str, include_masks: bool = True) -> CocoAnnotations:
+  """Reads an annotation file.
+
+  Args:
+    path: the JSON file.
+    include_masks: whether an annotation needs a segmentation.
+
+  Raises:
+    DataError: not JSON, no images, no categories, an annotation of an unknown category, malformed or
+      contradictory image or category entries.
+  """
+  content = _read_json(path)
+  report = CheckReport()
+  classes = _read_classes(_entries(content, 'categories', path), report, path)
+  images = _read_images(_entries(content, 'images', path), report, path)
+  entries = _entries(content, 'annotations', path, may_be_empty=True)
+  annotations = _read_annotations(entries, images, classes, report, include_masks)
+  header = {key: value for key, value in content.items() if key not in ('images', 'annotations', 'categories')}
+  return CocoAnnotations(header, content['categories'], classes, list(images.values()), annotations, report)
+
+
+def _read_json(path: str) -> Entry:
+  try:
+    with open(path, encoding='utf-8') as file:
+      content = json.load(file)
+  except OSError as error:
+    raise DataError(f'cannot read the annotation file {path}', got=str(error)) from error
+  except ValueError as error:
+    raise DataError(f'the annotation file {path} is not JSON', got=str(error),
+                    likely_cause='an incomplete download, or the path of another file') from error
+  if not isinstance(content, dict):
+    raise DataError(f'{path} is no COCO annotation file', expected='an object with images, annotations, categories',
+                    got=f'a {type(content).__name__}', likely_cause='a results file, which is a list')
+  return content
+
+
+def _entries(content: Entry, key: str, path: str, may_be_empty: bool = False) -> List[Entry]:
+  entries = content.get(key, [])
+  if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    raise DataError(f'"{key}" in {path} is malformed', expected='a list of objects', got=type(entries).__name__)
+  if not entries and not may_be_empty:
+    raise DataError(f'{path} has no {key}', expected=f'at least one entry in "{key}"', got='none',
+                    likely_cause='an empty data set, or a file that is not an annotation file')
+  return entries
+
+
+def _is_integer(value: Any) -> bool:
+  return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _read_classes(entries: List[Entry], report: CheckReport, path: str) -> Tuple[Category, ...]:
+  names = {}
+  for entry in entries:
+    if not _is_integer(entry.get('id')) or not isinstance(entry.get('name'), str):
+      raise DataError(f'a category in {path} is malformed', expected='an integer id and a name', got=str(entry))
+    if entry['id'] in names:
+      raise DataError(f'category id {entry["id"]} is given twice in {path}', expected='one category for an id',
+                      got=f'{names[entry["id"]]!r} and {entry["name"]!r}')
+    names[entry['id']] = entry['name']
+  classes = tuple(Category(id_, names[id_], label) for label, id_ in enumerate(sorted(names), start=1))
+  for category in classes:
+    if category.id != category.label:
+      report.add('category_ids_mapped', f'{category.id} ({category.name}) -> {category.label}')
+  return classes
+
+
+def _read_images(entries: List[Entry], report: CheckReport, path: str) -> Dict[int, Entry]:
+  images: Dict[int, Entry] = {}
+  for entry in entries:
+    _check_image_entry(entry, path)
+    known = images.get(entry['id'])
+    if known is None:
+      images[entry['id']] = entry
+    elif known['file_name'] == entry['file_name']:
+      report.add('duplicate_image', entry['file_name'])
+    else:
+      raise DataError(f'image id {entry["id"]} is given twice in {path}', expected='one image for an id',
+                      got=f'{known["file_name"]!r} and {entry["file_name"]!r}')
+  return images
+
+
+def _check_image_entry(entry: Entry, path: str) -> None:
+  sizes = [entry.get('height'), entry.get('width')]
+  if (not _is_integer(entry.get('id')) or not isinstance(entry.get('file_name'), str)
+      or not all(_is_integer(size) and size > 0 for size in sizes)):
+    raise DataError(f'an image entry in {path} is malformed',
+                    expected='integer id, file_name, positive integer height and width', got=str(entry))
+
+
+class _IdGiver:
+  """Gives an annotation without a usable id a new one.
+
+  pycocotools notes a match by the id of the annotation, so that id 0 reads as 'not matched'.
+  """
+
+  def __init__(self, entries: List[Entry]):
+    self._seen: Set[int] = set()
+    self._next = max((entry['id'] for entry in entries if _is_integer(entry.get('id'))), default=0) + 1
+    self._next = max(self._next, 1)
+
+  def usable(self, entry: Entry) -> bool:
+    """Whether the id is a positive integer no earlier annotation has; it is taken then."""
+    id_ = entry.get('id')
+    if not _is_integer(id_) or id_ <= 0 or id_ in self._seen:
+      return False
+    self._seen.add(id_)
+    return True
+
+  def next(self) -> int:
+    """An id no annotation of the file has."""
+    self._next += 1
+    return self._next - 1
+
+
+def _read_annotations(entries: List[Entry], images: Dict[int, Entry], classes: Tuple[Category, ...],
+                      report: CheckReport, include_masks: bool) -> Dict[int, List[Entry]]:
+  kept: Dict[int, List[Entry]] = {image_id: [] for image_id in images}
+  originals: Dict[Any, Entry] = {}
+  category_ids = {category.id for category in classes}
+  ids = _IdGiver(entries)
+  for entry in entries:
+    _check_category(entry, category_ids)
+    image = images.get(entry.get('image_id')) if _is_integer(entry.get('image_id')) else None
+    if image is None:
+      report.add('unknown_image_id', f'annotation {entry.get("id")} of image {entry.get("image_id")}')
+      continue
+    if _is_integer(entry.get('id')) and originals.setdefault(entry['id'], entry) is not entry:
+      if originals[entry['id']] == entry:
+        report.add('duplicate_annotation', f'annotation {entry["id"]}')
+        continue
+    cleaned = _clean_annotation(entry, image, report, include_masks)
+    if cleaned is not None:
+      if not ids.usable(cleaned):
+        report.add('annotation_id_renumbered', f'annotation {cleaned.get("id")}')
+        cleaned['id'] = ids.next()
+      kept[image['id']].append(cleaned)
+  return kept
+
+
+def _check_category(entry: Entry, category_ids: Set[int]) -> None:
+  category_id = entry.get('category_id')
+  if not _is_integer(category_id) or category_id not in category_ids:
+    known = sorted(category_ids)
+    shown = ', '.join(map(str, known[:20])) + (', ...' if len(known) > 20 else '')
+    raise DataError(f'annotation {entry.get("id")} has the unknown category id {category_id!r}',
+                    expected=f'one of the ids in "categories": {shown}', got=repr(category_id),
+                    likely_cause='annotations and categories of different data sets')
+
+
+def _clean_annotation(entry: Entry, image: Entry, report: CheckReport, include_masks: bool) -> Optional[Entry]:
+  """A mended copy of an annotation, or None if nothing usable remains."""
+  name = f'annotation {entry.get("id")}'
+  box = _clean_box(entry.get('bbox'), image, name, report)
+  if box is None:
+    return None
+  cleaned = {**entry, 'bbox': box, 'iscrowd': int(bool(entry.get('iscrowd', 0)))}
+  if include_masks:
+    segmentation, check = segmentations.clean(entry.get('segmentation'), image['height'], image['width'])
+    if check:
+      report.add(check, name)
+    if segmentation is None:
+      return None
+    cleaned['segmentation'] = segmentation
+  if not segmentations.is_finite_number(entry.get('area')) or entry['area'] <= 0:
+    report.add('area_filled', name)
+    cleaned['area'] = _area(cleaned, image, include_masks)
+  return cleaned
+
+
+def _clean_box(box: Any, image: Entry, name: str, report: CheckReport) -> Optional[List[float]]:
+  """The box x, y, width, height clipped to the image, or None if nothing of it remains."""
+  if not isinstance(box, list) or len(box) != 4 or not all(map(segmentations.is_finite_number, box)):
+    report.add('bad_box', name)
+    return None
+  x, y, box_width, box_height = box
+  left, top = max(x, 0), max(y, 0)
+  right, bottom = min(x + box_width, image['width']), min(y + box_height, image['height'])
+  if right <= left or bottom <= top:
+    report.add('box_outside', name)
+    return None
+  if left == x and top == y and right == x + box_width and bottom == y + box_height:
+    return box
+  report.add('box_clipped', name)
+  return [left, top, right - left, bottom - top]
+
+
+def _area(entry: Entry, image: Entry, include_masks: bool) -> float:
+  if include_masks:
+    return segmentations.area(entry['segmentation'], image['height'], image['width'])
+  return entry['bbox'][2] * entry['bbox'][3]

@@ -1,0 +1,98 @@
+"""Builds the tf.train.Example of one image, in Model Garden's detection schema plus a semantic map.
+
+TensorFlow is imported by the function that needs it: workers start, and options are checked, without it.
+"""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from htc_tf.data import segmentation as segmentations
+from htc_tf.data import source_images
+
+Features = Dict[str, List[Any]]
+
+
+class LabelledInstance(NamedTuple):
+  """An annotation with its class label and, if masks are wanted, its bitmap [height, width] uint8."""
+  annotation: Dict[str, Any]
+  label: int
+  mask: Optional[np.ndarray]
+
+
+def label_instances(annotations: Sequence[Dict[str, Any]], labels: Dict[int, int], height: int,
+                    width: int, include_masks: bool) -> List[LabelledInstance]:
+  """Pairs cleaned annotations with labels (by category id) and bitmaps."""
+  instances = []
+  for annotation in annotations:
+    mask = None
+    if include_masks:
+      mask = segmentations.to_bitmap(annotation['segmentation'], height, width)
+    instances.append(LabelledInstance(annotation, labels[annotation['category_id']], mask))
+  return instances
+
+
+def paint_semantic(instances: Sequence[LabelledInstance], height: int, width: int) -> np.ndarray:
+  """A semantic map from instances: 0 background, labels in annotation order, crowds ignored.
+
+  Crowd regions are painted first, so that an instance inside one keeps its label.
+  """
+  semantic = np.zeros([height, width], np.uint8)
+  for instance in sorted(instances, key=lambda item: not item.annotation['iscrowd']):
+    is_crowd = instance.annotation['iscrowd']
+    semantic[instance.mask > 0] = source_images.IGNORED_LABEL if is_crowd else instance.label
+  return semantic
+
+
+def image_features(entry: Dict[str, Any], image: source_images.EncodedImage) -> Features:
+  """Features of the picture; `entry` is its COCO image entry."""
+  return {
+      'image/encoded': [image.encoded],
+      'image/format': [image.format.encode()],
+      'image/filename': [entry['file_name'].encode()],
+      'image/source_id': [str(entry['id']).encode()],
+      'image/height': [image.height],
+      'image/width': [image.width],
+  }
+
+
+def instance_features(instances: Sequence[LabelledInstance], height: int, width: int,
+                      include_masks: bool) -> Features:
+  """Features of the instances: boxes normalised by the image size, masks as PNG of 0 and 1."""
+  boxes = np.array([item.annotation['bbox'] for item in instances], np.float64).reshape(-1, 4)
+  left, top = boxes[:, 0], boxes[:, 1]
+  features = {
+      'image/object/bbox/xmin': (left / width).tolist(),
+      'image/object/bbox/xmax': ((left + boxes[:, 2]) / width).tolist(),
+      'image/object/bbox/ymin': (top / height).tolist(),
+      'image/object/bbox/ymax': ((top + boxes[:, 3]) / height).tolist(),
+      'image/object/class/label': [item.label for item in instances],
+      'image/object/is_crowd': [item.annotation['iscrowd'] for item in instances],
+      'image/object/area': [float(item.annotation['area']) for item in instances],
+  }
+  if include_masks:
+    features['image/object/mask'] = [source_images.encode_png(item.mask) for item in instances]
+  return features
+
+
+def semantic_features(semantic: np.ndarray) -> Features:
+  """Feature of a semantic map [height, width] uint8."""
+  return {'image/segmentation/class/encoded': [source_images.encode_png(semantic)]}
+
+
+_FLOAT_FEATURES = ('image/object/bbox/', 'image/object/area')
+
+
+def serialize(features: Features) -> bytes:
+  """The serialized Example; the same features give the same bytes."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  proto = tf.train.Features()
+  for key, values in features.items():
+    feature = proto.feature[key]
+    if key.startswith(_FLOAT_FEATURES):
+      feature.float_list.value.extend(values)
+    elif values and isinstance(values[0], bytes):
+      feature.bytes_list.value.extend(values)
+    elif values:
+      feature.int64_list.value.extend(values)
+  return tf.train.Example(features=proto).SerializeToString(deterministic=True)

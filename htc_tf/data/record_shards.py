@@ -1,0 +1,216 @@
+"""Writes one shard of records: the part of the conversion that runs in worker processes."""
+
+import dataclasses
+import json
+import os
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import numpy as np
+
+from htc_tf.data import files
+from htc_tf.data import record_example
+from htc_tf.data import source_images
+from htc_tf.data.check_report import CheckReport
+from htc_tf.errors import DataError
+
+Entry = Dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordOptions:
+  """What a record holds.
+
+  Attributes:
+    image_folder: where the pictures are.
+    labels: class label by category id.
+    include_masks: whether to store instance masks.
+    semantic: 'none', 'stuff_maps' or 'instances'.
+    stuff_folder: where the stuff maps are.
+    num_semantic_classes: labels of the semantic map are below this, or 255.
+    skip_missing_images: drop unreadable pictures instead of failing.
+  """
+  image_folder: str
+  labels: Dict[int, int]
+  include_masks: bool
+  semantic: str
+  stuff_folder: Optional[str]
+  num_semantic_classes: int
+  skip_missing_images: bool
+
+  @property
+  def needs_masks(self) -> bool:
+    """Whether bitmaps are made: to be stored, or to paint the semantic map."""
+    return self.include_masks or self.semantic == 'instances'
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+  """One shard to write.
+
+  Attributes:
+    path: final name of the shard.
+    state_path: file that says the shard is complete, and what it holds.
+    fingerprint: of the inputs of the whole conversion.
+    items: image entries and their cleaned annotations.
+    options: what a record holds.
+  """
+  path: str
+  state_path: str
+  fingerprint: str
+  items: List[Tuple[Entry, List[Entry]]]
+  options: RecordOptions
+
+
+@dataclasses.dataclass
+class ShardResult:
+  """What a written shard holds: counts, ids of images and annotations left out, findings."""
+  fingerprint: str
+  num_bytes: int
+  num_images: int
+  num_instances: int
+  dropped_images: List[int]
+  dropped_annotations: List[int]
+  counts: Dict[str, int]
+  examples: Dict[str, List[str]]
+
+
+def stuff_map_path(folder: str, file_name: str) -> str:
+  """Path of the stuff map of a picture: the same name with the ending .png."""
+  return files.path_inside(folder, os.path.splitext(file_name)[0] + '.png')
+
+
+def finished_result(task: ShardTask) -> Optional[ShardResult]:
+  """The result of a shard an earlier run finished on the same inputs, else None."""
+  try:
+    with open(task.state_path, encoding='utf-8') as file:
+      result = ShardResult(**json.load(file))
+  except (OSError, ValueError, TypeError):
+    return None
+  complete = os.path.isfile(task.path) and os.path.getsize(task.path) == result.num_bytes
+  return result if complete and result.fingerprint == task.fingerprint else None
+
+
+def write_shard(task: ShardTask, advance: Callable[[], None]) -> ShardResult:
+  """Writes a shard under a temporary name, renames it, then notes its completion.
+
+  Args:
+    task: what to write.
+    advance: called after each image.
+
+  Raises:
+    DataError: a picture that cannot be read, unless these are skipped.
+  """
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  builder = _RecordBuilder(task.options)
+  temporary = files.temporary_name(task.path)
+  num_images = 0
+  try:
+    with tf.io.TFRecordWriter(temporary) as writer:
+      for record in builder.records(task.items, advance):
+        writer.write(record)
+        num_images += 1
+    num_bytes = os.path.getsize(temporary)
+    os.replace(temporary, task.path)
+  except BaseException:
+    files.remove_if_present(temporary)
+    raise
+  result = ShardResult(task.fingerprint, num_bytes, num_images, builder.num_instances, builder.dropped_images,
+                       builder.dropped_annotations, dict(builder.report.counts), dict(builder.report.examples))
+  files.write_bytes(task.state_path, json.dumps(dataclasses.asdict(result)).encode())
+  return result
+
+
+class _RecordBuilder:
+  """Turns images with their annotations into serialized records and keeps count."""
+
+  def __init__(self, options: RecordOptions):
+    self._options = options
+    self.report = CheckReport()
+    self.num_instances = 0
+    self.dropped_images: List[int] = []
+    self.dropped_annotations: List[int] = []
+
+  def records(self, items: List[Tuple[Entry, List[Entry]]], advance: Callable[[], None]) -> Iterator[bytes]:
+    """Yields the records of the images that can be used."""
+    for entry, annotations in items:
+      record = self._record(entry, annotations)
+      if record is not None:
+        yield record
+      advance()
+
+  def _record(self, entry: Entry, annotations: List[Entry]) -> Optional[bytes]:
+    image = self._read_image(entry)
+    if image is None:
+      self.dropped_images.append(entry['id'])
+      return None
+    size = (image.height, image.width)
+    instances = self._instances(annotations, size)
+    features = record_example.image_features(entry, image)
+    features.update(record_example.instance_features(instances, *size, self._options.include_masks))
+    if self._options.semantic != 'none':
+      features.update(record_example.semantic_features(self._semantic_map(entry, instances, size)))
+    self._count(entry, image, instances)
+    return record_example.serialize(features)
+
+  def _count(self, entry: Entry, image: source_images.EncodedImage,
+             instances: List[record_example.LabelledInstance]) -> None:
+    self.num_instances += len(instances)
+    if image.converted:
+      self.report.add('image_converted')
+    if not instances:
+      self.report.add('images_without_instances', entry['file_name'])
+    for instance in instances:
+      if instance.annotation['iscrowd']:
+        self.report.add('crowd_regions')
+
+  def _read_image(self, entry: Entry) -> Optional[source_images.EncodedImage]:
+    """The picture, or None if it is to be dropped."""
+    path = files.path_inside(self._options.image_folder, entry['file_name'])
+    try:
+      image = source_images.read_image(path)
+    except source_images.UnreadableImageError as error:
+      if not self._options.skip_missing_images:
+        raise DataError(f'{path} cannot be read as an image', expected='a JPEG, PNG or other picture', got=str(error),
+                        likely_cause='an incomplete download; fetch it again, or drop such images with '
+                                     '--skip_missing_images') from error
+      self.report.add('unreadable_image', entry['file_name'])
+      return None
+    if (image.height, image.width) != (entry['height'], entry['width']):
+      self.report.add('image_size_mismatch', f'{entry["file_name"]} is {image.width}x{image.height}, annotated as '
+                                             f'{entry["width"]}x{entry["height"]}')
+      return None
+    return image
+
+  def _instances(self, annotations: List[Entry], size: Tuple[int, int]) -> List[record_example.LabelledInstance]:
+    instances = record_example.label_instances(
+        annotations, self._options.labels, *size, self._options.needs_masks)
+    kept = [item for item in instances if item.mask is None or item.mask.any()]
+    for item in instances:
+      if item.mask is not None and not item.mask.any():
+        self.report.add('empty_mask', f'annotation {item.annotation["id"]}')
+        self.dropped_annotations.append(item.annotation['id'])
+    return kept
+
+  def _semantic_map(self, entry: Entry, instances: List[record_example.LabelledInstance],
+                    size: Tuple[int, int]) -> np.ndarray:
+    if self._options.semantic == 'instances':
+      return record_example.paint_semantic(instances, *size)
+    labels = self._read_stuff_map(entry, size)
+    if labels is None:
+      return np.full(size, source_images.IGNORED_LABEL, np.uint8)
+    cleaned, found_outside = source_images.clean_label_map(labels, self._options.num_semantic_classes)
+    if found_outside:
+      self.report.add('semantic_label_out_of_range', f'{entry["file_name"]} (up to {labels.max()})')
+    return cleaned
+
+  def _read_stuff_map(self, entry: Entry, size: Tuple[int, int]) -> Optional[np.ndarray]:
+    """The stuff map, or None if it is unusable."""
+    try:
+      labels = source_images.read_label_map(stuff_map_path(self._options.stuff_folder, entry['file_name']))
+    except source_images.UnreadableImageError as error:
+      self.report.add('stuff_map_unusable', f'{entry["file_name"]} ({error})')
+      return None
+    if labels.shape != size:
+      self.report.add('stuff_map_unusable', f'{entry["file_name"]} (size {labels.shape[1]}x{labels.shape[0]})')
+      return None
+    return labels

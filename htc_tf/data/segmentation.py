@@ -1,0 +1,106 @@
+"""COCO segmentations: cleaning polygons and run lengths, and turning them into bitmaps.
+
+pycocotools reads a run length that ends early as uninitialised memory, and a polygon of four numbers as a box;
+nothing reaches it here that has not been checked.
+"""
+
+import math
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+Segmentation = Union[List[List[float]], Dict[str, Any]]
+
+
+def clean(segmentation: Any, height: int, width: int) -> Tuple[Optional[Segmentation], Optional[str]]:
+  """Checks a segmentation of an image of the given size.
+
+  Args:
+    segmentation: list of polygons, or a run-length dict, compressed or not.
+    height: of the image.
+    width: of the image.
+
+  Returns:
+    The segmentation without degenerate polygons (None if nothing usable remains), and the name of
+    the check that found something (None if nothing did).
+  """
+  if isinstance(segmentation, dict):
+    return (segmentation, None) if _is_valid_rle(segmentation, height, width) else (None, 'bad_rle')
+  if not isinstance(segmentation, list):
+    return None, 'empty_segmentation'
+  polygons = [polygon for polygon in segmentation if _is_valid_polygon(polygon)]
+  if not polygons:
+    return None, 'empty_segmentation'
+  return polygons, None if len(polygons) == len(segmentation) else 'polygon_removed'
+
+
+def to_rle(segmentation: Segmentation, height: int, width: int) -> Dict[str, Any]:
+  """The compressed run length of a cleaned segmentation; polygons are united."""
+  if isinstance(segmentation, list):
+    return coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+  if isinstance(segmentation['counts'], list):
+    return coco_mask.frPyObjects(segmentation, height, width)
+  return segmentation
+
+
+def to_bitmap(segmentation: Segmentation, height: int, width: int) -> np.ndarray:
+  """[height, width] uint8 of 0 and 1."""
+  return coco_mask.decode(to_rle(segmentation, height, width))
+
+
+def area(segmentation: Segmentation, height: int, width: int) -> float:
+  """Number of pixels of a cleaned segmentation."""
+  return float(coco_mask.area(to_rle(segmentation, height, width)))
+
+
+def rle_runs(counts: str) -> List[int]:
+  """The run lengths of a COCO compressed string.
+
+  Six bits a character from '0' on: five of the value, least significant first, and one that says
+  that more follow; from the third run on the value is the difference to the run before the last.
+
+  Raises:
+    ValueError: a character out of range, or a string that ends inside a value.
+  """
+  runs, value, shift = [], 0, 0
+  for character in counts.encode('latin-1'):
+    bits = character - 48
+    if not 0 <= bits < 64:
+      raise ValueError(f'character {chr(character)!r} is no part of a run length')
+    value |= (bits & 31) << shift
+    shift += 5
+    if bits & 32:
+      continue
+    if bits & 16:
+      value -= 1 << shift
+    runs.append(value + runs[-2] if len(runs) > 2 else value)
+    value, shift = 0, 0
+  if shift:
+    raise ValueError('the run length ends inside a value')
+  return runs
+
+
+def _is_valid_rle(rle: Dict[str, Any], height: int, width: int) -> bool:
+  counts = rle.get('counts')
+  if rle.get('size') != [height, width] or not isinstance(counts, (str, list)):
+    return False
+  try:
+    runs = counts if isinstance(counts, list) else rle_runs(counts)
+  except ValueError:
+    return False
+  return all(type(run) is int and run >= 0 for run in runs) and sum(runs) == height * width
+
+
+def _is_valid_polygon(polygon: Any) -> bool:
+  if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+    return False
+  if not all(is_finite_number(value) for value in polygon):
+    return False
+  x, y = np.asarray(polygon, np.float64).reshape(-1, 2).T  # [points] each
+  return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) > 0
+
+
+def is_finite_number(value: Any) -> bool:
+  """Whether a JSON value is a number other than nan and infinity; truth values are none."""
+  return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

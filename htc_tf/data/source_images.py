@@ -1,0 +1,98 @@
+"""Reads source pictures and stuff maps, and encodes what goes into the records."""
+
+import dataclasses
+import io
+from typing import Optional, Tuple
+
+import numpy as np
+from PIL import Image
+
+IGNORED_LABEL = 255
+_KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
+_PNG_BIT_DEPTH_BYTE = 24
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+class UnreadableImageError(Exception):
+  """A file that is no image, is truncated or has a pixel type that has no 8-bit reading."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedImage:
+  """A picture ready for a record: JPEG or PNG bytes, 8-bit RGB."""
+  encoded: bytes
+  format: str
+  height: int
+  width: int
+  converted: bool
+
+
+def read_image(path: str) -> EncodedImage:
+  """Reads a picture; 8-bit RGB JPEG and PNG stay as they are, others become RGB PNG.
+
+  16-bit greys are divided by 257, alpha is dropped, palettes are resolved.
+
+  Raises:
+    UnreadableImageError: see there.
+  """
+  with open(path, 'rb') as file:
+    content = file.read()
+  image = _decode(content)
+  if image.format in _KEPT_FORMATS and image.mode == 'RGB' and not _is_deep_png(content, image.format):
+    return EncodedImage(content, _KEPT_FORMATS[image.format], image.height, image.width, False)
+  encoded = encode_png(np.asarray(_to_rgb(image)))
+  return EncodedImage(encoded, 'png', image.height, image.width, True)
+
+
+def read_label_map(path: str) -> np.ndarray:
+  """Reads a PNG of labels: [height, width], palette indices as they are.
+
+  Raises:
+    UnreadableImageError: no image, or one with more than one channel.
+  """
+  with open(path, 'rb') as file:
+    image = _decode(file.read())
+  if image.mode not in ('L', 'P', 'I', 'I;16', 'I;16B'):
+    raise UnreadableImageError(f'labels in mode {image.mode}; expected one channel')
+  return np.asarray(image)
+
+
+def clean_label_map(labels: np.ndarray, num_classes: int) -> Tuple[np.ndarray, bool]:
+  """Labels as uint8, those out of range ignored, and whether there were such."""
+  outside = ((labels < 0) | (labels >= num_classes)) & (labels != IGNORED_LABEL)
+  return np.where(outside, IGNORED_LABEL, labels).astype(np.uint8), bool(outside.any())
+
+
+def encode_png(array: np.ndarray) -> bytes:
+  """PNG bytes of [height, width] or [height, width, 3] uint8."""
+  buffer = io.BytesIO()
+  Image.fromarray(array).save(buffer, format='PNG', compress_level=4)
+  return buffer.getvalue()
+
+
+def _decode(content: bytes) -> Image.Image:
+  if not content:
+    raise UnreadableImageError('the file is empty')
+  try:
+    image = Image.open(io.BytesIO(content))
+    image.load()
+  except _UNREADABLE as error:
+    raise UnreadableImageError(str(error)) from error
+  return image
+
+
+def _is_deep_png(content: bytes, image_format: Optional[str]) -> bool:
+  return image_format == 'PNG' and content[_PNG_BIT_DEPTH_BYTE] > 8
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+  if image.mode in ('I', 'I;16', 'I;16B', 'I;16L'):
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+      raise UnreadableImageError(f'grey values {values.min()}..{values.max()} exceed 16 bits')
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert('RGB')
+  if image.mode == 'F':
+    raise UnreadableImageError('floating-point pixels have no defined range')
+  if image.mode == 'P':
+    return image.convert('RGBA').convert('RGB')
+  return image.convert('RGB')
