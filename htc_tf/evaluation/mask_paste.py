@@ -8,6 +8,7 @@ those in and just around the box, are computed.
 """
 
 from typing import Iterator, NamedTuple, Tuple
+import warnings
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -101,6 +102,14 @@ def encode_masks(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: T
   _check_threshold(threshold)
   return [_encode_patch(patch, image_hw, threshold)
           for patch in _patches(mask_probs, boxes_original, image_hw)]
+
+
+def decode_mask(rle: dict) -> np.ndarray:
+  """Returns the mask that a COCO RLE dict stands for, [height, width] bool."""
+  with warnings.catch_warnings():
+    # pycocotools 2.0.11 hands its buffer to NumPy 2 in the deprecated way, and knows no other.
+    warnings.filterwarnings('ignore', '__array__ implementation', DeprecationWarning)
+    return mask_utils.decode(rle).astype(bool)
 
 
 def _patches(mask_probs: np.ndarray, boxes_original: np.ndarray,

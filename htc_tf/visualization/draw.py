@@ -4,9 +4,9 @@ from typing import List, Optional, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
-from pycocotools import mask as mask_utils
 
 from htc_tf.errors import InputError
+from htc_tf.evaluation import mask_paste
 from htc_tf.visualization import labels as labels_lib
 from htc_tf.visualization import palette
 
@@ -46,7 +46,8 @@ def draw_instances(image: np.ndarray, boxes_original: np.ndarray, masks: Optiona
   order = np.argsort(-(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), kind='stable')
   if masks is not None:
     for index in order:
-      _draw_mask(canvas, _enlarged_mask(_decode(masks[index]), enlarge), palette.instance_color(index))
+      mask = _enlarged_mask(_decode(masks[index]), enlarge)
+      _draw_mask(canvas, mask, palette.instance_color(index))
   for index in order:
     _draw_box(canvas, boxes[index] * enlarge, palette.instance_color(index))
   return labels_lib.draw_labels(canvas, _labels(boxes * enlarge, classes, scores, names))
@@ -112,7 +113,7 @@ def _enlarged_mask(mask: np.ndarray, factor: int) -> np.ndarray:
 def _decode(mask: Union[np.ndarray, dict]) -> np.ndarray:
   """Returns one mask as [height, width] bool."""
   if isinstance(mask, dict):
-    return mask_utils.decode(mask).astype(bool)
+    return mask_paste.decode_mask(mask)
   return np.asarray(mask).astype(bool)
 
 
@@ -134,8 +135,8 @@ def _check_instances(image: np.ndarray, boxes: np.ndarray, masks: Optional[Masks
   if scores is not None:
     counts['scores'] = len(scores)
   if len(set(counts.values())) > 1:
-    raise InputError('The picture cannot be drawn', expected='as many of each part of the instances',
-                     got=str(counts))
+    raise InputError('The picture cannot be drawn',
+                     expected='as many of each part of the instances', got=str(counts))
   if not np.isfinite(boxes).all():
     raise InputError('The picture cannot be drawn', expected='finite boxes', got='NaN or infinity')
   for mask in masks if masks is not None else ():

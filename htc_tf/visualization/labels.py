@@ -51,8 +51,9 @@ def load_font(size: int) -> ImageFont.FreeTypeFont:
 def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
   """Writes labels beside their boxes, the first ones first.
 
-  A label goes above its box, below it or into it, wherever it stays within the picture and covers no
-  label written before; where the text finds no place a shorter one is tried, then none is written.
+  A label goes above its box, below it or into it, wherever it stays within the picture and covers
+  no label written before; where a text finds no place the next shorter one is tried, and where none
+  does the instance stays without a label.
 
   Args:
     image: [height, width, 3] uint8 RGB; not modified.

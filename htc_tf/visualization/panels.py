@@ -1,7 +1,8 @@
 """Pictures beside each other under titles, and the writing of pictures."""
 
+import math
 import pathlib
-from typing import Sequence
+from typing import Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from htc_tf.visualization import labels
 
 _FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
 _GAP = 8
+_MAX_SIDE = 2000
 _PAPER = (255, 255, 255)
 
 
@@ -24,7 +26,8 @@ def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str],
   Args:
     panels: pictures [height, width, 3] uint8 RGB, such as image, truth and prediction.
     titles: one a picture.
-    min_side: least height and width of a panel; smaller pictures are enlarged.
+    min_side: least height and width of a panel; smaller pictures are enlarged, though not beyond
+      2000 pixels on their longer side.
 
   Returns:
     [height, width, 3] uint8 RGB on white ground.
@@ -35,8 +38,7 @@ def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str],
   if not panels or len(panels) != len(titles):
     raise InputError('Pictures cannot be put side by side', expected='as many titles as pictures',
                      got=f'{len(panels)} pictures and {len(titles)} titles')
-  height = max(int(np.ceil(panel.shape[0] * max(1, min_side / min(panel.shape[:2]))))
-               for panel in panels)
+  height = max(_legible_height(panel.shape[:2], min_side) for panel in panels)
   columns = [_titled(_to_height(panel, height), title) for panel, title in zip(panels, titles)]
   gap = np.full((columns[0].shape[0], _GAP, 3), _PAPER, np.uint8)
   row = [part for column in columns for part in (gap, column)] + [gap]
@@ -65,6 +67,12 @@ def write_image(path: files.PathLike, image: np.ndarray) -> None:
     Image.fromarray(image).save(temporary, format=_FORMATS[suffix], **options)
 
 
+def _legible_height(image_hw: Tuple[int, int], min_side: int) -> int:
+  """Returns the height at which a picture has its least side, or at least its own height."""
+  scale = max(1, min(min_side / min(image_hw), _MAX_SIDE / max(image_hw)))
+  return math.ceil(image_hw[0] * scale)
+
+
 def _to_height(panel: np.ndarray, height: int) -> np.ndarray:
   """Resizes a picture to a height, keeping its proportions."""
   width = max(1, round(panel.shape[1] * height / panel.shape[0]))
@@ -75,7 +83,8 @@ def _to_height(panel: np.ndarray, height: int) -> np.ndarray:
 
 def _titled(panel: np.ndarray, title: str) -> np.ndarray:
   """Adds a strip with a title above a picture; a long title is cut to the width of the picture."""
-  font = labels.load_font(max(15, labels.font_size(panel.shape[:2])))
+  # By the height alone, which all panels share, so that their strips are equally high.
+  font = labels.load_font(max(15, labels.font_size((panel.shape[0], panel.shape[0]))))
   while len(title) > 1 and font.getlength(title) > panel.shape[1]:
     title = title[:-2] + '…'
   ascent, descent = font.getmetrics()

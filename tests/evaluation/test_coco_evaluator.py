@@ -1,0 +1,376 @@
+"""Tests of the evaluator against pycocotools run by hand, and of its checks."""
+
+import contextlib
+import io
+import json
+
+from absl import logging
+import numpy as np
+from pycocotools import coco
+from pycocotools import cocoeval
+import pytest
+
+from htc_tf.errors import DataError, InputError
+from htc_tf.evaluation import coco_evaluator
+from htc_tf.evaluation import ground_truth as ground_truth_lib
+from htc_tf.evaluation import metrics
+
+_CATEGORIES = [{'id': 3, 'name': 'cat'}, {'id': 5, 'name': 'dog'}, {'id': 9, 'name': 'owl'}]
+_CATEGORY_IDS = [3, 5, 9]
+_IMAGE_HW = (120, 200)
+_SCALE = np.array([1.25, 0.8], np.float32)
+_IMAGE_INFO = np.array([_IMAGE_HW, [150, 160], _SCALE, [0, 0]], np.float32)
+_FIGURES = ['AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10', 'ARmax100', 'ARs',
+            'ARm', 'ARl']
+
+
+def _annotation(annotation_id, image_id, category_id, box, **fields):
+  """An object that fills its box (y_min, x_min, y_max, x_max)."""
+  y_min, x_min, y_max, x_max = (float(value) for value in box)
+  polygon = [x_min, y_min, x_max, y_min, x_max, y_max, x_min, y_max]
+  annotation = {'id': annotation_id, 'image_id': image_id, 'category_id': category_id,
+                'bbox': [x_min, y_min, x_max - x_min, y_max - y_min],
+                'area': (y_max - y_min) * (x_max - x_min), 'iscrowd': 0, 'segmentation': [polygon]}
+  return {**annotation, **fields}
+
+
+def _random_boxes(rng, num):
+  """Boxes of all three sizes of COCO, within the picture."""
+  size = rng.choice([14, 50, 105], size=(num, 1)) * rng.uniform(0.95, 1.1, size=(num, 2))
+  low = rng.uniform(0, 1, size=(num, 2)) * (np.array(_IMAGE_HW) - size).clip(0)
+  return np.concatenate([low, low + size], axis=1)
+
+
+def _dataset(num_images=4, seed=0):
+  """Pictures with ids 10, 11, ... and seven objects each; no owl."""
+  rng = np.random.default_rng(seed)
+  images = [{'id': 10 + index, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1],
+             'file_name': f'{index}.png'} for index in range(num_images)]
+  annotations = []
+  for image in images:
+    for box in _random_boxes(rng, 7):
+      category_id = int(rng.choice([3, 5]))
+      annotations.append(_annotation(len(annotations) + 1, image['id'], category_id, box))
+  return {'images': images, 'annotations': annotations, 'categories': _CATEGORIES}
+
+
+def _write(tmp_path, dataset):
+  path = tmp_path / 'instances.json'
+  path.write_text(json.dumps(dataset), encoding='utf-8')
+  return path
+
+
+def _predictions(dataset, noise=3.0, num_rows=20, seed=1):
+  """A batch of all pictures: the objects moved a little, some false ones, and padding rows."""
+  rng = np.random.default_rng(seed)
+  images = dataset['images']
+  batch = {'source_id': np.array([image['id'] for image in images], np.int64),
+           'image_info': np.tile(_IMAGE_INFO, (len(images), 1, 1)),
+           'detection_boxes': np.zeros((len(images), num_rows, 4), np.float32),
+           'detection_scores': np.zeros((len(images), num_rows), np.float32),
+           'detection_classes': np.zeros((len(images), num_rows), np.int32),
+           'num_detections': np.zeros(len(images), np.int32),
+           'detection_masks': np.zeros((len(images), num_rows, 28, 28), np.float32)}
+  for row, image in enumerate(images):
+    objects = [annotation for annotation in dataset['annotations']
+               if annotation['image_id'] == image['id']]
+    boxes = np.array([[y, x, y + height, x + width]
+                      for x, y, width, height in (item['bbox'] for item in objects)])
+    labels = [_CATEGORY_IDS.index(item['category_id']) + 1 for item in objects]
+    boxes = np.concatenate([boxes.reshape(-1, 4) + rng.normal(0, noise, (len(boxes), 4)),
+                            _random_boxes(rng, 5)])
+    num = len(boxes)
+    batch['detection_boxes'][row, :num] = boxes * np.tile(_SCALE, 2)
+    batch['detection_scores'][row, :num] = np.sort(rng.uniform(0.05, 1, num))[::-1]
+    batch['detection_classes'][row, :num] = labels + rng.integers(1, 4, 5).tolist()
+    batch['num_detections'][row] = num
+    batch['detection_masks'][row, :num] = rng.uniform(0.3, 1, (num, 28, 28))
+  return batch
+
+
+def _by_hand(annotation_file, result_file, iou_type):
+  """pycocotools' own figures on two files."""
+  with contextlib.redirect_stdout(io.StringIO()):
+    truth = coco.COCO(str(annotation_file))
+    evaluation = cocoeval.COCOeval(truth, truth.loadRes(str(result_file)), iou_type)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+  return evaluation.stats.tolist()
+
+
+def _figures(result, prefix):
+  return [result[f'{prefix}_{name}'] for name in _FIGURES]
+
+
+def _evaluator(tmp_path, dataset, include_mask=True, **options):
+  return coco_evaluator.COCOEvaluator(_write(tmp_path, dataset), _CATEGORY_IDS, include_mask,
+                                      **options)
+
+
+def test_result_equals_pycocotools_by_hand_on_the_written_files(tmp_path):
+  dataset = _dataset()
+  evaluator = _evaluator(tmp_path, dataset)
+  evaluator.update(_predictions(dataset))
+  result = evaluator.result()
+  boxes_and_masks, masks = evaluator.save_results(tmp_path / 'results.json')
+  annotation_file = tmp_path / 'instances.json'
+  assert 0.05 < result['bbox_AP'] < 0.95 and 0.05 < result['segm_AP'] < 0.95
+  assert _figures(result, 'bbox') == _by_hand(annotation_file, boxes_and_masks, 'bbox')
+  assert _figures(result, 'segm') == _by_hand(annotation_file, masks, 'segm')
+  # From the one file masks differ by nothing but the size of unmatched detections (APs, APm, APl).
+  by_hand = _by_hand(annotation_file, boxes_and_masks, 'segm')
+  same = [index for index, name in enumerate(_FIGURES) if name not in ('APs', 'APm', 'APl')]
+  assert np.array(_figures(result, 'segm'))[same].tolist() == np.array(by_hand)[same].tolist()
+
+
+def test_size_of_a_false_mask_is_its_area_not_that_of_its_box(tmp_path):
+  # An object of 1600 pixels, and a false mask of 400 pixels in a box of 1600: small by its mask.
+  dataset = {'images': [{'id': 10, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1]}],
+             'annotations': [_annotation(1, 10, 3, (0, 0, 40, 40))], 'categories': _CATEGORIES}
+  batch = _predictions(dataset, noise=0)
+  batch['num_detections'][:] = 2
+  batch['detection_classes'][0, :2] = 1
+  boxes = np.array([[0, 0, 40, 40], [60, 60, 100, 100]])
+  batch['detection_boxes'][0, :2] = boxes * np.tile(_SCALE, 2)
+  batch['detection_scores'][0, :2] = 0.5, 0.9
+  batch['detection_masks'][0, 0] = 1
+  batch['detection_masks'][0, 1] = np.pad(np.ones((14, 14)), ((0, 14), (0, 14)))
+  evaluator = _evaluator(tmp_path, dataset)
+  evaluator.update(batch)
+  result = evaluator.result()
+  assert result['segm_APm'] == pytest.approx(1.0)
+  assert result['bbox_APm'] == pytest.approx(0.5)
+
+
+def test_perfect_detections_reach_one(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset, noise=0)
+  batch['num_detections'] -= 5  # without the false ones
+  batch['detection_masks'][:] = 1
+  evaluator = _evaluator(tmp_path, dataset)
+  evaluator.update(batch)
+  result = evaluator.result()
+  assert result['bbox_AP'] == pytest.approx(1.0)
+  assert result['segm_AP50'] == pytest.approx(1.0)
+
+
+def test_boxes_alone(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  with_masks = _evaluator(tmp_path, dataset)
+  with_masks.update(batch)
+  del batch['detection_masks']
+  for annotation in dataset['annotations']:
+    del annotation['segmentation']
+  boxes_alone = _evaluator(tmp_path, dataset, include_mask=False)
+  boxes_alone.update(batch)
+  result = boxes_alone.result()
+  assert list(result) == [f'bbox_{name}' for name in _FIGURES]
+  assert _figures(result, 'bbox') == _figures(with_masks.result(), 'bbox')
+  assert boxes_alone.save_results(tmp_path / 'boxes.json') == [tmp_path / 'boxes.json']
+  assert 'segmentation' not in json.loads((tmp_path / 'boxes.json').read_text())[0]
+
+
+def test_crowds_are_ignored(tmp_path):
+  dataset = _dataset()
+  evaluator = _evaluator(tmp_path, dataset)
+  batch = _predictions(dataset)
+  evaluator.update(batch)
+  without_crowd = evaluator.result()
+  # A crowd over the whole of one picture, as uncompressed RLE, excuses its false detections ...
+  counts = [0, _IMAGE_HW[0] * _IMAGE_HW[1]]
+  for category in _CATEGORY_IDS:
+    dataset['annotations'].append(_annotation(
+        len(dataset['annotations']) + 1, 10, category, (0, 0, *_IMAGE_HW), iscrowd=1,
+        segmentation={'size': list(_IMAGE_HW), 'counts': counts}))
+  evaluator = _evaluator(tmp_path, dataset)
+  evaluator.update(batch)
+  with_crowd = evaluator.result()
+  for prefix in ('bbox', 'segm'):
+    assert with_crowd[f'{prefix}_AP'] > without_crowd[f'{prefix}_AP']
+    # ... and is not an object that could be missed.
+    assert with_crowd[f'{prefix}_ARmax100'] == without_crowd[f'{prefix}_ARmax100']
+
+
+def test_batches_repeats_and_reset_make_no_difference(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  at_once = _evaluator(tmp_path, dataset)
+  at_once.update(batch)
+  evaluator = _evaluator(tmp_path, dataset)
+  evaluator.update(batch)
+  evaluator.reset()
+  for rows in ([0, 1], [1, 2], [3, 3]):
+    evaluator.update({key: array[rows] for key, array in batch.items()})
+  assert evaluator.result() == at_once.result() == evaluator.result()
+
+
+def test_padding_rows_do_not_count(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  clean = _evaluator(tmp_path, dataset)
+  clean.update(batch)
+  for image, num in enumerate(batch['num_detections']):
+    batch['detection_boxes'][image, num:] = np.nan
+    batch['detection_scores'][image, num:] = 1
+    batch['detection_classes'][image, num:] = 1
+  dirty = _evaluator(tmp_path, dataset)
+  dirty.update(batch)
+  assert dirty.result() == clean.result()
+
+
+def test_no_detections_give_zeros(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  batch['num_detections'][:] = 0
+  evaluator = _evaluator(tmp_path, dataset, per_category=True)
+  evaluator.update(batch)
+  result = evaluator.result()
+  assert {result[f'{prefix}_{name}'] for prefix in ('bbox', 'segm') for name in _FIGURES} == {0.0}
+  assert result['bbox_AP_by_category/cat'] == 0
+  paths = evaluator.save_results(tmp_path / 'results.json')
+  assert [json.loads(path.read_text()) for path in paths] == [[], []]
+
+
+def test_images_without_objects_count_as_background(tmp_path):
+  dataset = _dataset()
+  dataset['annotations'] = []
+  evaluator = _evaluator(tmp_path, dataset)
+  evaluator.update(_predictions(dataset))
+  assert set(evaluator.result().values()) == {-1.0}
+
+
+def test_images_that_were_not_predicted_count_as_missed(tmp_path, monkeypatch):
+  warnings = []
+  monkeypatch.setattr(logging, 'warning', lambda text, *args: warnings.append(text % args))
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  evaluator = _evaluator(tmp_path, dataset)
+  evaluator.update(batch)
+  complete = evaluator.result()
+  assert not warnings
+  evaluator.reset()
+  evaluator.update({key: array[:1] for key, array in batch.items()})
+  assert evaluator.result()['bbox_ARmax100'] < 0.5 * complete['bbox_ARmax100']
+  assert warnings == ['3 of the 4 annotated images were not predicted; '
+                      'their objects count as missed.']
+
+
+def test_per_category_averages_to_the_whole(tmp_path):
+  dataset = _dataset()
+  evaluator = _evaluator(tmp_path, dataset, per_category=True)
+  evaluator.update(_predictions(dataset))
+  result = evaluator.result()
+  for prefix in ('bbox', 'segm'):
+    cat, dog, owl = (result[f'{prefix}_AP_by_category/{name}'] for name in ('cat', 'dog', 'owl'))
+    assert owl == -1  # there is none
+    assert (cat + dog) / 2 == pytest.approx(result[f'{prefix}_AP'])
+
+
+def test_max_detections_keeps_the_best(tmp_path):
+  dataset = _dataset()
+  evaluator = _evaluator(tmp_path, dataset, max_detections=2)
+  evaluator.update(_predictions(dataset, noise=1))
+  result = evaluator.result()
+  assert 0 < result['bbox_ARmax1'] < result['bbox_ARmax2'] < 0.9
+  assert result['bbox_AP'] > 0
+  with pytest.raises(InputError, match='at least 1'):
+    _evaluator(tmp_path, dataset, max_detections=0)
+
+
+def test_annotation_with_id_zero_can_be_found(tmp_path):
+  dataset = _dataset(num_images=1)
+  batch = _predictions(dataset)
+  expected = _evaluator(tmp_path, dataset)
+  expected.update(batch)
+  for number, annotation in enumerate(dataset['annotations']):
+    annotation['id'] = number
+    del annotation['iscrowd'], annotation['area']
+  evaluator = _evaluator(tmp_path, dataset)
+  evaluator.update(batch)
+  assert evaluator.result() == expected.result()
+
+
+def test_images_of_another_data_set_or_size_are_refused(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  evaluator = _evaluator(tmp_path, dataset)
+  with pytest.raises(DataError, match='not in the annotations.*image id 99'):
+    evaluator.update({**batch, 'source_id': np.array([10, 99, 11, 12])})
+  batch['image_info'][:, 0] = [200, 120]
+  evaluator.reset()
+  with pytest.raises(DataError, match=r'\(120, 200\).*\(200, 120\).*EXIF'):
+    evaluator.update(batch)
+
+
+def test_batches_without_masks_or_boxes_are_refused(tmp_path):
+  batch = _predictions(_dataset())
+  evaluator = _evaluator(tmp_path, _dataset())
+  for key, cause in (('detection_masks', 'include_mask'), ('detection_boxes', 'another model')):
+    with pytest.raises(InputError, match=f'no {key}.*{cause}'):
+      evaluator.update({name: array for name, array in batch.items() if name != key})
+
+
+def test_classes_beyond_the_categories_are_refused(tmp_path):
+  batch = _predictions(_dataset())
+  batch['detection_classes'][0, 0] = 4
+  with pytest.raises(DataError, match='classes 1 to 3.*Got: 4'):
+    _evaluator(tmp_path, _dataset()).update(batch)
+
+
+@pytest.mark.parametrize('category_ids, message', [([3, 4], r'unknown ids \[4\]'),
+                                                   ([], 'no category')])
+def test_categories_that_the_annotations_lack_are_refused(tmp_path, category_ids, message):
+  with pytest.raises(DataError, match=message):
+    coco_evaluator.COCOEvaluator(_write(tmp_path, _dataset()), category_ids, include_mask=True)
+
+
+def test_mask_evaluation_without_segmentations_is_refused(tmp_path):
+  dataset = _dataset()
+  dataset['annotations'][2]['segmentation'] = []
+  with pytest.raises(DataError, match='1 of 28 without one, first id 3.*include_mask'):
+    _evaluator(tmp_path, dataset)
+
+
+def test_files_that_are_no_annotations_are_refused(tmp_path):
+  path = tmp_path / 'broken.json'
+  with pytest.raises(DataError, match='cannot be read.*No such file.*wrong path'):
+    coco_evaluator.COCOEvaluator(path, _CATEGORY_IDS, include_mask=True)
+  for content, message in (('{"images": [', 'not JSON'), ('[]', 'not in COCO format'),
+                           ('{"images": []}', 'lists of: images'), ('\xff', 'not JSON')):
+    path.write_bytes(content.encode('latin-1'))
+    with pytest.raises(DataError, match=message):
+      coco_evaluator.COCOEvaluator(path, _CATEGORY_IDS, include_mask=True)
+
+
+@pytest.mark.parametrize('field, value', [('image_id', 1), ('category_id', 4), ('bbox', [1, 2])])
+def test_inconsistent_annotations_are_refused(tmp_path, field, value):
+  dataset = _dataset()
+  dataset['annotations'][1][field] = value
+  with pytest.raises(DataError, match=f'{field}.*annotation 2'):
+    _evaluator(tmp_path, dataset)
+
+
+def test_names_given_twice_are_told_apart(tmp_path):
+  dataset = _dataset()
+  dataset['categories'] = [{'id': 3, 'name': 'cat'}, {'id': 5, 'name': 'cat'}, {'id': 9}]
+  truth = ground_truth_lib.load_ground_truth(_write(tmp_path, dataset), include_mask=False)
+  assert ground_truth_lib.category_names(truth, [5, 3, 9]) == ('cat (5)', 'cat (3)', '9')
+
+
+def test_nothing_is_printed(tmp_path, capsys):
+  evaluator = _evaluator(tmp_path, _dataset())
+  evaluator.update(_predictions(_dataset()))
+  evaluator.result()
+  assert capsys.readouterr().out == ''
+
+
+def test_table_shows_boxes_masks_and_categories():
+  table = metrics.format_table({
+      'bbox_AP': 0.4321, 'bbox_APl': -1.0, 'segm_AP': 0.381, 'segm_APl': 1.0, 'loss': 3.0,
+      'bbox_AP_by_category/cat': 0.5, 'segm_AP_by_category/cat': -1.0})
+  assert [line.split() for line in table.splitlines()] == [
+      ['AP', 'APl'], ['box', '43.2', '-'], ['mask', '38.1', '100.0'], [],
+      ['box', 'AP', 'mask', 'AP'], ['cat', '50.0', '-']]
+  assert metrics.format_table({}) == ''

@@ -1,0 +1,147 @@
+"""Tests of mask pasting: stored reference arrays, a plain loop, and pycocotools' own encoding."""
+
+import pathlib
+
+import numpy as np
+from pycocotools import mask as mask_utils
+import pytest
+
+from htc_tf.errors import InputError
+from htc_tf.evaluation import mask_paste
+
+_PARITY = pathlib.Path(__file__).parents[1] / 'parity' / 'mask_paste.npz'
+
+
+@pytest.fixture(scope='module', name='reference')
+def _reference():
+  with np.load(_PARITY) as arrays:
+    reference = dict(arrays)
+  reference['boxes_yxyx'] = reference['boxes'][:, [1, 0, 3, 2]]
+  reference['image_hw'] = tuple(reference['image_size_hw'].tolist())
+  return reference
+
+
+def _random_instances(num, image_hw, seed=0, mask_hw=(28, 28)):
+  """Random probabilities in boxes that partly leave the image."""
+  rng = np.random.default_rng(seed)
+  probs = rng.uniform(size=(num, *mask_hw)).astype(np.float32)
+  corners = rng.uniform(-0.3, 1.3, size=(num, 2, 2)) * image_hw  # [num, corner, yx]
+  boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+  return probs, boxes.astype(np.float32)
+
+
+def _paste_by_loop(probs, box, image_hw):
+  """Bilinear sampling at pixel centres, one pixel and one cell at a time."""
+  y_min, x_min, y_max, x_max = box.astype(np.float64)
+  values = np.zeros(image_hw)
+  for row, column in np.ndindex(*image_hw):
+    y = (row + 0.5 - y_min) / (y_max - y_min) * probs.shape[0] - 0.5
+    x = (column + 0.5 - x_min) / (x_max - x_min) * probs.shape[1] - 0.5
+    for cell_y in (int(np.floor(y)), int(np.floor(y)) + 1):
+      for cell_x in (int(np.floor(x)), int(np.floor(x)) + 1):
+        if 0 <= cell_y < probs.shape[0] and 0 <= cell_x < probs.shape[1]:
+          weight = (1 - abs(y - cell_y)) * (1 - abs(x - cell_x))
+          values[row, column] += weight * probs[cell_y, cell_x]
+  return values
+
+
+def test_values_equal_the_published_implementation(reference):
+  values = mask_paste.paste_mask_values(reference['probs'], reference['boxes_yxyx'],
+                                        reference['image_hw'])
+  assert values.dtype == np.float32
+  np.testing.assert_allclose(values, reference['values'], atol=5e-6)
+
+
+def test_masks_equal_the_published_implementation(reference):
+  masks = mask_paste.paste_masks(reference['probs'], reference['boxes_yxyx'], reference['image_hw'])
+  assert masks.dtype == bool
+  np.testing.assert_array_equal(masks, reference['masks'])
+
+
+def test_values_equal_a_plain_loop_on_masks_that_are_not_square():
+  probs, boxes = _random_instances(6, (13, 17), mask_hw=(5, 3))
+  values = mask_paste.paste_mask_values(probs, boxes, (13, 17))
+  for pasted, prob, box in zip(values, probs, boxes):
+    np.testing.assert_allclose(pasted, _paste_by_loop(prob, box, (13, 17)), atol=1e-5)
+
+
+def test_one_cell_a_pixel_gives_the_mask_back():
+  probs = np.random.default_rng(0).uniform(size=(1, 28, 28)).astype(np.float32)
+  values = mask_paste.paste_mask_values(probs, np.array([[2, 3, 30, 31]]), (40, 50))
+  expected = np.zeros((40, 50), np.float32)
+  expected[2:30, 3:31] = probs[0]
+  np.testing.assert_allclose(values[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('threshold', [0.2, 0.5, 0.9])
+@pytest.mark.parametrize('image_hw', [(1, 1), (1, 9), (7, 1), (31, 45)])
+def test_encoding_equals_pycocotools_on_the_pasted_masks(image_hw, threshold):
+  probs, boxes = _random_instances(20, image_hw, seed=1)
+  masks = mask_paste.paste_masks(probs, boxes, image_hw, threshold)
+  rles = mask_paste.encode_masks(probs, boxes, image_hw, threshold)
+  for mask, rle in zip(masks, rles):
+    expected = mask_utils.encode(np.asfortranarray(mask.astype(np.uint8)))
+    assert rle == {'size': list(image_hw), 'counts': expected['counts'].decode('ascii')}
+
+
+@pytest.mark.parametrize('box', [(-50, -50, 90, 90), (-9, -9, -5, -5), (40, 40, 60, 60)],
+                         ids=['covers the image', 'before it', 'behind it'])
+def test_encoding_of_full_and_empty_masks(box):
+  probs, boxes = np.ones((1, 28, 28), np.float32), np.array([box], np.float32)
+  rle, = mask_paste.encode_masks(probs, boxes, (20, 30))
+  expected = 600 if box[0] == -50 else 0
+  assert mask_utils.area(rle) == expected
+  mask, = mask_paste.paste_masks(probs, boxes, (20, 30))
+  np.testing.assert_array_equal(mask_paste.decode_mask(rle), mask)
+
+
+def test_box_without_width_counts_as_the_middle_of_the_mask():
+  probs = np.zeros((1, 28, 28), np.float32)
+  probs[:, :, 13:15] = 0.8
+  values = mask_paste.paste_mask_values(probs, np.array([[0, 4, 28, 4]]), (28, 9))
+  np.testing.assert_allclose(values, 0.8, atol=1e-6)
+
+
+def test_pixel_centre_on_a_box_without_width_is_outside():
+  probs, boxes = np.ones((1, 28, 28)), np.array([[0, 4.5, 28, 4.5]])
+  values = mask_paste.paste_mask_values(probs, boxes, (28, 9))
+  np.testing.assert_array_equal(values[0, :, 4], 0)
+  assert values[0, :, 5].max() > 0
+
+
+def test_no_instances():
+  probs, boxes = np.zeros((0, 28, 28), np.float32), np.zeros((0, 4), np.float32)
+  assert mask_paste.encode_masks(probs, boxes, (4, 5)) == []
+  assert mask_paste.paste_masks(probs, boxes, (4, 5)).shape == (0, 4, 5)
+  assert mask_paste.paste_mask_values(probs, boxes, (4, 5)).shape == (0, 4, 5)
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_boxes_that_are_not_finite_are_refused_by_row(value):
+  probs, boxes = _random_instances(3, (10, 10))
+  boxes[2, 1] = value
+  for function in (mask_paste.encode_masks, mask_paste.paste_masks, mask_paste.paste_mask_values):
+    with pytest.raises(InputError, match='finite boxes.*row 2'):
+      function(probs, boxes, (10, 10))
+
+
+def test_probabilities_that_are_not_finite_are_refused():
+  probs, boxes = _random_instances(3, (10, 10))
+  probs[1, 4, 4] = np.nan
+  with pytest.raises(InputError, match='finite mask probabilities.*row 1'):
+    mask_paste.encode_masks(probs, boxes, (10, 10))
+
+
+@pytest.mark.parametrize('probs_shape, boxes_shape', [((2, 28), (2, 4)), ((2, 28, 28), (3, 4)),
+                                                      ((2, 28, 28), (2, 5))])
+def test_shapes_that_do_not_fit_are_refused(probs_shape, boxes_shape):
+  with pytest.raises(InputError, match='num, height, width'):
+    mask_paste.encode_masks(np.zeros(probs_shape), np.zeros(boxes_shape), (10, 10))
+
+
+def test_threshold_and_image_size_are_checked():
+  probs, boxes = _random_instances(1, (10, 10))
+  with pytest.raises(InputError, match='threshold above 0'):
+    mask_paste.encode_masks(probs, boxes, (10, 10), threshold=0)
+  with pytest.raises(InputError, match='at least one pixel'):
+    mask_paste.encode_masks(probs, boxes, (0, 10))
