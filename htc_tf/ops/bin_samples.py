@@ -47,19 +47,20 @@ def axis_samples(begins: tf.Tensor, ends: tf.Tensor, stride: float, num_bins: in
       tf.where(counted, tf.clip_by_value(positions, 0.0, limit - 1.0), _NOWHERE), counts)
 
 
-def pixel_weights(samples: AxisSamples, size: tf.Tensor) -> tf.Tensor:
+def pixel_weights(samples: AxisSamples, first: tf.Tensor, num_pixels: tf.Tensor) -> tf.Tensor:
   """Returns the share of every pixel in every bin; an image times it is the mean of its samples.
 
   RoIAlign is separable: output = weights_y @ map @ transpose(weights_x).
 
   Args:
     samples: the layout along the axis.
-    size: scalar number of pixels to return weights for.
+    first: scalar int, the first pixel of the map to return weights for.
+    num_pixels: scalar int, how many.
 
   Returns:
-    [num_rois, num_bins, size] float32.
+    [num_rois, num_bins, num_pixels] float32.
   """
-  pixels = tf.range(tf.cast(size, tf.float32))
+  pixels = tf.cast(first + tf.range(num_pixels), tf.float32)
   weights = bilinear_weights(samples.positions[:, :, None, :], pixels[:, None])
   return _divide(weights, samples.counts[:, None, None])
 

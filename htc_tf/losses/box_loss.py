@@ -1,0 +1,70 @@
+"""Losses of a stage's box head (Cascade R-CNN, equations 1 to 3), without their weights."""
+
+from typing import Sequence
+
+import tensorflow as tf
+
+from htc_tf.losses import smooth_l1
+from htc_tf.modeling.layers import stage_assigner
+from htc_tf.ops import boxes as box_ops
+
+
+def class_loss(logits: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+  """Returns the softmax cross entropy, averaged over the valid RoIs of the batch.
+
+  Args:
+    logits: [batch, num_rois, num_classes], background at index 0.
+    classes: [batch, num_rois] int32, 0 for background and in padding rows.
+    valid: [batch, num_rois] bool, False in padding rows.
+
+  Returns:
+    Scalar float32; 0 without a valid RoI.
+  """
+  losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+      labels=classes, logits=tf.cast(logits, tf.float32))
+  return _sum_where(valid, losses) / _num_true(valid)
+
+
+def box_loss(deltas: tf.Tensor, rois: stage_assigner.SampledRois,
+             box_coder_weights: Sequence[float], beta: float = 1.0) -> tf.Tensor:
+  """Returns the smooth L1 of the deltas, summed over the positives of the batch.
+
+  As published, the sum is divided by the number of all valid RoIs, background included.
+
+  Args:
+    deltas: [batch, num_rois, 4] dy, dx, dh, dw, class-agnostic.
+    rois: the sampled RoIs and their truth.
+    box_coder_weights: the four factors of the stage's box coder.
+    beta: where smooth L1 becomes linear.
+
+  Returns:
+    Scalar float32; 0 without a positive.
+  """
+  encoded = box_ops.encode(rois.matched_boxes, rois.boxes, box_coder_weights)
+  # Padding rows have no extent to encode with; what comes of it must not reach a gradient.
+  targets = tf.where(rois.positive[..., None], encoded, 0.0)
+  losses = smooth_l1.smooth_l1(tf.cast(deltas, tf.float32) - targets, beta)
+  return _sum_where(rois.positive[..., None], losses) / _num_true(rois.valid)
+
+
+def accuracy(logits: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+  """Returns the part, 0 to 1, of the valid RoIs whose class has the largest logit.
+
+  Args:
+    logits: [batch, num_rois, num_classes].
+    classes: [batch, num_rois] int32.
+    valid: [batch, num_rois] bool, False in padding rows.
+
+  Returns:
+    Scalar float32; 0 without a valid RoI.
+  """
+  right = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), classes)
+  return _sum_where(valid, tf.cast(right, tf.float32)) / _num_true(valid)
+
+
+def _sum_where(mask: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
+  return tf.reduce_sum(tf.where(mask, losses, 0.0))
+
+
+def _num_true(mask: tf.Tensor) -> tf.Tensor:
+  return tf.maximum(tf.reduce_sum(tf.cast(mask, tf.float32)), 1.0)

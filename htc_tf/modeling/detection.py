@@ -1,0 +1,73 @@
+"""From the averaged class logits of the stages and the last boxes to detections."""
+
+from typing import Any, Dict, NamedTuple
+
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.ops import nms
+
+# At most every score threshold: marks RoIs that must not be detected.
+_EXCLUDED = -1.0
+
+
+class Detections(NamedTuple):
+  """Detections of a batch, best score first.
+
+  Attributes:
+    boxes: [batch, max_detections, 4] float32 yxyx in padded-image pixels; padding rows are 0.
+    scores: [batch, max_detections] float32; padding rows are 0.
+    classes: [batch, max_detections] int32, 1..num_classes - 1; padding rows are 0.
+    num_detections: [batch] int32 rows that are no padding.
+  """
+  boxes: tf.Tensor
+  scores: tf.Tensor
+  classes: tf.Tensor
+  num_detections: tf.Tensor
+
+
+class DetectionGenerator(tf_keras.layers.Layer):
+  """Keeps every pair of RoI and class above a score, suppresses within classes, takes the best."""
+
+  def __init__(self, score_threshold: float = 0.001, nms_threshold: float = 0.5,
+               max_detections: int = 100, **kwargs):
+    """Builds the layer.
+
+    Args:
+      score_threshold: only probabilities strictly above are detections; 0 or more.
+      nms_threshold: the largest IoU two detections of a class may have.
+      max_detections: rows returned.
+      **kwargs: passed to Layer.
+    """
+    super().__init__(**kwargs)
+    self._score_threshold = score_threshold
+    self._nms_threshold = nms_threshold
+    self._max_detections = max_detections
+
+  def call(self, mean_logits: tf.Tensor, boxes: tf.Tensor, valid: tf.Tensor) -> Detections:
+    """Selects detections.
+
+    Args:
+      mean_logits: [batch, num_rois, num_classes] class logits, background at index 0.
+      boxes: [batch, num_rois, 4] yxyx in padded-image pixels, clipped to the image.
+      valid: [batch, num_rois] bool, False for RoIs that must not be detected.
+    """
+    probs = tf.nn.softmax(tf.cast(mean_logits, tf.float32))
+    return self.select(probs, boxes, valid)
+
+  def select(self, probs: tf.Tensor, boxes: tf.Tensor, valid: tf.Tensor) -> Detections:
+    """Selects detections as `call` does, from float32 probabilities instead of logits."""
+    scores = tf.where(valid[..., None], probs[..., 1:], _EXCLUDED)  # [batch, num_rois, foreground]
+    kept = nms.grouped_nms(boxes[:, :, None, :], scores, self._nms_threshold, self._score_threshold,
+                           self._max_detections)
+    found = tf.sequence_mask(kept.num_valid, self._max_detections)
+    classes = tf.where(found, kept.groups + 1, 0)
+    return Detections(kept.boxes, kept.scores, classes, kept.num_valid)
+
+  def get_config(self) -> Dict[str, Any]:
+    return {
+        **super().get_config(),
+        'score_threshold': self._score_threshold,
+        'nms_threshold': self._nms_threshold,
+        'max_detections': self._max_detections,
+    }

@@ -1,0 +1,99 @@
+"""Bit-packed instance masks and the targets of the mask head."""
+
+from typing import Tuple
+
+import tensorflow as tf
+
+from htc_tf.ops import bin_samples
+from htc_tf.ops import boxes as box_ops
+
+_BITS = 8
+
+
+def pack_bits(masks: tf.Tensor) -> tf.Tensor:
+  """Packs eight pixels of a row into a byte, the first into its most significant bit.
+
+  Args:
+    masks: [..., width], zero or not; the width is a multiple of 8.
+
+  Returns:
+    [..., width / 8] uint8, as `numpy.packbits(masks, axis=-1)`.
+  """
+  bits = tf.cast(tf.cast(masks, tf.bool), tf.int32)
+  shape = tf.concat([tf.shape(bits)[:-1], [tf.shape(bits)[-1] // _BITS, _BITS]], axis=0)
+  bits = tf.reshape(bits, shape)  # [..., width / 8, 8]
+  return tf.cast(tf.reduce_sum(bits * 2**tf.range(_BITS - 1, -1, -1), axis=-1), tf.uint8)
+
+
+def unpack_bits(packed: tf.Tensor) -> tf.Tensor:
+  """Unpacks what `pack_bits` packed.
+
+  Args:
+    packed: [..., width / 8] uint8.
+
+  Returns:
+    [..., width] uint8, 0 or 1.
+  """
+  places = tf.cast(tf.range(_BITS - 1, -1, -1), tf.uint8)
+  bits = tf.bitwise.right_shift(packed[..., None], places) & 1  # [..., width / 8, 8]
+  shape = tf.concat([tf.shape(packed)[:-1], [tf.shape(packed)[-1] * _BITS]], axis=0)
+  return tf.reshape(bits, shape)  # [..., width]
+
+
+def mask_targets(packed_masks: tf.Tensor, boxes: tf.Tensor, gt_index: tf.Tensor,
+                 image_shape: tf.Tensor, size: int = 28) -> tf.Tensor:
+  """Returns what the mask head should answer: the mask of the truth within each box.
+
+  As published: the box is clipped to the image, the bitmap pooled by exact RoIAlign, and at least
+  0.5 is foreground. Masks are unpacked one at a time and only where the box is.
+
+  Args:
+    packed_masks: [batch, num_gt, height, width / 8] uint8, see `pack_bits`, of the padded image.
+    boxes: [batch, num_rois, 4] yxyx in padded-image pixels; padding rows are all -1.
+    gt_index: [batch, num_rois] int32 row of the truth; any valid row where the box is padding.
+    image_shape: [batch, 2] height and width of each image before padding.
+    size: pixels of a target along each axis.
+
+  Returns:
+    [batch, num_rois, size, size] float32, 0 or 1; 0 for boxes without extent within the image.
+  """
+  shape = tf.shape(boxes)
+  clipped = tf.reshape(box_ops.clip(boxes, image_shape), [-1, 4])  # [batch * num_rois, 4]
+  rows = tf.cast(tf.where(box_ops.area(clipped) > 0)[:, 0], tf.int32)  # [num_boxes]
+  images = rows // tf.maximum(shape[1], 1)
+  truths = tf.gather(tf.reshape(gt_index, [-1]), rows)
+  shares = tf.map_fn(
+      lambda roi: _pool_mask(packed_masks, image_shape, size, *roi),
+      (images, truths, tf.gather(clipped, rows)),
+      fn_output_signature=tf.TensorSpec([size, size], tf.float32))
+  targets = tf.cast(shares >= 0.5, tf.float32)
+  targets = tf.scatter_nd(rows[:, None], targets, [shape[0] * shape[1], size, size])
+  targets = tf.reshape(targets, [shape[0], shape[1], size, size])
+  return tf.ensure_shape(targets, [boxes.shape[0], boxes.shape[1], size, size])
+
+
+def _pool_mask(packed_masks: tf.Tensor, image_shape: tf.Tensor, size: int, image: tf.Tensor,
+               truth: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+  """Returns [size, size] float32 the part of each cell of a box that the mask of a truth covers."""
+  limits = image_shape[image]
+  first_row, end_row = _touched(box[0], box[2])
+  first_column, end_column = _touched(box[1], box[3])
+  first_byte, end_byte = first_column // _BITS, -(-end_column // _BITS)
+  packed = packed_masks[image, truth, first_row:end_row, first_byte:end_byte]
+  mask = tf.cast(unpack_bits(packed), tf.float32)  # [rows, columns] around the box
+  weights_y = _axis_weights(box[0::2], size, limits[0], first_row, tf.shape(mask)[0])
+  weights_x = _axis_weights(box[1::2], size, limits[1], first_byte * _BITS, tf.shape(mask)[1])
+  return tf.matmul(tf.matmul(weights_y, mask), weights_x, transpose_b=True)
+
+
+def _touched(begin: tf.Tensor, end: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+  """Returns first and end of the pixels that samples from `begin` to `end` may read."""
+  first = tf.cast(tf.floor(begin - 0.5), tf.int32)
+  return tf.maximum(first, 0), tf.cast(tf.math.ceil(end + 0.5), tf.int32)
+
+
+def _axis_weights(edges: tf.Tensor, size: int, limit: tf.Tensor, first: tf.Tensor,
+                  num_pixels: tf.Tensor) -> tf.Tensor:
+  """Returns [size, num_pixels] shares of the pixels from `first` in the bins between two edges."""
+  samples = bin_samples.axis_samples(edges[:1], edges[1:], 1.0, size, limit)
+  return bin_samples.pixel_weights(samples, first, num_pixels)[0]
