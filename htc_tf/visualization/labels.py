@@ -83,7 +83,8 @@ def _extent(text: str, font: ImageFont.FreeTypeFont) -> Tuple[int, int]:
 
 
 def _find_place(box: Tuple[float, float, float, float], extent: Tuple[int, int],
-                image_hw: Tuple[int, int], taken) -> Optional[Tuple[int, int, int, int]]:
+                image_hw: Tuple[int, int], taken: Sequence[Tuple[int, int, int, int]]
+                ) -> Optional[Tuple[int, int, int, int]]:
   """Returns the first free place at a box as (top, left, bottom, right), or None."""
   y_min, x_min, y_max, x_max = (int(round(value)) for value in box)
   height, width = extent

@@ -109,6 +109,13 @@ def test_pixel_centre_on_a_box_without_width_is_outside():
   assert values[0, :, 5].max() > 0
 
 
+def test_probability_at_the_threshold_belongs_to_the_object():
+  probs, boxes = np.full((1, 28, 28), 0.5, np.float32), np.array([[2, 3, 30, 31]])
+  assert mask_paste.paste_masks(probs, boxes, (40, 50)).sum() == 28 * 28
+  rle, = mask_paste.encode_masks(probs, boxes, (40, 50))
+  assert mask_utils.area(rle) == 28 * 28
+
+
 def test_no_instances():
   probs, boxes = np.zeros((0, 28, 28), np.float32), np.zeros((0, 4), np.float32)
   assert mask_paste.encode_masks(probs, boxes, (4, 5)) == []
