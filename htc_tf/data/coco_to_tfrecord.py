@@ -1,7 +1,7 @@
 """Converts a COCO-format data set into sharded TFRecords.
 
-A run that was killed continues where it was: a shard appears under its final name only when complete, and is kept by
-the next run if nothing of the inputs has changed.
+A run that was killed continues where it was: a shard appears under its final name only when
+complete, and is kept by the next run if nothing of the inputs has changed.
 """
 
 import dataclasses
@@ -17,66 +17,11 @@ from htc_tf.data import record_pool
 from htc_tf.data import record_shards
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import CocoAnnotations, Entry, read_annotations
+from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.dataset_info import DatasetInfo, SemanticInfo, shard_name
 from htc_tf.errors import ConfigError, DataError
 
-SEMANTIC_SOURCES = ('none', 'stuff_maps', 'instances')
 _FORMAT_VERSION = 1
-_PREFIX = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')
-
-
-@dataclasses.dataclass(frozen=True)
-class ConversionOptions:
-  """What to convert, and how.
-
-  Attributes:
-    annotation_file: COCO instances JSON.
-    image_folder: what the file names in it are relative to.
-    output_folder: where shards, metadata and cleaned annotations go; made if absent.
-    prefix: of all output files, e.g. 'train'; several may share a folder. Shards of an earlier
-      conversion of this prefix from other inputs are removed.
-    name: of the data set; by default the prefix.
-    num_shards: number of shards; lowered to the number of images.
-    num_processes: worker processes; 1 works in this process.
-    semantic: source of the semantic map: 'none', 'stuff_maps' (a PNG for each image, named
-      as it) or 'instances' (0 background, labels of the instances, crowds ignored).
-    stuff_folder: where the stuff maps are.
-    num_semantic_classes: of the stuff maps; labels are below it, or 255 for ignored.
-    include_masks: whether to store instance masks.
-    skip_missing_images: drop images (and stuff maps) that are missing or unreadable, instead of
-      failing.
-  """
-  annotation_file: str
-  image_folder: str
-  output_folder: str
-  prefix: str = 'train'
-  name: str = ''
-  num_shards: int = 8
-  num_processes: int = 1
-  semantic: str = 'none'
-  stuff_folder: Optional[str] = None
-  num_semantic_classes: int = 183
-  include_masks: bool = True
-  skip_missing_images: bool = False
-
-  def __post_init__(self):
-    if not _PREFIX.fullmatch(self.prefix):
-      raise ConfigError('prefix cannot begin a file name', expected='letters, digits, ., _ and -', got=repr(self.prefix))
-    if self.semantic not in SEMANTIC_SOURCES:
-      raise ConfigError('unknown source of semantic maps', expected=' or '.join(SEMANTIC_SOURCES), got=repr(self.semantic))
-    if (self.semantic == 'stuff_maps') != bool(self.stuff_folder):
-      raise ConfigError('stuff_folder goes with semantic=stuff_maps', expected='both or neither',
-                        got=f'semantic={self.semantic}, stuff_folder={self.stuff_folder!r}')
-    if min(self.num_shards, self.num_processes) < 1:
-      raise ConfigError('a conversion needs shards and processes', expected='at least 1 of each',
-                        got=f'num_shards={self.num_shards}, num_processes={self.num_processes}')
-    if not 1 <= self.num_semantic_classes <= 255:
-      raise ConfigError('semantic labels are 8-bit and 255 is ignored', expected='1 to 255 classes',
-                        got=str(self.num_semantic_classes))
-
-  def output_path(self, suffix: str) -> str:
-    """Path of the output file `<prefix><suffix>`."""
-    return os.path.join(self.output_folder, self.prefix + suffix)
 
 
 def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> DatasetInfo:
@@ -113,7 +58,8 @@ def summary(prefix: str, info: DatasetInfo, report: CheckReport) -> str:
   """What was written and what was found, in words; examples come from `report`."""
   shown = CheckReport()
   shown.merge(info.checks, report.examples)
-  head = f'{prefix}: {info.num_images} images, {info.num_instances} instances, {info.num_shards} shards'
+  head = (f'{prefix}: {info.num_images} images, {info.num_instances} instances, '
+          f'{info.num_shards} shards')
   return '\n'.join([head, *shown.lines()])
 
 
@@ -123,18 +69,22 @@ def _protect_inputs(options: ConversionOptions) -> None:
     if os.path.exists(options.annotation_file) and os.path.exists(path):
       if os.path.samefile(options.annotation_file, path):
         raise ConfigError(f'the conversion would overwrite its own annotation file {path}',
-                          expected='another output folder or prefix', got=options.output_folder)
+                          expected='another output folder or prefix',
+                          got=options.output_folder)
 
 
-def _semantic_info(options: ConversionOptions, annotations: CocoAnnotations) -> Optional[SemanticInfo]:
+def _semantic_info(options: ConversionOptions,
+                   annotations: CocoAnnotations) -> Optional[SemanticInfo]:
   if options.semantic == 'none':
     return None
   if options.semantic == 'stuff_maps':
     return SemanticInfo('stuff_maps', options.num_semantic_classes)
   num_classes = len(annotations.classes) + 1
   if num_classes > 255:
-    raise DataError('too many categories for a semantic map made from instances', expected='at most 254',
-                    got=str(num_classes - 1), likely_cause='a large-vocabulary data set; use --semantic none')
+    raise DataError('too many categories for a semantic map made from instances',
+                    expected='at most 254',
+                    got=str(num_classes - 1),
+                    likely_cause='a large-vocabulary data set; use --semantic none')
   return SemanticInfo('instances', num_classes)
 
 
@@ -145,10 +95,15 @@ def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> 
     DataError: a file is missing, unless these are skipped; or none is left.
   """
   usable = annotations.images
-  paths = {image['id']: files.path_inside(options.image_folder, image['file_name']) for image in usable}
+  paths = {
+      image['id']: files.path_inside(options.image_folder, image['file_name']) for image in usable
+  }
   usable = _with_file(usable, paths, 'missing_image', options, annotations.report)
   if options.semantic == 'stuff_maps':
-    maps = {image['id']: record_shards.stuff_map_path(options.stuff_folder, image['file_name']) for image in usable}
+    maps = {
+        image['id']: record_shards.stuff_map_path(options.stuff_folder, image['file_name'])
+        for image in usable
+    }
     usable = _with_file(usable, maps, 'missing_stuff_map', options, annotations.report)
   return usable
 
@@ -160,17 +115,22 @@ def _with_file(images: List[Entry], paths: Dict[int, str], check: str, options: 
   for path in missing:
     report.add(check, path)
   if missing and not options.skip_missing_images:
-    raise DataError(f'{len(missing)} of {len(images)} files named by {options.annotation_file} are missing',
-                    expected='a file for each image', got='no ' + ', no '.join(missing[:3]),
-                    likely_cause='another image folder or split, or an incomplete download; '
-                                 '--skip_missing_images drops them')
+    raise DataError(
+        f'{len(missing)} of {len(images)} files named by {options.annotation_file} are missing',
+        expected='a file for each image',
+        got='no ' + ', no '.join(missing[:3]),
+        likely_cause='another image folder or split, or an incomplete download; '
+        '--skip_missing_images drops them')
   if not present:
-    raise DataError('no image is left', expected='at least one file of the annotations', got=f'no {missing[0]}',
+    raise DataError('no image is left',
+                    expected='at least one file of the annotations',
+                    got=f'no {missing[0]}',
                     likely_cause='another image folder')
   return present
 
 
-def _plan(options: ConversionOptions, annotations: CocoAnnotations, images: List[Entry]) -> List[record_shards.ShardTask]:
+def _plan(options: ConversionOptions, annotations: CocoAnnotations,
+          images: List[Entry]) -> List[record_shards.ShardTask]:
   """Deals the images out to the shards in turn."""
   fingerprint = _fingerprint(options, images)
   record_options = record_shards.RecordOptions(
@@ -179,11 +139,15 @@ def _plan(options: ConversionOptions, annotations: CocoAnnotations, images: List
       options.skip_missing_images)
   num_shards = min(options.num_shards, len(images))
   return [
-      record_shards.ShardTask(
-          path=os.path.join(options.output_folder, shard_name(options.prefix, shard, num_shards)),
-          state_path=os.path.join(_progress_folder(options), f'{shard:05d}.json'), fingerprint=fingerprint,
-          items=[(image, annotations.annotations[image['id']]) for image in images[shard::num_shards]],
-          options=record_options) for shard in range(num_shards)
+      record_shards.ShardTask(path=os.path.join(options.output_folder,
+                                                shard_name(options.prefix, shard, num_shards)),
+                              state_path=os.path.join(_progress_folder(options),
+                                                      f'{shard:05d}.json'),
+                              fingerprint=fingerprint,
+                              items=[(image, annotations.annotations[image['id']])
+                                     for image in images[shard::num_shards]],
+                              options=record_options)
+      for shard in range(num_shards)
   ]
 
 
@@ -193,14 +157,17 @@ def _fingerprint(options: ConversionOptions, images: List[Entry]) -> str:
   with open(options.annotation_file, 'rb') as file:
     digest.update(file.read())
   irrelevant = ('annotation_file', 'image_folder', 'output_folder', 'stuff_folder', 'num_processes')
-  relevant = {key: value for key, value in dataclasses.asdict(options).items() if key not in irrelevant}
+  relevant = {
+      key: value for key, value in dataclasses.asdict(options).items() if key not in irrelevant
+  }
   digest.update(json.dumps([_FORMAT_VERSION, relevant], sort_keys=True).encode())
   for image in images:
     paths = [files.path_inside(options.image_folder, image['file_name'])]
     if options.semantic == 'stuff_maps':
       paths.append(record_shards.stuff_map_path(options.stuff_folder, image['file_name']))
     stats = [os.stat(path) for path in paths]
-    digest.update(f'{image["file_name"]} {[(stat.st_size, stat.st_mtime_ns) for stat in stats]}'.encode())
+    digest.update(
+        f'{image["file_name"]} {[(stat.st_size, stat.st_mtime_ns) for stat in stats]}'.encode())
   return digest.hexdigest()
 
 
@@ -208,7 +175,8 @@ def _progress_folder(options: ConversionOptions) -> str:
   return os.path.join(options.output_folder, f'.{options.prefix}.progress')
 
 
-def _load_finished(options: ConversionOptions, tasks: List[record_shards.ShardTask]) -> Optional[DatasetInfo]:
+def _load_finished(options: ConversionOptions,
+                   tasks: List[record_shards.ShardTask]) -> Optional[DatasetInfo]:
   """The metadata if an earlier run finished on the same inputs; else clears what is out of date."""
   path = options.output_path('.json')
   if os.path.isfile(path):
@@ -225,29 +193,38 @@ def _load_finished(options: ConversionOptions, tasks: List[record_shards.ShardTa
 
 def _remove_stale_shards(options: ConversionOptions, keep: Set[str]) -> None:
   """Removes shards and temporary files of this prefix but those to keep."""
-  own_file = re.compile(rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}\.tfrecord(\.\d+\.tmp)?')
+  own_file = re.compile(
+      rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}\.tfrecord(\.\d+\.tmp)?')
   for name in os.listdir(options.output_folder):
     stale = os.path.join(options.output_folder, name)
     if own_file.fullmatch(name) and stale not in keep:
       files.remove_if_present(stale)
 
 
-def _finish(options: ConversionOptions, annotations: CocoAnnotations, semantic: Optional[SemanticInfo],
-            images: List[Entry], results: List[record_shards.ShardResult]) -> DatasetInfo:
+def _finish(options: ConversionOptions, annotations: CocoAnnotations,
+            semantic: Optional[SemanticInfo], images: List[Entry],
+            results: List[record_shards.ShardResult]) -> DatasetInfo:
   """Writes the cleaned annotations, then the metadata, which says that all is complete."""
   for result in results:
     annotations.report.merge(result.counts, result.examples)
   num_images = sum(result.num_images for result in results)
   if not num_images:
-    raise DataError('no image is left', expected='at least one usable image', got='; '.join(annotations.report.lines()))
+    raise DataError('no image is left',
+                    expected='at least one usable image',
+                    got='; '.join(annotations.report.lines()))
   cleaned = _cleaned_annotations(annotations, images, results)
   files.write_bytes(options.output_path('_annotations.json'), json.dumps(cleaned).encode())
-  info = DatasetInfo(
-      name=options.name or options.prefix, num_images=num_images,
-      num_instances=sum(result.num_instances for result in results), num_shards=len(results),
-      categories=annotations.classes, semantic=semantic, include_masks=options.include_masks,
-      annotation_file=options.prefix + '_annotations.json', checks=annotations.report.to_json(),
-      fingerprint=results[0].fingerprint, folder=options.output_folder)
+  info = DatasetInfo(name=options.name or options.prefix,
+                     num_images=num_images,
+                     num_instances=sum(result.num_instances for result in results),
+                     num_shards=len(results),
+                     categories=annotations.classes,
+                     semantic=semantic,
+                     include_masks=options.include_masks,
+                     annotation_file=options.prefix + '_annotations.json',
+                     checks=annotations.report.to_json(),
+                     fingerprint=results[0].fingerprint,
+                     folder=options.output_folder)
   info.save(options.output_path('.json'))
   shutil.rmtree(_progress_folder(options))
   return info
@@ -259,6 +236,12 @@ def _cleaned_annotations(annotations: CocoAnnotations, images: List[Entry],
   dropped_images = {id_ for result in results for id_ in result.dropped_images}
   dropped_annotations = {id_ for result in results for id_ in result.dropped_annotations}
   kept = [image for image in images if image['id'] not in dropped_images]
-  entries = [entry for image in kept for entry in annotations.annotations[image['id']]
-             if entry['id'] not in dropped_annotations]
-  return {**annotations.header, 'images': kept, 'annotations': entries, 'categories': annotations.categories}
+  entries = [
+      entry for image in kept for entry in annotations.annotations[image['id']]
+      if entry['id'] not in dropped_annotations
+  ]
+  return {
+      **annotations.header, 'images': kept,
+      'annotations': entries,
+      'categories': annotations.categories
+  }

@@ -1,6 +1,7 @@
 """The demo data set: one real microscopy field cut into COCO-format tiles.
 
-Columns 0-383 of the field give the training tiles, which overlap; columns 384-511 the validation tiles, which do not.
+Columns 0-383 of the field give the training tiles, which overlap; columns 384-511 the validation
+tiles, which do not.
 """
 
 import importlib.resources
@@ -20,7 +21,10 @@ from htc_tf.errors import InputError
 _TRAIN_COLUMNS = slice(0, 384)
 _VALIDATION_COLUMNS = slice(384, 512)
 _CATEGORY = {'id': 1, 'name': 'nucleus', 'supercategory': 'cell'}
-_INFO = {'description': 'Tiles of a field of the 2018 Data Science Bowl (BBBC038v1)', 'version': '1.0'}
+_INFO = {
+    'description': 'Tiles of a field of the 2018 Data Science Bowl (BBBC038v1)',
+    'version': '1.0'
+}
 _LICENSE = {'id': 1, 'name': 'CC0 1.0', 'url': 'https://creativecommons.org/publicdomain/zero/1.0/'}
 
 
@@ -36,7 +40,9 @@ class _Tile(NamedTuple):
   instances: np.ndarray  # [size, size] int, 0 is background
 
 
-def write_nuclei_coco(output_folder: str, tile_size: int = 128, train_stride: int = 64,
+def write_nuclei_coco(output_folder: str,
+                      tile_size: int = 128,
+                      train_stride: int = 64,
                       min_visible: float = 0.25) -> Dict[str, CocoSplit]:
   """Writes the training and the validation set; files that are already right are left untouched.
 
@@ -58,12 +64,14 @@ def write_nuclei_coco(output_folder: str, tile_size: int = 128, train_stride: in
     InputError: tiles that do not fit the field.
   """
   if not 1 <= tile_size <= 128 or not 1 <= train_stride <= tile_size:
-    raise InputError('tiles do not fit the field', expected='tile_size 1..128, train_stride 1..tile_size',
+    raise InputError('tiles do not fit the field',
+                     expected='tile_size 1..128, train_stride 1..tile_size',
                      got=f'tile_size={tile_size}, train_stride={train_stride}')
   image, instances = load_field()
   areas = np.bincount(instances[:, _TRAIN_COLUMNS].ravel())
   train = _cut(image[:, _TRAIN_COLUMNS], instances[:, _TRAIN_COLUMNS], tile_size, train_stride)
-  validation = _cut(image[:, _VALIDATION_COLUMNS], instances[:, _VALIDATION_COLUMNS], tile_size, tile_size)
+  validation = _cut(image[:, _VALIDATION_COLUMNS], instances[:, _VALIDATION_COLUMNS], tile_size,
+                    tile_size)
   return {
       'train': _write_split(output_folder, 'train', list(train), areas * min_visible),
       'val': _write_split(output_folder, 'val', list(validation), np.zeros(instances.max() + 1)),
@@ -71,7 +79,7 @@ def write_nuclei_coco(output_folder: str, tile_size: int = 128, train_stride: in
 
 
 def load_field() -> Tuple[np.ndarray, np.ndarray]:
-  """The whole field: [512, 512, 3] uint8 picture and [512, 512] int instance numbers, 0 background."""
+  """The field: [512, 512, 3] uint8 picture, [512, 512] int64 instance numbers, 0 background."""
   grey = _read('image.png').astype(np.float64)
   picture = np.round(np.sqrt(grey * 255)).astype(np.uint8)
   return np.repeat(picture[:, :, np.newaxis], 3, axis=2), _read('instances.png').astype(np.int64)
@@ -90,31 +98,52 @@ def _cut(image: np.ndarray, instances: np.ndarray, size: int, stride: int) -> It
       yield _Tile(f'y{top:03d}_x{left:03d}.png', image[rows, columns], instances[rows, columns])
 
 
-def _write_split(output_folder: str, split: str, tiles: List[_Tile], min_areas: np.ndarray) -> CocoSplit:
+def _write_split(output_folder: str, split: str, tiles: List[_Tile],
+                 min_areas: np.ndarray) -> CocoSplit:
   folder = os.path.join(output_folder, split)
   os.makedirs(folder, exist_ok=True)
   images, annotations = [], []
   for image_id, tile in enumerate(tiles, start=1):
     files.write_bytes(os.path.join(folder, tile.file_name), source_images.encode_png(tile.image))
     height, width = tile.instances.shape
-    images.append({'id': image_id, 'file_name': tile.file_name, 'height': height, 'width': width, 'license': 1})
+    images.append({
+        'id': image_id,
+        'file_name': tile.file_name,
+        'height': height,
+        'width': width,
+        'license': 1
+    })
     annotations.extend(_annotations(tile, image_id, len(annotations) + 1, min_areas))
-  content = {'info': _INFO, 'licenses': [_LICENSE], 'images': images, 'annotations': annotations,
-             'categories': [_CATEGORY]}
+  content = {
+      'info': _INFO,
+      'licenses': [_LICENSE],
+      'images': images,
+      'annotations': annotations,
+      'categories': [_CATEGORY]
+  }
   annotation_file = os.path.join(output_folder, f'{split}.json')
   files.write_bytes(annotation_file, json.dumps(content).encode())
   return CocoSplit(folder, annotation_file)
 
 
-def _annotations(tile: _Tile, image_id: int, first_id: int, min_areas: np.ndarray) -> List[Dict[str, Any]]:
-  """COCO annotations of every nucleus in a tile; `min_areas` by nucleus, smaller parts are crowds."""
+def _annotations(tile: _Tile, image_id: int, first_id: int,
+                 min_areas: np.ndarray) -> List[Dict[str, Any]]:
+  """COCO annotations of the nuclei in a tile; parts below their `min_areas` are crowds."""
   numbers = np.unique(tile.instances)
   annotations = []
   for annotation_id, number in enumerate(numbers[numbers > 0], start=first_id):
     rle = coco_mask.encode(np.asfortranarray(tile.instances == number, dtype=np.uint8))
     area = int(coco_mask.area(rle))
     annotations.append({
-        'id': annotation_id, 'image_id': image_id, 'category_id': _CATEGORY['id'], 'area': area,
-        'bbox': coco_mask.toBbox(rle).tolist(), 'iscrowd': int(area < min_areas[number]),
-        'segmentation': {'size': list(rle['size']), 'counts': rle['counts'].decode('ascii')}})
+        'id': annotation_id,
+        'image_id': image_id,
+        'category_id': _CATEGORY['id'],
+        'area': area,
+        'bbox': coco_mask.toBbox(rle).tolist(),
+        'iscrowd': int(area < min_areas[number]),
+        'segmentation': {
+            'size': list(rle['size']),
+            'counts': rle['counts'].decode('ascii')
+        }
+    })
   return annotations

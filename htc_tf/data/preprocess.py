@@ -1,7 +1,8 @@
 """From a uint8 image to the network input: the published resize rule, normalisation, padding.
 
-Training, prediction and serving call these functions, so that the three see the same pixels. They take a single image
-[height, width, 3] or a batch [batch, height, width, 3] of one size, static or not, eagerly and in graphs.
+Training, prediction and serving call these functions, so that the three see the same pixels. They
+take a single image [height, width, 3] or a batch [batch, height, width, 3] of one size, static or
+not, eagerly and in graphs.
 """
 
 from typing import Optional, Tuple
@@ -26,7 +27,9 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
   return image
 
 
-def resize_scale(image_hw: tf.Tensor, min_size, max_size,
+def resize_scale(image_hw: tf.Tensor,
+                 min_size,
+                 max_size,
                  frame_hw: Optional[Tuple[int, int]] = None) -> tf.Tensor:
   """The factor of the published rule: min(max_size / long side, min_size / short side).
 
@@ -40,20 +43,23 @@ def resize_scale(image_hw: tf.Tensor, min_size, max_size,
     [] float64, the precision in which the published rule rounds.
   """
   image_hw = tf.cast(image_hw, tf.float64)
-  scale = tf.minimum(tf.cast(max_size, tf.float64) / tf.reduce_max(image_hw),
-                     tf.cast(min_size, tf.float64) / tf.reduce_min(image_hw))
+  scale = tf.minimum(
+      tf.cast(max_size, tf.float64) / tf.reduce_max(image_hw),
+      tf.cast(min_size, tf.float64) / tf.reduce_min(image_hw))
   if frame_hw is not None:
     scale = tf.minimum(scale, tf.reduce_min(tf.constant(frame_hw, tf.float64) / image_hw))
   return scale
 
 
 def apply_scale(image_hw: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-  """[2] int32 int(side * scale + 0.5), at least 1: the size an image of `image_hw` is resized to."""
+  """The resized height and width, [2] int32: int(side * scale + 0.5), at least 1."""
   sides = tf.cast(image_hw, tf.float64) * scale + 0.5
   return tf.maximum(tf.cast(tf.floor(sides), tf.int32), 1)
 
 
-def scaled_size(image_hw: tf.Tensor, min_size, max_size,
+def scaled_size(image_hw: tf.Tensor,
+                min_size,
+                max_size,
                 frame_hw: Optional[Tuple[int, int]] = None) -> tf.Tensor:
   """The size an image is resized to by the published rule.
 
@@ -61,7 +67,7 @@ def scaled_size(image_hw: tf.Tensor, min_size, max_size,
     image_hw: [2] height and width in original pixels.
     min_size: target of the short side.
     max_size: limit of the long side.
-    frame_hw: if given, the size is lowered, keeping the aspect ratio, until it fits this height and width.
+    frame_hw: if given, the size is lowered, keeping the aspect ratio, until it fits this frame.
 
   Returns:
     [2] int32 height and width.
@@ -106,7 +112,8 @@ def pad_to(image: tf.Tensor, frame_hw: Tuple[int, int], value=0) -> tf.Tensor:
   return padded
 
 
-def image_info(original_hw: tf.Tensor, scaled_hw: tf.Tensor,
+def image_info(original_hw: tf.Tensor,
+               scaled_hw: tf.Tensor,
                visible_hw: Optional[tf.Tensor] = None,
                offset: Optional[tf.Tensor] = None) -> tf.Tensor:
   """How an image was placed in the frame.

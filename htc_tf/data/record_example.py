@@ -1,6 +1,6 @@
 """Builds the tf.train.Example of one image, in Model Garden's detection schema plus a semantic map.
 
-TensorFlow is imported by the function that needs it: workers start, and options are checked, without it.
+TensorFlow is imported by the function that needs it: options are checked without it.
 """
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
@@ -14,7 +14,7 @@ Features = Dict[str, List[Any]]
 
 
 class LabelledInstance(NamedTuple):
-  """An annotation with its class label and, if masks are wanted, its bitmap [height, width] uint8."""
+  """An annotation, its class label and, if wanted, its bitmap [height, width] uint8."""
   annotation: Dict[str, Any]
   label: int
   mask: Optional[np.ndarray]

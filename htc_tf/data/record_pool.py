@@ -57,9 +57,10 @@ def _write_in_processes(tasks: List[record_shards.ShardTask], num_workers: int,
         bar.update(counter.value - bar.n)
     return [future.result() for future in futures]
   except process.BrokenProcessPool as error:
-    raise DataError('a worker process was killed', got=str(error),
+    raise DataError('a worker process was killed',
+                    got=str(error),
                     likely_cause='too little memory; use fewer processes and run the same command '
-                                 'again to continue') from error
+                    'again to continue') from error
   finally:
     pool.shutdown(wait=True, cancel_futures=True)
 

@@ -114,8 +114,9 @@ def write_shard(task: ShardTask, advance: Callable[[], None]) -> ShardResult:
   except BaseException:
     files.remove_if_present(temporary)
     raise
-  result = ShardResult(task.fingerprint, num_bytes, num_images, builder.num_instances, builder.dropped_images,
-                       builder.dropped_annotations, dict(builder.report.counts), dict(builder.report.examples))
+  result = ShardResult(task.fingerprint, num_bytes, num_images, builder.num_instances,
+                       builder.dropped_images, builder.dropped_annotations,
+                       dict(builder.report.counts), dict(builder.report.examples))
   files.write_bytes(task.state_path, json.dumps(dataclasses.asdict(result)).encode())
   return result
 
@@ -130,7 +131,8 @@ class _RecordBuilder:
     self.dropped_images: List[int] = []
     self.dropped_annotations: List[int] = []
 
-  def records(self, items: List[Tuple[Entry, List[Entry]]], advance: Callable[[], None]) -> Iterator[bytes]:
+  def records(self, items: List[Tuple[Entry, List[Entry]]],
+              advance: Callable[[], None]) -> Iterator[bytes]:
     """Yields the records of the images that can be used."""
     for entry, annotations in items:
       record = self._record(entry, annotations)
@@ -170,20 +172,26 @@ class _RecordBuilder:
       image = source_images.read_image(path)
     except source_images.UnreadableImageError as error:
       if not self._options.skip_missing_images:
-        raise DataError(f'{path} cannot be read as an image', expected='a JPEG, PNG or other picture', got=str(error),
-                        likely_cause='an incomplete download; fetch it again, or drop such images with '
-                                     '--skip_missing_images') from error
+        raise DataError(
+            f'{path} cannot be read as an image',
+            expected='a JPEG, PNG or other picture',
+            got=str(error),
+            likely_cause='an incomplete download; fetch it again, or drop such images with '
+            '--skip_missing_images') from error
       self.report.add('unreadable_image', entry['file_name'])
       return None
     if (image.height, image.width) != (entry['height'], entry['width']):
-      self.report.add('image_size_mismatch', f'{entry["file_name"]} is {image.width}x{image.height}, annotated as '
-                                             f'{entry["width"]}x{entry["height"]}')
+      self.report.add(
+          'image_size_mismatch',
+          f'{entry["file_name"]} is {image.width}x{image.height}, annotated as '
+          f'{entry["width"]}x{entry["height"]}')
       return None
     return image
 
-  def _instances(self, annotations: List[Entry], size: Tuple[int, int]) -> List[record_example.LabelledInstance]:
-    instances = record_example.label_instances(
-        annotations, self._options.labels, *size, self._options.needs_masks)
+  def _instances(self, annotations: List[Entry],
+                 size: Tuple[int, int]) -> List[record_example.LabelledInstance]:
+    instances = record_example.label_instances(annotations, self._options.labels, *size,
+                                               self._options.needs_masks)
     kept = [item for item in instances if item.mask is None or item.mask.any()]
     for item in instances:
       if item.mask is not None and not item.mask.any():
@@ -198,7 +206,8 @@ class _RecordBuilder:
     labels = self._read_stuff_map(entry, size)
     if labels is None:
       return np.full(size, source_images.IGNORED_LABEL, np.uint8)
-    cleaned, found_outside = source_images.clean_label_map(labels, self._options.num_semantic_classes)
+    cleaned, found_outside = source_images.clean_label_map(labels,
+                                                           self._options.num_semantic_classes)
     if found_outside:
       self.report.add('semantic_label_out_of_range', f'{entry["file_name"]} (up to {labels.max()})')
     return cleaned
@@ -206,11 +215,13 @@ class _RecordBuilder:
   def _read_stuff_map(self, entry: Entry, size: Tuple[int, int]) -> Optional[np.ndarray]:
     """The stuff map, or None if it is unusable."""
     try:
-      labels = source_images.read_label_map(stuff_map_path(self._options.stuff_folder, entry['file_name']))
+      labels = source_images.read_label_map(
+          stuff_map_path(self._options.stuff_folder, entry['file_name']))
     except source_images.UnreadableImageError as error:
       self.report.add('stuff_map_unusable', f'{entry["file_name"]} ({error})')
       return None
     if labels.shape != size:
-      self.report.add('stuff_map_unusable', f'{entry["file_name"]} (size {labels.shape[1]}x{labels.shape[0]})')
+      self.report.add('stuff_map_unusable',
+                      f'{entry["file_name"]} (size {labels.shape[1]}x{labels.shape[0]})')
       return None
     return labels

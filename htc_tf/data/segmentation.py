@@ -1,7 +1,7 @@
 """COCO segmentations: cleaning polygons and run lengths, and turning them into bitmaps.
 
-pycocotools reads a run length that ends early as uninitialised memory, and a polygon of four numbers as a box;
-nothing reaches it here that has not been checked.
+pycocotools reads a run length that ends early as uninitialised memory, and a polygon of four
+numbers as a box; nothing reaches it here that has not been checked.
 """
 
 import math
@@ -13,7 +13,8 @@ from pycocotools import mask as coco_mask
 Segmentation = Union[List[List[float]], Dict[str, Any]]
 
 
-def clean(segmentation: Any, height: int, width: int) -> Tuple[Optional[Segmentation], Optional[str]]:
+def clean(segmentation: Any, height: int,
+          width: int) -> Tuple[Optional[Segmentation], Optional[str]]:
   """Checks a segmentation of an image of the given size.
 
   Args:

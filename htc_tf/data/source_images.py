@@ -38,7 +38,8 @@ def read_image(path: str) -> EncodedImage:
   with open(path, 'rb') as file:
     content = file.read()
   image = _decode(content)
-  if image.format in _KEPT_FORMATS and image.mode == 'RGB' and not _is_deep_png(content, image.format):
+  if image.format in _KEPT_FORMATS and image.mode == 'RGB' and not _is_deep_png(
+      content, image.format):
     return EncodedImage(content, _KEPT_FORMATS[image.format], image.height, image.width, False)
   encoded = encode_png(np.asarray(_to_rgb(image)))
   return EncodedImage(encoded, 'png', image.height, image.width, True)
