@@ -177,9 +177,10 @@ class Stage(hyperparams.Config):
 def published_stages() -> List[Stage]:
   """The three stages of HTC (paper section 4.2: IoU 0.5, 0.6, 0.7; weights 1, 0.5, 0.25)."""
   return [
-      Stage(0.5, [10.0, 10.0, 5.0, 5.0], 1.0),
-      Stage(0.6, [20.0, 20.0, 10.0, 10.0], 0.5),
-      Stage(0.7, [1 / 0.033, 1 / 0.033, 1 / 0.067, 1 / 0.067], 0.25),
+      Stage(iou_threshold=0.5, box_coder_weights=[10.0, 10.0, 5.0, 5.0], loss_weight=1.0),
+      Stage(iou_threshold=0.6, box_coder_weights=[20.0, 20.0, 10.0, 10.0], loss_weight=0.5),
+      Stage(iou_threshold=0.7, box_coder_weights=[1 / 0.033, 1 / 0.033, 1 / 0.067, 1 / 0.067],
+            loss_weight=0.25),
   ]
 
 

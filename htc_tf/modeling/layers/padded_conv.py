@@ -21,3 +21,9 @@ class PaddedConv2D(tf_keras.layers.Conv2D):
     pad_y, pad_x = ((size - 1) // 2 for size in self.kernel_size)
     return tf.nn.conv2d(inputs, kernel, strides=self.strides, dilations=self.dilation_rate,
                         padding=[[0, 0], [pad_y, pad_y], [pad_x, pad_x], [0, 0]])
+
+  def compute_output_shape(self, input_shape) -> tf.TensorShape:
+    shape = tf.TensorShape(input_shape).as_list()
+    padded = [side if side is None else side + size - 1
+              for side, size in zip(shape[1:3], self.kernel_size)]
+    return super().compute_output_shape([shape[0], *padded, shape[3]])
