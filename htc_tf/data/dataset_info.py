@@ -14,6 +14,7 @@ from htc_tf.data import files
 from htc_tf.errors import DataError
 
 VERSION = 1
+_MAX_BYTES = 2**22  # beyond it a JSON file is annotations, not metadata
 
 
 def shard_name(prefix: str, shard: int, num_shards: int) -> str:
@@ -143,7 +144,7 @@ def _metadata_of(pattern: str) -> Dict[str, DatasetInfo]:
   folder, name_pattern = os.path.split(pattern)
   found = {}
   for path in sorted(glob.glob(os.path.join(folder, '*.json'))):
-    content = _read_json(path)
+    content = _read_candidate(path)
     if not _is_metadata(content):
       continue
     prefix = os.path.splitext(os.path.basename(path))[0]
@@ -152,6 +153,14 @@ def _metadata_of(pattern: str) -> Dict[str, DatasetInfo]:
     if fnmatch.filter(names, name_pattern):
       found[path] = DatasetInfo.load(path)
   return found
+
+
+def _read_candidate(path: str) -> Any:
+  """The content of a JSON file that may be metadata; None of one that is large or malformed."""
+  try:
+    return _read_json(path) if os.path.getsize(path) <= _MAX_BYTES else None
+  except (DataError, OSError):
+    return None
 
 
 def _read_json(path: str) -> Any:

@@ -30,7 +30,7 @@ def clean(segmentation: Any, height: int,
     return (segmentation, None) if _is_valid_rle(segmentation, height, width) else (None, 'bad_rle')
   if not isinstance(segmentation, list):
     return None, 'empty_segmentation'
-  polygons = [polygon for polygon in segmentation if _is_valid_polygon(polygon)]
+  polygons = [polygon for polygon in segmentation if _is_valid_polygon(polygon, max(height, width))]
   if not polygons:
     return None, 'empty_segmentation'
   return polygons, None if len(polygons) == len(segmentation) else 'polygon_removed'
@@ -46,8 +46,13 @@ def to_rle(segmentation: Segmentation, height: int, width: int) -> Dict[str, Any
 
 
 def to_bitmap(segmentation: Segmentation, height: int, width: int) -> np.ndarray:
-  """[height, width] uint8 of 0 and 1."""
-  return coco_mask.decode(to_rle(segmentation, height, width))
+  """[height, width] uint8 of 0 and 1.
+
+  Expanded here rather than by pycocotools, whose decoder warns under numpy 2.
+  """
+  runs = rle_runs(to_rle(segmentation, height, width)['counts'])
+  values = np.repeat(np.arange(len(runs), dtype=np.uint8) & 1, runs)  # column by column
+  return np.ascontiguousarray(values.reshape(width, height).T)  # [height, width]
 
 
 def area(segmentation: Segmentation, height: int, width: int) -> float:
@@ -55,7 +60,7 @@ def area(segmentation: Segmentation, height: int, width: int) -> float:
   return float(coco_mask.area(to_rle(segmentation, height, width)))
 
 
-def rle_runs(counts: str) -> List[int]:
+def rle_runs(counts: Union[str, bytes]) -> List[int]:
   """The run lengths of a COCO compressed string.
 
   Six bits a character from '0' on: five of the value, least significant first, and one that says
@@ -65,7 +70,7 @@ def rle_runs(counts: str) -> List[int]:
     ValueError: a character out of range, or a string that ends inside a value.
   """
   runs, value, shift = [], 0, 0
-  for character in counts.encode('latin-1'):
+  for character in counts.encode('latin-1') if isinstance(counts, str) else counts:
     bits = character - 48
     if not 0 <= bits < 64:
       raise ValueError(f'character {chr(character)!r} is no part of a run length')
@@ -93,10 +98,13 @@ def _is_valid_rle(rle: Dict[str, Any], height: int, width: int) -> bool:
   return all(type(run) is int and run >= 0 for run in runs) and sum(runs) == height * width
 
 
-def _is_valid_polygon(polygon: Any) -> bool:
+def _is_valid_polygon(polygon: Any, image_side: int) -> bool:
+  """Whether a polygon has an area and lies near its image, as pycocotools walks it by pixels."""
   if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
     return False
   if not all(is_finite_number(value) for value in polygon):
+    return False
+  if min(polygon) < -image_side or max(polygon) > 2 * image_side:
     return False
   x, y = np.asarray(polygon, np.float64).reshape(-1, 2).T  # [points] each
   return abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) > 0

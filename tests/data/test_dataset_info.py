@@ -1,0 +1,98 @@
+"""Tests of the metadata beside the shards."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from htc_tf.data import dataset_info
+from htc_tf.errors import DataError
+
+INFO = dataset_info.DatasetInfo(name='pets',
+                                num_images=3,
+                                num_instances=4,
+                                num_shards=2,
+                                categories=(dataset_info.Category(3, 'cat', 1),
+                                            dataset_info.Category(8, 'dog', 2)),
+                                semantic=dataset_info.SemanticInfo('instances', 3),
+                                include_masks=True,
+                                annotation_file='train_annotations.json',
+                                checks={'box_clipped': 1},
+                                fingerprint='f')
+
+
+@pytest.fixture
+def folder(tmp_path):
+  INFO.save(str(tmp_path / 'train.json'))
+  dataclasses.replace(INFO, name='val', semantic=None).save(str(tmp_path / 'val.json'))
+  (tmp_path / 'train_annotations.json').write_text('{"images": []}', encoding='utf-8')
+  return tmp_path
+
+
+def test_save_and_load(folder):
+  loaded = dataset_info.DatasetInfo.load(str(folder / 'train.json'))
+  assert loaded == INFO
+  assert loaded.category_names == ['cat', 'dog']
+  assert loaded.category_ids == [3, 8]
+  assert loaded.num_classes == 3
+  assert loaded.annotation_path == str(folder / 'train_annotations.json')
+
+
+@pytest.mark.parametrize('pattern', [
+    'train-*.tfrecord', 'train-00001-of-00002.tfrecord', 'train*', 'train-?????-of-00002.tfrecord',
+    'train-00000-of-00002.tfrecord,{}/train-00001-of-00002.tfrecord'
+])
+def test_find(folder, pattern):
+  path = f'{folder}/{pattern}'.format(folder)
+  assert dataset_info.DatasetInfo.find(path) == INFO
+
+
+def test_find_with_a_pattern_of_folders(folder):
+  assert dataset_info.DatasetInfo.find(f'{folder.parent}/*/val-*').name == 'val'
+
+
+@pytest.mark.parametrize('pattern',
+                         ['trian-*.tfrecord', 'train-00000-of-00004.tfrecord', 'sub/train-*'])
+def test_find_nothing(folder, pattern):
+  with pytest.raises(DataError, match='no data set metadata belongs to'):
+    dataset_info.DatasetInfo.find(str(folder / pattern))
+
+
+def test_find_says_what_is_there(folder):
+  with pytest.raises(DataError, match='Got: metadata files there: train.json'):
+    dataset_info.DatasetInfo.find(str(folder / 'test-*'))
+  with pytest.raises(DataError, match='Got: no folder'):
+    dataset_info.DatasetInfo.find(str(folder / 'nowhere' / 'test-*'))
+
+
+def test_find_two_data_sets(folder):
+  with pytest.raises(DataError, match='takes in several data sets'):
+    dataset_info.DatasetInfo.find(str(folder / '*.tfrecord'))
+
+
+def test_load_of_other_files(folder):
+  with pytest.raises(DataError, match='is no data set metadata'):
+    dataset_info.DatasetInfo.load(str(folder / 'train_annotations.json'))
+  with pytest.raises(DataError, match='cannot read'):
+    dataset_info.DatasetInfo.load(str(folder / 'nothing.json'))
+  (folder / 'bad.json').write_text('{', encoding='utf-8')
+  with pytest.raises(DataError, match='is not JSON'):
+    dataset_info.DatasetInfo.load(str(folder / 'bad.json'))
+
+
+def test_a_foreign_json_file_beside_the_shards_does_not_disturb_find(folder):
+  (folder / 'notes.json').write_text('{', encoding='utf-8')
+  assert dataset_info.DatasetInfo.find(str(folder / 'train-*')) == INFO
+
+
+def test_labels_must_be_contiguous(folder):
+  categories = (dataset_info.Category(3, 'cat', 1), dataset_info.Category(8, 'dog', 3))
+  dataclasses.replace(INFO, categories=categories).save(str(folder / 'train.json'))
+  with pytest.raises(DataError, match='are not contiguous. Expected: 1..K'):
+    dataset_info.DatasetInfo.load(str(folder / 'train.json'))
+
+
+def test_metadata_is_read_without_tensorflow():
+  code = 'import sys, htc_tf.data.dataset_info; sys.exit("tensorflow" in sys.modules)'
+  assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
