@@ -48,8 +48,10 @@ def test_find(folder, pattern):
   assert dataset_info.DatasetInfo.find(path) == INFO
 
 
-def test_find_with_a_pattern_of_folders(folder):
-  assert dataset_info.DatasetInfo.find(f'{folder.parent}/*/val-*').name == 'val'
+def test_find_with_a_pattern_of_folders(tmp_path):
+  (tmp_path / 'pets').mkdir()
+  INFO.save(str(tmp_path / 'pets' / 'val.json'))
+  assert dataset_info.DatasetInfo.find(f'{tmp_path}/*/val-*').name == 'pets'
 
 
 @pytest.mark.parametrize('pattern',

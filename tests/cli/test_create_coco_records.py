@@ -1,0 +1,71 @@
+"""Tests of the command: exit status, messages, a fast --help."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from htc_tf.cli import create_coco_records
+
+
+@pytest.fixture
+def arguments(tmp_path):
+  (tmp_path / 'images').mkdir()
+  Image.fromarray(np.zeros([8, 10, 3], np.uint8)).save(tmp_path / 'images' / 'a.png')
+  content = {'images': [{'id': 1, 'file_name': 'a.png', 'height': 8, 'width': 10}], 'annotations': [],
+             'categories': [{'id': 1, 'name': 'cell'}]}
+  (tmp_path / 'a.json').write_text(json.dumps(content), encoding='utf-8')
+  return [f'--annotations={tmp_path}/a.json', f'--image_folder={tmp_path}/images',
+          f'--output_folder={tmp_path}/records', '--num_processes=1']
+
+
+def test_converts(arguments, tmp_path, capsys):
+  assert create_coco_records.main(arguments + ['--prefix=val', '--semantic=instances']) == 0
+  assert 'val: 1 images, 0 instances, 1 shards' in capsys.readouterr().out
+  assert (tmp_path / 'records' / 'val-00000-of-00001.tfrecord').exists()
+  assert (tmp_path / 'records' / 'val.json').exists()
+
+
+def test_an_error_is_one_message_and_status_2(arguments, tmp_path, capsys):
+  (tmp_path / 'images' / 'a.png').unlink()
+  assert create_coco_records.main(arguments) == 2
+  lines = capsys.readouterr().err.splitlines()
+  assert len(lines) == 1 and lines[0].startswith('error: 1 of 1 files named by')
+
+
+def test_an_output_folder_that_cannot_be_made(arguments, tmp_path, capsys):
+  (tmp_path / 'records').write_text('a file', encoding='utf-8')
+  assert create_coco_records.main(arguments) == 2
+  assert capsys.readouterr().err.startswith('error: ')
+
+
+def test_interruption_says_how_to_continue(arguments, capsys, monkeypatch):
+  from htc_tf.data import coco_to_tfrecord
+
+  def interrupt(_):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(coco_to_tfrecord, 'convert', interrupt)
+  assert create_coco_records.main(arguments) == 130
+  assert 'the same command continues' in capsys.readouterr().err
+
+
+def test_misspelt_flag(arguments, capsys):
+  with pytest.raises(SystemExit) as error:
+    create_coco_records.main(arguments + ['--shards=3'])
+  assert error.value.code == 2
+  assert 'unrecognized arguments: --shards=3' in capsys.readouterr().err
+
+
+def test_help_answers_without_tensorflow():
+  code = ('import sys\nfrom htc_tf.cli import create_coco_records\n'
+          'try:\n  create_coco_records.main(["--help"])\n'
+          'except SystemExit:\n  sys.exit("tensorflow" in sys.modules)\n')
+  start = time.monotonic()
+  result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
+  assert result.returncode == 0 and '--skip_missing_images' in result.stdout
+  assert time.monotonic() - start < 5  # a fraction of a second on an idle machine
