@@ -1,3 +1,13 @@
 """Hybrid Task Cascade for TensorFlow, as a Model Garden project."""
 
 __version__ = '0.1.0'
+
+__all__ = ['load_model']
+
+
+def __getattr__(name):
+  # TensorFlow takes seconds to import: commands that only print their help do without it.
+  if name == 'load_model':
+    from htc_tf.serving.loading import load_model  # pylint: disable=g-import-not-at-top
+    return load_model
+  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -15,8 +15,10 @@ from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.configs import schedule
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
+from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError
 from htc_tf.errors import HTCError
+from htc_tf.serving import model_directory
 
 FLAGS = flags.FLAGS
 _EXIT_USAGE = 2
@@ -65,6 +67,9 @@ def main(argv) -> None:
     if isinstance(params.task, task_config.HTCTask) and new_batch_is_valid(params):
       rescale_for_batch(FLAGS, params)
     validation.validate_experiment(params, FLAGS.mode)
+    if 'train' in FLAGS.mode:
+      info = DatasetInfo.find(params.task.train_data.input_path)
+      model_directory.save_dataset_info(FLAGS.model_dir, info)
     model_garden_train.main(argv)
   except HTCError as error:
     logging.error('%s', error)

@@ -1,5 +1,6 @@
 """The registered task: builds model and inputs, trains a step, evaluates."""
 
+import json
 import os
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -12,10 +13,12 @@ import tf_keras
 
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
+from htc_tf.data import files
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.parser import Parser
 from htc_tf.errors import ConfigError
+from htc_tf.evaluation.metrics import format_table
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
@@ -176,11 +179,15 @@ class HTCTask(base_task.Task):
     return state
 
   def reduce_aggregated_logs(self, aggregated_logs, global_step=None) -> Dict[str, float]:
-    """AP of everything evaluated; also writes the results as COCO JSON beside the checkpoints."""
+    """AP of everything evaluated; also writes results and figures as JSON into `results/`."""
+    figures = aggregated_logs.result()
+    logging.info('Evaluation:\n%s', format_table(figures))
     if self.logging_dir:
-      step = int(global_step) if global_step is not None else 0
-      aggregated_logs.save_results(os.path.join(self.logging_dir, 'results', f'step-{step}.json'))
-    return aggregated_logs.result()
+      step = 0 if global_step is None else int(tf.convert_to_tensor(global_step))
+      stem = os.path.join(self.logging_dir, 'results', f'step-{step}')
+      aggregated_logs.save_results(f'{stem}.json')
+      files.write_bytes(f'{stem}-metrics.json', json.dumps(figures, indent=2).encode())
+    return figures
 
   def build_evaluator(self) -> COCOEvaluator:
     """Evaluator of the validation records' categories.

@@ -1,0 +1,54 @@
+"""Loading a trained model to predict with."""
+
+import os
+from typing import Optional
+
+import tensorflow as tf
+
+from htc_tf.configs import task as task_config
+from htc_tf.configs import validation
+from htc_tf.errors import CheckpointError
+from htc_tf.serving import model_directory
+from htc_tf.serving.predictor import HTCPredictor
+from htc_tf.serving.predictor import InputRule
+from htc_tf.tasks import checkpoint
+from htc_tf.tasks.htc import HTCTask
+
+
+def load_model(path: str, experiment: Optional[str] = None,
+               params_override: str = '') -> HTCPredictor:
+  """Loads a trained model; Keras `predict` on it takes pictures.
+
+  Args:
+    path: a model directory of the training command (its latest checkpoint is taken), or a
+      checkpoint prefix such as `model/ckpt-1000`.
+    experiment: registered experiment the weights belong to; by default the configuration and the
+      categories lie beside the checkpoint.
+    params_override: overrides of the configuration, as the training command takes them, e.g.
+      `task.model.detection_generator.score_threshold=0.05`.
+
+  Returns:
+    A model whose `predict` answers [batch, height, width, 3] uint8 RGB; see `HTCPredictor.call`.
+
+  Raises:
+    CheckpointError: no checkpoint there, or one of another configuration.
+    ConfigError: a configuration that cannot be built.
+  """
+  path = os.fspath(path)
+  folder = path if tf.io.gfile.isdir(path) else os.path.dirname(path)
+  if not tf.io.gfile.exists(folder or '.'):
+    raise CheckpointError(f'There is no model at {path}', expected='a model directory or a '
+                          'checkpoint prefix', got='no such folder', likely_cause='a misspelt path')
+  config = model_directory.load_task_config(folder, experiment, params_override)
+  prefix = checkpoint.resolve(path)
+  model = HTCTask(config).build_model()
+  checkpoint.restore(prefix, {'model': model})
+  return HTCPredictor(model, build_input_rule(config), model_directory.load_dataset_info(folder))
+
+
+def build_input_rule(config: task_config.HTCTask) -> InputRule:
+  """The input rule of the validation data."""
+  parser = config.validation_data.parser
+  static = 'model_garden' in (config.model.roi_generator.type, config.model.roi_aligner.type)
+  return InputRule(parser.min_sizes[0], parser.max_size, tuple(config.model.input_size[:2]),
+                   None if static else validation.frame_divisor(config.model))

@@ -1,0 +1,67 @@
+"""What a training run leaves beside its checkpoints, and how to read it back."""
+
+import os
+from typing import Optional
+
+from official.core import exp_factory
+from official.modeling import hyperparams
+from official.modeling.hyperparams import params_dict
+import tensorflow as tf
+
+from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.configs import task as task_config
+from htc_tf.configs import validation
+from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.errors import CheckpointError
+from htc_tf.errors import ConfigError
+
+PARAMS_FILE = 'params.yaml'
+DATASET_FILE = 'dataset.json'
+
+
+def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
+  """Keeps the categories a model is trained on beside its checkpoints."""
+  tf.io.gfile.makedirs(model_dir)
+  info.save(os.path.join(model_dir, DATASET_FILE))
+
+
+def load_dataset_info(model_dir: str) -> Optional[DatasetInfo]:
+  """The categories of a model, or None where there is no record of them."""
+  path = os.path.join(model_dir, DATASET_FILE)
+  return DatasetInfo.load(path) if os.path.exists(path) else None
+
+
+def load_task_config(model_dir: str, experiment: Optional[str] = None,
+                     params_override: str = '') -> task_config.HTCTask:
+  """The task configuration of a model directory or of a registered experiment.
+
+  Args:
+    model_dir: directory with the `params.yaml` of a training run; not read with `experiment`.
+    experiment: name of a registered experiment to use instead.
+    params_override: overrides of the experiment, as the training command takes them.
+
+  Raises:
+    CheckpointError: no `params.yaml` and no experiment given.
+    ConfigError: a configuration that cannot be read or built.
+  """
+  try:
+    params = exp_factory.get_exp_config(experiment or 'htc_resnet50fpn_1x_coco')
+    if not experiment:
+      params.override({'task': _read_task(model_dir)})
+    params = hyperparams.override_params_dict(params, params_override, is_strict=True)
+  except (KeyError, LookupError, TypeError, ValueError) as error:
+    if isinstance(error, CheckpointError):
+      raise
+    raise ConfigError('The configuration cannot be read', expected='a registered experiment and '
+                      'its keys', got=str(error).strip('"\''),
+                      likely_cause='a misspelt name, or a run of another version') from error
+  validation.validate_model(params.task.model)
+  return params.task
+
+
+def _read_task(model_dir: str):
+  path = os.path.join(model_dir, PARAMS_FILE)
+  if not tf.io.gfile.exists(path):
+    raise CheckpointError(f'{model_dir} is no model directory', expected=f'a {PARAMS_FILE} in it',
+                          got='none', likely_cause='a bare checkpoint; name its experiment as well')
+  return params_dict.read_yaml_to_params_dict(path).as_dict()['task']

@@ -1,0 +1,218 @@
+"""Pictures in files to overlays and COCO JSON."""
+
+import json
+import os
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from absl import logging
+import numpy as np
+from PIL import Image
+from PIL import ImageOps
+import tensorflow as tf
+import tqdm
+
+from htc_tf.data import files
+from htc_tf.errors import InputError
+from htc_tf.evaluation import coco_results
+from htc_tf.evaluation import mask_paste
+from htc_tf.serving import export
+from htc_tf.serving import loading
+from htc_tf.visualization import draw
+from htc_tf.visualization import panels
+
+_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff')
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+class Detector(NamedTuple):
+  """A model to run on one picture after the other.
+
+  Attributes:
+    detect: [1, height, width, 3] uint8 to the arrays of `HTCPredictor.call`.
+    category_names: by class; entry 0 is class 1. Empty if unknown.
+    category_ids: likewise, as the annotations number them.
+  """
+  detect: Callable[[np.ndarray], Dict[str, np.ndarray]]
+  category_names: Sequence[str]
+  category_ids: Sequence[int]
+
+
+class Instances(NamedTuple):
+  """Detections of one picture, in its pixels.
+
+  Attributes:
+    boxes: [num, 4] float32 yxyx.
+    classes: [num] int, 1..num_classes-1.
+    scores: [num] float32.
+    rles: a COCO run-length encoding each, or None in a box-only model.
+  """
+  boxes: np.ndarray
+  classes: np.ndarray
+  scores: np.ndarray
+  rles: Optional[List[dict]]
+
+
+def load_detector(path: str, experiment: Optional[str] = None,
+                  params_override: str = '') -> Detector:
+  """Loads a model directory, a checkpoint or a SavedModel folder.
+
+  Raises:
+    CheckpointError: no model there, or one of another configuration.
+  """
+  if os.path.exists(os.path.join(path, 'saved_model.pb')):
+    return _load_saved_model(path)
+  model = loading.load_model(path, experiment, params_override)
+  info = model.dataset_info
+  return Detector(lambda images: model.predict(images, verbose=0),
+                  info.category_names if info else [], info.category_ids if info else [])
+
+
+def _load_saved_model(path: str) -> Detector:
+  loaded = tf.saved_model.load(path)
+
+  def detect(images: np.ndarray) -> Dict[str, np.ndarray]:
+    outputs = loaded.signatures['serving_default'](inputs=tf.constant(images))
+    return {key: value.numpy() for key, value in outputs.items()}
+
+  return Detector(detect, *_read_categories(path))
+
+
+def _read_categories(folder: str) -> Tuple[List[str], List[int]]:
+  """Names and ids by class from an export; empty if it has none."""
+  path = os.path.join(folder, export.CATEGORIES_FILE)
+  if not os.path.exists(path):
+    return [], []
+  with open(path, encoding='utf-8') as file:
+    content = json.load(file)
+  entries = [content[label] for label in sorted(content, key=int)]
+  return [entry['name'] for entry in entries], [entry['id'] for entry in entries]
+
+
+def list_pictures(inputs: Sequence[str]) -> List[str]:
+  """Files as they are, and the pictures in each folder, sorted.
+
+  Raises:
+    InputError: an input that does not exist, or nothing found.
+  """
+  paths = []
+  for item in inputs:
+    if os.path.isdir(item):
+      names = sorted(n for n in os.listdir(item) if n.lower().endswith(_ENDINGS))
+      paths += [os.path.join(item, name) for name in names]
+    elif os.path.exists(item):
+      paths.append(item)
+    else:
+      raise InputError(f'There is no {item}', expected='a picture or a folder', got='nothing',
+                       likely_cause='a misspelt path')
+  if not paths:
+    raise InputError('There is nothing to predict on', expected=f'files ending in {_ENDINGS}',
+                     got=f'none in {list(inputs)}')
+  return paths
+
+
+def read_picture(path: str) -> np.ndarray:
+  """Reads a picture as [height, width, 3] uint8 RGB, turned upright by its EXIF orientation.
+
+  Raises:
+    InputError: empty file, or no picture.
+  """
+  if os.path.getsize(path) == 0:
+    raise InputError(f'{path} cannot be read', expected='a picture', got='an empty file',
+                     likely_cause='an interrupted copy')
+  try:
+    with Image.open(path) as image:
+      return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
+  except _UNREADABLE as error:
+    raise InputError(f'{path} cannot be read', expected='a picture', got=str(error),
+                     likely_cause='a file of another type, or a truncated one') from error
+
+
+def detect_instances(detector: Detector, picture: np.ndarray) -> Instances:
+  """Detections of one [height, width, 3] uint8 picture, masks at its full size."""
+  outputs = {key: np.asarray(value)[0] for key, value in
+             detector.detect(picture[np.newaxis]).items()}
+  count = int(outputs['num_detections'])
+  boxes = outputs['detection_boxes'][:count]
+  rles = None
+  if 'detection_masks' in outputs:
+    rles = mask_paste.encode_masks(outputs['detection_masks'][:count], boxes, picture.shape[:2])
+  return Instances(boxes, outputs['detection_classes'][:count],
+                   outputs['detection_scores'][:count], rles)
+
+
+def draw_detections(picture: np.ndarray, instances: Instances, names: Sequence[str],
+                    score_threshold: float) -> np.ndarray:
+  """The picture, enlarged if small, under the instances from a score on."""
+  shown = np.flatnonzero(instances.scores >= score_threshold)
+  names = names or [f'class {label}' for label in range(1, int(instances.classes.max(initial=1)) + 1)]
+  rles = None if instances.rles is None else [instances.rles[index] for index in shown]
+  return draw.draw_instances(picture, instances.boxes[shown], rles, instances.classes[shown],
+                             instances.scores[shown], names,
+                             enlarge=draw.legible_enlargement(picture.shape[:2]))
+
+
+def predict_files(detector: Detector, paths: Sequence[str], output: str,
+                  score_threshold: float = 0.3) -> List[str]:
+  """Predicts on files; writes `<name>.png` each, `predictions.json` and `images.json`.
+
+  The two JSON files are a COCO results file and a COCO data set of the pictures and categories
+  without annotations: `COCO('images.json').loadRes('predictions.json')` reads them. A picture whose
+  name is a number, as COCO's, has it as its image id.
+
+  Args:
+    detector: the model.
+    paths: pictures.
+    output: folder, made if missing.
+    score_threshold: least score drawn.
+
+  Returns:
+    Paths that could not be read; each is logged.
+  """
+  os.makedirs(output, exist_ok=True)
+  images, results, failed = [], [], []
+  ids = _image_ids(paths)
+  overlays = _overlay_names(paths)
+  for path in tqdm.tqdm(paths, desc='predicting', unit='image'):
+    try:
+      picture = read_picture(path)
+    except InputError as error:
+      logging.error('%s', error)
+      failed.append(path)
+      continue
+    found = detect_instances(detector, picture)
+    panels.write_image(os.path.join(output, overlays[path]),
+                       draw_detections(picture, found, detector.category_names, score_threshold))
+    category_ids = detector.category_ids or range(1, int(found.classes.max(initial=1)) + 1)
+    results += coco_results.instances_to_results(
+        ids[path], found.boxes, found.scores, found.classes, found.rles, list(category_ids))
+    images.append({'id': ids[path], 'file_name': os.path.basename(path),
+                   'height': picture.shape[0], 'width': picture.shape[1]})
+  categories = [{'id': id_, 'name': name}
+                for id_, name in zip(detector.category_ids, detector.category_names)]
+  coco_results.write_results(os.path.join(output, 'predictions.json'), results)
+  files.write_bytes(os.path.join(output, 'images.json'), json.dumps(
+      {'images': images, 'annotations': [], 'categories': categories}).encode())
+  return failed
+
+
+def _image_ids(paths: Sequence[str]) -> Dict[str, int]:
+  """The numbers the files are named by, if all are and differ; else 1, 2, 3, ..."""
+  stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
+  numbers = [int(stem) for stem in stems if stem.isdigit()]
+  if len(set(numbers)) == len(paths):
+    return dict(zip(paths, numbers))
+  return {path: index for index, path in enumerate(paths, 1)}
+
+
+def _overlay_names(paths: Sequence[str]) -> Dict[str, str]:
+  """`<stem>.png`, with the ending kept or a number added where stems repeat."""
+  names, taken = {}, set()
+  for path in paths:
+    stem, ending = os.path.splitext(os.path.basename(path))
+    name, number = f'{stem}.png', 1
+    while name in taken:
+      number += 1
+      name = f'{stem}_{number}{ending.replace(".", "_")}.png'
+    taken.add(name)
+    names[path] = name
+  return names

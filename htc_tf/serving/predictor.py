@@ -1,0 +1,121 @@
+"""From pictures to detections in their own pixels: what predict and serving run."""
+
+from typing import Dict, NamedTuple, Optional, Tuple
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.data import preprocess
+from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.errors import InputError
+from htc_tf.modeling.htc_model import HTCModel
+
+
+class InputRule(NamedTuple):
+  """How pictures become the network input.
+
+  Attributes:
+    min_size: short side after resizing.
+    max_size: bound on the long side.
+    frame: height, width that no resized picture may exceed.
+    divisor: the input is padded to a multiple of it; None pads to the whole frame.
+  """
+  min_size: int
+  max_size: int
+  frame: Tuple[int, int]
+  divisor: Optional[int]
+
+
+class HTCPredictor(tf_keras.Model):
+  """A trained model behind its pre- and post-processing; Keras `predict` takes pictures.
+
+  Args:
+    model: with its weights.
+    input_rule: how pictures are resized and padded.
+    dataset_info: names and ids of the classes; None if unknown.
+  """
+
+  def __init__(self, model: HTCModel, input_rule: InputRule,
+               dataset_info: Optional[DatasetInfo] = None, **kwargs):
+    super().__init__(**kwargs)
+    self._autocast = False
+    self.model = model
+    self._input_rule = input_rule
+    # Keras would wrap the fields of a dataclass attribute; a closure stays as it is.
+    self._dataset_info = lambda: dataset_info
+
+  @property
+  def dataset_info(self) -> Optional[DatasetInfo]:
+    """The classes, or None if unknown."""
+    return self._dataset_info()
+
+  def call(self, images: tf.Tensor) -> Dict[str, tf.Tensor]:
+    """Detects in a batch of pictures of one size.
+
+    Args:
+      images: [batch, height, width, 3] uint8 RGB.
+
+    Returns:
+      detection_boxes [batch, max_detections, 4] yxyx in pixels of the pictures,
+      detection_scores and detection_classes (1..num_classes-1) [batch, max_detections],
+      num_detections [batch], and with masks detection_masks [batch, max_detections, size, size]
+      probabilities within each box. Rows from num_detections on are zero.
+
+    Raises:
+      InputError: another rank or type.
+    """
+    check_images(images)
+    rule = self._input_rule
+    inputs, info = preprocess.preprocess_image(images, rule.min_size, rule.max_size, rule.frame)
+    return self._detect(inputs, info)
+
+  def detect_encoded(self, image_bytes: tf.Tensor) -> Dict[str, tf.Tensor]:
+    """Detects in encoded pictures, which may differ in size.
+
+    Args:
+      image_bytes: [batch] string, JPEG or PNG files.
+
+    Returns:
+      As `call`, each picture in its own pixels.
+    """
+    rule = self._input_rule
+    inputs, info = tf.map_fn(
+        lambda encoded: preprocess.preprocess_image(
+            preprocess.decode_image(encoded), rule.min_size, rule.max_size, rule.frame),
+        image_bytes, fn_output_signature=(
+            tf.TensorSpec([*rule.frame, 3], tf.float32), tf.TensorSpec([4, 2], tf.float32)))
+    return self._detect(inputs, info)
+
+  def predict(self, x, **kwargs):
+    """Keras `predict` on [batch, height, width, 3] uint8 pictures; see `call`."""
+    if isinstance(x, (np.ndarray, tf.Tensor)):
+      check_images(x)
+    return super().predict(x, **kwargs)
+
+  def _detect(self, inputs: tf.Tensor, info: tf.Tensor) -> Dict[str, tf.Tensor]:
+    """Runs the model and maps its boxes back to the pictures."""
+    sizes, scales, originals = info[:, 1], info[:, 2], info[:, 0]
+    if self._input_rule.divisor is not None:
+      inputs = self._crop(inputs, tf.reduce_max(sizes, 0))
+    outputs = self.model({'images': inputs, 'image_shape': sizes}, training=False)
+    boxes = outputs['detection_boxes'] / tf.tile(scales, [1, 2])[:, tf.newaxis]
+    limits = tf.tile(originals, [1, 2])[:, tf.newaxis]
+    return {**outputs, 'detection_boxes': tf.clip_by_value(boxes, 0.0, limits)}
+
+  def _crop(self, inputs: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Cuts padding beyond the next multiple of the divisor."""
+    divisor = self._input_rule.divisor
+    height, width = tf.unstack(-(-tf.cast(size, tf.int32) // divisor) * divisor)
+    return inputs[:, :height, :width]
+
+
+def check_images(images) -> None:
+  """Raises InputError unless `images` is [batch, height, width, 3] uint8."""
+  shape, dtype = tuple(images.shape), tf.as_dtype(images.dtype)
+  if len(shape) != 4 or shape[-1] not in (3, None) or dtype != tf.uint8 or 0 in shape[1:3]:
+    raise InputError('The model cannot read these images',
+                     expected='[batch, height, width, 3] uint8, RGB',
+                     got=f'{list(shape)} {dtype.name}',
+                     likely_cause='a single image without the batch axis, grey or RGBA channels, or '
+                     'pixels already scaled to floats')
