@@ -106,7 +106,9 @@ def source_indices(placement: Placement) -> Tuple[tf.Tensor, tf.Tensor]:
   """The original row and column of each visible row and column, nearest as in OpenCV.
 
   Returns:
-    [visible_h] and [visible_w] int32: floor(scaled position * original / scaled).
+    [visible_h] and [visible_w] int32: floor(scaled position * step). The step is the reciprocal of
+    scaled / original, as OpenCV computes it: original / scaled rounds differently, and would pick
+    another row or column where a position falls on a whole number.
   """
   indices = []
   for axis in (0, 1):
@@ -115,8 +117,8 @@ def source_indices(placement: Placement) -> Tuple[tf.Tensor, tf.Tensor]:
     positions = tf.where(placement.flip_yx[axis], visible - 1 - positions, positions)
     positions = tf.cast(positions + placement.offset[axis], tf.float64)
     original = placement.original_hw[axis]
-    ratio = tf.cast(original, tf.float64) / tf.cast(placement.scaled_hw[axis], tf.float64)
-    nearest = tf.cast(tf.floor(positions * ratio), tf.int32)
+    scale = tf.cast(placement.scaled_hw[axis], tf.float64) / tf.cast(original, tf.float64)
+    nearest = tf.cast(tf.floor(positions * (1. / scale)), tf.int32)
     indices.append(tf.minimum(nearest, original - 1))
   return indices[0], indices[1]
 

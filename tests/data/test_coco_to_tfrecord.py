@@ -94,7 +94,8 @@ def check_instances(record, entries):
 
 
 def test_the_cleaned_annotations_load_in_pycocotools_and_hold_what_was_written(coco):
-  coco.content['annotations'].append({**coco.content['annotations'][0], 'id': 200, 'bbox': [60, 0, 1, 1]})
+  coco.content['annotations'].append(
+      {**coco.content['annotations'][0], 'id': 200, 'bbox': [60, 0, 1, 1]})
   info, _ = convert(coco)
   loaded = COCO(os.path.join(str(coco.output), info.annotation_file))
   assert sorted(loaded.getAnnIds()) == [101, 102, 103, 104]
@@ -145,7 +146,10 @@ def test_missing_stuff_map(coco):
   folder = stuff_folder(coco)
   (folder / '9.png').unlink()
   fails(coco, '1 of 3 files named .* are missing', semantic='stuff_maps', stuff_folder=str(folder))
-  info, summary = convert(coco, semantic='stuff_maps', stuff_folder=str(folder), skip_missing_images=True)
+  info, summary = convert(coco,
+                          semantic='stuff_maps',
+                          stuff_folder=str(folder),
+                          skip_missing_images=True)
   assert info.num_images == 2 and '1 images whose stuff map is missing (dropped)' in summary
 
 
@@ -156,7 +160,8 @@ def test_missing_image_is_fatal_unless_skipped(coco):
   info, summary = convert(coco, skip_missing_images=True)
   assert (info.num_images, info.num_instances) == (2, 3)
   assert '1 images whose file is missing (dropped)' in summary
-  assert sorted(COCO(os.path.join(coco.output, info.annotation_file)).getAnnIds()) == [101, 102, 103]
+  assert sorted(COCO(os.path.join(coco.output,
+                                  info.annotation_file)).getAnnIds()) == [101, 102, 103]
 
 
 def test_no_image_file_at_all(coco):
@@ -165,7 +170,8 @@ def test_no_image_file_at_all(coco):
   fails(coco, 'no image is left', skip_missing_images=True)
 
 
-@pytest.mark.parametrize('content,reason', [(b'', 'the file is empty'), (b'hello', 'cannot identify')])
+@pytest.mark.parametrize('content,reason', [(b'', 'the file is empty'),
+                                            (b'hello', 'cannot identify')])
 @pytest.mark.parametrize('num_processes', [1, 2])
 def test_unreadable_image_is_fatal(coco, content, reason, num_processes):
   (coco.images / '9.png').write_bytes(content)
@@ -204,7 +210,8 @@ def test_annotation_whose_mask_covers_no_pixel_is_counted_and_dropped(coco):
   info, summary = convert(coco)
   assert '1 annotations whose mask covers no pixel (dropped): e.g. annotation 101' in summary
   assert info.num_instances == 3
-  assert sorted(COCO(os.path.join(coco.output, info.annotation_file)).getAnnIds()) == [102, 103, 104]
+  assert sorted(COCO(os.path.join(coco.output,
+                                  info.annotation_file)).getAnnIds()) == [102, 103, 104]
 
 
 def test_boxes_only(coco):
@@ -293,7 +300,8 @@ def test_an_interrupted_conversion_continues(coco, monkeypatch):
   with pytest.raises(KeyboardInterrupt):
     convert(coco)
   assert not (coco.output / 'train.json').exists()
-  monkeypatch.setattr(record_shards, 'write_shard', lambda task, advance: written.append(task.path) or real(task, advance))
+  monkeypatch.setattr(record_shards, 'write_shard',
+                      lambda task, advance: written.append(task.path) or real(task, advance))
   info, summary = convert(coco)
   assert len(written) == len(set(written)) == 2
   assert info.num_instances == 4 and '1 crowd regions' in summary
@@ -322,7 +330,9 @@ def test_a_killed_conversion_leaves_nothing_half_written_and_continues(coco):
           '  return real(features)\n'
           'record_example.serialize = slow\n'
           f'c.convert(c.{coco.options()!r})\n')
-  process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+  process = subprocess.Popen([sys.executable, '-c', code],
+                             stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
   assert process.stdout.readline() == b'stuck\n'
   process.send_signal(signal.SIGKILL)
   process.communicate()
@@ -343,7 +353,8 @@ def test_workers_end_with_a_killed_parent(tmp_path):
       '  context = multiprocessing.get_context("spawn")\n'
       '  pool = concurrent.futures.ProcessPoolExecutor(1, context, record_pool._start_worker, (None,))\n'
       '  print(pool.submit(os.getpid).result(), flush=True)\n'
-      '  time.sleep(60)\n', encoding='utf-8')
+      '  time.sleep(60)\n',
+      encoding='utf-8')
   environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
   process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment)
   worker = int(process.stdout.readline())
@@ -379,5 +390,6 @@ def test_metadata_is_plain_json(coco):
   convert(coco)
   content = json.loads((coco.output / 'train.json').read_text(encoding='utf-8'))
   assert content['version'] == 1
-  assert content['categories'] == [{'id': 3, 'name': 'cat', 'label': 1}, {'id': 8, 'name': 'dog', 'label': 2}]
+  assert content['categories'] == [{'id': 3, 'name': 'cat', 'label': 1},
+                                   {'id': 8, 'name': 'dog', 'label': 2}]
   assert content['semantic'] is None and content['annotation_file'] == 'train_annotations.json'

@@ -1,0 +1,101 @@
+"""Tests of placing image, boxes and labels, against OpenCV and numpy slicing."""
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.data import placement as placements
+
+CROP = (slice(5, 35), slice(9, 49))
+FLIPS = [(False, False), (True, False), (False, True), (True, True)]
+
+
+def make(original, scaled, offset=(0, 0), visible=None, flip=(False, False)):
+  values = (original, scaled, offset, scaled if visible is None else visible)
+  return placements.Placement(*(tf.constant(value, tf.int32) for value in values),
+                              tf.constant(flip))
+
+
+def flipped(array, flip):
+  array = array[::-1] if flip[0] else array
+  return array[:, ::-1] if flip[1] else array
+
+
+@pytest.mark.parametrize('flip', FLIPS)
+@pytest.mark.parametrize('original,scaled', [((24, 40), (48, 80)), ((41, 23), (37, 61)),
+                                             ((600, 900), (333, 500)), ((97, 97), (97, 97))])
+def test_labels_are_resized_as_by_opencv_then_cropped_then_flipped(original, scaled, flip):
+  labels = np.random.default_rng(6).integers(0, 256, original, dtype=np.uint8)
+  resized = cv2.resize(labels, scaled[::-1], interpolation=cv2.INTER_NEAREST)
+  expected = np.full([40, 48], 255, np.uint8)
+  expected[:30, :40] = flipped(resized[CROP], flip)
+  placement = make(original, scaled, (5, 9), (30, 40), flip)
+  placed = placements.place_labels(tf.constant(labels), placements.source_indices(placement),
+                                   (40, 48), 255)
+  np.testing.assert_array_equal(placed, expected)
+
+
+@pytest.mark.parametrize('flip', FLIPS)
+def test_image_boxes_and_labels_stay_together(flip):
+  """A bright rectangle has its box and its mask around it after any placement."""
+  image = np.zeros([24, 40, 3], np.uint8)
+  image[6:15, 8:20] = 200
+  placement = make((24, 40), (48, 80), (5, 9), (30, 40), flip)
+  placed = placements.place_image(tf.constant(image), placement).numpy()[..., 0] >= 100
+  labels = placements.place_labels(tf.constant(image[..., 0]), placements.source_indices(placement),
+                                   (30, 40), 0)
+  np.testing.assert_array_equal(placed, labels.numpy() > 0)
+  box = placements.place_boxes(tf.constant([[6 / 24, 8 / 40, 15 / 24, 20 / 40]]), placement)[0]
+  rows, columns = np.nonzero(placed)
+  expected = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
+  np.testing.assert_allclose(box, expected, atol=1e-4)
+
+
+def test_boxes_are_clipped_and_lose_their_area_out_of_sight():
+  placement = make((10, 10), (20, 20), (4, 4), (8, 8))
+  boxes = placements.place_boxes(tf.constant([[0., 0., 1., 1.], [0.7, 0.7, 0.9, 0.9]]), placement)
+  np.testing.assert_allclose(boxes, [[0, 0, 8, 8], [8, 8, 8, 8]], atol=1e-5)
+
+
+def draw(seed, augmentation=placements.Augmentation(), min_sizes=(32,), original=(24, 40)):
+  return placements.choose_placement(tf.constant(original), min_sizes, 60, (40, 48), augmentation,
+                                     tf.constant([seed, 1]))
+
+
+def test_without_augmentation_the_image_fits_the_frame():
+  placement = draw(0)
+  assert placement.scaled_hw.numpy().tolist() == [29, 48]  # the width of the frame limits it
+  assert placement.visible_hw.numpy().tolist() == [29, 48]
+  assert not placement.flip_yx.numpy().any() and not placement.offset.numpy().any()
+
+
+def test_flips_follow_their_probability():
+  augmentation = placements.Augmentation(0.5, 0.25)
+  flips = np.array([draw(seed, augmentation).flip_yx.numpy() for seed in range(400)])
+  np.testing.assert_allclose(flips.mean(axis=0), [0.25, 0.5], atol=0.08)
+  always = placements.Augmentation(1.0, 1.0)
+  assert all(draw(seed, always).flip_yx.numpy().all() for seed in range(20))
+
+
+def test_every_short_side_is_chosen():
+  sizes = {int(draw(seed, min_sizes=(16, 20, 24)).scaled_hw[0]) for seed in range(60)}
+  assert sizes == {16, 20, 24}
+
+
+def test_jitter_scales_within_the_range_and_crops_inside_the_image():
+  augmentation = placements.Augmentation(scale_range=(0.5, 2.0))
+  drawn = [draw(seed, augmentation) for seed in range(100)]
+  heights = np.array([placement.scaled_hw[0] for placement in drawn])
+  assert heights.min() >= 16 and heights.max() <= 64 and np.ptp(heights) > 35
+  offsets = np.array([placement.offset for placement in drawn])
+  spare = np.array([placement.scaled_hw - placement.visible_hw for placement in drawn])
+  assert (offsets >= 0).all() and (offsets <= spare).all()
+  assert (offsets.max(axis=0) > 10).all()
+  assert (np.array([placement.visible_hw for placement in drawn]) <= [40, 48]).all()
+
+
+def test_the_same_seed_gives_the_same_placement():
+  augmentation = placements.Augmentation(0.5, 0.5, (0.5, 2.0))
+  for first, second in zip(draw(7, augmentation), draw(7, augmentation)):
+    np.testing.assert_array_equal(first, second)
