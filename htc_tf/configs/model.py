@@ -25,8 +25,8 @@ class PublishedResNet(hyperparams.Config):
 
   Attributes:
     model_id: depth, one of 18, 34, 50, 101.
-    frozen_stages: how many stages are not trained: 0 none, 1 the stem and the first residual stage,
-      ..., 4 all; -1 trains everything including the stem.
+    frozen_stages: what is not trained: 0 the stem, 1 the stem and the first residual stage, ...,
+      4 everything; -1 nothing.
     norm_eval: batch norm uses its running statistics in training too; its affine is trained.
     width_multiplier: factor on every channel count, for small models; 1 as published.
   """

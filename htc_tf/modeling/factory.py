@@ -9,8 +9,10 @@ from official.vision.modeling.layers import roi_aligner as model_garden_roi_alig
 import tf_keras
 
 from htc_tf.configs import model as model_config
+from htc_tf.modeling.backbones import published_resnet  # pylint: disable=unused-import
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
+from htc_tf.modeling.decoders import published_fpn  # pylint: disable=unused-import
 from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.heads.box_head import BoxHead
 from htc_tf.modeling.heads.mask_head import MaskHead

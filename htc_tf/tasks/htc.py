@@ -45,8 +45,8 @@ def build_variables(model: HTCModel, config) -> None:
   divisor = validation.frame_divisor(config)
   static = 'model_garden' in (config.roi_generator.type, config.roi_aligner.type)
   height, width = config.input_size[:2] if static else (2 * divisor, 2 * divisor)
-  model.detect({'images': tf.zeros([1, height, width, 3]),
-                'image_shape': tf.constant([[height, width]], tf.float32)})
+  model({'images': tf.zeros([1, height, width, 3]),
+         'image_shape': tf.constant([[height, width]], tf.float32)}, training=False)
 
 
 @task_factory.register_task_cls(task_config.HTCTask)

@@ -37,15 +37,15 @@ class PublishedResNet(tf_keras.Model):
   Args:
     model_id: one of `SPECS`.
     input_specs: `InputSpec` of the images.
-    frozen_stages: stages without training; 0 none but the stem's batch norm follows `norm_eval`,
-      1 stem and `layer1`, and so on; negative: none at all.
+    frozen_stages: what is not trained: 0 the stem, 1 the stem and `layer1`, ..., 4 everything;
+      -1 nothing.
     norm_eval: batch norms keep their running statistics in training.
     width_multiplier: factor on every channel count.
     norm_momentum: momentum of the running statistics when `norm_eval` is off.
     norm_epsilon: added to the variance; 1e-5 as published.
 
   Raises:
-    ConfigError: for an unknown `model_id` or more than four frozen stages.
+    ConfigError: for an unknown `model_id` or number of frozen stages.
   """
 
   def __init__(self, model_id: int = 50,
@@ -55,8 +55,8 @@ class PublishedResNet(tf_keras.Model):
     if model_id not in SPECS:
       raise ConfigError('published_resnet cannot be built', expected=f'model_id in {list(SPECS)}',
                         got=repr(model_id), likely_cause='a depth this family does not have')
-    if frozen_stages > 4:
-      raise ConfigError('published_resnet cannot be built', expected='frozen_stages at most 4',
+    if not -1 <= frozen_stages <= 4:
+      raise ConfigError('published_resnet cannot be built', expected='frozen_stages from -1 to 4',
                         got=str(frozen_stages), likely_cause='ResNet has four stages')
     self._width_multiplier = width_multiplier
     self._norm_args = dict(norm_eval=norm_eval, momentum=norm_momentum, epsilon=norm_epsilon)
@@ -102,7 +102,7 @@ class PublishedResNet(tf_keras.Model):
     return tf.nn.relu(x + shortcut)
 
   def _freeze(self, frozen_stages: int):
-    if frozen_stages < 1:
+    if frozen_stages < 0:
       return
     prefixes = ('conv1', 'bn1') + tuple(f'layer{n}/' for n in range(1, frozen_stages + 1))
     for layer in self.layers:

@@ -1,0 +1,1 @@
+"""Tests; the package exists so that tests share helpers by `from tests import ...`."""

@@ -1,0 +1,114 @@
+"""Fills a model from a state dict in the published layout (mmdetection's names and axes)."""
+
+from typing import Dict, Iterator, List, Mapping, Tuple
+
+import numpy as np
+import tf_keras
+
+State = Mapping[str, np.ndarray]
+
+_NORM = ('weight', 'bias', 'running_mean', 'running_var')
+
+
+def fill(model, state: State) -> None:
+  """Fills every variable of an `HTCModel` with ResNet; KeyError names an entry that is missing."""
+  for layer in model.backbone.layers:
+    name = 'backbone.' + layer.name.replace('/', '.')
+    if isinstance(layer, tf_keras.layers.Conv2D):
+      layer.set_weights([kernel(state[f'{name}.weight'])])
+    elif isinstance(layer, tf_keras.layers.BatchNormalization):
+      layer.set_weights([state[f'{name}.{part}'] for part in _NORM])
+  for name, layer in _named_convs(model):
+    layer.set_weights([kernel(state[f'{name}.weight']), state[f'{name}.bias']])
+  for stage, parts in enumerate(model.cascade.stages):
+    fill_box_head(parts.box_head, state, f'roi_head.bbox_head.{stage}')
+    fill_mask_parts(parts, state, f'roi_head.mask_head.{stage}')
+
+
+def fill_box_head(head, state: State, name: str) -> None:
+  """Fills a box head, whose inputs and outputs are in another order than the published ones."""
+  # pylint: disable=protected-access
+  for index, layer in enumerate(head._fcs):
+    weight = state[f'{name}.shared_fcs.{index}.weight']
+    if index == 0:
+      weight = _channels_last(weight)
+    layer.set_weights([weight.T, state[f'{name}.shared_fcs.{index}.bias']])
+  weight, bias = (state[f'{name}.fc_cls.{part}'] for part in ('weight', 'bias'))
+  head._logits.set_weights([background_first(weight.T), background_first(bias)])
+  weight, bias = (state[f'{name}.fc_reg.{part}'] for part in ('weight', 'bias'))
+  head._deltas.set_weights([yx_order(weight.T), yx_order(bias)])
+
+
+def fill_mask_parts(stage, state: State, name: str) -> None:
+  """Fills a stage's mask head and predictor."""
+  # pylint: disable=protected-access
+  convs = [(f'{name}.convs.{i}.conv', conv) for i, conv in enumerate(stage.mask_head._convs)]
+  if stage.mask_head._flow is not None:
+    convs.append((f'{name}.conv_res.conv', stage.mask_head._flow))
+  convs.append((f'{name}.upsample', stage.mask_predictor._upsample))
+  for conv_name, conv in convs:
+    conv.set_weights([kernel(state[f'{conv_name}.weight']), state[f'{conv_name}.bias']])
+  stage.mask_predictor._kernel.assign(state[f'{name}.conv_logits.weight'][:, :, 0, 0])
+  stage.mask_predictor._bias.assign(state[f'{name}.conv_logits.bias'])
+
+
+def _named_convs(model) -> Iterator[Tuple[str, tf_keras.layers.Layer]]:
+  """Pairs (published name, layer) of decoder, RPN and semantic branch, but for the RPN's deltas."""
+  # pylint: disable=protected-access
+  yield from _numbered('neck.lateral_convs', model.decoder._laterals)
+  yield from _numbered('neck.fpn_convs', model.decoder._outputs)
+  rpn = model.rpn_head
+  yield from (('rpn_head.rpn_conv', rpn._conv), ('rpn_head.rpn_cls', rpn._logits),
+              ('rpn_head.rpn_reg', _YXDeltas(rpn._deltas)))
+  semantic, name = model.semantic_head, 'roi_head.semantic_head'
+  yield from _numbered(f'{name}.lateral_convs', semantic._laterals)
+  yield from _numbered(f'{name}.convs', semantic._convs)
+  yield f'{name}.conv_embedding.conv', semantic._embedding
+  yield f'{name}.conv_logits', semantic._logits
+
+
+def _numbered(name: str, layers: List) -> Iterator[Tuple[str, tf_keras.layers.Layer]]:
+  return ((f'{name}.{index}.conv', layer) for index, layer in enumerate(layers))
+
+
+class _YXDeltas:
+  """A layer of deltas that takes weights whose last axis is in published order."""
+
+  def __init__(self, layer):
+    self._layer = layer
+
+  def set_weights(self, weights: List[np.ndarray]) -> None:
+    self._layer.set_weights([yx_order(weight) for weight in weights])
+
+
+def kernel(weight: np.ndarray) -> np.ndarray:
+  """OIHW to HWIO; a transposed convolution's [in, out, h, w] to [h, w, out, in]."""
+  return weight.transpose(2, 3, 1, 0)
+
+
+def _channels_last(weight: np.ndarray, size: int = 7) -> np.ndarray:
+  """[out, C * size * size] to [out, size * size * C]."""
+  grid = weight.reshape(len(weight), -1, size, size)  # [out, C, size, size]
+  return grid.transpose(0, 2, 3, 1).reshape(len(weight), -1)
+
+
+def background_first(values: np.ndarray) -> np.ndarray:
+  """Moves the last class of the last axis to the front."""
+  return np.roll(values, 1, axis=-1)
+
+
+def yx_order(values: np.ndarray) -> np.ndarray:
+  """dx, dy, dw, dh (or x1, y1, x2, y2) to dy, dx, dh, dw, in groups of four of the last axis."""
+  groups = values.reshape(*values.shape[:-1], -1, 4)[..., [1, 0, 3, 2]]
+  return groups.reshape(values.shape)
+
+
+def channels_last(maps: np.ndarray) -> np.ndarray:
+  """[..., C, H, W] to [..., H, W, C]."""
+  return np.moveaxis(maps, -3, -1)
+
+
+def load(path: str) -> Dict[str, np.ndarray]:
+  """All arrays of an .npz file."""
+  with np.load(path) as arrays:
+    return dict(arrays)

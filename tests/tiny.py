@@ -1,0 +1,123 @@
+"""Small configurations and batches on which a whole model runs in seconds."""
+
+from typing import Any, Dict, Optional, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from htc_tf.configs import model as model_config
+from htc_tf.configs import task as task_config
+from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.tasks.htc import HTCTask
+
+SIZE = 64
+NUM_CLASSES = 4
+NUM_SEMANTIC = 5
+CHANNELS = 8
+
+# Reduces any experiment of the published layout; `HTC.override` takes it.
+PUBLISHED_PARTS = {
+    'num_classes': NUM_CLASSES,
+    'input_size': [SIZE, SIZE, 3],
+    'backbone': {'published_resnet': {'model_id': 18, 'width_multiplier': 0.125}},
+    'decoder': {'published_fpn': {'num_filters': CHANNELS}},
+    'rpn_head': {'published': {'num_filters': CHANNELS}},
+    'rpn_sampler': {'num_samples': 32},
+    'roi_generator': {'published': {
+        'pre_nms_top_k': 50, 'num_proposals': 30, 'test_pre_nms_top_k': 30,
+        'test_num_proposals': 20}},
+    'cascade': {'num_sampled_rois': 16},
+    'box_head': {'fc_dims': 16},
+    'mask_head': {'num_convs': 1, 'num_filters': CHANNELS},
+    'semantic_head': {'num_classes': NUM_SEMANTIC, 'num_convs': 1, 'num_filters': CHANNELS},
+    'detection_generator': {'max_detections': 6},
+}
+
+# Five stages need two more than the published three.
+_EXTRA_STAGES = [
+    model_config.Stage(iou_threshold=0.75, box_coder_weights=[30.0, 30.0, 15.0, 15.0],
+                       loss_weight=0.125),
+    model_config.Stage(iou_threshold=0.8, box_coder_weights=[40.0, 40.0, 20.0, 20.0],
+                       loss_weight=0.125),
+]
+
+
+def model(num_stages: int = 3, **overrides) -> model_config.HTC:
+  """The published HTC, reduced; `overrides` are nested dicts of `HTC`."""
+  config = model_config.HTC()
+  config.override(PUBLISHED_PARTS)
+  config.cascade.stages = (model_config.published_stages() + _EXTRA_STAGES)[:num_stages]
+  config.override(overrides)
+  return config
+
+
+def task(config: Optional[model_config.HTC] = None, **values) -> HTCTask:
+  """The task of a configuration."""
+  return HTCTask(task_config.HTCTask(model=config or model(), **values))
+
+
+def build(config: Optional[model_config.HTC] = None, seed: int = 0) -> HTCModel:
+  """A model with variables, the same for the same seed; scores differ between classes."""
+  tf.random.set_seed(seed)
+  built = task(config).build_model()
+  _spread_scores(built)
+  return built
+
+
+def _spread_scores(built: HTCModel) -> None:
+  """Larger class weights than the initial ones: a fresh model would score all boxes alike."""
+  rng = np.random.default_rng(1)
+  for stage in built.cascade.stages:
+    dense = stage.box_head._logits  # pylint: disable=protected-access
+    dense.kernel.assign(rng.normal(0.0, 1.0, dense.kernel.shape))
+
+
+def batch(config: Optional[model_config.HTC] = None, size: int = SIZE, num_images: int = 2,
+          num_truths: int = 2) -> Tuple[tf.Tensor, Dict[str, Any]]:
+  """A parsed training batch: noise with bright rectangles that are the truths.
+
+  Args:
+    config: whose classes and branches the labels are for.
+    size: side of the frame, which the image fills but for 8 rows and 4 columns.
+    num_images: in the batch.
+    num_truths: of the first image; each further image has one less, down to none.
+  """
+  config = config or model()
+  rng = np.random.default_rng(3)
+  images = np.zeros([num_images, size, size, 3], np.float32)
+  labels = {
+      'gt_boxes': np.full([num_images, 3, 4], -1, np.float32),
+      'gt_classes': np.full([num_images, 3], -1, np.int32),
+      'gt_masks': np.zeros([num_images, 3, size, size], np.uint8),
+      'gt_semantic': np.full([num_images, size, size], 255, np.uint8),
+  }
+  height, width = size - 8, size - 4
+  for image in range(num_images):
+    images[image, :height, :width] = rng.normal(0, 0.2, [height, width, 3])
+    labels['gt_semantic'][image, :height, :width] = 0
+    for row in range(max(num_truths - image, 0)):
+      _add_truth(images, labels, image, row, rng, config)
+  labels['gt_masks'] = np.packbits(labels['gt_masks'], axis=-1)
+  shape = np.array([height, width], np.float32)
+  info = np.stack([shape, shape, np.ones(2), np.zeros(2)]).astype(np.float32)
+  labels['image_info'] = np.tile(info, [num_images, 1, 1])
+  labels['source_id'] = np.arange(num_images, dtype=np.int64)
+  if not config.include_mask:
+    del labels['gt_masks']
+  if not config.semantic_head.enabled:
+    del labels['gt_semantic']
+  return tf.constant(images), tf.nest.map_structure(tf.constant, labels)
+
+
+def _add_truth(images, labels, image, row, rng, config):
+  """Truth `row` of an image: a rectangle of 20 to 32 pixels a side."""
+  top, left = rng.integers(0, 20, 2) + [20 * row, 0]
+  height, width = rng.integers(20, 32, 2)
+  bottom, right = min(top + height, images.shape[1] - 8), min(left + width, images.shape[2] - 4)
+  label = 1 + row % (config.num_classes - 1)
+  images[image, top:bottom, left:right, row % 3] += 2.0
+  labels['gt_boxes'][image, row] = top, left, bottom, right
+  labels['gt_classes'][image, row] = label
+  labels['gt_masks'][image, row, top:bottom, left:right] = 1
+  labels['gt_semantic'][image, top:bottom, left:right] = min(
+      label, config.semantic_head.num_classes - 1)
