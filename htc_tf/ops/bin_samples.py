@@ -1,4 +1,4 @@
-"""Where the bins of RoIAlign sample one axis of a map (Mask R-CNN, section 3; aligned, adaptive)."""
+"""Where the bins of RoIAlign (Mask R-CNN, section 3) sample one axis of a map."""
 
 from typing import NamedTuple
 

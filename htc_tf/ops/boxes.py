@@ -44,7 +44,7 @@ def pairwise_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
   """
   boxes, others = tf.cast(boxes, tf.float32), tf.cast(others, tf.float32)
   intersection = 1.0
-  for low, high in ((0, 2), (1, 3)):  # One axis at a time: [..., num, num_others] is the largest array.
+  for low, high in ((0, 2), (1, 3)):  # One axis at a time keeps arrays [..., num, num_others].
     upper = tf.minimum(boxes[..., :, None, high], others[..., None, :, high])
     lower = tf.maximum(boxes[..., :, None, low], others[..., None, :, low])
     intersection *= tf.nn.relu(upper - lower)

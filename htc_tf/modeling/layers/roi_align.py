@@ -1,10 +1,10 @@
 """Exact RoIAlign (aligned, adaptive sampling ratio) on one map and on a feature pyramid.
 
 An output bin is a weighted sum of feature pixels, and its weights are the outer product of weights
-along y and along x. The mean over a bin's samples folds into these, so a pixel is read once for each
-bin it touches, however many samples fall near it. All weights together form one sparse matrix from
-pixels to bins; its product with the map is the forward pass, and the product of its transpose with
-the upstream gradient the backward pass.
+along y and along x. The mean over a bin's samples folds into these, so a pixel is read once for
+each bin it touches, however many samples fall near it. All weights together form one sparse matrix
+from pixels to bins; its product with the map is the forward pass, and the product of its transpose
+with the upstream gradient the backward pass.
 """
 
 from typing import Any, Dict, Mapping, NamedTuple
@@ -24,8 +24,8 @@ _LEVEL_RULES = {'mmdet': (1.0, 0), 'paddle': (4.0, -2)}
 def roi_align(feature: tf.Tensor, rois: tf.Tensor, stride: float, output_size: int) -> tf.Tensor:
   """Pools every RoI from one map.
 
-  Samples more than a pixel outside the map count as 0 in the mean of their bin; nearer ones take the
-  value of the border. RoIs without extent, padding rows among them, give 0.
+  Samples more than a pixel outside the map count as 0 in the mean of their bin; nearer ones take
+  the value of the border. RoIs without extent, padding rows among them, give 0.
 
   Args:
     feature: [batch, height, width, channels].

@@ -76,14 +76,14 @@ class ProposalGenerator(tf_keras.layers.Layer):
       Proposals with `num_proposals` or `test_num_proposals` rows.
     """
     top_k = self._pre_nms_top_k if training else self._test_pre_nms_top_k
+    num_proposals = self._num_proposals if training else self._test_num_proposals
     candidates = [
-        self._candidates(raw_boxes[level], raw_scores[level], anchor_boxes[level], image_shape, top_k)
-        for level in sorted(raw_scores)
+        self._candidates(raw_boxes[level], raw_scores[level], anchor_boxes[level], image_shape,
+                         top_k) for level in sorted(raw_scores)
     ]
     boxes, scores = _stack_levels(candidates)
-    kept = nms.grouped_nms(boxes, scores, self._nms_threshold, score_threshold=_EXCLUDED,
-                           max_outputs=self._num_proposals if training else self._test_num_proposals)
-    return _with_validity(kept)
+    return _with_validity(
+        nms.grouped_nms(boxes, scores, self._nms_threshold, _EXCLUDED, num_proposals))
 
   def _candidates(self, deltas: tf.Tensor, logits: tf.Tensor, anchors: tf.Tensor,
                   image_shape: tf.Tensor, top_k: int) -> Tuple[tf.Tensor, tf.Tensor]:

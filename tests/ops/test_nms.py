@@ -1,0 +1,68 @@
+"""Tests of grouped non-maximum suppression against stored reference arrays."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.ops import nms
+
+_ALL = -1.0  # A score threshold below any score.
+
+
+@pytest.fixture(scope='module', name='reference')
+def _reference():
+  with np.load(pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz') as arrays:
+    reference = {key[4:]: arrays[key] for key in arrays.files if key.startswith('nms/')}
+  for key in ('boxes', 'random_boxes'):
+    reference[key] = reference[key][:, [1, 0, 3, 2]]
+  return reference
+
+
+def _suppress(boxes, scores, threshold, max_outputs):
+  """Runs one image; scores [num, groups]."""
+  return nms.grouped_nms(boxes[None, :, None], scores[None], threshold, _ALL, max_outputs)
+
+
+def _check(kept, boxes, scores, rows):
+  assert kept.num_valid[0] == len(rows)
+  np.testing.assert_array_equal(kept.boxes[0, :len(rows)], boxes[rows])
+  np.testing.assert_array_equal(kept.scores[0, :len(rows)], scores[rows])
+
+
+@pytest.mark.parametrize('threshold', [0.3, 0.5, 0.7])
+def test_ties_at_the_threshold_and_empty_boxes(reference, threshold):
+  boxes, scores = reference['boxes'], reference['scores']
+  kept = _suppress(boxes, scores[:, None], threshold, len(boxes))
+  _check(kept, boxes, scores, reference[f'keep_threshold{threshold}'])
+
+
+@pytest.mark.parametrize('threshold', [0.5, 0.7])
+def test_random_boxes(reference, threshold):
+  boxes, scores = reference['random_boxes'], reference['random_scores']
+  kept = _suppress(boxes, scores[:, None], threshold, len(boxes))
+  _check(kept, boxes, scores, reference[f'random_keep_threshold{threshold}'])
+
+
+def test_groups_do_not_suppress_each_other(reference):
+  boxes, scores, labels = (reference[f'random_{key}'] for key in ('boxes', 'scores', 'labels'))
+  of_group = np.where(labels[:, None] == np.arange(labels.max() + 1), scores[:, None], _ALL)
+  kept = _suppress(boxes, of_group, 0.5, len(boxes))
+  rows = reference['random_keep_per_label_threshold0.5']
+  _check(kept, boxes, scores, rows)
+  np.testing.assert_array_equal(kept.groups[0, :len(rows)], labels[rows])
+
+
+def test_rows_beyond_the_number_kept_are_zero(reference):
+  kept = _suppress(reference['boxes'], reference['scores'][:, None], 0.5, 30)
+  num = int(kept.num_valid[0])
+  assert kept.boxes.shape == (1, 30, 4)
+  for values in kept[:3]:
+    assert not np.any(values[0, num:])
+
+
+def test_without_boxes_nothing_is_kept():
+  kept = tf.function(nms.grouped_nms)(tf.zeros([2, 0, 3, 4]), tf.zeros([2, 0, 3]), 0.5, _ALL, 5)
+  np.testing.assert_array_equal(kept.num_valid, [0, 0])
+  assert kept.boxes.shape == (2, 5, 4)
