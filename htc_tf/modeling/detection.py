@@ -39,7 +39,8 @@ class DetectionGenerator(tf_keras.layers.Layer):
       max_detections: rows returned.
       **kwargs: passed to Layer.
     """
-    super().__init__(**kwargs)
+    # Under a mixed precision policy Keras would cast the boxes to 16 bits: errors of pixels.
+    super().__init__(autocast=False, **kwargs)
     self._score_threshold = score_threshold
     self._nms_threshold = nms_threshold
     self._max_detections = max_detections

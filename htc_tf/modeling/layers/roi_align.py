@@ -63,7 +63,8 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     Raises:
       ConfigError: for a level rule that does not exist.
     """
-    super().__init__(**kwargs)
+    # Under a mixed precision policy Keras would cast the RoIs to 16 bits: errors of pixels.
+    super().__init__(autocast=False, **kwargs)
     if level_rule not in _LEVEL_RULES:
       raise errors.ConfigError('Unknown level rule of the RoI aligner',
                                expected=f'one of {sorted(_LEVEL_RULES)}', got=repr(level_rule))

@@ -50,7 +50,8 @@ class ProposalGenerator(tf_keras.layers.Layer):
       clip_deltas_below: whether dh, dw are clipped on both sides.
       **kwargs: passed to Layer.
     """
-    super().__init__(**kwargs)
+    # Under a mixed precision policy Keras would cast the anchors to 16 bits: errors of pixels.
+    super().__init__(autocast=False, **kwargs)
     self._pre_nms_top_k = pre_nms_top_k
     self._nms_threshold = nms_threshold
     self._num_proposals = num_proposals

@@ -61,7 +61,8 @@ class StageAssigner(tf_keras.layers.Layer):
     Raises:
       ConfigError: for a rule that does not exist.
     """
-    super().__init__(**kwargs)
+    # Under a mixed precision policy Keras would cast the boxes to 16 bits: errors of pixels.
+    super().__init__(autocast=False, **kwargs)
     assignment.check_rule(rule)
     self._iou_threshold = iou_threshold
     self._num_samples = num_samples
@@ -81,7 +82,8 @@ class StageAssigner(tf_keras.layers.Layer):
       gt_classes: [batch, num_gt] int32; padding rows are -1.
     """
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
-    gt_boxes = tf.cast(gt_boxes, tf.float32)
+    gt_boxes = tf.stop_gradient(tf.cast(gt_boxes, tf.float32))
+    gt_classes = tf.cast(gt_classes, tf.int32)
     gt_index = assignment.assign(
         boxes, valid, gt_boxes, self._iou_threshold, self._iou_threshold, self._iou_threshold,
         self._match_low_quality).gt_index
@@ -143,7 +145,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
       image_shape: [batch, 2] height and width of each image before padding.
       gt_boxes: [batch, num_gt, 4] in the same frame; padding rows are all -1.
     """
-    gt_boxes = tf.cast(gt_boxes, tf.float32)
+    gt_boxes = tf.stop_gradient(tf.cast(gt_boxes, tf.float32))
     inside = anchor_ops.inside_image(anchors, image_shape)  # [batch, num]
     gt_index = tf.map_fn(
         lambda image: self._assign_image(anchors, *image), (inside, gt_boxes),

@@ -1,0 +1,142 @@
+"""Tests of the assigners of stages and anchors, among them a stored training step."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf import errors
+from htc_tf.modeling.layers import stage_assigner
+from htc_tf.ops import anchors as anchor_ops
+
+_SWAP = [1, 0, 3, 2]  # xyxy to yxyx
+_MAX_INSTANCES = 7
+_SHAPES = {'2': (64, 80), '3': (32, 40), '4': (16, 20), '5': (8, 10), '6': (4, 5)}
+
+
+@pytest.fixture(scope='module', name='step')
+def _step():
+  path = pathlib.Path(__file__).parents[2] / 'parity' / 'training_step.npz'
+  with np.load(path) as arrays:
+    return dict(arrays)
+
+
+def _pad(rows, length):
+  padded = np.full([length, *rows.shape[1:]], -1, rows.dtype)
+  padded[:len(rows)] = rows
+  return padded
+
+
+def _truth(step):
+  boxes = [_pad(step[f'gt_image{image}_boxes'][:, _SWAP], _MAX_INSTANCES) for image in range(2)]
+  classes = [_pad(step[f'gt_image{image}_labels'] + 1, _MAX_INSTANCES) for image in range(2)]
+  return np.stack(boxes), np.stack(classes).astype(np.int32)
+
+
+def _input_boxes(step, stage, kind):
+  """The boxes of both images; those of a stage's mask sampling are the next stage's."""
+  if kind == 'mask' and stage < 2:
+    stage, kind = stage + 1, 'box'
+  boxes = [step[f'stage{stage}/{kind}_sampling_image{image}/input_boxes'] for image in range(2)]
+  return np.stack([_pad(image_boxes[:, _SWAP], max(map(len, boxes))) for image_boxes in boxes])
+
+
+@pytest.mark.parametrize('kind', ['box', 'mask'])
+@pytest.mark.parametrize('stage', [0, 1, 2])
+def test_samples_of_a_stage_equal_the_reference(step, stage, kind):
+  gt_boxes, gt_classes = _truth(step)
+  boxes = _input_boxes(step, stage, kind)
+  assigner = stage_assigner.StageAssigner((0.5, 0.6, 0.7)[stage], rule='even')
+  rois = tf.function(assigner)(boxes, ~np.all(boxes == -1, axis=-1), gt_boxes, gt_classes)
+  for image in range(2):
+    prefix = f'stage{stage}/{kind}_sampling_image{image}/'
+    positives, negatives = step[prefix + 'pos_inds'], step[prefix + 'neg_inds']
+    num = len(positives)
+    candidates = np.concatenate([step[f'gt_image{image}_boxes'][:, _SWAP], boxes[image]])
+    np.testing.assert_array_equal(
+        rois.boxes[image], candidates[np.concatenate([positives, negatives])])
+    np.testing.assert_array_equal(rois.positive[image], np.arange(512) < num)
+    truths = step[prefix + 'pos_gt_index']
+    np.testing.assert_array_equal(rois.gt_index[image], np.pad(truths, [0, 512 - num]))
+    np.testing.assert_array_equal(rois.is_gt[image, :num], step[prefix + 'pos_is_gt'] > 0)
+    np.testing.assert_array_equal(rois.classes[image, :num], gt_classes[image, truths])
+    np.testing.assert_array_equal(rois.matched_boxes[image, :num], gt_boxes[image, truths])
+  assert np.all(rois.valid)
+
+
+def test_sampled_anchors_equal_the_reference(step):
+  gt_boxes, _ = _truth(step)
+  image_shape = step['image_sizes_hw'].astype(np.float32)
+  anchors = tf.concat(list(anchor_ops.generate_anchors(_SHAPES).values()), axis=0)
+  targets = tf.function(stage_assigner.AnchorAssigner(rule='even'))(anchors, image_shape, gt_boxes)
+  inside = anchor_ops.inside_image(anchors, image_shape).numpy()
+  for image in range(2):
+    rows = np.flatnonzero(inside[image])
+    for label, key in ((1, 'pos_inds'), (0, 'neg_inds')):
+      expected = rows[step[f'rpn_sampling_image{image}/{key}']]
+      np.testing.assert_array_equal(np.flatnonzero(targets.labels[image] == label), expected)
+    others = targets.labels[image] != 1
+    np.testing.assert_array_equal(targets.matched_boxes[image][others], anchors[others])
+
+
+def test_padding_is_never_sampled():
+  boxes = np.array([[[0, 0, 9, 10], [-1] * 4, [20, 20, 30, 30]]], np.float32)
+  gt_boxes = np.array([[[-1] * 4, [0, 0, 10, 10]]], np.float32)
+  rois = stage_assigner.StageAssigner(0.5, num_samples=6, positive_fraction=0.5)(
+      boxes, np.array([[True, False, True]]), gt_boxes, np.array([[-1, 4]], np.int32))
+  np.testing.assert_array_equal(
+      rois.boxes[0], [gt_boxes[0, 1], boxes[0, 0], boxes[0, 2]] + [[-1] * 4] * 3)
+  np.testing.assert_array_equal(rois.valid[0], [1, 1, 1, 0, 0, 0])
+  np.testing.assert_array_equal(rois.classes[0], [4, 4, 0, 0, 0, 0])
+  np.testing.assert_array_equal(rois.gt_index[0], [1, 1, 0, 0, 0, 0])
+  np.testing.assert_array_equal(rois.is_gt[0], [1, 0, 0, 0, 0, 0])
+  np.testing.assert_array_equal(
+      rois.matched_boxes[0], [gt_boxes[0, 1]] * 2 + [boxes[0, 2]] + [[-1] * 4] * 3)
+
+
+def test_ground_truth_is_added_only_on_request():
+  boxes = np.array([[[0, 0, 9, 10]]], np.float32)
+  gt_boxes = np.array([[[0, 0, 10, 10]]], np.float32)
+  assigner = stage_assigner.StageAssigner(0.5, num_samples=4, add_ground_truth=False)
+  rois = assigner(boxes, np.array([[True]]), gt_boxes, np.array([[2]], np.int32))
+  np.testing.assert_array_equal(rois.valid[0], [1, 0, 0, 0])
+  assert rois.positive[0, 0] and not np.any(rois.is_gt)
+
+
+@pytest.mark.parametrize('num_gt', [0, 3])
+@pytest.mark.parametrize('num_boxes', [0, 5])
+def test_without_truth_or_boxes(num_gt, num_boxes):
+  boxes = np.tile(np.array([0, 0, 8, 8], np.float32), [2, num_boxes, 1])
+  gt_boxes = tf.fill([2, num_gt, 4], -1.0)
+  rois = tf.function(stage_assigner.StageAssigner(0.5, num_samples=8))(
+      boxes, np.ones([2, num_boxes], bool), gt_boxes, tf.fill([2, num_gt], -1))
+  assert not np.any(rois.positive) and not np.any(rois.classes)
+  np.testing.assert_array_equal(np.sum(rois.valid, axis=1), [num_boxes] * 2)
+  targets = tf.function(stage_assigner.AnchorAssigner())(
+      tf.constant([[0.0, 0.0, 8.0, 8.0]]), tf.constant([[9.0, 9.0], [4.0, 4.0]]), gt_boxes)
+  np.testing.assert_array_equal(targets.labels, [[0], [-1]])
+
+
+def test_no_gradient_flows_through_the_rois():
+  boxes = tf.constant([[[0.0, 0.0, 9.0, 10.0]]])
+  with tf.GradientTape() as tape:
+    tape.watch(boxes)
+    rois = stage_assigner.StageAssigner(0.5, num_samples=4)(
+        boxes, tf.constant([[True]]), boxes + 1.0, tf.constant([[2]]))
+    total = tf.reduce_sum(rois.boxes) + tf.reduce_sum(rois.matched_boxes)
+  assert tape.gradient(total, boxes) is None
+
+
+def test_unknown_rule():
+  with pytest.raises(errors.ConfigError, match='odd'):
+    stage_assigner.StageAssigner(0.5, rule='odd')
+  with pytest.raises(errors.ConfigError, match='odd'):
+    stage_assigner.AnchorAssigner(rule='odd')
+
+
+@pytest.mark.parametrize('layer', [
+    stage_assigner.StageAssigner(0.6, 64, 0.5, False, False, 'even'),
+    stage_assigner.AnchorAssigner(0.6, 0.2, 0.1, 64, 0.25, 'even')])
+def test_layers_are_rebuilt_from_their_config(layer):
+  assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()

@@ -1,0 +1,108 @@
+"""Tests of assignment and sampling against stored reference arrays and hand-computed cases."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf import errors
+from htc_tf.ops import assignment
+
+# Positive, negative and lowest positive threshold.
+_THRESHOLDS = {'rpn': (0.7, 0.3, 0.3), 'stage0': (0.5,) * 3, 'stage1': (0.6,) * 3,
+               'stage2': (0.7,) * 3}
+_traced_sample = tf.function(assignment.sample)
+
+
+@pytest.fixture(scope='module', name='reference')
+def _reference():
+  with np.load(pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz') as arrays:
+    reference = {key[9:]: arrays[key] for key in arrays.files if key.startswith('assigner/')}
+  for key in ('boxes', 'gt_boxes'):
+    reference[key] = reference[key][None, :, [1, 0, 3, 2]]
+  return reference
+
+
+@pytest.mark.parametrize('name', _THRESHOLDS)
+def test_assignment_equals_the_reference(reference, name):
+  boxes = reference['boxes']
+  result = assignment.assign(boxes, np.ones(boxes.shape[:2], bool), reference['gt_boxes'],
+                             *_THRESHOLDS[name], match_low_quality=True)
+  np.testing.assert_array_equal(result.gt_index[0], reference[f'{name}_gt_index_plus1'] - 1)
+  np.testing.assert_allclose(result.max_iou[0], reference[f'{name}_max_iou'], atol=1e-7)
+
+
+@pytest.mark.parametrize('name', _THRESHOLDS)
+@pytest.mark.parametrize('gt_boxes', [np.zeros([1, 0, 4]), np.full([1, 3, 4], -1.0)])
+def test_without_truth_everything_is_background(reference, name, gt_boxes):
+  boxes = reference['boxes']
+  result = assignment.assign(boxes, np.ones(boxes.shape[:2], bool), gt_boxes.astype(np.float32),
+                             *_THRESHOLDS[name], match_low_quality=True)
+  np.testing.assert_array_equal(result.gt_index[0], reference[f'{name}_no_gt_index_plus1'] - 1)
+  assert not np.any(result.max_iou)
+
+
+def test_low_quality_matching_by_hand():
+  """Truth 1 claims boxes 0 and 2 at its best IoU, although truth 0 is nearer to box 0."""
+  boxes = tf.constant([[[0.0, 0, 10, 10], [0, 20, 10, 30], [0, -10, 10, 0]]])
+  gt_boxes = tf.constant([[[0.0, 0, 10, 10], [0, -5, 10, 5]]])
+  valid = tf.ones([1, 3], tf.bool)
+  on = assignment.assign(boxes, valid, gt_boxes, 0.7, 0.3, 0.3, match_low_quality=True)
+  off = assignment.assign(boxes, valid, gt_boxes, 0.7, 0.3, 0.3, match_low_quality=False)
+  np.testing.assert_array_equal(on.gt_index, [[1, -1, 1]])
+  np.testing.assert_array_equal(off.gt_index, [[0, -1, -2]])
+
+
+def test_boxes_that_are_not_valid_are_ignored_and_claim_nothing():
+  boxes = tf.constant([[[0.0, 0, 10, 10], [0, 0, 10, 16], [-1, -1, -1, -1]]])
+  valid = tf.constant([[False, True, False]])
+  result = assignment.assign(boxes, valid, boxes[:, :1], 0.7, 0.3, 0.3, match_low_quality=True)
+  np.testing.assert_array_equal(result.gt_index, [[-2, 0, -2]])
+
+
+@pytest.mark.parametrize('function', [assignment.sample, _traced_sample])
+def test_even_sampling_follows_its_formula(function):
+  rng = np.random.default_rng(0)
+  gt_index = rng.choice([-2, -1, 0, 3], p=[0.2, 0.4, 0.2, 0.2], size=[3, 100]).astype(np.int32)
+  indices, valid, positive = function(gt_index, 16, 0.25, 'even')
+  assert np.all(valid)
+  for image in range(3):
+    expected = []
+    for rows, num in ((np.flatnonzero(gt_index[image] >= 0), 4),
+                      (np.flatnonzero(gt_index[image] == -1), 12)):
+      expected.extend(rows[(np.arange(num) * len(rows)) // num])
+    np.testing.assert_array_equal(indices[image], expected)
+  np.testing.assert_array_equal(positive, np.tile(np.arange(16) < 4, [3, 1]))
+
+
+@pytest.mark.parametrize('rule', assignment.SAMPLING_RULES)
+def test_everything_is_taken_where_there_is_too_little(rule):
+  gt_index = np.array([[-1, 5, -2, -1, 2], [-2] * 5], np.int32)
+  indices, valid, positive = _traced_sample(gt_index, 8, 0.25, rule)
+  np.testing.assert_array_equal(indices, [[1, 4, 0, 3, 0, 0, 0, 0], [0] * 8])
+  np.testing.assert_array_equal(valid, np.arange(8) < [[4], [0]])
+  np.testing.assert_array_equal(positive, np.arange(8) < [[2], [0]])
+
+
+@pytest.mark.parametrize('rule', assignment.SAMPLING_RULES)
+def test_sampling_from_nothing(rule):
+  indices, valid, positive = _traced_sample(tf.zeros([2, 0], tf.int32), 4, 0.5, rule)
+  assert indices.shape == (2, 4)
+  assert not np.any(indices) and not np.any(valid) and not np.any(positive)
+
+
+def test_random_sampling_is_uniform_without_replacement():
+  tf.random.set_seed(1)
+  gt_index = np.tile(np.where(np.arange(40) < 10, 0, -1), [2000, 1]).astype(np.int32)
+  indices, valid, positive = assignment.sample(gt_index, 8, 0.5, 'random')
+  assert np.all(valid)
+  assert np.all(np.diff(indices[:, :4]) > 0) and np.all(np.diff(indices[:, 4:]) > 0)
+  np.testing.assert_array_equal(positive, np.tile(np.arange(8) < 4, [2000, 1]))
+  shares = np.bincount(indices.numpy().ravel(), minlength=40) / 2000
+  np.testing.assert_allclose(shares, np.where(np.arange(40) < 10, 4 / 10, 4 / 30), atol=0.05)
+
+
+def test_unknown_rule():
+  with pytest.raises(errors.ConfigError, match='odd'):
+    assignment.sample(tf.zeros([1, 3], tf.int32), 2, 0.5, 'odd')
