@@ -1,0 +1,52 @@
+"""Tests of the semantic loss: stored reference arrays and cases by hand."""
+
+import math
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.losses import semantic_loss
+
+_WEIGHT = 0.2  # The stored values include it.
+
+
+@pytest.fixture(scope='module', name='reference')
+def _reference():
+  path = pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz'
+  with np.load(path) as arrays:
+    reference = {key[14:]: arrays[key] for key in arrays.files if key.startswith('semantic_loss/')}
+  for key in ('logits', 'logits_gradient'):
+    reference[key] = np.moveaxis(reference[key], 1, -1)
+  return reference
+
+
+@pytest.mark.parametrize('traced', [False, True])
+def test_loss_and_gradient_equal_the_reference(reference, traced):
+  function = tf.function(semantic_loss.semantic_loss) if traced else semantic_loss.semantic_loss
+  logits = tf.constant(reference['logits'])
+  with tf.GradientTape() as tape:
+    tape.watch(logits)
+    loss = _WEIGHT * function(logits, reference['labels'][None])
+  np.testing.assert_allclose(loss, reference['loss'], rtol=1e-6)
+  np.testing.assert_allclose(
+      tape.gradient(loss, logits), reference['logits_gradient'], atol=1e-8)
+
+
+def test_ignored_pixels_count_in_the_mean_unless_asked_otherwise():
+  logits = tf.zeros([1, 1, 4, 3], tf.bfloat16)
+  labels = np.full([1, 8, 32], 255, np.uint8)
+  labels[0, 0, [0, 8]] = [2, 0]
+  published = semantic_loss.semantic_loss(logits, labels)
+  np.testing.assert_allclose(published, math.log(3.0) * 2 / 4, rtol=1e-6)
+  over_valid = semantic_loss.semantic_loss(logits, labels, average_over_valid=True)
+  np.testing.assert_allclose(over_valid, math.log(3.0), rtol=1e-6)
+
+
+@pytest.mark.parametrize('average_over_valid', [False, True])
+def test_only_ignored_pixels_give_zero(average_over_valid):
+  labels = np.full([2, 16, 16], 7, np.uint8)
+  loss = semantic_loss.semantic_loss(tf.ones([2, 2, 2, 5]), labels, ignore_label=7,
+                                     average_over_valid=average_over_valid)
+  assert loss == 0

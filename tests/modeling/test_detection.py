@@ -1,0 +1,76 @@
+"""Tests of the selection of detections against stored reference arrays."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.modeling import detection
+
+
+@pytest.fixture(scope='module', name='reference')
+def _reference():
+  path = pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz'
+  with np.load(path) as arrays:
+    reference = {key[15:]: arrays[key] for key in arrays.files if key.startswith('multiclass_nms/')}
+  reference['probs'] = np.roll(reference['probs'], 1, axis=-1)  # background first
+  for key in ('boxes', 'detections'):
+    reference[key][:, :4] = reference[key][:, [1, 0, 3, 2]]
+  return reference
+
+
+def _valid(boxes):
+  return tf.ones(boxes.shape[:2], tf.bool)
+
+
+def test_detections_equal_the_reference(reference):
+  """A probability of exactly the threshold is no detection, the next larger one is."""
+  boxes = reference['boxes'][None]
+  found = detection.DetectionGenerator().select(reference['probs'][None], boxes, _valid(boxes))
+  np.testing.assert_array_equal(found.boxes[0], reference['detections'][:, :4])
+  np.testing.assert_array_equal(found.scores[0], reference['detections'][:, 4])
+  np.testing.assert_array_equal(found.classes[0], reference['labels'] + 1)
+  np.testing.assert_array_equal(found.num_detections, [100])
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'mixed_bfloat16'])
+def test_logits_go_through_a_softmax_in_float32(reference, dtype):
+  """Under mixed precision, too, neither logits nor boxes lose digits on the way in."""
+  boxes, logits = tf.constant(reference['boxes'][None]), np.log(reference['probs'])[None] + 3.0
+  generator = detection.DetectionGenerator(dtype=dtype)
+  found = tf.function(generator)(tf.constant(logits), boxes, _valid(boxes))
+  expected = generator.select(tf.nn.softmax(logits), boxes, _valid(boxes))
+  np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
+  np.testing.assert_array_equal(found.boxes, expected.boxes)
+
+
+def test_16_bit_logits_give_float32_detections(reference):
+  boxes, logits = reference['boxes'][None], np.log(reference['probs'])[None]
+  found = detection.DetectionGenerator()(tf.cast(logits, tf.bfloat16), boxes, _valid(boxes))
+  assert found.scores.dtype == found.boxes.dtype == tf.float32
+
+
+def test_padding_by_hand():
+  """The second RoI is not valid, the third overlaps the first in its class only."""
+  boxes = tf.constant([[[0.0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 10, 9], [-1, -1, -1, -1]]])
+  probs = tf.constant([[[0.1, 0.9, 0.0], [0.1, 0.0, 0.9], [0.1, 0.5, 0.4], [0.1, 0.9, 0.0]]])
+  found = detection.DetectionGenerator(max_detections=5).select(
+      probs, boxes, tf.constant([[True, False, True, False]]))
+  np.testing.assert_array_equal(found.num_detections, [2])
+  np.testing.assert_array_equal(found.classes, [[1, 2, 0, 0, 0]])
+  np.testing.assert_allclose(found.scores, [[0.9, 0.4, 0, 0, 0]])
+  np.testing.assert_array_equal(found.boxes[0], [[0, 0, 10, 10], [0, 0, 10, 9]] + [[0] * 4] * 3)
+
+
+def test_without_rois_there_is_nothing():
+  found = detection.DetectionGenerator(max_detections=3)(
+      tf.zeros([2, 0, 4]), tf.zeros([2, 0, 4]), tf.zeros([2, 0], tf.bool))
+  np.testing.assert_array_equal(found.num_detections, [0, 0])
+  assert found.boxes.shape == (2, 3, 4) and not np.any(found.scores)
+
+
+def test_layer_is_rebuilt_from_its_config():
+  layer = detection.DetectionGenerator(0.05, 0.6, 7)
+  rebuilt = detection.DetectionGenerator.from_config(layer.get_config())
+  assert rebuilt.get_config() == layer.get_config()
