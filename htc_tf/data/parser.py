@@ -5,7 +5,6 @@ from typing import Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 import tensorflow as tf
 
 from htc_tf.data import example_decoder
-from htc_tf.data import packed_masks
 from htc_tf.data import placement as placements
 from htc_tf.data import preprocess
 from htc_tf.errors import ConfigError
@@ -184,7 +183,7 @@ class Parser:
 
     def place(encoded: tf.Tensor) -> tf.Tensor:
       mask = example_decoder.decode_label_png(encoded)
-      return packed_masks.pack(placements.place_labels(mask, indices, self._frame_hw, 0))
+      return placements.place_mask(mask, indices, self._frame_hw)
 
     masks = tf.map_fn(place,
                       instances.masks,

@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional, Tuple
 
 import tensorflow as tf
 
+from htc_tf.data import packed_masks
 from htc_tf.data import preprocess
 
 
@@ -136,5 +137,32 @@ def place_labels(labels: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_
   Returns:
     [frame_h, frame_w] uint8.
   """
-  placed = tf.gather(tf.gather(labels, indices[0], axis=0), indices[1], axis=1)
+  placed = tf.gather(_take_columns(labels, indices[1]), indices[0])  # [visible_h, visible_w]
   return preprocess.pad_to(placed[:, :, tf.newaxis], frame_hw, padding)[:, :, 0]
+
+
+def place_mask(mask: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor],
+               frame_hw: Tuple[int, int]) -> tf.Tensor:
+  """Resizes, crops, flips, pads and packs a mask.
+
+  Rows are repeated after packing, when they are an eighth of the size.
+
+  Args:
+    mask: [height, width] uint8 of 0 and 1 in original pixels.
+    indices: see `source_indices`.
+    frame_hw: static size of the frame; the width is a multiple of 8.
+
+  Returns:
+    [frame_h, frame_w / 8] uint8, eight pixels to a byte.
+  """
+  columns = _take_columns(mask, indices[1])  # [height, visible_w]
+  columns = tf.pad(columns, [[0, 0], [0, frame_hw[1] - tf.shape(columns)[1]]])
+  columns = tf.ensure_shape(columns, [None, frame_hw[1]])
+  packed = tf.gather(packed_masks.pack(columns), indices[0])  # [visible_h, frame_w / 8]
+  packed = tf.pad(packed, [[0, frame_hw[0] - tf.shape(packed)[0]], [0, 0]])
+  return tf.ensure_shape(packed, [frame_hw[0], frame_hw[1] // 8])
+
+
+def _take_columns(labels: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+  """Gathers columns as rows of the transpose: byte by byte along a row is several times slower."""
+  return tf.transpose(tf.gather(tf.transpose(labels), columns))

@@ -16,11 +16,15 @@ from htc_tf.cli import create_coco_records
 def arguments(tmp_path):
   (tmp_path / 'images').mkdir()
   Image.fromarray(np.zeros([8, 10, 3], np.uint8)).save(tmp_path / 'images' / 'a.png')
-  content = {'images': [{'id': 1, 'file_name': 'a.png', 'height': 8, 'width': 10}], 'annotations': [],
-             'categories': [{'id': 1, 'name': 'cell'}]}
+  content = {
+      'images': [{'id': 1, 'file_name': 'a.png', 'height': 8, 'width': 10}], 'annotations': [],
+      'categories': [{'id': 1, 'name': 'cell'}]
+  }
   (tmp_path / 'a.json').write_text(json.dumps(content), encoding='utf-8')
-  return [f'--annotations={tmp_path}/a.json', f'--image_folder={tmp_path}/images',
-          f'--output_folder={tmp_path}/records', '--num_processes=1']
+  return [
+      f'--annotations={tmp_path}/a.json', f'--image_folder={tmp_path}/images',
+      f'--output_folder={tmp_path}/records', '--num_processes=1'
+  ]
 
 
 def test_converts(arguments, tmp_path, capsys):

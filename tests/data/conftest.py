@@ -3,13 +3,17 @@
 import dataclasses
 import json
 import pathlib
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 import numpy as np
 from PIL import Image
 import pytest
+import tensorflow as tf
 
+from htc_tf.data import coco_to_tfrecord
 from htc_tf.data import conversion_options
+from htc_tf.data import dataset_info
+from htc_tf.data import example_decoder
 
 # Three pictures: landscape with two instances and a crowd, portrait with one, one without any.
 SIZES_HW = {7: (24, 40), 9: (40, 24), 12: (16, 16)}
@@ -55,6 +59,23 @@ class CocoFolder:
     values = {'num_shards': 2, **changes}
     return conversion_options.ConversionOptions(self.annotation_file, str(self.images),
                                                 str(self.output), **values)
+
+  def convert(self, **changes) -> Tuple[dataset_info.DatasetInfo, str]:
+    """Converts what `content` holds now; returns the metadata and the summary."""
+    lines = []
+    info = coco_to_tfrecord.convert(self.save().options(**changes), lines.append)
+    return info, '\n'.join(lines)
+
+  def records(self, include_mask=True, include_semantic=False) -> Dict[int, Dict[str, Any]]:
+    """Decoded records by image id."""
+    decoder = example_decoder.ExampleDecoder(include_mask, include_semantic)
+    paths = sorted(str(path) for path in self.output.glob('train-*.tfrecord'))
+    dataset = tf.data.TFRecordDataset(paths).map(decoder.decode)
+    return {int(record['source_id']): record for record in dataset.as_numpy_iterator()}
+
+  def shard_bytes(self) -> Dict[str, bytes]:
+    """Content of the shards by name."""
+    return {path.name: path.read_bytes() for path in self.output.glob('*.tfrecord')}
 
 
 @pytest.fixture

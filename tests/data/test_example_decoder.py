@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.data import coco_to_tfrecord
 from htc_tf.data import example_decoder
 
 
 def serialized(coco, **options):
   """Records by image id, still serialized."""
-  coco_to_tfrecord.convert(coco.save().options(**options), lambda _: None)
+  coco.convert(**options)
   decoder = example_decoder.ExampleDecoder(False, False)
   paths = sorted(str(path) for path in coco.output.glob('*.tfrecord'))
   return {

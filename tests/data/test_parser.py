@@ -1,4 +1,4 @@
-"""Tests of training and evaluation elements, eagerly, inside tf.data and through the input reader."""
+"""Tests of training and evaluation elements: eagerly, in tf.data, through the input reader."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,6 @@ from official.vision.dataloaders import input_reader_factory
 import pytest
 import tensorflow as tf
 
-from htc_tf.data import coco_to_tfrecord
 from htc_tf.data import example_decoder
 from htc_tf.data import packed_masks
 from htc_tf.data import parser as parsers
@@ -23,7 +22,7 @@ def make_parser(**options):
 
 @pytest.fixture
 def shards(coco):
-  coco_to_tfrecord.convert(coco.options(semantic='instances'), lambda _: None)
+  coco.convert(semantic='instances')
   return str(coco.output / 'train-*.tfrecord')
 
 

@@ -37,6 +37,17 @@ def test_labels_are_resized_as_by_opencv_then_cropped_then_flipped(original, sca
 
 
 @pytest.mark.parametrize('flip', FLIPS)
+@pytest.mark.parametrize('original,scaled', [((24, 40), (48, 80)), ((600, 900), (333, 500))])
+def test_a_placed_mask_is_the_packed_placed_label_map(original, scaled, flip):
+  mask = np.random.default_rng(7).integers(0, 2, original, dtype=np.uint8)
+  placement = make(original, scaled, (5, 9), (30, 40), flip)
+  indices = placements.source_indices(placement)
+  expected = placements.place_labels(tf.constant(mask), indices, (40, 48), 0)
+  packed = placements.place_mask(tf.constant(mask), indices, (40, 48))
+  np.testing.assert_array_equal(packed, np.packbits(expected, axis=-1))
+
+
+@pytest.mark.parametrize('flip', FLIPS)
 def test_image_boxes_and_labels_stay_together(flip):
   """A bright rectangle has its box and its mask around it after any placement."""
   image = np.zeros([24, 40, 3], np.uint8)

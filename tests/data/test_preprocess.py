@@ -78,6 +78,14 @@ def test_batch_unknown_size_and_graph_give_the_same_as_one_image_eagerly():
     np.testing.assert_array_equal(info, expected_info)
 
 
+def test_jpeg_is_decoded_as_by_opencv():
+  noise = np.random.default_rng(3).integers(0, 256, [40, 56, 3], dtype=np.uint8)
+  encoded = cv2.imencode('.jpg', cv2.GaussianBlur(noise, (0, 0), 2))[1]
+  expected = cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1]
+  decoded = tf.function(preprocess.decode_image)(tf.constant(encoded.tobytes()))
+  np.testing.assert_array_equal(decoded, expected)
+
+
 def test_decode_image_makes_grey_pictures_rgb():
   grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
   decoded = preprocess.decode_image(tf.constant(cv2.imencode('.png', grey)[1].tobytes()))

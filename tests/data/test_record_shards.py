@@ -1,0 +1,88 @@
+"""Tests of interrupted conversions: whole shards stay, nothing half-written shows."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from htc_tf.data import record_shards
+
+
+def uninterrupted_bytes(coco):
+  coco.convert()
+  whole = coco.shard_bytes()
+  for path in coco.output.iterdir():
+    path.unlink()
+  return whole
+
+
+def test_a_finished_conversion_is_not_done_again(coco, monkeypatch):
+  first, _ = coco.convert()
+  monkeypatch.setattr(record_shards, 'write_shard', None)
+  second, summary = coco.convert()
+  assert second == first and '1 crowd regions' in summary
+
+
+def test_changed_inputs_convert_again_and_remove_stale_shards(coco):
+  coco.convert()
+  coco.content['annotations'].pop()
+  info, _ = coco.convert(num_shards=3)
+  assert info.num_instances == 3
+  names = [f'train-0000{shard}-of-00003.tfrecord' for shard in range(3)]
+  assert sorted(coco.shard_bytes()) == names
+  Image.fromarray(np.zeros([16, 16, 3], np.uint8)).save(coco.images / '12.png')
+  coco.convert(num_shards=3)
+  assert not coco.records()[12]['image'].any()
+
+
+def test_an_interrupted_conversion_continues(coco, monkeypatch):
+  whole = uninterrupted_bytes(coco)
+  real, written = record_shards.write_shard, []
+
+  def write(task, advance):
+    if written:
+      raise KeyboardInterrupt
+    written.append(task.path)
+    return real(task, advance)
+
+  monkeypatch.setattr(record_shards, 'write_shard', write)
+  with pytest.raises(KeyboardInterrupt):
+    coco.convert()
+  assert not (coco.output / 'train.json').exists()
+  monkeypatch.setattr(record_shards, 'write_shard',
+                      lambda task, advance: written.append(task.path) or real(task, advance))
+  info, summary = coco.convert()
+  assert len(written) == len(set(written)) == 2
+  assert info.num_instances == 4 and '1 crowd regions' in summary
+  assert coco.shard_bytes() == whole
+
+
+def test_a_killed_conversion_leaves_nothing_half_written_and_continues(coco):
+  """Kills the command in the middle of a shard; its workers must end with it."""
+  whole = uninterrupted_bytes(coco)
+  code = ('import os, sys, time\n'
+          'from htc_tf.data import coco_to_tfrecord as c, record_example\n'
+          'real, count = record_example.serialize, []\n'
+          'def slow(features):\n'
+          '  count.append(1)\n'
+          '  if len(count) == 3:\n'
+          '    print("stuck", flush=True)\n'
+          '    time.sleep(60)\n'
+          '  return real(features)\n'
+          'record_example.serialize = slow\n'
+          f'c.convert(c.{coco.options()!r})\n')
+  process = subprocess.Popen([sys.executable, '-c', code],
+                             stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
+  assert process.stdout.readline() == b'stuck\n'
+  process.send_signal(signal.SIGKILL)
+  process.communicate()
+  names = [path.name for path in coco.output.iterdir()]
+  assert 'train-00000-of-00002.tfrecord' in names
+  assert 'train-00001-of-00002.tfrecord' not in names and 'train.json' not in names
+  coco.convert()
+  assert coco.shard_bytes() == whole
+  assert not [path.name for path in coco.output.iterdir() if path.name.startswith('.')]
