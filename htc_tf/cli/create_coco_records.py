@@ -17,7 +17,6 @@ from htc_tf.errors import HTCError
 def _parser() -> argparse.ArgumentParser:
   """Flags whose destinations are the fields of ConversionOptions."""
   parser = argparse.ArgumentParser(
-      prog='create_coco_records',
       description='Turns a COCO-format data set into sharded TFRecords. A run that was interrupted '
       'continues when started again with the same arguments.')
   add = parser.add_argument
