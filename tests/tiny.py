@@ -7,8 +7,10 @@ import tensorflow as tf
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
+from htc_tf.configs import validation
+from htc_tf.modeling import factory
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.tasks.htc import HTCTask
+from htc_tf.tasks import htc
 
 SIZE = 64
 NUM_CLASSES = 4
@@ -51,15 +53,18 @@ def model(num_stages: int = 3, **overrides) -> model_config.HTC:
   return config
 
 
-def task(config: Optional[model_config.HTC] = None, **values) -> HTCTask:
+def task(config: Optional[model_config.HTC] = None, **values) -> htc.HTCTask:
   """The task of a configuration."""
-  return HTCTask(task_config.HTCTask(model=config or model(), **values))
+  return htc.HTCTask(task_config.HTCTask(model=config or model(), **values))
 
 
 def build(config: Optional[model_config.HTC] = None, seed: int = 0) -> HTCModel:
   """A model with variables, the same for the same seed; scores differ between classes."""
+  config = config or model()
+  validation.validate_model(config)
   tf.random.set_seed(seed)
-  built = task(config).build_model()
+  built = factory.build_htc(config)
+  htc.build_variables(built, config)  # Eagerly: tracing takes longer than running.
   _spread_scores(built)
   return built
 
@@ -69,7 +74,7 @@ def _spread_scores(built: HTCModel) -> None:
   rng = np.random.default_rng(1)
   for stage in built.cascade.stages:
     dense = stage.box_head._logits  # pylint: disable=protected-access
-    dense.kernel.assign(rng.normal(0.0, 1.0, dense.kernel.shape))
+    dense.kernel.assign(rng.normal(0.0, 0.3, dense.kernel.shape))
 
 
 def batch(config: Optional[model_config.HTC] = None, size: int = SIZE, num_images: int = 2,

@@ -1,6 +1,6 @@
 """The hybrid task cascade: one loop over its stages, in training and at inference."""
 
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import tensorflow as tf
 import tf_keras
@@ -86,25 +86,22 @@ class Cascade(tf_keras.layers.Layer):
     boxes = tf.where(valid[..., tf.newaxis], boxes, -1.0)
     gt_index = rois.gt_index[:, :self._num_mask_rois]
     roi_features = _flatten_rois(self.mask_features(features, boxes))
-    mask_feature = list(self._mask_chain(roi_features, index))[-1]
+    chain = self.stages[:index + 1] if self._information_flow else self.stages[index:index + 1]
+    mask_feature = self._mask_features_of(roi_features, chain)[-1]
     classes = tf.reshape(rois.classes[:, :self._num_mask_rois], [-1])  # [batch * num_rois]
     logits = _unflatten_rois(self.stages[index].mask_predictor(mask_feature, classes), boxes)
     targets = mask_ops.mask_targets(
         truth.masks, boxes, gt_index, features.image_shape, size=logits.shape[-1])
     return MaskOutputs(logits, targets, valid)
 
-  def _mask_chain(self, roi_features: tf.Tensor, last: int):
-    """Yields the mask feature of each stage up to `last` on the same RoIs.
-
-    Without information flow only the last one is computed.
-    """
-    if not self._information_flow:
-      yield self.stages[last].mask_head(roi_features)
-      return
-    feature = None
-    for stage in self.stages[:last + 1]:
-      feature = stage.mask_head(roi_features, feature)
-      yield feature
+  def _mask_features_of(self, roi_features: tf.Tensor,
+                        stages: Sequence[CascadeStage]) -> List[tf.Tensor]:
+    """Mask feature of each stage on the same RoIs, the preceding one flowing in."""
+    features = []
+    for stage in stages:
+      previous = features[-1] if features and self._information_flow else None
+      features.append(stage.mask_head(roi_features, previous))
+    return features
 
   def classify(self, features: ImageFeatures,
                proposals: Proposals) -> Tuple[tf.Tensor, tf.Tensor]:
@@ -142,15 +139,9 @@ class Cascade(tf_keras.layers.Layer):
     """
     roi_features = _flatten_rois(self.mask_features(features, boxes))
     flat_classes = tf.reshape(classes, [-1])  # [batch * num_detections]
-    last = len(self.stages) - 1
-    wanted = range(len(self.stages)) if self._mask_ensemble == 'mean' else [last]
-    probs = [tf.sigmoid(self.stages[index].mask_predictor(feature, flat_classes))
-             for index, feature in self._mask_features_of(roi_features, wanted)]
-    return _unflatten_rois(tf.add_n(probs) / len(probs), boxes)
-
-  def _mask_features_of(self, roi_features: tf.Tensor, wanted):
-    """Pairs (stage index, mask feature) of the wanted stages, each head run once."""
-    if self._information_flow:
-      chain = enumerate(self._mask_chain(roi_features, max(wanted)))
-      return [(index, feature) for index, feature in chain if index in wanted]
-    return [(index, self.stages[index].mask_head(roi_features)) for index in wanted]
+    mask_features = self._mask_features_of(roi_features, self.stages)
+    probs = [tf.sigmoid(stage.mask_predictor(feature, flat_classes))
+             for stage, feature in zip(self.stages, mask_features)]
+    # All stages run, so that detection creates every variable; a graph drops what is not used.
+    used = probs if self._mask_ensemble == 'mean' else probs[-1:]
+    return _unflatten_rois(tf.add_n(used) / len(used), boxes)

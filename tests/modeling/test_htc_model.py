@@ -1,0 +1,261 @@
+"""Tests of the whole model, small, in every arrangement of its parts."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.configs import task as task_config
+from htc_tf.errors import InputError
+from htc_tf.losses import htc_loss
+from htc_tf.tasks.htc import model_inputs
+from tests import tiny
+
+NO_SEMANTIC = {'semantic_head': {'enabled': False}}
+VARIANTS = {
+    'htc': (3, {}),
+    '1_stage': (1, {}),
+    '2_stages_no_semantic': (2, NO_SEMANTIC),
+    '5_stages': (5, {}),
+    'no_semantic': (3, NO_SEMANTIC),
+    'semantic_feeds_masks_only': (2, {'semantic_head': {'feeds_box': False}}),
+    'semantic_feeds_boxes_only': (2, {'semantic_head': {'feeds_mask': False}}),
+    'not_interleaved': (2, {'cascade': {'interleaved': False}}),
+    'no_information_flow': (2, {'cascade': {'mask_information_flow': False}}),
+    'box_only': (3, {'include_mask': False}),
+    'box_only_no_semantic': (2, {'include_mask': False, **NO_SEMANTIC}),
+    'last_mask': (3, {'detection_generator': {'mask_ensemble': 'last'}}),
+}
+
+
+def detection_inputs(images, labels):
+  return {'images': images, 'image_shape': labels['image_info'][:, 1]}
+
+
+def train_once(model, config, images, labels):
+  """Terms of the loss, and pairs (variable, dense gradient or None)."""
+  with tf.GradientTape() as tape:
+    outputs = model(model_inputs(images, labels), training=True)
+    terms = htc_loss.weighted_terms(outputs, labels.get('gt_semantic'), task_config.Losses(),
+                                    config.cascade.stages)
+    loss = htc_loss.total(terms)
+  variables = model.trainable_variables
+  gradients = [gradient if gradient is None else tf.convert_to_tensor(gradient).numpy()
+               for gradient in tape.gradient(loss, variables)]
+  return terms, list(zip(variables, gradients))
+
+
+def assert_outputs_are_as_documented(outputs, config, num_images):
+  rows, size = config.detection_generator.max_detections, 2 * config.mask_head.crop_size
+  expected = {'detection_boxes': ([rows, 4], tf.float32), 'detection_scores': ([rows], tf.float32),
+              'detection_classes': ([rows], tf.int32), 'num_detections': ([], tf.int32)}
+  if config.include_mask:
+    expected['detection_masks'] = ([rows, size, size], tf.float32)
+  assert set(outputs) == set(expected)
+  for key, (shape, dtype) in expected.items():
+    assert outputs[key].shape == [num_images] + shape
+    assert outputs[key].dtype == dtype
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_trains_predicts_saves_and_loads(variant, tmp_path):
+  num_stages, overrides = VARIANTS[variant]
+  config = tiny.model(num_stages, **overrides)
+  model = tiny.build(config)
+  images, labels = tiny.batch(config)
+
+  terms, gradients = train_once(model, config, images, labels)
+  assert list(terms) == htc_loss.term_names(num_stages, config.include_mask,
+                                            config.semantic_head.enabled)
+  assert all(np.isfinite(term) and term > 0 for term in terms.values()), terms
+  without = [variable.name for variable, gradient in gradients if gradient is None]
+  assert not without
+  assert all(np.isfinite(gradient).all() for _, gradient in gradients)
+  # No anchor of a coarse level lies inside so small an image, so its output may stay untrained.
+  dead = [variable.name for variable, gradient in gradients
+          if not np.any(gradient) and 'fpn_convs' not in variable.name]
+  assert not dead
+
+  inputs = detection_inputs(images, labels)
+  outputs = model(inputs, training=False)
+  assert_outputs_are_as_documented(outputs, config, num_images=2)
+  assert min(outputs['num_detections']) > 0
+  model.save_weights(str(tmp_path / 'weights'))
+  other = tiny.build(config, seed=1)
+  assert not np.allclose(other(inputs)['detection_scores'], outputs['detection_scores'])
+  other.load_weights(str(tmp_path / 'weights')).assert_consumed()
+  for key, value in other(inputs).items():
+    np.testing.assert_array_equal(value, outputs[key], key)
+
+
+def test_semantic_branch_that_feeds_nothing_trains_but_for_its_embedding():
+  config = tiny.model(1, semantic_head={'feeds_box': False, 'feeds_mask': False})
+  model = tiny.build(config)
+  _, gradients = train_once(model, config, *tiny.batch(config))
+  without = [variable.name for variable, gradient in gradients if gradient is None]
+  assert sorted(name.split('/')[-2] for name in without) == ['conv_embedding'] * 2
+
+
+@pytest.fixture(scope='module')
+def htc():
+  """(config, model, images, labels) of a small published HTC."""
+  config = tiny.model()
+  return config, tiny.build(config), *tiny.batch(config)
+
+
+def test_padding_rows_are_zero(htc):
+  config, model, images, labels = htc
+  inputs = detection_inputs(images, labels)
+  generator = model.detection_generator
+  scores = np.unique(model.detect(inputs)['detection_scores'])
+  with changed(generator, '_score_threshold', float(scores[-2])):
+    outputs = model.detect(inputs)
+  assert sorted(outputs['num_detections'].numpy()) == [0, 1]
+  rows = np.arange(config.detection_generator.max_detections)
+  padding = rows >= outputs['num_detections'].numpy()[:, np.newaxis]
+  for key in ('detection_boxes', 'detection_scores', 'detection_classes', 'detection_masks'):
+    assert not np.any(outputs[key].numpy()[padding]), key
+    assert np.any(outputs[key].numpy()[~padding]), key
+
+
+@contextlib.contextmanager
+def changed(item, name, value):
+  """Sets a private attribute for the body of a `with`."""
+  before = getattr(item, name)
+  setattr(item, name, value)
+  try:
+    yield
+  finally:
+    setattr(item, name, before)
+
+
+def test_detections_stay_inside_the_image(htc):
+  _, model, images, labels = htc
+  shapes = tf.constant([[56.0, 60.0], [32.0, 20.0]])
+  outputs = model.detect({'images': images, 'image_shape': shapes})
+  boxes = outputs['detection_boxes'].numpy()
+  assert boxes.min() >= 0
+  assert np.all(boxes[..., 2:].max(1) <= shapes)
+  assert np.all(boxes[1, :, 3].max() > 10)
+
+
+def test_batch_of_two_equals_two_batches_of_one(htc):
+  _, model, images, labels = htc
+  inputs = detection_inputs(images, labels)
+  together = model.detect(inputs)
+  for image in range(2):
+    alone = model.detect({key: value[image:image + 1] for key, value in inputs.items()})
+    for key, value in alone.items():
+      np.testing.assert_allclose(value[0], together[key][image], rtol=1e-3, atol=1e-3, err_msg=key)
+
+
+def test_graph_equals_eager(htc):
+  _, model, images, labels = htc
+  inputs = detection_inputs(images, labels)
+  spec = {'images': tf.TensorSpec([None, None, None, 3]), 'image_shape': tf.TensorSpec([None, 2])}
+  detect = tf.function(model.detect, input_signature=[spec])
+  for size in (64, 96):  # One trace serves every frame.
+    frame = {**inputs, 'images': tf.pad(images, [[0, 0], [0, size - 64], [0, 0], [0, 0]])}
+    expected = model.detect(frame)
+    for key, value in detect(frame).items():
+      np.testing.assert_allclose(value, expected[key], rtol=1e-3, atol=1e-3, err_msg=key)
+  assert detect.experimental_get_tracing_count() == 1
+
+
+def test_keras_predict(htc):
+  config, model, images, labels = htc
+  inputs = detection_inputs(images, labels)
+  outputs = model.predict({key: value.numpy() for key, value in inputs.items()}, batch_size=1,
+                          verbose=0)
+  assert_outputs_are_as_documented(tf.nest.map_structure(tf.constant, outputs), config, 2)
+  expected = model.detect(inputs)
+  np.testing.assert_allclose(outputs['detection_scores'], expected['detection_scores'], atol=1e-3)
+
+
+def test_images_without_truth_train(htc):
+  config, model, *_ = htc
+  images, labels = tiny.batch(config, num_truths=0)
+  assert np.all(labels['gt_classes'] == -1)
+  terms, gradients = train_once(model, config, images, labels)
+  for name, term in terms.items():
+    assert np.isfinite(term)
+    assert (term == 0) == ('box_loss' in name or 'mask_loss' in name), name
+  assert all(np.isfinite(gradient).all() for _, gradient in gradients if gradient is not None)
+
+
+@pytest.mark.parametrize('missing,training', [
+    ('images', False), ('image_shape', False), ('gt_boxes', True), ('gt_classes', True),
+    ('gt_masks', True)])
+def test_missing_input_is_named(htc, missing, training):
+  _, model, images, labels = htc
+  inputs = model_inputs(images, labels)
+  del inputs[missing]
+  with pytest.raises(InputError, match=f'no .*{missing}'):
+    model(inputs, training=training)
+
+
+def test_box_only_model_needs_no_masks():
+  config = tiny.model(1, include_mask=False, **NO_SEMANTIC)
+  images, labels = tiny.batch(config)
+  assert 'gt_masks' not in labels
+  outputs = tiny.build(config)(model_inputs(images, labels), training=True)
+  assert outputs.stages[0].masks is None
+  assert outputs.semantic_logits is None
+
+
+@pytest.fixture
+def bfloat16():
+  tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  yield
+  tf_keras.mixed_precision.set_global_policy('float32')
+
+
+def is_rounded(values) -> np.ndarray:
+  """Where float32 values would survive a trip through bfloat16."""
+  return np.asarray(values) == np.asarray(tf.cast(tf.cast(values, tf.bfloat16), tf.float32))
+
+
+def test_bfloat16_computes_boxes_in_float32(bfloat16):
+  config = tiny.model()
+  model = tiny.build(config)
+  images, labels = tiny.batch(config)
+  assert model.backbone(images)['2'].dtype == tf.bfloat16
+  assert all(variable.dtype == tf.float32 for variable in model.trainable_variables)
+  terms, gradients = train_once(model, config, images, labels)
+  assert all(np.isfinite(term) for term in terms.values())
+  assert all(gradient is not None and np.isfinite(gradient).all() for _, gradient in gradients)
+  outputs = model(detection_inputs(images, labels), training=False)
+  assert_outputs_are_as_documented(outputs, config, num_images=2)
+  assert np.mean(is_rounded(outputs['detection_boxes'])) < 0.3
+  assert np.mean(is_rounded(outputs['detection_scores'])) < 0.3
+
+
+def test_bfloat16_samples_unrounded_boxes(bfloat16):
+  config = tiny.model(2)
+  images, labels = tiny.batch(config)
+  truths = tf.where(labels['gt_boxes'] < 0, -1.0, labels['gt_boxes'] + 0.337)
+  model = tiny.build(config)
+  outputs = model({**model_inputs(images, labels), 'gt_boxes': truths}, training=True)
+  rows = set(map(tuple, truths.numpy().reshape(-1, 4)))
+  for stage in outputs.stages:
+    rois = tf.nest.map_structure(np.asarray, stage.rois)
+    assert set(map(tuple, rois.matched_boxes[rois.positive])) <= rows
+    assert np.mean(is_rounded(rois.boxes[rois.valid & ~rois.is_gt])) < 0.3
+
+
+def test_bfloat16_decodes_proposals_in_float32(bfloat16):
+  config = tiny.model(1)
+  model = tiny.build(config)
+  deltas = {'2': tf.fill([1, 2, 2, 12], 0.1017)}
+  logits = {'2': tf.reshape(tf.range(12.0), [1, 2, 2, 3])}
+  anchors = {'2': tf.tile([[10.0, 10.0, 30.0, 30.0]], [12, 1])}
+  best = model.roi_generator(deltas, logits, anchors, tf.constant([[64.0, 64.0]])).boxes[0, 0]
+  half = 10 * np.exp(0.1017)
+  centre = 20 + 20 * 0.1017
+  np.testing.assert_allclose(best, np.repeat([centre - half, centre + half], 2), rtol=1e-6)
+
+
+def test_policy_is_restored():
+  assert tf_keras.mixed_precision.global_policy().name == 'float32'

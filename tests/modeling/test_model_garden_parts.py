@@ -1,0 +1,88 @@
+"""Model Garden's backbones, decoders and RoI parts under the cascade."""
+
+import numpy as np
+from official.core import exp_factory
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.configs import task as task_config
+from htc_tf.configs import validation
+from htc_tf.losses import htc_loss
+from htc_tf.tasks.htc import model_inputs
+from tests import tiny
+
+FPN = {'decoder': {'type': 'fpn', 'fpn': {'num_filters': tiny.CHANNELS}}}
+SPINENET_CHANNELS = 128
+PARTS = {
+    'resnet': {**FPN, 'backbone': {'type': 'resnet', 'resnet': {'model_id': 10,
+                                                              'depth_multiplier': 0.25}}},
+    'mobilenet': {**FPN, 'backbone': {'type': 'mobilenet', 'mobilenet': {
+        'model_id': 'MobileNetV2', 'filter_size_scale': 0.35}}},
+    'efficientnet': {**FPN, 'backbone': {'type': 'efficientnet',
+                                         'efficientnet': {'model_id': 'b0'}}},
+    'spinenet': {
+        'backbone': {'type': 'spinenet', 'spinenet': {'model_id': '49S'}},
+        'decoder': {'type': 'identity'}, 'min_level': 3, 'max_level': 7,
+        'input_size': [128, 128, 3],
+        'roi_aligner': {'published': {'min_level': 3, 'max_level': 5}},
+        'mask_head': {'num_filters': SPINENET_CHANNELS},
+        'semantic_head': {'num_filters': SPINENET_CHANNELS}},
+}
+
+
+@pytest.mark.parametrize('name', PARTS)
+def test_backbone_detects(name):
+  config = tiny.model(2, **PARTS[name])
+  model = tiny.build(config)
+  images, labels = tiny.batch(config, size=config.input_size[0], num_images=1)
+  outputs = model(dict(images=images, image_shape=labels['image_info'][:, 1]), training=False)
+  found = int(outputs['num_detections'][0])
+  assert found > 0
+  assert np.all(outputs['detection_scores'][0, :found] > 0)
+  boxes = outputs['detection_boxes'][0, :found].numpy()
+  assert np.all(boxes[:, 2:] > boxes[:, :2])
+  assert np.all(boxes[:, 2:] <= labels['image_info'][0, 1])
+
+
+def reduced_resnetfpn():
+  """The experiment on Model Garden's parts alone, at its smallest."""
+  config = exp_factory.get_exp_config('htc_resnetfpn_coco').task.model
+  config.override({
+      **{key: tiny.PUBLISHED_PARTS[key] for key in (
+          'num_classes', 'input_size', 'rpn_sampler', 'cascade', 'box_head', 'mask_head',
+          'semantic_head', 'detection_generator')},
+      **PARTS['resnet'],
+      'rpn_head': {'model_garden': {'num_filters': tiny.CHANNELS}},
+      'roi_generator': {'model_garden': {
+          'pre_nms_top_k': 50, 'num_proposals': 30, 'test_pre_nms_top_k': 30,
+          'test_num_proposals': 20}}})
+  validation.validate_model(config)
+  return config
+
+
+@pytest.fixture(params=['float32', 'mixed_bfloat16'])
+def policy(request):
+  tf_keras.mixed_precision.set_global_policy(request.param)
+  yield request.param
+  tf_keras.mixed_precision.set_global_policy('float32')
+
+
+def test_experiment_on_model_garden_parts_trains_and_detects(policy):
+  config = reduced_resnetfpn()
+  model = tiny.build(config)
+  images, labels = tiny.batch(config)
+  with tf.GradientTape() as tape:
+    outputs = model(model_inputs(images, labels), training=True)
+    terms = htc_loss.weighted_terms(outputs, labels['gt_semantic'], task_config.Losses(),
+                                    config.cascade.stages)
+    loss = htc_loss.total(terms)
+  assert all(np.isfinite(term) and term > 0 for term in terms.values()), terms
+  gradients = tape.gradient(loss, model.trainable_variables)
+  assert all(gradient is not None for gradient in gradients)
+  detections = model(dict(images=images, image_shape=labels['image_info'][:, 1]), training=False)
+  assert min(detections['num_detections']) > 0
+  assert detections['detection_boxes'].dtype == tf.float32
+  compute = tf.bfloat16 if policy == 'mixed_bfloat16' else tf.float32
+  assert model.backbone(images)['2'].dtype == compute
