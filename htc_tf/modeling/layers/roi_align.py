@@ -120,17 +120,13 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
 
 
 class _Taps(NamedTuple):
-  """The pixels that each RoI touches along one axis.
+  """The pixels that every bin touches along one axis, ragged: `lengths[n]` of them for row n.
 
   Attributes:
-    rois: [taps] int64 row of the RoI, ascending.
-    bins: [taps] int64 bin within the RoI.
     pixels: [taps] int64 pixel of the map.
     weights: [taps] float32 share of the pixel in the bin.
-    lengths: [num_rois] number of taps of each RoI.
+    lengths: [num_rois * num_bins] int32 number of taps.
   """
-  rois: tf.Tensor
-  bins: tf.Tensor
   pixels: tf.Tensor
   weights: tf.Tensor
   lengths: tf.Tensor
@@ -149,24 +145,28 @@ def _align_rows(feature: tf.Tensor, rois: tf.Tensor, images: tf.Tensor, stride: 
 
 def _bin_weights(rois: tf.Tensor, images: tf.Tensor, stride: float, output_size: int,
                  shape: tf.Tensor) -> tf.SparseTensor:
-  """Returns the sparse [num_rois * size * size, batch * height * width] matrix of weights."""
+  """Returns the sparse [num_rois * size * size, batch * height * width] matrix, rows ascending."""
   batch, height, width = shape[0], shape[1], shape[2]
   rows = _axis_taps(rois[:, 0], rois[:, 2], stride, output_size, height)
   columns = _axis_taps(rois[:, 1], rois[:, 3], stride, output_size, width)
-  # Every row tap meets all the column taps of its RoI.
-  row_indices = tf.stack([
-      (rows.rois * output_size + rows.bins) * output_size,
-      (tf.gather(images, rows.rois) * height + rows.pixels) * width,
-  ], axis=-1)  # [row taps, 2]
-  column_indices = tf.stack([columns.bins, columns.pixels], axis=-1)  # [column taps, 2]
-  repeats = tf.gather(columns.lengths, rows.rois)  # [row taps]
-  owners = tf.repeat(tf.range(tf.size(repeats)), repeats)  # [pairs]
-  partners = _gather_ragged(column_indices, columns.lengths, rows.rois)  # [pairs, 2]
-  values = _gather_ragged(columns.weights, columns.lengths, rows.rois)  # [pairs]
-  num_bins = tf.shape(rois, out_type=tf.int64)[0] * output_size**2
-  return tf.SparseTensor(
-      tf.gather(row_indices, owners) + partners, tf.gather(rows.weights, owners) * values,
-      tf.stack([num_bins, batch * height * width]))
+  bins = tf.range(tf.shape(rois)[0] * output_size**2)
+  # Each bin meets the row taps of its row of bins, and each of these the column taps of its column.
+  bin_rows = bins // output_size  # [bins]
+  bin_columns = bins // output_size**2 * output_size + bins % output_size
+  owners = tf.repeat(bins, tf.gather(rows.lengths, bin_rows))  # [bins with row taps]
+  offsets = tf.gather(images * height, owners // output_size**2)
+  offsets = (offsets + _gather_ragged(rows.pixels, rows.lengths, bin_rows)) * width
+  row_weights = _gather_ragged(rows.weights, rows.lengths, bin_rows)
+  bin_columns = tf.gather(bin_columns, owners)
+  repeats = tf.gather(columns.lengths, bin_columns)
+  pairs = tf.repeat(tf.range(tf.size(owners)), repeats)  # [bins with row and column taps]
+  pixels = _gather_ragged(columns.pixels, columns.lengths, bin_columns)
+  weights = _gather_ragged(columns.weights, columns.lengths, bin_columns)
+  indices = tf.stack([tf.cast(owners, tf.int64), offsets], axis=-1)
+  indices = tf.gather(indices, pairs) + tf.stack([tf.zeros_like(pixels), pixels], axis=-1)
+  num_bins = tf.size(bins, out_type=tf.int64)
+  return tf.SparseTensor(indices, tf.gather(row_weights, pairs) * weights,
+                         tf.stack([num_bins, batch * height * width]))
 
 
 def _axis_taps(begins: tf.Tensor, ends: tf.Tensor, stride: float, num_bins: int,
@@ -179,18 +179,15 @@ def _axis_taps(begins: tf.Tensor, ends: tf.Tensor, stride: float, num_bins: int,
   num_rows = tf.shape(begins)[0] * num_bins
   positions = tf.reshape(samples.positions, [num_rows, -1])  # [num_rois * num_bins, max_count]
   counts = tf.repeat(samples.counts, num_bins)  # [num_rois * num_bins]
-  num_taps = tf.where(counts > 0, counts + 1, 0)
-  owners = tf.repeat(tf.range(num_rows), num_taps)  # [taps]
-  steps = tf.ragged.range(num_taps).values  # [taps]
+  lengths = tf.where(counts > 0, counts + 1, 0)
+  owners = tf.repeat(tf.range(num_rows), lengths)  # [taps]
+  steps = tf.ragged.range(lengths).values  # [taps]
   first = tf.nn.relu(tf.floor(positions[:, 0]))
   pixels = tf.gather(first, owners) + tf.cast(steps, tf.float32)
   weights = bin_samples.bilinear_weights(tf.gather(positions, owners), pixels[:, None])
   weights /= tf.cast(tf.gather(counts, owners), tf.float32)
-  owners = tf.cast(owners, tf.int64)
   # A pixel beyond the border has weight 0 and needs a place in the map only.
-  pixels = tf.minimum(tf.cast(pixels, tf.int64), map_size - 1)
-  lengths = tf.where(samples.counts > 0, (samples.counts + 1) * num_bins, 0)
-  return _Taps(owners // num_bins, owners % num_bins, pixels, weights, lengths)
+  return _Taps(tf.minimum(tf.cast(pixels, tf.int64), map_size - 1), weights, lengths)
 
 
 def _gather_ragged(values: tf.Tensor, lengths: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
@@ -200,17 +197,33 @@ def _gather_ragged(values: tf.Tensor, lengths: tf.Tensor, rows: tf.Tensor) -> tf
 
 
 def _weighted_sums(weights: tf.SparseTensor, pixels: tf.Tensor) -> tf.Tensor:
-  """Multiplies a sparse matrix that gets no gradient with a dense one that does."""
+  """Multiplies a sparse matrix that gets no gradient with a dense one that does.
+
+  The compressed-row kernel is several times faster than `tf.sparse.sparse_dense_matmul`, which
+  works entry by entry; it wants the rows of the matrix in order.
+  """
 
   @tf.custom_gradient
   def product(pixels):
-
-    def gradient(upstream):
-      return tf.sparse.sparse_dense_matmul(weights, upstream, adjoint_a=True)
-
-    return tf.sparse.sparse_dense_matmul(weights, pixels), gradient
+    return _multiply(weights, pixels), lambda upstream: _multiply(weights, upstream, transpose=True)
 
   return product(pixels)
+
+
+def _multiply(weights: tf.SparseTensor, dense: tf.Tensor, transpose: bool = False) -> tf.Tensor:
+  """Returns `weights @ dense` or `transpose(weights) @ dense`."""
+
+  def multiply():
+    matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
+        indices=weights.indices, values=weights.values, dense_shape=weights.dense_shape)
+    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense, transpose_a=transpose)
+
+  def zeros():
+    num_rows = weights.dense_shape[1 if transpose else 0]
+    return tf.zeros(tf.stack([num_rows, tf.shape(dense, out_type=tf.int64)[1]]))
+
+  # The kernel divides by the number of rows: a level without RoIs would end the process.
+  return tf.cond(tf.size(weights.values) > 0, multiply, zeros)
 
 
 def _unflatten(pooled: tf.Tensor, rois: tf.Tensor, channels: int) -> tf.Tensor:
