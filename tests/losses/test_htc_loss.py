@@ -1,0 +1,113 @@
+"""Tests of the weights on the terms of the objective."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.configs import model as model_config
+from htc_tf.configs import task as task_config
+from htc_tf.losses import htc_loss
+from htc_tf.modeling.layers.stage_assigner import AnchorTargets
+from htc_tf.modeling.layers.stage_assigner import SampledRois
+from htc_tf.modeling.outputs import MaskOutputs
+from htc_tf.modeling.outputs import StageOutputs
+from htc_tf.modeling.outputs import TrainingOutputs
+
+WEIGHTS = {'rpn_class_weight': 'rpn_class_loss', 'rpn_box_weight': 'rpn_box_loss',
+           'class_weight': 'class_loss', 'box_weight': 'box_loss', 'mask_weight': 'mask_loss',
+           'semantic_weight': 'semantic_loss'}
+STAGES = model_config.published_stages()[:2]
+
+
+def make_outputs(with_masks=True, with_semantic=True):
+  """Two stages with one positive and one background RoI whose outputs are all zero."""
+  box, truth = [0.0, 0.0, 10.0, 10.0], [0.0, 5.0, 10.0, 15.0]
+  rois = SampledRois(
+      tf.constant([[box, box]]), tf.constant([[True, True]]), tf.constant([[True, False]]),
+      tf.zeros([1, 2], tf.int32), tf.constant([[1, 0]]), tf.constant([[truth, box]]),
+      tf.zeros([1, 2], bool))
+  masks = MaskOutputs(tf.zeros([1, 1, 4, 4]), tf.ones([1, 1, 4, 4]), tf.constant([[True]]))
+  stage = StageOutputs(rois, tf.zeros([1, 2, 2]), tf.zeros([1, 2, 4]),
+                       masks if with_masks else None)
+  return TrainingOutputs(
+      tf.constant([box, box]), tf.zeros([1, 2]), tf.zeros([1, 2, 4]),
+      AnchorTargets(tf.constant([[1, 0]]), tf.constant([[truth, box]])),
+      tf.zeros([1, 2, 2, 4]) if with_semantic else None, (stage, stage))
+
+
+LABELS = tf.zeros([1, 16, 16], tf.uint8)
+
+
+def test_terms_by_hand():
+  terms = htc_loss.weighted_terms(make_outputs(), LABELS, task_config.Losses(), STAGES)
+  # The truth lies half a width to the right: dx = 0.5 times the box coder's weight.
+  expected = {
+      'rpn_class_loss': np.log(2), 'rpn_box_loss': (0.5 - 0.5 / 9) / 2,
+      'semantic_loss': 0.2 * np.log(4),
+      'stage0_class_loss': np.log(2), 'stage0_box_loss': (5 - 0.5) / 2,
+      'stage0_mask_loss': np.log(2),
+      'stage1_class_loss': 0.5 * np.log(2), 'stage1_box_loss': 0.5 * (10 - 0.5) / 2,
+      'stage1_mask_loss': 0.5 * np.log(2)}
+  assert list(terms) == list(expected) == list(htc_loss.term_names(2, True, True))
+  np.testing.assert_allclose(list(terms.values()), list(expected.values()), rtol=1e-5)
+  np.testing.assert_allclose(htc_loss.total(terms), sum(expected.values()), rtol=1e-5)
+
+
+@pytest.mark.parametrize('weight', WEIGHTS)
+def test_each_weight_acts_on_its_terms_only(weight):
+  base = task_config.Losses()
+  doubled = dataclasses.replace(base, **{weight: 2 * getattr(base, weight)})
+  before = htc_loss.weighted_terms(make_outputs(), LABELS, base, STAGES)
+  after = htc_loss.weighted_terms(make_outputs(), LABELS, doubled, STAGES)
+  kind = WEIGHTS[weight]
+  for name, value in before.items():
+    factor = 2 if name.removeprefix('stage0_').removeprefix('stage1_') == kind else 1
+    np.testing.assert_allclose(after[name], factor * value, rtol=1e-6, err_msg=name)
+
+
+def test_betas_reach_their_terms():
+  losses = task_config.Losses(rpn_box_beta=1.0, box_beta=10.0)
+  terms = htc_loss.weighted_terms(make_outputs(), LABELS, losses, STAGES)
+  np.testing.assert_allclose(terms['rpn_box_loss'], 0.5 * 0.25 / 2, rtol=1e-5)
+  np.testing.assert_allclose(terms['stage0_box_loss'], 0.05 * 25 / 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize('masks', [True, False])
+@pytest.mark.parametrize('semantic', [True, False])
+def test_absent_branches_have_no_terms(masks, semantic):
+  terms = htc_loss.weighted_terms(make_outputs(masks, semantic), LABELS if semantic else None,
+                                  task_config.Losses(), STAGES)
+  assert list(terms) == list(htc_loss.term_names(2, masks, semantic))
+  assert any('mask' in name for name in terms) == masks
+  assert ('semantic_loss' in terms) == semantic
+
+
+def test_accuracies():
+  outputs = make_outputs()
+  right = outputs.stages[0]._replace(logits=tf.constant([[[0.0, 1.0], [1.0, 0.0]]]))
+  half = right._replace(logits=tf.constant([[[0.0, 1.0], [0.0, 1.0]]]))
+  values = htc_loss.accuracies(outputs._replace(stages=(right, half)))
+  assert {key: float(value) for key, value in values.items()} == {
+      'stage0_accuracy': 1.0, 'stage1_accuracy': 0.5}
+
+
+@pytest.mark.parametrize('decay_norm_and_bias,expected', [(True, 4 + 9 + 16), (False, 4)])
+def test_weight_decay(decay_norm_and_bias, expected):
+  variables = [tf.Variable([2.0], name='conv/kernel'), tf.Variable([3.0], name='bn/gamma'),
+               tf.Variable([4.0], name='fc/bias')]
+  losses = task_config.Losses(l2_weight_decay=0.1, decay_norm_and_bias=decay_norm_and_bias)
+  np.testing.assert_allclose(htc_loss.weight_decay(variables, losses), 0.05 * expected, rtol=1e-6)
+
+
+def test_weight_decay_gradient_is_the_decay_of_sgd():
+  variable = tf.Variable([2.0, -3.0], name='kernel')
+  with tf.GradientTape() as tape:
+    loss = htc_loss.weight_decay([variable], task_config.Losses(l2_weight_decay=0.1))
+  np.testing.assert_allclose(tape.gradient(loss, variable), [0.2, -0.3], rtol=1e-6)
+
+
+@pytest.mark.parametrize('variables,decay', [([], 0.1), ([tf.Variable([1.0])], 0.0)])
+def test_no_weight_decay(variables, decay):
+  assert htc_loss.weight_decay(variables, task_config.Losses(l2_weight_decay=decay)) == 0

@@ -1,0 +1,120 @@
+"""Tests of the published ResNet; its numbers are tested in tests/modeling/test_published_layout.py."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.errors import ConfigError
+from htc_tf.modeling.backbones.published_resnet import PublishedResNet
+
+PARITY = pathlib.Path(__file__).parents[2] / 'parity'
+TINY = dict(model_id=18, width_multiplier=0.0625)
+# Without the classifier, as known of the ImageNet models.
+NUM_TRAINABLE = {18: 11_176_512, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160}
+GROUPS = ('stem', 'layer1', 'layer2', 'layer3', 'layer4')
+
+
+def tf_layout(shape):
+  return [shape[2], shape[3], shape[1], shape[0]] if len(shape) == 4 else shape
+
+
+@pytest.mark.parametrize('model_id,config', [(50, 'htc_r50_fpn_1x_coco'),
+                                             (101, 'htc_r101_fpn_20e_coco')])
+def test_variables_are_those_published(model_id, config):
+  stored = json.loads((PARITY / f'mmdet_{config}_shapes.json').read_text())
+  published = {name.removeprefix('backbone.'): tf_layout(shape) for name, shape in stored
+               if name.startswith('backbone.') and not name.endswith('num_batches_tracked')}
+  parts = {'kernel:0': 'weight', 'gamma:0': 'weight', 'beta:0': 'bias',
+           'moving_mean:0': 'running_mean', 'moving_variance:0': 'running_var'}
+  ours = {}
+  for variable in PublishedResNet(model_id).variables:
+    layer, part = variable.name.rsplit('/', 1)
+    ours[f'{layer.replace("/", ".")}.{parts[part]}'] = list(variable.shape)
+  assert ours == published
+
+
+@pytest.mark.parametrize('model_id', [18, 34, 50, 101])
+def test_number_of_parameters(model_id):
+  model = PublishedResNet(model_id, frozen_stages=-1)
+  assert sum(np.prod(v.shape) for v in model.trainable_variables) == NUM_TRAINABLE[model_id]
+
+
+@pytest.mark.parametrize('height,width', [(64, 64), (63, 90)])
+def test_output_sizes(height, width):
+  model = PublishedResNet(**TINY)
+  outputs = model(tf.zeros([1, height, width, 3]))
+  assert sorted(outputs) == ['2', '3', '4', '5']
+  for level, value in outputs.items():
+    stride = 2**int(level)
+    assert value.shape[1:3] == [-(-height // stride), -(-width // stride)]
+    assert value.shape[-1] == model.output_specs[level][-1]
+
+
+def group_of(variable):
+  prefix = variable.name.split('/')[0]
+  return prefix if prefix in GROUPS else 'stem'
+
+
+@pytest.mark.parametrize('frozen_stages,trained', [
+    (-1, GROUPS), (0, GROUPS[1:]), (1, GROUPS[2:]), (2, GROUPS[3:]), (3, GROUPS[4:]), (4, ())])
+def test_frozen_stages(frozen_stages, trained):
+  model = PublishedResNet(**TINY, frozen_stages=frozen_stages)
+  assert {group_of(variable) for variable in model.trainable_variables} == set(trained)
+  names = {variable.name.split('/')[-1] for variable in model.trainable_variables}
+  assert names == ({'kernel:0', 'gamma:0', 'beta:0'} if trained else set())
+
+
+def statistics(model):
+  return [variable.numpy() for variable in model.non_trainable_variables]
+
+
+def test_norm_eval_keeps_and_uses_the_running_statistics():
+  model = PublishedResNet(**TINY, frozen_stages=-1, norm_eval=True)
+  images = tf.random.stateless_normal([2, 32, 32, 3], [1, 2])
+  before = statistics(model)
+  training = model(images, training=True)
+  for old, new in zip(before, statistics(model)):
+    np.testing.assert_array_equal(old, new)
+  for level, value in model(images, training=False).items():
+    np.testing.assert_array_equal(training[level], value)
+
+
+def test_without_norm_eval_batch_statistics_are_used_and_averaged():
+  model = PublishedResNet(**TINY, frozen_stages=0, norm_eval=False, norm_momentum=0.9)
+  images = 3.0 + tf.random.stateless_normal([2, 32, 32, 3], [1, 2])
+  before = statistics(model)
+  training = model(images, training=True)
+  assert not np.allclose(training['5'], model(images, training=False)['5'])
+  moved = [not np.array_equal(old, new) for old, new in zip(before, statistics(model))]
+  names = [variable.name for variable in model.non_trainable_variables]
+  # The frozen stem keeps its own.
+  assert moved == [not name.startswith(('conv1/', 'bn1/')) for name in names]
+
+
+def test_gradient_reaches_the_affine_of_norms_that_are_not_updated():
+  model = PublishedResNet(**TINY, frozen_stages=1, norm_eval=True)
+  with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(model(tf.ones([1, 32, 32, 3]), training=True)['5'] ** 2)
+  gradients = tape.gradient(loss, model.trainable_variables)
+  assert all(gradient is not None for gradient in gradients)
+  assert any('gamma' in v.name and np.any(g) for v, g in zip(model.trainable_variables, gradients))
+
+
+@pytest.mark.parametrize('values,message', [
+    (dict(model_id=42), r'model_id in \[18, 34, 50, 101\].*Got: 42'),
+    (dict(frozen_stages=5), 'frozen_stages from -1 to 4.*Got: 5'),
+    (dict(frozen_stages=-2), 'frozen_stages from -1 to 4.*Got: -2')])
+def test_errors(values, message):
+  with pytest.raises(ConfigError, match=message):
+    PublishedResNet(**values)
+
+
+def test_epsilon_is_the_published_one():
+  norms = [layer for layer in PublishedResNet(**TINY).layers
+           if isinstance(layer, tf_keras.layers.BatchNormalization)]
+  assert len(norms) == 20
+  assert {norm.epsilon for norm in norms} == {1e-5}

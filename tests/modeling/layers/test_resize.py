@@ -1,0 +1,36 @@
+"""Tests of the resizings inside the network."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.modeling.layers.resize import resize_align_corners
+from htc_tf.modeling.layers.resize import resize_nearest
+from tests.published_weights import channels_last
+from tests.published_weights import load
+
+OPS = load(pathlib.Path(__file__).parents[2] / 'parity' / 'ops.npz')
+
+
+@pytest.mark.parametrize('function', [resize_align_corners, resize_nearest])
+def test_equals_the_reference(function):
+  name = function.__name__
+  x = channels_last(OPS[f'{name}/x'])
+  targets = [key for key in OPS if key.startswith(f'{name}/to_')]
+  assert targets
+  for key in targets:
+    expected = channels_last(OPS[key])
+    actual = function(tf.constant(x), tf.constant(expected.shape[1:3]))
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6, err_msg=key)
+
+
+@pytest.mark.parametrize('function', [resize_align_corners, resize_nearest])
+def test_keeps_dtype_and_gives_gradients(function):
+  x = tf.cast(tf.random.stateless_normal([2, 3, 4, 1], [1, 2]), tf.bfloat16)
+  assert function(x, tf.constant([5, 7])).dtype == tf.bfloat16
+  x = tf.Variable(tf.ones([1, 3, 4, 1]))
+  with tf.GradientTape() as tape:
+    total = tf.reduce_sum(function(x, tf.constant([6, 8])))
+  np.testing.assert_allclose(tf.reduce_sum(tape.gradient(total, x)), 48, rtol=1e-5)
