@@ -3,11 +3,8 @@
 import os
 from typing import Optional
 
-import tensorflow as tf
-
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
-from htc_tf.errors import CheckpointError
 from htc_tf.serving import model_directory
 from htc_tf.serving.predictor import HTCPredictor
 from htc_tf.serving.predictor import InputRule
@@ -35,12 +32,9 @@ def load_model(path: str, experiment: Optional[str] = None,
     ConfigError: a configuration that cannot be built.
   """
   path = os.fspath(path)
-  folder = path if tf.io.gfile.isdir(path) else os.path.dirname(path)
-  if not tf.io.gfile.exists(folder or '.'):
-    raise CheckpointError(f'There is no model at {path}', expected='a model directory or a '
-                          'checkpoint prefix', got='no such folder', likely_cause='a misspelt path')
-  config = model_directory.load_task_config(folder, experiment, params_override)
   prefix = checkpoint.resolve(path)
+  folder = os.path.dirname(prefix)
+  config = model_directory.load_task_config(folder, experiment, params_override)
   model = HTCTask(config).build_model()
   checkpoint.restore(prefix, {'model': model})
   return HTCPredictor(model, build_input_rule(config), model_directory.load_dataset_info(folder))

@@ -65,7 +65,7 @@ class HTCTask(base_task.Task):
     model = build_htc(config)
     if self.task_config.freeze_backbone:
       model.backbone.trainable = False
-    tf.function(lambda: build_variables(model, config)).get_concrete_function()
+    build_variables(model, config)
     return model
 
   def initialize(self, model: HTCModel) -> None:

@@ -143,9 +143,15 @@ def _align_rows(feature: tf.Tensor, rois: tf.Tensor, images: tf.Tensor, stride: 
   return tf.reshape(pooled, [-1, output_size, output_size, feature.shape[-1]])
 
 
-def _bin_weights(rois: tf.Tensor, images: tf.Tensor, stride: float, output_size: int,
+@tf.function(autograph=False, experimental_attributes={'_noinline': True}, input_signature=[
+    tf.TensorSpec([None, 4]), tf.TensorSpec([None], tf.int64), tf.TensorSpec([]),
+    tf.TensorSpec([], tf.int32), tf.TensorSpec([4], tf.int64)])
+def _bin_weights(rois: tf.Tensor, images: tf.Tensor, stride: tf.Tensor, output_size: tf.Tensor,
                  shape: tf.Tensor) -> tf.SparseTensor:
-  """Returns the sparse [num_rois * size * size, batch * height * width] matrix, rows ascending."""
+  """Returns the sparse [num_rois * size * size, batch * height * width] matrix, rows ascending.
+
+  A function of the graph of its own: a model calls it twenty times, and is traced faster so.
+  """
   batch, height, width = shape[0], shape[1], shape[2]
   rows = _axis_taps(rois[:, 0], rois[:, 2], stride, output_size, height)
   columns = _axis_taps(rois[:, 1], rois[:, 3], stride, output_size, width)

@@ -1,0 +1,90 @@
+"""Predicting on files: overlays and COCO JSON, by the library and by the command."""
+
+import json
+import os
+
+import numpy as np
+from PIL import Image
+from pycocotools.coco import COCO
+import pytest
+
+from htc_tf.cli import predict
+from htc_tf.errors import InputError
+from htc_tf.evaluation import ground_truth
+from htc_tf.serving import predict_files
+
+
+@pytest.fixture(name='folder')
+def _folder(tmp_path):
+  folder = tmp_path / 'pictures'
+  folder.mkdir()
+  rng = np.random.default_rng(0)
+  for name, mode in (('000000000139.png', 'RGB'), ('000000000285.jpg', 'L')):
+    Image.fromarray(rng.integers(0, 256, (40, 60, 3), np.uint8)).convert(mode).save(folder / name)
+  return folder
+
+
+def _read(output):
+  with ground_truth.silence():
+    coco = COCO(os.path.join(output, 'images.json'))
+    return coco, coco.loadRes(os.path.join(output, 'predictions.json'))
+
+
+@pytest.mark.parametrize('kind', ['model_dir', 'saved_model'])
+def test_command_writes_overlays_and_json(request, kind, folder, tmp_path):
+  output = tmp_path / 'out'
+  status = predict.main(['--model', request.getfixturevalue(kind), '--output', str(output),
+                         '--score_threshold', '0', str(folder)])
+  assert status == 0
+  coco, results = _read(output)
+  assert sorted(coco.imgs) == [139, 285]
+  assert {category['name'] for category in coco.cats.values()} == {'cat', 'dog'}
+  found = results.loadAnns(results.getAnnIds())
+  assert found and {entry['category_id'] for entry in found} <= {7, 30}
+  assert all(entry['segmentation']['size'] == [40, 60] for entry in found)
+  for name in ('000000000139.png', '000000000285.png'):
+    assert np.asarray(Image.open(output / name)).std() > 0
+
+
+def test_unreadable_pictures_are_named_and_the_others_predicted(model_dir, folder, tmp_path, caplog):
+  (folder / 'empty.png').write_bytes(b'')
+  (folder / 'text.jpg').write_text('no picture')
+  detector = predict_files.load_detector(model_dir)
+  paths = predict_files.list_pictures([str(folder)])
+  failed = predict_files.predict_files(detector, paths, str(tmp_path / 'out'))
+  assert [os.path.basename(path) for path in failed] == ['empty.png', 'text.jpg']
+  coco, _ = _read(tmp_path / 'out')
+  assert len(coco.imgs) == 2
+  assert 'an empty file' in caplog.text and 'text.jpg cannot be read' in caplog.text
+
+
+def test_pictures_are_turned_upright(tmp_path):
+  image = Image.fromarray(np.zeros((40, 60, 3), np.uint8))
+  exif = image.getexif()
+  exif[0x0112] = 6  # Rotated by 90 degrees.
+  image.save(tmp_path / 'turned.jpg', exif=exif)
+  assert predict_files.read_picture(str(tmp_path / 'turned.jpg')).shape == (60, 40, 3)
+
+
+def test_ids_count_up_where_names_are_no_numbers(model_dir, folder, tmp_path):
+  os.rename(folder / '000000000139.png', folder / 'street.png')
+  detector = predict_files.load_detector(model_dir)
+  paths = predict_files.list_pictures([str(folder)])
+  predict_files.predict_files(detector, paths, str(tmp_path))
+  with open(tmp_path / 'images.json', encoding='utf-8') as file:
+    assert [image['id'] for image in json.load(file)['images']] == [1, 2]
+
+
+def test_missing_input_and_empty_folder(tmp_path):
+  with pytest.raises(InputError, match='misspelt'):
+    predict_files.list_pictures([str(tmp_path / 'nothing')])
+  with pytest.raises(InputError, match='nothing to predict on'):
+    predict_files.list_pictures([str(tmp_path)])
+
+
+def test_missing_model_is_one_clear_error(tmp_path, folder, capsys):
+  status = predict.main(['--model', str(tmp_path / 'none'), '--output', str(tmp_path / 'out'),
+                         str(folder)])
+  assert status == 2
+  assert 'There is no checkpoint at' in capsys.readouterr().err
+  assert not (tmp_path / 'out').exists()

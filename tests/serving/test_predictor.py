@@ -1,0 +1,70 @@
+"""Keras predict on pictures."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.data import preprocess
+from htc_tf.errors import InputError
+
+
+def _pictures(batch=1, height=40, width=60, seed=0):
+  rng = np.random.default_rng(seed)
+  return rng.integers(0, 256, (batch, height, width, 3), np.uint8)
+
+
+def test_shapes_types_and_padding_rows(predictor):
+  outputs = predictor.predict(_pictures(2), verbose=0)
+  assert outputs['detection_boxes'].shape == (2, 10, 4)
+  assert outputs['detection_masks'].shape == (2, 10, 28, 28)
+  assert outputs['detection_classes'].dtype == np.int32
+  assert outputs['num_detections'].min() > 0
+  for row, count in enumerate(outputs['num_detections']):
+    for key in ('detection_boxes', 'detection_scores', 'detection_masks'):
+      assert not outputs[key][row, count:].any()
+    assert (outputs['detection_scores'][row, :count] > 0).all()
+
+
+def test_boxes_are_in_original_pixels(predictor):
+  picture = _pictures(height=20, width=40)  # Scaled by 64 / 40 to 32 x 64.
+  outputs = predictor.predict(picture, verbose=0)
+  inputs, info = preprocess.preprocess_image(tf.constant(picture), 48, 64, (64, 64))
+  direct = predictor.model({'images': inputs[:, :32], 'image_shape': info[:, 1]}, training=False)
+  np.testing.assert_allclose(
+      outputs['detection_boxes'], direct['detection_boxes'] / 1.6, atol=1e-3)
+  assert outputs['detection_boxes'][..., [0, 2]].max() <= 20
+  assert outputs['detection_boxes'][..., [1, 3]].max() <= 40
+  assert outputs['detection_boxes'][..., [1, 3]].max() > 20
+
+
+def test_batch_equals_single_pictures(predictor):
+  pictures = _pictures(2)
+  both = predictor.predict(pictures, verbose=0)
+  for row in range(2):
+    single = predictor.predict(pictures[row:row + 1], verbose=0)
+    np.testing.assert_allclose(single['detection_boxes'][0], both['detection_boxes'][row], atol=1e-3)
+    np.testing.assert_allclose(single['detection_masks'][0], both['detection_masks'][row], atol=1e-4)
+
+
+def test_encoded_pictures_of_mixed_sizes_answer_as_single_ones(predictor):
+  pictures = [_pictures(height=40, width=60)[0], _pictures(height=30, width=20, seed=1)[0]]
+  encoded = tf.stack([tf.io.encode_png(picture) for picture in pictures])
+  outputs = tf.function(predictor.detect_encoded)(encoded)
+  for row, picture in enumerate(pictures):
+    single = predictor.predict(picture[np.newaxis], verbose=0)
+    count = int(single['num_detections'][0])
+    assert count == int(outputs['num_detections'][row])
+    # The smaller picture sits in a larger frame here, which moves its features' last digits.
+    np.testing.assert_allclose(outputs['detection_scores'][row][:count],
+                               single['detection_scores'][0][:count], atol=1e-4)
+
+
+@pytest.mark.parametrize('bad, got', [
+    (np.zeros([40, 60, 3], np.uint8), r'\[40, 60, 3\] uint8'),
+    (np.zeros([1, 40, 60, 1], np.uint8), r'\[1, 40, 60, 1\]'),
+    (np.zeros([1, 40, 60, 3], np.float32), 'float32'),
+    (np.zeros([1, 0, 60, 3], np.uint8), r'\[1, 0, 60, 3\]'),
+])
+def test_refuses_what_is_no_batch_of_pictures(predictor, bad, got):
+  with pytest.raises(InputError, match=got):
+    predictor.predict(bad, verbose=0)
