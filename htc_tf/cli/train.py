@@ -10,6 +10,8 @@ from official.common import flags as tfm_flags
 from official.core import exp_factory
 from official.core import train_utils
 from official.vision import train as model_garden_train
+import tensorflow as tf
+import yaml
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.configs import schedule
@@ -41,7 +43,7 @@ def parse_configuration(flags_obj):
                       got=repr(flags_obj.experiment), likely_cause='a misspelt name')
   try:
     return train_utils.parse_configuration(flags_obj, lock_return=False, print_return=False)
-  except (KeyError, TypeError, ValueError, OSError) as error:
+  except (KeyError, TypeError, ValueError, OSError, tf.errors.OpError, yaml.YAMLError) as error:
     raise ConfigError(
         'The configuration cannot be read', expected='keys and types of the experiment, in '
         'YAML files (--config_file) or key=value pairs (--params_override)',

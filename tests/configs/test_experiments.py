@@ -1,0 +1,164 @@
+"""Tests of the registered experiments and of the files under experiments/."""
+
+import pathlib
+import re
+
+from official.core import exp_factory
+import pytest
+import yaml
+
+from htc_tf.cli import train
+from htc_tf.configs import validation
+from htc_tf.errors import ConfigError
+
+FILES = sorted((pathlib.Path(__file__).parents[2] / 'experiments').glob('*.yaml'))
+COCO_EXPERIMENTS = {
+    'htc_resnet50fpn_1x_coco', 'htc_resnet50fpn_20e_coco',
+    'htc_without_semantic_resnet50fpn_1x_coco', 'cascade_mask_rcnn_resnet50fpn_1x_coco',
+    'mask_rcnn_resnet50fpn_1x_coco', 'htc_resnetfpn_coco'}
+PUBLISHED_AP = {'htc_resnet50fpn_1x_coco': ('42.3', '37.4'),
+                'htc_resnet50fpn_20e_coco': ('43.3', '38.3'),
+                'htc_resnet101fpn_20e_coco': ('44.8', '39.6')}
+
+
+class Flags(dict):
+  """Parsed flags: by attribute, and `in` asks for one."""
+  __getattr__ = dict.__getitem__
+
+
+def parse(experiment, config_file=None, params_override=''):
+  """What the training command makes of its flags."""
+  return train.parse_configuration(Flags(
+      experiment=experiment, config_file=config_file, params_override=params_override, tpu=None,
+      tf_data_service=None, mode='train', model_dir=''))
+
+
+def model_of(experiment):
+  return exp_factory.get_exp_config(experiment).task.model
+
+
+def test_known_experiments():
+  assert set(train.known_experiments()) == COCO_EXPERIMENTS | {'htc_nuclei'}
+
+
+@pytest.mark.parametrize('name', sorted(COCO_EXPERIMENTS | {'htc_nuclei'}))
+def test_every_experiment_is_valid(name):
+  params = parse(name)
+  validation.validate_model(params.task.model)
+  assert params.task.train_data.is_training and not params.task.validation_data.is_training
+
+
+def test_published_htc():
+  model = model_of('htc_resnet50fpn_1x_coco')
+  assert model.backbone.type == 'published_resnet'
+  assert model.backbone.get().as_dict() == {
+      'model_id': 50, 'frozen_stages': 1, 'norm_eval': True, 'width_multiplier': 1.0}
+  stages = model.cascade.stages
+  assert [stage.iou_threshold for stage in stages] == [0.5, 0.6, 0.7]
+  assert [stage.loss_weight for stage in stages] == [1.0, 0.5, 0.25]
+  deviations = [[round(1 / weight, 4) for weight in stage.box_coder_weights] for stage in stages]
+  assert deviations == [[0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1],
+                        [0.033, 0.033, 0.067, 0.067]]
+  assert model.cascade.interleaved and model.cascade.mask_information_flow
+  assert model.semantic_head.enabled and model.include_mask
+  assert model.detection_generator.score_threshold == 0.001
+
+
+def test_variants_differ_where_they_should():
+  without = model_of('htc_without_semantic_resnet50fpn_1x_coco')
+  assert not without.semantic_head.enabled and without.cascade.interleaved
+  cascade = model_of('cascade_mask_rcnn_resnet50fpn_1x_coco')
+  assert len(cascade.cascade.stages) == 3
+  mask_rcnn = model_of('mask_rcnn_resnet50fpn_1x_coco')
+  assert len(mask_rcnn.cascade.stages) == 1
+  for model in (cascade, mask_rcnn):
+    assert not (model.semantic_head.enabled or model.cascade.interleaved or
+                model.cascade.mask_information_flow)
+  garden = model_of('htc_resnetfpn_coco')
+  assert {garden.rpn_head.type, garden.roi_generator.type, garden.roi_aligner.type} == {
+      'model_garden'}
+  assert (garden.backbone.type, garden.decoder.type) == ('resnet', 'fpn')
+  params = exp_factory.get_exp_config('htc_resnetfpn_coco')
+  assert params.runtime.mixed_precision_dtype == 'bfloat16'
+  assert params.task.init_checkpoint.startswith('gs://')
+
+
+@pytest.mark.parametrize('path', FILES, ids=[path.stem for path in FILES])
+def test_file_is_valid_and_only_a_delta(path):
+  text = path.read_text(encoding='utf-8')
+  experiment = re.search(r'--experiment=(\w+)', text).group(1)
+  assert f'--config_file=experiments/{path.name}' in text
+  params = parse(experiment, [str(path)])
+  validation.validate_model(params.task.model)
+  registered = exp_factory.get_exp_config(experiment).as_dict()
+  for keys, value in _leaves(yaml.safe_load(text)):
+    node = registered
+    for key in keys:
+      node = node[key]
+    assert node != value, f'{".".join(keys)} is no change'
+
+
+def _leaves(tree, keys=()):
+  for key, value in tree.items():
+    if isinstance(value, dict):
+      yield from _leaves(value, keys + (key,))
+    else:
+      yield keys + (key,), value
+
+
+@pytest.mark.parametrize('path', FILES, ids=[path.stem for path in FILES])
+def test_file_says_what_to_expect(path):
+  header = path.read_text(encoding='utf-8').split('runtime:')[0]
+  assert all(line.startswith('#') for line in header.splitlines())
+  assert re.search(r'# Hardware: +\S', header)
+  if path.stem in PUBLISHED_AP:
+    box, mask = PUBLISHED_AP[path.stem]
+    assert f'box AP {box}, mask AP {mask}' in header
+    assert 'published by mmdetection' in header and 'not re-measured here' in header
+  else:
+    assert re.search('# Expected: +no (published )?figure', header)
+
+
+def test_every_experiment_has_a_file():
+  assert {path.stem for path in FILES} == (
+      COCO_EXPERIMENTS | {'htc_nuclei', 'htc_resnet101fpn_20e_coco'})
+
+
+def test_resnet101_file_changes_the_depth():
+  path = next(path for path in FILES if path.stem == 'htc_resnet101fpn_20e_coco')
+  assert parse('htc_resnet50fpn_20e_coco', [str(path)]).task.model.backbone.get().model_id == 101
+
+
+def test_unknown_experiment_lists_the_known():
+  with pytest.raises(ConfigError) as error:
+    parse('htc_resnet50_coco')
+  assert all(name in str(error.value) for name in train.known_experiments())
+  assert "'htc_resnet50_coco'" in str(error.value)
+
+
+@pytest.mark.parametrize('override,message', [
+    ('task.model.num_clases=3', 'num_clases'),
+    ('task.model.cascade.interleave=false', 'interleave'),
+    ('trainer.train_step=3', 'train_step'),
+])
+def test_misspelt_key_is_named(override, message):
+  with pytest.raises(ConfigError, match=f'cannot be read.*{message}'):
+    parse('htc_nuclei', params_override=override)
+
+
+def test_missing_configuration_file_is_named():
+  with pytest.raises(ConfigError, match='nowhere.yaml'):
+    parse('htc_nuclei', ['nowhere.yaml'])
+
+
+def test_malformed_configuration_file(tmp_path):
+  (tmp_path / 'broken.yaml').write_text('task: [1,')
+  with pytest.raises(ConfigError, match='cannot be read'):
+    parse('htc_nuclei', [str(tmp_path / 'broken.yaml')])
+
+
+def test_misspelt_key_in_a_stage_is_named():
+  params = parse('htc_nuclei', params_override=(
+      '{"task": {"model": {"cascade": {"stages": [{"iou_treshold": 0.5}]}}}}'))
+  with pytest.raises(ConfigError, match=r"stages\[0\] has unknown keys.*Got: \['iou_treshold'\]"):
+    validation.validate_model(params.task.model)

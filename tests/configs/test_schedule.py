@@ -1,0 +1,65 @@
+"""Tests of the published schedules and of fitting them to another batch."""
+
+from official.core import exp_factory
+import pytest
+
+from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.configs import schedule
+
+# 117266 images, 16 a step.
+STEPS = 7330
+
+
+def trainer_of(name):
+  return exp_factory.get_exp_config(name).trainer
+
+
+@pytest.mark.parametrize('name,epochs,boundaries', [
+    ('htc_resnet50fpn_1x_coco', 12, [58640, 80630]),
+    ('htc_without_semantic_resnet50fpn_1x_coco', 12, [58640, 80630]),
+    ('cascade_mask_rcnn_resnet50fpn_1x_coco', 12, [58640, 80630]),
+    ('mask_rcnn_resnet50fpn_1x_coco', 12, [58640, 80630]),
+    ('htc_resnet50fpn_20e_coco', 20, [117280, 139270])])
+def test_published_schedules(name, epochs, boundaries):
+  trainer = trainer_of(name)
+  assert trainer.train_steps == epochs * STEPS
+  assert trainer.validation_interval == trainer.checkpoint_interval == STEPS
+  optimizer = trainer.optimizer_config
+  assert optimizer.learning_rate.stepwise.boundaries == boundaries
+  assert optimizer.learning_rate.stepwise.values == pytest.approx([0.02, 0.002, 0.0002])
+  assert optimizer.warmup.linear.warmup_steps == 500
+  assert optimizer.warmup.linear.warmup_learning_rate == pytest.approx(0.02 / 1000)
+  assert (optimizer.optimizer.type, optimizer.optimizer.sgd.momentum) == ('sgd', 0.9)
+  params = exp_factory.get_exp_config(name)
+  assert params.task.train_data.global_batch_size == 16
+  assert params.task.losses.l2_weight_decay == 1e-4
+
+
+def test_one_x_in_steps():
+  assert trainer_of('htc_resnet50fpn_1x_coco').train_steps == 87960
+
+
+def test_steps_are_rounded_up():
+  assert schedule.Schedule(num_images=33, batch_size=16).steps_per_epoch == 3
+  assert schedule.Schedule(num_images=32, batch_size=16).steps_per_epoch == 2
+
+
+@pytest.mark.parametrize('batch,train_steps,boundaries,rate', [
+    (8, 175920, [117280, 161260], 0.01), (32, 43980, [29320, 40315], 0.04)])
+def test_rescaled(batch, train_steps, boundaries, rate):
+  trainer = trainer_of('htc_resnet50fpn_1x_coco')
+  trainer.override(schedule.rescaled(trainer, 16, batch))
+  assert trainer.train_steps == train_steps
+  assert trainer.validation_interval == trainer.checkpoint_interval == train_steps // 12
+  optimizer = trainer.optimizer_config
+  assert optimizer.learning_rate.stepwise.boundaries == boundaries
+  assert optimizer.learning_rate.stepwise.values == pytest.approx([rate, rate / 10, rate / 100])
+  assert optimizer.warmup.linear.warmup_steps == 500
+  assert optimizer.warmup.linear.warmup_learning_rate == pytest.approx(rate / 1000)
+  assert optimizer.optimizer.sgd.momentum == 0.9
+
+
+def test_rescaled_to_the_same_batch_changes_nothing():
+  trainer, other = (trainer_of('htc_resnet50fpn_1x_coco') for _ in range(2))
+  trainer.override(schedule.rescaled(trainer, 16, 16))
+  assert trainer.as_dict() == other.as_dict()

@@ -1,0 +1,177 @@
+"""One test for each error of the configuration's checks."""
+
+import dataclasses
+
+from official.core import config_definitions as cfg
+from official.core import exp_factory
+import pytest
+
+from htc_tf.configs import model as model_config
+from htc_tf.configs import validation
+from htc_tf.data import dataset_info
+from htc_tf.errors import ConfigError
+from htc_tf.errors import DataError
+from tests import tiny
+
+Stage = model_config.Stage
+
+
+def stages(*values):
+  return {'cascade': {'stages': [Stage(**entry) for entry in values]}}
+
+
+WRONG_MODELS = {
+    'one class': ({'num_classes': 1}, 'num_classes is too small.*Got: 1'),
+    'no stage': (stages(), 'stages has the wrong length.*1 to 5 stages.*Got: 0'),
+    'six stages': (stages(*[{}] * 6), 'stages has the wrong length.*Got: 6'),
+    'order': (stages({'iou_threshold': 0.6}, {'iou_threshold': 0.5}),
+              r'stages are inconsistent.*rising.*\[0.6, 0.5\]'),
+    'threshold': (stages({'iou_threshold': 1.5}), r'stages\[0\].iou_threshold is out of range.*1.5'),
+    'coder': (stages({}, {'box_coder_weights': [10.0, 10.0, 5.0]}),
+              r'stages\[1\].box_coder_weights is wrong'),
+    'coder sign': (stages({'box_coder_weights': [10.0, 10.0, 5.0, -5.0]}),
+                   r'stages\[0\].box_coder_weights is wrong.*positive'),
+    'loss weight': (stages({'loss_weight': -1.0}), r'stages\[0\].loss_weight is negative'),
+    'levels': ({'min_level': 5, 'max_level': 4}, 'levels are out of order.*Got: 5, 4'),
+    'aligner levels': ({'roi_aligner': {'published': {'max_level': 7}}},
+                       r'pools levels the decoder does not give.*2..6.*Got: 2..7'),
+    'aligner order': ({'roi_aligner': {'published': {'min_level': 5, 'max_level': 4}}},
+                      'pools levels the decoder does not give'),
+    'semantic level': ({'semantic_head': {'level': 7}}, 'fuses at a level .*Got: 7'),
+    'input size': ({'input_size': [64, 65, 3]}, r'input_size is wrong.*multiples of 32.*65'),
+    'channels': ({'input_size': [64, 64, 1]}, r'input_size is wrong.*\[64, 64, 1\]'),
+    'sides': ({'input_size': [64, 64]}, 'input_size is wrong'),
+    'input size of a pyramid by strides': (
+        {'decoder': {'type': 'fpn', 'fpn': {'num_filters': 8}}, 'input_size': [96, 96, 3]},
+        'multiples of 64'),
+    'mask filters': ({'mask_head': {'num_filters': 16}},
+                     'mask_head.num_filters does not fit the decoder.*Expected: 8.*Got: 16'),
+    'semantic filters': ({'semantic_head': {'num_filters': 4}},
+                         'semantic_head.num_filters does not fit the decoder'),
+    'box crop': ({'box_head': {'crop_size': 5}},
+                 'semantic_head.crop_size does not fit.*box_head.crop_size = 5.*Got: 14'),
+    'mask crop': ({'mask_head': {'crop_size': 28}}, 'multiple of mask_head.crop_size = 28'),
+    'ensemble': ({'detection_generator': {'mask_ensemble': 'best'}},
+                 r"mask_ensemble is unknown.*\['mean', 'last'\].*'best'"),
+    'sampling rule': ({'cascade': {'sampling_rule': 'odd'}}, 'sampling_rule is unknown'),
+    'level rule': ({'roi_aligner': {'published': {'level_rule': 'torch'}}},
+                   'level_rule is unknown.*mmdet'),
+    'rpn head': ({'rpn_head': {'type': 'none'}}, 'rpn_head.type is unknown'),
+    'generator': ({'roi_generator': {'type': 'none'}}, 'roi_generator.type is unknown'),
+    'aligner': ({'roi_aligner': {'type': 'none'}}, 'roi_aligner.type is unknown'),
+}
+
+
+@pytest.mark.parametrize('case', WRONG_MODELS)
+def test_wrong_model(case):
+  overrides, message = WRONG_MODELS[case]
+  config = tiny.model()
+  new_stages = overrides.get('cascade', {}).get('stages')
+  if new_stages is not None:
+    config.cascade.stages = new_stages
+  else:
+    config.override(overrides)
+  with pytest.raises(ConfigError, match=message):
+    validation.validate_model(config)
+
+
+@pytest.mark.parametrize('overrides', [
+    {}, {'include_mask': False, 'mask_head': {'num_filters': 16}},
+    {'semantic_head': {'enabled': False, 'num_filters': 4, 'level': 9}},
+    {'semantic_head': {'feeds_box': False}, 'box_head': {'crop_size': 5}},
+    {'cascade': {'mask_information_flow': False}, 'mask_head': {'num_filters': 16}},
+    {'input_size': [96, 160, 3]}])
+def test_right_model(overrides):
+  validation.validate_model(tiny.model(**overrides))
+
+
+INFO = dataset_info.DatasetInfo(
+    name='pets', num_images=3, num_instances=4, num_shards=1,
+    categories=tuple(dataset_info.Category(i, f'c{i}', i) for i in (1, 2, 3)),
+    semantic=dataset_info.SemanticInfo('instances', tiny.NUM_SEMANTIC), include_masks=True,
+    annotation_file='train_annotations.json')
+
+
+def write_records(folder, info):
+  info.save(str(folder / 'train.json'))
+  (folder / 'train-00000-of-00001.tfrecord').write_bytes(b'')
+
+
+@pytest.fixture
+def experiment(tmp_path):
+  """A small experiment whose training records exist."""
+  write_records(tmp_path, INFO)
+  params = exp_factory.get_exp_config('htc_nuclei')
+  params.task.model = tiny.model()
+  params.task.train_data.input_path = str(tmp_path / 'train-*.tfrecord')
+  params.task.validation_data.input_path = str(tmp_path / 'val-*.tfrecord')
+  return params
+
+
+def test_right_experiment(experiment):
+  validation.validate_experiment(experiment, 'train')
+
+
+@pytest.mark.parametrize('mode', ['eval', 'train_and_eval', 'continuous_eval'])
+def test_validation_records_matter_in_evaluation_only(experiment, mode):
+  with pytest.raises(ConfigError, match=r'task.validation_data.input_path names no file.*val-\*'):
+    validation.validate_experiment(experiment, mode)
+
+
+@pytest.mark.parametrize('path', ['', 'nowhere/train-*.tfrecord', ['nowhere']])
+def test_missing_input_path(experiment, path):
+  experiment.task.train_data.input_path = path
+  with pytest.raises(ConfigError, match='task.train_data.input_path names no file'):
+    validation.validate_experiment(experiment, 'train')
+
+
+def test_records_without_metadata(experiment, tmp_path):
+  (tmp_path / 'train.json').unlink()
+  with pytest.raises(DataError, match='no data set metadata'):
+    validation.validate_experiment(experiment, 'train')
+
+
+WRONG_DATA = {
+    'batch': ({'global_batch_size': 0}, 'train_data.global_batch_size is out of range'),
+    'no size': ({'parser': {'min_sizes': []}}, 'parser has no image size'),
+    'size': ({'parser': {'max_size': 0}}, 'parser has no image size.*max_size=0'),
+    'scale': ({'parser': {'scale_range': [1.2, 0.8]}}, 'scale_range is out of order'),
+}
+
+
+@pytest.mark.parametrize('case', WRONG_DATA)
+def test_wrong_data(experiment, case):
+  overrides, message = WRONG_DATA[case]
+  experiment.task.train_data.override(overrides)
+  with pytest.raises(ConfigError, match=message):
+    validation.validate_experiment(experiment, 'train')
+
+
+WRONG_RECORDS = {
+    'classes': ({'categories': INFO.categories[:2]},
+                r'num_classes disagree.*Expected: 3 \(2 categories.*Got: 4.*num_classes=3'),
+    'masks': ({'include_masks': False}, 'has no masks.*include_mask=false'),
+    'semantic': ({'semantic': None}, 'has no semantic maps.*semantic_head.enabled=false'),
+    'semantic classes': ({'semantic': dataset_info.SemanticInfo('stuff_maps', 183)},
+                         'semantic_head.num_classes disagree.*Expected: 183.*Got: 5'),
+}
+
+
+@pytest.mark.parametrize('case', WRONG_RECORDS)
+def test_wrong_records(experiment, tmp_path, case):
+  changes, message = WRONG_RECORDS[case]
+  write_records(tmp_path, dataclasses.replace(INFO, **changes))
+  with pytest.raises(ConfigError, match=message):
+    validation.validate_experiment(experiment, 'train')
+
+
+def test_evaluation_needs_no_masks_or_maps(experiment, tmp_path):
+  write_records(tmp_path, dataclasses.replace(INFO, include_masks=False, semantic=None))
+  experiment.task.validation_data.input_path = experiment.task.train_data.input_path
+  validation.validate_experiment(experiment, 'eval')
+
+
+def test_other_task():
+  params = cfg.ExperimentConfig(task=cfg.TaskConfig())
+  with pytest.raises(ConfigError, match='no HTC experiment.*Got: TaskConfig'):
+    validation.validate_experiment(params, 'train')
