@@ -15,8 +15,8 @@ import numpy as np
 from pycocotools import coco as coco_lib
 import tqdm
 
+from htc_tf import files
 from htc_tf.data import coco_to_tfrecord
-from htc_tf.data import files
 from htc_tf.data import nuclei
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.errors import HTCError

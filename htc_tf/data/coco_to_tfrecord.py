@@ -12,7 +12,8 @@ import re
 import shutil
 from typing import Callable, Dict, List, Optional, Set
 
-from htc_tf.data import files
+from htc_tf import files
+from htc_tf.data import image_paths
 from htc_tf.data import record_pool
 from htc_tf.data import record_shards
 from htc_tf.data.check_report import CheckReport
@@ -96,7 +97,7 @@ def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> 
   """
   usable = annotations.images
   paths = {
-      image['id']: files.path_inside(options.image_folder, image['file_name']) for image in usable
+      image['id']: image_paths.path_inside(options.image_folder, image['file_name']) for image in usable
   }
   usable = _with_file(usable, paths, 'missing_image', options, annotations.report)
   if options.semantic == 'stuff_maps':
@@ -162,7 +163,7 @@ def _fingerprint(options: ConversionOptions, images: List[Entry]) -> str:
   }
   digest.update(json.dumps([_FORMAT_VERSION, relevant], sort_keys=True).encode())
   for image in images:
-    paths = [files.path_inside(options.image_folder, image['file_name'])]
+    paths = [image_paths.path_inside(options.image_folder, image['file_name'])]
     if options.semantic == 'stuff_maps':
       paths.append(record_shards.stuff_map_path(options.stuff_folder, image['file_name']))
     stats = [os.stat(path) for path in paths]
@@ -194,7 +195,7 @@ def _load_finished(options: ConversionOptions,
 def _remove_stale_shards(options: ConversionOptions, keep: Set[str]) -> None:
   """Removes shards and temporary files of this prefix but those to keep."""
   own_file = re.compile(
-      rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}\.tfrecord(\.\d+\.tmp)?')
+      rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}(\.\d+\.part)?\.tfrecord')
   for name in os.listdir(options.output_folder):
     stale = os.path.join(options.output_folder, name)
     if own_file.fullmatch(name) and stale not in keep:

@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
-from htc_tf.data import files
+from htc_tf import files
 from htc_tf.errors import DataError
 
 VERSION = 1

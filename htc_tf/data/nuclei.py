@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from htc_tf.data import files
+from htc_tf import files
 from htc_tf.data import source_images
 from htc_tf.errors import InputError
 

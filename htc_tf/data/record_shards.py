@@ -7,7 +7,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
-from htc_tf.data import files
+from htc_tf import files
+from htc_tf.data import image_paths
 from htc_tf.data import record_example
 from htc_tf.data import source_images
 from htc_tf.data.check_report import CheckReport
@@ -76,7 +77,7 @@ class ShardResult:
 
 def stuff_map_path(folder: str, file_name: str) -> str:
   """Path of the stuff map of a picture: the same name with the ending .png."""
-  return files.path_inside(folder, os.path.splitext(file_name)[0] + '.png')
+  return image_paths.path_inside(folder, os.path.splitext(file_name)[0] + '.png')
 
 
 def finished_result(task: ShardTask) -> Optional[ShardResult]:
@@ -102,18 +103,13 @@ def write_shard(task: ShardTask, advance: Callable[[], None]) -> ShardResult:
   """
   import tensorflow as tf  # pylint: disable=g-import-not-at-top
   builder = _RecordBuilder(task.options)
-  temporary = files.temporary_name(task.path)
   num_images = 0
-  try:
-    with tf.io.TFRecordWriter(temporary) as writer:
+  with files.replaced_when_written(task.path) as temporary:
+    with tf.io.TFRecordWriter(str(temporary)) as writer:
       for record in builder.records(task.items, advance):
         writer.write(record)
         num_images += 1
     num_bytes = os.path.getsize(temporary)
-    os.replace(temporary, task.path)
-  except BaseException:
-    files.remove_if_present(temporary)
-    raise
   result = ShardResult(task.fingerprint, num_bytes, num_images, builder.num_instances,
                        builder.dropped_images, builder.dropped_annotations,
                        dict(builder.report.counts), dict(builder.report.examples))
@@ -167,7 +163,7 @@ class _RecordBuilder:
 
   def _read_image(self, entry: Entry) -> Optional[source_images.EncodedImage]:
     """The picture, or None if it is to be dropped."""
-    path = files.path_inside(self._options.image_folder, entry['file_name'])
+    path = image_paths.path_inside(self._options.image_folder, entry['file_name'])
     try:
       image = source_images.read_image(path)
     except source_images.UnreadableImageError as error:

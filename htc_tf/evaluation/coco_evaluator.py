@@ -8,8 +8,8 @@ import numpy as np
 from pycocotools import coco
 from pycocotools import cocoeval
 
+from htc_tf import files
 from htc_tf.errors import DataError, InputError
-from htc_tf.evaluation import atomic_file
 from htc_tf.evaluation import coco_results
 from htc_tf.evaluation import ground_truth as ground_truth_lib
 from htc_tf.evaluation import metrics as metrics_lib
@@ -27,7 +27,7 @@ class COCOEvaluator:
   very same figures.
   """
 
-  def __init__(self, annotation_file: atomic_file.PathLike, category_ids: Sequence[int],
+  def __init__(self, annotation_file: files.PathLike, category_ids: Sequence[int],
                include_mask: bool, per_category: bool = False, max_detections: int = 100):
     """Reads the annotations.
 
@@ -111,7 +111,7 @@ class COCOEvaluator:
     logging.info('Evaluation of %d images:\n%s', len(self._seen), metrics_lib.format_table(figures))
     return figures
 
-  def save_results(self, path: atomic_file.PathLike) -> List[pathlib.Path]:
+  def save_results(self, path: files.PathLike) -> List[pathlib.Path]:
     """Writes the detections as COCO JSON.
 
     Args:

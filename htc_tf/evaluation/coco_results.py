@@ -5,8 +5,8 @@ from typing import List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from htc_tf import files
 from htc_tf.errors import DataError, InputError
-from htc_tf.evaluation import atomic_file
 from htc_tf.evaluation import mask_paste
 
 
@@ -99,14 +99,14 @@ def boxes_to_original(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
   return np.clip(boxes_original, 0, np.tile(original, 2))
 
 
-def write_results(path: atomic_file.PathLike, results: Sequence[Mapping]) -> None:
+def write_results(path: files.PathLike, results: Sequence[Mapping]) -> None:
   """Writes COCO results as JSON, whole or not at all.
 
   Args:
     path: the file; a former one is replaced.
     results: what `detections_to_results` returned, of any number of images.
   """
-  with atomic_file.replaced_when_written(path) as temporary:
+  with files.replaced_when_written(path) as temporary:
     with open(temporary, 'w', encoding='utf-8') as stream:
       json.dump(list(results), stream, separators=(',', ':'), allow_nan=False)
 

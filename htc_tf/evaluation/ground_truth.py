@@ -9,13 +9,13 @@ from typing import Sequence, Tuple
 from absl import logging
 from pycocotools import coco
 
+from htc_tf import files
 from htc_tf.errors import DataError
-from htc_tf.evaluation import atomic_file
 
 _SECTIONS = ('images', 'annotations', 'categories')
 
 
-def load_ground_truth(annotation_file: atomic_file.PathLike, include_mask: bool) -> coco.COCO:
+def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> coco.COCO:
   """Reads a COCO annotation file for evaluation.
 
   What pycocotools would stumble over later is settled here: a missing `iscrowd` is 0, a missing
@@ -72,7 +72,7 @@ def silence():
     yield
 
 
-def _read_dataset(annotation_file: atomic_file.PathLike) -> dict:
+def _read_dataset(annotation_file: files.PathLike) -> dict:
   """Reads the JSON file and checks that it has the three sections of COCO annotations."""
   expected = 'a COCO annotation file: a JSON object with images, annotations and categories'
   try:
@@ -94,7 +94,7 @@ def _read_dataset(annotation_file: atomic_file.PathLike) -> dict:
   return dataset
 
 
-def _check_references(annotation_file: atomic_file.PathLike, dataset: dict):
+def _check_references(annotation_file: files.PathLike, dataset: dict):
   """Raises DataError if an annotation lacks a box or names an unknown image or category."""
   for image in dataset['images']:
     if not {'id', 'height', 'width'} <= set(image):
@@ -117,7 +117,7 @@ def _check_references(annotation_file: atomic_file.PathLike, dataset: dict):
                     likely_cause='a subset of the images or categories was cut out by hand')
 
 
-def _check_segmentations(annotation_file: atomic_file.PathLike, annotations: Sequence[dict]):
+def _check_segmentations(annotation_file: files.PathLike, annotations: Sequence[dict]):
   """Raises DataError if mask AP is asked for and an object has no segmentation."""
   bare = [annotation.get('id') for annotation in annotations if not annotation.get('segmentation')]
   if bare:
@@ -127,7 +127,7 @@ def _check_segmentations(annotation_file: atomic_file.PathLike, annotations: Seq
                     likely_cause='annotations for boxes alone; set include_mask to False')
 
 
-def _number_annotations(annotation_file: atomic_file.PathLike, annotations: Sequence[dict]):
+def _number_annotations(annotation_file: files.PathLike, annotations: Sequence[dict]):
   """Gives the annotations ids from 1 on if theirs are not distinct and positive."""
   ids = {annotation.get('id') or 0 for annotation in annotations}
   if len(ids) == len(annotations) and min(ids, default=1) > 0:

@@ -11,7 +11,7 @@ from PIL import ImageOps
 import tensorflow as tf
 import tqdm
 
-from htc_tf.data import files
+from htc_tf import files
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results
 from htc_tf.evaluation import mask_paste

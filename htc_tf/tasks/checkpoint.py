@@ -11,6 +11,8 @@ from htc_tf.errors import CheckpointError
 # TensorFlow keeps the graph of saved objects under this key.
 _OBJECT_GRAPH_KEY = '_CHECKPOINTABLE_OBJECT_GRAPH'
 _LISTED = 8
+# What TensorFlow raises for a damaged checkpoint; IndexError when data end early.
+_READ_ERRORS = (tf.errors.OpError, ValueError, IndexError)
 
 
 class Mismatch(NamedTuple):
@@ -65,8 +67,24 @@ def restore(path: str, parts: Mapping[str, tf.Module]) -> None:
         f'{prefix} is of another configuration', expected=f'all variables of {sorted(parts)}',
         got='; '.join(_describe(mismatch)), likely_cause='another number of classes or stages, '
         'another backbone, or a branch switched on or off; use the checkpoint\'s own params.yaml')
+  _check_readable(prefix)
   tf.train.Checkpoint(**parts).read(prefix).expect_partial()
   logging.info('Restored %s from %s', sorted(parts), prefix)
+
+
+def _check_readable(prefix: str) -> None:
+  """Reads every entry once: a truncated file must not leave a model half restored."""
+  try:
+    reader = tf.train.load_checkpoint(prefix)
+    for key in reader.get_variable_to_shape_map():
+      reader.get_tensor(key)
+  except _READ_ERRORS as error:
+    raise _unreadable(prefix, error) from error
+
+
+def _unreadable(prefix: str, error: Exception) -> CheckpointError:
+  return CheckpointError(f'{prefix} cannot be read', got=str(error).split('\n', 1)[0],
+                         likely_cause='a truncated copy, or no TF2 checkpoint')
 
 
 def compare(prefix: str, parts: Mapping[str, tf.Module]) -> Mismatch:
@@ -84,9 +102,8 @@ def compare(prefix: str, parts: Mapping[str, tf.Module]) -> Mismatch:
   """
   try:
     saved = _SavedGraph(prefix)
-  except (tf.errors.OpError, ValueError) as error:
-    raise CheckpointError(f'{prefix} cannot be read', got=str(error).split('\n', 1)[0],
-                          likely_cause='a truncated copy, or no TF2 checkpoint') from error
+  except _READ_ERRORS as error:
+    raise _unreadable(prefix, error) from error
   mismatch = Mismatch([], [], [])
   used = set()
   for name, part in parts.items():

@@ -11,9 +11,9 @@ from official.vision.dataloaders import input_reader_factory
 import tensorflow as tf
 import tf_keras
 
+from htc_tf import files
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
-from htc_tf.data import files
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.parser import Parser

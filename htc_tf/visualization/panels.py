@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
+from htc_tf import files
 from htc_tf.errors import InputError
-from htc_tf.evaluation import atomic_file
 from htc_tf.visualization import labels
 
 _FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
@@ -45,7 +45,7 @@ def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str],
   return np.concatenate(row, axis=1)
 
 
-def write_image(path: atomic_file.PathLike, image: np.ndarray) -> None:
+def write_image(path: files.PathLike, image: np.ndarray) -> None:
   """Writes a picture, whole or not at all.
 
   Args:
@@ -63,7 +63,7 @@ def write_image(path: atomic_file.PathLike, image: np.ndarray) -> None:
     raise InputError(f'Picture {path} cannot be written', expected='[height, width, 3] of uint8',
                      got=f'{list(image.shape)} of {image.dtype}')
   options = {'quality': 92} if _FORMATS[suffix] != 'PNG' else {}
-  with atomic_file.replaced_when_written(path) as temporary:
+  with files.replaced_when_written(path) as temporary:
     Image.fromarray(image).save(temporary, format=_FORMATS[suffix], **options)
 
 

@@ -19,7 +19,8 @@ def replaced_when_written(path: PathLike) -> Iterator[pathlib.Path]:
     path: the file to write.
 
   Yields:
-    The path to write to; its name ends as that of `path` does.
+    The path to write to: of this process alone, with the ending of `path`, and with a leading dot,
+    so that no pattern meant for `path` matches it.
   """
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,3 +30,17 @@ def replaced_when_written(path: PathLike) -> Iterator[pathlib.Path]:
     os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: PathLike, content: bytes) -> None:
+  """Writes a file whole or not at all; a file that holds `content` already is left untouched."""
+  path = pathlib.Path(path)
+  if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
+    return
+  with replaced_when_written(path) as temporary:
+    temporary.write_bytes(content)
+
+
+def remove_if_present(path: PathLike) -> None:
+  """Removes a file that may be absent."""
+  pathlib.Path(path).unlink(missing_ok=True)
