@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from typing import List, Optional
 
@@ -20,6 +21,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Optional[List[str]] = None) -> int:
   """Runs the command; returns its exit status: 0, or 2 after an error message."""
   args = _parser().parse_args(argv)
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   try:
     from htc_tf import demo  # pylint: disable=g-import-not-at-top
     summary = demo.run(args.output)

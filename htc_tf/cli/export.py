@@ -5,6 +5,7 @@ Example:
 """
 
 import argparse
+import os
 import sys
 from typing import List, Optional
 
@@ -26,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Optional[List[str]] = None) -> int:
   """Runs the command; returns its exit status: 0, or 2 after an error message."""
   args = _parser().parse_args(argv)
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   try:
     from htc_tf.serving import export, loading  # pylint: disable=g-import-not-at-top
     predictor = loading.load_model(args.model, args.experiment, args.params_override)

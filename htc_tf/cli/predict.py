@@ -5,6 +5,7 @@ Example:
 """
 
 import argparse
+import os
 import sys
 from typing import List, Optional
 
@@ -29,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Optional[List[str]] = None) -> int:
   """Runs the command; returns its exit status: 0, 1 if pictures were left out, 2 after an error."""
   args = _parser().parse_args(argv)
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   try:
     from htc_tf.serving import predict_files  # pylint: disable=g-import-not-at-top
     paths = predict_files.list_pictures(args.inputs)

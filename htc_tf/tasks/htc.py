@@ -16,6 +16,7 @@ from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.example_decoder import ExampleDecoder
+from htc_tf.data.parser import augmentation_seeds
 from htc_tf.data.parser import Parser
 from htc_tf.errors import ConfigError
 from htc_tf.evaluation.metrics import format_table
@@ -33,6 +34,29 @@ def model_inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> Dict[str
   inputs = {'images': images, 'image_shape': labels['image_info'][:, 1]}
   inputs.update({key: labels[key] for key in _GROUND_TRUTH if key in labels})
   return inputs
+
+
+def build_parser(params: task_config.DataConfig, model, include_mask: bool,
+                 include_semantic: bool) -> Parser:
+  """The parser of one input pipeline.
+
+  Args:
+    params: the pipeline.
+    model: configuration of the model it feeds.
+    include_mask: whether training elements have masks.
+    include_semantic: whether they have semantic maps.
+  """
+  config = params.parser
+  scale_range = tuple(config.scale_range)
+  return Parser(
+      output_size=tuple(model.input_size[:2]), min_sizes=tuple(config.min_sizes),
+      max_size=config.max_size, max_num_instances=config.max_num_instances,
+      include_mask=include_mask, include_semantic=include_semantic,
+      random_horizontal_flip=config.random_horizontal_flip,
+      random_vertical_flip=config.random_vertical_flip,
+      scale_range=None if scale_range == (1.0, 1.0) else scale_range,
+      dtype=params.dtype or tf_keras.mixed_precision.global_policy().compute_dtype,
+      seed=params.seed)
 
 
 def build_variables(model: HTCModel, config) -> None:
@@ -95,19 +119,12 @@ class HTCTask(base_task.Task):
     model = self.task_config.model
     include_mask = model.include_mask and params.is_training
     include_semantic = model.semantic_head.enabled and params.is_training
-    parser_config = params.parser
-    parser = Parser(
-        output_size=tuple(model.input_size[:2]), min_sizes=tuple(parser_config.min_sizes),
-        max_size=parser_config.max_size, max_num_instances=parser_config.max_num_instances,
-        include_mask=include_mask, include_semantic=include_semantic,
-        random_horizontal_flip=parser_config.random_horizontal_flip,
-        random_vertical_flip=parser_config.random_vertical_flip,
-        scale_range=tuple(parser_config.scale_range), dtype=params.dtype or 'float32',
-        seed=params.seed)
+    parser = build_parser(params, model, include_mask, include_semantic)
     decoder = ExampleDecoder(include_mask=include_mask, include_semantic=include_semantic)
     reader = input_reader_factory.input_reader_generator(
         params, dataset_fn=tf.data.TFRecordDataset, decoder_fn=decoder.decode,
-        parser_fn=parser.parse_fn(params.is_training))
+        parser_fn=parser.parse_fn(params.is_training),
+        sample_fn=None if params.seed is None else augmentation_seeds(params.seed))
     return reader.read(input_context=input_context)
 
   def build_losses(self, outputs, labels: Mapping[str, tf.Tensor],
