@@ -1,0 +1,38 @@
+"""Names of a model's variables: the attributes that lead to them."""
+
+from typing import Dict, Iterator, Tuple
+
+import tensorflow as tf
+
+_PARTS = ('decoder', 'rpn_head', 'semantic_head', 'cascade')
+
+
+def named_variables(model) -> Dict[str, tf.Variable]:
+  """Every variable of an `HTCModel` by its path.
+
+  The path is made of attribute names without leading underscores and of list positions, e.g.
+  `cascade/stages/0/box_head/fcs/0/kernel`; in the backbone, a functional model, of layer names:
+  `backbone/layer1/0/conv1/kernel`.
+
+  Args:
+    model: with its variables made.
+  """
+  found = {}
+  for layer in model.backbone.layers:
+    found.update(_variables_below(f'backbone/{layer.name}', layer))
+  for part in _PARTS:
+    if getattr(model, part) is not None:
+      found.update(_variables_below(part, getattr(model, part)))
+  return found
+
+
+def _variables_below(path: str, root) -> Iterator[Tuple[str, tf.Variable]]:
+  queue, seen = [(path, root)], {id(root)}
+  for path, item in queue:  # The queue grows while it is read: breadth first.
+    if isinstance(item, tf.Variable):
+      yield path, item
+      continue
+    for edge, child in tf.train.TrackableView(item).children(item).items():
+      if id(child) not in seen:
+        seen.add(id(child))
+        queue.append((f'{path}/{edge.lstrip("_")}', child))

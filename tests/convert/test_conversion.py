@@ -1,0 +1,155 @@
+"""Tests of the conversion between published checkpoints and models."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from htc_tf.convert import conversion
+from htc_tf.convert.conversion import Allowed
+from htc_tf.convert.mmdet_names import MMDET
+from htc_tf.convert.paddle_names import PADDLE
+from htc_tf.convert.torchvision_names import MMCLS
+from htc_tf.convert.torchvision_names import TORCHVISION
+from htc_tf.convert.variables import named_variables
+from htc_tf.errors import CheckpointError
+from tests import tiny
+
+SOURCES = [MMDET, PADDLE, TORCHVISION, MMCLS]
+
+
+class Checkpoint(NamedTuple):
+  """As the reader of checkpoint files returns it."""
+  tensors: dict
+  source: str = 'torch'
+  path: str = 'htc.pth'
+  sha256: str = ''
+
+
+def checkpoint_of(model, name_map=MMDET, **changes):
+  """The file a model's weights would be published as; entries changed to None are left out."""
+  tensors = {**conversion.published_weights(model, name_map), **changes}
+  return Checkpoint({name: value for name, value in tensors.items() if value is not None},
+                    'paddle' if name_map is PADDLE else 'torch')
+
+
+def values(model):
+  return {path: variable.numpy() for path, variable in named_variables(model).items()}
+
+
+@pytest.fixture(scope='module')
+def original():
+  """A model every value of which differs from a fresh one's."""
+  built = tiny.build(seed=1)
+  rng = np.random.default_rng(0)
+  for variable in built.variables:
+    variable.assign(rng.normal(size=variable.shape))
+  return built
+
+
+@pytest.fixture(name='fresh')
+def fresh_fixture():
+  return tiny.build(seed=2)
+
+
+@pytest.mark.parametrize('name_map', SOURCES, ids=lambda name_map: name_map.source)
+def test_round_trip_is_lossless(original, fresh, name_map):
+  checkpoint = checkpoint_of(original, name_map)
+  assert conversion.find_name_map(checkpoint) is name_map
+  before, expected = values(fresh), values(original)
+  result = conversion.convert_checkpoint(checkpoint, fresh)
+  for path, value in values(fresh).items():
+    filled = name_map.parts is None or path.startswith('backbone/')
+    np.testing.assert_array_equal(value, (expected if filled else before)[path], err_msg=path)
+    assert (path in result.filled) == filled
+  assert not result.dropped + result.missing + result.unused
+
+
+def test_every_variable_has_its_own_name(original):
+  assert len(named_variables(original)) == len(original.variables)
+  assert {id(v) for v in named_variables(original).values()} == {id(v) for v in original.variables}
+  assert len(conversion.published_weights(original, MMDET)) == len(original.variables)
+
+
+def test_half_precision_is_read(original, fresh):
+  checkpoint = checkpoint_of(original)
+  halves = {name: value.astype(np.float16) for name, value in checkpoint.tensors.items()}
+  conversion.convert_checkpoint(checkpoint._replace(tensors=halves), fresh)
+  expected = values(original)['backbone/conv1/kernel'].astype(np.float16)
+  np.testing.assert_array_equal(values(fresh)['backbone/conv1/kernel'], expected)
+
+
+def test_only_the_asked_parts_are_filled(original, fresh):
+  result = conversion.convert_checkpoint(checkpoint_of(original), fresh, parts=['decoder'])
+  assert {path.split('/')[0] for path in result.filled} == {'decoder'}
+
+
+@pytest.mark.parametrize('changes,message', [
+    ({'neck.extra.weight': np.zeros(3)}, '1 entries without a variable: neck.extra.weight'),
+    ({'backbone.conv1.weight': None}, '1 variables without an entry: backbone/conv1/kernel'),
+    ({'backbone.bn1.bias': np.zeros(9)},
+     r'1 entries of another shape: backbone.bn1.bias \[9\] for backbone/bn1/beta \[8\]'),
+    ({'backbone.conv1.weight': np.zeros([8, 3])}, r'another shape: backbone.conv1.weight \[8, 3\]'),
+    ({'roi_head.bbox_head.0.fc_cls.weight': np.zeros([4, 15])}, 'another shape: .*fc_cls'),
+    ({'roi_head.bbox_head.0.shared_fcs.0.weight': np.zeros([16, 391])}, 'another shape: .*fcs.0'),
+])
+def test_what_does_not_fit_is_listed_and_changes_nothing(original, fresh, changes, message):
+  before = values(fresh)
+  with pytest.raises(CheckpointError, match=message):
+    conversion.convert_checkpoint(checkpoint_of(original, **changes), fresh)
+  for path, value in values(fresh).items():
+    np.testing.assert_array_equal(value, before[path])
+
+
+def test_flags_allow_what_is_unused_or_missing(original, fresh):
+  checkpoint = checkpoint_of(original, **{'neck.extra.weight': np.zeros(3),
+                                          'backbone.conv1.weight': None})
+  result = conversion.convert_checkpoint(checkpoint, fresh, Allowed(unused=True, missing=True))
+  assert result.unused == ('neck.extra.weight',)
+  assert result.missing == ('backbone/conv1/kernel',)
+  assert all(name in result.describe() for name in result.unused + result.missing)
+
+
+def test_another_number_of_classes_drops_the_class_dependent_layers(original):
+  other = tiny.build(tiny.model(num_classes=7))
+  with pytest.raises(CheckpointError, match='12 entries of another number of classes'):
+    conversion.convert_checkpoint(checkpoint_of(original), other)
+  before, expected = values(other), values(original)
+  result = conversion.convert_checkpoint(checkpoint_of(original), other,
+                                         Allowed(class_mismatch=True))
+  assert set(result.dropped) == {
+      f'cascade/stages/{stage}/{layer}/{part}' for stage in range(3)
+      for layer in ('box_head/logits', 'mask_predictor/conv_logits') for part in ('kernel', 'bias')}
+  for path, value in values(other).items():
+    np.testing.assert_array_equal(value, (before if path in result.dropped else expected)[path])
+
+
+def test_another_number_of_semantic_classes_drops_the_semantic_logits(original):
+  config = tiny.model()
+  config.semantic_head.num_classes = 9
+  result = conversion.convert_checkpoint(checkpoint_of(original), tiny.build(config),
+                                         Allowed(class_mismatch=True))
+  assert set(result.dropped) == {'semantic_head/logits/kernel', 'semantic_head/logits/bias'}
+
+
+def test_a_wrong_width_is_no_other_number_of_classes(original):
+  config = tiny.model(num_classes=7)
+  config.box_head.fc_dims = 24
+  with pytest.raises(CheckpointError, match='another shape: .*shared_fcs'):
+    conversion.convert_checkpoint(checkpoint_of(original), tiny.build(config),
+                                  Allowed(class_mismatch=True))
+
+
+@pytest.mark.parametrize('source,names', [('torch', ['model.weight']), ('paddle', ['conv.weight']),
+                                          ('torch', [])])
+def test_unknown_names_are_refused(fresh, source, names):
+  checkpoint = Checkpoint({name: np.zeros(1) for name in names}, source)
+  with pytest.raises(CheckpointError, match='no model known here.*laihuihui'):
+    conversion.convert_checkpoint(checkpoint, fresh)
+
+
+def test_model_on_other_parts_has_no_published_names():
+  config = tiny.model()
+  config.override({'backbone': {'type': 'resnet', **tiny.MODEL_GARDEN_PARTS['backbone']}})
+  with pytest.raises(CheckpointError, match='backbone/.* has no mmdet name'):
+    conversion.published_weights(tiny.build(config), MMDET)

@@ -1,0 +1,48 @@
+"""Tests of the changes of layout by hand-computed cases and by their inverses."""
+
+import numpy as np
+import pytest
+
+from htc_tf.convert import transforms as t
+
+
+def numbered(*shape):
+  return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+@pytest.mark.parametrize('step,shape', [
+    (t.CONV, (5, 4, 3, 2)), (t.LINEAR, (5, 4)), (t.FLAT_ROI, (3 * 49, 5)), (t.YX_DELTAS, (3, 12)),
+    (t.YX_DELTAS, (4,)), (t.BACKGROUND_FIRST, (3, 5)), (t.BACKGROUND_FIRST, (5,)),
+    (t.POINTWISE, (5, 4, 1, 1))])
+def test_inverse(step, shape):
+  np.testing.assert_array_equal(step.revert(step.apply(numbered(*shape))), numbered(*shape))
+
+
+def test_conv():
+  weight = numbered(5, 4, 3, 2)
+  assert t.CONV.apply(weight)[2, 1, 3, 4] == weight[4, 3, 2, 1]
+
+
+def test_flattened_rois():
+  weight = numbered(3 * 49, 5)  # row (channel * 7 + y) * 7 + x
+  assert t.FLAT_ROI.apply(weight)[(4 * 7 + 6) * 3 + 2, 1] == weight[(2 * 7 + 4) * 7 + 6, 1]
+
+
+def test_deltas_of_every_anchor():
+  np.testing.assert_array_equal(t.YX_DELTAS.apply(numbered(8)), [1, 0, 3, 2, 5, 4, 7, 6])
+
+
+def test_background_goes_to_the_front():
+  np.testing.assert_array_equal(t.BACKGROUND_FIRST.apply(numbered(4)), [3, 0, 1, 2])
+
+
+def test_steps_apply_in_order_and_revert_backwards():
+  weight = numbered(2, 3)
+  steps = (t.LINEAR, t.BACKGROUND_FIRST)
+  np.testing.assert_array_equal(t.apply(steps, weight), [[3, 0], [4, 1], [5, 2]])
+  np.testing.assert_array_equal(t.revert(steps, t.apply(steps, weight)), weight)
+
+
+def test_wrong_rank_is_a_value_error():
+  with pytest.raises(ValueError):
+    t.apply((t.CONV,), numbered(3, 4))
