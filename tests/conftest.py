@@ -1,13 +1,18 @@
-"""What all tests share: parsed flags, and one process that leaves the machine's cores to others."""
+"""What all tests share: parsed flags, and two logical CPU devices for a test of replicas."""
 
 import sys
 
 from absl import flags
 import pytest
+import tensorflow as tf
+
+# Before anything runs: afterwards TensorFlow refuses to change its devices.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 @pytest.fixture(scope='session', autouse=True)
 def parsed_flags():
-  """absl refuses to read flags that were not parsed; Model Garden reads some on import paths."""
+  """absl refuses to read flags that were not parsed; Model Garden reads some of its own."""
   if not flags.FLAGS.is_parsed():
     flags.FLAGS(sys.argv[:1])

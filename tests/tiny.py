@@ -35,6 +35,16 @@ PUBLISHED_PARTS = {
     'detection_generator': {'max_detections': 6},
 }
 
+# What takes the place of some of them in an experiment on Model Garden's parts.
+MODEL_GARDEN_PARTS = {
+    'backbone': {'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
+    'decoder': {'fpn': {'num_filters': CHANNELS}},
+    'rpn_head': {'model_garden': {'num_filters': CHANNELS}},
+    'roi_generator': {'model_garden': {
+        'pre_nms_top_k': 50, 'num_proposals': 30, 'test_pre_nms_top_k': 30,
+        'test_num_proposals': 20}},
+}
+
 # Five stages need two more than the published three.
 _EXTRA_STAGES = [
     model_config.Stage(iou_threshold=0.75, box_coder_weights=[30.0, 30.0, 15.0, 15.0],

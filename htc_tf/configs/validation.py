@@ -2,13 +2,13 @@
 
 import dataclasses
 import glob
-from typing import Iterable
 
 from official.core import config_definitions as cfg
 import tensorflow as tf
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
+from htc_tf.configs.value_types import check_value_types
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError
 
@@ -29,6 +29,7 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
     raise ConfigError('This is no HTC experiment', expected='a task of type HTCTask',
                       got=type(params.task).__name__, likely_cause='an experiment of Model Garden')
   validate_model(params.task.model)
+  check_value_types(params.task.losses, 'task.losses')
   data = ([('train_data', params.task.train_data)] if 'train' in mode else [])
   data += ([('validation_data', params.task.validation_data)] if 'eval' in mode else [])
   for name, config in data:
@@ -37,6 +38,8 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
 
 def validate_model(config: model_config.HTC) -> None:
   """Checks that the parts of a model fit each other; raises ConfigError if not."""
+  _check_stage_keys(config)
+  check_value_types(config, 'task.model')
   for check in (_check_classes, _check_stages, _check_levels, _check_input_size, _check_channels,
                 _check_crop_sizes, _check_choices):
     check(config)
@@ -61,6 +64,7 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
       raise ConfigError(f'{name}.input_path names no file', expected='TFRecords of '
                         'htc-create-coco-records, e.g. coco/train-*.tfrecord', got=repr(pattern),
                         likely_cause='records not made yet, or a path relative to another folder')
+  check_value_types(config, name)
   _positive(config.global_batch_size, f'{name}.global_batch_size')
   _check_parser(config, name)
   info = DatasetInfo.find(','.join(patterns))
@@ -123,20 +127,26 @@ def _check_stages(config: model_config.HTC) -> None:
   if not 1 <= len(stages) <= _MAX_STAGES:
     raise ConfigError('task.model.cascade.stages has the wrong length',
                       expected=f'1 to {_MAX_STAGES} stages', got=str(len(stages)))
-  known = {field.name for field in dataclasses.fields(model_config.Stage)}
   for index, stage in enumerate(stages):
-    _check_stage(stage, f'task.model.cascade.stages[{index}]', known)
+    _check_stage(stage, f'task.model.cascade.stages[{index}]')
   thresholds = [stage.iou_threshold for stage in stages]
   if thresholds != sorted(thresholds):
     raise ConfigError('The stages are inconsistent', expected='iou_threshold rising by stage',
                       got=str(thresholds), likely_cause='stages in the wrong order')
 
 
-def _check_stage(stage: model_config.Stage, name: str, known: Iterable[str]) -> None:
-  unknown = sorted(set(stage.as_dict()) - set(known))
-  if unknown:  # Model Garden accepts any key inside a list.
-    raise ConfigError(f'{name} has unknown keys', expected=f'keys of {sorted(known)}',
-                      got=str(unknown), likely_cause='a misspelt key')
+def _check_stage_keys(config: model_config.HTC) -> None:
+  """Model Garden accepts any key inside a list."""
+  known = {field.name for field in dataclasses.fields(model_config.Stage)}
+  for index, stage in enumerate(config.cascade.stages):
+    unknown = sorted(set(stage.as_dict()) - known)
+    if unknown:
+      raise ConfigError(f'task.model.cascade.stages[{index}] has unknown keys',
+                        expected=f'keys of {sorted(known)}', got=str(unknown),
+                        likely_cause='a misspelt key')
+
+
+def _check_stage(stage: model_config.Stage, name: str) -> None:
   if not 0.0 < stage.iou_threshold < 1.0:
     raise ConfigError(f'{name}.iou_threshold is out of range', expected='between 0 and 1',
                       got=repr(stage.iou_threshold))

@@ -49,15 +49,7 @@ def test_backbone_detects(name):
 def reduced_resnetfpn():
   """The experiment on Model Garden's parts alone, at its smallest."""
   config = exp_factory.get_exp_config('htc_resnetfpn_coco').task.model
-  config.override({
-      **{key: tiny.PUBLISHED_PARTS[key] for key in (
-          'num_classes', 'input_size', 'rpn_sampler', 'cascade', 'box_head', 'mask_head',
-          'semantic_head', 'detection_generator')},
-      **PARTS['resnet'],
-      'rpn_head': {'model_garden': {'num_filters': tiny.CHANNELS}},
-      'roi_generator': {'model_garden': {
-          'pre_nms_top_k': 50, 'num_proposals': 30, 'test_pre_nms_top_k': 30,
-          'test_num_proposals': 20}}})
+  config.override({**tiny.PUBLISHED_PARTS, **tiny.MODEL_GARDEN_PARTS})
   validation.validate_model(config)
   return config
 

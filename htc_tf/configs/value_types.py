@@ -1,0 +1,58 @@
+"""Holds the values of a configuration against the types its fields declare."""
+
+import dataclasses
+import typing
+from typing import Any
+
+from official.modeling import hyperparams
+
+from htc_tf.errors import ConfigError
+
+# What a field of a type takes besides its own type.
+_ACCEPTED = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
+
+
+def check_value_types(config: hyperparams.Config, name: str) -> None:
+  """Checks numbers, flags, strings and lists of them, in nested configurations too.
+
+  Model Garden takes any value for a field, e.g. a word for a number.
+
+  Args:
+    config: a dataclass.
+    name: where it stands, for the message.
+
+  Raises:
+    ConfigError: for the first value of another type.
+  """
+  hints = typing.get_type_hints(type(config))
+  for field in dataclasses.fields(config):
+    value, path = getattr(config, field.name), f'{name}.{field.name}'
+    if isinstance(value, hyperparams.Config):
+      check_value_types(value, path)
+    elif value is not None:
+      _check(value, hints[field.name], path)
+
+
+def _check(value: Any, hint: Any, path: str) -> None:
+  origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+  if origin is list:
+    _check_list(value, arguments[0], path)
+  elif hint in _ACCEPTED and not _fits(value, hint):
+    raise ConfigError(f'{path} is of the wrong type', expected=hint.__name__, got=repr(value),
+                      likely_cause='a misspelt value')
+
+
+def _check_list(value: Any, element: Any, path: str) -> None:
+  if not isinstance(value, (list, tuple)):
+    raise ConfigError(f'{path} is of the wrong type', expected='a list', got=repr(value),
+                      likely_cause='brackets left out, as in [1, 2]')
+  for index, entry in enumerate(value):
+    if isinstance(entry, hyperparams.Config):
+      check_value_types(entry, f'{path}[{index}]')
+    else:
+      _check(entry, element, f'{path}[{index}]')
+
+
+def _fits(value: Any, hint: Any) -> bool:
+  """Whether a scalar has the declared type; True is no number."""
+  return isinstance(value, _ACCEPTED[hint]) and (hint is bool or not isinstance(value, bool))

@@ -1,0 +1,42 @@
+"""Tests of the check of value types."""
+
+import pytest
+
+from htc_tf.configs import model as model_config
+from htc_tf.configs import task as task_config
+from htc_tf.configs.value_types import check_value_types
+from htc_tf.errors import ConfigError
+
+WRONG = {
+    'word': ({'num_classes': 'many'}, r"m.num_classes is of the wrong type.*int.*'many'"),
+    'fraction': ({'num_classes': 2.5}, 'm.num_classes is of the wrong type'),
+    'truth': ({'num_classes': True}, 'm.num_classes is of the wrong type'),
+    'number': ({'include_mask': 1}, 'm.include_mask is of the wrong type.*bool'),
+    'nested': ({'anchor': {'scale': 'big'}}, 'm.anchor.scale is of the wrong type.*float'),
+    'string': ({'cascade': {'sampling_rule': 3}}, 'm.cascade.sampling_rule is of the wrong type'),
+    'no list': ({'anchor': {'aspect_ratios': 1.0}},
+                'm.anchor.aspect_ratios is of the wrong type.*a list'),
+    'element': ({'input_size': [64, '64', 3]}, r'm.input_size\[1\] is of the wrong type'),
+}
+
+
+@pytest.mark.parametrize('case', WRONG)
+def test_wrong_type(case):
+  overrides, message = WRONG[case]
+  config = model_config.HTC()
+  config.override(overrides)
+  with pytest.raises(ConfigError, match=message):
+    check_value_types(config, 'm')
+
+
+def test_element_of_a_list_of_configurations():
+  config = model_config.Cascade(stages=[model_config.Stage(), model_config.Stage(loss_weight='1')])
+  with pytest.raises(ConfigError, match=r'c.stages\[1\].loss_weight is of the wrong type'):
+    check_value_types(config, 'c')
+
+
+@pytest.mark.parametrize('config', [
+    model_config.HTC(), task_config.DataConfig(), task_config.Losses(rpn_class_weight=2),
+    model_config.Anchor(aspect_ratios=[1, 2])])
+def test_right_types(config):
+  check_value_types(config, 'c')

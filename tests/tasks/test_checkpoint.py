@@ -1,0 +1,128 @@
+"""Tests of restoring with a report of what does not fit."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.errors import CheckpointError
+from htc_tf.tasks import checkpoint
+from tests import tiny
+
+
+@pytest.fixture(scope='module')
+def saved(tmp_path_factory):
+  """(model of two stages, prefix of a checkpoint with an optimizer beside it)."""
+  model = tiny.build(tiny.model(2), seed=5)
+  prefix = str(tmp_path_factory.mktemp('run') / 'ckpt-3')
+  tf.train.Checkpoint(model=model, backbone=model.backbone,
+                      optimizer=tf_keras.optimizers.SGD()).write(prefix)
+  return model, prefix
+
+
+def test_round_trip(saved):
+  model, prefix = saved
+  other = tiny.build(tiny.model(2), seed=6)
+  assert checkpoint.compare(prefix, {'model': other}) == checkpoint.Mismatch([], [], [])
+  checkpoint.restore(prefix, {'model': other})
+  assert len(other.variables) == len(model.variables)
+  for new, old in zip(other.variables, model.variables):
+    np.testing.assert_array_equal(new, old, old.name)
+
+
+def test_part_of_a_checkpoint(saved):
+  model, prefix = saved
+  other = tiny.build(tiny.model(3, num_classes=7), seed=6)
+  checkpoint.restore(prefix, {'backbone': other.backbone})
+  for new, old in zip(other.backbone.variables, model.backbone.variables):
+    np.testing.assert_array_equal(new, old, old.name)
+
+
+def assert_unchanged_by(prefix, model, message):
+  before = [variable.numpy() for variable in model.variables]
+  with pytest.raises(CheckpointError, match=message) as error:
+    checkpoint.restore(prefix, {'model': model})
+  for variable, value in zip(model.variables, before):
+    np.testing.assert_array_equal(variable, value)
+  return str(error.value)
+
+
+def test_other_number_of_classes(saved):
+  message = assert_unchanged_by(saved[1], tiny.build(tiny.model(2, num_classes=6)),
+                                'is of another configuration')
+  assert 'other shape: ' in message
+  assert 'model/cascade/stages/0/box_head/_logits/kernel: (16, 4) in the checkpoint, (16, 6) in ' \
+         'the model' in message
+  assert 'not in the checkpoint' not in message
+
+
+def test_more_stages(saved):
+  message = assert_unchanged_by(saved[1], tiny.build(tiny.model(3)), 'another number of classes')
+  assert 'not in the checkpoint: ' in message
+  assert 'model/cascade/stages/2/box_head' in message
+
+
+def test_fewer_stages_fit_but_leave_variables_unused(saved):
+  mismatch = checkpoint.compare(saved[1], {'model': tiny.build(tiny.model(1))})
+  assert not mismatch.missing and not mismatch.shapes
+  assert mismatch.unused
+  assert all('/stages/1/' in line for line in mismatch.unused)
+
+
+def test_branch_that_was_off(saved, tmp_path):
+  config = tiny.model(1, semantic_head={'enabled': False})
+  prefix = str(tmp_path / 'ckpt')
+  tf.train.Checkpoint(model=tiny.build(config)).write(prefix)
+  message = assert_unchanged_by(prefix, tiny.build(tiny.model(1)), 'is of another configuration')
+  assert 'model/semantic_head' in message
+
+
+def test_missing_part(saved):
+  with pytest.raises(CheckpointError, match="has no part 'neck'.*backbone.*model"):
+    checkpoint.restore(saved[1], {'neck': saved[0].decoder})
+
+
+def test_directory_names_its_latest(saved):
+  model, _ = saved
+  folder = os.path.dirname(saved[1])
+  manager = tf.train.CheckpointManager(tf.train.Checkpoint(model=model), folder, max_to_keep=2)
+  newest = manager.save(checkpoint_number=9)
+  assert checkpoint.resolve(folder) == newest
+  assert checkpoint.resolve(saved[1]) == saved[1]
+
+
+@pytest.mark.parametrize('path', ['nowhere/ckpt-1', 'empty', 'empty/ckpt-1'])
+def test_no_checkpoint(tmp_path, path):
+  (tmp_path / 'empty').mkdir()
+  with pytest.raises(CheckpointError, match=f'There is no checkpoint at .*{path}.*no files in'):
+    checkpoint.resolve(str(tmp_path / path))
+
+
+def test_misspelt_checkpoint_lists_what_is_there(saved):
+  with pytest.raises(CheckpointError, match='ckpt-3.index'):
+    checkpoint.resolve(saved[1] + '4')
+
+
+def copied(prefix, folder):
+  for path in (f'{prefix}.index', f'{prefix}.data-00000-of-00001'):
+    shutil.copy(path, folder)
+  return str(folder / os.path.basename(prefix))
+
+
+@pytest.mark.parametrize('suffix', ['.index', '.data-00000-of-00001'])
+@pytest.mark.parametrize('lost', ['half', 'end'])
+def test_truncated(saved, tmp_path, suffix, lost):
+  prefix = copied(saved[1], tmp_path)
+  path = prefix + suffix
+  size = os.path.getsize(path)
+  os.truncate(path, size // 2 if lost == 'half' else size - 8)
+  assert_unchanged_by(prefix, tiny.build(tiny.model(2)), 'cannot be read.*truncated')
+
+
+def test_shards_missing(saved, tmp_path):
+  prefix = copied(saved[1], tmp_path)
+  os.remove(f'{prefix}.data-00000-of-00001')
+  assert_unchanged_by(prefix, tiny.build(tiny.model(2)), 'cannot be read')

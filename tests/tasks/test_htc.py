@@ -1,0 +1,264 @@
+"""Tests of the task: steps, inputs, evaluation and where training starts from."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.configs import task as task_config
+from htc_tf.configs import validation
+from htc_tf.errors import CheckpointError
+from htc_tf.errors import ConfigError
+from htc_tf.losses import htc_loss
+from htc_tf.tasks.htc import HTCTask
+from tests import tiny
+from tests import tiny_records
+
+COCO_EXPERIMENTS = (
+    'htc_resnet50fpn_1x_coco', 'htc_resnet50fpn_20e_coco',
+    'htc_without_semantic_resnet50fpn_1x_coco', 'cascade_mask_rcnn_resnet50fpn_1x_coco',
+    'mask_rcnn_resnet50fpn_1x_coco', 'htc_resnetfpn_coco')
+
+
+@pytest.fixture(autouse=True)
+def float32_afterwards():
+  yield
+  tf_keras.mixed_precision.set_global_policy('float32')
+
+
+def make_task(name, records, **model_overrides):
+  """(task, model, parameters) of a reduced experiment, under its precision policy."""
+  params = tiny_records.reduced(name, records)
+  params.task.model.override(model_overrides)
+  validation.validate_experiment(params, 'train_and_eval')
+  if params.runtime.mixed_precision_dtype == 'bfloat16':
+    tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  tf.random.set_seed(0)
+  task = HTCTask(params.task)
+  return task, task.build_model(), params
+
+
+def values_of(metrics):
+  return {metric.name: float(metric.result()) for metric in metrics}
+
+
+def expected_names(model_config):
+  stages = len(model_config.cascade.stages)
+  names = htc_loss.term_names(stages, model_config.include_mask, model_config.semantic_head.enabled)
+  return {'total_loss', 'weight_decay', *names, *(f'stage{i}_accuracy' for i in range(stages))}
+
+
+@pytest.mark.parametrize('name', COCO_EXPERIMENTS)
+def test_coco_experiment_runs_steps_from_records(name, records):
+  task, model, params = make_task(name, records)
+  optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
+  metrics = task.build_metrics()
+  before = [variable.numpy() for variable in model.trainable_variables]
+  for batch in itertools.islice(task.build_inputs(params.task.train_data), 2):
+    logs = task.train_step(batch, model, optimizer, metrics)
+    assert np.isfinite(logs['loss'])
+  values = values_of(metrics)
+  assert set(values) == expected_names(params.task.model)
+  assert all(np.isfinite(value) for value in values.values()), values
+  assert all(value > 0 for name, value in values.items() if 'class_loss' in name), values
+  moved = [np.any(old != new) for old, new in zip(before, model.trainable_variables)]
+  assert np.mean(moved) > 0.9
+
+
+def train(task, model, batch, num_steps, learning_rate):
+  """Values of all metrics after each step on one batch."""
+  optimizer = tf_keras.optimizers.SGD(learning_rate, momentum=0.9, clipnorm=10.0)
+  metrics = task.build_metrics()
+
+  @tf.function
+  def step():
+    task.train_step(batch, model, optimizer, metrics)
+
+  history = []
+  for _ in range(num_steps):
+    for metric in metrics:
+      metric.reset_state()
+    step()
+    history.append(values_of(metrics))
+  return history
+
+
+def test_overfits_a_batch():
+  config = tiny.model(2)
+  config.backbone.published_resnet.override({'frozen_stages': -1})
+  task = tiny.task(config)
+  tf.random.set_seed(0)
+  model = task.build_model()
+  history = train(task, model, tiny.batch(config, num_images=1), num_steps=60, learning_rate=0.02)
+  assert all(np.isfinite(list(values.values())).all() for values in history)
+  first, last = (np.mean([values['total_loss'] - values['weight_decay'] for values in part])
+                 for part in (history[:3], history[-5:]))
+  assert last < first / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', COCO_EXPERIMENTS)
+def test_every_loss_falls_on_one_image(name, one_record):
+  task, model, params = make_task(name, one_record)
+  data = params.task.train_data
+  data.global_batch_size = 1
+  data.parser.override({'random_horizontal_flip': 0.0, 'scale_range': [1.0, 1.0]})
+  batch = next(iter(task.build_inputs(data)))
+  history = train(task, model, batch, num_steps=300, learning_rate=0.01)
+  for term in expected_names(params.task.model) - {'weight_decay'}:
+    first, last = (np.mean([values[term] for values in part])
+                   for part in (history[:5], history[-30:]))
+    assert (last > first) if 'accuracy' in term else (last < 0.9 * first), (term, first, last)
+
+
+def test_metrics_and_losses_agree(records):
+  task, model, params = make_task('htc_resnet50fpn_1x_coco', records)
+  images, labels = next(iter(task.build_inputs(params.task.train_data)))
+  metrics = task.build_metrics()
+  optimizer = tf_keras.optimizers.SGD(0.0)
+  logs = task.train_step((images, labels), model, optimizer, metrics)
+  values = values_of(metrics)
+  terms = [value for name, value in values.items()
+           if name.endswith('loss') and name != 'total_loss'] + [values['weight_decay']]
+  np.testing.assert_allclose(sum(terms), values['total_loss'], rtol=1e-5)
+  np.testing.assert_allclose(logs['loss'], values['total_loss'], rtol=1e-6)
+  assert not task.build_metrics(training=False)
+
+
+def test_evaluation(records, tmp_path):
+  params = tiny_records.reduced('htc_resnet50fpn_1x_coco', records)
+  task = HTCTask(params.task, logging_dir=str(tmp_path))
+  model = task.build_model()
+  state = None
+  for batch in task.build_inputs(params.task.validation_data):
+    assert set(batch[1]) == {'image_info', 'source_id'}
+    state = task.aggregate_logs(state, task.validation_step(batch, model))
+  metrics = task.reduce_aggregated_logs(state, global_step=tf.constant(7))
+  assert {'bbox_AP', 'bbox_AP50', 'segm_AP', 'segm_AP50'} <= set(metrics)
+  assert all(np.isfinite(value) for value in metrics.values())
+  results = json.loads((tmp_path / 'results' / 'step-7.json').read_text())
+  assert {row['image_id'] for row in results} <= {1, 2, 3, 4}
+  assert {row['category_id'] for row in results} <= set(tiny_records.CATEGORY_IDS)
+
+
+def test_evaluation_starts_anew_each_time(records):
+  task, model, params = make_task('mask_rcnn_resnet50fpn_1x_coco', records)
+  outputs = [task.validation_step(batch, model)
+             for batch in task.build_inputs(params.task.validation_data)]
+  states = []
+  for _ in range(2):
+    state = None
+    for output in outputs:
+      state = task.aggregate_logs(state, output)
+    states.append(state)
+  first, second = (task.reduce_aggregated_logs(state) for state in states)
+  assert first == second
+
+
+def test_box_only_model_trains_without_masks_in_its_labels(records):
+  task, model, params = make_task('htc_resnet50fpn_1x_coco', records, include_mask=False)
+  batch = next(iter(task.build_inputs(params.task.train_data)))
+  assert 'gt_masks' not in batch[1]
+  task.train_step(batch, model, tf_keras.optimizers.SGD(0.01), task.build_metrics())
+
+
+def test_freeze_backbone():
+  task = tiny.task(tiny.model(1), freeze_backbone=True)
+  model = task.build_model()
+  assert not model.backbone.trainable_variables
+  assert model.decoder.trainable_variables
+
+
+def test_model_with_a_static_frame_builds():
+  params = tiny_records.reduced('htc_resnetfpn_coco', 'unused')
+  assert HTCTask(params.task).build_model().trainable_variables
+
+
+def test_configuration_is_checked_before_building():
+  with pytest.raises(ConfigError, match='num_classes is too small'):
+    HTCTask(task_config.HTCTask(model=tiny.model(num_classes=1)))
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+  """(model, path of its checkpoint) as a trainer leaves it."""
+  model = tiny.build(tiny.model(2), seed=5)
+  folder = tmp_path_factory.mktemp('run')
+  tf.train.CheckpointManager(
+      tf.train.Checkpoint(model=model, **model.checkpoint_items,
+                          global_step=tf.Variable(3, dtype=tf.int64)),
+      str(folder), max_to_keep=1).save()
+  return model, str(folder)
+
+
+def initialized(path, modules='all', **overrides):
+  config = tiny.model(2, **overrides)
+  task = tiny.task(config, init_checkpoint=path, init_checkpoint_modules=modules)
+  model = tiny.build(config, seed=6)
+  before = [variable.numpy() for variable in model.variables]
+  task.initialize(model)
+  return model, before
+
+
+def test_initialize_all(trained):
+  model, path = trained
+  for new, old in zip(initialized(path)[0].variables, model.variables):
+    np.testing.assert_array_equal(new, old)
+
+
+@pytest.mark.parametrize('modules', ['backbone', ['backbone', 'decoder']])
+def test_initialize_some_parts(trained, modules):
+  model, path = trained
+  other, before = initialized(path, modules, num_classes=6)
+  for new, old in zip(other.backbone.variables, model.backbone.variables):
+    np.testing.assert_array_equal(new, old)
+  decoder_equal = all(np.array_equal(new, old) for new, old in
+                      zip(other.decoder.variables, model.decoder.variables))
+  assert decoder_equal == ('decoder' in modules)
+  part = {id(v) for v in other.backbone.variables + other.decoder.variables}
+  for variable, value in zip(other.variables, before):
+    if id(variable) not in part:
+      np.testing.assert_array_equal(variable, value)
+
+
+def test_initialize_unknown_part(trained):
+  with pytest.raises(ConfigError, match=r"init_checkpoint_modules is unknown.*\['neck'\]"):
+    initialized(trained[1], 'neck')
+
+
+def test_initialize_from_nothing_is_an_error(tmp_path):
+  with pytest.raises(CheckpointError, match='There is no checkpoint at'):
+    initialized(str(tmp_path))
+
+
+def test_no_initial_checkpoint():
+  model, before = initialized('')
+  for variable, value in zip(model.variables, before):
+    np.testing.assert_array_equal(variable, value)
+
+
+def test_two_replicas_train_a_step(records):
+  devices = tf.config.list_logical_devices('CPU')
+  strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
+  assert strategy.num_replicas_in_sync == 2
+  params = tiny_records.reduced('mask_rcnn_resnet50fpn_1x_coco', records)
+  with strategy.scope():
+    task = HTCTask(params.task)
+    model = task.build_model()
+    optimizer = tf_keras.optimizers.SGD(0.01)
+    metrics = task.build_metrics()
+  batches = iter(strategy.distribute_datasets_from_function(
+      lambda context: task.build_inputs(params.task.train_data, context)))
+
+  @tf.function
+  def step(batch):
+    return strategy.run(task.train_step, args=(batch, model, optimizer, metrics))
+
+  before = [variable.numpy() for variable in model.trainable_variables]
+  step(next(batches))
+  assert all(np.isfinite(value) for value in values_of(metrics).values())
+  assert np.mean([np.any(old != new)
+                  for old, new in zip(before, model.trainable_variables)]) > 0.8
