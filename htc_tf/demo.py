@@ -28,7 +28,7 @@ from htc_tf.visualization import panels
 EXPERIMENT = 'htc_nuclei'
 _TRAIN_SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
                              'train.py')
-_STEP_LINE = re.compile(r'^train \| step:\s+(\d+) \|')
+_STEP_LINE = re.compile(r'^train \| step:\s+(\d+) \| steps/sec')
 _LOG_LINES_SHOWN = 15
 _SCORE_DRAWN = 0.5
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h

@@ -100,6 +100,8 @@ class HTCTask(base_task.Task):
     """
     path = self.task_config.init_checkpoint
     if not path:
+      logging.warning('task.init_checkpoint is not set: training starts from random weights. The '
+                      'published schedules start from an ImageNet backbone.')
       return
     modules = self.task_config.init_checkpoint_modules
     if modules == 'all':

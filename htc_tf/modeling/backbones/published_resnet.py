@@ -73,10 +73,10 @@ class PublishedResNet(tf_keras.Model):
     self._output_specs = {level: x.shape for level, x in endpoints.items()}
     self._freeze(frozen_stages)
 
-  def _conv_norm(self, x, filters, kernel_size, stride, conv_name, norm_name):
+  def _conv_norm(self, x, filters, kernel_size, stride, conv_name, norm_name, gamma='ones'):
     x = PaddedConv2D(int(filters * self._width_multiplier), kernel_size, strides=stride,
                      use_bias=False, kernel_initializer='he_normal', name=conv_name)(x)
-    return BatchNorm(name=norm_name, **self._norm_args)(x)
+    return BatchNorm(name=norm_name, gamma_initializer=gamma, **self._norm_args)(x)
 
   def _stem(self, inputs):
     x = tf.nn.relu(self._conv_norm(inputs, 64, 7, 2, 'conv1', 'bn1'))
@@ -91,8 +91,11 @@ class PublishedResNet(tf_keras.Model):
              else ((3, filters, stride), (3, filters, 1)))
     x = inputs
     for index, (kernel_size, conv_filters, conv_stride) in enumerate(convs, 1):
+      # Blocks start as their shortcut (Goyal et al. 2017, section 5.1): without it features double
+      # in variance at every block of a backbone that is trained from scratch with held statistics.
+      gamma = 'zeros' if index == len(convs) else 'ones'
       x = self._conv_norm(x, conv_filters, kernel_size, conv_stride,
-                          f'{name}/conv{index}', f'{name}/bn{index}')
+                          f'{name}/conv{index}', f'{name}/bn{index}', gamma)
       if index < len(convs):
         x = tf.nn.relu(x)
     shortcut = inputs
