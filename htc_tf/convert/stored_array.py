@@ -1,0 +1,152 @@
+"""Arrays as a checkpoint describes them: a storage of bytes, an element type and a checked view.
+
+Nothing here allocates by what a file claims. A description is checked against the bytes that are there when it is made;
+values are built only when asked for, as read-only views of the file's bytes wherever their layout permits.
+"""
+
+import dataclasses
+import math
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from htc_tf.convert.unreadable import UnreadableError
+
+_MAX_RANK = 32
+_MAX_SIZE = 2**40
+
+
+class ElementType(NamedTuple):
+  """Type of one stored number.
+
+  Attributes:
+    dtype: as stored, byte order included; for bfloat16 the two bytes as an unsigned integer.
+    is_bfloat16: whether the two bytes are the upper half of a float32.
+  """
+  dtype: np.dtype
+  is_bfloat16: bool = False
+
+  def with_byte_order(self, order: str) -> 'ElementType':
+    """The same type in byte order '<' or '>'."""
+    return self._replace(dtype=self.dtype.newbyteorder(order))
+
+
+def element_type(code: str) -> ElementType:
+  """Little-endian element type of a code as 'f4', 'i8', 'b1' or 'bf2'."""
+  if code == 'bf2':
+    return ElementType(np.dtype('<u2'), is_bfloat16=True)
+  return ElementType(np.dtype(f'<{code}'))
+
+
+class LongText(NamedTuple):
+  """A long text of a pickle, not decoded: undecoded UTF-8."""
+  utf8: memoryview
+
+
+class Latin1Bytes(NamedTuple):
+  """Bytes that a pickle of protocol 2 spells as text, one character a byte."""
+  utf8: memoryview
+
+  def decode(self) -> bytes:
+    """The bytes meant."""
+    try:
+      return str(self.utf8, 'utf-8').encode('latin-1')
+    except UnicodeError as error:
+      raise UnreadableError('an array is not spelled in characters below 256') from error
+
+
+@dataclasses.dataclass(eq=False)
+class Storage:
+  """Bytes that one or more arrays view.
+
+  Attributes:
+    num_bytes: the size the file claims.
+    data: the bytes; None until a format that stores them later has reached them.
+  """
+  num_bytes: int
+  data: Union[memoryview, Latin1Bytes, None] = None
+  _values: Dict[ElementType, np.ndarray] = dataclasses.field(default_factory=dict, repr=False)
+
+  def values(self, element: ElementType) -> np.ndarray:
+    """All whole elements in the machine's byte order, [num_elements], read-only; bfloat16 widened to float32."""
+    if element not in self._values:
+      array = _native(self._raw(), element)
+      array.flags.writeable = False
+      self._values[element] = array
+    return self._values[element]
+
+  def _raw(self) -> Union[bytes, memoryview]:
+    data = self.data.decode() if isinstance(self.data, Latin1Bytes) else self.data
+    if data is None or len(data) != self.num_bytes:
+      size = 'none' if data is None else len(data)
+      raise UnreadableError(f'a storage claims {self.num_bytes} bytes and has {size}')
+    return data
+
+
+def _native(raw: Union[bytes, memoryview], element: ElementType) -> np.ndarray:
+  """The elements in `raw`: a view of it unless byte order, alignment or bfloat16 ask for a copy."""
+  num_elements = len(raw) // element.dtype.itemsize
+  stored = np.ndarray((num_elements,), element.dtype, buffer=raw)
+  if element.is_bfloat16:
+    wide = stored.astype(np.uint32)
+    wide <<= 16
+    return wide.view(np.float32)
+  if stored.dtype.isnative and stored.flags.aligned:
+    return stored
+  return stored.astype(stored.dtype.newbyteorder('='))
+
+
+@dataclasses.dataclass(eq=False)
+class StoredArray:
+  """An array of a checkpoint before its values are built.
+
+  A NumPy array is announced first and described later, so that the fields may be None for a while.
+
+  Attributes:
+    storage: the bytes.
+    element: type of one number.
+    shape: sizes.
+    strides: steps between neighbours along each axis, in elements.
+    offset: first element, counted from the beginning of the storage.
+  """
+  storage: Optional[Storage] = None
+  element: Optional[ElementType] = None
+  shape: Tuple[int, ...] = ()
+  strides: Tuple[int, ...] = ()
+  offset: int = 0
+
+  def load(self) -> np.ndarray:
+    """The values, read-only; bfloat16 as float32."""
+    if self.storage is None or self.element is None:
+      raise UnreadableError('an array is announced and never described')
+    values = self.storage.values(self.element)
+    if 0 in self.shape:
+      return np.zeros(self.shape, values.dtype)
+    itemsize = values.itemsize
+    return np.ndarray(self.shape, values.dtype, buffer=values, offset=self.offset * itemsize,
+                      strides=[stride * itemsize for stride in self.strides])
+
+
+def view_of(storage: Storage, element: ElementType, shape: Sequence[int], strides: Sequence[int],
+            offset: int) -> StoredArray:
+  """Describes an array in `storage`; raises UnreadableError unless all of it lies within."""
+  integers = (*shape, *strides, offset)
+  if any(type(value) is not int or not 0 <= value < _MAX_SIZE for value in integers):
+    raise UnreadableError('a tensor has a size, stride or offset that is no count')
+  if len(shape) != len(strides) or len(shape) > _MAX_RANK:
+    raise UnreadableError(f'a tensor has {len(shape)} sizes and {len(strides)} strides')
+  available = storage.num_bytes // element.dtype.itemsize
+  num_elements = math.prod(shape)
+  last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides))
+  if num_elements and (last >= available or num_elements > available):
+    raise UnreadableError(f'a tensor reaches element {last} of a storage of {available}')
+  if not num_elements and math.prod(size for size in shape if size) >= _MAX_SIZE:
+    raise UnreadableError('an empty tensor has sizes beyond any use')
+  return StoredArray(storage, element, tuple(shape), tuple(strides), offset)
+
+
+def contiguous_strides(shape: Sequence[int], fortran: bool = False) -> Tuple[int, ...]:
+  """Strides, in elements, of an array of that shape stored without gaps, C order or Fortran order."""
+  sizes = tuple(shape) if fortran else tuple(reversed(shape))
+  steps = tuple(math.prod(sizes[:axis]) for axis in range(len(sizes)))
+  return steps if fortran else tuple(reversed(steps))

@@ -1,0 +1,19 @@
+"""What the readers of one format raise; `read_checkpoint` turns it into a CheckpointError with the file's name."""
+
+DAMAGED = 'the file is truncated or damaged: download it again'
+NOT_WEIGHTS = ('the file was made to run code, or holds more than weights: take it from its publisher, '
+               'or save its state_dict alone')
+
+
+class UnreadableError(Exception):
+  """A file, or part of one, that is not a checkpoint of the format it claims to be.
+
+  Args:
+    reason: what was found, in one clause.
+    likely_cause: the usual reason, and what to do about it.
+  """
+
+  def __init__(self, reason: str, likely_cause: str = DAMAGED):
+    super().__init__(reason)
+    self.reason = reason
+    self.likely_cause = likely_cause
