@@ -1,4 +1,4 @@
-"""Reads a published checkpoint of torch or Paddle into NumPy arrays, needing neither and running nothing."""
+"""Reads a published checkpoint of torch or Paddle, needing neither and running nothing."""
 
 import dataclasses
 import hashlib
@@ -8,9 +8,12 @@ from typing import Any, Dict, Tuple
 
 import numpy as np
 
-from htc_tf.convert import paddle_file, torch_legacy_file, torch_zip_file
+from htc_tf.convert import paddle_file
+from htc_tf.convert import torch_legacy_file
+from htc_tf.convert import torch_zip_file
 from htc_tf.convert.stored_array import StoredArray
-from htc_tf.convert.unreadable import DAMAGED, NOT_WEIGHTS, UnreadableError
+from htc_tf.convert.unreadable import NOT_WEIGHTS
+from htc_tf.convert.unreadable import UnreadableError
 from htc_tf.errors import CheckpointError
 
 _READABLE = 'a .pth file of torch.save or a .pdparams file of paddle.save that holds weights'
@@ -20,7 +23,7 @@ _MAX_NESTING = 4
 # mmdetection's averaging hook adds a copy of each variable under such a name.
 _AVERAGED = 'ema_'
 _DATA_PARALLEL = 'module.'
-# torch's and mmdetection's publishers end the name in 8 or more digits of the SHA-256; a date is none.
+# Publishers end the name in 8 or more digits of the SHA-256; a date in their place is no hash.
 _PUBLISHED_HASH = re.compile(r'-(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\.)'
                              r'([0-9a-f]{8,64})\.(?:pth|pt|pdparams)$')
 
@@ -30,8 +33,8 @@ class Checkpoint:
   """The weights of a published file.
 
   Attributes:
-    tensors: arrays by the publisher's names, in the file's order and layout; read-only, many of them views of
-      the file's bytes. Entries such as `num_batches_tracked` stay; bfloat16 is widened to float32.
+    tensors: arrays by the publisher's names, in the file's order and layout; read-only, most of
+      them views of the file's bytes. `num_batches_tracked` stays; bfloat16 is widened to float32.
     source: 'torch' or 'paddle'.
     path: the file read.
     sha256: of the whole file, 64 hexadecimal digits.
@@ -45,20 +48,20 @@ class Checkpoint:
 def read_checkpoint(path: str) -> Checkpoint:
   """Reads the weights of a checkpoint file; its format is told from its contents.
 
-  The state dictionary is found at top level (torchvision, mmcls, Paddle) or beneath `state_dict` or `model`. What lies
-  beside it (optimizer, `ema_state_dict`, notes) and averaged copies within it (`ema_*`) are left out. The prefix
-  `module.` of DataParallel is removed where every name has it; other prefixes, as `backbone.` of mmcls, are part
-  of the names and stay.
+  The state dictionary is found at top level (torchvision, Paddle) or beneath `state_dict` or
+  `model`. What lies beside it (optimizer, `ema_state_dict`, notes) and averaged copies within it
+  (`ema_*`) are left out. The prefix `module.` of DataParallel is removed where every name has it;
+  other prefixes, as `backbone.` of mmcls, are part of the names and stay.
 
-  Nothing in the file is executed or imported. Memory stays below about twice the file's size (three times for
-  bfloat16), whatever the file claims.
+  Nothing in the file is executed or imported. Memory stays below about twice the file's size (three
+  times for bfloat16) and 30 MB, whatever the file claims.
 
   Args:
-    path: the file. If its name ends in the publisher's hash (`-7332cf16.pth`), the hash is verified.
+    path: the file. A publisher's hash at the end of its name (`-7332cf16.pth`) is verified.
 
   Raises:
-    CheckpointError: the file is missing, damaged, not of the named hash, or asks for anything that is no tensor;
-      the message names what was refused.
+    CheckpointError: the file is missing, damaged, not of the hash in its name, or asks for anything
+      that is no tensor; the message names what was refused.
   """
   path = os.fspath(path)
   data = _read_file(path)
@@ -82,7 +85,8 @@ def _read_file(path: str) -> bytes:
     with open(path, 'rb') as file:
       return file.read()
   except OSError as error:
-    raise CheckpointError(f'Checkpoint {path} cannot be opened', expected=_READABLE, got=str(error)) from error
+    raise CheckpointError(f'Checkpoint {path} cannot be opened', expected=_READABLE,
+                          got=str(error)) from error
 
 
 def _verify_published_hash(path: str, sha256: str):
@@ -90,7 +94,7 @@ def _verify_published_hash(path: str, sha256: str):
   if match and not sha256.startswith(match.group(1)):
     raise CheckpointError(f'Checkpoint {path} is not the file its name says',
                           expected=f'a SHA-256 that begins with {match.group(1)}', got=sha256,
-                          likely_cause='a broken download; if the file was changed on purpose, rename it')
+                          likely_cause='a broken download; rename a file changed on purpose')
 
 
 def _read_format(data: bytes) -> Tuple[str, Any]:
@@ -114,21 +118,23 @@ def _state_dict(stored: Any) -> Dict[Any, Any]:
       break
     stored = inner[0]
   if not isinstance(stored, dict):
-    raise UnreadableError(f'it holds a {type(stored).__name__} instead of a dictionary of tensors', NOT_WEIGHTS)
+    raise UnreadableError(f'it holds a {type(stored).__name__} instead of a dictionary of tensors',
+                          NOT_WEIGHTS)
   return stored
 
 
 def _arrays(state_dict: Dict[Any, Any]) -> Dict[str, StoredArray]:
-  """The entries that are weights; anything else among them is an error rather than silently lost."""
+  """The entries that are weights; anything else among them is an error, not silently lost."""
   arrays = {}
   for name, value in state_dict.items():
     if not isinstance(name, str) or not isinstance(value, StoredArray):
-      raise UnreadableError(f'its entry {ascii(name)} is a {type(value).__name__} instead of a tensor',
-                            'it holds more than weights: save its state_dict alone')
+      raise UnreadableError(
+          f'its entry {ascii(name)} is a {type(value).__name__} instead of a tensor',
+          'it holds more than weights: save its state_dict alone')
     if not name.startswith(_AVERAGED):
       arrays[name] = value
   if not arrays:
-    raise UnreadableError('it holds no tensors', 'the state_dict is empty, or its tensors are averages only')
+    raise UnreadableError('it holds no tensors', 'an empty state_dict, or one of averages only')
   return arrays
 
 
@@ -139,7 +145,7 @@ def _without_module(arrays: Dict[str, StoredArray]) -> Dict[str, StoredArray]:
 
 
 def _load(arrays: Dict[str, StoredArray], file_size: int) -> Dict[str, np.ndarray]:
-  storages = {id(array.storage): array.storage for array in arrays.values() if array.storage is not None}
+  storages = {id(array.storage): array.storage for array in arrays.values() if array.storage}
   if sum(storage.num_bytes for storage in storages.values()) > file_size:
-    raise UnreadableError(f'its tensors claim more than the {file_size} bytes it has', DAMAGED)
+    raise UnreadableError(f'its tensors claim more than the {file_size} bytes it has')
   return {name: array.load() for name, array in arrays.items()}

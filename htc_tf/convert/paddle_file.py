@@ -3,9 +3,9 @@
 from typing import Any, Dict
 
 from htc_tf.convert.pickle_reader import PickleReader
-from htc_tf.convert.stand_ins import find_global
 from htc_tf.convert.stored_array import StoredArray
-from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
+from htc_tf.convert.unreadable import NOT_WEIGHTS
+from htc_tf.convert.unreadable import UnreadableError
 
 SIGNATURE = b'\x80'  # a pickle of protocol 2 or later
 
@@ -14,7 +14,7 @@ _INTERNAL_NAMES = 'StructuredToParameterName@@'
 
 
 def read_paddle(data: bytes) -> Dict[Any, Any]:
-  """The dictionary in a .pdparams file, its arrays as `StoredArray`, Paddle's internal names left out.
+  """The dictionary in a .pdparams file, its arrays as `StoredArray`, without internal names.
 
   Args:
     data: the whole file.
@@ -22,9 +22,10 @@ def read_paddle(data: bytes) -> Dict[Any, Any]:
   Raises:
     UnreadableError: the file is damaged or asks for anything that is no array.
   """
-  stored = PickleReader(memoryview(data), find_global, _refuse_persistent, len(data)).read()
+  stored = PickleReader(memoryview(data), _refuse_persistent, len(data)).read()
   if not isinstance(stored, dict):
-    raise UnreadableError(f'it holds a {type(stored).__name__} instead of a dictionary', NOT_WEIGHTS)
+    raise UnreadableError(f'it holds a {type(stored).__name__} instead of a dictionary',
+                          NOT_WEIGHTS)
   return {name: _array(value) for name, value in stored.items() if name != _INTERNAL_NAMES}
 
 

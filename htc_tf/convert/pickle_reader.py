@@ -1,30 +1,35 @@
 """Reads the pickles inside checkpoints without the means to run anything.
 
-Python's own unpickler calls what a file names and allocates what a file claims. This one knows only the instructions
-that plain data needs; a named function or class is looked up in a table of stand-ins and never imported, and memory
-is bounded by a budget that grows with the file.
+Python's own unpickler calls what a file names and allocates what a file claims. This one knows
+only the instructions that plain data needs; a named function or class is looked up in a table of
+stand-ins and never imported, and memory is bounded by a budget that grows with the file.
 """
 
 import struct
 from typing import Any, Callable, Dict, List
 
-from htc_tf.convert.stand_ins import Constructor, Placeholder, build_state
+from htc_tf.convert.allowed_globals import find_global
+from htc_tf.convert.allowed_globals import set_state
+from htc_tf.convert.stand_ins import Constructor
+from htc_tf.convert.stand_ins import Placeholder
 from htc_tf.convert.stored_array import LongText
-from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
+from htc_tf.convert.unreadable import NOT_WEIGHTS
+from htc_tf.convert.unreadable import UnreadableError
 
 # Longer texts stay undecoded: names of tensors are short, and what is long is an array or a note.
 _MAX_TEXT = 1024
 _MAX_LINE = 256
 _MAX_LONG = 16
-# An instruction makes at most some 300 bytes of objects, so a file takes 30 MB and about its own size at most.
-# A real checkpoint has one instruction in several thousand bytes.
+# An instruction makes at most some 300 bytes of objects, so a file takes 30 MB and about its own
+# size at most. A real checkpoint has one instruction in several thousand bytes.
 _FREE_INSTRUCTIONS = 100_000
 _BYTES_PER_INSTRUCTION = 256
 _BYTES_OF_TEXT_PER_INSTRUCTION = 64
 # Whole numbers below have distinct hashes, so that crafted keys cannot slow a dictionary down.
 _MAX_KEY = 2**60
 
-_REFUSED_NAMES = {'i': 'INST', 'o': 'OBJ', 'P': 'PERSID', '\x82': 'EXT1', '\x83': 'EXT2', '\x84': 'EXT4'}
+_REFUSED_NAMES = {'i': 'INST', 'o': 'OBJ', 'P': 'PERSID', '\x82': 'EXT1', '\x83': 'EXT2',
+                  '\x84': 'EXT4'}
 
 
 class PickleReader:
@@ -32,16 +37,13 @@ class PickleReader:
 
   Args:
     data: the buffer.
-    find_global: (module, name) -> stand-in; raises UnreadableError for what is not allowed.
     load_persistent: persistent id -> object, for formats that store arrays outside the pickle.
     file_size: size of the whole file, which the budget follows.
   """
 
-  def __init__(self, data: memoryview, find_global: Callable[[str, str], Any],
-               load_persistent: Callable[[Any], Any], file_size: int):
+  def __init__(self, data: memoryview, load_persistent: Callable[[Any], Any], file_size: int):
     self.position = 0
     self._data = data
-    self._find_global = find_global
     self._load_persistent = load_persistent
     self._budget = _FREE_INSTRUCTIONS + file_size // _BYTES_PER_INSTRUCTION
     self._reset()
@@ -57,7 +59,8 @@ class PickleReader:
       handler = _HANDLERS.get(code)
       if handler is None:
         name = _REFUSED_NAMES.get(chr(code), repr(chr(code)))
-        raise UnreadableError(f'pickle instruction {name} is not one that weights need', NOT_WEIGHTS)
+        raise UnreadableError(f'it has the pickle instruction {name}, which no weights need',
+                              NOT_WEIGHTS)
       handler(self)
 
   def take(self, size: int) -> memoryview:
@@ -77,7 +80,8 @@ class PickleReader:
   def _spend(self, instructions: int):
     self._budget -= instructions
     if self._budget < 0:
-      raise UnreadableError('its pickle has more instructions than a checkpoint of its size', NOT_WEIGHTS)
+      raise UnreadableError('its pickle has more instructions than a checkpoint of its size',
+                            NOT_WEIGHTS)
 
   def _number(self, layout: str):
     return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
@@ -165,7 +169,7 @@ class PickleReader:
   def _global(self, module: Any, name: Any):
     if not isinstance(module, str) or not isinstance(name, str):
       raise UnreadableError('a name in its pickle is no text')
-    self._push(self._find_global(module, name))
+    self._push(find_global(module, name))
 
   def _stack_global(self):
     name = self._pop()
@@ -190,7 +194,7 @@ class PickleReader:
 
   def _build(self):
     state = self._pop()
-    build_state(self._top(), state)
+    set_state(self._top(), state)
 
   def _add_to_set(self):
     """Sets occur in notes alone: what they hold is dropped."""
@@ -215,7 +219,7 @@ def _checked_key(key: Any) -> Any:
   raise UnreadableError(f'a dictionary has a key of type {type(key).__name__}', NOT_WEIGHTS)
 
 
-# One line an instruction of the pickle format, protocols 2 to 5; what weights never need is absent and refused.
+# The instructions of the pickle format that weights need, protocols 2 to 5; any other is refused.
 _HANDLERS: Dict[int, Callable[[PickleReader], Any]] = {
     ord(code): handler for code, handler in {
         '\x80': lambda reader: reader.take(1),  # PROTO

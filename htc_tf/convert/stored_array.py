@@ -1,7 +1,7 @@
 """Arrays as a checkpoint describes them: a storage of bytes, an element type and a checked view.
 
-Nothing here allocates by what a file claims. A description is checked against the bytes that are there when it is made;
-values are built only when asked for, as read-only views of the file's bytes wherever their layout permits.
+Nothing here allocates by what a file claims. A description is checked when it is made; values are
+built when asked for, as read-only views of the file's bytes wherever their layout permits.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import numpy as np
 
 from htc_tf.convert.unreadable import UnreadableError
 
-_MAX_RANK = 32
+MAX_RANK = 32
 _MAX_SIZE = 2**40
 
 
@@ -39,7 +39,7 @@ def element_type(code: str) -> ElementType:
 
 
 class LongText(NamedTuple):
-  """A long text of a pickle, not decoded: undecoded UTF-8."""
+  """A long text of a pickle, left undecoded."""
   utf8: memoryview
 
 
@@ -68,7 +68,7 @@ class Storage:
   _values: Dict[ElementType, np.ndarray] = dataclasses.field(default_factory=dict, repr=False)
 
   def values(self, element: ElementType) -> np.ndarray:
-    """All whole elements in the machine's byte order, [num_elements], read-only; bfloat16 widened to float32."""
+    """All elements, [num_elements], read-only, in the machine's byte order; bfloat16 as float32."""
     if element not in self._values:
       array = _native(self._raw(), element)
       array.flags.writeable = False
@@ -133,7 +133,7 @@ def view_of(storage: Storage, element: ElementType, shape: Sequence[int], stride
   integers = (*shape, *strides, offset)
   if any(type(value) is not int or not 0 <= value < _MAX_SIZE for value in integers):
     raise UnreadableError('a tensor has a size, stride or offset that is no count')
-  if len(shape) != len(strides) or len(shape) > _MAX_RANK:
+  if len(shape) != len(strides) or len(shape) > MAX_RANK:
     raise UnreadableError(f'a tensor has {len(shape)} sizes and {len(strides)} strides')
   available = storage.num_bytes // element.dtype.itemsize
   num_elements = math.prod(shape)
@@ -146,7 +146,7 @@ def view_of(storage: Storage, element: ElementType, shape: Sequence[int], stride
 
 
 def contiguous_strides(shape: Sequence[int], fortran: bool = False) -> Tuple[int, ...]:
-  """Strides, in elements, of an array of that shape stored without gaps, C order or Fortran order."""
+  """Strides, in elements, of an array stored without gaps, in C order or Fortran order."""
   sizes = tuple(shape) if fortran else tuple(reversed(shape))
   steps = tuple(math.prod(sizes[:axis]) for axis in range(len(sizes)))
   return steps if fortran else tuple(reversed(steps))

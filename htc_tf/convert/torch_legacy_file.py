@@ -1,11 +1,11 @@
-"""Reads the stream torch.save wrote before 1.6: five pickles, then the bytes of the storages one after another."""
+"""Reads the stream torch.save wrote before 1.6: five pickles, then the bytes of each storage."""
 
 import struct
 from typing import Any, Dict
 
 from htc_tf.convert.pickle_reader import PickleReader
-from htc_tf.convert.stand_ins import TypedStorage, find_global
 from htc_tf.convert.stored_array import Storage
+from htc_tf.convert.torch_globals import TypedStorage
 from htc_tf.convert.torch_zip_file import storage_identity
 from htc_tf.convert.unreadable import UnreadableError
 
@@ -26,7 +26,7 @@ def read_torch_legacy(data: bytes) -> Any:
     UnreadableError: the file is damaged or asks for anything that is no tensor.
   """
   storages = _Storages()
-  reader = PickleReader(memoryview(data), find_global, storages.announce, len(data))
+  reader = PickleReader(memoryview(data), storages.announce, len(data))
   reader.read()  # the signature
   protocol = reader.read()
   if protocol != _PROTOCOL:
@@ -58,7 +58,7 @@ class _Storages:
     if sorted(keys) != sorted(self._announced):
       raise UnreadableError('its list of storages is not that of its tensors')
     for key in keys:
-      storage, element = self._announced[key]
+      storage, element, _ = self._announced[key]
       num_elements, = _NUM_ELEMENTS.unpack(reader.take(_NUM_ELEMENTS.size))
       if num_elements * element.dtype.itemsize != storage.num_bytes:
         raise UnreadableError(f'storage {ascii(key)} claims two sizes')

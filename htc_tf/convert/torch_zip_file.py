@@ -1,21 +1,23 @@
-"""Reads the zip files that torch.save writes: one pickle, and one uncompressed entry for each storage."""
+"""Reads the zip files torch.save writes: a pickle, and an uncompressed entry for each storage."""
 
 import io
 import struct
-from typing import Any, Dict
+from typing import Any, Dict, List, Tuple
 import zipfile
 import zlib
 
 from htc_tf.convert.pickle_reader import PickleReader
-from htc_tf.convert.stand_ins import TypedStorage, find_global
-from htc_tf.convert.stored_array import ElementType, Storage
-from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
+from htc_tf.convert.stored_array import ElementType
+from htc_tf.convert.stored_array import Storage
+from htc_tf.convert.torch_globals import TypedStorage
+from htc_tf.convert.unreadable import NOT_WEIGHTS
+from htc_tf.convert.unreadable import UnreadableError
 
 SIGNATURE = b'PK\x03\x04'
 
 _DIRECTORY_SIGNATURE = b'PK\x01\x02'
 _MAX_ENTRIES = 100_000
-_LOCAL_HEADER = struct.Struct('<4s22xHH')  # signature, ..., length of the name, length of the extra field
+_LOCAL_HEADER = struct.Struct('<4s22xHH')  # signature, lengths of the name and the extra field
 _ENCRYPTED = 0x1
 _COMPRESSED = 'torch.save compresses nothing: the file was packed again by another program'
 
@@ -31,7 +33,7 @@ def read_torch_zip(data: bytes) -> Any:
   """
   archive = _Archive(data)
   pickled = archive.read('data.pkl')
-  return PickleReader(pickled, find_global, archive.storage, len(data)).read()
+  return PickleReader(pickled, archive.storage, len(data)).read()
 
 
 class _Archive:
@@ -48,7 +50,7 @@ class _Archive:
     if len(pickles) != 1:
       raise UnreadableError(f'it is a zip file with {len(pickles)} entries data.pkl instead of one')
     self._prefix = pickles[0][:-len('data.pkl')]
-    self._order = _byte_order(self)
+    self._byte_order = _byte_order(self)
     self._storages: Dict[str, TypedStorage] = {}
 
   def __contains__(self, name: str) -> bool:
@@ -74,8 +76,8 @@ class _Archive:
       if len(contents) != num_elements * element.dtype.itemsize:
         raise UnreadableError(f'storage {ascii(key)} claims {num_elements} numbers and has '
                               f'{len(contents)} bytes')
-      typed = TypedStorage(Storage(len(contents), contents), element.with_byte_order(self._order))
-      self._storages[key] = typed
+      storage = Storage(len(contents), contents)
+      self._storages[key] = TypedStorage(storage, element, self._byte_order)
     return self._storages[key]
 
   def _contents(self, entry: zipfile.ZipInfo) -> memoryview:
@@ -90,9 +92,9 @@ class _Archive:
     return self._data[begin:end]
 
 
-def storage_identity(identity: Any) -> tuple:
-  """(element type, key, number of elements) of a persistent id, checked; torch's device is ignored."""
-  if (not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != 'storage'):
+def storage_identity(identity: Any) -> Tuple[ElementType, str, int]:
+  """(element type, key, number of elements) of a persistent id, checked; the device is ignored."""
+  if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != 'storage':
     raise UnreadableError('it stores an object that is no tensor', NOT_WEIGHTS)
   _, element, key, _, num_elements = identity[:5]
   if len(identity) == 6 and identity[5] is not None:
@@ -112,13 +114,13 @@ def _directory(data: bytes) -> Dict[str, zipfile.ZipInfo]:
   for entry in _entries(data):
     parts = entry.filename.replace('\\', '/').split('/')
     if entry.filename in entries or '..' in parts or not parts[0]:
-      raise UnreadableError(f'its entry {ascii(entry.filename[:99])} is doubled or leaves the archive',
-                            NOT_WEIGHTS)
+      name = ascii(entry.filename[:99])
+      raise UnreadableError(f'its entry {name} is doubled or leaves the archive', NOT_WEIGHTS)
     entries[entry.filename] = entry
   return entries
 
 
-def _entries(data: bytes) -> list:
+def _entries(data: bytes) -> List[zipfile.ZipInfo]:
   try:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
       return archive.infolist()

@@ -1,8 +1,8 @@
-"""What the readers of one format raise; `read_checkpoint` turns it into a CheckpointError with the file's name."""
+"""What the readers of one format raise; `read_checkpoint` makes a CheckpointError of it."""
 
 DAMAGED = 'the file is truncated or damaged: download it again'
-NOT_WEIGHTS = ('the file was made to run code, or holds more than weights: take it from its publisher, '
-               'or save its state_dict alone')
+NOT_WEIGHTS = ('the file was made to run code, or holds more than weights: take it from its '
+               'publisher, or save its state_dict alone')
 
 
 class UnreadableError(Exception):
