@@ -1,0 +1,86 @@
+"""The stored training step of the reference, in our frames and names."""
+
+import os
+from typing import Dict, Mapping, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from htc_tf.data import preprocess
+from htc_tf.modeling.layers.roi_generator import Proposals
+from htc_tf.parity.layout import yx
+
+NUM_IMAGES = 2
+_FILES = ('mmdet_r50_inference.npz', 'mmdet_r50_losses.npz')
+_READ = ('image0_bgr', 'image1_bgr', 'image_sizes_hw')
+
+
+class TrainingStep(NamedTuple):
+  """What a step starts from, and what it gave.
+
+  Attributes:
+    inputs: of `HTCModel` in training.
+    semantic_labels: [batch, height, width] uint8 in padded-image pixels, 255 ignored.
+    proposals: what the reference's RPN proposed.
+    arrays: results by the pack's keys, boxes xyxy.
+  """
+  inputs: Dict[str, tf.Tensor]
+  semantic_labels: tf.Tensor
+  proposals: Proposals
+  arrays: Mapping[str, np.ndarray]
+
+
+def read_step(folder: str) -> TrainingStep:
+  """The step stored in a folder with the parity pack."""
+  pictures, results = (np.load(os.path.join(folder, name)) for name in _FILES)
+  with pictures, results:
+    return make_step({**{key: pictures[key] for key in _READ}, **results})
+
+
+def make_step(arrays: Mapping[str, np.ndarray]) -> TrainingStep:
+  """The step of arrays under the pack's keys: pictures, ground truth, proposals and results."""
+  semantic = np.concatenate(_of_images(arrays, 'gt_image{}_semantic_padded'))
+  frame = semantic.shape[1:]
+  labels = _of_images(arrays, 'gt_image{}_labels')
+  masks = [_pad_masks(image_masks, frame) for image_masks in _of_images(arrays,
+                                                                        'gt_image{}_masks')]
+  inputs = {
+      'images': np.stack([_network_input(bgr, frame) for bgr in _of_images(arrays, 'image{}_bgr')]),
+      'image_shape': arrays['image_sizes_hw'].astype(np.float32),
+      'gt_boxes': _stack([yx(boxes) for boxes in _of_images(arrays, 'gt_image{}_boxes')], -1),
+      'gt_classes': _stack([(image_labels + 1).astype(np.int32) for image_labels in labels], -1),
+      'gt_masks': np.packbits(_stack(masks, 0), axis=-1),
+  }
+  inputs = {key: tf.constant(value) for key, value in inputs.items()}
+  return TrainingStep(inputs, tf.constant(semantic), _proposals(arrays), arrays)
+
+
+def _of_images(arrays: Mapping[str, np.ndarray], key: str):
+  return [arrays[key.format(image)] for image in range(NUM_IMAGES)]
+
+
+def _network_input(bgr: np.ndarray, frame) -> np.ndarray:
+  pixels = preprocess.normalize(tf.constant(np.ascontiguousarray(bgr[..., ::-1])))
+  return preprocess.pad_to(pixels, frame).numpy()
+
+
+def _pad_masks(masks: np.ndarray, frame) -> np.ndarray:
+  padded = np.zeros([len(masks), *frame], np.uint8)
+  padded[:, :masks.shape[1], :masks.shape[2]] = masks
+  return padded
+
+
+def _stack(of_images, padding: int) -> np.ndarray:
+  """Arrays of the images with as many rows as the longest, and one of padding."""
+  num_rows = 1 + max(len(values) for values in of_images)
+  stacked = np.full([len(of_images), num_rows, *of_images[0].shape[1:]], padding,
+                    of_images[0].dtype)
+  for row, values in zip(stacked, of_images):
+    row[:len(values)] = values
+  return stacked
+
+
+def _proposals(arrays: Mapping[str, np.ndarray]) -> Proposals:
+  boxes = np.stack([yx(boxes) for boxes in _of_images(arrays, 'proposals_image{}')])
+  scores = np.stack(_of_images(arrays, 'proposal_scores_image{}'))
+  return Proposals(tf.constant(boxes), tf.constant(scores), tf.ones(scores.shape, tf.bool))

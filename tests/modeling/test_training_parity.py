@@ -1,0 +1,93 @@
+"""One training step of R50 against the reference's: sampling, losses, gradients."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from htc_tf.parity import training
+from htc_tf.parity import training_gradients
+from htc_tf.parity import training_sampling
+from htc_tf.parity import training_step
+
+PARITY = pathlib.Path(__file__).parents[1] / 'parity'
+
+
+def _load(name):
+  with np.load(PARITY / name) as arrays:
+    return dict(arrays)
+
+
+def _stored_arrays():
+  """The pack's arrays again, of extracts that leave out what follows from the rest."""
+  arrays = {**_load('training_step.npz'), **_load('training_inputs.npz')}
+  arrays['image0_bgr'] = _load('r50_maps.npz')['image0_bgr']
+  for image in range(2):
+    arrays[f'proposals_image{image}'] = arrays[f'stage0/box_sampling_image{image}/input_boxes']
+    arrays[f'proposal_scores_image{image}'] = np.zeros([2000], np.float32)  # Nothing reads them.
+    packed = arrays[f'gt_image{image}_masks_padded_packed']
+    arrays[f'gt_image{image}_masks'] = np.unpackbits(packed, axis=-1)
+    for stage in range(2):  # What a stage's mask branch samples from is the next stage's input.
+      arrays[f'stage{stage}/mask_sampling_image{image}/input_boxes'] = arrays[
+          f'stage{stage + 1}/box_sampling_image{image}/input_boxes']
+  for stage in range(3):
+    packed = arrays[f'stage{stage}/mask_targets_packed']
+    arrays[f'stage{stage}/mask_targets'] = np.unpackbits(packed, axis=-1).reshape(-1, 28, 28)
+  return arrays
+
+
+@pytest.fixture(scope='module', name='step')
+def _step():
+  return training_step.make_step(_stored_arrays())
+
+
+@pytest.fixture(scope='module', name='task')
+def _task():
+  return training.build_task()
+
+
+@pytest.fixture(scope='module', name='model')
+def _model(task):
+  return training.build_model(task, PARITY)
+
+
+@pytest.fixture(scope='module', name='result')
+def _result(task, model, step):
+  return training.run_step(task, model, step)
+
+
+def _assert_ok(checks):
+  assert not [check for check in checks if not check.ok]
+
+
+def test_assignments_samples_and_mask_targets_are_the_reference_s(model, result, step):
+  checks = training_sampling.sampling_checks(model, result.outputs, step)
+  assert len(checks) == 2 + 3 * (3 + 3 + 1)
+  _assert_ok(checks)
+
+
+def test_every_loss_is_the_reference_s(result, step):
+  checks = training.loss_checks(result.terms, step.arrays)
+  assert len(checks) == 3 + 3 * 3 + 1
+  _assert_ok(checks)
+
+
+def test_another_truth_is_noticed(model, result, step):
+  """The checks can fail: another object at one place is seen in assignment and samples."""
+  arrays = dict(step.arrays)
+  arrays['gt_image1_boxes'] = arrays['gt_image1_boxes'] + 40
+  checks = training_sampling.sampling_checks(model, result.outputs, step._replace(arrays=arrays))
+  failed = {check.name for check in checks if not check.ok}
+  assert 'RPN: anchors of another assignment' in failed
+  assert 'stage0 box_sampling: RoIs sampled otherwise' in failed
+
+
+@pytest.mark.slow
+def test_every_gradient_is_the_reference_s(task, model, step):
+  variables = model.trainable_variables
+  result = training.run_step(task, model, step, variables)
+  gradients = training_gradients.published_gradients(model, variables, result.gradients)
+  checks = training_gradients.gradient_checks(
+      gradients, training_gradients.read_figures(PARITY))
+  assert len(gradients) == 234
+  _assert_ok(checks)
