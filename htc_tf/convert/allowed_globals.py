@@ -93,6 +93,11 @@ def _pair(items: Any) -> Tuple:
   return tuple(items)
 
 
+def _no_bytes() -> memoryview:
+  """bytes, by which protocol 2 writes the contents of an empty array."""
+  return memoryview(b'')
+
+
 def _statistic(target: Any, name: Any) -> Placeholder:
   """getattr, by which a history names its statistics: looks nothing up, refuses all else."""
   is_history = isinstance(target, Placeholder) and target.name == _HISTORY
@@ -105,6 +110,7 @@ def _plain_constructors() -> Dict[str, Constructor]:
   table = {'collections.OrderedDict': (_ordered_dict, (0, 1))}
   for module in _BUILTIN_MODULES:
     table[f'{module}.tuple'] = (_pair, (1, 1))
+    table[f'{module}.bytes'] = (_no_bytes, (0, 0))
     table[f'{module}.getattr'] = (_statistic, (2, 2))
   return {name: Constructor(name, function, counts) for name, (function, counts) in table.items()}
 

@@ -1,0 +1,235 @@
+"""Tests of reading checkpoints: files torch and Paddle wrote, hostile, damaged and mutated ones."""
+
+import hashlib
+import pathlib
+import random
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+
+from htc_tf.convert.checkpoint_file import read_checkpoint
+from htc_tf.errors import CheckpointError
+from tests.parity import weights
+from tests.tiny_checkpoints import Call
+from tests.tiny_checkpoints import Name
+from tests.tiny_checkpoints import pickled
+from tests.tiny_checkpoints import storage
+from tests.tiny_checkpoints import tensor
+from tests.tiny_checkpoints import torch_legacy
+from tests.tiny_checkpoints import torch_zip
+
+_PARITY = pathlib.Path(__file__).parents[1] / 'parity'
+_TORCH = ('sample.pth', 'sample_legacy.pth')
+_LAYOUTS = ('sample_layouts.pth', 'sample_layouts_legacy.pth')
+_PADDLE = ('sample_protocol2.pdparams', 'sample_protocol4.pdparams', 'sample_numpy2.pdparams')
+_EVIL = {'evil.pth': 'posix.system', 'evil_legacy.pth': '__builtin__.eval',
+         'evil.pdparams': 'posix.system'}
+_TRACE = pathlib.Path('/tmp/htc_tf_pwned')
+_MUTATIONS = 400
+
+_VALUES = np.arange(6, dtype=np.float32)
+_STORAGES = {'0': _VALUES.tobytes()}
+_TENSOR = tensor(storage('0', 6), (2, 3))
+
+
+def _write(folder, data, name='file.pth'):
+  path = folder / name
+  path.write_bytes(data)
+  return str(path)
+
+
+@pytest.mark.parametrize('name', _TORCH + _PADDLE)
+def test_reads_what_torch_and_paddle_wrote(name):
+  checkpoint = read_checkpoint(_PARITY / name)
+  torch = name in _TORCH
+  rule = weights.mmdet_weight if torch else weights.paddle_weight
+  assert checkpoint.source == ('torch' if torch else 'paddle')
+  assert checkpoint.path == str(_PARITY / name)
+  assert checkpoint.sha256 == hashlib.sha256((_PARITY / name).read_bytes()).hexdigest()
+  assert len(checkpoint.tensors) == (9 if torch else 7)
+  for key, array in checkpoint.tensors.items():
+    expected = rule(key, array.shape)
+    assert array.dtype == expected.dtype and not array.flags.writeable
+    np.testing.assert_array_equal(array, expected)
+
+
+def test_entries_are_in_the_files_order():
+  names = list(read_checkpoint(_PARITY / 'sample.pth').tensors)
+  assert names[0] == 'backbone.conv1.weight'
+  assert names[5] == 'backbone.bn1.num_batches_tracked'
+  assert names[-1] == 'roi_head.mask_head.0.upsample.weight'
+
+
+@pytest.mark.parametrize('name', _LAYOUTS)
+def test_reads_layouts(name):
+  base = np.arange(24, dtype=np.float32).reshape(4, 6)
+  expected = {
+      'a_view': base[1:3], 'b_transposed': base.T, 'c_half': base.astype(np.float16),
+      'd_int64': np.arange(5), 'e_scalar': np.float32(2.5), 'f_empty': np.zeros((0, 3), np.float32),
+      'g_parameter': base[:2], 'h_double': base.astype(np.float64),
+  }
+  tensors = read_checkpoint(_PARITY / name).tensors
+  assert list(tensors) == list(expected)
+  for key, array in tensors.items():
+    assert (array.dtype, array.shape) == (expected[key].dtype, expected[key].shape)
+    np.testing.assert_array_equal(array, expected[key])
+
+
+@pytest.mark.parametrize('name, refused', _EVIL.items())
+def test_refuses_hostile_files_and_leaves_no_trace(name, refused):
+  _TRACE.unlink(missing_ok=True)
+  with pytest.raises(CheckpointError, match=refused) as error:
+    read_checkpoint(_PARITY / name)
+  assert name in str(error.value)
+  assert not _TRACE.exists()
+
+
+@pytest.mark.parametrize('stored', [
+    {'w': _TENSOR},
+    {'module.w': _TENSOR},
+    {'model': {'w': _TENSOR}, 'epoch': 3},
+    {'state_dict': {'w': _TENSOR, 'ema_w': _TENSOR}, 'ema_state_dict': {'v': _TENSOR}},
+    {'model': {'state_dict': {'w': _TENSOR}}},
+])
+def test_finds_the_state_dict(tmp_path, stored):
+  for data in (torch_zip(stored, _STORAGES), torch_legacy(stored, {'0': (6, _STORAGES['0'])})):
+    tensors = read_checkpoint(_write(tmp_path, data)).tensors
+    assert list(tensors) == ['w']
+    np.testing.assert_array_equal(tensors['w'], _VALUES.reshape(2, 3))
+
+
+def test_reads_past_the_notes_of_mmengine(tmp_path):
+  history = Name('mmengine.logging.history_buffer.HistoryBuffer')
+  method = Call('__builtin__.getattr', (history, 'mean'))
+  state = {'_log_history': np.arange(3.), '_statistics_methods': {'mean': method}}
+  buffer = Call(str(history), (), state)
+  stored = {
+      'meta': {'time': Call('datetime.datetime', (b'\x07\xe8\x01\x01\0\0\0\0\0\0',)),
+               'cfg': 'x' * 5000, 'CLASSES': ('person', 'bicycle'), 'seed': np.int64(1),
+               'hooks': Call('collections.defaultdict', (Name('__builtin__.list'),))},
+      'state_dict': {'w': _TENSOR},
+      'message_hub': {'log_scalars': Call('collections.OrderedDict', ([['loss', buffer]],))},
+      'optimizer': {'state': {0: {'momentum_buffer': _TENSOR}}, 'param_groups': [{'lr': 0.02}]},
+      'param_schedulers': [{'milestones': Call('collections.Counter', ({8: 1, 11: 1},))}],
+  }
+  assert list(read_checkpoint(_write(tmp_path, torch_zip(stored, _STORAGES))).tensors) == ['w']
+
+
+@pytest.mark.parametrize('stored, reason', [
+    ({}, 'no tensors'), ({'state_dict': {}}, 'no tensors'), ({'ema_w': _TENSOR}, 'no tensors'),
+    ([_TENSOR], 'list instead of'), ({'w': _TENSOR, 'epoch': 3}, "'epoch' is a int"),
+    ({3: _TENSOR}, '3 is a StoredArray'), ({'state_dict': {'w': 'text'}}, "'w' is a str"),
+    ({'w': Call('numpy.core.multiarray._reconstruct', (Name('numpy.ndarray'), (0,), 'b'))},
+     'never described'),
+])
+def test_refuses_files_without_a_state_dict(tmp_path, stored, reason):
+  with pytest.raises(CheckpointError, match=reason):
+    read_checkpoint(_write(tmp_path, torch_zip(stored, _STORAGES)))
+
+
+def test_verifies_a_hash_in_the_name(tmp_path):
+  data = (_PARITY / 'sample.pth').read_bytes()
+  digest = hashlib.sha256(data).hexdigest()
+  for name in (f'htc_r50_fpn_1x_coco_20200317-{digest[:8]}.pth', f'resnet50-{digest}.pth',
+               'htc-20240131.pth', 'htc-notahash.pth', f'00000000-{digest[:8]}.pth'):
+    assert read_checkpoint(_write(tmp_path, data, name)).sha256 == digest
+  for name in ('htc_r50_fpn_1x_coco_20200317-7332cf16.pth', 'resnet50-19c8e357.pth',
+               f'resnet50-{digest[:8]}0.pth', 'model-99999999.pdparams'):
+    with pytest.raises(CheckpointError, match='name says') as error:
+      read_checkpoint(_write(tmp_path, data, name))
+    assert name.rsplit('-', 1)[1].split('.')[0] in str(error.value) and digest in str(error.value)
+
+
+@pytest.mark.parametrize('data', [
+    b'', b'P', b'PK\x03\x04', b'\x80', b'\x80\x02', b'<!DOCTYPE html><html>', b'weights' * 1000,
+    bytes(10_000), bytes(range(256)) * 40,
+])
+def test_refuses_what_is_no_checkpoint(tmp_path, data):
+  with pytest.raises(CheckpointError, match='was refused'):
+    read_checkpoint(_write(tmp_path, data))
+
+
+def test_refuses_missing_files_and_directories(tmp_path):
+  with pytest.raises(CheckpointError, match='no file'):
+    read_checkpoint(tmp_path / 'absent.pth')
+  with pytest.raises(CheckpointError, match='a directory'):
+    read_checkpoint(tmp_path)
+  with pytest.raises(CheckpointError, match='no checkpoint file'):
+    read_checkpoint('/dev/zero')
+
+
+def test_tensors_share_the_files_bytes_once(tmp_path):
+  values = np.zeros(2**20, np.float32)
+  stored = {f'w{index}': tensor(storage('0', 2**20), (2**20,)) for index in range(200)}
+  path = _write(tmp_path, torch_zip(stored, {'0': values.tobytes()}))
+  tracemalloc.start()
+  try:
+    assert len(read_checkpoint(path).tensors) == 200
+    assert tracemalloc.get_traced_memory()[1] < 2 * values.nbytes + 2**20
+  finally:
+    tracemalloc.stop()
+
+
+def test_refuses_one_text_as_many_arrays(tmp_path):
+  """One spelled array and hundreds that recall it would take hundreds of times the file."""
+  dtype = Call('numpy.dtype', ('u1', False, True), (3, '|', None, None, None, -1, -1, 0))
+  spelled = Call('_codecs.encode', ('a' * 10**6, 'latin1'))
+  array = Call('numpy.core.multiarray._reconstruct', (Name('numpy.ndarray'), (0,), 'b'),
+               (1, (10**6,), dtype, False, spelled))
+  text = spelled.arguments[0]
+  data = pickled({f'w{index}': array for index in range(300)})
+  assert data.count(text.encode()) == 1  # recalled, not repeated
+  with pytest.raises(CheckpointError, match='claim more'):
+    read_checkpoint(_write(tmp_path, data))
+
+
+@pytest.mark.parametrize('name', _TORCH + _LAYOUTS + _PADDLE)
+def test_refuses_truncated_files(tmp_path, name):
+  data = (_PARITY / name).read_bytes()
+  generator = random.Random(1)
+  lengths = [0, 1, 2, len(data) - 1, *(generator.randrange(len(data)) for _ in range(40))]
+  for length in lengths:
+    with pytest.raises(CheckpointError):
+      read_checkpoint(_write(tmp_path, data[:length]))
+
+
+@pytest.mark.parametrize('name', _TORCH + _LAYOUTS + _PADDLE + tuple(_EVIL))
+def test_mutated_files_are_read_or_refused(tmp_path, name):
+  data = (_PARITY / name).read_bytes()
+  generator = random.Random(name)
+  _TRACE.unlink(missing_ok=True)
+  for _ in range(_MUTATIONS):
+    path = _write(tmp_path, _mutated(data, generator))
+    try:
+      read_checkpoint(path)
+    except CheckpointError:
+      pass
+  assert not _TRACE.exists()
+  assert [entry.name for entry in tmp_path.iterdir()] == ['file.pth']
+
+
+@pytest.mark.parametrize('name', ['sample.pth', 'sample_layouts.pth', 'evil.pth'])
+def test_mutated_pickles_in_sound_archives_are_read_or_refused(tmp_path, name):
+  with zipfile.ZipFile(_PARITY / name) as archive:
+    entries = {entry.split('/', 1)[1]: archive.read(entry) for entry in archive.namelist()}
+  pickle = entries.pop('data.pkl')
+  generator = random.Random(name)
+  outcomes = set()
+  for _ in range(_MUTATIONS):
+    path = _write(tmp_path, torch_zip(_mutated(pickle, generator), **entries))
+    try:
+      outcomes.add(len(read_checkpoint(path).tensors))
+    except CheckpointError:
+      outcomes.add(None)
+  assert None in outcomes and not _TRACE.exists()
+
+
+def _mutated(data, generator):
+  """One byte, or a few, exchanged, mostly where a file describes itself."""
+  changed = bytearray(data)
+  for _ in range(generator.choice((1, 1, 2, 8))):
+    end = generator.choice((2000, len(data)))
+    changed[generator.randrange(min(end, len(data)))] = generator.randrange(256)
+  return bytes(changed)
