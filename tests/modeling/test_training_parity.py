@@ -1,6 +1,7 @@
 """One training step of R50 against the reference's: sampling, losses, gradients."""
 
 import pathlib
+import zlib
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from htc_tf.parity import training
 from htc_tf.parity import training_gradients
 from htc_tf.parity import training_sampling
 from htc_tf.parity import training_step
+from htc_tf.parity.check import at_most
 
 PARITY = pathlib.Path(__file__).parents[1] / 'parity'
 
@@ -80,6 +82,36 @@ def test_another_truth_is_noticed(model, result, step):
   failed = {check.name for check in checks if not check.ok}
   assert 'RPN: anchors of another assignment' in failed
   assert 'stage0 box_sampling: RoIs sampled otherwise' in failed
+
+
+def _figures(gradients):
+  """What the reference would store of these gradients."""
+  figures = {}
+  for name, values in gradients.items():
+    direction = np.random.default_rng(zlib.crc32(f'grad:{name}'.encode())).standard_normal(
+        values.shape)
+    figures[name] = {'norm': np.sqrt(np.sum(values ** 2)), 'probe': np.sum(values * direction)}
+  return figures
+
+
+@pytest.mark.parametrize('change, failed', [
+    (lambda gradients: gradients, ''),
+    (lambda gradients: {**gradients, 'a': 1.02 * gradients['a']}, 'norm, largest'),
+    (lambda gradients: {**gradients, 'a': -gradients['a']}, 'probe'),
+    (lambda gradients: {name: gradients[name] for name in 'bc'}, 'only'),
+    (lambda gradients: {**gradients, 'frozen': gradients['a']}, 'only')])
+def test_another_gradient_is_noticed(change, failed):
+  gradients = {name: np.full([2, 3], value) for name, value in zip('abc', (1.0, 2.0, -3.0))}
+  figures = {**_figures(gradients), 'frozen': None}
+  checks = training_gradients.gradient_checks(change(gradients), figures)
+  names = [check.name for check in checks if not check.ok]
+  assert len(names) == bool(failed)
+  assert all(failed in name for name in names)
+
+
+def test_an_undefined_figure_fails():
+  assert not at_most('a figure', float('nan'), 1.0).ok
+  assert at_most('a figure', 1.0, 1.0).ok
 
 
 @pytest.mark.slow
