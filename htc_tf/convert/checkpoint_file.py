@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import os
 import re
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Tuple, Union
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Checkpoint:
   sha256: str
 
 
-def read_checkpoint(path: str) -> Checkpoint:
+def read_checkpoint(path: Union[str, os.PathLike]) -> Checkpoint:
   """Reads the weights of a checkpoint file; its format is told from its contents.
 
   The state dictionary is found at top level (torchvision, Paddle) or beneath `state_dict` or
@@ -89,7 +89,7 @@ def _read_file(path: str) -> bytes:
                           got=str(error)) from error
 
 
-def _verify_published_hash(path: str, sha256: str):
+def _verify_published_hash(path: str, sha256: str) -> None:
   match = _PUBLISHED_HASH.search(os.path.basename(path))
   if match and not sha256.startswith(match.group(1)):
     raise CheckpointError(f'Checkpoint {path} is not the file its name says',
@@ -145,7 +145,9 @@ def _without_module(arrays: Dict[str, StoredArray]) -> Dict[str, StoredArray]:
 
 
 def _load(arrays: Dict[str, StoredArray], file_size: int) -> Dict[str, np.ndarray]:
-  storages = {id(array.storage): array.storage for array in arrays.values() if array.storage}
-  if sum(storage.num_bytes for storage in storages.values()) > file_size:
+  # Each storage is held once for each type it is read as; real files read it as one.
+  claims = {(id(array.storage), array.element): array.storage.num_bytes
+            for array in arrays.values() if array.storage}
+  if sum(claims.values()) > file_size:
     raise UnreadableError(f'its tensors claim more than the {file_size} bytes it has')
   return {name: array.load() for name, array in arrays.items()}

@@ -35,6 +35,6 @@ def _array(value: Any) -> Any:
   return value[1] if is_pair else value
 
 
-def _refuse_persistent(identity: Any):
+def _refuse_persistent(identity: Any) -> None:
   del identity
   raise UnreadableError('it stores an object outside its pickle')

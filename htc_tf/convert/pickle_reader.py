@@ -6,7 +6,7 @@ stand-ins and never imported, and memory is bounded by a budget that grows with 
 """
 
 import struct
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Union
 
 from htc_tf.convert.allowed_globals import find_global
 from htc_tf.convert.allowed_globals import set_state
@@ -39,9 +39,12 @@ class PickleReader:
     data: the buffer.
     load_persistent: persistent id -> object, for formats that store arrays outside the pickle.
     file_size: size of the whole file, which the budget follows.
+
+  Attributes:
+    position: the first byte of the buffer not read yet.
   """
 
-  def __init__(self, data: memoryview, load_persistent: Callable[[Any], Any], file_size: int):
+  def __init__(self, data: memoryview, load_persistent: Callable[[Any], Any], file_size: int) -> None:
     self.position = 0
     self._data = data
     self._load_persistent = load_persistent
@@ -72,18 +75,18 @@ class PickleReader:
     self.position = end
     return taken
 
-  def _reset(self):
+  def _reset(self) -> None:
     self._stack: List[Any] = []
     self._marked: List[List[Any]] = []
     self._memo: Dict[int, Any] = {}
 
-  def _spend(self, instructions: int):
+  def _spend(self, instructions: int) -> None:
     self._budget -= instructions
     if self._budget < 0:
       raise UnreadableError('its pickle has more instructions than a checkpoint of its size',
                             NOT_WEIGHTS)
 
-  def _number(self, layout: str):
+  def _number(self, layout: str) -> Union[int, float]:
     return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
 
   def _line(self) -> str:
@@ -94,7 +97,7 @@ class PickleReader:
     self.position += len(line) + 1
     return _decoded(line)
 
-  def _push(self, value: Any):
+  def _push(self, value: Any) -> None:
     self._stack.append(value)
 
   def _pop(self) -> Any:
@@ -113,11 +116,11 @@ class PickleReader:
     items, self._stack = self._stack, self._marked.pop()
     return items
 
-  def _mark(self):
+  def _mark(self) -> None:
     self._marked.append(self._stack)
     self._stack = []
 
-  def _push_text(self, layout: str):
+  def _push_text(self, layout: str) -> None:
     payload = self.take(self._number(layout))
     if len(payload) > _MAX_TEXT:
       self._push(LongText(payload))
@@ -125,35 +128,35 @@ class PickleReader:
     self._spend(len(payload) // _BYTES_OF_TEXT_PER_INSTRUCTION)
     self._push(_decoded(payload))
 
-  def _push_bytes(self, layout: str):
+  def _push_bytes(self, layout: str) -> None:
     self._push(self.take(self._number(layout)))
 
-  def _push_long(self, layout: str):
+  def _push_long(self, layout: str) -> None:
     size = self._number(layout)
     if not 0 <= size <= _MAX_LONG:
       raise UnreadableError(f'a whole number of {size} bytes')
     self._push(int.from_bytes(self.take(size), 'little', signed=True))
 
-  def _push_tuple(self, size: int):
+  def _push_tuple(self, size: int) -> None:
     items = [self._pop() for _ in range(size)]
     self._push(tuple(reversed(items)))
 
-  def _put(self, key: int):
+  def _put(self, key: int) -> None:
     self._memo[key] = self._top()
 
-  def _get(self, key: int):
+  def _get(self, key: int) -> None:
     if key not in self._memo:
       raise UnreadableError('its pickle recalls a value that was not kept')
     self._push(self._memo[key])
 
-  def _append(self, items: List[Any]):
+  def _append(self, items: List[Any]) -> None:
     target = self._top()
     if type(target) is list:
       target.extend(items)
     elif not isinstance(target, Placeholder):
       raise UnreadableError('its pickle appends to what is no list')
 
-  def _set_items(self, items: List[Any]):
+  def _set_items(self, items: List[Any]) -> None:
     target = self._top()
     if len(items) % 2 or not isinstance(target, (dict, Placeholder)):
       raise UnreadableError('its pickle sets entries of what is no dictionary')
@@ -161,21 +164,21 @@ class PickleReader:
       for key, value in zip(items[::2], items[1::2]):
         target[_checked_key(key)] = value
 
-  def _make_dict(self):
+  def _make_dict(self) -> None:
     items = self._pop_to_mark()
     self._push({})
     self._set_items(items)
 
-  def _global(self, module: Any, name: Any):
+  def _global(self, module: Any, name: Any) -> None:
     if not isinstance(module, str) or not isinstance(name, str):
       raise UnreadableError('a name in its pickle is no text')
     self._push(find_global(module, name))
 
-  def _stack_global(self):
+  def _stack_global(self) -> None:
     name = self._pop()
     self._global(self._pop(), name)
 
-  def _call(self):
+  def _call(self) -> None:
     """REDUCE and NEWOBJ: makes what a stand-in makes of the arguments."""
     arguments = self._pop()
     target = self._pop()
@@ -183,7 +186,7 @@ class PickleReader:
       raise UnreadableError('its pickle calls what cannot be called', NOT_WEIGHTS)
     self._push(target.make(arguments))
 
-  def _call_with_keywords(self):
+  def _call_with_keywords(self) -> None:
     """NEWOBJ_EX: only placeholders, which drop their arguments, may have keywords."""
     self._pop()
     arguments = self._pop()
@@ -192,16 +195,16 @@ class PickleReader:
     self._push(arguments)
     self._call()
 
-  def _build(self):
+  def _build(self) -> None:
     state = self._pop()
     set_state(self._top(), state)
 
-  def _add_to_set(self):
+  def _add_to_set(self) -> None:
     """Sets occur in notes alone: what they hold is dropped."""
     self._pop_to_mark()
     self._append([])
 
-  def _frozen_set(self):
+  def _frozen_set(self) -> None:
     self._pop_to_mark()
     self._push(Placeholder('frozenset'))
 

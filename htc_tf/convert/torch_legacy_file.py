@@ -40,7 +40,7 @@ def read_torch_legacy(data: bytes) -> Any:
 class _Storages:
   """Storages by key: announced in the pickle, filled from what follows it."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._announced: Dict[str, TypedStorage] = {}
 
   def announce(self, identity: Any) -> TypedStorage:
@@ -51,7 +51,7 @@ class _Storages:
       self._announced[key] = TypedStorage(storage, element)
     return self._announced[key]
 
-  def fill(self, keys: Any, reader: PickleReader):
+  def fill(self, keys: Any, reader: PickleReader) -> None:
     """Reads the bytes of each storage in the order of `keys`."""
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
       raise UnreadableError('its list of storages is no list')

@@ -3,6 +3,8 @@
 import hashlib
 import pathlib
 import random
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 
@@ -27,7 +29,7 @@ _PADDLE = ('sample_protocol2.pdparams', 'sample_protocol4.pdparams', 'sample_num
 _EVIL = {'evil.pth': 'posix.system', 'evil_legacy.pth': '__builtin__.eval',
          'evil.pdparams': 'posix.system'}
 _TRACE = pathlib.Path('/tmp/htc_tf_pwned')
-_MUTATIONS = 400
+_MUTATIONS = 250
 
 _VALUES = np.arange(6, dtype=np.float32)
 _STORAGES = {'0': _VALUES.tobytes()}
@@ -172,6 +174,16 @@ def test_tensors_share_the_files_bytes_once(tmp_path):
     tracemalloc.stop()
 
 
+def test_refuses_one_storage_as_many_types(tmp_path):
+  untyped = storage('0', 2**16, 'torch.UntypedStorage')
+  stored = {dtype: Call('torch._utils._rebuild_tensor_v3',
+                        (untyped, 0, (2,), (1,), False, None, Name(f'torch.{dtype}')))
+            for dtype in ('bfloat16', 'float32', 'float64', 'int64')}
+  data = torch_zip(stored, {'0': bytes(2**16)}, byteorder='big')
+  with pytest.raises(CheckpointError, match='claim more'):
+    read_checkpoint(_write(tmp_path, data))
+
+
 def test_refuses_one_text_as_many_arrays(tmp_path):
   """One spelled array and hundreds that recall it would take hundreds of times the file."""
   dtype = Call('numpy.dtype', ('u1', False, True), (3, '|', None, None, None, -1, -1, 0))
@@ -183,6 +195,12 @@ def test_refuses_one_text_as_many_arrays(tmp_path):
   assert data.count(text.encode()) == 1  # recalled, not repeated
   with pytest.raises(CheckpointError, match='claim more'):
     read_checkpoint(_write(tmp_path, data))
+
+
+def test_reading_needs_no_framework():
+  program = ('import sys; from htc_tf.convert import checkpoint_file; '
+             'sys.exit(bool({"tensorflow", "torch", "paddle"} & set(sys.modules)))')
+  assert subprocess.run([sys.executable, '-c', program], check=False).returncode == 0
 
 
 @pytest.mark.parametrize('name', _TORCH + _LAYOUTS + _PADDLE)
