@@ -23,6 +23,7 @@ setuptools.setup(
         'tensorflow>=2.20,<2.21', 'tf-keras>=2.20,<2.21', 'tf-models-official>=2.20,<2.21', 'tqdm',
     ],
     entry_points={'console_scripts': [
+        'htc-convert=htc_tf.cli.convert:main',
         'htc-create-coco-records=htc_tf.cli.create_coco_records:main',
         'htc-train=htc_tf.cli.train:run',
         'htc-predict=htc_tf.cli.predict:main',

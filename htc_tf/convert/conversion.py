@@ -157,8 +157,9 @@ def _is_in(path: str, parts: Optional[Sequence[str]]) -> bool:
   return parts is None or path.split('/', 1)[0] in parts
 
 
-def _match(name_map: NameMap, tensors: Mapping[str, np.ndarray], variables: Mapping[str, tf.Variable],
-           parts: Optional[Sequence[str]]) -> Tuple[List[_Pair], List[str]]:
+def _match(name_map: NameMap, tensors: Mapping[str, np.ndarray],
+           variables: Mapping[str, tf.Variable], parts: Optional[Sequence[str]]
+           ) -> Tuple[List[_Pair], List[str]]:
   """Pairs of entry and variable, and the entries without one; other parts' entries are neither."""
   pairs, unused = [], []
   for name in tensors:

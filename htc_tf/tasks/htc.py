@@ -14,6 +14,9 @@ import tf_keras
 from htc_tf import files
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
+from htc_tf.convert.checkpoint_file import read_checkpoint
+from htc_tf.convert.conversion import Allowed
+from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.parser import augmentation_seeds
@@ -26,6 +29,8 @@ from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.tasks import checkpoint
 
+# Endings of files that are converted; anything else is a checkpoint of TensorFlow.
+PUBLISHED_SUFFIXES = ('.pth', '.pt', '.pdparams')
 _GROUND_TRUTH = ('gt_boxes', 'gt_classes', 'gt_masks')
 
 
@@ -95,6 +100,9 @@ class HTCTask(base_task.Task):
   def initialize(self, model: HTCModel) -> None:
     """Loads `init_checkpoint`; the trainer calls it when a run starts without a checkpoint.
 
+    A published file is converted in memory; where it has another number of classes, the layers that
+    depend on it keep their initial values.
+
     Raises:
       CheckpointError: missing, or of another configuration.
     """
@@ -103,17 +111,27 @@ class HTCTask(base_task.Task):
       logging.warning('task.init_checkpoint is not set: training starts from random weights. The '
                       'published schedules start from an ImageNet backbone.')
       return
+    parts = self._initialized_parts(model)
+    if path.endswith(PUBLISHED_SUFFIXES):
+      result = convert_checkpoint(read_checkpoint(path), model, Allowed(class_mismatch=True), parts)
+      logging.info('%s: %s', path, result.describe())
+    elif parts is None:
+      checkpoint.restore(path, {'model': model})
+    else:
+      checkpoint.restore(path, {name: model.checkpoint_items[name] for name in parts})
+
+  def _initialized_parts(self, model: HTCModel) -> Optional[List[str]]:
+    """Names of the parts that `init_checkpoint` fills; None: the whole model."""
     modules = self.task_config.init_checkpoint_modules
     if modules == 'all':
-      checkpoint.restore(path, {'model': model})
-      return
+      return None
     names = [modules] if isinstance(modules, str) else list(modules)
-    known = model.checkpoint_items
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in model.checkpoint_items]
     if unknown:
       raise ConfigError('task.init_checkpoint_modules is unknown',
-                        expected=f"'all' or some of {sorted(known)}", got=str(unknown))
-    checkpoint.restore(path, {name: known[name] for name in names})
+                        expected=f"'all' or some of {sorted(model.checkpoint_items)}",
+                        got=str(unknown))
+    return names
 
   def build_inputs(self, params: task_config.DataConfig,
                    input_context: Optional[tf.distribute.InputContext] = None) -> tf.data.Dataset:
