@@ -57,6 +57,22 @@ def htc_without_semantic_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
   return _experiment(_coco_task(model_config.HTC(semantic_head=_without_semantic())), Schedule())
 
 
+@exp_factory.register_config_factory('htc_resnet50fpn_1x_coco_paddle')
+def htc_resnet50fpn_1x_coco_paddle() -> cfg.ExperimentConfig:
+  """HTC R50-FPN as laihuihui/htc (PaddleDetection) runs it, for its checkpoints."""
+  stages = model_config.published_stages()
+  stages[-1].box_coder_weights = [30.0, 30.0, 15.0, 15.0]
+  # A side of 1 px is kept: the bound is the largest float32 below.
+  proposals = model_config.PublishedRoIGenerator(
+      min_size=1.0 - 2.0**-24, clip_deltas_below=False)
+  model = model_config.HTC(
+      roi_generator=model_config.RoIGenerator(published=proposals),
+      roi_aligner=model_config.RoIAligner(
+          published=model_config.PublishedRoIAligner(level_rule='paddle')),
+      cascade=model_config.Cascade(stages=stages, match_low_quality=False))
+  return _experiment(_coco_task(model), Schedule())
+
+
 @exp_factory.register_config_factory('cascade_mask_rcnn_resnet50fpn_1x_coco')
 def cascade_mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
   """Cascade Mask R-CNN: parallel branches, no information flow (paper section 3.1, equation 1)."""

@@ -15,7 +15,8 @@ FILES = sorted((pathlib.Path(__file__).parents[2] / 'experiments').glob('*.yaml'
 COCO_EXPERIMENTS = {
     'htc_resnet50fpn_1x_coco', 'htc_resnet50fpn_20e_coco',
     'htc_without_semantic_resnet50fpn_1x_coco', 'cascade_mask_rcnn_resnet50fpn_1x_coco',
-    'mask_rcnn_resnet50fpn_1x_coco', 'htc_resnetfpn_coco'}
+    'mask_rcnn_resnet50fpn_1x_coco', 'htc_resnetfpn_coco',
+    'htc_resnet50fpn_1x_coco_paddle'}
 PUBLISHED_AP = {'htc_resnet50fpn_1x_coco': ('42.3', '37.4'),
                 'htc_resnet50fpn_20e_coco': ('43.3', '38.3'),
                 'htc_resnet101fpn_20e_coco': ('44.8', '39.6')}
