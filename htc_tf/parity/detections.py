@@ -1,0 +1,88 @@
+"""Detections of one image held against the reference's, as sets."""
+
+from typing import Callable, List, NamedTuple, Tuple
+
+import numpy as np
+
+from htc_tf.evaluation.mask_paste import paste_masks
+from htc_tf.parity.measurement import Measurement
+
+_BOX_PX = 0.1
+_LOST_BAR = 0.01
+_SCORE_BAR = 1e-3
+_PIXEL_BAR = 1e-3
+
+
+class Detected(NamedTuple):
+  """Detections of one image.
+
+  Attributes:
+    boxes: [num, 4] yxyx in input pixels.
+    scores: [num].
+    classes: [num], 1 is the first foreground class.
+    masks: [num, size, size] probabilities, or None where they are not asked for.
+  """
+  boxes: np.ndarray
+  scores: np.ndarray
+  classes: np.ndarray
+  masks: np.ndarray = None
+
+
+class PastedMasks(NamedTuple):
+  """Reference masks, and how ours come there.
+
+  Attributes:
+    masks: [num, H, W] bool in original pixels, one a reference detection.
+    scale: [2] height, width of the input over the original's.
+  """
+  masks: np.ndarray
+  scale: np.ndarray
+
+
+def matched_rows(ours: Detected, reference: Detected) -> np.ndarray:
+  """For each reference detection the row of ours with its class and box, or -1.
+
+  Of several, the one of the nearest score: two detections of a class may almost coincide.
+  """
+  distances = np.abs(reference.boxes[:, np.newaxis] - ours.boxes).max(-1)  # [reference, ours]
+  same = (distances <= _BOX_PX) & (reference.classes[:, np.newaxis] == ours.classes)
+  gaps = np.where(same, np.abs(reference.scores[:, np.newaxis] - ours.scores), np.inf)
+  return np.where(same.any(1), gaps.argmin(1), -1)
+
+
+def detection_measurements(name: str, ours: Callable[[], Detected],
+                           reference: Callable[[], Detected]) -> List[Measurement]:
+  """Found again, and the score of those that are."""
+
+  def pair() -> Tuple[Detected, Detected, np.ndarray]:
+    expected = reference()
+    return ours(), expected, matched_rows(ours(), expected)
+
+  def lost():
+    return np.mean(pair()[2] < 0)
+
+  def score_difference():
+    actual, expected, rows = pair()
+    found = rows >= 0
+    return np.abs(actual.scores[rows[found]] - expected.scores[found]).max(initial=0.0)
+
+  return [
+      Measurement(f'{name}: share not found with its label within {_BOX_PX} px', _LOST_BAR, lost),
+      Measurement(f'{name}: scores of those found, largest difference', _SCORE_BAR,
+                  score_difference)]
+
+
+def mask_measurement(name: str, ours: Callable[[], Detected], reference: Callable[[], Detected],
+                     pasted: Callable[[], PastedMasks]) -> Measurement:
+  """Share of differing pixels, all of the image counted, in the masks of matched detections."""
+
+  def measure():
+    expected = pasted()
+    actual = ours()
+    rows = matched_rows(actual, reference())
+    found = rows >= 0
+    boxes = actual.boxes[rows[found]] / np.tile(expected.scale, 2)
+    masks = paste_masks(actual.masks[rows[found]], boxes, expected.masks.shape[1:])
+    return np.mean(masks != expected.masks[found])
+
+  return Measurement(f'{name}: share of differing pixels, original size', _PIXEL_BAR, measure)

@@ -1,0 +1,109 @@
+"""A model with reference weights, and what it makes of an input, level by level."""
+
+import functools
+from typing import Any, Callable, Dict, NamedTuple
+
+import numpy as np
+from official.core import exp_factory
+import tensorflow as tf
+
+from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.convert.conversion import convert_checkpoint
+from htc_tf.modeling.cascade import Cascade
+from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.modeling.layers.roi_generator import Proposals
+from htc_tf.modeling.outputs import ImageFeatures
+from htc_tf.parity.detections import Detected
+from htc_tf.parity.pack import PublishedState
+from htc_tf.tasks.htc import HTCTask
+
+
+def build_model(experiment: str, overrides: Dict[str, Any],
+                state: Callable[[], PublishedState]) -> HTCModel:
+  """The model of an experiment, filled by the converter.
+
+  Args:
+    experiment: registered name.
+    overrides: nested dict of the model's configuration.
+    state: gives the weights.
+  """
+  task = exp_factory.get_exp_config(experiment).task
+  task.model.override(overrides)
+  model = HTCTask(task).build_model()
+  convert_checkpoint(state(), model)
+  return model
+
+
+class Levels(NamedTuple):
+  """What the model makes of a batch, before the cascade.
+
+  Attributes:
+    backbone: {'2': [batch, h, w, channels], ...}.
+    rpn_logits: {'2': [batch, h, w, anchors], ...}.
+    rpn_deltas: {'2': [batch, h, w, 4 anchors], ...}.
+    anchors: {'2': [h * w * anchors, 4], ...} yxyx.
+    proposals: of the batch.
+    features: pyramid and semantic embedding.
+    semantic_logits: [batch, h, w, classes], or None.
+  """
+  backbone: Dict[str, tf.Tensor]
+  rpn_logits: Dict[str, tf.Tensor]
+  rpn_deltas: Dict[str, tf.Tensor]
+  anchors: Dict[str, tf.Tensor]
+  proposals: Proposals
+  features: ImageFeatures
+  semantic_logits: tf.Tensor
+
+
+class Forward:
+  """A model and an input, run when first asked.
+
+  Args:
+    model: gives the model.
+    inputs: gives images [batch, height, width, 3] and image_shape [batch, 2].
+  """
+
+  def __init__(self, model: Callable[[], HTCModel], inputs: Callable[[], Dict[str, np.ndarray]]):
+    self._model = model
+    self._inputs = inputs
+
+  @property
+  def model(self) -> HTCModel:
+    """With the reference weights."""
+    return self._model()
+
+  @functools.cached_property
+  def inputs(self) -> Dict[str, tf.Tensor]:
+    """The model's input dict."""
+    return {key: tf.constant(value, tf.float32) for key, value in self._inputs().items()}
+
+  @functools.cached_property
+  def levels(self) -> Levels:
+    """Every map up to the proposals."""
+    # pylint: disable=protected-access
+    model, inputs = self.model, self.inputs
+    features, semantic_logits = model._extract(inputs, training=False)
+    logits, deltas, anchors, proposals = model._propose(features, training=False)
+    return Levels(model.backbone(inputs['images'], training=False), logits, deltas, anchors,
+                  proposals, features, semantic_logits)
+
+  @functools.cached_property
+  def _detections(self) -> Dict[str, np.ndarray]:
+    return {key: value.numpy() for key, value in self.model.detect(self.inputs).items()}
+
+  @functools.cached_property
+  def _last_masks(self) -> np.ndarray:
+    """Masks of the detections by the last stage alone, [batch, num, size, size]."""
+    cascade, found = self.model.cascade, self._detections
+    last = Cascade(cascade.stages, cascade.box_features, cascade.mask_features,
+                   mask_ensemble='last')
+    return last.segment(self.levels.features, tf.constant(found['detection_boxes']),
+                        tf.constant(found['detection_classes'])).numpy()
+
+  def detected(self, image: int, mask_ensemble: str = 'mean') -> Detected:
+    """Detections of one image, with masks of the stages' 'mean' or of the 'last' stage."""
+    found = self._detections
+    rows = slice(found['num_detections'][image])
+    masks = found['detection_masks'] if mask_ensemble == 'mean' else self._last_masks
+    return Detected(*(found[f'detection_{key}'][image][rows]
+                      for key in ('boxes', 'scores', 'classes')), masks[image][rows])

@@ -1,0 +1,82 @@
+"""Measurements to be made against stored arrays, some of which may not be there."""
+
+from typing import Callable, Iterable, List, NamedTuple, Tuple
+
+import numpy as np
+
+from htc_tf.parity.check import at_most
+from htc_tf.parity.check import Check
+from htc_tf.parity.pack import MissingArray
+
+Array = Callable[[], np.ndarray]
+
+MAPS_BAR = 5e-5  # of the largest reference value
+_RELATIVE = 'largest difference / largest value'
+
+
+class Measurement(NamedTuple):
+  """A row of the report before it is measured.
+
+  Attributes:
+    name: what is compared, and the unit.
+    bar: the largest figure that passes.
+    measure: gives the figure; raises MissingArray without its reference.
+  """
+  name: str
+  bar: float
+  measure: Callable[[], float]
+
+
+class NotRun(NamedTuple):
+  """A row whose reference is not there; `missing` names it."""
+  name: str
+  bar: float
+  missing: str
+
+
+def run(measurements: Iterable[Measurement],
+        show: Callable[[str], None] = lambda line: None) -> Tuple[List[Check], List[NotRun]]:
+  """Measures what can be measured; the rest is listed.
+
+  Args:
+    measurements: in the order of the report.
+    show: told of each as it is done.
+  """
+  checks, not_run = [], []
+  for name, bar, measure in measurements:
+    try:
+      checks.append(at_most(name, measure(), bar))
+      show(f'{checks[-1].measured:9.2e} of {bar:.0e}  {name}')
+    except MissingArray as error:
+      not_run.append(NotRun(name, bar, str(error)))
+  return checks, not_run
+
+
+def near(name: str, actual: Array, expected: Array, bar: float = MAPS_BAR) -> Measurement:
+  """Largest difference in shares of the largest reference value.
+
+  Args:
+    name: what is compared.
+    actual: gives our array; asked after the reference, so that nothing runs in vain.
+    expected: gives the reference, in our layout.
+    bar: the largest share.
+  """
+
+  def measure():
+    reference = expected()
+    return relative_difference(np.asarray(actual()), reference)
+
+  return Measurement(f'{name}, {_RELATIVE}', bar, measure)
+
+
+def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
+  """Largest difference in shares of the largest reference value; NaN for another shape."""
+  if actual.shape != expected.shape:
+    return float('nan')
+  return float(np.abs(actual - expected).max() / np.abs(expected).max())
+
+
+def lost_share(boxes: np.ndarray, reference: np.ndarray, tolerance: float) -> float:
+  """Share of reference boxes [n, 4] that are nowhere in `boxes` [m, 4] within `tolerance` px."""
+  distances = np.abs(reference[:, np.newaxis] - boxes).max(-1)  # [n, m]
+  return float(np.mean(distances.min(1) > tolerance))

@@ -1,0 +1,121 @@
+"""Measurements of one of mmdetection's configurations on its single image."""
+
+import functools
+from typing import Any, Dict, Iterator, NamedTuple
+
+import numpy as np
+
+from htc_tf.parity import layout
+from htc_tf.parity.detections import Detected
+from htc_tf.parity.detections import detection_measurements
+from htc_tf.parity.detections import mask_measurement
+from htc_tf.parity.detections import PastedMasks
+from htc_tf.parity.forward import build_model
+from htc_tf.parity.forward import Forward
+from htc_tf.parity.measurement import lost_share
+from htc_tf.parity.measurement import Measurement
+from htc_tf.parity.measurement import near
+from htc_tf.parity.pack import Pack
+from htc_tf.parity.pictures import network_input
+
+_PROPOSAL_PX, _LOST_BAR = 0.05, 0.01
+_PYRAMID_KEYS = {'2': ('P2_every4th', 4), '3': ('P3_every4th', 4), '4': ('P4_every4th', 4),
+                 '5': ('P5', 1), '6': ('P6', 1)}
+_BACKBONE_KEYS = {'2': ('C2_every4th', 4), '3': ('C3_every4th', 4), '4': ('C4_every4th', 4),
+                  '5': ('C5_every2nd', 2)}
+
+
+class Variant(NamedTuple):
+  """A published configuration of mmdetection.
+
+  Attributes:
+    config: its name there.
+    experiment: ours.
+    overrides: of the experiment's model.
+    has_semantic: whether it has the semantic branch.
+  """
+  config: str
+  experiment: str
+  overrides: Dict[str, Any] = {}
+  has_semantic: bool = True
+
+
+VARIANTS = (
+    Variant('htc-without-semantic_r50_fpn_1x_coco', 'htc_without_semantic_resnet50fpn_1x_coco',
+            has_semantic=False),
+    Variant('htc_r101_fpn_20e_coco', 'htc_resnet50fpn_20e_coco',
+            {'backbone': {'published_resnet': {'model_id': 101}}}),
+)
+
+
+class MmdetImage:
+  """The stored image of a configuration and the model on it.
+
+  Args:
+    pack: the reference arrays.
+    variant: the configuration.
+  """
+
+  def __init__(self, pack: Pack, variant: Variant):
+    self._arrays = pack.arrays(f'mmdet_{variant.config}')
+    self._variant = variant
+    self._pack = pack
+    self._forward = Forward(self._model, self._inputs)
+
+  @functools.lru_cache(maxsize=1)
+  def _model(self):
+    return build_model(self._variant.experiment, self._variant.overrides,
+                       lambda: self._pack.mmdet_state(self._variant.config))
+
+  def _inputs(self):
+    return network_input([self._arrays['image_bgr'][..., ::-1]])
+
+  def measurements(self) -> Iterator[Measurement]:
+    """All of them, from the picture on."""
+    yield near('network input from the picture', lambda: self._inputs()['images'][0],
+               lambda: layout.channels_last(self._arrays['input']))
+    for level, (key, step) in _BACKBONE_KEYS.items():
+      yield self._near(f'C{level}', functools.partial(self._map, 'backbone', level, step), key)
+    for level, (key, step) in _PYRAMID_KEYS.items():
+      yield self._near(f'P{level}', functools.partial(self._map, 'pyramid', level, step), key)
+    if self._variant.has_semantic:
+      yield self._near('semantic logits',
+                       lambda: self._forward.levels.semantic_logits[0, ::4, ::4],
+                       'semantic_logits_every4th')
+      yield self._near('semantic embedding',
+                       lambda: self._forward.levels.features.semantic[0, ::4, ::4],
+                       'semantic_feature_every4th')
+    yield Measurement(f'proposals: share not found within {_PROPOSAL_PX} px', _LOST_BAR,
+                      self._lost_proposals)
+    yield from self._detections()
+
+  def _near(self, name: str, actual, key: str) -> Measurement:
+    return near(name, actual, lambda: layout.channels_last(self._arrays[key]))
+
+  def _map(self, kind: str, level: str, step: int) -> np.ndarray:
+    levels = self._forward.levels
+    maps = levels.backbone if kind == 'backbone' else levels.features.pyramid
+    return maps[level][0, ::step, ::step]
+
+  def _lost_proposals(self) -> float:
+    reference = layout.yx(self._arrays['proposals'])
+    return lost_share(self._forward.levels.proposals.boxes[0].numpy(), reference, _PROPOSAL_PX)
+
+  def _detections(self) -> Iterator[Measurement]:
+    yield from detection_measurements('detections from the picture',
+                                      lambda: self._forward.detected(0), self._reference)
+    for ensemble in ('mean', 'last'):
+      yield mask_measurement(
+          f'masks, {ensemble} of the stages',
+          functools.partial(self._forward.detected, 0, ensemble), self._reference,
+          functools.partial(self._pasted, ensemble))
+
+  def _reference(self) -> Detected:
+    boxes, scores, labels = (self._arrays[f'detections_{key}']
+                             for key in ('boxes', 'scores', 'labels'))
+    return Detected(layout.yx(boxes), scores, labels + 1)
+
+  def _pasted(self, ensemble: str) -> PastedMasks:
+    key = f'detections_masks_{layout.MASK_KEYS[ensemble]}_packed'
+    masks = layout.unpacked_masks(self._arrays[key], self._arrays['detections_masks_shape'])
+    return PastedMasks(masks, self._arrays['scale_factor_wh'][::-1])

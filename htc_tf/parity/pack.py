@@ -1,0 +1,74 @@
+"""Access to a folder of reference arrays and to the rule that makes the weights they belong to."""
+
+import importlib.util
+import pathlib
+from typing import Dict, NamedTuple
+
+import numpy as np
+
+
+class MissingArray(Exception):
+  """A reference array that the folder does not hold."""
+
+
+class PublishedState(NamedTuple):
+  """Weights under published names, as `read_checkpoint` returns them."""
+  tensors: Dict[str, np.ndarray]
+  source: str
+  path: str
+  sha256: str = ''
+
+
+class Arrays:
+  """The arrays of one .npz file, read when asked for."""
+
+  def __init__(self, path: pathlib.Path):
+    self._path = path
+    self._file = None
+
+  def __getitem__(self, key: str) -> np.ndarray:
+    """Raises MissingArray for an array that is not there."""
+    if self._file is None:
+      if not self._path.exists():
+        raise MissingArray(self._path.name)
+      self._file = np.load(self._path)
+    if key not in self._file:
+      raise MissingArray(f'{key} of {self._path.name}')
+    return self._file[key]
+
+
+class Pack:
+  """A folder with `weights.py` and .npz files, or a part of them.
+
+  Args:
+    folder: where they lie.
+  """
+
+  def __init__(self, folder):
+    self._folder = pathlib.Path(folder)
+
+  def arrays(self, stem: str) -> Arrays:
+    """The file `<stem>.npz`, which may be absent."""
+    return Arrays(self._folder / f'{stem}.npz')
+
+  def mmdet_state(self, config: str) -> PublishedState:
+    """Weights of an mmdetection configuration; raises MissingArray without their shapes."""
+    self._require(f'mmdet_{config}_shapes.json')
+    return PublishedState(self._weights().mmdet_state_dict(config), 'torch', f'{config}.pth')
+
+  def paddle_state(self) -> PublishedState:
+    """Weights of laihuihui/htc; raises MissingArray without their shapes."""
+    self._require('paddle_r50_shapes.json')
+    return PublishedState(self._weights().paddle_state_dict(), 'paddle', 'paddle_r50.pdparams')
+
+  def _require(self, name: str) -> pathlib.Path:
+    if not (self._folder / name).exists():
+      raise MissingArray(name)
+    return self._folder / name
+
+  def _weights(self):
+    """The module `weights.py` of the folder, which finds its shapes beside itself."""
+    spec = importlib.util.spec_from_file_location('parity_weights', self._require('weights.py'))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
