@@ -44,7 +44,7 @@ class PickleReader:
     position: the first byte of the buffer not read yet.
   """
 
-  def __init__(self, data: memoryview, load_persistent: Callable[[Any], Any], file_size: int) -> None:
+  def __init__(self, data: memoryview, load_persistent: Callable[[Any], Any], file_size: int):
     self.position = 0
     self._data = data
     self._load_persistent = load_persistent
