@@ -1,12 +1,13 @@
 # make demo: the whole job on the embedded images.   make test: the tests.
-# Both first make their own virtual environment from requirements.txt.
+# make parity: the models against stored numbers; PACK=folder: all of them, into docs/parity.md.
+# Each first makes its virtual environment from requirements.txt.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow setup clean
+.PHONY: demo test test-slow parity setup clean
 
 setup: $(INSTALLED)
 
@@ -24,6 +25,10 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(RUN) -m pytest -m slow
+
+PACK ?= tests/parity
+parity: $(INSTALLED)
+	$(RUN) -m htc_tf.parity --pack=$(PACK) $(if $(filter command line,$(origin PACK)),--markdown=docs/parity.md)
 
 clean:
 	rm -rf $(VENV) build

@@ -5,9 +5,10 @@ Example:
 """
 
 import argparse
+import functools
 import os
 import sys
-from typing import Iterator, List, Optional
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence
 
 from htc_tf.errors import HTCError
 
@@ -27,22 +28,44 @@ def _parser() -> argparse.ArgumentParser:
 def _sections(folder: str) -> Iterator:
   """The report, section by section; each model is gone before the next is built."""
   # pylint: disable=g-import-not-at-top
-  from htc_tf.parity import measurement, mmdet_batch, mmdet_image, paddle_image
+  from htc_tf.parity import inputs, mmdet_batch, mmdet_image, ops, paddle_image, training
   from htc_tf.parity.pack import Pack
-  from htc_tf.parity.report import Section
   pack = Pack(folder)
-
-  def section(title, measurements):
-    return Section(title, *measurement.run(measurements, print))
-
-  yield section('mmdetection 3.3.0, htc_r50_fpn_1x_coco',
-                mmdet_batch.MmdetBatch(pack).measurements())
+  yield _section('single operations', ops.measurements(pack))
+  yield _step('from pictures to network inputs', folder, inputs.input_checks,
+              ('paddle_r50_a.npz', 'paddle_r50_b.npz', 'mmdet_r50_inference.npz'))
+  yield _section('mmdetection 3.3.0, htc_r50_fpn_1x_coco',
+                 mmdet_batch.MmdetBatch(pack).measurements())
   for variant in mmdet_image.VARIANTS:
-    yield section(f'mmdetection 3.3.0, {variant.config}',
-                  mmdet_image.MmdetImage(pack, variant).measurements())
+    yield _section(f'mmdetection 3.3.0, {variant.config}',
+                   mmdet_image.MmdetImage(pack, variant).measurements())
+  model = functools.lru_cache(maxsize=1)(lambda: paddle_image.build_paddle_model(pack))
   for image in 'ab':
-    yield section(f'laihuihui/htc on PaddlePaddle 2.6.2, R50, image {image}',
-                  paddle_image.PaddleImage(pack, image).measurements())
+    yield _section(f'laihuihui/htc on PaddlePaddle 2.6.2, R50, image {image}',
+                   paddle_image.PaddleImage(pack, image, model).measurements())
+  del model
+  yield _step('mmdetection 3.3.0, training step of htc_r50_fpn_1x_coco', folder,
+              training.training_checks,
+              ('mmdet_r50_inference.npz', 'mmdet_r50_losses.npz', 'mmdet_r50_grads.json'))
+
+
+def _section(title: str, measurements: Iterable):
+  """A section of rows that are measured or not one by one."""
+  from htc_tf.parity import measurement  # pylint: disable=g-import-not-at-top
+  from htc_tf.parity.report import Section  # pylint: disable=g-import-not-at-top
+  print(f'\n{title}', flush=True)
+  return Section(title, *measurement.run(measurements, lambda line: print(line, flush=True)))
+
+
+def _step(title: str, folder: str, run: Callable, needed: Sequence[str]):
+  """A section that is measured as a whole or not at all."""
+  from htc_tf.parity.measurement import NotRun  # pylint: disable=g-import-not-at-top
+  from htc_tf.parity.report import Section  # pylint: disable=g-import-not-at-top
+  missing = [name for name in needed if not os.path.exists(os.path.join(folder, name))]
+  if missing:
+    return Section(title, (), (NotRun('all of its checks', None, ', '.join(missing)),))
+  print(f'\n{title}', flush=True)
+  return Section(title, run(folder))
 
 
 def main(argv: Optional[List[str]] = None) -> int:

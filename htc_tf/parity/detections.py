@@ -44,6 +44,8 @@ def matched_rows(ours: Detected, reference: Detected) -> np.ndarray:
 
   Of several, the one of the nearest score: two detections of a class may almost coincide.
   """
+  if not len(ours.boxes):
+    return np.full(len(reference.boxes), -1)
   distances = np.abs(reference.boxes[:, np.newaxis] - ours.boxes).max(-1)  # [reference, ours]
   same = (distances <= _BOX_PX) & (reference.classes[:, np.newaxis] == ours.classes)
   gaps = np.where(same, np.abs(reference.scores[:, np.newaxis] - ours.scores), np.inf)

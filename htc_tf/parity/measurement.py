@@ -1,6 +1,6 @@
 """Measurements to be made against stored arrays, some of which may not be there."""
 
-from typing import Callable, Iterable, List, NamedTuple, Tuple
+from typing import Callable, Iterable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -28,9 +28,9 @@ class Measurement(NamedTuple):
 
 
 class NotRun(NamedTuple):
-  """A row whose reference is not there; `missing` names it."""
+  """A row, or several as one (their `bar` is None), whose reference `missing` is not there."""
   name: str
-  bar: float
+  bar: Optional[float]
   missing: str
 
 
@@ -79,4 +79,4 @@ def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
 def lost_share(boxes: np.ndarray, reference: np.ndarray, tolerance: float) -> float:
   """Share of reference boxes [n, 4] that are nowhere in `boxes` [m, 4] within `tolerance` px."""
   distances = np.abs(reference[:, np.newaxis] - boxes).max(-1)  # [n, m]
-  return float(np.mean(distances.min(1) > tolerance))
+  return float(np.mean(distances.min(1, initial=np.inf) > tolerance))

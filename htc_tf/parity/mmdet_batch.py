@@ -5,6 +5,7 @@ from typing import Callable, Iterator, List
 
 import numpy as np
 
+from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.parity import layout
 from htc_tf.parity import rois as roi_heads
 from htc_tf.parity.detections import Detected
@@ -43,11 +44,12 @@ class MmdetBatch:
     self._arrays = pack.arrays('mmdet_r50_inference')
     self._fixed = pack.arrays('mmdet_r50_fixed_rois')
     self._pack = pack
-    self._stored = Forward(self._model, self._stored_inputs)
-    self._pictures = Forward(self._model, self._picture_inputs)
+    self._stored = Forward(lambda: self._model, self._stored_inputs)
+    self._pictures = Forward(lambda: self._model, self._picture_inputs)
+    self._box_head = functools.lru_cache(maxsize=1)(self._run_box_head)
 
-  @functools.lru_cache(maxsize=1)
-  def _model(self):
+  @functools.cached_property
+  def _model(self) -> HTCModel:
     return build_model(_EXPERIMENT, {}, lambda: self._pack.mmdet_state(_CONFIG))
 
   def _stored_inputs(self):
@@ -119,8 +121,7 @@ class MmdetBatch:
     maps = levels.semantic_logits if name == 'logits' else levels.features.semantic
     return maps[image, ::step, ::step]
 
-  @functools.lru_cache(maxsize=1)
-  def _box_head(self, stage: int, fixed: bool):
+  def _run_box_head(self, stage: int, fixed: bool):
     rois = self._fixed['rois'] if fixed else self._arrays[f'stage{stage}_rois']
     return self._given(rois).box_head(stage)
 

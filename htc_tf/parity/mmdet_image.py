@@ -5,6 +5,7 @@ from typing import Any, Dict, Iterator, NamedTuple
 
 import numpy as np
 
+from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.parity import layout
 from htc_tf.parity.detections import Detected
 from htc_tf.parity.detections import detection_measurements
@@ -60,10 +61,10 @@ class MmdetImage:
     self._arrays = pack.arrays(f'mmdet_{variant.config}')
     self._variant = variant
     self._pack = pack
-    self._forward = Forward(self._model, self._inputs)
+    self._forward = Forward(lambda: self._model, self._inputs)
 
-  @functools.lru_cache(maxsize=1)
-  def _model(self):
+  @functools.cached_property
+  def _model(self) -> HTCModel:
     return build_model(self._variant.experiment, self._variant.overrides,
                        lambda: self._pack.mmdet_state(self._variant.config))
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 import pathlib
-from typing import Dict, NamedTuple
+from typing import Dict, List, NamedTuple
 
 import numpy as np
 
@@ -28,13 +28,20 @@ class Arrays:
 
   def __getitem__(self, key: str) -> np.ndarray:
     """Raises MissingArray for an array that is not there."""
-    if self._file is None:
-      if not self._path.exists():
-        raise MissingArray(self._path.name)
-      self._file = np.load(self._path)
-    if key not in self._file:
+    if not self._path.exists():
+      raise MissingArray(self._path.name)
+    if key not in self._open():
       raise MissingArray(f'{key} of {self._path.name}')
-    return self._file[key]
+    return self._open()[key]
+
+  def names(self) -> List[str]:
+    """Keys of the arrays; none without the file."""
+    return list(self._open()) if self._path.exists() else []
+
+  def _open(self):
+    if self._file is None:
+      self._file = np.load(self._path)
+    return self._file
 
 
 class Pack:

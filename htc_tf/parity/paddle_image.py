@@ -1,12 +1,13 @@
 """Measurements of laihuihui/htc's model on one of its two images."""
 
 import functools
-from typing import Iterator, List
+from typing import Callable, Iterator, List
 
 import numpy as np
 import tensorflow as tf
 
 from htc_tf.data import preprocess
+from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.layers.roi_generator import Proposals
 from htc_tf.parity import layout
 from htc_tf.parity import rois as roi_heads
@@ -35,9 +36,8 @@ _PYRAMID_KEYS = {'2': ('p2_every4th', 4), '3': ('p3', 1), '4': ('p4', 1), '5': (
 _KEYS_OF_B = ('p3',)
 
 
-@functools.lru_cache(maxsize=1)
-def build_paddle_model(pack: Pack):
-  """The model with the weights of the pack, one for both images."""
+def build_paddle_model(pack: Pack) -> HTCModel:
+  """The model with the weights of the pack, for both images."""
   return build_model(EXPERIMENT, {}, pack.paddle_state)
 
 
@@ -47,12 +47,14 @@ class PaddleImage:
   Args:
     pack: the reference arrays.
     image: 'a', not resized, or 'b', resized.
+    model: gives the model.
   """
 
-  def __init__(self, pack: Pack, image: str):
+  def __init__(self, pack: Pack, image: str, model: Callable[[], HTCModel]):
     self._arrays = pack.arrays(f'paddle_r50_{image}')
     self._is_complete = image == 'a'
-    self._forward = Forward(lambda: build_paddle_model(pack), self._inputs)
+    self._forward = Forward(model, self._inputs)
+    self._box_head = functools.lru_cache(maxsize=1)(self._run_box_head)
 
   def _resized(self) -> np.ndarray:
     raw = self._arrays['raw_rgb']
@@ -107,8 +109,7 @@ class PaddleImage:
     reference = layout.yx(self._arrays['proposals'])
     return lost_share(self._forward.levels.proposals.boxes[0].numpy(), reference, _PROPOSAL_PX)
 
-  @functools.lru_cache(maxsize=1)
-  def _box_head(self, stage: int):
+  def _run_box_head(self, stage: int):
     boxes = self._arrays[f'stage{stage}_rois']
     rois = np.concatenate([np.zeros([len(boxes), 1], np.float32), boxes], 1)
     given = roi_heads.GivenRois(self._forward.model, self._forward.levels.features, rois)

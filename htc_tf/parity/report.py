@@ -1,7 +1,8 @@
 """The parity report: a table on the screen, JSON for machines, Markdown for readers."""
 
 import json
-from typing import List, NamedTuple, Sequence
+import math
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from htc_tf import files
 from htc_tf.parity.check import Check
@@ -59,11 +60,20 @@ def write(sections: Sequence[Section], json_path: str, markdown_path: str = '') 
     files.write_bytes(markdown_path, markdown(sections).encode())
 
 
-def _json_rows(section: Section) -> List[dict]:
-  measured = [{'name': f'{section.title}: {check.name}', 'measured': check.measured,
+def _json_rows(section: Section) -> List[Dict[str, Any]]:
+  measured = [{'name': f'{section.title}: {check.name}', 'measured': _finite(check.measured),
                'bar': check.bar, 'ok': check.ok} for check in section.checks]
   return measured + [{'name': f'{section.title}: {row.name}', 'measured': None, 'bar': row.bar,
                       'ok': None} for row in section.not_run]
+
+
+def _finite(figure: float) -> Optional[float]:
+  """JSON knows neither NaN nor infinity."""
+  return figure if math.isfinite(figure) else None
+
+
+def _bar(row: NotRun) -> str:
+  return '' if row.bar is None else f'{row.bar:.0e}'
 
 
 def table(sections: Sequence[Section]) -> str:
@@ -73,7 +83,7 @@ def table(sections: Sequence[Section]) -> str:
     lines.append(f'\n{section.title}')
     lines += [f'  {check.measured:9.2e}  {check.bar:7.0e}  {"ok  " if check.ok else "FAIL"}  '
               f'{check.name}' for check in section.checks]
-    lines += [f'  {"not run":>9}  {row.bar:7.0e}        {row.name} (no {row.missing})'
+    lines += [f'  {"not run":>9}  {_bar(row):>7}        {row.name} (no {row.missing})'
               for row in section.not_run]
   return '\n'.join(lines + ['', summary(sections)])
 
@@ -96,6 +106,6 @@ def markdown(sections: Sequence[Section]) -> str:
     lines += ['', f'## {section.title}', '', '| check | measured | bar | ok |', '|---|---|---|---|']
     lines += [f'| {check.name} | {check.measured:.1e} | {check.bar:.0e} | '
               f'{"yes" if check.ok else "**no**"} |' for check in section.checks]
-    lines += [f'| {row.name} | not run: no {row.missing} | {row.bar:.0e} | |'
+    lines += [f'| {row.name} | not run: no {row.missing} | {_bar(row)} | |'
               for row in section.not_run]
   return '\n'.join(lines) + '\n'

@@ -1,0 +1,169 @@
+"""Measurements of single operations on small stored inputs."""
+
+from typing import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from htc_tf.evaluation import mask_paste
+from htc_tf.modeling.detection import DetectionGenerator
+from htc_tf.modeling.layers import resize
+from htc_tf.modeling.layers.roi_align import roi_align
+from htc_tf.ops import anchors as anchor_ops
+from htc_tf.ops import assignment
+from htc_tf.ops import boxes as box_ops
+from htc_tf.ops import masks as mask_ops
+from htc_tf.ops import nms
+from htc_tf.parity import layout
+from htc_tf.parity.measurement import Measurement
+from htc_tf.parity.measurement import near
+from htc_tf.parity.measurement import relative_difference
+from htc_tf.parity.pack import Arrays
+from htc_tf.parity.pack import Pack
+
+_PX_BAR, _GRADIENT_BAR, _PROBABILITY_BAR, _UNCLEAR = 1e-3, 1e-4, 1e-5, 1e-5
+_STRIDE = 8.0
+_CODERS = ('rpn', 'stage0', 'stage1', 'stage2')
+# Positive, negative and least positive threshold.
+_THRESHOLDS = {'rpn': (0.7, 0.3, 0.3), 'stage0': (0.5,) * 3, 'stage1': (0.6,) * 3,
+               'stage2': (0.7,) * 3}
+_ANCHOR_SHAPES = {'2': (56, 80), '3': (28, 40), '4': (14, 20), '5': (7, 10), '6': (4, 5)}
+
+
+def measurements(pack: Pack) -> Iterator[Measurement]:
+  """All operations of `ops.npz`."""
+  arrays = pack.arrays('ops')
+  for size in (7, 14):
+    yield Measurement(f'RoIAlign {size} of 40 RoIs, largest difference / largest value', 5e-5,
+                      lambda size=size: _roi_align(arrays, size)[0])
+    yield Measurement(f'gradient of RoIAlign {size}, largest difference / largest value',
+                      _GRADIENT_BAR, lambda size=size: _roi_align(arrays, size)[1])
+  for coder in _CODERS:
+    yield near(f'box encoding, {coder}', lambda coder=coder: _encoded(arrays, coder),
+               lambda coder=coder: layout.yx(arrays[f'box_coder/{coder}_encoded']))
+    yield Measurement(f'box decoding and clipping, {coder}, largest difference in px', _PX_BAR,
+                      lambda coder=coder: _decoding_difference(arrays, coder))
+  for level in _ANCHOR_SHAPES:
+    yield Measurement(f'anchors of P{level}, number that differ', 0,
+                      lambda level=level: _wrong_anchors(arrays, level))
+  for name in _THRESHOLDS:
+    yield Measurement(f'assignment, {name}, number that differ', 0,
+                      lambda name=name: _wrong_assignments(arrays, name))
+  for threshold in (0.3, 0.5, 0.7):
+    yield Measurement(f'NMS at {threshold} with ties, number of boxes that differ', 0,
+                      lambda threshold=threshold: _wrong_kept(arrays, threshold))
+  yield Measurement('detections of 120 boxes, largest difference of a score', _PROBABILITY_BAR,
+                    lambda: _detection_difference(arrays))
+  yield Measurement('mask targets, number of pixels that differ and are not at the threshold', 0,
+                    lambda: _wrong_target_pixels(arrays))
+  yield near('pasted mask probabilities', lambda: _pasted(arrays, mask_paste.paste_mask_values),
+             lambda: arrays['mask_paste/values'])
+  yield Measurement('pasted masks, number of pixels that differ', 0,
+                    lambda: np.sum(_pasted(arrays, mask_paste.paste_masks) !=
+                                   arrays['mask_paste/masks'].astype(bool)))
+  for name, target in _resizings(arrays):
+    yield near(f'{name.replace("_", " ")} {target.replace("_", " ")}',
+               lambda name=name, target=target: _resized(arrays, name, target),
+               lambda name=name, target=target: layout.channels_last(arrays[f'{name}/{target}']))
+
+
+def _roi_align(arrays: Arrays, size: int):
+  """Relative differences of output and feature gradient."""
+  rois = arrays['roi_align/rois']
+  rows = np.arange(len(rois))
+  boxes = np.full([2, len(rois), 4], -1, np.float32)
+  boxes[rois[:, 0].astype(int), rows] = layout.yx(rois[:, 1:])
+  upstream = layout.channels_last(arrays[f'roi_align/upstream{size}'])
+  features = tf.constant(layout.channels_last(arrays['roi_align/features']))
+  with tf.GradientTape() as tape:
+    tape.watch(features)
+    pooled = roi_align(features, tf.constant(boxes), _STRIDE, size)
+    output = tf.gather_nd(pooled, np.stack([rois[:, 0].astype(int), rows], 1))
+  gradient = tape.gradient(output, features, output_gradients=tf.constant(upstream))
+  return tuple(
+      relative_difference(actual.numpy(), layout.channels_last(arrays[f'roi_align/{key}{size}']))
+      for actual, key in ((output, 'output'), (gradient, 'feature_gradient')))
+
+
+def _coder_weights(arrays: Arrays, coder: str):
+  return tuple(1.0 / layout.yx(arrays[f'box_coder/{coder}_stds']))
+
+
+def _encoded(arrays: Arrays, coder: str) -> np.ndarray:
+  rows = arrays['box_coder/encode_rows']
+  boxes, anchors = (layout.yx(arrays[f'box_coder/{key}'])[rows] for key in ('gts', 'rois'))
+  return box_ops.encode(boxes, anchors, _coder_weights(arrays, coder)).numpy()
+
+
+def _decoding_difference(arrays: Arrays, coder: str) -> float:
+  deltas, rois = (layout.yx(arrays[f'box_coder/{key}']) for key in ('deltas', 'rois'))
+  decoded = box_ops.decode(deltas, rois, _coder_weights(arrays, coder))
+  clipped = box_ops.clip(decoded[tf.newaxis], arrays['box_coder/image_size_hw'][np.newaxis])[0]
+  return np.abs(clipped - layout.yx(arrays[f'box_coder/{coder}_decoded_clipped'])).max()
+
+
+def _wrong_anchors(arrays: Arrays, level: str) -> int:
+  anchors = anchor_ops.generate_anchors(_ANCHOR_SHAPES)[level]
+  inside = anchor_ops.inside_image(anchors, arrays['anchors/image_size_hw'][np.newaxis])
+  differ = np.any(anchors != layout.yx(arrays[f'anchors/P{level}']), -1)
+  return np.sum(differ | (inside[0].numpy() != arrays[f'anchors/inside_P{level}'].astype(bool)))
+
+
+def _wrong_assignments(arrays: Arrays, name: str) -> int:
+  boxes, truths = (layout.yx(arrays[f'assigner/{key}'])[np.newaxis] for key in
+                   ('boxes', 'gt_boxes'))
+  result = assignment.assign(boxes, np.ones(boxes.shape[:2], bool), truths, *_THRESHOLDS[name],
+                             match_low_quality=True)
+  return np.sum(result.gt_index[0].numpy() != arrays[f'assigner/{name}_gt_index_plus1'] - 1)
+
+
+def _wrong_kept(arrays: Arrays, threshold: float) -> int:
+  boxes, scores = layout.yx(arrays['nms/boxes']), arrays['nms/scores']
+  expected = boxes[arrays[f'nms/keep_threshold{threshold}']]
+  kept = nms.grouped_nms(boxes[np.newaxis, :, np.newaxis], scores[np.newaxis, :, np.newaxis],
+                         threshold, -1.0, len(boxes))
+  rows = np.zeros_like(boxes)
+  rows[:len(expected)] = expected
+  count = abs(int(kept.num_valid[0]) - len(expected))
+  return count + np.sum(np.any(kept.boxes[0].numpy() != rows, -1))
+
+
+def _detection_difference(arrays: Arrays) -> float:
+  """NaN for other labels or boxes."""
+  detections, labels = arrays['multiclass_nms/detections'], arrays['multiclass_nms/labels']
+  boxes, probs = layout.yx(arrays['multiclass_nms/boxes']), arrays['multiclass_nms/probs']
+  generator = DetectionGenerator(max_detections=len(detections))
+  found = generator.select(tf.constant(layout.background_first(probs))[tf.newaxis],
+                           tf.constant(boxes)[tf.newaxis], tf.ones([1, len(boxes)], tf.bool))
+  same = (np.array_equal(found.classes[0], labels + 1) and
+          np.array_equal(found.boxes[0], layout.yx(detections[:, :4])))
+  return np.abs(found.scores[0] - detections[:, 4]).max() if same else np.nan
+
+
+def _wrong_target_pixels(arrays: Arrays) -> int:
+  masks = np.packbits(arrays['mask_target/masks'], axis=-1)[np.newaxis]
+  size = np.array([arrays['mask_target/masks'].shape[1:]], np.float32)
+  targets = mask_ops.mask_targets(
+      masks, layout.yx(arrays['mask_target/boxes'])[np.newaxis],
+      arrays['mask_target/mask_indices'][np.newaxis].astype(np.int32), size)[0].numpy()
+  clear = np.abs(arrays['mask_target/before_threshold'] - 0.5) >= _UNCLEAR
+  return np.sum((targets != arrays['mask_target/targets']) & clear)
+
+
+def _pasted(arrays: Arrays, paste) -> np.ndarray:
+  size = tuple(arrays['mask_paste/image_size_hw'].tolist())
+  return paste(arrays['mask_paste/probs'], layout.yx(arrays['mask_paste/boxes']), size)
+
+
+def _resizings(arrays: Arrays) -> Iterator:
+  """Pairs (function, name of the result)."""
+  for key in arrays.names():
+    name, _, target = key.partition('/')
+    if name in ('resize_align_corners', 'resize_nearest') and target.startswith('to_'):
+      yield name, target
+
+
+def _resized(arrays: Arrays, name: str, target: str) -> np.ndarray:
+  size = arrays[f'{name}/{target}'].shape[-2:]
+  x = tf.constant(layout.channels_last(arrays[f'{name}/x']))
+  return getattr(resize, name)(x, tf.constant(size)).numpy()

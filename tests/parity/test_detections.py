@@ -1,0 +1,48 @@
+"""Tests of the comparison of detections as sets."""
+
+import numpy as np
+import pytest
+
+from htc_tf.parity import detections
+from htc_tf.parity.detections import Detected
+from htc_tf.parity.detections import PastedMasks
+
+BOXES = np.array([[0, 0, 8, 8], [0, 0, 8, 8], [4, 4, 12, 12], [20, 20, 30, 30.0]])
+
+
+def detected(boxes=BOXES, scores=(0.9, 0.5, 0.4, 0.3), classes=(1, 1, 2, 3), masks=None):
+  return Detected(np.asarray(boxes), np.asarray(scores), np.asarray(classes), masks)
+
+
+def figures(ours, reference):
+  checks = detections.detection_measurements('', lambda: ours, lambda: reference)
+  return [check.measure() for check in checks]
+
+
+def test_order_does_not_matter():
+  order = [3, 1, 0, 2]
+  ours = detected(*(np.asarray(value)[order] for value in detected()[:3]))
+  assert figures(ours, detected()) == [0, 0]
+
+
+def test_label_box_and_score_count():
+  assert figures(detected(classes=(1, 1, 3, 3)), detected()) == [0.25, 0]
+  assert figures(detected(BOXES + [[0.0], [0.0], [0.09], [0.2]]), detected()) == [0.25, 0]
+  lost, difference = figures(detected(scores=(0.9, 0.5, 0.4, 0.35)), detected())
+  assert lost == 0 and difference == pytest.approx(0.05)
+
+
+def test_nothing_found():
+  nothing = detected(np.zeros([0, 4]), np.zeros(0), np.zeros(0))
+  assert figures(nothing, detected()) == [1, 0]
+
+
+def test_mask_pixels_of_matched_detections():
+  ours = detected(BOXES[2:3], [0.4], [2], np.ones([1, 28, 28]))
+  masks = np.zeros([1, 10, 10], bool)
+  masks[0, 2:6, 2:6] = True  # the box at half its size
+  pasted = PastedMasks(masks, np.array([2.0, 2.0]))
+  check = detections.mask_measurement('', lambda: ours, lambda: ours, lambda: pasted)
+  assert check.measure() == 0
+  masks[0, 0, 0] = True
+  assert check.measure() == 0.01

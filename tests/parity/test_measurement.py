@@ -1,0 +1,56 @@
+"""Tests of how differences are measured and of rows without a reference."""
+
+import numpy as np
+import pytest
+
+from htc_tf.parity import measurement
+from htc_tf.parity.measurement import Measurement
+from htc_tf.parity.pack import MissingArray
+from htc_tf.parity.pack import Pack
+
+
+def test_relative_difference():
+  expected = np.array([1.0, -4.0])
+  assert measurement.relative_difference(expected + [0.0, 0.5], expected) == 0.125
+  assert np.isnan(measurement.relative_difference(np.ones(3), expected))
+
+
+def test_lost_share():
+  boxes = np.array([[0, 0, 9, 9], [5, 5, 9, 9.0]])
+  reference = np.array([[5, 5, 9, 9.04], [0, 0, 9, 9.06], [1, 1, 2, 2], [0, 0, 9, 9]])
+  assert measurement.lost_share(boxes, reference, 0.05) == 0.5
+
+
+def test_run_lists_what_has_no_reference():
+  def missing():
+    raise MissingArray('C2 of file.npz')
+
+  shown = []
+  checks, not_run = measurement.run([Measurement('a', 0.5, lambda: 0.5), Measurement('b', 1, missing),
+                                     Measurement('c', 0.5, lambda: np.nan)], shown.append)
+  assert [(check.name, check.ok) for check in checks] == [('a', True), ('c', False)]
+  assert not_run == [('b', 1, 'C2 of file.npz')]
+  assert len(shown) == 2
+
+
+def test_reference_is_asked_before_anything_runs():
+  def missing():
+    raise MissingArray('x')
+
+  check = measurement.near('a', lambda: pytest.fail('ran'), missing)
+  assert measurement.run([check])[1]
+
+
+def test_pack_names_what_is_missing(tmp_path):
+  np.savez(tmp_path / 'some.npz', a=np.arange(3))
+  pack = Pack(tmp_path)
+  np.testing.assert_array_equal(pack.arrays('some')['a'], [0, 1, 2])
+  assert pack.arrays('some').names() == ['a'] and not pack.arrays('other').names()
+  with pytest.raises(MissingArray, match='b of some.npz'):
+    _ = pack.arrays('some')['b']
+  with pytest.raises(MissingArray, match='other.npz'):
+    _ = pack.arrays('other')['a']
+  with pytest.raises(MissingArray, match='mmdet_x_shapes.json'):
+    pack.mmdet_state('x')
+  with pytest.raises(MissingArray, match='paddle_r50_shapes.json'):
+    pack.paddle_state()

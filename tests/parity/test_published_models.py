@@ -1,0 +1,37 @@
+"""The published models against the reference, with what is stored here of its arrays."""
+
+import pathlib
+
+import pytest
+
+from htc_tf.parity import measurement
+from htc_tf.parity import mmdet_image
+from htc_tf.parity import ops
+from htc_tf.parity import paddle_image
+from htc_tf.parity.pack import Pack
+
+PACK = Pack(pathlib.Path(__file__).parent)
+
+
+def assert_all_meet_their_bars(measurements, least):
+  """At least `least` rows have their reference here, and all of these pass."""
+  checks, _ = measurement.run(measurements)
+  assert not [check for check in checks if not check.ok]
+  assert len(checks) >= least
+
+
+def test_operations():
+  assert_all_meet_their_bars(ops.measurements(PACK), 33)
+
+
+def test_paddle():
+  image = paddle_image.PaddleImage(PACK, 'b', lambda: model)
+  model = paddle_image.build_paddle_model(PACK)
+  assert_all_meet_their_bars(image.measurements(), 13)
+
+
+@pytest.mark.parametrize('variant', [
+    mmdet_image.VARIANTS[0], pytest.param(mmdet_image.VARIANTS[1], marks=pytest.mark.slow)],
+                         ids=lambda variant: variant.config)
+def test_mmdet(variant):
+  assert_all_meet_their_bars(mmdet_image.MmdetImage(PACK, variant).measurements(), 8)
