@@ -103,7 +103,7 @@ def convert_checkpoint(checkpoint, model, allowed: Allowed = Allowed(),
   filled = [pair for pair in pairs if pair.path not in dropped]
   for pair in filled:
     values = transforms.apply(pair.row.steps, checkpoint.tensors[pair.name])
-    variables[pair.path].assign(values.astype(np.float32))
+    variables[pair.path].assign(values.astype(np.float32, copy=False))
   return Conversion(name_map.source, parts, tuple(pair.path for pair in filled), tuple(dropped),
                     tuple(missing), tuple(unused))
 
