@@ -75,16 +75,19 @@ def build(config: Optional[model_config.HTC] = None, seed: int = 0) -> HTCModel:
   tf.random.set_seed(seed)
   built = factory.build_htc(config)
   htc.build_variables(built, config)  # Eagerly: tracing takes longer than running.
-  _spread_scores(built)
+  _leave_initial_values(built)
   return built
 
 
-def _spread_scores(built: HTCModel) -> None:
-  """Larger class weights than the initial ones: a fresh model would score all boxes alike."""
+def _leave_initial_values(built: HTCModel) -> None:
+  """A fresh model scores all boxes alike, and its residual blocks hand no gradient on."""
   rng = np.random.default_rng(1)
   for stage in built.cascade.stages:
     dense = stage.box_head._logits  # pylint: disable=protected-access
     dense.kernel.assign(rng.normal(0.0, 0.3, dense.kernel.shape))
+  for variable in built.backbone.variables:
+    if 'gamma' in variable.name and not np.any(variable):
+      variable.assign(tf.fill(variable.shape, 0.5))
 
 
 def batch(config: Optional[model_config.HTC] = None, size: int = SIZE, num_images: int = 2,

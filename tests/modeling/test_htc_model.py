@@ -212,9 +212,11 @@ def bfloat16():
   tf_keras.mixed_precision.set_global_policy('float32')
 
 
-def is_rounded(values) -> np.ndarray:
-  """Where float32 values would survive a trip through bfloat16."""
-  return np.asarray(values) == np.asarray(tf.cast(tf.cast(values, tf.bfloat16), tf.float32))
+def share_rounded(values) -> float:
+  """Share of the values that would survive a trip through bfloat16; clipped ones do not count."""
+  values = np.asarray(values)
+  values = values[values != np.round(values)]
+  return np.mean(values == np.asarray(tf.cast(tf.cast(values, tf.bfloat16), tf.float32)))
 
 
 def test_bfloat16_computes_boxes_in_float32(bfloat16):
@@ -228,8 +230,8 @@ def test_bfloat16_computes_boxes_in_float32(bfloat16):
   assert all(gradient is not None and np.isfinite(gradient).all() for _, gradient in gradients)
   outputs = model(detection_inputs(images, labels), training=False)
   assert_outputs_are_as_documented(outputs, config, num_images=2)
-  assert np.mean(is_rounded(outputs['detection_boxes'])) < 0.3
-  assert np.mean(is_rounded(outputs['detection_scores'])) < 0.3
+  assert share_rounded(outputs['detection_boxes']) < 0.2
+  assert share_rounded(outputs['detection_scores']) < 0.2
 
 
 def test_bfloat16_samples_unrounded_boxes(bfloat16):
@@ -242,7 +244,7 @@ def test_bfloat16_samples_unrounded_boxes(bfloat16):
   for stage in outputs.stages:
     rois = tf.nest.map_structure(np.asarray, stage.rois)
     assert set(map(tuple, rois.matched_boxes[rois.positive])) <= rows
-    assert np.mean(is_rounded(rois.boxes[rois.valid & ~rois.is_gt])) < 0.3
+    assert share_rounded(rois.boxes[rois.valid & ~rois.is_gt]) < 0.2
 
 
 def test_bfloat16_decodes_proposals_in_float32(bfloat16):

@@ -22,6 +22,9 @@ COCO_EXPERIMENTS = (
     'htc_without_semantic_resnet50fpn_1x_coco', 'cascade_mask_rcnn_resnet50fpn_1x_coco',
     'mask_rcnn_resnet50fpn_1x_coco', 'htc_resnetfpn_coco')
 
+# Random weights need the batch's statistics: their running ones would let values explode.
+FROM_SCRATCH = {'backbone': {'published_resnet': {'frozen_stages': -1, 'norm_eval': False}}}
+
 
 @pytest.fixture(autouse=True)
 def float32_afterwards():
@@ -65,7 +68,7 @@ def test_coco_experiment_runs_steps_from_records(name, records):
   assert all(np.isfinite(value) for value in values.values()), values
   assert all(value > 0 for name, value in values.items() if 'class_loss' in name), values
   moved = [np.any(old != new) for old, new in zip(before, model.trainable_variables)]
-  assert np.mean(moved) > 0.9
+  assert np.mean(moved) > 0.6  # Residual blocks begin as identities.
 
 
 def train(task, model, batch, num_steps, learning_rate):
@@ -87,12 +90,11 @@ def train(task, model, batch, num_steps, learning_rate):
 
 
 def test_overfits_a_batch():
-  config = tiny.model(2)
-  config.backbone.published_resnet.override({'frozen_stages': -1})
+  config = tiny.model(2, **FROM_SCRATCH)
   task = tiny.task(config)
   tf.random.set_seed(0)
   model = task.build_model()
-  history = train(task, model, tiny.batch(config, num_images=1), num_steps=60, learning_rate=0.02)
+  history = train(task, model, tiny.batch(config, num_images=1), num_steps=60, learning_rate=0.01)
   assert all(np.isfinite(list(values.values())).all() for values in history)
   first, last = (np.mean([values['total_loss'] - values['weight_decay'] for values in part])
                  for part in (history[:3], history[-5:]))
@@ -102,16 +104,27 @@ def test_overfits_a_batch():
 @pytest.mark.slow
 @pytest.mark.parametrize('name', COCO_EXPERIMENTS)
 def test_every_loss_falls_on_one_image(name, one_record):
-  task, model, params = make_task(name, one_record)
+  published = 'resnet50' in name
+  task, model, params = make_task(
+      name, one_record, box_head={'fc_dims': 64}, cascade={'sampling_rule': 'even'},
+      **(FROM_SCRATCH if published else {}))
   data = params.task.train_data
   data.global_batch_size = 1
   data.parser.override({'random_horizontal_flip': 0.0, 'scale_range': [1.0, 1.0]})
   batch = next(iter(task.build_inputs(data)))
-  history = train(task, model, batch, num_steps=300, learning_rate=0.01)
+  history = train(task, model, batch, num_steps=500, learning_rate=(
+      tf_keras.optimizers.schedules.PiecewiseConstantDecay([300], [0.01, 0.002])))
+  assert all(np.isfinite(list(values.values())).all() for values in history)
   for term in expected_names(params.task.model) - {'weight_decay'}:
-    first, last = (np.mean([values[term] for values in part])
-                   for part in (history[:5], history[-30:]))
-    assert (last > first) if 'accuracy' in term else (last < 0.9 * first), (term, first, last)
+    values = np.array([step[term] for step in history])
+    first, means = values[:5].mean(), values.reshape(-1, 50).mean(1)
+    if 'accuracy' in term:
+      assert means[-1] > max(first, 0.9), (term, first, means)
+    elif term.startswith('stage') and 'box' in term:
+      # A stage's box loss first rises: better boxes of the stage before are more positives.
+      assert means[-1] < 0.85 * max(first, *means), (term, first, means)
+    else:
+      assert means[-1] < 0.5 * first, (term, first, means)
 
 
 def test_metrics_and_losses_agree(records):
