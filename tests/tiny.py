@@ -74,7 +74,6 @@ def build(config: Optional[model_config.HTC] = None, seed: int = 0) -> HTCModel:
   validation.validate_model(config)
   tf.random.set_seed(seed)
   built = factory.build_htc(config)
-  htc.build_variables(built, config)  # Eagerly: tracing takes longer than running.
   _leave_initial_values(built)
   return built
 

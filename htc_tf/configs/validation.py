@@ -185,6 +185,11 @@ def _check_input_size(config: model_config.HTC) -> None:
                       got=str(list(size)))
 
 
+def uses_static_frame(config: model_config.HTC) -> bool:
+  """Whether every input must fill the whole frame: parts of Model Garden read static shapes."""
+  return 'model_garden' in (config.roi_generator.type, config.roi_aligner.type)
+
+
 def frame_divisor(config: model_config.HTC) -> int:
   """Number of pixels the sides of a padded image must be a multiple of."""
   published = config.decoder.type == 'published_fpn'

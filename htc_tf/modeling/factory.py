@@ -9,6 +9,7 @@ from official.vision.modeling.layers import roi_aligner as model_garden_roi_alig
 import tf_keras
 
 from htc_tf.configs import model as model_config
+from htc_tf.configs import validation
 from htc_tf.modeling.backbones import published_resnet  # pylint: disable=unused-import
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
@@ -32,19 +33,18 @@ _BOX_DTYPE = 'float32'
 
 
 def build_htc(config: model_config.HTC) -> HTCModel:
-  """Builds the model a configuration describes; its variables are made at the first call.
+  """Builds the model a configuration describes, with all its variables.
 
   Args:
     config: a validated configuration (`configs.validation`).
   """
-  # Model Garden's proposal generator and RoI aligner read static shapes.
-  uses_static_shapes = 'model_garden' in (config.roi_generator.type, config.roi_aligner.type)
-  shape = list(config.input_size) if uses_static_shapes else [None, None, 3]
+  static = validation.uses_static_frame(config)
+  shape = list(config.input_size) if static else [None, None, 3]
   backbone = backbone_factory.build_backbone(
       input_specs=tf_keras.layers.InputSpec(shape=[None] + shape),
       backbone_config=config.backbone, norm_activation_config=config.norm_activation)
   decoder = decoder_factory.build_decoder(backbone.output_specs, config)
-  return HTCModel(
+  model = HTCModel(
       backbone=backbone, decoder=decoder, rpn_head=build_rpn_head(config),
       roi_generator=build_roi_generator(config.roi_generator),
       anchor_assigner=build_anchor_assigner(config),
@@ -53,6 +53,9 @@ def build_htc(config: model_config.HTC) -> HTCModel:
       cascade=build_cascade(config),
       detection_generator=build_detection_generator(config.detection_generator),
       semantic_head=build_semantic_head(config))
+  divisor = validation.frame_divisor(config)
+  model.create_variables(*(config.input_size[:2] if static else (divisor, divisor)))
+  return model
 
 
 def build_rpn_head(config: model_config.HTC) -> tf_keras.layers.Layer:

@@ -7,6 +7,7 @@ import tf_keras
 
 from htc_tf.errors import InputError
 from htc_tf.modeling.cascade import Cascade
+from htc_tf.modeling.layers.roi_generator import Proposals
 from htc_tf.modeling.outputs import GroundTruth
 from htc_tf.modeling.outputs import ImageFeatures
 from htc_tf.modeling.outputs import TrainingOutputs
@@ -61,6 +62,23 @@ class HTCModel(tf_keras.Model):
     """
     self._check(inputs, training)
     return self.train(inputs) if training else self.detect(inputs)
+
+  def create_variables(self, height: int, width: int) -> None:
+    """Creates every variable: each part runs once on an image of zeros, the heads on one RoI.
+
+    Args:
+      height: of the image; a multiple of what the backbone asks for.
+      width: likewise.
+    """
+    inputs = {'images': tf.zeros([1, height, width, 3]), 'image_shape': [[height, width]]}
+    features, _ = self._extract(inputs, training=False)
+    self.rpn_head(features.pyramid)
+    whole = Proposals(tf.constant([[[0.0, 0.0, height, width]]]), tf.ones([1, 1]),
+                      tf.constant([[True]]))
+    self.cascade.classify(features, whole)
+    if self.cascade.mask_features is not None:
+      self.cascade.segment(features, whole.boxes, tf.ones([1, 1], tf.int32))
+    self.built = True
 
   def train(self, inputs: Mapping[str, tf.Tensor]) -> TrainingOutputs:
     """What the losses need; inputs as for `call`."""

@@ -43,6 +43,6 @@ def load_model(path: str, experiment: Optional[str] = None,
 def build_input_rule(config: task_config.HTCTask) -> InputRule:
   """The input rule of the validation data."""
   parser = config.validation_data.parser
-  static = 'model_garden' in (config.model.roi_generator.type, config.model.roi_aligner.type)
   return InputRule(parser.min_sizes[0], parser.max_size, tuple(config.model.input_size[:2]),
-                   None if static else validation.frame_divisor(config.model))
+                   None if validation.uses_static_frame(config.model)
+                   else validation.frame_divisor(config.model))

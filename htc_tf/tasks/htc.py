@@ -22,8 +22,8 @@ from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.parser import augmentation_seeds
 from htc_tf.data.parser import Parser
 from htc_tf.errors import ConfigError
-from htc_tf.evaluation.metrics import format_table
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
+from htc_tf.evaluation.metrics import format_table
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
@@ -64,20 +64,6 @@ def build_parser(params: task_config.DataConfig, model, include_mask: bool,
       seed=params.seed)
 
 
-def build_variables(model: HTCModel, config) -> None:
-  """Creates every variable by one detection on an image of zeros.
-
-  Args:
-    model: without variables yet.
-    config: its configuration, for the frame of a static model.
-  """
-  divisor = validation.frame_divisor(config)
-  static = 'model_garden' in (config.roi_generator.type, config.roi_aligner.type)
-  height, width = config.input_size[:2] if static else (2 * divisor, 2 * divisor)
-  model({'images': tf.zeros([1, height, width, 3]),
-         'image_shape': tf.constant([[height, width]], tf.float32)}, training=False)
-
-
 @task_factory.register_task_cls(task_config.HTCTask)
 class HTCTask(base_task.Task):
   """Hybrid Task Cascade as a Model Garden task."""
@@ -90,11 +76,9 @@ class HTCTask(base_task.Task):
 
   def build_model(self) -> HTCModel:
     """The model with all its variables."""
-    config = self.task_config.model
-    model = build_htc(config)
+    model = build_htc(self.task_config.model)
     if self.task_config.freeze_backbone:
       model.backbone.trainable = False
-    build_variables(model, config)
     return model
 
   def initialize(self, model: HTCModel) -> None:
