@@ -38,12 +38,13 @@ def _run(args: argparse.Namespace) -> str:
   # pylint: disable=g-import-not-at-top
   from official.core import train_utils
 
-  from htc_tf.cli import train
+  from htc_tf import registry_imports  # pylint: disable=unused-import
+  from htc_tf.configs import parsing
   from htc_tf.convert import model_files
   from htc_tf.convert.conversion import Allowed
   origin = {'experiment': args.experiment, 'config_file': args.config_file,
             'params_override': args.params_override}
-  params = train.parse_configuration(train_utils.ParseConfigOptions(**origin))
+  params = parsing.parse_configuration(train_utils.ParseConfigOptions(**origin))
   allowed = Allowed(args.allow_class_mismatch, args.allow_unused, args.allow_missing)
   result = model_files.write_model_directory(args.file, params, args.output, allowed, origin)
   return f'{result.describe()}\n{args.output}'

@@ -9,11 +9,15 @@ from absl import flags
 from absl.testing import flagsaver
 import gin
 from official.common import flags as tfm_flags
+from official.core import exp_factory
+from official.vision import train as _  # Defines a flag.  pylint: disable=unused-import
 import pytest
 import tensorflow as tf
 import yaml
 
+from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.cli import train
+from htc_tf.configs import parsing
 from htc_tf.data.dataset_info import DatasetInfo
 from tests import tiny_records
 
@@ -66,7 +70,7 @@ def assert_fails(run, caplog, message, **values):
 
 def test_unknown_experiment(run, caplog):
   assert_fails(run, caplog, 'The experiment is unknown', experiment='htc_resnet50')
-  assert all(name in caplog.text for name in train.known_experiments())
+  assert all(name in caplog.text for name in parsing.known_experiments())
 
 
 @pytest.mark.parametrize('override,message', [
@@ -123,22 +127,22 @@ def _tags(path):
 
 
 def test_schedule_follows_the_batch():
-  params = train.exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
+  params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
   params.task.train_data.global_batch_size = 8
   with flagsaver.flagsaver(experiment='htc_resnet50fpn_1x_coco', config_file=[]):
-    train.rescale_for_batch(flags.FLAGS, params)
+    parsing.rescale_for_batch(flags.FLAGS, params)
     assert params.trainer.train_steps == 175920
     # Model Garden reads the flags again.
     flags.FLAGS.params_override = 'task.train_data.global_batch_size=8'
-    again = train.parse_configuration(flags.FLAGS)
+    again = parsing.parse_configuration(flags.FLAGS)
     assert again.trainer.as_dict() == params.trainer.as_dict()
 
 
 def test_schedule_that_was_given_stays():
-  params = train.exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
+  params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
   params.override({'task': {'train_data': {'global_batch_size': 8}}, 'trainer': {'train_steps': 5}})
   with flagsaver.flagsaver(experiment='htc_resnet50fpn_1x_coco', config_file=[]):
-    train.rescale_for_batch(flags.FLAGS, params)
+    parsing.rescale_for_batch(flags.FLAGS, params)
     assert params.trainer.train_steps == 5
     assert not flags.FLAGS.config_file
 

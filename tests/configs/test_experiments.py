@@ -7,7 +7,8 @@ from official.core import exp_factory
 import pytest
 import yaml
 
-from htc_tf.cli import train
+from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.configs import parsing
 from htc_tf.configs import validation
 from htc_tf.errors import ConfigError
 
@@ -29,7 +30,7 @@ class Flags(dict):
 
 def parse(experiment, config_file=None, params_override=''):
   """What the training command makes of its flags."""
-  return train.parse_configuration(Flags(
+  return parsing.parse_configuration(Flags(
       experiment=experiment, config_file=config_file, params_override=params_override, tpu=None,
       tf_data_service=None, mode='train', model_dir=''))
 
@@ -39,7 +40,7 @@ def model_of(experiment):
 
 
 def test_known_experiments():
-  assert set(train.known_experiments()) == COCO_EXPERIMENTS | {'htc_nuclei'}
+  assert set(parsing.known_experiments()) == COCO_EXPERIMENTS | {'htc_nuclei'}
 
 
 @pytest.mark.parametrize('name', sorted(COCO_EXPERIMENTS | {'htc_nuclei'}))
@@ -133,7 +134,7 @@ def test_resnet101_file_changes_the_depth():
 def test_unknown_experiment_lists_the_known():
   with pytest.raises(ConfigError) as error:
     parse('htc_resnet50_coco')
-  assert all(name in str(error.value) for name in train.known_experiments())
+  assert all(name in str(error.value) for name in parsing.known_experiments())
   assert "'htc_resnet50_coco'" in str(error.value)
 
 

@@ -1,0 +1,68 @@
+"""From the flags of a command to a whole experiment."""
+
+import json
+from typing import List
+
+from absl import logging
+from official.core import config_definitions as cfg
+from official.core import exp_factory
+from official.core import train_utils
+import tensorflow as tf
+import yaml
+
+from htc_tf.configs import schedule
+from htc_tf.configs import task as task_config
+from htc_tf.errors import ConfigError
+
+
+def known_experiments() -> List[str]:
+  """Names of the registered HTC experiments."""
+  names = exp_factory._REGISTERED_CONFIGS  # pylint: disable=protected-access
+  return sorted(name for name, make in names.items() if make.__module__.startswith('htc_tf'))
+
+
+def parse_configuration(flags_obj) -> cfg.ExperimentConfig:
+  """The experiment the flags describe, or one clear error.
+
+  Args:
+    flags_obj: with Model Garden's flags `experiment`, `config_file`, `params_override`, ... as
+      attributes; the experiments must be registered (`registry_imports`).
+
+  Raises:
+    ConfigError: unknown experiment or key, or a value of the wrong type.
+  """
+  if flags_obj.experiment not in exp_factory._REGISTERED_CONFIGS:  # pylint: disable=protected-access
+    raise ConfigError('The experiment is unknown', expected=f'one of {known_experiments()}',
+                      got=repr(flags_obj.experiment), likely_cause='a misspelt name')
+  try:
+    return train_utils.parse_configuration(flags_obj, lock_return=False, print_return=False)
+  except (KeyError, TypeError, ValueError, OSError, tf.errors.OpError, yaml.YAMLError) as error:
+    raise ConfigError(
+        'The configuration cannot be read', expected='keys and types of the experiment, in '
+        'YAML files (--config_file) or key=value pairs (--params_override)',
+        got=str(error).strip('"\''), likely_cause='a misspelt key or file name') from error
+
+
+def rescale_for_batch(flags_obj, params) -> None:
+  """Fits the schedule to another training batch than the experiment's, unless it was given too.
+
+  Args:
+    flags_obj: as for `parse_configuration`; gets the fitted schedule as a further `config_file`, so
+      that whoever parses it again finds the same.
+    params: what it was parsed to; changed likewise.
+  """
+  if not isinstance(params.task, task_config.HTCTask) or not _trains(params):
+    return
+  base = exp_factory.get_exp_config(flags_obj.experiment)
+  old, new = base.task.train_data.global_batch_size, params.task.train_data.global_batch_size
+  if old == new or params.trainer.as_dict() != base.trainer.as_dict():
+    return
+  overrides = {'trainer': schedule.rescaled(params.trainer, old, new)}
+  logging.info('Schedule of %d images a step fitted to %d: %s', old, new, overrides)
+  params.override(overrides)
+  flags_obj.config_file = list(flags_obj.config_file or []) + [json.dumps(overrides)]
+
+
+def _trains(params: cfg.ExperimentConfig) -> bool:
+  """Whether there is a batch to fit the schedule to."""
+  return params.task.train_data.global_batch_size > 0
