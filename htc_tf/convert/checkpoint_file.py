@@ -2,9 +2,10 @@
 
 import dataclasses
 import hashlib
+import mmap
 import os
 import re
-from typing import Any, Dict, Tuple, Union
+from typing import Any, Callable, Dict, Tuple, Union
 
 import numpy as np
 
@@ -28,6 +29,9 @@ _PUBLISHED_HASH = re.compile(r'-(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01
                              r'([0-9a-f]{8,64})\.(?:pth|pt|pdparams)$')
 
 
+FileData = Union[bytes, mmap.mmap]
+
+
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
   """The weights of a published file.
@@ -38,11 +42,14 @@ class Checkpoint:
     source: 'torch' or 'paddle'.
     path: the file read.
     sha256: of the whole file, 64 hexadecimal digits.
+    release: gives back the memory of what was read of the file so far; the tensors stay, and are
+      read again where they are used again.
   """
   tensors: Dict[str, np.ndarray]
   source: str
   path: str
   sha256: str
+  release: Callable[[], None] = lambda: None
 
 
 def read_checkpoint(path: Union[str, os.PathLike]) -> Checkpoint:
@@ -73,17 +80,26 @@ def read_checkpoint(path: Union[str, os.PathLike]) -> Checkpoint:
   except UnreadableError as error:
     raise CheckpointError(f'Checkpoint {path} was refused: {error.reason}', expected=_READABLE,
                           likely_cause=error.likely_cause) from error
-  return Checkpoint(tensors, source, path, sha256)
+  _release(data)  # The checks above have read all of it.
+  return Checkpoint(tensors, source, path, sha256, lambda: _release(data))
 
 
-def _read_file(path: str) -> bytes:
+def _release(data: FileData) -> None:
+  if isinstance(data, mmap.mmap) and hasattr(mmap, 'MADV_DONTNEED'):
+    data.madvise(mmap.MADV_DONTNEED)
+
+
+def _read_file(path: str) -> FileData:
+  """The file's bytes, mapped: only what is used takes memory."""
   if not os.path.isfile(path):
     raise CheckpointError(f'There is no checkpoint file {path}', expected=_READABLE,
                           got='a directory' if os.path.isdir(path) else 'no file',
                           likely_cause='a mistyped path, or the file is not downloaded yet')
   try:
     with open(path, 'rb') as file:
-      return file.read()
+      if not os.fstat(file.fileno()).st_size:
+        return b''  # Nothing cannot be mapped.
+      return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
   except OSError as error:
     raise CheckpointError(f'Checkpoint {path} cannot be opened', expected=_READABLE,
                           got=str(error)) from error
@@ -97,14 +113,14 @@ def _verify_published_hash(path: str, sha256: str) -> None:
                           likely_cause='a broken download; rename a file changed on purpose')
 
 
-def _read_format(data: bytes) -> Tuple[str, Any]:
+def _read_format(data: FileData) -> Tuple[str, Any]:
   """(source, what the file holds)."""
-  if data.startswith(torch_zip_file.SIGNATURE):
-    return 'torch', torch_zip_file.read_torch_zip(data)
-  if data.startswith(torch_legacy_file.SIGNATURE):
-    return 'torch', torch_legacy_file.read_torch_legacy(data)
-  if data.startswith(paddle_file.SIGNATURE):
-    return 'paddle', paddle_file.read_paddle(data)
+  for module, source, read in (
+      (torch_zip_file, 'torch', torch_zip_file.read_torch_zip),
+      (torch_legacy_file, 'torch', torch_legacy_file.read_torch_legacy),
+      (paddle_file, 'paddle', paddle_file.read_paddle)):
+    if data[:len(module.SIGNATURE)] == module.SIGNATURE:
+      return source, read(data)
   begin = ascii(data[:16].decode('latin-1')) if data else 'nothing'
   raise UnreadableError(f'it begins with {begin}, which no known format does',
                         'an error page saved in place of the file, or a broken download')

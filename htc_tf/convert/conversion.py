@@ -104,6 +104,7 @@ def convert_checkpoint(checkpoint, model, allowed: Allowed = Allowed(),
   for pair in filled:
     values = transforms.apply(pair.row.steps, checkpoint.tensors[pair.name])
     variables[pair.path].assign(values.astype(np.float32, copy=False))
+    checkpoint.release()
   return Conversion(name_map.source, parts, tuple(pair.path for pair in filled), tuple(dropped),
                     tuple(missing), tuple(unused))
 

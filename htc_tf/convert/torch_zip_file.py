@@ -1,6 +1,8 @@
 """Reads the zip files torch.save writes: a pickle, and an uncompressed entry for each storage."""
 
 import io
+import itertools
+import re
 import struct
 from typing import Any, Dict, List, Tuple
 import zipfile
@@ -108,7 +110,8 @@ def storage_identity(identity: Any) -> Tuple[ElementType, str, int]:
 
 def _directory(data: bytes) -> Dict[str, zipfile.ZipInfo]:
   """Entries by name; refuses doubled names, names that leave the archive, and too many."""
-  if data.count(_DIRECTORY_SIGNATURE) > _MAX_ENTRIES:
+  signatures = re.finditer(re.escape(_DIRECTORY_SIGNATURE), data)
+  if sum(1 for _ in itertools.islice(signatures, _MAX_ENTRIES + 1)) > _MAX_ENTRIES:
     raise UnreadableError(f'it is a zip file of more than {_MAX_ENTRIES} entries', NOT_WEIGHTS)
   entries: Dict[str, zipfile.ZipInfo] = {}
   for entry in _entries(data):
@@ -122,7 +125,7 @@ def _directory(data: bytes) -> Dict[str, zipfile.ZipInfo]:
 
 def _entries(data: bytes) -> List[zipfile.ZipInfo]:
   try:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
       return archive.infolist()
   except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError,
           struct.error) as error:

@@ -1,11 +1,12 @@
 """Tests of the conversion between published checkpoints and models."""
 
-from typing import NamedTuple
+import dataclasses
 
 import numpy as np
 import pytest
 
 from htc_tf.convert import conversion
+from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.conversion import Allowed
 from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.paddle_names import PADDLE
@@ -18,19 +19,11 @@ from tests import tiny
 SOURCES = [MMDET, PADDLE, TORCHVISION, MMCLS]
 
 
-class Checkpoint(NamedTuple):
-  """As the reader of checkpoint files returns it."""
-  tensors: dict
-  source: str = 'torch'
-  path: str = 'htc.pth'
-  sha256: str = ''
-
-
 def checkpoint_of(model, name_map=MMDET, **changes):
   """The file a model's weights would be published as; entries changed to None are left out."""
   tensors = {**conversion.published_weights(model, name_map), **changes}
   return Checkpoint({name: value for name, value in tensors.items() if value is not None},
-                    'paddle' if name_map is PADDLE else 'torch')
+                    'paddle' if name_map is PADDLE else 'torch', 'htc.pth', '')
 
 
 def values(model):
@@ -74,7 +67,7 @@ def test_every_variable_has_its_own_name(original):
 def test_half_precision_is_read(original, fresh):
   checkpoint = checkpoint_of(original)
   halves = {name: value.astype(np.float16) for name, value in checkpoint.tensors.items()}
-  conversion.convert_checkpoint(checkpoint._replace(tensors=halves), fresh)
+  conversion.convert_checkpoint(dataclasses.replace(checkpoint, tensors=halves), fresh)
   expected = values(original)['backbone/conv1/kernel'].astype(np.float16)
   np.testing.assert_array_equal(values(fresh)['backbone/conv1/kernel'], expected)
 
@@ -143,7 +136,7 @@ def test_a_wrong_width_is_no_other_number_of_classes(original):
 @pytest.mark.parametrize('source,names', [('torch', ['model.weight']), ('paddle', ['conv.weight']),
                                           ('torch', [])])
 def test_unknown_names_are_refused(fresh, source, names):
-  checkpoint = Checkpoint({name: np.zeros(1) for name in names}, source)
+  checkpoint = Checkpoint({name: np.zeros(1) for name in names}, source, 'htc.pth', '')
   with pytest.raises(CheckpointError, match='no model known here.*laihuihui'):
     conversion.convert_checkpoint(checkpoint, fresh)
 
