@@ -122,9 +122,9 @@ def _evaluate(model_dir: str, overrides: str, log_path: str) -> Dict[str, float]
 
 def _run(command: List[str], log_path: str, on_line=lambda line: None) -> None:
   """Runs a command with its output in a log; raises DemoError if it fails."""
-  with open(log_path, 'a', encoding='utf-8') as log:
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, errors='replace', preexec_fn=_die_with_parent)
+  with open(log_path, 'a', encoding='utf-8') as log, subprocess.Popen(
+      command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
+      preexec_fn=_die_with_parent) as process:
     try:
       for line in process.stdout:
         log.write(line)

@@ -91,5 +91,6 @@ def test_whole_job_and_its_continuation(tmp_path):
     figures = json.load(file)
   assert summary['segm_ap50'] == figures['segm_AP50']
   assert summary['bbox_ap'] == figures['bbox_AP']
-  assert Image.open(summary['picture']).width > 1000
+  with Image.open(summary['picture']) as picture:
+    assert picture.width > 1000
   assert os.path.exists(os.path.join(summary['saved_model'], 'saved_model.pb'))

@@ -28,9 +28,6 @@ from htc_tf.modeling.layers.roi_generator import ProposalGenerator
 from htc_tf.modeling.layers.stage_assigner import AnchorAssigner
 from htc_tf.modeling.layers.stage_assigner import StageAssigner
 
-# Of layers on boxes and scores: Keras would cast their inputs to the policy's compute type.
-_BOX_DTYPE = 'float32'
-
 
 def build_htc(config: model_config.HTC) -> HTCModel:
   """Builds the model a configuration describes, with all its variables.
@@ -77,14 +74,13 @@ def build_roi_generator(config: model_config.RoIGenerator) -> tf_keras.layers.La
   """The proposal generator of `config.type`."""
   values = config.get().as_dict()
   if config.type == 'published':
-    return ProposalGenerator(**values, dtype=_BOX_DTYPE)
+    return ProposalGenerator(**values)
   return ModelGardenProposalGenerator(**values)
 
 
 def build_anchor_assigner(config: model_config.HTC) -> AnchorAssigner:
   """What the RPN trains on."""
-  return AnchorAssigner(**config.rpn_sampler.as_dict(), rule=config.cascade.sampling_rule,
-                        dtype=_BOX_DTYPE)
+  return AnchorAssigner(**config.rpn_sampler.as_dict(), rule=config.cascade.sampling_rule)
 
 
 def build_roi_aligner(config: model_config.RoIAligner, crop_size: int) -> tf_keras.layers.Layer:
@@ -108,8 +104,7 @@ def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
   cascade, stage = config.cascade, config.cascade.stages[index]
   assigner = StageAssigner(
       stage.iou_threshold, cascade.num_sampled_rois, cascade.positive_fraction,
-      match_low_quality=cascade.match_low_quality, rule=cascade.sampling_rule,
-      dtype=_BOX_DTYPE)
+      match_low_quality=cascade.match_low_quality, rule=cascade.sampling_rule)
   box_head = BoxHead(config.num_classes, config.box_head.num_fcs, config.box_head.fc_dims)
   mask_head, mask_predictor = build_mask_parts(config, index)
   return CascadeStage(box_head, assigner, stage.box_coder_weights, mask_head, mask_predictor)
@@ -143,8 +138,7 @@ def build_cascade(config: model_config.HTC) -> Cascade:
 
 def build_detection_generator(config: model_config.DetectionGenerator) -> DetectionGenerator:
   """From scores to detections."""
-  return DetectionGenerator(config.score_threshold, config.nms_threshold, config.max_detections,
-                            dtype=_BOX_DTYPE)
+  return DetectionGenerator(config.score_threshold, config.nms_threshold, config.max_detections)
 
 
 def build_semantic_head(config: model_config.HTC) -> Optional[SemanticHead]:

@@ -122,6 +122,14 @@ def test_truncated(saved, tmp_path, suffix, lost):
   assert_unchanged_by(prefix, tiny.build(tiny.model(2)), 'cannot be read.*truncated')
 
 
+def test_damaged_values_leave_the_model_as_it_is(saved, tmp_path):
+  prefix = copied(saved[1], tmp_path)
+  with open(f'{prefix}.data-00000-of-00001', 'r+b') as file:
+    file.seek(os.path.getsize(file.name) // 2)
+    file.write(b'damaged')
+  assert_unchanged_by(prefix, tiny.build(tiny.model(2)), 'cannot be read')
+
+
 def test_shards_missing(saved, tmp_path):
   prefix = copied(saved[1], tmp_path)
   os.remove(f'{prefix}.data-00000-of-00001')

@@ -128,7 +128,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
     Raises:
       ConfigError: for a rule that does not exist.
     """
-    super().__init__(**kwargs)
+    super().__init__(autocast=False, **kwargs)
     assignment.check_rule(rule)
     self._positive_threshold = positive_threshold
     self._negative_threshold = negative_threshold

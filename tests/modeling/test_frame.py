@@ -1,0 +1,71 @@
+"""The padding around an image must not matter, as far as the model's own wiring goes.
+
+Convolutions see where a frame ends, so the parts here have none: pooling and matrices only.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.modeling import factory
+from htc_tf.modeling.htc_model import HTCModel
+from tests import tiny
+
+HEIGHT, WIDTH = 40, 48
+rng = np.random.default_rng(4)
+MIX = rng.normal(size=[3, tiny.CHANNELS]).astype(np.float32)
+TO_DELTAS = (0.1 * rng.normal(size=[tiny.CHANNELS, 12])).astype(np.float32)
+TO_LOGITS = rng.normal(size=[tiny.CHANNELS, 3]).astype(np.float32)
+
+
+class PooledPyramid(tf_keras.layers.Layer):
+  """Levels 2 to 6 by averaging; the padding, of zeros, stays 0."""
+
+  def call(self, images):
+    return {str(level): tf.nn.avg_pool2d(images, 2**level, 2**level, 'VALID') @ MIX
+            for level in range(2, 7)}
+
+
+class PointwiseRPN(tf_keras.layers.Layer):
+  """Scores and deltas from one cell each; a cell of zeros scores low."""
+
+  def call(self, features):
+    logits = {level: tf.abs(x @ TO_LOGITS) - 5.0 for level, x in features.items()}
+    return logits, {level: x @ TO_DELTAS for level, x in features.items()}
+
+
+@pytest.fixture(scope='module')
+def model():
+  config = tiny.model(2, semantic_head={'enabled': False})
+  config.roi_generator.published.test_num_proposals = 10
+  tf.random.set_seed(0)
+  return HTCModel(
+      backbone=PooledPyramid(), decoder=None, rpn_head=PointwiseRPN(),
+      roi_generator=factory.build_roi_generator(config.roi_generator),
+      anchor_assigner=factory.build_anchor_assigner(config),
+      anchor_args=dict(scale=8.0, aspect_ratios=(0.5, 1.0, 2.0), center_offset=0.0),
+      cascade=factory.build_cascade(config),
+      detection_generator=factory.build_detection_generator(config.detection_generator))
+
+
+def framed(height, width):
+  image = np.random.default_rng(5).normal(size=[HEIGHT, WIDTH, 3])
+  frame = np.zeros([1, height, width, 3], np.float32)
+  frame[0, :HEIGHT, :WIDTH] = image
+  return {'images': tf.constant(frame), 'image_shape': tf.constant([[HEIGHT, WIDTH]], tf.float32)}
+
+
+@pytest.mark.parametrize('frame', [(64, 128), (128, 64), (192, 192)])
+def test_a_larger_frame_gives_the_same_detections(model, frame):
+  expected = model(framed(64, 64))
+  actual = model(framed(*frame))
+  assert expected['num_detections'][0] > 3
+  for key, value in expected.items():
+    np.testing.assert_allclose(actual[key], value, rtol=1e-4, atol=1e-4, err_msg=key)
+
+
+def test_the_size_inside_the_frame_matters(model):
+  inputs = framed(64, 64)
+  whole = {**inputs, 'image_shape': tf.constant([[64.0, 64.0]])}
+  assert not np.allclose(model(whole)['detection_boxes'], model(inputs)['detection_boxes'])
