@@ -8,18 +8,18 @@ from official.core import exp_factory
 import tensorflow as tf
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.layers.roi_generator import Proposals
 from htc_tf.modeling.outputs import ImageFeatures
 from htc_tf.parity.detections import Detected
-from htc_tf.parity.pack import PublishedState
 from htc_tf.tasks.htc import HTCTask
 
 
 def build_model(experiment: str, overrides: Dict[str, Any],
-                state: Callable[[], PublishedState]) -> HTCModel:
+                state: Callable[[], Checkpoint]) -> HTCModel:
   """The model of an experiment, filled by the converter.
 
   Args:

@@ -2,21 +2,15 @@
 
 import importlib.util
 import pathlib
-from typing import Dict, List, NamedTuple
+from typing import Dict, List
 
 import numpy as np
+
+from htc_tf.convert.checkpoint_file import Checkpoint
 
 
 class MissingArray(Exception):
   """A reference array that the folder does not hold."""
-
-
-class PublishedState(NamedTuple):
-  """Weights under published names, as `read_checkpoint` returns them."""
-  tensors: Dict[str, np.ndarray]
-  source: str
-  path: str
-  sha256: str = ''
 
 
 class Arrays:
@@ -58,15 +52,15 @@ class Pack:
     """The file `<stem>.npz`, which may be absent."""
     return Arrays(self._folder / f'{stem}.npz')
 
-  def mmdet_state(self, config: str) -> PublishedState:
+  def mmdet_state(self, config: str) -> Checkpoint:
     """Weights of an mmdetection configuration; raises MissingArray without their shapes."""
     self._require(f'mmdet_{config}_shapes.json')
-    return PublishedState(self._weights().mmdet_state_dict(config), 'torch', f'{config}.pth')
+    return Checkpoint(self._weights().mmdet_state_dict(config), 'torch', f'{config}.pth', '')
 
-  def paddle_state(self) -> PublishedState:
+  def paddle_state(self) -> Checkpoint:
     """Weights of laihuihui/htc; raises MissingArray without their shapes."""
     self._require('paddle_r50_shapes.json')
-    return PublishedState(self._weights().paddle_state_dict(), 'paddle', 'paddle_r50.pdparams')
+    return Checkpoint(self._weights().paddle_state_dict(), 'paddle', 'paddle_r50.pdparams', '')
 
   def _require(self, name: str) -> pathlib.Path:
     if not (self._folder / name).exists():
