@@ -1,0 +1,25 @@
+"""Tests of the mask head by hand-computed cases; its published numbers are tested with the model."""
+
+import numpy as np
+import tensorflow as tf
+
+from htc_tf.modeling.heads.mask_head import MaskHead
+
+
+def test_mask_head_adds_the_previous_feature_after_a_convolution_and_relu():
+  head = MaskHead(num_convs=0, num_filters=2, takes_previous=True)
+  roi_features = tf.ones([1, 1, 1, 2])
+  previous = tf.constant([[[[1.0, 2.0]]]])
+  head(roi_features, previous)
+  kernel, bias = head.trainable_variables
+  kernel.assign([[[[1.0, -1.0], [2.0, -2.0]]]])
+  bias.assign([0.5, 0.5])
+  np.testing.assert_allclose(head(roi_features, previous)[0, 0, 0], [1 + 5.5, 1 + 0.0])
+  np.testing.assert_allclose(head(roi_features)[0, 0, 0], [1, 1])
+
+
+def test_mask_head_without_flow_ignores_the_previous_feature():
+  head = MaskHead(num_convs=1, num_filters=2)
+  x = tf.random.stateless_normal([1, 4, 4, 2], [1, 2])
+  np.testing.assert_array_equal(head(x, 5 * x), head(x))
+  assert len(head.trainable_variables) == 2
