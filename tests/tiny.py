@@ -4,6 +4,7 @@ from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
@@ -72,7 +73,7 @@ def build(config: Optional[model_config.HTC] = None, seed: int = 0) -> HTCModel:
   """A model with variables, the same for the same seed; scores differ between classes."""
   config = config or model()
   validation.validate_model(config)
-  tf.random.set_seed(seed)
+  tf_keras.utils.set_random_seed(seed)
   built = factory.build_htc(config)
   _leave_initial_values(built)
   return built

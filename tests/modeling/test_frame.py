@@ -39,7 +39,7 @@ class PointwiseRPN(tf_keras.layers.Layer):
 def model():
   config = tiny.model(2, semantic_head={'enabled': False})
   config.roi_generator.published.test_num_proposals = 10
-  tf.random.set_seed(0)
+  tf_keras.utils.set_random_seed(0)
   return HTCModel(
       backbone=PooledPyramid(), decoder=None, rpn_head=PointwiseRPN(),
       roi_generator=factory.build_roi_generator(config.roi_generator),

@@ -39,7 +39,7 @@ def make_task(name, records, **model_overrides):
   validation.validate_experiment(params, 'train_and_eval')
   if params.runtime.mixed_precision_dtype == 'bfloat16':
     tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
-  tf.random.set_seed(0)
+  tf_keras.utils.set_random_seed(0)
   task = HTCTask(params.task)
   return task, task.build_model(), params
 
@@ -92,7 +92,7 @@ def train(task, model, batch, num_steps, learning_rate):
 def test_overfits_a_batch():
   config = tiny.model(2, **FROM_SCRATCH)
   task = tiny.task(config)
-  tf.random.set_seed(0)
+  tf_keras.utils.set_random_seed(0)
   model = task.build_model()
   history = train(task, model, tiny.batch(config, num_images=1), num_steps=60, learning_rate=0.01)
   assert all(np.isfinite(list(values.values())).all() for values in history)

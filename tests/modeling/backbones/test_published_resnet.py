@@ -1,4 +1,4 @@
-"""Tests of the published ResNet; its numbers are tested in tests/modeling/test_published_layout.py."""
+"""Tests of the published ResNet; test_published_layout.py holds it against published numbers."""
 
 import json
 import pathlib

@@ -44,13 +44,11 @@ def test_equals_numpy_on_odd_sizes():
   rng = np.random.default_rng(1)
   for variable in layer.variables:  # Biases would be zero.
     variable.assign(rng.normal(size=variable.shape))
-  part = lambda name, index, kind: weights_of(layer, f'{name}/{index}/{kind}')
-  inner = [convolve(maps[level], part('lateral_convs', i, 'kernel'), part('lateral_convs', i, 'bias'))
-           for i, level in enumerate('2345')]
+  parts = lambda name: [weights_of(layer, f'{name}/{kind}') for kind in ('kernel', 'bias')]
+  inner = [convolve(maps[level], *parts(f'lateral_convs/{i}')) for i, level in enumerate('2345')]
   for i in (2, 1, 0):
     inner[i] = inner[i] + nearest(inner[i + 1], *inner[i].shape[1:3])
-  expected = {level: convolve(inner[i], part('fpn_convs', i, 'kernel'), part('fpn_convs', i, 'bias'))
-              for i, level in enumerate('2345')}
+  expected = {level: convolve(inner[i], *parts(f'fpn_convs/{i}')) for i, level in enumerate('2345')}
   expected['6'] = expected['5'][:, ::2, ::2]
   expected['7'] = expected['6'][:, ::2, ::2]
   actual = layer(maps)
