@@ -1,4 +1,4 @@
-"""Tests of the box head by hand-computed cases; its published numbers are tested with the model."""
+"""Tests of the box head by hand-computed cases; its published numbers: with the model."""
 
 import numpy as np
 import pytest

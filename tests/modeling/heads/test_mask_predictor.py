@@ -1,4 +1,4 @@
-"""Tests of the mask predictor by hand-computed cases; its published numbers are tested with the model."""
+"""Tests of the mask predictor by hand-computed cases; its published numbers: with the model."""
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,8 @@ def test_mask_predictor_applies_the_kernel_of_the_class():
   predictor(features, tf.ones([5], tf.int32))
   randomize(predictor)
   hidden = predictor._upsample(features).numpy()  # pylint: disable=protected-access
-  kernel, bias = predictor._kernel.numpy(), predictor._bias.numpy()  # pylint: disable=protected-access
+  # pylint: disable-next=protected-access
+  kernel, bias = predictor._kernel.numpy(), predictor._bias.numpy()
   logits = predictor(features, tf.constant([1, 3, 2, 0, -1]))
   assert logits.shape == [5, 4, 4]
   for row, index in enumerate([0, 2, 1, 0, 0]):  # Padding takes the first class.
