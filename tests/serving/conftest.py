@@ -4,6 +4,7 @@ from official.core import exp_factory
 from official.core import train_utils
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.data.dataset_info import Category
@@ -41,7 +42,7 @@ def model_dir(tmp_path_factory):
   """Path of a model directory with one checkpoint, `ckpt-1`."""
   folder = str(tmp_path_factory.mktemp('model'))
   params = _tiny_experiment()
-  tf.random.set_seed(3)
+  tf_keras.utils.set_random_seed(3)
   model = HTCTask(params.task).build_model()
   train_utils.serialize_config(params, folder)
   model_directory.save_dataset_info(folder, _info())
