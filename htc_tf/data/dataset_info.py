@@ -8,7 +8,7 @@ import fnmatch
 import glob
 import json
 import os
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from htc_tf import files
 from htc_tf.errors import DataError
@@ -110,18 +110,19 @@ class DatasetInfo:
     return _from_json(content, path)
 
   @classmethod
-  def find(cls, input_path: str) -> 'DatasetInfo':
+  def find(cls, input_path: Union[str, Sequence[str]]) -> 'DatasetInfo':
     """Finds the metadata of the records an input path names.
 
     Args:
-      input_path: path or glob pattern of shards of one data set, or several separated by commas,
-        e.g. `/data/train-*.tfrecord` or `/data/train-00000-of-00008.tfrecord`.
+      input_path: path or glob pattern of shards of one data set, or several separated by commas
+        or in a list; e.g. `/data/train-*.tfrecord` or `/data/train-00000-of-00008.tfrecord`.
 
     Raises:
       DataError: no metadata, or that of several data sets, belongs to the path.
     """
     found = {}
-    for pattern in input_path.split(','):
+    patterns = input_path.split(',') if isinstance(input_path, str) else input_path
+    for pattern in patterns:
       matches = _metadata_of(pattern.strip())
       if not matches:
         raise DataError(

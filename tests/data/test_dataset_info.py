@@ -98,3 +98,13 @@ def test_labels_must_be_contiguous(folder):
 def test_metadata_is_read_without_tensorflow():
   code = 'import sys, htc_tf.data.dataset_info; sys.exit("tensorflow" in sys.modules)'
   assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def test_find_takes_a_list_of_patterns(tmp_path):
+  pattern = str(tmp_path / 'train-*.tfrecord')
+  with pytest.raises(DataError, match='no data set metadata belongs to'):
+    dataset_info.DatasetInfo.find([pattern])
+  info = dataset_info.DatasetInfo('n', 1, 0, 1, (), None, False, 'train_annotations.json')
+  info.save(str(tmp_path / 'train.json'))
+  find = dataset_info.DatasetInfo.find
+  assert find([pattern, pattern]) == find(f'{pattern},{pattern}') == info
