@@ -124,7 +124,7 @@ class HTCModel(tf_keras.Model):
     if self.semantic_head is not None:
       semantic_logits, embedding = self.semantic_head(pyramid)
     image_shape = tf.cast(inputs['image_shape'], tf.float32)
-    return ImageFeatures(pyramid, embedding, image_shape), semantic_logits
+    return ImageFeatures(pyramid, embedding, image_shape).with_table(), semantic_logits
 
   def _propose(self, features: ImageFeatures, training: bool):
     logits, deltas = self.rpn_head(features.pyramid, training=training)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from htc_tf.modeling.layers.stage_assigner import AnchorTargets
 from htc_tf.modeling.layers.stage_assigner import SampledRois
+from htc_tf.ops import roi_pooling
 
 
 class ImageFeatures(NamedTuple):
@@ -15,10 +16,22 @@ class ImageFeatures(NamedTuple):
     pyramid: {'2': [batch, h, w, channels], ...} by level.
     semantic: [batch, h, w, channels] embedding of the semantic branch, or None without it.
     image_shape: [batch, 2] height, width of the image inside the padded frame, in pixels.
+    table: pyramid and embedding laid out for pooling RoIs, once for all stages; None: each pooling
+      lays them out for itself.
   """
   pyramid: Mapping[str, tf.Tensor]
   semantic: Optional[tf.Tensor]
   image_shape: tf.Tensor
+  table: Optional[roi_pooling.FeatureTable] = None
+
+  def with_table(self) -> 'ImageFeatures':
+    """The same with the table, in which the embedding is called 'semantic'."""
+    if self.table is not None:
+      return self
+    maps = {level: self.pyramid[level] for level in sorted(self.pyramid)}
+    if self.semantic is not None:
+      maps['semantic'] = self.semantic
+    return self._replace(table=roi_pooling.feature_table(maps))
 
 
 class GroundTruth(NamedTuple):

@@ -5,12 +5,16 @@ from typing import Optional
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.modeling.layers.roi_align import roi_align
+from htc_tf.modeling.layers.roi_align import MultilevelRoIAligner
 from htc_tf.modeling.outputs import ImageFeatures
+from htc_tf.ops import roi_pooling
 
 
 class RoIFeatures(tf_keras.layers.Layer):
   """Pools RoIs from the pyramid and adds the pooled semantic embedding (section 3.2, equation 6).
+
+  The published boxes take the embedding by RoIAlign 14, averaged 2 x 2 to 7. Both means, and the
+  sum with the pyramid's feature, are one weighted sum of pixels.
 
   Args:
     aligner: layer of (pyramid, rois) to [batch, num_rois, size, size, channels].
@@ -39,19 +43,15 @@ class RoIFeatures(tf_keras.layers.Layer):
     Returns:
       [batch, num_rois, crop_size, crop_size, channels] of the pyramid's dtype; 0 in padding rows.
     """
-    pooled = self._aligner(features.pyramid, rois)
-    if self._semantic_crop_size is None or features.semantic is None:
-      return pooled
-    context = roi_align(features.semantic, rois, self._semantic_stride, self._semantic_crop_size)
-    return pooled + tf.cast(self._average(context), pooled.dtype)
-
-  def _average(self, context: tf.Tensor) -> tf.Tensor:
-    factor = self._semantic_crop_size // self._crop_size
-    if factor == 1:
-      return context
-    shape = tf.shape(context)
-    channels = context.shape[-1]
-    flat = tf.reshape(context, [-1, self._semantic_crop_size, self._semantic_crop_size, channels])
-    # [batch * num_rois, semantic_crop_size, semantic_crop_size, channels]
-    pooled = tf.nn.avg_pool2d(flat, factor, factor, 'VALID')
-    return tf.reshape(pooled, [shape[0], shape[1], self._crop_size, self._crop_size, channels])
+    table = features.with_table().table
+    views = []
+    if isinstance(self._aligner, MultilevelRoIAligner):
+      views.append(self._aligner.view(table, rois))
+    if self._semantic_crop_size is not None and features.semantic is not None:
+      views.append(roi_pooling.single_map(
+          table, 'semantic', self._semantic_stride, tf.reduce_prod(tf.shape(rois)[:2]),
+          subdivision=self._semantic_crop_size // self._crop_size))
+    pooled = roi_pooling.pool(table, rois, views, self._crop_size) if views else 0
+    if not isinstance(self._aligner, MultilevelRoIAligner):
+      pooled += self._aligner(features.pyramid, rois)
+    return pooled

@@ -1,0 +1,98 @@
+"""Pools RoIs from several maps at once: the sum, over views, of exact RoIAlign on one map each."""
+
+from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import tensorflow as tf
+
+from htc_tf.ops import dense_pooling
+from htc_tf.ops import sparse_pooling
+from htc_tf.ops import xla
+
+
+class FeatureTable(NamedTuple):
+  """Maps of a batch, laid out for pooling.
+
+  Attributes:
+    maps: name to [batch, height, width, channels], all of one dtype and number of channels.
+    pixels: [num_pixels, channels] float32 all pixels, map by map, image by image, row by row; None
+      under XLA, which pools from the maps.
+  """
+  maps: Dict[str, tf.Tensor]
+  pixels: Optional[tf.Tensor]
+
+  def index(self, name: str) -> int:
+    """Place of a map among the maps."""
+    return list(self.maps).index(name)
+
+
+class View(NamedTuple):
+  """From where and how finely RoIs are pooled.
+
+  Attributes:
+    maps: [batch * num_rois] int32 index of the map in the table.
+    strides: [batch * num_rois] float32 padded-image pixels per pixel of that map.
+    candidates: the indices that `maps` may hold.
+    subdivision: with n, a bin is the average of the n x n bins of a finer RoIAlign.
+  """
+  maps: tf.Tensor
+  strides: tf.Tensor
+  candidates: Tuple[int, ...]
+  subdivision: int = 1
+
+
+def feature_table(maps: Mapping[str, tf.Tensor]) -> FeatureTable:
+  """Lays maps out for any number of calls of `pool`."""
+  if xla.compiling():
+    return FeatureTable(dict(maps), None)
+  rows = [tf.reshape(tf.cast(x, tf.float32), [-1, x.shape[-1]]) for x in maps.values()]
+  return FeatureTable(dict(maps), rows[0] if len(rows) == 1 else tf.concat(rows, axis=0))
+
+
+def single_map(table: FeatureTable, name: str, stride: float, num_rois: tf.Tensor,
+               subdivision: int = 1) -> View:
+  """The view in which every RoI is pooled from one map.
+
+  Args:
+    table: holds the map.
+    name: of the map.
+    stride: padded-image pixels per pixel of the map.
+    num_rois: scalar int32, RoIs of the whole batch.
+    subdivision: see `View`.
+  """
+  index = table.index(name)
+  return View(tf.fill([num_rois], index), tf.fill([num_rois], float(stride)), (index,),
+              subdivision)
+
+
+def pool(table: FeatureTable, rois: tf.Tensor, views: Sequence[View], size: int) -> tf.Tensor:
+  """Pools every RoI from each view and adds the views up.
+
+  Samples more than a pixel outside a map count as 0 in the mean of their bin; nearer ones take the
+  value of the border. RoIs without extent, padding rows among them, give 0.
+
+  Args:
+    table: the maps.
+    rois: [batch, num_rois, 4] yxyx in padded-image pixels; padding rows are all -1. They get no
+      gradient.
+    views: one or more.
+    size: bins of an RoI along each axis.
+
+  Returns:
+    [batch, num_rois, size, size, channels] of the dtype of the maps, summed in float32.
+  """
+  rois = tf.stop_gradient(tf.cast(rois, tf.float32))
+  maps = list(table.maps.values())
+  if table.pixels is None:
+    pooled = dense_pooling.pool(maps, rois, views, size)
+  else:
+    pooled = sparse_pooling.pool(table.pixels, _map_shapes(maps), rois, views, size)
+  channels = maps[0].shape[-1]
+  shape = tf.concat([tf.shape(rois)[:2], [size, size, channels]], axis=0)
+  pooled = tf.reshape(tf.cast(pooled, maps[0].dtype), shape)
+  return tf.ensure_shape(pooled, [rois.shape[0], rois.shape[1], size, size, channels])
+
+
+def _map_shapes(maps: Sequence[tf.Tensor]) -> Tuple[tf.Tensor, tf.Tensor]:
+  """Returns heights and widths, each [num_maps] int64."""
+  shapes = tf.stack([tf.shape(x, out_type=tf.int64) for x in maps])
+  return shapes[:, 1], shapes[:, 2]

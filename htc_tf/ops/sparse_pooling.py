@@ -1,0 +1,167 @@
+"""Exact RoIAlign as one sparse product, whose size follows the data.
+
+An output bin is a weighted sum of feature pixels, and its weights are the outer product of weights
+along y and along x. The mean over a bin's samples folds into these, so a pixel is read once for
+each bin it touches, however many samples fall near it. All weights together form one sparse matrix
+from pixels to bins; its product with the pixels is the forward pass, and the product of its
+transpose with the upstream gradient the backward pass.
+"""
+
+from typing import NamedTuple, Sequence, Tuple
+
+import tensorflow as tf
+
+from htc_tf.ops import bin_samples
+
+
+class _Taps(NamedTuple):
+  """The pixels that every bin touches along one axis, ragged: `lengths[n]` of them for row n.
+
+  Attributes:
+    pixels: [taps] int64 pixel of the map.
+    weights: [taps] float32 share of the pixel in the bin.
+    lengths: [num_windows * num_bins] int32 number of taps.
+  """
+  pixels: tf.Tensor
+  weights: tf.Tensor
+  lengths: tf.Tensor
+
+
+def pool(pixels: tf.Tensor, map_shapes: Tuple[tf.Tensor, tf.Tensor], rois: tf.Tensor,
+         views: Sequence, size: int) -> tf.Tensor:
+  """Pools RoIs from the views and adds these up.
+
+  Args:
+    pixels: [num_pixels, channels] float32, map by map, image by image, row by row.
+    map_shapes: heights and widths of the maps, [num_maps] int64 each.
+    rois: [batch, num_rois, 4] float32 yxyx in padded-image pixels.
+    views: `roi_pooling.View`s.
+    size: bins of an RoI along each axis.
+
+  Returns:
+    [batch * num_rois * size * size, channels] float32.
+  """
+  num_views = len(views)
+  shape = tf.shape(rois)
+  heights, widths = map_shapes
+  sizes = heights * widths
+  starts = tf.cumsum(sizes * tf.cast(shape[0], tf.int64), exclusive=True)  # [num_maps]
+  # A window is an RoI in a view; those of an RoI follow each other.
+  maps = tf.reshape(tf.stack([view.maps for view in views], axis=1), [-1])  # [num_windows]
+  images = tf.range(shape[0] * shape[1] * num_views) // tf.maximum(shape[1] * num_views, 1)
+  weights = _bin_weights(
+      tf.repeat(tf.reshape(rois, [-1, 4]), num_views, axis=0),
+      tf.gather(starts, maps) + tf.cast(images, tf.int64) * tf.gather(sizes, maps),
+      tf.reshape(tf.stack([view.strides for view in views], axis=1), [-1]),
+      tf.tile(tf.constant([view.subdivision for view in views]), [shape[0] * shape[1]]),
+      tf.gather(heights, maps), tf.gather(widths, maps), size, num_views,
+      tf.shape(pixels, out_type=tf.int64)[0])
+  return _weighted_sums(weights, pixels)
+
+
+_VECTOR = tf.TensorSpec([None], tf.int64)
+
+
+@tf.function(autograph=False, experimental_attributes={'_noinline': True}, input_signature=[
+    tf.TensorSpec([None, 4]), _VECTOR, tf.TensorSpec([None]), tf.TensorSpec([None], tf.int32),
+    _VECTOR, _VECTOR, tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32),
+    tf.TensorSpec([], tf.int64)])
+def _bin_weights(boxes: tf.Tensor, bases: tf.Tensor, strides: tf.Tensor, subdivisions: tf.Tensor,
+                 heights: tf.Tensor, widths: tf.Tensor, size: tf.Tensor, num_views: tf.Tensor,
+                 num_pixels: tf.Tensor) -> tf.SparseTensor:
+  """Returns the sparse [num_rois * size * size, num_pixels] matrix, rows ascending.
+
+  A function of the graph of its own: a model calls it several times, and is traced faster so.
+
+  Args:
+    boxes: [num_windows, 4] yxyx in padded-image pixels, the views of an RoI following each other.
+    bases: [num_windows] row of the pixels where the window's map begins.
+    strides: [num_windows] of the window's map.
+    subdivisions: [num_windows].
+    heights: [num_windows] of the window's map.
+    widths: [num_windows] likewise.
+    size: bins along each axis.
+    num_views: windows of an RoI.
+    num_pixels: columns of the matrix.
+  """
+  rows = _axis_taps(boxes[:, 0], boxes[:, 2], strides, size, heights, subdivisions)
+  columns = _axis_taps(boxes[:, 1], boxes[:, 3], strides, size, widths, subdivisions)
+  num_bins = tf.shape(boxes)[0] // num_views * size**2
+  # A bin has a part in each view: parts are ordered by RoI, row, column, view.
+  parts = tf.range(num_bins * num_views)
+  windows = parts // (size**2 * num_views) * num_views + parts % num_views
+  part_rows = windows * size + parts // (size * num_views) % size
+  part_columns = windows * size + parts // num_views % size
+  # Each part meets the row taps of its row of bins, and each of these the column taps.
+  owners = tf.repeat(parts, tf.gather(rows.lengths, part_rows))  # [parts with row taps]
+  owner_windows = tf.gather(windows, owners)
+  offsets = _gather_ragged(rows.pixels, rows.lengths, part_rows) * tf.gather(widths, owner_windows)
+  offsets += tf.gather(bases, owner_windows)
+  row_weights = _gather_ragged(rows.weights, rows.lengths, part_rows)
+  owner_columns = tf.gather(part_columns, owners)
+  repeats = tf.gather(columns.lengths, owner_columns)
+  pairs = tf.repeat(tf.range(tf.size(owners)), repeats)  # [parts with row and column taps]
+  pixels = _gather_ragged(columns.pixels, columns.lengths, owner_columns)
+  weights = _gather_ragged(columns.weights, columns.lengths, owner_columns)
+  indices = tf.stack([tf.cast(owners // num_views, tf.int64), offsets], axis=-1)
+  indices = tf.gather(indices, pairs) + tf.stack([tf.zeros_like(pixels), pixels], axis=-1)
+  return tf.SparseTensor(indices, tf.gather(row_weights, pairs) * weights,
+                         tf.stack([tf.cast(num_bins, tf.int64), num_pixels]))
+
+
+def _axis_taps(begins: tf.Tensor, ends: tf.Tensor, strides: tf.Tensor, num_bins: tf.Tensor,
+               map_sizes: tf.Tensor, subdivisions: tf.Tensor) -> _Taps:
+  """Merges the samples of each bin into one weight a pixel.
+
+  The samples of a bin lie a pixel apart at most, so n of them touch at most n + 1 pixels.
+  """
+  samples = bin_samples.axis_samples(begins, ends, strides, num_bins, map_sizes, subdivisions)
+  num_rows = tf.shape(begins)[0] * num_bins
+  positions = tf.reshape(samples.positions(), [num_rows, -1])  # [windows * num_bins, max_count]
+  counts = tf.repeat(samples.counts, num_bins)  # [num_windows * num_bins]
+  lengths = tf.where(counts > 0, counts + 1, 0)
+  owners = tf.repeat(tf.range(num_rows), lengths)  # [taps]
+  steps = tf.ragged.range(lengths).values  # [taps]
+  first = tf.nn.relu(tf.floor(positions[:, 0]))
+  pixels = tf.gather(first, owners) + tf.cast(steps, tf.float32)
+  weights = bin_samples.bilinear_weights(tf.gather(positions, owners), pixels[:, None])
+  weights /= tf.cast(tf.gather(counts, owners), tf.float32)
+  # A pixel beyond the border has weight 0 and needs a place in the map only.
+  last = tf.gather(map_sizes, owners // num_bins) - 1
+  return _Taps(tf.minimum(tf.cast(pixels, tf.int64), last), weights, lengths)
+
+
+def _gather_ragged(values: tf.Tensor, lengths: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+  """Concatenates the given rows of the ragged rows of `lengths` that make up `values`."""
+  ragged = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
+  return tf.gather(ragged, rows).values
+
+
+def _weighted_sums(weights: tf.SparseTensor, pixels: tf.Tensor) -> tf.Tensor:
+  """Multiplies a sparse matrix that gets no gradient with a dense one that does.
+
+  The compressed-row kernel is several times faster than `tf.sparse.sparse_dense_matmul`, which
+  works entry by entry; it wants the rows of the matrix in order.
+  """
+
+  @tf.custom_gradient
+  def product(pixels):
+    return _multiply(weights, pixels), lambda upstream: _multiply(weights, upstream, transpose=True)
+
+  return product(pixels)
+
+
+def _multiply(weights: tf.SparseTensor, dense: tf.Tensor, transpose: bool = False) -> tf.Tensor:
+  """Returns `weights @ dense` or `transpose(weights) @ dense`."""
+
+  def multiply():
+    matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
+        indices=weights.indices, values=weights.values, dense_shape=weights.dense_shape)
+    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense, transpose_a=transpose)
+
+  def zeros():
+    num_rows = weights.dense_shape[1 if transpose else 0]
+    return tf.zeros(tf.stack([num_rows, tf.shape(dense, out_type=tf.int64)[1]]))
+
+  # The kernel divides by the number of rows: nothing to pool would end the process.
+  return tf.cond(tf.size(weights.values) > 0, multiply, zeros)
