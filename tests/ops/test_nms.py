@@ -20,9 +20,20 @@ def _reference():
   return reference
 
 
-def _suppress(boxes, scores, threshold, max_outputs):
-  """Runs one image; scores [num, groups]."""
-  return nms.grouped_nms(boxes[None, :, None], scores[None], threshold, _ALL, max_outputs)
+@pytest.fixture(name='suppress', params=['kernel', 'in turn', 'at once'])
+def _suppress(request):
+  """Each of the three forms; runs one image with scores [num, groups]."""
+  compiled = tf.function(nms.grouped_nms, jit_compile=True)
+  function = nms.grouped_nms if request.param == 'kernel' else compiled
+
+  def run(boxes, scores, threshold, max_outputs):
+    boxes = boxes[None, :, None]
+    if request.param == 'at once':  # Groups with boxes of their own.
+      boxes, extra = np.tile(boxes, [1, 1, scores.shape[1] + 1, 1]), np.full([len(scores), 1], _ALL)
+      scores = np.concatenate([scores, extra.astype(np.float32)], axis=1)
+    return function(tf.constant(boxes), tf.constant(scores[None]), threshold, _ALL, max_outputs)
+
+  return run
 
 
 def _check(kept, boxes, scores, rows):
@@ -32,37 +43,39 @@ def _check(kept, boxes, scores, rows):
 
 
 @pytest.mark.parametrize('threshold', [0.3, 0.5, 0.7])
-def test_ties_at_the_threshold_and_empty_boxes(reference, threshold):
+def test_ties_at_the_threshold_and_empty_boxes(reference, suppress, threshold):
   boxes, scores = reference['boxes'], reference['scores']
-  kept = _suppress(boxes, scores[:, None], threshold, len(boxes))
+  kept = suppress(boxes, scores[:, None], threshold, len(boxes))
   _check(kept, boxes, scores, reference[f'keep_threshold{threshold}'])
 
 
 @pytest.mark.parametrize('threshold', [0.5, 0.7])
-def test_random_boxes(reference, threshold):
+def test_random_boxes(reference, suppress, threshold):
   boxes, scores = reference['random_boxes'], reference['random_scores']
-  kept = _suppress(boxes, scores[:, None], threshold, len(boxes))
+  kept = suppress(boxes, scores[:, None], threshold, len(boxes))
   _check(kept, boxes, scores, reference[f'random_keep_threshold{threshold}'])
 
 
-def test_groups_do_not_suppress_each_other(reference):
+def test_groups_do_not_suppress_each_other(reference, suppress):
   boxes, scores, labels = (reference[f'random_{key}'] for key in ('boxes', 'scores', 'labels'))
   of_group = np.where(labels[:, None] == np.arange(labels.max() + 1), scores[:, None], _ALL)
-  kept = _suppress(boxes, of_group, 0.5, len(boxes))
+  kept = suppress(boxes, of_group, 0.5, len(boxes))
   rows = reference['random_keep_per_label_threshold0.5']
   _check(kept, boxes, scores, rows)
   np.testing.assert_array_equal(kept.groups[0, :len(rows)], labels[rows])
 
 
-def test_rows_beyond_the_number_kept_are_zero(reference):
-  kept = _suppress(reference['boxes'], reference['scores'][:, None], 0.5, 30)
+def test_rows_beyond_the_number_kept_are_zero(reference, suppress):
+  kept = suppress(reference['boxes'], reference['scores'][:, None], 0.5, 30)
   num = int(kept.num_valid[0])
   assert kept.boxes.shape == (1, 30, 4)
   for values in kept[:3]:
     assert not np.any(values[0, num:])
 
 
-def test_without_boxes_nothing_is_kept():
-  kept = tf.function(nms.grouped_nms)(tf.zeros([2, 0, 3, 4]), tf.zeros([2, 0, 3]), 0.5, _ALL, 5)
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_without_boxes_nothing_is_kept(jit_compile):
+  function = tf.function(nms.grouped_nms, jit_compile=jit_compile)
+  kept = function(tf.zeros([2, 0, 3, 4]), tf.zeros([2, 0, 3]), 0.5, _ALL, 5)
   np.testing.assert_array_equal(kept.num_valid, [0, 0])
   assert kept.boxes.shape == (2, 5, 4)
