@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from htc_tf.ops import bin_samples
 from htc_tf.ops import boxes as box_ops
+from htc_tf.ops import xla
 
 _BITS = 8
 
@@ -59,6 +60,8 @@ def mask_targets(packed_masks: tf.Tensor, boxes: tf.Tensor, gt_index: tf.Tensor,
   """
   shape = tf.shape(boxes)
   clipped = tf.reshape(box_ops.clip(boxes, image_shape), [-1, 4])  # [batch * num_rois, 4]
+  if xla.compiling():
+    return _static_mask_targets(packed_masks, clipped, gt_index, image_shape, size)
   rows = tf.cast(tf.where(box_ops.area(clipped) > 0)[:, 0], tf.int32)  # [num_boxes]
   images = rows // tf.maximum(shape[1], 1)
   truths = tf.gather(tf.reshape(gt_index, [-1]), rows)
@@ -70,6 +73,28 @@ def mask_targets(packed_masks: tf.Tensor, boxes: tf.Tensor, gt_index: tf.Tensor,
   targets = tf.scatter_nd(rows[:, None], targets, [shape[0] * shape[1], size, size])
   targets = tf.reshape(targets, [shape[0], shape[1], size, size])
   return tf.ensure_shape(targets, [boxes.shape[0], boxes.shape[1], size, size])
+
+
+def _static_mask_targets(packed_masks: tf.Tensor, clipped: tf.Tensor, gt_index: tf.Tensor,
+                         image_shape: tf.Tensor, size: int) -> tf.Tensor:
+  """`mask_targets` in static shapes: every row, over the whole mask."""
+  batch, num_rois = gt_index.shape
+  height, width = packed_masks.shape[2], packed_masks.shape[3] * _BITS
+
+  def pool_mask(inputs):
+    image, truth, box = inputs
+    mask = tf.cast(unpack_bits(packed_masks[image, truth]), tf.float32)  # [height, width]
+    weights_y, weights_x = (
+        bin_samples.static_pixel_weights(
+            bin_samples.axis_samples(box[axis:axis + 1], box[axis + 2:axis + 3], 1.0, size,
+                                     image_shape[image, axis]), num_pixels)[0]
+        for axis, num_pixels in ((0, height), (1, width)))
+    return tf.matmul(tf.matmul(weights_y, mask), weights_x, transpose_b=True)
+
+  images = tf.repeat(tf.range(batch), num_rois)
+  shares = tf.map_fn(pool_mask, (images, tf.reshape(gt_index, [-1]), clipped),
+                     fn_output_signature=tf.TensorSpec([size, size], tf.float32))
+  return tf.reshape(tf.cast(shares >= 0.5, tf.float32), [batch, num_rois, size, size])
 
 
 def _pool_mask(packed_masks: tf.Tensor, image_shape: tf.Tensor, size: int, image: tf.Tensor,

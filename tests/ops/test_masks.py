@@ -10,6 +10,7 @@ from htc_tf.ops import masks as mask_ops
 
 _PARITY = pathlib.Path(__file__).parents[1] / 'parity'
 _traced_targets = tf.function(mask_ops.mask_targets)
+_compiled_targets = tf.function(mask_ops.mask_targets, jit_compile=True)
 
 
 @pytest.fixture(scope='module', name='reference')
@@ -32,7 +33,8 @@ def test_packing_in_a_data_pipeline():
   np.testing.assert_array_equal(np.stack(list(data.as_numpy_iterator())), masks)
 
 
-@pytest.mark.parametrize('function', [mask_ops.mask_targets, _traced_targets])
+@pytest.mark.parametrize('function', [
+    mask_ops.mask_targets, _traced_targets, _compiled_targets])
 def test_targets_equal_the_reference(reference, function):
   targets = function(
       np.packbits(reference['masks'], axis=-1)[None], reference['boxes'][None, :, [1, 0, 3, 2]],
@@ -57,10 +59,11 @@ def test_targets_of_a_training_step_equal_the_reference(stage):
     np.testing.assert_array_equal(targets[0], expected[rows].reshape(-1, 28, 28))
 
 
-def test_padding_and_boxes_outside_give_zeros():
+@pytest.mark.parametrize('function', [mask_ops.mask_targets, _compiled_targets])
+def test_padding_and_boxes_outside_give_zeros(function):
   packed = np.full([2, 1, 16, 2], 255, np.uint8)
   boxes = np.array([[[-1] * 4, [2, 2, 12, 12]], [[20, 3, 30, 9], [-1] * 4]], np.float32)
-  targets = mask_ops.mask_targets(
+  targets = function(
       packed, boxes, np.zeros([2, 2], np.int32), np.full([2, 2], 16, np.float32), size=4)
   np.testing.assert_array_equal(np.mean(targets, axis=(2, 3)), [[0, 1], [0, 0]])
 

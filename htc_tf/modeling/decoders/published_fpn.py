@@ -9,6 +9,7 @@ import tf_keras
 
 from htc_tf.errors import ConfigError
 from htc_tf.modeling.layers.resize import resize_nearest
+from htc_tf.modeling.layers.resize import spatial_size
 
 
 class PublishedFPN(tf_keras.layers.Layer):
@@ -49,7 +50,7 @@ class PublishedFPN(tf_keras.layers.Layer):
   def call(self, features: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
     maps = [conv(features[str(level)]) for conv, level in zip(self._laterals, self._levels)]
     for i in reversed(range(len(maps) - 1)):
-      maps[i] += resize_nearest(maps[i + 1], tf.shape(maps[i])[1:3])
+      maps[i] += resize_nearest(maps[i + 1], spatial_size(maps[i]))
     outputs = {str(level): conv(x) for conv, level, x in zip(self._outputs, self._levels, maps)}
     for level in range(self._levels[-1] + 1, self._max_level + 1):
       outputs[str(level)] = outputs[str(level - 1)][:, ::2, ::2]

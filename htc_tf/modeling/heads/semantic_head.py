@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.modeling.layers.resize import resize_align_corners
+from htc_tf.modeling.layers.resize import spatial_size
 
 
 class SemanticHead(tf_keras.layers.Layer):
@@ -47,7 +48,7 @@ class SemanticHead(tf_keras.layers.Layer):
       logits [batch, h, w, num_classes] float32 and embedding [batch, h, w, num_filters], both at
       the fusion level's stride.
     """
-    size = tf.shape(features[self._level])[1:3]
+    size = spatial_size(features[self._level])
     fused = 0
     for level, lateral in zip(self._levels, self._laterals):
       x = features[level]

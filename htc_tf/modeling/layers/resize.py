@@ -1,6 +1,14 @@
 """The two resizings inside the network, as the published weights saw them."""
 
+import numpy as np
 import tensorflow as tf
+
+from htc_tf.ops import xla
+
+
+def spatial_size(x: tf.Tensor):
+  """Height and width of [batch, h, w, channels]: a list of numbers if static, else a tensor."""
+  return x.shape[1:3].as_list() if x.shape[1:3].is_fully_defined() else tf.shape(x)[1:3]
 
 
 def resize_nearest(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
@@ -13,8 +21,20 @@ def resize_nearest(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
   Returns:
     [batch, size[0], size[1], channels] of the dtype of `x`.
   """
+  if xla.compiling():  # It has no kernel for the gradient of that operation.
+    height, width = tf.get_static_value(tf.convert_to_tensor(size))
+    return _repeat(_repeat(x, height, 1), width, 2)
   return tf.raw_ops.ResizeNearestNeighbor(
       images=x, size=size, align_corners=False, half_pixel_centers=False)
+
+
+def _repeat(x: tf.Tensor, size: int, axis: int) -> tf.Tensor:
+  """Resizes one axis of static size."""
+  old_size = x.shape[axis]
+  if size % old_size == 0:
+    return tf.repeat(x, size // old_size, axis=axis)
+  rows = tf.floor(tf.range(size, dtype=tf.float32) * (old_size / size))
+  return tf.gather(x, tf.cast(rows, tf.int32), axis=axis)
 
 
 def resize_align_corners(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
@@ -27,6 +47,19 @@ def resize_align_corners(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
   Returns:
     [batch, size[0], size[1], channels] of the dtype of `x`, interpolated in float32.
   """
+  if xla.compiling():  # Its own kernel is a pixel off for some sizes.
+    height, width = tf.get_static_value(tf.convert_to_tensor(size))
+    resized = tf.einsum('yh,bhwc->bywc', _corner_weights(x.shape[1], height),
+                        tf.cast(x, tf.float32))
+    resized = tf.einsum('xw,bywc->byxc', _corner_weights(x.shape[2], width), resized)
+    return tf.cast(resized, x.dtype)
   resized = tf.raw_ops.ResizeBilinear(
       images=x, size=size, align_corners=True, half_pixel_centers=False)
   return tf.cast(resized, x.dtype)
+
+
+def _corner_weights(old_size: int, size: int) -> tf.Tensor:
+  """Returns [size, old_size] the share of each old pixel in each new one, corners aligned."""
+  positions = np.arange(size) * ((old_size - 1) / max(size - 1, 1))
+  shares = 1.0 - np.abs(positions[:, None] - np.arange(old_size))
+  return tf.constant(np.maximum(shares, 0.0), tf.float32)

@@ -8,6 +8,8 @@ import tf_keras
 from htc_tf.ops import anchors as anchor_ops
 from htc_tf.ops import assignment
 from htc_tf.ops import boxes as box_ops
+from htc_tf.ops import xla
+
 
 class SampledRois(NamedTuple):
   """RoIs to train a stage on: positives, then background, then padding.
@@ -158,8 +160,9 @@ class AnchorAssigner(tf_keras.layers.Layer):
 
   def _assign_image(self, anchors: tf.Tensor, inside: tf.Tensor, gt_boxes: tf.Tensor) -> tf.Tensor:
     """Returns [num] int32; one image at a time and up to its last truth only, to save memory."""
-    rows = tf.where(~box_ops.is_padding(gt_boxes))[:, 0]
-    gt_boxes = gt_boxes[:tf.reduce_max(tf.pad(rows + 1, [[0, 1]]))]
+    if not xla.compiling():
+      rows = tf.where(~box_ops.is_padding(gt_boxes))[:, 0]
+      gt_boxes = gt_boxes[:tf.reduce_max(tf.pad(rows + 1, [[0, 1]]))]
     return assignment.assign(
         anchors[None], inside[None], gt_boxes[None], self._positive_threshold,
         self._negative_threshold, self._min_positive_threshold, match_low_quality=True).gt_index[0]

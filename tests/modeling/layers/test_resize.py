@@ -14,15 +14,21 @@ from tests.published_weights import load
 OPS = load(pathlib.Path(__file__).parents[2] / 'parity' / 'ops.npz')
 
 
+def _compiled(function, x, size):
+  return tf.function(lambda: function(tf.constant(x), size), jit_compile=True)()
+
+
 @pytest.mark.parametrize('function', [resize_align_corners, resize_nearest])
-def test_equals_the_reference(function):
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_equals_the_reference(function, jit_compile):
   name = function.__name__
   x = channels_last(OPS[f'{name}/x'])
   targets = [key for key in OPS if key.startswith(f'{name}/to_')]
   assert targets
   for key in targets:
     expected = channels_last(OPS[key])
-    actual = function(tf.constant(x), tf.constant(expected.shape[1:3]))
+    size = expected.shape[1:3]
+    actual = function(tf.constant(x), size) if not jit_compile else _compiled(function, x, size)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6, err_msg=key)
 
 
