@@ -142,12 +142,17 @@ def _axis_weights(low: float, high: float, length: int, num_cells: int) -> Tuple
     normalized = (centres - low) / (high - low) * 2 - 1
   normalized[np.isinf(normalized)] = 0
   cells = ((normalized + 1) * num_cells - 1) / 2
-  inside = np.flatnonzero((cells > -1) & (cells < num_cells))  # false for the NaN of 0 / 0
+  cells[np.isnan(cells)] = -1  # 0 / 0, a centre on the edge of a box without extent: outside
+  inside = np.flatnonzero((cells > -1) & (cells < num_cells))
   if not inside.size:
     return 0, np.zeros((0, num_cells), np.float32)
-  distances = np.abs(cells[inside[0]:inside[-1] + 1, np.newaxis] - np.arange(num_cells))
-  weights = np.maximum(1 - distances, 0)
-  return int(inside[0]), np.nan_to_num(weights).astype(np.float32)
+  cells = cells[inside[0]:inside[-1] + 1]
+  lower = np.floor(cells)
+  pixels, columns = np.arange(len(cells)), lower.astype(np.intp) + 1
+  weights = np.zeros((len(cells), num_cells + 2), np.float32)  # a cell outside at either end
+  weights[pixels, columns] = 1 - (cells - lower)
+  weights[pixels, columns + 1] = 1 - (lower + 1 - cells)
+  return int(inside[0]), weights[:, 1:-1]
 
 
 def _encode_patch(patch: _Patch, image_hw: Tuple[int, int], threshold: float) -> dict:
@@ -155,8 +160,9 @@ def _encode_patch(patch: _Patch, image_hw: Tuple[int, int], threshold: float) ->
   height, width = image_hw
   columns, rows = patch.values_xy.shape
   mask = np.zeros((columns, rows + 2), bool)  # a False pixel above and below closes every run
-  mask[:, 1:-1] = patch.values_xy >= threshold
-  column, row = np.divmod(np.flatnonzero(mask[:, 1:] != mask[:, :-1]), rows + 1)
+  np.greater_equal(patch.values_xy, threshold, out=mask[:, 1:-1])
+  pixels = mask.ravel()
+  column, row = np.divmod(np.flatnonzero(pixels[1:] != pixels[:-1]), rows + 2)
   changes = (patch.left + column) * height + patch.top + row
   # A run that ends at the bottom goes on in the next column where that begins with the object.
   joined = np.flatnonzero(changes[1:] == changes[:-1])
