@@ -3,12 +3,11 @@
 import concurrent.futures
 from concurrent.futures import process
 import multiprocessing
-import os
-import threading
 from typing import Iterable, List
 
 import tqdm
 
+from htc_tf import processes
 from htc_tf.data import record_shards
 from htc_tf.errors import DataError
 
@@ -80,18 +79,10 @@ _image_counter = None  # of a worker process: images written by all workers
 
 
 def _start_worker(counter) -> None:
-  """Runs once in each worker: keeps the shared counter and ties its life to the parent's.
-
-  A worker whose parent was killed would otherwise wait for work for ever.
-  """
+  """Runs once in each worker: keeps the shared counter and ties its life to the parent's."""
   global _image_counter
   _image_counter = counter
-  threading.Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-  multiprocessing.parent_process().join()
-  os._exit(1)  # pylint: disable=protected-access
+  processes.end_with_parent()
 
 
 def _count_image() -> None:

@@ -1,18 +1,22 @@
 """Box and mask AP of a stream of detections, as pycocotools measures them."""
 
 import pathlib
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 from absl import logging
 import numpy as np
-from pycocotools import coco
-from pycocotools import cocoeval
 
 from htc_tf import files
+from htc_tf import processes
 from htc_tf.errors import DataError, InputError
 from htc_tf.evaluation import coco_results
 from htc_tf.evaluation import ground_truth as ground_truth_lib
+from htc_tf.evaluation import matching
 from htc_tf.evaluation import metrics as metrics_lib
+
+# A worker takes half a second to start: the time in which 50 images are pasted and matched.
+_IMAGES_PER_WORKER = 100
+_MAX_DEFAULT_WORKERS = 16
 
 
 class COCOEvaluator:
@@ -25,10 +29,15 @@ class COCOEvaluator:
   pycocotools takes the area of the box instead for results that have a `bbox`, so masks are
   evaluated without it, and `save_results` writes a second file from which pycocotools gives the
   very same figures.
+
+  Pasting, encoding and matching are spread over processes, with the same results whatever their
+  number. An error that one of them meets is raised by a later `update`, or at the latest by
+  `result` or `save_results`, and again until `reset`.
   """
 
   def __init__(self, annotation_file: files.PathLike, category_ids: Sequence[int],
-               include_mask: bool, per_category: bool = False, max_detections: int = 100):
+               include_mask: bool, per_category: bool = False, max_detections: int = 100,
+               num_workers: Optional[int] = None):
     """Reads the annotations.
 
     Args:
@@ -38,25 +47,31 @@ class COCOEvaluator:
       include_mask: whether to measure masks besides boxes.
       per_category: whether `result` also gives AP of each category.
       max_detections: how many detections of an image and category count, best first.
+      num_workers: processes; 1 works in this one. None: the cores at hand, up to 16, and one for
+        every hundred annotated images, so that few images are evaluated in this process.
 
     Raises:
       DataError: annotations that are missing, malformed, without the categories or, with
         `include_mask`, without segmentations.
-      InputError: `max_detections` below 1.
+      InputError: `max_detections` or `num_workers` below 1.
     """
-    if max_detections < 1:
-      raise InputError('The evaluator cannot be built', expected='max_detections of at least 1',
-                       got=str(max_detections))
+    for name, value in (('max_detections', max_detections), ('num_workers', num_workers)):
+      if value is not None and value < 1:
+        raise InputError('The evaluator cannot be built', expected=f'{name} of at least 1',
+                         got=str(value))
     self._ground_truth = ground_truth_lib.load_ground_truth(annotation_file, include_mask)
     self._category_ids = [int(category) for category in category_ids]
     self._names = ground_truth_lib.category_names(self._ground_truth, self._category_ids)
     self._iou_types = ('bbox', 'segm') if include_mask else ('bbox',)
     self._per_category = per_category
     self._max_detections = max_detections
+    self._workers = processes.OrderedWorkers(
+        num_workers or _default_workers(len(self._ground_truth.imgs)))
     self.reset()
 
   def reset(self) -> None:
-    """Forgets all detections."""
+    """Forgets all detections and ends the processes."""
+    self._workers.close()
     self._results: List[dict] = []
     self._seen = set()
 
@@ -83,12 +98,12 @@ class COCOEvaluator:
       image = {key: array[row] for key, array in arrays.items()}
       image_info = image.pop('image_info')
       self._check_image(image_id, image_info)
-      self._results += coco_results.detections_to_results(image, image_info, image_id,
-                                                          self._category_ids)
+      self._add(self._workers.submit(coco_results.detections_to_results, image, image_info,
+                                     image_id, self._category_ids))
       self._seen.add(image_id)
 
   def result(self) -> Dict[str, float]:
-    """Measures all detections that came since the last `reset`.
+    """Measures all detections that came since the last `reset`, and ends the processes.
 
     Returns:
       For boxes the 12 figures of COCO, `bbox_AP`, `bbox_AP50`, `bbox_AP75`, `bbox_APs`, `bbox_APm`,
@@ -101,13 +116,16 @@ class COCOEvaluator:
     if missing:
       logging.warning('%d of the %d annotated images were not predicted; their objects count as '
                       'missed.', missing, len(self._ground_truth.imgs))
+    self._add(self._workers.drain())
     figures = {}
     for iou_type in self._iou_types:
-      evaluation = self._evaluate(iou_type)
+      evaluation = matching.evaluate(self._ground_truth, self._results, self._category_ids,
+                                     iou_type, self._max_detections, self._workers)
       figures.update(metrics_lib.summary(evaluation, prefix=iou_type))
       if self._per_category:
         figures.update(metrics_lib.average_precision_by_category(
             evaluation, dict(zip(self._category_ids, self._names)), prefix=iou_type))
+    self._workers.close()
     logging.info('Evaluation of %d images:\n%s', len(self._seen), metrics_lib.format_table(figures))
     return figures
 
@@ -122,10 +140,11 @@ class COCOEvaluator:
       boxes. pycocotools gives the figures of `result` from the first for boxes and from the second
       for masks; from the first for masks too, save the split of mask AP by size.
     """
+    self._add(self._workers.drain())
     path = pathlib.Path(path)
     contents = {path: self._results}
     if 'segm' in self._iou_types:
-      contents[path.with_name(f'{path.stem}.segm.json')] = self._results_for('segm')
+      contents[path.with_name(f'{path.stem}.segm.json')] = matching.fields(self._results, 'segm')
     for name, results in contents.items():
       coco_results.write_results(name, results)
     return list(contents)
@@ -158,28 +177,12 @@ class COCOEvaluator:
                       expected=f'height and width {annotated}', got=str(predicted),
                       likely_cause='images that were resized, or turned by their EXIF flag')
 
-  def _evaluate(self, iou_type: str) -> cocoeval.COCOeval:
-    """Matches the detections with the annotations by box or by mask."""
-    with ground_truth_lib.silence():
-      evaluation = cocoeval.COCOeval(self._ground_truth, self._load_results(iou_type), iou_type)
-      evaluation.params.catIds = list(self._category_ids)
-      evaluation.params.maxDets = sorted({1, min(10, self._max_detections), self._max_detections})
-      evaluation.evaluate()
-      evaluation.accumulate()
-    return evaluation
+  def _add(self, results_by_image: Sequence[List[dict]]):
+    for results in results_by_image:
+      self._results += results
 
-  def _load_results(self, iou_type: str) -> coco.COCO:
-    """Indexes the detections; pycocotools' own `loadRes` fails where there is none."""
-    if self._results:
-      return self._ground_truth.loadRes(self._results_for(iou_type))
-    empty = coco.COCO()
-    empty.dataset = {key: self._ground_truth.dataset[key] for key in ('images', 'categories')}
-    empty.dataset['annotations'] = []
-    empty.createIndex()
-    return empty
 
-  def _results_for(self, iou_type: str) -> List[dict]:
-    """Returns copies of the results, without boxes for masks, since `loadRes` writes into them."""
-    left_out = {'bbox'} if iou_type == 'segm' else {'segmentation'}
-    return [{key: value for key, value in result.items() if key not in left_out}
-            for result in self._results]
+def _default_workers(num_images: int) -> int:
+  """Returns how many processes are worth their start."""
+  return max(1, min(processes.usable_cores(), _MAX_DEFAULT_WORKERS,
+                    num_images // _IMAGES_PER_WORKER))

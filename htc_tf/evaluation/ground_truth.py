@@ -40,11 +40,16 @@ def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> co
     annotation.setdefault('iscrowd', 0)
     annotation.setdefault('area', annotation['bbox'][2] * annotation['bbox'][3])
   _number_annotations(annotation_file, dataset['annotations'])
-  ground_truth = coco.COCO()
-  ground_truth.dataset = dataset
+  return index(dataset)
+
+
+def index(dataset: dict) -> coco.COCO:
+  """Returns the annotations with pycocotools' index over them."""
+  indexed = coco.COCO()
+  indexed.dataset = dataset
   with silence():
-    ground_truth.createIndex()
-  return ground_truth
+    indexed.createIndex()
+  return indexed
 
 
 def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> Tuple[str, ...]:

@@ -206,6 +206,35 @@ def test_batches_repeats_and_reset_make_no_difference(tmp_path):
   assert evaluator.result() == at_once.result() == evaluator.result()
 
 
+def test_workers_make_no_difference(tmp_path):
+  dataset = _dataset(num_images=9)
+  batch = _predictions(dataset)
+  written = {}
+  for num_workers in (1, 2):
+    evaluator = _evaluator(tmp_path, dataset, num_workers=num_workers)
+    for row in range(9):
+      evaluator.update({key: array[row:row + 1] for key, array in batch.items()})
+    paths = evaluator.save_results(tmp_path / f'{num_workers}.json')
+    written[num_workers] = [path.read_bytes() for path in paths], evaluator.result()
+  assert written[1] == written[2]
+  assert written[1][1]['segm_AP'] > 0.05
+
+
+def test_an_error_of_a_worker_is_raised_by_the_result_and_forgotten_by_reset(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  broken = {**batch, 'detection_masks': np.full_like(batch['detection_masks'], np.nan)}
+  evaluator = _evaluator(tmp_path, dataset, num_workers=2)
+  evaluator.update({key: array[:1] for key, array in broken.items()})
+  for use in (evaluator.result, lambda: evaluator.save_results(tmp_path / 'results.json')):
+    with pytest.raises(InputError, match='finite mask probabilities'):
+      use()
+  assert not (tmp_path / 'results.json').exists()
+  evaluator.reset()
+  evaluator.update(batch)
+  assert evaluator.result()['segm_AP'] > 0.05
+
+
 def test_padding_rows_do_not_count(tmp_path):
   dataset = _dataset()
   batch = _predictions(dataset)
@@ -275,8 +304,9 @@ def test_max_detections_keeps_the_best(tmp_path):
   result = evaluator.result()
   assert 0 < result['bbox_ARmax1'] < result['bbox_ARmax2'] < 0.9
   assert result['bbox_AP'] > 0
-  with pytest.raises(InputError, match='at least 1'):
-    _evaluator(tmp_path, dataset, max_detections=0)
+  for name in ('max_detections', 'num_workers'):
+    with pytest.raises(InputError, match=f'{name} of at least 1'):
+      _evaluator(tmp_path, dataset, **{name: 0})
 
 
 def test_annotation_with_id_zero_can_be_found(tmp_path):

@@ -1,0 +1,107 @@
+"""Tests of matching by shares of the categories against one COCOeval over all of them."""
+
+import numpy as np
+from pycocotools import cocoeval
+import pytest
+
+from htc_tf import processes
+from htc_tf.evaluation import ground_truth as ground_truth_lib
+from htc_tf.evaluation import mask_paste
+from htc_tf.evaluation import matching
+
+_IMAGE_HW = (60, 80)
+_CATEGORY_IDS = [7, 2, 30, 11, 5]  # not sorted; 11 without objects, 5 without detections
+
+
+class _SharesInThisProcess(processes.OrderedWorkers):
+  """As many shares as there would be workers, without starting them."""
+
+  def __init__(self, num_workers):
+    super().__init__(1)
+    self.num_workers = num_workers
+
+
+def _instances(rng, num, categories):
+  """Random boxes, masks and categories as COCO fields."""
+  low = rng.uniform(0, 0.6, (num, 2)) * _IMAGE_HW
+  boxes = np.concatenate([low, low + rng.uniform(5, 30, (num, 2))], axis=1)
+  probs = rng.uniform(0.3, 1, (num, 28, 28))
+  return [{'category_id': int(rng.choice(categories)), 'segmentation': rle,
+           'bbox': [box[1], box[0], box[3] - box[1], box[2] - box[0]]}
+          for box, rle in zip(boxes.tolist(), mask_paste.encode_masks(probs, boxes, _IMAGE_HW))]
+
+
+def _data(num_images=6):
+  """Annotations, and results of which some are the annotations and scores are often equal."""
+  rng = np.random.default_rng(0)
+  images = [{'id': 40 - index, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1]}
+            for index in range(num_images)]
+  annotations, results = [], []
+  for image in images:
+    objects = _instances(rng, 8, [7, 2, 30, 5])
+    found = [item for item in objects if item['category_id'] != 5][:5]
+    found += _instances(rng, 6, [7, 2, 30, 11])
+    annotations += [{**item, 'image_id': image['id'], 'iscrowd': int(rng.uniform() < 0.1),
+                     'area': item['bbox'][2] * item['bbox'][3]} for item in objects]
+    results += [{**item, 'image_id': image['id'], 'score': float(rng.integers(1, 5)) / 5}
+                for item in found]
+  for number, annotation in enumerate(annotations, start=1):
+    annotation['id'] = number
+  categories = [{'id': category, 'name': str(category)} for category in [*_CATEGORY_IDS, 99]]
+  return {'images': images, 'annotations': annotations, 'categories': categories}, results
+
+
+def _at_once(truth, results, iou_type, max_detections):
+  with ground_truth_lib.silence():
+    found = truth.loadRes(matching.fields(results, iou_type))
+    evaluation = cocoeval.COCOeval(truth, found, iou_type)
+    evaluation.params.catIds = list(_CATEGORY_IDS)
+    evaluation.params.maxDets = [1, min(10, max_detections), max_detections]
+    evaluation.evaluate()
+    evaluation.accumulate()
+  return evaluation
+
+
+@pytest.fixture(scope='module', name='coco_data')
+def _coco_data():
+  dataset, results = _data()
+  return ground_truth_lib.index(dataset), results
+
+
+@pytest.mark.parametrize('num_shares', [1, 2, 3, 9])
+@pytest.mark.parametrize('iou_type', ['bbox', 'segm'])
+def test_shares_equal_one_evaluation_bit_by_bit(coco_data, iou_type, num_shares):
+  truth, results = coco_data
+  expected = _at_once(truth, results, iou_type, 100)
+  actual = matching.evaluate(truth, results, _CATEGORY_IDS, iou_type, 100,
+                             _SharesInThisProcess(num_shares))
+  assert 0.1 < expected.eval['precision'][0, :, 0, 0, -1].mean() < 0.9
+  for name in ('precision', 'recall'):
+    np.testing.assert_array_equal(actual.eval[name], expected.eval[name])
+  for name in ('catIds', 'maxDets', 'imgIds', 'areaRngLbl'):
+    assert list(getattr(actual.params, name)) == list(getattr(expected.params, name))
+
+
+def test_processes_give_the_same(coco_data):
+  truth, results = coco_data
+  workers = processes.OrderedWorkers(2)
+  actual = matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 3, workers)
+  workers.close()
+  expected = matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 3,
+                               processes.OrderedWorkers(1))
+  for name in ('precision', 'recall'):
+    np.testing.assert_array_equal(actual.eval[name], expected.eval[name])
+
+
+def test_no_results_at_all(coco_data):
+  truth, _ = coco_data
+  evaluation = matching.evaluate(truth, [], _CATEGORY_IDS, 'bbox', 100, _SharesInThisProcess(2))
+  recall = evaluation.eval['recall'][0, :, 0, -1]
+  np.testing.assert_array_equal(recall, [0, 0, 0, -1, 0])  # 2, 5, 7, 11 without objects, 30
+
+
+def test_results_are_left_as_they_are(coco_data):
+  truth, results = coco_data
+  before = [dict(result) for result in results]
+  matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 100, processes.OrderedWorkers(1))
+  assert results == before

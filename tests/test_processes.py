@@ -1,0 +1,97 @@
+"""Tests of ordered worker processes: order, bound, errors, and that none is left behind."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from htc_tf import processes
+from htc_tf.errors import DataError
+from tests.data.test_record_pool import alive
+
+
+def _work(seconds, value):
+  time.sleep(seconds)
+  if isinstance(value, Exception):
+    raise value
+  return value, os.getpid()
+
+
+@pytest.fixture(name='workers')
+def _workers():
+  workers = processes.OrderedWorkers(2)
+  yield workers
+  workers.close()
+
+
+def test_results_come_in_the_order_of_the_calls_and_few_calls_wait(workers):
+  results, given = [], []
+  for index in range(12):
+    results += workers.submit(_work, 0.1 if index % 3 == 0 else 0, index)
+    given.append(len(results))
+  assert given == [0, 0, 0, 0, *range(1, 9)]  # never more than four under way
+  results += workers.drain()
+  assert [value for value, _ in results] == list(range(12))
+  assert os.getpid() not in {pid for _, pid in results}
+  assert workers.drain() == []
+
+
+def test_one_worker_is_this_process():
+  workers = processes.OrderedWorkers(1)
+  assert workers.submit(_work, 0, 'now') == [('now', os.getpid())]
+  assert workers.drain() == []
+  with pytest.raises(DataError, match='broken'):
+    workers.submit(_work, 0, DataError('broken'))
+
+
+def test_an_error_is_raised_until_close(workers):
+  workers.submit(_work, 0, DataError('broken', got='3'))
+  workers.submit(_work, 0, 1)
+  for _ in range(2):
+    with pytest.raises(DataError, match='broken. Got: 3.'):
+      workers.drain()
+  workers.close()
+  assert workers.submit(_work, 0, 2) == []
+  assert [value for value, _ in workers.drain()] == [2]
+
+
+def test_a_worker_that_is_killed_is_an_error(workers):
+  workers.submit(os._exit, 1)
+  with pytest.raises(DataError, match='worker process ended.*memory'):
+    workers.drain()
+
+
+def test_closing_ends_the_processes(workers):
+  for index in range(4):
+    workers.submit(_work, 0.05, index)
+  pids = {pid for _, pid in workers.drain()}
+  assert all(alive(pid) for pid in pids)
+  workers.close()
+  assert not any(alive(pid) for pid in pids)
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+  script = tmp_path / 'script.py'
+  script.write_text(
+      'import os, time\n'
+      'from htc_tf import processes\n'
+      'if __name__ == "__main__":\n'
+      '  workers = processes.OrderedWorkers(2)\n'
+      '  workers.submit(os.getpid)\n'
+      '  print(*workers.drain(), flush=True)\n'
+      '  time.sleep(60)\n', encoding='utf-8')
+  environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
+  with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE,
+                        env=environment) as process:
+    worker = int(process.stdout.readline())
+    process.kill()
+  deadline = time.monotonic() + 20
+  while alive(worker) and time.monotonic() < deadline:
+    time.sleep(0.05)
+  assert not alive(worker)
+
+
+def test_at_least_one_core_is_usable():
+  assert 1 <= processes.usable_cores() <= os.cpu_count()
