@@ -1,4 +1,4 @@
-"""Worker processes: started afresh, ended with their parent, their results in the order asked for."""
+"""Worker processes that end with their parent and give results in the order asked for."""
 
 import collections
 import concurrent.futures
@@ -32,7 +32,7 @@ def _exit_with_parent() -> None:
 
 
 def _start_worker() -> None:
-  # Before NumPy is imported: as many threads in each worker as there are workers only get in the way.
+  # Before NumPy is imported: threads of every worker would be in the way of the other workers.
   os.environ['OPENBLAS_NUM_THREADS'] = os.environ['OMP_NUM_THREADS'] = '1'
   end_with_parent()
 

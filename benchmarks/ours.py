@@ -1,0 +1,248 @@
+"""htc_tf's side of the benchmark: `python -m benchmarks.ours GROUP SIZE`.
+
+`benchmarks.run` drives it.
+"""
+
+import json
+import os
+import pathlib
+import sys
+import tempfile
+from typing import Any, Callable, Dict, Tuple
+
+import numpy as np
+from official.core import exp_factory
+import tensorflow as tf
+import tf_keras
+
+from benchmarks import gmac
+from benchmarks import measuring
+from benchmarks import scene
+from benchmarks.measuring import Measure
+from htc_tf import processes
+from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.convert.checkpoint_file import Checkpoint
+from htc_tf.convert.conversion import convert_checkpoint
+from htc_tf.evaluation import coco_results
+from htc_tf.evaluation import mask_paste
+from htc_tf.evaluation.coco_evaluator import COCOEvaluator
+from htc_tf.modeling import factory
+from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.modeling.layers.roi_generator import Proposals
+from htc_tf.tasks.htc import HTCTask
+
+_EXPERIMENT = 'htc_resnet50fpn_1x_coco'
+_NUM_DETECTIONS = 100
+_NUM_EVALUATED = 100
+_MULTIPLE = 32
+_GROWING_ROIS = (125, 250, 500, 1000)
+_GROWING_DETECTIONS = (25, 50, 100)
+_GROWING_INSTANCES = (10, 100, 500)
+_GROWING_SIDES = (0.5, 0.7, 1.0)  # of the frame
+
+
+def convolution(frame: scene.Frame) -> Dict[str, Measure]:
+  """What this machine does in a plain 3x3 convolution on a map like P2."""
+  height, width = (side // scene.STRIDES[0] for side in frame.padded)
+  rng = np.random.default_rng(0)
+  maps = rng.standard_normal((1, height, width, scene.CHANNELS), np.float32)
+  kernel = rng.standard_normal((3, 3, scene.CHANNELS, scene.CHANNELS), np.float32)
+  run, _ = _compiled(lambda maps, kernel: tf.nn.conv2d(maps, kernel, 1, 'SAME'),
+                     tf.constant(maps), tf.constant(kernel))
+  return {'convolution': Measure(run, gmac=gmac.convolution(height, width, scene.CHANNELS))}
+
+
+def inference(frame: scene.Frame) -> Dict[str, Measure]:
+  """From the network input to masks of the size of the original picture."""
+  model = _model(_task())
+  detect = tf.function(model.detect, autograph=False)
+  inputs = _inputs(frame)
+
+  def run():
+    found = {key: value[0].numpy() for key, value in detect(inputs).items()}
+    num = found['num_detections']
+    return _paste(frame, found['detection_masks'][:num], found['detection_boxes'][:num])
+
+  return {'inference': Measure(run, gmac=sum(_gmac(frame).values()))}
+
+
+def parts(frame: scene.Frame) -> Dict[str, Measure]:
+  """The same by part, each a graph of its own on what the parts before it gave."""
+  model, inputs = _model(_task()), _inputs(frame)
+  runs = {}
+
+  def part(name: str, function: Callable[..., Any], *arguments):
+    runs[name], value = _compiled(function, *arguments)
+    return value
+
+  maps = part('backbone', lambda images: model.backbone(images, training=False), inputs['images'])
+  part('fpn', lambda maps: model.decoder(maps, training=False), maps)
+  features, _ = model._extract(inputs, training=False)  # pylint: disable=protected-access
+  proposals = part('rpn', _propose(model), features)
+  part('semantic', lambda pyramid: model.semantic_head(pyramid)[1], features.pyramid)
+  logits, boxes = part('box_stages', model.cascade.classify, features, proposals)
+  found = part('nms', model.detection_generator, logits, boxes, proposals.valid)
+  masks = part('mask_stages', model.cascade.segment, features, found.boxes, found.classes)
+  _say(f'{tf.reduce_sum(tf.cast(proposals.valid, tf.int32))} proposals, '
+       f'{found.num_detections[0]} detections')
+  masks, boxes = masks[0].numpy(), found.boxes[0].numpy()
+  runs['paste'] = lambda: _paste(frame, masks, boxes)
+  counts = _gmac(frame)
+  return {name: Measure(run, gmac=counts.get(name)) for name, run in runs.items()}
+
+
+def training(frame: scene.Frame) -> Dict[str, Measure]:
+  """A step of SGD with momentum on one picture with eight objects."""
+  return {'training_step': Measure(_training_step(frame, 8))}
+
+
+def roi_align(frame: scene.Frame) -> Dict[str, Measure]:
+  """RoIAlign alone: 1000 RoIs by 7x7 bins on random maps, forward, and forward and backward."""
+  align = factory.build_roi_aligner(_task().task_config.model.roi_aligner, 7)
+  maps = {str(level): tf.constant(values)
+          for level, values in enumerate(scene.pyramid(frame), start=2)}
+  rois = tf.constant(scene.boxes(frame, scene.NUM_ROIS)[np.newaxis])
+  forward, pooled = _compiled(align, maps, rois)
+  upstream = tf.random.stateless_normal(pooled.shape, [0, 1])
+
+  def gradient(maps, rois, upstream):
+    with tf.GradientTape() as tape:
+      tape.watch(maps)
+      pooled = align(maps, rois)
+    return pooled, tape.gradient(pooled, maps, upstream)
+
+  backward, _ = _compiled(gradient, maps, rois, upstream)
+  return {'roi_align': Measure(forward), 'roi_align_gradient': Measure(backward)}
+
+
+def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
+  """Masks of a picture to RLE on one core; and pictures to AP, which uses the cores."""
+  found = scene.detections(frame, 0)
+  boxes = coco_results.boxes_to_original(found.boxes, _image_info(frame))
+  batches = [_predictions(frame, image) for image in range(1, _NUM_EVALUATED + 1)]
+  folder = tempfile.TemporaryDirectory()
+  path = pathlib.Path(folder.name) / 'annotations.json'
+  path.write_text(json.dumps(scene.annotations(frame, _NUM_EVALUATED)), encoding='utf-8')
+  evaluator = COCOEvaluator(path, range(1, scene.NUM_CLASSES + 1), include_mask=True,
+                            num_workers=processes.usable_cores())
+  folder.cleanup()
+
+  def evaluate():
+    evaluator.reset()
+    for batch in batches:
+      evaluator.update(batch)
+    return evaluator.result()
+
+  return {'paste_and_encode': Measure(
+      lambda: mask_paste.encode_masks(found.masks, boxes, frame.original)),
+          'evaluation': Measure(evaluate, _NUM_EVALUATED)}
+
+
+def growth(frame: scene.Frame) -> Dict[str, Measure]:
+  """Inference by pixels, box stages by RoIs, mask stages by detections; '<what>:<amount>'."""
+  model, runs = _model(_task()), {}
+  for factor in _GROWING_SIDES:
+    height, width = (round(side * factor / _MULTIPLE) * _MULTIPLE for side in frame.padded)
+    inputs = _inputs(scene.Frame.parse(f'{height}x{width}'))
+    runs[f'pixels:{height * width}'], _ = _compiled(model.detect, inputs)
+  features, _ = model._extract(_inputs(frame), training=False)  # pylint: disable=protected-access
+  proposals = _propose(model)(features)
+  for num in _GROWING_ROIS:
+    some = Proposals(*(values[:, :num] for values in proposals))
+    runs[f'RoIs:{num}'], _ = _compiled(model.cascade.classify, features, some)
+  boxes = tf.constant(scene.boxes(frame, _NUM_DETECTIONS)[np.newaxis])
+  classes = tf.ones([1, _NUM_DETECTIONS], tf.int32)
+  for num in _GROWING_DETECTIONS:
+    runs[f'detections:{num}'], _ = _compiled(model.cascade.segment, features, boxes[:, :num],
+                                             classes[:, :num])
+  return {name: Measure(run) for name, run in runs.items()}
+
+
+def growth_training(frame: scene.Frame) -> Dict[str, Measure]:
+  """The training step by objects of the picture."""
+  return {f'instances:{num}': Measure(_training_step(frame, num)) for num in _GROWING_INSTANCES}
+
+
+GROUPS = {group.__name__: group for group in (
+    convolution, inference, parts, training, roi_align, evaluation, growth, growth_training)}
+
+
+def _task() -> HTCTask:
+  return HTCTask(exp_factory.get_exp_config(_EXPERIMENT).task)
+
+
+def _model(task: HTCTask) -> HTCModel:
+  """With the weights that the peer has too."""
+  model = task.build_model()
+  convert_checkpoint(Checkpoint(scene.weights(), 'torch', f'{scene.CONFIG}.pth', ''), model)
+  return model
+
+
+def _gmac(frame: scene.Frame) -> Dict[str, float]:
+  shapes = {name: values.shape for name, values in scene.weights().items()}
+  return gmac.by_part(shapes, frame.padded, scene.NUM_ROIS, _NUM_DETECTIONS)
+
+
+def _inputs(frame: scene.Frame) -> Dict[str, tf.Tensor]:
+  return {'images': tf.constant(scene.network_input(frame)[np.newaxis]),
+          'image_shape': tf.constant([frame.image], tf.float32)}
+
+
+def _compiled(function: Callable[..., Any], *arguments) -> Tuple[Callable[[], None], Any]:
+  """A graph of `function` on the arguments, to be run until it is done; and what it gave."""
+  graph = tf.function(function, autograph=False)
+  value = graph(*arguments)
+
+  def run():
+    graph(*arguments)
+    tf.test.experimental.sync_devices()
+
+  return run, value
+
+
+def _propose(model: HTCModel) -> Callable[..., Proposals]:
+  """The RPN's convolutions, decoding and NMS."""
+  return lambda features: model._propose(features, training=False)[-1]  # pylint: disable=protected-access
+
+
+def _image_info(frame: scene.Frame) -> np.ndarray:
+  scale = np.divide(frame.image, frame.original)
+  return np.array([frame.original, frame.image, scale, (0, 0)], np.float32)
+
+
+def _paste(frame: scene.Frame, masks: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+  boxes = coco_results.boxes_to_original(boxes, _image_info(frame))
+  return mask_paste.paste_masks(masks, boxes, frame.original)
+
+
+def _predictions(frame: scene.Frame, image: int) -> Dict[str, np.ndarray]:
+  """Detections of one picture as a batch for the evaluator."""
+  found = scene.detections(frame, image)
+  return {'source_id': np.array([image]), 'image_info': _image_info(frame)[np.newaxis],
+          'num_detections': np.array([len(found.boxes)]),
+          'detection_boxes': found.boxes[np.newaxis], 'detection_scores': found.scores[np.newaxis],
+          'detection_classes': found.labels[np.newaxis] + 1,
+          'detection_masks': found.masks[np.newaxis]}
+
+
+def _training_step(frame: scene.Frame, num_instances: int) -> Callable[[], float]:
+  task = _task()
+  model = _model(task)
+  truth = scene.truth(frame, num_instances)
+  labels = {'gt_boxes': truth.boxes, 'gt_classes': truth.labels.astype(np.int32) + 1,
+            'gt_masks': np.packbits(truth.masks, axis=-1), 'gt_semantic': truth.semantic,
+            'image_info': _image_info(frame)}
+  labels = {key: tf.constant(value[np.newaxis]) for key, value in labels.items()}
+  images = tf.constant(scene.network_input(frame)[np.newaxis])
+  optimizer = tf_keras.optimizers.SGD(1e-5, momentum=0.9)
+  step = tf.function(lambda images, labels: task.train_step((images, labels), model, optimizer),
+                     autograph=False)
+  return lambda: float(step(images, labels)[task.loss])
+
+
+def _say(text: str) -> None:
+  print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == '__main__':
+  measuring.serve(lambda: GROUPS[sys.argv[1]](scene.Frame.parse(sys.argv[2])))

@@ -1,0 +1,172 @@
+"""What both sides of a comparison work on: one made-up picture, its objects, RoIs, detections.
+
+NumPy alone, since the peer's environment imports it too. Everything is a function of the size.
+"""
+
+import importlib.util
+import pathlib
+import re
+from typing import Dict, List, NamedTuple, Tuple
+
+import numpy as np
+
+CONFIG = 'htc_r50_fpn_1x_coco'  # mmdetection's name of the compared model
+NUM_ROIS = 1000
+NUM_CLASSES = 80
+CHANNELS = 256
+STRIDES = (4, 8, 16, 32)
+_PADDED_COLUMNS = 11  # of 1344: a picture of 800x1333 in the frame 800x1344
+_ORIGINAL_SCALE = 0.6  # 800x1333 comes from 480x800
+_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+_WEIGHTS = pathlib.Path(__file__).parents[1] / 'tests' / 'parity' / 'weights.py'
+
+
+class Frame(NamedTuple):
+  """Sizes of the picture on its way through the model, (height, width) in pixels.
+
+  Attributes:
+    padded: of the network input.
+    image: inside the padding.
+    original: before resizing; masks are pasted at this size.
+  """
+  padded: Tuple[int, int]
+  image: Tuple[int, int]
+  original: Tuple[int, int]
+
+  @classmethod
+  def parse(cls, text: str) -> 'Frame':
+    """From 'HEIGHTxWIDTH' of the network input.
+
+    Raises:
+      ValueError: another text, or sides that are no positive multiples of 32.
+    """
+    found = re.fullmatch(r'(\d+)x(\d+)', text)
+    height, width = (int(side) for side in found.groups()) if found else (0, 0)
+    if min(height, width) < 32 or height % 32 or width % 32:
+      raise ValueError(f'a size of multiples of 32, such as 800x1344; got {text}')
+    image = (height, width - _PADDED_COLUMNS)
+    original = tuple(round(side * _ORIGINAL_SCALE) for side in image)
+    return cls((height, width), image, original)
+
+
+def weights() -> Dict[str, np.ndarray]:
+  """Weights that both models load, a function of names and shapes: mmdetection's state dict.
+
+  They are made so that the RPN proposes NUM_ROIS boxes and about 100 detections remain, so that no
+  part of the model has less to do than with trained weights.
+  """
+  spec = importlib.util.spec_from_file_location('seeded_weights', _WEIGHTS)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.mmdet_state_dict(CONFIG)
+
+
+def network_input(frame: Frame) -> np.ndarray:
+  """[height, width, 3] float32 RGB, normalised and padded with zeros."""
+  height, width = frame.image
+  rng = np.random.default_rng(7)
+  y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+  picture = np.full((height, width, 3), 120, np.float32)
+  for channel in range(3):
+    for _ in range(4):
+      frequency_y, frequency_x = rng.uniform(-0.06, 0.06, 2)
+      phase = 2 * np.pi * (frequency_x * x + frequency_y * y) + rng.uniform(0, 6.28)
+      picture[..., channel] += 22 * np.sin(phase)
+  for _ in range(14):
+    side, aspect = rng.uniform(8, 90), rng.uniform(0.3, 0.9)
+    distance_x, distance_y = x - rng.uniform(0, width), y - rng.uniform(0, height)
+    inside = (np.abs(distance_x) < side / 2) & (np.abs(distance_y) < side * aspect)
+    picture[inside] = 0.25 * picture[inside] + 0.75 * rng.uniform(0, 255, 3)
+  padded = np.zeros((*frame.padded, 3), np.float32)
+  padded[:height, :width] = (np.clip(np.rint(picture), 0, 255) - _MEAN) / _STD
+  return padded
+
+
+def boxes(frame: Frame, num: int, seed: int = 0) -> np.ndarray:
+  """[num, 4] float32 yxyx within the image: sides from 16 pixels to the image's, log-uniform."""
+  rng = np.random.default_rng(seed)
+  limits = np.array(frame.image)
+  sizes = np.exp(rng.uniform(np.log(16), np.log(0.9 * min(limits)), (num, 1)))
+  sizes = np.minimum(sizes * np.exp(rng.uniform(-0.6, 0.6, (num, 2))), 0.98 * limits)
+  low = rng.uniform(0, 1, (num, 2)) * (limits - sizes)
+  return np.concatenate([low, low + sizes], axis=1).astype(np.float32)
+
+
+def pyramid(frame: Frame) -> List[np.ndarray]:
+  """Random maps [1, height / stride, width / stride, CHANNELS] of P2 to P5."""
+  rng = np.random.default_rng(1)
+  height, width = frame.padded
+  return [rng.standard_normal((1, height // stride, width // stride, CHANNELS), np.float32)
+          for stride in STRIDES]
+
+
+class Truth(NamedTuple):
+  """Ground truth of the picture in padded pixels.
+
+  Attributes:
+    boxes: [num, 4] float32 yxyx on whole pixels.
+    labels: [num] 0..79.
+    masks: [num, height, width] uint8 of the padded frame; each fills its box.
+    semantic: [height, width] uint8 of the padded frame, 0..182.
+  """
+  boxes: np.ndarray
+  labels: np.ndarray
+  masks: np.ndarray
+  semantic: np.ndarray
+
+
+def truth(frame: Frame, num: int = 8) -> Truth:
+  """`num` objects."""
+  rng = np.random.default_rng(3)
+  corners = np.rint(boxes(frame, num, seed=4)).astype(int)
+  masks = np.zeros((num, *frame.padded), np.uint8)
+  for mask, (top, left, bottom, right) in zip(masks, corners):
+    mask[top:bottom, left:right] = 1
+  return Truth(corners.astype(np.float32), rng.integers(0, NUM_CLASSES, num), masks,
+               rng.integers(0, 183, frame.padded).astype(np.uint8))
+
+
+class Detected(NamedTuple):
+  """Detections of a picture.
+
+  Attributes:
+    boxes: [num, 4] float32 yxyx in padded pixels.
+    scores: [num] float32, descending.
+    labels: [num] 0..79.
+    masks: [num, 28, 28] float32 probabilities.
+  """
+  boxes: np.ndarray
+  scores: np.ndarray
+  labels: np.ndarray
+  masks: np.ndarray
+
+
+def detections(frame: Frame, seed: int, num: int = 100) -> Detected:
+  """`num` detections of ten classes with blob-like masks."""
+  rng = np.random.default_rng(seed)
+  y, x = np.mgrid[0:28, 0:28] / 28 - 0.5
+  angle = np.arctan2(y, x)
+  waves, phases = rng.integers(2, 7, (num, 1, 1)), rng.uniform(0, 6.28, (num, 1, 1))
+  radius = rng.uniform(0.35, 0.5, (num, 1, 1)) * (1 + 0.25 * np.sin(angle * waves + phases))
+  masks = 1 / (1 + np.exp((np.hypot(y, x) / radius - 1) * 12))
+  return Detected(boxes(frame, num, seed), np.sort(rng.uniform(0.05, 1, num))[::-1],
+                  rng.choice(rng.choice(NUM_CLASSES, 10, replace=False), num),
+                  masks.astype(np.float32))
+
+
+def annotations(frame: Frame, num_images: int) -> dict:
+  """COCO annotations of pictures 1..num_images: the first seven detections of each, as boxes."""
+  images, objects = [], []
+  scale = frame.original[0] / frame.image[0], frame.original[1] / frame.image[1]
+  for image in range(1, num_images + 1):
+    images.append({'id': image, 'height': frame.original[0], 'width': frame.original[1],
+                   'file_name': f'{image}.jpg'})
+    found = detections(frame, image)
+    for box, label in zip(found.boxes[:7], found.labels):
+      top, left, bottom, right = (float(side) for side in box * (scale * 2))
+      polygon = [left, top, right, top, right, bottom, left, bottom]
+      objects.append({'id': len(objects) + 1, 'image_id': image, 'category_id': int(label) + 1,
+                      'bbox': [left, top, right - left, bottom - top], 'iscrowd': 0,
+                      'area': (right - left) * (bottom - top), 'segmentation': [polygon]})
+  categories = [{'id': label + 1, 'name': f'class {label}'} for label in range(NUM_CLASSES)]
+  return {'images': images, 'annotations': objects, 'categories': categories}

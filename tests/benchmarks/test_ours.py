@@ -1,0 +1,46 @@
+"""Tests that the groups have the rows that `run` lists, and that these do what they are to."""
+
+import numpy as np
+import pytest
+
+from benchmarks import ours
+from benchmarks import run
+from benchmarks import scene
+
+_FRAME = scene.Frame.parse('64x96')
+
+
+def test_every_group_is_measured():
+  assert set(ours.GROUPS) == {*run.ROWS, *run.GROWTH}
+
+
+@pytest.mark.parametrize('group', ['convolution', 'roi_align', 'evaluation'])
+def test_rows_without_a_model(group):
+  measures = ours.GROUPS[group](_FRAME)
+  assert tuple(measures) == run.ROWS[group]
+  for name, measure in measures.items():
+    if name != 'evaluation':  # would start processes
+      measure.run()
+
+
+def test_masks_are_encoded_at_the_original_size():
+  measure = ours.evaluation(_FRAME)['paste_and_encode']
+  rles = measure.run()
+  assert len(rles) == 100
+  assert rles[0]['size'] == list(_FRAME.original)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('group', ['inference', 'parts', 'training', 'growth'])
+def test_rows_of_the_model(group, capsys):
+  measures = ours.GROUPS[group](scene.Frame.parse('128x192'))
+  assert tuple(measures) == run.ROWS[group] if group in run.ROWS else len(measures) == 10
+  for measure in measures.values():
+    measure.run()
+  if group == 'parts':
+    assert capsys.readouterr().err.split()[2] == '100'  # as many detections as count at most
+    assert all((measure.gmac is None) == (name in ('nms', 'paste'))
+               for name, measure in measures.items())
+  if group == 'inference':
+    assert measures['inference'].gmac > 50
+    assert np.shape(measures['inference'].run())[1:] == (77, 109)

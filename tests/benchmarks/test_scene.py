@@ -1,0 +1,47 @@
+"""Tests of what both sides work on."""
+
+import numpy as np
+import pytest
+
+from benchmarks import scene
+
+_FRAME = scene.Frame.parse('96x160')
+
+
+def test_sizes():
+  assert scene.Frame.parse('800x1344') == ((800, 1344), (800, 1333), (480, 800))
+  for text in ('800x1333', '0x32', '32'):
+    with pytest.raises(ValueError):
+      scene.Frame.parse(text)
+
+
+def test_the_picture_fills_the_image_and_not_the_padding():
+  padded = scene.network_input(_FRAME)
+  assert padded.shape == (96, 160, 3) and padded.dtype == np.float32
+  assert np.all(padded[:, 149:] == 0) and padded[:, :149].std() > 0.3
+  np.testing.assert_array_equal(padded, scene.network_input(_FRAME))
+
+
+def test_boxes_lie_within_the_image_and_have_extent():
+  boxes = scene.boxes(_FRAME, 300)
+  assert boxes.min() >= 0 and np.all(boxes[:, 2:] <= np.array([96, 149]) + 1e-3)
+  sides = boxes[:, 2:] - boxes[:, :2]
+  assert sides.min() > 5 and sides.max() > 70
+
+
+def test_masks_of_the_truth_fill_their_boxes():
+  truth = scene.truth(_FRAME, 5)
+  areas = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
+  np.testing.assert_array_equal(truth.masks.sum(axis=(1, 2)), areas)
+  assert truth.masks.shape == (5, 96, 160) and truth.semantic.shape == (96, 160)
+
+
+def test_annotations_are_among_the_detections():
+  annotations = scene.annotations(_FRAME, 2)
+  assert [image['id'] for image in annotations['images']] == [1, 2]
+  assert len(annotations['annotations']) == 14
+  found = scene.detections(_FRAME, 2)
+  top, left, *_ = found.boxes[0] * np.tile(np.divide(_FRAME.original, _FRAME.image), 2)
+  item = annotations['annotations'][7]
+  np.testing.assert_allclose(item['bbox'][:2], [left, top], rtol=1e-6)
+  assert item['category_id'] == found.labels[0] + 1
