@@ -34,10 +34,11 @@ def serve(build: Callable[[], Mapping[str, Measure]]) -> None:
   """Measures in this process until standard input ends.
 
   Args:
-    build: makes the rows; what it prints goes to standard error.
+    build: makes the rows; what it or they print is dropped.
   """
   answers = os.fdopen(os.dup(1), 'w')
-  os.dup2(2, 1)  # Libraries print; only answers may be read as such.
+  # Libraries print; only answers may be read as such.
+  os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
   measures = build()
   _write(answers, {name: measure.gmac for name, measure in measures.items()})
   for line in sys.stdin:

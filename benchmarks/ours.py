@@ -17,12 +17,16 @@ import tf_keras
 
 from benchmarks import gmac
 from benchmarks import measuring
+from benchmarks import pictures
 from benchmarks import scene
 from benchmarks.measuring import Measure
 from htc_tf import processes
 from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.configs import task as task_config
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.conversion import convert_checkpoint
+from htc_tf.data import coco_to_tfrecord
+from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.evaluation import coco_results
 from htc_tf.evaluation import mask_paste
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
@@ -33,7 +37,8 @@ from htc_tf.tasks.htc import HTCTask
 
 _EXPERIMENT = 'htc_resnet50fpn_1x_coco'
 _NUM_DETECTIONS = 100
-_NUM_EVALUATED = 100
+_NUM_EVALUATED = 50
+_NUM_READ = 64
 _MULTIPLE = 32
 _GROWING_ROIS = (125, 250, 500, 1000)
 _GROWING_DETECTIONS = (25, 50, 100)
@@ -120,12 +125,11 @@ def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
   found = scene.detections(frame, 0)
   boxes = coco_results.boxes_to_original(found.boxes, _image_info(frame))
   batches = [_predictions(frame, image) for image in range(1, _NUM_EVALUATED + 1)]
-  folder = tempfile.TemporaryDirectory()
-  path = pathlib.Path(folder.name) / 'annotations.json'
-  path.write_text(json.dumps(scene.annotations(frame, _NUM_EVALUATED)), encoding='utf-8')
-  evaluator = COCOEvaluator(path, range(1, scene.NUM_CLASSES + 1), include_mask=True,
-                            num_workers=processes.usable_cores())
-  folder.cleanup()
+  with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / 'annotations.json'
+    path.write_text(json.dumps(scene.annotations(frame, _NUM_EVALUATED)), encoding='utf-8')
+    evaluator = COCOEvaluator(path, range(1, scene.NUM_CLASSES + 1), include_mask=True,
+                              num_workers=processes.usable_cores())
 
   def evaluate():
     evaluator.reset()
@@ -136,6 +140,27 @@ def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
   return {'paste_and_encode': Measure(
       lambda: mask_paste.encode_masks(found.masks, boxes, frame.original)),
           'evaluation': Measure(evaluate, _NUM_EVALUATED)}
+
+
+def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
+  """Pictures of records to training batches of one, from the start of the pipeline on."""
+  written = pictures.write(frame, _NUM_READ)
+  records = written.images.parent / 'records'
+  coco_to_tfrecord.convert(ConversionOptions(
+      str(written.annotations), str(written.images), str(records), num_shards=4,
+      semantic='stuff_maps', stuff_folder=str(written.stuff)), log=_say)
+  task = _task()
+  task.task_config.model.input_size = [*frame.padded, 3]
+  parser = task_config.Parser(min_sizes=[frame.image[0]], max_size=frame.image[1])
+  params = task_config.DataConfig(
+      is_training=True, input_path=f'{records}/train-*.tfrecord', global_batch_size=1,
+      shuffle_buffer_size=8, parser=parser)
+
+  def run():
+    for _ in task.build_inputs(params).take(_NUM_READ):
+      pass
+
+  return {'input_pipeline': Measure(run, _NUM_READ)}
 
 
 def growth(frame: scene.Frame) -> Dict[str, Measure]:
@@ -164,7 +189,8 @@ def growth_training(frame: scene.Frame) -> Dict[str, Measure]:
 
 
 GROUPS = {group.__name__: group for group in (
-    convolution, inference, parts, training, roi_align, evaluation, growth, growth_training)}
+    convolution, inference, parts, training, roi_align, input_pipeline, evaluation, growth,
+    growth_training)}
 
 
 def _task() -> HTCTask:

@@ -20,7 +20,8 @@ from benchmarks import measuring
 from benchmarks import scene
 from benchmarks.measuring import Measure
 
-_NUM_EVALUATED = 100
+_NUM_EVALUATED = 50
+_NUM_READ = 64
 
 
 def convolution(frame: scene.Frame) -> Dict[str, Measure]:
@@ -147,21 +148,63 @@ def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
           'evaluation': Measure(evaluate, _NUM_EVALUATED)}
 
 
-GROUPS = {group.__name__: group
-          for group in (convolution, inference, parts, training, roi_align, evaluation)}
+def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
+  """Picture files to training batches of one, from the start of the loader on."""
+  # pylint: disable=g-import-not-at-top
+  from mmdet.datasets import CocoDataset
+  from mmdet.registry import MODELS
+  from mmdet.utils import register_all_modules
+  from mmengine.dataset import pseudo_collate
+  import torch
+
+  from benchmarks import pictures
+  register_all_modules(init_default_scope=True)
+  written = pictures.write(frame, _NUM_READ)
+  config = _config()
+  pipeline = [dict(step) for step in config.train_pipeline]
+  for step in pipeline:
+    if step['type'] == 'Resize':
+      step['scale'] = frame.image[::-1]
+  data = CocoDataset(
+      ann_file=str(written.annotations), pipeline=pipeline,
+      data_prefix=dict(img=str(written.images), seg=str(written.stuff)),
+      metainfo=dict(classes=[f'class {label}' for label in range(scene.NUM_CLASSES)]))
+  prepare = MODELS.build(config.model.data_preprocessor)
+
+  def run():
+    loader = torch.utils.data.DataLoader(data, num_workers=_num_cores(), shuffle=True,
+                                         collate_fn=pseudo_collate)
+    for batch in loader:
+      prepare(batch, training=True)
+
+  return {'input_pipeline': Measure(run, _NUM_READ)}
+
+
+GROUPS = {group.__name__: group for group in (
+    convolution, inference, parts, training, roi_align, input_pipeline, evaluation)}
+
+
+def _num_cores() -> int:
+  return len(os.sched_getaffinity(0))
+
+
+def _config():
+  """mmdetection's own configuration."""
+  # pylint: disable=g-import-not-at-top
+  import mmdet
+  from mmengine.config import Config
+  folder = pathlib.Path(mmdet.__file__).parent / '.mim' / 'configs' / 'htc'
+  return Config.fromfile(str(folder / f'{scene.CONFIG}.py'))
 
 
 def _model():
   """mmdetection's model in evaluation mode."""
   # pylint: disable=g-import-not-at-top
-  import mmdet
   from mmdet.registry import MODELS
   from mmdet.utils import register_all_modules
-  from mmengine.config import Config
   import torch
   register_all_modules(init_default_scope=True)
-  folder = pathlib.Path(mmdet.__file__).parent / '.mim' / 'configs' / 'htc'
-  config = Config.fromfile(str(folder / f'{scene.CONFIG}.py')).model
+  config = _config().model
   config.backbone.init_cfg = None  # would be downloaded
   model = MODELS.build(config)
   model.load_state_dict({name: torch.from_numpy(np.asarray(values))
@@ -222,7 +265,7 @@ def _build() -> Dict[str, Measure]:
   if len(sys.argv) > 3:
     importlib.import_module(sys.argv[3])
   import torch  # pylint: disable=g-import-not-at-top
-  torch.set_num_threads(len(os.sched_getaffinity(0)))
+  torch.set_num_threads(_num_cores())
   return GROUPS[sys.argv[1]](scene.Frame.parse(sys.argv[2]))
 
 

@@ -28,6 +28,7 @@ ROWS = {
     'parts': ('backbone', 'fpn', 'rpn', 'semantic', 'box_stages', 'nms', 'mask_stages', 'paste'),
     'training': ('training_step',),
     'roi_align': ('roi_align', 'roi_align_gradient'),
+    'input_pipeline': ('input_pipeline',),
     'evaluation': ('paste_and_encode', 'evaluation'),
 }
 # Without a peer; their rows, '<what>:<amount>', are what the process says it has.

@@ -155,18 +155,21 @@ def detections(frame: Frame, seed: int, num: int = 100) -> Detected:
 
 
 def annotations(frame: Frame, num_images: int) -> dict:
-  """COCO annotations of pictures 1..num_images: the first seven detections of each, as boxes."""
+  """COCO annotations of pictures 1..num_images: the first seven detections of each, as ellipses."""
   images, objects = [], []
   scale = frame.original[0] / frame.image[0], frame.original[1] / frame.image[1]
+  angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+  circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)  # [24, xy]
   for image in range(1, num_images + 1):
     images.append({'id': image, 'height': frame.original[0], 'width': frame.original[1],
                    'file_name': f'{image}.jpg'})
     found = detections(frame, image)
     for box, label in zip(found.boxes[:7], found.labels):
       top, left, bottom, right = (float(side) for side in box * (scale * 2))
-      polygon = [left, top, right, top, right, bottom, left, bottom]
+      size = right - left, bottom - top
+      polygon = (np.array([left, top]) + size * (1 + circle) / 2).round(2).ravel().tolist()
       objects.append({'id': len(objects) + 1, 'image_id': image, 'category_id': int(label) + 1,
-                      'bbox': [left, top, right - left, bottom - top], 'iscrowd': 0,
-                      'area': (right - left) * (bottom - top), 'segmentation': [polygon]})
+                      'bbox': [left, top, *size], 'iscrowd': 0,
+                      'area': 0.78 * size[0] * size[1], 'segmentation': [polygon]})
   categories = [{'id': label + 1, 'name': f'class {label}'} for label in range(NUM_CLASSES)]
   return {'images': images, 'annotations': objects, 'categories': categories}

@@ -14,7 +14,7 @@ def test_every_group_is_measured():
   assert set(ours.GROUPS) == {*run.ROWS, *run.GROWTH}
 
 
-@pytest.mark.parametrize('group', ['convolution', 'roi_align', 'evaluation'])
+@pytest.mark.parametrize('group', ['convolution', 'roi_align', 'input_pipeline', 'evaluation'])
 def test_rows_without_a_model(group):
   measures = ours.GROUPS[group](_FRAME)
   assert tuple(measures) == run.ROWS[group]

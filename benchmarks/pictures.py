@@ -1,0 +1,62 @@
+"""Picture files with COCO annotations and stuff maps, the same for both sides.
+
+NumPy and OpenCV alone, since the peer's environment imports it too.
+"""
+
+import atexit
+import json
+import pathlib
+import shutil
+import tempfile
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from benchmarks import scene
+
+_BLOCK = 40  # pixels of one semantic label
+
+
+class Folder(NamedTuple):
+  """Where things lie.
+
+  Attributes:
+    annotations: COCO instances JSON.
+    images: folder of JPEG files.
+    stuff: folder of PNG files of the same names.
+  """
+  annotations: pathlib.Path
+  images: pathlib.Path
+  stuff: pathlib.Path
+
+
+def write(frame: scene.Frame, num: int) -> Folder:
+  """Writes pictures of the size that `frame` has before resizing, with seven objects each.
+
+  Args:
+    frame: what they are resized to.
+    num: how many.
+
+  Returns:
+    A new temporary folder, removed when this process ends.
+  """
+  root = pathlib.Path(tempfile.mkdtemp(prefix='htc_tf-'))
+  atexit.register(shutil.rmtree, root)
+  folder = Folder(root / 'annotations.json', root / 'images', root / 'stuff')
+  folder.images.mkdir()
+  folder.stuff.mkdir()
+  content = scene.annotations(frame, num)
+  folder.annotations.write_text(json.dumps(content), encoding='utf-8')
+  height, width = frame.image
+  network = scene.network_input(frame)[:height, :width]
+  picture = np.clip(60 * network + 115, 0, 255).astype(np.uint8)
+  picture = cv2.resize(picture, frame.original[::-1])
+  rows, columns = (np.arange(side) // _BLOCK for side in frame.original)
+  stuff = (rows[:, np.newaxis] * 31 + columns * 13) % 183
+  for index, image in enumerate(content['images']):
+    name = pathlib.Path(image['file_name'])
+    cv2.imwrite(str(folder.images / name), np.roll(picture, 7 * index, axis=(0, 1)))
+    labels = np.roll(stuff, index, axis=1).astype(np.uint8)
+    cv2.imwrite(str(folder.stuff / name.with_suffix('.png')), labels)
+  return folder
