@@ -1,7 +1,4 @@
-"""htc_tf's side of the benchmark: `python -m benchmarks.ours GROUP SIZE`.
-
-`benchmarks.run` drives it.
-"""
+"""htc_tf's side of the benchmark: by group, functions that make its rows for a size."""
 
 import json
 import os
@@ -16,7 +13,6 @@ import tensorflow as tf
 import tf_keras
 
 from benchmarks import gmac
-from benchmarks import measuring
 from benchmarks import pictures
 from benchmarks import scene
 from benchmarks.measuring import Measure
@@ -268,7 +264,3 @@ def _training_step(frame: scene.Frame, num_instances: int) -> Callable[[], float
 
 def _say(text: str) -> None:
   print(text, file=sys.stderr, flush=True)
-
-
-if __name__ == '__main__':
-  measuring.serve(lambda: GROUPS[sys.argv[1]](scene.Frame.parse(sys.argv[2])))

@@ -1,13 +1,10 @@
-"""mmdetection's side of the benchmark, run by the Python that has mmdet and mmcv.
+"""mmdetection's side of the benchmark: by group, functions that make its rows for a size.
 
-`python -m benchmarks.peer_mmdet GROUP SIZE [MODULE]`, driven by `benchmarks.run`. MODULE is imported
-first, if mmdet needs preparation to run on a machine. The model comes from mmdetection's own
-configuration, its weights are those of the other side.
+It runs in the Python that has mmdet and mmcv. The model comes from mmdetection's own configuration,
+its weights are those of the other side.
 """
 
-import importlib
 import json
-import os
 import pathlib
 import sys
 import tempfile
@@ -16,7 +13,6 @@ from typing import Any, Callable, Dict, List
 
 import numpy as np
 
-from benchmarks import measuring
 from benchmarks import scene
 from benchmarks.measuring import Measure
 
@@ -172,8 +168,8 @@ def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
   prepare = MODELS.build(config.model.data_preprocessor)
 
   def run():
-    loader = torch.utils.data.DataLoader(data, num_workers=_num_cores(), shuffle=True,
-                                         collate_fn=pseudo_collate)
+    loader = torch.utils.data.DataLoader(data, num_workers=torch.get_num_threads(),
+                                         shuffle=True, collate_fn=pseudo_collate)
     for batch in loader:
       prepare(batch, training=True)
 
@@ -182,10 +178,6 @@ def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
 
 GROUPS = {group.__name__: group for group in (
     convolution, inference, parts, training, roi_align, input_pipeline, evaluation)}
-
-
-def _num_cores() -> int:
-  return len(os.sched_getaffinity(0))
 
 
 def _config():
@@ -258,16 +250,3 @@ def _without_gradient(function: Callable[..., Any], *arguments, **options) -> Ca
       return function(*arguments, **options)
 
   return run
-
-
-def _build() -> Dict[str, Measure]:
-  """The rows of the command line; by as many threads as there are cores."""
-  if len(sys.argv) > 3:
-    importlib.import_module(sys.argv[3])
-  import torch  # pylint: disable=g-import-not-at-top
-  torch.set_num_threads(_num_cores())
-  return GROUPS[sys.argv[1]](scene.Frame.parse(sys.argv[2]))
-
-
-if __name__ == '__main__':
-  measuring.serve(_build)

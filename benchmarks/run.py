@@ -19,6 +19,7 @@ from benchmarks import measuring
 from benchmarks import scene
 from benchmarks import table
 from htc_tf import files
+from htc_tf import processes
 
 PEER = 'mmdet'
 # What is measured in one process each; a name of either side of the colon selects.
@@ -104,13 +105,13 @@ def _wanted(group: str, rows: Sequence[str]) -> Optional[List[str]]:
 def _measure_group(group: str, names: Sequence[str], size: str, runs: int,
                    peer: Optional[Tuple[str, str, str]]) -> List[Row]:
   rows = []
-  with _side('benchmarks.ours', [sys.executable], [group, size]) as ours, contextlib.ExitStack(
+  with _side('ours', sys.executable, [group, size]) as ours, contextlib.ExitStack(
   ) as stack:
     other = None
     if peer is not None:
       python, folder, first = peer
       other = stack.enter_context(
-          _side('benchmarks.peer_mmdet', [python], [group, size, *filter(None, [first])], folder))
+          _side('peer_mmdet', python, [group, size, *filter(None, [first])], folder))
     names = names or list(ours.gmac)
     with tqdm.tqdm(total=len(names) * (runs + 1), desc=f'{group} {size}') as bar:
       for name in names:
@@ -132,11 +133,12 @@ def _alternate(sides: Sequence[measuring.Side], name: str, runs: int,
   return map(list, zip(*figures[1:]))
 
 
-def _side(module: str, python: List[str], arguments: List[str], folder: str = ''
-          ) -> measuring.Side:
+def _side(module: str, python: str, arguments: List[str], folder: str = '') -> measuring.Side:
   path = os.pathsep.join(filter(None, [str(_ROOT), folder, os.environ.get('PYTHONPATH')]))
-  environment = {'TF_CPP_MIN_LOG_LEVEL': '2', **os.environ, 'PYTHONPATH': path}
-  return measuring.Side([*python, '-m', module, *arguments], environment)
+  environment = {'TF_CPP_MIN_LOG_LEVEL': '2', **os.environ, 'PYTHONPATH': path,
+                 # torch would leave out what it takes for a core's second half.
+                 'OMP_NUM_THREADS': str(processes.usable_cores())}
+  return measuring.Side([python, '-m', 'benchmarks.side', module, *arguments], environment)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -42,6 +42,8 @@ class OrderedWorkers:
 
   Few calls are under way at a time, so that the arguments of waiting ones do not fill the memory.
   Processes start with the first call and end with `close`, with the object, or with this process.
+  Each imports the module that was started anew: one that imports TensorFlow makes them slow and
+  large, and calls must not be made outside its `if __name__ == '__main__'`.
   """
 
   def __init__(self, num_workers: int):

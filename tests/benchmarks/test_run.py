@@ -73,7 +73,7 @@ def test_both_sides_run_by_turns(monkeypatch):
   monkeypatch.setattr(run, '_side', side)
   monkeypatch.setitem(run.ROWS, 'convolution', ('work',))
   row, = run.measure(['convolution'], ['64x96'], 2, peer=('python', '', ''))
-  assert calls == ['benchmarks.ours', 'benchmarks.peer_mmdet'] * 3
+  assert calls == ['ours', 'peer_mmdet'] * 3
   assert row['peer'] == 'mmdet' and row['runs'] == 2
   assert row['ratio'] == row['seconds'] / row['peer_seconds']
 
