@@ -224,7 +224,8 @@ def _compiled(function: Callable[..., Any], *arguments) -> Tuple[Callable[[], No
 
 def _propose(model: HTCModel) -> Callable[..., Proposals]:
   """The RPN's convolutions, decoding and NMS."""
-  return lambda features: model._propose(features, training=False)[-1]  # pylint: disable=protected-access
+  # pylint: disable-next=protected-access
+  return lambda features: model._propose(features, training=False)[-1]
 
 
 def _image_info(frame: scene.Frame) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Examples:
   python -m benchmarks.run
-  python -m benchmarks.run --peer=/path/to/python --rows=inference,roi_align --sizes=320x512 --runs=3
+  python -m benchmarks.run --peer=/path/to/python --rows=inference,rpn --sizes=320x512 --runs=3
 """
 
 import argparse

@@ -5,8 +5,8 @@ import statistics
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 _CONVOLUTION = 'convolution'
-_COLUMNS = ('name', 'size', 'seconds', 'cpu s', 'peer s', 'peer cpu s', 'ratio', 'GMAC', 'share', 'peak GB',
-            'peer GB', 'peak ratio')
+_COLUMNS = ('name', 'size', 'seconds', 'cpu s', 'peer s', 'peer cpu s', 'ratio', 'GMAC', 'share',
+            'peak GB', 'peer GB', 'peak ratio')
 
 
 def make_row(name: str, size: str, ours: Sequence[Mapping[str, float]],
@@ -53,7 +53,8 @@ def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     lines.append((
         row['name'], row['size'], _text(row['seconds'], '.4f'), _text(row['cpu_seconds'], '.4f'),
         _text(row['peer_seconds'], '.4f'), _text(row['peer_cpu_seconds'], '.4f'),
-        _text(row['ratio'], '.2f'), _text(row['gmac'], '.1f'), _text(row['share'], '.2f'), *(_text(peak and peak / 1e9, '.2f') for peak in peaks),
+        _text(row['ratio'], '.2f'), _text(row['gmac'], '.1f'), _text(row['share'], '.2f'),
+        *(_text(peak and peak / 1e9, '.2f') for peak in peaks),
         _text(peaks[0] / peaks[1] if peaks[1] else None, '.2f')))
   return _align(lines)
 

@@ -97,7 +97,10 @@ def _by_category(items: Sequence[dict]) -> Dict[int, List[dict]]:
 
 
 def _evaluate_part(part: _Part) -> Tuple[np.ndarray, np.ndarray]:
-  """Precision [iou, recall, category, size, detections], recall [iou, category, size, detections]."""
+  """Returns COCOeval's arrays, whose axes are as follows.
+
+  Precision [iou, recall, category, size, detections]; recall [iou, category, size, detections].
+  """
   with ground_truth_lib.silence():
     truth = ground_truth_lib.index(part.dataset)
     # pycocotools' own `loadRes` fails where there is nothing.

@@ -38,8 +38,8 @@ def test_layout():
   table.add_shares(rows)
   head, first, second = table.format_rows(rows).splitlines()
   assert head.split()[:2] == ['name', 'size']
-  assert first.split() == ['rpn', '64x96', '2.0000', '1.0000', '4.0000', '1.0000', '0.50', '5.0', '-',
-                           '3.00', '2.00', '1.50']
+  assert first.split() == ['rpn', '64x96', '2.0000', '1.0000', '4.0000', '1.0000', '0.50', '5.0',
+                           '-', '3.00', '2.00', '1.50']
   assert second.split() == ['paste', '64x96', '0.5000', '1.0000', '-', '-', '-', '-', '-',
                             '0.00', '-', '-']
 
