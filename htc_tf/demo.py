@@ -155,8 +155,8 @@ def _export(model_dir: str, export_dir: str) -> str:
 
 def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
   """Image, truth and the SavedModel's prediction of the held-out tiles, each column top down."""
-  from htc_tf.serving import predict_files  # pylint: disable=g-import-not-at-top
-  detector = predict_files.load_detector(saved_model)
+  from htc_tf.serving import detectors, predict_files  # pylint: disable=g-import-not-at-top
+  detector = detectors.load_detector(saved_model)
   with ground_truth.silence():
     coco = coco_lib.COCO(split.annotation_file)
   columns = [[], [], []]

@@ -32,9 +32,9 @@ def main(argv: Optional[List[str]] = None) -> int:
   args = _parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   try:
-    from htc_tf.serving import predict_files  # pylint: disable=g-import-not-at-top
+    from htc_tf.serving import detectors, predict_files  # pylint: disable=g-import-not-at-top
     paths = predict_files.list_pictures(args.inputs)
-    detector = predict_files.load_detector(args.model, args.experiment, args.params_override)
+    detector = detectors.load_detector(args.model, args.experiment, args.params_override)
     failed = predict_files.predict_files(detector, paths, args.output, args.score_threshold)
   except (HTCError, OSError) as error:
     print(f'error: {error}', file=sys.stderr)

@@ -2,21 +2,18 @@
 
 import json
 import os
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from absl import logging
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
-import tensorflow as tf
 import tqdm
 
 from htc_tf import files
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results
-from htc_tf.evaluation import mask_paste
-from htc_tf.serving import export
-from htc_tf.serving import loading
+from htc_tf.serving.instances import Instances
 from htc_tf.visualization import draw
 from htc_tf.visualization import panels
 
@@ -24,68 +21,29 @@ _ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff')
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
-class Detector(NamedTuple):
-  """A model to run on one picture after the other.
+class Picture(NamedTuple):
+  """A picture to detect in.
 
   Attributes:
-    detect: [1, height, width, 3] uint8 to the arrays of `HTCPredictor.call`.
+    pixels: [height, width, 3] uint8 RGB, upright.
+    path: the file it was read from; None if there is none.
+  """
+  pixels: np.ndarray
+  path: Optional[str] = None
+
+
+class Detector(NamedTuple):
+  """A model to run on pictures, here or on a server.
+
+  Attributes:
+    detect: from pictures, as many as there are, to the instances of each; an InputError in their
+      place where the model could not read the picture.
     category_names: by class; entry 0 is class 1. Empty if unknown.
     category_ids: likewise, as the annotations number them.
   """
-  detect: Callable[[np.ndarray], Dict[str, np.ndarray]]
+  detect: Callable[[Sequence[Picture]], Sequence[Union[Instances, InputError]]]
   category_names: Sequence[str]
   category_ids: Sequence[int]
-
-
-class Instances(NamedTuple):
-  """Detections of one picture, in its pixels.
-
-  Attributes:
-    boxes: [num, 4] float32 yxyx.
-    classes: [num] int, 1..num_classes-1.
-    scores: [num] float32.
-    rles: a COCO run-length encoding each, or None in a box-only model.
-  """
-  boxes: np.ndarray
-  classes: np.ndarray
-  scores: np.ndarray
-  rles: Optional[List[dict]]
-
-
-def load_detector(path: str, experiment: Optional[str] = None,
-                  params_override: str = '') -> Detector:
-  """Loads a model directory, a checkpoint or a SavedModel folder.
-
-  Raises:
-    CheckpointError: no model there, or one of another configuration.
-  """
-  if os.path.exists(os.path.join(path, 'saved_model.pb')):
-    return _load_saved_model(path)
-  model = loading.load_model(path, experiment, params_override)
-  info = model.dataset_info
-  return Detector(lambda images: model.predict(images, verbose=0),
-                  info.category_names if info else [], info.category_ids if info else [])
-
-
-def _load_saved_model(path: str) -> Detector:
-  loaded = tf.saved_model.load(path)
-
-  def detect(images: np.ndarray) -> Dict[str, np.ndarray]:
-    outputs = loaded.signatures['serving_default'](inputs=tf.constant(images))
-    return {key: value.numpy() for key, value in outputs.items()}
-
-  return Detector(detect, *_read_categories(path))
-
-
-def _read_categories(folder: str) -> Tuple[List[str], List[int]]:
-  """Names and ids by class from an export; empty if it has none."""
-  path = os.path.join(folder, export.CATEGORIES_FILE)
-  if not os.path.exists(path):
-    return [], []
-  with open(path, encoding='utf-8') as file:
-    content = json.load(file)
-  entries = [content[label] for label in sorted(content, key=int)]
-  return [entry['name'] for entry in entries], [entry['id'] for entry in entries]
 
 
 def list_pictures(inputs: Sequence[str]) -> List[str]:
@@ -128,16 +86,15 @@ def read_picture(path: str) -> np.ndarray:
 
 
 def detect_instances(detector: Detector, picture: np.ndarray) -> Instances:
-  """Detections of one [height, width, 3] uint8 picture, masks at its full size."""
-  outputs = {key: np.asarray(value)[0] for key, value in
-             detector.detect(picture[np.newaxis]).items()}
-  count = int(outputs['num_detections'])
-  boxes = outputs['detection_boxes'][:count]
-  rles = None
-  if 'detection_masks' in outputs:
-    rles = mask_paste.encode_masks(outputs['detection_masks'][:count], boxes, picture.shape[:2])
-  return Instances(boxes, outputs['detection_classes'][:count],
-                   outputs['detection_scores'][:count], rles)
+  """Detections of one [height, width, 3] uint8 picture, masks at its full size.
+
+  Raises:
+    InputError: the model could not read the picture.
+  """
+  found, = detector.detect([Picture(picture)])
+  if isinstance(found, InputError):
+    raise found
+  return found
 
 
 def draw_detections(picture: np.ndarray, instances: Instances, names: Sequence[str],
@@ -152,7 +109,7 @@ def draw_detections(picture: np.ndarray, instances: Instances, names: Sequence[s
 
 
 def predict_files(detector: Detector, paths: Sequence[str], output: str,
-                  score_threshold: float = 0.3) -> List[str]:
+                  score_threshold: float = 0.3, batch_size: int = 1) -> List[str]:
   """Predicts on files; writes `<name>.png` each, `predictions.json` and `images.json`.
 
   The two JSON files are a COCO results file and a COCO data set of the pictures and categories
@@ -164,6 +121,7 @@ def predict_files(detector: Detector, paths: Sequence[str], output: str,
     paths: pictures.
     output: folder, made if missing.
     score_threshold: least score drawn.
+    batch_size: pictures handed to the detector at once.
 
   Returns:
     Paths that could not be read; each is logged.
@@ -172,14 +130,11 @@ def predict_files(detector: Detector, paths: Sequence[str], output: str,
   images, results, failed = [], [], []
   ids = _image_ids(paths)
   overlays = _overlay_names(paths)
-  for path in tqdm.tqdm(paths, desc='predicting', unit='image'):
-    try:
-      picture = read_picture(path)
-    except InputError as error:
-      logging.error('%s', error)
+  for path, picture, found in _detect_all(detector, paths, batch_size):
+    if isinstance(found, InputError):
+      logging.error('%s', found)
       failed.append(path)
       continue
-    found = detect_instances(detector, picture)
     panels.write_image(os.path.join(output, overlays[path]),
                        draw_detections(picture, found, detector.category_names, score_threshold))
     category_ids = detector.category_ids or range(1, int(found.classes.max(initial=1)) + 1)
@@ -193,6 +148,30 @@ def predict_files(detector: Detector, paths: Sequence[str], output: str,
   files.write_bytes(os.path.join(output, 'images.json'), json.dumps(
       {'images': images, 'annotations': [], 'categories': categories}).encode())
   return failed
+
+
+def _detect_all(detector: Detector, paths: Sequence[str], batch_size: int) -> Iterator[
+    Tuple[str, Optional[np.ndarray], Union[Instances, InputError]]]:
+  """Yields path, pixels and instances of each picture, or in their place the error, in order."""
+  with tqdm.tqdm(total=len(paths), desc='predicting', unit='image') as progress:
+    for start in range(0, len(paths), batch_size):
+      batch = [_read_or_error(path) for path in paths[start:start + batch_size]]
+      pictures = [item for item in batch if isinstance(item, Picture)]
+      found = iter(detector.detect(pictures) if pictures else [])
+      for path, item in zip(paths[start:], batch):
+        if isinstance(item, Picture):
+          yield path, item.pixels, next(found)
+        else:
+          yield path, None, item
+        progress.update()
+
+
+def _read_or_error(path: str) -> Union[Picture, InputError]:
+  """The picture, or why it cannot be read."""
+  try:
+    return Picture(read_picture(path), path)
+  except InputError as error:
+    return error
 
 
 def _image_ids(paths: Sequence[str]) -> Dict[str, int]:

@@ -11,6 +11,7 @@ import pytest
 from htc_tf.cli import predict
 from htc_tf.errors import InputError
 from htc_tf.evaluation import ground_truth
+from htc_tf.serving import detectors
 from htc_tf.serving import predict_files
 
 
@@ -49,7 +50,7 @@ def test_command_writes_overlays_and_json(request, kind, folder, tmp_path):
 def test_unreadable_pictures_are_named_and_the_others_predicted(model_dir, folder, tmp_path, caplog):
   (folder / 'empty.png').write_bytes(b'')
   (folder / 'text.jpg').write_text('no picture')
-  detector = predict_files.load_detector(model_dir)
+  detector = detectors.load_detector(model_dir)
   paths = predict_files.list_pictures([str(folder)])
   failed = predict_files.predict_files(detector, paths, str(tmp_path / 'out'))
   assert [os.path.basename(path) for path in failed] == ['empty.png', 'text.jpg']
@@ -68,7 +69,7 @@ def test_pictures_are_turned_upright(tmp_path):
 
 def test_ids_count_up_where_names_are_no_numbers(model_dir, folder, tmp_path):
   os.rename(folder / '000000000139.png', folder / 'street.png')
-  detector = predict_files.load_detector(model_dir)
+  detector = detectors.load_detector(model_dir)
   paths = predict_files.list_pictures([str(folder)])
   predict_files.predict_files(detector, paths, str(tmp_path))
   with open(tmp_path / 'images.json', encoding='utf-8') as file:

@@ -1,0 +1,61 @@
+"""Models on this machine to run on pictures: a model directory, a checkpoint or a SavedModel."""
+
+import os
+from typing import Callable, Dict, List, Optional, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from htc_tf.errors import CheckpointError
+from htc_tf.serving import export_format as format_lib
+from htc_tf.serving import loading
+from htc_tf.serving.instances import Instances
+from htc_tf.serving.instances import read_outputs
+from htc_tf.serving.predict_files import Detector
+from htc_tf.serving.predict_files import Picture
+
+# [1, height, width, 3] uint8 to arrays by name.
+_Run = Callable[[np.ndarray], Dict[str, np.ndarray]]
+
+
+def load_detector(path: str, experiment: Optional[str] = None,
+                  params_override: str = '') -> Detector:
+  """Loads a model directory, a checkpoint or a SavedModel folder.
+
+  Raises:
+    CheckpointError: no model there, or one of another configuration.
+    InputError: a SavedModel whose `export.json` or `categories.json` cannot be read.
+  """
+  if os.path.exists(os.path.join(path, 'saved_model.pb')):
+    return _load_saved_model(path)
+  model = loading.load_model(path, experiment, params_override)
+  info = model.dataset_info
+  run = lambda images: model.predict(images, verbose=0)
+  return Detector(_one_by_one(run, format_lib.ExportFormat()),
+                  info.category_names if info else [], info.category_ids if info else [])
+
+
+def _load_saved_model(path: str) -> Detector:
+  export_format, categories = format_lib.read_format(path), format_lib.read_categories(path)
+  loaded = tf.saved_model.load(path)
+  if 'serving_default' not in loaded.signatures:
+    raise CheckpointError(f'{path} cannot be run', expected='a SavedModel of htc-export',
+                          got=f'one with the signatures {sorted(loaded.signatures)}',
+                          likely_cause='an export of another project')
+
+  def run(images: np.ndarray) -> Dict[str, np.ndarray]:
+    # The SavedModel is kept by this reference; its signatures alone do not hold the variables.
+    outputs = loaded.signatures['serving_default'](inputs=tf.constant(images))
+    return {key: value.numpy() for key, value in outputs.items()}
+
+  return Detector(_one_by_one(run, export_format), *categories)
+
+
+def _one_by_one(run: _Run, export_format: format_lib.ExportFormat):
+  """Detects in each picture alone, in a frame of its own."""
+
+  def detect(pictures: Sequence[Picture]) -> List[Instances]:
+    return [read_outputs(run(picture.pixels[np.newaxis]), 0, picture.pixels.shape[:2],
+                         export_format) for picture in pictures]
+
+  return detect

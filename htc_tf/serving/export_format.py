@@ -1,0 +1,102 @@
+"""What an export answers, as its files say: the form of boxes and masks, and the classes."""
+
+import json
+import os
+from typing import List, NamedTuple, Tuple
+
+from htc_tf.errors import InputError
+
+FORMAT_FILE = 'export.json'
+CATEGORIES_FILE = 'categories.json'
+
+# Values of the output error_code.
+READ = 0
+UNREADABLE = 1
+TOO_LARGE = 2
+
+BOXES = ('pixels', 'normalized')
+MASKS = ('cropped', 'full', 'packed')
+# 150 MB once decoded; the cameras of most telephones stay below.
+MAX_PIXELS = 50_000_000
+
+
+class ExportFormat(NamedTuple):
+  """The choices made at export.
+
+  Attributes:
+    boxes: `pixels` of the picture, or `normalized` to 0..1 of its height and width.
+    masks: `cropped`: [28, 28] float32 probabilities inside the box. `full`: uint8 0 or 1 at the
+      size of the picture. `packed`: as `full`, eight pixels of a row to a byte, the first in its
+      most significant bit.
+    max_pixels: encoded pictures of more pixels are not decoded.
+  """
+  boxes: str = 'pixels'
+  masks: str = 'cropped'
+  max_pixels: int = MAX_PIXELS
+
+  def check(self) -> None:
+    """Raises InputError for a value that is none of those above."""
+    for name, value, known in (('boxes', self.boxes, BOXES), ('masks', self.masks, MASKS)):
+      if value not in known:
+        raise InputError(f'There is no such form of {name}', expected=f'one of {", ".join(known)}',
+                         got=str(value), likely_cause='a misspelt name, or an export of a newer '
+                         'version')
+    if not isinstance(self.max_pixels, int) or self.max_pixels < 1:
+      raise InputError('The limit of pixels cannot be used', expected='a whole number from 1',
+                       got=str(self.max_pixels))
+
+
+def write_format(export_format: ExportFormat, folder: str) -> None:
+  """Writes `export.json` into a folder."""
+  with open(os.path.join(folder, FORMAT_FILE), 'w', encoding='utf-8') as file:
+    json.dump(export_format._asdict(), file, indent=2)
+
+
+def read_format(folder: str) -> ExportFormat:
+  """The choices of an export; the default ones where it has no `export.json`.
+
+  Raises:
+    InputError: a file that is none of ours.
+  """
+  path = os.path.join(folder, FORMAT_FILE)
+  if not os.path.exists(path):
+    return ExportFormat()
+  try:
+    export_format = ExportFormat(**_read_json(path))
+  except TypeError as error:
+    raise InputError(f'{path} cannot be read', expected=f'the entries {ExportFormat._fields}',
+                     got=str(error), likely_cause='an export of another version') from error
+  export_format.check()
+  return export_format
+
+
+def read_categories(folder: str) -> Tuple[List[str], List[int]]:
+  """Names and ids by class from an export, entry 0 of class 1; empty if it has none.
+
+  Raises:
+    InputError: a file that is none of ours.
+  """
+  path = os.path.join(folder, CATEGORIES_FILE)
+  if not os.path.exists(path):
+    return [], []
+  content = _read_json(path)
+  try:
+    entries = [content[label] for label in sorted(content, key=int)]
+    return [str(entry['name']) for entry in entries], [int(entry['id']) for entry in entries]
+  except (KeyError, TypeError, ValueError) as error:
+    raise InputError(f'{path} cannot be read', expected='{"1": {"id": ..., "name": ...}, ...}',
+                     got=str(error), likely_cause='a file of another kind') from error
+
+
+def _read_json(path: str) -> dict:
+  """The object a JSON file holds."""
+  try:
+    with open(path, encoding='utf-8') as file:
+      content = json.load(file)
+  except ValueError as error:
+    raise InputError(f'{path} cannot be read', expected='JSON', got=str(error),
+                     likely_cause='an interrupted copy') from error
+  if not isinstance(content, dict):
+    raise InputError(f'{path} cannot be read', expected='a JSON object',
+                     got=type(content).__name__, likely_cause='a file of another kind')
+  return content
