@@ -10,64 +10,98 @@ import tensorflow as tf
 
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import InputError
+from htc_tf.serving import export_format as format_lib
+from htc_tf.serving import warmup as warmup_lib
 from htc_tf.serving.predictor import HTCPredictor
+from htc_tf.serving.served_model import ServedModel
 
-CATEGORIES_FILE = 'categories.json'
+BATCHING_FILE = 'batching_params.pbtxt'
 
-
-class _ServedModel(tf.Module):
-  """The variables and signatures of a predictor, without any Keras object.
-
-  A SavedModel of Keras layers asks for their classes when loaded; this one holds variables and
-  graphs only, so that a process without htc_tf, Model Garden or Keras loads it.
-  """
-
-  def __init__(self, predictor: HTCPredictor):
-    super().__init__()
-    self.model_variables = list(predictor.variables)
-    self.from_images = tf.function(
-        lambda inputs: predictor(inputs),  # pylint: disable=unnecessary-lambda
-        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name='inputs')])
-    self.from_bytes = tf.function(
-        lambda image_bytes: predictor.detect_encoded(image_bytes),  # pylint: disable=unnecessary-lambda
-        input_signature=[tf.TensorSpec([None], tf.string, name='image_bytes')])
+# Two batches at a time: one is decoded while the other computes.
+_BATCHING = '''max_batch_size {{ value: {max_batch_size} }}
+batch_timeout_micros {{ value: 10000 }}
+max_enqueued_batches {{ value: 100 }}
+num_batch_threads {{ value: 2 }}
+'''
 
 
-def export_saved_model(predictor: HTCPredictor, export_dir: str) -> str:
-  """Writes a SavedModel.
+def export_saved_model(predictor: HTCPredictor, export_dir: str,
+                       export_format: format_lib.ExportFormat = format_lib.ExportFormat(),
+                       warmup: bool = True, max_batch_size: int = 8) -> str:
+  """Writes a SavedModel, whole or not at all.
 
-  Signatures: `serving_default` (`inputs` [batch, height, width, 3] uint8) and `image_bytes`
-  (`image_bytes` [batch] string, JPEG or PNG of any sizes). Outputs are those of
-  `HTCPredictor.call`. Categories go into `categories.json` beside the model, by class.
+  Signatures and outputs are those of `ServedModel`. Beside the model: `categories.json`, the
+  categories by class; `export.json`, the export format; `batching_params.pbtxt` for the server's
+  `--batching_parameters_file`; and the warm-up requests.
 
   Args:
     predictor: with its weights.
     export_dir: a folder that does not exist yet, e.g. `export/1` for TensorFlow Serving.
+    export_format: the form of boxes and masks.
+    warmup: whether to write warm-up requests, which takes tensorflow-serving-api.
+    max_batch_size: pictures the server may put into one batch.
 
   Returns:
     `export_dir`.
 
   Raises:
-    InputError: `export_dir` exists and is not empty.
+    InputError: `export_dir` exists and is not empty, or an export format the model cannot have.
+    ConfigError: tensorflow-serving-api is missing.
   """
-  export_dir = os.fspath(export_dir).rstrip('/')
-  if os.path.exists(export_dir) and os.listdir(export_dir):
-    raise InputError(f'{export_dir} cannot be written', expected='a new folder',
-                     got='one with files in it', likely_cause='an earlier export; serving takes '
-                     'versions 1, 2, 3, ... side by side')
-  temporary = f'{export_dir}.{os.getpid()}.part'
+  check_options(export_dir, export_format, warmup, max_batch_size)
+  _check_has_masks(predictor, export_format)
+  export_dir = _without_slash(export_dir)
+  parent, name = os.path.split(export_dir)
+  # Hidden and no number: TensorFlow Serving does not take it for a version.
+  temporary = os.path.join(parent, f'.{name}.{os.getpid()}.part')
   try:
-    module = _ServedModel(predictor)
-    tf.saved_model.save(module, temporary, signatures={
-        'serving_default': module.from_images, 'image_bytes': module.from_bytes})
+    module = ServedModel(predictor, export_format)
+    tf.saved_model.save(module, temporary, signatures=module.served)
+    if warmup:
+      warmup_lib.write_requests(temporary)
+    format_lib.write_format(export_format, temporary)
+    with open(os.path.join(temporary, BATCHING_FILE), 'w', encoding='utf-8') as file:
+      file.write(_BATCHING.format(max_batch_size=max_batch_size))
     _write_categories(predictor.dataset_info, temporary)
     if os.path.isdir(export_dir):
       os.rmdir(export_dir)
     os.rename(temporary, export_dir)
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
+  if not name.isdigit():
+    logging.warning('TensorFlow Serving loads versions alone, folders named by a number: '
+                    'export to %s/1 to serve the model with it', export_dir)
   logging.info('Exported to %s', export_dir)
   return export_dir
+
+
+def check_options(export_dir: str, export_format: format_lib.ExportFormat, warmup: bool,
+                  max_batch_size: int) -> None:
+  """Raises what `export_saved_model` would raise without the model, which takes long to load."""
+  export_format.check()
+  if max_batch_size < 1:
+    raise InputError('The server cannot make batches', expected='a batch size from 1',
+                     got=str(max_batch_size))
+  path = _without_slash(export_dir)
+  if os.path.exists(path) and (not os.path.isdir(path) or os.listdir(path)):
+    raise InputError(f'{path} cannot be written', expected='a new folder',
+                     got='one with files in it' if os.path.isdir(path) else 'a file',
+                     likely_cause='an earlier export; serving takes versions 1, 2, 3, ... side by '
+                     'side')
+  if warmup:
+    warmup_lib.check_available()
+
+
+def _without_slash(path: str) -> str:
+  return os.fspath(path).rstrip('/')
+
+
+def _check_has_masks(predictor: HTCPredictor, export_format: format_lib.ExportFormat) -> None:
+  """Raises InputError if masks are to be pasted of a model that has none."""
+  if export_format.masks != 'cropped' and predictor.model.cascade.mask_features is None:
+    raise InputError(f'The masks cannot be {export_format.masks}', expected='a model with masks',
+                     got='one of boxes alone', likely_cause='a configuration without '
+                     'task.model.include_mask; leave out --masks')
 
 
 def _write_categories(info: Optional[DatasetInfo], folder: str) -> None:
@@ -75,5 +109,5 @@ def _write_categories(info: Optional[DatasetInfo], folder: str) -> None:
   if info is None:
     return
   content = {str(c.label): {'id': c.id, 'name': c.name} for c in info.categories}
-  with open(os.path.join(folder, CATEGORIES_FILE), 'w', encoding='utf-8') as file:
+  with open(os.path.join(folder, format_lib.CATEGORIES_FILE), 'w', encoding='utf-8') as file:
     json.dump(content, file, indent=2)

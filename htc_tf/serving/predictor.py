@@ -50,6 +50,11 @@ class HTCPredictor(tf_keras.Model):
     """The classes, or None if unknown."""
     return self._dataset_info()
 
+  @property
+  def frame(self) -> Tuple[int, int]:
+    """Height and width of what `prepare` gives."""
+    return self._input_rule.frame
+
   def call(self, images: tf.Tensor) -> Dict[str, tf.Tensor]:
     """Detects in a batch of pictures of one size.
 
@@ -66,26 +71,19 @@ class HTCPredictor(tf_keras.Model):
       InputError: another rank or type.
     """
     check_images(images)
-    rule = self._input_rule
-    inputs, info = preprocess.preprocess_image(images, rule.min_size, rule.max_size, rule.frame)
-    return self._detect(inputs, info)
+    return self.detect_prepared(*self.prepare(images))
 
-  def detect_encoded(self, image_bytes: tf.Tensor) -> Dict[str, tf.Tensor]:
-    """Detects in encoded pictures, which may differ in size.
+  def prepare(self, images: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+    """Network input and image_info of one picture or of a batch of one size.
 
     Args:
-      image_bytes: [batch] string, JPEG or PNG files.
+      images: [height, width, 3] or [batch, height, width, 3] uint8 RGB.
 
     Returns:
-      As `call`, each picture in its own pixels.
+      As `preprocess.preprocess_image`.
     """
     rule = self._input_rule
-    inputs, info = tf.map_fn(
-        lambda encoded: preprocess.preprocess_image(
-            preprocess.decode_image(encoded), rule.min_size, rule.max_size, rule.frame),
-        image_bytes, fn_output_signature=(
-            tf.TensorSpec([*rule.frame, 3], tf.float32), tf.TensorSpec([4, 2], tf.float32)))
-    return self._detect(inputs, info)
+    return preprocess.preprocess_image(images, rule.min_size, rule.max_size, rule.frame)
 
   def predict(self, x, **kwargs):
     """Keras `predict` on [batch, height, width, 3] uint8 pictures; see `call`."""
@@ -93,8 +91,16 @@ class HTCPredictor(tf_keras.Model):
       check_images(x)
     return super().predict(x, **kwargs)
 
-  def _detect(self, inputs: tf.Tensor, info: tf.Tensor) -> Dict[str, tf.Tensor]:
-    """Runs the model and maps its boxes back to the pictures."""
+  def detect_prepared(self, inputs: tf.Tensor, info: tf.Tensor) -> Dict[str, tf.Tensor]:
+    """Runs the model and maps its boxes back to the pictures, whose sizes may differ.
+
+    Args:
+      inputs: [batch, frame_height, frame_width, 3] as `prepare` gives it.
+      info: [batch, 4, 2] likewise.
+
+    Returns:
+      As `call`, each picture in its own pixels.
+    """
     sizes, scales, originals = info[:, 1], info[:, 2], info[:, 0]
     if self._input_rule.divisor is not None:
       inputs = self._crop(inputs, tf.reduce_max(sizes, 0))

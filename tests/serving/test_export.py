@@ -29,7 +29,7 @@ _CLIENT = textwrap.dedent('''
     pictures = np.load(pictures)['pictures']
     by_tensor = model.signatures['serving_default'](inputs=tf.constant(pictures))
     encoded = tf.stack([tf.io.encode_png(picture) for picture in pictures])
-    by_bytes = model.signatures['image_bytes'](image_bytes=encoded)
+    by_bytes = model.signatures['image_bytes'](inputs=encoded)
     np.savez(answers, **{'tensor_' + key: value for key, value in by_tensor.items()},
              **{'bytes_' + key: value for key, value in by_bytes.items()})
 ''')
@@ -56,7 +56,7 @@ def test_signatures(saved_model):
   signatures = tf.saved_model.load(saved_model).signatures
   inputs = signatures['serving_default'].structured_input_signature[1]['inputs']
   assert (inputs.dtype, inputs.shape.as_list()) == (tf.uint8, [None, None, None, 3])
-  encoded = signatures['image_bytes'].structured_input_signature[1]['image_bytes']
+  encoded = signatures['image_bytes'].structured_input_signature[1]['inputs']
   assert (encoded.dtype, encoded.shape.as_list()) == (tf.string, [None])
 
 

@@ -46,19 +46,6 @@ def test_batch_equals_single_pictures(predictor):
     np.testing.assert_allclose(single['detection_masks'][0], both['detection_masks'][row], atol=1e-4)
 
 
-def test_encoded_pictures_of_mixed_sizes_answer_as_single_ones(predictor):
-  pictures = [_pictures(height=40, width=60)[0], _pictures(height=30, width=20, seed=1)[0]]
-  encoded = tf.stack([tf.io.encode_png(picture) for picture in pictures])
-  outputs = tf.function(predictor.detect_encoded)(encoded)
-  for row, picture in enumerate(pictures):
-    single = predictor.predict(picture[np.newaxis], verbose=0)
-    count = int(single['num_detections'][0])
-    assert count == int(outputs['num_detections'][row])
-    # The smaller picture sits in a larger frame here, which moves its features' last digits.
-    np.testing.assert_allclose(outputs['detection_scores'][row][:count],
-                               single['detection_scores'][0][:count], atol=1e-4)
-
-
 @pytest.mark.parametrize('bad, got', [
     (np.zeros([40, 60, 3], np.uint8), r'\[40, 60, 3\] uint8'),
     (np.zeros([1, 40, 60, 1], np.uint8), r'\[1, 40, 60, 1\]'),

@@ -1,0 +1,86 @@
+"""What an export holds: variables, and the graphs of its signatures."""
+
+from typing import Callable, Dict
+
+import tensorflow as tf
+
+from htc_tf.serving import encoded_pictures
+from htc_tf.serving import export_format as format_lib
+from htc_tf.serving import mask_paste_graph
+from htc_tf.serving.export_format import ExportFormat
+from htc_tf.serving.predictor import HTCPredictor
+
+
+class ServedModel(tf.Module):
+  """The variables and signatures of a predictor, without any Keras object.
+
+  A SavedModel of Keras layers asks for their classes when loaded; this one holds variables and
+  graphs only, so that a process without htc_tf, Model Garden or Keras loads it.
+
+  Signatures, each with the one input `inputs`, as Model Garden names it:
+    serving_default: [batch, height, width, 3] uint8 RGB.
+    image_bytes: [batch] string, JPEG or PNG files of any sizes.
+    tf_example: [batch] string, serialized tf.train.Example with such a file in `image/encoded`.
+
+  Outputs, of all signatures, with the batch first:
+    detection_boxes [batch, max_detections, 4] float32 yxyx, in the form of the export;
+    detection_scores [batch, max_detections] float32, detection_classes int32 likewise, 1 the first;
+    num_detections [batch] int32, rows from there on are zero;
+    detection_masks [batch, max_detections, ...] in the form of the export, if the model has masks;
+    image_info [batch, 4, 2] float32: height and width of the picture, after resizing, their
+    quotient, and zeros;
+    error_code [batch] int32, see `export_format`. All else is zero where it is not 0.
+  """
+
+  def __init__(self, predictor: HTCPredictor, export_format: ExportFormat):
+    """Args:
+      predictor: with its weights.
+      export_format: the form of boxes and masks.
+    """
+    super().__init__()
+    self.model_variables = list(predictor.variables)
+    answer = _build_answer(predictor, export_format)
+
+    def from_images(inputs):
+      return answer(*predictor.prepare(inputs), tf.zeros([tf.shape(inputs)[0]], tf.int32))
+
+    def from_bytes(inputs):
+      return answer(*encoded_pictures.prepare(inputs, predictor, export_format.max_pixels))
+
+    def from_examples(inputs):
+      return answer(*encoded_pictures.prepare(inputs, predictor, export_format.max_pixels,
+                                              encoded_pictures.picture_of_example))
+
+    strings = tf.TensorSpec([None], tf.string, name='inputs')
+    images = tf.TensorSpec([None, None, None, 3], tf.uint8, name='inputs')
+    self.served = {
+        'serving_default': tf.function(from_images, input_signature=[images]),
+        'image_bytes': tf.function(from_bytes, input_signature=[strings]),
+        'tf_example': tf.function(from_examples, input_signature=[strings]),
+    }
+
+
+def _build_answer(predictor: HTCPredictor,
+                  export_format: ExportFormat) -> Callable[..., Dict[str, tf.Tensor]]:
+  """From network inputs, image_info and error codes to the outputs of a signature."""
+
+  def answer(inputs: tf.Tensor, info: tf.Tensor, error_code: tf.Tensor) -> Dict[str, tf.Tensor]:
+    outputs = {**predictor.detect_prepared(inputs, info), 'image_info': info}
+    outputs = {key: _zero_unless(error_code == format_lib.READ, value)
+               for key, value in outputs.items()}
+    boxes, original_hw = outputs['detection_boxes'], info[:, 0]
+    if 'detection_masks' in outputs and export_format.masks != 'cropped':
+      outputs['detection_masks'] = mask_paste_graph.paste_masks(
+          outputs['detection_masks'], boxes, tf.cast(original_hw, tf.int32),
+          packed=export_format.masks == 'packed')
+    if export_format.boxes == 'normalized':
+      outputs['detection_boxes'] = boxes / tf.tile(original_hw, [1, 2])[:, tf.newaxis]
+    return {**outputs, 'error_code': error_code}
+
+  return answer
+
+
+def _zero_unless(condition: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+  """`values` [batch, ...] where `condition` [batch] holds, zeros elsewhere."""
+  shape = tf.concat([tf.shape(condition), tf.ones([tf.rank(values) - 1], tf.int32)], 0)
+  return tf.where(tf.reshape(condition, shape), values, tf.zeros_like(values))

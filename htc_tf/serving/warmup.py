@@ -1,0 +1,69 @@
+"""Requests that TensorFlow Serving answers before it announces a version, so that no user waits.
+
+The first request of a signature builds its executors and, on a GPU, picks kernels.
+"""
+
+import os
+from typing import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from htc_tf.errors import ConfigError
+
+WARMUP_FILE = os.path.join('assets.extra', 'tf_serving_warmup_requests')
+
+_LONG_SIDE, _SHORT_SIDE = 640, 480
+
+
+def check_available() -> None:
+  """Raises ConfigError where tensorflow-serving-api, which writes the requests, is missing."""
+  try:
+    import tensorflow_serving.apis  # pylint: disable=g-import-not-at-top,unused-import
+  except ImportError as error:
+    raise ConfigError(
+        'Warm-up requests cannot be written', expected='the package tensorflow-serving-api',
+        got=str(error), likely_cause="it is not installed: pip install 'htc_tf[serving]', or "
+        'export without warm-up (--no_warmup)') from error
+
+
+def write_requests(folder: str) -> None:
+  """Writes the requests of every signature into an export, `assets.extra/...`.
+
+  Args:
+    folder: of the SavedModel.
+
+  Raises:
+    ConfigError: tensorflow-serving-api is missing.
+  """
+  check_available()
+  path = os.path.join(folder, WARMUP_FILE)
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  with tf.io.TFRecordWriter(path) as writer:
+    for record in _records():
+      writer.write(record)
+
+
+def _records() -> Iterator[bytes]:
+  """Serialized PredictionLogs: pictures lying and upright, the two shapes of network input."""
+  from tensorflow_serving.apis import prediction_log_pb2  # pylint: disable=g-import-not-at-top
+  lying = _picture(_SHORT_SIDE, _LONG_SIDE)
+  encoded = [tf.io.encode_jpeg(picture).numpy()
+             for picture in (lying, _picture(_LONG_SIDE, _SHORT_SIDE))]
+  example = tf.train.Example(features=tf.train.Features(feature={
+      'image/encoded': tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded[:1]))}))
+  for signature, inputs in (('image_bytes', encoded[:1]), ('image_bytes', encoded[1:]),
+                            ('serving_default', lying[np.newaxis]),
+                            ('tf_example', [example.SerializeToString()])):
+    log = prediction_log_pb2.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.name = 'htc'  # Required of a request; a warm-up goes to its own version.
+    request.model_spec.signature_name = signature
+    request.inputs['inputs'].CopyFrom(tf.make_tensor_proto(inputs))
+    yield log.SerializeToString()
+
+
+def _picture(height: int, width: int) -> np.ndarray:
+  """[height, width, 3] uint8, growing brighter downwards and to the right."""
+  brightness = np.add.outer(np.linspace(0, 127, height), np.linspace(0, 127, width))
+  return np.repeat(brightness[..., np.newaxis], 3, axis=2).astype(np.uint8)
