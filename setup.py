@@ -22,11 +22,14 @@ setuptools.setup(
         'absl-py', 'matplotlib', 'numpy', 'opencv-python-headless', 'pillow', 'pycocotools>=2.0.8',
         'tensorflow>=2.20,<2.21', 'tf-keras>=2.20,<2.21', 'tf-models-official>=2.20,<2.21', 'tqdm',
     ],
+    # The gRPC client and the warm-up requests; all else does without.
+    extras_require={'serving': ['grpcio', 'tensorflow-serving-api>=2.20,<2.21']},
     entry_points={'console_scripts': [
         'htc-convert=htc_tf.cli.convert:main',
         'htc-create-coco-records=htc_tf.cli.create_coco_records:main',
         'htc-train=htc_tf.cli.train:run',
         'htc-predict=htc_tf.cli.predict:main',
         'htc-export=htc_tf.cli.export:main',
+        'htc-client=htc_tf.cli.client:main',
     ]},
 )

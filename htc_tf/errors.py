@@ -39,3 +39,7 @@ class CheckpointError(HTCError, ValueError):
 
 class InputError(HTCError, ValueError):
   """An argument of a public function that has the wrong shape, type or range."""
+
+
+class ServingError(HTCError):
+  """A model server that cannot be reached, refuses, or answers something else."""

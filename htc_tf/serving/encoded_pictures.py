@@ -1,8 +1,8 @@
 """Encoded pictures to network inputs in a graph, where one that cannot be read fails alone.
 
-The decoding ops of TensorFlow raise on bytes they cannot read, which would fail the whole batch, and
-a graph knows no `try`. A tf.data pipeline of one element does: `ignore_errors` drops the element,
-and the blank one behind it takes its place.
+The decoding ops of TensorFlow raise on bytes they cannot read, which would fail the whole batch,
+and a graph knows no `try`. A tf.data pipeline of one element does: `ignore_errors` drops the
+element, and the blank one behind it takes its place.
 """
 
 from typing import Callable, Tuple

@@ -1,8 +1,8 @@
 """Masks pasted at the full size of their pictures, inside a graph.
 
-The rule is that of `evaluation.mask_paste`: bilinear between the centres of the cells, zeros outside
-the mask, the object from 0.5 on. Cells are gathered and blended rather than multiplied as matrices,
-which some accelerators do in a lower precision.
+The rule is that of `evaluation.mask_paste`: bilinear between the centres of the cells, zeros
+outside the mask, the object from 0.5 on. Cells are gathered and blended rather than multiplied as
+matrices, which some accelerators do in a lower precision.
 """
 
 from typing import Tuple

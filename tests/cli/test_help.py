@@ -26,7 +26,8 @@ _WITHOUT_TENSORFLOW = textwrap.dedent('''
     ('htc_tf.cli.create_coco_records:main', '--annotations'),
     ('htc_tf.cli.convert:main', '--experiment'),
     ('htc_tf.cli.predict:main', '--score_threshold'),
-    ('htc_tf.cli.export:main', '--model'),
+    ('htc_tf.cli.export:main', '--masks'),
+    ('htc_tf.cli.client:main', '--server'),
     ('htc_tf.cli.demo:main', '--output'),
 ])
 def test_help_needs_no_tensorflow(entry_point, text):

@@ -63,3 +63,12 @@ def saved_model(predictor, tmp_path_factory):
   """Path of its export."""
   from htc_tf.serving import export  # pylint: disable=g-import-not-at-top
   return export.export_saved_model(predictor, str(tmp_path_factory.mktemp('export') / '1'))
+
+
+@pytest.fixture(scope='session')
+def packed_model(predictor, tmp_path_factory):
+  """Path of an export with packed masks and normalised boxes."""
+  from htc_tf.serving import export  # pylint: disable=g-import-not-at-top
+  from htc_tf.serving.export_format import ExportFormat  # pylint: disable=g-import-not-at-top
+  return export.export_saved_model(predictor, str(tmp_path_factory.mktemp('packed') / '1'),
+                                   ExportFormat('normalized', 'packed'))

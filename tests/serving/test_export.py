@@ -2,16 +2,24 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 
+from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pool
+from google.protobuf import message_factory
+from google.protobuf import text_format
+from google.protobuf import wrappers_pb2
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from htc_tf.cli import export as command
 from htc_tf.errors import InputError
 from htc_tf.serving import export
+from htc_tf.serving.export_format import ExportFormat
 
 _CLIENT = textwrap.dedent('''
     import importlib.abc, sys
@@ -58,6 +66,48 @@ def test_signatures(saved_model):
   assert (inputs.dtype, inputs.shape.as_list()) == (tf.uint8, [None, None, None, 3])
   encoded = signatures['image_bytes'].structured_input_signature[1]['inputs']
   assert (encoded.dtype, encoded.shape.as_list()) == (tf.string, [None])
+  assert set(signatures) == {'serving_default', 'image_bytes', 'tf_example'}
+
+
+def _batching_parameters():
+  """The message of TensorFlow Serving's session_bundle_config.proto, which its API leaves out."""
+  wrappers = descriptor_pb2.FileDescriptorProto()
+  wrappers_pb2.DESCRIPTOR.CopyToProto(wrappers)
+  file = descriptor_pb2.FileDescriptorProto(
+      name='batching.proto', package='serving', dependency=[wrappers.name], syntax='proto3')
+  message = file.message_type.add(name='BatchingParameters')
+  for number, name in enumerate(('max_batch_size', 'batch_timeout_micros', 'max_enqueued_batches',
+                                 'num_batch_threads'), 1):
+    message.field.add(name=name, number=number, label=1, type=11,
+                      type_name='.google.protobuf.Int64Value')
+  pool = descriptor_pool.DescriptorPool()
+  pool.Add(wrappers)
+  pool.Add(file)
+  return message_factory.GetMessageClass(
+      pool.FindMessageTypeByName('serving.BatchingParameters'))()
+
+
+def test_batching_parameters_are_those_of_tensorflow_serving(saved_model):
+  with open(os.path.join(saved_model, 'batching_params.pbtxt'), encoding='utf-8') as file:
+    parameters = text_format.Parse(file.read(), _batching_parameters())
+  assert parameters.max_batch_size.value == 8
+  assert parameters.batch_timeout_micros.value > 0
+  assert parameters.max_enqueued_batches.value > 0 and parameters.num_batch_threads.value > 0
+
+
+def test_command_writes_the_form_asked_for(model_dir, tmp_path, capsys):
+  status = command.main(['--model', model_dir, '--output', str(tmp_path / '3'), '--masks', 'full',
+                         '--boxes', 'normalized', '--max_pixels', '5000', '--max_batch_size', '4',
+                         '--no_warmup'])
+  assert status == 0 and capsys.readouterr().out.strip() == str(tmp_path / '3')
+  assert os.listdir(tmp_path) == ['3']
+  assert not (tmp_path / '3' / 'assets.extra').exists()
+  with open(tmp_path / '3' / 'export.json', encoding='utf-8') as file:
+    assert json.load(file) == {'boxes': 'normalized', 'masks': 'full', 'max_pixels': 5000}
+  assert 'max_batch_size { value: 4 }' in (tmp_path / '3' / 'batching_params.pbtxt').read_text()
+  outputs = tf.saved_model.load(str(tmp_path / '3')).signatures['serving_default'](
+      inputs=tf.zeros([2, 30, 50, 3], tf.uint8))
+  assert outputs['detection_masks'].shape == (2, 10, 30, 50)
 
 
 def test_refuses_a_folder_with_files(predictor, tmp_path):
@@ -65,6 +115,47 @@ def test_refuses_a_folder_with_files(predictor, tmp_path):
   with pytest.raises(InputError, match='new folder'):
     export.export_saved_model(predictor, str(tmp_path))
   assert (tmp_path / 'kept').read_text() == 'mine'
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--max_pixels', '0'], 'from 1'), (['--max_batch_size', '0'], 'batch size'),
+    (['--output', 'FILE'], 'a file'), (['--output', 'FOLDER'], 'an earlier export'),
+    (['--model', 'FOLDER'], 'There is no checkpoint')])
+def test_what_cannot_be_exported_is_one_clear_error(model_dir, tmp_path, capsys, arguments,
+                                                    message):
+  (tmp_path / 'folder').mkdir()
+  (tmp_path / 'folder' / 'file').write_text('mine')
+  places = {'FILE': str(tmp_path / 'folder' / 'file'), 'FOLDER': str(tmp_path / 'folder')}
+  arguments = [places.get(argument, argument) for argument in arguments]
+  assert command.main(['--model', model_dir, '--output', str(tmp_path / '1'), *arguments]) == 2
+  assert message in capsys.readouterr().err
+  assert os.listdir(tmp_path) == ['folder'] and os.listdir(tmp_path / 'folder') == ['file']
+
+
+def test_masks_of_a_model_without_them_are_refused(model_dir, tmp_path):
+  import htc_tf  # pylint: disable=g-import-not-at-top
+  model = htc_tf.load_model(model_dir)
+  model.model.cascade.mask_features = None
+  with pytest.raises(InputError, match='one of boxes alone'):
+    export.export_saved_model(model, str(tmp_path / '1'), ExportFormat(masks='full'))
+
+
+_KILLED = textwrap.dedent('''
+    import os, signal, sys
+    import htc_tf
+    from htc_tf.serving import export
+    export._write_categories = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+    export.export_saved_model(htc_tf.load_model(sys.argv[1]), sys.argv[2])
+''')
+
+
+def test_a_killed_export_leaves_no_version(model_dir, tmp_path):
+  status = subprocess.run([sys.executable, '-c', _KILLED, model_dir, str(tmp_path / '1')],
+                          check=False, capture_output=True).returncode
+  assert status == -signal.SIGKILL
+  left = os.listdir(tmp_path)
+  # TensorFlow Serving takes the folders named by a number.
+  assert len(left) == 1 and left[0].startswith('.1.') and left[0].endswith('.part')
 
 
 def test_a_failed_export_leaves_nothing(predictor, tmp_path, monkeypatch):

@@ -1,0 +1,183 @@
+"""Clients of TensorFlow Serving: gRPC and REST, behind one call.
+
+They send files to the signature `image_bytes` and give back arrays by the names of the outputs.
+"""
+
+import base64
+import http.client
+import io
+import json
+import os
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import numpy as np
+from PIL import Image
+
+from htc_tf.errors import InputError
+from htc_tf.errors import ServingError
+from htc_tf.serving import export_format as format_lib
+from htc_tf.serving.instances import Instances
+from htc_tf.serving.instances import read_outputs
+from htc_tf.serving.predict_files import Detector
+from htc_tf.serving.predict_files import Picture
+
+SIGNATURE = 'image_bytes'
+INPUT = 'inputs'
+
+_ORIENTATION_TAG = 0x0112
+_CODES = {format_lib.UNREADABLE: 'the server cannot decode it',
+          format_lib.TOO_LARGE: 'it has more pixels than the export admits'}
+# From encoded pictures to arrays by name, the batch first.
+Call = Callable[[Sequence[bytes]], Dict[str, np.ndarray]]
+
+
+class Target(NamedTuple):
+  """Which model of which server.
+
+  Attributes:
+    server: `grpc://host:8500`, `http://host:8501` or `https://host`.
+    model: its name on the server.
+    version: its number; None for the one the server gives by default, the highest.
+    timeout: seconds a request may take.
+  """
+  server: str
+  model: str = 'htc'
+  version: Optional[int] = None
+  timeout: float = 60.0
+
+
+def connect(target: Target) -> Call:
+  """The call to a server, by gRPC or REST as its address says; nothing is sent yet.
+
+  Raises:
+    InputError: an address of another form.
+    ServingError: gRPC, without tensorflow-serving-api.
+  """
+  scheme, address, port = _parse_address(target.server)
+  if scheme == 'grpc':
+    from htc_tf.serving import grpc_client  # pylint: disable=g-import-not-at-top
+    return grpc_client.connect(target, f'{address}:{port or 8500}')
+  return lambda pictures: _post(target, pictures)
+
+
+def remote_detector(target: Target, export_dir: Optional[str] = None) -> Detector:
+  """A model on a server, to run on pictures as if it were here.
+
+  Args:
+    target: the model.
+    export_dir: the exported folder, or a copy of its `export.json` and `categories.json`; without
+      it, boxes in pixels and cropped masks are expected, and classes have numbers for names.
+
+  Raises:
+    InputError: an address of another form, or an `export_dir` without those files.
+    ServingError: gRPC, without tensorflow-serving-api.
+  """
+  export_format, categories = format_lib.ExportFormat(), ([], [])
+  if export_dir is not None:
+    if not os.path.exists(os.path.join(export_dir, format_lib.FORMAT_FILE)):
+      raise InputError(f'{export_dir} is no export', expected=f'a {format_lib.FORMAT_FILE} in it',
+                       got='none', likely_cause='the folder of all versions: name one of them, '
+                       'such as export/1')
+    export_format = format_lib.read_format(export_dir)
+    categories = format_lib.read_categories(export_dir)
+  call = connect(target)
+
+  def detect(pictures: Sequence[Picture]) -> List[Union[Instances, InputError]]:
+    outputs = _checked(call([encode_picture(picture) for picture in pictures]), len(pictures))
+    return [_read_row(outputs, row, picture, export_format)
+            for row, picture in enumerate(pictures)]
+
+  return Detector(detect, *categories)
+
+
+def encode_picture(picture: Picture) -> bytes:
+  """The bytes to send: the file itself if it is an upright JPEG or PNG, else a PNG of its pixels.
+
+  The server decodes a file as it is stored and does not follow its EXIF orientation.
+  """
+  if picture.path is not None:
+    with open(picture.path, 'rb') as file:
+      content = file.read()
+    with Image.open(io.BytesIO(content)) as image:
+      if image.format in ('JPEG', 'PNG') and image.getexif().get(_ORIENTATION_TAG, 1) == 1:
+        return content
+  buffer = io.BytesIO()
+  Image.fromarray(picture.pixels).save(buffer, format='PNG')
+  return buffer.getvalue()
+
+
+def _parse_address(server: str) -> tuple:
+  """Scheme, host and port (or None) of `Target.server`."""
+  try:
+    parts = urllib.parse.urlsplit(server)
+    scheme, host, port = parts.scheme, parts.hostname, parts.port
+  except ValueError:
+    scheme = host = port = None
+  if scheme not in ('grpc', 'http', 'https') or not host:
+    raise InputError(f'There is no server at {server}',
+                     expected='grpc://host:8500, http://host:8501 or https://host', got=server,
+                     likely_cause='an address without its protocol')
+  return scheme, f'[{host}]' if ':' in host else host, port
+
+
+def _post(target: Target, pictures: Sequence[bytes]) -> Dict[str, np.ndarray]:
+  """Sends encoded pictures to the REST interface, in its row format."""
+  version = '' if target.version is None else f'/versions/{target.version}'
+  url = f'{target.server.rstrip("/")}/v1/models/{urllib.parse.quote(target.model)}{version}:predict'
+  instances = [{INPUT: {'b64': base64.b64encode(picture).decode()}} for picture in pictures]
+  body = json.dumps({'signature_name': SIGNATURE, 'instances': instances}).encode()
+  request = urllib.request.Request(url, body, {'Content-Type': 'application/json'})
+  try:
+    with urllib.request.urlopen(request, timeout=target.timeout) as response:
+      rows = json.load(response)['predictions']
+    return {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
+  except urllib.error.HTTPError as error:
+    raise ServingError(f'{url} answers with an error', expected='predictions',
+                       got=f'{error.code} {_error_text(error)}',
+                       likely_cause='another model name, version or export than the server has'
+                       ) from error
+  except (OSError, http.client.HTTPException) as error:
+    raise ServingError(f'{url} gives no answer', expected=f'one within {target.timeout:g} s',
+                       got=str(getattr(error, 'reason', error)),
+                       likely_cause='no server there, or one that is still loading') from error
+  except (KeyError, IndexError, TypeError, ValueError) as error:
+    raise ServingError(f'{url} gives another answer', expected='{"predictions": [{...}, ...]}',
+                       got=f'{type(error).__name__}: {error}',
+                       likely_cause='a server that is not TensorFlow Serving') from error
+
+
+def _error_text(error: urllib.error.HTTPError) -> str:
+  """What the server says of an error."""
+  content = error.read()
+  try:
+    return str(json.loads(content)['error'])
+  except (KeyError, TypeError, ValueError):
+    return error.reason
+
+
+def _checked(outputs: Dict[str, np.ndarray], count: int) -> Dict[str, np.ndarray]:
+  """Raises ServingError unless the outputs are those of an export of ours for `count` pictures."""
+  needed = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_detections',
+            'error_code')
+  missing = [name for name in needed if name not in outputs]
+  lengths = {len(value) for value in outputs.values()}
+  if missing or lengths != {count}:
+    raise ServingError('The server answers with other outputs', expected=f'{", ".join(needed)} for '
+                       f'{count} pictures', got=f'no {", ".join(missing)}' if missing else
+                       f'{sorted(lengths)} rows', likely_cause='a model that htc-export did not '
+                       'write')
+  return outputs
+
+
+def _read_row(outputs: Dict[str, np.ndarray], row: int, picture: Picture,
+              export_format: format_lib.ExportFormat) -> Union[Instances, InputError]:
+  """The instances of one picture, or why it has none."""
+  code = int(outputs['error_code'][row])
+  if code != format_lib.READ:
+    return InputError(f'{picture.path or "The picture"} was not detected in',
+                      expected='a whole JPEG or PNG', got=_CODES.get(code, f'error code {code}'),
+                      likely_cause='a damaged file, or one too large for this export')
+  return read_outputs(outputs, row, picture.pixels.shape[:2], export_format)

@@ -1,0 +1,206 @@
+"""The clients and their command against TensorFlow Serving's interfaces on loopback."""
+
+import contextlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as mask_utils
+import pytest
+import tensorflow as tf
+
+from htc_tf.cli import client as command
+from htc_tf.errors import InputError
+from htc_tf.errors import ServingError
+from htc_tf.serving import client
+from htc_tf.serving import detectors
+from htc_tf.serving import predict_files
+from tests.serving import loopback
+
+_SERVERS = {'grpc': loopback.grpc_server, 'rest': loopback.rest_server}
+
+
+@pytest.fixture(name='folder')
+def _folder(tmp_path):
+  """Pictures of three sizes and formats, one of them stored on its side, one cut short."""
+  folder = tmp_path / 'pictures'
+  folder.mkdir()
+  rng = np.random.default_rng(0)
+  for name, size in (('1.png', (40, 60)), ('2.jpg', (80, 50)), ('3.bmp', (30, 30))):
+    Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(folder / name)
+  image = Image.fromarray(rng.integers(0, 256, (40, 60, 3), np.uint8))
+  exif = image.getexif()
+  exif[0x0112] = 6  # Rotated by 90 degrees.
+  image.save(folder / '4.jpg', exif=exif)
+  (folder / '5.png').write_bytes((folder / '1.png').read_bytes()[:3000])
+  return str(folder)
+
+
+@pytest.fixture(name='models', scope='module')
+def _models(saved_model, packed_model):
+  return {'saved_model': loopback.Model(saved_model), 'packed_model': loopback.Model(packed_model)}
+
+
+@contextlib.contextmanager
+def _serving(models, name, kind):
+  models[name].requests.clear()
+  with _SERVERS[kind](models[name]) as address:
+    yield address
+
+
+def _read(output):
+  with open(os.path.join(output, 'predictions.json'), encoding='utf-8') as file:
+    return json.load(file)
+
+
+def _assert_same(results, expected):
+  assert len(results) == len(expected) > 0
+  for one, other in zip(results, expected):
+    assert (one['image_id'], one['category_id']) == (other['image_id'], other['category_id'])
+    assert one['score'] == pytest.approx(other['score'], abs=1e-4)
+    np.testing.assert_allclose(one['bbox'], other['bbox'], atol=2e-2)
+    overlap = mask_utils.iou([one['segmentation']], [other['segmentation']], [0])
+    assert overlap[0, 0] > 0.99 or mask_utils.area(other['segmentation']) == 0
+
+
+@pytest.mark.parametrize('kind', sorted(_SERVERS))
+@pytest.mark.parametrize('name', ['saved_model', 'packed_model'])
+def test_command_answers_as_prediction_on_files(request, models, model_dir, folder, tmp_path, kind,
+                                                name):
+  export_dir = request.getfixturevalue(name)
+  paths = predict_files.list_pictures([folder])
+  failed = predict_files.predict_files(detectors.load_detector(model_dir), paths,
+                                       str(tmp_path / 'expected'))
+  assert [os.path.basename(path) for path in failed] == ['5.png']
+  with _serving(models, name, kind) as address:
+    status = command.main(['--server', address, '--export', export_dir, '--output',
+                           str(tmp_path / 'out'), '--score_threshold', '0', folder])
+  assert status == 1  # For the one cut short.
+  _assert_same(_read(tmp_path / 'out'), _read(tmp_path / 'expected'))
+  assert {entry['category_id'] for entry in _read(tmp_path / 'out')} <= {7, 30}
+  for index in range(1, 5):
+    assert np.asarray(Image.open(tmp_path / 'out' / f'{index}.png')).std() > 0
+  assert models[name].requests == [('image_bytes', 1)] * 4
+
+
+@pytest.mark.parametrize('kind', sorted(_SERVERS))
+def test_pictures_of_different_sizes_go_in_one_batch(models, saved_model, folder, tmp_path, kind):
+  with _serving(models, 'saved_model', kind) as address:
+    status = command.main(['--server', address, '--export', saved_model, '--output', str(tmp_path),
+                           '--batch_size', '3', '--model_version', '1', folder])
+  assert status == 1
+  assert models['saved_model'].requests == [('image_bytes', 3), ('image_bytes', 1)]
+  assert {entry['image_id'] for entry in _read(tmp_path)} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize('kind', sorted(_SERVERS))
+def test_a_picture_the_server_cannot_read_is_named_and_the_others_answered(models, folder, kind):
+  path, cut = os.path.join(folder, '2.jpg'), os.path.join(folder, 'cut.jpg')
+  with open(path, 'rb') as whole, open(cut, 'wb') as file:
+    file.write(whole.read()[:3000])
+  pixels = predict_files.read_picture(path)
+  pictures = [predict_files.Picture(pixels, path), predict_files.Picture(pixels, cut)]
+  with _serving(models, 'saved_model', kind) as address:
+    found, error = client.remote_detector(client.Target(address)).detect(pictures)
+  assert len(found.boxes) > 0
+  assert isinstance(error, InputError) and 'cut.jpg' in str(error) and 'decode' in str(error)
+
+
+def test_files_are_sent_as_they_are_unless_they_lie_on_their_side(folder):
+  def sent(name):
+    path = os.path.join(folder, name)
+    content = client.encode_picture(predict_files.Picture(predict_files.read_picture(path), path))
+    with open(path, 'rb') as file:
+      return content, content == file.read()
+  assert [sent(name)[1] for name in ('1.png', '2.jpg', '3.bmp', '4.jpg')] == [True, True, False,
+                                                                             False]
+  upright = tf.io.decode_png(sent('4.jpg')[0]).numpy()
+  np.testing.assert_array_equal(upright, predict_files.read_picture(os.path.join(folder, '4.jpg')))
+
+
+@pytest.mark.parametrize('kind', sorted(_SERVERS))
+def test_another_model_name_is_one_clear_error(models, folder, tmp_path, capsys, kind):
+  with _serving(models, 'saved_model', kind) as address:
+    status = command.main(['--server', address, '--model_name', 'other', '--output',
+                           str(tmp_path / 'out'), folder])
+  assert status == 2
+  message = capsys.readouterr().err
+  assert 'not found' in message and 'another' in message
+
+
+@pytest.mark.parametrize('scheme', ['grpc', 'http'])
+def test_no_server_is_one_clear_error(folder, tmp_path, capsys, scheme):
+  status = command.main(['--server', f'{scheme}://127.0.0.1:1', '--timeout', '20', '--output',
+                         str(tmp_path / 'out'), folder])
+  assert status == 2
+  assert 'no server there' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('server', ['localhost:8500', 'ftp://host', 'http://', 'http://host:port'])
+def test_address_of_another_form(server):
+  with pytest.raises(InputError, match='grpc://host:8500'):
+    client.connect(client.Target(server))
+
+
+@pytest.mark.parametrize('answer', [b'hello', b'[]', b'{"predictions": []}', b'{"outputs": 1}',
+                                    b'{"predictions": [{"scores": [1]}]}'])
+def test_another_kind_of_server(folder, answer):
+
+  class Handler(http.server.BaseHTTPRequestHandler):
+
+    def do_POST(self):  # pylint: disable=invalid-name
+      self.rfile.read(int(self.headers['Content-Length']))
+      self.send_response(200)
+      self.end_headers()
+      self.wfile.write(answer)
+
+    def log_message(self, *args):  # pylint: disable=signature-differs
+      pass
+
+  picture = predict_files.Picture(np.zeros((8, 8, 3), np.uint8))
+  with loopback.rest_server(Handler) as address:
+    with pytest.raises(ServingError, match='another|other'):
+      client.remote_detector(client.Target(address)).detect([picture])
+
+
+def test_without_the_export_packed_masks_are_refused(models, folder):
+  picture = predict_files.Picture(predict_files.read_picture(os.path.join(folder, '1.png')))
+  with _serving(models, 'packed_model', 'grpc') as address:
+    with pytest.raises(InputError, match='name its folder'):
+      client.remote_detector(client.Target(address)).detect([picture])
+
+
+def test_a_folder_without_an_export(tmp_path):
+  with pytest.raises(InputError, match='one of them'):
+    client.remote_detector(client.Target('http://localhost'), str(tmp_path))
+
+
+def test_grpc_without_its_package_is_one_clear_error(monkeypatch):
+  for name in ('tensorflow_serving', 'tensorflow_serving.apis'):
+    monkeypatch.setitem(sys.modules, name, None)
+  monkeypatch.delitem(sys.modules, 'htc_tf.serving.grpc_client', raising=False)
+  with pytest.raises(ServingError, match='http://'):
+    client.connect(client.Target('grpc://localhost:8500'))
+
+
+_REFUSING = textwrap.dedent('''
+    import sys
+    sys.modules.update(dict.fromkeys(('tensorflow', 'tf_keras', 'tensorflow_serving', 'grpc')))
+    from htc_tf.cli import client
+    sys.exit(client.main(sys.argv[1:]))
+''')
+
+
+def test_rest_needs_neither_tensorflow_nor_grpc(models, saved_model, folder, tmp_path):
+  with _serving(models, 'saved_model', 'rest') as address:
+    answer = subprocess.run(
+        [sys.executable, '-c', _REFUSING, '--server', address, '--export', saved_model, '--output',
+         str(tmp_path), os.path.join(folder, '1.png')],
+        check=False, capture_output=True, text=True)
+  assert answer.returncode == 0, answer.stderr
+  assert {entry['image_id'] for entry in _read(tmp_path)} == {1}
