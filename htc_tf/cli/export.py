@@ -46,10 +46,14 @@ def main(argv: Optional[List[str]] = None) -> int:
                not args.no_warmup, args.max_batch_size)
     export.check_options(args.output, *options)
     predictor = loading.load_model(args.model, args.experiment, args.params_override)
-    print(export.export_saved_model(predictor, args.output, *options))
+    folder = export.export_saved_model(predictor, args.output, *options)
   except (HTCError, OSError) as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
+  print(folder)
+  if not os.path.basename(folder).isdigit():
+    print(f'note: TensorFlow Serving loads folders named by a number alone; for it, export to '
+          f'{folder}/1', file=sys.stderr)
   return 0
 
 

@@ -68,9 +68,6 @@ def export_saved_model(predictor: HTCPredictor, export_dir: str,
     os.rename(temporary, export_dir)
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
-  if not name.isdigit():
-    logging.warning('TensorFlow Serving loads versions alone, folders named by a number: '
-                    'export to %s/1 to serve the model with it', export_dir)
   logging.info('Exported to %s', export_dir)
   return export_dir
 

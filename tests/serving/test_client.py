@@ -184,6 +184,7 @@ def test_grpc_without_its_package_is_one_clear_error(monkeypatch):
   for name in ('tensorflow_serving', 'tensorflow_serving.apis'):
     monkeypatch.setitem(sys.modules, name, None)
   monkeypatch.delitem(sys.modules, 'htc_tf.serving.grpc_client', raising=False)
+  monkeypatch.delattr('htc_tf.serving.grpc_client', raising=False)
   with pytest.raises(ServingError, match='http://'):
     client.connect(client.Target('grpc://localhost:8500'))
 

@@ -99,7 +99,8 @@ def test_command_writes_the_form_asked_for(model_dir, tmp_path, capsys):
   status = command.main(['--model', model_dir, '--output', str(tmp_path / '3'), '--masks', 'full',
                          '--boxes', 'normalized', '--max_pixels', '5000', '--max_batch_size', '4',
                          '--no_warmup'])
-  assert status == 0 and capsys.readouterr().out.strip() == str(tmp_path / '3')
+  said = capsys.readouterr()
+  assert status == 0 and said.out.strip() == str(tmp_path / '3') and 'note' not in said.err
   assert os.listdir(tmp_path) == ['3']
   assert not (tmp_path / '3' / 'assets.extra').exists()
   with open(tmp_path / '3' / 'export.json', encoding='utf-8') as file:
@@ -130,6 +131,11 @@ def test_what_cannot_be_exported_is_one_clear_error(model_dir, tmp_path, capsys,
   assert command.main(['--model', model_dir, '--output', str(tmp_path / '1'), *arguments]) == 2
   assert message in capsys.readouterr().err
   assert os.listdir(tmp_path) == ['folder'] and os.listdir(tmp_path / 'folder') == ['file']
+
+
+def test_command_says_so_where_the_folder_is_no_version(model_dir, tmp_path, capsys):
+  assert command.main(['--model', model_dir, '--output', f'{tmp_path}/mine/', '--no_warmup']) == 0
+  assert f'export to {tmp_path}/mine/1' in capsys.readouterr().err
 
 
 def test_masks_of_a_model_without_them_are_refused(model_dir, tmp_path):
