@@ -20,22 +20,27 @@ COLOURS = ((220, 30, 30), (30, 60, 220))
 CATEGORY_IDS = (3, 8)
 
 
-def write(folder: pathlib.Path, prefix: str = 'train', num_pictures: int = len(PICTURES)) -> str:
-  """Converts pictures of coloured rectangles; returns the pattern of their records."""
+def write(folder: pathlib.Path, prefix: str = 'train', num_pictures: int = len(PICTURES),
+          sizes=((SIZE, SIZE),)) -> str:
+  """Converts pictures of coloured rectangles, of heights and widths that take turns.
+
+  Returns the pattern of their records.
+  """
   images = folder / f'{prefix}_images'
   images.mkdir(parents=True)
   rng = np.random.default_rng(0)
   content = {'images': [], 'annotations': [], 'categories': [
       {'id': id_, 'name': f'colour{id_}'} for id_ in CATEGORY_IDS]}
   for image_id, boxes in enumerate(PICTURES[:num_pictures], 1):
-    pixels = rng.integers(90, 110, [SIZE, SIZE, 3], dtype=np.uint8)
+    height, width = sizes[(image_id - 1) % len(sizes)]
+    pixels = rng.integers(90, 110, [height, width, 3], dtype=np.uint8)
     for index, box in enumerate(boxes):
       _paint(pixels, box, COLOURS[index])
       content['annotations'].append(_annotation(len(content['annotations']) + 1, image_id, index,
                                                 box))
     Image.fromarray(pixels).save(images / f'{image_id}.png')
-    content['images'].append({'id': image_id, 'file_name': f'{image_id}.png', 'height': SIZE,
-                              'width': SIZE})
+    content['images'].append({'id': image_id, 'file_name': f'{image_id}.png', 'height': height,
+                              'width': width})
   annotations = folder / f'{prefix}_source.json'
   annotations.write_text(json.dumps(content), encoding='utf-8')
   coco_to_tfrecord.convert(coco_to_tfrecord.ConversionOptions(
@@ -72,7 +77,8 @@ def reduced(name: str, train_path: str, val_path: str = '') -> cfg.ExperimentCon
                          'shuffle_buffer_size': 4, 'seed': 1},
           'validation_data': {'input_path': val_path or train_path, 'global_batch_size': 2}}})
   for data in (params.task.train_data, params.task.validation_data):
-    data.parser.override({'min_sizes': [SIZE], 'max_size': SIZE, 'max_num_instances': 4})
+    data.parser.override({'min_sizes': [SIZE], 'max_size': SIZE, 'max_num_instances': 4,
+                          'frames': []})
   return params
 
 

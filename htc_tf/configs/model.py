@@ -268,8 +268,10 @@ class HTC(hyperparams.Config):
 
   Attributes:
     num_classes: classes of the instances, background included; 81 for COCO.
-    input_size: height, width, channels of the static training frame, multiples of 2^max_level
-      or of 32, whichever is larger.
+    input_size: largest height and width of the network input, and channels. An image that
+      resizing would make larger is shrunk to fit; `parser.frames` of the data say what an image is
+      padded to. Parts of Model Garden read static shapes: with them every input is of this size.
+      The sides are multiples of 32 (there, of 2^max_level if that is larger).
     min_level: finest decoder level.
     max_level: coarsest decoder level.
     include_mask: False builds the box-only cascade.

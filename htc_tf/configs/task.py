@@ -10,19 +10,33 @@ from htc_tf.configs import model as model_config
 
 
 @dataclasses.dataclass
+class Frame(hyperparams.Config):
+  """A static size of the network input, in pixels."""
+  height: int = 0
+  width: int = 0
+
+
+@dataclasses.dataclass
 class Parser(hyperparams.Config):
   """How an image becomes a network input.
 
   Attributes:
     min_sizes: short side after resizing, in pixels; with several, training draws one an image.
     max_size: bound on the long side, in pixels.
+    frames: static sizes of the network input, none larger than `task.model.input_size`. An image
+      is padded to the least of them that holds it (shrunk into one if none does), and a batch is of
+      one frame. Empty: a batch is of one orientation and padded to the next multiples of 32 of its
+      own largest height and width, as published. Parts of Model Garden that need a static frame
+      take `task.model.input_size`, whether it is given here or not.
     random_horizontal_flip: probability, in training.
     random_vertical_flip: probability, in training.
-    scale_range: training multiplies the scale by a factor drawn from it, then crops to the frame.
+    scale_range: training multiplies the scale by a factor drawn from it, then crops to the frame
+      (to `task.model.input_size` if there are no frames).
     max_num_instances: most truths an image trains on.
   """
   min_sizes: List[int] = dataclasses.field(default_factory=lambda: [800])
   max_size: int = 1333
+  frames: List[Frame] = dataclasses.field(default_factory=list)
   random_horizontal_flip: float = 0.5
   random_vertical_flip: float = 0.0
   scale_range: List[float] = dataclasses.field(default_factory=lambda: [1.0, 1.0])

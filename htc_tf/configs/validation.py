@@ -67,6 +67,7 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
   check_value_types(config, name)
   _positive(config.global_batch_size, f'{name}.global_batch_size')
   _check_parser(config, name)
+  _check_frames(config.parser.frames, model, f'{name}.parser.frames')
   info = DatasetInfo.find(','.join(patterns))
   if info.num_classes != model.num_classes:
     raise ConfigError(
@@ -116,6 +117,29 @@ def _check_parser(config: task_config.DataConfig, name: str) -> None:
                       expected='[low, high] with 0 < low <= high', got=str(parser.scale_range))
 
 
+def _check_frames(frames, model: model_config.HTC, name: str) -> None:
+  _check_keys(frames, task_config.Frame, name)
+  divisor, (height, width) = frame_divisor(model), model.input_size[:2]
+  for index, frame in enumerate(frames):
+    sides = (frame.height, frame.width)
+    if any(side <= 0 or side % divisor for side in sides):
+      raise ConfigError(f'{name}[{index}] is wrong',
+                        expected=f'height and width that are multiples of {divisor}',
+                        got=f'{frame.height} x {frame.width}')
+    if frame.height > height or frame.width > width:
+      raise ConfigError(
+          f'{name}[{index}] is larger than task.model.input_size',
+          expected=f'at most {height} x {width}', got=f'{frame.height} x {frame.width}',
+          likely_cause='input_size was lowered and the frames of the experiment were not: set '
+          f'{name}=[] for multiples of {divisor}, or frames of that size')
+    if uses_static_frame(model) and sides != (height, width):
+      raise ConfigError(f'{name}[{index}] does not fit the model',
+                        expected=f'task.model.input_size alone, {height} x {width}',
+                        got=f'{frame.height} x {frame.width}',
+                        likely_cause='proposals or RoI aligner of Model Garden, which read static '
+                        'shapes')
+
+
 def _check_classes(config: model_config.HTC) -> None:
   if config.num_classes < 2:
     raise ConfigError('task.model.num_classes is too small', expected='at least 2',
@@ -136,14 +160,17 @@ def _check_stages(config: model_config.HTC) -> None:
 
 
 def _check_stage_keys(config: model_config.HTC) -> None:
+  _check_keys(config.cascade.stages, model_config.Stage, 'task.model.cascade.stages')
+
+
+def _check_keys(entries, entry_type, name: str) -> None:
   """Model Garden accepts any key inside a list."""
-  known = {field.name for field in dataclasses.fields(model_config.Stage)}
-  for index, stage in enumerate(config.cascade.stages):
-    unknown = sorted(set(stage.as_dict()) - known)
+  known = {field.name for field in dataclasses.fields(entry_type)}
+  for index, entry in enumerate(entries):
+    unknown = sorted(set(entry.as_dict()) - known)
     if unknown:
-      raise ConfigError(f'task.model.cascade.stages[{index}] has unknown keys',
-                        expected=f'keys of {sorted(known)}', got=str(unknown),
-                        likely_cause='a misspelt key')
+      raise ConfigError(f'{name}[{index}] has unknown keys', expected=f'keys of {sorted(known)}',
+                        got=str(unknown), likely_cause='a misspelt key')
 
 
 def _check_stage(stage: model_config.Stage, name: str) -> None:

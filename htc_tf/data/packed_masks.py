@@ -9,18 +9,17 @@ def pack(masks: tf.Tensor) -> tf.Tensor:
   """Packs masks along their width, the leftmost pixel in the most significant bit.
 
   Args:
-    masks: [..., height, width] of 0 and 1, any number type; width is a static multiple of 8.
+    masks: [..., height, width] of 0 and 1, any number type; width is a multiple of 8.
 
   Returns:
     [..., height, width / 8] uint8.
   """
-  width = masks.shape[-1]
-  leading = tf.shape(masks)[:-1]
+  shape = tf.shape(masks)
   bits = tf.reshape(tf.cast(masks, tf.float32), [-1, 8])  # [bytes, 8]
   values = tf.matmul(bits, tf.constant(_BIT_VALUES, tf.float32, [8, 1]))  # [bytes, 1]
-  packed = tf.cast(tf.reshape(values, tf.concat([leading, [width // 8]], 0)), tf.uint8)
-  packed.set_shape(masks.shape[:-1] + [width // 8])
-  return packed
+  packed = tf.reshape(tf.cast(values, tf.uint8), tf.concat([shape[:-1], [shape[-1] // 8]], 0))
+  return tf.ensure_shape(
+      packed, masks.shape[:-1] + [masks.shape[-1] // 8 if masks.shape[-1] else None])
 
 
 def unpack(packed: tf.Tensor) -> tf.Tensor:

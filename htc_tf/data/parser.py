@@ -7,6 +7,8 @@ import tensorflow as tf
 from htc_tf.data import example_decoder
 from htc_tf.data import placement as placements
 from htc_tf.data import preprocess
+from htc_tf.data.frames import Frame
+from htc_tf.data.frames import FrameRule
 from htc_tf.errors import ConfigError
 
 IGNORED_LABEL = 255
@@ -24,10 +26,13 @@ class _Instances(NamedTuple):
 
 
 class Parser:
-  """Resizes, augments, normalises and pads; `parse_fn` fits Model Garden's input reader."""
+  """Resizes, augments, normalises and pads; `parse_fn` fits Model Garden's input reader.
+
+  Each element is padded to the frame that `frames` gives its image.
+  """
 
   def __init__(self,
-               output_size: Sequence[int],
+               frames: FrameRule,
                min_sizes: Sequence[int],
                max_size: int,
                *,
@@ -40,17 +45,17 @@ class Parser:
                dtype: str = 'float32',
                seed: Optional[int] = None):
     """Args:
-      output_size: static height and width of the network input.
+      frames: what images are padded to; with one static frame all elements have static shapes.
       min_sizes: targets of the short side; training chooses one for each image, evaluation needs
         exactly one.
-      max_size: limit of the long side. An image that would exceed output_size is made smaller.
+      max_size: limit of the long side. An image that would exceed every frame is made smaller.
       max_num_instances: rows of gt_boxes; of more instances the first are kept.
       include_mask: whether training elements have gt_masks.
       include_semantic: whether training elements have gt_semantic.
       random_horizontal_flip: probability, in training.
       random_vertical_flip: probability, in training.
       scale_range: lowest and highest factor on the scale, in training, followed by a random crop to
-        output_size where larger; None does neither.
+        the frame where larger; None does neither.
       dtype: of the image.
       seed: of the random choices. It fixes their sequence; which element of a parallel pipeline
         gets which is fixed by `augmentation_seeds` only.
@@ -58,7 +63,7 @@ class Parser:
     Raises:
       ConfigError: a value out of range.
     """
-    self._frame_hw = (int(output_size[0]), int(output_size[1]))
+    self._frames = frames
     self._min_sizes = tuple(int(size) for size in min_sizes)
     self._max_size = int(max_size)
     self._max_num_instances = max_num_instances
@@ -72,11 +77,11 @@ class Parser:
     self._check()
 
   def _check(self) -> None:
-    if min(self._frame_hw) < 1 or (self._include_mask and self._frame_hw[1] % 8):
-      raise ConfigError('output_size cannot be used',
-                        expected='positive sides, with masks a width that is a '
-                        'multiple of 8',
-                        got=str(self._frame_hw))
+    for size in self._frames.sizes + (self._frames.limit,):
+      if min(size) < 1 or (self._include_mask and size[1] % 8):
+        raise ConfigError('A frame cannot be used',
+                          expected='positive sides, with masks a width that is a multiple of 8',
+                          got=str(size))
     if not self._min_sizes or min(self._min_sizes) < 1 or max(self._min_sizes) > self._max_size:
       raise ConfigError('min_sizes and max_size do not fit',
                         expected='1 <= every min_size <= max_size',
@@ -116,9 +121,15 @@ class Parser:
 
   def _parse_evaluation(self, decoded: Tensors) -> Tuple[tf.Tensor, Tensors]:
     """Image [frame_h, frame_w, 3]; labels image_info [4, 2] and source_id []."""
-    image, info = preprocess.preprocess_image(decoded['image'], self._min_sizes[0], self._max_size,
-                                              self._frame_hw)
-    return tf.cast(image, self._dtype), {'image_info': info, 'source_id': decoded['source_id']}
+    original_hw = tf.shape(decoded['image'])[:2]
+    rule = (original_hw, self._min_sizes[0], self._max_size)
+    bound = self._frames.bound(preprocess.scaled_size(*rule))
+    size = preprocess.scaled_size(*rule, bound)
+    image = preprocess.normalize(preprocess.resize_image(decoded['image'], size))
+    image = preprocess.pad_to(image, self._frames.padded(size, bound))
+    labels = {'image_info': preprocess.image_info(original_hw, size),
+              'source_id': decoded['source_id']}
+    return tf.cast(image, self._dtype), labels
 
   def _parse_training(self, decoded: Tensors) -> Tuple[tf.Tensor, Tensors]:
     """Image [frame_h, frame_w, 3] and labels.
@@ -129,8 +140,9 @@ class Parser:
     255 where ignored. Crowds are left out.
     """
     placement = placements.choose_placement(
-        tf.shape(decoded['image'])[:2], self._min_sizes, self._max_size, self._frame_hw,
+        tf.shape(decoded['image'])[:2], self._min_sizes, self._max_size, self._frames,
         self._augmentation, self._draw_seed(decoded))
+    frame_hw = placement.frame_hw
     indices = placements.source_indices(placement)
     image = preprocess.normalize(placements.place_image(decoded['image'], placement))
     labels = {
@@ -142,9 +154,9 @@ class Parser:
         **self._ground_truth(decoded, placement, indices),
     }
     if self._include_semantic:
-      labels['gt_semantic'] = placements.place_labels(decoded['semantic'], indices, self._frame_hw,
+      labels['gt_semantic'] = placements.place_labels(decoded['semantic'], indices, frame_hw,
                                                       IGNORED_LABEL)
-    return tf.cast(preprocess.pad_to(image, self._frame_hw), self._dtype), labels
+    return tf.cast(preprocess.pad_to(image, frame_hw), self._dtype), labels
 
   def _draw_seed(self, decoded: Tensors) -> tf.Tensor:
     """[2] seed of this element's random choices."""
@@ -160,7 +172,7 @@ class Parser:
     keep = tf.reduce_all(sides >= _MIN_BOX_SIDE, axis=1) & ~decoded['is_crowd']
     instances = _select(_Instances(boxes, decoded['classes'], masks), keep)
     if self._include_mask:
-      instances = self._place_masks(instances, indices)
+      instances = self._place_masks(instances, indices, placement.frame_hw)
     first = self._max_num_instances
     truth = {
         'gt_boxes': _pad_rows(instances.boxes[:first], first, -1.),
@@ -170,7 +182,8 @@ class Parser:
       truth['gt_masks'] = _pad_rows(instances.masks[:first], first, 0)
     return truth
 
-  def _place_masks(self, instances: _Instances, indices: Tuple[tf.Tensor, tf.Tensor]) -> _Instances:
+  def _place_masks(self, instances: _Instances, indices: Tuple[tf.Tensor, tf.Tensor],
+                   frame_hw: Frame) -> _Instances:
     """Decodes, places and packs the masks, one at a time.
 
     A crop can leave the box of an instance in sight but none of its pixels; such are dropped.
@@ -179,15 +192,7 @@ class Parser:
     crops = self._augmentation.scale_range is not None
     if not crops:
       instances = _Instances(*(values[:self._max_num_instances] for values in instances))
-    height, width = self._frame_hw
-
-    def place(encoded: tf.Tensor) -> tf.Tensor:
-      mask = example_decoder.decode_label_png(encoded)
-      return placements.place_mask(mask, indices, self._frame_hw)
-
-    masks = tf.map_fn(place,
-                      instances.masks,
-                      fn_output_signature=tf.TensorSpec([height, width // 8], tf.uint8))
+    masks = _place_each(instances.masks, indices, frame_hw)
     instances = instances._replace(masks=masks)
     return _select(instances, tf.reduce_any(masks > 0, axis=[1, 2])) if crops else instances
 
@@ -206,6 +211,24 @@ def augmentation_seeds(seed: int) -> Callable[[tf.data.Dataset], tf.data.Dataset
     })
 
   return attach
+
+
+def _place_each(masks_png: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor],
+                frame_hw: Frame) -> tf.Tensor:
+  """[num] PNG strings to [num, frame_h, frame_w / 8] uint8, decoding one at a time."""
+  height, width = (None, None) if tf.is_tensor(frame_hw) else frame_hw
+  spec = tf.TensorSpec([height, width and width // 8], tf.uint8)
+
+  def place(encoded: tf.Tensor) -> tf.Tensor:
+    mask = example_decoder.decode_label_png(encoded)
+    return tf.ensure_shape(placements.place_mask(mask, indices, frame_hw), spec.shape)
+
+  # Where the frame varies, `map_fn` would not know the shape of the result for no instance.
+  masks = tf.cond(
+      tf.size(masks_png) > 0,
+      lambda: tf.map_fn(place, masks_png, fn_output_signature=spec),
+      lambda: tf.zeros([0, frame_hw[0], frame_hw[1] // 8], tf.uint8))
+  return tf.ensure_shape(masks, [None, *spec.shape])
 
 
 def _select(instances: _Instances, keep: tf.Tensor) -> _Instances:

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from htc_tf.data import packed_masks
 from htc_tf.data import preprocess
+from htc_tf.data.frames import Frame
+from htc_tf.data.frames import FrameRule
 
 
 class Augmentation(NamedTuple):
@@ -35,41 +37,45 @@ class Placement(NamedTuple):
     offset: [2] int32 first visible row and column of the resized image.
     visible_hw: [2] int32 size of the part in the frame, which begins at the frame's origin.
     flip_yx: [2] bool whether rows, columns of the visible part are reversed.
+    frame_hw: height and width of the frame; numbers if there is one frame only, else [2] int32.
   """
   original_hw: tf.Tensor
   scaled_hw: tf.Tensor
   offset: tf.Tensor
   visible_hw: tf.Tensor
   flip_yx: tf.Tensor
+  frame_hw: Frame
 
 
 def choose_placement(original_hw: tf.Tensor, min_sizes: Tuple[int, ...], max_size: int,
-                     frame_hw: Tuple[int, int], augmentation: Augmentation,
-                     seed: tf.Tensor) -> Placement:
+                     frames: FrameRule, augmentation: Augmentation, seed: tf.Tensor) -> Placement:
   """Draws a placement.
 
   Args:
     original_hw: [2] int32.
     min_sizes: short sides to choose from, all equally likely.
     max_size: limit of the long side.
-    frame_hw: static size of the frame.
+    frames: which frame an image goes to.
     augmentation: what is random besides.
     seed: [2] int; the same seed gives the same placement.
   """
   seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
   choice = tf.random.stateless_uniform([], seeds[0], 0, len(min_sizes), tf.int32)
   min_size = tf.gather(tf.constant(min_sizes, tf.int32), choice)
-  scale = preprocess.resize_scale(original_hw, min_size, max_size,
-                                  frame_hw if augmentation.scale_range is None else None)
+  scale = preprocess.resize_scale(original_hw, min_size, max_size)
   if augmentation.scale_range is not None:
     scale *= tf.random.stateless_uniform([], seeds[1], *augmentation.scale_range, tf.float64)
+  bound = frames.bound(preprocess.apply_scale(original_hw, scale))
+  if augmentation.scale_range is None:
+    scale = preprocess.resize_scale(original_hw, min_size, max_size, bound)
   scaled_hw = preprocess.apply_scale(original_hw, scale)
-  visible_hw = tf.minimum(scaled_hw, tf.constant(frame_hw, tf.int32))
+  visible_hw = tf.minimum(scaled_hw, bound)
   spare = tf.cast(scaled_hw - visible_hw + 1, tf.float64)
   offset = tf.cast(tf.random.stateless_uniform([2], seeds[2], dtype=tf.float64) * spare, tf.int32)
   probabilities = [augmentation.vertical_flip_probability, augmentation.horizontal_flip_probability]
   flip_yx = tf.random.stateless_uniform([2], seeds[3]) < tf.constant(probabilities, tf.float32)
-  return Placement(original_hw, scaled_hw, offset, visible_hw, flip_yx)
+  frame_hw = frames.padded(visible_hw, bound)
+  return Placement(original_hw, scaled_hw, offset, visible_hw, flip_yx, frame_hw)
 
 
 def place_image(image: tf.Tensor, placement: Placement) -> tf.Tensor:
@@ -77,8 +83,9 @@ def place_image(image: tf.Tensor, placement: Placement) -> tf.Tensor:
   resized = preprocess.resize_image(image, placement.scaled_hw)
   visible = tf.slice(resized, tf.concat([placement.offset, [0]], 0),
                      tf.concat([placement.visible_hw, [3]], 0))
-  visible = tf.cond(placement.flip_yx[0], lambda: visible[::-1], lambda: visible)
-  return tf.cond(placement.flip_yx[1], lambda: visible[:, ::-1], lambda: visible)
+  # Slicing backwards takes seven times as long as `reverse`.
+  visible = tf.cond(placement.flip_yx[0], lambda: tf.reverse(visible, [0]), lambda: visible)
+  return tf.cond(placement.flip_yx[1], lambda: tf.reverse(visible, [1]), lambda: visible)
 
 
 def place_boxes(boxes_normalized: tf.Tensor, placement: Placement) -> tf.Tensor:
@@ -124,14 +131,14 @@ def source_indices(placement: Placement) -> Tuple[tf.Tensor, tf.Tensor]:
   return indices[0], indices[1]
 
 
-def place_labels(labels: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_hw: Tuple[int, int],
+def place_labels(labels: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_hw: Frame,
                  padding: int) -> tf.Tensor:
-  """Resizes, crops, flips and pads a label map or mask.
+  """Resizes, crops, flips and pads a label map.
 
   Args:
     labels: [height, width] uint8 in original pixels.
     indices: see `source_indices`.
-    frame_hw: static size of the frame.
+    frame_hw: size of the frame.
     padding: value outside the visible part.
 
   Returns:
@@ -142,25 +149,28 @@ def place_labels(labels: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_
 
 
 def place_mask(mask: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor],
-               frame_hw: Tuple[int, int]) -> tf.Tensor:
+               frame_hw: Frame) -> tf.Tensor:
   """Resizes, crops, flips, pads and packs a mask.
 
-  Rows are repeated after packing, when they are an eighth of the size.
+  Only the rows the instance is in are resized, and they are repeated after packing, when they are
+  an eighth of the size.
 
   Args:
     mask: [height, width] uint8 of 0 and 1 in original pixels.
     indices: see `source_indices`.
-    frame_hw: static size of the frame; the width is a multiple of 8.
+    frame_hw: size of the frame; the width is a multiple of 8.
 
   Returns:
     [frame_h, frame_w / 8] uint8, eight pixels to a byte.
   """
-  columns = _take_columns(mask, indices[1])  # [height, visible_w]
-  columns = tf.pad(columns, [[0, 0], [0, frame_hw[1] - tf.shape(columns)[1]]])
-  columns = tf.ensure_shape(columns, [None, frame_hw[1]])
-  packed = tf.gather(packed_masks.pack(columns), indices[0])  # [visible_h, frame_w / 8]
-  packed = tf.pad(packed, [[0, frame_hw[0] - tf.shape(packed)[0]], [0, 0]])
-  return tf.ensure_shape(packed, [frame_hw[0], frame_hw[1] // 8])
+  filled = tf.where(tf.reduce_any(tf.cast(mask, tf.bool), axis=1))[:, 0]  # rows with pixels
+  first, count = tf.cast(filled[:1], tf.int32), tf.cast(filled[-1:] - filled[:1] + 1, tf.int32)
+  first, count = tf.reduce_sum(first), tf.reduce_sum(count)  # 0, 0 for an empty mask
+  columns = _take_columns(mask[first:first + count], indices[1])  # [count, visible_w]
+  columns = tf.pad(columns, [[1, 1], [0, frame_hw[1] - tf.shape(columns)[1]]])  # empty rows around
+  rows = tf.clip_by_value(indices[0] - first + 1, 0, count + 1)
+  packed = tf.gather(packed_masks.pack(columns), rows)  # [visible_h, frame_w / 8]
+  return tf.pad(packed, [[0, frame_hw[0] - tf.shape(packed)[0]], [0, 0]])
 
 
 def _take_columns(labels: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:

@@ -60,7 +60,8 @@ def prepare(elements: tf.Tensor, predictor: HTCPredictor, max_pixels: int,
 def _read(encoded: tf.Tensor, predictor: HTCPredictor) -> _Element:
   """Network input, image_info and `READ` of one encoded picture."""
   inputs, info = predictor.prepare(preprocess.decode_image(encoded))
-  return inputs, info, tf.constant(format_lib.READ)
+  # All elements of a batch in the frame that bounds them; the predictor cuts what none needs.
+  return preprocess.pad_to(inputs, predictor.frame), info, tf.constant(format_lib.READ)
 
 
 def _blank(predictor: HTCPredictor, code: int) -> _Element:

@@ -9,6 +9,7 @@ from htc_tf.serving import model_directory
 from htc_tf.serving.predictor import HTCPredictor
 from htc_tf.serving.predictor import InputRule
 from htc_tf.tasks import checkpoint
+from htc_tf.tasks.htc import build_frame_rule
 from htc_tf.tasks.htc import HTCTask
 
 
@@ -45,4 +46,5 @@ def build_input_rule(config: task_config.HTCTask) -> InputRule:
   parser = config.validation_data.parser
   return InputRule(parser.min_sizes[0], parser.max_size, tuple(config.model.input_size[:2]),
                    None if validation.uses_static_frame(config.model)
-                   else validation.frame_divisor(config.model))
+                   else validation.frame_divisor(config.model),
+                   build_frame_rule(parser, config.model).sizes)

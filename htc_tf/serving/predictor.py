@@ -8,6 +8,8 @@ import tf_keras
 
 from htc_tf.data import preprocess
 from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.data.frames import Frame
+from htc_tf.data.frames import FrameRule
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
 
@@ -20,11 +22,27 @@ class InputRule(NamedTuple):
     max_size: bound on the long side.
     frame: height, width that no resized picture may exceed.
     divisor: the input is padded to a multiple of it; None pads to the whole frame.
+    frames: static frames, as `FrameRule.sizes`; the input is padded to the least that holds every
+      picture of the batch, if there is one.
   """
   min_size: int
   max_size: int
   frame: Tuple[int, int]
   divisor: Optional[int]
+  frames: Tuple[Tuple[int, int], ...] = ()
+
+  def bound(self, image_hw: tf.Tensor) -> Frame:
+    """Height and width that a picture of [2] original pixels has to fit, as in evaluation."""
+    size = preprocess.scaled_size(image_hw, self.min_size, self.max_size)
+    return FrameRule(self.frames, self.frame, self.divisor).bound(size)
+
+  def padded(self, size: tf.Tensor) -> tf.Tensor:
+    """[2] int32 height and width of the input for a batch whose largest are `size`."""
+    rounded = -(-size // self.divisor) * self.divisor
+    if not self.frames:
+      return rounded
+    frame = FrameRule(self.frames, self.frame, self.divisor).bound(size)
+    return tf.where(tf.reduce_all(size <= frame), frame, rounded)
 
 
 class HTCPredictor(tf_keras.Model):
@@ -52,7 +70,7 @@ class HTCPredictor(tf_keras.Model):
 
   @property
   def frame(self) -> Tuple[int, int]:
-    """Height and width of what `prepare` gives."""
+    """Height and width that nothing `prepare` gives exceeds."""
     return self._input_rule.frame
 
   def call(self, images: tf.Tensor) -> Dict[str, tf.Tensor]:
@@ -83,7 +101,8 @@ class HTCPredictor(tf_keras.Model):
       As `preprocess.preprocess_image`.
     """
     rule = self._input_rule
-    return preprocess.preprocess_image(images, rule.min_size, rule.max_size, rule.frame)
+    return preprocess.preprocess_image(images, rule.min_size, rule.max_size,
+                                       rule.bound(tf.shape(images)[-3:-1]))
 
   def predict(self, x, **kwargs):
     """Keras `predict` on [batch, height, width, 3] uint8 pictures; see `call`."""
@@ -95,7 +114,7 @@ class HTCPredictor(tf_keras.Model):
     """Runs the model and maps its boxes back to the pictures, whose sizes may differ.
 
     Args:
-      inputs: [batch, frame_height, frame_width, 3] as `prepare` gives it.
+      inputs: [batch, height, width, 3] as `prepare` gives it, or padded further.
       info: [batch, 4, 2] likewise.
 
     Returns:
@@ -110,9 +129,8 @@ class HTCPredictor(tf_keras.Model):
     return {**outputs, 'detection_boxes': tf.clip_by_value(boxes, 0.0, limits)}
 
   def _crop(self, inputs: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Cuts padding beyond the next multiple of the divisor."""
-    divisor = self._input_rule.divisor
-    height, width = tf.unstack(-(-tf.cast(size, tf.int32) // divisor) * divisor)
+    """Cuts padding beyond what the rule asks for."""
+    height, width = tf.unstack(self._input_rule.padded(tf.cast(size, tf.int32)))
     return inputs[:, :height, :width]
 
 

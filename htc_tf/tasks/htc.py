@@ -19,6 +19,9 @@ from htc_tf.convert.conversion import Allowed
 from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.example_decoder import ExampleDecoder
+from htc_tf.data.frame_batches import batch_by_frame
+from htc_tf.data.frames import frame_rule
+from htc_tf.data.frames import FrameRule
 from htc_tf.data.parser import augmentation_seeds
 from htc_tf.data.parser import Parser
 from htc_tf.errors import ConfigError
@@ -41,6 +44,31 @@ def model_inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> Dict[str
   return inputs
 
 
+def _without_emptiness(inputs: Dict[str, tf.Tensor], side: int) -> Dict[str, tf.Tensor]:
+  """An empty batch becomes one black image of `side`, another stays as it is.
+
+  A replica gets an empty batch, of no height and width where frames vary, in the step in which the
+  data end before its turn; convolutions refuse it.
+  """
+  images = inputs['images']
+  if images.shape[0] is not None:
+    return inputs
+  shape = tf.shape(images)
+  missing = tf.maximum([1, side, side], shape[:3]) - shape[:3]
+  padded = tf.pad(images, tf.stack([[0, amount] for amount in [*tf.unstack(missing), 0]]))
+  return {'images': tf.ensure_shape(padded, images.shape),
+          'image_shape': tf.pad(inputs['image_shape'], [[0, missing[0]], [0, 0]],
+                                constant_values=float(side))}
+
+
+def build_frame_rule(params: task_config.Parser, model) -> FrameRule:
+  """What one input pipeline pads to, for the model it feeds."""
+  limit = tuple(model.input_size[:2])
+  sizes = [(frame.height, frame.width) for frame in params.frames]
+  return frame_rule([limit] if validation.uses_static_frame(model) else sizes, limit,
+                    validation.frame_divisor(model))
+
+
 def build_parser(params: task_config.DataConfig, model, include_mask: bool,
                  include_semantic: bool) -> Parser:
   """The parser of one input pipeline.
@@ -54,7 +82,7 @@ def build_parser(params: task_config.DataConfig, model, include_mask: bool,
   config = params.parser
   scale_range = tuple(config.scale_range)
   return Parser(
-      output_size=tuple(model.input_size[:2]), min_sizes=tuple(config.min_sizes),
+      build_frame_rule(config, model), min_sizes=tuple(config.min_sizes),
       max_size=config.max_size, max_num_instances=config.max_num_instances,
       include_mask=include_mask, include_semantic=include_semantic,
       random_horizontal_flip=config.random_horizontal_flip,
@@ -119,7 +147,7 @@ class HTCTask(base_task.Task):
 
   def build_inputs(self, params: task_config.DataConfig,
                    input_context: Optional[tf.distribute.InputContext] = None) -> tf.data.Dataset:
-    """Batches of (images, labels) as `data.parser.Parser` makes them."""
+    """Batches of (images, labels) as `data.parser.Parser` makes them, each of one frame."""
     model = self.task_config.model
     include_mask = model.include_mask and params.is_training
     include_semantic = model.semantic_head.enabled and params.is_training
@@ -128,6 +156,8 @@ class HTCTask(base_task.Task):
     reader = input_reader_factory.input_reader_generator(
         params, dataset_fn=tf.data.TFRecordDataset, decoder_fn=decoder.decode,
         parser_fn=parser.parse_fn(params.is_training),
+        transform_and_batch_fn=batch_by_frame(build_frame_rule(params.parser, model),
+                                              params.global_batch_size, params.drop_remainder),
         sample_fn=None if params.seed is None else augmentation_seeds(params.seed))
     return reader.read(input_context=input_context)
 
@@ -186,7 +216,9 @@ class HTCTask(base_task.Task):
                       metrics: Optional[List[Any]] = None) -> Dict[str, Any]:
     """Detections of one replica's batch, for the evaluator; there is no validation loss."""
     images, labels = inputs
-    outputs = model(model_inputs(images, labels), training=False)
+    divisor = validation.frame_divisor(self.task_config.model)
+    outputs = model(_without_emptiness(model_inputs(images, labels), divisor), training=False)
+    outputs = {key: value[:tf.shape(images)[0]] for key, value in outputs.items()}
     predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}
     return {self.loss: 0.0, 'predictions': predictions}
 

@@ -1,5 +1,6 @@
 """Tests of the registered experiments and of the files under experiments/."""
 
+import json
 import pathlib
 import re
 
@@ -64,6 +65,17 @@ def test_published_htc():
   assert model.cascade.interleaved and model.cascade.mask_information_flow
   assert model.semantic_head.enabled and model.include_mask
   assert model.detection_generator.score_threshold == 0.001
+
+
+def test_frames_are_replaced_as_a_whole():
+  name = 'htc_resnet50fpn_1x_coco'
+  registered = [(frame.height, frame.width) for frame in parse(name).task.train_data.parser.frames]
+  assert sorted(registered) == sorted((width, height) for height, width in registered)
+  assert not parse(name).task.validation_data.parser.frames
+  for frames in ([], [{'height': 1344, 'width': 1344}]):
+    override = json.dumps({'task': {'train_data': {'parser': {'frames': frames}}}})
+    parsed = parse(name, params_override=override).task.train_data.parser.frames
+    assert [frame.as_dict() for frame in parsed] == frames
 
 
 def test_variants_differ_where_they_should():

@@ -140,6 +140,40 @@ WRONG_DATA = {
 }
 
 
+FRAME = {'height': 32, 'width': 64}
+WRONG_FRAMES = {
+    'divisor': ([FRAME, {'height': 40, 'width': 64}],
+                r'train_data.parser.frames\[1\] is wrong.*multiples of 32.*40 x 64'),
+    'side left out': ([{'height': 64}], r'frames\[0\] is wrong.*64 x 0'),
+    'misspelt': ([{'hight': 32, 'width': 64}], r"frames\[0\] has unknown keys.*\['hight'\]"),
+    'too large': ([{'height': 64, 'width': 96}],
+                  r'frames\[0\] is larger than task.model.input_size.*64 x 64.*64 x 96'),
+    'word': ([{'height': '32', 'width': 64}], r'frames\[0\].height is of the wrong type'),
+}
+
+
+@pytest.mark.parametrize('case', WRONG_FRAMES)
+def test_wrong_frames(experiment, case):
+  frames, message = WRONG_FRAMES[case]
+  experiment.task.train_data.override({'parser': {'frames': frames}})
+  with pytest.raises(ConfigError, match=message):
+    validation.validate_experiment(experiment, 'train')
+
+
+def test_right_frames(experiment):
+  experiment.task.train_data.override({'parser': {'frames': [FRAME, {'height': 64, 'width': 32}]}})
+  validation.validate_experiment(experiment, 'train')
+
+
+def test_parts_of_model_garden_take_the_input_size_alone(experiment):
+  experiment.task.model.override({'roi_generator': {'type': 'model_garden'}})
+  experiment.task.train_data.override({'parser': {'frames': [{'height': 64, 'width': 64}]}})
+  validation.validate_experiment(experiment, 'train')
+  experiment.task.train_data.override({'parser': {'frames': [FRAME]}})
+  with pytest.raises(ConfigError, match=r'frames\[0\] does not fit the model.*64 x 64.*32 x 64'):
+    validation.validate_experiment(experiment, 'train')
+
+
 @pytest.mark.parametrize('case', WRONG_DATA)
 def test_wrong_data(experiment, case):
   overrides, message = WRONG_DATA[case]

@@ -10,6 +10,7 @@ import tensorflow as tf
 from htc_tf.data import example_decoder
 from htc_tf.data import packed_masks
 from htc_tf.data import parser as parsers
+from htc_tf.data.frames import frame_rule
 from htc_tf.errors import ConfigError
 
 FRAME = (48, 56)
@@ -17,7 +18,8 @@ FRAME = (48, 56)
 
 def make_parser(**options):
   values = {'max_num_instances': 5, 'random_horizontal_flip': 0.0, **options}
-  return parsers.Parser(FRAME, values.pop('min_sizes', [32]), 48, **values)
+  frames = values.pop('frames', frame_rule([FRAME], FRAME))
+  return parsers.Parser(frames, values.pop('min_sizes', [32]), 48, **values)
 
 
 @pytest.fixture
@@ -226,8 +228,9 @@ def test_epochs_differ(shards):
 
 
 @pytest.mark.parametrize('change,message', [
-    ({'output_size': (48, 50)}, 'multiple of 8'),
-    ({'output_size': (0, 48)}, 'positive sides'),
+    ({'frames': frame_rule([(48, 56), (48, 50)], (64, 64))}, r'multiple of 8.*\(48, 50\)'),
+    ({'frames': frame_rule([], (48, 50))}, 'multiple of 8'),
+    ({'frames': frame_rule([(0, 48)], (64, 64))}, 'positive sides'),
     ({'min_sizes': []}, '1 <= every min_size <= max_size'),
     ({'min_sizes': [64]}, '1 <= every min_size <= max_size'),
     ({'max_num_instances': 0}, 'at least 1'),
@@ -238,7 +241,7 @@ def test_epochs_differ(shards):
     ({'scale_range': (1,)}, '0 < lowest <= highest'),
 ])
 def test_options_are_checked(change, message):
-  options = {'output_size': (48, 56), 'min_sizes': [32], 'max_size': 48, **change}
+  options = {'frames': frame_rule([FRAME], FRAME), 'min_sizes': [32], 'max_size': 48, **change}
   with pytest.raises(ConfigError, match=message):
     parsers.Parser(**options)
 

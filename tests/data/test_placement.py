@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.data import placement as placements
+from htc_tf.data.frames import frame_rule
 
 CROP = (slice(5, 35), slice(9, 49))
 FLIPS = [(False, False), (True, False), (False, True), (True, True)]
@@ -14,7 +15,7 @@ FLIPS = [(False, False), (True, False), (False, True), (True, True)]
 def make(original, scaled, offset=(0, 0), visible=None, flip=(False, False)):
   values = (original, scaled, offset, scaled if visible is None else visible)
   return placements.Placement(*(tf.constant(value, tf.int32) for value in values),
-                              tf.constant(flip))
+                              tf.constant(flip), (40, 48))
 
 
 def flipped(array, flip):
@@ -38,8 +39,10 @@ def test_labels_are_resized_as_by_opencv_then_cropped_then_flipped(original, sca
 
 @pytest.mark.parametrize('flip', FLIPS)
 @pytest.mark.parametrize('original,scaled', [((24, 40), (48, 80)), ((600, 900), (333, 500))])
-def test_a_placed_mask_is_the_packed_placed_label_map(original, scaled, flip):
+@pytest.mark.parametrize('rows', [(0, None), (9, 13), (0, 7), (0, 1), (10, 10)])
+def test_a_placed_mask_is_the_packed_placed_label_map(original, scaled, flip, rows):
   mask = np.random.default_rng(7).integers(0, 2, original, dtype=np.uint8)
+  mask[:rows[0]] = mask[rows[1]:] = 0
   placement = make(original, scaled, (5, 9), (30, 40), flip)
   indices = placements.source_indices(placement)
   expected = placements.place_labels(tf.constant(mask), indices, (40, 48), 0)
@@ -70,7 +73,8 @@ def test_boxes_are_clipped_and_lose_their_area_out_of_sight():
 
 
 def draw(seed, augmentation=placements.Augmentation(), min_sizes=(32,), original=(24, 40)):
-  return placements.choose_placement(tf.constant(original), min_sizes, 60, (40, 48), augmentation,
+  return placements.choose_placement(tf.constant(original), min_sizes, 60,
+                                     frame_rule([(40, 48)], (40, 48)), augmentation,
                                      tf.constant([seed, 1]))
 
 

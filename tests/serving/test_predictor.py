@@ -6,6 +6,9 @@ import tensorflow as tf
 
 from htc_tf.data import preprocess
 from htc_tf.errors import InputError
+from htc_tf.serving import encoded_pictures
+from htc_tf.serving.predictor import HTCPredictor
+from htc_tf.serving.predictor import InputRule
 
 
 def _pictures(batch=1, height=40, width=60, seed=0):
@@ -44,6 +47,36 @@ def test_batch_equals_single_pictures(predictor):
     single = predictor.predict(pictures[row:row + 1], verbose=0)
     np.testing.assert_allclose(single['detection_boxes'][0], both['detection_boxes'][row], atol=1e-3)
     np.testing.assert_allclose(single['detection_masks'][0], both['detection_masks'][row], atol=1e-4)
+
+
+FRAMES = ((32, 64), (64, 32))
+
+
+@pytest.mark.parametrize('frames, size, padded', [
+    ((), (20, 40), (32, 64)), ((), (64, 33), (64, 64)),
+    (((64, 64),), (20, 40), (64, 64)),
+    (FRAMES, (20, 40), (32, 64)), (FRAMES, (33, 20), (64, 32)),
+    (FRAMES, (40, 40), (64, 64)),  # A batch of both orientations, which no frame holds.
+])
+def test_what_a_batch_is_padded_to(frames, size, padded):
+  rule = InputRule(48, 64, (64, 64), 32, frames)
+  assert tuple(rule.padded(tf.constant(size)).numpy()) == padded
+
+
+def test_static_frames(predictor):
+  """A picture goes to its frame, and is shrunk where it fits none, as in evaluation."""
+  framed = HTCPredictor(predictor.model, InputRule(48, 64, (64, 64), 32, FRAMES))
+  for shape, scaled, frame in (((20, 40), (32, 64), (32, 64)), ((40, 50), (32, 40), (32, 64))):
+    picture = _pictures(height=shape[0], width=shape[1])
+    inputs, info = preprocess.preprocess_image(tf.constant(picture), 48, 64, frame)
+    assert info[0, 1].numpy().tolist() == list(scaled) and inputs.shape[1:3] == frame
+    direct = predictor.model({'images': inputs, 'image_shape': info[:, 1]}, training=False)
+    outputs = framed(tf.constant(picture))
+    prepared = encoded_pictures.prepare(tf.io.encode_png(picture[0])[tf.newaxis], framed, 10**6)
+    encoded = framed.detect_prepared(*prepared[:2])
+    for found in (outputs, encoded):
+      np.testing.assert_allclose(found['detection_scores'], direct['detection_scores'], atol=1e-5)
+      np.testing.assert_allclose(found['detection_masks'], direct['detection_masks'], atol=1e-4)
 
 
 @pytest.mark.parametrize('bad, got', [

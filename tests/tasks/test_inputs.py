@@ -1,0 +1,164 @@
+"""Tests of the input pipelines of the task: frames, order, and what comes of every record."""
+
+import collections
+import itertools
+
+import numpy as np
+from official.core import exp_factory
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.data import preprocess
+from htc_tf.tasks.htc import build_frame_rule
+from htc_tf.tasks.htc import HTCTask
+from tests import tiny_records
+
+# Landscape, portrait, and of another aspect ratio; the first picture again at the end.
+SIZES = ((64, 96), (96, 64), (64, 120), (64, 96))
+FRAMES = [{'height': 64, 'width': 96}, {'height': 96, 'width': 64}, {'height': 64, 'width': 128}]
+
+
+@pytest.fixture(scope='module', name='mixed')
+def _mixed(tmp_path_factory):
+  """Pattern of records of four pictures of three sizes, in two shards."""
+  return tiny_records.write(tmp_path_factory.mktemp('mixed'), sizes=SIZES)
+
+
+def make(mixed, frames, name='htc_resnet50fpn_1x_coco', **train_data):
+  params = tiny_records.reduced(name, mixed).task
+  params.model.input_size = [128, 128, 3]
+  params.train_data.override({'deterministic': True, **train_data})
+  for data in (params.train_data, params.validation_data):
+    data.parser.override({'min_sizes': [64], 'max_size': 128, 'frames': frames})
+  return HTCTask(params), params
+
+
+def take(task, data, number):
+  return list(itertools.islice(task.build_inputs(data).as_numpy_iterator(), number))
+
+
+@pytest.mark.parametrize('frames', [FRAMES, []])
+def test_training_batches_are_of_one_frame_and_every_picture_comes(mixed, frames):
+  task, params = make(mixed, frames)
+  counts = collections.Counter()
+  for images, labels in take(task, params.train_data, 40):
+    assert len(images) == 2
+    sizes = [SIZES[number - 1] for number in labels['source_id']]
+    expected = np.max(sizes, axis=0)
+    expected = -(-expected // 32) * 32
+    assert images.shape == (2, *expected, 3)
+    assert labels['gt_masks'].shape == (2, 4, expected[0], expected[1] // 8)
+    assert labels['gt_semantic'].shape == (2, *expected)
+    assert len({height > width for height, width in sizes}) == 1
+    assert len(set(sizes)) == 1 or not frames
+    counts.update(labels['source_id'].tolist())
+  assert max(counts.values()) - min(counts.values()) <= 4  # what waits in groups and buffer
+
+
+@pytest.mark.parametrize('frames', [FRAMES, []])
+def test_a_seed_repeats_batches_exactly(mixed, frames):
+  task, params = make(mixed, frames, seed=3)
+  first, second = (take(task, params.train_data, 8) for _ in range(2))
+  for one, two in zip(tf.nest.flatten(first), tf.nest.flatten(second)):
+    np.testing.assert_array_equal(one, two)
+  params.train_data.seed = 4
+  order = [[labels['source_id'].tolist() for _, labels in batches]
+           for batches in (first, take(task, params.train_data, 8))]
+  assert order[0] != order[1]
+
+
+@pytest.mark.parametrize('frames', [FRAMES, []])
+def test_truth_does_not_depend_on_the_frame(mixed, frames):
+  """Elements in their frames equal those in one large square, but for the padding."""
+  square = [{'height': 128, 'width': 128}]
+  found = []
+  for choice in (frames, square):
+    task, params = make(mixed, choice, global_batch_size=1)
+    params.train_data.parser.random_horizontal_flip = 0.0
+    found.append({int(labels['source_id'][0]): (images, labels)
+                  for images, labels in take(task, params.train_data, 40)})
+  assert set(found[0]) == {1, 2, 3, 4}
+  for number, (images, labels) in found[0].items():
+    height, width = images.shape[1:3]
+    large, large_labels = found[1][number]
+    np.testing.assert_array_equal(images, large[:, :height, :width])
+    np.testing.assert_array_equal(labels['gt_masks'],
+                                  large_labels['gt_masks'][:, :, :height, :width // 8])
+    np.testing.assert_array_equal(labels['gt_semantic'],
+                                  large_labels['gt_semantic'][:, :height, :width])
+    assert not large[:, height:].any() and not large[:, :, width:].any()
+    for key in ('gt_boxes', 'gt_classes', 'image_info'):
+      np.testing.assert_array_equal(labels[key], large_labels[key], err_msg=key)
+
+
+def test_one_graph_trains_on_every_frame(mixed):
+  task, params = make(mixed, FRAMES)
+  params.model.cascade.stages = params.model.cascade.stages[:1]
+  model = task.build_model()
+  optimizer = tf_keras.optimizers.SGD(0.01)
+  iterator = iter(task.build_inputs(params.train_data))
+
+  @tf.function
+  def step():
+    batch = next(iterator)
+    return tf.shape(batch[0]), task.train_step(batch, model, optimizer)['loss']
+
+  shapes, losses = zip(*(step() for _ in range(8)))
+  assert np.isfinite(losses).all()
+  assert len({tuple(shape.numpy()) for shape in shapes}) > 1
+  # The second trace is without the creation of the optimizer's variables.
+  assert step.experimental_get_tracing_count() <= 2
+
+
+@pytest.mark.parametrize('frames', [FRAMES, []])
+@pytest.mark.parametrize('batch_size', [1, 2, 3])
+def test_evaluation_reads_every_picture_once(mixed, frames, batch_size):
+  task, params = make(mixed, frames)
+  params.validation_data.global_batch_size = batch_size
+  batches = list(task.build_inputs(params.validation_data))
+  numbers = [int(number) for _, labels in batches for number in labels['source_id']]
+  assert sorted(numbers) == [1, 2, 3, 4]
+
+
+def test_replicas_evaluate_every_picture_once(mixed):
+  """Batches of different frames at once, and in the last step one replica without any."""
+  devices = tf.config.list_logical_devices('CPU')
+  strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
+  task, params = make(mixed, [], 'mask_rcnn_resnet50fpn_1x_coco')
+  params.validation_data.global_batch_size = 2
+  with strategy.scope():
+    model = task.build_model()
+  iterator = iter(strategy.distribute_datasets_from_function(
+      lambda context: task.build_inputs(params.validation_data, context).take(3)))
+
+  @tf.function
+  def step():
+    return strategy.run(task.validation_step, args=(next(iterator), model))
+
+  state, numbers = None, []
+  for _ in range(2):
+    outputs = tf.nest.map_structure(strategy.experimental_local_results, step())
+    state = task.aggregate_logs(state, outputs)
+    numbers += [int(number) for replica in outputs['predictions']['source_id']
+                for number in replica]
+  assert len(numbers) == len(set(numbers)) == 3
+  assert np.isfinite(task.reduce_aggregated_logs(state)['segm_AP'])
+
+
+@pytest.mark.parametrize('name', ['htc_resnet50fpn_1x_coco', 'htc_resnet50fpn_1x_coco_paddle',
+                                  'mask_rcnn_resnet50fpn_1x_coco'])
+def test_frames_of_coco_experiments_hold_every_picture(name):
+  """None is shrunk below the published size, and all fit the input size."""
+  task = exp_factory.get_exp_config(name).task
+  for data in (task.train_data, task.validation_data):
+    rule = build_frame_rule(data.parser, task.model)
+    for ratio in np.linspace(0.2, 5, 97):
+      original = tf.constant([480, round(480 * ratio)])
+      size = preprocess.scaled_size(original, data.parser.min_sizes[0], data.parser.max_size)
+      bound = rule.bound(size)
+      limited = preprocess.scaled_size(original, data.parser.min_sizes[0], data.parser.max_size,
+                                       bound)
+      np.testing.assert_array_equal(limited, size)
+      assert (np.array(rule.padded(size, bound)) <= task.model.input_size[:2]).all()
