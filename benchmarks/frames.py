@@ -1,0 +1,141 @@
+"""How much of the network input is padding, by rule of padding: `python -m benchmarks.frames`.
+
+The distribution of picture sizes is an assumption: that of the first 464 pictures of the list of
+5000 of COCO val2014 whose widths and heights stand in `data/5k.shapes` of the repository
+github.com/ultralytics/yolov3. They are taken to be like those of train2017 and val2017; with 464 of
+them a mean below is uncertain by about half a point. Pictures are resized by the published rule,
+short side 800 and long side at most 1333.
+"""
+
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from htc_tf.configs.experiments import COCO_FRAMES
+from htc_tf.data import preprocess
+from htc_tf.data.frames import frame_rule
+from htc_tf.data.frames import FrameRule
+
+# Width x height, and after a colon how many pictures if more than one.
+PICTURE_SIZES = """
+    640x480:96 640x427:52 480x640:38 640x426:21 427x640:20 500x375:20 426x640:12 612x612:11
+    640x428:10 640x425:9 640x424:8 640x640:7 375x500:6 500x333:6 640x360:6 640x478:5 333x500:4
+    424x640:4 425x640:4 459x640:3 500x500:3 512x640:3 640x415:3 478x640:2 481x640:2 640x319:2
+    640x383:2 640x407:2 640x451:2 640x457:2 640x528:2 333x640 334x500 334x640 345x500 360x640
+    379x640 400x338 400x515 425x500 428x640 457x640 458x640 461x640 465x640 472x640 473x640
+    479x640 480x320 482x640 491x640 493x640 500x331 500x332 500x334 500x343 500x347 500x362
+    500x372 500x374 500x378 500x379 500x395 500x403 500x413 500x426 500x476 500x480 513x640
+    531x640 532x640 558x640 576x640 600x550 619x640 621x640 639x640 640x278 640x301 640x320
+    640x322 640x337 640x338 640x346 640x347 640x359 640x361 640x362 640x364 640x365 640x368
+    640x371 640x373 640x384 640x388 640x390 640x396 640x401 640x404 640x406 640x408 640x413
+    640x414 640x418 640x419 640x430 640x431 640x437 640x440 640x443 640x446 640x448 640x470
+    640x479 640x481 640x483 640x512 640x513 640x519 640x521 640x524 640x525 640x550 640x554
+    640x572 640x574 640x624 640x626
+"""
+MIN_SIZE, MAX_SIZE = 800, 1333
+_NUM_BATCHES = 4000
+
+
+class Waste(NamedTuple):
+  """Padding as a share of the pixels of the network input.
+
+  Attributes:
+    rule: in words.
+    num_shapes: how many different shapes the network sees.
+    mean: over all pictures.
+    worst: of the picture, or batch, with most padding.
+  """
+  rule: str
+  num_shapes: int
+  mean: float
+  worst: float
+
+
+def picture_counts() -> Dict[Tuple[int, int], int]:
+  """Number of pictures by (height, width)."""
+  counts = {}
+  for word in PICTURE_SIZES.split():
+    size, _, count = word.partition(':')
+    width, height = map(int, size.split('x'))
+    counts[height, width] = int(count or 1)
+  return counts
+
+
+def scaled_sizes() -> np.ndarray:
+  """[num_pictures, 2] int height and width after resizing, by the published rule."""
+  rows = []
+  for size, count in picture_counts().items():
+    scaled = preprocess.scaled_size(tf.constant(size), MIN_SIZE, MAX_SIZE).numpy().tolist()
+    rows += [scaled] * count
+  return np.array(rows)
+
+
+def of_rule(name: str, rule: FrameRule, sizes: np.ndarray) -> Waste:
+  """Padding where each picture is padded by a rule.
+
+  Args:
+    name: of the rule, in words.
+    rule: none of its frames may be too small for a picture.
+    sizes: as `scaled_sizes` returns them.
+  """
+  padded = []
+  for size in tf.constant(sizes, tf.int32):
+    bound = rule.bound(size)
+    padded.append(np.array(rule.padded(size, bound)))
+  padded = np.array(padded)
+  if (padded < sizes).any():
+    raise ValueError(f'A picture does not fit its frame in {name}: {rule.sizes}')
+  return _waste(name, sizes.prod(1), padded.prod(1), len(np.unique(padded, axis=0)))
+
+
+def of_batches(batch_size: int, sizes: np.ndarray, divisor: int = 32) -> Waste:
+  """Padding where random batches of one orientation are padded to their own largest sides."""
+  generator = np.random.default_rng(0)
+  portrait = sizes[:, 0] > sizes[:, 1]
+  content, padded, shapes = [], [], set()
+  for _ in range(_NUM_BATCHES):
+    group = sizes[portrait] if generator.random() < portrait.mean() else sizes[~portrait]
+    batch = generator.choice(group, batch_size, replace=False)
+    largest = -(-batch.max(0) // divisor) * divisor
+    shapes.add(tuple(largest))
+    content.append(batch.prod(1).sum())
+    padded.append(batch_size * largest.prod())
+  name = f'largest of a batch of {batch_size}, one orientation, to {divisor}'
+  return _waste(name, np.array(content), np.array(padded), len(shapes))
+
+
+def _waste(name: str, content: np.ndarray, padded: np.ndarray, num_shapes: int) -> Waste:
+  return Waste(name, num_shapes, 1 - content.sum() / padded.sum(), (1 - content / padded).max())
+
+
+def _landscape_and_portrait(widths: Sequence[int]) -> List[Tuple[int, int]]:
+  return sorted({(800, width) for width in widths} | {(width, 800) for width in widths})
+
+
+def table() -> List[Waste]:
+  """One row a rule."""
+  sizes, limit = scaled_sizes(), (1344, 1344)
+  static = {
+      'one square of 1344': [limit],
+      '800x1344 and transposed': _landscape_and_portrait([1344]),
+      '800 by 1088, 1344 and transposed': _landscape_and_portrait([1088, 1344]),
+      '800 by 1088, 1216, 1344 and transposed (COCO_FRAMES)': COCO_FRAMES,
+      'the same and 800x800': [*COCO_FRAMES, (800, 800)],
+      '800 by 832, 1088, 1216, 1344 and transposed': _landscape_and_portrait(
+          [832, 1088, 1216, 1344]),
+  }
+  rows = [of_rule(name, frame_rule(frames, limit), sizes) for name, frames in static.items()]
+  rows.append(of_rule('each picture to a multiple of 32', frame_rule([], limit), sizes))
+  return rows + [of_batches(batch_size, sizes) for batch_size in (2, 4, 8)]
+
+
+def main() -> None:
+  """Prints the table."""
+  print(f'{"padded to":56} {"shapes":>6} {"mean":>7} {"worst":>7}')
+  for row in table():
+    print(f'{row.rule:56} {row.num_shapes:6d} {row.mean:7.1%} {row.worst:7.1%}')
+
+
+if __name__ == '__main__':
+  main()
