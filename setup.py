@@ -30,6 +30,7 @@ setuptools.setup(
         'htc-train=htc_tf.cli.train:run',
         'htc-predict=htc_tf.cli.predict:main',
         'htc-export=htc_tf.cli.export:main',
+        'htc-lower=htc_tf.cli.lower:main',
         'htc-client=htc_tf.cli.client:main',
     ]},
 )

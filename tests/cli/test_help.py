@@ -28,6 +28,7 @@ _WITHOUT_TENSORFLOW = textwrap.dedent('''
     ('htc_tf.cli.predict:main', '--score_threshold'),
     ('htc_tf.cli.export:main', '--masks'),
     ('htc_tf.cli.client:main', '--server'),
+    ('htc_tf.cli.lower:main', '--height'),
     ('htc_tf.cli.demo:main', '--output'),
 ])
 def test_help_needs_no_tensorflow(entry_point, text):
