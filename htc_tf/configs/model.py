@@ -196,6 +196,8 @@ class Cascade(hyperparams.Config):
     positive_fraction: largest share of positives among them.
     match_low_quality: a truth claims its best boxes even from another truth, as published HTC.
     sampling_rule: 'random', or 'even' for reproducible comparisons.
+    recompute_masks: training computes the activations inside the mask heads a second time instead
+      of keeping them: less memory, more time, the same gradients.
   """
   stages: List[Stage] = dataclasses.field(default_factory=published_stages)
   interleaved: bool = True
@@ -204,6 +206,7 @@ class Cascade(hyperparams.Config):
   positive_fraction: float = 0.25
   match_low_quality: bool = True
   sampling_rule: str = 'random'
+  recompute_masks: bool = False
 
 
 @dataclasses.dataclass

@@ -1,6 +1,6 @@
 """All terms of HTC's objective, weighted: the one place where weights of losses act."""
 
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Dict, List, Mapping, Optional, Sequence
 
 import tensorflow as tf
 
@@ -76,10 +76,10 @@ def accuracies(outputs: TrainingOutputs) -> Dict[str, tf.Tensor]:
 
 
 def weight_decay(variables: Sequence[tf.Variable], losses: task_config.Losses) -> tf.Tensor:
-  """Half the squared norm of the decayed variables times the decay.
+  """Half the squared norm of the decayed variables times the decay, without gradient.
 
-  Under SGD with momentum its gradient is the published optimiser's weight decay. The regularisers
-  of Model Garden's layers leave out biases and norms, which the published training decays.
+  The regularisers of Model Garden's layers leave out biases and norms, which the published training
+  decays.
 
   Args:
     variables: the trainable variables.
@@ -88,11 +88,44 @@ def weight_decay(variables: Sequence[tf.Variable], losses: task_config.Losses) -
   Returns:
     Scalar float32.
   """
-  decayed = [v for v in variables if losses.decay_norm_and_bias or not _is_norm_or_bias(v)]
+  decayed = [v for v in variables if _is_decayed(v, losses)]
   if not decayed or not losses.l2_weight_decay:
     return tf.constant(0.0)
-  return losses.l2_weight_decay * tf.add_n([tf.nn.l2_loss(tf.cast(v, tf.float32))
-                                            for v in decayed])
+  return tf.stop_gradient(losses.l2_weight_decay * tf.add_n(
+      [tf.nn.l2_loss(tf.cast(v, tf.float32)) for v in decayed]))
+
+
+def add_weight_decay(gradients: Sequence[Optional[tf.Tensor]], variables: Sequence[tf.Variable],
+                     losses: task_config.Losses, scale: float = 1.0) -> List[Optional[tf.Tensor]]:
+  """Adds the gradient of `weight_decay`: under SGD the published optimiser's weight decay.
+
+  By a tape this gradient, as large as all variables, would be there from the start of a step,
+  because it depends on nothing else; here each part is made when its place is due.
+
+  Args:
+    gradients: of the other terms, in the order of `variables`; None where a variable has none.
+    variables: the trainable variables.
+    losses: `l2_weight_decay` and `decay_norm_and_bias`.
+    scale: factor on the decay: what `gradients` are scaled by, too.
+
+  Returns:
+    The sums, in the same order; None only where neither has a gradient.
+  """
+  decay = scale * losses.l2_weight_decay
+  return [_decayed(gradient, variable, decay) if decay and _is_decayed(variable, losses)
+          else gradient for gradient, variable in zip(gradients, variables)]
+
+
+def _decayed(gradient: Optional[tf.Tensor], variable: tf.Variable, decay: float) -> tf.Tensor:
+  if gradient is None:
+    return decay * variable
+  gradient = tf.convert_to_tensor(gradient)
+  with tf.control_dependencies([gradient]):
+    return gradient + decay * variable
+
+
+def _is_decayed(variable: tf.Variable, losses: task_config.Losses) -> bool:
+  return losses.decay_norm_and_bias or not _is_norm_or_bias(variable)
 
 
 def _is_norm_or_bias(variable: tf.Variable) -> bool:

@@ -1,17 +1,22 @@
 """The hybrid task cascade: one loop over its stages, in training and at inference."""
 
-from typing import List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple, Union
 
 import tensorflow as tf
 import tf_keras
 
 from htc_tf.modeling.cascade_stage import CascadeStage
 from htc_tf.modeling.layers.roi_generator import Proposals
+from htc_tf.modeling.outputs import features_in_turn
 from htc_tf.modeling.outputs import GroundTruth
 from htc_tf.modeling.outputs import ImageFeatures
 from htc_tf.modeling.outputs import MaskOutputs
 from htc_tf.modeling.outputs import StageOutputs
 from htc_tf.ops import masks as mask_ops
+from htc_tf.ops import xla
+
+# Numbers of mask RoIs are multiples of it: a GPU, or oneDNN, prepares once for each number.
+_MASK_ROI_STEP = 16
 
 
 def _flatten_rois(x: tf.Tensor) -> tf.Tensor:
@@ -22,6 +27,16 @@ def _flatten_rois(x: tf.Tensor) -> tf.Tensor:
 def _unflatten_rois(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
   """[batch * num_rois, ...] to [batch, num_rois, ...], with the leading shape of `like`."""
   return tf.reshape(x, tf.concat([tf.shape(like)[:2], tf.shape(x)[1:]], 0))
+
+
+def _unchanged(function: Callable) -> Callable:
+  return function
+
+
+def _stage_outputs(rois, results, masks: Optional[MaskOutputs]) -> StageOutputs:
+  """Outputs of a stage from its `results`: logits, deltas and mask logits."""
+  logits, deltas, mask_logits = results
+  return StageOutputs(rois, logits, deltas, masks and masks._replace(logits=mask_logits))
 
 
 class Cascade(tf_keras.layers.Layer):
@@ -36,12 +51,14 @@ class Cascade(tf_keras.layers.Layer):
     information_flow: mask features pass from stage to stage.
     num_mask_rois: most RoIs an image a mask branch trains on: the positives' share of a sample.
     mask_ensemble: 'mean' of the stages' mask probabilities, or 'last'.
+    recompute_masks: training computes the activations inside mask heads and predictors again in
+      the backward pass instead of keeping them; the gradients are the same.
   """
 
   def __init__(self, stages: Sequence[CascadeStage], box_features: tf_keras.layers.Layer,
                mask_features: Optional[tf_keras.layers.Layer] = None, interleaved: bool = True,
                information_flow: bool = True, num_mask_rois: int = 128,
-               mask_ensemble: str = 'mean', **kwargs):
+               mask_ensemble: str = 'mean', recompute_masks: bool = False, **kwargs):
     super().__init__(autocast=False, **kwargs)
     self.stages = list(stages)
     self.box_features = box_features
@@ -50,6 +67,7 @@ class Cascade(tf_keras.layers.Layer):
     self._information_flow = information_flow
     self._num_mask_rois = num_mask_rois
     self._mask_ensemble = mask_ensemble
+    self._recompute_masks = recompute_masks
     self.built = True  # It has no weights of its own.
 
   def train(self, features: ImageFeatures, proposals: Proposals,
@@ -76,31 +94,51 @@ class Cascade(tf_keras.layers.Layer):
         if self._interleaved:
           mask_rois = stage.assigner(boxes, valid, truth.boxes, truth.classes)
         masks = self._train_masks(index, features, mask_rois, truth)
-      outputs.append(StageOutputs(rois, logits, deltas, masks))
+      results = (logits, deltas, masks.logits if masks else None)
+      if index + 1 < len(self.stages):
+        results, features = features_in_turn(results, features)
+      outputs.append(_stage_outputs(rois, results, masks))
     return tuple(outputs)
 
   def _train_masks(self, index: int, features: ImageFeatures, rois, truth) -> MaskOutputs:
     """Mask branch of stage `index` on the positive RoIs, which come first in a sample."""
-    boxes = rois.boxes[:, :self._num_mask_rois]
-    valid = rois.positive[:, :self._num_mask_rois]
+    num_rois = self._num_rois_to_run(rois.positive)
+    boxes = rois.boxes[:, :num_rois]
+    valid = rois.positive[:, :num_rois]
     boxes = tf.where(valid[..., tf.newaxis], boxes, -1.0)
-    gt_index = rois.gt_index[:, :self._num_mask_rois]
     roi_features = _flatten_rois(self.mask_features(features, boxes))
     chain = self.stages[:index + 1] if self._information_flow else self.stages[index:index + 1]
-    mask_feature = self._mask_features_of(roi_features, chain)[-1]
-    classes = tf.reshape(rois.classes[:, :self._num_mask_rois], [-1])  # [batch * num_rois]
-    logits = _unflatten_rois(self.stages[index].mask_predictor(mask_feature, classes), boxes)
+    remember = tf.recompute_grad if self._recompute_masks else _unchanged
+    mask_feature = self._mask_features_of(roi_features, chain, remember)[-1]
+    classes = tf.reshape(rois.classes[:, :num_rois], [-1])  # [batch * num_rois]
+    predict = remember(lambda feature: self.stages[index].mask_predictor(feature, classes))
+    logits = _unflatten_rois(predict(mask_feature), boxes)
     targets = mask_ops.mask_targets(
-        truth.masks, boxes, gt_index, features.image_shape, size=logits.shape[-1])
+        truth.masks, boxes, rois.gt_index[:, :num_rois], features.image_shape,
+        size=logits.shape[-1])
     return MaskOutputs(logits, targets, valid)
 
-  def _mask_features_of(self, roi_features: tf.Tensor,
-                        stages: Sequence[CascadeStage]) -> List[tf.Tensor]:
-    """Mask feature of each stage on the same RoIs, the preceding one flowing in."""
+  def _num_rois_to_run(self, positive: tf.Tensor) -> Union[int, tf.Tensor]:
+    """Rows of a sample that hold all positives of the batch; the most there may be under XLA."""
+    if xla.compiling():
+      return self._num_mask_rois
+    num_positive = tf.reduce_max(tf.reduce_sum(tf.cast(positive, tf.int32), axis=1))
+    steps = tf.maximum(-(-num_positive // _MASK_ROI_STEP), 1)
+    return tf.minimum(steps * _MASK_ROI_STEP, self._num_mask_rois)
+
+  def _mask_features_of(self, roi_features: tf.Tensor, stages: Sequence[CascadeStage],
+                        remember: Callable = _unchanged) -> List[tf.Tensor]:
+    """Mask feature of each stage on the same RoIs, the preceding one flowing in.
+
+    Args:
+      roi_features: [num_rois, size, size, channels].
+      stages: to run, one after the other.
+      remember: wraps a head, to choose what its backward pass keeps.
+    """
     features = []
     for stage in stages:
-      previous = features[-1] if features and self._information_flow else None
-      features.append(stage.mask_head(roi_features, previous))
+      flows_in = features[-1:] if self._information_flow else []
+      features.append(remember(stage.mask_head)(roi_features, *flows_in))
     return features
 
   def classify(self, features: ImageFeatures,

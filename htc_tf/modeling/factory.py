@@ -133,7 +133,8 @@ def build_cascade(config: model_config.HTC) -> Cascade:
       mask_features=mask_features, interleaved=cascade.interleaved,
       information_flow=cascade.mask_information_flow,
       num_mask_rois=int(cascade.num_sampled_rois * cascade.positive_fraction),
-      mask_ensemble=config.detection_generator.mask_ensemble, name='cascade')
+      mask_ensemble=config.detection_generator.mask_ensemble,
+      recompute_masks=cascade.recompute_masks, name='cascade')
 
 
 def build_detection_generator(config: model_config.DetectionGenerator) -> DetectionGenerator:

@@ -8,6 +8,7 @@ import tf_keras
 from htc_tf.errors import InputError
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.layers.roi_generator import Proposals
+from htc_tf.modeling.outputs import features_in_turn
 from htc_tf.modeling.outputs import GroundTruth
 from htc_tf.modeling.outputs import ImageFeatures
 from htc_tf.modeling.outputs import TrainingOutputs
@@ -87,6 +88,8 @@ class HTCModel(tf_keras.Model):
     logits, deltas, anchors, proposals = self._propose(features, training=True)
     all_anchors = tf.concat([anchors[level] for level in sorted(anchors)], 0)
     targets = self.anchor_assigner(all_anchors, features.image_shape, truth.boxes)
+    (logits, deltas, semantic_logits), features = features_in_turn(
+        (logits, deltas, semantic_logits), features)
     stages = self.cascade.train(features, proposals, truth)
     return TrainingOutputs(all_anchors, self._flat(logits, 1)[..., 0], self._flat(deltas, 4),
                            targets, semantic_logits, stages)

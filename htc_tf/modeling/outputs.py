@@ -1,11 +1,12 @@
 """What the stages and the model return, and what they pass to each other."""
 
-from typing import Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Mapping, NamedTuple, Optional, Tuple
 
 import tensorflow as tf
 
 from htc_tf.modeling.layers.stage_assigner import AnchorTargets
 from htc_tf.modeling.layers.stage_assigner import SampledRois
+from htc_tf.ops.gradient_order import backward_in_turn
 from htc_tf.ops import roi_pooling
 
 
@@ -32,6 +33,15 @@ class ImageFeatures(NamedTuple):
     if self.semantic is not None:
       maps['semantic'] = self.semantic
     return self._replace(table=roi_pooling.feature_table(maps))
+
+
+def features_in_turn(results: Any, features: ImageFeatures) -> Tuple[Any, ImageFeatures]:
+  """`backward_in_turn` between parts that pool RoIs from the features of a batch."""
+  table = features.table
+  if table is None or table.pixels is None:  # XLA, which orders its programs itself.
+    return results, features
+  results, pixels = backward_in_turn(results, table.pixels)
+  return results, features._replace(table=table._replace(pixels=pixels))
 
 
 class GroundTruth(NamedTuple):

@@ -165,6 +165,8 @@ class HTCTask(base_task.Task):
                    variables: List[tf.Variable]) -> Dict[str, tf.Tensor]:
     """Every weighted term by name and their sum, `total_loss`.
 
+    The weight decay among them hands no gradient on: `train_step` adds it to the others'.
+
     Args:
       outputs: `TrainingOutputs`.
       labels: of the parsed batch.
@@ -196,16 +198,18 @@ class HTCTask(base_task.Task):
     """
     images, labels = inputs
     scaled_optimizer = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+    share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
+    variables = model.trainable_variables
     with tf.GradientTape() as tape:
       outputs = model(model_inputs(images, labels), training=True)
-      losses = self.build_losses(outputs, labels, model.trainable_variables)
-      loss = losses['total_loss'] / tf.distribute.get_strategy().num_replicas_in_sync
+      losses = self.build_losses(outputs, labels, variables)
+      loss = share * losses['total_loss']
       if scaled_optimizer:
         loss = optimizer.get_scaled_loss(loss)
-    variables = model.trainable_variables
     gradients = tape.gradient(loss, variables)
     if scaled_optimizer:
       gradients = optimizer.get_unscaled_gradients(gradients)
+    gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
     optimizer.apply_gradients(list(zip(gradients, variables)))
     values = {**losses, **htc_loss.accuracies(outputs)}
     for metric in metrics or []:

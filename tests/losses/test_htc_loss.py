@@ -101,11 +101,26 @@ def test_weight_decay(decay_norm_and_bias, expected):
   np.testing.assert_allclose(htc_loss.weight_decay(variables, losses), 0.05 * expected, rtol=1e-6)
 
 
-def test_weight_decay_gradient_is_the_decay_of_sgd():
+def test_weight_decay_hands_no_gradient_on():
   variable = tf.Variable([2.0, -3.0], name='kernel')
   with tf.GradientTape() as tape:
     loss = htc_loss.weight_decay([variable], task_config.Losses(l2_weight_decay=0.1))
-  np.testing.assert_allclose(tape.gradient(loss, variable), [0.2, -0.3], rtol=1e-6)
+  assert tape.gradient(loss, variable) is None
+
+
+def test_added_weight_decay_is_the_decay_of_sgd():
+  variables = [tf.Variable([2.0, -3.0], name='conv/kernel'), tf.Variable([4.0], name='bn/gamma'),
+               tf.Variable([[1.0], [2.0]], name='embedding/kernel'),
+               tf.Variable([5.0], name='fc/kernel'), tf.Variable([6.0], name='fc/bias')]
+  rows = tf.IndexedSlices(tf.constant([[0.5]]), tf.constant([1]), tf.constant([2, 1]))
+  gradients = [tf.constant([1.0, 1.0]), tf.constant([7.0]), rows, None, None]
+  losses = task_config.Losses(l2_weight_decay=0.1, decay_norm_and_bias=False)
+  sums = htc_loss.add_weight_decay(gradients, variables, losses, scale=0.5)
+  for value, expected in zip(sums, ([1.1, 0.85], [7.0], [[0.05], [0.6]], [0.25])):
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+  assert sums[4] is None
+  assert htc_loss.add_weight_decay(
+      gradients, variables, task_config.Losses(l2_weight_decay=0.0)) == gradients
 
 
 @pytest.mark.parametrize('variables,decay', [([], 0.1), ([tf.Variable([1.0])], 0.0)])

@@ -1,0 +1,147 @@
+"""Peak memory of a training step, measured in a process of its own.
+
+Example:
+  python -m benchmarks.training_memory --height=800 --width=1344 --instances=20
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from typing import Any, Dict, List, Optional, Tuple
+
+_BITS = 8
+_MIN_SIDE, _MAX_SIDE = 24, 320
+_STATUS = '/proc/self/status'
+
+
+def measure(**options) -> Dict[str, Any]:
+  """Figures of a training step on a made-up batch, from a fresh process.
+
+  Args:
+    **options: the flags of this module, e.g. `experiment='htc_resnet50fpn_1x_coco', height=800,
+      width=1344, instances=20, precision='bfloat16', override='task.model....=true'`.
+
+  Returns:
+    peak_bytes: largest resident memory of the process; before_bytes: with the model built and the
+    batch made, before a step; variable_bytes: of the model; cpu_seconds: of the last step, all
+    cores; loss: of the last step; and the options.
+
+  Raises:
+    subprocess.CalledProcessError: the process did not end well.
+  """
+  flags = [f'--{name}={value}' for name, value in options.items()]
+  command = [sys.executable, '-m', 'benchmarks.training_memory', '--in_process', *flags]
+  done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  add = parser.add_argument
+  add('--experiment', default='htc_resnet50fpn_1x_coco')
+  add('--height', type=int, default=800, help='of the padded images')
+  add('--width', type=int, default=1344)
+  add('--batch', type=int, default=1)
+  add('--instances', type=int, default=20, help='truths an image')
+  add('--steps', type=int, default=2)
+  add('--precision', default='float32', help='float32, bfloat16 or float16')
+  add('--override', default='', help='overrides of the configuration, as for training')
+  add('--in_process', action='store_true', help='measure this process instead of a fresh one')
+  return parser
+
+
+def make_batch(model, height: int, width: int, batch: int, instances: int) -> Tuple[Any, Any]:
+  """A parsed training batch of noise; `instances` rectangles an image, fewest at the rim.
+
+  Args:
+    model: its configuration.
+    height: of the frame, which the images fill; a multiple of 32.
+    width: likewise.
+    batch: images.
+    instances: an image.
+
+  Returns:
+    Images and labels as `data.parser.Parser` makes them.
+  """
+  import numpy as np  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  rng = np.random.default_rng(0)
+  limits = np.array([height, width])
+  sides = rng.integers(_MIN_SIDE, np.minimum(_MAX_SIDE, limits), [batch, instances, 2])
+  corners = (rng.random([batch, instances, 2]) * (limits - sides)).astype(int)
+  boxes = np.concatenate([corners, corners + sides], -1)  # [batch, instances, 4]
+  info = np.stack([limits, limits, [1, 1], [0, 0]]).astype(np.float32)
+  labels = {
+      'gt_boxes': boxes.astype(np.float32),
+      'gt_classes': rng.integers(1, model.num_classes, [batch, instances]).astype(np.int32),
+      'image_info': np.tile(info, [batch, 1, 1])}
+  if model.include_mask:
+    masks = np.zeros([batch, instances, height, width // _BITS], np.uint8)
+    for image, row in np.ndindex(batch, instances):
+      top, left, bottom, right = boxes[image, row]
+      masks[image, row, top:bottom, left // _BITS:right // _BITS] = 255
+    labels['gt_masks'] = masks
+  if model.semantic_head.enabled:
+    labels['gt_semantic'] = rng.integers(
+        0, model.semantic_head.num_classes, [batch, height, width]).astype(np.uint8)
+  images = rng.normal(size=[batch, height, width, 3]).astype(np.float32)
+  return tf.constant(images), tf.nest.map_structure(tf.constant, labels)
+
+
+def _resident_bytes(field: str) -> int:
+  """`VmRSS` or the peak, `VmHWM`, of this process."""
+  with open(_STATUS, encoding='ascii') as status:
+    line = next(line for line in status if line.startswith(f'{field}:'))
+  return int(line.split()[1]) * 1024
+
+
+def _run(args: argparse.Namespace) -> Dict[str, Any]:
+  """Trains a few steps in this process."""
+  # pylint: disable=g-import-not-at-top
+  import time
+
+  from official.core import exp_factory
+  from official.modeling import hyperparams
+  from official.modeling import performance
+  import tensorflow as tf
+
+  from htc_tf import registry_imports  # pylint: disable=unused-import
+  from htc_tf.tasks.htc import HTCTask
+  params = exp_factory.get_exp_config(args.experiment)
+  params = hyperparams.override_params_dict(params, args.override, is_strict=True)
+  params.runtime.mixed_precision_dtype = args.precision
+  if args.precision == 'float16':
+    params.runtime.loss_scale = 'dynamic'
+  performance.set_mixed_precision_policy(args.precision)
+  task = HTCTask(params.task)
+  model = task.build_model()
+  optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
+  images, labels = make_batch(params.task.model, args.height, args.width, args.batch,
+                              args.instances)
+  images = tf.cast(images, args.precision)
+  step = tf.function(lambda images, labels: task.train_step((images, labels), model, optimizer))
+  before = _resident_bytes('VmRSS')
+  for _ in range(args.steps):
+    start = time.process_time()
+    loss = float(step(images, labels)[task.loss])
+    seconds = time.process_time() - start
+  return {**vars(args), 'peak_bytes': _resident_bytes('VmHWM'), 'before_bytes': before,
+          'variable_bytes': sum(v.shape.num_elements() * v.dtype.size for v in model.variables),
+          'cpu_seconds': seconds, 'loss': loss}
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+  """Prints the figures as JSON."""
+  args = _parser().parse_args(argv)
+  if args.in_process:
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    figures = _run(args)
+  else:
+    figures = measure(**{name: value for name, value in vars(args).items() if name != 'in_process'})
+  print(json.dumps(figures))
+
+
+if __name__ == '__main__':
+  main()
