@@ -13,6 +13,8 @@ from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError
 
 _MAX_STAGES = 5
+# What `runtime.mixed_precision_dtype` may be.
+PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 
 def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
@@ -29,6 +31,7 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
     raise ConfigError('This is no HTC experiment', expected='a task of type HTCTask',
                       got=type(params.task).__name__, likely_cause='an experiment of Model Garden')
   validate_model(params.task.model)
+  validate_runtime(params.runtime)
   check_value_types(params.task.losses, 'task.losses')
   data = ([('train_data', params.task.train_data)] if 'train' in mode else [])
   data += ([('validation_data', params.task.validation_data)] if 'eval' in mode else [])
@@ -43,6 +46,23 @@ def validate_model(config: model_config.HTC) -> None:
   for check in (_check_classes, _check_stages, _check_levels, _check_input_size, _check_channels,
                 _check_crop_sizes, _check_choices):
     check(config)
+
+
+def validate_runtime(config: cfg.RuntimeConfig) -> None:
+  """Checks the precision of a run; raises ConfigError if it does not exist."""
+  if config.mixed_precision_dtype not in (None, *PRECISIONS):
+    raise ConfigError('runtime.mixed_precision_dtype is unknown',
+                      expected=f'one of {list(PRECISIONS)}', got=repr(config.mixed_precision_dtype),
+                      likely_cause='a misspelt value')
+  scale = config.loss_scale
+  is_number = isinstance(scale, (int, float)) and scale > 0
+  if scale is not None and scale != 'dynamic' and not is_number:
+    raise ConfigError('runtime.loss_scale is wrong', expected="'dynamic' or a positive number",
+                      got=repr(scale))
+  if scale is not None and config.mixed_precision_dtype != 'float16':
+    raise ConfigError('runtime.loss_scale has no effect', expected='runtime.mixed_precision_dtype='
+                      'float16, whose gradients need a scale', got=repr(config.mixed_precision_dtype),
+                      likely_cause='a run changed from float16 to another type')
 
 
 def validate_data(config: task_config.DataConfig, model: model_config.HTC, name: str) -> None:

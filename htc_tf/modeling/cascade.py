@@ -90,6 +90,7 @@ class Cascade(tf_keras.layers.Layer):
       boxes, valid = stage.refine(rois, deltas, features.image_shape)
       masks = None
       if self.mask_features is not None:
+        (logits, deltas), features = features_in_turn((logits, deltas), features)
         mask_rois = rois
         if self._interleaved:
           mask_rois = stage.assigner(boxes, valid, truth.boxes, truth.classes)

@@ -5,6 +5,7 @@ from typing import Optional
 
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
+from htc_tf.modeling.precision import computing_in
 from htc_tf.serving import model_directory
 from htc_tf.serving.predictor import HTCPredictor
 from htc_tf.serving.predictor import InputRule
@@ -23,7 +24,8 @@ def load_model(path: str, experiment: Optional[str] = None,
     experiment: registered experiment the weights belong to; by default the configuration and the
       categories lie beside the checkpoint.
     params_override: overrides of the configuration, as the training command takes them, e.g.
-      `task.model.detection_generator.score_threshold=0.05`.
+      `task.model.detection_generator.score_threshold=0.05`; or
+      `runtime.mixed_precision_dtype=bfloat16` to compute in another type than in training.
 
   Returns:
     A model whose `predict` answers [batch, height, width, 3] uint8 RGB; see `HTCPredictor.call`.
@@ -35,8 +37,10 @@ def load_model(path: str, experiment: Optional[str] = None,
   path = os.fspath(path)
   prefix = checkpoint.resolve(path)
   folder = os.path.dirname(prefix)
-  config = model_directory.load_task_config(folder, experiment, params_override)
-  model = HTCTask(config).build_model()
+  params = model_directory.load_experiment(folder, experiment, params_override)
+  config = params.task
+  with computing_in(params.runtime.mixed_precision_dtype):
+    model = HTCTask(config).build_model()
   checkpoint.restore(prefix, {'model': model})
   return HTCPredictor(model, build_input_rule(config), model_directory.load_dataset_info(folder))
 

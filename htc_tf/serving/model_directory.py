@@ -1,15 +1,15 @@
 """What a training run leaves beside its checkpoints, and how to read it back."""
 
 import os
-from typing import Optional
+from typing import Any, Dict, Optional
 
+from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.modeling.hyperparams import params_dict
 import tensorflow as tf
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
-from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import CheckpointError
@@ -31,9 +31,11 @@ def load_dataset_info(model_dir: str) -> Optional[DatasetInfo]:
   return DatasetInfo.load(path) if os.path.exists(path) else None
 
 
-def load_task_config(model_dir: str, experiment: Optional[str] = None,
-                     params_override: str = '') -> task_config.HTCTask:
-  """The task configuration of a model directory or of a registered experiment.
+def load_experiment(model_dir: str, experiment: Optional[str] = None,
+                    params_override: str = '') -> cfg.ExperimentConfig:
+  """The configuration of a model directory or of a registered experiment.
+
+  Of a model directory it has the task and `runtime.mixed_precision_dtype`.
 
   Args:
     model_dir: directory with the `params.yaml` of a training run; not read with `experiment`.
@@ -47,7 +49,7 @@ def load_task_config(model_dir: str, experiment: Optional[str] = None,
   try:
     params = exp_factory.get_exp_config(experiment or 'htc_resnet50fpn_1x_coco')
     if not experiment:
-      params.override({'task': _read_task(model_dir)})
+      params.override(_read_params(model_dir))
     params = hyperparams.override_params_dict(params, params_override, is_strict=True)
   except (KeyError, LookupError, TypeError, ValueError) as error:
     if isinstance(error, CheckpointError):
@@ -56,12 +58,16 @@ def load_task_config(model_dir: str, experiment: Optional[str] = None,
                       'its keys', got=str(error).strip('"\''),
                       likely_cause='a misspelt name, or a run of another version') from error
   validation.validate_model(params.task.model)
-  return params.task
+  validation.validate_runtime(params.runtime)
+  return params
 
 
-def _read_task(model_dir: str):
+def _read_params(model_dir: str) -> Dict[str, Any]:
+  """What a model needs of the `params.yaml` of its training run."""
   path = os.path.join(model_dir, PARAMS_FILE)
   if not tf.io.gfile.exists(path):
     raise CheckpointError(f'{model_dir} is no model directory', expected=f'a {PARAMS_FILE} in it',
                           got='none', likely_cause='a bare checkpoint; name its experiment as well')
-  return params_dict.read_yaml_to_params_dict(path).as_dict()['task']
+  params = params_dict.read_yaml_to_params_dict(path).as_dict()
+  precision = params.get('runtime', {}).get('mixed_precision_dtype')
+  return {'task': params['task'], 'runtime': {'mixed_precision_dtype': precision}}

@@ -210,3 +210,23 @@ def test_other_task():
   params = cfg.ExperimentConfig(task=cfg.TaskConfig())
   with pytest.raises(ConfigError, match='no HTC experiment.*Got: TaskConfig'):
     validation.validate_experiment(params, 'train')
+
+
+@pytest.mark.parametrize('dtype,loss_scale', [
+    (None, None), ('float32', None), ('bfloat16', None), ('float16', None),
+    ('float16', 'dynamic'), ('float16', 1024.0), ('float16', 1024)])
+def test_precision(dtype, loss_scale):
+  validation.validate_runtime(
+      cfg.RuntimeConfig(mixed_precision_dtype=dtype, loss_scale=loss_scale))
+
+
+@pytest.mark.parametrize('dtype,loss_scale,message', [
+    ('float64', None, "mixed_precision_dtype is unknown.*'bfloat16'.*'float64'"),
+    ('float16', 'automatic', "loss_scale is wrong.*'dynamic' or a positive.*'automatic'"),
+    ('float16', 0, 'loss_scale is wrong.*0'),
+    ('bfloat16', 'dynamic', 'loss_scale has no effect.*float16.*bfloat16'),
+    (None, 128.0, 'loss_scale has no effect')])
+def test_wrong_precision(dtype, loss_scale, message):
+  with pytest.raises(ConfigError, match=message):
+    validation.validate_runtime(
+        cfg.RuntimeConfig(mixed_precision_dtype=dtype, loss_scale=loss_scale))

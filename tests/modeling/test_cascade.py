@@ -137,6 +137,36 @@ def test_mask_rois_are_bounded_by_the_share_of_positives():
   assert np.all(output.masks.valid)
 
 
+@pytest.mark.parametrize('num_positive,expected', [(0, 16), (3, 16), (16, 16), (17, 20)])
+def test_mask_heads_run_on_the_positives_alone(num_positive, expected):
+  """In steps of 16 up to the most there may be."""
+  stage = make_stage(constant=0.0, num_samples=40)
+  cascade = Cascade([stage], RoIBoxes(), RoIBoxes(), interleaved=False, num_mask_rois=20)
+  truth = ground_truth()
+  if not num_positive:
+    truth = truth._replace(boxes=-tf.ones([1, 1, 4]), classes=-tf.ones([1, 1], tf.int32))
+  boxes = [TRUTH_BOX] * max(num_positive - 1, 0) + [PROPOSED[2]] * 20  # The truth joins them.
+  output, = cascade.train(FEATURES, proposals(boxes), truth)
+  (roi_features, _), = stage.mask_head.calls
+  assert len(roi_features) == expected
+  assert output.masks.logits.shape == output.masks.targets.shape[:2] + [1, 1]
+  assert np.sum(output.masks.valid) == num_positive
+
+
+def test_compiled_mask_heads_run_on_the_static_number():
+  stage = make_stage(constant=0.0)
+  cascade = Cascade([stage], RoIBoxes(), RoIBoxes(), num_mask_rois=20)
+  seen = []
+
+  @tf.function(jit_compile=True)
+  def trace(positive):
+    seen.append(cascade._num_rois_to_run(positive))  # pylint: disable=protected-access
+    return positive
+
+  trace(tf.constant([[True, False]]))
+  assert seen == [20]
+
+
 def test_later_mask_heads_run_the_earlier_ones_for_their_feature():
   """Equation 4 of the paper by hand, on one RoI whose top is 10."""
   stages = [make_stage(constant=constant) for constant in (1.0, 2.0, 4.0)]

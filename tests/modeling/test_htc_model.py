@@ -94,8 +94,8 @@ def test_semantic_branch_that_feeds_nothing_trains_but_for_its_embedding():
   config = tiny.model(1, semantic_head={'feeds_box': False, 'feeds_mask': False})
   model = tiny.build(config)
   _, gradients = train_once(model, config, *tiny.batch(config))
-  without = [variable.name for variable, gradient in gradients if gradient is None]
-  assert sorted(name.split('/')[-2] for name in without) == ['conv_embedding'] * 2
+  still = [variable.name for variable, gradient in gradients if not np.any(gradient)]
+  assert {'conv_embedding'} == {name.split('/')[-2] for name in still if 'semantic_head' in name}
 
 
 @pytest.fixture(scope='module')

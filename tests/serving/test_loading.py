@@ -5,10 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tf_keras
 
 import htc_tf
 from htc_tf.errors import CheckpointError
 from htc_tf.errors import ConfigError
+from htc_tf.serving import export
 
 _PICTURE = np.random.default_rng(0).integers(0, 256, (1, 40, 60, 3), np.uint8)
 
@@ -28,6 +31,46 @@ def test_overrides_change_the_loaded_model(model_dir):
   model = htc_tf.load_model(model_dir, params_override='task.model.detection_generator.'
                             'max_detections=3')
   assert model.predict(_PICTURE, verbose=0)['detection_boxes'].shape == (1, 3, 4)
+
+
+def _compute_type(model):
+  return model.model.backbone.layers[1].compute_dtype
+
+
+def test_precision_is_that_of_training_unless_overridden(model_dir, tmp_path):
+  folder = tmp_path / 'model'
+  shutil.copytree(model_dir, folder)
+  text = (folder / 'params.yaml').read_text()
+  assert 'mixed_precision_dtype: float32' in text
+  (folder / 'params.yaml').write_text(text.replace('mixed_precision_dtype: float32',
+                                                   'mixed_precision_dtype: bfloat16'))
+  before = tf_keras.mixed_precision.global_policy().name
+  trained_in_16_bits = htc_tf.load_model(folder)
+  overridden = htc_tf.load_model(folder, params_override='runtime.mixed_precision_dtype=float32')
+  assert _compute_type(trained_in_16_bits) == 'bfloat16'
+  assert _compute_type(overridden) == 'float32'
+  assert tf_keras.mixed_precision.global_policy().name == before
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_float32_checkpoint_predicts_and_exports_in_16_bits(model_dir, predictor, dtype, tmp_path):
+  model = htc_tf.load_model(model_dir, params_override=f'runtime.mixed_precision_dtype={dtype}')
+  assert _compute_type(model) == dtype
+  outputs = model.predict(_PICTURE, verbose=0)
+  full = predictor.predict(_PICTURE, verbose=0)
+  assert outputs['num_detections'][0] > 0
+  for key in ('detection_boxes', 'detection_scores', 'detection_masks'):
+    assert outputs[key].dtype == np.float32
+  np.testing.assert_allclose(outputs['detection_scores'], full['detection_scores'], atol=0.05)
+  exported = tf.saved_model.load(export.export_saved_model(model, str(tmp_path / '1')))
+  served = exported.signatures['serving_default'](inputs=tf.constant(_PICTURE))
+  np.testing.assert_allclose(served['detection_boxes'], outputs['detection_boxes'], atol=0.5)
+  np.testing.assert_allclose(served['detection_scores'], outputs['detection_scores'], atol=0.01)
+
+
+def test_unknown_precision(model_dir):
+  with pytest.raises(ConfigError, match='mixed_precision_dtype is unknown.*float8'):
+    htc_tf.load_model(model_dir, params_override='runtime.mixed_precision_dtype=float8')
 
 
 def test_missing_folder(tmp_path):

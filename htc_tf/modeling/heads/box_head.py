@@ -20,9 +20,11 @@ class BoxHead(tf_keras.layers.Layer):
     normal = tf_keras.initializers.RandomNormal
     self._fcs = [tf_keras.layers.Dense(fc_dims, 'relu', kernel_initializer='glorot_uniform',
                                        name=f'shared_fcs/{i}') for i in range(num_fcs)]
+    # In float32 whatever the features are: of 16 bits, scores would tie and boxes move by pixels.
     self._logits = tf_keras.layers.Dense(num_classes, kernel_initializer=normal(stddev=0.01),
-                                         name='fc_cls')
-    self._deltas = tf_keras.layers.Dense(4, kernel_initializer=normal(stddev=0.001), name='fc_reg')
+                                         name='fc_cls', dtype=tf.float32)
+    self._deltas = tf_keras.layers.Dense(4, kernel_initializer=normal(stddev=0.001), name='fc_reg',
+                                         dtype=tf.float32)
 
   def call(self, roi_features: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
     """Classifies and regresses RoIs.
@@ -40,4 +42,4 @@ class BoxHead(tf_keras.layers.Layer):
     # [batch, num_rois, size * size * channels]
     for fc in self._fcs:
       x = fc(x)
-    return tf.cast(self._logits(x), tf.float32), tf.cast(self._deltas(x), tf.float32)
+    return self._logits(x), self._deltas(x)

@@ -20,13 +20,14 @@ class RPNHead(tf_keras.layers.Layer):
   def __init__(self, num_anchors: int = 3, num_filters: int = 256, **kwargs):
     super().__init__(**kwargs)
     self._conv = self._conv2d(num_filters, 3, 'rpn_conv', activation='relu')
-    self._logits = self._conv2d(num_anchors, 1, 'rpn_cls')
-    self._deltas = self._conv2d(4 * num_anchors, 1, 'rpn_reg')
+    # In float32 whatever the features are: of 16 bits, scores would tie and boxes move by pixels.
+    self._logits = self._conv2d(num_anchors, 1, 'rpn_cls', dtype=tf.float32)
+    self._deltas = self._conv2d(4 * num_anchors, 1, 'rpn_reg', dtype=tf.float32)
 
-  def _conv2d(self, filters, kernel_size, name, activation=None):
+  def _conv2d(self, filters, kernel_size, name, **kwargs):
     return tf_keras.layers.Conv2D(
-        filters, kernel_size, padding='same', activation=activation, name=name,
-        kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01))
+        filters, kernel_size, padding='same', name=name,
+        kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01), **kwargs)
 
   def call(self, features: Mapping[str, tf.Tensor]
            ) -> Tuple[Dict[str, tf.Tensor], Dict[str, tf.Tensor]]:
@@ -37,7 +38,7 @@ class RPNHead(tf_keras.layers.Layer):
 
     Returns:
       logits {level: [batch, h, w, num_anchors]} and deltas {level: [batch, h, w, 4 num_anchors]},
-      the latter anchor by anchor as dy, dx, dh, dw.
+      float32, the latter anchor by anchor as dy, dx, dh, dw.
     """
     hidden = {level: self._conv(x) for level, x in features.items()}
     logits = {level: self._logits(x) for level, x in hidden.items()}

@@ -1,0 +1,22 @@
+"""The type that a model computes in."""
+
+import contextlib
+from typing import Iterator, Optional
+
+from official.modeling import performance
+import tf_keras
+
+
+@contextlib.contextmanager
+def computing_in(dtype: Optional[str]) -> Iterator[None]:
+  """Layers made in this context compute in `dtype`; their variables are float32 in any case.
+
+  Args:
+    dtype: 'float32', 'bfloat16' or 'float16', as `runtime.mixed_precision_dtype`; None: float32.
+  """
+  before = tf_keras.mixed_precision.global_policy()
+  performance.set_mixed_precision_policy(dtype or 'float32')
+  try:
+    yield
+  finally:
+    tf_keras.mixed_precision.set_global_policy(before)

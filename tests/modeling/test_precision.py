@@ -1,0 +1,114 @@
+"""Training and detection in 16 bits by the runtime flag alone."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.configs import task as task_config
+from htc_tf.modeling.precision import computing_in
+from htc_tf.tasks.htc import HTCTask
+from htc_tf.tasks.htc import model_inputs
+from tests import tiny
+from tests import tiny_records
+
+EXPERIMENTS = ('htc_resnet50fpn_1x_coco', 'mask_rcnn_resnet50fpn_1x_coco', 'htc_resnetfpn_coco')
+SIXTEEN_BITS = ('bfloat16', 'float16')
+
+
+@contextlib.contextmanager
+def made(experiment, dtype, **runtime):
+  """(task, model, optimizer, batch) as the trainer makes them under a runtime configuration."""
+  params = tiny_records.reduced(experiment, 'unused')
+  params.override({'runtime': {'mixed_precision_dtype': dtype, **runtime}})
+  with computing_in(dtype):
+    tf_keras.utils.set_random_seed(0)
+    task = HTCTask(task_config.HTCTask(model=params.task.model))
+    model = task.build_model()
+    optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
+    images, labels = tiny.batch(params.task.model, size=params.task.model.input_size[0])
+    yield task, model, optimizer, (tf.cast(images, dtype), labels)
+
+
+def test_computing_in_is_undone():
+  before = tf_keras.mixed_precision.global_policy().name
+  with pytest.raises(KeyError), computing_in('bfloat16'):
+    assert tf_keras.mixed_precision.global_policy().name == 'mixed_bfloat16'
+    raise KeyError
+  assert tf_keras.mixed_precision.global_policy().name == before
+  with computing_in(None):
+    assert tf_keras.mixed_precision.global_policy().name == 'float32'
+
+
+@pytest.mark.parametrize('dtype', SIXTEEN_BITS)
+@pytest.mark.parametrize('experiment', EXPERIMENTS)
+def test_trains_and_detects(experiment, dtype):
+  with made(experiment, dtype) as (task, model, optimizer, batch):
+    assert all(variable.dtype == tf.float32 for variable in model.trainable_variables)
+    before = [variable.numpy() for variable in model.trainable_variables]
+    step = tf.function(lambda: task.train_step(batch, model, optimizer))
+    for _ in range(3):
+      assert np.isfinite(step()[task.loss])
+    values = [variable.numpy() for variable in model.variables]
+    assert all(np.isfinite(value).all() for value in values)
+    if dtype == 'bfloat16':
+      moved = [np.any(old != new) for old, new in zip(before, model.trainable_variables)]
+      assert np.mean(moved) > 0.6  # Residual blocks begin as identities.
+    outputs = model(model_inputs(*batch), training=False)
+    assert outputs['detection_boxes'].dtype == outputs['detection_scores'].dtype == tf.float32
+    assert outputs['detection_masks'].dtype == tf.float32
+    assert all(np.isfinite(value).all() for value in outputs.values())
+    assert min(outputs['num_detections']) > 0
+
+
+@pytest.mark.parametrize('dtype', ('float32',) + SIXTEEN_BITS)
+def test_scores_boxes_and_their_losses_are_float32(dtype):
+  with made('htc_resnet50fpn_1x_coco', dtype) as (task, model, _, (images, labels)):
+    outputs = model(model_inputs(images, labels), training=True)
+    assert outputs.rpn_logits.dtype == outputs.rpn_deltas.dtype == tf.float32
+    for stage in outputs.stages:
+      floats = (stage.logits, stage.deltas, stage.rois.boxes, stage.masks.logits)
+      assert {value.dtype for value in floats} == {tf.float32}
+    terms = task.build_losses(outputs, labels, model.trainable_variables)
+    assert {value.dtype for value in terms.values()} == {tf.float32}
+    # Were they computed in 16 bits and cast, all would be among the few numbers of 16 bits.
+    rounded = tf.cast(tf.cast(outputs.rpn_deltas, dtype), tf.float32)
+    assert np.mean(rounded == outputs.rpn_deltas) < 0.9 or dtype == 'float32'
+
+
+@pytest.mark.parametrize('dtype,tolerance', [('bfloat16', 0.1), ('float16', 0.02)])
+def test_losses_are_near_those_of_float32(dtype, tolerance):
+  losses = {}
+  for name in ('float32', dtype):
+    with made('htc_resnet50fpn_1x_coco', name) as (task, model, _, (images, labels)):
+      for stage in model.cascade.stages:
+        stage.assigner._rule = 'even'  # pylint: disable=protected-access
+      model.anchor_assigner._rule = 'even'  # pylint: disable=protected-access
+      outputs = model(model_inputs(images, labels), training=True)
+      losses[name] = task.build_losses(outputs, labels, model.trainable_variables)
+  for key in ('rpn_class_loss', 'semantic_loss', 'stage0_class_loss'):
+    np.testing.assert_allclose(losses[dtype][key], losses['float32'][key], rtol=tolerance)
+
+
+@pytest.mark.parametrize('loss_scale', [None, 'dynamic', 128.0])
+def test_float16_scales_the_loss(loss_scale):
+  with made('htc_resnet50fpn_1x_coco', 'float16', loss_scale=loss_scale) as (
+      task, model, optimizer, batch):
+    assert isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+    assert optimizer.dynamic == (loss_scale != 128.0)
+    assert optimizer.dynamic or optimizer.loss_scale == 128.0
+    task.train_step(batch, model, optimizer)
+
+
+def test_a_step_with_an_infinite_gradient_is_left_out():
+  with made('htc_resnet50fpn_1x_coco', 'float16') as (task, model, optimizer, batch):
+    optimizer = tf_keras.mixed_precision.LossScaleOptimizer(
+        optimizer.inner_optimizer, initial_scale=2.0**120)
+    before = model.get_weights()
+    logs = tf.function(lambda: task.train_step(batch, model, optimizer))()
+    assert np.isfinite(logs[task.loss])
+    for old, new in zip(before, model.get_weights()):
+      np.testing.assert_array_equal(old, new)
+    assert optimizer.loss_scale == 2.0**119

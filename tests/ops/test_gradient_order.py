@@ -1,0 +1,73 @@
+"""Tests of the order of a backward pass."""
+
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.ops.gradient_order import backward_in_turn
+
+
+def recording(name, order, seconds=0.0):
+  """Identity whose backward pass appends `name` to `order` after a while."""
+
+  def note(upstream):
+    time.sleep(seconds)
+    order.append(name)
+    return upstream
+
+  @tf.custom_gradient
+  def function(x):
+    def gradient(upstream):
+      noted = tf.numpy_function(note, [upstream], tf.float32)
+      return tf.ensure_shape(noted, x.shape)
+    return tf.identity(x), gradient
+  return function
+
+
+@pytest.mark.parametrize('wrap', [lambda f: f, tf.function])
+def test_values_and_gradients_are_those_without(wrap):
+  weight = tf.constant([2.0, -3.0])
+
+  @wrap
+  def run():
+    with tf.GradientTape() as tape:
+      tape.watch(weight)
+      shared = {'a': weight * 2, 'b': None}
+      first = (weight * shared['a'], None)
+      first, shared = backward_in_turn(first, shared)
+      second = shared['a'] * 5.0
+      total = tf.reduce_sum(first[0]) + tf.reduce_sum(second)
+    assert first[1] is None and shared['b'] is None
+    return first[0], second, tape.gradient(total, weight)
+
+  first, second, gradient = run()
+  np.testing.assert_allclose(first, [8.0, 18.0])
+  np.testing.assert_allclose(second, [20.0, -30.0])
+  np.testing.assert_allclose(gradient, 4 * weight + 10.0)
+
+
+def test_the_part_before_waits_for_the_part_after():
+  order = []
+
+  @tf.function
+  def run(x):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      first = recording('first', order)(x)
+      first, x_again = backward_in_turn(first, x)
+      second = recording('second', order, seconds=0.1)(x_again)
+      total = tf.reduce_sum(first) + tf.reduce_sum(second)
+    return tape.gradient(total, x)
+
+  np.testing.assert_array_equal(run(tf.ones([3])), [2.0, 2.0, 2.0])
+  assert order == ['second', 'first']
+
+
+def test_nothing_shared():
+  x = tf.Variable(3.0)
+  with tf.GradientTape() as tape:
+    value, shared = backward_in_turn(x * x, {})
+  assert shared == {}
+  assert tape.gradient(value, x) == 6.0
