@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from htc_tf.modeling.layers.stage_assigner import AnchorTargets
 from htc_tf.modeling.layers.stage_assigner import SampledRois
-from htc_tf.ops.gradient_order import backward_in_turn
 from htc_tf.ops import roi_pooling
+from htc_tf.ops.gradient_order import backward_in_turn
 
 
 class ImageFeatures(NamedTuple):

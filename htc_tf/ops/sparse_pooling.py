@@ -157,7 +157,9 @@ def _multiply(weights: tf.SparseTensor, dense: tf.Tensor, transpose: bool = Fals
   def multiply():
     matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
         indices=weights.indices, values=weights.values, dense_shape=weights.dense_shape)
-    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense, transpose_a=transpose)
+    if transpose:  # Beforehand: with `transpose_a` every thread fills a whole result of its own.
+      matrix = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=tf.float32)
+    return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense)
 
   def zeros():
     num_rows = weights.dense_shape[1 if transpose else 0]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.losses import htc_loss
 from htc_tf.configs import task as task_config
+from htc_tf.losses import htc_loss
 from htc_tf.tasks.htc import model_inputs
 from tests import tiny
 
