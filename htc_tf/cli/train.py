@@ -29,6 +29,7 @@ def main(argv) -> None:
   try:
     params = parsing.parse_configuration(FLAGS)
     parsing.rescale_for_batch(FLAGS, params)
+    parsing.move_xla_flag(FLAGS, params)
     validation.validate_experiment(params, FLAGS.mode)
     if 'train' in FLAGS.mode:
       info = DatasetInfo.find(params.task.train_data.input_path)

@@ -59,8 +59,30 @@ def rescale_for_batch(flags_obj, params) -> None:
     return
   overrides = {'trainer': schedule.rescaled(params.trainer, old, new)}
   logging.info('Schedule of %d images a step fitted to %d: %s', old, new, overrides)
+  _override(flags_obj, params, overrides)
+
+
+def move_xla_flag(flags_obj, params) -> None:
+  """Turns `runtime.enable_xla` into the task's `jit_compile`.
+
+  Model Garden acts on the flag on GPUs only, and compiles one step for all frames, whose sizes it
+  then does not know; the task compiles one for each, on any device.
+
+  Args:
+    flags_obj: as for `rescale_for_batch`.
+    params: what it was parsed to; changed likewise.
+  """
+  if isinstance(params.task, task_config.HTCTask) and params.runtime.enable_xla:
+    _override(flags_obj, params, {'runtime': {'enable_xla': False}, 'task': {'jit_compile': True}})
+
+
+def _override(flags_obj, params, overrides) -> None:
+  """Overrides the parsed configuration, and the flags so that they parse to the same again.
+
+  The flags get the whole configuration: `--params_override` acts last and would undo a part of it.
+  """
   params.override(overrides)
-  flags_obj.config_file = list(flags_obj.config_file or []) + [json.dumps(overrides)]
+  flags_obj.config_file, flags_obj.params_override = [json.dumps(params.as_dict())], ''
 
 
 def _trains(params: cfg.ExperimentConfig) -> bool:

@@ -95,6 +95,8 @@ class HTCTask(cfg.TaskConfig):
     annotation_file: COCO annotations to evaluate against; empty: the copy beside the records.
     per_category_metrics: report AP of every category too.
     freeze_backbone: train nothing of the backbone.
+    jit_compile: compile the training step by XLA, once for each static frame of the training data;
+      the training command sets it for `runtime.enable_xla`.
   """
   model: model_config.HTC = dataclasses.field(default_factory=model_config.HTC)
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
@@ -106,3 +108,4 @@ class HTCTask(cfg.TaskConfig):
   annotation_file: Optional[str] = None
   per_category_metrics: bool = False
   freeze_backbone: bool = False
+  jit_compile: bool = False

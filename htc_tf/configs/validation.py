@@ -37,6 +37,20 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
   data += ([('validation_data', params.task.validation_data)] if 'eval' in mode else [])
   for name, config in data:
     validate_data(config, params.task.model, f'task.{name}')
+  if 'train' in mode and params.task.jit_compile:
+    _check_static_batches(params.task)
+
+
+def _check_static_batches(task: task_config.HTCTask) -> None:
+  """XLA compiles for sizes known beforehand."""
+  data = task.train_data
+  if not data.drop_remainder or not (data.parser.frames or uses_static_frame(task.model)):
+    raise ConfigError('The training step cannot be compiled (runtime.enable_xla)',
+                      expected='task.train_data.drop_remainder and static frames in '
+                      'task.train_data.parser.frames, e.g. [{height: 800, width: 1344}]',
+                      got=f'drop_remainder={data.drop_remainder}, '
+                      f'{len(data.parser.frames)} frames',
+                      likely_cause='an experiment that pads each batch to its own size')
 
 
 def validate_model(config: model_config.HTC) -> None:

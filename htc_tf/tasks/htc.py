@@ -31,6 +31,7 @@ from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.tasks import checkpoint
+from htc_tf.tasks.compiled_step import run_compiled
 
 # Endings of files that are converted; anything else is a checkpoint of TensorFlow.
 PUBLISHED_SUFFIXES = ('.pth', '.pt', '.pdparams')
@@ -192,10 +193,20 @@ class HTCTask(base_task.Task):
   def train_step(self, inputs: Tuple[Any, Any], model: HTCModel,
                  optimizer: tf_keras.optimizers.Optimizer,
                  metrics: Optional[List[tf_keras.metrics.Metric]] = None) -> Dict[str, tf.Tensor]:
-    """One update on one replica's batch.
+    """One update on one replica's batch, as one XLA program with `jit_compile` of the task.
 
     Losses are normalised within the replica, as published (per GPU), and averaged over replicas.
     """
+    update = lambda batch: self._update(batch, model, optimizer, metrics)
+    if not self.task_config.jit_compile:
+      return update(inputs)
+    frames = build_frame_rule(self.task_config.train_data.parser, self.task_config.model)
+    return run_compiled(update, inputs, frames.sizes)
+
+  def _update(self, inputs: Tuple[Any, Any], model: HTCModel,
+              optimizer: tf_keras.optimizers.Optimizer,
+              metrics: Optional[List[tf_keras.metrics.Metric]]) -> Dict[str, tf.Tensor]:
+    """The body of `train_step`."""
     images, labels = inputs
     scaled_optimizer = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
     share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
