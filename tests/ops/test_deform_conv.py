@@ -1,0 +1,90 @@
+"""Tests of the deformable convolution, against the reference's arrays and by hand."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.ops.deform_conv import deform_conv2d
+from htc_tf.ops.deform_conv import sample_taps
+from tests import published_weights
+from tests.published_weights import channels_last
+
+OPS = published_weights.load(pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz')
+CASES = ('stride1', 'stride2', 'grouped', 'far')
+
+
+def stored(case, key):
+  return OPS[f'deform_conv/{case}/{key}']
+
+
+def inputs_of(case):
+  x, offset, weight = (stored(case, key) for key in ('x', 'offset', 'weight'))
+  return [tf.constant(channels_last(x)), tf.constant(channels_last(offset)),
+          tf.constant(published_weights.kernel(weight))]
+
+
+def run(x, offsets, kernel, stride, groups, upstream=None):
+  """Output and gradients of all inputs."""
+  with tf.GradientTape() as tape:
+    tape.watch([x, offsets, kernel])
+    output = deform_conv2d(x, offsets, kernel, stride, groups)
+  return output, tape.gradient(output, [x, offsets, kernel], upstream)
+
+
+def assert_near(actual, expected, tolerance):
+  np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize('case', CASES)
+@pytest.mark.parametrize('mode', ['eager', 'graph', 'xla'])
+def test_equals_the_reference(case, mode):
+  stride, groups = int(stored(case, 'stride')), int(stored(case, 'groups'))
+  function = run if mode == 'eager' else tf.function(run, jit_compile=mode == 'xla')
+  upstream = tf.constant(channels_last(stored(case, 'upstream')))
+  output, gradients = function(*inputs_of(case), stride, groups, upstream)
+  assert_near(output, channels_last(stored(case, 'output')), 5e-5)
+  for actual, key in zip(gradients, ('x', 'offset', 'weight')):
+    expected = stored(case, f'{key}_gradient')
+    expected = published_weights.kernel(expected) if key == 'weight' else channels_last(expected)
+    assert_near(actual, expected, 1e-4)
+
+
+def test_samples_by_hand():
+  x = tf.constant([[1.0, 2.0], [3.0, 5.0]])[tf.newaxis, ..., tf.newaxis]
+  positions = [[0, 0], [0.5, 0.5], [-0.5, 0], [1, 1.75], [-1, 0], [2, 1], [1.5, -0.5], [-9, 70]]
+  values = sample_taps(x, tf.constant(positions)[tf.newaxis, tf.newaxis])
+  np.testing.assert_allclose(np.ravel(values), [1, 2.75, 0.5, 1.25, 0, 0, 0.75, 0])
+
+
+@pytest.mark.parametrize('stride', [1, 2])
+def test_without_offsets_it_is_a_convolution(stride):
+  x = tf.random.stateless_normal([2, 7, 9, 4], [1, 2])
+  kernel = tf.random.stateless_normal([3, 3, 4, 6], [3, 4])
+  offsets = tf.zeros([2, -(-7 // stride), -(-9 // stride), 18])
+  expected = tf.nn.conv2d(x, kernel, stride, [[0, 0], [1, 1], [1, 1], [0, 0]])
+  np.testing.assert_allclose(deform_conv2d(x, offsets, kernel, stride), expected, atol=1e-5)
+
+
+def test_empty_batch():
+  output, gradients = run(tf.zeros([0, 4, 4, 2]), tf.zeros([0, 4, 4, 18]), tf.ones([3, 3, 2, 2]),
+                          1, 1)
+  assert output.shape == [0, 4, 4, 2]
+  assert [gradient.shape for gradient in gradients[:2]] == [[0, 4, 4, 2], [0, 4, 4, 18]]
+  np.testing.assert_array_equal(gradients[2], np.zeros([3, 3, 2, 2]))
+
+
+@pytest.mark.parametrize('dtype', [tf.bfloat16, tf.float16])
+def test_positions_stay_float32_in_half_precision(dtype):
+  """A column far from the origin moves by a fraction that the type could not add to it."""
+  width = 600
+  ramp = tf.cast(tf.range(width) % 2, dtype)  # Rounding a position would give another parity.
+  x = tf.reshape(ramp, [1, 1, width, 1])
+  offsets = tf.cast(tf.fill([1, 1, width, 18], 0.25), dtype)
+  kernel = tf.cast(tf.one_hot([4], 9), dtype)  # the middle tap alone
+  output, gradients = run(x, offsets, tf.reshape(kernel, [3, 3, 1, 1]), 1, 1)
+  assert output.dtype == dtype and all(gradient.dtype == dtype for gradient in gradients)
+  # dy = 0.25 fades three quarters in; dx = 0.25 mixes a quarter of the next column.
+  expected = 0.75 * np.where(np.arange(width - 1) % 2, 0.75, 0.25)
+  np.testing.assert_allclose(tf.cast(output, tf.float32)[0, 0, :-1, 0], expected, atol=2e-3)

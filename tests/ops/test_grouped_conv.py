@@ -1,0 +1,44 @@
+"""Tests of the grouped convolution."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.ops.grouped_conv import grouped_conv2d
+
+PADDING = [[0, 0], [1, 1], [1, 1], [0, 0]]
+
+
+def by_group(x, kernel, groups, strides):
+  """One convolution a group."""
+  parts = zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1))
+  return tf.concat([tf.nn.conv2d(part, k, strides, PADDING) for part, k in parts], -1)
+
+
+def gradients_of(function, x, kernel):
+  with tf.GradientTape() as tape:
+    tape.watch([x, kernel])
+    value = function(x, kernel)
+  return [value, *tape.gradient(value, [x, kernel], tf.sin(value))]
+
+
+# Groups that run together: all; eight of 64; three of six, whose channels differ; none.
+@pytest.mark.parametrize('groups,in_channels,out_channels', [(4, 8, 8), (64, 4, 4), (6, 10, 2),
+                                                             (2, 40, 3), (1, 5, 3)])
+@pytest.mark.parametrize('strides', [(1, 1), (2, 2)])
+@pytest.mark.parametrize('mode', ['eager', 'graph', 'xla'])
+def test_equals_one_convolution_a_group(groups, in_channels, out_channels, strides, mode):
+  x = tf.random.stateless_normal([2, 6, 5, groups * in_channels], [1, 2])
+  kernel = tf.random.stateless_normal([3, 3, in_channels, groups * out_channels], [3, 4])
+  expected = gradients_of(lambda *values: by_group(*values, groups, strides), x, kernel)
+  actual = lambda *values: gradients_of(
+      lambda x, kernel: grouped_conv2d(x, kernel, groups, strides, PADDING), *values)
+  if mode != 'eager':
+    actual = tf.function(actual, jit_compile=mode == 'xla', autograph=False)
+  for value, reference in zip(actual(x, kernel), expected):
+    np.testing.assert_allclose(value, reference, atol=1e-4)
+
+
+def test_empty_batch():
+  result = grouped_conv2d(tf.zeros([0, 6, 5, 8]), tf.ones([3, 3, 2, 8]), 4, (1, 1), PADDING)
+  assert result.shape == [0, 6, 5, 8]
