@@ -12,17 +12,28 @@ _NORM = ('weight', 'bias', 'running_mean', 'running_var')
 
 def fill(model, state: State) -> None:
   """Fills every variable of an `HTCModel` with ResNet; KeyError names an entry that is missing."""
-  for layer in model.backbone.layers:
-    name = 'backbone.' + layer.name.replace('/', '.')
+  for name, layer in backbone_layers(model.backbone):
     if isinstance(layer, tf_keras.layers.Conv2D):
-      layer.set_weights([kernel(state[f'{name}.weight'])])
-    elif isinstance(layer, tf_keras.layers.BatchNormalization):
-      layer.set_weights([state[f'{name}.{part}'] for part in _NORM])
+      layer.set_weights([kernel(state[f'backbone.{name}.weight'])])
+    else:
+      layer.set_weights([state[f'backbone.{name}.{part}'] for part in _NORM])
   for name, layer in _named_convs(model):
     layer.set_weights([kernel(state[f'{name}.weight']), state[f'{name}.bias']])
   for stage, parts in enumerate(model.cascade.stages):
     fill_box_head(parts.box_head, state, f'roi_head.bbox_head.{stage}')
     fill_mask_parts(parts, state, f'roi_head.mask_head.{stage}')
+
+
+def backbone_layers(backbone) -> Iterator[Tuple[str, tf_keras.layers.Layer]]:
+  """Pairs (published name, layer) of a ResNet or ResNeXt."""
+  yield from (('conv1', backbone.conv1), ('bn1', backbone.bn1))
+  for stage in range(1, 5):
+    for index, block in enumerate(getattr(backbone, f'layer{stage}')):
+      for part in ('conv1', 'bn1', 'conv2', 'bn2', 'conv3', 'bn3'):
+        if hasattr(block, part):
+          yield f'layer{stage}.{index}.{part}', getattr(block, part)
+      for part, layer in enumerate(block.downsample or []):
+        yield f'layer{stage}.{index}.downsample.{part}', layer
 
 
 def fill_box_head(head, state: State, name: str) -> None:

@@ -4,22 +4,19 @@ from typing import Dict, Iterator, Tuple
 
 import tensorflow as tf
 
-_PARTS = ('decoder', 'rpn_head', 'semantic_head', 'cascade')
+_PARTS = ('backbone', 'decoder', 'rpn_head', 'semantic_head', 'cascade')
 
 
 def named_variables(model) -> Dict[str, tf.Variable]:
   """Every variable of an `HTCModel` by its path.
 
   The path is made of attribute names without leading underscores and of list positions, e.g.
-  `cascade/stages/0/box_head/fcs/0/kernel`; in the backbone, a functional model, of layer names:
-  `backbone/layer1/0/conv1/kernel`.
+  `cascade/stages/0/box_head/fcs/0/kernel` or `backbone/layer1/0/conv1/kernel`.
 
   Args:
     model: with its variables made.
   """
   found = {}
-  for layer in model.backbone.layers:
-    found.update(_variables_below(f'backbone/{layer.name}', layer))
   for part in _PARTS:
     if getattr(model, part) is not None:
       found.update(_variables_below(part, getattr(model, part)))

@@ -1,6 +1,7 @@
-"""ResNet in the layout of the published HTC checkpoints."""
+"""ResNet and ResNeXt in the layout of the published HTC checkpoints."""
 
-from typing import Dict
+import itertools
+from typing import Dict, List, Optional, Sequence
 
 from official.modeling import hyperparams
 from official.vision.modeling.backbones import factory
@@ -8,7 +9,11 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.errors import ConfigError
+from htc_tf.modeling.backbones.residual_block import EXPANSION
+from htc_tf.modeling.backbones.residual_block import ResidualBlock
 from htc_tf.modeling.layers.batch_norm import BatchNorm
+from htc_tf.modeling.layers.conv_norm import build_conv_norm
+from htc_tf.modeling.layers.conv_norm import conv_norm
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
 # model_id: (bottleneck blocks, blocks of each of the four stages); He et al. 2016, table 1.
@@ -19,7 +24,6 @@ SPECS = {
     101: (True, (3, 4, 23, 3)),
 }
 _STAGE_FILTERS = (64, 128, 256, 512)
-_BOTTLENECK_EXPANSION = 4
 
 
 class PublishedResNet(tf_keras.Model):
@@ -29,10 +33,10 @@ class PublishedResNet(tf_keras.Model):
   freeze single stages, so published detector weights do not give their features through it.
 
   Input [batch, height, width, 3]; output a dict {'2': C2, ..., '5': C5} of
-  [batch, height / 2^level, width / 2^level, channels].
+  [batch, ceil(height / 2^level), ceil(width / 2^level), channels].
 
-  Layer names follow the published state dict with '/' for '.': `layer1/0/conv1`, `bn1`,
-  `layer2/0/downsample/0`.
+  Attributes lead to the variables as names do in the published state dict: `layer1[0].conv1`,
+  `bn1`, `layer2[0].downsample[0]`. Of the frozen stages nothing is recorded by a gradient tape.
 
   Args:
     model_id: one of `SPECS`.
@@ -41,6 +45,12 @@ class PublishedResNet(tf_keras.Model):
       -1 nothing.
     norm_eval: batch norms keep their running statistics in training.
     width_multiplier: factor on every channel count.
+    groups: of the 3x3 convolutions of bottleneck blocks: the cardinality of ResNeXt (Xie et al.
+      2017).
+    base_width: channels of a group in the first stage; 64 with one group is ResNet.
+    deformable_stages: stages, 1 to 4, whose bottleneck blocks have a deformable 3x3 convolution.
+    recompute: training keeps the outputs of blocks alone and computes the rest again for the
+      backward pass. Needs `norm_eval`: statistics would move twice.
     norm_momentum: momentum of the running statistics when `norm_eval` is off.
     norm_epsilon: added to the variance; 1e-5 as published.
 
@@ -51,71 +61,80 @@ class PublishedResNet(tf_keras.Model):
   def __init__(self, model_id: int = 50,
                input_specs=tf_keras.layers.InputSpec(shape=[None, None, None, 3]),
                frozen_stages: int = 1, norm_eval: bool = True, width_multiplier: float = 1.0,
-               norm_momentum: float = 0.9, norm_epsilon: float = 1e-5, **kwargs):
+               groups: int = 1, base_width: int = 64, deformable_stages: Sequence[int] = (),
+               recompute: bool = False, norm_momentum: float = 0.9, norm_epsilon: float = 1e-5,
+               **kwargs):
+    super().__init__(**kwargs)
     if model_id not in SPECS:
       raise ConfigError('published_resnet cannot be built', expected=f'model_id in {list(SPECS)}',
                         got=repr(model_id), likely_cause='a depth this family does not have')
     if not -1 <= frozen_stages <= 4:
       raise ConfigError('published_resnet cannot be built', expected='frozen_stages from -1 to 4',
                         got=str(frozen_stages), likely_cause='ResNet has four stages')
-    self._width_multiplier = width_multiplier
+    self._image_shape = input_specs.shape
+    self._recompute = recompute
     self._norm_args = dict(norm_eval=norm_eval, momentum=norm_momentum, epsilon=norm_epsilon)
-    bottleneck, num_blocks = SPECS[model_id]
-    inputs = tf_keras.Input(shape=input_specs.shape[1:])
-    x = self._stem(inputs)
-    endpoints = {}
-    for stage in range(4):
-      for block in range(num_blocks[stage]):
-        stride = 2 if stage > 0 and block == 0 else 1
-        x = self._block(x, f'layer{stage + 1}/{block}', _STAGE_FILTERS[stage], stride, bottleneck)
-      endpoints[str(stage + 2)] = x
-    super().__init__(inputs=inputs, outputs=endpoints, **kwargs)
-    self._output_specs = {level: x.shape for level, x in endpoints.items()}
+    self._filters = [int(filters * width_multiplier) for filters in _STAGE_FILTERS]
+    self._bottleneck, num_blocks = SPECS[model_id]
+    self.conv1 = PaddedConv2D(self._filters[0], 7, strides=2, use_bias=False,
+                              kernel_initializer='he_normal', name='conv1')
+    self.bn1 = BatchNorm(name='bn1', **self._norm_args)
+    for stage, filters in enumerate(self._filters, 1):
+      width = int(filters * base_width / _STAGE_FILTERS[0]) * groups
+      block_args = dict(bottleneck=self._bottleneck, groups=groups, width=width,
+                        deformable=stage in deformable_stages)
+      setattr(self, f'layer{stage}', self._blocks(stage, num_blocks[stage - 1], block_args))
     self._freeze(frozen_stages)
+    self._build_variables()
 
-  def _conv_norm(self, x, filters, kernel_size, stride, conv_name, norm_name, gamma='ones'):
-    x = PaddedConv2D(int(filters * self._width_multiplier), kernel_size, strides=stride,
-                     use_bias=False, kernel_initializer='he_normal', name=conv_name)(x)
-    return BatchNorm(name=norm_name, gamma_initializer=gamma, **self._norm_args)(x)
+  def _blocks(self, stage: int, num_blocks: int, block_args) -> List[ResidualBlock]:
+    strides = [1 if stage == 1 else 2] + [1] * (num_blocks - 1)
+    return [ResidualBlock(self._filters[stage - 1], stride, self._norm_args,
+                          name=f'layer{stage}/{index}', **block_args)
+            for index, stride in enumerate(strides)]
 
-  def _stem(self, inputs):
-    x = tf.nn.relu(self._conv_norm(inputs, 64, 7, 2, 'conv1', 'bn1'))
+  def _freeze(self, frozen_stages: int) -> None:
+    frozen = [self.conv1, self.bn1] if frozen_stages >= 0 else []
+    for stage in range(1, frozen_stages + 1):
+      frozen += self._stage(stage)
+    for layer in frozen:
+      layer.trainable = False
+
+  def _build_variables(self) -> None:
+    shape = build_conv_norm(self.conv1, self.bn1, self._image_shape)
+    for block in itertools.chain(*map(self._stage, range(1, 5))):
+      with tf.name_scope(block.name):
+        block.build(shape)
+      shape = block.compute_output_shape(shape)
+    self.built = True
+
+  def _stage(self, stage: int) -> List[ResidualBlock]:
+    return getattr(self, f'layer{stage}')
+
+  def call(self, images: tf.Tensor, training: Optional[bool] = None) -> Dict[str, tf.Tensor]:
+    x = tf.nn.relu(conv_norm(images, self.conv1, self.bn1, training))
     # After the ReLU a padding of zeros acts as the published padding of minus infinity.
-    x = tf_keras.layers.ZeroPadding2D(1, name='pool_padding')(x)
-    return tf_keras.layers.MaxPool2D(3, 2, padding='valid', name='pool')(x)
+    x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
+    endpoints = {}
+    for stage in range(1, 5):
+      for block in self._stage(stage):
+        x = self._run(block, x, training)
+      endpoints[str(stage + 1)] = x
+    return endpoints
 
-  def _block(self, inputs, name, filters, stride, bottleneck):
-    out_filters = filters * _BOTTLENECK_EXPANSION if bottleneck else filters
-    # kernel size, filters, stride of the convolutions on the residual path
-    convs = (((1, filters, 1), (3, filters, stride), (1, out_filters, 1)) if bottleneck
-             else ((3, filters, stride), (3, filters, 1)))
-    x = inputs
-    for index, (kernel_size, conv_filters, conv_stride) in enumerate(convs, 1):
-      # Blocks start as their shortcut (Goyal et al. 2017, section 5.1): without it features double
-      # in variance at every block of a backbone that is trained from scratch with held statistics.
-      gamma = 'zeros' if index == len(convs) else 'ones'
-      x = self._conv_norm(x, conv_filters, kernel_size, conv_stride,
-                          f'{name}/conv{index}', f'{name}/bn{index}', gamma)
-      if index < len(convs):
-        x = tf.nn.relu(x)
-    shortcut = inputs
-    if stride > 1 or inputs.shape[-1] != x.shape[-1]:
-      shortcut = self._conv_norm(inputs, out_filters, 1, stride,
-                                 f'{name}/downsample/0', f'{name}/downsample/1')
-    return tf.nn.relu(x + shortcut)
-
-  def _freeze(self, frozen_stages: int):
-    if frozen_stages < 0:
-      return
-    prefixes = ('conv1', 'bn1') + tuple(f'layer{n}/' for n in range(1, frozen_stages + 1))
-    for layer in self.layers:
-      if layer.name.startswith(prefixes):
-        layer.trainable = False
+  def _run(self, block: ResidualBlock, x: tf.Tensor, training: Optional[bool]) -> tf.Tensor:
+    if self._recompute and training and block.trainable:
+      return tf.recompute_grad(lambda inputs: block(inputs, training=training))(x)
+    return block(x, training=training)
 
   @property
   def output_specs(self) -> Dict[str, tf.TensorShape]:
     """Shape of each output by level."""
-    return self._output_specs
+    expansion = EXPANSION if self._bottleneck else 1
+    sides = self._image_shape[1:3]
+    return {str(level): tf.TensorShape(
+        [None, *(side and -(-side // 2**level) for side in sides), filters * expansion])
+            for level, filters in enumerate(self._filters, 2)}
 
 
 @factory.register_backbone_builder('published_resnet')
@@ -125,9 +144,7 @@ def build_published_resnet(input_specs: tf_keras.layers.InputSpec,
                            l2_regularizer=None) -> PublishedResNet:
   """Builds the backbone for Model Garden's factory; weight decay is the task's."""
   del l2_regularizer
-  config = backbone_config.get()
   return PublishedResNet(
-      model_id=config.model_id, input_specs=input_specs, frozen_stages=config.frozen_stages,
-      norm_eval=config.norm_eval, width_multiplier=config.width_multiplier,
+      input_specs=input_specs, **backbone_config.get().as_dict(),
       norm_momentum=norm_activation_config.norm_momentum,
       norm_epsilon=norm_activation_config.norm_epsilon)

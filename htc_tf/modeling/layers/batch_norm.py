@@ -1,12 +1,14 @@
 """Batch normalisation whose statistics can be held during training."""
 
-from typing import Optional
+from typing import Optional, Tuple
 
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.modeling.layers.fixed_when_frozen import FixedWhenFrozen
 
-class BatchNorm(tf_keras.layers.BatchNormalization):
+
+class BatchNorm(FixedWhenFrozen, tf_keras.layers.BatchNormalization):
   """Batch norm over the last axis of [batch, height, width, channels].
 
   Args:
@@ -19,8 +21,17 @@ class BatchNorm(tf_keras.layers.BatchNormalization):
     super().__init__(**kwargs)
     self._norm_eval = norm_eval
 
+  def uses_batch_statistics(self, training: Optional[bool]) -> bool:
+    """Whether a call normalises with the batch and moves the running statistics."""
+    return bool(training) and self.trainable and not self._norm_eval
+
+  def affine(self) -> Tuple[tf.Tensor, tf.Tensor]:
+    """The function it is with its running statistics: [channels] scale and shift, float32."""
+    scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
+    return scale, self.beta - self.moving_mean * scale
+
   def call(self, inputs: tf.Tensor, training: Optional[bool] = None) -> tf.Tensor:
-    return super().call(inputs, training=False if self._norm_eval else training)
+    return super().call(inputs, training=self.uses_batch_statistics(training))
 
   def get_config(self):
     return {**super().get_config(), 'norm_eval': self._norm_eval}

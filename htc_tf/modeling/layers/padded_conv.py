@@ -1,14 +1,20 @@
 """Convolution with symmetric explicit padding."""
 
+from typing import List, Optional
+
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.modeling.layers.fixed_when_frozen import FixedWhenFrozen
+from htc_tf.ops.grouped_conv import grouped_conv2d
 
-class PaddedConv2D(tf_keras.layers.Conv2D):
+
+class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
   """Conv2D that pads (kernel - 1) / 2 on every side, whatever the stride.
 
   TensorFlow's SAME pads a strided convolution of an even-sized map on the right and below only;
-  the published weights were trained with equal padding on both sides. Odd kernels only.
+  the published weights were trained with equal padding on both sides. Odd kernels only. Variables
+  are read in full precision, so that a factor on the kernel is applied before it is rounded.
 
   Input [batch, height, width, channels]; output [batch, ceil(height / stride), ...] for kernels
   of 3 and 7.
@@ -17,10 +23,31 @@ class PaddedConv2D(tf_keras.layers.Conv2D):
   def __init__(self, filters: int, kernel_size: int, **kwargs):
     super().__init__(filters, kernel_size, padding='valid', **kwargs)
 
+  def add_weight(self, *args, **kwargs) -> tf.Variable:
+    return super().add_weight(*args, experimental_autocast=False, **kwargs)
+
+  def call(self, inputs: tf.Tensor, scale: Optional[tf.Tensor] = None,
+           shift: Optional[tf.Tensor] = None) -> tf.Tensor:
+    """The convolution, or scale * convolution + shift.
+
+    Args:
+      inputs: [batch, height, width, channels].
+      scale: [filters] float32 factors that go into the kernel.
+      shift: [filters] float32.
+    """
+    kernel = self.kernel if scale is None else self.kernel * scale
+    outputs = self.convolution_op(inputs, tf.cast(kernel, inputs.dtype))
+    for bias in (self.bias, shift):
+      if bias is not None:
+        outputs = tf.nn.bias_add(outputs, tf.cast(bias, inputs.dtype))
+    return self.activation(outputs)
+
   def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    return grouped_conv2d(inputs, kernel, self.groups, self.strides, self._padding())
+
+  def _padding(self) -> List[List[int]]:
     pad_y, pad_x = ((size - 1) // 2 for size in self.kernel_size)
-    return tf.nn.conv2d(inputs, kernel, strides=self.strides, dilations=self.dilation_rate,
-                        padding=[[0, 0], [pad_y, pad_y], [pad_x, pad_x], [0, 0]])
+    return [[0, 0], [pad_y, pad_y], [pad_x, pad_x], [0, 0]]
 
   def compute_output_shape(self, input_shape) -> tf.TensorShape:
     shape = tf.TensorShape(input_shape).as_list()

@@ -10,6 +10,7 @@ import tf_keras
 
 from htc_tf.errors import ConfigError
 from htc_tf.modeling.backbones.published_resnet import PublishedResNet
+from tests import published_weights
 
 PARITY = pathlib.Path(__file__).parents[2] / 'parity'
 TINY = dict(model_id=18, width_multiplier=0.0625)
@@ -22,18 +23,27 @@ def tf_layout(shape):
   return [shape[2], shape[3], shape[1], shape[0]] if len(shape) == 4 else shape
 
 
-@pytest.mark.parametrize('model_id,config', [(50, 'htc_r50_fpn_1x_coco'),
-                                             (101, 'htc_r101_fpn_20e_coco')])
-def test_variables_are_those_published(model_id, config):
-  stored = json.loads((PARITY / f'mmdet_{config}_shapes.json').read_text())
+RESNEXT = dict(model_id=101, base_width=4)
+
+
+@pytest.mark.parametrize('values,config', [
+    (dict(model_id=50), 'r50_fpn_1x_coco'), (dict(model_id=101), 'r101_fpn_20e_coco'),
+    (dict(RESNEXT, groups=32), 'x101-32x4d_fpn_16xb1-20e_coco'),
+    (dict(RESNEXT, groups=64), 'x101-64x4d_fpn_16xb1-20e_coco'),
+    (dict(RESNEXT, groups=64, deformable_stages=(2, 3, 4)),
+     'x101-64x4d-dconv-c3-c5_fpn_ms-400-1400-16xb1-20e_coco')])
+def test_variables_are_those_published(values, config):
+  stored = json.loads((PARITY / f'mmdet_htc_{config}_shapes.json').read_text())
   published = {name.removeprefix('backbone.'): tf_layout(shape) for name, shape in stored
                if name.startswith('backbone.') and not name.endswith('num_batches_tracked')}
-  parts = {'kernel:0': 'weight', 'gamma:0': 'weight', 'beta:0': 'bias',
-           'moving_mean:0': 'running_mean', 'moving_variance:0': 'running_var'}
   ours = {}
-  for variable in PublishedResNet(model_id).variables:
-    layer, part = variable.name.rsplit('/', 1)
-    ours[f'{layer.replace("/", ".")}.{parts[part]}'] = list(variable.shape)
+  for name, layer in published_weights.backbone_layers(PublishedResNet(**values)):
+    parts = ('weight', 'bias', 'running_mean', 'running_var')
+    for part, variable in zip(parts, layer.weights):
+      # After a deformable convolution's kernel come those of its offsets.
+      offset = 'conv_offset' in variable.name
+      part = {'kernel': 'weight', 'bias': 'bias'}[variable.name.split('/')[-1][:-2]] if offset else part
+      ours[f'{name}.conv_offset.{part}' if offset else f'{name}.{part}'] = list(variable.shape)
   assert ours == published
 
 
@@ -115,7 +125,7 @@ def test_errors(values, message):
 
 
 def test_epsilon_is_the_published_one():
-  norms = [layer for layer in PublishedResNet(**TINY).layers
+  norms = [layer for _, layer in published_weights.backbone_layers(PublishedResNet(**TINY))
            if isinstance(layer, tf_keras.layers.BatchNormalization)]
   assert len(norms) == 20
   assert {norm.epsilon for norm in norms} == {1e-5}

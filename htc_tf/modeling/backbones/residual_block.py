@@ -1,0 +1,93 @@
+"""Residual block of ResNet and ResNeXt."""
+
+from typing import Any, Mapping, Optional
+
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.modeling.layers.batch_norm import BatchNorm
+from htc_tf.modeling.layers.conv_norm import build_conv_norm
+from htc_tf.modeling.layers.conv_norm import conv_norm
+from htc_tf.modeling.layers.deform_conv import DeformConv2D
+from htc_tf.modeling.layers.padded_conv import PaddedConv2D
+
+EXPANSION = 4  # of the channels of a bottleneck block, from inside to its end
+
+
+class ResidualBlock(tf_keras.layers.Layer):
+  """Convolutions on a path beside a shortcut; the stride is in the (first) 3x3 convolution.
+
+  Its parts are named as in the published state dicts: `conv1`, `bn1`, ..., and
+  `downsample` of a convolution and a norm where the shortcut changes shape.
+
+  Input [batch, height, width, channels]; output [batch, ceil(height / stride), ..., filters], or
+  EXPANSION times as many channels with `bottleneck`.
+
+  Args:
+    filters: channels of the block.
+    stride: of the block.
+    norm_args: of every `BatchNorm`.
+    bottleneck: 1x1, 3x3, 1x1 rather than two 3x3 convolutions.
+    groups: groups of the bottleneck's 3x3 convolution.
+    width: its channels; None: `filters`.
+    deformable: whether it is a `DeformConv2D`.
+  """
+
+  def __init__(self, filters: int, stride: int, norm_args: Mapping[str, Any],
+               bottleneck: bool = True, groups: int = 1, width: Optional[int] = None,
+               deformable: bool = False, **kwargs):
+    super().__init__(**kwargs)
+    self._stride = stride
+    self._norm_args = dict(norm_args)
+    self._filters = filters * EXPANSION if bottleneck else filters
+    middle = DeformConv2D if deformable else PaddedConv2D
+    if bottleneck:
+      convs = (_conv(width or filters, 1, name='conv1'),
+               _conv(width or filters, 3, stride, middle, groups=groups, name='conv2'),
+               _conv(self._filters, 1, name='conv3'))
+    else:
+      convs = (_conv(filters, 3, stride, name='conv1'), _conv(filters, 3, name='conv2'))
+    self._num_convs = len(convs)
+    for index, conv in enumerate(convs, 1):
+      # Blocks start as their shortcut (Goyal et al. 2017, section 5.1): without it features double
+      # in variance at every block of a backbone that is trained from scratch with held statistics.
+      gamma = 'zeros' if index == len(convs) else 'ones'
+      setattr(self, f'conv{index}', conv)
+      setattr(self, f'bn{index}', BatchNorm(gamma_initializer=gamma, name=f'bn{index}',
+                                            **self._norm_args))
+    self.downsample = None
+
+  def build(self, input_shape):
+    if self._stride > 1 or input_shape[-1] != self._filters:
+      self.downsample = [_conv(self._filters, 1, self._stride, name='downsample/0'),
+                         BatchNorm(name='downsample/1', **self._norm_args)]
+      for layer in self.downsample:
+        layer.trainable = self.trainable
+      build_conv_norm(*self.downsample, input_shape)
+    shape = input_shape
+    for index in range(1, self._num_convs + 1):
+      shape = build_conv_norm(*self._pair(index), shape)
+    super().build(input_shape)
+
+  def call(self, inputs: tf.Tensor, training: Optional[bool] = None) -> tf.Tensor:
+    x = inputs
+    for index in range(1, self._num_convs):
+      x = tf.nn.relu(conv_norm(x, *self._pair(index), training))
+    x = conv_norm(x, *self._pair(self._num_convs), training)
+    if self.downsample is None:
+      return tf.nn.relu(x + inputs)
+    return tf.nn.relu(x + conv_norm(inputs, *self.downsample, training))
+
+  def compute_output_shape(self, input_shape) -> tf.TensorShape:
+    shape = input_shape
+    for index in range(1, self._num_convs + 1):
+      shape = self._pair(index)[0].compute_output_shape(shape)
+    return shape
+
+  def _pair(self, index: int):
+    return getattr(self, f'conv{index}'), getattr(self, f'bn{index}')
+
+
+def _conv(filters: int, kernel_size: int, stride: int = 1, kind=PaddedConv2D, **kwargs):
+  return kind(filters, kernel_size, strides=stride, use_bias=False, kernel_initializer='he_normal',
+              **kwargs)

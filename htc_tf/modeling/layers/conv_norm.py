@@ -1,0 +1,38 @@
+"""Convolution followed by batch norm, as one where that is the same function."""
+
+from typing import Optional, Sequence
+
+import tensorflow as tf
+
+from htc_tf.modeling.layers.batch_norm import BatchNorm
+from htc_tf.modeling.layers.padded_conv import PaddedConv2D
+
+
+def conv_norm(x: tf.Tensor, conv: PaddedConv2D, norm: BatchNorm,
+              training: Optional[bool] = None) -> tf.Tensor:
+  """norm(conv(x)).
+
+  Where the norm's statistics are held it is a factor and a shift of each channel, and these go into
+  the convolution: no pass over the map, and no activation of it kept for the backward pass.
+
+  Args:
+    x: [batch, height, width, channels].
+    conv: without bias.
+    norm: of its output; both built.
+    training: whether the model trains.
+  """
+  if norm.uses_batch_statistics(training):
+    return norm(conv(x), training=training)
+  scale, shift = norm.affine()
+  return conv(x, scale=scale, shift=shift)
+
+
+def build_conv_norm(conv: PaddedConv2D, norm: BatchNorm,
+                    input_shape: Sequence[Optional[int]]) -> tf.TensorShape:
+  """Makes the variables of both, which `conv_norm` may use without calling them; output shape."""
+  with tf.name_scope(conv.name):
+    conv.build(input_shape)
+  shape = conv.compute_output_shape(input_shape)
+  with tf.name_scope(norm.name):
+    norm.build(shape)
+  return shape

@@ -1,0 +1,28 @@
+"""Deformable convolution as a layer."""
+
+import tensorflow as tf
+
+from htc_tf.modeling.layers.padded_conv import PaddedConv2D
+from htc_tf.ops.deform_conv import deform_conv2d
+
+
+class DeformConv2D(PaddedConv2D):
+  """Convolution that reads where a convolution of its input says (Dai et al. 2017).
+
+  The offsets come from a plain convolution with bias, in one group and with the same stride. It
+  starts at zero, so that a fresh layer is the plain convolution.
+
+  Input and output as `PaddedConv2D`; the same stride along both axes.
+  """
+
+  def build(self, input_shape):
+    super().build(input_shape)
+    self.conv_offset = PaddedConv2D(
+        2 * self.kernel_size[0] * self.kernel_size[1], self.kernel_size, strides=self.strides,
+        kernel_initializer='zeros', name='conv_offset')
+    self.conv_offset.trainable = self.trainable
+    with tf.name_scope(self.conv_offset.name):
+      self.conv_offset.build(input_shape)
+
+  def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    return deform_conv2d(inputs, self.conv_offset(inputs), kernel, self.strides[0], self.groups)
