@@ -21,7 +21,7 @@ def _list(*values):
 
 @dataclasses.dataclass
 class PublishedResNet(hyperparams.Config):
-  """ResNet in the layout of the published checkpoints.
+  """ResNet and ResNeXt in the layout of the published checkpoints.
 
   Attributes:
     model_id: depth, one of 18, 34, 50, 101.
@@ -29,11 +29,21 @@ class PublishedResNet(hyperparams.Config):
       4 everything; -1 nothing.
     norm_eval: batch norm uses its running statistics in training too; its affine is trained.
     width_multiplier: factor on every channel count, for small models; 1 as published.
+    groups: groups of the 3x3 convolutions of depths 50 and 101: 32 or 64 in ResNeXt.
+    base_width: channels of each group in the first residual stage: 4 in ResNeXt.
+    deformable_stages: residual stages, 1 to 4, whose 3x3 convolutions are deformable; [2, 3, 4] in
+      the published model with deformable convolutions.
+    recompute: training keeps the outputs of residual blocks alone and computes what is inside them
+      again for the backward pass: less memory, more time, the same gradients. Needs norm_eval.
   """
   model_id: int = 50
   frozen_stages: int = 1
   norm_eval: bool = True
   width_multiplier: float = 1.0
+  groups: int = 1
+  base_width: int = 64
+  deformable_stages: List[int] = _list()
+  recompute: bool = False
 
 
 @dataclasses.dataclass

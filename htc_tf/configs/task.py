@@ -22,6 +22,8 @@ class Parser(hyperparams.Config):
 
   Attributes:
     min_sizes: short side after resizing, in pixels; with several, training draws one an image.
+    min_size_range: lowest and highest short side; training draws a whole number from them, both
+      included, instead of one of `min_sizes`. Empty: `min_sizes`.
     max_size: bound on the long side, in pixels.
     frames: static sizes of the network input, none larger than `task.model.input_size`. An image
       is padded to the least of them that holds it (shrunk into one if none does), and a batch is of
@@ -35,6 +37,7 @@ class Parser(hyperparams.Config):
     max_num_instances: most truths an image trains on.
   """
   min_sizes: List[int] = dataclasses.field(default_factory=lambda: [800])
+  min_size_range: List[int] = dataclasses.field(default_factory=list)
   max_size: int = 1333
   frames: List[Frame] = dataclasses.field(default_factory=list)
   random_horizontal_flip: float = 0.5

@@ -57,8 +57,8 @@ def validate_model(config: model_config.HTC) -> None:
   """Checks that the parts of a model fit each other; raises ConfigError if not."""
   _check_stage_keys(config)
   check_value_types(config, 'task.model')
-  for check in (_check_classes, _check_stages, _check_levels, _check_input_size, _check_channels,
-                _check_crop_sizes, _check_choices):
+  for check in (_check_classes, _check_backbone, _check_stages, _check_levels, _check_input_size,
+                _check_channels, _check_crop_sizes, _check_choices):
     check(config)
 
 
@@ -145,6 +145,10 @@ def _check_parser(config: task_config.DataConfig, name: str) -> None:
   if not parser.min_sizes or min(parser.min_sizes) <= 0 or parser.max_size <= 0:
     raise ConfigError(f'{name}.parser has no image size', expected='positive min_sizes and max_size',
                       got=f'min_sizes={parser.min_sizes}, max_size={parser.max_size}')
+  sizes = parser.min_size_range
+  if sizes and not (len(sizes) == 2 and 0 < sizes[0] <= sizes[1] <= parser.max_size):
+    raise ConfigError(f'{name}.parser.min_size_range is wrong', expected='[low, high] with '
+                      f'0 < low <= high <= max_size = {parser.max_size}', got=str(sizes))
   low, high = parser.scale_range
   if not 0 < low <= high:
     raise ConfigError(f'{name}.parser.scale_range is out of order',
@@ -178,6 +182,27 @@ def _check_classes(config: model_config.HTC) -> None:
   if config.num_classes < 2:
     raise ConfigError('task.model.num_classes is too small', expected='at least 2',
                       got=str(config.num_classes), likely_cause='the background counts as a class')
+
+
+def _check_backbone(config: model_config.HTC) -> None:
+  if config.backbone.type != 'published_resnet':
+    return
+  resnet, name = config.backbone.published_resnet, 'task.model.backbone.published_resnet'
+  _positive(resnet.groups, f'{name}.groups')
+  _positive(resnet.base_width, f'{name}.base_width')
+  stages = resnet.deformable_stages
+  if not set(stages) <= {1, 2, 3, 4}:
+    raise ConfigError(f'{name}.deformable_stages is wrong', expected='stages from 1 to 4',
+                      got=str(stages), likely_cause='levels C3-C5 given: they are stages 2-4')
+  plain = (resnet.groups, resnet.base_width, list(stages)) == (1, 64, [])
+  if not plain and resnet.model_id < 50:
+    raise ConfigError(f'{name} has no bottleneck blocks', expected='model_id 50 or 101 with groups, '
+                      'base_width or deformable_stages', got=f'model_id {resnet.model_id}',
+                      likely_cause='ResNeXt and deformable stages are made of them')
+  if resnet.recompute and not resnet.norm_eval:
+    raise ConfigError(f'{name}.recompute does not fit', expected='norm_eval=true',
+                      got='norm_eval=false', likely_cause='a block that runs twice a step would '
+                      'move the running statistics twice')
 
 
 def _check_stages(config: model_config.HTC) -> None:

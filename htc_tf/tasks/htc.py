@@ -81,9 +81,13 @@ def build_parser(params: task_config.DataConfig, model, include_mask: bool,
     include_semantic: whether they have semantic maps.
   """
   config = params.parser
+  min_sizes = tuple(config.min_sizes)
+  if params.is_training and config.min_size_range:
+    low, high = config.min_size_range
+    min_sizes = tuple(range(low, high + 1))
   scale_range = tuple(config.scale_range)
   return Parser(
-      build_frame_rule(config, model), min_sizes=tuple(config.min_sizes),
+      build_frame_rule(config, model), min_sizes=min_sizes,
       max_size=config.max_size, max_num_instances=config.max_num_instances,
       include_mask=include_mask, include_semantic=include_semantic,
       random_horizontal_flip=config.random_horizontal_flip,

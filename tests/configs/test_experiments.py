@@ -21,7 +21,10 @@ COCO_EXPERIMENTS = {
     'htc_resnet50fpn_1x_coco_paddle'}
 PUBLISHED_AP = {'htc_resnet50fpn_1x_coco': ('42.3', '37.4'),
                 'htc_resnet50fpn_20e_coco': ('43.3', '38.3'),
-                'htc_resnet101fpn_20e_coco': ('44.8', '39.6')}
+                'htc_resnet101fpn_20e_coco': ('44.8', '39.6'),
+                'htc_resnext101_32x4d_fpn_20e_coco': ('46.1', '40.5'),
+                'htc_resnext101_64x4d_fpn_20e_coco': ('47.0', '41.4'),
+                'htc_resnext101_64x4d_dcn_fpn_20e_coco': ('50.4', '43.8')}
 
 
 class Flags(dict):
@@ -55,7 +58,8 @@ def test_published_htc():
   model = model_of('htc_resnet50fpn_1x_coco')
   assert model.backbone.type == 'published_resnet'
   assert model.backbone.get().as_dict() == {
-      'model_id': 50, 'frozen_stages': 1, 'norm_eval': True, 'width_multiplier': 1.0}
+      'model_id': 50, 'frozen_stages': 1, 'norm_eval': True, 'width_multiplier': 1.0, 'groups': 1,
+      'base_width': 64, 'deformable_stages': [], 'recompute': False}
   stages = model.cascade.stages
   assert [stage.iou_threshold for stage in stages] == [0.5, 0.6, 0.7]
   assert [stage.loss_weight for stage in stages] == [1.0, 0.5, 0.25]
@@ -135,12 +139,28 @@ def test_file_says_what_to_expect(path):
 
 def test_every_experiment_has_a_file():
   assert {path.stem for path in FILES} == (
-      COCO_EXPERIMENTS | {'htc_nuclei', 'htc_resnet101fpn_20e_coco'})
+      COCO_EXPERIMENTS | {'htc_nuclei'} | set(PUBLISHED_AP))
 
 
-def test_resnet101_file_changes_the_depth():
-  path = next(path for path in FILES if path.stem == 'htc_resnet101fpn_20e_coco')
-  assert parse('htc_resnet50fpn_20e_coco', [str(path)]).task.model.backbone.get().model_id == 101
+@pytest.mark.parametrize('stem,expected', [
+    ('htc_resnet101fpn_20e_coco', (101, 1, 64, [])),
+    ('htc_resnext101_32x4d_fpn_20e_coco', (101, 32, 4, [])),
+    ('htc_resnext101_64x4d_fpn_20e_coco', (101, 64, 4, [])),
+    ('htc_resnext101_64x4d_dcn_fpn_20e_coco', (101, 64, 4, [2, 3, 4]))])
+def test_files_of_other_backbones(stem, expected):
+  path = next(path for path in FILES if path.stem == stem)
+  backbone = parse('htc_resnet50fpn_20e_coco', [str(path)]).task.model.backbone.get()
+  assert (backbone.model_id, backbone.groups, backbone.base_width,
+          backbone.deformable_stages) == expected
+
+
+def test_deformable_file_trains_at_many_scales():
+  path = next(path for path in FILES if path.stem == 'htc_resnext101_64x4d_dcn_fpn_20e_coco')
+  task = parse('htc_resnet50fpn_20e_coco', [str(path)]).task
+  assert (task.train_data.parser.min_size_range, task.train_data.parser.max_size) == (
+      [400, 1400], 1600)
+  assert (task.validation_data.parser.min_sizes, task.validation_data.parser.max_size) == (
+      [800], 1333)
 
 
 def test_unknown_experiment_lists_the_known():

@@ -22,6 +22,22 @@ def stages(*values):
 
 WRONG_MODELS = {
     'one class': ({'num_classes': 1}, 'num_classes is too small.*Got: 1'),
+    'groups': ({'backbone': {'published_resnet': {'groups': 0}}},
+               'published_resnet.groups is out of range.*positive.*Got: 0'),
+    'base width': ({'backbone': {'published_resnet': {'base_width': -4}}},
+                   'published_resnet.base_width is out of range.*Got: -4'),
+    'deformable levels': (
+        {'backbone': {'published_resnet': {'model_id': 50, 'deformable_stages': [3, 4, 5]}}},
+        r'deformable_stages is wrong.*stages from 1 to 4.*Got: \[3, 4, 5\].*stages 2-4'),
+    'groups of basic blocks': (
+        {'backbone': {'published_resnet': {'model_id': 18, 'groups': 32, 'base_width': 4}}},
+        'no bottleneck blocks.*model_id 50 or 101.*Got: model_id 18'),
+    'deformable basic blocks': (
+        {'backbone': {'published_resnet': {'model_id': 34, 'deformable_stages': [4]}}},
+        'no bottleneck blocks.*Got: model_id 34'),
+    'recompute with moving statistics': (
+        {'backbone': {'published_resnet': {'recompute': True, 'norm_eval': False}}},
+        'published_resnet.recompute does not fit.*norm_eval=true'),
     'no stage': (stages(), 'stages has the wrong length.*1 to 5 stages.*Got: 0'),
     'six stages': (stages(*[{}] * 6), 'stages has the wrong length.*Got: 6'),
     'order': (stages({'iou_threshold': 0.6}, {'iou_threshold': 0.5}),
@@ -81,7 +97,10 @@ def test_wrong_model(case):
     {'semantic_head': {'enabled': False, 'num_filters': 4, 'level': 9}},
     {'semantic_head': {'feeds_box': False}, 'box_head': {'crop_size': 5}},
     {'cascade': {'mask_information_flow': False}, 'mask_head': {'num_filters': 16}},
-    {'input_size': [96, 160, 3]}])
+    {'input_size': [96, 160, 3]},
+    {'backbone': {'published_resnet': {'model_id': 101, 'groups': 64, 'base_width': 4,
+                                       'deformable_stages': [2, 3, 4], 'recompute': True}}},
+    {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}}])
 def test_right_model(overrides):
   validation.validate_model(tiny.model(**overrides))
 
@@ -136,6 +155,10 @@ WRONG_DATA = {
     'batch': ({'global_batch_size': 0}, 'train_data.global_batch_size is out of range'),
     'no size': ({'parser': {'min_sizes': []}}, 'parser has no image size'),
     'size': ({'parser': {'max_size': 0}}, 'parser has no image size.*max_size=0'),
+    'size range': ({'parser': {'min_size_range': [300, 200]}}, 'min_size_range is wrong.*low <= high'),
+    'size range beyond the long side': (
+        {'parser': {'min_size_range': [200, 300]}}, r'min_size_range.*max_size = 256.*\[200, 300\]'),
+    'one size for a range': ({'parser': {'min_size_range': [200]}}, r'min_size_range.*\[200\]'),
     'scale': ({'parser': {'scale_range': [1.2, 0.8]}}, 'scale_range is out of order'),
 }
 
