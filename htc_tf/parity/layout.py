@@ -11,6 +11,11 @@ def channels_last(maps: np.ndarray) -> np.ndarray:
   return np.moveaxis(maps, -3, -1)
 
 
+def kernel(weight: np.ndarray) -> np.ndarray:
+  """[out, in, h, w] to [h, w, in, out]."""
+  return weight.transpose(2, 3, 1, 0)
+
+
 def yx(values: np.ndarray) -> np.ndarray:
   """Groups of four on the last axis: xyxy to yxyx, or dx, dy, dw, dh to dy, dx, dh, dw."""
   groups = values.reshape(*values.shape[:-1], -1, 4)[..., [1, 0, 3, 2]]  # [..., groups, 4]

@@ -41,11 +41,21 @@ class Variant(NamedTuple):
   has_semantic: bool = True
 
 
+def _resnext(groups: int, **values) -> Dict[str, Any]:
+  """Overrides for ResNeXt-101 with groups of 4 channels."""
+  return {'backbone': {'published_resnet': {
+      'model_id': 101, 'groups': groups, 'base_width': 4, **values}}}
+
+
 VARIANTS = (
     Variant('htc-without-semantic_r50_fpn_1x_coco', 'htc_without_semantic_resnet50fpn_1x_coco',
             has_semantic=False),
     Variant('htc_r101_fpn_20e_coco', 'htc_resnet50fpn_20e_coco',
             {'backbone': {'published_resnet': {'model_id': 101}}}),
+    Variant('htc_x101-32x4d_fpn_16xb1-20e_coco', 'htc_resnet50fpn_20e_coco', _resnext(32)),
+    Variant('htc_x101-64x4d_fpn_16xb1-20e_coco', 'htc_resnet50fpn_20e_coco', _resnext(64)),
+    Variant('htc_x101-64x4d-dconv-c3-c5_fpn_ms-400-1400-16xb1-20e_coco',
+            'htc_resnet50fpn_20e_coco', _resnext(64, deformable_stages=[2, 3, 4])),
 )
 
 

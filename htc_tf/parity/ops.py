@@ -12,6 +12,7 @@ from htc_tf.modeling.layers.roi_align import roi_align
 from htc_tf.ops import anchors as anchor_ops
 from htc_tf.ops import assignment
 from htc_tf.ops import boxes as box_ops
+from htc_tf.ops import deform_conv
 from htc_tf.ops import masks as mask_ops
 from htc_tf.ops import nms
 from htc_tf.parity import layout
@@ -22,7 +23,10 @@ from htc_tf.parity.pack import Arrays
 from htc_tf.parity.pack import Pack
 
 _PX_BAR, _GRADIENT_BAR, _PROBABILITY_BAR, _UNCLEAR = 1e-3, 1e-4, 1e-5, 1e-5
+_RELATIVE = 'largest difference / largest value'
 _STRIDE = 8.0
+_DEFORM_CONV_CASES = ('stride1', 'stride2', 'grouped', 'far')
+_DEFORM_CONV_INPUTS = ('x', 'offset', 'weight')
 _CODERS = ('rpn', 'stage0', 'stage1', 'stage2')
 # Positive, negative and least positive threshold.
 _THRESHOLDS = {'rpn': (0.7, 0.3, 0.3), 'stage0': (0.5,) * 3, 'stage1': (0.6,) * 3,
@@ -34,10 +38,17 @@ def measurements(pack: Pack) -> Iterator[Measurement]:
   """All operations of `ops.npz`."""
   arrays = pack.arrays('ops')
   for size in (7, 14):
-    yield Measurement(f'RoIAlign {size} of 40 RoIs, largest difference / largest value', 5e-5,
+    yield Measurement(f'RoIAlign {size} of 40 RoIs, {_RELATIVE}', 5e-5,
                       lambda size=size: _roi_align(arrays, size)[0])
-    yield Measurement(f'gradient of RoIAlign {size}, largest difference / largest value',
+    yield Measurement(f'gradient of RoIAlign {size}, {_RELATIVE}',
                       _GRADIENT_BAR, lambda size=size: _roi_align(arrays, size)[1])
+  for case in _DEFORM_CONV_CASES:
+    yield Measurement(f'deformable convolution, {case}, {_RELATIVE}', 5e-5,
+                      lambda case=case: _deform_conv(arrays, case)[0])
+    for index, key in enumerate(_DEFORM_CONV_INPUTS, 1):
+      yield Measurement(f'gradient of deformable convolution, {case}, by {key}, {_RELATIVE}',
+                        _GRADIENT_BAR,
+                        lambda case=case, index=index: _deform_conv(arrays, case)[index])
   for coder in _CODERS:
     yield near(f'box encoding, {coder}', lambda coder=coder: _encoded(arrays, coder),
                lambda coder=coder: layout.yx(arrays[f'box_coder/{coder}_encoded']))
@@ -83,6 +94,22 @@ def _roi_align(arrays: Arrays, size: int):
   return tuple(
       relative_difference(actual.numpy(), layout.channels_last(arrays[f'roi_align/{key}{size}']))
       for actual, key in ((output, 'output'), (gradient, 'feature_gradient')))
+
+
+def _deform_conv(arrays: Arrays, case: str):
+  """Relative differences of output and gradients by `_DEFORM_CONV_INPUTS`."""
+  stored = lambda key: arrays[f'deform_conv/{case}/{key}']
+  our_layout = lambda key, value: (layout.kernel if key == 'weight' else layout.channels_last)(value)
+  inputs = [tf.constant(our_layout(key, stored(key))) for key in _DEFORM_CONV_INPUTS]
+  with tf.GradientTape() as tape:
+    tape.watch(inputs)
+    output = deform_conv.deform_conv2d(*inputs, int(stored('stride')), int(stored('groups')))
+  gradients = tape.gradient(
+      output, inputs, output_gradients=tf.constant(layout.channels_last(stored('upstream'))))
+  differences = [relative_difference(output.numpy(), layout.channels_last(stored('output')))]
+  return differences + [
+      relative_difference(gradient.numpy(), our_layout(key, stored(f'{key}_gradient')))
+      for key, gradient in zip(_DEFORM_CONV_INPUTS, gradients)]
 
 
 def _coder_weights(arrays: Arrays, coder: str):
