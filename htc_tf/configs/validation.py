@@ -190,6 +190,10 @@ def _check_backbone(config: model_config.HTC) -> None:
   resnet, name = config.backbone.published_resnet, 'task.model.backbone.published_resnet'
   _positive(resnet.groups, f'{name}.groups')
   _positive(resnet.base_width, f'{name}.base_width')
+  if resnet.base_width * resnet.width_multiplier < 1:
+    raise ConfigError(f'{name}.base_width is too small', expected='base_width * width_multiplier of '
+                      '1 or more', got=f'{resnet.base_width} * {resnet.width_multiplier}',
+                      likely_cause='a group of the first stage would have no channel')
   stages = resnet.deformable_stages
   if not set(stages) <= {1, 2, 3, 4}:
     raise ConfigError(f'{name}.deformable_stages is wrong', expected='stages from 1 to 4',

@@ -26,11 +26,14 @@ WRONG_MODELS = {
                'published_resnet.groups is out of range.*positive.*Got: 0'),
     'base width': ({'backbone': {'published_resnet': {'base_width': -4}}},
                    'published_resnet.base_width is out of range.*Got: -4'),
+    'no channel in a group': (
+        {'backbone': {'published_resnet': {'model_id': 50, 'groups': 32, 'base_width': 4}}},
+        r'base_width is too small.*Got: 4 \* 0.125'),
     'deformable levels': (
         {'backbone': {'published_resnet': {'model_id': 50, 'deformable_stages': [3, 4, 5]}}},
         r'deformable_stages is wrong.*stages from 1 to 4.*Got: \[3, 4, 5\].*stages 2-4'),
     'groups of basic blocks': (
-        {'backbone': {'published_resnet': {'model_id': 18, 'groups': 32, 'base_width': 4}}},
+        {'backbone': {'published_resnet': {'model_id': 18, 'groups': 32, 'base_width': 8}}},
         'no bottleneck blocks.*model_id 50 or 101.*Got: model_id 18'),
     'deformable basic blocks': (
         {'backbone': {'published_resnet': {'model_id': 34, 'deformable_stages': [4]}}},
@@ -98,7 +101,7 @@ def test_wrong_model(case):
     {'semantic_head': {'feeds_box': False}, 'box_head': {'crop_size': 5}},
     {'cascade': {'mask_information_flow': False}, 'mask_head': {'num_filters': 16}},
     {'input_size': [96, 160, 3]},
-    {'backbone': {'published_resnet': {'model_id': 101, 'groups': 64, 'base_width': 4,
+    {'backbone': {'published_resnet': {'model_id': 101, 'groups': 64, 'base_width': 8,
                                        'deformable_stages': [2, 3, 4], 'recompute': True}}},
     {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}}])
 def test_right_model(overrides):

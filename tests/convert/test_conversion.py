@@ -30,10 +30,19 @@ def values(model):
   return {path: variable.numpy() for path, variable in named_variables(model).items()}
 
 
+RESNEXT = {'published_resnet': {'model_id': 50, 'groups': 4, 'base_width': 16,
+                                'deformable_stages': [2, 3, 4]}}
+
+
 @pytest.fixture(scope='module')
 def original():
   """A model every value of which differs from a fresh one's."""
-  built = tiny.build(seed=1)
+  return drawn(tiny.model())
+
+
+def drawn(config):
+  """A model with random values."""
+  built = tiny.build(config, seed=1)
   rng = np.random.default_rng(0)
   for variable in built.variables:
     variable.assign(rng.normal(size=variable.shape))
@@ -56,6 +65,22 @@ def test_round_trip_is_lossless(original, fresh, name_map):
     np.testing.assert_array_equal(value, (expected if filled else before)[path], err_msg=path)
     assert (path in result.filled) == filled
   assert not result.dropped + result.missing + result.unused
+
+
+@pytest.mark.parametrize('name_map', [MMDET, TORCHVISION, MMCLS],
+                         ids=lambda name_map: name_map.source)
+def test_round_trip_of_a_deformable_resnext(name_map):
+  config = tiny.model(backbone=RESNEXT)
+  expected, copy = drawn(config), tiny.build(config, seed=2)
+  checkpoint = checkpoint_of(expected, name_map)
+  result = conversion.convert_checkpoint(checkpoint, copy)
+  assert {path.rsplit('/', 1)[0] for path in result.filled} >= {
+      'backbone/layer1/0/conv2', 'backbone/layer2/0/conv2/conv_offset'}
+  for path, value in values(copy).items():
+    if path in result.filled:
+      np.testing.assert_array_equal(value, values(expected)[path], err_msg=path)
+  again = conversion.published_weights(copy, name_map)
+  assert all(np.array_equal(again[name], value) for name, value in checkpoint.tensors.items())
 
 
 def test_every_variable_has_its_own_name(original):

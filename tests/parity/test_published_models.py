@@ -2,8 +2,12 @@
 
 import pathlib
 
+import numpy as np
 import pytest
 
+from htc_tf.convert import conversion
+from htc_tf.convert.mmdet_names import MMDET
+from htc_tf.parity import forward
 from htc_tf.parity import measurement
 from htc_tf.parity import mmdet_image
 from htc_tf.parity import ops
@@ -35,3 +39,15 @@ def test_paddle():
                          ids=lambda variant: variant.config)
 def test_mmdet(variant):
   assert_all_meet_their_bars(mmdet_image.MmdetImage(PACK, variant).measurements(), 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('variant', mmdet_image.VARIANTS[2:], ids=lambda variant: variant.config)
+def test_conversion_of_resnext_is_lossless(variant):
+  state = PACK.mmdet_state(variant.config)
+  model = forward.build_model(variant.experiment, variant.overrides, lambda: state)
+  written = conversion.published_weights(model, MMDET)
+  named = {name for name in state.tensors if not name.endswith('num_batches_tracked')}
+  assert set(written) == named
+  for name in named:
+    np.testing.assert_array_equal(written[name], state.tensors[name], err_msg=name)

@@ -129,3 +129,95 @@ def test_epsilon_is_the_published_one():
            if isinstance(layer, tf_keras.layers.BatchNormalization)]
   assert len(norms) == 20
   assert {norm.epsilon for norm in norms} == {1e-5}
+
+
+RESNEXT_TINY = dict(model_id=50, width_multiplier=0.0625, groups=4, base_width=32,
+                    deformable_stages=(4,))
+
+
+def drawn(**values):
+  """A backbone whose blocks hand gradients on, and a batch."""
+  tf_keras.utils.set_random_seed(0)
+  model = PublishedResNet(**values)
+  for variable in model.variables:
+    if 'gamma' in variable.name or 'conv_offset' in variable.name:
+      variable.assign(tf.random.stateless_uniform(variable.shape, [1, 2], 0.2, 0.5))
+  return model, tf.random.stateless_normal([1, 40, 48, 3], [3, 4])
+
+
+def gradients_of(model, images):
+  with tf.GradientTape() as tape:
+    outputs = model(images, training=True)
+    loss = tf.add_n([tf.reduce_mean(tf.cast(x, tf.float32) ** 2) for x in outputs.values()])
+  return tape.gradient(loss, model.trainable_variables)
+
+
+@pytest.mark.parametrize('values,policy,in_graph', [
+    (TINY, 'float32', False), (TINY, 'float32', True), (TINY, 'mixed_bfloat16', True),
+    (RESNEXT_TINY, 'float32', True)], ids=['eager', 'graph', 'bfloat16', 'deformable resnext'])
+def test_recompute_gives_the_same_gradients(values, policy, in_graph):
+  tf_keras.mixed_precision.set_global_policy(policy)
+  try:
+    (kept, images), (recomputed, _) = (drawn(**values, recompute=flag) for flag in (False, True))
+  finally:
+    tf_keras.mixed_precision.set_global_policy('float32')
+  run = tf.function(gradients_of) if in_graph else gradients_of
+  for variable, expected, actual in zip(kept.trainable_variables, run(kept, images),
+                                        run(recomputed, images)):
+    assert np.any(expected), variable.name
+    tolerance = {'float32': 1e-5, 'mixed_bfloat16': 2e-2}[policy] * np.abs(expected).max()
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance, err_msg=variable.name)
+
+
+def test_recompute_runs_trained_blocks_again():
+  """Twice as many convolutions in the graph of a step; frozen blocks once."""
+  counts = {}
+  for recompute in (False, True):
+    model, images = drawn(**TINY, frozen_stages=1, recompute=recompute)
+    graph = tf.function(lambda x, m=model: gradients_of(m, x)).get_concrete_function(images).graph
+    counts[recompute] = sum(op.type == 'Conv2D' for op in graph.get_operations())
+  # ResNet-18: stem, 4 convolutions in layer1, 5 in each of the others.
+  assert counts == {False: 20, True: 20 + 15}
+
+
+def needed(outputs):
+  """Every operation that these tensors of a graph are computed from."""
+  queue = [output.op for output in outputs]
+  found = set(queue)
+  for op in queue:  # It grows while it is read.
+    inputs = [tensor.op for tensor in op.inputs]
+    queue += [op for op in dict.fromkeys(inputs) if op not in found]
+    found.update(inputs)
+  return found
+
+
+@pytest.mark.parametrize('frozen_stages', [1, 3])
+def test_the_backward_pass_reads_nothing_of_frozen_stages(frozen_stages):
+  model, images = drawn(**TINY, frozen_stages=frozen_stages)
+  with tf.GradientTape() as tape:
+    model(images, training=True)
+  assert {v.ref() for v in tape.watched_variables()} == {
+      v.ref() for v in model.trainable_variables}
+  graph = tf.function(lambda x: gradients_of(model, x)).get_concrete_function(images).graph
+  kinds = [op.type for op in needed(graph.outputs)]
+  trained = 5 * (4 - frozen_stages)
+  assert kinds.count('Conv2DBackpropFilter') == trained
+  # Two convolutions read the last frozen map, and need no gradient of it.
+  assert kinds.count('Conv2DBackpropInput') == trained - 2
+
+
+def test_exported_resnext_gives_the_same_features(tmp_path):
+  model, images = drawn(**RESNEXT_TINY)
+  signature = tf.TensorSpec([None, None, None, 3], tf.float32)
+  model.serve = tf.function(lambda x: model(x, training=False), input_signature=[signature])
+  tf.saved_model.save(model, str(tmp_path), signatures=model.serve)
+  exported = tf.saved_model.load(str(tmp_path)).signatures['serving_default'](images)
+  for level, value in model(images).items():
+    np.testing.assert_allclose(exported[level], value, atol=1e-5)
+
+
+def test_resnext_compiles_under_xla():
+  model, images = drawn(**RESNEXT_TINY)
+  compiled = tf.function(lambda x: model(x, training=False), jit_compile=True)(images)
+  for level, value in model(images).items():
+    np.testing.assert_allclose(compiled[level], value, rtol=0, atol=1e-5 * np.abs(value).max())
