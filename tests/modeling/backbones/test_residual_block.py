@@ -37,3 +37,51 @@ def test_groups_and_width_shape_the_middle_convolution():
   assert [conv.strides for conv in (block.conv1, block.conv2, block.conv3)] == [
       (1, 1), (2, 2), (1, 1)]
   assert block.downsample[0].strides == (2, 2)
+
+
+def outputs_and_gradients(block, run, x):
+  with tf.GradientTape() as tape:
+    tape.watch(x)
+    value = run(x)
+  return [value, *tape.gradient(value, [x, *block.trainable_weights], tf.sin(value))]
+
+
+RESNEXT = pytest.mark.parametrize('values', [dict(groups=4, width=16),
+                                             dict(groups=2, deformable=True)],
+                                  ids=['grouped', 'deformable'])
+
+
+def drawn(values):
+  """A block of ResNeXt that is not its shortcut, and an input."""
+  x = tf.random.stateless_normal([2, 7, 6, 8], [1, 2])
+  block = ResidualBlock(8, 2, NORM, **values)
+  block.build(x.shape)
+  block.bn3.gamma.assign(tf.ones([32]))
+  if values.get('deformable'):
+    block.conv2.conv_offset.bias.assign(tf.linspace(-1.3, 1.3, 18))
+  return block, x
+
+
+@RESNEXT
+def test_compiled_and_recomputed_it_is_the_same_function(values):
+  block, x = drawn(values)
+  run = lambda x: block(x, training=True)
+  expected = outputs_and_gradients(block, run, x)
+  modes = {'xla': (run, True), 'recomputed': (tf.recompute_grad(run), False),
+           'recomputed xla': (tf.recompute_grad(run), True)}
+  for mode, (function, jit) in modes.items():
+    compiled = tf.function(lambda x, f=function: outputs_and_gradients(block, f, x),
+                           jit_compile=jit)
+    for actual, value in zip(compiled(x), expected):
+      np.testing.assert_allclose(actual, value, rtol=0, atol=1e-5 * np.abs(value).max(),
+                                 err_msg=mode)
+
+
+@RESNEXT
+def test_exported_it_is_the_same_function(values, tmp_path):
+  block, x = drawn(values)
+  module = tf.Module()
+  module.weights = block.weights
+  module.run = tf.function(block, input_signature=[tf.TensorSpec([None, None, None, 8])])
+  tf.saved_model.save(module, str(tmp_path))
+  np.testing.assert_allclose(tf.saved_model.load(str(tmp_path)).run(x), block(x), atol=1e-5)
