@@ -84,4 +84,5 @@ def test_exported_it_is_the_same_function(values, tmp_path):
   module.weights = block.weights
   module.run = tf.function(block, input_signature=[tf.TensorSpec([None, None, None, 8])])
   tf.saved_model.save(module, str(tmp_path))
-  np.testing.assert_allclose(tf.saved_model.load(str(tmp_path)).run(x), block(x), atol=1e-5)
+  exported = tf.saved_model.load(str(tmp_path))
+  np.testing.assert_allclose(exported.run(x), block(x), atol=1e-5)
