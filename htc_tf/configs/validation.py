@@ -191,8 +191,8 @@ def _check_backbone(config: model_config.HTC) -> None:
   _positive(resnet.groups, f'{name}.groups')
   _positive(resnet.base_width, f'{name}.base_width')
   if resnet.base_width * resnet.width_multiplier < 1:
-    raise ConfigError(f'{name}.base_width is too small', expected='base_width * width_multiplier of '
-                      '1 or more', got=f'{resnet.base_width} * {resnet.width_multiplier}',
+    raise ConfigError(f'{name}.base_width is too small', expected='base_width * width_multiplier '
+                      'of 1 or more', got=f'{resnet.base_width} * {resnet.width_multiplier}',
                       likely_cause='a group of the first stage would have no channel')
   stages = resnet.deformable_stages
   if not set(stages) <= {1, 2, 3, 4}:
@@ -200,8 +200,8 @@ def _check_backbone(config: model_config.HTC) -> None:
                       got=str(stages), likely_cause='levels C3-C5 given: they are stages 2-4')
   plain = (resnet.groups, resnet.base_width, list(stages)) == (1, 64, [])
   if not plain and resnet.model_id < 50:
-    raise ConfigError(f'{name} has no bottleneck blocks', expected='model_id 50 or 101 with groups, '
-                      'base_width or deformable_stages', got=f'model_id {resnet.model_id}',
+    raise ConfigError(f'{name} has no bottleneck blocks', expected='model_id 50 or 101 with '
+                      'groups, base_width or deformable_stages', got=f'model_id {resnet.model_id}',
                       likely_cause='ResNeXt and deformable stages are made of them')
   if resnet.recompute and not resnet.norm_eval:
     raise ConfigError(f'{name}.recompute does not fit', expected='norm_eval=true',

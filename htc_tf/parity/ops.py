@@ -99,8 +99,8 @@ def _roi_align(arrays: Arrays, size: int):
 def _deform_conv(arrays: Arrays, case: str):
   """Relative differences of output and gradients by `_DEFORM_CONV_INPUTS`."""
   stored = lambda key: arrays[f'deform_conv/{case}/{key}']
-  our_layout = lambda key, value: (layout.kernel if key == 'weight' else layout.channels_last)(value)
-  inputs = [tf.constant(our_layout(key, stored(key))) for key in _DEFORM_CONV_INPUTS]
+  axes = {'x': layout.channels_last, 'offset': layout.channels_last, 'weight': layout.kernel}
+  inputs = [tf.constant(axes[key](stored(key))) for key in _DEFORM_CONV_INPUTS]
   with tf.GradientTape() as tape:
     tape.watch(inputs)
     output = deform_conv.deform_conv2d(*inputs, int(stored('stride')), int(stored('groups')))
@@ -108,7 +108,7 @@ def _deform_conv(arrays: Arrays, case: str):
       output, inputs, output_gradients=tf.constant(layout.channels_last(stored('upstream'))))
   differences = [relative_difference(output.numpy(), layout.channels_last(stored('output')))]
   return differences + [
-      relative_difference(gradient.numpy(), our_layout(key, stored(f'{key}_gradient')))
+      relative_difference(gradient.numpy(), axes[key](stored(f'{key}_gradient')))
       for key, gradient in zip(_DEFORM_CONV_INPUTS, gradients)]
 
 

@@ -158,9 +158,10 @@ WRONG_DATA = {
     'batch': ({'global_batch_size': 0}, 'train_data.global_batch_size is out of range'),
     'no size': ({'parser': {'min_sizes': []}}, 'parser has no image size'),
     'size': ({'parser': {'max_size': 0}}, 'parser has no image size.*max_size=0'),
-    'size range': ({'parser': {'min_size_range': [300, 200]}}, 'min_size_range is wrong.*low <= high'),
-    'size range beyond the long side': (
-        {'parser': {'min_size_range': [200, 300]}}, r'min_size_range.*max_size = 256.*\[200, 300\]'),
+    'size range': ({'parser': {'min_size_range': [300, 200]}},
+                   'min_size_range is wrong.*low <= high'),
+    'size range beyond the long side': ({'parser': {'min_size_range': [200, 300]}},
+                                        r'min_size_range.*max_size = 256.*\[200, 300\]'),
     'one size for a range': ({'parser': {'min_size_range': [200]}}, r'min_size_range.*\[200\]'),
     'scale': ({'parser': {'scale_range': [1.2, 0.8]}}, 'scale_range is out of order'),
 }

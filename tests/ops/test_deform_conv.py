@@ -7,7 +7,6 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.ops.deform_conv import deform_conv2d
-from htc_tf.ops.deform_conv import sample_taps
 from tests import published_weights
 from tests.published_weights import channels_last
 
@@ -52,9 +51,11 @@ def test_equals_the_reference(case, mode):
 
 
 def test_samples_by_hand():
+  """A kernel of one tap reads the map itself; offsets lead from pixel (0, 0) to the positions."""
   x = tf.constant([[1.0, 2.0], [3.0, 5.0]])[tf.newaxis, ..., tf.newaxis]
   positions = [[0, 0], [0.5, 0.5], [-0.5, 0], [1, 1.75], [-1, 0], [2, 1], [1.5, -0.5], [-9, 70]]
-  values = sample_taps(x, tf.constant(positions)[tf.newaxis, tf.newaxis])
+  values = [deform_conv2d(x, tf.tile([[[position]]], [1, 2, 2, 1]), tf.ones([1, 1, 1, 1]))[0, 0, 0]
+            for position in tf.constant(positions, tf.float32)]
   np.testing.assert_allclose(np.ravel(values), [1, 2.75, 0.5, 1.25, 0, 0, 0.75, 0])
 
 

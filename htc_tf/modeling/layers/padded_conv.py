@@ -35,7 +35,10 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
       scale: [filters] float32 factors that go into the kernel.
       shift: [filters] float32.
     """
-    kernel = self.kernel if scale is None else self.kernel * scale
+    kernel = self.kernel
+    if scale is not None:
+      with tf.control_dependencies([inputs]):  # Or all kernels are scaled at once and held.
+        kernel = kernel * scale
     outputs = self.convolution_op(inputs, tf.cast(kernel, inputs.dtype))
     for bias in (self.bias, shift):
       if bias is not None:

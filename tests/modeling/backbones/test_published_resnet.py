@@ -38,12 +38,12 @@ def test_variables_are_those_published(values, config):
                if name.startswith('backbone.') and not name.endswith('num_batches_tracked')}
   ours = {}
   for name, layer in published_weights.backbone_layers(PublishedResNet(**values)):
-    parts = ('weight', 'bias', 'running_mean', 'running_var')
-    for part, variable in zip(parts, layer.weights):
-      # After a deformable convolution's kernel come those of its offsets.
-      offset = 'conv_offset' in variable.name
-      part = {'kernel': 'weight', 'bias': 'bias'}[variable.name.split('/')[-1][:-2]] if offset else part
-      ours[f'{name}.conv_offset.{part}' if offset else f'{name}.{part}'] = list(variable.shape)
+    # After a deformable convolution's kernel come kernel and bias of its offsets.
+    parts = (('weight', 'conv_offset.weight', 'conv_offset.bias')
+             if isinstance(layer, tf_keras.layers.Conv2D)
+             else ('weight', 'bias', 'running_mean', 'running_var'))
+    ours.update({f'{name}.{part}': list(variable.shape)
+                 for part, variable in zip(parts, layer.weights)})
   assert ours == published
 
 
