@@ -12,6 +12,7 @@ from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.configs import parsing
 from htc_tf.configs import validation
 from htc_tf.errors import ConfigError
+from htc_tf.tasks.htc import build_parser
 
 FILES = sorted((pathlib.Path(__file__).parents[2] / 'experiments').glob('*.yaml'))
 COCO_EXPERIMENTS = {
@@ -161,6 +162,13 @@ def test_deformable_file_trains_at_many_scales():
       [400, 1400], 1600)
   assert (task.validation_data.parser.min_sizes, task.validation_data.parser.max_size) == (
       [800], 1333)
+  # pylint: disable=protected-access
+  parsers = [build_parser(data, task.model, True, True)
+             for data in (task.train_data, task.validation_data)]
+  assert parsers[0]._min_sizes == tuple(range(400, 1401))
+  assert parsers[1]._min_sizes == (800,)
+  assert all(max(frame.height, frame.width) <= 1600 for frame in task.train_data.parser.frames)
+  assert (1600, 1600) in [(f.height, f.width) for f in task.train_data.parser.frames]
 
 
 def test_unknown_experiment_lists_the_known():
