@@ -70,5 +70,6 @@ def mask_logits(model: HTCModel, feature: tf.Tensor, stage: int,
 
 
 def _features_of(features: ImageFeatures, image: int) -> ImageFeatures:
-  """The features of one image of a batch."""
-  return tf.nest.map_structure(lambda x: x[image:image + 1], features)
+  """The features of one image of a batch, without the table, which holds all images."""
+  maps = (features.pyramid, features.semantic, features.image_shape)
+  return ImageFeatures(*tf.nest.map_structure(lambda x: x[image:image + 1], maps))
