@@ -1,6 +1,8 @@
 # make demo: the whole job on the embedded images.   make test: the tests.
 # make parity: the models against stored numbers; PACK=folder: all of them, into docs/parity.md.
 # make bench: time and memory of every part, into build/bench.json (docs/benchmarks.md).
+# make fuzz: FILES (100,000) mutated checkpoints through the readers.
+# make audit: known vulnerabilities of the versions in requirements.txt; fails where one could not be looked up.
 # Each first makes its virtual environment from requirements.txt.
 
 PYTHON ?= python3.11
@@ -8,7 +10,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow parity bench setup clean
+.PHONY: demo test test-slow parity bench fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -36,6 +38,17 @@ bench: $(INSTALLED)
 	$(RUN) -m benchmarks.run $(if $(PEER),--peer=$(PEER)) $(if $(PEER_PATH),--peer_path=$(PEER_PATH)) \
 	  $(if $(PEER_IMPORT),--peer_import=$(PEER_IMPORT)) $(if $(ROWS),--rows=$(ROWS)) \
 	  $(if $(SIZES),--sizes=$(SIZES)) $(if $(RUNS),--runs=$(RUNS))
+
+FILES ?= 100000
+SEED ?= 1
+fuzz: $(INSTALLED)
+	$(RUN) -m tests.convert.fuzzer --files=$(FILES) --seed=$(SEED)
+
+# In an environment of its own: it shares packages with ours, in other versions.
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt
 
 clean:
 	rm -rf $(VENV) build

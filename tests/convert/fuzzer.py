@@ -1,0 +1,219 @@
+"""Feeds mutated checkpoint files to the readers and watches what they do (`make fuzz`).
+
+python -m tests.convert.fuzzer --files=100000 --seed=1
+
+Prints one JSON object: how many files were read and refused, the greatest memory, and what went
+wrong. It runs as a process of its own, because Python's audit hooks cannot be taken away again.
+"""
+
+import argparse
+import codecs
+import collections
+import json
+import os
+import pathlib
+import random
+import sys
+import tempfile
+import tracemalloc
+import zipfile
+
+import numpy as np
+
+from htc_tf.convert.checkpoint_file import read_checkpoint
+from htc_tf.errors import CheckpointError
+from tests import tiny_checkpoints as tiny
+
+_PARITY = pathlib.Path(__file__).parents[1] / 'parity'
+_NAMES = ('sample.pth', 'sample_legacy.pth', 'sample_layouts.pth', 'sample_layouts_legacy.pth',
+          'sample_protocol2.pdparams', 'sample_protocol4.pdparams', 'sample_numpy2.pdparams',
+          'evil.pth', 'evil_legacy.pth', 'evil.pdparams')
+# What Python objects of a small file take: see `PickleReader`, whose budget bounds them.
+SPARE_BYTES = 2**20
+_EDGES = (0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0xffffffff, 2**63 - 1, 2**64 - 1)
+_WATCHED = ('os.', 'subprocess.', 'socket.', 'shutil.', 'import', 'exec', 'compile', 'ctypes.',
+            'pickle.find_class')
+_MAX_FAILURES = 20
+
+
+class Watch:
+  """An audit hook that notes, while on, what touches more than the file to be read."""
+
+  def __init__(self):
+    self.on = False
+    self.events = []
+    sys.addaudithook(self._note)
+
+  def _note(self, event, arguments):
+    if not self.on:
+      return
+    if event == 'open':
+      _, mode, flags = arguments
+      if any(letter in (mode or 'r') for letter in 'wax+') or (flags or 0) & (
+          os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        self.events.append(f'open {arguments[0]!r}')
+    elif event.startswith(_WATCHED):
+      self.events.append(f'{event} {arguments[:1]!r}')
+
+
+def sources():
+  """The files that are mutated, by name."""
+  found = {name: (_PARITY / name).read_bytes() for name in _NAMES}
+  values = bytes(2**20)
+  large = {f'w{index}': tiny.tensor(tiny.storage(str(index), 2**16), (2**8, 2**8))
+           for index in range(4)}
+  found['large.pth'] = tiny.torch_zip(large, {str(i): values[:2**18] for i in range(4)})
+  found['large_legacy.pth'] = tiny.torch_legacy(
+      large, {str(i): (2**16, values[:2**18]) for i in range(4)})
+  return found
+
+
+def mutated(data, other, generator):
+  """`data` after one to eight changes, mostly where it describes itself; `other` lends parts."""
+  changed = bytearray(data)
+  for _ in range(generator.choice((1, 1, 2, 3, 8))):
+    if not changed:
+      break
+    end = generator.choice((64, 2000, len(changed), len(changed)))
+    place = generator.randrange(min(end, len(changed)))
+    if generator.random() < 0.2:  # A zip file describes itself at its end.
+      place = len(changed) - 1 - place
+    generator.choice(_MUTATIONS)(changed, place, other, generator)
+  return bytes(changed)
+
+
+def _set_byte(data, place, _, generator):
+  data[place] = generator.randrange(256)
+
+
+def _flip_bit(data, place, _, generator):
+  data[place] ^= 1 << generator.randrange(8)
+
+
+def _set_edge(data, place, _, generator):
+  """A number in 1 to 8 bytes at the edge of its range, as sizes and offsets are."""
+  size = generator.choice((1, 2, 4, 8))
+  number = generator.choice(_EDGES) % 256**size
+  data[place:place + size] = number.to_bytes(size, generator.choice(('little', 'big')))
+
+
+def _remove(data, place, _, generator):
+  del data[place:place + generator.choice((1, 2, 16, 256))]
+
+
+def _truncate(data, place, *_):
+  del data[place:]
+
+
+def _repeat(data, place, _, generator):
+  part = data[place:place + generator.choice((1, 4, 32, 256))]
+  data[place:place] = part * generator.choice((1, 2, 100))
+
+
+def _insert(data, place, _, generator):
+  data[place:place] = generator.randbytes(generator.choice((1, 2, 8)))
+
+
+def _lend(data, place, other, generator):
+  begin = generator.randrange(len(other))
+  size = generator.choice((4, 32, 256))
+  data[place:place + generator.choice((0, size))] = other[begin:begin + size]
+
+
+_MUTATIONS = (_set_byte, _set_byte, _flip_bit, _set_edge, _set_edge, _remove, _truncate, _repeat,
+              _insert, _lend)
+
+
+def mutated_files(num_files, seed):
+  """Yields the name of the source and the bytes of each file.
+
+  Of every second zip file the pickle within is mutated, under checksums that are right.
+  """
+  generator = random.Random(seed)
+  files = sources()
+  names = sorted(files)
+  for _ in range(num_files):
+    name, other = generator.choice(names), files[generator.choice(names)]
+    data = files[name]
+    if data[:4] == b'PK\x03\x04' and generator.random() < 0.5:
+      yield name, _with_mutated_pickle(data, other, generator)
+    else:
+      yield name, mutated(data, other, generator)
+
+
+def _with_mutated_pickle(data, other, generator):
+  with tempfile.SpooledTemporaryFile() as file:
+    file.write(data)
+    with zipfile.ZipFile(file) as archive:
+      entries = {name.split('/', 1)[1]: archive.read(name) for name in archive.namelist()}
+  return tiny.torch_zip(mutated(entries.pop('data.pkl'), other, generator), **entries)
+
+
+def read(path):
+  """Reads a file and every number in it: the number of tensors, or None if it was refused."""
+  try:
+    tensors = read_checkpoint(path).tensors
+  except CheckpointError:
+    return None
+  for array in tensors.values():
+    np.count_nonzero(array)
+  return len(tensors)
+
+
+def run(num_files, seed, folder):
+  """Reads mutated files; returns the report."""
+  watch = Watch()
+  path = pathlib.Path(folder) / 'file.bin'
+  path.write_bytes(next(iter(sources().values())))
+  # What is imported at first use: cp437 is for names in zip files that are not marked as UTF-8.
+  codecs.lookup('cp437')
+  read(path)
+  report = {'files': 0, 'read': 0, 'refused': 0, 'greatest_spare_bytes': 0, 'failures': []}
+  kinds = collections.Counter()
+  tracemalloc.start()
+  for name, data in mutated_files(num_files, seed):
+    path.write_bytes(data)
+    failure = _observe(path, len(data), watch, report)
+    report['files'] += 1
+    if failure:
+      kinds[failure[:60]] += 1
+      if kinds[failure[:60]] == 1 and len(report['failures']) < _MAX_FAILURES:
+        report['failures'].append(f'file {report["files"]} of {name}: {failure}')
+  report['num_failures'] = sum(kinds.values())
+  report['left_in_folder'] = sorted(entry.name for entry in pathlib.Path(folder).iterdir())
+  return report
+
+
+def _observe(path, size, watch, report):
+  """Reads one file, counts it in the report, and says what was wrong, if anything."""
+  before = tracemalloc.get_traced_memory()[0]
+  tracemalloc.reset_peak()
+  watch.events.clear()
+  watch.on = True
+  try:
+    report['refused' if read(path) is None else 'read'] += 1
+  except Exception as error:  # pylint: disable=broad-exception-caught
+    return f'{type(error).__name__}: {error}'
+  finally:
+    watch.on = False
+  # The file itself is mapped, which is once its size.
+  taken = tracemalloc.get_traced_memory()[1] - before - size
+  report['greatest_spare_bytes'] = max(report['greatest_spare_bytes'], taken)
+  if taken > SPARE_BYTES:
+    return f'{taken} bytes beside twice the {size} of the file'
+  return '; '.join(watch.events)
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--files', type=int, default=1000)
+  parser.add_argument('--seed', type=int, default=1)
+  args = parser.parse_args()
+  with tempfile.TemporaryDirectory() as folder:
+    report = run(args.files, args.seed, folder)
+  print(json.dumps(report, indent=2))
+  return bool(report['failures'] or report['left_in_folder'] != ['file.bin'])
+
+
+if __name__ == '__main__':
+  sys.exit(main())
