@@ -4,6 +4,7 @@ from typing import Dict
 
 import tensorflow as tf
 
+from htc_tf.data import encoded_size
 from htc_tf.data import preprocess
 
 _SCALARS = {
@@ -61,13 +62,15 @@ class ExampleDecoder:
       semantic: [height, width] uint8, 255 is ignored (only with include_semantic).
 
     Raises:
-      InvalidArgumentError: (when run) the record lacks masks or semantic map although included.
+      InvalidArgumentError: (when run) the record lacks masks or semantic map although included, or
+        a picture in it is no JPEG or PNG or has more than `pixel_limit.MAX_PIXELS` pixels.
     """
     parsed = tf.io.parse_single_example(serialized_example, self._features)
     corners = [parsed[f'image/object/bbox/{name}'] for name in ('ymin', 'xmin', 'ymax', 'xmax')]
     decoded = {
         'source_id': tf.strings.to_number(parsed['image/source_id'], tf.int64),
-        'image': preprocess.decode_image(parsed['image/encoded']),
+        'image': preprocess.decode_image(
+            encoded_size.within_limit(parsed['image/encoded'])),
         'height': parsed['image/height'],
         'width': parsed['image/width'],
         'boxes_normalized': tf.stack(corners, axis=-1),  # [num_instances, 4]
@@ -83,7 +86,7 @@ class ExampleDecoder:
 
 def decode_label_png(encoded: tf.Tensor) -> tf.Tensor:
   """[height, width] uint8 of a one-channel PNG given as [] string."""
-  return tf.io.decode_png(encoded, channels=1, dtype=tf.uint8)[:, :, 0]
+  return tf.io.decode_png(encoded_size.within_limit(encoded), channels=1, dtype=tf.uint8)[:, :, 0]
 
 
 def _variable_length(dtype: tf.DType) -> tf.io.FixedLenSequenceFeature:

@@ -165,7 +165,7 @@ class _RecordBuilder:
     """The picture, or None if it is to be dropped."""
     path = image_paths.path_inside(self._options.image_folder, entry['file_name'])
     try:
-      image = source_images.read_image(path)
+      image = source_images.read_image(path, (entry['height'], entry['width']))
     except source_images.UnreadableImageError as error:
       if not self._options.skip_missing_images:
         raise DataError(

@@ -6,15 +6,18 @@ from typing import Optional, Tuple
 
 import numpy as np
 from PIL import Image
+from PIL import ImageOps
+
+from htc_tf.data import pixel_limit
 
 IGNORED_LABEL = 255
 _KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
 _PNG_BIT_DEPTH_BYTE = 24
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_UNREADABLE = (OSError, SyntaxError, ValueError)
 
 
 class UnreadableImageError(Exception):
-  """A file that is no image, is truncated or has a pixel type that has no 8-bit reading."""
+  """A file that is no image, is truncated, too large or has a pixel type without 8-bit reading."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,17 +30,23 @@ class EncodedImage:
   converted: bool
 
 
-def read_image(path: str) -> EncodedImage:
+def read_image(path: str, annotated_hw: Optional[Tuple[int, int]] = None) -> EncodedImage:
   """Reads a picture; 8-bit RGB JPEG and PNG stay as they are, others become RGB PNG.
 
-  16-bit greys are divided by 257, alpha is dropped, palettes are resolved.
+  16-bit greys are divided by 257, alpha is dropped, palettes are resolved. A picture is
+  turned as its EXIF orientation says where that gives it the annotated size and its stored pixels
+  are of another; else boxes are taken to be in pixels as they are stored.
+
+  Args:
+    path: the file.
+    annotated_hw: height and width the annotations give.
 
   Raises:
     UnreadableImageError: see there.
   """
   with open(path, 'rb') as file:
     content = file.read()
-  image = _decode(content)
+  image = _turned(_decode(content), annotated_hw)
   if image.format in _KEPT_FORMATS and image.mode == 'RGB' and not _is_deep_png(
       content, image.format):
     return EncodedImage(content, _KEPT_FORMATS[image.format], image.height, image.width, False)
@@ -75,11 +84,18 @@ def _decode(content: bytes) -> Image.Image:
   if not content:
     raise UnreadableImageError('the file is empty')
   try:
-    image = Image.open(io.BytesIO(content))
+    image = pixel_limit.open_picture(io.BytesIO(content))
     image.load()
   except _UNREADABLE as error:
     raise UnreadableImageError(str(error)) from error
   return image
+
+
+def _turned(image: Image.Image, annotated_hw: Optional[Tuple[int, int]]) -> Image.Image:
+  if annotated_hw in (None, (image.height, image.width)):
+    return image
+  upright = ImageOps.exif_transpose(image)
+  return upright if annotated_hw == (upright.height, upright.width) else image
 
 
 def _is_deep_png(content: bytes, image_format: Optional[str]) -> bool:

@@ -9,11 +9,11 @@ from typing import Callable, Tuple
 
 import tensorflow as tf
 
+from htc_tf.data import encoded_size
 from htc_tf.data import preprocess
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving.predictor import HTCPredictor
 
-_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _Element = Tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
@@ -42,7 +42,7 @@ def prepare(elements: tf.Tensor, predictor: HTCPredictor, max_pixels: int,
 
   def attempt(element: tf.Tensor) -> _Element:
     encoded = picture_of(element)
-    return tf.cond(_num_pixels(encoded) > max_pixels, lambda: blank(format_lib.TOO_LARGE),
+    return tf.cond(encoded_size.num_pixels(encoded) > max_pixels, lambda: blank(format_lib.TOO_LARGE),
                    lambda: _read(encoded, predictor))
 
   def attempt_or_blank(element: tf.Tensor) -> _Element:
@@ -68,27 +68,6 @@ def _blank(predictor: HTCPredictor, code: int) -> _Element:
   """What stands for a picture that was not read: one black pixel."""
   inputs = tf.zeros([*predictor.frame, 3])
   return inputs, preprocess.image_info([1, 1], [1, 1]), tf.constant(code)
-
-
-def _num_pixels(encoded: tf.Tensor) -> tf.Tensor:
-  """[] int64 the pixels a JPEG or PNG has by its header.
-
-  Raises:
-    InvalidArgumentError: (when run) the bytes do not begin as either.
-  """
-  size = tf.cond(tf.io.is_jpeg(encoded),
-                 lambda: tf.io.extract_jpeg_shape(encoded)[:2], lambda: _png_size(encoded))
-  return tf.reduce_prod(tf.cast(size, tf.int64))
-
-
-def _png_size(encoded: tf.Tensor) -> tf.Tensor:
-  """[2] int32 width and height, which stand first in a PNG, big end first."""
-  begin = tf.strings.substr(encoded, 0, len(_PNG_SIGNATURE))
-  chunk = tf.strings.substr(encoded, 12, 4)
-  with tf.control_dependencies([tf.debugging.assert_equal(begin, _PNG_SIGNATURE),
-                                tf.debugging.assert_equal(chunk, b'IHDR')]):
-    size = tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)
-  return tf.ensure_shape(size, [2])
 
 
 def _plain_options() -> tf.data.Options:

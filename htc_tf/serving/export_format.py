@@ -4,6 +4,7 @@ import json
 import os
 from typing import List, NamedTuple, Tuple
 
+from htc_tf.data.pixel_limit import MAX_PIXELS
 from htc_tf.errors import InputError
 
 FORMAT_FILE = 'export.json'
@@ -16,8 +17,6 @@ TOO_LARGE = 2
 
 BOXES = ('pixels', 'normalized')
 MASKS = ('cropped', 'full', 'packed')
-# 150 MB once decoded; the cameras of most telephones stay below.
-MAX_PIXELS = 50_000_000
 
 
 class ExportFormat(NamedTuple):

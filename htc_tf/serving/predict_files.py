@@ -6,11 +6,12 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 
 from absl import logging
 import numpy as np
-from PIL import Image
 from PIL import ImageOps
 import tqdm
 
 from htc_tf import files
+from htc_tf.data import pixel_limit
+from htc_tf.errors import DataError
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results
 from htc_tf.serving.instances import Instances
@@ -18,7 +19,7 @@ from htc_tf.visualization import draw
 from htc_tf.visualization import panels
 
 _ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff')
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_UNREADABLE = (OSError, SyntaxError, ValueError)
 
 
 class Picture(NamedTuple):
@@ -72,14 +73,17 @@ def read_picture(path: str) -> np.ndarray:
   """Reads a picture as [height, width, 3] uint8 RGB, turned upright by its EXIF orientation.
 
   Raises:
-    InputError: empty file, or no picture.
+    InputError: empty file, no picture, or one of more than `pixel_limit.MAX_PIXELS` pixels, which
+      is not decoded.
   """
   if os.path.getsize(path) == 0:
     raise InputError(f'{path} cannot be read', expected='a picture', got='an empty file',
                      likely_cause='an interrupted copy')
   try:
-    with Image.open(path) as image:
+    with pixel_limit.open_picture(path) as image:
       return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
+  except DataError as error:
+    raise InputError(f'{path} is not read: {error}') from error
   except _UNREADABLE as error:
     raise InputError(f'{path} cannot be read', expected='a picture', got=str(error),
                      likely_cause='a file of another type, or a truncated one') from error

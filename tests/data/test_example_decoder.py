@@ -1,6 +1,9 @@
 """Tests of decoding records, eagerly and inside tf.data."""
 
+import io
+
 import numpy as np
+from PIL import Image
 import pytest
 import tensorflow as tf
 
@@ -63,3 +66,13 @@ def test_records_without_what_is_asked_for(coco):
       example_decoder.ExampleDecoder(False, True).decode)
   with pytest.raises(tf.errors.InvalidArgumentError, match='no semantic map.*--semantic=none'):
     next(iter(dataset))
+
+
+def test_pictures_of_too_many_pixels_are_refused_by_their_header(with_semantic):
+  buffer = io.BytesIO()
+  Image.new('1', (8000, 6251)).save(buffer, format='PNG')
+  for key in ('image/encoded', 'image/segmentation/class/encoded'):
+    example = tf.train.Example.FromString(with_semantic[7].numpy())
+    example.features.feature[key].bytes_list.value[0] = buffer.getvalue()
+    with pytest.raises(tf.errors.InvalidArgumentError, match='too many pixels'):
+      example_decoder.ExampleDecoder().decode(tf.constant(example.SerializeToString()))

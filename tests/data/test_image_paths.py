@@ -1,5 +1,7 @@
 """Tests of file names that must stay in their folder."""
 
+import pathlib
+
 import pytest
 
 from htc_tf.data import image_paths
@@ -20,3 +22,13 @@ def test_names_that_leave_the_folder_are_refused(name):
                                        ('..a.jpg', '/images/..a.jpg')])
 def test_names_inside_the_folder(name, path):
   assert image_paths.path_inside('/images', name) == path
+
+
+def test_links_inside_the_folder_are_the_users_own(tmp_path):
+  """As folders of links to the pictures of several disks are; no annotation file can make one."""
+  (tmp_path / 'elsewhere').mkdir()
+  (tmp_path / 'elsewhere' / 'a.jpg').write_bytes(b'picture')
+  (tmp_path / 'images').mkdir()
+  (tmp_path / 'images' / 'a.jpg').symlink_to(tmp_path / 'elsewhere' / 'a.jpg')
+  path = image_paths.path_inside(str(tmp_path / 'images'), 'a.jpg')
+  assert pathlib.Path(path).read_bytes() == b'picture'

@@ -1,6 +1,7 @@
 """Tests of reading pictures and stuff maps of every kind."""
 
 import io
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -94,3 +95,29 @@ def test_labels_out_of_range_are_ignored():
   assert found and labels.dtype == np.uint8
   assert labels.tolist() == [[0, 182, 255, 255, 255]]
   assert source_images.clean_label_map(np.array([[0, 182, 255]]), 183)[1] is False
+
+
+@pytest.mark.parametrize('size', [(8000, 6251), (10_000, 10_000), (20_000, 20_000)])
+def test_a_small_file_of_many_pixels_is_not_decoded(tmp_path, size):
+  """None warns, and none takes the memory it would decode to; Pillow refuses the last one."""
+  path = tmp_path / 'bomb.png'
+  Image.new('1', size).save(path)
+  for read in (source_images.read_image, source_images.read_label_map):
+    tracemalloc.start()
+    with pytest.raises(source_images.UnreadableImageError, match='too many pixels'):
+      read(str(path))
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize('annotated, turned', [((6, 8), False), ((8, 6), True), ((7, 6), False),
+                                               (None, False)])
+def test_pictures_are_turned_where_the_annotations_say_so(tmp_path, annotated, turned):
+  """EXIF orientation 6: stored on its left side."""
+  exif = Image.Exif()
+  exif[274] = 6
+  Image.fromarray(RGB).save(tmp_path / 'a.png', exif=exif)
+  image = source_images.read_image(str(tmp_path / 'a.png'), annotated)
+  expected = np.rot90(RGB, -1) if turned else RGB
+  assert (image.height, image.width, image.converted) == (*expected.shape[:2], turned)
+  np.testing.assert_array_equal(decode(image.encoded), expected)

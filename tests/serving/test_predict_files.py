@@ -89,3 +89,10 @@ def test_missing_model_is_one_clear_error(tmp_path, folder, capsys):
   assert status == 2
   assert 'There is no checkpoint at' in capsys.readouterr().err
   assert not (tmp_path / 'out').exists()
+
+
+def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path):
+  path = tmp_path / 'bomb.png'
+  Image.new('1', (10_000, 10_000)).save(path)
+  with pytest.raises(InputError, match='bomb.png.*too many pixels.*50000000.*10000x10000'):
+    predict_files.read_picture(str(path))

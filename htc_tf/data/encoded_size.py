@@ -1,0 +1,44 @@
+"""How many pixels an encoded picture has, by its header, before anything is decoded."""
+
+import tensorflow as tf
+
+from htc_tf.data.pixel_limit import MAX_PIXELS
+
+_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+_HEADER = 24  # bytes, up to width and height
+
+
+def num_pixels(encoded: tf.Tensor) -> tf.Tensor:
+  """[] int64 the pixels a JPEG or PNG has by its header.
+
+  Args:
+    encoded: [] string, the bytes of the file.
+
+  Raises:
+    InvalidArgumentError: (when run) the bytes do not begin as either.
+  """
+  size = tf.cond(tf.io.is_jpeg(encoded),
+                 lambda: tf.io.extract_jpeg_shape(encoded)[:2], lambda: _png_size(encoded))
+  return tf.reduce_prod(tf.cast(size, tf.int64))
+
+
+def within_limit(encoded: tf.Tensor) -> tf.Tensor:
+  """The same bytes of a JPEG or PNG.
+
+  Raises:
+    InvalidArgumentError: (when run) it is neither, or has more than `MAX_PIXELS` pixels.
+  """
+  with tf.control_dependencies([tf.debugging.assert_less_equal(
+      num_pixels(encoded), tf.constant(MAX_PIXELS, tf.int64), 'a picture has too many pixels')]):
+    return tf.identity(encoded)
+
+
+def _png_size(encoded: tf.Tensor) -> tf.Tensor:
+  """[2] int32 width and height, which stand first in a PNG, big end first."""
+  # Filled up, because `substr` refuses to begin behind the end.
+  header = tf.strings.join([tf.strings.substr(encoded, 0, _HEADER), bytes(_HEADER)])
+  begin = tf.strings.substr(header, 0, len(_PNG_SIGNATURE))
+  is_png = (begin == _PNG_SIGNATURE) & (tf.strings.substr(header, 12, 4) == b'IHDR')
+  with tf.control_dependencies([tf.debugging.Assert(is_png, ['a picture is no JPEG or PNG'])]):
+    size = tf.io.decode_raw(tf.strings.substr(header, 16, 8), tf.int32, little_endian=False)
+  return tf.ensure_shape(size, [2])
