@@ -45,7 +45,8 @@ def findings(source):
 @pytest.mark.parametrize('source', [
     'import pickle', 'from pickle import loads', 'import torch.nn', 'eval("1")', 'f = exec',
     'import yaml\nyaml.load(text)', 'tf_keras.layers.Lambda(f)',
-    'from tf_keras.layers import Lambda', 'np.load(path, allow_pickle=True)', 'np.load(path, allow_pickle=choice)', 'os.system("true")',
+    'from tf_keras.layers import Lambda', 'np.load(path, allow_pickle=True)',
+    'np.load(path, allow_pickle=choice)', 'os.system("true")',
     'subprocess.run(command, shell=True)', 'tf_keras.models.load_model(path, safe_mode=False)'])
 def test_each_is_found(source):
   assert findings(source)
