@@ -67,24 +67,56 @@ def restore(path: str, parts: Mapping[str, tf.Module]) -> None:
         f'{prefix} is of another configuration', expected=f'all variables of {sorted(parts)}',
         got='; '.join(_describe(mismatch)), likely_cause='another number of classes or stages, '
         'another backbone, or a branch switched on or off; use the checkpoint\'s own params.yaml')
-  _check_readable(prefix)
+  check_readable(prefix)
   tf.train.Checkpoint(**parts).read(prefix).expect_partial()
   logging.info('Restored %s from %s', sorted(parts), prefix)
 
 
-def _check_readable(prefix: str) -> None:
-  """Reads every entry once: a truncated file must not leave a model half restored."""
+def check_readable(prefix: str) -> None:
+  """Reads every entry once: a truncated file must not leave a model half restored.
+
+  Raises:
+    CheckpointError: a file is missing, cut off or changed; names the newest good checkpoint beside
+      it, if there is one.
+  """
   try:
-    reader = tf.train.load_checkpoint(prefix)
-    for key in reader.get_variable_to_shape_map():
-      reader.get_tensor(key)
+    _read_all(prefix)
   except _READ_ERRORS as error:
     raise _unreadable(prefix, error) from error
 
 
+def is_readable(prefix: str) -> bool:
+  """Whether every entry of a checkpoint is there and has its checksum."""
+  try:
+    _read_all(prefix)
+  except _READ_ERRORS:
+    return False
+  return True
+
+
+def _read_all(prefix: str) -> None:
+  reader = tf.train.load_checkpoint(prefix)
+  for key in reader.get_variable_to_shape_map():
+    reader.get_tensor(key)
+
+
 def _unreadable(prefix: str, error: Exception) -> CheckpointError:
+  good = _newest_readable_beside(prefix)
   return CheckpointError(f'{prefix} cannot be read', got=str(error).split('\n', 1)[0],
+                         expected=f'a whole one, as {good} is' if good else None,
                          likely_cause='a truncated copy, or no TF2 checkpoint')
+
+
+def _newest_readable_beside(prefix: str) -> Optional[str]:
+  """The readable checkpoint of the same run with the highest step, or None."""
+  run = prefix.rpartition('-')[0]
+  found = [path[:-len('.index')] for path in tf.io.gfile.glob(f'{run}-*.index')] if run else []
+  steps = {path: path.rpartition('-')[2] for path in found if path != prefix}
+  numbered = [path for path, step in steps.items() if step.isdigit()]
+  for path in sorted(numbered, key=lambda path: -int(steps[path])):
+    if is_readable(path):
+      return path
+  return None
 
 
 def compare(prefix: str, parts: Mapping[str, tf.Module]) -> Mismatch:

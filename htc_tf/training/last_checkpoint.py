@@ -1,0 +1,109 @@
+"""Which checkpoint a run continues from: the last one that can be read.
+
+TensorFlow continues from whatever the state file `checkpoint` names, unread. Where that was cut off
+or lost it starts from nothing without a word; where it names a missing file it cannot start.
+"""
+
+import glob
+import os
+import re
+import shutil
+from typing import List, Optional
+
+from absl import logging
+import tensorflow as tf
+
+from htc_tf.errors import CheckpointError
+from htc_tf.tasks import checkpoint
+
+_PREFIX = 'ckpt'
+_INDEX = re.compile(rf'{_PREFIX}-(\d+)\.index$')
+_ASIDE = 'damaged'
+
+
+def prepare_to_continue(model_dir: str) -> Optional[str]:
+  """Makes the last readable checkpoint of a directory the one that the trainer continues from.
+
+  Newer ones that cannot be read are renamed, `ckpt-20.index` to `damaged-ckpt-20.index` and so on,
+  and logged; what a killed writer left unfinished is removed. The state file is written anew where
+  it does not say what is there. Nothing else may be writing to the directory.
+
+  Args:
+    model_dir: may be missing.
+
+  Returns:
+    The prefix of the checkpoint; None if the run starts anew.
+
+  Raises:
+    CheckpointError: there were checkpoints, and none can be read: a run that silently started
+      from nothing would lose them from sight.
+  """
+  _remove_unfinished(model_dir)
+  prefixes = _on_disk(model_dir)
+  damaged = []
+  while prefixes and not checkpoint.is_readable(prefixes[-1]):
+    damaged.append(prefixes.pop())
+  if damaged and not prefixes:
+    raise CheckpointError(
+        f'No checkpoint in {model_dir} can be read', expected='one to continue from',
+        got=f'damaged: {[os.path.basename(prefix) for prefix in damaged]}',
+        likely_cause='a full or failing disk; restore a copy, or train into another directory')
+  for prefix in damaged:
+    _set_aside(prefix, prefixes[-1])
+  if not prefixes:
+    return None
+  _correct_state(model_dir, prefixes)
+  return prefixes[-1]
+
+
+def check_latest(model_dir: str) -> None:
+  """Raises CheckpointError, which names the last good one, if the newest cannot be read."""
+  prefixes = _on_disk(model_dir)
+  if prefixes:
+    checkpoint.check_readable(prefixes[-1])
+
+
+def step_of(prefix: Optional[str]) -> int:
+  """The step a checkpoint of a training run was written at; 0 for None."""
+  return 0 if prefix is None else int(prefix.rpartition('-')[2])
+
+
+def _on_disk(model_dir: str) -> List[str]:
+  """Prefixes of the checkpoints of a directory, oldest first, whatever its state file says."""
+  names = tf.io.gfile.listdir(model_dir) if tf.io.gfile.isdir(model_dir) else []
+  steps = sorted(int(match[1]) for match in map(_INDEX.match, names) if match)
+  return [os.path.join(model_dir, f'{_PREFIX}-{step}') for step in steps]
+
+
+def _set_aside(prefix: str, good: str) -> None:
+  folder, name = os.path.split(prefix)
+  for path in glob.glob(glob.escape(prefix) + '.*'):
+    os.replace(path, os.path.join(folder, f'{_ASIDE}-{os.path.basename(path)}'))
+  logging.error('%s cannot be read: renamed to %s-%s.*; the run continues from %s. Likely cause: '
+                'a full disk or a copy that was cut off. It can be deleted.', prefix, _ASIDE, name,
+                good)
+
+
+def _correct_state(model_dir: str, prefixes: List[str]) -> None:
+  """Writes the state file anew if it does not name the newest checkpoint."""
+  if _named_by_state(model_dir) == prefixes[-1]:
+    return
+  logging.warning('The state file %s did not name the newest checkpoint; it does now: %s',
+                  os.path.join(model_dir, 'checkpoint'), prefixes[-1])
+  tf.compat.v1.train.update_checkpoint_state(
+      model_dir, os.path.basename(prefixes[-1]), list(map(os.path.basename, prefixes)))
+
+
+def _named_by_state(model_dir: str) -> Optional[str]:
+  try:
+    state = tf.train.get_checkpoint_state(model_dir)
+  except ValueError:  # A file without content.
+    return None
+  return state and state.model_checkpoint_path
+
+
+def _remove_unfinished(model_dir: str) -> None:
+  """Removes folders into which a killed writer was writing the parts of a checkpoint."""
+  for path in glob.glob(os.path.join(glob.escape(model_dir), f'{_PREFIX}-*_temp')):
+    logging.warning('Removing %s: a checkpoint whose writing was cut off', path)
+    shutil.rmtree(path, ignore_errors=True)
