@@ -26,6 +26,11 @@ def main(argv) -> None:
   from htc_tf.configs import validation
   from htc_tf.data.dataset_info import DatasetInfo
   from htc_tf.serving import model_directory
+  from htc_tf.training import last_checkpoint
+  from htc_tf.training import run_record
+  from htc_tf.training import seeding
+  # Written beside training, a checkpoint that the disk has no room for leaves the status at 0.
+  FLAGS.set_default('enable_async_checkpointing', False)
   try:
     params = parsing.parse_configuration(FLAGS)
     parsing.rescale_for_batch(FLAGS, params)
@@ -34,6 +39,11 @@ def main(argv) -> None:
     if 'train' in FLAGS.mode:
       info = DatasetInfo.find(params.task.train_data.input_path)
       model_directory.save_dataset_info(FLAGS.model_dir, info)
+      step = last_checkpoint.step_of(last_checkpoint.prepare_to_continue(FLAGS.model_dir))
+      seeding.fix_seeds(FLAGS, params, step)
+      run_record.append_start(FLAGS.model_dir, params, sys.argv, step)
+    else:
+      last_checkpoint.check_latest(FLAGS.model_dir)
     model_garden_train.main(argv)
   except HTCError as error:
     logging.error('%s', error)

@@ -100,6 +100,8 @@ class HTCTask(cfg.TaskConfig):
     freeze_backbone: train nothing of the backbone.
     jit_compile: compile the training step by XLA, once for each static frame of the training data;
       the training command sets it for `runtime.enable_xla`.
+    seed: makes a run repeatable, bit for bit on one machine, at some cost in speed; None: every
+      run differs.
   """
   model: model_config.HTC = dataclasses.field(default_factory=model_config.HTC)
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
@@ -112,3 +114,4 @@ class HTCTask(cfg.TaskConfig):
   per_category_metrics: bool = False
   freeze_backbone: bool = False
   jit_compile: bool = False
+  seed: Optional[int] = None

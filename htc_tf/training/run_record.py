@@ -1,0 +1,79 @@
+"""What is known of every start of a training run, in `run.json` of its model directory."""
+
+import dataclasses
+import datetime
+from importlib import metadata
+import json
+import os
+import pathlib
+import platform
+import sys
+from typing import Any, Dict, List, Optional
+
+from absl import logging
+from official.core import config_definitions as cfg
+
+import htc_tf
+from htc_tf import files
+from htc_tf.training import record_hash
+
+RUN_FILE = 'run.json'
+VERSION = 1
+
+
+def append_start(model_dir: str, params: cfg.ExperimentConfig, command: List[str],
+                 step: int) -> None:
+  """Adds a start to the model directory's `run.json`; a killed writer leaves the former file.
+
+  Args:
+    model_dir: made if missing.
+    params: the resolved experiment.
+    command: the command line.
+    step: where the run continues; 0 of a new run.
+  """
+  path = pathlib.Path(model_dir) / RUN_FILE
+  starts = read_starts(model_dir) + [_describe(params, command, step)]
+  content = {'version': VERSION, 'starts': starts}
+  files.write_bytes(path, (json.dumps(content, indent=1) + '\n').encode())
+
+
+def read_starts(model_dir: str) -> List[Dict[str, Any]]:
+  """The starts so far, oldest first; a file that is no record is set aside as `run.json.damaged`."""
+  path = pathlib.Path(model_dir) / RUN_FILE
+  try:
+    return list(json.loads(path.read_bytes())['starts'])
+  except FileNotFoundError:
+    return []
+  except (ValueError, KeyError, TypeError) as error:
+    aside = path.with_name(RUN_FILE + '.damaged')
+    logging.error('%s is no record of starts (%s); renamed to %s', path, error, aside.name)
+    os.replace(path, aside)
+    return []
+
+
+def _describe(params: cfg.ExperimentConfig, command: List[str], step: int) -> Dict[str, Any]:
+  return {
+      'time': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
+      'command': command,
+      'working_directory': os.getcwd(),
+      'step': step,
+      'machine': {'platform': platform.platform(), 'python': sys.version.split()[0],
+                  'processor': platform.machine(), 'num_cores': os.cpu_count()},
+      'packages': _installed_packages(),
+      'data': {name: _hash(getattr(params.task, name)) for name in ('train_data',
+                                                                    'validation_data')},
+      'configuration': params.as_dict(),
+  }
+
+
+def _hash(config: cfg.DataConfig) -> Optional[Dict[str, Any]]:
+  """Of a pipeline's files; None where it names none."""
+  if not config.input_path:
+    return None
+  return dataclasses.asdict(record_hash.hash_records(config.input_path))
+
+
+def _installed_packages() -> Dict[str, str]:
+  found = {package.metadata['Name']: package.version for package in metadata.distributions()}
+  return {**dict(sorted(found.items(), key=lambda item: item[0].lower())),
+          'htc_tf': htc_tf.__version__}

@@ -1,0 +1,185 @@
+"""Tests of choosing the checkpoint to continue from, and of runs that do."""
+
+import contextlib
+import os
+import random
+import resource
+import signal
+import shutil
+import subprocess
+import time
+
+import pytest
+import tensorflow as tf
+
+from htc_tf.errors import CheckpointError
+from htc_tf.tasks import checkpoint
+from htc_tf.training import last_checkpoint
+from htc_tf.training import run_record
+from tests import tiny_records
+from tests import training_runs
+
+DATA = '.data-00000-of-00001'
+NUM_KILLS = 6
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """With three checkpoints, `value` of each being its step."""
+  saved = tf.train.Checkpoint(value=tf.Variable(0.0), more=tf.Variable(tf.zeros([1000])))
+  manager = tf.train.CheckpointManager(saved, str(tmp_path), max_to_keep=None)
+  for step in (1, 2, 10):
+    saved.value.assign(step)
+    manager.save(step)
+  return tmp_path
+
+
+def value_continued_from(folder):
+  """What TensorFlow restores from a directory."""
+  found = tf.train.Checkpoint(value=tf.Variable(-1.0))
+  manager = tf.train.CheckpointManager(found, str(folder), max_to_keep=3)
+  return None if manager.restore_or_initialize() is None else float(found.value)
+
+
+def truncate(path):
+  os.truncate(path, os.path.getsize(path) // 2)
+
+
+def names(folder):
+  return {path.name for path in folder.iterdir()}
+
+
+def test_nothing_wrong_nothing_changed(folder):
+  before = {path: path.read_bytes() for path in folder.iterdir()}
+  assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
+  assert {path: path.read_bytes() for path in folder.iterdir()} == before
+  last_checkpoint.check_latest(str(folder))
+
+
+@pytest.mark.parametrize('damage', [
+    lambda folder: truncate(folder / f'ckpt-10{DATA}'),
+    lambda folder: truncate(folder / 'ckpt-10.index'),
+    lambda folder: (folder / 'ckpt-10.index').write_bytes(b''),
+    lambda folder: (folder / f'ckpt-10{DATA}').unlink(),
+    lambda folder: (folder / f'ckpt-10{DATA}').write_bytes(b'\1' * 4004),
+])
+def test_damaged_checkpoint_is_set_aside(folder, damage, caplog):
+  damage(folder)
+  with pytest.raises(CheckpointError, match='ckpt-10 cannot be read.*ckpt-2 is'):
+    last_checkpoint.check_latest(str(folder))
+  there = {name for name in names(folder) if name.startswith('ckpt-10')}
+  assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
+  assert value_continued_from(folder) == 2.0
+  assert {f'damaged-{name}' for name in there} == {
+      name for name in names(folder) if name.startswith('damaged')}
+  assert 'the run continues from' in caplog.text
+  assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
+
+
+@pytest.mark.parametrize('content', [
+    None, '', 'model_checkpoint_path: "ckpt-', 'model_checkpoint_path: "ckpt-11"\n'])
+def test_state_file_that_does_not_help(folder, content):
+  if content is None:
+    (folder / 'checkpoint').unlink()
+  else:
+    (folder / 'checkpoint').write_text(content)
+  with contextlib.suppress(ValueError, tf.errors.NotFoundError):
+    assert value_continued_from(folder) is None  # Why this module is there.
+  assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
+  assert value_continued_from(folder) == 10.0
+
+
+def test_all_damaged_is_an_error_and_leaves_them(folder):
+  for step in (1, 2, 10):
+    truncate(folder / f'ckpt-{step}{DATA}')
+  before = names(folder)
+  with pytest.raises(CheckpointError, match='No checkpoint in .* can be read'):
+    last_checkpoint.prepare_to_continue(str(folder))
+  assert names(folder) == before
+
+
+def test_unfinished_write_is_removed(folder):
+  (folder / 'ckpt-11_temp').mkdir()
+  (folder / 'ckpt-11_temp' / 'part-00000-of-00001.data-00000-of-00001').write_bytes(b'half')
+  assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
+  assert 'ckpt-11_temp' not in names(folder)
+
+
+def test_new_run(tmp_path):
+  assert last_checkpoint.prepare_to_continue(str(tmp_path)) is None
+  assert last_checkpoint.prepare_to_continue(str(tmp_path / 'missing')) is None
+  assert last_checkpoint.step_of(None) == 0
+  assert last_checkpoint.step_of('model/ckpt-20') == 20
+  last_checkpoint.check_latest(str(tmp_path))
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('records')
+  return training_runs.write_config(folder / 'config.yaml', tiny_records.write(folder), 2,
+                                    {'task': {'seed': 3}})
+
+
+def _limit_files(num_bytes):
+  signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, num_bytes))
+
+
+def test_run_continues_after_a_full_disk_and_a_truncated_checkpoint(config, tmp_path):
+  model_dir = tmp_path / 'model'
+  training_runs.train(model_dir, config)
+  shutil.copytree(model_dir, tmp_path / 'full')
+  training_runs.train(model_dir, config, 'trainer.train_steps=3')
+  expected = training_runs.tensors(str(model_dir / 'ckpt-3'))
+
+  # A limit on the size of files fails writes as a full disk does, with another error number.
+  limit = os.path.getsize(model_dir / f'ckpt-3{DATA}') * 3 // 4
+  status, output = training_runs.finish(training_runs.start(
+      tmp_path / 'full', config, 'trainer.train_steps=3', preexec_fn=lambda: _limit_files(limit)))
+  assert status != 0 and 'File too large' in output, output[-3000:]
+  assert 'ckpt-2' in tf.train.latest_checkpoint(str(tmp_path / 'full'))
+  training_runs.train(tmp_path / 'full', config, 'trainer.train_steps=3')
+  training_runs.assert_same(training_runs.tensors(str(tmp_path / 'full' / 'ckpt-3')), expected)
+
+  truncate(model_dir / f'ckpt-3{DATA}')
+  output = training_runs.train(model_dir, config, 'trainer.train_steps=3')
+  assert 'damaged-ckpt-3' in output
+  training_runs.assert_same(training_runs.tensors(str(model_dir / 'ckpt-3')), expected)
+  assert [start['step'] for start in run_record.read_starts(str(model_dir))] == [0, 2, 2]
+
+
+def _kill_while_training(process, model_dir, step, delay):
+  """Kills a run some time after it saved a checkpoint later than `step`; the last readable step."""
+  deadline = time.monotonic() + 300
+  while _newest_readable(model_dir, whole=False) <= step and process.poll() is None:
+    assert time.monotonic() < deadline
+    time.sleep(0.05)
+  time.sleep(delay)
+  process.kill()
+  training_runs.finish(process)
+  assert process.returncode == -signal.SIGKILL
+  return _newest_readable(model_dir, whole=True)
+
+
+def _newest_readable(model_dir, whole):
+  steps = sorted(int(path.stem.rpartition('-')[2]) for path in model_dir.glob('ckpt-*.index'))
+  while whole and not checkpoint.is_readable(str(model_dir / f'ckpt-{steps[-1]}')):
+    steps.pop()
+  return steps[-1] if steps else 0
+
+
+@pytest.mark.slow
+def test_killed_again_and_again(config, tmp_path):
+  rng = random.Random(0)
+  reached = [0]
+  for _ in range(NUM_KILLS):
+    process = training_runs.start(tmp_path, config, 'trainer.train_steps=100000',
+                                  stdout=subprocess.DEVNULL)
+    reached.append(_kill_while_training(process, tmp_path, reached[-1], rng.uniform(0.0, 1.0)))
+  end = reached[-1] + 3
+  training_runs.train(tmp_path, config, f'trainer.train_steps={end}')
+  saved = training_runs.tensors(str(tmp_path / f'ckpt-{end}'))
+  iterations = [value for key, value in saved.items() if 'iterations' in key or 'iter/' in key]
+  assert [int(value) for value in iterations] == [end]
+  assert [start['step'] for start in run_record.read_starts(str(tmp_path))] == reached
+  assert reached == sorted(set(reached))

@@ -1,0 +1,51 @@
+"""Tests of repeatable runs."""
+
+import types
+
+from official.core import exp_factory
+import pytest
+
+from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.errors import ConfigError
+from htc_tf.training import seeding
+from tests import tiny_records
+from tests import training_runs
+
+NUM_STEPS = 20
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('records')
+  records = tiny_records.write(folder, sizes=((64, 64), (64, 48), (48, 64)))
+  return training_runs.write_config(
+      folder / 'config.yaml', records, NUM_STEPS, {'trainer': {'checkpoint_interval': NUM_STEPS}})
+
+
+def test_same_seed_same_losses_bit_for_bit(config, tmp_path):
+  runs = [tmp_path / name for name in ('first', 'again', 'other')]
+  for run, seed in zip(runs, (7, 7, 8)):
+    training_runs.train(run, config, f'task.seed={seed}')
+  first, again, other = map(training_runs.summaries, runs)
+  assert {step for step, tag in first if tag == 'total_loss'} == set(range(1, NUM_STEPS + 1))
+  assert first == again
+  losses = [key for key in first if key[1] == 'total_loss']
+  assert all(first[key] != other[key] for key in losses)
+  weights, weights_again = (training_runs.tensors(str(run / f'ckpt-{NUM_STEPS}'))
+                            for run in runs[:2])
+  training_runs.assert_same(weights_again, weights)
+
+
+@pytest.mark.parametrize('seed', [-1, 2**31, 1.5, True])
+def test_wrong_seed(seed):
+  params = exp_factory.get_exp_config('htc_nuclei')
+  params.task.seed = seed
+  with pytest.raises(ConfigError, match='task.seed is out of range'):
+    seeding.fix_seeds(types.SimpleNamespace(config_file=None), params, 0)
+
+
+def test_without_a_seed_nothing_is_fixed():
+  params, flags = exp_factory.get_exp_config('htc_nuclei'), types.SimpleNamespace(config_file=None)
+  before = params.as_dict()
+  seeding.fix_seeds(flags, params, 5)
+  assert params.as_dict() == before and flags.config_file is None
