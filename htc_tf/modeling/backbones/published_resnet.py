@@ -53,6 +53,8 @@ class PublishedResNet(tf_keras.Model):
       backward pass. Needs `norm_eval`: statistics would move twice.
     norm_momentum: momentum of the running statistics when `norm_eval` is off.
     norm_epsilon: added to the variance; 1e-5 as published.
+    norm_synchronized: where `norm_eval` is off, normalise with the statistics of the batches of all
+      replicas together; off, each replica uses those of its own.
 
   Raises:
     ConfigError: for an unknown `model_id` or number of frozen stages.
@@ -63,7 +65,7 @@ class PublishedResNet(tf_keras.Model):
                frozen_stages: int = 1, norm_eval: bool = True, width_multiplier: float = 1.0,
                groups: int = 1, base_width: int = 64, deformable_stages: Sequence[int] = (),
                recompute: bool = False, norm_momentum: float = 0.9, norm_epsilon: float = 1e-5,
-               **kwargs):
+               norm_synchronized: bool = False, **kwargs):
     super().__init__(**kwargs)
     if model_id not in SPECS:
       raise ConfigError('published_resnet cannot be built', expected=f'model_id in {list(SPECS)}',
@@ -73,7 +75,8 @@ class PublishedResNet(tf_keras.Model):
                         got=str(frozen_stages), likely_cause='ResNet has four stages')
     self._image_shape = input_specs.shape
     self._recompute = recompute
-    self._norm_args = dict(norm_eval=norm_eval, momentum=norm_momentum, epsilon=norm_epsilon)
+    self._norm_args = dict(norm_eval=norm_eval, momentum=norm_momentum, epsilon=norm_epsilon,
+                           synchronized=norm_synchronized)
     self._filters = [int(filters * width_multiplier) for filters in _STAGE_FILTERS]
     self._bottleneck, num_blocks = SPECS[model_id]
     self.conv1 = PaddedConv2D(self._filters[0], 7, strides=2, use_bias=False,
@@ -147,4 +150,5 @@ def build_published_resnet(input_specs: tf_keras.layers.InputSpec,
   return PublishedResNet(
       input_specs=input_specs, **backbone_config.get().as_dict(),
       norm_momentum=norm_activation_config.norm_momentum,
-      norm_epsilon=norm_activation_config.norm_epsilon)
+      norm_epsilon=norm_activation_config.norm_epsilon,
+      norm_synchronized=norm_activation_config.use_sync_bn)

@@ -1,0 +1,132 @@
+"""Tests of training on two replicas: what is averaged, and what is normalised together."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.modeling.backbones.published_resnet import PublishedResNet
+from tests import tiny
+
+LEARNING_RATE = 0.1
+
+
+@pytest.fixture(name='strategy')
+def two_replicas():
+  devices = tf.config.list_logical_devices('CPU')
+  strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
+  assert strategy.num_replicas_in_sync == 2
+  return strategy
+
+
+def per_replica(strategy, batch):
+  """The rows of a batch, one a replica."""
+  return tf.nest.map_structure(lambda values: strategy.experimental_distribute_values_from_function(
+      lambda context: values[context.replica_id_in_sync_group:][:1]), batch)
+
+
+def values_of(metrics):
+  return {metric.name: float(metric.result()) for metric in metrics}
+
+
+def step(task, model, batch):
+  """Metrics and weights after a step from the model's weights, which it puts back."""
+  before, metrics = model.get_weights(), task.build_metrics()
+  task.train_step(batch, model, tf_keras.optimizers.SGD(LEARNING_RATE), metrics)
+  after = model.get_weights()
+  model.set_weights(before)
+  return values_of(metrics), after
+
+
+def distributed_step(strategy, task, weights, batch):
+  with strategy.scope():
+    model = task.build_model()
+    optimizer = tf_keras.optimizers.SGD(LEARNING_RATE)
+    metrics = task.build_metrics()
+  model.set_weights(weights)
+  tf.function(lambda: strategy.run(
+      task.train_step, args=(per_replica(strategy, batch), model, optimizer, metrics)))()
+  return values_of(metrics), model.get_weights()
+
+
+def assert_same_update(actual, expected, before, names):
+  for name, old, found, wanted in zip(names, before, actual, expected):
+    largest = np.abs(wanted - old).max()
+    np.testing.assert_allclose(found - old, wanted - old, rtol=0, atol=1e-3 * largest + 1e-6,
+                               err_msg=name)
+
+
+@pytest.fixture(name='tiny_task', scope='module')
+def build_tiny_task():
+  task = tiny.task(tiny.model(2, cascade={'sampling_rule': 'even'}))
+  return task, tiny.build(task.task_config.model)
+
+
+def test_replicas_average_losses_and_gradients(strategy, tiny_task):
+  """Every normaliser is the replica's own, whatever the other one's images hold."""
+  task, model = tiny_task
+  batch = tiny.batch(task.task_config.model)  # Two truths in the first image, one in the second.
+  alone = [step(task, model, tf.nest.map_structure(lambda x, row=row: x[row:row + 1], batch))
+           for row in range(2)]
+  values, weights = distributed_step(strategy, task, model.get_weights(), batch)
+  (first, first_weights), (second, second_weights) = alone
+  assert first['stage0_mask_loss'] != second['stage0_mask_loss']
+  for name, value in values.items():
+    np.testing.assert_allclose(value, (first[name] + second[name]) / 2, rtol=1e-4, err_msg=name)
+  mean = [(one + two) / 2 for one, two in zip(first_weights, second_weights)]
+  assert_same_update(weights, mean, model.get_weights(), [v.name for v in model.weights])
+
+
+def test_one_device_with_the_global_batch(strategy, tiny_task):
+  """Where the replicas have as many samples, their average is that of the whole batch."""
+  task, model = tiny_task
+  batch = tf.nest.map_structure(lambda x: tf.concat([x[:1], x[:1]], axis=0),
+                                tiny.batch(task.task_config.model))
+  expected, expected_weights = step(task, model, batch)
+  values, weights = distributed_step(strategy, task, model.get_weights(), batch)
+  for name, value in values.items():
+    np.testing.assert_allclose(value, expected[name], rtol=1e-4, err_msg=name)
+  assert_same_update(weights, expected_weights, model.get_weights(),
+                     [v.name for v in model.weights])
+
+
+def norm_step(backbone, images, share):
+  """(features, gradients), the running statistics having moved."""
+  with tf.GradientTape() as tape:
+    features = backbone(images, training=True)
+    loss = share * tf.add_n([tf.reduce_mean(x**2) for x in features.values()])
+  return features, tape.gradient(loss, backbone.trainable_variables)
+
+
+@pytest.mark.parametrize('synchronized', [True, False])
+def test_synchronised_batch_norm_is_that_of_the_whole_batch(strategy, synchronized):
+  images = tf.constant(np.random.default_rng(0).normal(0, 1, [2, 64, 64, 3]), tf.float32)
+  images *= tf.constant([1.0, 3.0], shape=[2, 1, 1, 1])
+  build = lambda: PublishedResNet(18, frozen_stages=-1, norm_eval=False, width_multiplier=0.125,
+                                  norm_synchronized=synchronized)
+  with strategy.scope():
+    replicated = build()
+  whole = build()
+  for variable in whole.variables:
+    if 'gamma' in variable.name:
+      variable.assign(tf.ones_like(variable))
+  replicated.set_weights(whole.get_weights())
+
+  @tf.function
+  def run():
+    return strategy.run(norm_step, args=(replicated, per_replica(strategy, images), 0.5))
+
+  features, gradients = tf.nest.map_structure(strategy.experimental_local_results, run())
+  expected, expected_gradients = norm_step(whole, images, 1.0)
+  found = np.concatenate([x.numpy() for x in features['5']])
+  scale = np.abs(expected['5']).max()
+  if not synchronized:
+    assert np.abs(found - expected['5']).max() > 0.1 * scale
+    return
+  np.testing.assert_allclose(found, expected['5'], rtol=0, atol=1e-4 * scale)
+  for variable, of_replicas, wanted in zip(whole.trainable_variables, gradients,
+                                           expected_gradients):
+    np.testing.assert_allclose(sum(of_replicas), wanted, rtol=0, atol=2e-3 * np.abs(wanted).max() + 1e-6,
+                               err_msg=variable.name)
+  for variable, moved in zip(whole.variables, replicated.get_weights()):
+    np.testing.assert_allclose(moved, variable, rtol=1e-3, atol=1e-5, err_msg=variable.name)
