@@ -38,7 +38,7 @@ def append_start(model_dir: str, params: cfg.ExperimentConfig, command: List[str
 
 
 def read_starts(model_dir: str) -> List[Dict[str, Any]]:
-  """The starts so far, oldest first; a file that is no record is set aside as `run.json.damaged`."""
+  """The starts so far, oldest first; a file that is no record is renamed `run.json.damaged`."""
   path = pathlib.Path(model_dir) / RUN_FILE
   try:
     return list(json.loads(path.read_bytes())['starts'])

@@ -126,7 +126,7 @@ def test_synchronised_batch_norm_is_that_of_the_whole_batch(strategy, synchroniz
   np.testing.assert_allclose(found, expected['5'], rtol=0, atol=1e-4 * scale)
   for variable, of_replicas, wanted in zip(whole.trainable_variables, gradients,
                                            expected_gradients):
-    np.testing.assert_allclose(sum(of_replicas), wanted, rtol=0, atol=2e-3 * np.abs(wanted).max() + 1e-6,
-                               err_msg=variable.name)
+    np.testing.assert_allclose(sum(of_replicas), wanted, rtol=0, err_msg=variable.name,
+                               atol=2e-3 * np.abs(wanted).max() + 1e-6)
   for variable, moved in zip(whole.variables, replicated.get_weights()):
     np.testing.assert_allclose(moved, variable, rtol=1e-3, atol=1e-5, err_msg=variable.name)
