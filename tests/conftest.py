@@ -16,3 +16,16 @@ def parsed_flags():
   """absl refuses to read flags that were not parsed; Model Garden reads some of its own."""
   if not flags.FLAGS.is_parsed():
     flags.FLAGS(sys.argv[:1])
+
+
+@pytest.fixture(scope='session', name='two_replicas')
+def _two_replicas():
+  """The strategy of all tests in this process.
+
+  A second one would number its collectives from the same start, and TensorFlow take an operation of
+  one for an operation of the other.
+  """
+  devices = tf.config.list_logical_devices('CPU')
+  strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
+  assert strategy.num_replicas_in_sync == 2
+  return strategy

@@ -43,7 +43,8 @@ def test_losses_and_gradients_are_the_same(overrides):
     with tf.GradientTape() as tape:
       outputs = model(model_inputs(images, labels), training=True)
       losses = task.build_losses(outputs, labels, model.trainable_variables)
-    return losses, tape.gradient(losses['total_loss'], model.trainable_variables)
+    gradients = tape.gradient(losses['total_loss'], model.trainable_variables)
+    return losses, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
   (expected, gradients), (actual, compiled) = (
       tf.function(step, autograph=False, jit_compile=jit_compile)(images, labels)

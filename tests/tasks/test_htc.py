@@ -253,16 +253,13 @@ def test_no_initial_checkpoint():
     np.testing.assert_array_equal(variable, value)
 
 
-def test_two_replicas_with_one_batch_step_as_one(records):
-  devices = tf.config.list_logical_devices('CPU')
-  strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
-  assert strategy.num_replicas_in_sync == 2
+def test_two_replicas_with_one_batch_step_as_one(records, two_replicas):
   params = tiny_records.reduced('mask_rcnn_resnet50fpn_1x_coco', records)
   params.task.model.cascade.sampling_rule = 'even'
   params.task.train_data.global_batch_size = 1
   task = HTCTask(params.task)
   batch = next(iter(task.build_inputs(params.task.train_data)))
-  with strategy.scope():
+  with two_replicas.scope():
     model = task.build_model()
     optimizer = tf_keras.optimizers.SGD(0.1)
     metrics = task.build_metrics()
@@ -270,7 +267,7 @@ def test_two_replicas_with_one_batch_step_as_one(records):
   alone.set_weights(model.get_weights())
   before = alone.get_weights()
 
-  tf.function(lambda: strategy.run(task.train_step, args=(batch, model, optimizer, metrics)))()
+  tf.function(lambda: two_replicas.run(task.train_step, args=(batch, model, optimizer, metrics)))()
   assert all(np.isfinite(value) for value in values_of(metrics).values())
   task.train_step(batch, alone, tf_keras.optimizers.SGD(0.1))
   for name, old, two, one in zip((v.name for v in alone.weights), before, model.get_weights(),

@@ -122,24 +122,22 @@ def test_evaluation_reads_every_picture_once(mixed, frames, batch_size):
   assert sorted(numbers) == [1, 2, 3, 4]
 
 
-def test_replicas_evaluate_every_picture_once(mixed):
+def test_replicas_evaluate_every_picture_once(mixed, two_replicas):
   """Batches of different frames at once, and in the last step one replica without any."""
-  devices = tf.config.list_logical_devices('CPU')
-  strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
   task, params = make(mixed, [], 'mask_rcnn_resnet50fpn_1x_coco')
   params.validation_data.global_batch_size = 2
-  with strategy.scope():
+  with two_replicas.scope():
     model = task.build_model()
-  iterator = iter(strategy.distribute_datasets_from_function(
+  iterator = iter(two_replicas.distribute_datasets_from_function(
       lambda context: task.build_inputs(params.validation_data, context).take(3)))
 
   @tf.function
   def step():
-    return strategy.run(task.validation_step, args=(next(iterator), model))
+    return two_replicas.run(task.validation_step, args=(next(iterator), model))
 
   state, numbers = None, []
   for _ in range(2):
-    outputs = tf.nest.map_structure(strategy.experimental_local_results, step())
+    outputs = tf.nest.map_structure(two_replicas.experimental_local_results, step())
     state = task.aggregate_logs(state, outputs)
     numbers += [int(number) for replica in outputs['predictions']['source_id']
                 for number in replica]

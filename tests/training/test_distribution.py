@@ -11,14 +11,6 @@ from tests import tiny
 LEARNING_RATE = 0.1
 
 
-@pytest.fixture(name='strategy')
-def two_replicas():
-  devices = tf.config.list_logical_devices('CPU')
-  strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
-  assert strategy.num_replicas_in_sync == 2
-  return strategy
-
-
 def per_replica(strategy, batch):
   """The rows of a batch, one a replica."""
   return tf.nest.map_structure(lambda values: strategy.experimental_distribute_values_from_function(
@@ -62,13 +54,13 @@ def build_tiny_task():
   return task, tiny.build(task.task_config.model)
 
 
-def test_replicas_average_losses_and_gradients(strategy, tiny_task):
+def test_replicas_average_losses_and_gradients(two_replicas, tiny_task):
   """Every normaliser is the replica's own, whatever the other one's images hold."""
   task, model = tiny_task
   batch = tiny.batch(task.task_config.model)  # Two truths in the first image, one in the second.
   alone = [step(task, model, tf.nest.map_structure(lambda x, row=row: x[row:row + 1], batch))
            for row in range(2)]
-  values, weights = distributed_step(strategy, task, model.get_weights(), batch)
+  values, weights = distributed_step(two_replicas, task, model.get_weights(), batch)
   (first, first_weights), (second, second_weights) = alone
   assert first['stage0_mask_loss'] != second['stage0_mask_loss']
   for name, value in values.items():
@@ -77,13 +69,13 @@ def test_replicas_average_losses_and_gradients(strategy, tiny_task):
   assert_same_update(weights, mean, model.get_weights(), [v.name for v in model.weights])
 
 
-def test_one_device_with_the_global_batch(strategy, tiny_task):
+def test_one_device_with_the_global_batch(two_replicas, tiny_task):
   """Where the replicas have as many samples, their average is that of the whole batch."""
   task, model = tiny_task
   batch = tf.nest.map_structure(lambda x: tf.concat([x[:1], x[:1]], axis=0),
                                 tiny.batch(task.task_config.model))
   expected, expected_weights = step(task, model, batch)
-  values, weights = distributed_step(strategy, task, model.get_weights(), batch)
+  values, weights = distributed_step(two_replicas, task, model.get_weights(), batch)
   for name, value in values.items():
     np.testing.assert_allclose(value, expected[name], rtol=1e-4, err_msg=name)
   assert_same_update(weights, expected_weights, model.get_weights(),
@@ -99,12 +91,12 @@ def norm_step(backbone, images, share):
 
 
 @pytest.mark.parametrize('synchronized', [True, False])
-def test_synchronised_batch_norm_is_that_of_the_whole_batch(strategy, synchronized):
+def test_synchronised_batch_norm_is_that_of_the_whole_batch(two_replicas, synchronized):
   images = tf.constant(np.random.default_rng(0).normal(0, 1, [2, 64, 64, 3]), tf.float32)
   images *= tf.constant([1.0, 3.0], shape=[2, 1, 1, 1])
   build = lambda: PublishedResNet(18, frozen_stages=-1, norm_eval=False, width_multiplier=0.125,
                                   norm_synchronized=synchronized)
-  with strategy.scope():
+  with two_replicas.scope():
     replicated = build()
   whole = build()
   for variable in whole.variables:
@@ -114,9 +106,9 @@ def test_synchronised_batch_norm_is_that_of_the_whole_batch(strategy, synchroniz
 
   @tf.function
   def run():
-    return strategy.run(norm_step, args=(replicated, per_replica(strategy, images), 0.5))
+    return two_replicas.run(norm_step, args=(replicated, per_replica(two_replicas, images), 0.5))
 
-  features, gradients = tf.nest.map_structure(strategy.experimental_local_results, run())
+  features, gradients = tf.nest.map_structure(two_replicas.experimental_local_results, run())
   expected, expected_gradients = norm_step(whole, images, 1.0)
   found = np.concatenate([x.numpy() for x in features['5']])
   scale = np.abs(expected['5']).max()
