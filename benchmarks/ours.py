@@ -10,7 +10,6 @@ from typing import Any, Callable, Dict, Tuple
 import numpy as np
 from official.core import exp_factory
 import tensorflow as tf
-import tf_keras
 
 from benchmarks import gmac
 from benchmarks import pictures
@@ -196,13 +195,12 @@ def _task() -> HTCTask:
 def _model(task: HTCTask) -> HTCModel:
   """With the weights that the peer has too."""
   model = task.build_model()
-  convert_checkpoint(Checkpoint(scene.weights(), 'torch', f'{scene.CONFIG}.pth', ''), model)
+  convert_checkpoint(Checkpoint(scene.Weights(), 'torch', f'{scene.CONFIG}.pth', ''), model)
   return model
 
 
 def _gmac(frame: scene.Frame) -> Dict[str, float]:
-  shapes = {name: values.shape for name, values in scene.weights().items()}
-  return gmac.by_part(shapes, frame.padded, scene.NUM_ROIS, _NUM_DETECTIONS)
+  return gmac.by_part(scene.Weights().shapes, frame.padded, scene.NUM_ROIS, _NUM_DETECTIONS)
 
 
 def _inputs(frame: scene.Frame) -> Dict[str, tf.Tensor]:
@@ -257,7 +255,8 @@ def _training_step(frame: scene.Frame, num_instances: int) -> Callable[[], float
             'image_info': _image_info(frame)}
   labels = {key: tf.constant(value[np.newaxis]) for key, value in labels.items()}
   images = tf.constant(scene.network_input(frame)[np.newaxis])
-  optimizer = tf_keras.optimizers.SGD(1e-5, momentum=0.9)
+  params = exp_factory.get_exp_config(_EXPERIMENT)
+  optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
   step = tf.function(lambda images, labels: task.train_step((images, labels), model, optimizer),
                      autograph=False)
   return lambda: float(step(images, labels)[task.loss])

@@ -200,7 +200,7 @@ def _model():
   config.backbone.init_cfg = None  # would be downloaded
   model = MODELS.build(config)
   model.load_state_dict({name: torch.from_numpy(np.asarray(values))
-                         for name, values in scene.weights().items()})
+                         for name, values in scene.Weights().items()})
   return model.eval()
 
 

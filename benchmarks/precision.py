@@ -87,7 +87,7 @@ def _seeded_model(precision: str):
   from htc_tf.convert.checkpoint_file import Checkpoint
   from htc_tf.modeling.precision import computing_in
   from htc_tf.parity.forward import build_model
-  state = lambda: Checkpoint(scene.weights(), 'torch', 'seeded.pth', '')
+  state = lambda: Checkpoint(scene.Weights(), 'torch', 'seeded.pth', '')
   with computing_in(precision):
     return build_model('htc_resnet50fpn_1x_coco', {}, state)
 

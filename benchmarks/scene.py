@@ -4,9 +4,10 @@ NumPy alone, since the peer's environment imports it too. Everything is a functi
 """
 
 import importlib.util
+import json
 import pathlib
 import re
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Tuple
 
 import numpy as np
 
@@ -49,16 +50,30 @@ class Frame(NamedTuple):
     return cls((height, width), image, original)
 
 
-def weights() -> Dict[str, np.ndarray]:
+class Weights(Mapping[str, np.ndarray]):
   """Weights that both models load, a function of names and shapes: mmdetection's state dict.
 
   They are made so that the RPN proposes NUM_ROIS boxes and about 100 detections remain, so that no
-  part of the model has less to do than with trained weights.
+  part of the model has less to do than with trained weights. An entry is made whenever it is asked
+  for: all of them beside a model would be its peak of memory.
   """
-  spec = importlib.util.spec_from_file_location('seeded_weights', _WEIGHTS)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.mmdet_state_dict(CONFIG)
+
+  def __init__(self):
+    spec = importlib.util.spec_from_file_location('seeded_weights', _WEIGHTS)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    self._make = module.mmdet_weight
+    shapes = _WEIGHTS.with_name(f'mmdet_{CONFIG}_shapes.json').read_text(encoding='ascii')
+    self.shapes = {name: tuple(shape) for name, shape in json.loads(shapes)}
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    return self._make(name, self.shapes[name], CONFIG)
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self.shapes)
+
+  def __len__(self) -> int:
+    return len(self.shapes)
 
 
 def network_input(frame: Frame) -> np.ndarray:

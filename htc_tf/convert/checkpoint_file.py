@@ -5,7 +5,7 @@ import hashlib
 import mmap
 import os
 import re
-from typing import Any, Callable, Dict, Tuple, Union
+from typing import Any, Callable, Dict, Mapping, Tuple, Union
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Checkpoint:
     release: gives back the memory of what was read of the file so far; the tensors stay, and are
       read again where they are used again.
   """
-  tensors: Dict[str, np.ndarray]
+  tensors: Mapping[str, np.ndarray]
   source: str
   path: str
   sha256: str

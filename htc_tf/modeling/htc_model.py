@@ -84,6 +84,7 @@ class HTCModel(tf_keras.Model):
   def train(self, inputs: Mapping[str, tf.Tensor]) -> TrainingOutputs:
     """What the losses need; inputs as for `call`."""
     features, semantic_logits = self._extract(inputs, training=True)
+    features = features.with_table()
     truth = GroundTruth(inputs['gt_boxes'], inputs['gt_classes'], inputs.get('gt_masks'))
     logits, deltas, anchors, proposals = self._propose(features, training=True)
     all_anchors = tf.concat([anchors[level] for level in sorted(anchors)], 0)
@@ -108,6 +109,8 @@ class HTCModel(tf_keras.Model):
     """
     features, _ = self._extract(inputs, training=False)
     *_, proposals = self._propose(features, training=False)
+    with tf.control_dependencies([proposals.boxes]):  # Maps and table are not held at once.
+      features = features.with_table()
     logits, boxes = self.cascade.classify(features, proposals)
     found = self.detection_generator(logits, boxes, proposals.valid)
     outputs = {'detection_boxes': found.boxes, 'detection_scores': found.scores,
@@ -125,12 +128,14 @@ class HTCModel(tf_keras.Model):
       pyramid = self.decoder(pyramid, training=training)
     semantic_logits = embedding = None
     if self.semantic_head is not None:
-      semantic_logits, embedding = self.semantic_head(pyramid)
+      semantic_logits, embedding = self.semantic_head(pyramid, training=training)
     image_shape = tf.cast(inputs['image_shape'], tf.float32)
-    return ImageFeatures(pyramid, embedding, image_shape).with_table(), semantic_logits
+    return ImageFeatures(pyramid, embedding, image_shape), semantic_logits
 
   def _propose(self, features: ImageFeatures, training: bool):
-    logits, deltas = self.rpn_head(features.pyramid, training=training)
+    # The semantic branch first: the two would hold their maps at the same time.
+    with tf.control_dependencies([] if features.semantic is None else [features.semantic]):
+      logits, deltas = self.rpn_head(features.pyramid, training=training)
     logits = {level: tf.cast(x, tf.float32) for level, x in logits.items()}
     deltas = {level: tf.cast(x, tf.float32) for level, x in deltas.items()}
     shapes = {level: tf.unstack(tf.shape(x)[1:3]) for level, x in logits.items()}

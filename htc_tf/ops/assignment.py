@@ -10,6 +10,8 @@ from htc_tf.ops import boxes as box_ops
 BACKGROUND = -1
 IGNORED = -2
 SAMPLING_RULES = ('random', 'even')
+# Of 268,000 anchors, the IoU with so many takes 17 MB.
+_TRUTHS_AT_ONCE = 16
 
 
 class Assignment(NamedTuple):
@@ -32,7 +34,7 @@ def assign(boxes: tf.Tensor, valid: tf.Tensor, gt_boxes: tf.Tensor, positive_thr
   A box is positive for its nearest truth at IoU >= `positive_threshold` and background below
   `negative_threshold`. With `match_low_quality`, every truth whose largest IoU with a valid box
   reaches `min_positive_threshold` then claims all boxes at that IoU; of several claims the last
-  truth's holds.
+  truth's holds. Truths are gone through a few at a time: memory does not grow with their number.
 
   Args:
     boxes: [batch, num, 4] yxyx in padded-image pixels.
@@ -43,17 +45,12 @@ def assign(boxes: tf.Tensor, valid: tf.Tensor, gt_boxes: tf.Tensor, positive_thr
     min_positive_threshold: see above.
     match_low_quality: see above.
   """
-  iou = box_ops.pairwise_iou(boxes, gt_boxes)  # [batch, num, num_gt]
-  # Neither a padding row of the truth nor a box that is not valid may match, not even at IoU 0.
-  iou = tf.where(valid[..., None] & ~box_ops.is_padding(gt_boxes)[:, None, :], iou, -1.0)
-  iou = tf.pad(iou, [[0, 0], [0, 0], [0, 1]], constant_values=-1.0)  # argmax needs a column
-  max_iou = tf.nn.relu(tf.reduce_max(iou, axis=-1))
-  nearest = tf.argmax(iou, axis=-1, output_type=tf.int32)
+  matches = _match(boxes, valid, gt_boxes, min_positive_threshold)
+  max_iou = tf.nn.relu(matches.max_iou)
   gt_index = tf.where(max_iou < negative_threshold, BACKGROUND, IGNORED)
-  gt_index = tf.where(max_iou >= positive_threshold, nearest, gt_index)
+  gt_index = tf.where(max_iou >= positive_threshold, matches.nearest, gt_index)
   if match_low_quality:
-    claimed = _last_claim(iou, min_positive_threshold)
-    gt_index = tf.where(claimed >= 0, claimed, gt_index)
+    gt_index = tf.where(matches.claimed >= 0, matches.claimed, gt_index)
   return Assignment(tf.where(valid, gt_index, IGNORED), max_iou)
 
 
@@ -94,11 +91,52 @@ def check_rule(rule: str) -> None:
                              got=repr(rule))
 
 
-def _last_claim(iou: tf.Tensor, min_positive_threshold: float) -> tf.Tensor:
-  """Returns [batch, num] int32 the last truth that claims each box, -1 where none does."""
+class _Matches(NamedTuple):
+  """What the truths gone through so far mean to each box.
+
+  Attributes:
+    max_iou: [batch, num] float32 IoU with the nearest truth; -1 without any.
+    nearest: [batch, num] int32 the first truth at that IoU.
+    claimed: [batch, num] int32 the last truth that claims the box, -1 where none does.
+  """
+  max_iou: tf.Tensor
+  nearest: tf.Tensor
+  claimed: tf.Tensor
+
+
+def _match(boxes: tf.Tensor, valid: tf.Tensor, gt_boxes: tf.Tensor,
+           min_positive_threshold: float) -> _Matches:
+  """Matches every box with all truths; arguments as for `assign`."""
+  valid = tf.convert_to_tensor(valid)
+  num_gt = tf.shape(gt_boxes)[1]
+  gt_boxes = tf.pad(gt_boxes, [[0, 0], [0, -num_gt % _TRUTHS_AT_ONCE], [0, 0]], constant_values=-1)
+  groups = tf.reshape(gt_boxes, [tf.shape(valid)[0], -(-num_gt // _TRUTHS_AT_ONCE),
+                                 _TRUTHS_AT_ONCE, 4])
+
+  def add_group(group: tf.Tensor, matches: _Matches) -> Tuple[tf.Tensor, _Matches]:
+    return group + 1, _add_truths(matches, boxes, valid, tf.gather(groups, group, axis=1),
+                                  group * _TRUTHS_AT_ONCE, min_positive_threshold)
+
+  none = tf.fill(tf.shape(valid), -1)
+  start = _Matches(tf.cast(none, tf.float32), tf.zeros_like(none), none)
+  return tf.while_loop(lambda group, _: group < tf.shape(groups)[1], add_group, (0, start),
+                       parallel_iterations=1)[1]
+
+
+def _add_truths(matches: _Matches, boxes: tf.Tensor, valid: tf.Tensor, gt_boxes: tf.Tensor,
+                first: tf.Tensor, min_positive_threshold: float) -> _Matches:
+  """Goes on with the truths from row `first` on, of which `gt_boxes` are the next few."""
+  iou = box_ops.pairwise_iou(boxes, gt_boxes)  # [batch, num, num_gt]
+  # Neither a padding row of the truth nor a box that is not valid may match, not even at IoU 0.
+  iou = tf.where(valid[..., None] & ~box_ops.is_padding(gt_boxes)[:, None, :], iou, -1.0)
+  max_iou = tf.reduce_max(iou, axis=-1)
+  nearest = first + tf.argmax(iou, axis=-1, output_type=tf.int32)
   best_of_gt = tf.reduce_max(iou, axis=1, keepdims=True)  # [batch, 1, num_gt]
   claims = tf.equal(iou, best_of_gt) & (best_of_gt >= min_positive_threshold)
-  return tf.reduce_max(tf.where(claims, tf.range(tf.shape(iou)[2]), -1), axis=-1)
+  claimed = tf.reduce_max(tf.where(claims, first + tf.range(tf.shape(iou)[2]), -1), axis=-1)
+  return _Matches(tf.maximum(matches.max_iou, max_iou),
+                  tf.where(max_iou > matches.max_iou, nearest, matches.nearest),
+                  tf.maximum(matches.claimed, claimed))
 
 
 def _count(mask: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,7 @@ from benchmarks import scene
 
 @pytest.fixture(scope='module', name='shapes')
 def _shapes():
-  return {name: array.shape for name, array in scene.weights().items()}
+  return scene.Weights().shapes
 
 
 def test_resnet_50_has_its_published_count(shapes):

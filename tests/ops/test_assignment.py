@@ -33,6 +33,40 @@ def test_assignment_equals_the_reference(reference, name):
   np.testing.assert_allclose(result.max_iou[0], reference[f'{name}_max_iou'], atol=1e-7)
 
 
+def _assign_plainly(boxes, valid, gt_boxes, positive, negative, lowest):
+  """`assign` for one image, box by box and truth by truth."""
+  iou = np.full([len(boxes), len(gt_boxes)], -1.0)
+  for row, box in enumerate(boxes):
+    for column, truth in enumerate(gt_boxes):
+      if valid[row] and truth[2] >= 0:
+        sides = np.maximum(np.minimum(box[2:], truth[2:]) - np.maximum(box[:2], truth[:2]), 0)
+        areas = np.prod(box[2:] - box[:2]) + np.prod(truth[2:] - truth[:2])
+        iou[row, column] = np.prod(sides) / (areas - np.prod(sides))
+  result = np.where(iou.max(1) < negative, -1, -2)
+  result = np.where(iou.max(1) >= positive, iou.argmax(1), result)
+  for column in range(len(gt_boxes)):
+    best = iou[:, column].max()
+    if best >= lowest:
+      result[iou[:, column] == best] = column
+  return np.where(valid, result, -2)
+
+
+@pytest.mark.parametrize('function', [assignment.assign, tf.function(assignment.assign)])
+@pytest.mark.parametrize('num_gt', [15, 16, 17, 50])
+def test_many_truths_are_as_one_by_one(function, num_gt):
+  rng = np.random.default_rng(num_gt)
+  # On a coarse grid many boxes are at the same IoU, and many truths the same.
+  corners, sides = rng.integers(0, 5, [2, 300, 2]), rng.integers(1, 3, [2, 300, 2])
+  boxes, truths = (4.0 * np.concatenate([corners, corners + sides], -1)).astype(np.float32)
+  truths = truths[:num_gt]
+  truths[[3, num_gt - 2]] = -1
+  valid = rng.random(300) < 0.9
+  found = function(boxes[None], valid[None], truths[None], 0.7, 0.3, 0.3, match_low_quality=True)
+  expected = _assign_plainly(boxes, valid, truths, 0.7, 0.3, 0.3)
+  np.testing.assert_array_equal(found.gt_index[0], expected)
+  assert len(set(expected)) > num_gt // 3
+
+
 @pytest.mark.parametrize('name', _THRESHOLDS)
 @pytest.mark.parametrize('gt_boxes', [np.zeros([1, 0, 4]), np.full([1, 3, 4], -1.0)])
 def test_without_truth_everything_is_background(reference, name, gt_boxes):

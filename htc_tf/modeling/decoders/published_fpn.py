@@ -48,10 +48,13 @@ class PublishedFPN(tf_keras.layers.Layer):
                                   kernel_initializer='glorot_uniform', name=name)
 
   def call(self, features: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
-    maps = [conv(features[str(level)]) for conv, level in zip(self._laterals, self._levels)]
-    for i in reversed(range(len(maps) - 1)):
-      maps[i] += resize_nearest(maps[i + 1], spatial_size(maps[i]))
-    outputs = {str(level): conv(x) for conv, level, x in zip(self._outputs, self._levels, maps)}
+    outputs, merged = {}, None
+    for level, lateral, conv in reversed(list(zip(self._levels, self._laterals, self._outputs))):
+      # Coarse levels first, and one at a time: all at once would be held together.
+      with tf.control_dependencies(list(outputs.values())):
+        x = lateral(features[str(level)])
+      merged = x if merged is None else x + resize_nearest(merged, spatial_size(x))
+      outputs[str(level)] = conv(merged)
     for level in range(self._levels[-1] + 1, self._max_level + 1):
       outputs[str(level)] = outputs[str(level - 1)][:, ::2, ::2]
     return outputs

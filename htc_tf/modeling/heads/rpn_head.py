@@ -40,7 +40,10 @@ class RPNHead(tf_keras.layers.Layer):
       logits {level: [batch, h, w, num_anchors]} and deltas {level: [batch, h, w, 4 num_anchors]},
       float32, the latter anchor by anchor as dy, dx, dh, dw.
     """
-    hidden = {level: self._conv(x) for level, x in features.items()}
-    logits = {level: self._logits(x) for level, x in hidden.items()}
-    deltas = {level: self._deltas(x) for level, x in hidden.items()}
+    logits, deltas = {}, {}
+    for level, x in features.items():
+      # A level at a time, so that one map of hidden features is held.
+      with tf.control_dependencies([*logits.values(), *deltas.values()]):
+        hidden = self._conv(x)
+      logits[level], deltas[level] = self._logits(hidden), self._deltas(hidden)
     return logits, deltas

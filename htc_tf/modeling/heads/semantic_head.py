@@ -1,19 +1,21 @@
 """Fused semantic segmentation head."""
 
-from typing import Mapping, Tuple
+from typing import Mapping, Optional, Tuple
 
 import tensorflow as tf
 import tf_keras
 
 from htc_tf.modeling.layers.resize import resize_align_corners
 from htc_tf.modeling.layers.resize import spatial_size
+from htc_tf.ops.recompute import keep_inputs_only
 
 
 class SemanticHead(tf_keras.layers.Layer):
   """Semantic branch of HTC (section 3.2, figure 3): all levels fused at one, then convolutions.
 
-  Every level is resized to the fusion level before its own 1x1 convolution, as the published
-  weights were trained.
+  The published head resizes every level to the fusion level before its own 1x1 convolution. Both are
+  linear and the shares of an interpolation add up to 1, so a coarser level passes its convolution
+  first, where it is small; ReLU comes last either way.
 
   Args:
     num_classes: semantic classes, background included.
@@ -28,7 +30,8 @@ class SemanticHead(tf_keras.layers.Layer):
     super().__init__(**kwargs)
     self._levels = tuple(levels)
     self._level = str(level)
-    self._laterals = [self._conv(num_filters, 1, f'lateral_convs/{i}') for i in range(len(levels))]
+    self._laterals = [self._conv(num_filters, 1, f'lateral_convs/{i}', activation=None)
+                      for i in range(len(levels))]
     self._convs = [self._conv(num_filters, 3, f'convs/{i}') for i in range(num_convs)]
     self._embedding = self._conv(num_filters, 1, 'conv_embedding')
     self._logits = self._conv(num_classes, 1, 'conv_logits', activation=None)
@@ -38,21 +41,48 @@ class SemanticHead(tf_keras.layers.Layer):
     return tf_keras.layers.Conv2D(filters, kernel_size, padding='same', activation=activation,
                                   kernel_initializer=initializer, name=name)
 
-  def call(self, features: Mapping[str, tf.Tensor]) -> Tuple[tf.Tensor, tf.Tensor]:
+  def build(self, input_shape: Mapping[str, tf.TensorShape]) -> None:
+    for level, lateral in zip(self._levels, self._laterals):
+      with tf.name_scope(lateral.name):
+        lateral.build(input_shape[level])
+    super().build(input_shape)
+
+  def call(self, features: Mapping[str, tf.Tensor],
+           training: Optional[bool] = None) -> Tuple[tf.Tensor, tf.Tensor]:
     """Segments the image and embeds its context.
 
     Args:
       features: {'2': [batch, h, w, channels], ...} by level.
+      training: whether a backward pass follows.
 
     Returns:
       logits [batch, h, w, num_classes] float32 and embedding [batch, h, w, num_filters], both at
       the fusion level's stride.
     """
     size = spatial_size(features[self._level])
-    fused = 0
+    fused = None
     for level, lateral in zip(self._levels, self._laterals):
-      x = features[level]
-      fused += lateral(x if level == self._level else resize_align_corners(x, size))
+      # A level at a time, so that one map beside the sum is held.
+      with tf.control_dependencies([] if fused is None else [fused]):
+        x = self._fused_part(features[level], int(level), lateral, size, training)
+      fused = x if fused is None else fused + x
     for conv in self._convs:
       fused = conv(fused)
     return tf.cast(self._logits(fused), tf.float32), self._embedding(fused)
+
+  def _fused_part(self, x: tf.Tensor, level: int, lateral: tf_keras.layers.Layer,
+                  size: tf.Tensor, training: Optional[bool]) -> tf.Tensor:
+    """Convolution, resize and ReLU of a level; first what leaves less to the other."""
+
+    def part(x, kernel, bias):
+      if level < int(self._level):
+        x = resize_align_corners(x, size)
+      x = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, 'SAME')
+      x = tf.nn.bias_add(x, tf.cast(bias, x.dtype))
+      if level > int(self._level):
+        x = resize_align_corners(x, size)
+      return tf.nn.relu(x)
+
+    # Five maps to keep for a backward pass, and a twentieth of the branch to compute them again.
+    run = keep_inputs_only(part) if training else part
+    return run(x, tf.convert_to_tensor(lateral.kernel), tf.convert_to_tensor(lateral.bias))

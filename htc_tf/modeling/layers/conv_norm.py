@@ -24,7 +24,7 @@ def conv_norm(x: tf.Tensor, conv: PaddedConv2D, norm: BatchNorm,
   if norm.uses_batch_statistics(training):
     return norm(conv(x), training=training)
   scale, shift = norm.affine()
-  return conv(x, scale=scale, shift=shift)
+  return conv(x, scale=scale, shift=shift, training=training)
 
 
 def build_conv_norm(conv: PaddedConv2D, norm: BatchNorm,

@@ -15,6 +15,8 @@ class DeformConv2D(PaddedConv2D):
   Input and output as `PaddedConv2D`; the same stride along both axes.
   """
 
+  _reads_kernel_only = False
+
   def build(self, input_shape):
     super().build(input_shape)
     self.conv_offset = PaddedConv2D(

@@ -7,6 +7,7 @@ import tf_keras
 
 from htc_tf.modeling.layers.fixed_when_frozen import FixedWhenFrozen
 from htc_tf.ops.grouped_conv import grouped_conv2d
+from htc_tf.ops.recompute import keep_inputs_only
 
 
 class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
@@ -20,6 +21,8 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
   of 3 and 7.
   """
 
+  _reads_kernel_only = True  # No other variable takes part in `convolution_op`.
+
   def __init__(self, filters: int, kernel_size: int, **kwargs):
     super().__init__(filters, kernel_size, padding='valid', **kwargs)
 
@@ -27,23 +30,32 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
     return super().add_weight(*args, experimental_autocast=False, **kwargs)
 
   def call(self, inputs: tf.Tensor, scale: Optional[tf.Tensor] = None,
-           shift: Optional[tf.Tensor] = None) -> tf.Tensor:
+           shift: Optional[tf.Tensor] = None, training: Optional[bool] = None) -> tf.Tensor:
     """The convolution, or scale * convolution + shift.
 
     Args:
       inputs: [batch, height, width, channels].
       scale: [filters] float32 factors that go into the kernel.
       shift: [filters] float32.
+      training: whether a backward pass follows; the scaled kernel is not kept for it.
     """
-    kernel = self.kernel
-    if scale is not None:
+    if scale is None:
+      outputs = self._convolve(inputs, self.kernel)
+    else:
+      recomputed = training and self.trainable and self._reads_kernel_only
+      scaled = keep_inputs_only(self._convolve) if recomputed else self._convolve
       with tf.control_dependencies([inputs]):  # Or all kernels are scaled at once and held.
-        kernel = kernel * scale
-    outputs = self.convolution_op(inputs, tf.cast(kernel, inputs.dtype))
+        outputs = scaled(inputs, tf.convert_to_tensor(self.kernel), scale)
     for bias in (self.bias, shift):
       if bias is not None:
         outputs = tf.nn.bias_add(outputs, tf.cast(bias, inputs.dtype))
     return self.activation(outputs)
+
+  def _convolve(self, inputs: tf.Tensor, kernel: tf.Tensor,
+                scale: Optional[tf.Tensor] = None) -> tf.Tensor:
+    if scale is not None:
+      kernel = kernel * scale
+    return self.convolution_op(inputs, tf.cast(kernel, inputs.dtype))
 
   def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return grouped_conv2d(inputs, kernel, self.groups, self.strides, self._padding())

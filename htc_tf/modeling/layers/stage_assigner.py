@@ -150,7 +150,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
     gt_boxes = tf.stop_gradient(tf.cast(gt_boxes, tf.float32))
     inside = anchor_ops.inside_image(anchors, image_shape)  # [batch, num]
     gt_index = tf.map_fn(
-        lambda image: self._assign_image(anchors, *image), (inside, gt_boxes),
+        lambda image: self._assign_image(anchors, *image), (inside, gt_boxes), parallel_iterations=1,
         fn_output_signature=tf.TensorSpec([anchors.shape[0]], tf.int32))
     indices, valid, positive = assignment.sample(
         gt_index, self._num_samples, self._positive_fraction, self._rule)
