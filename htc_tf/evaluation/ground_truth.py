@@ -4,7 +4,7 @@ import collections
 import contextlib
 import io
 import json
-from typing import Sequence, Tuple
+from typing import Iterator, Sequence, Tuple
 
 from absl import logging
 from pycocotools import coco
@@ -71,7 +71,7 @@ def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> Tupl
 
 
 @contextlib.contextmanager
-def silence():
+def silence() -> Iterator[None]:
   """Keeps pycocotools from printing."""
   with contextlib.redirect_stdout(io.StringIO()):
     yield
