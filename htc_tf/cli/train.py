@@ -16,7 +16,7 @@ _EXIT_USAGE = 2
 _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
 
 
-def main(argv) -> None:
+def main(argv: Sequence[str]) -> None:
   """Checks, then hands over to Model Garden."""
   # pylint: disable=g-import-not-at-top
   from official.vision import train as model_garden_train

@@ -1,8 +1,9 @@
 """From the flags of a command to a whole experiment."""
 
 import json
-from typing import List
+from typing import Any, List, Mapping, Union
 
+from absl import flags
 from absl import logging
 from official.core import config_definitions as cfg
 from official.core import exp_factory
@@ -21,7 +22,8 @@ def known_experiments() -> List[str]:
   return sorted(name for name, make in names.items() if make.__module__.startswith('htc_tf'))
 
 
-def parse_configuration(flags_obj) -> cfg.ExperimentConfig:
+def parse_configuration(flags_obj: Union[flags.FlagValues, train_utils.ParseConfigOptions]
+                        ) -> cfg.ExperimentConfig:
   """The experiment the flags describe, or one clear error.
 
   Args:
@@ -31,7 +33,8 @@ def parse_configuration(flags_obj) -> cfg.ExperimentConfig:
   Raises:
     ConfigError: unknown experiment or key, or a value of the wrong type.
   """
-  if flags_obj.experiment not in exp_factory._REGISTERED_CONFIGS:  # pylint: disable=protected-access
+  names = exp_factory._REGISTERED_CONFIGS  # pylint: disable=protected-access
+  if flags_obj.experiment not in names:
     raise ConfigError('The experiment is unknown', expected=f'one of {known_experiments()}',
                       got=repr(flags_obj.experiment), likely_cause='a misspelt name')
   try:
@@ -43,7 +46,7 @@ def parse_configuration(flags_obj) -> cfg.ExperimentConfig:
         got=str(error).strip('"\''), likely_cause='a misspelt key or file name') from error
 
 
-def rescale_for_batch(flags_obj, params) -> None:
+def rescale_for_batch(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig) -> None:
   """Fits the schedule to another training batch than the experiment's, unless it was given too.
 
   Args:
@@ -62,7 +65,7 @@ def rescale_for_batch(flags_obj, params) -> None:
   _override(flags_obj, params, overrides)
 
 
-def move_xla_flag(flags_obj, params) -> None:
+def move_xla_flag(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig) -> None:
   """Turns `runtime.enable_xla` into the task's `jit_compile`.
 
   Model Garden acts on the flag on GPUs only, and compiles one step for all frames, whose sizes it
@@ -76,7 +79,8 @@ def move_xla_flag(flags_obj, params) -> None:
     _override(flags_obj, params, {'runtime': {'enable_xla': False}, 'task': {'jit_compile': True}})
 
 
-def _override(flags_obj, params, overrides) -> None:
+def _override(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig,
+              overrides: Mapping[str, Any]) -> None:
   """Overrides the parsed configuration, and the flags so that they parse to the same again.
 
   The flags get the whole configuration: `--params_override` acts last and would undo a part of it.

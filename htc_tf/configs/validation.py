@@ -74,8 +74,9 @@ def validate_runtime(config: cfg.RuntimeConfig) -> None:
     raise ConfigError('runtime.loss_scale is wrong', expected="'dynamic' or a positive number",
                       got=repr(scale))
   if scale is not None and config.mixed_precision_dtype != 'float16':
-    raise ConfigError('runtime.loss_scale has no effect', expected='runtime.mixed_precision_dtype='
-                      'float16, whose gradients need a scale', got=repr(config.mixed_precision_dtype),
+    raise ConfigError('runtime.loss_scale has no effect',
+                      expected='mixed_precision_dtype=float16, whose gradients need a scale',
+                      got=repr(config.mixed_precision_dtype),
                       likely_cause='a run changed from float16 to another type')
 
 
@@ -120,7 +121,8 @@ def _exists(pattern: str) -> bool:
 def _check_training_records(info: DatasetInfo, model: model_config.HTC, name: str) -> None:
   if model.include_mask and not info.include_masks:
     raise ConfigError(f'{name} has no masks', expected='records with instance masks',
-                      got='records with boxes only', likely_cause='set task.model.include_mask=false')
+                      got='records with boxes only',
+                      likely_cause='set task.model.include_mask=false')
   if not model.semantic_head.enabled:
     return
   if info.semantic is None:
@@ -143,7 +145,8 @@ def _positive(value, name: str) -> None:
 def _check_parser(config: task_config.DataConfig, name: str) -> None:
   parser = config.parser
   if not parser.min_sizes or min(parser.min_sizes) <= 0 or parser.max_size <= 0:
-    raise ConfigError(f'{name}.parser has no image size', expected='positive min_sizes and max_size',
+    raise ConfigError(f'{name}.parser has no image size',
+                      expected='positive min_sizes and max_size',
                       got=f'min_sizes={parser.min_sizes}, max_size={parser.max_size}')
   sizes = parser.min_size_range
   if sizes and not (len(sizes) == 2 and 0 < sizes[0] <= sizes[1] <= parser.max_size):
