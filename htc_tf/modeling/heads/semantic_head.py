@@ -1,6 +1,6 @@
 """Fused semantic segmentation head."""
 
-from typing import Mapping, Tuple
+from typing import Any, Mapping, Tuple
 
 import tensorflow as tf
 import tf_keras
@@ -21,10 +21,11 @@ class SemanticHead(tf_keras.layers.Layer):
     level: the level all are resized to.
     num_convs: 3x3 convolutions after the sum.
     num_filters: channels throughout.
+    **kwargs: passed to Layer.
   """
 
   def __init__(self, num_classes: int, levels: Tuple[str, ...] = ('2', '3', '4', '5', '6'),
-               level: int = 3, num_convs: int = 4, num_filters: int = 256, **kwargs):
+               level: int = 3, num_convs: int = 4, num_filters: int = 256, **kwargs: Any):
     super().__init__(**kwargs)
     self._levels = tuple(levels)
     self._level = str(level)
