@@ -3,6 +3,7 @@
 import os
 from typing import Optional
 
+from htc_tf import files
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
 from htc_tf.modeling.precision import computing_in
@@ -14,7 +15,7 @@ from htc_tf.tasks.htc import build_frame_rule
 from htc_tf.tasks.htc import HTCTask
 
 
-def load_model(path: str, experiment: Optional[str] = None,
+def load_model(path: files.PathLike, experiment: Optional[str] = None,
                params_override: str = '') -> HTCPredictor:
   """Loads a trained model; Keras `predict` on it takes pictures.
 

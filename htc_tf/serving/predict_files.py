@@ -103,9 +103,20 @@ def detect_instances(detector: Detector, picture: np.ndarray) -> Instances:
 
 def draw_detections(picture: np.ndarray, instances: Instances, names: Sequence[str],
                     score_threshold: float) -> np.ndarray:
-  """The picture, enlarged if small, under the instances from a score on."""
+  """The picture, enlarged if small, under the instances from a score on.
+
+  Args:
+    picture: [height, width, 3] uint8 RGB.
+    instances: in its pixels.
+    names: of the classes, the first foreground class first; empty: `class 1`, `class 2`, ...
+    score_threshold: instances of a lower score are not drawn.
+
+  Returns:
+    [height, width, 3] uint8 RGB, both sides times `draw.legible_enlargement`.
+  """
   shown = np.flatnonzero(instances.scores >= score_threshold)
-  names = names or [f'class {label}' for label in range(1, int(instances.classes.max(initial=1)) + 1)]
+  num_labels = int(instances.classes.max(initial=1))
+  names = names or [f'class {label}' for label in range(1, num_labels + 1)]
   rles = None if instances.rles is None else [instances.rles[index] for index in shown]
   return draw.draw_instances(picture, instances.boxes[shown], rles, instances.classes[shown],
                              instances.scores[shown], names,

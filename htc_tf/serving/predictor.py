@@ -1,6 +1,6 @@
 """From pictures to detections in their own pixels: what predict and serving run."""
 
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +12,8 @@ from htc_tf.data.frames import Frame
 from htc_tf.data.frames import FrameRule
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
+
+Images = Union[np.ndarray, tf.Tensor]
 
 
 class InputRule(NamedTuple):
@@ -52,10 +54,11 @@ class HTCPredictor(tf_keras.Model):
     model: with its weights.
     input_rule: how pictures are resized and padded.
     dataset_info: names and ids of the classes; None if unknown.
+    **kwargs: passed to Model.
   """
 
   def __init__(self, model: HTCModel, input_rule: InputRule,
-               dataset_info: Optional[DatasetInfo] = None, **kwargs):
+               dataset_info: Optional[DatasetInfo] = None, **kwargs: Any):
     super().__init__(**kwargs)
     self._autocast = False
     self.model = model
@@ -104,8 +107,19 @@ class HTCPredictor(tf_keras.Model):
     return preprocess.preprocess_image(images, rule.min_size, rule.max_size,
                                        rule.bound(tf.shape(images)[-3:-1]))
 
-  def predict(self, x, **kwargs):
-    """Keras `predict` on [batch, height, width, 3] uint8 pictures; see `call`."""
+  def predict(self, x: Union[Images, tf.data.Dataset], **kwargs: Any) -> Dict[str, np.ndarray]:
+    """Detects in pictures of one size, as many at a time as Keras' `batch_size` says.
+
+    Args:
+      x: [num, height, width, 3] uint8 RGB, or a data set of such batches.
+      **kwargs: of Keras' `predict`.
+
+    Returns:
+      As `call`, with arrays of all pictures.
+
+    Raises:
+      InputError: another rank or type.
+    """
     if isinstance(x, (np.ndarray, tf.Tensor)):
       check_images(x)
     return super().predict(x, **kwargs)
@@ -134,12 +148,12 @@ class HTCPredictor(tf_keras.Model):
     return inputs[:, :height, :width]
 
 
-def check_images(images) -> None:
+def check_images(images: Images) -> None:
   """Raises InputError unless `images` is [batch, height, width, 3] uint8."""
   shape, dtype = tuple(images.shape), tf.as_dtype(images.dtype)
   if len(shape) != 4 or shape[-1] not in (3, None) or dtype != tf.uint8 or 0 in shape[1:3]:
     raise InputError('The model cannot read these images',
                      expected='[batch, height, width, 3] uint8, RGB',
                      got=f'{list(shape)} {dtype.name}',
-                     likely_cause='a single image without the batch axis, grey or RGBA channels, or '
-                     'pixels already scaled to floats')
+                     likely_cause='a single image without the batch axis, grey or RGBA channels, '
+                     'or pixels already scaled to floats')
