@@ -47,7 +47,8 @@ def test_command_writes_overlays_and_json(request, kind, folder, tmp_path):
     assert np.asarray(Image.open(output / name)).std() > 0
 
 
-def test_unreadable_pictures_are_named_and_the_others_predicted(model_dir, folder, tmp_path, caplog):
+def test_unreadable_pictures_are_named_and_the_others_predicted(model_dir, folder, tmp_path,
+                                                                caplog):
   (folder / 'empty.png').write_bytes(b'')
   (folder / 'text.jpg').write_text('no picture')
   detector = detectors.load_detector(model_dir)

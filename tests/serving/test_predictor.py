@@ -45,8 +45,8 @@ def test_batch_equals_single_pictures(predictor):
   both = predictor.predict(pictures, verbose=0)
   for row in range(2):
     single = predictor.predict(pictures[row:row + 1], verbose=0)
-    np.testing.assert_allclose(single['detection_boxes'][0], both['detection_boxes'][row], atol=1e-3)
-    np.testing.assert_allclose(single['detection_masks'][0], both['detection_masks'][row], atol=1e-4)
+    for key, tolerance in (('detection_boxes', 1e-3), ('detection_masks', 1e-4)):
+      np.testing.assert_allclose(single[key][0], both[key][row], atol=tolerance)
 
 
 FRAMES = ((32, 64), (64, 32))
