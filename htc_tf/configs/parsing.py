@@ -15,6 +15,11 @@ from htc_tf.configs import schedule
 from htc_tf.configs import task as task_config
 from htc_tf.errors import ConfigError
 
+# What Model Garden's reading of configurations raises; a YAML file that holds no mapping is an
+# AttributeError to it.
+PARSE_ERRORS = (AttributeError, LookupError, TypeError, ValueError, OSError, tf.errors.OpError,
+                yaml.YAMLError)
+
 
 def known_experiments() -> List[str]:
   """Names of the registered HTC experiments."""
@@ -39,11 +44,12 @@ def parse_configuration(flags_obj: Union[flags.FlagValues, train_utils.ParseConf
                       got=repr(flags_obj.experiment), likely_cause='a misspelt name')
   try:
     return train_utils.parse_configuration(flags_obj, lock_return=False, print_return=False)
-  except (KeyError, TypeError, ValueError, OSError, tf.errors.OpError, yaml.YAMLError) as error:
+  except PARSE_ERRORS as error:
     raise ConfigError(
         'The configuration cannot be read', expected='keys and types of the experiment, in '
         'YAML files (--config_file) or key=value pairs (--params_override)',
-        got=str(error).strip('"\''), likely_cause='a misspelt key or file name') from error
+        got=str(error).strip('"\''), likely_cause='a misspelt key or file name, or a file without '
+        'keys') from error
 
 
 def rescale_for_batch(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import glob
 
 from official.core import config_definitions as cfg
+from official.modeling import hyperparams
 import tensorflow as tf
 
 from htc_tf.configs import model as model_config
@@ -92,9 +93,9 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
     ConfigError: no such files, or records of another number of classes or without masks or maps.
     DataError: records without their metadata.
   """
-  patterns = config.input_path if isinstance(config.input_path, (list, tuple)) else (
-      config.input_path.split(','))
-  for pattern in patterns:
+  patterns = config.input_path
+  patterns = list(patterns) if isinstance(patterns, (list, tuple)) else str(patterns).split(',')
+  for pattern in map(str, patterns):
     if not pattern.strip() or not _exists(pattern.strip()):
       raise ConfigError(f'{name}.input_path names no file', expected='TFRecords of '
                         'htc-create-coco-records, e.g. coco/train-*.tfrecord', got=repr(pattern),
@@ -152,8 +153,8 @@ def _check_parser(config: task_config.DataConfig, name: str) -> None:
   if sizes and not (len(sizes) == 2 and 0 < sizes[0] <= sizes[1] <= parser.max_size):
     raise ConfigError(f'{name}.parser.min_size_range is wrong', expected='[low, high] with '
                       f'0 < low <= high <= max_size = {parser.max_size}', got=str(sizes))
-  low, high = parser.scale_range
-  if not 0 < low <= high:
+  scales = parser.scale_range
+  if not (len(scales) == 2 and 0 < scales[0] <= scales[1]):
     raise ConfigError(f'{name}.parser.scale_range is out of order',
                       expected='[low, high] with 0 < low <= high', got=str(parser.scale_range))
 
@@ -230,9 +231,14 @@ def _check_stage_keys(config: model_config.HTC) -> None:
 
 
 def _check_keys(entries, entry_type, name: str) -> None:
-  """Model Garden accepts any key inside a list."""
+  """Model Garden accepts anything in place of a list, and any key inside one."""
+  if not isinstance(entries, (list, tuple)):
+    raise ConfigError(f'{name} is of the wrong type', expected='a list', got=repr(entries))
   known = {field.name for field in dataclasses.fields(entry_type)}
   for index, entry in enumerate(entries):
+    if not isinstance(entry, hyperparams.Config):
+      raise ConfigError(f'{name}[{index}] is of the wrong type',
+                        expected=f'keys of {sorted(known)}', got=repr(entry))
     unknown = sorted(set(entry.as_dict()) - known)
     if unknown:
       raise ConfigError(f'{name}[{index}] has unknown keys', expected=f'keys of {sorted(known)}',

@@ -29,8 +29,17 @@ def check_value_types(config: hyperparams.Config, name: str) -> None:
     value, path = getattr(config, field.name), f'{name}.{field.name}'
     if isinstance(value, hyperparams.Config):
       check_value_types(value, path)
-    elif value is not None:
+    elif value is None:
+      _check_may_be_empty(field, hints[field.name], path)
+    else:
       _check(value, hints[field.name], path)
+
+
+def _check_may_be_empty(field: dataclasses.Field, hint: Any, path: str) -> None:
+  """Model Garden gives some fields no value by default without saying so in their type."""
+  if field.default is not None and (hint in _ACCEPTED or typing.get_origin(hint) is list):
+    raise ConfigError(f'{path} has no value', expected=getattr(hint, '__name__', str(hint)),
+                      got='null', likely_cause='a key without a value in a YAML file')
 
 
 def _check(value: Any, hint: Any, path: str) -> None:

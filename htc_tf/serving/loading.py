@@ -6,6 +6,7 @@ from typing import Optional
 from htc_tf import files
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
+from htc_tf.errors import InputError
 from htc_tf.modeling.precision import computing_in
 from htc_tf.serving import model_directory
 from htc_tf.serving.predictor import HTCPredictor
@@ -34,7 +35,11 @@ def load_model(path: files.PathLike, experiment: Optional[str] = None,
   Raises:
     CheckpointError: no checkpoint there, or one of another configuration.
     ConfigError: a configuration that cannot be built.
+    InputError: a `path` that is none.
   """
+  if not isinstance(path, (str, os.PathLike)):
+    raise InputError('There is no model of that name', expected='a path', got=repr(path),
+                     likely_cause='a variable that was not set')
   path = os.fspath(path)
   prefix = checkpoint.resolve(path)
   folder = os.path.dirname(prefix)

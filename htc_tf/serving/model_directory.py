@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.configs import validation
+from htc_tf.configs.parsing import PARSE_ERRORS
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import CheckpointError
 from htc_tf.errors import ConfigError
@@ -51,12 +52,13 @@ def load_experiment(model_dir: str, experiment: Optional[str] = None,
     if not experiment:
       params.override(_read_params(model_dir))
     params = hyperparams.override_params_dict(params, params_override, is_strict=True)
-  except (KeyError, LookupError, TypeError, ValueError) as error:
-    if isinstance(error, CheckpointError):
-      raise
+  except CheckpointError:
+    raise
+  except PARSE_ERRORS as error:
     raise ConfigError('The configuration cannot be read', expected='a registered experiment and '
                       'its keys', got=str(error).strip('"\''),
-                      likely_cause='a misspelt name, or a run of another version') from error
+                      likely_cause='a misspelt name, a damaged params.yaml, or a run of another '
+                      'version') from error
   validation.validate_model(params.task.model)
   validation.validate_runtime(params.runtime)
   return params

@@ -40,6 +40,13 @@ def parse(experiment, config_file=None, params_override=''):
       tf_data_service=None, mode='train', model_dir=''))
 
 
+@pytest.mark.parametrize('content', ['', '[1, 2]', 'task: [', 'task: 3'])
+def test_a_file_without_keys(tmp_path, content):
+  (tmp_path / 'wrong.yaml').write_text(content)
+  with pytest.raises(ConfigError, match='cannot be read'):
+    parse('htc_nuclei', [str(tmp_path / 'wrong.yaml')])
+
+
 def model_of(experiment):
   return exp_factory.get_exp_config(experiment).task.model
 

@@ -141,7 +141,7 @@ def test_validation_records_matter_in_evaluation_only(experiment, mode):
     validation.validate_experiment(experiment, mode)
 
 
-@pytest.mark.parametrize('path', ['', 'nowhere/train-*.tfrecord', ['nowhere']])
+@pytest.mark.parametrize('path', ['', 'nowhere/train-*.tfrecord', ['nowhere'], 3, None])
 def test_missing_input_path(experiment, path):
   experiment.task.train_data.input_path = path
   with pytest.raises(ConfigError, match='task.train_data.input_path names no file'):
@@ -163,6 +163,7 @@ WRONG_DATA = {
     'size range beyond the long side': ({'parser': {'min_size_range': [200, 300]}},
                                         r'min_size_range.*max_size = 256.*\[200, 300\]'),
     'one size for a range': ({'parser': {'min_size_range': [200]}}, r'min_size_range.*\[200\]'),
+    'one scale': ({'parser': {'scale_range': [1.2]}}, 'scale_range is out of order.*low, high'),
     'scale': ({'parser': {'scale_range': [1.2, 0.8]}}, 'scale_range is out of order'),
 }
 
@@ -176,6 +177,8 @@ WRONG_FRAMES = {
     'too large': ([{'height': 64, 'width': 96}],
                   r'frames\[0\] is larger than task.model.input_size.*64 x 64.*64 x 96'),
     'word': ([{'height': '32', 'width': 64}], r'frames\[0\].height is of the wrong type'),
+    'no list': (64, r'frames is of the wrong type. Expected: a list. Got: 64'),
+    'no keys': ([64], r"frames\[0\] is of the wrong type. Expected: keys of \['height'"),
 }
 
 
