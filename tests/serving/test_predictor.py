@@ -84,6 +84,11 @@ def test_static_frames(predictor):
     (np.zeros([1, 40, 60, 1], np.uint8), r'\[1, 40, 60, 1\]'),
     (np.zeros([1, 40, 60, 3], np.float32), 'float32'),
     (np.zeros([1, 0, 60, 3], np.uint8), r'\[1, 0, 60, 3\]'),
+    (np.zeros([0, 40, 60, 3], np.uint8), 'nothing to predict on.*an empty selection'),
+    (np.array(['a.png']), r'\[1\] str'),
+    ([np.zeros([40, 60, 3], np.uint8)], 'Got: list.*np.stack'),
+    ('a.png', 'Got: str.*file names'),
+    (None, 'Got: NoneType'),
 ])
 def test_refuses_what_is_no_batch_of_pictures(predictor, bad, got):
   with pytest.raises(InputError, match=got):
