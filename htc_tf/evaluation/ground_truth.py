@@ -86,7 +86,7 @@ def _read_dataset(annotation_file: files.PathLike) -> dict:
   except OSError as error:
     raise DataError(f'Annotations {annotation_file} cannot be read', expected=expected,
                     got=error.strerror or str(error), likely_cause='a wrong path') from error
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise DataError(f'Annotations {annotation_file} are not JSON', expected=expected,
                     got=str(error),
                     likely_cause='another file, or one that was cut off in copying') from error
