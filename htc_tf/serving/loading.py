@@ -4,8 +4,8 @@ import os
 from typing import Optional
 
 from htc_tf import files
+from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
-from htc_tf.configs import validation
 from htc_tf.errors import InputError
 from htc_tf.modeling.precision import computing_in
 from htc_tf.serving import model_directory
@@ -55,6 +55,6 @@ def build_input_rule(config: task_config.HTCTask) -> InputRule:
   """The input rule of the validation data."""
   parser = config.validation_data.parser
   return InputRule(parser.min_sizes[0], parser.max_size, tuple(config.model.input_size[:2]),
-                   None if validation.uses_static_frame(config.model)
-                   else validation.frame_divisor(config.model),
+                   None if model_validation.uses_static_frame(config.model)
+                   else model_validation.frame_divisor(config.model),
                    build_frame_rule(parser, config.model).sizes)

@@ -10,6 +10,7 @@ from official.modeling.hyperparams import params_dict
 import tensorflow as tf
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.configs import model_validation
 from htc_tf.configs import validation
 from htc_tf.configs.parsing import PARSE_ERRORS
 from htc_tf.data.dataset_info import DatasetInfo
@@ -59,7 +60,7 @@ def load_experiment(model_dir: str, experiment: Optional[str] = None,
                       'its keys', got=str(error).strip('"\''),
                       likely_cause='a misspelt name, a damaged params.yaml, or a run of another '
                       'version') from error
-  validation.validate_model(params.task.model)
+  model_validation.validate_model(params.task.model)
   validation.validate_runtime(params.runtime)
   return params
 

@@ -13,8 +13,8 @@ import tf_keras
 
 from htc_tf import files
 from htc_tf.configs import model as model_config
+from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
-from htc_tf.configs import validation
 from htc_tf.convert.checkpoint_file import read_checkpoint
 from htc_tf.convert.conversion import Allowed
 from htc_tf.convert.conversion import convert_checkpoint
@@ -68,8 +68,8 @@ def build_frame_rule(params: task_config.Parser, model: model_config.HTC) -> Fra
   """What one input pipeline pads to, for the model it feeds."""
   limit = tuple(model.input_size[:2])
   sizes = [(frame.height, frame.width) for frame in params.frames]
-  return frame_rule([limit] if validation.uses_static_frame(model) else sizes, limit,
-                    validation.frame_divisor(model))
+  return frame_rule([limit] if model_validation.uses_static_frame(model) else sizes, limit,
+                    model_validation.frame_divisor(model))
 
 
 def build_parser(params: task_config.DataConfig, model: model_config.HTC, include_mask: bool,
@@ -106,7 +106,7 @@ class HTCTask(base_task.Task):
   def __init__(self, params: task_config.HTCTask, logging_dir: Optional[str] = None,
                name: Optional[str] = None):
     super().__init__(params, logging_dir, name)
-    validation.validate_model(params.model)
+    model_validation.validate_model(params.model)
     self._evaluator = None
 
   def build_model(self) -> HTCModel:
@@ -237,7 +237,7 @@ class HTCTask(base_task.Task):
                       metrics: Optional[List[Any]] = None) -> Dict[str, Any]:
     """Detections of one replica's batch, for the evaluator; there is no validation loss."""
     images, labels = inputs
-    divisor = validation.frame_divisor(self.task_config.model)
+    divisor = model_validation.frame_divisor(self.task_config.model)
     outputs = model(_without_emptiness(model_inputs(images, labels), divisor), training=False)
     outputs = {key: value[:tf.shape(images)[0]] for key, value in outputs.items()}
     predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}

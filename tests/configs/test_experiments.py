@@ -10,7 +10,7 @@ import yaml
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.configs import parsing
-from htc_tf.configs import validation
+from htc_tf.configs import model_validation
 from htc_tf.errors import ConfigError
 from htc_tf.tasks.htc import build_parser
 
@@ -58,7 +58,7 @@ def test_known_experiments():
 @pytest.mark.parametrize('name', sorted(COCO_EXPERIMENTS | {'htc_nuclei'}))
 def test_every_experiment_is_valid(name):
   params = parse(name)
-  validation.validate_model(params.task.model)
+  model_validation.validate_model(params.task.model)
   assert params.task.train_data.is_training and not params.task.validation_data.is_training
 
 
@@ -115,7 +115,7 @@ def test_file_is_valid_and_only_a_delta(path):
   experiment = re.search(r'--experiment=(\w+)', text).group(1)
   assert f'--config_file=experiments/{path.name}' in text
   params = parse(experiment, [str(path)])
-  validation.validate_model(params.task.model)
+  model_validation.validate_model(params.task.model)
   registered = exp_factory.get_exp_config(experiment).as_dict()
   for keys, value in _leaves(yaml.safe_load(text)):
     node = registered
@@ -210,4 +210,4 @@ def test_misspelt_key_in_a_stage_is_named():
   params = parse('htc_nuclei', params_override=(
       '{"task": {"model": {"cascade": {"stages": [{"iou_treshold": 0.5}]}}}}'))
   with pytest.raises(ConfigError, match=r"stages\[0\] has unknown keys.*Got: \['iou_treshold'\]"):
-    validation.validate_model(params.task.model)
+    model_validation.validate_model(params.task.model)

@@ -7,6 +7,7 @@ from official.core import exp_factory
 import pytest
 
 from htc_tf.configs import model as model_config
+from htc_tf.configs import model_validation
 from htc_tf.configs import validation
 from htc_tf.data import dataset_info
 from htc_tf.errors import ConfigError
@@ -92,7 +93,7 @@ def test_wrong_model(case):
   else:
     config.override(overrides)
   with pytest.raises(ConfigError, match=message):
-    validation.validate_model(config)
+    model_validation.validate_model(config)
 
 
 @pytest.mark.parametrize('overrides', [
@@ -105,7 +106,7 @@ def test_wrong_model(case):
                                        'deformable_stages': [2, 3, 4], 'recompute': True}}},
     {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}}])
 def test_right_model(overrides):
-  validation.validate_model(tiny.model(**overrides))
+  model_validation.validate_model(tiny.model(**overrides))
 
 
 INFO = dataset_info.DatasetInfo(
