@@ -36,6 +36,7 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
                         likely_cause='records not made yet, or a path relative to another folder')
   check_value_types(config, name)
   check_positive(config.global_batch_size, f'{name}.global_batch_size')
+  check_positive(config.shuffle_buffer_size, f'{name}.shuffle_buffer_size')
   _check_parser(config, name)
   _check_frames(config.parser.frames, model, f'{name}.parser.frames')
   info = DatasetInfo.find(','.join(patterns))

@@ -13,8 +13,8 @@ def validate_model(config: model_config.HTC) -> None:
   """Checks that the parts of a model fit each other; raises ConfigError if not."""
   _check_stage_keys(config)
   check_value_types(config, 'task.model')
-  for check in (_check_classes, _check_backbone, _check_stages, _check_levels, _check_input_size,
-                _check_channels, _check_crop_sizes, _check_choices):
+  for check in (_check_classes, _check_sizes, _check_backbone, _check_stages, _check_levels,
+                _check_input_size, _check_channels, _check_crop_sizes, _check_choices):
     check(config)
 
 
@@ -22,6 +22,29 @@ def _check_classes(config: model_config.HTC) -> None:
   if config.num_classes < 2:
     raise ConfigError('task.model.num_classes is too small', expected='at least 2',
                       got=str(config.num_classes), likely_cause='the background counts as a class')
+
+
+def _check_sizes(config: model_config.HTC) -> None:
+  """Numbers of things of which there must be one or more."""
+  sizes = {
+      'anchor.scale': config.anchor.scale,
+      'rpn_sampler.num_samples': config.rpn_sampler.num_samples,
+      'cascade.num_sampled_rois': config.cascade.num_sampled_rois,
+      'box_head.crop_size': config.box_head.crop_size, 'box_head.fc_dims': config.box_head.fc_dims,
+      'mask_head.crop_size': config.mask_head.crop_size,
+      'mask_head.num_filters': config.mask_head.num_filters,
+      'semantic_head.num_classes': config.semantic_head.num_classes,
+      'semantic_head.num_filters': config.semantic_head.num_filters,
+      'semantic_head.crop_size': config.semantic_head.crop_size,
+      'detection_generator.max_detections': config.detection_generator.max_detections,
+      'anchor.aspect_ratios: the least': min(config.anchor.aspect_ratios, default=0),
+      'decoder.published_fpn.num_filters': config.decoder.published_fpn.num_filters,
+      'rpn_head.published.num_filters': config.rpn_head.published.num_filters}
+  proposals = config.roi_generator.published
+  sizes.update({f'roi_generator.published.{name}': getattr(proposals, name) for name in (
+      'pre_nms_top_k', 'num_proposals', 'test_pre_nms_top_k', 'test_num_proposals')})
+  for name, size in sizes.items():
+    check_positive(size, f'task.model.{name}')
 
 
 def _check_backbone(config: model_config.HTC) -> None:

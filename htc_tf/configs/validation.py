@@ -1,14 +1,21 @@
 """Checks a configuration as a whole before anything is built."""
 
+import dataclasses
+
 from official.core import config_definitions as cfg
 
 from htc_tf.configs import task as task_config
 from htc_tf.configs.data_validation import validate_data
 from htc_tf.configs.model_validation import uses_static_frame
 from htc_tf.configs.model_validation import validate_model
+from htc_tf.configs.value_types import check_positive
 from htc_tf.configs.value_types import check_value_types
 from htc_tf.errors import ConfigError
 
+# What the training command can be told to do.
+MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval', 'train_and_post_eval')
+# What `runtime.distribution_strategy` may be.
+STRATEGIES = ('one_device', 'mirrored', 'multi_worker_mirrored', 'parameter_server', 'tpu', 'off')
 # What `runtime.mixed_precision_dtype` may be.
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
@@ -18,7 +25,7 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
 
   Args:
     params: a whole experiment whose task is an `HTCTask`.
-    mode: 'train', 'eval', 'train_and_eval' or 'continuous_eval' (an 'and' joins them).
+    mode: one of `MODES`, or '' to check what does not depend on it.
 
   Raises:
     ConfigError: for the first thing wrong, with what was expected and the likely cause.
@@ -26,15 +33,54 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
   if not isinstance(params.task, task_config.HTCTask):
     raise ConfigError('This is no HTC experiment', expected='a task of type HTCTask',
                       got=type(params.task).__name__, likely_cause='an experiment of Model Garden')
+  if mode not in ('', *MODES):
+    raise ConfigError('The mode is unknown', expected=f'one of {list(MODES)}', got=repr(mode),
+                      likely_cause='a misspelt --mode')
   validate_model(params.task.model)
   validate_runtime(params.runtime)
-  check_value_types(params.task.losses, 'task.losses')
+  _check_losses(params.task.losses)
+  _check_task_values(params.task)
+  if mode:
+    _check_trainer(params.trainer, mode)
   data = ([('train_data', params.task.train_data)] if 'train' in mode else [])
   data += ([('validation_data', params.task.validation_data)] if 'eval' in mode else [])
   for name, config in data:
     validate_data(config, params.task.model, f'task.{name}')
   if 'train' in mode and params.task.jit_compile:
     _check_static_batches(params.task)
+
+
+def _check_losses(config: task_config.Losses) -> None:
+  check_value_types(config, 'task.losses')
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if value is not None and value < 0:
+      raise ConfigError(f'task.losses.{field.name} is negative', expected='0 or more',
+                        got=repr(value), likely_cause='training would raise what it is to lower')
+  check_positive(config.rpn_box_beta, 'task.losses.rpn_box_beta')
+  check_positive(config.box_beta, 'task.losses.box_beta')
+
+
+def _check_task_values(config: task_config.HTCTask) -> None:
+  """Files are named by text: a number in YAML is no name."""
+  for name in ('init_checkpoint', 'annotation_file'):
+    value = getattr(config, name)
+    if value is not None and not isinstance(value, str):
+      raise ConfigError(f'task.{name} is of the wrong type', expected='a path', got=repr(value),
+                        likely_cause='a name that YAML takes for a number: put it in quotes')
+
+
+def _check_trainer(config: cfg.TrainerConfig, mode: str) -> None:
+  check_value_types(config, 'trainer')
+  names = ['train_steps', 'steps_per_loop', 'summary_interval', 'checkpoint_interval']
+  names = (names if 'train' in mode else []) + (
+      ['validation_interval'] if mode == 'train_and_eval' else [])
+  for name in names:
+    check_positive(getattr(config, name), f'trainer.{name}')
+  if 'eval' in mode and config.validation_steps < 1 and config.validation_steps != -1:
+    raise ConfigError('trainer.validation_steps is out of range',
+                      expected='a positive number, or -1 for all images',
+                      got=repr(config.validation_steps))
 
 
 def _check_static_batches(task: task_config.HTCTask) -> None:
@@ -50,7 +96,11 @@ def _check_static_batches(task: task_config.HTCTask) -> None:
 
 
 def validate_runtime(config: cfg.RuntimeConfig) -> None:
-  """Checks the precision of a run; raises ConfigError if it does not exist."""
+  """Checks distribution and precision of a run; raises ConfigError if they do not exist."""
+  if config.distribution_strategy not in STRATEGIES:
+    raise ConfigError('runtime.distribution_strategy is unknown',
+                      expected=f'one of {list(STRATEGIES)}', got=repr(config.distribution_strategy),
+                      likely_cause='a misspelt value')
   if config.mixed_precision_dtype not in (None, *PRECISIONS):
     raise ConfigError('runtime.mixed_precision_dtype is unknown',
                       expected=f'one of {list(PRECISIONS)}', got=repr(config.mixed_precision_dtype),

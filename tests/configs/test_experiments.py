@@ -10,6 +10,7 @@ import yaml
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.configs import parsing
+from htc_tf.configs import validation
 from htc_tf.configs import model_validation
 from htc_tf.errors import ConfigError
 from htc_tf.tasks.htc import build_parser
@@ -58,7 +59,10 @@ def test_known_experiments():
 @pytest.mark.parametrize('name', sorted(COCO_EXPERIMENTS | {'htc_nuclei'}))
 def test_every_experiment_is_valid(name):
   params = parse(name)
-  model_validation.validate_model(params.task.model)
+  params.task.train_data.input_path = params.task.validation_data.input_path = '/nowhere'
+  # All that comes before the records is right.
+  with pytest.raises(ConfigError, match='task.train_data.input_path names no file'):
+    validation.validate_experiment(params, 'train_and_eval')
   assert params.task.train_data.is_training and not params.task.validation_data.is_training
 
 

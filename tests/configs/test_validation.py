@@ -23,6 +23,14 @@ def stages(*values):
 
 WRONG_MODELS = {
     'one class': ({'num_classes': 1}, 'num_classes is too small.*Got: 1'),
+    'no samples': ({'cascade': {'num_sampled_rois': 0}},
+                   'task.model.cascade.num_sampled_rois is out of range.*positive.*Got: 0'),
+    'no detections': ({'detection_generator': {'max_detections': 0}}, 'max_detections is out of'),
+    'no features': ({'box_head': {'fc_dims': -1}}, 'box_head.fc_dims is out of range.*Got: -1'),
+    'no bins': ({'box_head': {'crop_size': 0}}, 'box_head.crop_size is out of range'),
+    'no anchors': ({'anchor': {'aspect_ratios': []}}, 'anchor.aspect_ratios.*out of range'),
+    'no proposals': ({'roi_generator': {'published': {'test_num_proposals': 0}}},
+                     'roi_generator.published.test_num_proposals is out of range'),
     'groups': ({'backbone': {'published_resnet': {'groups': 0}}},
                'published_resnet.groups is out of range.*positive.*Got: 0'),
     'base width': ({'backbone': {'published_resnet': {'base_width': -4}}},
@@ -157,6 +165,7 @@ def test_records_without_metadata(experiment, tmp_path):
 
 WRONG_DATA = {
     'batch': ({'global_batch_size': 0}, 'train_data.global_batch_size is out of range'),
+    'buffer': ({'shuffle_buffer_size': -1}, 'train_data.shuffle_buffer_size is out of range'),
     'no size': ({'parser': {'min_sizes': []}}, 'parser has no image size'),
     'size': ({'parser': {'max_size': 0}}, 'parser has no image size.*max_size=0'),
     'size range': ({'parser': {'min_size_range': [300, 200]}},
@@ -235,6 +244,45 @@ def test_evaluation_needs_no_masks_or_maps(experiment, tmp_path):
   write_records(tmp_path, dataclasses.replace(INFO, include_masks=False, semantic=None))
   experiment.task.validation_data.input_path = experiment.task.train_data.input_path
   validation.validate_experiment(experiment, 'eval')
+
+
+WRONG_RUNS = {
+    'steps': ({'trainer': {'train_steps': 0}}, 'trainer.train_steps is out of range.*Got: 0'),
+    'word': ({'trainer': {'train_steps': 'many'}}, 'trainer.train_steps is of the wrong type'),
+    'loop': ({'trainer': {'steps_per_loop': -1}}, 'trainer.steps_per_loop is out of range'),
+    'never saved': ({'trainer': {'checkpoint_interval': 0}}, 'checkpoint_interval is out of range'),
+    'weight': ({'task': {'losses': {'l2_weight_decay': -1}}},
+               'task.losses.l2_weight_decay is negative.*Got: -1'),
+    'beta': ({'task': {'losses': {'box_beta': 0.0}}}, 'task.losses.box_beta is out of range'),
+    'checkpoint': ({'task': {'init_checkpoint': 3}},
+                   'init_checkpoint is of the wrong type.*quotes'),
+    'annotations': ({'task': {'annotation_file': 3}}, 'annotation_file is of the wrong type'),
+    'strategy': ({'runtime': {'distribution_strategy': 'foo'}},
+                 "distribution_strategy is unknown.*'mirrored'.*Got: 'foo'"),
+}
+
+
+@pytest.mark.parametrize('case', WRONG_RUNS)
+def test_wrong_run(experiment, case):
+  overrides, message = WRONG_RUNS[case]
+  experiment.override(overrides)
+  with pytest.raises(ConfigError, match=message):
+    validation.validate_experiment(experiment, 'train')
+
+
+def test_number_of_validation_steps(experiment):
+  experiment.task.validation_data.input_path = experiment.task.train_data.input_path
+  for steps in (-1, 1):
+    experiment.trainer.validation_steps = steps
+    validation.validate_experiment(experiment, 'eval')
+  experiment.trainer.validation_steps = 0
+  with pytest.raises(ConfigError, match='validation_steps is out of range.*-1 for all'):
+    validation.validate_experiment(experiment, 'eval')
+
+
+def test_unknown_mode(experiment):
+  with pytest.raises(ConfigError, match="mode is unknown.*'train_and_eval'.*Got: 'trian'"):
+    validation.validate_experiment(experiment, 'trian')
 
 
 def test_other_task():
