@@ -44,6 +44,8 @@ def main(argv: Sequence[str]) -> None:
       run_record.append_start(FLAGS.model_dir, params, sys.argv, step)
     else:
       last_checkpoint.check_latest(FLAGS.model_dir)
+      last_checkpoint.require_for_evaluation(FLAGS.model_dir, FLAGS.mode,
+                                             params.task.init_checkpoint)
     model_garden_train.main(argv)
   except HTCError as error:
     logging.error('%s', error)

@@ -16,14 +16,25 @@ from htc_tf.configs.parsing import PARSE_ERRORS
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import CheckpointError
 from htc_tf.errors import ConfigError
+from htc_tf.errors import InputError
 
 PARAMS_FILE = 'params.yaml'
 DATASET_FILE = 'dataset.json'
 
 
 def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
-  """Keeps the categories a model is trained on beside its checkpoints."""
-  tf.io.gfile.makedirs(model_dir)
+  """Keeps the categories a model is trained on beside its checkpoints.
+
+  Raises:
+    InputError: the directory cannot be made.
+  """
+  try:
+    tf.io.gfile.makedirs(model_dir)
+  except (tf.errors.FailedPreconditionError, tf.errors.PermissionDeniedError) as error:
+    raise InputError(f'The model directory {model_dir} cannot be made', expected='a folder, new or '
+                     'of an earlier start', got=error.message,
+                     likely_cause='a file in its place, or a folder that may not be written'
+                     ) from error
   info.save(os.path.join(model_dir, DATASET_FILE))
 
 

@@ -63,6 +63,20 @@ def check_latest(model_dir: str) -> None:
     checkpoint.check_readable(prefixes[-1])
 
 
+def require_for_evaluation(model_dir: str, mode: str, init_checkpoint: Optional[str]) -> None:
+  """Raises CheckpointError where an evaluation would be one of random weights.
+
+  Args:
+    model_dir: of the run.
+    mode: of the training command; 'continuous_eval' waits for checkpoints.
+    init_checkpoint: what the model starts from without a checkpoint of the run.
+  """
+  if mode == 'eval' and not init_checkpoint and not _on_disk(model_dir):
+    raise CheckpointError(f'There is no checkpoint to evaluate in {model_dir}',
+                          expected='the directory of a training run, or task.init_checkpoint',
+                          got='neither', likely_cause='a misspelt --model_dir')
+
+
 def step_of(prefix: Optional[str]) -> int:
   """The step a checkpoint of a training run was written at; 0 for None."""
   return 0 if prefix is None else int(prefix.rpartition('-')[2])
