@@ -67,7 +67,8 @@ def rescale_for_batch(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig)
   if old == new or params.trainer.as_dict() != base.trainer.as_dict():
     return
   overrides = {'trainer': schedule.rescaled(params.trainer, old, new)}
-  logging.info('Schedule of %d images a step fitted to %d: %s', old, new, overrides)
+  logging.info('The schedule is for %d images a step and was fitted to %d: %s. To train by another '
+               'one, set any value of trainer.', old, new, overrides)
   _override(flags_obj, params, overrides)
 
 

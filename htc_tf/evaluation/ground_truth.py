@@ -138,7 +138,8 @@ def _number_annotations(annotation_file: files.PathLike, annotations: Sequence[d
   if len(ids) == len(annotations) and min(ids, default=1) > 0:
     return
   logging.warning('Annotation ids of %s are not distinct positive numbers: numbered anew for the '
-                  'evaluation, because COCOeval never matches an object whose id is 0.',
+                  'evaluation, because COCOeval never matches an object whose id is 0. The file '
+                  'stays as it is.',
                   annotation_file)
   for number, annotation in enumerate(annotations, start=1):
     annotation['id'] = number

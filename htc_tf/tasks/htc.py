@@ -27,7 +27,6 @@ from htc_tf.data.parser import augmentation_seeds
 from htc_tf.data.parser import Parser
 from htc_tf.errors import ConfigError
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
-from htc_tf.evaluation.metrics import format_table
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
@@ -263,7 +262,6 @@ class HTCTask(base_task.Task):
                              ) -> Dict[str, float]:
     """AP of everything evaluated; also writes results and figures as JSON into `results/`."""
     figures = aggregated_logs.result()
-    logging.info('Evaluation:\n%s', format_table(figures))
     if self.logging_dir:
       step = 0 if global_step is None else int(tf.convert_to_tensor(global_step))
       stem = os.path.join(self.logging_dir, 'results', f'step-{step}')
