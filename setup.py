@@ -11,7 +11,7 @@ _VERSION = re.search(r"__version__ = '(.+)'", (_HERE / 'htc_tf' / '__init__.py')
 setuptools.setup(
     name='htc_tf',
     version=_VERSION,
-    description='Hybrid Task Cascade for instance segmentation, as a TensorFlow Model Garden project',
+    description='Hybrid Task Cascade for instance segmentation, in TensorFlow Model Garden',
     long_description=(_HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',

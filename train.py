@@ -1,4 +1,4 @@
-"""Trains and evaluates an experiment: `python train.py --experiment=... --mode=... --model_dir=...`."""
+"""Trains and evaluates: `python train.py --experiment=... --mode=... --model_dir=...`."""
 
 from htc_tf.cli import train
 

@@ -16,6 +16,7 @@ from typing import Any, Dict, NamedTuple
 import numpy as np
 from official.core import exp_factory
 from PIL import Image
+import tensorflow as tf
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.data import coco_to_tfrecord
@@ -59,7 +60,7 @@ def images_per_second(num_instances: int = 7, num_images: int = 128, batch_size:
   return Rate(num_images / wall, cpu / num_images)
 
 
-def build_batches(pattern: str, batch_size: int):
+def build_batches(pattern: str, batch_size: int) -> tf.data.Dataset:
   """The training data set of the experiment on other records."""
   params = exp_factory.get_exp_config(EXPERIMENT)
   params.task.train_data.override({'input_path': pattern, 'global_batch_size': batch_size,

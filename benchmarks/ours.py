@@ -1,7 +1,6 @@
 """htc_tf's side of the benchmark: by group, functions that make its rows for a size."""
 
 import json
-import os
 import pathlib
 import sys
 import tempfile

@@ -10,7 +10,7 @@ Example:
 
 import argparse
 import sys
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Found(NamedTuple):
 
 
 def found_again(reference: Found, other: Found) -> np.ndarray:
-  """Which detections of `reference` have one of their class, and a mask as good as theirs, in `other`.
+  """Which of `reference` have one of their class, and a mask as good as theirs, in `other`.
 
   Args:
     reference: of one image.
@@ -102,8 +102,14 @@ def _in_frame(outputs: Dict[str, Any], size: Tuple[int, int]) -> Found:
   return Found(classes, scores, paste_masks(masks, boxes, size))
 
 
-def table(rows, min_scores=(0.0, 0.05, 0.3)) -> str:
-  """Lines of Markdown: found again of all detections from some scores on."""
+def table(rows: Iterable[Tuple[str, Sequence[Tuple[Found, Found]]]],
+          min_scores: Sequence[float] = (0.0, 0.05, 0.3)) -> str:
+  """Lines of Markdown: found again of all detections from some scores on.
+
+  Args:
+    rows: name, and for each picture the detections compared with and those of the row.
+    min_scores: one column each.
+  """
   lines = ['| compared with float32 | ' + ' | '.join(
       f'score >= {score:g}' for score in min_scores) + ' |', '|---' * (len(min_scores) + 1) + '|']
   for name, pairs in rows:

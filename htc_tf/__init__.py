@@ -5,7 +5,7 @@ __version__ = '0.1.0'
 __all__ = ['load_model']
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
   # TensorFlow takes seconds to import: commands that only print their help do without it.
   if name == 'load_model':
     from htc_tf.serving.loading import load_model  # pylint: disable=g-import-not-at-top

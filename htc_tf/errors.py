@@ -1,4 +1,4 @@
-"""The exceptions htc_tf raises on purpose; each says what was expected, what came and the likely cause."""
+"""The exceptions htc_tf raises on purpose: what was expected, what came and the likely cause."""
 
 from typing import Optional
 

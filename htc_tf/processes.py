@@ -56,7 +56,7 @@ class OrderedWorkers:
     self._pool = None
     self._pending = collections.deque()
 
-  def submit(self, function: Callable[..., Any], *arguments) -> List[Any]:
+  def submit(self, function: Callable[..., Any], *arguments: Any) -> List[Any]:
     """Calls `function(*arguments)`, both of which must be picklable, in a worker.
 
     Returns:

@@ -7,8 +7,8 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.configs import model as model_config
+from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
-from htc_tf.configs import validation
 from htc_tf.modeling import factory
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.tasks import htc
@@ -72,7 +72,7 @@ def task(config: Optional[model_config.HTC] = None, **values) -> htc.HTCTask:
 def build(config: Optional[model_config.HTC] = None, seed: int = 0) -> HTCModel:
   """A model with variables, the same for the same seed; scores differ between classes."""
   config = config or model()
-  validation.validate_model(config)
+  model_validation.validate_model(config)
   tf_keras.utils.set_random_seed(seed)
   built = factory.build_htc(config)
   _leave_initial_values(built)

@@ -34,10 +34,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Optional[List[str]] = None) -> int:
   """Runs the command; returns its exit status: 0, 1 if pictures were left out, 2 after an error."""
-  parser = _parser()
-  args = parser.parse_args(argv)
-  if args.batch_size < 1 or not args.timeout > 0:
-    parser.error('--batch_size and --timeout must be positive')
+  args = _parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   try:
     from htc_tf.serving import client, predict_files  # pylint: disable=g-import-not-at-top

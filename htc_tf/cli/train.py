@@ -16,7 +16,7 @@ _EXIT_USAGE = 2
 _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
 
 
-def main(argv) -> None:
+def main(argv: Sequence[str]) -> None:
   """Checks, then hands over to Model Garden."""
   # pylint: disable=g-import-not-at-top
   from official.vision import train as model_garden_train
@@ -44,6 +44,8 @@ def main(argv) -> None:
       run_record.append_start(FLAGS.model_dir, params, sys.argv, step)
     else:
       last_checkpoint.check_latest(FLAGS.model_dir)
+      last_checkpoint.require_for_evaluation(FLAGS.model_dir, FLAGS.mode,
+                                             params.task.init_checkpoint)
     model_garden_train.main(argv)
   except HTCError as error:
     logging.error('%s', error)

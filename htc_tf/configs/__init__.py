@@ -1,0 +1,1 @@
+"""The configuration: its dataclasses, the rules across their fields, the registered experiments."""

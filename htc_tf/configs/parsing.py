@@ -1,8 +1,9 @@
 """From the flags of a command to a whole experiment."""
 
 import json
-from typing import List
+from typing import Any, List, Mapping, Union
 
+from absl import flags
 from absl import logging
 from official.core import config_definitions as cfg
 from official.core import exp_factory
@@ -14,6 +15,11 @@ from htc_tf.configs import schedule
 from htc_tf.configs import task as task_config
 from htc_tf.errors import ConfigError
 
+# What Model Garden's reading of configurations raises; a YAML file that holds no mapping is an
+# AttributeError to it.
+PARSE_ERRORS = (AttributeError, LookupError, TypeError, ValueError, OSError, tf.errors.OpError,
+                yaml.YAMLError)
+
 
 def known_experiments() -> List[str]:
   """Names of the registered HTC experiments."""
@@ -21,7 +27,8 @@ def known_experiments() -> List[str]:
   return sorted(name for name, make in names.items() if make.__module__.startswith('htc_tf'))
 
 
-def parse_configuration(flags_obj) -> cfg.ExperimentConfig:
+def parse_configuration(flags_obj: Union[flags.FlagValues, train_utils.ParseConfigOptions]
+                        ) -> cfg.ExperimentConfig:
   """The experiment the flags describe, or one clear error.
 
   Args:
@@ -31,19 +38,21 @@ def parse_configuration(flags_obj) -> cfg.ExperimentConfig:
   Raises:
     ConfigError: unknown experiment or key, or a value of the wrong type.
   """
-  if flags_obj.experiment not in exp_factory._REGISTERED_CONFIGS:  # pylint: disable=protected-access
+  names = exp_factory._REGISTERED_CONFIGS  # pylint: disable=protected-access
+  if flags_obj.experiment not in names:
     raise ConfigError('The experiment is unknown', expected=f'one of {known_experiments()}',
                       got=repr(flags_obj.experiment), likely_cause='a misspelt name')
   try:
     return train_utils.parse_configuration(flags_obj, lock_return=False, print_return=False)
-  except (KeyError, TypeError, ValueError, OSError, tf.errors.OpError, yaml.YAMLError) as error:
+  except PARSE_ERRORS as error:
     raise ConfigError(
         'The configuration cannot be read', expected='keys and types of the experiment, in '
         'YAML files (--config_file) or key=value pairs (--params_override)',
-        got=str(error).strip('"\''), likely_cause='a misspelt key or file name') from error
+        got=str(error).strip('"\''), likely_cause='a misspelt key or file name, or a file without '
+        'keys') from error
 
 
-def rescale_for_batch(flags_obj, params) -> None:
+def rescale_for_batch(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig) -> None:
   """Fits the schedule to another training batch than the experiment's, unless it was given too.
 
   Args:
@@ -58,11 +67,12 @@ def rescale_for_batch(flags_obj, params) -> None:
   if old == new or params.trainer.as_dict() != base.trainer.as_dict():
     return
   overrides = {'trainer': schedule.rescaled(params.trainer, old, new)}
-  logging.info('Schedule of %d images a step fitted to %d: %s', old, new, overrides)
+  logging.info('The schedule is for %d images a step and was fitted to %d: %s. To train by another '
+               'one, set any value of trainer.', old, new, overrides)
   _override(flags_obj, params, overrides)
 
 
-def move_xla_flag(flags_obj, params) -> None:
+def move_xla_flag(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig) -> None:
   """Turns `runtime.enable_xla` into the task's `jit_compile`.
 
   Model Garden acts on the flag on GPUs only, and compiles one step for all frames, whose sizes it
@@ -76,7 +86,8 @@ def move_xla_flag(flags_obj, params) -> None:
     _override(flags_obj, params, {'runtime': {'enable_xla': False}, 'task': {'jit_compile': True}})
 
 
-def _override(flags_obj, params, overrides) -> None:
+def _override(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig,
+              overrides: Mapping[str, Any]) -> None:
   """Overrides the parsed configuration, and the flags so that they parse to the same again.
 
   The flags get the whole configuration: `--params_override` acts last and would undo a part of it.

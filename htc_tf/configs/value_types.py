@@ -1,8 +1,8 @@
-"""Holds the values of a configuration against the types its fields declare."""
+"""Holds the values of a configuration against the types and ranges of its fields."""
 
 import dataclasses
 import typing
-from typing import Any
+from typing import Any, Sequence, Type
 
 from official.modeling import hyperparams
 
@@ -29,8 +29,17 @@ def check_value_types(config: hyperparams.Config, name: str) -> None:
     value, path = getattr(config, field.name), f'{name}.{field.name}'
     if isinstance(value, hyperparams.Config):
       check_value_types(value, path)
-    elif value is not None:
+    elif value is None:
+      _check_may_be_empty(field, hints[field.name], path)
+    else:
       _check(value, hints[field.name], path)
+
+
+def _check_may_be_empty(field: dataclasses.Field, hint: Any, path: str) -> None:
+  """Model Garden gives some fields no value by default without saying so in their type."""
+  if field.default is not None and (hint in _ACCEPTED or typing.get_origin(hint) is list):
+    raise ConfigError(f'{path} has no value', expected=getattr(hint, '__name__', str(hint)),
+                      got='null', likely_cause='a key without a value in a YAML file')
 
 
 def _check(value: Any, hint: Any, path: str) -> None:
@@ -56,3 +65,34 @@ def _check_list(value: Any, element: Any, path: str) -> None:
 def _fits(value: Any, hint: Any) -> bool:
   """Whether a scalar has the declared type; True is no number."""
   return isinstance(value, _ACCEPTED[hint]) and (hint is bool or not isinstance(value, bool))
+
+
+def check_positive(value: float, name: str) -> None:
+  """Raises ConfigError unless the value called `name` is more than 0."""
+  if not value > 0:
+    raise ConfigError(f'{name} is out of range', expected='a positive number', got=repr(value))
+
+
+def check_keys(entries: Sequence[hyperparams.Config], entry_type: Type[hyperparams.Config],
+               name: str) -> None:
+  """Checks a list of configurations, in whose place Model Garden accepts anything.
+
+  Args:
+    entries: what stands there.
+    entry_type: what they should be, with no other keys.
+    name: where they stand, for the message.
+
+  Raises:
+    ConfigError: for the first thing of another kind.
+  """
+  if not isinstance(entries, (list, tuple)):
+    raise ConfigError(f'{name} is of the wrong type', expected='a list', got=repr(entries))
+  known = {field.name for field in dataclasses.fields(entry_type)}
+  for index, entry in enumerate(entries):
+    if not isinstance(entry, hyperparams.Config):
+      raise ConfigError(f'{name}[{index}] is of the wrong type',
+                        expected=f'keys of {sorted(known)}', got=repr(entry))
+    unknown = sorted(set(entry.as_dict()) - known)
+    if unknown:
+      raise ConfigError(f'{name}[{index}] has unknown keys', expected=f'keys of {sorted(known)}',
+                        got=str(unknown), likely_cause='a misspelt key')

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from htc_tf.convert import transforms
+from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.name_map import NameMap
 from htc_tf.convert.name_map import Row
@@ -14,6 +15,7 @@ from htc_tf.convert.torchvision_names import MMCLS
 from htc_tf.convert.torchvision_names import TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
+from htc_tf.modeling.htc_model import HTCModel
 
 _LISTED = 20
 
@@ -67,13 +69,14 @@ class _Pair(NamedTuple):
   row: Row
 
 
-def convert_checkpoint(checkpoint, model, allowed: Allowed = Allowed(),
+def convert_checkpoint(checkpoint: Checkpoint, model: HTCModel, 
+                       allowed: Allowed = Allowed(),
                        parts: Optional[Sequence[str]] = None) -> Conversion:
   """Fills a model from a published checkpoint, completely or not at all.
 
   Args:
     checkpoint: what `read_checkpoint` returns.
-    model: `HTCModel` with its variables made.
+    model: with its variables made.
     allowed: what may not fit.
     parts: parts of the model to fill, e.g. ['backbone']; None: all that the source has.
 
@@ -109,7 +112,7 @@ def convert_checkpoint(checkpoint, model, allowed: Allowed = Allowed(),
                     tuple(missing), tuple(unused))
 
 
-def published_weights(model, name_map: NameMap) -> Dict[str, np.ndarray]:
+def published_weights(model: HTCModel, name_map: NameMap) -> Dict[str, np.ndarray]:
   """A model's weights under published names and in the published layout.
 
   Args:
@@ -131,7 +134,7 @@ def published_weights(model, name_map: NameMap) -> Dict[str, np.ndarray]:
   return found
 
 
-def find_name_map(checkpoint) -> NameMap:
+def find_name_map(checkpoint: Checkpoint) -> NameMap:
   """The name map of a checkpoint, by its kind and its names.
 
   Raises:

@@ -1,7 +1,7 @@
 """A name map: rows of data that lead from published names to paths of variables, and back."""
 
 import re
-from typing import Callable, Dict, Iterable, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
 
 from htc_tf.convert.transforms import Step
 
@@ -115,7 +115,8 @@ class NameMap:
                  if (values := row.path.match(path)) is not None), None)
 
 
-def rows(source: str, path: str, parts: Dict[str, str], steps: Dict[str, Tuple[Step, ...]],
+def rows(source: str, path: str, parts: Mapping[str, str],
+         steps: Mapping[str, Tuple[Step, ...]],
          classes: Optional[ClassAxis] = None) -> Tuple[Row, ...]:
   """The rows of one layer.
 

@@ -116,7 +116,11 @@ class StoredArray:
   offset: int = 0
 
   def load(self) -> np.ndarray:
-    """The values, read-only; bfloat16 as float32."""
+    """The values, an array of `shape`, read-only; bfloat16 as float32.
+
+    Raises:
+      UnreadableError: the file announced the array and never described it.
+    """
     if self.storage is None or self.element is None:
       raise UnreadableError('an array is announced and never described')
     values = self.storage.values(self.element)

@@ -51,6 +51,10 @@ POINTWISE = Step(lambda x: x.reshape(x.shape[:2]), lambda x: x[..., np.newaxis, 
 def apply(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
   """The published array in the layout of the variable.
 
+  Args:
+    steps: of the row of the name map, the first to be applied first.
+    values: an array of the published layout; the constants above say which axes each step takes.
+
   Raises:
     ValueError: the array's rank or size does not suit a step.
   """
@@ -60,7 +64,7 @@ def apply(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
 
 
 def revert(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
-  """The variable's value in the published layout; the inverse of `apply`."""
+  """The variable's value, `values`, in the published layout; the inverse of `apply`."""
   for step in reversed(steps):
     values = step.revert(values)
   return values

@@ -1,11 +1,13 @@
 """What the readers of one format raise; `read_checkpoint` makes a CheckpointError of it."""
 
+from htc_tf.errors import HTCError
+
 DAMAGED = 'the file is truncated or damaged: download it again'
 NOT_WEIGHTS = ('the file was made to run code, or holds more than weights: take it from its '
                'publisher, or save its state_dict alone')
 
 
-class UnreadableError(Exception):
+class UnreadableError(HTCError):
   """A file, or part of one, that is not a checkpoint of the format it claims to be.
 
   Args:
@@ -14,6 +16,6 @@ class UnreadableError(Exception):
   """
 
   def __init__(self, reason: str, likely_cause: str = DAMAGED):
-    super().__init__(reason)
+    super().__init__(reason, likely_cause=likely_cause)
     self.reason = reason
     self.likely_cause = likely_cause

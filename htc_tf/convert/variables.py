@@ -4,10 +4,12 @@ from typing import Dict, Iterator, Tuple
 
 import tensorflow as tf
 
+from htc_tf.modeling.htc_model import HTCModel
+
 _PARTS = ('backbone', 'decoder', 'rpn_head', 'semantic_head', 'cascade')
 
 
-def named_variables(model) -> Dict[str, tf.Variable]:
+def named_variables(model: HTCModel) -> Dict[str, tf.Variable]:
   """Every variable of an `HTCModel` by its path.
 
   The path is made of attribute names without leading underscores and of list positions, e.g.
@@ -23,7 +25,7 @@ def named_variables(model) -> Dict[str, tf.Variable]:
   return found
 
 
-def _variables_below(path: str, root) -> Iterator[Tuple[str, tf.Variable]]:
+def _variables_below(path: str, root: tf.Module) -> Iterator[Tuple[str, tf.Variable]]:
   queue, seen = [(path, root)], {id(root)}
   for path, item in queue:  # The queue grows while it is read: breadth first.
     if isinstance(item, tf.Variable):

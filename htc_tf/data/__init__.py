@@ -1,0 +1,1 @@
+"""From annotations to records, and from records to training batches."""

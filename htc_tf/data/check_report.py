@@ -34,7 +34,7 @@ class CheckReport:
 
   MAX_EXAMPLES = 3
 
-  def __init__(self):
+  def __init__(self) -> None:
     self.counts: Dict[str, int] = collections.Counter()
     self.examples: Dict[str, List[str]] = collections.defaultdict(list)
 

@@ -69,7 +69,7 @@ def _read_json(path: str) -> Entry:
       content = json.load(file)
   except OSError as error:
     raise DataError(f'cannot read the annotation file {path}', got=str(error)) from error
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise DataError(f'the annotation file {path} is not JSON',
                     got=str(error),
                     likely_cause='an incomplete download, or the path of another file') from error

@@ -97,7 +97,8 @@ def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> 
   """
   usable = annotations.images
   paths = {
-      image['id']: image_paths.path_inside(options.image_folder, image['file_name']) for image in usable
+      image['id']: image_paths.path_inside(options.image_folder, image['file_name'])
+      for image in usable
   }
   usable = _with_file(usable, paths, 'missing_image', options, annotations.report)
   if options.semantic == 'stuff_maps':

@@ -170,7 +170,7 @@ def _read_json(path: str) -> Any:
       return json.load(file)
   except OSError as error:
     raise DataError(f'cannot read {path}', got=str(error)) from error
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise DataError(f'{path} is not JSON', got=str(error)) from error
 
 

@@ -25,6 +25,9 @@ def num_pixels(encoded: tf.Tensor) -> tf.Tensor:
 def within_limit(encoded: tf.Tensor) -> tf.Tensor:
   """The same bytes of a JPEG or PNG.
 
+  Args:
+    encoded: [] string, the bytes of the file.
+
   Raises:
     InvalidArgumentError: (when run) it is neither, or has more than `MAX_PIXELS` pixels.
   """

@@ -5,6 +5,7 @@ from typing import Callable, Optional
 import tensorflow as tf
 
 from htc_tf.data.frames import FrameRule
+from htc_tf.errors import ConfigError
 
 # What padding holds where it is not 0.
 _PADDING = {'gt_semantic': 255}
@@ -28,6 +29,9 @@ def batch_by_frame(frames: FrameRule, global_batch_size: int, drop_remainder: bo
     global_batch_size: of all replicas together.
     drop_remainder: whether batches that the end of the data leaves incomplete are dropped.
 
+  Raises:
+    ConfigError: (by the function returned) replicas that cannot share a batch equally.
+
   Returns:
     From elements (image, labels) of `data.parser.Parser`, and the context of distribution if any,
     to batches for one replica.
@@ -35,7 +39,7 @@ def batch_by_frame(frames: FrameRule, global_batch_size: int, drop_remainder: bo
 
   def transform(dataset: tf.data.Dataset,
                 context: Optional[tf.distribute.InputContext] = None) -> tf.data.Dataset:
-    size = context.get_per_replica_batch_size(global_batch_size) if context else global_batch_size
+    size = global_batch_size // _num_replicas(context, global_batch_size)
     if len(frames.sizes) == 1:
       return dataset.batch(size, drop_remainder=drop_remainder)
     padding = _padding_values(dataset.element_spec)
@@ -49,6 +53,17 @@ def batch_by_frame(frames: FrameRule, global_batch_size: int, drop_remainder: bo
     return dataset.group_by_window(key, batch, window_size=size)
 
   return transform
+
+
+def _num_replicas(context: Optional[tf.distribute.InputContext], global_batch_size: int) -> int:
+  """Replicas that share a batch; raises ConfigError where it cannot be shared equally."""
+  num_replicas = context.num_replicas_in_sync if context else 1
+  if global_batch_size % num_replicas:
+    raise ConfigError('A batch cannot be shared equally',
+                      expected=f'a global_batch_size that is a multiple of {num_replicas} replicas',
+                      got=str(global_batch_size),
+                      likely_cause='more devices than before: runtime.num_gpus, or more workers')
+  return num_replicas
 
 
 def _frame_key(image: tf.Tensor, _) -> tf.Tensor:

@@ -5,11 +5,14 @@ take a single image [height, width, 3] or a batch [batch, height, width, 3] of o
 not, eagerly and in graphs.
 """
 
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Union
 
 import tensorflow as tf
 
 from htc_tf.data.frames import Frame
+
+# A length in pixels: a number, or a tensor [] where training draws it.
+Side = Union[int, tf.Tensor]
 
 IMAGE_MEAN = (123.675, 116.28, 103.53)
 IMAGE_STDDEV = (58.395, 57.12, 57.375)
@@ -36,8 +39,8 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def resize_scale(image_hw: tf.Tensor,
-                 min_size,
-                 max_size,
+                 min_size: Side,
+                 max_size: Side,
                  frame_hw: Optional[Frame] = None) -> tf.Tensor:
   """The factor of the published rule: min(max_size / long side, min_size / short side).
 
@@ -66,8 +69,8 @@ def apply_scale(image_hw: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
 
 
 def scaled_size(image_hw: tf.Tensor,
-                min_size,
-                max_size,
+                min_size: Side,
+                max_size: Side,
                 frame_hw: Optional[Frame] = None) -> tf.Tensor:
   """The size an image is resized to by the published rule.
 
@@ -108,7 +111,7 @@ def normalize(image: tf.Tensor) -> tf.Tensor:
   return tf.ensure_shape(normalized, image.shape)
 
 
-def pad_to(image: tf.Tensor, frame_hw: Frame, value=0) -> tf.Tensor:
+def pad_to(image: tf.Tensor, frame_hw: Frame, value: float = 0) -> tf.Tensor:
   """Pads below and on the right up to a frame.
 
   Args:
@@ -150,7 +153,7 @@ def image_info(original_hw: tf.Tensor,
   return tf.stack([original_hw, visible_hw, scaled_hw / original_hw, offset])
 
 
-def preprocess_image(image: tf.Tensor, min_size, max_size,
+def preprocess_image(image: tf.Tensor, min_size: Side, max_size: Side,
                      frame_hw: Frame) -> Tuple[tf.Tensor, tf.Tensor]:
   """Resizes, normalises and pads one image or a batch of images of one size.
 

@@ -36,6 +36,9 @@ def paint_semantic(instances: Sequence[LabelledInstance], height: int, width: in
   """A semantic map from instances: 0 background, labels in annotation order, crowds ignored.
 
   Crowd regions are painted first, so that an instance inside one keeps its label.
+
+  Returns:
+    [height, width] uint8.
   """
   semantic = np.zeros([height, width], np.uint8)
   for instance in sorted(instances, key=lambda item: not item.annotation['iscrowd']):

@@ -214,7 +214,7 @@ class _RecordBuilder:
       labels = source_images.read_label_map(
           stuff_map_path(self._options.stuff_folder, entry['file_name']))
     except source_images.UnreadableImageError as error:
-      self.report.add('stuff_map_unusable', f'{entry["file_name"]} ({error})')
+      self.report.add('stuff_map_unusable', f'{entry["file_name"]}: {error}')
       return None
     if labels.shape != size:
       self.report.add('stuff_map_unusable',

@@ -10,6 +10,8 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from htc_tf.errors import DataError
+
 Segmentation = Union[List[List[float]], Dict[str, Any]]
 
 
@@ -67,13 +69,14 @@ def rle_runs(counts: Union[str, bytes]) -> List[int]:
   that more follow; from the third run on the value is the difference to the run before the last.
 
   Raises:
-    ValueError: a character out of range, or a string that ends inside a value.
+    DataError: a character out of range, or a string that ends inside a value.
   """
   runs, value, shift = [], 0, 0
-  for character in counts.encode('latin-1') if isinstance(counts, str) else counts:
+  for character in map(ord, counts) if isinstance(counts, str) else counts:
     bits = character - 48
     if not 0 <= bits < 64:
-      raise ValueError(f'character {chr(character)!r} is no part of a run length')
+      raise DataError('A run length cannot be read', expected='characters from 0 to o',
+                      got=repr(chr(character)))
     value |= (bits & 31) << shift
     shift += 5
     if bits & 32:
@@ -83,7 +86,7 @@ def rle_runs(counts: Union[str, bytes]) -> List[int]:
     runs.append(value + runs[-2] if len(runs) > 2 else value)
     value, shift = 0, 0
   if shift:
-    raise ValueError('the run length ends inside a value')
+    raise DataError('A run length ends inside a value')
   return runs
 
 
@@ -93,7 +96,7 @@ def _is_valid_rle(rle: Dict[str, Any], height: int, width: int) -> bool:
     return False
   try:
     runs = counts if isinstance(counts, list) else rle_runs(counts)
-  except ValueError:
+  except DataError:
     return False
   return all(type(run) is int and run >= 0 for run in runs) and sum(runs) == height * width
 

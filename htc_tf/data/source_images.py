@@ -9,6 +9,7 @@ from PIL import Image
 from PIL import ImageOps
 
 from htc_tf.data import pixel_limit
+from htc_tf.errors import DataError
 
 IGNORED_LABEL = 255
 _KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
@@ -16,7 +17,7 @@ _PNG_BIT_DEPTH_BYTE = 24
 _UNREADABLE = (OSError, SyntaxError, ValueError)
 
 
-class UnreadableImageError(Exception):
+class UnreadableImageError(DataError):
   """A file that is no image, is truncated, too large or has a pixel type without 8-bit reading."""
 
 
@@ -63,12 +64,17 @@ def read_label_map(path: str) -> np.ndarray:
   with open(path, 'rb') as file:
     image = _decode(file.read())
   if image.mode not in ('L', 'P', 'I', 'I;16', 'I;16B'):
-    raise UnreadableImageError(f'labels in mode {image.mode}; expected one channel')
+    raise UnreadableImageError(f'labels in mode {image.mode}', expected='one channel')
   return np.asarray(image)
 
 
 def clean_label_map(labels: np.ndarray, num_classes: int) -> Tuple[np.ndarray, bool]:
-  """Labels as uint8, those out of range ignored, and whether there were such."""
+  """Labels as uint8, those out of range ignored, and whether there were such.
+
+  Args:
+    labels: [height, width] of any integer type.
+    num_classes: labels from there on are out of range, but for IGNORED_LABEL.
+  """
   outside = ((labels < 0) | (labels >= num_classes)) & (labels != IGNORED_LABEL)
   return np.where(outside, IGNORED_LABEL, labels).astype(np.uint8), bool(outside.any())
 
@@ -106,7 +112,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
   if image.mode in ('I', 'I;16', 'I;16B', 'I;16L'):
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
-      raise UnreadableImageError(f'grey values {values.min()}..{values.max()} exceed 16 bits')
+      raise UnreadableImageError('grey values exceed 16 bits',
+                                 got=f'{values.min()}..{values.max()}')
     return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert('RGB')
   if image.mode == 'F':
     raise UnreadableImageError('floating-point pixels have no defined range')

@@ -1,0 +1,1 @@
+"""From predictions to COCO results and average precision."""

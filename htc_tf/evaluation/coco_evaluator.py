@@ -115,7 +115,9 @@ class COCOEvaluator:
     missing = len(self._ground_truth.imgs) - len(self._seen)
     if missing:
       logging.warning('%d of the %d annotated images were not predicted; their objects count as '
-                      'missed.', missing, len(self._ground_truth.imgs))
+                      'missed. Likely cause: trainer.validation_steps below all of them (-1), or '
+                      'annotations of more images than the records.', missing,
+                      len(self._ground_truth.imgs))
     self._add(self._workers.drain())
     figures = {}
     for iou_type in self._iou_types:

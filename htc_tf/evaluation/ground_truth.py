@@ -4,7 +4,7 @@ import collections
 import contextlib
 import io
 import json
-from typing import Sequence, Tuple
+from typing import Iterator, Sequence, Tuple
 
 from absl import logging
 from pycocotools import coco
@@ -71,7 +71,7 @@ def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> Tupl
 
 
 @contextlib.contextmanager
-def silence():
+def silence() -> Iterator[None]:
   """Keeps pycocotools from printing."""
   with contextlib.redirect_stdout(io.StringIO()):
     yield
@@ -86,7 +86,7 @@ def _read_dataset(annotation_file: files.PathLike) -> dict:
   except OSError as error:
     raise DataError(f'Annotations {annotation_file} cannot be read', expected=expected,
                     got=error.strerror or str(error), likely_cause='a wrong path') from error
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise DataError(f'Annotations {annotation_file} are not JSON', expected=expected,
                     got=str(error),
                     likely_cause='another file, or one that was cut off in copying') from error
@@ -138,7 +138,8 @@ def _number_annotations(annotation_file: files.PathLike, annotations: Sequence[d
   if len(ids) == len(annotations) and min(ids, default=1) > 0:
     return
   logging.warning('Annotation ids of %s are not distinct positive numbers: numbered anew for the '
-                  'evaluation, because COCOeval never matches an object whose id is 0.',
+                  'evaluation, because COCOeval never matches an object whose id is 0. The file '
+                  'stays as it is.',
                   annotation_file)
   for number, annotation in enumerate(annotations, start=1):
     annotation['id'] = number

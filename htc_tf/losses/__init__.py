@@ -1,0 +1,1 @@
+"""Pure functions of tensors; `htc_loss` alone applies the weights of the terms."""

@@ -68,7 +68,7 @@ def _stage_terms(outputs: StageOutputs, stage, losses: task_config.Losses) -> Di
 
 
 def accuracies(outputs: TrainingOutputs) -> Dict[str, tf.Tensor]:
-  """Share of each stage's sampled RoIs classified right, `stage<n>_accuracy`; no loss."""
+  """Share of each stage's sampled RoIs classified right, [] `stage<n>_accuracy`; no loss."""
   return {
       f'stage{index}_accuracy': box_loss.accuracy(stage.logits, stage.rois.classes,
                                                   stage.rois.valid)

@@ -1,6 +1,6 @@
 """The hybrid task cascade: one loop over its stages, in training and at inference."""
 
-from typing import Callable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 import tensorflow as tf
 import tf_keras
@@ -53,12 +53,13 @@ class Cascade(tf_keras.layers.Layer):
     mask_ensemble: 'mean' of the stages' mask probabilities, or 'last'.
     recompute_masks: training computes the activations inside mask heads and predictors again in
       the backward pass instead of keeping them; the gradients are the same.
+    **kwargs: passed to Layer.
   """
 
   def __init__(self, stages: Sequence[CascadeStage], box_features: tf_keras.layers.Layer,
                mask_features: Optional[tf_keras.layers.Layer] = None, interleaved: bool = True,
                information_flow: bool = True, num_mask_rois: int = 128,
-               mask_ensemble: str = 'mean', recompute_masks: bool = False, **kwargs):
+               mask_ensemble: str = 'mean', recompute_masks: bool = False, **kwargs: Any):
     super().__init__(autocast=False, **kwargs)
     self.stages = list(stages)
     self.box_features = box_features

@@ -1,6 +1,6 @@
 """One stage of the cascade: its heads, its assigner and its box coder."""
 
-from typing import Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 import tensorflow as tf
 import tf_keras
@@ -18,12 +18,13 @@ class CascadeStage(tf_keras.layers.Layer):
     box_coder_weights: factors on dy, dx, dh, dw.
     mask_head: RoI features to mask features; None in a box-only model.
     mask_predictor: mask features and classes to mask logits; None in a box-only model.
+    **kwargs: passed to Layer.
   """
 
   def __init__(self, box_head: tf_keras.layers.Layer, assigner: tf_keras.layers.Layer,
                box_coder_weights: Sequence[float],
                mask_head: Optional[tf_keras.layers.Layer] = None,
-               mask_predictor: Optional[tf_keras.layers.Layer] = None, **kwargs):
+               mask_predictor: Optional[tf_keras.layers.Layer] = None, **kwargs: Any):
     super().__init__(autocast=False, **kwargs)
     self.box_head = box_head
     self.assigner = assigner

@@ -30,7 +30,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
   """Keeps every pair of RoI and class above a score, suppresses within classes, takes the best."""
 
   def __init__(self, score_threshold: float = 0.001, nms_threshold: float = 0.5,
-               max_detections: int = 100, **kwargs):
+               max_detections: int = 100, **kwargs: Any):
     """Builds the layer.
 
     Args:
@@ -57,7 +57,13 @@ class DetectionGenerator(tf_keras.layers.Layer):
     return self.select(probs, boxes, valid)
 
   def select(self, probs: tf.Tensor, boxes: tf.Tensor, valid: tf.Tensor) -> Detections:
-    """Selects detections as `call` does, from float32 probabilities instead of logits."""
+    """Selects detections as `call` does, from probabilities.
+
+    Args:
+      probs: [batch, num_rois, num_classes] float32, background at index 0.
+      boxes: as for `call`.
+      valid: as for `call`.
+    """
     scores = tf.where(valid[..., None], probs[..., 1:], _EXCLUDED)  # [batch, num_rois, foreground]
     kept = nms.grouped_nms(boxes[:, :, None, :], scores, self._nms_threshold, self._score_threshold,
                            self._max_detections)
@@ -66,6 +72,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     return Detections(kept.boxes, kept.scores, classes, kept.num_valid)
 
   def get_config(self) -> Dict[str, Any]:
+    """Arguments of the constructor by name, as Keras asks for them."""
     return {
         **super().get_config(),
         'score_threshold': self._score_threshold,

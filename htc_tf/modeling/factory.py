@@ -9,7 +9,7 @@ from official.vision.modeling.layers import roi_aligner as model_garden_roi_alig
 import tf_keras
 
 from htc_tf.configs import model as model_config
-from htc_tf.configs import validation
+from htc_tf.configs import model_validation
 from htc_tf.modeling.backbones import published_resnet  # pylint: disable=unused-import
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
@@ -35,7 +35,7 @@ def build_htc(config: model_config.HTC) -> HTCModel:
   Args:
     config: a validated configuration (`configs.validation`).
   """
-  static = validation.uses_static_frame(config)
+  static = model_validation.uses_static_frame(config)
   shape = list(config.input_size) if static else [None, None, 3]
   backbone = backbone_factory.build_backbone(
       input_specs=tf_keras.layers.InputSpec(shape=[None] + shape),
@@ -50,7 +50,7 @@ def build_htc(config: model_config.HTC) -> HTCModel:
       cascade=build_cascade(config),
       detection_generator=build_detection_generator(config.detection_generator),
       semantic_head=build_semantic_head(config))
-  divisor = validation.frame_divisor(config)
+  divisor = model_validation.frame_divisor(config)
   model.create_variables(*(config.input_size[:2] if static else (divisor, divisor)))
   return model
 

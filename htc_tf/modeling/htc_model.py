@@ -7,7 +7,9 @@ import tf_keras
 
 from htc_tf.errors import InputError
 from htc_tf.modeling.cascade import Cascade
+from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.layers.roi_generator import Proposals
+from htc_tf.modeling.layers.stage_assigner import AnchorAssigner
 from htc_tf.modeling.outputs import features_in_turn
 from htc_tf.modeling.outputs import GroundTruth
 from htc_tf.modeling.outputs import ImageFeatures
@@ -28,11 +30,14 @@ class HTCModel(tf_keras.Model):
     cascade: the stages.
     detection_generator: mean logits and boxes to detections.
     semantic_head: pyramid to semantic logits and embedding; None without the branch.
+    **kwargs: passed to Model.
   """
 
-  def __init__(self, backbone: tf_keras.Model, decoder, rpn_head, roi_generator, anchor_assigner,
-               anchor_args: Mapping[str, Any], cascade: Cascade, detection_generator,
-               semantic_head: Optional[tf_keras.layers.Layer] = None, **kwargs):
+  def __init__(self, backbone: tf_keras.Model, decoder: Optional[tf_keras.layers.Layer],
+               rpn_head: tf_keras.layers.Layer, roi_generator: tf_keras.layers.Layer,
+               anchor_assigner: AnchorAssigner, anchor_args: Mapping[str, Any], cascade: Cascade,
+               detection_generator: DetectionGenerator,
+               semantic_head: Optional[tf_keras.layers.Layer] = None, **kwargs: Any):
     super().__init__(**kwargs)
     self._autocast = False  # Keras would round boxes to the compute type.
     self.backbone = backbone

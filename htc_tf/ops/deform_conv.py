@@ -67,7 +67,8 @@ def _sum_taps(x, positions, kernels, groups):
       zeros = tf.zeros(tf.shape(flat), tf.float32)
       _, pixels, moves, by_kernel = tf.while_loop(
           lambda tap, *_: tap < num_taps, add_gradient(upstream), [0, zeros, moves, by_kernel],
-          shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, channels]), None, None], parallel_iterations=1)
+          shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, channels]), None, None],
+          parallel_iterations=1)
       return tf.cast(tf.reshape(pixels, shape), x.dtype), moves.stack(), by_kernel.stack()
 
     zeros = tf.zeros(tf.concat([tf.shape(positions)[1:4], [filters]], 0))

@@ -41,7 +41,11 @@ class View(NamedTuple):
 
 
 def feature_table(maps: Mapping[str, tf.Tensor]) -> FeatureTable:
-  """Lays maps out for any number of calls of `pool`."""
+  """Lays maps out for any number of calls of `pool`.
+
+  Args:
+    maps: name to [batch, height, width, channels], all of one batch and number of channels.
+  """
   if xla.compiling():
     return FeatureTable(dict(maps), None)
   rows = [tf.reshape(tf.cast(x, tf.float32), [-1, x.shape[-1]]) for x in maps.values()]

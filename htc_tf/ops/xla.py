@@ -15,7 +15,7 @@ def compiling() -> bool:
 
 
 def opaque(value: tf.Tensor) -> tf.Tensor:
-  """Returns `value` as something a compiler cannot compute ahead.
+  """Returns `value`, of any shape, as something a compiler cannot compute ahead.
 
   XLA replaces a division by a known number with a product with its reciprocal, which rounds
   differently.

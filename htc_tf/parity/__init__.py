@@ -1,0 +1,1 @@
+"""Comparison, level by level, with the published implementations on stored reference arrays."""

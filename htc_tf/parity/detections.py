@@ -40,7 +40,7 @@ class PastedMasks(NamedTuple):
 
 
 def matched_rows(ours: Detected, reference: Detected) -> np.ndarray:
-  """For each reference detection the row of ours with its class and box, or -1.
+  """For each reference detection the row of ours with its class and box, or -1: [num_reference].
 
   Of several, the one of the nearest score: two detections of a class may almost coincide.
   """

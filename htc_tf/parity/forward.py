@@ -74,7 +74,7 @@ class Forward:
 
   @functools.cached_property
   def inputs(self) -> Dict[str, tf.Tensor]:
-    """The model's input dict."""
+    """The model's input dict: `images` and `image_shape`, as `HTCModel.call` has them."""
     return {key: tf.constant(value, tf.float32) for key, value in self._inputs().items()}
 
   @functools.cached_property

@@ -57,7 +57,13 @@ def resize_checks(title: str, rgb: np.ndarray, expected: np.ndarray) -> List[Che
 
 
 def normalize_checks(title: str, rgb: np.ndarray, expected: np.ndarray) -> List[Check]:
-  """Checks of channel order, normalisation and padding of a picture of the final size."""
+  """Checks of channel order, normalisation and padding of a picture of the final size.
+
+  Args:
+    title: of the checks.
+    rgb: [height, width, 3] uint8.
+    expected: [frame_height, frame_width, 3] float32, the reference's network input.
+  """
   pixels = preprocess.normalize(tf.constant(np.ascontiguousarray(rgb)))
   actual = preprocess.pad_to(pixels, expected.shape[:2]).numpy()
   return [

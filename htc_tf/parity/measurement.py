@@ -48,7 +48,7 @@ def run(measurements: Iterable[Measurement],
       checks.append(at_most(name, measure(), bar))
       show(f'{checks[-1].measured:9.2e} of {bar:.0e}  {name}')
     except MissingArray as error:
-      not_run.append(NotRun(name, bar, str(error)))
+      not_run.append(NotRun(name, bar, error.name))
   return checks, not_run
 
 

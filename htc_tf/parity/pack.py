@@ -2,15 +2,26 @@
 
 import importlib.util
 import pathlib
-from typing import Dict, List
+from typing import List
 
 import numpy as np
 
+from htc_tf import files
 from htc_tf.convert.checkpoint_file import Checkpoint
+from htc_tf.errors import HTCError
 
 
-class MissingArray(Exception):
-  """A reference array that the folder does not hold."""
+class MissingArray(HTCError):
+  """A reference array that the folder does not hold.
+
+  Args:
+    name: of the array and its file, or of the file.
+  """
+
+  def __init__(self, name: str):
+    super().__init__(f'The reference {name} is not there', expected='it in the folder of the pack',
+                     likely_cause='a pack that covers other levels of the comparison')
+    self.name = name
 
 
 class Arrays:
@@ -45,7 +56,7 @@ class Pack:
     folder: where they lie.
   """
 
-  def __init__(self, folder):
+  def __init__(self, folder: files.PathLike):
     self._folder = pathlib.Path(folder)
 
   def arrays(self, stem: str) -> Arrays:

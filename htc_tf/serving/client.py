@@ -8,6 +8,7 @@ import http.client
 import io
 import json
 import os
+import threading
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 import urllib.error
 import urllib.parse
@@ -28,6 +29,7 @@ SIGNATURE = 'image_bytes'
 INPUT = 'inputs'
 
 _ORIENTATION_TAG = 0x0112
+_MAX_VERSION = 2**63 - 1
 _CODES = {format_lib.UNREADABLE: 'the server cannot decode it',
           format_lib.TOO_LARGE: 'it has more pixels than the export admits'}
 # From encoded pictures to arrays by name, the batch first.
@@ -53,9 +55,10 @@ def connect(target: Target) -> Call:
   """The call to a server, by gRPC or REST as its address says; nothing is sent yet.
 
   Raises:
-    InputError: an address of another form.
+    InputError: an address of another form, or a name, version or timeout that cannot be.
     ServingError: gRPC, without tensorflow-serving-api.
   """
+  _check_target(target)
   scheme, address, port = _parse_address(target.server)
   if scheme == 'grpc':
     from htc_tf.serving import grpc_client  # pylint: disable=g-import-not-at-top
@@ -72,13 +75,13 @@ def remote_detector(target: Target, export_dir: Optional[str] = None) -> Detecto
       it, boxes in pixels and cropped masks are expected, and classes have numbers for names.
 
   Raises:
-    InputError: an address of another form, or an `export_dir` without those files.
+    InputError: what `connect` raises, or an `export_dir` without those files.
     ServingError: gRPC, without tensorflow-serving-api.
   """
   export_format, categories = format_lib.ExportFormat(), ([], [])
   if export_dir is not None:
     if not os.path.exists(os.path.join(export_dir, format_lib.FORMAT_FILE)):
-      raise InputError(f'{export_dir} is no export', expected=f'a {format_lib.FORMAT_FILE} in it',
+      raise InputError(f'{export_dir} is no export', expected=f'an {format_lib.FORMAT_FILE} in it',
                        got='none', likely_cause='the folder of all versions: name one of them, '
                        'such as export/1')
     export_format = format_lib.read_format(export_dir)
@@ -91,6 +94,21 @@ def remote_detector(target: Target, export_dir: Optional[str] = None) -> Detecto
             for row, picture in enumerate(pictures)]
 
   return Detector(detect, *categories)
+
+
+def _check_target(target: Target) -> None:
+  """Raises InputError for what neither protocol can carry."""
+  version, timeout = target.version, target.timeout
+  if not target.model or not target.model.isprintable():
+    raise InputError('The model cannot be asked for', expected='its name on the server',
+                     got=ascii(target.model))
+  if version is not None and not 0 <= version <= _MAX_VERSION:
+    raise InputError('The version cannot be asked for', expected=f'0 to {_MAX_VERSION}',
+                     got=str(version), likely_cause='a date and time in place of a version')
+  if not 0 < timeout <= threading.TIMEOUT_MAX:
+    raise InputError('The timeout is out of range',
+                     expected=f'more than 0 and at most {threading.TIMEOUT_MAX:.0f} seconds',
+                     got=str(timeout))
 
 
 def encode_picture(picture: Picture) -> bytes:

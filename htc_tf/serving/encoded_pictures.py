@@ -42,8 +42,8 @@ def prepare(elements: tf.Tensor, predictor: HTCPredictor, max_pixels: int,
 
   def attempt(element: tf.Tensor) -> _Element:
     encoded = picture_of(element)
-    return tf.cond(encoded_size.num_pixels(encoded) > max_pixels, lambda: blank(format_lib.TOO_LARGE),
-                   lambda: _read(encoded, predictor))
+    return tf.cond(encoded_size.num_pixels(encoded) > max_pixels,
+                   lambda: blank(format_lib.TOO_LARGE), lambda: _read(encoded, predictor))
 
   def attempt_or_blank(element: tf.Tensor) -> _Element:
     tried = tf.data.Dataset.from_tensors(element).map(attempt).ignore_errors()

@@ -45,7 +45,8 @@ def export_saved_model(predictor: HTCPredictor, export_dir: str,
     `export_dir`.
 
   Raises:
-    InputError: `export_dir` exists and is not empty, or an export format the model cannot have.
+    InputError: `export_dir` exists and is not empty or cannot be made, or an export format the
+      model cannot have.
     ConfigError: tensorflow-serving-api is missing.
   """
   check_options(export_dir, export_format, warmup, max_batch_size)
@@ -56,7 +57,7 @@ def export_saved_model(predictor: HTCPredictor, export_dir: str,
   temporary = os.path.join(parent, f'.{name}.{os.getpid()}.part')
   try:
     module = ServedModel(predictor, export_format)
-    tf.saved_model.save(module, temporary, signatures=module.served)
+    _save(module, temporary)
     if warmup:
       warmup_lib.write_requests(temporary)
     format_lib.write_format(export_format, temporary)
@@ -70,6 +71,16 @@ def export_saved_model(predictor: HTCPredictor, export_dir: str,
     shutil.rmtree(temporary, ignore_errors=True)
   logging.info('Exported to %s', export_dir)
   return export_dir
+
+
+def _save(module: ServedModel, folder: str) -> None:
+  try:
+    tf.saved_model.save(module, folder, signatures=module.served)
+  except (tf.errors.FailedPreconditionError, tf.errors.NotFoundError,
+          tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:
+    raise InputError(f'{folder} cannot be written', expected='a folder that can be made, and room '
+                     'on its disk', got=error.message, likely_cause='a full disk, a file in the '
+                     'place of a folder above it, or one that may not be written') from error
 
 
 def check_options(export_dir: str, export_format: format_lib.ExportFormat, warmup: bool,

@@ -92,7 +92,7 @@ def _read_json(path: str) -> dict:
   try:
     with open(path, encoding='utf-8') as file:
       content = json.load(file)
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise InputError(f'{path} cannot be read', expected='JSON', got=str(error),
                      likely_cause='an interrupted copy') from error
   if not isinstance(content, dict):

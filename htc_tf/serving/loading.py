@@ -3,8 +3,10 @@
 import os
 from typing import Optional
 
+from htc_tf import files
+from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
-from htc_tf.configs import validation
+from htc_tf.errors import InputError
 from htc_tf.modeling.precision import computing_in
 from htc_tf.serving import model_directory
 from htc_tf.serving.predictor import HTCPredictor
@@ -14,7 +16,7 @@ from htc_tf.tasks.htc import build_frame_rule
 from htc_tf.tasks.htc import HTCTask
 
 
-def load_model(path: str, experiment: Optional[str] = None,
+def load_model(path: files.PathLike, experiment: Optional[str] = None,
                params_override: str = '') -> HTCPredictor:
   """Loads a trained model; Keras `predict` on it takes pictures.
 
@@ -33,7 +35,11 @@ def load_model(path: str, experiment: Optional[str] = None,
   Raises:
     CheckpointError: no checkpoint there, or one of another configuration.
     ConfigError: a configuration that cannot be built.
+    InputError: a `path` that is none.
   """
+  if not isinstance(path, (str, os.PathLike)):
+    raise InputError('There is no model of that name', expected='a path', got=repr(path),
+                     likely_cause='a variable that was not set')
   path = os.fspath(path)
   prefix = checkpoint.resolve(path)
   folder = os.path.dirname(prefix)
@@ -49,6 +55,6 @@ def build_input_rule(config: task_config.HTCTask) -> InputRule:
   """The input rule of the validation data."""
   parser = config.validation_data.parser
   return InputRule(parser.min_sizes[0], parser.max_size, tuple(config.model.input_size[:2]),
-                   None if validation.uses_static_frame(config.model)
-                   else validation.frame_divisor(config.model),
+                   None if model_validation.uses_static_frame(config.model)
+                   else model_validation.frame_divisor(config.model),
                    build_frame_rule(parser, config.model).sizes)

@@ -10,18 +10,31 @@ from official.modeling.hyperparams import params_dict
 import tensorflow as tf
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf.configs import model_validation
 from htc_tf.configs import validation
+from htc_tf.configs.parsing import PARSE_ERRORS
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import CheckpointError
 from htc_tf.errors import ConfigError
+from htc_tf.errors import InputError
 
 PARAMS_FILE = 'params.yaml'
 DATASET_FILE = 'dataset.json'
 
 
 def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
-  """Keeps the categories a model is trained on beside its checkpoints."""
-  tf.io.gfile.makedirs(model_dir)
+  """Keeps the categories a model is trained on beside its checkpoints.
+
+  Raises:
+    InputError: the directory cannot be made.
+  """
+  try:
+    tf.io.gfile.makedirs(model_dir)
+  except (tf.errors.FailedPreconditionError, tf.errors.PermissionDeniedError) as error:
+    raise InputError(f'The model directory {model_dir} cannot be made', expected='a folder, new or '
+                     'of an earlier start', got=error.message,
+                     likely_cause='a file in its place, or a folder that may not be written'
+                     ) from error
   info.save(os.path.join(model_dir, DATASET_FILE))
 
 
@@ -51,13 +64,14 @@ def load_experiment(model_dir: str, experiment: Optional[str] = None,
     if not experiment:
       params.override(_read_params(model_dir))
     params = hyperparams.override_params_dict(params, params_override, is_strict=True)
-  except (KeyError, LookupError, TypeError, ValueError) as error:
-    if isinstance(error, CheckpointError):
-      raise
+  except CheckpointError:
+    raise
+  except PARSE_ERRORS as error:
     raise ConfigError('The configuration cannot be read', expected='a registered experiment and '
                       'its keys', got=str(error).strip('"\''),
-                      likely_cause='a misspelt name, or a run of another version') from error
-  validation.validate_model(params.task.model)
+                      likely_cause='a misspelt name, a damaged params.yaml, or a run of another '
+                      'version') from error
+  model_validation.validate_model(params.task.model)
   validation.validate_runtime(params.runtime)
   return params
 

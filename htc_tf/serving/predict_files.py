@@ -103,9 +103,20 @@ def detect_instances(detector: Detector, picture: np.ndarray) -> Instances:
 
 def draw_detections(picture: np.ndarray, instances: Instances, names: Sequence[str],
                     score_threshold: float) -> np.ndarray:
-  """The picture, enlarged if small, under the instances from a score on."""
+  """The picture, enlarged if small, under the instances from a score on.
+
+  Args:
+    picture: [height, width, 3] uint8 RGB.
+    instances: in its pixels.
+    names: of the classes, the first foreground class first; empty: `class 1`, `class 2`, ...
+    score_threshold: instances of a lower score are not drawn.
+
+  Returns:
+    [height, width, 3] uint8 RGB, both sides times `draw.legible_enlargement`.
+  """
   shown = np.flatnonzero(instances.scores >= score_threshold)
-  names = names or [f'class {label}' for label in range(1, int(instances.classes.max(initial=1)) + 1)]
+  num_labels = int(instances.classes.max(initial=1))
+  names = names or [f'class {label}' for label in range(1, num_labels + 1)]
   rles = None if instances.rles is None else [instances.rles[index] for index in shown]
   return draw.draw_instances(picture, instances.boxes[shown], rles, instances.classes[shown],
                              instances.scores[shown], names,
@@ -129,7 +140,11 @@ def predict_files(detector: Detector, paths: Sequence[str], output: str,
 
   Returns:
     Paths that could not be read; each is logged.
+
+  Raises:
+    InputError: a threshold, batch size or folder that cannot be used.
   """
+  _check_options(output, score_threshold, batch_size)
   os.makedirs(output, exist_ok=True)
   images, results, failed = [], [], []
   ids = _image_ids(paths)
@@ -152,6 +167,17 @@ def predict_files(detector: Detector, paths: Sequence[str], output: str,
   files.write_bytes(os.path.join(output, 'images.json'), json.dumps(
       {'images': images, 'annotations': [], 'categories': categories}).encode())
   return failed
+
+
+def _check_options(output: str, score_threshold: float, batch_size: int) -> None:
+  if not 0 <= score_threshold <= 1:
+    raise InputError('The score threshold is out of range', expected='a number from 0 to 1',
+                     got=str(score_threshold), likely_cause='a percentage')
+  if batch_size < 1:
+    raise InputError('The batch size is out of range', expected='1 or more', got=str(batch_size))
+  if os.path.exists(output) and not os.path.isdir(output):
+    raise InputError(f'{output} cannot be written to', expected='a folder, new or not',
+                     got='a file', likely_cause='the name of one overlay in place of their folder')
 
 
 def _detect_all(detector: Detector, paths: Sequence[str], batch_size: int) -> Iterator[

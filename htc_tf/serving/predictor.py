@@ -1,6 +1,6 @@
 """From pictures to detections in their own pixels: what predict and serving run."""
 
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +12,10 @@ from htc_tf.data.frames import Frame
 from htc_tf.data.frames import FrameRule
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
+
+Images = Union[np.ndarray, tf.Tensor]
+# What Keras takes batch by batch; they are checked one at a time.
+_BATCHES = (tf.data.Dataset, tf.distribute.DistributedDataset, Iterator, tf_keras.utils.Sequence)
 
 
 class InputRule(NamedTuple):
@@ -52,10 +56,11 @@ class HTCPredictor(tf_keras.Model):
     model: with its weights.
     input_rule: how pictures are resized and padded.
     dataset_info: names and ids of the classes; None if unknown.
+    **kwargs: passed to Model.
   """
 
   def __init__(self, model: HTCModel, input_rule: InputRule,
-               dataset_info: Optional[DatasetInfo] = None, **kwargs):
+               dataset_info: Optional[DatasetInfo] = None, **kwargs: Any):
     super().__init__(**kwargs)
     self._autocast = False
     self.model = model
@@ -104,10 +109,26 @@ class HTCPredictor(tf_keras.Model):
     return preprocess.preprocess_image(images, rule.min_size, rule.max_size,
                                        rule.bound(tf.shape(images)[-3:-1]))
 
-  def predict(self, x, **kwargs):
-    """Keras `predict` on [batch, height, width, 3] uint8 pictures; see `call`."""
-    if isinstance(x, (np.ndarray, tf.Tensor)):
+  def predict(self, x: Union[Images, tf.data.Dataset, Iterator, tf_keras.utils.Sequence],
+              **kwargs: Any) -> Dict[str, np.ndarray]:
+    """Detects in pictures of one size, as many at a time as Keras' `batch_size` says.
+
+    Args:
+      x: [num, height, width, 3] uint8 RGB, or a data set, iterator or Keras `Sequence` of such
+        batches.
+      **kwargs: of Keras' `predict`.
+
+    Returns:
+      As `call`, with arrays of all pictures.
+
+    Raises:
+      InputError: another rank or type, or no image.
+    """
+    if not isinstance(x, _BATCHES):
       check_images(x)
+      if x.shape[0] == 0:
+        raise InputError('There is nothing to predict on', expected='one image or more',
+                         got=f'{list(x.shape)}', likely_cause='an empty selection')
     return super().predict(x, **kwargs)
 
   def detect_prepared(self, inputs: tf.Tensor, info: tf.Tensor) -> Dict[str, tf.Tensor]:
@@ -134,12 +155,18 @@ class HTCPredictor(tf_keras.Model):
     return inputs[:, :height, :width]
 
 
-def check_images(images) -> None:
+def check_images(images: Images) -> None:
   """Raises InputError unless `images` is [batch, height, width, 3] uint8."""
-  shape, dtype = tuple(images.shape), tf.as_dtype(images.dtype)
-  if len(shape) != 4 or shape[-1] not in (3, None) or dtype != tf.uint8 or 0 in shape[1:3]:
+  if not isinstance(images, (np.ndarray, tf.Tensor, tf.Variable)):
+    raise InputError('The model cannot read these images', expected='an array or a tensor',
+                     got=type(images).__name__,
+                     likely_cause='file names, or a list of pictures: those of one size make an '
+                     'array by np.stack')
+  shape = tuple(images.shape)
+  if (len(shape) != 4 or shape[-1] not in (3, None) or images.dtype.name != 'uint8'
+      or 0 in shape[1:3]):
     raise InputError('The model cannot read these images',
                      expected='[batch, height, width, 3] uint8, RGB',
-                     got=f'{list(shape)} {dtype.name}',
-                     likely_cause='a single image without the batch axis, grey or RGBA channels, or '
-                     'pixels already scaled to floats')
+                     got=f'{list(shape)} {images.dtype.name}',
+                     likely_cause='a single image without the batch axis, grey or RGBA channels, '
+                     'or pixels already scaled to floats')

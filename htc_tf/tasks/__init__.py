@@ -1,0 +1,1 @@
+"""The registered Model Garden task."""

@@ -1,5 +1,6 @@
 """Restoring weights with a report of what does not fit."""
 
+import os
 from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from absl import logging
@@ -40,7 +41,7 @@ def resolve(path: str) -> str:
   found = tf.train.latest_checkpoint(path) if tf.io.gfile.isdir(path) else path
   if found and tf.io.gfile.exists(found + '.index'):
     return found
-  folder = path if tf.io.gfile.isdir(path) else path.rpartition('/')[0] or '.'
+  folder = path if tf.io.gfile.isdir(path) else os.path.dirname(path) or '.'
   there = sorted(tf.io.gfile.listdir(folder))[:_LISTED] if tf.io.gfile.isdir(folder) else []
   raise CheckpointError(
       f'There is no checkpoint at {path}',

@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from absl import logging
 from official.core import base_task
@@ -12,8 +12,9 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf import files
+from htc_tf.configs import model as model_config
+from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
-from htc_tf.configs import validation
 from htc_tf.convert.checkpoint_file import read_checkpoint
 from htc_tf.convert.conversion import Allowed
 from htc_tf.convert.conversion import convert_checkpoint
@@ -26,10 +27,10 @@ from htc_tf.data.parser import augmentation_seeds
 from htc_tf.data.parser import Parser
 from htc_tf.errors import ConfigError
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
-from htc_tf.evaluation.metrics import format_table
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.modeling.outputs import TrainingOutputs
 from htc_tf.tasks import checkpoint
 from htc_tf.tasks.compiled_step import run_compiled
 
@@ -39,7 +40,7 @@ _GROUND_TRUTH = ('gt_boxes', 'gt_classes', 'gt_masks')
 
 
 def model_inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
-  """The model's input dict of a parsed batch."""
+  """The model's input dict, as `HTCModel.call` has it, of a batch that `Parser` made."""
   inputs = {'images': images, 'image_shape': labels['image_info'][:, 1]}
   inputs.update({key: labels[key] for key in _GROUND_TRUTH if key in labels})
   return inputs
@@ -62,15 +63,15 @@ def _without_emptiness(inputs: Dict[str, tf.Tensor], side: int) -> Dict[str, tf.
                                 constant_values=float(side))}
 
 
-def build_frame_rule(params: task_config.Parser, model) -> FrameRule:
+def build_frame_rule(params: task_config.Parser, model: model_config.HTC) -> FrameRule:
   """What one input pipeline pads to, for the model it feeds."""
   limit = tuple(model.input_size[:2])
   sizes = [(frame.height, frame.width) for frame in params.frames]
-  return frame_rule([limit] if validation.uses_static_frame(model) else sizes, limit,
-                    validation.frame_divisor(model))
+  return frame_rule([limit] if model_validation.uses_static_frame(model) else sizes, limit,
+                    model_validation.frame_divisor(model))
 
 
-def build_parser(params: task_config.DataConfig, model, include_mask: bool,
+def build_parser(params: task_config.DataConfig, model: model_config.HTC, include_mask: bool,
                  include_semantic: bool) -> Parser:
   """The parser of one input pipeline.
 
@@ -104,7 +105,7 @@ class HTCTask(base_task.Task):
   def __init__(self, params: task_config.HTCTask, logging_dir: Optional[str] = None,
                name: Optional[str] = None):
     super().__init__(params, logging_dir, name)
-    validation.validate_model(params.model)
+    model_validation.validate_model(params.model)
     self._evaluator = None
 
   def build_model(self) -> HTCModel:
@@ -166,14 +167,14 @@ class HTCTask(base_task.Task):
         sample_fn=None if params.seed is None else augmentation_seeds(params.seed))
     return reader.read(input_context=input_context)
 
-  def build_losses(self, outputs, labels: Mapping[str, tf.Tensor],
+  def build_losses(self, outputs: TrainingOutputs, labels: Mapping[str, tf.Tensor],
                    variables: List[tf.Variable]) -> Dict[str, tf.Tensor]:
     """Every weighted term by name and their sum, `total_loss`.
 
     The weight decay among them hands no gradient on: `train_step` adds it to the others'.
 
     Args:
-      outputs: `TrainingOutputs`.
+      outputs: of the model on the batch.
       labels: of the parsed batch.
       variables: what weight decay acts on.
     """
@@ -235,14 +236,20 @@ class HTCTask(base_task.Task):
                       metrics: Optional[List[Any]] = None) -> Dict[str, Any]:
     """Detections of one replica's batch, for the evaluator; there is no validation loss."""
     images, labels = inputs
-    divisor = validation.frame_divisor(self.task_config.model)
+    divisor = model_validation.frame_divisor(self.task_config.model)
     outputs = model(_without_emptiness(model_inputs(images, labels), divisor), training=False)
     outputs = {key: value[:tf.shape(images)[0]] for key, value in outputs.items()}
     predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}
     return {self.loss: 0.0, 'predictions': predictions}
 
-  def aggregate_logs(self, state=None, step_outputs: Optional[Mapping[str, Any]] = None):
-    """Hands a step's detections, of all replicas, to the evaluator."""
+  def aggregate_logs(self, state: Optional[COCOEvaluator] = None,
+                     step_outputs: Optional[Mapping[str, Any]] = None) -> COCOEvaluator:
+    """Hands a step's detections, of all replicas, to the evaluator.
+
+    Args:
+      state: what the step before returned; None at the first.
+      step_outputs: of `validation_step`, distributed values in its entries with several replicas.
+    """
     if state is None:
       self._evaluator = self.build_evaluator()
       state = self._evaluator
@@ -250,10 +257,11 @@ class HTCTask(base_task.Task):
       state.update(predictions)
     return state
 
-  def reduce_aggregated_logs(self, aggregated_logs, global_step=None) -> Dict[str, float]:
+  def reduce_aggregated_logs(self, aggregated_logs: COCOEvaluator,
+                             global_step: Union[None, int, tf.Tensor, tf.Variable] = None
+                             ) -> Dict[str, float]:
     """AP of everything evaluated; also writes results and figures as JSON into `results/`."""
     figures = aggregated_logs.result()
-    logging.info('Evaluation:\n%s', format_table(figures))
     if self.logging_dir:
       step = 0 if global_step is None else int(tf.convert_to_tensor(global_step))
       stem = os.path.join(self.logging_dir, 'results', f'step-{step}')

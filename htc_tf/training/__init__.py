@@ -1,0 +1,1 @@
+"""What a run needs besides its steps: its last good checkpoint, its seeds, its record."""

@@ -63,6 +63,20 @@ def check_latest(model_dir: str) -> None:
     checkpoint.check_readable(prefixes[-1])
 
 
+def require_for_evaluation(model_dir: str, mode: str, init_checkpoint: Optional[str]) -> None:
+  """Raises CheckpointError where an evaluation would be one of random weights.
+
+  Args:
+    model_dir: of the run.
+    mode: of the training command; 'continuous_eval' waits for checkpoints.
+    init_checkpoint: what the model starts from without a checkpoint of the run.
+  """
+  if mode == 'eval' and not init_checkpoint and not _on_disk(model_dir):
+    raise CheckpointError(f'There is no checkpoint to evaluate in {model_dir}',
+                          expected='the directory of a training run, or task.init_checkpoint',
+                          got='neither', likely_cause='a misspelt --model_dir')
+
+
 def step_of(prefix: Optional[str]) -> int:
   """The step a checkpoint of a training run was written at; 0 for None."""
   return 0 if prefix is None else int(prefix.rpartition('-')[2])
@@ -88,7 +102,8 @@ def _correct_state(model_dir: str, prefixes: List[str]) -> None:
   """Writes the state file anew if it does not name the newest checkpoint."""
   if _named_by_state(model_dir) == prefixes[-1]:
     return
-  logging.warning('The state file %s did not name the newest checkpoint; it does now: %s',
+  logging.warning('The state file %s did not name the newest checkpoint; it does now: %s. '
+                  'Likely cause: a start that was killed as it wrote; nothing is lost.',
                   os.path.join(model_dir, 'checkpoint'), prefixes[-1])
   tf.compat.v1.train.update_checkpoint_state(
       model_dir, os.path.basename(prefixes[-1]), list(map(os.path.basename, prefixes)))
@@ -105,5 +120,6 @@ def _named_by_state(model_dir: str) -> Optional[str]:
 def _remove_unfinished(model_dir: str) -> None:
   """Removes folders into which a killed writer was writing the parts of a checkpoint."""
   for path in glob.glob(os.path.join(glob.escape(model_dir), f'{_PREFIX}-*_temp')):
-    logging.warning('Removing %s: a checkpoint whose writing was cut off', path)
+    logging.warning('Removing %s: a checkpoint whose writing was cut off. The run continues from '
+                    'the one before.', path)
     shutil.rmtree(path, ignore_errors=True)

@@ -46,7 +46,8 @@ def read_starts(model_dir: str) -> List[Dict[str, Any]]:
     return []
   except (ValueError, KeyError, TypeError) as error:
     aside = path.with_name(RUN_FILE + '.damaged')
-    logging.error('%s is no record of starts (%s); renamed to %s', path, error, aside.name)
+    logging.error('%s is no record of starts (%s): renamed to %s, and a new one begun. Likely '
+                  'cause: a full disk, or a change by hand.', path, error, aside.name)
     os.replace(path, aside)
     return []
 

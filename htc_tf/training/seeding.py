@@ -2,6 +2,7 @@
 
 import json
 
+from absl import flags
 from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
@@ -12,7 +13,7 @@ from htc_tf.errors import ConfigError
 _SEED_LIMIT = 2**31
 
 
-def fix_seeds(flags_obj, params: cfg.ExperimentConfig, step: int) -> None:
+def fix_seeds(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, step: int) -> None:
   """Makes this process repeatable if `task.seed` is set: the same losses, bit for bit.
 
   Seeds Python, NumPy and TensorFlow (initial weights, sampling), the order and augmentation of the

@@ -1,0 +1,1 @@
+"""Drawing of detections and of panels of pictures."""

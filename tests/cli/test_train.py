@@ -103,6 +103,25 @@ def test_missing_initial_checkpoint(run, caplog, records, tmp_path):
                config_file=[config], params_override='task.init_checkpoint=nowhere')
 
 
+def test_an_evaluation_of_random_weights_is_refused(run, caplog, records, tmp_path):
+  params = tiny_records.reduced('htc_nuclei', records)
+  config = write_config(tmp_path / 'config.yaml', params, validation_steps=1)
+  assert_fails(run, caplog, 'There is no checkpoint to evaluate in', mode='eval',
+               experiment='htc_nuclei', config_file=[config])
+
+
+def test_a_file_in_place_of_the_model_directory(run, caplog, records, tmp_path):
+  params = tiny_records.reduced('htc_nuclei', records)
+  config = write_config(tmp_path / 'config.yaml', params, train_steps=1)
+  (tmp_path / 'model').write_text('mine')
+  assert_fails(run, caplog, 'cannot be made. Expected: a folder', experiment='htc_nuclei',
+               config_file=[config])
+
+
+def test_unknown_mode(run, caplog):
+  assert_fails(run, caplog, 'The mode is unknown', mode='trian', experiment='htc_nuclei')
+
+
 def test_trains_and_evaluates(run, records, tmp_path):
   params = tiny_records.reduced('htc_nuclei', records)
   params.task.model.cascade.stages = params.task.model.cascade.stages[:1]

@@ -11,6 +11,7 @@ import yaml
 from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.configs import parsing
 from htc_tf.configs import validation
+from htc_tf.configs import model_validation
 from htc_tf.errors import ConfigError
 from htc_tf.tasks.htc import build_parser
 
@@ -40,6 +41,13 @@ def parse(experiment, config_file=None, params_override=''):
       tf_data_service=None, mode='train', model_dir=''))
 
 
+@pytest.mark.parametrize('content', ['', '[1, 2]', 'task: [', 'task: 3'])
+def test_a_file_without_keys(tmp_path, content):
+  (tmp_path / 'wrong.yaml').write_text(content)
+  with pytest.raises(ConfigError, match='cannot be read'):
+    parse('htc_nuclei', [str(tmp_path / 'wrong.yaml')])
+
+
 def model_of(experiment):
   return exp_factory.get_exp_config(experiment).task.model
 
@@ -51,7 +59,10 @@ def test_known_experiments():
 @pytest.mark.parametrize('name', sorted(COCO_EXPERIMENTS | {'htc_nuclei'}))
 def test_every_experiment_is_valid(name):
   params = parse(name)
-  validation.validate_model(params.task.model)
+  params.task.train_data.input_path = params.task.validation_data.input_path = '/nowhere'
+  # All that comes before the records is right.
+  with pytest.raises(ConfigError, match='task.train_data.input_path names no file'):
+    validation.validate_experiment(params, 'train_and_eval')
   assert params.task.train_data.is_training and not params.task.validation_data.is_training
 
 
@@ -108,7 +119,7 @@ def test_file_is_valid_and_only_a_delta(path):
   experiment = re.search(r'--experiment=(\w+)', text).group(1)
   assert f'--config_file=experiments/{path.name}' in text
   params = parse(experiment, [str(path)])
-  validation.validate_model(params.task.model)
+  model_validation.validate_model(params.task.model)
   registered = exp_factory.get_exp_config(experiment).as_dict()
   for keys, value in _leaves(yaml.safe_load(text)):
     node = registered
@@ -203,4 +214,4 @@ def test_misspelt_key_in_a_stage_is_named():
   params = parse('htc_nuclei', params_override=(
       '{"task": {"model": {"cascade": {"stages": [{"iou_treshold": 0.5}]}}}}'))
   with pytest.raises(ConfigError, match=r"stages\[0\] has unknown keys.*Got: \['iou_treshold'\]"):
-    validation.validate_model(params.task.model)
+    model_validation.validate_model(params.task.model)

@@ -7,6 +7,7 @@ from official.core import exp_factory
 import pytest
 
 from htc_tf.configs import model as model_config
+from htc_tf.configs import model_validation
 from htc_tf.configs import validation
 from htc_tf.data import dataset_info
 from htc_tf.errors import ConfigError
@@ -22,6 +23,14 @@ def stages(*values):
 
 WRONG_MODELS = {
     'one class': ({'num_classes': 1}, 'num_classes is too small.*Got: 1'),
+    'no samples': ({'cascade': {'num_sampled_rois': 0}},
+                   'task.model.cascade.num_sampled_rois is out of range.*positive.*Got: 0'),
+    'no detections': ({'detection_generator': {'max_detections': 0}}, 'max_detections is out of'),
+    'no features': ({'box_head': {'fc_dims': -1}}, 'box_head.fc_dims is out of range.*Got: -1'),
+    'no bins': ({'box_head': {'crop_size': 0}}, 'box_head.crop_size is out of range'),
+    'no anchors': ({'anchor': {'aspect_ratios': []}}, 'anchor.aspect_ratios.*out of range'),
+    'no proposals': ({'roi_generator': {'published': {'test_num_proposals': 0}}},
+                     'roi_generator.published.test_num_proposals is out of range'),
     'groups': ({'backbone': {'published_resnet': {'groups': 0}}},
                'published_resnet.groups is out of range.*positive.*Got: 0'),
     'base width': ({'backbone': {'published_resnet': {'base_width': -4}}},
@@ -92,7 +101,7 @@ def test_wrong_model(case):
   else:
     config.override(overrides)
   with pytest.raises(ConfigError, match=message):
-    validation.validate_model(config)
+    model_validation.validate_model(config)
 
 
 @pytest.mark.parametrize('overrides', [
@@ -105,7 +114,7 @@ def test_wrong_model(case):
                                        'deformable_stages': [2, 3, 4], 'recompute': True}}},
     {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}}])
 def test_right_model(overrides):
-  validation.validate_model(tiny.model(**overrides))
+  model_validation.validate_model(tiny.model(**overrides))
 
 
 INFO = dataset_info.DatasetInfo(
@@ -141,7 +150,7 @@ def test_validation_records_matter_in_evaluation_only(experiment, mode):
     validation.validate_experiment(experiment, mode)
 
 
-@pytest.mark.parametrize('path', ['', 'nowhere/train-*.tfrecord', ['nowhere']])
+@pytest.mark.parametrize('path', ['', 'nowhere/train-*.tfrecord', ['nowhere'], 3, None])
 def test_missing_input_path(experiment, path):
   experiment.task.train_data.input_path = path
   with pytest.raises(ConfigError, match='task.train_data.input_path names no file'):
@@ -156,6 +165,7 @@ def test_records_without_metadata(experiment, tmp_path):
 
 WRONG_DATA = {
     'batch': ({'global_batch_size': 0}, 'train_data.global_batch_size is out of range'),
+    'buffer': ({'shuffle_buffer_size': -1}, 'train_data.shuffle_buffer_size is out of range'),
     'no size': ({'parser': {'min_sizes': []}}, 'parser has no image size'),
     'size': ({'parser': {'max_size': 0}}, 'parser has no image size.*max_size=0'),
     'size range': ({'parser': {'min_size_range': [300, 200]}},
@@ -163,6 +173,7 @@ WRONG_DATA = {
     'size range beyond the long side': ({'parser': {'min_size_range': [200, 300]}},
                                         r'min_size_range.*max_size = 256.*\[200, 300\]'),
     'one size for a range': ({'parser': {'min_size_range': [200]}}, r'min_size_range.*\[200\]'),
+    'one scale': ({'parser': {'scale_range': [1.2]}}, 'scale_range is out of order.*low, high'),
     'scale': ({'parser': {'scale_range': [1.2, 0.8]}}, 'scale_range is out of order'),
 }
 
@@ -176,6 +187,8 @@ WRONG_FRAMES = {
     'too large': ([{'height': 64, 'width': 96}],
                   r'frames\[0\] is larger than task.model.input_size.*64 x 64.*64 x 96'),
     'word': ([{'height': '32', 'width': 64}], r'frames\[0\].height is of the wrong type'),
+    'no list': (64, r'frames is of the wrong type. Expected: a list. Got: 64'),
+    'no keys': ([64], r"frames\[0\] is of the wrong type. Expected: keys of \['height'"),
 }
 
 
@@ -231,6 +244,45 @@ def test_evaluation_needs_no_masks_or_maps(experiment, tmp_path):
   write_records(tmp_path, dataclasses.replace(INFO, include_masks=False, semantic=None))
   experiment.task.validation_data.input_path = experiment.task.train_data.input_path
   validation.validate_experiment(experiment, 'eval')
+
+
+WRONG_RUNS = {
+    'steps': ({'trainer': {'train_steps': 0}}, 'trainer.train_steps is out of range.*Got: 0'),
+    'word': ({'trainer': {'train_steps': 'many'}}, 'trainer.train_steps is of the wrong type'),
+    'loop': ({'trainer': {'steps_per_loop': -1}}, 'trainer.steps_per_loop is out of range'),
+    'never saved': ({'trainer': {'checkpoint_interval': 0}}, 'checkpoint_interval is out of range'),
+    'weight': ({'task': {'losses': {'l2_weight_decay': -1}}},
+               'task.losses.l2_weight_decay is negative.*Got: -1'),
+    'beta': ({'task': {'losses': {'box_beta': 0.0}}}, 'task.losses.box_beta is out of range'),
+    'checkpoint': ({'task': {'init_checkpoint': 3}},
+                   'init_checkpoint is of the wrong type.*quotes'),
+    'annotations': ({'task': {'annotation_file': 3}}, 'annotation_file is of the wrong type'),
+    'strategy': ({'runtime': {'distribution_strategy': 'foo'}},
+                 "distribution_strategy is unknown.*'mirrored'.*Got: 'foo'"),
+}
+
+
+@pytest.mark.parametrize('case', WRONG_RUNS)
+def test_wrong_run(experiment, case):
+  overrides, message = WRONG_RUNS[case]
+  experiment.override(overrides)
+  with pytest.raises(ConfigError, match=message):
+    validation.validate_experiment(experiment, 'train')
+
+
+def test_number_of_validation_steps(experiment):
+  experiment.task.validation_data.input_path = experiment.task.train_data.input_path
+  for steps in (-1, 1):
+    experiment.trainer.validation_steps = steps
+    validation.validate_experiment(experiment, 'eval')
+  experiment.trainer.validation_steps = 0
+  with pytest.raises(ConfigError, match='validation_steps is out of range.*-1 for all'):
+    validation.validate_experiment(experiment, 'eval')
+
+
+def test_unknown_mode(experiment):
+  with pytest.raises(ConfigError, match="mode is unknown.*'train_and_eval'.*Got: 'trian'"):
+    validation.validate_experiment(experiment, 'trian')
 
 
 def test_other_task():

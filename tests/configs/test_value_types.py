@@ -16,6 +16,8 @@ WRONG = {
     'string': ({'cascade': {'sampling_rule': 3}}, 'm.cascade.sampling_rule is of the wrong type'),
     'no list': ({'anchor': {'aspect_ratios': 1.0}},
                 'm.anchor.aspect_ratios is of the wrong type.*a list'),
+    'nothing': ({'num_classes': None}, 'm.num_classes has no value. Expected: int. Got: null'),
+    'no list at all': ({'input_size': None}, 'm.input_size has no value'),
     'element': ({'input_size': [64, '64', 3]}, r'm.input_size\[1\] is of the wrong type'),
 }
 

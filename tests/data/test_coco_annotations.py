@@ -32,8 +32,9 @@ def test_good_annotations_stay_as_they_are(coco):
   assert result.annotations[12] == []
 
 
-def test_not_json(coco):
-  pathlib.Path(coco.annotation_file).write_text('{"images": [', encoding='utf-8')
+@pytest.mark.parametrize('content', ['{"images": [', '[' * 100_000], ids=['cut off', 'deep'])
+def test_not_json(coco, content):
+  pathlib.Path(coco.annotation_file).write_text(content, encoding='utf-8')
   with pytest.raises(DataError, match='is not JSON'):
     coco_annotations.read_annotations(coco.annotation_file)
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from htc_tf.data.frame_batches import batch_by_frame
 from htc_tf.data.frames import frame_rule
+from htc_tf.errors import ConfigError
 
 STATIC = frame_rule([(32, 64), (64, 32), (64, 64)], (64, 64))
 ONE = frame_rule([(64, 64)], (64, 64))
@@ -95,6 +96,13 @@ def test_the_batch_is_shared_by_the_replicas():
   for frames in (STATIC, OWN):
     found = batches(STATIC_SIZES, frames, 8, drop_remainder=True, context=context)
     assert found and all(len(images) == 2 for images, _ in found)
+
+
+@pytest.mark.parametrize('frames', [ONE, STATIC, OWN])
+def test_a_batch_that_cannot_be_shared_equally_is_refused(frames):
+  context = tf.distribute.InputContext(num_replicas_in_sync=3)
+  with pytest.raises(ConfigError, match='shared equally.*multiple of 3 replicas.*Got: 4'):
+    batches(SIZES, frames, batch_size=4, context=context)
 
 
 def test_a_single_frame_keeps_the_order_and_static_shapes():

@@ -86,7 +86,7 @@ def test_label_map_keeps_palette_indices(tmp_path):
 
 def test_label_map_with_three_channels_is_refused(tmp_path):
   Image.fromarray(RGB).save(tmp_path / 'a.png')
-  with pytest.raises(source_images.UnreadableImageError, match='mode RGB; expected one channel'):
+  with pytest.raises(source_images.UnreadableImageError, match='mode RGB. Expected: one channel'):
     source_images.read_label_map(str(tmp_path / 'a.png'))
 
 

@@ -8,7 +8,7 @@ import tf_keras
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.configs import task as task_config
-from htc_tf.configs import validation
+from htc_tf.configs import model_validation
 from htc_tf.losses import htc_loss
 from htc_tf.tasks.htc import model_inputs
 from tests import tiny
@@ -50,7 +50,7 @@ def reduced_resnetfpn():
   """The experiment on Model Garden's parts alone, at its smallest."""
   config = exp_factory.get_exp_config('htc_resnetfpn_coco').task.model
   config.override({**tiny.PUBLISHED_PARTS, **tiny.MODEL_GARDEN_PARTS})
-  validation.validate_model(config)
+  model_validation.validate_model(config)
   return config
 
 

@@ -147,6 +147,18 @@ def test_address_of_another_form(server):
     client.connect(client.Target(server))
 
 
+@pytest.mark.parametrize('server', ['grpc://localhost:8500', 'http://localhost:8501'])
+@pytest.mark.parametrize('values, message', [
+    ({'timeout': 0.0}, 'timeout is out of range'), ({'timeout': float('nan')}, 'Got: nan'),
+    ({'timeout': float('inf')}, 'Got: inf'), ({'version': -1}, 'version.*Got: -1'),
+    ({'version': 2**70}, 'version cannot be asked for'),
+    ({'model': ''}, 'model cannot be asked for'),
+    ({'model': '\udc80'}, r'Got: .\\udc80')])
+def test_what_no_server_can_be_asked_for(server, values, message):
+  with pytest.raises(InputError, match=message):
+    client.connect(client.Target(server, **values))
+
+
 @pytest.mark.parametrize('answer', [b'hello', b'[]', b'{"predictions": []}', b'{"outputs": 1}',
                                     b'{"predictions": [{"scores": [1]}]}'])
 def test_another_kind_of_server(folder, answer):

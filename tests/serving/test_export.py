@@ -121,12 +121,14 @@ def test_refuses_a_folder_with_files(predictor, tmp_path):
 @pytest.mark.parametrize('arguments, message', [
     (['--max_pixels', '0'], 'from 1'), (['--max_batch_size', '0'], 'batch size'),
     (['--output', 'FILE'], 'a file'), (['--output', 'FOLDER'], 'an earlier export'),
+    (['--output', 'FILE/1'], 'a file in the place of a folder above it'),
     (['--model', 'FOLDER'], 'There is no checkpoint')])
 def test_what_cannot_be_exported_is_one_clear_error(model_dir, tmp_path, capsys, arguments,
                                                     message):
   (tmp_path / 'folder').mkdir()
   (tmp_path / 'folder' / 'file').write_text('mine')
   places = {'FILE': str(tmp_path / 'folder' / 'file'), 'FOLDER': str(tmp_path / 'folder')}
+  places['FILE/1'] = os.path.join(places['FILE'], '1')
   arguments = [places.get(argument, argument) for argument in arguments]
   assert command.main(['--model', model_dir, '--output', str(tmp_path / '1'), *arguments]) == 2
   assert message in capsys.readouterr().err

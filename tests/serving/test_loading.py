@@ -11,6 +11,7 @@ import tf_keras
 import htc_tf
 from htc_tf.errors import CheckpointError
 from htc_tf.errors import ConfigError
+from htc_tf.errors import InputError
 from htc_tf.serving import export
 
 _PICTURE = np.random.default_rng(0).integers(0, 256, (1, 40, 60, 3), np.uint8)
@@ -102,3 +103,23 @@ def test_checkpoint_of_another_configuration_names_what_does_not_fit(model_dir):
 def test_unknown_experiment(model_dir):
   with pytest.raises(ConfigError, match='htc_resnet51'):
     htc_tf.load_model(model_dir, experiment='htc_resnet51')
+
+
+@pytest.mark.parametrize('content', ['task: [', '[1, 2]', ''])
+def test_a_damaged_configuration_is_one_clear_error(model_dir, tmp_path, content):
+  folder = tmp_path / 'model'
+  shutil.copytree(model_dir, folder)
+  (folder / 'params.yaml').write_text(content)
+  with pytest.raises(ConfigError, match='(?s)configuration cannot be read.*damaged params.yaml'):
+    htc_tf.load_model(folder)
+
+
+def test_overrides_that_are_no_yaml_are_one_clear_error(model_dir):
+  with pytest.raises(ConfigError, match='configuration cannot be read'):
+    htc_tf.load_model(model_dir, params_override='{{')
+
+
+@pytest.mark.parametrize('path', [None, 3, b'model'])
+def test_what_is_no_path_is_one_clear_error(path):
+  with pytest.raises(InputError, match='Expected: a path'):
+    htc_tf.load_model(path)

@@ -47,7 +47,8 @@ def test_command_writes_overlays_and_json(request, kind, folder, tmp_path):
     assert np.asarray(Image.open(output / name)).std() > 0
 
 
-def test_unreadable_pictures_are_named_and_the_others_predicted(model_dir, folder, tmp_path, caplog):
+def test_unreadable_pictures_are_named_and_the_others_predicted(model_dir, folder, tmp_path,
+                                                                caplog):
   (folder / 'empty.png').write_bytes(b'')
   (folder / 'text.jpg').write_text('no picture')
   detector = detectors.load_detector(model_dir)
@@ -81,6 +82,18 @@ def test_missing_input_and_empty_folder(tmp_path):
     predict_files.list_pictures([str(tmp_path / 'nothing')])
   with pytest.raises(InputError, match='nothing to predict on'):
     predict_files.list_pictures([str(tmp_path)])
+
+
+@pytest.mark.parametrize('threshold, batch_size, output, message', [
+    (float('nan'), 1, 'out', 'from 0 to 1. Got: nan'), (30, 1, 'out', 'Got: 30.*a percentage'),
+    (-0.1, 1, 'out', 'Got: -0.1'), (0.3, 0, 'out', 'batch size.*1 or more'),
+    (0.3, 1, 'taken', 'Expected: a folder, new or not. Got: a file')])
+def test_options_out_of_range(tmp_path, threshold, batch_size, output, message):
+  (tmp_path / 'taken').write_text('mine')
+  detector = predict_files.Detector(lambda pictures: pytest.fail('detected'), [], [])
+  with pytest.raises(InputError, match=message):
+    predict_files.predict_files(detector, ['a.png'], str(tmp_path / output), threshold, batch_size)
+  assert os.listdir(tmp_path) == ['taken']
 
 
 def test_missing_model_is_one_clear_error(tmp_path, folder, capsys):

@@ -45,8 +45,8 @@ def test_batch_equals_single_pictures(predictor):
   both = predictor.predict(pictures, verbose=0)
   for row in range(2):
     single = predictor.predict(pictures[row:row + 1], verbose=0)
-    np.testing.assert_allclose(single['detection_boxes'][0], both['detection_boxes'][row], atol=1e-3)
-    np.testing.assert_allclose(single['detection_masks'][0], both['detection_masks'][row], atol=1e-4)
+    for key, tolerance in (('detection_boxes', 1e-3), ('detection_masks', 1e-4)):
+      np.testing.assert_allclose(single[key][0], both[key][row], atol=tolerance)
 
 
 FRAMES = ((32, 64), (64, 32))
@@ -84,6 +84,11 @@ def test_static_frames(predictor):
     (np.zeros([1, 40, 60, 1], np.uint8), r'\[1, 40, 60, 1\]'),
     (np.zeros([1, 40, 60, 3], np.float32), 'float32'),
     (np.zeros([1, 0, 60, 3], np.uint8), r'\[1, 0, 60, 3\]'),
+    (np.zeros([0, 40, 60, 3], np.uint8), 'nothing to predict on.*an empty selection'),
+    (np.array(['a.png']), r'\[1\] str'),
+    ([np.zeros([40, 60, 3], np.uint8)], 'Got: list.*np.stack'),
+    ('a.png', 'Got: str.*file names'),
+    (None, 'Got: NoneType'),
 ])
 def test_refuses_what_is_no_batch_of_pictures(predictor, bad, got):
   with pytest.raises(InputError, match=got):

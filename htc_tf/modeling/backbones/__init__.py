@@ -1,0 +1,1 @@
+"""Backbones in the layout of the published checkpoints."""

@@ -1,7 +1,7 @@
 """ResNet and ResNeXt in the layout of the published HTC checkpoints."""
 
 import itertools
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from official.modeling import hyperparams
 from official.vision.modeling.backbones import factory
@@ -24,6 +24,7 @@ SPECS = {
     101: (True, (3, 4, 23, 3)),
 }
 _STAGE_FILTERS = (64, 128, 256, 512)
+_ANY_IMAGES = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
 
 
 class PublishedResNet(tf_keras.Model):
@@ -55,17 +56,18 @@ class PublishedResNet(tf_keras.Model):
     norm_epsilon: added to the variance; 1e-5 as published.
     norm_synchronized: where `norm_eval` is off, normalise with the statistics of the batches of all
       replicas together; off, each replica uses those of its own.
+    **kwargs: passed to Model.
 
   Raises:
     ConfigError: for an unknown `model_id` or number of frozen stages.
   """
 
   def __init__(self, model_id: int = 50,
-               input_specs=tf_keras.layers.InputSpec(shape=[None, None, None, 3]),
+               input_specs: tf_keras.layers.InputSpec = _ANY_IMAGES,
                frozen_stages: int = 1, norm_eval: bool = True, width_multiplier: float = 1.0,
                groups: int = 1, base_width: int = 64, deformable_stages: Sequence[int] = (),
                recompute: bool = False, norm_momentum: float = 0.9, norm_epsilon: float = 1e-5,
-               norm_synchronized: bool = False, **kwargs):
+               norm_synchronized: bool = False, **kwargs: Any):
     super().__init__(**kwargs)
     if model_id not in SPECS:
       raise ConfigError('published_resnet cannot be built', expected=f'model_id in {list(SPECS)}',
@@ -90,7 +92,8 @@ class PublishedResNet(tf_keras.Model):
     self._freeze(frozen_stages)
     self._build_variables()
 
-  def _blocks(self, stage: int, num_blocks: int, block_args) -> List[ResidualBlock]:
+  def _blocks(self, stage: int, num_blocks: int, block_args: Mapping[str, Any]
+              ) -> List[ResidualBlock]:
     strides = [1 if stage == 1 else 2] + [1] * (num_blocks - 1)
     return [ResidualBlock(self._filters[stage - 1], stride, self._norm_args,
                           name=f'layer{stage}/{index}', **block_args)
@@ -115,6 +118,15 @@ class PublishedResNet(tf_keras.Model):
     return getattr(self, f'layer{stage}')
 
   def call(self, images: tf.Tensor, training: Optional[bool] = None) -> Dict[str, tf.Tensor]:
+    """Feature maps of a batch.
+
+    Args:
+      images: [batch, height, width, 3], normalised as `data.preprocess` does it; padding is 0.
+      training: whether batch norms that are not held use the batch's statistics.
+
+    Returns:
+      {'2': C2, ..., '5': C5}, shapes as the class states them.
+    """
     x = tf.nn.relu(conv_norm(images, self.conv1, self.bn1, training))
     # After the ReLU a padding of zeros acts as the published padding of minus infinity.
     x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
@@ -144,8 +156,19 @@ class PublishedResNet(tf_keras.Model):
 def build_published_resnet(input_specs: tf_keras.layers.InputSpec,
                            backbone_config: hyperparams.Config,
                            norm_activation_config: hyperparams.Config,
-                           l2_regularizer=None) -> PublishedResNet:
-  """Builds the backbone for Model Garden's factory; weight decay is the task's."""
+                           l2_regularizer: Optional[tf_keras.regularizers.Regularizer] = None
+                           ) -> PublishedResNet:
+  """Builds the backbone for Model Garden's factory.
+
+  Args:
+    input_specs: shape of the images, [batch, height, width, 3].
+    backbone_config: whose `get()` is a `configs.model.PublishedResNet`.
+    norm_activation_config: of the batch norms.
+    l2_regularizer: unused; weight decay is the task's.
+
+  Raises:
+    ConfigError: see `PublishedResNet`.
+  """
   del l2_regularizer
   return PublishedResNet(
       input_specs=input_specs, **backbone_config.get().as_dict(),

@@ -1,6 +1,6 @@
 """Residual block of ResNet and ResNeXt."""
 
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -31,11 +31,12 @@ class ResidualBlock(tf_keras.layers.Layer):
     groups: groups of the bottleneck's 3x3 convolution.
     width: its channels; None: `filters`.
     deformable: whether it is a `DeformConv2D`.
+    **kwargs: passed to Layer.
   """
 
   def __init__(self, filters: int, stride: int, norm_args: Mapping[str, Any],
                bottleneck: bool = True, groups: int = 1, width: Optional[int] = None,
-               deformable: bool = False, **kwargs):
+               deformable: bool = False, **kwargs: Any):
     super().__init__(**kwargs)
     self._stride = stride
     self._norm_args = dict(norm_args)
@@ -57,7 +58,9 @@ class ResidualBlock(tf_keras.layers.Layer):
                                             **self._norm_args))
     self.downsample = None
 
-  def build(self, input_shape):
+  def build(self, input_shape: Sequence[Optional[int]]) -> None:
+    """Makes the variables, and the convolution of the shortcut if [batch, h, w, channels] needs it.
+    """
     if self._stride > 1 or input_shape[-1] != self._filters:
       self.downsample = [_conv(self._filters, 1, self._stride, name='downsample/0'),
                          BatchNorm(name='downsample/1', **self._norm_args)]
@@ -70,6 +73,16 @@ class ResidualBlock(tf_keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, inputs: tf.Tensor, training: Optional[bool] = None) -> tf.Tensor:
+    """Adds the path to the shortcut.
+
+    Args:
+      inputs: [batch, height, width, channels].
+      training: whether batch norms that are not held use the batch's statistics.
+
+    Returns:
+      [batch, ceil(height / stride), ceil(width / stride), filters], or EXPANSION times as many
+      channels with `bottleneck`; of the dtype of `inputs`.
+    """
     x = inputs
     for index in range(1, self._num_convs):
       x = tf.nn.relu(conv_norm(x, *self._pair(index), training))
@@ -78,7 +91,8 @@ class ResidualBlock(tf_keras.layers.Layer):
       return tf.nn.relu(x + inputs)
     return tf.nn.relu(x + conv_norm(inputs, *self.downsample, training))
 
-  def compute_output_shape(self, input_shape) -> tf.TensorShape:
+  def compute_output_shape(self, input_shape: Sequence[Optional[int]]) -> tf.TensorShape:
+    """Shape of what `call` gives for [batch, height, width, channels]; None stays None."""
     shape = input_shape
     for index in range(1, self._num_convs + 1):
       shape = self._pair(index)[0].compute_output_shape(shape)

@@ -1,6 +1,6 @@
 """Feature pyramid network in the layout of the published HTC checkpoints."""
 
-from typing import Dict, Mapping
+from typing import Any, Dict, Iterable, Mapping, Optional
 
 from official.modeling import hyperparams
 from official.vision.modeling.decoders import factory
@@ -25,13 +25,14 @@ class PublishedFPN(tf_keras.layers.Layer):
     min_level: finest output level.
     max_level: coarsest output level.
     num_filters: channels of every output.
+    **kwargs: passed to Layer.
 
   Raises:
     ConfigError: if the backbone does not reach down to `min_level`.
   """
 
-  def __init__(self, input_levels, min_level: int = 2, max_level: int = 6, num_filters: int = 256,
-               **kwargs):
+  def __init__(self, input_levels: Iterable[str], min_level: int = 2, max_level: int = 6,
+               num_filters: int = 256, **kwargs: Any):
     super().__init__(**kwargs)
     levels = sorted(int(level) for level in input_levels)
     self._levels = [level for level in levels if min_level <= level <= max_level]
@@ -48,6 +49,15 @@ class PublishedFPN(tf_keras.layers.Layer):
                                   kernel_initializer='glorot_uniform', name=name)
 
   def call(self, features: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
+    """The pyramid of a batch.
+
+    Args:
+      features: level to [batch, ceil(height / 2^level), ceil(width / 2^level), channels], those
+        of `input_levels`; finer ones than `min_level` are not used.
+
+    Returns:
+      {'2': [batch, h, w, num_filters], ...} from `min_level` to `max_level`.
+    """
     outputs, merged = {}, None
     for level, lateral, conv in reversed(list(zip(self._levels, self._laterals, self._outputs))):
       # Coarse levels first, and one at a time: all at once would be held together.
@@ -68,8 +78,19 @@ class PublishedFPN(tf_keras.layers.Layer):
 
 @factory.register_decoder_builder('published_fpn')
 def build_published_fpn(input_specs: Mapping[str, tf.TensorShape],
-                        model_config: hyperparams.Config, l2_regularizer=None) -> PublishedFPN:
-  """Builds the decoder for Model Garden's factory; weight decay is the task's."""
+                        model_config: hyperparams.Config,
+                        l2_regularizer: Optional[tf_keras.regularizers.Regularizer] = None
+                        ) -> PublishedFPN:
+  """Builds the decoder for Model Garden's factory.
+
+  Args:
+    input_specs: shapes of the backbone's outputs by level.
+    model_config: `configs.model.HTC`, whose `decoder.get()` is a `configs.model.PublishedFPN`.
+    l2_regularizer: unused; weight decay is the task's.
+
+  Raises:
+    ConfigError: see `PublishedFPN`.
+  """
   del l2_regularizer
   return PublishedFPN(input_specs, model_config.min_level, model_config.max_level,
                       model_config.decoder.get().num_filters)

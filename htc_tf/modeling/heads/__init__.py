@@ -1,0 +1,1 @@
+"""The heads of the proposal network, the stages and the semantic branch."""

@@ -1,6 +1,6 @@
 """Box head of one cascade stage."""
 
-from typing import Tuple
+from typing import Any, Tuple
 
 import tensorflow as tf
 import tf_keras
@@ -13,9 +13,10 @@ class BoxHead(tf_keras.layers.Layer):
     num_classes: classes, background (index 0) included.
     num_fcs: shared fully connected layers.
     fc_dims: their width.
+    **kwargs: passed to Layer.
   """
 
-  def __init__(self, num_classes: int, num_fcs: int = 2, fc_dims: int = 1024, **kwargs):
+  def __init__(self, num_classes: int, num_fcs: int = 2, fc_dims: int = 1024, **kwargs: Any):
     super().__init__(**kwargs)
     normal = tf_keras.initializers.RandomNormal
     self._fcs = [tf_keras.layers.Dense(fc_dims, 'relu', kernel_initializer='glorot_uniform',

@@ -1,6 +1,6 @@
 """Mask feature extractor of one cascade stage."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import tensorflow as tf
 import tf_keras
@@ -22,10 +22,11 @@ class MaskHead(tf_keras.layers.Layer):
     num_convs: 3x3 convolutions.
     num_filters: their channels, which must equal the RoI feature's for the sum.
     takes_previous: whether a previous stage's feature flows in.
+    **kwargs: passed to Layer.
   """
 
   def __init__(self, num_convs: int = 4, num_filters: int = 256, takes_previous: bool = False,
-               **kwargs):
+               **kwargs: Any):
     super().__init__(**kwargs)
     self._convs = [_conv(num_filters, 3, f'convs/{i}') for i in range(num_convs)]
     self._flow = _conv(num_filters, 1, 'conv_res') if takes_previous else None

@@ -1,5 +1,7 @@
 """From a mask feature to the mask logits of one class."""
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
@@ -12,9 +14,10 @@ class MaskPredictor(tf_keras.layers.Layer):
   Args:
     num_classes: classes, background included (which has no mask).
     num_filters: channels of the mask feature and of the upsampled one.
+    **kwargs: passed to Layer.
   """
 
-  def __init__(self, num_classes: int, num_filters: int = 256, **kwargs):
+  def __init__(self, num_classes: int, num_filters: int = 256, **kwargs: Any):
     super().__init__(**kwargs)
     self._num_classes = num_classes
     self._num_filters = num_filters
@@ -23,7 +26,8 @@ class MaskPredictor(tf_keras.layers.Layer):
         num_filters, 2, strides=2, activation='relu', kernel_initializer=initializer,
         name='upsample')
 
-  def build(self, input_shape):
+  def build(self, input_shape: tf.TensorShape) -> None:
+    """Makes the classifier's variables; `input_shape` is that of the features, see `call`."""
     self._kernel = self.add_weight(
         name='conv_logits/kernel', shape=[self._num_classes - 1, self._num_filters],
         initializer=tf_keras.initializers.VarianceScaling(2.0, 'fan_in', 'truncated_normal'))

@@ -1,6 +1,6 @@
 """Region proposal head in the published layout."""
 
-from typing import Dict, Mapping, Tuple
+from typing import Any, Dict, Mapping, Tuple
 
 import tensorflow as tf
 import tf_keras
@@ -15,9 +15,10 @@ class RPNHead(tf_keras.layers.Layer):
   Args:
     num_anchors: anchors a position.
     num_filters: channels of the 3x3 convolution.
+    **kwargs: passed to Layer.
   """
 
-  def __init__(self, num_anchors: int = 3, num_filters: int = 256, **kwargs):
+  def __init__(self, num_anchors: int = 3, num_filters: int = 256, **kwargs: Any):
     super().__init__(**kwargs)
     self._conv = self._conv2d(num_filters, 3, 'rpn_conv', activation='relu')
     # In float32 whatever the features are: of 16 bits, scores would tie and boxes move by pixels.

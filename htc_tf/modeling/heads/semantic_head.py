@@ -1,6 +1,6 @@
 """Fused semantic segmentation head."""
 
-from typing import Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Tuple
 
 import tensorflow as tf
 import tf_keras
@@ -13,9 +13,9 @@ from htc_tf.ops.recompute import keep_inputs_only
 class SemanticHead(tf_keras.layers.Layer):
   """Semantic branch of HTC (section 3.2, figure 3): all levels fused at one, then convolutions.
 
-  The published head resizes every level to the fusion level before its own 1x1 convolution. Both are
-  linear and the shares of an interpolation add up to 1, so a coarser level passes its convolution
-  first, where it is small; ReLU comes last either way.
+  The published head resizes every level to the fusion level before its own 1x1 convolution. Both
+  are linear and the shares of an interpolation add up to 1, so a coarser level passes its
+  convolution first, where it is small; ReLU comes last either way.
 
   Args:
     num_classes: semantic classes, background included.
@@ -23,10 +23,11 @@ class SemanticHead(tf_keras.layers.Layer):
     level: the level all are resized to.
     num_convs: 3x3 convolutions after the sum.
     num_filters: channels throughout.
+    **kwargs: passed to Layer.
   """
 
   def __init__(self, num_classes: int, levels: Tuple[str, ...] = ('2', '3', '4', '5', '6'),
-               level: int = 3, num_convs: int = 4, num_filters: int = 256, **kwargs):
+               level: int = 3, num_convs: int = 4, num_filters: int = 256, **kwargs: Any):
     super().__init__(**kwargs)
     self._levels = tuple(levels)
     self._level = str(level)
@@ -42,6 +43,7 @@ class SemanticHead(tf_keras.layers.Layer):
                                   kernel_initializer=initializer, name=name)
 
   def build(self, input_shape: Mapping[str, tf.TensorShape]) -> None:
+    """Makes the variables of the laterals, which are read without calling them."""
     for level, lateral in zip(self._levels, self._laterals):
       with tf.name_scope(lateral.name):
         lateral.build(input_shape[level])

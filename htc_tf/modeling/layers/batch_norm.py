@@ -1,6 +1,6 @@
 """Batch normalisation whose statistics can be held during training."""
 
-from typing import Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import tensorflow as tf
 import tf_keras
@@ -17,7 +17,7 @@ class BatchNorm(FixedWhenFrozen, tf_keras.layers.BatchNormalization):
     **kwargs: those of `tf_keras.layers.BatchNormalization`.
   """
 
-  def __init__(self, norm_eval: bool = False, **kwargs):
+  def __init__(self, norm_eval: bool = False, **kwargs: Any):
     super().__init__(**kwargs)
     self._norm_eval = norm_eval
 
@@ -31,7 +31,9 @@ class BatchNorm(FixedWhenFrozen, tf_keras.layers.BatchNormalization):
     return scale, self.beta - self.moving_mean * scale
 
   def call(self, inputs: tf.Tensor, training: Optional[bool] = None) -> tf.Tensor:
+    """Normalises [batch, height, width, channels]; see `uses_batch_statistics` for `training`."""
     return super().call(inputs, training=self.uses_batch_statistics(training))
 
-  def get_config(self):
+  def get_config(self) -> Dict[str, Any]:
+    """Arguments of the constructor by name, as Keras asks for them."""
     return {**super().get_config(), 'norm_eval': self._norm_eval}

@@ -29,7 +29,16 @@ def conv_norm(x: tf.Tensor, conv: PaddedConv2D, norm: BatchNorm,
 
 def build_conv_norm(conv: PaddedConv2D, norm: BatchNorm,
                     input_shape: Sequence[Optional[int]]) -> tf.TensorShape:
-  """Makes the variables of both, which `conv_norm` may use without calling them; output shape."""
+  """Makes the variables of both, which `conv_norm` may use without calling them.
+
+  Args:
+    conv: without bias.
+    norm: of its output.
+    input_shape: [batch, height, width, channels]; the channels must be known.
+
+  Returns:
+    Shape of the output.
+  """
   with tf.name_scope(conv.name):
     conv.build(input_shape)
   shape = conv.compute_output_shape(input_shape)

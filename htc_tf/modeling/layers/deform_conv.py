@@ -1,5 +1,7 @@
 """Deformable convolution as a layer."""
 
+from typing import Optional, Sequence
+
 import tensorflow as tf
 
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
@@ -17,7 +19,8 @@ class DeformConv2D(PaddedConv2D):
 
   _reads_kernel_only = False
 
-  def build(self, input_shape):
+  def build(self, input_shape: Sequence[Optional[int]]) -> None:
+    """Makes the variables, the offsets' among them, for [batch, height, width, channels]."""
     super().build(input_shape)
     self.conv_offset = PaddedConv2D(
         2 * self.kernel_size[0] * self.kernel_size[1], self.kernel_size, strides=self.strides,
@@ -27,4 +30,5 @@ class DeformConv2D(PaddedConv2D):
       self.conv_offset.build(input_shape)
 
   def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """The deformable convolution without bias; shapes as in `PaddedConv2D.convolution_op`."""
     return deform_conv2d(inputs, self.conv_offset(inputs), kernel, self.strides[0], self.groups)

@@ -1,6 +1,6 @@
 """Model Garden's proposal generator behind the interface of the cascade."""
 
-from typing import Mapping, Optional
+from typing import Any, Mapping, Optional
 
 from official.vision.modeling.layers import roi_generator
 import tensorflow as tf
@@ -13,15 +13,26 @@ class ModelGardenProposalGenerator(roi_generator.MultilevelROIGenerator):
 
   Its padding rows are boxes of zeros that would go through the heads like any other; here they are
   marked. It needs static feature shapes.
+
+  Args:
+    **kwargs: of `MultilevelROIGenerator`.
   """
 
-  def __init__(self, **kwargs):
+  def __init__(self, **kwargs: Any):
     super().__init__(autocast=False, dtype=tf.float32, **kwargs)
 
   def call(self, raw_boxes: Mapping[str, tf.Tensor], raw_scores: Mapping[str, tf.Tensor],
            anchor_boxes: Mapping[str, tf.Tensor], image_shape: tf.Tensor,
            training: Optional[bool] = None) -> Proposals:
-    """Proposals of a batch; arguments as in Model Garden."""
+    """Proposals of a batch; no gradient flows through them.
+
+    Args:
+      raw_boxes: level to [batch, height, width, 4 * num_anchors] deltas dy, dx, dh, dw.
+      raw_scores: level to [batch, height, width, num_anchors] logits.
+      anchor_boxes: level to [height * width * num_anchors, 4] yxyx in padded-image pixels.
+      image_shape: [batch, 2] height and width of each image before padding.
+      training: chooses between the two sets of sizes.
+    """
     boxes, scores = super().call(raw_boxes, raw_scores, anchor_boxes, image_shape, training)
     boxes, scores = tf.stop_gradient(boxes), tf.stop_gradient(scores)
     valid = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], -1)

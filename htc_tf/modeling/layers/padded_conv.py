@@ -1,6 +1,6 @@
 """Convolution with symmetric explicit padding."""
 
-from typing import List, Optional
+from typing import Any, List, Optional, Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -19,14 +19,20 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
 
   Input [batch, height, width, channels]; output [batch, ceil(height / stride), ...] for kernels
   of 3 and 7.
+
+  Args:
+    filters: channels of the output.
+    kernel_size: side of the kernel.
+    **kwargs: of Conv2D, besides `padding`.
   """
 
   _reads_kernel_only = True  # No other variable takes part in `convolution_op`.
 
-  def __init__(self, filters: int, kernel_size: int, **kwargs):
+  def __init__(self, filters: int, kernel_size: int, **kwargs: Any):
     super().__init__(filters, kernel_size, padding='valid', **kwargs)
 
-  def add_weight(self, *args, **kwargs) -> tf.Variable:
+  def add_weight(self, *args: Any, **kwargs: Any) -> tf.Variable:
+    """Makes a variable as Keras does; one that is read in full precision."""
     return super().add_weight(*args, experimental_autocast=False, **kwargs)
 
   def call(self, inputs: tf.Tensor, scale: Optional[tf.Tensor] = None,
@@ -58,13 +64,23 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
     return self.convolution_op(inputs, tf.cast(kernel, inputs.dtype))
 
   def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """The convolution without bias.
+
+    Args:
+      inputs: [batch, height, width, channels].
+      kernel: [kernel_size, kernel_size, channels / groups, filters] of the dtype of `inputs`.
+
+    Returns:
+      [batch, ceil(height / stride), ceil(width / stride), filters].
+    """
     return grouped_conv2d(inputs, kernel, self.groups, self.strides, self._padding())
 
   def _padding(self) -> List[List[int]]:
     pad_y, pad_x = ((size - 1) // 2 for size in self.kernel_size)
     return [[0, 0], [pad_y, pad_y], [pad_x, pad_x], [0, 0]]
 
-  def compute_output_shape(self, input_shape) -> tf.TensorShape:
+  def compute_output_shape(self, input_shape: Sequence[Optional[int]]) -> tf.TensorShape:
+    """Shape of what `call` gives for [batch, height, width, channels]; None stays None."""
     shape = tf.TensorShape(input_shape).as_list()
     padded = [side if side is None else side + size - 1
               for side, size in zip(shape[1:3], self.kernel_size)]

@@ -1,17 +1,22 @@
 """The two resizings inside the network, as the published weights saw them."""
 
+from typing import List, Union
+
 import numpy as np
 import tensorflow as tf
 
 from htc_tf.ops import xla
 
+# Height and width: numbers where they are static, else a tensor [2].
+Size = Union[List[int], tf.Tensor]
 
-def spatial_size(x: tf.Tensor):
+
+def spatial_size(x: tf.Tensor) -> Size:
   """Height and width of [batch, h, w, channels]: a list of numbers if static, else a tensor."""
   return x.shape[1:3].as_list() if x.shape[1:3].is_fully_defined() else tf.shape(x)[1:3]
 
 
-def resize_nearest(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+def resize_nearest(x: tf.Tensor, size: Size) -> tf.Tensor:
   """Nearest-neighbour resize of the FPN's top-down path: source = floor(target * in / out).
 
   Args:
@@ -37,7 +42,7 @@ def _repeat(x: tf.Tensor, size: int, axis: int) -> tf.Tensor:
   return tf.gather(x, tf.cast(rows, tf.int32), axis=axis)
 
 
-def resize_align_corners(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+def resize_align_corners(x: tf.Tensor, size: Size) -> tf.Tensor:
   """Bilinear resize that maps corner pixels onto corner pixels (the semantic branch).
 
   Args:

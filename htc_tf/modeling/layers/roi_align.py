@@ -1,6 +1,6 @@
 """Exact RoIAlign (aligned, adaptive sampling ratio) on one map and on a feature pyramid."""
 
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional
 
 import tensorflow as tf
 import tf_keras
@@ -39,7 +39,7 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
   """Pools every RoI from the one level of a pyramid that fits its size (FPN, equation 1)."""
 
   def __init__(self, crop_size: int, finest_scale: float = 56.0, min_level: int = 2,
-               max_level: int = 5, level_rule: str = 'mmdet', **kwargs):
+               max_level: int = 5, level_rule: str = 'mmdet', **kwargs: Any):
     """Builds the layer.
 
     Args:
@@ -65,7 +65,8 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     self._max_level = max_level
     self._level_rule = level_rule
 
-  def call(self, features: Mapping[str, tf.Tensor], boxes: tf.Tensor, training=None) -> tf.Tensor:
+  def call(self, features: Mapping[str, tf.Tensor], boxes: tf.Tensor,
+           training: Optional[bool] = None) -> tf.Tensor:
     """Pools the boxes.
 
     Args:
@@ -102,6 +103,7 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     return levels
 
   def get_config(self) -> Dict[str, Any]:
+    """Arguments of the constructor by name, as Keras asks for them."""
     return {
         **super().get_config(),
         'crop_size': self.crop_size,

@@ -1,6 +1,6 @@
 """RoI features: pyramid and semantic context in one tensor."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import tensorflow as tf
 import tf_keras
@@ -22,10 +22,11 @@ class RoIFeatures(tf_keras.layers.Layer):
     semantic_crop_size: side the embedding is pooled to, a multiple of `crop_size`; averaged down
       to it. None: the semantic branch does not feed this head.
     semantic_stride: pixels a cell of the embedding covers.
+    **kwargs: passed to Layer.
   """
 
   def __init__(self, aligner: tf_keras.layers.Layer, crop_size: int,
-               semantic_crop_size: Optional[int] = None, semantic_stride: int = 8, **kwargs):
+               semantic_crop_size: Optional[int] = None, semantic_stride: int = 8, **kwargs: Any):
     # Casting inputs to the compute type would round the RoIs.
     super().__init__(autocast=False, **kwargs)
     self._aligner = aligner

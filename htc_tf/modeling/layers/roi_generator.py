@@ -37,7 +37,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
   def __init__(self, pre_nms_top_k: int = 2000, nms_threshold: float = 0.7,
                num_proposals: int = 2000, test_pre_nms_top_k: int = 1000,
                test_num_proposals: int = 1000, min_size: float = 0.0,
-               clip_deltas_below: bool = True, **kwargs):
+               clip_deltas_below: bool = True, **kwargs: Any):
     """Builds the layer.
 
     Args:
@@ -101,6 +101,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
     return boxes, tf.where(large, scores, _EXCLUDED)
 
   def get_config(self) -> Dict[str, Any]:
+    """Arguments of the constructor by name, as Keras asks for them."""
     return {
         **super().get_config(),
         'pre_nms_top_k': self._pre_nms_top_k,

@@ -48,7 +48,7 @@ class StageAssigner(tf_keras.layers.Layer):
 
   def __init__(self, iou_threshold: float, num_samples: int = 512, positive_fraction: float = 0.25,
                match_low_quality: bool = True, add_ground_truth: bool = True, rule: str = 'random',
-               **kwargs):
+               **kwargs: Any):
     """Builds the layer.
 
     Args:
@@ -99,6 +99,7 @@ class StageAssigner(tf_keras.layers.Layer):
     return _describe(boxes, gt_index, indices, valid, positive, gt_boxes, gt_classes, num_added)
 
   def get_config(self) -> Dict[str, Any]:
+    """Arguments of the constructor by name, as Keras asks for them."""
     return {
         **super().get_config(),
         'iou_threshold': self._iou_threshold,
@@ -115,7 +116,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
 
   def __init__(self, positive_threshold: float = 0.7, negative_threshold: float = 0.3,
                min_positive_threshold: float = 0.3, num_samples: int = 256,
-               positive_fraction: float = 0.5, rule: str = 'random', **kwargs):
+               positive_fraction: float = 0.5, rule: str = 'random', **kwargs: Any):
     """Builds the layer.
 
     Args:
@@ -150,7 +151,8 @@ class AnchorAssigner(tf_keras.layers.Layer):
     gt_boxes = tf.stop_gradient(tf.cast(gt_boxes, tf.float32))
     inside = anchor_ops.inside_image(anchors, image_shape)  # [batch, num]
     gt_index = tf.map_fn(
-        lambda image: self._assign_image(anchors, *image), (inside, gt_boxes), parallel_iterations=1,
+        lambda image: self._assign_image(anchors, *image), (inside, gt_boxes),
+        parallel_iterations=1,
         fn_output_signature=tf.TensorSpec([anchors.shape[0]], tf.int32))
     indices, valid, positive = assignment.sample(
         gt_index, self._num_samples, self._positive_fraction, self._rule)
@@ -168,6 +170,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
         self._negative_threshold, self._min_positive_threshold, match_low_quality=True).gt_index[0]
 
   def get_config(self) -> Dict[str, Any]:
+    """Arguments of the constructor by name, as Keras asks for them."""
     return {
         **super().get_config(),
         'positive_threshold': self._positive_threshold,

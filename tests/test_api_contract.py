@@ -1,0 +1,151 @@
+"""What is public is documented and typed, and what goes wrong is an HTCError."""
+
+import ast
+import builtins
+import importlib
+import inspect
+import pathlib
+import pkgutil
+
+import pytest
+
+import htc_tf
+from htc_tf.errors import HTCError
+
+_FOLDER = pathlib.Path(htc_tf.__file__).parent
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_MAX_COLUMNS = 100
+# The rule of the stored arrays' weights, which came with them.
+_AS_IT_CAME = _FOLDER.parent / 'tests' / 'parity' / 'weights.py'
+# A module is asked for a name it has not, and a command ends.
+_BUILTIN_ERRORS = {'__init__.py': ['AttributeError'], 'cli/train.py': ['SystemExit']}
+
+
+def sources():
+  """Path below the package -> text of every module."""
+  found = {str(path.relative_to(_FOLDER)): path.read_text(encoding='utf-8')
+           for path in sorted(_FOLDER.rglob('*.py'))}
+  assert len(found) > 100
+  return found
+
+
+def contract_gaps(source):
+  """(line, what) of everything public in a module's source without docstring or type."""
+  module = ast.parse(source)
+  gaps = [] if ast.get_docstring(module) else [(1, 'the module has no docstring')]
+  return gaps + _gaps_within(module, '')
+
+
+def _gaps_within(scope, prefix):
+  gaps = []
+  for node in scope.body:
+    if not isinstance(node, (ast.ClassDef, *_FUNCTIONS)) or not _is_public(node.name):
+      continue
+    name = prefix + node.name
+    if node.name != '__init__' and not ast.get_docstring(node):
+      gaps.append((node.lineno, f'{name} has no docstring'))
+    if isinstance(node, ast.ClassDef):
+      gaps += _gaps_within(node, f'{name}.')
+    else:
+      gaps += [(node.lineno, f'{name}: {part} has no type')
+               for part in _untyped(node, is_member=bool(prefix))]
+  return gaps
+
+
+def _is_public(name):
+  return name in ('__init__', '__call__') or not name.startswith('_')
+
+
+def _untyped(function, is_member):
+  """Names of the parameters without annotation, and `the result`; `__init__` has no result."""
+  arguments = function.args
+  parameters = [*arguments.posonlyargs, *arguments.args]
+  static = any(getattr(item, 'id', None) == 'staticmethod' for item in function.decorator_list)
+  parameters = parameters[int(is_member and not static):]  # Without self or cls.
+  parameters += [*arguments.kwonlyargs, *filter(None, (arguments.vararg, arguments.kwarg))]
+  names = [parameter.arg for parameter in parameters if parameter.annotation is None]
+  return names + ([] if function.returns or function.name == '__init__' else ['the result'])
+
+
+@pytest.mark.parametrize('source, gap', [
+    ('x = 1', 'the module has no docstring'),
+    ('"""M."""\ndef f() -> None: pass', 'f has no docstring'),
+    ('"""M."""\ndef f():\n  """D."""', 'f: the result has no type'),
+    ('"""M."""\ndef f(a: int, *b: int, c, **d: int) -> None:\n  """D."""', 'f: c has no type'),
+    ('"""M."""\ndef f(*a, **b: int) -> None:\n  """D."""', 'f: a has no type'),
+    ('"""M."""\ndef f(**a) -> None:\n  """D."""', 'f: a has no type'),
+    ('"""M."""\nclass C: pass', 'C has no docstring'),
+    ('"""M."""\nclass C:\n  """D."""\n  def __init__(self, a): pass', 'C.__init__: a has no type'),
+    ('"""M."""\nclass C:\n  """D."""\n  def f(self) -> int: pass', 'C.f has no docstring'),
+    ('"""M."""\nclass C:\n  """D."""\n  @property\n  def f(self):\n    """D."""',
+     'C.f: the result has no type'),
+    ('"""M."""\nclass C:\n  """D."""\n  @staticmethod\n  def f(a) -> int:\n    """D."""',
+     'C.f: a has no type'),
+    ('"""M."""\nclass C:\n  """D."""\n  class D: pass', 'C.D has no docstring')])
+def test_each_gap_is_found(source, gap):
+  assert [what for _, what in contract_gaps(source)] == [gap]
+
+
+def test_what_is_private_or_complete_has_no_gap():
+  assert not contract_gaps(
+      '"""M."""\ndef _f(a): pass\nclass _C:\n  def f(self): pass\nclass C:\n  """D."""\n'
+      '  def __init__(self, a: int): pass\n  def __len__(self): pass\n  @classmethod\n'
+      '  def f(cls, a: int) -> int:\n    """D."""\n    def g(b): pass\n    return lambda x: x')
+
+
+def test_everything_public_is_documented_and_typed():
+  gaps = [f'{path}:{line}: {what}' for path, source in sources().items()
+          for line, what in contract_gaps(source)]
+  assert not gaps, '\n'.join(gaps)
+
+
+def _modules():
+  """Every module of the package, imported."""
+  found = [importlib.import_module(item.name)
+           for item in pkgutil.walk_packages([str(_FOLDER)], 'htc_tf.')]
+  assert len(found) > 100
+  return found
+
+
+def test_every_error_is_an_htc_error():
+  errors = {cls for module in _modules() for cls in vars(module).values()
+            if inspect.isclass(cls) and issubclass(cls, BaseException)
+            and cls.__module__.startswith('htc_tf.')}
+  assert {'ConfigError', 'UnreadableError', 'UnreadableImageError', 'MissingArray'} <= {
+      cls.__name__ for cls in errors}
+  assert not [cls for cls in errors if not issubclass(cls, HTCError)]
+
+
+def builtin_errors(source):
+  """Names of the built-in exceptions that a module's source raises, and its assert statements."""
+  found = []
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Assert):
+      found.append('assert')
+    elif isinstance(node, ast.Raise) and node.exc is not None:
+      raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+      name = getattr(raised, 'id', '')
+      found += [name] if inspect.isclass(getattr(builtins, name, None)) else []
+  return found
+
+
+def test_builtin_errors_are_found():
+  assert builtin_errors('raise ValueError("x")\nraise KeyError\nassert x, "y"') == [
+      'ValueError', 'KeyError', 'assert']
+  assert not builtin_errors('try:\n  f()\nexcept ValueError as error:\n'
+                            '  raise DataError() from error\nexcept OSError:\n  raise')
+
+
+def test_no_module_raises_errors_without_expected_and_got():
+  found = {path: builtin_errors(source) for path, source in sources().items()}
+  assert {path: names for path, names in found.items() if names} == _BUILTIN_ERRORS
+
+
+def test_lines_fit_the_page():
+  root = _FOLDER.parent
+  paths = [root / 'train.py', root / 'setup.py', *(
+      path for room in ('htc_tf', 'benchmarks', 'tests') for path in (root / room).rglob('*.py'))]
+  wide = [f'{path.relative_to(root)}:{number}' for path in paths
+          for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1)
+          if len(line.split('  # pylint:')[0]) > _MAX_COLUMNS and path != _AS_IT_CAME]
+  assert not wide, '\n'.join(wide)
