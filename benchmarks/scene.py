@@ -7,7 +7,7 @@ import importlib.util
 import json
 import pathlib
 import re
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Tuple
+from typing import Iterator, List, Mapping, NamedTuple, Tuple
 
 import numpy as np
 

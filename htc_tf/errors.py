@@ -37,6 +37,10 @@ class CheckpointError(HTCError, ValueError):
   """A checkpoint that is missing, unreadable or of another configuration."""
 
 
+class TrainingError(HTCError):
+  """A run that cannot go on, as with a loss that is not finite."""
+
+
 class InputError(HTCError, ValueError):
   """An argument of a public function that has the wrong shape, type or range."""
 

@@ -12,6 +12,7 @@ from official.common import flags as tfm_flags
 from htc_tf.errors import HTCError
 
 FLAGS = flags.FLAGS
+_EXIT_STOPPED = 1
 _EXIT_USAGE = 2
 _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
 
@@ -26,6 +27,7 @@ def main(argv: Sequence[str]) -> None:
   from htc_tf.configs import validation
   from htc_tf.data.dataset_info import DatasetInfo
   from htc_tf.serving import model_directory
+  from htc_tf.training import graph_errors
   from htc_tf.training import last_checkpoint
   from htc_tf.training import run_record
   from htc_tf.training import seeding
@@ -50,6 +52,12 @@ def main(argv: Sequence[str]) -> None:
   except HTCError as error:
     logging.error('%s', error)
     raise SystemExit(_EXIT_USAGE) from error
+  except Exception as error:
+    message = graph_errors.stated_message(error)
+    if message is None:
+      raise
+    logging.error('%s', message)
+    raise SystemExit(_EXIT_STOPPED) from error
 
 
 def _asks_for_help(args: Sequence[str]) -> bool:

@@ -100,6 +100,8 @@ class HTCTask(cfg.TaskConfig):
     freeze_backbone: train nothing of the backbone.
     jit_compile: compile the training step by XLA, once for each static frame of the training data;
       the training command sets it for `runtime.enable_xla`.
+    skip_non_finite_steps: leave out and count a step whose loss or gradient is not finite, instead
+      of stopping the run; a hundred in a row stop it.
     seed: makes a run repeatable, bit for bit on one machine, at some cost in speed; None: every
       run differs.
   """
@@ -114,4 +116,5 @@ class HTCTask(cfg.TaskConfig):
   per_category_metrics: bool = False
   freeze_backbone: bool = False
   jit_compile: bool = False
+  skip_non_finite_steps: bool = False
   seed: Optional[int] = None

@@ -197,17 +197,17 @@ class Parser:
     return _select(instances, tf.reduce_any(masks > 0, axis=[1, 2])) if crops else instances
 
 
-def augmentation_seeds(seed: int) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+def augmentation_seeds(seed: Optional[int]) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
   """A `sample_fn` of Model Garden's input reader that gives each decoded element its own seed.
 
-  With it, and a fixed order of elements, training elements are the same in every run, whatever the
-  parallelism of the pipeline.
+  With a seed, and a fixed order of elements, training elements are the same in every run, whatever
+  the parallelism of the pipeline; without one they differ from run to run.
   """
 
   def attach(dataset: tf.data.Dataset) -> tf.data.Dataset:
     numbers = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
     return tf.data.Dataset.zip((dataset, numbers)).map(lambda decoded, number: {
-        **decoded, SEED_KEY: tf.stack([number, seed])
+        **decoded, SEED_KEY: tf.stack([number, seed or 0])
     })
 
   return attach

@@ -1,9 +1,4 @@
-"""Encoded pictures to network inputs in a graph, where one that cannot be read fails alone.
-
-The decoding ops of TensorFlow raise on bytes they cannot read, which would fail the whole batch,
-and a graph knows no `try`. A tf.data pipeline of one element does: `ignore_errors` drops the
-element, and the blank one behind it takes its place.
-"""
+"""Encoded pictures to network inputs in a graph, where one that cannot be read fails alone."""
 
 from typing import Callable, Tuple
 
@@ -11,6 +6,7 @@ import tensorflow as tf
 
 from htc_tf.data import encoded_size
 from htc_tf.data import preprocess
+from htc_tf.data.attempt import attempt
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving.predictor import HTCPredictor
 
@@ -40,21 +36,16 @@ def prepare(elements: tf.Tensor, predictor: HTCPredictor, max_pixels: int,
   """
   blank = lambda code: _blank(predictor, code)
 
-  def attempt(element: tf.Tensor) -> _Element:
+  def read(element: tf.Tensor) -> _Element:
     encoded = picture_of(element)
     return tf.cond(encoded_size.num_pixels(encoded) > max_pixels,
                    lambda: blank(format_lib.TOO_LARGE), lambda: _read(encoded, predictor))
 
-  def attempt_or_blank(element: tf.Tensor) -> _Element:
-    tried = tf.data.Dataset.from_tensors(element).map(attempt).ignore_errors()
-    otherwise = tf.data.Dataset.from_tensors(blank(format_lib.UNREADABLE))
-    return tried.concatenate(otherwise).take(1).with_options(
-        _plain_options()).get_single_element()
-
   # Decoding runs on the CPU, wherever the model is.
   with tf.device('CPU:0'):
     signature = tf.nest.map_structure(tf.type_spec_from_value, blank(format_lib.UNREADABLE))
-    return tf.map_fn(attempt_or_blank, elements, fn_output_signature=signature)
+    return tf.map_fn(lambda element: attempt(read, element, blank(format_lib.UNREADABLE)), elements,
+                     fn_output_signature=signature)
 
 
 def _read(encoded: tf.Tensor, predictor: HTCPredictor) -> _Element:
@@ -68,11 +59,3 @@ def _blank(predictor: HTCPredictor, code: int) -> _Element:
   """What stands for a picture that was not read: one black pixel."""
   inputs = tf.zeros([*predictor.frame, 3])
   return inputs, preprocess.image_info([1, 1], [1, 1]), tf.constant(code)
-
-
-def _plain_options() -> tf.data.Options:
-  """No optimisation of a pipeline that is made anew for every picture and yields one element."""
-  options = tf.data.Options()
-  options.autotune.enabled = False
-  options.experimental_optimization.apply_default_optimizations = False
-  return options

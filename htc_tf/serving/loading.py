@@ -12,8 +12,8 @@ from htc_tf.serving import model_directory
 from htc_tf.serving.predictor import HTCPredictor
 from htc_tf.serving.predictor import InputRule
 from htc_tf.tasks import checkpoint
-from htc_tf.tasks.htc import build_frame_rule
 from htc_tf.tasks.htc import HTCTask
+from htc_tf.tasks.inputs import build_frame_rule
 
 
 def load_model(path: files.PathLike, experiment: Optional[str] = None,

@@ -1,5 +1,6 @@
 """The registered task: builds model and inputs, trains a step, evaluates."""
 
+import functools
 import json
 import os
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
@@ -7,24 +8,20 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 from absl import logging
 from official.core import base_task
 from official.core import task_factory
-from official.vision.dataloaders import input_reader_factory
 import tensorflow as tf
 import tf_keras
 
 from htc_tf import files
-from htc_tf.configs import model as model_config
 from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
 from htc_tf.convert.checkpoint_file import read_checkpoint
 from htc_tf.convert.conversion import Allowed
 from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.data.example_decoder import ExampleDecoder
-from htc_tf.data.frame_batches import batch_by_frame
-from htc_tf.data.frames import frame_rule
-from htc_tf.data.frames import FrameRule
-from htc_tf.data.parser import augmentation_seeds
-from htc_tf.data.parser import Parser
+from htc_tf.data.left_out import KINDS
+from htc_tf.data.left_out import LeftOut
+from htc_tf.data.left_out import RECORDS
+from htc_tf.data.left_out import SHARDS
 from htc_tf.errors import ConfigError
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.losses import htc_loss
@@ -32,10 +29,17 @@ from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import TrainingOutputs
 from htc_tf.tasks import checkpoint
+from htc_tf.tasks import finite_loss
+from htc_tf.tasks import inputs as inputs_lib
 from htc_tf.tasks.compiled_step import run_compiled
+from htc_tf.tasks.finite_loss import NonFiniteLoss
+from htc_tf.tasks.host_count import HostCount
 
 # Endings of files that are converted; anything else is a checkpoint of TensorFlow.
 PUBLISHED_SUFFIXES = ('.pth', '.pt', '.pdparams')
+_STEPS_SKIPPED = 'steps_skipped'
+# Metrics of training that are counts since the process began.
+COUNTS = (*KINDS, _STEPS_SKIPPED)
 _GROUND_TRUTH = ('gt_boxes', 'gt_classes', 'gt_masks')
 
 
@@ -63,41 +67,6 @@ def _without_emptiness(inputs: Dict[str, tf.Tensor], side: int) -> Dict[str, tf.
                                 constant_values=float(side))}
 
 
-def build_frame_rule(params: task_config.Parser, model: model_config.HTC) -> FrameRule:
-  """What one input pipeline pads to, for the model it feeds."""
-  limit = tuple(model.input_size[:2])
-  sizes = [(frame.height, frame.width) for frame in params.frames]
-  return frame_rule([limit] if model_validation.uses_static_frame(model) else sizes, limit,
-                    model_validation.frame_divisor(model))
-
-
-def build_parser(params: task_config.DataConfig, model: model_config.HTC, include_mask: bool,
-                 include_semantic: bool) -> Parser:
-  """The parser of one input pipeline.
-
-  Args:
-    params: the pipeline.
-    model: configuration of the model it feeds.
-    include_mask: whether training elements have masks.
-    include_semantic: whether they have semantic maps.
-  """
-  config = params.parser
-  min_sizes = tuple(config.min_sizes)
-  if params.is_training and config.min_size_range:
-    low, high = config.min_size_range
-    min_sizes = tuple(range(low, high + 1))
-  scale_range = tuple(config.scale_range)
-  return Parser(
-      build_frame_rule(config, model), min_sizes=min_sizes,
-      max_size=config.max_size, max_num_instances=config.max_num_instances,
-      include_mask=include_mask, include_semantic=include_semantic,
-      random_horizontal_flip=config.random_horizontal_flip,
-      random_vertical_flip=config.random_vertical_flip,
-      scale_range=None if scale_range == (1.0, 1.0) else scale_range,
-      dtype=params.dtype or tf_keras.mixed_precision.global_policy().compute_dtype,
-      seed=params.seed)
-
-
 @task_factory.register_task_cls(task_config.HTCTask)
 class HTCTask(base_task.Task):
   """Hybrid Task Cascade as a Model Garden task."""
@@ -107,6 +76,8 @@ class HTCTask(base_task.Task):
     super().__init__(params, logging_dir, name)
     model_validation.validate_model(params.model)
     self._evaluator = None
+    self._non_finite_loss = NonFiniteLoss(params.skip_non_finite_steps)
+    self._left_out = {is_training: LeftOut() for is_training in (True, False)}
 
   def build_model(self) -> HTCModel:
     """The model with all its variables."""
@@ -154,18 +125,8 @@ class HTCTask(base_task.Task):
   def build_inputs(self, params: task_config.DataConfig,
                    input_context: Optional[tf.distribute.InputContext] = None) -> tf.data.Dataset:
     """Batches of (images, labels) as `data.parser.Parser` makes them, each of one frame."""
-    model = self.task_config.model
-    include_mask = model.include_mask and params.is_training
-    include_semantic = model.semantic_head.enabled and params.is_training
-    parser = build_parser(params, model, include_mask, include_semantic)
-    decoder = ExampleDecoder(include_mask=include_mask, include_semantic=include_semantic)
-    reader = input_reader_factory.input_reader_generator(
-        params, dataset_fn=tf.data.TFRecordDataset, decoder_fn=decoder.decode,
-        parser_fn=parser.parse_fn(params.is_training),
-        transform_and_batch_fn=batch_by_frame(build_frame_rule(params.parser, model),
-                                              params.global_batch_size, params.drop_remainder),
-        sample_fn=None if params.seed is None else augmentation_seeds(params.seed))
-    return reader.read(input_context=input_context)
+    return inputs_lib.build_batches(params, self.task_config.model,
+                                    self._left_out[params.is_training], input_context)
 
   def build_losses(self, outputs: TrainingOutputs, labels: Mapping[str, tf.Tensor],
                    variables: List[tf.Variable]) -> Dict[str, tf.Tensor]:
@@ -185,7 +146,7 @@ class HTCTask(base_task.Task):
     return {**terms, 'total_loss': htc_loss.total(terms)}
 
   def build_metrics(self, training: bool = True) -> List[tf_keras.metrics.Metric]:
-    """Running means of every loss term and accuracy in training; none in evaluation."""
+    """Means of loss terms and accuracies, and counts of what was left out; none in evaluation."""
     if not training:
       return []
     model = self.task_config.model
@@ -193,29 +154,42 @@ class HTCTask(base_task.Task):
     names = ['total_loss', 'weight_decay', *htc_loss.term_names(
         num_stages, model.include_mask, model.semantic_head.enabled)]
     names += [f'stage{stage}_accuracy' for stage in range(num_stages)]
-    return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in names]
+    counts = {kind: functools.partial(self._left_out[True].count, kind) for kind in KINDS}
+    counts[_STEPS_SKIPPED] = lambda: self._non_finite_loss.num_skipped
+    return ([tf_keras.metrics.Mean(name, dtype=tf.float32) for name in names]
+            + [HostCount(name, count) for name, count in counts.items()])
 
   def train_step(self, inputs: Tuple[Any, Any], model: HTCModel,
                  optimizer: tf_keras.optimizers.Optimizer,
                  metrics: Optional[List[tf_keras.metrics.Metric]] = None) -> Dict[str, tf.Tensor]:
     """One update on one replica's batch, as one XLA program with `jit_compile` of the task.
 
-    Losses are normalised within the replica, as published (per GPU), and averaged over replicas.
+    Losses are normalised within the replica, as published (per GPU), and averaged over replicas. A
+    step that is not finite changes no weight and stops the run or is skipped: the task's
+    `skip_non_finite_steps`. The loss of a skipped one is given as 0.
     """
+    finite_loss.create_state(optimizer, model.trainable_variables)
+    number = optimizer.iterations + 1
     update = lambda batch: self._update(batch, model, optimizer, metrics)
-    if not self.task_config.jit_compile:
-      return update(inputs)
-    frames = build_frame_rule(self.task_config.train_data.parser, self.task_config.model)
-    return run_compiled(update, inputs, frames.sizes)
+    if self.task_config.jit_compile:
+      frames = inputs_lib.build_frame_rule(self.task_config.train_data.parser,
+                                           self.task_config.model)
+      loss, terms = run_compiled(update, inputs, frames.sizes)
+    else:
+      loss, terms = update(inputs)
+    self._non_finite_loss.react(terms, inputs[1]['source_id'], number)
+    return {self.loss: loss}
 
   def _update(self, inputs: Tuple[Any, Any], model: HTCModel,
               optimizer: tf_keras.optimizers.Optimizer,
-              metrics: Optional[List[tf_keras.metrics.Metric]]) -> Dict[str, tf.Tensor]:
-    """The body of `train_step`."""
+              metrics: Optional[List[tf_keras.metrics.Metric]]
+              ) -> Tuple[tf.Tensor, Dict[str, tf.Tensor]]:
+    """The body of `train_step`; returns the loss, and by name what has to be finite."""
     images, labels = inputs
     scaled_optimizer = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
     share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
     variables = model.trainable_variables
+    statistics = finite_loss.Statistics(model)
     with tf.GradientTape() as tape:
       outputs = model(model_inputs(images, labels), training=True)
       losses = self.build_losses(outputs, labels, variables)
@@ -226,11 +200,17 @@ class HTCTask(base_task.Task):
     if scaled_optimizer:
       gradients = optimizer.get_unscaled_gradients(gradients)
     gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
-    optimizer.apply_gradients(list(zip(gradients, variables)))
+    # Where losses are scaled, infinite gradients are the scale's affair, which skips such a step.
+    norm = {} if scaled_optimizer else {'gradient_norm': tf.linalg.global_norm(gradients)}
+    finite = finite_loss.finite_everywhere({**losses, **norm})
+    finite_loss.apply_if(finite, optimizer, gradients, variables)
+    statistics.keep_if(finite)
     values = {**losses, **htc_loss.accuracies(outputs)}
     for metric in metrics or []:
-      metric.update_state(values[metric.name])
-    return {self.loss: losses['total_loss']}
+      if metric.name in values:
+        metric.update_state(tf.where(finite, values[metric.name], 0.),
+                            sample_weight=tf.cast(finite, tf.float32))
+    return tf.where(finite, losses['total_loss'], 0.), {**losses, **norm}
 
   def validation_step(self, inputs: Tuple[Any, Any], model: HTCModel,
                       metrics: Optional[List[Any]] = None) -> Dict[str, Any]:
@@ -260,8 +240,12 @@ class HTCTask(base_task.Task):
   def reduce_aggregated_logs(self, aggregated_logs: COCOEvaluator,
                              global_step: Union[None, int, tf.Tensor, tf.Variable] = None
                              ) -> Dict[str, float]:
-    """AP of everything evaluated; also writes results and figures as JSON into `results/`."""
-    figures = aggregated_logs.result()
+    """AP of everything evaluated, and what was left out; also written as JSON into `results/`."""
+    left_out = {kind: float(self._left_out[False].count(kind)) for kind in (SHARDS, RECORDS)}
+    figures = {**aggregated_logs.result(), **left_out}
+    if any(left_out.values()):
+      logging.warning('The AP is of what could be read: %d records were left out, %d shards '
+                      'read in part.', left_out[RECORDS], left_out[SHARDS])
     if self.logging_dir:
       step = 0 if global_step is None else int(tf.convert_to_tensor(global_step))
       stem = os.path.join(self.logging_dir, 'results', f'step-{step}')

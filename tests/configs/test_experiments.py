@@ -13,7 +13,7 @@ from htc_tf.configs import parsing
 from htc_tf.configs import validation
 from htc_tf.configs import model_validation
 from htc_tf.errors import ConfigError
-from htc_tf.tasks.htc import build_parser
+from htc_tf.tasks.inputs import build_parser
 
 FILES = sorted((pathlib.Path(__file__).parents[2] / 'experiments').glob('*.yaml'))
 COCO_EXPERIMENTS = {

@@ -11,8 +11,8 @@ import tf_keras
 
 from htc_tf import registry_imports  # pylint: disable=unused-import
 from htc_tf.data import preprocess
-from htc_tf.tasks.htc import build_frame_rule
 from htc_tf.tasks.htc import HTCTask
+from htc_tf.tasks.inputs import build_frame_rule
 from tests import tiny_records
 
 # Landscape, portrait, and of another aspect ratio; the first picture again at the end.

@@ -1,0 +1,48 @@
+"""An attempt that a graph can make: ops that raise give a blank instead.
+
+TensorFlow's decoding ops raise on bytes they cannot read, and a graph knows no `try`. A tf.data
+pipeline of one element does: `ignore_errors` drops the element, and the blank one behind it takes
+its place.
+"""
+
+from typing import Any, Callable
+
+import tensorflow as tf
+
+
+def attempt(function: Callable[[Any], Any], element: Any, blank: Any = None) -> Any:
+  """What the function gives of an element, or the blank where one of its ops raises.
+
+  Args:
+    function: takes the element; returns nested tensors. Its random ops must be stateless: they
+      would begin anew with every attempt.
+    element: nested tensors.
+    blank: tensors of the structure and types that `function` gives; None: zeros and empty strings,
+      of no length along axes of unknown length.
+
+  Returns:
+    Nested tensors, their shapes as known of those of `function`.
+  """
+  # A dictionary would reach the function of a data set as it is, a tuple in pieces.
+  tried = tf.data.Dataset.from_tensors({'element': element}).map(
+      lambda item: function(item['element']))
+  if blank is None:
+    blank = zeros_like_spec(tried.element_spec)
+  result = tried.ignore_errors().concatenate(tf.data.Dataset.from_tensors(blank)).take(
+      1).with_options(_plain_options()).get_single_element()
+  return tf.nest.map_structure(lambda value, spec: tf.ensure_shape(value, spec.shape), result,
+                               tried.element_spec)
+
+
+def zeros_like_spec(element_spec: Any) -> Any:
+  """Zeros and empty strings of nested `tf.TensorSpec`; of no length along unknown axes."""
+  return tf.nest.map_structure(
+      lambda spec: tf.zeros([size or 0 for size in spec.shape], spec.dtype), element_spec)
+
+
+def _plain_options() -> tf.data.Options:
+  """No optimisation of a pipeline that is made anew for every element and yields one."""
+  options = tf.data.Options()
+  options.autotune.enabled = False
+  options.experimental_optimization.apply_default_optimizations = False
+  return options

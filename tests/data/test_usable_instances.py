@@ -1,0 +1,73 @@
+"""Tests of which instances are trained on, eagerly and inside tf.data."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.data.left_out import BEYOND_LIMIT
+from htc_tf.data.left_out import CLIPPED
+from htc_tf.data.left_out import INSTANCES
+from htc_tf.data.left_out import KINDS
+from htc_tf.data.left_out import LeftOut
+from htc_tf.data.usable_instances import usable_instances
+
+NAN, INF = float('nan'), float('inf')
+# Sound; NaN, no height, over two borders, outside, infinite, turned round, class 0, class too high;
+# over a border by rounding.
+BOXES = [[.1, .2, .3, .4], [NAN, 0, 1, 1], [.5, .5, .5, .9], [-.5, 0, .5, 2], [1.1, 0, 1.5, 1],
+         [0, 0, INF, 1], [.9, .1, .2, .5], [0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1.0001]]
+CLASSES = [1, 1, 1, 2, 1, 1, 1, 0, 3, 2]
+USABLE = [0, 3, 9]
+NUM_CLASSES = 3
+
+
+def record_with(boxes, classes, is_crowd=None):
+  number = len(classes)
+  return {'source_id': tf.constant(7, tf.int64), 'image': tf.zeros([2, 2, 3], tf.uint8),
+          'boxes_normalized': tf.reshape(tf.constant(boxes, tf.float32), [number, 4]),
+          'classes': tf.constant(classes, tf.int32),
+          'is_crowd': tf.range(number) % 2 == 1 if is_crowd is None else tf.constant(is_crowd),
+          'masks_png': tf.strings.as_string(tf.range(number))}
+
+
+def choose(decoded, left_out, inside, max_num_instances=100):
+  function = lambda item: usable_instances(item, NUM_CLASSES, max_num_instances, left_out)
+  if not inside:
+    return function(decoded)
+  return next(iter(tf.data.Dataset.from_tensors(decoded).map(function)))
+
+
+@pytest.mark.parametrize('inside', [False, True])
+def test_instances_that_teach_nothing_are_left_out(inside, caplog):
+  left_out = LeftOut()
+  found = choose(record_with(BOXES, CLASSES), left_out, inside)
+  np.testing.assert_array_equal(found['boxes_normalized'],
+                                np.clip(np.float32(BOXES)[USABLE], 0, 1))
+  assert found['masks_png'].numpy().tolist() == [b'0', b'3', b'9']
+  assert found['classes'].numpy().tolist() == [1, 2, 2]
+  assert found['is_crowd'].numpy().tolist() == [False, True, True]
+  assert found['image'].shape == (2, 2, 3)
+  assert {kind: left_out.count(kind) for kind in KINDS if left_out.count(kind)} == {
+      INSTANCES: 7, CLIPPED: 1}
+  assert 'image id 7: 7 instances' in caplog.text
+
+
+@pytest.mark.parametrize('inside', [False, True])
+def test_a_record_of_none(inside):
+  left_out = LeftOut()
+  found = choose(record_with([], []), left_out, inside)
+  assert found['boxes_normalized'].shape == (0, 4) and found['masks_png'].shape == (0,)
+  assert not any(map(left_out.count, KINDS))
+
+
+@pytest.mark.parametrize('inside', [False, True])
+@pytest.mark.parametrize('crowds', [0, 3])
+def test_those_beyond_the_limit_are_counted_without_crowds(inside, crowds, caplog):
+  """The parser cuts them: it knows which are in sight after a crop."""
+  left_out = LeftOut()
+  is_crowd = [index < crowds for index in range(1000)]
+  found = choose(record_with([BOXES[0]] * 1000, [1] * 1000, is_crowd), left_out, inside)
+  assert found['classes'].shape == (1000,)
+  assert {kind: left_out.count(kind) for kind in KINDS if left_out.count(kind)} == {
+      BEYOND_LIMIT: 900 - crowds}
+  assert f'{900 - crowds} instances after the first parser.max_num_instances' in caplog.text

@@ -1,0 +1,106 @@
+"""Steps of the task on a picture that makes one of its losses no number."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.configs import task as task_config
+from tests import tiny
+
+BROKEN_ID = 42
+
+
+@pytest.fixture(autouse=True)
+def float32_afterwards():
+  yield
+  tf_keras.mixed_precision.set_global_policy('float32')
+
+
+def make(batch, **values):
+  """(task, model); frames as the batch has them, so that the step can be compiled."""
+  frames = [task_config.Frame(height=batch[0].shape[1], width=batch[0].shape[2])]
+  task = tiny.task(tiny.model(1), train_data=task_config.DataConfig(
+      is_training=True, parser=task_config.Parser(frames=frames)), **values)
+  return task, tiny.build(task.task_config.model)
+
+
+def batches():
+  """Two pictures that are sound, and the same with a NaN in the box of the second."""
+  images, labels = tiny.batch(tiny.model(1))
+  labels = {**labels, 'source_id': tf.constant([7, BROKEN_ID], tf.int64)}
+  boxes = labels['gt_boxes'].numpy()
+  boxes[1, 0] = np.nan
+  return (images, labels), (images, {**labels, 'gt_boxes': tf.constant(boxes)})
+
+
+def steps(task, model, optimizer, metrics=None):
+  return tf.function(lambda *batch: task.train_step(batch, model, optimizer, metrics)[task.loss])
+
+
+@pytest.mark.parametrize('jit_compile', [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_it_stops_and_leaves_the_model_as_it_was(jit_compile):
+  sound, broken = batches()
+  task, model = make(sound, jit_compile=jit_compile)
+  run = steps(task, model, tf_keras.optimizers.legacy.SGD(0.01, momentum=0.9))
+  assert run(*sound) > 0
+  before = model.get_weights()
+  with pytest.raises(tf.errors.OpError) as error:
+    run(*broken)
+  message = str(error.value)
+  assert f'TrainingError: step 2 is not finite, image ids 7, {BROKEN_ID}. Expected' in message
+  assert 'Got: stage0_box_loss = nan, total_loss = nan, gradient_norm = nan' in message
+  for old, new in zip(before, model.get_weights()):
+    np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize('policy', ['float32', 'mixed_float16'])
+def test_it_is_skipped_and_leaves_no_trace_in_the_figures(policy):
+  sound, broken = batches()
+  tf_keras.mixed_precision.set_global_policy(policy)
+  task, model = make(sound, skip_non_finite_steps=True)
+  optimizer = tf_keras.optimizers.legacy.SGD(0.01)
+  if policy == 'mixed_float16':
+    optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=8.)
+  metrics = task.build_metrics()
+  run = steps(task, model, optimizer, metrics)
+  loss = run(*sound)
+  weights = model.get_weights()
+  assert run(*broken) == 0
+  for old, new in zip(weights, model.get_weights()):
+    np.testing.assert_array_equal(old, new)
+  values = {metric.name: float(metric.result()) for metric in metrics}
+  assert values['steps_skipped'] == 1
+  np.testing.assert_allclose(values['total_loss'], loss, rtol=1e-6)
+  assert np.isfinite(run(*sound)) and run(*sound) > 0
+  assert optimizer.iterations == 4
+  if policy == 'mixed_float16':
+    assert optimizer.loss_scale == 8.
+
+
+@pytest.mark.parametrize('skips', [False, True])
+def test_of_two_replicas_that_with_the_picture_names_its_ids(two_replicas, skips, caplog):
+  sound, broken = batches()
+  with two_replicas.scope():
+    task, model = make(sound, skip_non_finite_steps=skips)
+    optimizer = tf_keras.optimizers.legacy.SGD(0.01, momentum=0.9)
+    metrics = task.build_metrics()
+
+  @tf.function
+  def run(batch):
+    return two_replicas.run(task.train_step, args=(batch, model, optimizer, metrics))[task.loss]
+
+  split = lambda batch: tf.nest.map_structure(
+      lambda values: two_replicas.experimental_distribute_values_from_function(
+          lambda context: values[context.replica_id_in_sync_group:][:1]), batch)
+  run(split(sound))
+  before = model.get_weights()
+  if skips:
+    run(split(broken))
+    assert 'step 2 is not finite, image ids 42.' in caplog.text
+    assert {metric.name: float(metric.result()) for metric in metrics}['steps_skipped'] == 1
+  else:
+    with pytest.raises(tf.errors.OpError, match='step 2 is not finite, image ids 42. Expected'):
+      run(split(broken))
+  for old, new in zip(before, model.get_weights()):
+    np.testing.assert_array_equal(old, new)

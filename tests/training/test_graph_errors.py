@@ -1,0 +1,31 @@
+"""Tests of finding errors of ours behind those of TensorFlow."""
+
+import pytest
+import tensorflow as tf
+
+from htc_tf.errors import DataError
+from htc_tf.errors import TrainingError
+from htc_tf.training import graph_errors
+
+
+@pytest.mark.parametrize('error', [
+    DataError('no data', expected='some', got='None: [nothing]', likely_cause='a test'),
+    TrainingError('step 3 failed')])
+def test_the_message_comes_out_of_a_graph_as_it_went_in(error):
+  def host():
+    raise error
+
+  @tf.function
+  def run():
+    return tf.numpy_function(host, [], tf.bool)
+
+  with pytest.raises(tf.errors.OpError) as raised:
+    run()
+  assert graph_errors.stated_message(raised.value) == str(error)
+
+
+def test_other_errors_have_none():
+  with pytest.raises(tf.errors.OpError) as raised:
+    tf.io.decode_png(b'no picture')
+  assert graph_errors.stated_message(raised.value) is None
+  assert graph_errors.stated_message(ValueError('a DataError without a message')) is None
