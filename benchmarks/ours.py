@@ -251,8 +251,8 @@ def _training_step(frame: scene.Frame, num_instances: int) -> Callable[[], float
   truth = scene.truth(frame, num_instances)
   labels = {'gt_boxes': truth.boxes, 'gt_classes': truth.labels.astype(np.int32) + 1,
             'gt_masks': np.packbits(truth.masks, axis=-1), 'gt_semantic': truth.semantic,
-            'image_info': _image_info(frame)}
-  labels = {key: tf.constant(value[np.newaxis]) for key, value in labels.items()}
+            'image_info': _image_info(frame), 'source_id': np.int64(1)}
+  labels = {key: tf.constant(np.asarray(value)[np.newaxis]) for key, value in labels.items()}
   images = tf.constant(scene.network_input(frame)[np.newaxis])
   params = exp_factory.get_exp_config(_EXPERIMENT)
   optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)

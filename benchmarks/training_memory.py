@@ -76,7 +76,7 @@ def make_batch(model, height: int, width: int, batch: int, instances: int) -> Tu
   labels = {
       'gt_boxes': boxes.astype(np.float32),
       'gt_classes': rng.integers(1, model.num_classes, [batch, instances]).astype(np.int32),
-      'image_info': np.tile(info, [batch, 1, 1])}
+      'image_info': np.tile(info, [batch, 1, 1]), 'source_id': np.arange(batch)}
   if model.include_mask:
     masks = np.zeros([batch, instances, height, width // _BITS], np.uint8)
     for image, row in np.ndindex(batch, instances):
