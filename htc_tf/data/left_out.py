@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, Mapping, Optional
 
 from absl import logging
 import tensorflow as tf
@@ -40,6 +40,17 @@ class LeftOut:
     """How many shards, records or instances, by the kind."""
     with self._lock:
       return sum(self._numbers[kind].values())
+
+  def numbers(self) -> Dict[str, Dict[str, int]]:
+    """By kind the name of each shard or record and its number, as JSON can hold it."""
+    with self._lock:
+      return {kind: dict(numbers) for kind, numbers in self._numbers.items()}
+
+  def absorb(self, numbers: Mapping[str, Mapping[str, int]]) -> None:
+    """Adds the `numbers` of another process; what both left out counts once."""
+    with self._lock:
+      for kind, of_kind in numbers.items():
+        self._numbers[kind].update(of_kind)
 
   def add(self, kind: str, name: str, reason: Callable[[], str], number: int = 1) -> None:
     """Counts what was left out of one shard or record.

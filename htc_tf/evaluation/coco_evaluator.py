@@ -102,6 +102,21 @@ class COCOEvaluator:
                                      image_id, self._category_ids))
       self._seen.add(image_id)
 
+  def collected(self) -> Dict[str, list]:
+    """All detections since the last `reset`, as `absorb` of another process' evaluator takes them.
+
+    Returns:
+      `images`, the ids of the images that came, and `results`, COCO results; JSON can hold them.
+    """
+    self._add(self._workers.drain())
+    return {'images': sorted(self._seen), 'results': self._results}
+
+  def absorb(self, collected: Mapping[str, list]) -> None:
+    """Adds what an evaluator of the same annotations collected; an image both have counts once."""
+    new = set(collected['images']) - self._seen
+    self._results += [result for result in collected['results'] if result['image_id'] in new]
+    self._seen |= new
+
   def result(self) -> Dict[str, float]:
     """Measures all detections that came since the last `reset`, and ends the processes.
 

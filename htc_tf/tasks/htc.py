@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf import files
+from htc_tf import worker_exchange
 from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
 from htc_tf.convert.checkpoint_file import read_checkpoint
@@ -240,12 +241,17 @@ class HTCTask(base_task.Task):
   def reduce_aggregated_logs(self, aggregated_logs: COCOEvaluator,
                              global_step: Union[None, int, tf.Tensor, tf.Variable] = None
                              ) -> Dict[str, float]:
-    """AP of everything evaluated, and what was left out; also written as JSON into `results/`."""
-    left_out = {kind: float(self._left_out[False].count(kind)) for kind in (SHARDS, RECORDS)}
-    figures = {**aggregated_logs.result(), **left_out}
-    if any(left_out.values()):
+    """AP of all that all workers evaluated, and what was left out; also into `results/` as JSON."""
+    left_out = LeftOut()
+    for collected, numbers in worker_exchange.gather(
+        [aggregated_logs.collected(), self._left_out[False].numbers()]):
+      aggregated_logs.absorb(collected)
+      left_out.absorb(numbers)
+    num_left_out = {kind: float(left_out.count(kind)) for kind in (SHARDS, RECORDS)}
+    figures = {**aggregated_logs.result(), **num_left_out}
+    if any(num_left_out.values()):
       logging.warning('The AP is of what could be read: %d records were left out, %d shards '
-                      'read in part.', left_out[RECORDS], left_out[SHARDS])
+                      'read in part.', num_left_out[RECORDS], num_left_out[SHARDS])
     if self.logging_dir:
       step = 0 if global_step is None else int(tf.convert_to_tensor(global_step))
       stem = os.path.join(self.logging_dir, 'results', f'step-{step}')

@@ -90,8 +90,11 @@ def build_batches(params: task_config.DataConfig, model: model_config.HTC, left_
     # In a graph, as of a parameter server, nothing can be read yet.
     if tf.executing_eagerly():
       reading.check_usable(input_reader.match_files(params.input_path))
+  # Workers order their files alike, of which each takes its share, but augment independently.
+  worker = context.input_pipeline_id if context else 0
+  seed = None if params.seed is None else params.seed + worker
   reader = input_reader_factory.input_reader_generator(
-      params, decoder_fn=as_element, sample_fn=augmentation_seeds(params.seed), **steps)
+      params, decoder_fn=as_element, sample_fn=augmentation_seeds(seed), **steps)
   return reader.read(input_context=context)
 
 

@@ -1,6 +1,7 @@
 """Tests of counting what is left out: once each, and in the log."""
 
 import functools
+import json
 import logging as python_logging
 
 import pytest
@@ -34,6 +35,19 @@ def test_instances_are_summed(caplog):
     left_out.add(left_out_lib.INSTANCES, name, lambda: 'some', number)
   assert left_out.count(left_out_lib.INSTANCES) == 7
   assert 'b: some. So far 7 instances without' in caplog.text
+
+
+def test_what_two_processes_left_out_counts_once():
+  parts = [LeftOut(), LeftOut()]
+  for part, names in zip(parts, ('ab', 'bc')):  # Both read the shard b.
+    for name in names:
+      part.add(left_out_lib.SHARDS, name, lambda: 'is cut off')
+  parts[0].add(left_out_lib.INSTANCES, 'd', lambda: 'no box', 3)
+  together = LeftOut()
+  for part in parts:
+    together.absorb(json.loads(json.dumps(part.numbers())))
+  assert together.count(left_out_lib.SHARDS) == 3
+  assert together.count(left_out_lib.INSTANCES) == 3
 
 
 def test_much_more_unusable_than_usable_stops():

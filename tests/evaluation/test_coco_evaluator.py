@@ -143,6 +143,24 @@ def test_size_of_a_false_mask_is_its_area_not_that_of_its_box(tmp_path):
   assert result['bbox_APm'] == pytest.approx(0.5)
 
 
+def test_what_two_evaluators_collected_is_that_of_one(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  alone = _evaluator(tmp_path, dataset)
+  alone.update(batch)
+  parts = [_evaluator(tmp_path, dataset) for _ in range(2)]
+  for part, rows in zip(parts, ([0, 2], [1, 2, 3])):  # Both have the third image.
+    part.update({key: values[rows] for key, values in batch.items()})
+  collected = [json.loads(json.dumps(part.collected())) for part in parts]
+  assert [content['images'] for content in collected] == [[10, 12], [11, 12, 13]]
+  expected = alone.result()
+  for part in parts:
+    for content in collected:
+      part.absorb(content)
+    assert part.result() == expected
+    assert len(part.collected()['results']) == len(alone.collected()['results'])
+
+
 def test_perfect_detections_reach_one(tmp_path):
   dataset = _dataset()
   batch = _predictions(dataset, noise=0)

@@ -122,6 +122,33 @@ def test_evaluation_reads_every_picture_once(mixed, frames, batch_size):
   assert sorted(numbers) == [1, 2, 3, 4]
 
 
+def take_as_worker(task, data, worker, number):
+  """The first batches of one of two workers."""
+  context = tf.distribute.InputContext(num_input_pipelines=2, input_pipeline_id=worker,
+                                       num_replicas_in_sync=2)
+  return list(itertools.islice(task.build_inputs(data, context).as_numpy_iterator(), number))
+
+
+@pytest.mark.parametrize('name', ['train_data', 'validation_data'])
+def test_workers_read_other_pictures(mixed, name):
+  task, params = make(mixed, FRAMES)
+  first, second = ({int(number) for _, labels in take_as_worker(task, getattr(params, name),
+                                                                worker, 8)
+                    for number in labels['source_id']} for worker in range(2))
+  assert not first & second
+  assert first | second == {1, 2, 3, 4}
+
+
+def test_workers_augment_independently(one_record):
+  params = tiny_records.reduced('htc_nuclei', one_record).task
+  params.train_data.override({'deterministic': True, 'sharding': False})  # The same picture.
+  task = HTCTask(params)
+  first, again, second = ([images for images, _ in take_as_worker(task, params.train_data, worker,
+                                                                  4)] for worker in (0, 0, 1))
+  np.testing.assert_array_equal(first, again)
+  assert any(np.any(one != other) for one, other in zip(first, second))
+
+
 def test_replicas_evaluate_every_picture_once(mixed, two_replicas):
   """Batches of different frames at once, and in the last step one replica without any."""
   task, params = make(mixed, [], 'mask_rcnn_resnet50fpn_1x_coco')

@@ -1,0 +1,48 @@
+"""Tests of exchange between workers, and of one process alone."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from htc_tf import worker_exchange
+from htc_tf.errors import DataError
+from tests import exchanging_worker
+from tests import training_runs
+from tests import worker_processes
+
+
+def test_two_workers_get_the_same():
+  processes = [subprocess.Popen(
+      [sys.executable, '-m', 'tests.exchanging_worker'], cwd=training_runs.ROOT, text=True,
+      env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+               for environment in worker_processes.environments()]
+  try:
+    printed = [process.communicate(timeout=300)[0] for process in processes]
+  finally:
+    statuses = worker_processes.kill(processes)
+  assert statuses == [0, 0], printed
+  assert f'DataError {exchanging_worker.MESSAGE}' in printed[0]
+  assert f'HTCError The chief stopped: {exchanging_worker.MESSAGE}' in printed[1]
+
+
+def test_one_process_keeps_its_own():
+  value = object()
+  assert worker_exchange.gather(value) == [value]
+  assert worker_exchange.from_chief(lambda: value) is value
+  with tf.distribute.OneDeviceStrategy('CPU:0').scope():
+    assert worker_exchange.gather(value) == [value]
+
+
+def test_replicas_of_one_process_are_one_worker(two_replicas):
+  with two_replicas.scope():
+    assert worker_exchange.gather({'a': 1}) == [{'a': 1}]
+
+
+def test_error_of_the_only_process():
+  def fail():
+    raise DataError('Disk full')
+  with pytest.raises(DataError, match='Disk full'):
+    worker_exchange.from_chief(fail)
