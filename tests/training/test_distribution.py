@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.modeling.backbones.published_resnet import PublishedResNet
+from tests import evaluable_run
 from tests import tiny
 
 LEARNING_RATE = 0.1
@@ -122,3 +123,10 @@ def test_synchronised_batch_norm_is_that_of_the_whole_batch(two_replicas, synchr
                                atol=2e-3 * np.abs(wanted).max() + 1e-6)
   for variable, moved in zip(whole.variables, replicated.get_weights()):
     np.testing.assert_allclose(moved, variable, rtol=1e-3, atol=1e-5, err_msg=variable.name)
+
+
+def test_two_replicas_give_the_figures_of_one_device(two_replicas, tmp_path):
+  """Three images in batches of two: one replica has two of them, the other one."""
+  run = evaluable_run.make(tmp_path)
+  evaluation = evaluable_run.evaluate(two_replicas, run.config, run.model_dir, tmp_path)
+  assert evaluation.figures == pytest.approx(run.figures, abs=1e-6)
