@@ -1,4 +1,4 @@
-"""Trains and evaluates by Model Garden's driver, after checking the whole configuration."""
+"""Trains and evaluates by Model Garden's loop, after checking the whole configuration."""
 
 import os
 import sys
@@ -17,38 +17,22 @@ _EXIT_USAGE = 2
 _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
 
 
-def main(argv: Sequence[str]) -> None:
-  """Checks, then hands over to Model Garden."""
+def main(_: Sequence[str]) -> None:
+  """Checks, then runs."""
   # pylint: disable=g-import-not-at-top
-  from official.vision import train as model_garden_train
-
   from htc_tf import registry_imports  # pylint: disable=unused-import
   from htc_tf.configs import parsing
   from htc_tf.configs import validation
-  from htc_tf.data.dataset_info import DatasetInfo
-  from htc_tf.serving import model_directory
+  from htc_tf.training import driver
   from htc_tf.training import graph_errors
-  from htc_tf.training import last_checkpoint
-  from htc_tf.training import run_record
-  from htc_tf.training import seeding
   # Written beside training, a checkpoint that the disk has no room for leaves the status at 0.
   FLAGS.set_default('enable_async_checkpointing', False)
   try:
     params = parsing.parse_configuration(FLAGS)
-    parsing.rescale_for_batch(FLAGS, params)
-    parsing.move_xla_flag(FLAGS, params)
+    parsing.rescale_for_batch(FLAGS.experiment, params)
+    parsing.move_xla_flag(params)
     validation.validate_experiment(params, FLAGS.mode)
-    if 'train' in FLAGS.mode:
-      info = DatasetInfo.find(params.task.train_data.input_path)
-      model_directory.save_dataset_info(FLAGS.model_dir, info)
-      step = last_checkpoint.step_of(last_checkpoint.prepare_to_continue(FLAGS.model_dir))
-      seeding.fix_seeds(FLAGS, params, step)
-      run_record.append_start(FLAGS.model_dir, params, sys.argv, step)
-    else:
-      last_checkpoint.check_latest(FLAGS.model_dir)
-      last_checkpoint.require_for_evaluation(FLAGS.model_dir, FLAGS.mode,
-                                             params.task.init_checkpoint)
-    model_garden_train.main(argv)
+    driver.run(FLAGS, params, sys.argv)
   except HTCError as error:
     logging.error('%s', error)
     raise SystemExit(_EXIT_USAGE) from error

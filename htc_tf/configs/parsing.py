@@ -1,7 +1,6 @@
 """From the flags of a command to a whole experiment."""
 
-import json
-from typing import Any, List, Mapping, Union
+from typing import List, Union
 
 from absl import flags
 from absl import logging
@@ -52,48 +51,36 @@ def parse_configuration(flags_obj: Union[flags.FlagValues, train_utils.ParseConf
         'keys') from error
 
 
-def rescale_for_batch(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig) -> None:
+def rescale_for_batch(experiment: str, params: cfg.ExperimentConfig) -> None:
   """Fits the schedule to another training batch than the experiment's, unless it was given too.
 
   Args:
-    flags_obj: as for `parse_configuration`; gets the fitted schedule as a further `config_file`, so
-      that whoever parses it again finds the same.
-    params: what it was parsed to; changed likewise.
+    experiment: name of the registered experiment.
+    params: what it became by files and overrides; changed.
   """
   if not isinstance(params.task, task_config.HTCTask) or not _trains(params):
     return
-  base = exp_factory.get_exp_config(flags_obj.experiment)
+  base = exp_factory.get_exp_config(experiment)
   old, new = base.task.train_data.global_batch_size, params.task.train_data.global_batch_size
   if old == new or params.trainer.as_dict() != base.trainer.as_dict():
     return
   overrides = {'trainer': schedule.rescaled(params.trainer, old, new)}
   logging.info('The schedule is for %d images a step and was fitted to %d: %s. To train by another '
                'one, set any value of trainer.', old, new, overrides)
-  _override(flags_obj, params, overrides)
+  params.override(overrides)
 
 
-def move_xla_flag(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig) -> None:
+def move_xla_flag(params: cfg.ExperimentConfig) -> None:
   """Turns `runtime.enable_xla` into the task's `jit_compile`.
 
   Model Garden acts on the flag on GPUs only, and compiles one step for all frames, whose sizes it
   then does not know; the task compiles one for each, on any device.
 
   Args:
-    flags_obj: as for `rescale_for_batch`.
-    params: what it was parsed to; changed likewise.
+    params: an experiment; changed.
   """
   if isinstance(params.task, task_config.HTCTask) and params.runtime.enable_xla:
-    _override(flags_obj, params, {'runtime': {'enable_xla': False}, 'task': {'jit_compile': True}})
-
-
-def _override(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig,
-              overrides: Mapping[str, Any]) -> None:
-  """Overrides the parsed configuration, and the flags so that they parse to the same again.
-
-  The flags get the whole configuration: `--params_override` acts last and would undo a part of it.
-  """
-  params.override(overrides)
-  flags_obj.config_file, flags_obj.params_override = [json.dumps(params.as_dict())], ''
+    params.override({'runtime': {'enable_xla': False}, 'task': {'jit_compile': True}})
 
 
 def _trains(params: cfg.ExperimentConfig) -> bool:

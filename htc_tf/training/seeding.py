@@ -1,8 +1,5 @@
 """One seed for everything that is random in a run."""
 
-import json
-
-from absl import flags
 from absl import logging
 from official.core import config_definitions as cfg
 import tensorflow as tf
@@ -10,19 +7,17 @@ import tf_keras
 
 from htc_tf.errors import ConfigError
 
-_SEED_LIMIT = 2**31
+SEED_LIMIT = 2**31
 
 
-def fix_seeds(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, step: int) -> None:
+def fix_seeds(params: cfg.ExperimentConfig, step: int) -> None:
   """Makes this process repeatable if `task.seed` is set: the same losses, bit for bit.
 
   Seeds Python, NumPy and TensorFlow (initial weights, sampling), the order and augmentation of the
   training data, and has TensorFlow choose deterministic kernels.
 
   Args:
-    flags_obj: Model Garden's flags; gets the seed of the data as a further `config_file`, so that
-      whoever parses it again finds the same.
-    params: the experiment they describe; changed likewise.
+    params: the experiment; gets the seed of the data.
     step: where the run continues. It is added to the seed, or every start would train on the same
       first images.
 
@@ -32,15 +27,13 @@ def fix_seeds(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, step: i
   seed = params.task.seed
   if seed is None:
     return
-  if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEED_LIMIT:
-    raise ConfigError('task.seed is out of range', expected=f'an integer in [0, {_SEED_LIMIT})',
+  if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEED_LIMIT:
+    raise ConfigError('task.seed is out of range', expected=f'an integer in [0, {SEED_LIMIT})',
                       got=repr(seed))
-  start_seed = (seed + step) % _SEED_LIMIT
+  start_seed = (seed + step) % SEED_LIMIT
   logging.info('task.seed is %d: this start, at step %d, draws from seed %d', seed, step,
                start_seed)
   tf_keras.utils.set_random_seed(start_seed)
   tf.config.experimental.enable_op_determinism()
   if params.task.train_data.seed is None:
-    overrides = {'task': {'train_data': {'seed': start_seed, 'deterministic': True}}}
-    params.override(overrides)
-    flags_obj.config_file = list(flags_obj.config_file or []) + [json.dumps(overrides)]
+    params.override({'task': {'train_data': {'seed': start_seed, 'deterministic': True}}})

@@ -1,0 +1,186 @@
+"""Runs an experiment by Model Garden's loop, in one process or in several that `TF_CONFIG` names.
+
+Model Garden's own driver serves several processes, the workers, badly: all write into the model
+directory, and all but the first, the chief, get an empty folder to continue from, so that after a
+restart they begin at step 0 with new weights beside a chief that goes on. Here the chief alone
+writes, and all continue from its checkpoint.
+"""
+
+import os
+import random
+import tempfile
+from typing import Any, List, Optional
+
+from absl import flags
+from absl import logging
+import gin
+from official.common import distribute_utils
+from official.core import base_task
+from official.core import config_definitions as cfg
+from official.core import task_factory
+from official.core import train_lib
+from official.core import train_utils
+from official.modeling import performance
+from official.vision.utils import summary_manager
+import orbit
+import tensorflow as tf
+
+from htc_tf import worker_exchange
+from htc_tf.errors import CheckpointError
+from htc_tf.training import cluster
+from htc_tf.training import last_checkpoint
+from htc_tf.training import run_record
+from htc_tf.training import run_start
+from htc_tf.training import seeding
+
+
+class Controller(orbit.Controller):
+  """Evaluates what a checkpoint would hold.
+
+  Batch norms that are not synchronised have running statistics of their own on every replica, and
+  each would evaluate by these; a checkpoint holds their mean.
+  """
+
+  def evaluate(self, steps: int = -1) -> Optional[orbit.runner.Output]:
+    """As orbit's; the replicas agree on their statistics before."""
+    if self.strategy.num_replicas_in_sync > 1:
+      for variable in self.evaluator.model.non_trainable_variables:
+        if variable.synchronization == tf.VariableSynchronization.ON_READ:
+          variable.assign(variable.read_value())
+    return super().evaluate(steps)
+
+
+class FollowerRunner(train_lib.OrbitExperimentRunner):
+  """Runs a worker that is not the chief; it continues from the chief's checkpoint.
+
+  It saves when the chief does, into a folder of its own: reading a variable may need all workers.
+  """
+
+  def __init__(self, continue_from: Optional[str], **kwargs: Any):
+    """Restores, or initialises where the chief does.
+
+    Args:
+      continue_from: prefix of the checkpoint that the chief continues from; None if from none.
+      **kwargs: of Model Garden's runner; `model_dir` is the folder of this worker.
+    """
+    self._continue_from = continue_from
+    super().__init__(save_summary=False, controller_cls=Controller, **kwargs)
+
+  def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
+    return tf.train.CheckpointManager(
+        self.trainer.checkpoint, self.model_dir, max_to_keep=1,
+        step_counter=self.trainer.global_step,
+        checkpoint_interval=self.params.trainer.checkpoint_interval,
+        last_checkpoint_step=last_checkpoint.step_of(self._continue_from),
+        init_fn=self._start_as_the_chief)
+
+  def _start_as_the_chief(self) -> None:
+    if self._continue_from:
+      self.trainer.checkpoint.restore(self._continue_from)
+    else:
+      self.trainer.initialize()
+
+
+def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: List[str]) -> None:
+  """Trains or evaluates, as one of the workers or alone.
+
+  Args:
+    flags_obj: Model Garden's flags, of which this reads `mode`, `model_dir`,
+      `enable_async_checkpointing` and gin's.
+    params: the experiment; changed to what all workers share.
+    command: the command line.
+
+  Raises:
+    ConfigError: `TF_CONFIG` is missing or wrong, or the mode, an option or a batch does not fit.
+    HTCError: the chief cannot start; without workers, what kept the model directory from use.
+    CheckpointError: this worker does not see the chief's checkpoint.
+  """
+  runtime, has_workers = params.runtime, params.runtime.distribution_strategy == cluster.STRATEGY
+  if has_workers:
+    cluster.check_workers(params, flags_obj.mode)
+    # Sent SIGTERM, Model Garden's process would save a checkpoint and go on.
+    params.trainer.preemption_on_demand_checkpoint = False
+  gin.parse_config_files_and_bindings(flags_obj.gin_file, flags_obj.gin_params)
+  # Before anything runs: afterwards TensorFlow refuses to join other processes.
+  strategy = distribute_utils.get_distribution_strategy(
+      runtime.distribution_strategy, num_gpus=runtime.num_gpus,
+      all_reduce_alg=runtime.all_reduce_alg, tpu_address=runtime.tpu)
+  cluster.check_batches(params, flags_obj.mode, strategy.num_replicas_in_sync)
+  if runtime.mixed_precision_dtype:
+    performance.set_mixed_precision_policy(runtime.mixed_precision_dtype)
+  try:
+    _run_in(strategy, flags_obj, params, command)
+  except tf.errors.UnavailableError:
+    if has_workers:
+      logging.error('Another worker ended or cannot be reached, so this one ends; the log of the '
+                    'first that ended says why. Start all again: they continue from the last '
+                    'checkpoint.')
+    raise
+
+
+def _run_in(strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues,
+            params: cfg.ExperimentConfig, command: List[str]) -> None:
+  with strategy.scope():
+    prefix = _start_together(flags_obj, params, command)
+  if strategy.extended.should_checkpoint:
+    _run_chief(strategy, flags_obj, params)
+  else:
+    _run_follower(strategy, flags_obj, params, prefix)
+
+
+def _start_together(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig,
+                    command: List[str]) -> Optional[str]:
+  """Has the chief ready the model directory; the checkpoint that all workers continue from."""
+  mode, model_dir = flags_obj.mode, flags_obj.model_dir
+
+  def prepare() -> Optional[str]:
+    prefix = run_start.prepare(mode, model_dir, params)
+    return prefix and os.path.basename(prefix)
+
+  name = worker_exchange.from_chief(prepare)
+  prefix = name and os.path.join(model_dir, name)
+  if 'train' in mode:
+    if params.runtime.distribution_strategy == cluster.STRATEGY:
+      _share_order_of_data(params)
+    step = last_checkpoint.step_of(prefix)
+    seeding.fix_seeds(params, step)
+    worker_exchange.from_chief(lambda: run_record.append_start(model_dir, params, command, step))
+  return prefix
+
+
+def _share_order_of_data(params: cfg.ExperimentConfig) -> None:
+  """Each worker shuffles the files and takes its share: of the same order, or shares overlap."""
+  if params.task.train_data.seed is None and params.task.seed is None:
+    params.task.train_data.seed = worker_exchange.from_chief(
+        lambda: random.randrange(seeding.SEED_LIMIT))
+
+
+def _run_chief(strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues,
+               params: cfg.ExperimentConfig) -> None:
+  """Runs the chief, or the only process."""
+  model_dir = flags_obj.model_dir
+  if 'train' in flags_obj.mode:
+    train_utils.serialize_config(params, model_dir)
+  train_lib.run_experiment(
+      strategy, _build_task(strategy, params, model_dir), flags_obj.mode, params, model_dir,
+      eval_summary_manager=summary_manager.maybe_build_eval_summary_manager(params, model_dir),
+      enable_async_checkpointing=flags_obj.enable_async_checkpointing, controller_cls=Controller)
+  train_utils.save_gin_config(flags_obj.mode, model_dir)
+
+
+def _run_follower(strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues,
+                  params: cfg.ExperimentConfig, prefix: Optional[str]) -> None:
+  """Leaves no file, unless it is killed: then its folder in the system's temporary one."""
+  if prefix and not tf.io.gfile.exists(f'{prefix}.index'):
+    raise CheckpointError('This worker does not see the checkpoint that the chief continues from',
+                          expected=prefix, got='no such file',
+                          likely_cause='a model directory that is not on storage all workers share')
+  with tempfile.TemporaryDirectory(prefix='htc-worker-') as folder:
+    FollowerRunner(prefix, distribution_strategy=strategy, mode=flags_obj.mode, params=params,
+                   task=_build_task(strategy, params, None), model_dir=folder).run()
+
+
+def _build_task(strategy: tf.distribute.Strategy, params: cfg.ExperimentConfig,
+                logging_dir: Optional[str]) -> base_task.Task:
+  with strategy.scope():
+    return task_factory.get_task(params.task, logging_dir=logging_dir)

@@ -1,0 +1,37 @@
+"""What is done to a model directory before a run in it starts."""
+
+from typing import Optional
+
+from official.core import config_definitions as cfg
+import tensorflow as tf
+
+from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.serving import model_directory
+from htc_tf.training import last_checkpoint
+
+
+def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> Optional[str]:
+  """Readies a model directory for the trainer; no other process may be doing so.
+
+  To train it gets the categories of the data, and its last readable checkpoint becomes the one to
+  continue from.
+
+  Args:
+    mode: of the trainer.
+    model_dir: the directory.
+    params: the experiment.
+
+  Returns:
+    The prefix of the checkpoint that the trainer restores; None if there is none.
+
+  Raises:
+    CheckpointError: see `last_checkpoint`.
+    DataError: training records without their metadata.
+  """
+  if 'train' not in mode:
+    last_checkpoint.check_latest(model_dir)
+    last_checkpoint.require_for_evaluation(model_dir, mode, params.task.init_checkpoint)
+    return tf.train.latest_checkpoint(model_dir)
+  model_directory.save_dataset_info(
+      model_dir, DatasetInfo.find(params.task.train_data.input_path))
+  return last_checkpoint.prepare_to_continue(model_dir)

@@ -1,0 +1,219 @@
+"""Tests of the driver: workers train, evaluate and save together, and continue when killed."""
+
+import contextlib
+import json
+import pathlib
+import re
+import signal
+
+import numpy as np
+import orbit
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.configs.model import published_stages
+from htc_tf.tasks import checkpoint
+from htc_tf.training import cluster
+from htc_tf.training import driver
+from htc_tf.training import run_record
+from tests import evaluable_run
+from tests import tiny_records
+from tests import training_runs
+from tests import worker_processes
+
+STRATEGY = {'runtime': {'distribution_strategy': cluster.STRATEGY}}
+MOMENTUM = 0.9
+
+
+class Workers:
+  """Two processes of the training command, what they print, and their temporary folders."""
+
+  def __init__(self, folder, config, model_dir, mode, overrides=''):
+    self._logs = [folder / f'worker{index}.log' for index in range(2)]
+    self._temporary = folder / 'temporary'
+    self._temporary.mkdir(parents=True)
+    with contextlib.ExitStack() as stack:
+      self.processes = [
+          training_runs.start(model_dir, config, overrides, mode,
+                              stdout=stack.enter_context(log.open('w')),
+                              env={**environment, 'TMPDIR': str(self._temporary)})
+          for environment, log in zip(worker_processes.environments(), self._logs)]
+
+  def printed(self):
+    return [log.read_text() for log in self._logs]
+
+  def finish(self):
+    """Waits for a good end of both; what each printed."""
+    statuses = worker_processes.wait(self.processes)
+    assert statuses == [0, 0], '\n'.join(text[-5000:] for text in self.printed())
+    assert not list(self._temporary.iterdir())
+    return self.printed()
+
+
+def figures_told(printed):
+  """Step to losses or AP, of training and evaluation, as the log has them."""
+  found = re.findall(r'(train|eval) \| step: +(\d+) \| (?:steps/sec|eval time): .*?(\{.*?\})',
+                     printed, re.DOTALL)
+  return {(kind, int(step)): values for kind, step, values in found}
+
+
+def local_means(norm):
+  """The running mean of each replica."""
+  return [float(value.numpy()[0]) for value in norm.moving_mean.values]
+
+
+class StatisticsEvaluator(orbit.AbstractEvaluator):
+  """Its evaluation keeps the running mean of each replica."""
+
+  def __init__(self, model):
+    self.model = model
+
+  def evaluate(self, num_steps):
+    self.seen = local_means(self.model)
+
+
+def test_evaluation_is_by_the_mean_of_the_statistics(two_replicas, tmp_path):
+  with two_replicas.scope():
+    norm = tf_keras.layers.BatchNormalization(momentum=0.0)
+    norm.build([None, 1])
+    step = tf.Variable(0, dtype=tf.int64)
+  images = two_replicas.experimental_distribute_values_from_function(
+      lambda context: tf.fill([4, 1], 2.0 + 4.0 * context.replica_id_in_sync_group))
+  two_replicas.run(lambda x: norm(x, training=True), args=(images,))
+  assert local_means(norm) == [2.0, 6.0]
+  evaluator = StatisticsEvaluator(norm)
+  controller = driver.Controller(evaluator=evaluator, strategy=two_replicas, global_step=step,
+                                 eval_summary_dir=str(tmp_path))
+  with two_replicas.scope():
+    controller.evaluate()
+  assert evaluator.seen == [4.0, 4.0]
+
+
+def test_two_workers_evaluate_as_one_device(tmp_path):
+  """Three images, two of them one worker's: figures of all three, on both, each counted once."""
+  run = evaluable_run.make(tmp_path, **STRATEGY)
+  printed = Workers(tmp_path, run.config, run.model_dir, 'eval').finish()
+  stem = run.model_dir / 'results' / f'step-{evaluable_run.STEP}'
+  figures = json.loads(pathlib.Path(f'{stem}-metrics.json').read_text())
+  assert figures == pytest.approx(run.figures, abs=1e-6)
+  for text in printed:
+    for name in ('bbox_AP', 'segm_AP'):
+      assert f"'{name}': {figures[name]}" in text
+    assert 'Evaluation of 3 images' in text
+    assert 'annotated images were not predicted' not in text
+
+
+def optimizer_state(model_dir, step):
+  """(number of updates, {variable: momentum}) of a checkpoint."""
+  saved = training_runs.tensors(str(model_dir / f'ckpt-{step}'))
+  momenta = {key: value for key, value in saved.items() if '.OPTIMIZER_SLOT' in key}
+  updates, = (int(value) for key, value in saved.items() if 'optimizer/iter' in key)
+  assert any(np.any(value) for value in momenta.values()), sorted(saved)
+  return updates, momenta
+
+
+def write_config(path, records, learning_rate):
+  """One stage and boxes alone, to be quick; saves every step and evaluates at the end."""
+  model = {'include_mask': False, 'semantic_head': {'enabled': False},
+           'cascade': {'stages': [published_stages()[0].as_dict()]}}
+  return training_runs.write_config(path, records, 100000, {
+      **STRATEGY, 'task': {'seed': 5, 'model': model}, 'trainer': {'optimizer_config': {
+          'learning_rate': {'stepwise': {'values': [learning_rate] * 3}},
+          'warmup': {'linear': {'warmup_learning_rate': learning_rate}}}}})
+
+
+def train_until(model_dir, step, folder, config, kill):
+  """Trains until a checkpoint, and ends the workers by `kill`; the last step saved."""
+  workers = Workers(folder, config, model_dir, 'train_and_eval')
+  saved = model_dir / f'ckpt-{step}.index'
+  statuses = worker_processes.wait(workers.processes, until=saved.exists)
+  assert statuses == [None, None], workers.printed()[0][-5000:]
+  kill(workers)
+  steps = [int(index.stem.rpartition('-')[2]) for index in model_dir.glob('ckpt-*.index')]
+  return max(step for step in steps if checkpoint.is_readable(str(model_dir / f'ckpt-{step}')))
+
+
+def kill_both(workers):
+  assert worker_processes.kill(workers.processes) == [-signal.SIGKILL] * 2
+
+
+def assert_whole(model_dir, num_starts):
+  """Nothing half written, and nothing by another worker than the chief."""
+  for index in model_dir.glob('ckpt-*.index'):
+    assert checkpoint.is_readable(str(index.with_suffix('')))
+  for path in model_dir.rglob('*.json'):
+    json.loads(path.read_text())
+  names = {re.sub(r'\d+', 'N', path.name) for path in model_dir.iterdir()
+           if not path.name.startswith('damaged-')}
+  assert names == {'checkpoint', 'ckpt-N.index', 'ckpt-N.data-N-of-N', 'dataset.json',
+                   'operative_config.train_and_eval.gin', 'params.yaml', 'results', 'run.json',
+                   'train', 'validation'}
+  assert len(list((model_dir / 'train').iterdir())) == num_starts
+  assert len(list((model_dir / 'validation').iterdir())) == 1
+
+
+def assert_continues(tmp_path, records, reached):
+  """Two more steps without learning, which only the momentum changes, and the evaluation."""
+  model_dir, end, num_starts = tmp_path / 'model', reached[-1] + 2, len(reached)
+  config = write_config(tmp_path / 'still.yaml', records, 0.0)
+  _, before = optimizer_state(model_dir, reached[-1])
+  printed = Workers(tmp_path / 'last', config, model_dir, 'train_and_eval',
+                    f'trainer.train_steps={end}').finish()
+  updates, after = optimizer_state(model_dir, end)
+  assert updates == end
+  for name, value in before.items():
+    np.testing.assert_allclose(after[name], MOMENTUM**2 * value, rtol=1e-5, atol=1e-30,
+                               err_msg=name)
+  assert [start['step'] for start in run_record.read_starts(str(model_dir))] == [
+      0, *reached]
+  chief, other = map(figures_told, printed)
+  assert set(chief) == {*(('train', step) for step in (end - 1, end)), ('eval', end)}
+  assert other == chief
+  assert_whole(model_dir, num_starts + 1)
+  assert_same_evaluation(config, tmp_path, model_dir / 'results', end)
+
+
+def assert_same_evaluation(config, tmp_path, results, step):
+  """One device finds in the chief's checkpoint what the workers found, each in its images."""
+  alone = evaluable_run.evaluate(tf.distribute.OneDeviceStrategy('CPU:0'), config,
+                                 tmp_path / 'model', tmp_path)
+  order = lambda row: (row['image_id'], -row['score'])
+  detected = sorted(json.loads((results / f'step-{step}.json').read_text()), key=order)
+  expected = sorted(alone.results, key=order)
+  assert {row['image_id'] for row in detected} == {1, 2, 3}
+  assert [row['image_id'] for row in detected] == [row['image_id'] for row in expected]
+  for row, wanted in zip(detected, expected):
+    assert row['score'] == pytest.approx(wanted['score'], abs=1e-5)
+    assert row['bbox'] == pytest.approx(wanted['bbox'], abs=1e-2)
+  figures = json.loads((results / f'step-{step}-metrics.json').read_text())
+  assert figures == pytest.approx(alone.figures, abs=1e-6)
+
+
+def test_two_workers_continue_after_both_were_killed(tmp_path):
+  records = tiny_records.write(tmp_path, num_pictures=3)
+  config = write_config(tmp_path / 'config.yaml', records, 0.01)
+  reached = train_until(tmp_path / 'model', 2, tmp_path / 'first', config, kill_both)
+  assert_continues(tmp_path, records, [reached])
+
+
+def kill_one(index):
+  """Kills a worker: the other one ends by itself, and says why."""
+  def kill(workers):
+    worker_processes.kill([workers.processes[index]])
+    other = 1 - index
+    assert worker_processes.wait([workers.processes[other]])[0] > 0
+    assert 'Another worker ended or cannot be reached' in workers.printed()[other]
+  return kill
+
+
+@pytest.mark.slow
+def test_two_workers_continue_after_one_was_killed(tmp_path):
+  records = tiny_records.write(tmp_path, num_pictures=3)
+  config = write_config(tmp_path / 'config.yaml', records, 0.01)
+  reached = []
+  for index in (1, 0):
+    step = reached[-1] + 1 if reached else 1
+    reached.append(train_until(tmp_path / 'model', step, tmp_path / f'killed{index}', config,
+                               kill_one(index)))
+  assert_continues(tmp_path, records, reached)
