@@ -118,12 +118,19 @@ def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
   """Masks of a picture to RLE on one core; and pictures to AP, which uses the cores."""
   found = scene.detections(frame, 0)
   boxes = coco_results.boxes_to_original(found.boxes, _image_info(frame))
+  return {'paste_and_encode': Measure(
+      lambda: mask_paste.encode_masks(found.masks, boxes, frame.original)),
+          'evaluation': _evaluation(frame, processes.usable_cores())}
+
+
+def _evaluation(frame: scene.Frame, num_workers: int) -> Measure:
+  """Pictures to AP by a number of processes, 1 being this one alone."""
   batches = [_predictions(frame, image) for image in range(1, _NUM_EVALUATED + 1)]
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'annotations.json'
     path.write_text(json.dumps(scene.annotations(frame, _NUM_EVALUATED)), encoding='utf-8')
     evaluator = COCOEvaluator(path, range(1, scene.NUM_CLASSES + 1), include_mask=True,
-                              num_workers=processes.usable_cores())
+                              num_workers=num_workers)
 
   def evaluate():
     evaluator.reset()
@@ -131,9 +138,7 @@ def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
       evaluator.update(batch)
     return evaluator.result()
 
-  return {'paste_and_encode': Measure(
-      lambda: mask_paste.encode_masks(found.masks, boxes, frame.original)),
-          'evaluation': Measure(evaluate, _NUM_EVALUATED)}
+  return Measure(evaluate, _NUM_EVALUATED)
 
 
 def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
@@ -158,7 +163,10 @@ def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
 
 
 def growth(frame: scene.Frame) -> Dict[str, Measure]:
-  """Inference by pixels, box stages by RoIs, mask stages by detections; '<what>:<amount>'."""
+  """Inference by pixels, box stages by RoIs, mask stages by detections; evaluation by processes.
+
+  Names are '<what>:<amount>'.
+  """
   model, runs = _model(_task()), {}
   for factor in _GROWING_SIDES:
     height, width = (round(side * factor / _MULTIPLE) * _MULTIPLE for side in frame.padded)
@@ -174,7 +182,9 @@ def growth(frame: scene.Frame) -> Dict[str, Measure]:
   for num in _GROWING_DETECTIONS:
     runs[f'detections:{num}'], _ = _compiled(model.cascade.segment, features, boxes[:, :num],
                                              classes[:, :num])
-  return {name: Measure(run) for name, run in runs.items()}
+  evaluations = {f'processes:{num}': _evaluation(frame, num)
+                 for num in sorted({1, processes.usable_cores()})}
+  return {**{name: Measure(run) for name, run in runs.items()}, **evaluations}
 
 
 def growth_training(frame: scene.Frame) -> Dict[str, Measure]:
