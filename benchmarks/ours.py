@@ -4,7 +4,7 @@ import json
 import pathlib
 import sys
 import tempfile
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import numpy as np
 from official.core import exp_factory
@@ -32,6 +32,7 @@ from htc_tf.tasks.htc import HTCTask
 _EXPERIMENT = 'htc_resnet50fpn_1x_coco'
 _NUM_DETECTIONS = 100
 _NUM_EVALUATED = 50
+_NUM_EVALUATED_BY_PROCESSES = 300
 _NUM_READ = 64
 _MULTIPLE = 32
 _GROWING_ROIS = (125, 250, 500, 1000)
@@ -115,20 +116,22 @@ def roi_align(frame: scene.Frame) -> Dict[str, Measure]:
 
 
 def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
-  """Masks of a picture to RLE on one core; and pictures to AP, which uses the cores."""
+  """Masks of a picture to RLE on one core; and pictures to AP."""
   found = scene.detections(frame, 0)
   boxes = coco_results.boxes_to_original(found.boxes, _image_info(frame))
   return {'paste_and_encode': Measure(
       lambda: mask_paste.encode_masks(found.masks, boxes, frame.original)),
-          'evaluation': _evaluation(frame, processes.usable_cores())}
+          'evaluation': _evaluation(frame, _NUM_EVALUATED)}
 
 
-def _evaluation(frame: scene.Frame, num_workers: int) -> Measure:
-  """Pictures to AP by a number of processes, 1 being this one alone."""
-  batches = [_predictions(frame, image) for image in range(1, _NUM_EVALUATED + 1)]
+def _evaluation(frame: scene.Frame, num_images: int, num_workers: Optional[int] = None) -> Measure:
+  """Pictures to AP by a number of processes, 1 being this one alone; None: as the trainer does."""
+  some = [_predictions(frame, image) for image in range(_NUM_EVALUATED)]
+  batches = [{**some[image % _NUM_EVALUATED], 'source_id': np.array([image])}
+             for image in range(1, num_images + 1)]
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'annotations.json'
-    path.write_text(json.dumps(scene.annotations(frame, _NUM_EVALUATED)), encoding='utf-8')
+    path.write_text(json.dumps(scene.annotations(frame, num_images)), encoding='utf-8')
     evaluator = COCOEvaluator(path, range(1, scene.NUM_CLASSES + 1), include_mask=True,
                               num_workers=num_workers)
 
@@ -138,7 +141,7 @@ def _evaluation(frame: scene.Frame, num_workers: int) -> Measure:
       evaluator.update(batch)
     return evaluator.result()
 
-  return Measure(evaluate, _NUM_EVALUATED)
+  return Measure(evaluate, num_images)
 
 
 def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
@@ -182,7 +185,7 @@ def growth(frame: scene.Frame) -> Dict[str, Measure]:
   for num in _GROWING_DETECTIONS:
     runs[f'detections:{num}'], _ = _compiled(model.cascade.segment, features, boxes[:, :num],
                                              classes[:, :num])
-  evaluations = {f'processes:{num}': _evaluation(frame, num)
+  evaluations = {f'processes:{num}': _evaluation(frame, _NUM_EVALUATED_BY_PROCESSES, num)
                  for num in sorted({1, processes.usable_cores()})}
   return {**{name: Measure(run) for name, run in runs.items()}, **evaluations}
 

@@ -3,12 +3,16 @@
 import collections
 import concurrent.futures
 from concurrent.futures import process
+import contextlib
 import multiprocessing
 import os
 import threading
-from typing import Any, Callable, List
+from typing import Any, Callable, Iterator, List
 
 from htc_tf.errors import DataError
+
+# How many threads the libraries beneath NumPy compute by.
+_NUM_THREADS = ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS')
 
 
 def usable_cores() -> int:
@@ -31,10 +35,22 @@ def _exit_with_parent() -> None:
   os._exit(1)  # pylint: disable=protected-access
 
 
-def _start_worker() -> None:
-  # Before NumPy is imported: threads of every worker would be in the way of the other workers.
-  os.environ['OPENBLAS_NUM_THREADS'] = os.environ['OMP_NUM_THREADS'] = '1'
-  end_with_parent()
+@contextlib.contextmanager
+def one_thread_each() -> Iterator[None]:
+  """Processes that start within compute by one thread: others would be in each other's way.
+
+  They inherit it, since NumPy may be among the first that a process imports, and asks but then.
+  """
+  before = {name: os.environ.get(name) for name in _NUM_THREADS}
+  os.environ.update(dict.fromkeys(_NUM_THREADS, '1'))
+  try:
+    yield
+  finally:
+    for name, value in before.items():
+      if value is None:
+        del os.environ[name]
+      else:
+        os.environ[name] = value
 
 
 class OrderedWorkers:
@@ -71,9 +87,10 @@ class OrderedWorkers:
     due = self._take(2 * self.num_workers - 1)
     if self._pool is None:
       self._pool = concurrent.futures.ProcessPoolExecutor(
-          self.num_workers, multiprocessing.get_context('spawn'), _start_worker)
+          self.num_workers, multiprocessing.get_context('spawn'), end_with_parent)
     try:
-      self._pending.append(self._pool.submit(function, *arguments))
+      with one_thread_each():  # A call may start a process.
+        self._pending.append(self._pool.submit(function, *arguments))
     except process.BrokenProcessPool as error:
       raise _ended(error) from error
     return due

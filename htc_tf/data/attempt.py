@@ -23,15 +23,28 @@ def attempt(function: Callable[[Any], Any], element: Any, blank: Any = None) -> 
   Returns:
     Nested tensors, their shapes as known of those of `function`.
   """
+  make_blank = (lambda zeros: zeros) if blank is None else lambda _: blank
+  dataset = attempt_to_element(function, element, make_blank).with_options(_plain_options())
+  return dataset.get_single_element()
+
+
+def attempt_to_element(function: Callable[[Any], Any], element: Any,
+                       make_blank: Callable[[Any], Any]) -> tf.data.Dataset:
+  """`attempt` as a data set of one element, for a pipeline.
+
+  Args:
+    function: as for `attempt`.
+    element: likewise.
+    make_blank: makes the blank, of zeros and empty strings in the structure the function gives.
+  """
   # A dictionary would reach the function of a data set as it is, a tuple in pieces.
   tried = tf.data.Dataset.from_tensors({'element': element}).map(
       lambda item: function(item['element']))
-  if blank is None:
-    blank = zeros_like_spec(tried.element_spec)
-  result = tried.ignore_errors().concatenate(tf.data.Dataset.from_tensors(blank)).take(
-      1).with_options(_plain_options()).get_single_element()
-  return tf.nest.map_structure(lambda value, spec: tf.ensure_shape(value, spec.shape), result,
-                               tried.element_spec)
+  blank = tf.data.Dataset.from_tensors(make_blank(zeros_like_spec(tried.element_spec)))
+  return tried.ignore_errors().concatenate(blank).take(1).map(
+      lambda *result: tf.nest.map_structure(
+          lambda value, spec: tf.ensure_shape(value, spec.shape),
+          result if len(result) > 1 else result[0], tried.element_spec))
 
 
 def zeros_like_spec(element_spec: Any) -> Any:

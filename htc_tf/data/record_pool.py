@@ -50,7 +50,8 @@ def _write_in_processes(tasks: List[record_shards.ShardTask], num_workers: int,
   counter = context.Value('q', bar.n)
   pool = concurrent.futures.ProcessPoolExecutor(num_workers, context, _start_worker, (counter,))
   try:
-    futures = [pool.submit(_write_counted, task) for task in tasks]
+    with processes.one_thread_each():
+      futures = [pool.submit(_write_counted, task) for task in tasks]
     for _ in _until_done(futures):
       if counter.value > bar.n:
         bar.update(counter.value - bar.n)

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Optional, Sequence, Union
 import tensorflow as tf
 
 from htc_tf.data import left_out as left_out_lib
-from htc_tf.data.attempt import attempt
+from htc_tf.data.attempt import attempt_to_element
 from htc_tf.data.attempt import zeros_like_spec
 from htc_tf.data.left_out import LeftOut
 
@@ -26,8 +26,8 @@ _OPS = re.compile(r'\{\{.*?\}\} ?| ?\[Op:.*')
 class TolerantReading:
   """The steps of one input pipeline that leave out and count.
 
-  `read_shards`, `as_element`, `parse` and `drop_failed` follow each other; in between elements may
-  be shuffled and get further entries. What is left out is counted in this process.
+  `read_shards`, `as_element` and `parse` follow each other; in between elements may be shuffled and
+  get further entries. What is left out is counted in this process.
 
   Args:
     parse: from an element, a dictionary with the serialized record in `RECORD_KEY`, to nested
@@ -101,16 +101,18 @@ class TolerantReading:
                          lambda: f'truncated or damaged after {num_bytes} of {size} bytes')
     return False
 
-  def parse(self, element: Tensors) -> Tensors:
-    """Attempts to parse an element; raises for none."""
-    tried = attempt(lambda item: {'result': self._parse(item), 'status': tf.constant(_PARSED)},
-                    element)
-    record = tf.where(tf.equal(tried['status'], _FAILED), element[RECORD_KEY], '')
-    return {**tried, RECORD_KEY: record}
+  def parse(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The elements that can be parsed, parsed; raises, as tf.data does, where nothing comes."""
+    # Not a map to single elements, which would prepare the parsing anew for every record.
+    tried = dataset.interleave(self._attempt, num_parallel_calls=tf.data.AUTOTUNE)
+    return self._report_failed(tried).filter(_is_parsed).map(lambda element: element['result'])
 
-  def drop_failed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Of what `parse` made, the parsed elements; raises, as tf.data does, where nothing comes."""
-    return self._report_failed(dataset).filter(_is_parsed).map(lambda element: element['result'])
+  def _attempt(self, element: Tensors) -> tf.data.Dataset:
+    """One element: the result and its status, and the record where it failed."""
+    parsed = {'status': tf.constant(_PARSED), RECORD_KEY: tf.constant('')}
+    failed = {'status': tf.constant(_FAILED), RECORD_KEY: element[RECORD_KEY]}
+    return attempt_to_element(lambda item: {'result': self._parse(item), **parsed}, element,
+                              lambda blank: {**blank, **failed})
 
   def _report_failed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
     """The elements as they are; those that failed, and an end without any, are noted."""

@@ -84,8 +84,8 @@ def build_batches(params: task_config.DataConfig, model: model_config.HTC, left_
              'transform_and_batch_fn': batch}
   else:
     reading = TolerantReading(parse, left_out, repeats=params.is_training)
-    steps = {'dataset_fn': reading.read_shards, 'parser_fn': reading.parse,
-             'transform_and_batch_fn': lambda dataset, context: batch(reading.drop_failed(dataset),
+    steps = {'dataset_fn': reading.read_shards, 'parser_fn': None,
+             'transform_and_batch_fn': lambda dataset, context: batch(reading.parse(dataset),
                                                                       context)}
     # In a graph, as of a parameter server, nothing can be read yet.
     if tf.executing_eagerly():
