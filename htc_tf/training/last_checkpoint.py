@@ -118,8 +118,24 @@ def _named_by_state(model_dir: str) -> Optional[str]:
 
 
 def _remove_unfinished(model_dir: str) -> None:
-  """Removes folders into which a killed writer was writing the parts of a checkpoint."""
-  for path in glob.glob(os.path.join(glob.escape(model_dir), f'{_PREFIX}-*_temp')):
-    logging.warning('Removing %s: a checkpoint whose writing was cut off. The run continues from '
-                    'the one before.', path)
-    shutil.rmtree(path, ignore_errors=True)
+  """Removes what a killed writer was writing: parts of a checkpoint, or a state file.
+
+  TensorFlow writes the parts into a folder and the state under a name of its own, and renames them.
+  Between parts and index a kill leaves values without an index, which nothing can read.
+  """
+  folder = glob.escape(model_dir)
+  unfinished = glob.glob(os.path.join(folder, f'{_PREFIX}-*_temp'))
+  unfinished += glob.glob(os.path.join(folder, 'checkpoint.tmp*'))
+  for path in unfinished:
+    logging.warning('Removing %s, whose writing was cut off. The run continues from what was '
+                    'complete before.', path)
+    if os.path.isdir(path):
+      shutil.rmtree(path, ignore_errors=True)
+    else:
+      os.remove(path)
+  for path in glob.glob(os.path.join(folder, f'{_PREFIX}-*.data-*')):
+    if not os.path.exists(f'{path.rpartition(".data-")[0]}.index'):
+      aside = os.path.join(model_dir, f'{_ASIDE}-{os.path.basename(path)}')
+      os.replace(path, aside)
+      logging.warning('%s has no index, so nothing can read it: renamed to %s. Likely cause: a run '
+                      'killed as it wrote. It can be deleted.', path, aside)

@@ -98,11 +98,26 @@ def test_all_damaged_is_an_error_and_leaves_them(folder):
   assert names(folder) == before
 
 
-def test_unfinished_write_is_removed(folder):
+def test_unfinished_writes_are_removed(folder):
+  before = names(folder)
   (folder / 'ckpt-11_temp').mkdir()
   (folder / 'ckpt-11_temp' / 'part-00000-of-00001.data-00000-of-00001').write_bytes(b'half')
+  (folder / 'checkpoint.tmp0a1b').write_bytes(b'model_checkpo')
   assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
-  assert 'ckpt-11_temp' not in names(folder)
+  assert names(folder) == before
+
+
+@pytest.mark.parametrize('steps', [(), (1, 2, 10)])
+def test_values_without_an_index_are_set_aside(folder, steps):
+  """Of a first checkpoint, too: the run then starts anew."""
+  for step in {1, 2, 10} - set(steps):
+    for path in folder.glob(f'ckpt-{step}.*'):
+      path.unlink()
+  (folder / f'ckpt-11{DATA}').write_bytes(b'whole')
+  assert last_checkpoint.prepare_to_continue(str(folder)) == (
+      str(folder / f'ckpt-{steps[-1]}') if steps else None)
+  assert (folder / f'damaged-ckpt-11{DATA}').read_bytes() == b'whole'
+  assert f'ckpt-11{DATA}' not in names(folder)
 
 
 def test_new_run(tmp_path):
