@@ -116,11 +116,8 @@ def apply_if(chosen: tf.Tensor, optimizer: tf_keras.optimizers.Optimizer,
             lambda: _nothing(strategy.extended.call_for_each_replica(apply, args=(gradients,))),
             lambda: _nothing(count()))
 
-  if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-    tf.cond(chosen, lambda: _nothing(apply(gradients)), lambda: _nothing(count()))
-  else:
-    # An optimizer leaves its replica to add up gradients, which it cannot do within a condition.
-    tf.distribute.get_replica_context().merge_call(choose, args=(chosen, gradients))
+  # An optimizer leaves its replica to add up gradients, which it cannot do within a condition.
+  tf.distribute.get_replica_context().merge_call(choose, args=(chosen, gradients))
 
 
 class Statistics:

@@ -163,55 +163,58 @@ class HTCTask(base_task.Task):
   def train_step(self, inputs: Tuple[Any, Any], model: HTCModel,
                  optimizer: tf_keras.optimizers.Optimizer,
                  metrics: Optional[List[tf_keras.metrics.Metric]] = None) -> Dict[str, tf.Tensor]:
-    """One update on one replica's batch, as one XLA program with `jit_compile` of the task.
+    """One update on one replica's batch.
 
     Losses are normalised within the replica, as published (per GPU), and averaged over replicas. A
     step that is not finite changes no weight and stops the run or is skipped: the task's
-    `skip_non_finite_steps`. The loss of a skipped one is given as 0.
+    `skip_non_finite_steps`. The loss of a skipped one is given as 0. With the task's `jit_compile`
+    the forward and the backward pass are one XLA program.
     """
-    finite_loss.create_state(optimizer, model.trainable_variables)
+    variables = model.trainable_variables
+    finite_loss.create_state(optimizer, variables)
     number = optimizer.iterations + 1
-    update = lambda batch: self._update(batch, model, optimizer, metrics)
+    statistics = finite_loss.Statistics(model)
+    passes = lambda batch: self._forward_and_backward(batch, model, optimizer)
     if self.task_config.jit_compile:
       frames = inputs_lib.build_frame_rule(self.task_config.train_data.parser,
                                            self.task_config.model)
-      loss, terms = run_compiled(update, inputs, frames.sizes)
+      # The rest involves the other replicas, which a program of XLA of this one cannot.
+      losses, accuracies, gradients = run_compiled(passes, inputs, frames.sizes)
     else:
-      loss, terms = update(inputs)
-    self._non_finite_loss.react(terms, inputs[1]['source_id'], number)
-    return {self.loss: loss}
-
-  def _update(self, inputs: Tuple[Any, Any], model: HTCModel,
-              optimizer: tf_keras.optimizers.Optimizer,
-              metrics: Optional[List[tf_keras.metrics.Metric]]
-              ) -> Tuple[tf.Tensor, Dict[str, tf.Tensor]]:
-    """The body of `train_step`; returns the loss, and by name what has to be finite."""
-    images, labels = inputs
-    scaled_optimizer = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
-    share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
-    variables = model.trainable_variables
-    statistics = finite_loss.Statistics(model)
-    with tf.GradientTape() as tape:
-      outputs = model(model_inputs(images, labels), training=True)
-      losses = self.build_losses(outputs, labels, variables)
-      loss = share * losses['total_loss']
-      if scaled_optimizer:
-        loss = optimizer.get_scaled_loss(loss)
-    gradients = tape.gradient(loss, variables)
-    if scaled_optimizer:
-      gradients = optimizer.get_unscaled_gradients(gradients)
-    gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
+      losses, accuracies, gradients = passes(inputs)
     # Where losses are scaled, infinite gradients are the scale's affair, which skips such a step.
-    norm = {} if scaled_optimizer else {'gradient_norm': tf.linalg.global_norm(gradients)}
-    finite = finite_loss.finite_everywhere({**losses, **norm})
+    scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+    terms = losses if scaled else {**losses, 'gradient_norm': tf.linalg.global_norm(gradients)}
+    finite = finite_loss.finite_everywhere(terms)
     finite_loss.apply_if(finite, optimizer, gradients, variables)
     statistics.keep_if(finite)
-    values = {**losses, **htc_loss.accuracies(outputs)}
+    values = {**losses, **accuracies}
     for metric in metrics or []:
       if metric.name in values:
         metric.update_state(tf.where(finite, values[metric.name], 0.),
                             sample_weight=tf.cast(finite, tf.float32))
-    return tf.where(finite, losses['total_loss'], 0.), {**losses, **norm}
+    self._non_finite_loss.react(terms, inputs[1]['source_id'], number)
+    return {self.loss: tf.where(finite, losses['total_loss'], 0.)}
+
+  def _forward_and_backward(
+      self, inputs: Tuple[Any, Any], model: HTCModel, optimizer: tf_keras.optimizers.Optimizer
+      ) -> Tuple[Dict[str, tf.Tensor], Dict[str, tf.Tensor], List[tf.Tensor]]:
+    """(loss terms, accuracies, this replica's share of the gradients) of one replica's batch."""
+    images, labels = inputs
+    scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+    share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
+    variables = model.trainable_variables
+    with tf.GradientTape() as tape:
+      outputs = model(model_inputs(images, labels), training=True)
+      losses = self.build_losses(outputs, labels, variables)
+      loss = share * losses['total_loss']
+      if scaled:
+        loss = optimizer.get_scaled_loss(loss)
+    gradients = tape.gradient(loss, variables)
+    if scaled:
+      gradients = optimizer.get_unscaled_gradients(gradients)
+    gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
+    return losses, htc_loss.accuracies(outputs), gradients
 
   def validation_step(self, inputs: Tuple[Any, Any], model: HTCModel,
                       metrics: Optional[List[Any]] = None) -> Dict[str, Any]:

@@ -1,15 +1,18 @@
 """Tests of training on two replicas: what is averaged, and what is normalised together."""
 
 import numpy as np
+from official.common import distribute_utils
 import pytest
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.configs import task as task_config
 from htc_tf.modeling.backbones.published_resnet import PublishedResNet
 from tests import evaluable_run
 from tests import tiny
 
 LEARNING_RATE = 0.1
+RULE = {'sampling_rule': 'even'}
 
 
 def per_replica(strategy, batch):
@@ -51,7 +54,7 @@ def assert_same_update(actual, expected, before, names):
 
 @pytest.fixture(name='tiny_task', scope='module')
 def build_tiny_task():
-  task = tiny.task(tiny.model(2, cascade={'sampling_rule': 'even'}))
+  task = tiny.task(tiny.model(2, cascade=RULE))
   return task, tiny.build(task.task_config.model)
 
 
@@ -80,6 +83,31 @@ def test_one_device_with_the_global_batch(two_replicas, tiny_task):
   for name, value in values.items():
     np.testing.assert_allclose(value, expected[name], rtol=1e-4, err_msg=name)
   assert_same_update(weights, expected_weights, model.get_weights(),
+                     [v.name for v in model.weights])
+
+
+@pytest.fixture(name='mirrored', params=['mirrored', 'two_replicas'])
+def _mirrored(request):
+  """Replicas of Model Garden's default strategy: of one device, and two."""
+  if request.param == 'mirrored':
+    return distribute_utils.get_distribution_strategy('mirrored')
+  return request.getfixturevalue('two_replicas')
+
+
+def test_a_compiled_step_is_the_same(mirrored):
+  """The passes are a program of XLA for each replica; adding up and the update are outside."""
+  config = tiny.model(1, cascade=RULE)
+  batch = tiny.batch(config)
+  frames = [task_config.Frame(height=batch[0].shape[1], width=batch[0].shape[2])]
+  data = task_config.DataConfig(is_training=True, parser=task_config.Parser(frames=frames))
+  tasks = [tiny.task(config, jit_compile=jit_compile, train_data=data)
+           for jit_compile in (False, True)]
+  model = tiny.build(config)
+  (values, weights), (compiled_values, compiled_weights) = [
+      distributed_step(mirrored, task, model.get_weights(), batch) for task in tasks]
+  for name, value in values.items():
+    np.testing.assert_allclose(compiled_values[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+  assert_same_update(compiled_weights, weights, model.get_weights(),
                      [v.name for v in model.weights])
 
 
