@@ -1,4 +1,4 @@
-"""What is done to a model directory before a run in it starts."""
+"""What is done, also to a model directory, before a run in it starts."""
 
 from typing import Optional
 
@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.serving import model_directory
+from htc_tf.tasks.htc import HTCTask
 from htc_tf.training import last_checkpoint
 
 
@@ -14,7 +15,8 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> Optional
   """Readies a model directory for the trainer; no other process may be doing so.
 
   To train it gets the categories of the data, and its last readable checkpoint becomes the one to
-  continue from.
+  continue from. To evaluate the annotations are read, for nothing but their errors, which would
+  otherwise show when training has come to its first evaluation.
 
   Args:
     mode: of the trainer.
@@ -26,8 +28,11 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> Optional
 
   Raises:
     CheckpointError: see `last_checkpoint`.
-    DataError: training records without their metadata.
+    DataError: records without their metadata, or annotations that the model cannot be evaluated
+      against.
   """
+  if 'eval' in mode:
+    HTCTask(params.task).build_evaluator()
   if 'train' not in mode:
     last_checkpoint.check_latest(model_dir)
     last_checkpoint.require_for_evaluation(model_dir, mode, params.task.init_checkpoint)

@@ -107,6 +107,21 @@ def test_missing_initial_checkpoint(run, caplog, records, tmp_path):
                config_file=[config], params_override='task.init_checkpoint=nowhere')
 
 
+@pytest.mark.parametrize('content,message', [
+    (None, 'cannot be read'), ('{', 'are not JSON'), ('{}', 'are not in COCO format'),
+    ('{"images": [], "annotations": [], "categories": []}', 'unknown ids')])
+def test_annotations_are_read_before_training(run, caplog, records, tmp_path, content, message):
+  """Not hours later, when the first evaluation comes."""
+  annotations = tmp_path / 'val.json'
+  if content is not None:
+    annotations.write_text(content)
+  params = tiny_records.reduced('htc_nuclei', records)
+  config = write_config(tmp_path / 'config.yaml', params, train_steps=1, validation_steps=1)
+  assert_fails(run, caplog, message, mode='train_and_eval', experiment='htc_nuclei',
+               config_file=[config], params_override=f'task.annotation_file={annotations}')
+  assert not list((tmp_path / 'model').glob('ckpt*'))
+
+
 def test_an_evaluation_of_random_weights_is_refused(run, caplog, records, tmp_path):
   params = tiny_records.reduced('htc_nuclei', records)
   config = write_config(tmp_path / 'config.yaml', params, validation_steps=1)
