@@ -20,13 +20,16 @@ from official.core import config_definitions as cfg
 from official.core import task_factory
 from official.core import train_lib
 from official.core import train_utils
+from official.modeling import hyperparams
 from official.modeling import performance
 from official.vision.utils import summary_manager
 import orbit
 import tensorflow as tf
 
+from htc_tf import files
 from htc_tf import worker_exchange
 from htc_tf.errors import CheckpointError
+from htc_tf.serving.model_directory import PARAMS_FILE
 from htc_tf.training import cluster
 from htc_tf.training import last_checkpoint
 from htc_tf.training import run_record
@@ -160,7 +163,8 @@ def _run_chief(strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues,
   """Runs the chief, or the only process."""
   model_dir = flags_obj.model_dir
   if 'train' in flags_obj.mode:
-    train_utils.serialize_config(params, model_dir)
+    with files.replaced_when_written(os.path.join(model_dir, PARAMS_FILE)) as path:
+      hyperparams.save_params_dict_to_yaml(params, str(path))
   train_lib.run_experiment(
       strategy, _build_task(strategy, params, model_dir), flags_obj.mode, params, model_dir,
       eval_summary_manager=summary_manager.maybe_build_eval_summary_manager(params, model_dir),
