@@ -35,8 +35,8 @@ def prepare_to_continue(model_dir: str) -> Optional[str]:
     The prefix of the checkpoint; None if the run starts anew.
 
   Raises:
-    CheckpointError: there were checkpoints, and none can be read: a run that silently started
-      from nothing would lose them from sight.
+    CheckpointError: there were checkpoints, and none can be read or is there: a run that silently
+      started from nothing would lose them from sight.
   """
   _remove_unfinished(model_dir)
   prefixes = _on_disk(model_dir)
@@ -51,6 +51,7 @@ def prepare_to_continue(model_dir: str) -> Optional[str]:
   for prefix in damaged:
     _set_aside(prefix, prefixes[-1])
   if not prefixes:
+    _check_nothing_is_named(model_dir)
     return None
   _correct_state(model_dir, prefixes)
   return prefixes[-1]
@@ -96,6 +97,16 @@ def _set_aside(prefix: str, good: str) -> None:
   logging.error('%s cannot be read: renamed to %s-%s.*; the run continues from %s. Likely cause: '
                 'a full disk or a copy that was cut off. It can be deleted.', prefix, _ASIDE, name,
                 good)
+
+
+def _check_nothing_is_named(model_dir: str) -> None:
+  """Raises CheckpointError if the state file of a folder without checkpoints names one."""
+  named = _named_by_state(model_dir)
+  if named:
+    raise CheckpointError(
+        f'The checkpoint to continue from is not in {model_dir}', expected=f'{named}.index',
+        got='no checkpoint', likely_cause='checkpoints that were deleted or not copied along; to '
+        f'start anew, delete {os.path.join(model_dir, "checkpoint")} too')
 
 
 def _correct_state(model_dir: str, prefixes: List[str]) -> None:

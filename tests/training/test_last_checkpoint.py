@@ -98,6 +98,15 @@ def test_all_damaged_is_an_error_and_leaves_them(folder):
   assert names(folder) == before
 
 
+def test_all_deleted_is_an_error_until_their_state_is_too(folder):
+  for path in folder.glob('ckpt-*'):
+    path.unlink()
+  with pytest.raises(CheckpointError, match='(?s)is not in .*ckpt-10.index.*delete .*checkpoint'):
+    last_checkpoint.prepare_to_continue(str(folder))
+  (folder / 'checkpoint').unlink()
+  assert last_checkpoint.prepare_to_continue(str(folder)) is None
+
+
 def test_unfinished_writes_are_removed(folder):
   before = names(folder)
   (folder / 'ckpt-11_temp').mkdir()
@@ -113,6 +122,8 @@ def test_values_without_an_index_are_set_aside(folder, steps):
   for step in {1, 2, 10} - set(steps):
     for path in folder.glob(f'ckpt-{step}.*'):
       path.unlink()
+  if not steps:
+    (folder / 'checkpoint').unlink()
   (folder / f'ckpt-11{DATA}').write_bytes(b'whole')
   assert last_checkpoint.prepare_to_continue(str(folder)) == (
       str(folder / f'ckpt-{steps[-1]}') if steps else None)
