@@ -69,6 +69,12 @@ def task(config: Optional[model_config.HTC] = None, **values) -> htc.HTCTask:
   return htc.HTCTask(task_config.HTCTask(model=config or model(), **values))
 
 
+def data_in_frames(*sizes: Tuple[int, int]) -> task_config.DataConfig:
+  """Training data of frames (height, width), so that steps on them can be compiled."""
+  return task_config.DataConfig(is_training=True, parser=task_config.Parser(
+      frames=[task_config.Frame(height=height, width=width) for height, width in sizes]))
+
+
 def build(config: Optional[model_config.HTC] = None, seed: int = 0) -> HTCModel:
   """A model with variables, the same for the same seed; scores differ between classes."""
   config = config or model()

@@ -98,8 +98,8 @@ class HTCTask(cfg.TaskConfig):
     annotation_file: COCO annotations to evaluate against; empty: the copy beside the records.
     per_category_metrics: report AP of every category too.
     freeze_backbone: train nothing of the backbone.
-    jit_compile: compile the passes of a training step by XLA, once for each static frame of the
-      training data; the training command sets it for `runtime.enable_xla`.
+    jit_compile: compile forward and backward pass of a training step by XLA, once for each static
+      frame of the training data; the training command sets it for `runtime.enable_xla`.
     skip_non_finite_steps: leave out and count a step whose loss or gradient is not finite, instead
       of stopping the run; a hundred in a row stop it.
     seed: makes a run repeatable, bit for bit on one machine, at some cost in speed; None: every

@@ -167,8 +167,22 @@ class HTCTask(base_task.Task):
 
     Losses are normalised within the replica, as published (per GPU), and averaged over replicas. A
     step that is not finite changes no weight and stops the run or is skipped: the task's
-    `skip_non_finite_steps`. The loss of a skipped one is given as 0. With the task's `jit_compile`
-    the forward and the backward pass are one XLA program.
+    `skip_non_finite_steps`. With the task's `jit_compile` the forward and the backward pass are one
+    XLA program.
+
+    Args:
+      inputs: images [batch, height, width, 3], normalised and padded, and labels as
+        `data.parser.Parser` makes them.
+      model: changed, with its running statistics.
+      optimizer: changed.
+      metrics: of `build_metrics`, updated; None for no figures.
+
+    Returns:
+      The total loss before the update, a scalar under `self.loss`; 0 for a skipped step.
+
+    Raises:
+      TensorFlow's error with `TrainingError` in its message, when the step runs: the loss or a
+      gradient is not finite.
     """
     variables = model.trainable_variables
     finite_loss.create_state(optimizer, variables)
@@ -183,8 +197,8 @@ class HTCTask(base_task.Task):
     else:
       losses, accuracies, gradients = passes(inputs)
     # Where losses are scaled, infinite gradients are the scale's affair, which skips such a step.
-    scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
-    terms = losses if scaled else {**losses, 'gradient_norm': tf.linalg.global_norm(gradients)}
+    norm = {} if _scales(optimizer) else {'gradient_norm': tf.linalg.global_norm(gradients)}
+    terms = {**losses, **norm}
     finite = finite_loss.finite_everywhere(terms)
     finite_loss.apply_if(finite, optimizer, gradients, variables)
     statistics.keep_if(finite)
@@ -201,17 +215,16 @@ class HTCTask(base_task.Task):
       ) -> Tuple[Dict[str, tf.Tensor], Dict[str, tf.Tensor], List[tf.Tensor]]:
     """(loss terms, accuracies, this replica's share of the gradients) of one replica's batch."""
     images, labels = inputs
-    scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
     share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
     variables = model.trainable_variables
     with tf.GradientTape() as tape:
       outputs = model(model_inputs(images, labels), training=True)
       losses = self.build_losses(outputs, labels, variables)
       loss = share * losses['total_loss']
-      if scaled:
+      if _scales(optimizer):
         loss = optimizer.get_scaled_loss(loss)
     gradients = tape.gradient(loss, variables)
-    if scaled:
+    if _scales(optimizer):
       gradients = optimizer.get_unscaled_gradients(gradients)
     gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
     return losses, htc_loss.accuracies(outputs), gradients
@@ -275,6 +288,11 @@ class HTCTask(base_task.Task):
     return COCOEvaluator(annotations, info.category_ids,
                          include_mask=self.task_config.model.include_mask,
                          per_category=self.task_config.per_category_metrics)
+
+
+def _scales(optimizer: tf_keras.optimizers.Optimizer) -> bool:
+  """Whether losses are scaled for it, as in float16."""
+  return isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
 
 
 def _replicas(predictions: Mapping[str, Any]) -> List[Dict[str, Any]]:

@@ -24,9 +24,10 @@ _ASIDE = 'damaged'
 def prepare_to_continue(model_dir: str) -> Optional[str]:
   """Makes the last readable checkpoint of a directory the one that the trainer continues from.
 
-  Newer ones that cannot be read are renamed, `ckpt-20.index` to `damaged-ckpt-20.index` and so on,
-  and logged; what a killed writer left unfinished is removed. The state file is written anew where
-  it does not say what is there. Nothing else may be writing to the directory.
+  Newer ones that cannot be read, and those without an index, are renamed, `ckpt-20.index` to
+  `damaged-ckpt-20.index` and so on, and logged; what a killed writer left unfinished is removed.
+  The state file is written anew where it does not say what is there. Nothing else may be writing to
+  the directory.
 
   Args:
     model_dir: may be missing.
@@ -39,6 +40,8 @@ def prepare_to_continue(model_dir: str) -> Optional[str]:
       started from nothing would lose them from sight.
   """
   _remove_unfinished(model_dir)
+  for prefix in _without_index(model_dir):
+    _set_aside(prefix)
   prefixes = _on_disk(model_dir)
   damaged = []
   while prefixes and not checkpoint.is_readable(prefixes[-1]):
@@ -49,9 +52,11 @@ def prepare_to_continue(model_dir: str) -> Optional[str]:
         got=f'damaged: {[os.path.basename(prefix) for prefix in damaged]}',
         likely_cause='a full or failing disk; restore a copy, or train into another directory')
   for prefix in damaged:
-    _set_aside(prefix, prefixes[-1])
+    _set_aside(prefix)
+  if damaged:
+    logging.error('The run continues from %s', prefixes[-1])
   if not prefixes:
-    _check_nothing_is_named(model_dir)
+    _check_none_is_missed(model_dir)
     return None
   _correct_state(model_dir, prefixes)
   return prefixes[-1]
@@ -90,19 +95,25 @@ def _on_disk(model_dir: str) -> List[str]:
   return [os.path.join(model_dir, f'{_PREFIX}-{step}') for step in steps]
 
 
-def _set_aside(prefix: str, good: str) -> None:
+def _without_index(model_dir: str) -> List[str]:
+  """Prefixes of which there are values alone: a writer was killed before it wrote their index."""
+  paths = glob.glob(os.path.join(glob.escape(model_dir), f'{_PREFIX}-*.data-*'))
+  prefixes = {path.rpartition('.data-')[0] for path in paths}
+  return sorted(prefix for prefix in prefixes if not os.path.exists(f'{prefix}.index'))
+
+
+def _set_aside(prefix: str) -> None:
   folder, name = os.path.split(prefix)
   for path in glob.glob(glob.escape(prefix) + '.*'):
     os.replace(path, os.path.join(folder, f'{_ASIDE}-{os.path.basename(path)}'))
-  logging.error('%s cannot be read: renamed to %s-%s.*; the run continues from %s. Likely cause: '
-                'a full disk or a copy that was cut off. It can be deleted.', prefix, _ASIDE, name,
-                good)
+  logging.error('%s cannot be read: renamed to %s-%s.*. Likely cause: a full disk, a run killed as '
+                'it wrote, or a copy that was cut off. It can be deleted.', prefix, _ASIDE, name)
 
 
-def _check_nothing_is_named(model_dir: str) -> None:
-  """Raises CheckpointError if the state file of a folder without checkpoints names one."""
+def _check_none_is_missed(model_dir: str) -> None:
+  """Raises CheckpointError if the state file names a checkpoint, and it is nowhere."""
   named = _named_by_state(model_dir)
-  if named:
+  if named and not tf.io.gfile.exists(f'{named}.index'):
     raise CheckpointError(
         f'The checkpoint to continue from is not in {model_dir}', expected=f'{named}.index',
         got='no checkpoint', likely_cause='checkpoints that were deleted or not copied along; to '
@@ -129,24 +140,12 @@ def _named_by_state(model_dir: str) -> Optional[str]:
 
 
 def _remove_unfinished(model_dir: str) -> None:
-  """Removes what a killed writer was writing: parts of a checkpoint, or a state file.
-
-  TensorFlow writes the parts into a folder and the state under a name of its own, and renames them.
-  Between parts and index a kill leaves values without an index, which nothing can read.
-  """
-  folder = glob.escape(model_dir)
-  unfinished = glob.glob(os.path.join(folder, f'{_PREFIX}-*_temp'))
-  unfinished += glob.glob(os.path.join(folder, 'checkpoint.tmp*'))
-  for path in unfinished:
-    logging.warning('Removing %s, whose writing was cut off. The run continues from what was '
-                    'complete before.', path)
-    if os.path.isdir(path):
-      shutil.rmtree(path, ignore_errors=True)
-    else:
-      os.remove(path)
-  for path in glob.glob(os.path.join(folder, f'{_PREFIX}-*.data-*')):
-    if not os.path.exists(f'{path.rpartition(".data-")[0]}.index'):
-      aside = os.path.join(model_dir, f'{_ASIDE}-{os.path.basename(path)}')
-      os.replace(path, aside)
-      logging.warning('%s has no index, so nothing can read it: renamed to %s. Likely cause: a run '
-                      'killed as it wrote. It can be deleted.', path, aside)
+  """Removes what a killed writer was writing: a folder of parts, or the next state file."""
+  for name in (f'{_PREFIX}-*_temp', 'checkpoint.tmp*'):
+    for path in glob.glob(os.path.join(glob.escape(model_dir), name)):
+      logging.warning('Removing %s, whose writing was cut off. What was complete before is as it '
+                      'was.', path)
+      if os.path.isdir(path):
+        shutil.rmtree(path, ignore_errors=True)
+      else:
+        os.remove(path)

@@ -1,4 +1,4 @@
-"""What is done, also to a model directory, before a run in it starts."""
+"""What happens before a run in a model directory starts."""
 
 from typing import Optional
 

@@ -11,6 +11,7 @@ import gin
 import numpy as np
 from official.common import flags as tfm_flags
 from official.core import exp_factory
+from official.modeling import hyperparams
 from official.vision import train as _  # Defines a flag.  pylint: disable=unused-import
 import pytest
 import tensorflow as tf
@@ -162,6 +163,22 @@ def test_trains_and_evaluates(run, records, tmp_path):
 def _tags(path):
   return {value.tag for event in tf.compat.v1.train.summary_iterator(str(path))
           for value in event.summary.value}
+
+
+def test_the_configuration_is_written_whole_or_not_at_all(run, records, tmp_path, monkeypatch):
+  def fail_half_way(_, path):
+    pathlib.Path(path).write_text('task:')
+    raise OSError('no space left')
+
+  monkeypatch.setattr(hyperparams, 'save_params_dict_to_yaml', fail_half_way)
+  (tmp_path / 'model').mkdir()
+  (tmp_path / 'model' / 'params.yaml').write_text('of the run so far')
+  config = write_config(tmp_path / 'config.yaml', tiny_records.reduced('htc_nuclei', records),
+                        train_steps=1)
+  with pytest.raises(OSError, match='no space left'):
+    run(experiment='htc_nuclei', config_file=[config])
+  assert (tmp_path / 'model' / 'params.yaml').read_text() == 'of the run so far'
+  assert not list((tmp_path / 'model').glob('.params*'))
 
 
 def test_schedule_follows_the_batch():

@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.configs import task as task_config
 from tests import tiny
 
 BROKEN_ID = 42
@@ -19,9 +18,7 @@ def float32_afterwards():
 
 def make(batch, **values):
   """(task, model); frames as the batch has them, so that the step can be compiled."""
-  frames = [task_config.Frame(height=batch[0].shape[1], width=batch[0].shape[2])]
-  task = tiny.task(tiny.model(1), train_data=task_config.DataConfig(
-      is_training=True, parser=task_config.Parser(frames=frames)), **values)
+  task = tiny.task(tiny.model(1), train_data=tiny.data_in_frames(batch[0].shape[1:3]), **values)
   return task, tiny.build(task.task_config.model)
 
 

@@ -1,13 +1,10 @@
-"""Steps compiled for static frames, alone and in training."""
+"""Steps compiled for static frames; tests/training/test_distribution.py has those of training."""
 
-import numpy as np
-from official.modeling import optimization
 import pytest
 import tensorflow as tf
 
-from htc_tf.configs import task as task_config
+from htc_tf.ops import xla
 from htc_tf.tasks.compiled_step import run_compiled
-from tests import tiny
 
 FRAMES = ((64, 96), (96, 64))
 
@@ -21,6 +18,7 @@ def _batch(height, width):
 
 def _count(batch):
   images, labels = batch
+  assert xla.compiling()
   assert images.shape.is_fully_defined() and labels['gt_masks'].shape.is_fully_defined()
   return {'images': tf.reduce_sum(images), 'masks': tf.reduce_sum(tf.cast(labels['gt_masks'],
                                                                           tf.int32)),
@@ -50,29 +48,3 @@ def test_every_frame_has_its_program(frames):
 def test_another_size_is_an_error(frames):
   with pytest.raises(tf.errors.InvalidArgumentError):
     _outer(frames)(*_batch(64, 64))
-
-
-@pytest.mark.slow
-def test_a_compiled_training_step_makes_the_same_update():
-  config = tiny.model(num_stages=1, cascade={'sampling_rule': 'even'})
-  images, labels = tiny.batch(config)
-  frames = [task_config.Frame(height=images.shape[1], width=images.shape[2])]
-  results = []
-  for jit_compile in (False, True):
-    task = tiny.task(config, jit_compile=jit_compile, train_data=task_config.DataConfig(
-        is_training=True, parser=task_config.Parser(frames=frames)))
-    model = tiny.build(config)
-    optimizer = optimization.OptimizerFactory(optimization.OptimizationConfig({
-        'optimizer': {'type': 'sgd', 'sgd': {'momentum': 0.9}},
-        'learning_rate': {'type': 'constant', 'constant': {'learning_rate': 0.01}},
-    })).build_optimizer(0.01)
-    metrics = task.build_metrics()
-    step = tf.function(lambda: task.train_step((images, labels), model, optimizer, metrics))  # pylint: disable=cell-var-from-loop
-    logs = step()
-    results.append((float(logs[task.loss]), [metric.result().numpy() for metric in metrics],
-                    [variable.numpy() for variable in model.trainable_variables]))
-  (loss, means, variables), (compiled_loss, compiled_means, compiled_variables) = results
-  np.testing.assert_allclose(compiled_loss, loss, rtol=1e-5)
-  np.testing.assert_allclose(compiled_means, means, rtol=1e-4, atol=1e-6)
-  for variable, compiled in zip(variables, compiled_variables):
-    np.testing.assert_allclose(compiled, variable, rtol=1e-4, atol=1e-6)

@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.configs import task as task_config
 from htc_tf.modeling.backbones.published_resnet import PublishedResNet
+from htc_tf.ops import xla
+from htc_tf.tasks.htc import HTCTask
 from tests import evaluable_run
 from tests import tiny
 
@@ -35,13 +36,21 @@ def step(task, model, batch):
 
 
 def distributed_step(strategy, task, weights, batch):
+  """As `step`; the size of the pictures is known when it runs, as in training."""
   with strategy.scope():
     model = task.build_model()
     optimizer = tf_keras.optimizers.SGD(LEARNING_RATE)
     metrics = task.build_metrics()
   model.set_weights(weights)
-  tf.function(lambda: strategy.run(
-      task.train_step, args=(per_replica(strategy, batch), model, optimizer, metrics)))()
+
+  def run(images, labels):
+    images = tf.compat.v1.placeholder_with_default(images, [1, None, None, 3])
+    for key in ('gt_masks', 'gt_semantic'):
+      unknown = [*labels[key].shape[:-2], None, None]
+      labels[key] = tf.compat.v1.placeholder_with_default(labels[key], unknown)
+    task.train_step((images, labels), model, optimizer, metrics)
+
+  tf.function(lambda: strategy.run(run, args=per_replica(strategy, batch)))()
   return values_of(metrics), model.get_weights()
 
 
@@ -94,17 +103,24 @@ def _mirrored(request):
   return request.getfixturevalue('two_replicas')
 
 
-def test_a_compiled_step_is_the_same(mirrored):
-  """The passes are a program of XLA for each replica; adding up and the update are outside."""
+def test_a_compiled_step_is_the_same(mirrored, monkeypatch):
+  """The passes are a program of XLA for each replica and frame; the update is outside."""
   config = tiny.model(1, cascade=RULE)
   batch = tiny.batch(config)
-  frames = [task_config.Frame(height=batch[0].shape[1], width=batch[0].shape[2])]
-  data = task_config.DataConfig(is_training=True, parser=task_config.Parser(frames=frames))
+  data = tiny.data_in_frames((tiny.SIZE, 2 * tiny.SIZE), (tiny.SIZE, tiny.SIZE))
   tasks = [tiny.task(config, jit_compile=jit_compile, train_data=data)
            for jit_compile in (False, True)]
+  traced, build_losses = [], HTCTask.build_losses
+
+  def observed(self, *args):
+    traced.append((self.task_config.jit_compile, xla.compiling()))
+    return build_losses(self, *args)
+
+  monkeypatch.setattr(HTCTask, 'build_losses', observed)
   model = tiny.build(config)
   (values, weights), (compiled_values, compiled_weights) = [
       distributed_step(mirrored, task, model.get_weights(), batch) for task in tasks]
+  assert set(traced) == {(False, False), (True, True)}
   for name, value in values.items():
     np.testing.assert_allclose(compiled_values[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
   assert_same_update(compiled_weights, weights, model.get_weights(),

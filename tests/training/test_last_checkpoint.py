@@ -72,7 +72,7 @@ def test_damaged_checkpoint_is_set_aside(folder, damage, caplog):
   assert value_continued_from(folder) == 2.0
   assert {f'damaged-{name}' for name in there} == {
       name for name in names(folder) if name.startswith('damaged')}
-  assert 'the run continues from' in caplog.text
+  assert f'The run continues from {folder / "ckpt-2"}' in caplog.text
   assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
 
 
@@ -105,6 +105,14 @@ def test_all_deleted_is_an_error_until_their_state_is_too(folder):
     last_checkpoint.prepare_to_continue(str(folder))
   (folder / 'checkpoint').unlink()
   assert last_checkpoint.prepare_to_continue(str(folder)) is None
+
+
+def test_a_checkpoint_of_another_name_is_the_trainers_affair(folder):
+  for path in folder.glob('ckpt-*'):
+    path.rename(folder / path.name.replace('ckpt-', 'own-'))
+  (folder / 'checkpoint').write_text('model_checkpoint_path: "own-10"\n')
+  assert last_checkpoint.prepare_to_continue(str(folder)) is None
+  assert value_continued_from(folder) == 10.0
 
 
 def test_unfinished_writes_are_removed(folder):
