@@ -46,6 +46,7 @@ class Waste(NamedTuple):
     mean: over all pictures.
     worst: of the picture, or batch, with most padding.
   """
+
   rule: str
   num_shapes: int
   mean: float
@@ -117,13 +118,12 @@ def table() -> List[Waste]:
   """One row a rule."""
   sizes, limit = scaled_sizes(), (1344, 1344)
   static = {
-      'one square of 1344': [limit],
-      '800x1344 and transposed': _landscape_and_portrait([1344]),
-      '800 by 1088, 1344 and transposed': _landscape_and_portrait([1088, 1344]),
-      '800 by 1088, 1216, 1344 and transposed (COCO_FRAMES)': COCO_FRAMES,
-      'the same and 800x800': [*COCO_FRAMES, (800, 800)],
-      '800 by 832, 1088, 1216, 1344 and transposed': _landscape_and_portrait(
-          [832, 1088, 1216, 1344]),
+    'one square of 1344': [limit],
+    '800x1344 and transposed': _landscape_and_portrait([1344]),
+    '800 by 1088, 1344 and transposed': _landscape_and_portrait([1088, 1344]),
+    '800 by 1088, 1216, 1344 and transposed (COCO_FRAMES)': COCO_FRAMES,
+    'the same and 800x800': [*COCO_FRAMES, (800, 800)],
+    '800 by 832, 1088, 1216, 1344 and transposed': _landscape_and_portrait([832, 1088, 1216, 1344]),
   }
   rows = [of_rule(name, frame_rule(frames, limit), sizes) for name, frames in static.items()]
   rows.append(of_rule('each picture to a multiple of 32', frame_rule([], limit), sizes))

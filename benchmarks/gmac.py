@@ -15,8 +15,9 @@ _SEMANTIC_STRIDE = 8
 _MASK_SIZE = 14
 
 
-def by_part(shapes: Mapping[str, Sequence[int]], padded: Tuple[int, int], num_rois: int,
-            num_detections: int) -> Dict[str, float]:
+def by_part(
+  shapes: Mapping[str, Sequence[int]], padded: Tuple[int, int], num_rois: int, num_detections: int
+) -> Dict[str, float]:
   """Counts the parts of inference on one image.
 
   Args:
@@ -30,13 +31,16 @@ def by_part(shapes: Mapping[str, Sequence[int]], padded: Tuple[int, int], num_ro
   """
   area = lambda stride: math.ceil(padded[0] / stride) * math.ceil(padded[1] / stride)
   parts = {
-      'backbone': ('backbone.', lambda name, size: size * area(_backbone_stride(name))),
-      'fpn': ('neck.', lambda name, size: size * area(4 * 2**int(name.split('.')[2]))),
-      'rpn': ('rpn_head.', lambda name, size: size * sum(map(area, _PYRAMID_STRIDES))),
-      'semantic': ('roi_head.semantic_head.', lambda name, size: size * area(_SEMANTIC_STRIDE)),
-      'box_stages': ('roi_head.bbox_head.', lambda name, size: size * num_rois),
-      'mask_stages': ('roi_head.mask_head.',
-                      lambda name, size: num_detections * _mask_macs(name, shapes[name]))}
+    'backbone': ('backbone.', lambda name, size: size * area(_backbone_stride(name))),
+    'fpn': ('neck.', lambda name, size: size * area(4 * 2 ** int(name.split('.')[2]))),
+    'rpn': ('rpn_head.', lambda name, size: size * sum(map(area, _PYRAMID_STRIDES))),
+    'semantic': ('roi_head.semantic_head.', lambda name, size: size * area(_SEMANTIC_STRIDE)),
+    'box_stages': ('roi_head.bbox_head.', lambda name, size: size * num_rois),
+    'mask_stages': (
+      'roi_head.mask_head.',
+      lambda name, size: num_detections * _mask_macs(name, shapes[name]),
+    ),
+  }
   return {part: _count(shapes, prefix, macs) for part, (prefix, macs) in parts.items()}
 
 
@@ -45,11 +49,18 @@ def convolution(height: int, width: int, channels: int) -> float:
   return height * width * channels * channels * 9 / 1e9
 
 
-def _count(shapes: Mapping[str, Sequence[int]], prefix: str,
-           macs: Callable[[str, int], int]) -> float:
+def _count(
+  shapes: Mapping[str, Sequence[int]], prefix: str, macs: Callable[[str, int], int]
+) -> float:
   """Sums over the kernels, which alone have two axes or more."""
-  return sum(macs(name, math.prod(shape)) for name, shape in shapes.items()
-             if name.startswith(prefix) and len(shape) > 1) / 1e9
+  return (
+    sum(
+      macs(name, math.prod(shape))
+      for name, shape in shapes.items()
+      if name.startswith(prefix) and len(shape) > 1
+    )
+    / 1e9
+  )
 
 
 def _backbone_stride(name: str) -> int:
@@ -59,11 +70,11 @@ def _backbone_stride(name: str) -> int:
     return 2  # the stem
   layer, index, part = int(block[1]), int(block[2]), block[3]
   before_stride = layer > 1 and index == 0 and part == 'conv1'
-  return 2**layer if before_stride else 2**(layer + 1)
+  return 2**layer if before_stride else 2 ** (layer + 1)
 
 
 def _mask_macs(name: str, shape: Sequence[int]) -> int:
   """Of one RoI."""
   if name.endswith('conv_logits.weight'):
-    return shape[1] * (2 * _MASK_SIZE)**2
+    return shape[1] * (2 * _MASK_SIZE) ** 2
   return math.prod(shape) * _MASK_SIZE**2

@@ -18,7 +18,7 @@ from official.core import exp_factory
 from PIL import Image
 import tensorflow as tf
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.data import coco_to_tfrecord
 from htc_tf.tasks.htc import HTCTask
 
@@ -36,6 +36,7 @@ class Rate(NamedTuple):
     images_per_second: by the clock, with all cores the machine lends.
     cpu_seconds: of all threads of this process, an image.
   """
+
   images_per_second: float
   cpu_seconds: float
 
@@ -63,8 +64,14 @@ def images_per_second(num_instances: int = 7, num_images: int = 128, batch_size:
 def build_batches(pattern: str, batch_size: int) -> tf.data.Dataset:
   """The training data set of the experiment on other records."""
   params = exp_factory.get_exp_config(EXPERIMENT)
-  params.task.train_data.override({'input_path': pattern, 'global_batch_size': batch_size,
-                                   'shuffle_buffer_size': _NUM_PICTURES, 'seed': 0})
+  params.task.train_data.override(
+    {
+      'input_path': pattern,
+      'global_batch_size': batch_size,
+      'shuffle_buffer_size': _NUM_PICTURES,
+      'seed': 0,
+    }
+  )
   return HTCTask(params.task).build_inputs(params.task.train_data)
 
 
@@ -82,21 +89,28 @@ def write_records(folder: str, num_instances: int, num_pictures: int = _NUM_PICT
   generator = np.random.default_rng(0)
   images = os.path.join(folder, 'images')
   os.makedirs(images)
-  content = {'images': [], 'annotations': [], 'categories': [
-      {'id': id_, 'name': f'category{id_}'} for id_ in range(1, _NUM_CATEGORIES + 1)]}
+  content = {
+    'images': [],
+    'annotations': [],
+    'categories': [{'id': id_, 'name': f'category{id_}'} for id_ in range(1, _NUM_CATEGORIES + 1)],
+  }
   for image_id in range(1, num_pictures + 1):
     name = f'{image_id}.jpg'
     _picture(generator).save(os.path.join(images, name), quality=92)
     content['images'].append({'id': image_id, 'file_name': name, 'height': HEIGHT, 'width': WIDTH})
     for _ in range(num_instances):
       content['annotations'].append(
-          {'id': len(content['annotations']) + 1, 'image_id': image_id, **_instance(generator)})
+        {'id': len(content['annotations']) + 1, 'image_id': image_id, **_instance(generator)}
+      )
   annotations = os.path.join(folder, 'annotations.json')
   with open(annotations, 'w', encoding='utf-8') as file:
     json.dump(content, file)
-  coco_to_tfrecord.convert(coco_to_tfrecord.ConversionOptions(
-      annotations, images, os.path.join(folder, 'records'), num_shards=4, semantic='instances'),
-      log=lambda message: None)
+  coco_to_tfrecord.convert(
+    coco_to_tfrecord.ConversionOptions(
+      annotations, images, os.path.join(folder, 'records'), num_shards=4, semantic='instances'
+    ),
+    log=lambda message: None,
+  )
   return os.path.join(folder, 'records', 'train-*.tfrecord')
 
 
@@ -119,17 +133,26 @@ def _instance(generator: np.random.Generator) -> Dict[str, Any]:
   corners = centre + radii[:, None] * np.stack([np.cos(angles), 0.8 * np.sin(angles)], 1)
   corners = corners.clip(0, [WIDTH, HEIGHT])
   (left, top), (right, bottom) = corners.min(0), corners.max(0)
-  return {'category_id': int(generator.integers(1, _NUM_CATEGORIES + 1)), 'iscrowd': 0,
-          'bbox': [left, top, right - left, bottom - top],
-          'area': (right - left) * (bottom - top), 'segmentation': [corners.reshape(-1).tolist()]}
+  return {
+    'category_id': int(generator.integers(1, _NUM_CATEGORIES + 1)),
+    'iscrowd': 0,
+    'bbox': [left, top, right - left, bottom - top],
+    'area': (right - left) * (bottom - top),
+    'segmentation': [corners.reshape(-1).tolist()],
+  }
 
 
 def main() -> None:
   """Prints a table by the number of instances."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--num_images', type=int, default=128, help='images to time')
-  parser.add_argument('--instances', type=int, nargs='+', default=[7, 30, 100],
-                      help='numbers of instances on a picture')
+  parser.add_argument(
+    '--instances',
+    type=int,
+    nargs='+',
+    default=[7, 30, 100],
+    help='numbers of instances on a picture',
+  )
   arguments = parser.parse_args()
   print(f'{"instances":>9} {"images/s":>9} {"CPU ms an image":>16}')
   for count in arguments.instances:

@@ -25,6 +25,7 @@ class Measure(NamedTuple):
     gmac: multiply-accumulates of convolutions and matrix products per item, in 1e9; None: not
       counted.
   """
+
   run: Callable[[], Any]
   count: int = 1
   gmac: Optional[float] = None
@@ -48,9 +49,11 @@ def serve(build: Callable[[], Mapping[str, Measure]]) -> None:
 def _timed(measure: Measure) -> Dict[str, float]:
   wall, cpu = time.perf_counter(), _cpu_seconds()
   measure.run()
-  return {'seconds': (time.perf_counter() - wall) / measure.count,
-          'cpu_seconds': (_cpu_seconds() - cpu) / measure.count,
-          'peak_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB}
+  return {
+    'seconds': (time.perf_counter() - wall) / measure.count,
+    'cpu_seconds': (_cpu_seconds() - cpu) / measure.count,
+    'peak_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB,
+  }
 
 
 def _cpu_seconds() -> float:
@@ -78,8 +81,9 @@ class Side:
       RuntimeError: the process ended instead.
     """
     self._command = command
-    self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     text=True, env=environment)
+    self._process = subprocess.Popen(
+      command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
     self.gmac = self._read()
 
   def measure(self, row: str) -> Dict[str, float]:

@@ -15,7 +15,7 @@ from benchmarks import pictures
 from benchmarks import scene
 from benchmarks.measuring import Measure
 from htc_tf import processes
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import task as task_config
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.conversion import convert_checkpoint
@@ -47,8 +47,11 @@ def convolution(frame: scene.Frame) -> Dict[str, Measure]:
   rng = np.random.default_rng(0)
   maps = rng.standard_normal((1, height, width, scene.CHANNELS), np.float32)
   kernel = rng.standard_normal((3, 3, scene.CHANNELS, scene.CHANNELS), np.float32)
-  run, _ = _compiled(lambda maps, kernel: tf.nn.conv2d(maps, kernel, 1, 'SAME'),
-                     tf.constant(maps), tf.constant(kernel))
+  run, _ = _compiled(
+    lambda maps, kernel: tf.nn.conv2d(maps, kernel, 1, 'SAME'),
+    tf.constant(maps),
+    tf.constant(kernel),
+  )
   return {'convolution': Measure(run, gmac=gmac.convolution(height, width, scene.CHANNELS))}
 
 
@@ -77,14 +80,16 @@ def parts(frame: scene.Frame) -> Dict[str, Measure]:
 
   maps = part('backbone', lambda images: model.backbone(images, training=False), inputs['images'])
   part('fpn', lambda maps: model.decoder(maps, training=False), maps)
-  features, _ = model._extract(inputs, training=False)  # pylint: disable=protected-access
+  features, _ = model._extract(inputs, training=False)
   proposals = part('rpn', _propose(model), features)
   part('semantic', lambda pyramid: model.semantic_head(pyramid)[1], features.pyramid)
   logits, boxes = part('box_stages', model.cascade.classify, features, proposals)
   found = part('nms', model.detection_generator, logits, boxes, proposals.valid)
   masks = part('mask_stages', model.cascade.segment, features, found.boxes, found.classes)
-  _say(f'{tf.reduce_sum(tf.cast(proposals.valid, tf.int32))} proposals, '
-       f'{found.num_detections[0]} detections')
+  _say(
+    f'{tf.reduce_sum(tf.cast(proposals.valid, tf.int32))} proposals, '
+    f'{found.num_detections[0]} detections'
+  )
   masks, boxes = masks[0].numpy(), found.boxes[0].numpy()
   runs['paste'] = lambda: _paste(frame, masks, boxes)
   counts = _gmac(frame)
@@ -99,8 +104,9 @@ def training(frame: scene.Frame) -> Dict[str, Measure]:
 def roi_align(frame: scene.Frame) -> Dict[str, Measure]:
   """RoIAlign alone: 1000 RoIs by 7x7 bins on random maps, forward, and forward and backward."""
   align = factory.build_roi_aligner(_task().task_config.model.roi_aligner, 7)
-  maps = {str(level): tf.constant(values)
-          for level, values in enumerate(scene.pyramid(frame), start=2)}
+  maps = {
+    str(level): tf.constant(values) for level, values in enumerate(scene.pyramid(frame), start=2)
+  }
   rois = tf.constant(scene.boxes(frame, scene.NUM_ROIS)[np.newaxis])
   forward, pooled = _compiled(align, maps, rois)
   upstream = tf.random.stateless_normal(pooled.shape, [0, 1])
@@ -119,21 +125,27 @@ def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
   """Masks of a picture to RLE on one core; and pictures to AP."""
   found = scene.detections(frame, 0)
   boxes = coco_results.boxes_to_original(found.boxes, _image_info(frame))
-  return {'paste_and_encode': Measure(
-      lambda: mask_paste.encode_masks(found.masks, boxes, frame.original)),
-          'evaluation': _evaluation(frame, _NUM_EVALUATED)}
+  return {
+    'paste_and_encode': Measure(
+      lambda: mask_paste.encode_masks(found.masks, boxes, frame.original)
+    ),
+    'evaluation': _evaluation(frame, _NUM_EVALUATED),
+  }
 
 
 def _evaluation(frame: scene.Frame, num_images: int, num_workers: Optional[int] = None) -> Measure:
   """Pictures to AP by a number of processes, 1 being this one alone; None: as the trainer does."""
   some = [_predictions(frame, image) for image in range(_NUM_EVALUATED)]
-  batches = [{**some[image % _NUM_EVALUATED], 'source_id': np.array([image])}
-             for image in range(1, num_images + 1)]
+  batches = [
+    {**some[image % _NUM_EVALUATED], 'source_id': np.array([image])}
+    for image in range(1, num_images + 1)
+  ]
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'annotations.json'
     path.write_text(json.dumps(scene.annotations(frame, num_images)), encoding='utf-8')
-    evaluator = COCOEvaluator(path, range(1, scene.NUM_CLASSES + 1), include_mask=True,
-                              num_workers=num_workers)
+    evaluator = COCOEvaluator(
+      path, range(1, scene.NUM_CLASSES + 1), include_mask=True, num_workers=num_workers
+    )
 
   def evaluate():
     evaluator.reset()
@@ -148,15 +160,27 @@ def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
   """Pictures of records to training batches of one, from the start of the pipeline on."""
   written = pictures.write(frame, _NUM_READ)
   records = written.images.parent / 'records'
-  coco_to_tfrecord.convert(ConversionOptions(
-      str(written.annotations), str(written.images), str(records), num_shards=4,
-      semantic='stuff_maps', stuff_folder=str(written.stuff)), log=_say)
+  coco_to_tfrecord.convert(
+    ConversionOptions(
+      str(written.annotations),
+      str(written.images),
+      str(records),
+      num_shards=4,
+      semantic='stuff_maps',
+      stuff_folder=str(written.stuff),
+    ),
+    log=_say,
+  )
   task = _task()
   task.task_config.model.input_size = [*frame.padded, 3]
   parser = task_config.Parser(min_sizes=[frame.image[0]], max_size=frame.image[1])
   params = task_config.DataConfig(
-      is_training=True, input_path=f'{records}/train-*.tfrecord', global_batch_size=1,
-      shuffle_buffer_size=8, parser=parser)
+    is_training=True,
+    input_path=f'{records}/train-*.tfrecord',
+    global_batch_size=1,
+    shuffle_buffer_size=8,
+    parser=parser,
+  )
 
   def run():
     for _ in task.build_inputs(params).take(_NUM_READ):
@@ -175,7 +199,7 @@ def growth(frame: scene.Frame) -> Dict[str, Measure]:
     height, width = (round(side * factor / _MULTIPLE) * _MULTIPLE for side in frame.padded)
     inputs = _inputs(scene.Frame.parse(f'{height}x{width}'))
     runs[f'pixels:{height * width}'], _ = _compiled(model.detect, inputs)
-  features, _ = model._extract(_inputs(frame), training=False)  # pylint: disable=protected-access
+  features, _ = model._extract(_inputs(frame), training=False)
   proposals = _propose(model)(features)
   for num in _GROWING_ROIS:
     some = Proposals(*(values[:, :num] for values in proposals))
@@ -183,10 +207,13 @@ def growth(frame: scene.Frame) -> Dict[str, Measure]:
   boxes = tf.constant(scene.boxes(frame, _NUM_DETECTIONS)[np.newaxis])
   classes = tf.ones([1, _NUM_DETECTIONS], tf.int32)
   for num in _GROWING_DETECTIONS:
-    runs[f'detections:{num}'], _ = _compiled(model.cascade.segment, features, boxes[:, :num],
-                                             classes[:, :num])
-  evaluations = {f'processes:{num}': _evaluation(frame, _NUM_EVALUATED_BY_PROCESSES, num)
-                 for num in sorted({1, processes.usable_cores()})}
+    runs[f'detections:{num}'], _ = _compiled(
+      model.cascade.segment, features, boxes[:, :num], classes[:, :num]
+    )
+  evaluations = {
+    f'processes:{num}': _evaluation(frame, _NUM_EVALUATED_BY_PROCESSES, num)
+    for num in sorted({1, processes.usable_cores()})
+  }
   return {**{name: Measure(run) for name, run in runs.items()}, **evaluations}
 
 
@@ -195,9 +222,20 @@ def growth_training(frame: scene.Frame) -> Dict[str, Measure]:
   return {f'instances:{num}': Measure(_training_step(frame, num)) for num in _GROWING_INSTANCES}
 
 
-GROUPS = {group.__name__: group for group in (
-    convolution, inference, parts, training, roi_align, input_pipeline, evaluation, growth,
-    growth_training)}
+GROUPS = {
+  group.__name__: group
+  for group in (
+    convolution,
+    inference,
+    parts,
+    training,
+    roi_align,
+    input_pipeline,
+    evaluation,
+    growth,
+    growth_training,
+  )
+}
 
 
 def _task() -> HTCTask:
@@ -216,8 +254,10 @@ def _gmac(frame: scene.Frame) -> Dict[str, float]:
 
 
 def _inputs(frame: scene.Frame) -> Dict[str, tf.Tensor]:
-  return {'images': tf.constant(scene.network_input(frame)[np.newaxis]),
-          'image_shape': tf.constant([frame.image], tf.float32)}
+  return {
+    'images': tf.constant(scene.network_input(frame)[np.newaxis]),
+    'image_shape': tf.constant([frame.image], tf.float32),
+  }
 
 
 def _compiled(function: Callable[..., Any], *arguments) -> Tuple[Callable[[], None], Any]:
@@ -234,7 +274,6 @@ def _compiled(function: Callable[..., Any], *arguments) -> Tuple[Callable[[], No
 
 def _propose(model: HTCModel) -> Callable[..., Proposals]:
   """The RPN's convolutions, decoding and NMS."""
-  # pylint: disable-next=protected-access
   return lambda features: model._propose(features, training=False)[-1]
 
 
@@ -251,26 +290,36 @@ def _paste(frame: scene.Frame, masks: np.ndarray, boxes: np.ndarray) -> np.ndarr
 def _predictions(frame: scene.Frame, image: int) -> Dict[str, np.ndarray]:
   """Detections of one picture as a batch for the evaluator."""
   found = scene.detections(frame, image)
-  return {'source_id': np.array([image]), 'image_info': _image_info(frame)[np.newaxis],
-          'num_detections': np.array([len(found.boxes)]),
-          'detection_boxes': found.boxes[np.newaxis], 'detection_scores': found.scores[np.newaxis],
-          'detection_classes': found.labels[np.newaxis] + 1,
-          'detection_masks': found.masks[np.newaxis]}
+  return {
+    'source_id': np.array([image]),
+    'image_info': _image_info(frame)[np.newaxis],
+    'num_detections': np.array([len(found.boxes)]),
+    'detection_boxes': found.boxes[np.newaxis],
+    'detection_scores': found.scores[np.newaxis],
+    'detection_classes': found.labels[np.newaxis] + 1,
+    'detection_masks': found.masks[np.newaxis],
+  }
 
 
 def _training_step(frame: scene.Frame, num_instances: int) -> Callable[[], float]:
   task = _task()
   model = _model(task)
   truth = scene.truth(frame, num_instances)
-  labels = {'gt_boxes': truth.boxes, 'gt_classes': truth.labels.astype(np.int32) + 1,
-            'gt_masks': np.packbits(truth.masks, axis=-1), 'gt_semantic': truth.semantic,
-            'image_info': _image_info(frame), 'source_id': np.int64(1)}
+  labels = {
+    'gt_boxes': truth.boxes,
+    'gt_classes': truth.labels.astype(np.int32) + 1,
+    'gt_masks': np.packbits(truth.masks, axis=-1),
+    'gt_semantic': truth.semantic,
+    'image_info': _image_info(frame),
+    'source_id': np.int64(1),
+  }
   labels = {key: tf.constant(np.asarray(value)[np.newaxis]) for key, value in labels.items()}
   images = tf.constant(scene.network_input(frame)[np.newaxis])
   params = exp_factory.get_exp_config(_EXPERIMENT)
   optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
-  step = tf.function(lambda images, labels: task.train_step((images, labels), model, optimizer),
-                     autograph=False)
+  step = tf.function(
+    lambda images, labels: task.train_step((images, labels), model, optimizer), autograph=False
+  )
   return lambda: float(step(images, labels)[task.loss])
 
 

@@ -22,7 +22,8 @@ _NUM_READ = 64
 
 def convolution(frame: scene.Frame) -> Dict[str, Measure]:
   """torch's 3x3 convolution on a map like P2."""
-  import torch  # pylint: disable=g-import-not-at-top
+  import torch
+
   height, width = (side // scene.STRIDES[0] for side in frame.padded)
   conv = torch.nn.Conv2d(scene.CHANNELS, scene.CHANNELS, 3, padding=1, bias=False)
   maps = torch.randn(1, scene.CHANNELS, height, width)
@@ -32,13 +33,19 @@ def convolution(frame: scene.Frame) -> Dict[str, Measure]:
 def inference(frame: scene.Frame) -> Dict[str, Measure]:
   """From the network input to masks of the size of the original picture."""
   model, images, samples = _model(), _images(frame), _samples(frame)
-  return {'inference': Measure(_without_gradient(
-      lambda: model(images, [sample.clone() for sample in samples], mode='predict')))}
+  return {
+    'inference': Measure(
+      _without_gradient(
+        lambda: model(images, [sample.clone() for sample in samples], mode='predict')
+      )
+    )
+  }
 
 
 def parts(frame: scene.Frame) -> Dict[str, Measure]:
   """The same by part, each on what the parts before it gave."""
-  from mmdet.structures.bbox import bbox2roi  # pylint: disable=g-import-not-at-top
+  from mmdet.structures.bbox import bbox2roi
+
   model, images, samples = _model(), _images(frame), _samples(frame)
   head, metas, runs = model.roi_head, [samples[0].metainfo], {}
 
@@ -46,34 +53,54 @@ def parts(frame: scene.Frame) -> Dict[str, Measure]:
     runs[name] = _without_gradient(function, *arguments, **options)
     return runs[name]()
 
-  # pylint: disable=protected-access
   maps = part('backbone', model.backbone, images)
   pyramid = part('fpn', model.neck, maps)
   _, semantic = part('semantic', head.semantic_head, pyramid)
   proposals = part('rpn', model.rpn_head.predict, pyramid, samples, rescale=False)
   rois = bbox2roi([image.bboxes for image in proposals])
-  rois, scores, deltas = part('box_stages', head._refine_roi, pyramid, rois, metas, (len(rois),),
-                              semantic_feat=semantic)
+  rois, scores, deltas = part(
+    'box_stages', head._refine_roi, pyramid, rois, metas, (len(rois),), semantic_feat=semantic
+  )
   select = lambda: head.bbox_head[-1].predict_by_feat(
-      rois=rois, cls_scores=scores, bbox_preds=deltas, batch_img_metas=metas, rescale=False,
-      rcnn_test_cfg=head.test_cfg)
-  found, = part('nms', select)
-  masks = part('mask_stages', head._mask_forward, -1, pyramid, bbox2roi([found.bboxes]),
-               semantic_feat=semantic, training=False)['mask_preds'][-1].sigmoid()
+    rois=rois,
+    cls_scores=scores,
+    bbox_preds=deltas,
+    batch_img_metas=metas,
+    rescale=False,
+    rcnn_test_cfg=head.test_cfg,
+  )
+  (found,) = part('nms', select)
+  masks = part(
+    'mask_stages',
+    head._mask_forward,
+    -1,
+    pyramid,
+    bbox2roi([found.bboxes]),
+    semantic_feat=semantic,
+    training=False,
+  )['mask_preds'][-1].sigmoid()
   print(f'peer: {len(proposals[0])} proposals, {len(found)} detections', file=sys.stderr)
-  part('paste', lambda: head.mask_head[-1].predict_by_feat(
-      mask_preds=[masks], results_list=[found.clone()], batch_img_metas=metas,
-      rcnn_test_cfg=head.test_cfg, rescale=True, activate_map=True))
+  part(
+    'paste',
+    lambda: head.mask_head[-1].predict_by_feat(
+      mask_preds=[masks],
+      results_list=[found.clone()],
+      batch_img_metas=metas,
+      rcnn_test_cfg=head.test_cfg,
+      rescale=True,
+      activate_map=True,
+    ),
+  )
   return {name: Measure(run) for name, run in runs.items()}
 
 
 def training(frame: scene.Frame) -> Dict[str, Measure]:
   """A step of SGD with momentum on one picture with eight objects."""
-  # pylint: disable=g-import-not-at-top
   from mmdet.structures.mask import BitmapMasks
   from mmengine.structures import InstanceData
   from mmengine.structures import PixelData
   import torch
+
   model, images = _model().train(), _images(frame)
   truth = scene.truth(frame)
   trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -82,8 +109,10 @@ def training(frame: scene.Frame) -> Dict[str, Measure]:
   def run():
     samples = _samples(frame)
     samples[0].gt_instances = InstanceData(
-        bboxes=torch.from_numpy(truth.boxes[:, [1, 0, 3, 2]]),
-        labels=torch.from_numpy(truth.labels), masks=BitmapMasks(truth.masks, *frame.padded))
+      bboxes=torch.from_numpy(truth.boxes[:, [1, 0, 3, 2]]),
+      labels=torch.from_numpy(truth.labels),
+      masks=BitmapMasks(truth.masks, *frame.padded),
+    )
     samples[0].gt_sem_seg = PixelData(sem_seg=torch.from_numpy(truth.semantic[np.newaxis]))
     total, _ = model.parse_losses(model(images, samples, mode='loss'))
     optimizer.zero_grad()
@@ -96,31 +125,40 @@ def training(frame: scene.Frame) -> Dict[str, Measure]:
 
 def roi_align(frame: scene.Frame) -> Dict[str, Measure]:
   """RoIAlign alone: 1000 RoIs by 7x7 bins on random maps, forward, and forward and backward."""
-  # pylint: disable=g-import-not-at-top
   from mmdet.registry import MODELS
   from mmdet.utils import register_all_modules
   import torch
+
   register_all_modules(init_default_scope=True)
-  align = MODELS.build(dict(
-      type='SingleRoIExtractor', out_channels=scene.CHANNELS, featmap_strides=list(scene.STRIDES),
-      roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0)))
-  maps = [torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()
-          for values in scene.pyramid(frame)]
+  align = MODELS.build(
+    dict(
+      type='SingleRoIExtractor',
+      out_channels=scene.CHANNELS,
+      featmap_strides=list(scene.STRIDES),
+      roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
+    )
+  )
+  maps = [
+    torch.from_numpy(values).permute(0, 3, 1, 2).contiguous() for values in scene.pyramid(frame)
+  ]
   corners = torch.from_numpy(scene.boxes(frame, scene.NUM_ROIS)[:, [1, 0, 3, 2]])
   rois = torch.cat([torch.zeros(len(corners), 1), corners], 1)
   watched = [values.clone().requires_grad_() for values in maps]
   upstream = torch.randn(len(rois), scene.CHANNELS, 7, 7)
-  return {'roi_align': Measure(_without_gradient(align, maps, rois)),
-          'roi_align_gradient': Measure(lambda: torch.autograd.grad(
-              align(watched, rois), watched, upstream))}
+  return {
+    'roi_align': Measure(_without_gradient(align, maps, rois)),
+    'roi_align_gradient': Measure(
+      lambda: torch.autograd.grad(align(watched, rois), watched, upstream)
+    ),
+  }
 
 
 def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
   """Masks of a picture to RLE; and pictures to AP."""
-  # pylint: disable=g-import-not-at-top
   from mmdet.evaluation.metrics import CocoMetric
   from mmdet.structures.mask import encode_mask_results
   from mmdet.utils import register_all_modules
+
   register_all_modules(init_default_scope=True)
   paste = _paster(frame)
   images = [scene.detections(frame, image) for image in range(1, _NUM_EVALUATED + 1)]
@@ -132,21 +170,22 @@ def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
 
   def evaluate():
     for image, found in enumerate(images, start=1):
-      metric.process({}, [{'img_id': image, 'ori_shape': frame.original,
-                           'pred_instances': paste(found)}])
+      metric.process(
+        {}, [{'img_id': image, 'ori_shape': frame.original, 'pred_instances': paste(found)}]
+      )
     figures = metric.compute_metrics(metric.results)
     metric.results.clear()
     return figures
 
   first = scene.detections(frame, 0)
-  return {'paste_and_encode': Measure(
-      lambda: encode_mask_results(paste(first)['masks'].numpy())),
-          'evaluation': Measure(evaluate, _NUM_EVALUATED)}
+  return {
+    'paste_and_encode': Measure(lambda: encode_mask_results(paste(first)['masks'].numpy())),
+    'evaluation': Measure(evaluate, _NUM_EVALUATED),
+  }
 
 
 def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
   """Picture files to training batches of one, from the start of the loader on."""
-  # pylint: disable=g-import-not-at-top
   from mmdet.datasets import CocoDataset
   from mmdet.registry import MODELS
   from mmdet.utils import register_all_modules
@@ -154,6 +193,7 @@ def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
   import torch
 
   from benchmarks import pictures
+
   register_all_modules(init_default_scope=True)
   written = pictures.write(frame, _NUM_READ)
   config = _config()
@@ -162,88 +202,108 @@ def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
     if step['type'] == 'Resize':
       step['scale'] = frame.image[::-1]
   data = CocoDataset(
-      ann_file=str(written.annotations), pipeline=pipeline,
-      data_prefix=dict(img=str(written.images), seg=str(written.stuff)),
-      metainfo=dict(classes=[f'class {label}' for label in range(scene.NUM_CLASSES)]))
+    ann_file=str(written.annotations),
+    pipeline=pipeline,
+    data_prefix=dict(img=str(written.images), seg=str(written.stuff)),
+    metainfo=dict(classes=[f'class {label}' for label in range(scene.NUM_CLASSES)]),
+  )
   prepare = MODELS.build(config.model.data_preprocessor)
 
   def run():
-    loader = torch.utils.data.DataLoader(data, num_workers=torch.get_num_threads(),
-                                         shuffle=True, collate_fn=pseudo_collate)
+    loader = torch.utils.data.DataLoader(
+      data, num_workers=torch.get_num_threads(), shuffle=True, collate_fn=pseudo_collate
+    )
     for batch in loader:
       prepare(batch, training=True)
 
   return {'input_pipeline': Measure(run, _NUM_READ)}
 
 
-GROUPS = {group.__name__: group for group in (
-    convolution, inference, parts, training, roi_align, input_pipeline, evaluation)}
+GROUPS = {
+  group.__name__: group
+  for group in (convolution, inference, parts, training, roi_align, input_pipeline, evaluation)
+}
 
 
 def _config():
   """mmdetection's own configuration."""
-  # pylint: disable=g-import-not-at-top
   import mmdet
   from mmengine.config import Config
+
   folder = pathlib.Path(mmdet.__file__).parent / '.mim' / 'configs' / 'htc'
   return Config.fromfile(str(folder / f'{scene.CONFIG}.py'))
 
 
 def _model():
   """mmdetection's model in evaluation mode."""
-  # pylint: disable=g-import-not-at-top
   from mmdet.registry import MODELS
   from mmdet.utils import register_all_modules
   import torch
+
   register_all_modules(init_default_scope=True)
   config = _config().model
   config.backbone.init_cfg = None  # would be downloaded
   model = MODELS.build(config)
-  model.load_state_dict({name: torch.from_numpy(np.asarray(values))
-                         for name, values in scene.Weights().items()})
+  model.load_state_dict(
+    {name: torch.from_numpy(np.asarray(values)) for name, values in scene.Weights().items()}
+  )
   return model.eval()
 
 
 def _images(frame: scene.Frame):
   """[1, 3, height, width]; both models take RGB, normalised."""
-  import torch  # pylint: disable=g-import-not-at-top
+  import torch
+
   return torch.from_numpy(scene.network_input(frame).transpose(2, 0, 1)[np.newaxis].copy())
 
 
 def _samples(frame: scene.Frame) -> List[Any]:
-  from mmdet.structures import DetDataSample  # pylint: disable=g-import-not-at-top
+  from mmdet.structures import DetDataSample
+
   return [DetDataSample(metainfo=_meta(frame))]
 
 
 def _meta(frame: scene.Frame) -> Dict[str, Any]:
   scale = tuple(new / old for new, old in zip(frame.image[::-1], frame.original[::-1]))
-  return dict(img_shape=frame.image, pad_shape=frame.padded, batch_input_shape=frame.padded,
-              ori_shape=frame.original, scale_factor=scale)
+  return dict(
+    img_shape=frame.image,
+    pad_shape=frame.padded,
+    batch_input_shape=frame.padded,
+    ori_shape=frame.original,
+    scale_factor=scale,
+  )
 
 
 def _paster(frame: scene.Frame) -> Callable[[scene.Detected], Dict[str, Any]]:
   """A function that pastes with mmdetection's mask head and returns what its metric reads."""
-  # pylint: disable=g-import-not-at-top
   from mmdet.registry import MODELS
   from mmengine.structures import InstanceData
   import torch
+
   head = MODELS.build(dict(type='FCNMaskHead', class_agnostic=True))
   config = types.SimpleNamespace(mask_thr_binary=0.5)
 
   def paste(found):
-    instances = InstanceData(bboxes=torch.from_numpy(found.boxes[:, [1, 0, 3, 2]].copy()),
-                             scores=torch.from_numpy(found.scores.copy()),
-                             labels=torch.from_numpy(found.labels))
-    pasted, = head.predict_by_feat(
-        [torch.from_numpy(found.masks[:, np.newaxis])], [instances], [_meta(frame)], config,
-        rescale=True, activate_map=True)
+    instances = InstanceData(
+      bboxes=torch.from_numpy(found.boxes[:, [1, 0, 3, 2]].copy()),
+      scores=torch.from_numpy(found.scores.copy()),
+      labels=torch.from_numpy(found.labels),
+    )
+    (pasted,) = head.predict_by_feat(
+      [torch.from_numpy(found.masks[:, np.newaxis])],
+      [instances],
+      [_meta(frame)],
+      config,
+      rescale=True,
+      activate_map=True,
+    )
     return {key: pasted[key] for key in ('bboxes', 'scores', 'labels', 'masks')}
 
   return paste
 
 
 def _without_gradient(function: Callable[..., Any], *arguments, **options) -> Callable[[], Any]:
-  import torch  # pylint: disable=g-import-not-at-top
+  import torch
 
   def run():
     with torch.no_grad():

@@ -26,6 +26,7 @@ class Folder(NamedTuple):
     images: folder of JPEG files.
     stuff: folder of PNG files of the same names.
   """
+
   annotations: pathlib.Path
   images: pathlib.Path
   stuff: pathlib.Path

@@ -21,6 +21,7 @@ _PRECISIONS = ('bfloat16', 'float16')
 
 class Found(NamedTuple):
   """Detections of one image: classes [num], scores [num] and masks [num, height, width] bool."""
+
   classes: np.ndarray
   scores: np.ndarray
   masks: np.ndarray
@@ -47,14 +48,16 @@ def found_again(reference: Found, other: Found) -> np.ndarray:
 
 def seeded(size: str) -> List[Tuple[str, List[Tuple[Found, Found]]]]:
   """Rows (name, pairs of float32 and other detections) of the seeded model on a made-up picture."""
-  from benchmarks import scene  # pylint: disable=g-import-not-at-top
+  from benchmarks import scene
+
   frame = scene.Frame.parse(size)
   image = scene.network_input(frame)[np.newaxis]
   shape = np.array([frame.image], np.float32)
 
   def run(precision: str, images: np.ndarray) -> Found:
-    return _in_frame(_seeded_model(precision).detect({'images': images, 'image_shape': shape}),
-                     frame.padded)
+    return _in_frame(
+      _seeded_model(precision).detect({'images': images, 'image_shape': shape}), frame.padded
+    )
 
   exact = run('float32', image)
   rng = np.random.default_rng(0)
@@ -67,14 +70,15 @@ def seeded(size: str) -> List[Tuple[str, List[Tuple[Found, Found]]]]:
 
 def trained(model: str, pictures: List[str]) -> List[Tuple[str, List[Tuple[Found, Found]]]]:
   """Rows of a model directory on pictures."""
-  # pylint: disable=g-import-not-at-top
   from htc_tf.serving import loading
   from htc_tf.serving import predict_files
+
   images = [predict_files.read_picture(path) for path in predict_files.list_pictures(pictures)]
 
   def run(precision: str) -> List[Found]:
     predictor = loading.load_model(
-        model, params_override=f'runtime.mixed_precision_dtype={precision}')
+      model, params_override=f'runtime.mixed_precision_dtype={precision}'
+    )
     return [_in_frame(predictor(image[np.newaxis]), image.shape[:2]) for image in images]
 
   exact = run('float32')
@@ -82,11 +86,11 @@ def trained(model: str, pictures: List[str]) -> List[Tuple[str, List[Tuple[Found
 
 
 def _seeded_model(precision: str):
-  # pylint: disable=g-import-not-at-top
   from benchmarks import scene
   from htc_tf.convert.checkpoint_file import Checkpoint
   from htc_tf.modeling.precision import computing_in
   from htc_tf.parity.forward import build_model
+
   state = lambda: Checkpoint(scene.Weights(), 'torch', 'seeded.pth', '')
   with computing_in(precision):
     return build_model('htc_resnet50fpn_1x_coco', {}, state)
@@ -94,24 +98,30 @@ def _seeded_model(precision: str):
 
 def _in_frame(outputs: Dict[str, Any], size: Tuple[int, int]) -> Found:
   """Detections of the one image of a batch, masks pasted at `size`."""
-  from htc_tf.evaluation.mask_paste import paste_masks  # pylint: disable=g-import-not-at-top
+  from htc_tf.evaluation.mask_paste import paste_masks
+
   num = int(outputs['num_detections'][0])
   boxes, scores, classes, masks = (
-      np.asarray(outputs[f'detection_{key}'][0])[:num]
-      for key in ('boxes', 'scores', 'classes', 'masks'))
+    np.asarray(outputs[f'detection_{key}'][0])[:num]
+    for key in ('boxes', 'scores', 'classes', 'masks')
+  )
   return Found(classes, scores, paste_masks(masks, boxes, size))
 
 
-def table(rows: Iterable[Tuple[str, Sequence[Tuple[Found, Found]]]],
-          min_scores: Sequence[float] = (0.0, 0.05, 0.3)) -> str:
+def table(
+  rows: Iterable[Tuple[str, Sequence[Tuple[Found, Found]]]],
+  min_scores: Sequence[float] = (0.0, 0.05, 0.3),
+) -> str:
   """Lines of Markdown: found again of all detections from some scores on.
 
   Args:
     rows: name, and for each picture the detections compared with and those of the row.
     min_scores: one column each.
   """
-  lines = ['| compared with float32 | ' + ' | '.join(
-      f'score >= {score:g}' for score in min_scores) + ' |', '|---' * (len(min_scores) + 1) + '|']
+  lines = [
+    '| compared with float32 | ' + ' | '.join(f'score >= {score:g}' for score in min_scores) + ' |',
+    '|---' * (len(min_scores) + 1) + '|',
+  ]
   for name, pairs in rows:
     again = np.concatenate([found_again(exact, other) for exact, other in pairs])
     scores = np.concatenate([exact.scores for exact, _ in pairs])

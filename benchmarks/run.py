@@ -24,13 +24,13 @@ from htc_tf import processes
 PEER = 'mmdet'
 # What is measured in one process each; a name of either side of the colon selects.
 ROWS = {
-    'convolution': ('convolution',),
-    'inference': ('inference',),
-    'parts': ('backbone', 'fpn', 'rpn', 'semantic', 'box_stages', 'nms', 'mask_stages', 'paste'),
-    'training': ('training_step',),
-    'roi_align': ('roi_align', 'roi_align_gradient'),
-    'input_pipeline': ('input_pipeline',),
-    'evaluation': ('paste_and_encode', 'evaluation'),
+  'convolution': ('convolution',),
+  'inference': ('inference',),
+  'parts': ('backbone', 'fpn', 'rpn', 'semantic', 'box_stages', 'nms', 'mask_stages', 'paste'),
+  'training': ('training_step',),
+  'roi_align': ('roi_align', 'roi_align_gradient'),
+  'input_pipeline': ('input_pipeline',),
+  'evaluation': ('paste_and_encode', 'evaluation'),
 }
 # Without a peer; their rows, '<what>:<amount>', are what the process says it has.
 GROWTH = ('growth', 'growth_training')
@@ -40,9 +40,13 @@ _ROOT = pathlib.Path(__file__).parents[1]
 Row = Dict[str, Any]
 
 
-def measure(rows: Sequence[str], sizes: Sequence[str], runs: int,
-            peer: Optional[Tuple[str, str, str]] = None, output: Optional[files.PathLike] = None
-            ) -> List[Row]:
+def measure(
+  rows: Sequence[str],
+  sizes: Sequence[str],
+  runs: int,
+  peer: Optional[Tuple[str, str, str]] = None,
+  output: Optional[files.PathLike] = None,
+) -> List[Row]:
   """Measures, each group of rows and each size in fresh processes, both sides by turns.
 
   Args:
@@ -91,7 +95,8 @@ def report(rows: Sequence[Row]) -> str:
     if amount:
       costs.setdefault(f'{what} ({row["size"]})', {})[int(amount)] = row['seconds']
   texts = ([table.format_rows(plain)] if plain else []) + (
-      [table.format_growth(costs)] if costs else [])
+    [table.format_growth(costs)] if costs else []
+  )
   return '\n\n'.join(texts)
 
 
@@ -102,16 +107,17 @@ def _wanted(group: str, rows: Sequence[str]) -> Optional[List[str]]:
   return [row for row in ROWS.get(group, ()) if row in rows] or None
 
 
-def _measure_group(group: str, names: Sequence[str], size: str, runs: int,
-                   peer: Optional[Tuple[str, str, str]]) -> List[Row]:
+def _measure_group(
+  group: str, names: Sequence[str], size: str, runs: int, peer: Optional[Tuple[str, str, str]]
+) -> List[Row]:
   rows = []
-  with _side('ours', sys.executable, [group, size]) as ours, contextlib.ExitStack(
-  ) as stack:
+  with _side('ours', sys.executable, [group, size]) as ours, contextlib.ExitStack() as stack:
     other = None
     if peer is not None:
       python, folder, first = peer
       other = stack.enter_context(
-          _side('peer_mmdet', python, [group, size, *filter(None, [first])], folder))
+        _side('peer_mmdet', python, [group, size, *filter(None, [first])], folder)
+      )
     names = names or list(ours.gmac)
     with tqdm.tqdm(total=len(names) * (runs + 1), desc=f'{group} {size}') as bar:
       for name in names:
@@ -121,8 +127,9 @@ def _measure_group(group: str, names: Sequence[str], size: str, runs: int,
   return rows
 
 
-def _alternate(sides: Sequence[measuring.Side], name: str, runs: int,
-               bar: tqdm.tqdm) -> Iterator[List[Mapping[str, float]]]:
+def _alternate(
+  sides: Sequence[measuring.Side], name: str, runs: int, bar: tqdm.tqdm
+) -> Iterator[List[Mapping[str, float]]]:
   """The counted runs of each side; those of the sides follow each other one by one."""
   figures = []
   for _ in range(runs + 1):
@@ -135,9 +142,13 @@ def _alternate(sides: Sequence[measuring.Side], name: str, runs: int,
 
 def _side(module: str, python: str, arguments: List[str], folder: str = '') -> measuring.Side:
   path = os.pathsep.join(filter(None, [str(_ROOT), folder, os.environ.get('PYTHONPATH')]))
-  environment = {'TF_CPP_MIN_LOG_LEVEL': '2', **os.environ, 'PYTHONPATH': path,
-                 # torch would leave out what it takes for a core's second half.
-                 'OMP_NUM_THREADS': str(processes.usable_cores())}
+  environment = {
+    'TF_CPP_MIN_LOG_LEVEL': '2',
+    **os.environ,
+    'PYTHONPATH': path,
+    # torch would leave out what it takes for a core's second half.
+    'OMP_NUM_THREADS': str(processes.usable_cores()),
+  }
   return measuring.Side([python, '-m', 'benchmarks.side', module, *arguments], environment)
 
 
@@ -145,8 +156,11 @@ def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   add = parser.add_argument
   known = '; '.join(f'{group}: {" ".join(names)}' for group, names in ROWS.items())
-  add('--rows', default=','.join(_DEFAULT_ROWS),
-      help=f'comma-separated groups or rows ({known}; {", ".join(GROWTH)}); default: %(default)s')
+  add(
+    '--rows',
+    default=','.join(_DEFAULT_ROWS),
+    help=f'comma-separated groups or rows ({known}; {", ".join(GROWTH)}); default: %(default)s',
+  )
   add('--sizes', default='800x1344,320x512', help='network inputs; default: %(default)s')
   add('--runs', type=int, default=5, help='counted runs of each row; default: %(default)s')
   add('--peer', default='', help='the Python of an environment with mmdet and mmcv')

@@ -30,6 +30,7 @@ class Frame(NamedTuple):
     image: inside the padding.
     original: before resizing; masks are pasted at this size.
   """
+
   padded: Tuple[int, int]
   image: Tuple[int, int]
   original: Tuple[int, int]
@@ -111,8 +112,10 @@ def pyramid(frame: Frame) -> List[np.ndarray]:
   """Random maps [1, height / stride, width / stride, CHANNELS] of P2 to P5."""
   rng = np.random.default_rng(1)
   height, width = frame.padded
-  return [rng.standard_normal((1, height // stride, width // stride, CHANNELS), np.float32)
-          for stride in STRIDES]
+  return [
+    rng.standard_normal((1, height // stride, width // stride, CHANNELS), np.float32)
+    for stride in STRIDES
+  ]
 
 
 class Truth(NamedTuple):
@@ -124,6 +127,7 @@ class Truth(NamedTuple):
     masks: [num, height, width] uint8 of the padded frame; each fills its box.
     semantic: [height, width] uint8 of the padded frame, 0..182.
   """
+
   boxes: np.ndarray
   labels: np.ndarray
   masks: np.ndarray
@@ -137,8 +141,12 @@ def truth(frame: Frame, num: int = 8) -> Truth:
   masks = np.zeros((num, *frame.padded), np.uint8)
   for mask, (top, left, bottom, right) in zip(masks, corners):
     mask[top:bottom, left:right] = 1
-  return Truth(corners.astype(np.float32), rng.integers(0, NUM_CLASSES, num), masks,
-               rng.integers(0, 183, frame.padded).astype(np.uint8))
+  return Truth(
+    corners.astype(np.float32),
+    rng.integers(0, NUM_CLASSES, num),
+    masks,
+    rng.integers(0, 183, frame.padded).astype(np.uint8),
+  )
 
 
 class Detected(NamedTuple):
@@ -150,6 +158,7 @@ class Detected(NamedTuple):
     labels: [num] 0..79.
     masks: [num, 28, 28] float32 probabilities.
   """
+
   boxes: np.ndarray
   scores: np.ndarray
   labels: np.ndarray
@@ -164,9 +173,12 @@ def detections(frame: Frame, seed: int, num: int = 100) -> Detected:
   waves, phases = rng.integers(2, 7, (num, 1, 1)), rng.uniform(0, 6.28, (num, 1, 1))
   radius = rng.uniform(0.35, 0.5, (num, 1, 1)) * (1 + 0.25 * np.sin(angle * waves + phases))
   masks = 1 / (1 + np.exp((np.hypot(y, x) / radius - 1) * 12))
-  return Detected(boxes(frame, num, seed), np.sort(rng.uniform(0.05, 1, num))[::-1],
-                  rng.choice(rng.choice(NUM_CLASSES, 10, replace=False), num),
-                  masks.astype(np.float32))
+  return Detected(
+    boxes(frame, num, seed),
+    np.sort(rng.uniform(0.05, 1, num))[::-1],
+    rng.choice(rng.choice(NUM_CLASSES, 10, replace=False), num),
+    masks.astype(np.float32),
+  )
 
 
 def annotations(frame: Frame, num_images: int) -> dict:
@@ -176,15 +188,29 @@ def annotations(frame: Frame, num_images: int) -> dict:
   angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
   circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)  # [24, xy]
   for image in range(1, num_images + 1):
-    images.append({'id': image, 'height': frame.original[0], 'width': frame.original[1],
-                   'file_name': f'{image}.jpg'})
+    images.append(
+      {
+        'id': image,
+        'height': frame.original[0],
+        'width': frame.original[1],
+        'file_name': f'{image}.jpg',
+      }
+    )
     found = detections(frame, image)
     for box, label in zip(found.boxes[:7], found.labels):
       top, left, bottom, right = (float(side) for side in box * (scale * 2))
       size = right - left, bottom - top
       polygon = (np.array([left, top]) + size * (1 + circle) / 2).round(2).ravel().tolist()
-      objects.append({'id': len(objects) + 1, 'image_id': image, 'category_id': int(label) + 1,
-                      'bbox': [left, top, *size], 'iscrowd': 0,
-                      'area': 0.78 * size[0] * size[1], 'segmentation': [polygon]})
+      objects.append(
+        {
+          'id': len(objects) + 1,
+          'image_id': image,
+          'category_id': int(label) + 1,
+          'bbox': [left, top, *size],
+          'iscrowd': 0,
+          'area': 0.78 * size[0] * size[1],
+          'segmentation': [polygon],
+        }
+      )
   categories = [{'id': label + 1, 'name': f'class {label}'} for label in range(NUM_CLASSES)]
   return {'images': images, 'annotations': objects, 'categories': categories}

@@ -5,13 +5,30 @@ import statistics
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 _CONVOLUTION = 'convolution'
-_COLUMNS = ('name', 'size', 'seconds', 'cpu s', 'peer s', 'peer cpu s', 'ratio', 'GMAC', 'share',
-            'peak GB', 'peer GB', 'peak ratio')
+_COLUMNS = (
+  'name',
+  'size',
+  'seconds',
+  'cpu s',
+  'peer s',
+  'peer cpu s',
+  'ratio',
+  'GMAC',
+  'share',
+  'peak GB',
+  'peer GB',
+  'peak ratio',
+)
 
 
-def make_row(name: str, size: str, ours: Sequence[Mapping[str, float]],
-             peers: Sequence[Mapping[str, float]], peer: Optional[str],
-             gmac: Optional[float]) -> Dict[str, Any]:
+def make_row(
+  name: str,
+  size: str,
+  ours: Sequence[Mapping[str, float]],
+  peers: Sequence[Mapping[str, float]],
+  peer: Optional[str],
+  gmac: Optional[float],
+) -> Dict[str, Any]:
   """Medians of the runs of both sides.
 
   Args:
@@ -29,17 +46,24 @@ def make_row(name: str, size: str, ours: Sequence[Mapping[str, float]],
   """
   seconds, peer_seconds = _median(ours, 'seconds'), _median(peers, 'seconds')
   return {
-      'name': name, 'size': size, 'seconds': seconds, 'peer': peer if peers else None,
-      'peer_seconds': peer_seconds, 'ratio': seconds / peer_seconds if peers else None,
-      'gmac': gmac, 'peak_bytes': _peak(ours), 'cpu_seconds': _median(ours, 'cpu_seconds'),
-      'peer_cpu_seconds': _median(peers, 'cpu_seconds'), 'peer_peak_bytes': _peak(peers),
-      'runs': len(ours)}
+    'name': name,
+    'size': size,
+    'seconds': seconds,
+    'peer': peer if peers else None,
+    'peer_seconds': peer_seconds,
+    'ratio': seconds / peer_seconds if peers else None,
+    'gmac': gmac,
+    'peak_bytes': _peak(ours),
+    'cpu_seconds': _median(ours, 'cpu_seconds'),
+    'peer_cpu_seconds': _median(peers, 'cpu_seconds'),
+    'peer_peak_bytes': _peak(peers),
+    'runs': len(ours),
+  }
 
 
 def add_shares(rows: Sequence[Dict[str, Any]]) -> None:
   """Adds `share` to each row: its rate of GMAC to that of the plain convolution of its size."""
-  rates = {row['size']: row['gmac'] / row['seconds'] for row in rows
-           if row['name'] == _CONVOLUTION}
+  rates = {row['size']: row['gmac'] / row['seconds'] for row in rows if row['name'] == _CONVOLUTION}
   for row in rows:
     counted = row['gmac'] is not None and row['size'] in rates
     row['share'] = row['gmac'] / row['seconds'] / rates[row['size']] if counted else None
@@ -50,12 +74,21 @@ def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
   lines = [_COLUMNS]
   for row in rows:
     peaks = row['peak_bytes'], row['peer_peak_bytes']
-    lines.append((
-        row['name'], row['size'], _text(row['seconds'], '.4f'), _text(row['cpu_seconds'], '.4f'),
-        _text(row['peer_seconds'], '.4f'), _text(row['peer_cpu_seconds'], '.4f'),
-        _text(row['ratio'], '.2f'), _text(row['gmac'], '.1f'), _text(row['share'], '.2f'),
+    lines.append(
+      (
+        row['name'],
+        row['size'],
+        _text(row['seconds'], '.4f'),
+        _text(row['cpu_seconds'], '.4f'),
+        _text(row['peer_seconds'], '.4f'),
+        _text(row['peer_cpu_seconds'], '.4f'),
+        _text(row['ratio'], '.2f'),
+        _text(row['gmac'], '.1f'),
+        _text(row['share'], '.2f'),
         *(_text(peak and peak / 1e9, '.2f') for peak in peaks),
-        _text(peaks[0] / peaks[1] if peaks[1] else None, '.2f')))
+        _text(peaks[0] / peaks[1] if peaks[1] else None, '.2f'),
+      )
+    )
   return _align(lines)
 
 
@@ -69,8 +102,10 @@ def growth(amounts: Sequence[float], seconds: Sequence[float]) -> List[float]:
   Returns:
     One exponent for each amount but the first: of time as a power of the amount.
   """
-  return [math.log(later / earlier) / math.log(more / less) for less, more, earlier, later
-          in zip(amounts, amounts[1:], seconds, seconds[1:])]
+  return [
+    math.log(later / earlier) / math.log(more / less)
+    for less, more, earlier, later in zip(amounts, amounts[1:], seconds, seconds[1:])
+  ]
 
 
 def format_growth(costs: Mapping[str, Mapping[float, float]]) -> str:
@@ -83,8 +118,10 @@ def format_growth(costs: Mapping[str, Mapping[float, float]]) -> str:
   for name, by_amount in costs.items():
     amounts, seconds = list(by_amount), list(by_amount.values())
     exponents = ['-'] + [f'{value:.2f}' for value in growth(amounts, seconds)]
-    lines += [(name, f'{amount:g}', f'{time:.4f}', f'{1000 * time / amount:.4f}', exponent)
-              for amount, time, exponent in zip(amounts, seconds, exponents)]
+    lines += [
+      (name, f'{amount:g}', f'{time:.4f}', f'{1000 * time / amount:.4f}', exponent)
+      for amount, time, exponent in zip(amounts, seconds, exponents)
+    ]
   return _align(lines)
 
 
@@ -103,6 +140,10 @@ def _text(value: Optional[float], form: str) -> str:
 def _align(lines: Sequence[Sequence[str]]) -> str:
   """The first two columns to the left, figures to the right."""
   widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-  return '\n'.join('  '.join(
+  return '\n'.join(
+    '  '.join(
       text.ljust(width) if column < 2 else text.rjust(width)
-      for column, (text, width) in enumerate(zip(line, widths))).rstrip() for line in lines)
+      for column, (text, width) in enumerate(zip(line, widths))
+    ).rstrip()
+    for line in lines
+  )

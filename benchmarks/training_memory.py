@@ -65,8 +65,9 @@ def make_batch(model, height: int, width: int, batch: int, instances: int) -> Tu
   Returns:
     Images and labels as `data.parser.Parser` makes them.
   """
-  import numpy as np  # pylint: disable=g-import-not-at-top
-  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  import numpy as np
+  import tensorflow as tf
+
   rng = np.random.default_rng(0)
   limits = np.array([height, width])
   sides = rng.integers(_MIN_SIDE, np.minimum(_MAX_SIDE, limits), [batch, instances, 2])
@@ -74,18 +75,21 @@ def make_batch(model, height: int, width: int, batch: int, instances: int) -> Tu
   boxes = np.concatenate([corners, corners + sides], -1)  # [batch, instances, 4]
   info = np.stack([limits, limits, [1, 1], [0, 0]]).astype(np.float32)
   labels = {
-      'gt_boxes': boxes.astype(np.float32),
-      'gt_classes': rng.integers(1, model.num_classes, [batch, instances]).astype(np.int32),
-      'image_info': np.tile(info, [batch, 1, 1]), 'source_id': np.arange(batch)}
+    'gt_boxes': boxes.astype(np.float32),
+    'gt_classes': rng.integers(1, model.num_classes, [batch, instances]).astype(np.int32),
+    'image_info': np.tile(info, [batch, 1, 1]),
+    'source_id': np.arange(batch),
+  }
   if model.include_mask:
     masks = np.zeros([batch, instances, height, width // _BITS], np.uint8)
     for image, row in np.ndindex(batch, instances):
       top, left, bottom, right = boxes[image, row]
-      masks[image, row, top:bottom, left // _BITS:right // _BITS] = 255
+      masks[image, row, top:bottom, left // _BITS : right // _BITS] = 255
     labels['gt_masks'] = masks
   if model.semantic_head.enabled:
     labels['gt_semantic'] = rng.integers(
-        0, model.semantic_head.num_classes, [batch, height, width]).astype(np.uint8)
+      0, model.semantic_head.num_classes, [batch, height, width]
+    ).astype(np.uint8)
   images = rng.normal(size=[batch, height, width, 3]).astype(np.float32)
   return tf.constant(images), tf.nest.map_structure(tf.constant, labels)
 
@@ -99,7 +103,6 @@ def _resident_bytes(field: str) -> int:
 
 def _run(args: argparse.Namespace) -> Dict[str, Any]:
   """Trains a few steps in this process."""
-  # pylint: disable=g-import-not-at-top
   import time
 
   from official.core import exp_factory
@@ -107,8 +110,9 @@ def _run(args: argparse.Namespace) -> Dict[str, Any]:
   from official.modeling import performance
   import tensorflow as tf
 
-  from htc_tf import registry_imports  # pylint: disable=unused-import
+  from htc_tf import registry_imports  # noqa: F401
   from htc_tf.tasks.htc import HTCTask
+
   params = exp_factory.get_exp_config(args.experiment)
   params = hyperparams.override_params_dict(params, args.override, is_strict=True)
   params.runtime.mixed_precision_dtype = args.precision
@@ -118,8 +122,9 @@ def _run(args: argparse.Namespace) -> Dict[str, Any]:
   task = HTCTask(params.task)
   model = task.build_model()
   optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
-  images, labels = make_batch(params.task.model, args.height, args.width, args.batch,
-                              args.instances)
+  images, labels = make_batch(
+    params.task.model, args.height, args.width, args.batch, args.instances
+  )
   images = tf.cast(images, args.precision)
   step = tf.function(lambda images, labels: task.train_step((images, labels), model, optimizer))
   before = _resident_bytes('VmRSS')
@@ -127,9 +132,14 @@ def _run(args: argparse.Namespace) -> Dict[str, Any]:
     start = time.process_time()
     loss = float(step(images, labels)[task.loss])
     seconds = time.process_time() - start
-  return {**vars(args), 'peak_bytes': _resident_bytes('VmHWM'), 'before_bytes': before,
-          'variable_bytes': sum(v.shape.num_elements() * v.dtype.size for v in model.variables),
-          'cpu_seconds': seconds, 'loss': loss}
+  return {
+    **vars(args),
+    'peak_bytes': _resident_bytes('VmHWM'),
+    'before_bytes': before,
+    'variable_bytes': sum(v.shape.num_elements() * v.dtype.size for v in model.variables),
+    'cpu_seconds': seconds,
+    'loss': loss,
+  }
 
 
 def main(argv: Optional[List[str]] = None) -> None:

@@ -8,6 +8,7 @@ __all__ = ['load_model']
 def __getattr__(name: str) -> object:
   # TensorFlow takes seconds to import: commands that only print their help do without it.
   if name == 'load_model':
-    from htc_tf.serving.loading import load_model  # pylint: disable=g-import-not-at-top
+    from htc_tf.serving.loading import load_model
+
     return load_model
   raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

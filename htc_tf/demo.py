@@ -26,8 +26,9 @@ from htc_tf.visualization import draw
 from htc_tf.visualization import panels
 
 EXPERIMENT = 'htc_nuclei'
-_TRAIN_SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
-                             'train.py')
+_TRAIN_SCRIPT = os.path.join(
+  os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'train.py'
+)
 _STEP_LINE = re.compile(r'^train \| step:\s+(\d+) \| steps/sec')
 _LOG_LINES_SHOWN = 15
 _SCORE_DRAWN = 0.5
@@ -55,10 +56,17 @@ def run(folder: str, params_override: Optional[Dict] = None) -> Dict[str, object
   start = time.monotonic()
   splits = nuclei.write_nuclei_coco(os.path.join(folder, 'coco'))
   for prefix, split in splits.items():
-    coco_to_tfrecord.convert(ConversionOptions(
-        annotation_file=split.annotation_file, image_folder=split.image_folder,
-        output_folder=os.path.join(folder, 'records'), prefix=prefix, name=f'nuclei {prefix}',
-        num_shards=2, semantic='instances'))
+    coco_to_tfrecord.convert(
+      ConversionOptions(
+        annotation_file=split.annotation_file,
+        image_folder=split.image_folder,
+        output_folder=os.path.join(folder, 'records'),
+        prefix=prefix,
+        name=f'nuclei {prefix}',
+        num_shards=2,
+        semantic='instances',
+      )
+    )
   model_dir = os.path.join(folder, 'model')
   overrides = _overrides(folder, params_override or {})
   _train(model_dir, overrides, os.path.join(folder, 'train.log'))
@@ -66,12 +74,18 @@ def run(folder: str, params_override: Optional[Dict] = None) -> Dict[str, object
   print(metrics.format_table(figures))
   saved_model = _export(model_dir, os.path.join(folder, 'saved_model'))
   picture = _draw_held_out(saved_model, splits['val'], os.path.join(folder, 'held_out.png'))
-  summary = {'bbox_ap': figures['bbox_AP'], 'bbox_ap50': figures['bbox_AP50'],
-             'segm_ap': figures['segm_AP'], 'segm_ap50': figures['segm_AP50'],
-             'seconds': round(time.monotonic() - start, 1), 'picture': picture,
-             'saved_model': saved_model}
-  files.write_bytes(os.path.join(folder, 'summary.json'),
-                    (json.dumps(summary, indent=2) + '\n').encode())
+  summary = {
+    'bbox_ap': figures['bbox_AP'],
+    'bbox_ap50': figures['bbox_AP50'],
+    'segm_ap': figures['segm_AP'],
+    'segm_ap50': figures['segm_AP50'],
+    'seconds': round(time.monotonic() - start, 1),
+    'picture': picture,
+    'saved_model': saved_model,
+  }
+  files.write_bytes(
+    os.path.join(folder, 'summary.json'), (json.dumps(summary, indent=2) + '\n').encode()
+  )
   return summary
 
 
@@ -85,26 +99,35 @@ def _overrides(folder: str, params_override: Dict) -> str:
 
 
 def _command(mode: str, model_dir: str, overrides: str) -> List[str]:
-  return [sys.executable, _TRAIN_SCRIPT, f'--experiment={EXPERIMENT}', f'--mode={mode}',
-          f'--model_dir={model_dir}', f'--params_override={overrides}']
+  return [
+    sys.executable,
+    _TRAIN_SCRIPT,
+    f'--experiment={EXPERIMENT}',
+    f'--mode={mode}',
+    f'--model_dir={model_dir}',
+    f'--params_override={overrides}',
+  ]
 
 
 def _train(model_dir: str, overrides: str, log_path: str) -> None:
   """Trains in a process of its own under a progress bar; its log goes to a file."""
   total = _train_steps(overrides)
   with tqdm.tqdm(total=total, desc='training', unit='step', smoothing=0.1) as bar:
+
     def show(line: str) -> None:
       match = _STEP_LINE.match(line)
       if match:
         bar.update(int(match[1]) - bar.n)
+
     _run(_command('train', model_dir, overrides), log_path, show)
 
 
 def _train_steps(overrides: str) -> int:
   # Model Garden is imported only once the records are made, which needs no TensorFlow.
-  from official.core import exp_factory  # pylint: disable=g-import-not-at-top
-  from official.modeling import hyperparams  # pylint: disable=g-import-not-at-top
-  from htc_tf import registry_imports  # pylint: disable=g-import-not-at-top,unused-import
+  from official.core import exp_factory
+  from official.modeling import hyperparams
+  from htc_tf import registry_imports  # noqa: F401
+
   params = exp_factory.get_exp_config(EXPERIMENT)
   return hyperparams.override_params_dict(params, overrides, is_strict=True).trainer.train_steps
 
@@ -122,9 +145,17 @@ def _evaluate(model_dir: str, overrides: str, log_path: str) -> Dict[str, float]
 
 def _run(command: List[str], log_path: str, on_line=lambda line: None) -> None:
   """Runs a command with its output in a log; raises DemoError if it fails."""
-  with open(log_path, 'a', encoding='utf-8') as log, subprocess.Popen(
-      command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
-      preexec_fn=_die_with_parent) as process:
+  with (
+    open(log_path, 'a', encoding='utf-8') as log,
+    subprocess.Popen(
+      command,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+      text=True,
+      errors='replace',
+      preexec_fn=_die_with_parent,
+    ) as process,
+  ):
     try:
       for line in process.stdout:
         log.write(line)
@@ -137,8 +168,9 @@ def _run(command: List[str], log_path: str, on_line=lambda line: None) -> None:
   if status:
     with open(log_path, encoding='utf-8') as log:
       tail = ''.join(log.readlines()[-_LOG_LINES_SHOWN:])
-    raise DemoError(f'{command[1]} failed with status {status}', got=f'\n{tail}',
-                    likely_cause=f'see {log_path}')
+    raise DemoError(
+      f'{command[1]} failed with status {status}', got=f'\n{tail}', likely_cause=f'see {log_path}'
+    )
 
 
 def _die_with_parent() -> None:
@@ -148,40 +180,52 @@ def _die_with_parent() -> None:
 
 
 def _export(model_dir: str, export_dir: str) -> str:
-  from htc_tf.serving import export, loading  # pylint: disable=g-import-not-at-top
+  from htc_tf.serving import export, loading
+
   shutil.rmtree(export_dir, ignore_errors=True)  # Of an earlier run of the demo.
   return export.export_saved_model(loading.load_model(model_dir), export_dir)
 
 
 def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
   """Image, truth and the SavedModel's prediction of the held-out tiles, each column top down."""
-  from htc_tf.serving import detectors, predict_files  # pylint: disable=g-import-not-at-top
+  from htc_tf.serving import detectors, predict_files
+
   detector = detectors.load_detector(saved_model)
   with ground_truth.silence():
     coco = coco_lib.COCO(split.annotation_file)
   columns = [[], [], []]
   for image_id in sorted(coco.imgs):
     picture = predict_files.read_picture(
-        os.path.join(split.image_folder, coco.imgs[image_id]['file_name']))
+      os.path.join(split.image_folder, coco.imgs[image_id]['file_name'])
+    )
     found = predict_files.detect_instances(detector, picture)
     prediction = predict_files.draw_detections(
-        picture, found, detector.category_names, _SCORE_DRAWN)
+      picture, found, detector.category_names, _SCORE_DRAWN
+    )
     truth = _draw_truth(picture, coco.imgToAnns[image_id], detector.category_names)
-    enlarged = np.kron(picture, np.ones((prediction.shape[0] // picture.shape[0],) * 2 + (1,),
-                                        np.uint8))
+    enlarged = np.kron(
+      picture, np.ones((prediction.shape[0] // picture.shape[0],) * 2 + (1,), np.uint8)
+    )
     for column, panel in zip(columns, (enlarged, truth, prediction)):
       column.append(panel)
   titles = ('held-out image', 'truth', f'prediction (score >= {_SCORE_DRAWN})')
-  panels.write_image(path, panels.side_by_side(
-      [np.concatenate(column) for column in columns], titles))
+  panels.write_image(
+    path, panels.side_by_side([np.concatenate(column) for column in columns], titles)
+  )
   return path
 
 
 def _draw_truth(picture: np.ndarray, annotations: List[dict], names: List[str]) -> np.ndarray:
   """The picture, enlarged if small, under its annotations."""
-  boxes = np.array([[y, x, y + h, x + w] for x, y, w, h in (a['bbox'] for a in annotations)],
-                   np.float32).reshape(-1, 4)
+  boxes = np.array(
+    [[y, x, y + h, x + w] for x, y, w, h in (a['bbox'] for a in annotations)], np.float32
+  ).reshape(-1, 4)
   return draw.draw_instances(
-      picture, boxes, [a['segmentation'] for a in annotations],
-      np.ones(len(annotations), np.int32), None, names,
-      enlarge=draw.legible_enlargement(picture.shape[:2]))
+    picture,
+    boxes,
+    [a['segmentation'] for a in annotations],
+    np.ones(len(annotations), np.int32),
+    None,
+    names,
+    enlarge=draw.legible_enlargement(picture.shape[:2]),
+  )

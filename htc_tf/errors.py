@@ -13,8 +13,14 @@ class HTCError(Exception):
     likely_cause: the usual reason, and what to do about it.
   """
 
-  def __init__(self, what: str, *, expected: Optional[str] = None, got: Optional[str] = None,
-               likely_cause: Optional[str] = None):
+  def __init__(
+    self,
+    what: str,
+    *,
+    expected: Optional[str] = None,
+    got: Optional[str] = None,
+    likely_cause: Optional[str] = None,
+  ):
     parts = [what]
     if expected is not None:
       parts.append(f'Expected: {expected}')

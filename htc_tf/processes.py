@@ -32,7 +32,7 @@ def end_with_parent() -> None:
 
 def _exit_with_parent() -> None:
   multiprocessing.parent_process().join()
-  os._exit(1)  # pylint: disable=protected-access
+  os._exit(1)
 
 
 @contextlib.contextmanager
@@ -87,7 +87,8 @@ class OrderedWorkers:
     due = self._take(2 * self.num_workers - 1)
     if self._pool is None:
       self._pool = concurrent.futures.ProcessPoolExecutor(
-          self.num_workers, multiprocessing.get_context('spawn'), end_with_parent)
+        self.num_workers, multiprocessing.get_context('spawn'), end_with_parent
+      )
     try:
       with one_thread_each():  # A call may start a process.
         self._pending.append(self._pool.submit(function, *arguments))
@@ -119,6 +120,10 @@ class OrderedWorkers:
 
 
 def _ended(error: Exception) -> DataError:
-  return DataError('A worker process ended', expected='one that works until it is told to end',
-                   got=str(error), likely_cause='too little memory, or a script that starts work '
-                   "outside `if __name__ == '__main__'`, which every worker would start again")
+  return DataError(
+    'A worker process ended',
+    expected='one that works until it is told to end',
+    got=str(error),
+    likely_cause='too little memory, or a script that starts work '
+    "outside `if __name__ == '__main__'`, which every worker would start again",
+  )

@@ -70,12 +70,14 @@ def _gather_bytes(strategy: tf.distribute.Strategy, content: bytes) -> List[byte
 
 def _gather_rows(strategy: tf.distribute.Strategy, rows: np.ndarray) -> np.ndarray:
   """[replicas of this worker, n] int32 to [all replicas, n], in the order of their numbers."""
+
   def numbered(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
     replica = context.replica_id_in_sync_group
     return tf.constant([[replica, *rows[replica % len(rows)]]], tf.int32)
 
-  gathered = strategy.gather(strategy.experimental_distribute_values_from_function(numbered),
-                             axis=0).numpy()
+  gathered = strategy.gather(
+    strategy.experimental_distribute_values_from_function(numbered), axis=0
+  ).numpy()
   return gathered[np.argsort(gathered[:, 0]), 1:]
 
 

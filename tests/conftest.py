@@ -8,7 +8,8 @@ import tensorflow as tf
 
 # Before anything runs: afterwards TensorFlow refuses to change its devices.
 tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+  tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -28,6 +28,7 @@ class EvaluableRun(NamedTuple):
     model_dir: with a checkpoint of step `STEP`.
     figures: of one device; AP is neither 0 nor 1.
   """
+
   config: str
   model_dir: pathlib.Path
   figures: dict
@@ -35,6 +36,7 @@ class EvaluableRun(NamedTuple):
 
 class Evaluation(NamedTuple):
   """Figures, and the detections as COCO results."""
+
   figures: dict
   results: list
 
@@ -44,12 +46,18 @@ def make(folder: pathlib.Path, **overrides) -> EvaluableRun:
   records = tiny_records.write(folder, num_pictures=NUM_IMAGES)
   annotations = folder / 'instances.json'
   annotations.write_text((folder / 'train_source.json').read_text())
-  config = training_runs.write_config(folder / 'config.yaml', records, STEP, {
-      'task': {'annotation_file': str(annotations)}, **overrides})
+  config = training_runs.write_config(
+    folder / 'config.yaml',
+    records,
+    STEP,
+    {'task': {'annotation_file': str(annotations)}, **overrides},
+  )
   task = HTCTask(_read(config).task)
   model = tiny.build(task.task_config.model)
-  outputs = [task.validation_step(batch, model)
-             for batch in task.build_inputs(task.task_config.validation_data)]
+  outputs = [
+    task.validation_step(batch, model)
+    for batch in task.build_inputs(task.task_config.validation_data)
+  ]
   _annotate(annotations, _collect(task, outputs).collected()['results'])
   figures = task.reduce_aggregated_logs(_collect(task, outputs))
   for name in ('bbox_AP50', 'bbox_AP', 'segm_AP50', 'segm_AP'):
@@ -67,13 +75,15 @@ def _collect(task: HTCTask, outputs: list):
   return state
 
 
-def evaluate(strategy: tf.distribute.Strategy, config: str, model_dir: pathlib.Path,
-             folder: pathlib.Path) -> Evaluation:
+def evaluate(
+  strategy: tf.distribute.Strategy, config: str, model_dir: pathlib.Path, folder: pathlib.Path
+) -> Evaluation:
   """Evaluates the last checkpoint with Model Garden's trainer in this process."""
   params = _read(config)
   with strategy.scope():
-    trainer = train_utils.create_trainer(params, HTCTask(params.task, logging_dir=str(folder)),
-                                         train=False, evaluate=True)
+    trainer = train_utils.create_trainer(
+      params, HTCTask(params.task, logging_dir=str(folder)), train=False, evaluate=True
+    )
     trainer.checkpoint.restore(tf.train.latest_checkpoint(str(model_dir))).expect_partial()
     figures = trainer.evaluate(tf.constant(-1))
   figures = {name: float(value) for name, value in figures.items() if name != 'validation_loss'}
@@ -82,8 +92,9 @@ def evaluate(strategy: tf.distribute.Strategy, config: str, model_dir: pathlib.P
 
 
 def _read(config: str) -> cfg.ExperimentConfig:
-  return hyperparams.override_params_dict(exp_factory.get_exp_config('htc_nuclei'), config,
-                                          is_strict=True)
+  return hyperparams.override_params_dict(
+    exp_factory.get_exp_config('htc_nuclei'), config, is_strict=True
+  )
 
 
 def _annotate(path: pathlib.Path, detected: list) -> None:
@@ -91,9 +102,11 @@ def _annotate(path: pathlib.Path, detected: list) -> None:
   content = json.loads(path.read_text())
   content['annotations'] = []
   for rank, image in enumerate(content['images']):
-    of_image = sorted((row for row in detected if row['image_id'] == image['id']),
-                      key=lambda row: -row['score'])
+    of_image = sorted(
+      (row for row in detected if row['image_id'] == image['id']), key=lambda row: -row['score']
+    )
     _, _, width, height = of_image[rank]['bbox']
-    content['annotations'].append({
-        **of_image[rank], 'id': rank + 1, 'area': width * height, 'iscrowd': 0})
+    content['annotations'].append(
+      {**of_image[rank], 'id': rank + 1, 'area': width * height, 'iscrowd': 0}
+    )
   path.write_text(json.dumps(content))

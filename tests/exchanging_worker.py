@@ -21,7 +21,7 @@ def main() -> None:
   with strategy.scope():
     assert worker_exchange.gather({'worker': index}) == [{'worker': 0}, {'worker': 1}]
     # The lengths differ, and neither is a multiple of what a round takes.
-    worker_exchange._ROUND_WORDS = 7  # pylint: disable=protected-access
+    worker_exchange._ROUND_WORDS = 7
     texts = ['\u00e9' * 5, ''.join(map(str, range(100)))]
     assert worker_exchange.gather(texts[index]) == texts
     assert worker_exchange.from_chief(lambda: calls.append(index) or [index, None]) == [0, None]

@@ -38,7 +38,6 @@ def backbone_layers(backbone) -> Iterator[Tuple[str, tf_keras.layers.Layer]]:
 
 def fill_box_head(head, state: State, name: str) -> None:
   """Fills a box head, whose inputs and outputs are in another order than the published ones."""
-  # pylint: disable=protected-access
   for index, layer in enumerate(head._fcs):
     weight = state[f'{name}.shared_fcs.{index}.weight']
     if index == 0:
@@ -52,7 +51,6 @@ def fill_box_head(head, state: State, name: str) -> None:
 
 def fill_mask_parts(stage, state: State, name: str) -> None:
   """Fills a stage's mask head and predictor."""
-  # pylint: disable=protected-access
   convs = [(f'{name}.convs.{i}.conv', conv) for i, conv in enumerate(stage.mask_head._convs)]
   if stage.mask_head._flow is not None:
     convs.append((f'{name}.conv_res.conv', stage.mask_head._flow))
@@ -65,12 +63,14 @@ def fill_mask_parts(stage, state: State, name: str) -> None:
 
 def _named_convs(model) -> Iterator[Tuple[str, tf_keras.layers.Layer]]:
   """Pairs (published name, layer) of decoder, RPN and semantic branch, but for the RPN's deltas."""
-  # pylint: disable=protected-access
   yield from _numbered('neck.lateral_convs', model.decoder._laterals)
   yield from _numbered('neck.fpn_convs', model.decoder._outputs)
   rpn = model.rpn_head
-  yield from (('rpn_head.rpn_conv', rpn._conv), ('rpn_head.rpn_cls', rpn._logits),
-              ('rpn_head.rpn_reg', _YXDeltas(rpn._deltas)))
+  yield from (
+    ('rpn_head.rpn_conv', rpn._conv),
+    ('rpn_head.rpn_cls', rpn._logits),
+    ('rpn_head.rpn_reg', _YXDeltas(rpn._deltas)),
+  )
   semantic, name = model.semantic_head, 'roi_head.semantic_head'
   yield from _numbered(f'{name}.lateral_convs', semantic._laterals)
   yield from _numbered(f'{name}.convs', semantic._convs)

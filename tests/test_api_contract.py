@@ -23,8 +23,10 @@ _BUILTIN_ERRORS = {'__init__.py': ['AttributeError'], 'cli/train.py': ['SystemEx
 
 def sources():
   """Path below the package -> text of every module."""
-  found = {str(path.relative_to(_FOLDER)): path.read_text(encoding='utf-8')
-           for path in sorted(_FOLDER.rglob('*.py'))}
+  found = {
+    str(path.relative_to(_FOLDER)): path.read_text(encoding='utf-8')
+    for path in sorted(_FOLDER.rglob('*.py'))
+  }
   assert len(found) > 100
   return found
 
@@ -47,8 +49,10 @@ def _gaps_within(scope, prefix):
     if isinstance(node, ast.ClassDef):
       gaps += _gaps_within(node, f'{name}.')
     else:
-      gaps += [(node.lineno, f'{name}: {part} has no type')
-               for part in _untyped(node, is_member=bool(prefix))]
+      gaps += [
+        (node.lineno, f'{name}: {part} has no type')
+        for part in _untyped(node, is_member=bool(prefix))
+      ]
   return gaps
 
 
@@ -61,13 +65,15 @@ def _untyped(function, is_member):
   arguments = function.args
   parameters = [*arguments.posonlyargs, *arguments.args]
   static = any(getattr(item, 'id', None) == 'staticmethod' for item in function.decorator_list)
-  parameters = parameters[int(is_member and not static):]  # Without self or cls.
+  parameters = parameters[int(is_member and not static) :]  # Without self or cls.
   parameters += [*arguments.kwonlyargs, *filter(None, (arguments.vararg, arguments.kwarg))]
   names = [parameter.arg for parameter in parameters if parameter.annotation is None]
   return names + ([] if function.returns or function.name == '__init__' else ['the result'])
 
 
-@pytest.mark.parametrize('source, gap', [
+@pytest.mark.parametrize(
+  'source, gap',
+  [
     ('x = 1', 'the module has no docstring'),
     ('"""M."""\ndef f() -> None: pass', 'f has no docstring'),
     ('"""M."""\ndef f():\n  """D."""', 'f: the result has no type'),
@@ -77,42 +83,59 @@ def _untyped(function, is_member):
     ('"""M."""\nclass C: pass', 'C has no docstring'),
     ('"""M."""\nclass C:\n  """D."""\n  def __init__(self, a): pass', 'C.__init__: a has no type'),
     ('"""M."""\nclass C:\n  """D."""\n  def f(self) -> int: pass', 'C.f has no docstring'),
-    ('"""M."""\nclass C:\n  """D."""\n  @property\n  def f(self):\n    """D."""',
-     'C.f: the result has no type'),
-    ('"""M."""\nclass C:\n  """D."""\n  @staticmethod\n  def f(a) -> int:\n    """D."""',
-     'C.f: a has no type'),
-    ('"""M."""\nclass C:\n  """D."""\n  class D: pass', 'C.D has no docstring')])
+    (
+      '"""M."""\nclass C:\n  """D."""\n  @property\n  def f(self):\n    """D."""',
+      'C.f: the result has no type',
+    ),
+    (
+      '"""M."""\nclass C:\n  """D."""\n  @staticmethod\n  def f(a) -> int:\n    """D."""',
+      'C.f: a has no type',
+    ),
+    ('"""M."""\nclass C:\n  """D."""\n  class D: pass', 'C.D has no docstring'),
+  ],
+)
 def test_each_gap_is_found(source, gap):
   assert [what for _, what in contract_gaps(source)] == [gap]
 
 
 def test_what_is_private_or_complete_has_no_gap():
   assert not contract_gaps(
-      '"""M."""\ndef _f(a): pass\nclass _C:\n  def f(self): pass\nclass C:\n  """D."""\n'
-      '  def __init__(self, a: int): pass\n  def __len__(self): pass\n  @classmethod\n'
-      '  def f(cls, a: int) -> int:\n    """D."""\n    def g(b): pass\n    return lambda x: x')
+    '"""M."""\ndef _f(a): pass\nclass _C:\n  def f(self): pass\nclass C:\n  """D."""\n'
+    '  def __init__(self, a: int): pass\n  def __len__(self): pass\n  @classmethod\n'
+    '  def f(cls, a: int) -> int:\n    """D."""\n    def g(b): pass\n    return lambda x: x'
+  )
 
 
 def test_everything_public_is_documented_and_typed():
-  gaps = [f'{path}:{line}: {what}' for path, source in sources().items()
-          for line, what in contract_gaps(source)]
+  gaps = [
+    f'{path}:{line}: {what}'
+    for path, source in sources().items()
+    for line, what in contract_gaps(source)
+  ]
   assert not gaps, '\n'.join(gaps)
 
 
 def _modules():
   """Every module of the package, imported."""
-  found = [importlib.import_module(item.name)
-           for item in pkgutil.walk_packages([str(_FOLDER)], 'htc_tf.')]
+  found = [
+    importlib.import_module(item.name) for item in pkgutil.walk_packages([str(_FOLDER)], 'htc_tf.')
+  ]
   assert len(found) > 100
   return found
 
 
 def test_every_error_is_an_htc_error():
-  errors = {cls for module in _modules() for cls in vars(module).values()
-            if inspect.isclass(cls) and issubclass(cls, BaseException)
-            and cls.__module__.startswith('htc_tf.')}
+  errors = {
+    cls
+    for module in _modules()
+    for cls in vars(module).values()
+    if inspect.isclass(cls)
+    and issubclass(cls, BaseException)
+    and cls.__module__.startswith('htc_tf.')
+  }
   assert {'ConfigError', 'UnreadableError', 'UnreadableImageError', 'MissingArray'} <= {
-      cls.__name__ for cls in errors}
+    cls.__name__ for cls in errors
+  }
   assert not [cls for cls in errors if not issubclass(cls, HTCError)]
 
 
@@ -131,9 +154,14 @@ def builtin_errors(source):
 
 def test_builtin_errors_are_found():
   assert builtin_errors('raise ValueError("x")\nraise KeyError\nassert x, "y"') == [
-      'ValueError', 'KeyError', 'assert']
-  assert not builtin_errors('try:\n  f()\nexcept ValueError as error:\n'
-                            '  raise DataError() from error\nexcept OSError:\n  raise')
+    'ValueError',
+    'KeyError',
+    'assert',
+  ]
+  assert not builtin_errors(
+    'try:\n  f()\nexcept ValueError as error:\n'
+    '  raise DataError() from error\nexcept OSError:\n  raise'
+  )
 
 
 def test_no_module_raises_errors_without_expected_and_got():
@@ -143,9 +171,15 @@ def test_no_module_raises_errors_without_expected_and_got():
 
 def test_lines_fit_the_page():
   root = _FOLDER.parent
-  paths = [root / 'train.py', root / 'setup.py', *(
-      path for room in ('htc_tf', 'benchmarks', 'tests') for path in (root / room).rglob('*.py'))]
-  wide = [f'{path.relative_to(root)}:{number}' for path in paths
-          for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1)
-          if len(line.split('  # pylint:')[0]) > _MAX_COLUMNS and path != _AS_IT_CAME]
+  paths = [
+    root / 'train.py',
+    root / 'setup.py',
+    *(path for room in ('htc_tf', 'benchmarks', 'tests') for path in (root / room).rglob('*.py')),
+  ]
+  wide = [
+    f'{path.relative_to(root)}:{number}'
+    for path in paths
+    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1)
+    if len(line) > _MAX_COLUMNS and path != _AS_IT_CAME
+  ]
   assert not wide, '\n'.join(wide)

@@ -12,19 +12,19 @@ from htc_tf import demo
 from htc_tf.data import nuclei
 
 _TINY = {
-    'task': {
-        'model': {
-            'input_size': [64, 64, 3],
-            'backbone': {'published_resnet': {'width_multiplier': 0.125}},
-            'decoder': {'published_fpn': {'num_filters': 8}},
-            'rpn_head': {'published': {'num_filters': 8}},
-            'mask_head': {'num_convs': 1, 'num_filters': 8},
-            'semantic_head': {'num_convs': 1, 'num_filters': 8},
-        },
-        'train_data': {'parser': {'min_sizes': [64], 'max_size': 64}},
-        'validation_data': {'parser': {'min_sizes': [64], 'max_size': 64}},
+  'task': {
+    'model': {
+      'input_size': [64, 64, 3],
+      'backbone': {'published_resnet': {'width_multiplier': 0.125}},
+      'decoder': {'published_fpn': {'num_filters': 8}},
+      'rpn_head': {'published': {'num_filters': 8}},
+      'mask_head': {'num_convs': 1, 'num_filters': 8},
+      'semantic_head': {'num_convs': 1, 'num_filters': 8},
     },
-    'trainer': {'steps_per_loop': 1, 'summary_interval': 1, 'checkpoint_interval': 1},
+    'train_data': {'parser': {'min_sizes': [64], 'max_size': 64}},
+    'validation_data': {'parser': {'min_sizes': [64], 'max_size': 64}},
+  },
+  'trainer': {'steps_per_loop': 1, 'summary_interval': 1, 'checkpoint_interval': 1},
 }
 
 
@@ -35,13 +35,13 @@ def _with_steps(steps):
 
 def test_progress_is_read_from_the_trainer_log():
   line = 'train | step:    175 | steps/sec:    1.4 | output: \n'
-  assert demo._STEP_LINE.match(line)[1] == '175'  # pylint: disable=protected-access
+  assert demo._STEP_LINE.match(line)[1] == '175'
   for line in (' eval | step:    175 | running', 'train | step:      0 | training until step 4...'):
-    assert not demo._STEP_LINE.match(line)  # pylint: disable=protected-access
+    assert not demo._STEP_LINE.match(line)
 
 
 def test_overrides_keep_those_given_and_add_the_records():
-  overrides = json.loads(demo._overrides('out', _with_steps(3)))  # pylint: disable=protected-access
+  overrides = json.loads(demo._overrides('out', _with_steps(3)))
   assert overrides['trainer']['train_steps'] == 3
   data = overrides['task']['train_data']
   assert data['parser']['min_sizes'] == [64]
@@ -51,12 +51,12 @@ def test_overrides_keep_those_given_and_add_the_records():
 def test_a_failed_command_shows_the_end_of_its_log(tmp_path):
   script = 'import sys; print("the reason"); sys.exit(3)'
   with pytest.raises(demo.DemoError, match='status 3(.|\n)*the reason'):
-    demo._run([sys.executable, '-c', script], str(tmp_path / 'log'))  # pylint: disable=protected-access
+    demo._run([sys.executable, '-c', script], str(tmp_path / 'log'))
 
 
 def test_every_line_of_a_command_reaches_the_callback_and_the_log(tmp_path):
   lines = []
-  demo._run([sys.executable, '-c', 'print("a"); print("b")'], str(tmp_path / 'log'), lines.append)  # pylint: disable=protected-access
+  demo._run([sys.executable, '-c', 'print("a"); print("b")'], str(tmp_path / 'log'), lines.append)
   assert lines == ['a\n', 'b\n']
   assert (tmp_path / 'log').read_text() == 'a\nb\n'
 
@@ -67,12 +67,13 @@ def test_truth_panel_shows_every_annotation(tmp_path):
     annotations = json.load(file)['annotations']
   first = [a for a in annotations if a['image_id'] == annotations[0]['image_id']]
   picture = np.zeros([128, 128, 3], np.uint8)
-  panel = demo._draw_truth(picture, first, ['nucleus'])  # pylint: disable=protected-access
+  panel = demo._draw_truth(picture, first, ['nucleus'])
   enlarge = panel.shape[0] // 128
   for annotation in first:
     x, y, width, height = annotation['bbox']
-    inside = panel[int(y) * enlarge:int(y + height) * enlarge,
-                   int(x) * enlarge:int(x + width) * enlarge]
+    inside = panel[
+      int(y) * enlarge : int(y + height) * enlarge, int(x) * enlarge : int(x + width) * enlarge
+    ]
     assert inside.any()
 
 
@@ -82,12 +83,13 @@ def test_whole_job_and_its_continuation(tmp_path):
   demo.run(folder, _with_steps(1))
   summary = demo.run(folder, _with_steps(3))
   with open(os.path.join(folder, 'train.log'), encoding='utf-8') as file:
-    steps = [match[1] for match in map(demo._STEP_LINE.match, file) if match]  # pylint: disable=protected-access
+    steps = [match[1] for match in map(demo._STEP_LINE.match, file) if match]
   assert steps == ['1', '2', '3']  # The second run went on from the first one's checkpoint.
   with open(os.path.join(folder, 'summary.json'), encoding='utf-8') as file:
     assert json.load(file) == summary
-  with open(os.path.join(folder, 'model', 'results', 'step-3-metrics.json'),
-            encoding='utf-8') as file:
+  with open(
+    os.path.join(folder, 'model', 'results', 'step-3-metrics.json'), encoding='utf-8'
+  ) as file:
     figures = json.load(file)
   assert summary['segm_ap50'] == figures['segm_AP50']
   assert summary['bbox_ap'] == figures['bbox_AP']

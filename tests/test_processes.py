@@ -75,16 +75,19 @@ def test_closing_ends_the_processes(workers):
 def test_workers_end_with_a_killed_parent(tmp_path):
   script = tmp_path / 'script.py'
   script.write_text(
-      'import os, time\n'
-      'from htc_tf import processes\n'
-      'if __name__ == "__main__":\n'
-      '  workers = processes.OrderedWorkers(2)\n'
-      '  workers.submit(os.getpid)\n'
-      '  print(*workers.drain(), flush=True)\n'
-      '  time.sleep(60)\n', encoding='utf-8')
+    'import os, time\n'
+    'from htc_tf import processes\n'
+    'if __name__ == "__main__":\n'
+    '  workers = processes.OrderedWorkers(2)\n'
+    '  workers.submit(os.getpid)\n'
+    '  print(*workers.drain(), flush=True)\n'
+    '  time.sleep(60)\n',
+    encoding='utf-8',
+  )
   environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
-  with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE,
-                        env=environment) as process:
+  with subprocess.Popen(
+    [sys.executable, str(script)], stdout=subprocess.PIPE, env=environment
+  ) as process:
     worker = int(process.stdout.readline())
     process.kill()
   deadline = time.monotonic() + 20
@@ -96,21 +99,23 @@ def test_workers_end_with_a_killed_parent(tmp_path):
 def test_workers_are_told_of_one_thread_before_they_import_anything(tmp_path):
   script = tmp_path / 'script.py'
   script.write_text(
-      'import os\n'
-      'TOLD = os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS")\n'
-      'from htc_tf import processes\n'
-      'def told():\n'
-      '  return TOLD\n'
-      'if __name__ == "__main__":\n'
-      '  workers = processes.OrderedWorkers(2)\n'
-      '  results = [result for _ in range(3) for result in workers.submit(told)]\n'
-      '  print(results + workers.drain())\n'
-      '  print(os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS"))\n',
-      encoding='utf-8')
+    'import os\n'
+    'TOLD = os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS")\n'
+    'from htc_tf import processes\n'
+    'def told():\n'
+    '  return TOLD\n'
+    'if __name__ == "__main__":\n'
+    '  workers = processes.OrderedWorkers(2)\n'
+    '  results = [result for _ in range(3) for result in workers.submit(told)]\n'
+    '  print(results + workers.drain())\n'
+    '  print(os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS"))\n',
+    encoding='utf-8',
+  )
   environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path), 'OMP_NUM_THREADS': '7'}
   environment.pop('OPENBLAS_NUM_THREADS', None)
-  printed = subprocess.run([sys.executable, str(script)], check=True, env=environment, text=True,
-                           stdout=subprocess.PIPE).stdout.splitlines()
+  printed = subprocess.run(
+    [sys.executable, str(script)], check=True, env=environment, text=True, stdout=subprocess.PIPE
+  ).stdout.splitlines()
   assert printed == [str([('1', '1')] * 3), 'None 7']
 
 

@@ -9,11 +9,33 @@ import htc_tf
 
 _FOLDER = pathlib.Path(htc_tf.__file__).parent
 # What unpickles or runs what it is given.
-_MODULES = {'pickle', 'cPickle', '_pickle', 'pickletools', 'dill', 'cloudpickle', 'joblib',
-            'shelve', 'marshal', 'code', 'runpy', 'torch', 'paddle'}
+_MODULES = {
+  'pickle',
+  'cPickle',
+  '_pickle',
+  'pickletools',
+  'dill',
+  'cloudpickle',
+  'joblib',
+  'shelve',
+  'marshal',
+  'code',
+  'runpy',
+  'torch',
+  'paddle',
+}
 _BUILTINS = {'eval', 'exec', 'compile', '__import__'}
-_ATTRIBUTES = {'Lambda', 'unsafe_load', 'full_load', 'load_module', 'exec_module', 'system',
-               'popen', 'enable_unsafe_deserialization', 'read_pickle'}
+_ATTRIBUTES = {
+  'Lambda',
+  'unsafe_load',
+  'full_load',
+  'load_module',
+  'exec_module',
+  'system',
+  'popen',
+  'enable_unsafe_deserialization',
+  'read_pickle',
+}
 # A parity pack comes with a program of its own, the rule of its weights: it is named by its user.
 _EXCEPTIONS = {'parity/pack.py': ['exec_module']}
 _UNSAFE_KEYWORDS = {'allow_pickle': False, 'shell': False, 'safe_mode': True}
@@ -27,14 +49,20 @@ def findings(source):
       names = [alias.name.split('.')[0] for alias in node.names]
       found += [(node.lineno, name) for name in names if name in _MODULES]
     elif isinstance(node, ast.ImportFrom):
-      found += [(node.lineno, name) for name in [(node.module or '').split('.')[0]]
-                if name in _MODULES]
+      found += [
+        (node.lineno, name) for name in [(node.module or '').split('.')[0]] if name in _MODULES
+      ]
       found += [(node.lineno, alias.name) for alias in node.names if alias.name in _ATTRIBUTES]
     elif isinstance(node, ast.Name) and node.id in _BUILTINS:
       found.append((node.lineno, node.id))
     elif isinstance(node, ast.Attribute) and (
-        node.attr in _ATTRIBUTES or (node.attr.startswith('load') and
-                                     isinstance(node.value, ast.Name) and node.value.id == 'yaml')):
+      node.attr in _ATTRIBUTES
+      or (
+        node.attr.startswith('load')
+        and isinstance(node.value, ast.Name)
+        and node.value.id == 'yaml'
+      )
+    ):
       found.append((node.lineno, node.attr))
     elif isinstance(node, ast.keyword) and node.arg in _UNSAFE_KEYWORDS:
       safe = isinstance(node.value, ast.Constant) and node.value.value is _UNSAFE_KEYWORDS[node.arg]
@@ -42,24 +70,40 @@ def findings(source):
   return found
 
 
-@pytest.mark.parametrize('source', [
-    'import pickle', 'from pickle import loads', 'import torch.nn', 'eval("1")', 'f = exec',
-    'import yaml\nyaml.load(text)', 'tf_keras.layers.Lambda(f)',
-    'from tf_keras.layers import Lambda', 'np.load(path, allow_pickle=True)',
-    'np.load(path, allow_pickle=choice)', 'os.system("true")',
-    'subprocess.run(command, shell=True)', 'tf_keras.models.load_model(path, safe_mode=False)'])
+@pytest.mark.parametrize(
+  'source',
+  [
+    'import pickle',
+    'from pickle import loads',
+    'import torch.nn',
+    'eval("1")',
+    'f = exec',
+    'import yaml\nyaml.load(text)',
+    'tf_keras.layers.Lambda(f)',
+    'from tf_keras.layers import Lambda',
+    'np.load(path, allow_pickle=True)',
+    'np.load(path, allow_pickle=choice)',
+    'os.system("true")',
+    'subprocess.run(command, shell=True)',
+    'tf_keras.models.load_model(path, safe_mode=False)',
+  ],
+)
 def test_each_is_found(source):
   assert findings(source)
 
 
 def test_harmless_code_passes():
-  assert not findings('import yaml\nyaml.safe_dump(x)\nnp.load(path, allow_pickle=False)\n'
-                      'model.evaluate(x)\nf = lambda x: x\nmodel.compile()')
+  assert not findings(
+    'import yaml\nyaml.safe_dump(x)\nnp.load(path, allow_pickle=False)\n'
+    'model.evaluate(x)\nf = lambda x: x\nmodel.compile()'
+  )
 
 
 def test_no_module_runs_what_a_file_says():
   modules = sorted(_FOLDER.rglob('*.py'))
   assert len(modules) > 100
-  found = {str(path.relative_to(_FOLDER)):
-           [what for _, what in findings(path.read_text(encoding='utf-8'))] for path in modules}
+  found = {
+    str(path.relative_to(_FOLDER)): [what for _, what in findings(path.read_text(encoding='utf-8'))]
+    for path in modules
+  }
   assert {name: whats for name, whats in found.items() if whats} == _EXCEPTIONS

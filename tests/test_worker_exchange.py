@@ -15,10 +15,17 @@ from tests import worker_processes
 
 
 def test_two_workers_get_the_same():
-  processes = [subprocess.Popen(
-      [sys.executable, '-m', 'tests.exchanging_worker'], cwd=training_runs.ROOT, text=True,
-      env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-               for environment in worker_processes.environments()]
+  processes = [
+    subprocess.Popen(
+      [sys.executable, '-m', 'tests.exchanging_worker'],
+      cwd=training_runs.ROOT,
+      text=True,
+      env={**os.environ, **environment},
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+    )
+    for environment in worker_processes.environments()
+  ]
   try:
     printed = [process.communicate(timeout=300)[0] for process in processes]
   finally:
@@ -44,5 +51,6 @@ def test_replicas_of_one_process_are_one_worker(two_replicas):
 def test_error_of_the_only_process():
   def fail():
     raise DataError('Disk full')
+
   with pytest.raises(DataError, match='Disk full'):
     worker_exchange.from_chief(fail)

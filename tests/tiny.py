@@ -20,38 +20,50 @@ CHANNELS = 8
 
 # Reduces any experiment of the published layout; `HTC.override` takes it.
 PUBLISHED_PARTS = {
-    'num_classes': NUM_CLASSES,
-    'input_size': [SIZE, SIZE, 3],
-    'backbone': {'published_resnet': {'model_id': 18, 'width_multiplier': 0.125}},
-    'decoder': {'published_fpn': {'num_filters': CHANNELS}},
-    'rpn_head': {'published': {'num_filters': CHANNELS}},
-    'rpn_sampler': {'num_samples': 32},
-    'roi_generator': {'published': {
-        'pre_nms_top_k': 50, 'num_proposals': 30, 'test_pre_nms_top_k': 30,
-        'test_num_proposals': 20}},
-    'cascade': {'num_sampled_rois': 16},
-    'box_head': {'fc_dims': 16},
-    'mask_head': {'num_convs': 1, 'num_filters': CHANNELS},
-    'semantic_head': {'num_classes': NUM_SEMANTIC, 'num_convs': 1, 'num_filters': CHANNELS},
-    'detection_generator': {'max_detections': 6},
+  'num_classes': NUM_CLASSES,
+  'input_size': [SIZE, SIZE, 3],
+  'backbone': {'published_resnet': {'model_id': 18, 'width_multiplier': 0.125}},
+  'decoder': {'published_fpn': {'num_filters': CHANNELS}},
+  'rpn_head': {'published': {'num_filters': CHANNELS}},
+  'rpn_sampler': {'num_samples': 32},
+  'roi_generator': {
+    'published': {
+      'pre_nms_top_k': 50,
+      'num_proposals': 30,
+      'test_pre_nms_top_k': 30,
+      'test_num_proposals': 20,
+    }
+  },
+  'cascade': {'num_sampled_rois': 16},
+  'box_head': {'fc_dims': 16},
+  'mask_head': {'num_convs': 1, 'num_filters': CHANNELS},
+  'semantic_head': {'num_classes': NUM_SEMANTIC, 'num_convs': 1, 'num_filters': CHANNELS},
+  'detection_generator': {'max_detections': 6},
 }
 
 # What takes the place of some of them in an experiment on Model Garden's parts.
 MODEL_GARDEN_PARTS = {
-    'backbone': {'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
-    'decoder': {'fpn': {'num_filters': CHANNELS}},
-    'rpn_head': {'model_garden': {'num_filters': CHANNELS}},
-    'roi_generator': {'model_garden': {
-        'pre_nms_top_k': 50, 'num_proposals': 30, 'test_pre_nms_top_k': 30,
-        'test_num_proposals': 20}},
+  'backbone': {'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
+  'decoder': {'fpn': {'num_filters': CHANNELS}},
+  'rpn_head': {'model_garden': {'num_filters': CHANNELS}},
+  'roi_generator': {
+    'model_garden': {
+      'pre_nms_top_k': 50,
+      'num_proposals': 30,
+      'test_pre_nms_top_k': 30,
+      'test_num_proposals': 20,
+    }
+  },
 }
 
 # Five stages need two more than the published three.
 _EXTRA_STAGES = [
-    model_config.Stage(iou_threshold=0.75, box_coder_weights=[30.0, 30.0, 15.0, 15.0],
-                       loss_weight=0.125),
-    model_config.Stage(iou_threshold=0.8, box_coder_weights=[40.0, 40.0, 20.0, 20.0],
-                       loss_weight=0.125),
+  model_config.Stage(
+    iou_threshold=0.75, box_coder_weights=[30.0, 30.0, 15.0, 15.0], loss_weight=0.125
+  ),
+  model_config.Stage(
+    iou_threshold=0.8, box_coder_weights=[40.0, 40.0, 20.0, 20.0], loss_weight=0.125
+  ),
 ]
 
 
@@ -71,8 +83,12 @@ def task(config: Optional[model_config.HTC] = None, **values) -> htc.HTCTask:
 
 def data_in_frames(*sizes: Tuple[int, int]) -> task_config.DataConfig:
   """Training data of frames (height, width), so that steps on them can be compiled."""
-  return task_config.DataConfig(is_training=True, parser=task_config.Parser(
-      frames=[task_config.Frame(height=height, width=width) for height, width in sizes]))
+  return task_config.DataConfig(
+    is_training=True,
+    parser=task_config.Parser(
+      frames=[task_config.Frame(height=height, width=width) for height, width in sizes]
+    ),
+  )
 
 
 def build(config: Optional[model_config.HTC] = None, seed: int = 0) -> HTCModel:
@@ -89,15 +105,19 @@ def _leave_initial_values(built: HTCModel) -> None:
   """A fresh model scores all boxes alike, and its residual blocks hand no gradient on."""
   rng = np.random.default_rng(1)
   for stage in built.cascade.stages:
-    dense = stage.box_head._logits  # pylint: disable=protected-access
+    dense = stage.box_head._logits
     dense.kernel.assign(rng.normal(0.0, 0.3, dense.kernel.shape))
   for variable in built.backbone.variables:
     if 'gamma' in variable.name and not np.any(variable):
       variable.assign(tf.fill(variable.shape, 0.5))
 
 
-def batch(config: Optional[model_config.HTC] = None, size: int = SIZE, num_images: int = 2,
-          num_truths: int = 2) -> Tuple[tf.Tensor, Dict[str, Any]]:
+def batch(
+  config: Optional[model_config.HTC] = None,
+  size: int = SIZE,
+  num_images: int = 2,
+  num_truths: int = 2,
+) -> Tuple[tf.Tensor, Dict[str, Any]]:
   """A parsed training batch: noise with bright rectangles that are the truths.
 
   Args:
@@ -110,10 +130,10 @@ def batch(config: Optional[model_config.HTC] = None, size: int = SIZE, num_image
   rng = np.random.default_rng(3)
   images = np.zeros([num_images, size, size, 3], np.float32)
   labels = {
-      'gt_boxes': np.full([num_images, 3, 4], -1, np.float32),
-      'gt_classes': np.full([num_images, 3], -1, np.int32),
-      'gt_masks': np.zeros([num_images, 3, size, size], np.uint8),
-      'gt_semantic': np.full([num_images, size, size], 255, np.uint8),
+    'gt_boxes': np.full([num_images, 3, 4], -1, np.float32),
+    'gt_classes': np.full([num_images, 3], -1, np.int32),
+    'gt_masks': np.zeros([num_images, 3, size, size], np.uint8),
+    'gt_semantic': np.full([num_images, size, size], 255, np.uint8),
   }
   height, width = size - 8, size - 4
   for image in range(num_images):
@@ -144,4 +164,5 @@ def _add_truth(images, labels, image, row, rng, config):
   labels['gt_classes'][image, row] = label
   labels['gt_masks'][image, row, top:bottom, left:right] = 1
   labels['gt_semantic'][image, top:bottom, left:right] = min(
-      label, config.semantic_head.num_classes - 1)
+    label, config.semantic_head.num_classes - 1
+  )

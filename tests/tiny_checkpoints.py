@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 
-LEGACY_MAGIC = pickle.dumps(0x1950a86a20f9469cfc6c, protocol=2)
+LEGACY_MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 
 
 class Call:
@@ -32,7 +32,7 @@ class Storage(tuple):
   """A persistent id."""
 
 
-class _Pickler(pickle._Pickler):  # pylint: disable=protected-access
+class _Pickler(pickle._Pickler):
   """Writes calls of names that need not exist on this machine; the C pickler would look them up."""
 
   def persistent_id(self, obj):
@@ -78,9 +78,8 @@ def storage(key, num_elements, name='torch.FloatStorage'):
 def tensor(stored, shape, strides=None, offset=0):
   """What builds a tensor."""
   if strides is None:
-    strides = tuple(int(np.prod(shape[axis + 1:])) for axis in range(len(shape)))
-  arguments = (stored, offset, tuple(shape), tuple(strides), False,
-               Call('collections.OrderedDict'))
+    strides = tuple(int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
+  arguments = (stored, offset, tuple(shape), tuple(strides), False, Call('collections.OrderedDict'))
   return Call('torch._utils._rebuild_tensor_v2', arguments)
 
 
@@ -111,8 +110,13 @@ def torch_legacy(value, storages, keys=None):
     storages: key -> (number of elements, bytes).
     keys: their order; None: as in `storages`.
   """
-  parts = [LEGACY_MAGIC, pickled(1001), pickled({'little_endian': True}), pickled(value),
-           pickled(list(storages) if keys is None else keys)]
+  parts = [
+    LEGACY_MAGIC,
+    pickled(1001),
+    pickled({'little_endian': True}),
+    pickled(value),
+    pickled(list(storages) if keys is None else keys),
+  ]
   for num_elements, data in storages.values():
     parts += [struct.pack('<q', num_elements), data]
   return b''.join(parts)

@@ -8,7 +8,7 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 from PIL import Image
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.data import coco_to_tfrecord
 from tests import tiny
 
@@ -20,8 +20,12 @@ COLOURS = ((220, 30, 30), (30, 60, 220))
 CATEGORY_IDS = (3, 8)
 
 
-def write(folder: pathlib.Path, prefix: str = 'train', num_pictures: int = len(PICTURES),
-          sizes=((SIZE, SIZE),)) -> str:
+def write(
+  folder: pathlib.Path,
+  prefix: str = 'train',
+  num_pictures: int = len(PICTURES),
+  sizes=((SIZE, SIZE),),
+) -> str:
   """Converts pictures of coloured rectangles, of heights and widths that take turns.
 
   Returns the pattern of their records.
@@ -29,37 +33,56 @@ def write(folder: pathlib.Path, prefix: str = 'train', num_pictures: int = len(P
   images = folder / f'{prefix}_images'
   images.mkdir(parents=True)
   rng = np.random.default_rng(0)
-  content = {'images': [], 'annotations': [], 'categories': [
-      {'id': id_, 'name': f'colour{id_}'} for id_ in CATEGORY_IDS]}
+  content = {
+    'images': [],
+    'annotations': [],
+    'categories': [{'id': id_, 'name': f'colour{id_}'} for id_ in CATEGORY_IDS],
+  }
   for image_id, boxes in enumerate(PICTURES[:num_pictures], 1):
     height, width = sizes[(image_id - 1) % len(sizes)]
     pixels = rng.integers(90, 110, [height, width, 3], dtype=np.uint8)
     for index, box in enumerate(boxes):
       _paint(pixels, box, COLOURS[index])
-      content['annotations'].append(_annotation(len(content['annotations']) + 1, image_id, index,
-                                                box))
+      content['annotations'].append(
+        _annotation(len(content['annotations']) + 1, image_id, index, box)
+      )
     Image.fromarray(pixels).save(images / f'{image_id}.png')
-    content['images'].append({'id': image_id, 'file_name': f'{image_id}.png', 'height': height,
-                              'width': width})
+    content['images'].append(
+      {'id': image_id, 'file_name': f'{image_id}.png', 'height': height, 'width': width}
+    )
   annotations = folder / f'{prefix}_source.json'
   annotations.write_text(json.dumps(content), encoding='utf-8')
-  coco_to_tfrecord.convert(coco_to_tfrecord.ConversionOptions(
-      str(annotations), str(images), str(folder / 'records'), prefix=prefix, num_shards=1,
-      semantic='instances'), log=lambda message: None)
+  coco_to_tfrecord.convert(
+    coco_to_tfrecord.ConversionOptions(
+      str(annotations),
+      str(images),
+      str(folder / 'records'),
+      prefix=prefix,
+      num_shards=1,
+      semantic='instances',
+    ),
+    log=lambda message: None,
+  )
   return str(folder / 'records' / f'{prefix}-*.tfrecord')
 
 
 def _paint(pixels, box, colour):
   left, top, width, height = box
-  pixels[top:top + height, left:left + width] = colour
+  pixels[top : top + height, left : left + width] = colour
 
 
 def _annotation(id_, image_id, index, box):
   left, top, width, height = box
   right, bottom = left + width, top + height
-  return {'id': id_, 'image_id': image_id, 'category_id': CATEGORY_IDS[index], 'bbox': list(box),
-          'area': width * height, 'iscrowd': 0,
-          'segmentation': [[left, top, right, top, right, bottom, left, bottom]]}
+  return {
+    'id': id_,
+    'image_id': image_id,
+    'category_id': CATEGORY_IDS[index],
+    'bbox': list(box),
+    'area': width * height,
+    'iscrowd': 0,
+    'segmentation': [[left, top, right, top, right, bottom, left, bottom]],
+  }
 
 
 def reduced(name: str, train_path: str, val_path: str = '') -> cfg.ExperimentConfig:
@@ -69,16 +92,25 @@ def reduced(name: str, train_path: str, val_path: str = '') -> cfg.ExperimentCon
   """
   params = exp_factory.get_exp_config(name)
   params.task.model.override(model_overrides(params.task.model))
-  params.override({
+  params.override(
+    {
       'runtime': {'distribution_strategy': 'one_device', 'num_gpus': 0},
       'task': {
-          'init_checkpoint': '',
-          'train_data': {'input_path': train_path, 'global_batch_size': 2,
-                         'shuffle_buffer_size': 4, 'seed': 1},
-          'validation_data': {'input_path': val_path or train_path, 'global_batch_size': 2}}})
+        'init_checkpoint': '',
+        'train_data': {
+          'input_path': train_path,
+          'global_batch_size': 2,
+          'shuffle_buffer_size': 4,
+          'seed': 1,
+        },
+        'validation_data': {'input_path': val_path or train_path, 'global_batch_size': 2},
+      },
+    }
+  )
   for data in (params.task.train_data, params.task.validation_data):
-    data.parser.override({'min_sizes': [SIZE], 'max_size': SIZE, 'max_num_instances': 4,
-                          'frames': []})
+    data.parser.override(
+      {'min_sizes': [SIZE], 'max_size': SIZE, 'max_num_instances': 4, 'frames': []}
+    )
   return params
 
 

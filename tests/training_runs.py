@@ -21,9 +21,18 @@ def write_config(path: pathlib.Path, records: str, num_steps: int, overrides=Non
   params = tiny_records.reduced('htc_nuclei', records)
   params.task.train_data.seed = None
   params.task.model.cascade.stages = params.task.model.cascade.stages[:2]
-  params.override({'trainer': {
-      'train_steps': num_steps, 'steps_per_loop': 1, 'summary_interval': 1,
-      'checkpoint_interval': 1, 'validation_interval': num_steps, 'validation_steps': -1}})
+  params.override(
+    {
+      'trainer': {
+        'train_steps': num_steps,
+        'steps_per_loop': 1,
+        'summary_interval': 1,
+        'checkpoint_interval': 1,
+        'validation_interval': num_steps,
+        'validation_steps': -1,
+      }
+    }
+  )
   params.override(overrides or {})
   hyperparams.save_params_dict_to_yaml(params, str(path))
   return str(path)
@@ -31,16 +40,34 @@ def write_config(path: pathlib.Path, records: str, num_steps: int, overrides=Non
 
 def command(model_dir: pathlib.Path, config: str, overrides: str, mode: str) -> List[str]:
   """The training command as a user types it."""
-  return [sys.executable, 'train.py', '--experiment=htc_nuclei', f'--mode={mode}',
-          f'--model_dir={model_dir}', f'--config_file={config}', f'--params_override={overrides}']
+  return [
+    sys.executable,
+    'train.py',
+    '--experiment=htc_nuclei',
+    f'--mode={mode}',
+    f'--model_dir={model_dir}',
+    f'--config_file={config}',
+    f'--params_override={overrides}',
+  ]
 
 
-def start(model_dir: pathlib.Path, config: str, overrides: str = '', mode: str = 'train',
-          env=None, **popen_args) -> subprocess.Popen:
+def start(
+  model_dir: pathlib.Path,
+  config: str,
+  overrides: str = '',
+  mode: str = 'train',
+  env=None,
+  **popen_args,
+) -> subprocess.Popen:
   """Starts the command; its output goes to a pipe unless `stdout` is given."""
   return subprocess.Popen(
-      command(model_dir, config, overrides, mode), cwd=ROOT, stderr=subprocess.STDOUT, text=True,
-      env={**os.environ, **(env or {})}, **{'stdout': subprocess.PIPE, **popen_args})
+    command(model_dir, config, overrides, mode),
+    cwd=ROOT,
+    stderr=subprocess.STDOUT,
+    text=True,
+    env={**os.environ, **(env or {})},
+    **{'stdout': subprocess.PIPE, **popen_args},
+  )
 
 
 def finish(process: subprocess.Popen) -> Tuple[int, Optional[str]]:
@@ -66,16 +93,20 @@ def summaries(model_dir: pathlib.Path) -> Dict[Tuple[int, str], bytes]:
     for event in tf.compat.v1.train.summary_iterator(str(path)):
       for value in event.summary.value:
         if value.tag != 'steps_per_second':
-          found[event.step, value.tag] = value.tensor.tensor_content or str(
-              list(value.tensor.float_val)).encode()
+          found[event.step, value.tag] = (
+            value.tensor.tensor_content or str(list(value.tensor.float_val)).encode()
+          )
   return found
 
 
 def tensors(prefix: str) -> Dict[str, np.ndarray]:
   """Everything a checkpoint holds, but for the graph of objects and a count of saves."""
   reader = tf.train.load_checkpoint(prefix)
-  return {key: reader.get_tensor(key) for key in reader.get_variable_to_shape_map()
-          if key != '_CHECKPOINTABLE_OBJECT_GRAPH' and not key.startswith('save_counter')}
+  return {
+    key: reader.get_tensor(key)
+    for key in reader.get_variable_to_shape_map()
+    if key != '_CHECKPOINTABLE_OBJECT_GRAPH' and not key.startswith('save_counter')
+  }
 
 
 def assert_same(actual: Dict[str, np.ndarray], expected: Dict[str, np.ndarray]) -> None:

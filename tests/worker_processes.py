@@ -17,13 +17,17 @@ def environments(num_workers: int = 2) -> List[Dict[str, str]]:
   addresses = [f'127.0.0.1:{one.getsockname()[1]}' for one in sockets]
   for one in sockets:
     one.close()
-  return [{'TF_CONFIG': json.dumps({'cluster': {'worker': addresses},
-                                    'task': {'type': 'worker', 'index': index}})}
-          for index in range(num_workers)]
+  return [
+    {
+      'TF_CONFIG': json.dumps(
+        {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': index}}
+      )
+    }
+    for index in range(num_workers)
+  ]
 
 
-def wait(processes: List[subprocess.Popen],
-         until: Callable[[], bool] = lambda: False) -> List[int]:
+def wait(processes: List[subprocess.Popen], until: Callable[[], bool] = lambda: False) -> List[int]:
   """Waits until something is so, or all have ended; kills all if that takes too long.
 
   Returns:

@@ -15,35 +15,49 @@ from htc_tf.errors import HTCError
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-      prog='htc-convert', description='Converts a checkpoint of mmdetection (.pth), laihuihui/htc '
-      '(.pdparams), or an ImageNet ResNet of torchvision or mmcls (.pth), to a model directory for '
-      'htc-predict, htc-export and task.init_checkpoint. Nothing in the file is executed.')
+    prog='htc-convert',
+    description='Converts a checkpoint of mmdetection (.pth), laihuihui/htc '
+    '(.pdparams), or an ImageNet ResNet of torchvision or mmcls (.pth), to a model directory for '
+    'htc-predict, htc-export and task.init_checkpoint. Nothing in the file is executed.',
+  )
   add = parser.add_argument
   add('file', help='the published checkpoint')
   add('--experiment', required=True, help='the experiment whose model it is')
   add('--output', required=True, help='new folder')
-  add('--config_file', action='append', default=[], metavar='YAML',
-      help='overrides of the experiment; may be repeated')
+  add(
+    '--config_file',
+    action='append',
+    default=[],
+    metavar='YAML',
+    help='overrides of the experiment; may be repeated',
+  )
   add('--params_override', default='', help='further overrides, e.g. task.model.num_classes=5')
-  add('--allow_class_mismatch', action='store_true',
-      help='leave out the layers that depend on the number of classes where it differs')
+  add(
+    '--allow_class_mismatch',
+    action='store_true',
+    help='leave out the layers that depend on the number of classes where it differs',
+  )
   add('--allow_unused', action='store_true', help='leave out entries the model has no place for')
-  add('--allow_missing', action='store_true',
-      help='leave variables without an entry as initialised')
+  add(
+    '--allow_missing', action='store_true', help='leave variables without an entry as initialised'
+  )
   return parser
 
 
 def _run(args: argparse.Namespace) -> str:
   """Converts as told; returns what to print."""
-  # pylint: disable=g-import-not-at-top
   from official.core import train_utils
 
-  from htc_tf import registry_imports  # pylint: disable=unused-import
+  from htc_tf import registry_imports  # noqa: F401
   from htc_tf.configs import parsing
   from htc_tf.convert import model_files
   from htc_tf.convert.conversion import Allowed
-  origin = {'experiment': args.experiment, 'config_file': args.config_file,
-            'params_override': args.params_override}
+
+  origin = {
+    'experiment': args.experiment,
+    'config_file': args.config_file,
+    'params_override': args.params_override,
+  }
   params = parsing.parse_configuration(train_utils.ParseConfigOptions(**origin))
   allowed = Allowed(args.allow_class_mismatch, args.allow_unused, args.allow_missing)
   result = model_files.write_model_directory(args.file, params, args.output, allowed, origin)

@@ -17,8 +17,9 @@ from htc_tf.errors import HTCError
 def _parser() -> argparse.ArgumentParser:
   """Flags whose destinations are the fields of ConversionOptions."""
   parser = argparse.ArgumentParser(
-      description='Turns a COCO-format data set into sharded TFRecords. A run that was interrupted '
-      'continues when started again with the same arguments.')
+    description='Turns a COCO-format data set into sharded TFRecords. A run that was interrupted '
+    'continues when started again with the same arguments.'
+  )
   add = parser.add_argument
   add('--annotations', dest='annotation_file', required=True, help='COCO instances JSON')
   add('--image_folder', required=True, help='folder its file names are relative to')
@@ -26,18 +27,37 @@ def _parser() -> argparse.ArgumentParser:
   add('--prefix', default='train', help='of the files written, e.g. train or val (default: train)')
   add('--name', default='', help='of the data set, for people (default: the prefix)')
   add('--num_shards', type=int, default=8, help='shard files (default: 8; 256 suit COCO train)')
-  add('--num_processes', type=int, default=os.cpu_count() or 1,
-      help='worker processes (default: one per core)')
-  add('--semantic', choices=('none', 'stuff_maps', 'instances'), default='none',
-      help='semantic map: none, read from --stuff_folder, or painted from the instances '
-      '(default: none)')
+  add(
+    '--num_processes',
+    type=int,
+    default=os.cpu_count() or 1,
+    help='worker processes (default: one per core)',
+  )
+  add(
+    '--semantic',
+    choices=('none', 'stuff_maps', 'instances'),
+    default='none',
+    help='semantic map: none, read from --stuff_folder, or painted from the instances '
+    '(default: none)',
+  )
   add('--stuff_folder', help='PNG label maps named as the images; 255 is ignored')
-  add('--num_semantic_classes', type=int, default=183,
-      help='classes of the stuff maps (default: 183, as in COCO-stuff)')
-  add('--no_masks', dest='include_masks', action='store_false',
-      help='store boxes only; annotations need no segmentation')
-  add('--skip_missing_images', action='store_true',
-      help='drop missing or unreadable images instead of failing')
+  add(
+    '--num_semantic_classes',
+    type=int,
+    default=183,
+    help='classes of the stuff maps (default: 183, as in COCO-stuff)',
+  )
+  add(
+    '--no_masks',
+    dest='include_masks',
+    action='store_false',
+    help='store boxes only; annotations need no segmentation',
+  )
+  add(
+    '--skip_missing_images',
+    action='store_true',
+    help='drop missing or unreadable images instead of failing',
+  )
   return parser
 
 
@@ -46,7 +66,8 @@ def main(argv: Optional[List[str]] = None) -> int:
   flags = _parser().parse_args(argv)
   try:
     # Late, so that --help answers at once.
-    from htc_tf.data import coco_to_tfrecord  # pylint: disable=g-import-not-at-top
+    from htc_tf.data import coco_to_tfrecord
+
     coco_to_tfrecord.convert(coco_to_tfrecord.ConversionOptions(**vars(flags)))
   except (HTCError, OSError) as error:
     print(f'error: {error}', file=sys.stderr)

@@ -11,9 +11,11 @@ from htc_tf.errors import HTCError
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-      prog='demo', description='Converts the embedded nuclei image, trains a small HTC, evaluates '
-      'it on held-out columns, exports it and draws what the SavedModel finds. A run that was '
-      'killed continues when started again.')
+    prog='demo',
+    description='Converts the embedded nuclei image, trains a small HTC, evaluates '
+    'it on held-out columns, exports it and draws what the SavedModel finds. A run that was '
+    'killed continues when started again.',
+  )
   parser.add_argument('--output', default='build/demo', help='folder (default: build/demo)')
   return parser
 
@@ -23,7 +25,8 @@ def main(argv: Optional[List[str]] = None) -> int:
   args = _parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   try:
-    from htc_tf import demo  # pylint: disable=g-import-not-at-top
+    from htc_tf import demo
+
     summary = demo.run(args.output)
   except (HTCError, OSError) as error:
     print(f'error: {error}', file=sys.stderr)

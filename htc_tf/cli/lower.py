@@ -14,8 +14,10 @@ from htc_tf.errors import HTCError
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-      prog='htc-lower', description='Writes detection on images of one padded size as a StableHLO '
-      'program with its weights as arguments, for compilers other than TensorFlow.')
+    prog='htc-lower',
+    description='Writes detection on images of one padded size as a StableHLO '
+    'program with its weights as arguments, for compilers other than TensorFlow.',
+  )
   add = parser.add_argument
   add('--model', required=True, help='model directory or checkpoint prefix')
   add('--output', required=True, help='new folder')
@@ -32,7 +34,8 @@ def main(argv: Optional[List[str]] = None) -> int:
   args = _parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   try:
-    from htc_tf.serving import loading, lowering  # pylint: disable=g-import-not-at-top
+    from htc_tf.serving import loading, lowering
+
     model = loading.load_model(args.model, args.experiment, args.params_override).model
     lowered = lowering.lower_detection(model, (args.height, args.width), args.batch_size)
     print(lowering.write_program(lowered, args.output))

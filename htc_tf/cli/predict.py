@@ -14,16 +14,22 @@ from htc_tf.errors import HTCError
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-      prog='htc-predict', description='Detects and segments instances in pictures; writes one '
-      'overlay a picture and all detections as COCO JSON.')
+    prog='htc-predict',
+    description='Detects and segments instances in pictures; writes one '
+    'overlay a picture and all detections as COCO JSON.',
+  )
   add = parser.add_argument
   add('inputs', nargs='+', help='pictures, or folders of pictures')
   add('--model', required=True, help='model directory, checkpoint prefix or SavedModel folder')
   add('--output', required=True, help='folder for the overlays, predictions.json and images.json')
   add('--experiment', help='experiment a bare checkpoint belongs to')
   add('--params_override', default='', help='overrides of the configuration, as for training')
-  add('--score_threshold', type=float, default=0.3,
-      help='least score drawn; the JSON holds every detection (default: 0.3)')
+  add(
+    '--score_threshold',
+    type=float,
+    default=0.3,
+    help='least score drawn; the JSON holds every detection (default: 0.3)',
+  )
   return parser
 
 
@@ -32,7 +38,8 @@ def main(argv: Optional[List[str]] = None) -> int:
   args = _parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   try:
-    from htc_tf.serving import detectors, predict_files  # pylint: disable=g-import-not-at-top
+    from htc_tf.serving import detectors, predict_files
+
     paths = predict_files.list_pictures(args.inputs)
     detector = detectors.load_detector(args.model, args.experiment, args.params_override)
     failed = predict_files.predict_files(detector, paths, args.output, args.score_threshold)

@@ -19,12 +19,12 @@ _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
 
 def main(_: Sequence[str]) -> None:
   """Checks, then runs."""
-  # pylint: disable=g-import-not-at-top
-  from htc_tf import registry_imports  # pylint: disable=unused-import
+  from htc_tf import registry_imports  # noqa: F401
   from htc_tf.configs import parsing
   from htc_tf.configs import validation
   from htc_tf.training import driver
   from htc_tf.training import graph_errors
+
   # Written beside training, a checkpoint that the disk has no room for leaves the status at 0.
   FLAGS.set_default('enable_async_checkpointing', False)
   try:
@@ -58,5 +58,5 @@ def run() -> None:
   if not _asks_for_help(sys.argv[1:]):
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
     # Its import defines a flag of its own, and takes seconds.
-    from official.vision import train as _  # pylint: disable=g-import-not-at-top,unused-import
+    from official.vision import train as _  # noqa: F401
   app.run(main)

@@ -31,9 +31,12 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
   patterns = list(patterns) if isinstance(patterns, (list, tuple)) else str(patterns).split(',')
   for pattern in map(str, patterns):
     if not pattern.strip() or not _exists(pattern.strip()):
-      raise ConfigError(f'{name}.input_path names no file', expected='TFRecords of '
-                        'htc-create-coco-records, e.g. coco/train-*.tfrecord', got=repr(pattern),
-                        likely_cause='records not made yet, or a path relative to another folder')
+      raise ConfigError(
+        f'{name}.input_path names no file',
+        expected='TFRecords of htc-create-coco-records, e.g. coco/train-*.tfrecord',
+        got=repr(pattern),
+        likely_cause='records not made yet, or a path relative to another folder',
+      )
   check_value_types(config, name)
   check_positive(config.global_batch_size, f'{name}.global_batch_size')
   check_positive(config.shuffle_buffer_size, f'{name}.shuffle_buffer_size')
@@ -42,10 +45,12 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
   info = DatasetInfo.find(','.join(patterns))
   if info.num_classes != model.num_classes:
     raise ConfigError(
-        f'{name} and task.model.num_classes disagree',
-        expected=f'{info.num_classes} ({len(info.categories)} categories and the background)',
-        got=str(model.num_classes), likely_cause='num_classes of another data set; set '
-        f'task.model.num_classes={info.num_classes}')
+      f'{name} and task.model.num_classes disagree',
+      expected=f'{info.num_classes} ({len(info.categories)} categories and the background)',
+      got=str(model.num_classes),
+      likely_cause='num_classes of another data set; set '
+      f'task.model.num_classes={info.num_classes}',
+    )
   if config.is_training:
     _check_training_records(info, model, name)
 
@@ -56,37 +61,53 @@ def _exists(pattern: str) -> bool:
 
 def _check_training_records(info: DatasetInfo, model: model_config.HTC, name: str) -> None:
   if model.include_mask and not info.include_masks:
-    raise ConfigError(f'{name} has no masks', expected='records with instance masks',
-                      got='records with boxes only',
-                      likely_cause='set task.model.include_mask=false')
+    raise ConfigError(
+      f'{name} has no masks',
+      expected='records with instance masks',
+      got='records with boxes only',
+      likely_cause='set task.model.include_mask=false',
+    )
   if not model.semantic_head.enabled:
     return
   if info.semantic is None:
     raise ConfigError(
-        f'{name} has no semantic maps', expected='records made with --semantic=stuff_maps or '
-        '--semantic=instances', got='records without', likely_cause='no stuff maps; convert with '
-        '--semantic=instances or set task.model.semantic_head.enabled=false')
+      f'{name} has no semantic maps',
+      expected='records made with --semantic=stuff_maps or --semantic=instances',
+      got='records without',
+      likely_cause='no stuff maps; convert with '
+      '--semantic=instances or set task.model.semantic_head.enabled=false',
+    )
   if info.semantic.num_classes != model.semantic_head.num_classes:
     raise ConfigError(
-        f'{name} and task.model.semantic_head.num_classes disagree',
-        expected=str(info.semantic.num_classes), got=str(model.semantic_head.num_classes),
-        likely_cause=f'semantic maps made from {info.semantic.source}')
+      f'{name} and task.model.semantic_head.num_classes disagree',
+      expected=str(info.semantic.num_classes),
+      got=str(model.semantic_head.num_classes),
+      likely_cause=f'semantic maps made from {info.semantic.source}',
+    )
 
 
 def _check_parser(config: task_config.DataConfig, name: str) -> None:
   parser = config.parser
   if not parser.min_sizes or min(parser.min_sizes) <= 0 or parser.max_size <= 0:
-    raise ConfigError(f'{name}.parser has no image size',
-                      expected='positive min_sizes and max_size',
-                      got=f'min_sizes={parser.min_sizes}, max_size={parser.max_size}')
+    raise ConfigError(
+      f'{name}.parser has no image size',
+      expected='positive min_sizes and max_size',
+      got=f'min_sizes={parser.min_sizes}, max_size={parser.max_size}',
+    )
   sizes = parser.min_size_range
   if sizes and not (len(sizes) == 2 and 0 < sizes[0] <= sizes[1] <= parser.max_size):
-    raise ConfigError(f'{name}.parser.min_size_range is wrong', expected='[low, high] with '
-                      f'0 < low <= high <= max_size = {parser.max_size}', got=str(sizes))
+    raise ConfigError(
+      f'{name}.parser.min_size_range is wrong',
+      expected=f'[low, high] with 0 < low <= high <= max_size = {parser.max_size}',
+      got=str(sizes),
+    )
   scales = parser.scale_range
   if not (len(scales) == 2 and 0 < scales[0] <= scales[1]):
-    raise ConfigError(f'{name}.parser.scale_range is out of order',
-                      expected='[low, high] with 0 < low <= high', got=str(parser.scale_range))
+    raise ConfigError(
+      f'{name}.parser.scale_range is out of order',
+      expected='[low, high] with 0 < low <= high',
+      got=str(parser.scale_range),
+    )
 
 
 def _check_frames(frames, model: model_config.HTC, name: str) -> None:
@@ -95,18 +116,23 @@ def _check_frames(frames, model: model_config.HTC, name: str) -> None:
   for index, frame in enumerate(frames):
     sides = (frame.height, frame.width)
     if any(side <= 0 or side % divisor for side in sides):
-      raise ConfigError(f'{name}[{index}] is wrong',
-                        expected=f'height and width that are multiples of {divisor}',
-                        got=f'{frame.height} x {frame.width}')
+      raise ConfigError(
+        f'{name}[{index}] is wrong',
+        expected=f'height and width that are multiples of {divisor}',
+        got=f'{frame.height} x {frame.width}',
+      )
     if frame.height > height or frame.width > width:
       raise ConfigError(
-          f'{name}[{index}] is larger than task.model.input_size',
-          expected=f'at most {height} x {width}', got=f'{frame.height} x {frame.width}',
-          likely_cause='input_size was lowered and the frames of the experiment were not: set '
-          f'{name}=[] for multiples of {divisor}, or frames of that size')
+        f'{name}[{index}] is larger than task.model.input_size',
+        expected=f'at most {height} x {width}',
+        got=f'{frame.height} x {frame.width}',
+        likely_cause='input_size was lowered and the frames of the experiment were not: set '
+        f'{name}=[] for multiples of {divisor}, or frames of that size',
+      )
     if uses_static_frame(model) and sides != (height, width):
-      raise ConfigError(f'{name}[{index}] does not fit the model',
-                        expected=f'task.model.input_size alone, {height} x {width}',
-                        got=f'{frame.height} x {frame.width}',
-                        likely_cause='proposals or RoI aligner of Model Garden, which read static '
-                        'shapes')
+      raise ConfigError(
+        f'{name}[{index}] does not fit the model',
+        expected=f'task.model.input_size alone, {height} x {width}',
+        got=f'{frame.height} x {frame.width}',
+        likely_cause='proposals or RoI aligner of Model Garden, which read static shapes',
+      )

@@ -17,15 +17,20 @@ _MODEL_GARDEN_RESNET50 = 'gs://cloud-tpu-checkpoints/vision-2.0/resnet50_imagene
 COCO_FRAMES = ((800, 1088), (800, 1216), (800, 1344), (1088, 800), (1216, 800), (1344, 800))
 
 
-def _experiment(task: task_config.HTCTask, schedule: Schedule,
-                runtime: cfg.RuntimeConfig = None) -> cfg.ExperimentConfig:
+def _experiment(
+  task: task_config.HTCTask, schedule: Schedule, runtime: cfg.RuntimeConfig = None
+) -> cfg.ExperimentConfig:
   """An experiment whose training batch is the schedule's."""
   task.train_data.global_batch_size = schedule.batch_size
   return cfg.ExperimentConfig(
-      runtime=runtime or cfg.RuntimeConfig(mixed_precision_dtype='float32'),
-      task=task, trainer=build_trainer(schedule),
-      restrictions=['task.train_data.is_training != None',
-                    'task.validation_data.is_training != None'])
+    runtime=runtime or cfg.RuntimeConfig(mixed_precision_dtype='float32'),
+    task=task,
+    trainer=build_trainer(schedule),
+    restrictions=[
+      'task.train_data.is_training != None',
+      'task.validation_data.is_training != None',
+    ],
+  )
 
 
 def _coco_task(model: model_config.HTC, frames=COCO_FRAMES) -> task_config.HTCTask:
@@ -35,12 +40,14 @@ def _coco_task(model: model_config.HTC, frames=COCO_FRAMES) -> task_config.HTCTa
   """
   frames = [task_config.Frame(height=height, width=width) for height, width in frames]
   return task_config.HTCTask(
-      model=model,
-      train_data=task_config.DataConfig(is_training=True, input_path='coco/train-*.tfrecord',
-                                        parser=task_config.Parser(frames=frames)),
-      validation_data=task_config.DataConfig(
-          is_training=False, drop_remainder=False, global_batch_size=8,
-          input_path='coco/val-*.tfrecord'))
+    model=model,
+    train_data=task_config.DataConfig(
+      is_training=True, input_path='coco/train-*.tfrecord', parser=task_config.Parser(frames=frames)
+    ),
+    validation_data=task_config.DataConfig(
+      is_training=False, drop_remainder=False, global_batch_size=8, input_path='coco/val-*.tfrecord'
+    ),
+  )
 
 
 def _without_semantic() -> model_config.SemanticHead:
@@ -71,13 +78,14 @@ def htc_resnet50fpn_1x_coco_paddle() -> cfg.ExperimentConfig:
   stages = model_config.published_stages()
   stages[-1].box_coder_weights = [30.0, 30.0, 15.0, 15.0]
   # A side of 1 px is kept: the bound is the largest float32 below.
-  proposals = model_config.PublishedRoIGenerator(
-      min_size=1.0 - 2.0**-24, clip_deltas_below=False)
+  proposals = model_config.PublishedRoIGenerator(min_size=1.0 - 2.0**-24, clip_deltas_below=False)
   model = model_config.HTC(
-      roi_generator=model_config.RoIGenerator(published=proposals),
-      roi_aligner=model_config.RoIAligner(
-          published=model_config.PublishedRoIAligner(level_rule='paddle')),
-      cascade=model_config.Cascade(stages=stages, match_low_quality=False))
+    roi_generator=model_config.RoIGenerator(published=proposals),
+    roi_aligner=model_config.RoIAligner(
+      published=model_config.PublishedRoIAligner(level_rule='paddle')
+    ),
+    cascade=model_config.Cascade(stages=stages, match_low_quality=False),
+  )
   return _experiment(_coco_task(model), Schedule())
 
 
@@ -85,10 +93,12 @@ def htc_resnet50fpn_1x_coco_paddle() -> cfg.ExperimentConfig:
 def cascade_mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
   """Cascade Mask R-CNN: parallel branches, no information flow (paper section 3.1, equation 1)."""
   model = model_config.HTC(
-      semantic_head=_without_semantic(),
-      cascade=model_config.Cascade(interleaved=False, mask_information_flow=False,
-                                   match_low_quality=False),
-      detection_generator=model_config.DetectionGenerator(score_threshold=0.05))
+    semantic_head=_without_semantic(),
+    cascade=model_config.Cascade(
+      interleaved=False, mask_information_flow=False, match_low_quality=False
+    ),
+    detection_generator=model_config.DetectionGenerator(score_threshold=0.05),
+  )
   return _experiment(_coco_task(model), Schedule())
 
 
@@ -96,10 +106,12 @@ def cascade_mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
 def mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
   """Mask R-CNN: one stage, class-agnostic box regression."""
   model = model_config.HTC(
-      semantic_head=_without_semantic(),
-      cascade=model_config.Cascade(stages=[model_config.Stage()], interleaved=False,
-                                   mask_information_flow=False),
-      detection_generator=model_config.DetectionGenerator(score_threshold=0.05))
+    semantic_head=_without_semantic(),
+    cascade=model_config.Cascade(
+      stages=[model_config.Stage()], interleaved=False, mask_information_flow=False
+    ),
+    detection_generator=model_config.DetectionGenerator(score_threshold=0.05),
+  )
   return _experiment(_coco_task(model), Schedule())
 
 
@@ -107,15 +119,15 @@ def mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
 def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
   """HTC heads on Model Garden's parts alone: ResNet-50, FPN, RPN head, proposals, RoI aligner."""
   model = model_config.HTC(
-      input_size=[1024, 1024, 3],
-      backbone=model_config.Backbone(type='resnet', resnet=backbones.ResNet(model_id=50)),
-      decoder=model_config.Decoder(type='fpn', fpn=decoders.FPN()),
-      norm_activation=common.NormActivation(
-          norm_momentum=0.997, norm_epsilon=1e-4, use_sync_bn=True),
-      anchor=model_config.Anchor(center_offset=0.5),
-      rpn_head=model_config.RPNHead(type='model_garden'),
-      roi_generator=model_config.RoIGenerator(type='model_garden'),
-      roi_aligner=model_config.RoIAligner(type='model_garden'))
+    input_size=[1024, 1024, 3],
+    backbone=model_config.Backbone(type='resnet', resnet=backbones.ResNet(model_id=50)),
+    decoder=model_config.Decoder(type='fpn', fpn=decoders.FPN()),
+    norm_activation=common.NormActivation(norm_momentum=0.997, norm_epsilon=1e-4, use_sync_bn=True),
+    anchor=model_config.Anchor(center_offset=0.5),
+    rpn_head=model_config.RPNHead(type='model_garden'),
+    roi_generator=model_config.RoIGenerator(type='model_garden'),
+    roi_aligner=model_config.RoIAligner(type='model_garden'),
+  )
   task = _coco_task(model, frames=())  # Every input is of input_size, as these parts need.
   task.init_checkpoint = _MODEL_GARDEN_RESNET50
   task.init_checkpoint_modules = 'backbone'
@@ -133,18 +145,26 @@ def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
 def htc_nuclei() -> cfg.ExperimentConfig:
   """A small HTC for the embedded nuclei image: minutes on two cores."""
   model = model_config.HTC(
-      num_classes=2, input_size=[256, 256, 3],
-      backbone=model_config.Backbone(published_resnet=model_config.PublishedResNet(
-          model_id=18, frozen_stages=-1, norm_eval=False, width_multiplier=0.5)),
-      decoder=model_config.Decoder(published_fpn=model_config.PublishedFPN(num_filters=64)),
-      rpn_head=model_config.RPNHead(published=model_config.PublishedRPNHead(num_filters=64)),
-      rpn_sampler=model_config.RPNSampler(num_samples=128),
-      roi_generator=model_config.RoIGenerator(published=model_config.PublishedRoIGenerator(
-          pre_nms_top_k=400, num_proposals=200, test_pre_nms_top_k=400, test_num_proposals=200)),
-      cascade=model_config.Cascade(num_sampled_rois=64),
-      box_head=model_config.BoxHead(fc_dims=128),
-      mask_head=model_config.MaskHead(num_convs=2, num_filters=64),
-      semantic_head=model_config.SemanticHead(num_classes=2, num_convs=2, num_filters=64))
+    num_classes=2,
+    input_size=[256, 256, 3],
+    backbone=model_config.Backbone(
+      published_resnet=model_config.PublishedResNet(
+        model_id=18, frozen_stages=-1, norm_eval=False, width_multiplier=0.5
+      )
+    ),
+    decoder=model_config.Decoder(published_fpn=model_config.PublishedFPN(num_filters=64)),
+    rpn_head=model_config.RPNHead(published=model_config.PublishedRPNHead(num_filters=64)),
+    rpn_sampler=model_config.RPNSampler(num_samples=128),
+    roi_generator=model_config.RoIGenerator(
+      published=model_config.PublishedRoIGenerator(
+        pre_nms_top_k=400, num_proposals=200, test_pre_nms_top_k=400, test_num_proposals=200
+      )
+    ),
+    cascade=model_config.Cascade(num_sampled_rois=64),
+    box_head=model_config.BoxHead(fc_dims=128),
+    mask_head=model_config.MaskHead(num_convs=2, num_filters=64),
+    semantic_head=model_config.SemanticHead(num_classes=2, num_convs=2, num_filters=64),
+  )
   task = _coco_task(model, frames=())
   task.train_data.input_path = 'build/demo/records/train-*.tfrecord'
   task.validation_data.input_path = 'build/demo/records/val-*.tfrecord'
@@ -155,8 +175,9 @@ def htc_nuclei() -> cfg.ExperimentConfig:
     data.parser.max_size = 256
   task.train_data.parser.random_vertical_flip = 0.5
   task.train_data.parser.scale_range = [0.8, 1.25]
-  schedule = Schedule(epochs=60, milestones=(45, 55), num_images=35, batch_size=4,
-                      learning_rate=0.02, warmup_steps=50)
+  schedule = Schedule(
+    epochs=60, milestones=(45, 55), num_images=35, batch_size=4, learning_rate=0.02, warmup_steps=50
+  )
   experiment = _experiment(task, schedule)
   experiment.trainer.steps_per_loop = 25
   experiment.trainer.summary_interval = 25

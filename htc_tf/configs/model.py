@@ -36,6 +36,7 @@ class PublishedResNet(hyperparams.Config):
     recompute: training keeps the outputs of residual blocks alone and computes what is inside them
       again for the backward pass: less memory, more time, the same gradients. Needs norm_eval.
   """
+
   model_id: int = 50
   frozen_stages: int = 1
   norm_eval: bool = True
@@ -49,6 +50,7 @@ class PublishedResNet(hyperparams.Config):
 @dataclasses.dataclass
 class Backbone(backbones.Backbone):
   """Model Garden's backbones and the published layout; `type` selects one by field name."""
+
   type: Optional[str] = 'published_resnet'
   published_resnet: PublishedResNet = _part(PublishedResNet)
 
@@ -56,12 +58,14 @@ class Backbone(backbones.Backbone):
 @dataclasses.dataclass
 class PublishedFPN(hyperparams.Config):
   """FPN with biased convolutions, no norm, and the coarsest level a subsampling."""
+
   num_filters: int = 256
 
 
 @dataclasses.dataclass
 class Decoder(decoders.Decoder):
   """Model Garden's decoders and the published layout; `type` selects one by field name."""
+
   type: Optional[str] = 'published_fpn'
   published_fpn: PublishedFPN = _part(PublishedFPN)
 
@@ -75,6 +79,7 @@ class Anchor(hyperparams.Config):
     aspect_ratios: height / width.
     center_offset: centre of the first anchor in strides: 0 published, 0.5 Model Garden.
   """
+
   scale: float = 8.0
   aspect_ratios: List[float] = _list(0.5, 1.0, 2.0)
   center_offset: float = 0.0
@@ -83,12 +88,14 @@ class Anchor(hyperparams.Config):
 @dataclasses.dataclass
 class PublishedRPNHead(hyperparams.Config):
   """One 3x3 convolution shared by the levels, without norm."""
+
   num_filters: int = 256
 
 
 @dataclasses.dataclass
 class RPNHead(hyperparams.OneOfConfig):
   """Which RPN head: the published one or Model Garden's."""
+
   type: Optional[str] = 'published'
   published: PublishedRPNHead = _part(PublishedRPNHead)
   model_garden: maskrcnn.RPNHead = _part(maskrcnn.RPNHead)
@@ -105,6 +112,7 @@ class RPNSampler(hyperparams.Config):
     num_samples: sampled anchors an image.
     positive_fraction: largest share of positives among them.
   """
+
   positive_threshold: float = 0.7
   negative_threshold: float = 0.3
   min_positive_threshold: float = 0.3
@@ -123,6 +131,7 @@ class PublishedRoIGenerator(hyperparams.Config):
     min_size: proposals whose width or height is not above it are dropped, in pixels.
     clip_deltas_below: also bound dh, dw from below, as mmdetection does.
   """
+
   pre_nms_top_k: int = 2000
   num_proposals: int = 2000
   test_pre_nms_top_k: int = 1000
@@ -135,6 +144,7 @@ class PublishedRoIGenerator(hyperparams.Config):
 @dataclasses.dataclass
 class RoIGenerator(hyperparams.OneOfConfig):
   """Which proposal generator: the published one or Model Garden's."""
+
   type: Optional[str] = 'published'
   published: PublishedRoIGenerator = _part(PublishedRoIGenerator)
   model_garden: maskrcnn.ROIGenerator = _part(maskrcnn.ROIGenerator)
@@ -150,6 +160,7 @@ class PublishedRoIAligner(hyperparams.Config):
     max_level: coarsest such level.
     level_rule: 'mmdet' or 'paddle': where the rounding constant of the level rule is added.
   """
+
   finest_scale: float = 56.0
   min_level: int = 2
   max_level: int = 5
@@ -159,12 +170,14 @@ class PublishedRoIAligner(hyperparams.Config):
 @dataclasses.dataclass
 class ModelGardenRoIAligner(hyperparams.Config):
   """Model Garden's aligner: one bilinear sample a bin, levels by box size."""
+
   sample_offset: float = 0.5
 
 
 @dataclasses.dataclass
 class RoIAligner(hyperparams.OneOfConfig):
   """Which RoI aligner: the exact one or Model Garden's."""
+
   type: Optional[str] = 'published'
   published: PublishedRoIAligner = _part(PublishedRoIAligner)
   model_garden: ModelGardenRoIAligner = _part(ModelGardenRoIAligner)
@@ -179,6 +192,7 @@ class Stage(hyperparams.Config):
     box_coder_weights: factors on dy, dx, dh, dw (the reciprocal standard deviations).
     loss_weight: factor on the stage's class, box and mask losses.
   """
+
   iou_threshold: float = 0.5
   box_coder_weights: List[float] = _list(10.0, 10.0, 5.0, 5.0)
   loss_weight: float = 1.0
@@ -187,10 +201,13 @@ class Stage(hyperparams.Config):
 def published_stages() -> List[Stage]:
   """The three stages of HTC (paper section 4.2: IoU 0.5, 0.6, 0.7; weights 1, 0.5, 0.25)."""
   return [
-      Stage(iou_threshold=0.5, box_coder_weights=[10.0, 10.0, 5.0, 5.0], loss_weight=1.0),
-      Stage(iou_threshold=0.6, box_coder_weights=[20.0, 20.0, 10.0, 10.0], loss_weight=0.5),
-      Stage(iou_threshold=0.7, box_coder_weights=[1 / 0.033, 1 / 0.033, 1 / 0.067, 1 / 0.067],
-            loss_weight=0.25),
+    Stage(iou_threshold=0.5, box_coder_weights=[10.0, 10.0, 5.0, 5.0], loss_weight=1.0),
+    Stage(iou_threshold=0.6, box_coder_weights=[20.0, 20.0, 10.0, 10.0], loss_weight=0.5),
+    Stage(
+      iou_threshold=0.7,
+      box_coder_weights=[1 / 0.033, 1 / 0.033, 1 / 0.067, 1 / 0.067],
+      loss_weight=0.25,
+    ),
   ]
 
 
@@ -209,6 +226,7 @@ class Cascade(hyperparams.Config):
     recompute_masks: training computes the activations inside the mask heads a second time instead
       of keeping them: less memory, more time, the same gradients.
   """
+
   stages: List[Stage] = dataclasses.field(default_factory=published_stages)
   interleaved: bool = True
   mask_information_flow: bool = True
@@ -222,6 +240,7 @@ class Cascade(hyperparams.Config):
 @dataclasses.dataclass
 class BoxHead(hyperparams.Config):
   """Fully connected class-agnostic box head."""
+
   crop_size: int = 7
   num_fcs: int = 2
   fc_dims: int = 1024
@@ -230,6 +249,7 @@ class BoxHead(hyperparams.Config):
 @dataclasses.dataclass
 class MaskHead(hyperparams.Config):
   """Convolutional mask head; its mask has twice the side of `crop_size`."""
+
   crop_size: int = 14
   num_convs: int = 4
   num_filters: int = 256
@@ -249,6 +269,7 @@ class SemanticHead(hyperparams.Config):
     feeds_box: its RoI feature is added to the box branch's.
     feeds_mask: its RoI feature is added to the mask branch's.
   """
+
   enabled: bool = True
   num_classes: int = 183
   level: int = 3
@@ -269,6 +290,7 @@ class DetectionGenerator(hyperparams.Config):
     max_detections: most detections an image.
     mask_ensemble: 'mean' of the stages' mask probabilities (the published results), or 'last'.
   """
+
   score_threshold: float = 0.001
   nms_threshold: float = 0.5
   max_detections: int = 100
@@ -289,6 +311,7 @@ class HTC(hyperparams.Config):
     max_level: coarsest decoder level.
     include_mask: False builds the box-only cascade.
   """
+
   num_classes: int = 81
   input_size: List[int] = _list(1344, 1344, 3)
   min_level: int = 2
@@ -297,7 +320,8 @@ class HTC(hyperparams.Config):
   backbone: Backbone = _part(Backbone)
   decoder: Decoder = _part(Decoder)
   norm_activation: common.NormActivation = _part(
-      common.NormActivation, norm_momentum=0.9, norm_epsilon=1e-5, use_sync_bn=False)
+    common.NormActivation, norm_momentum=0.9, norm_epsilon=1e-5, use_sync_bn=False
+  )
   anchor: Anchor = _part(Anchor)
   rpn_head: RPNHead = _part(RPNHead)
   rpn_sampler: RPNSampler = _part(RPNSampler)

@@ -13,36 +13,55 @@ def validate_model(config: model_config.HTC) -> None:
   """Checks that the parts of a model fit each other; raises ConfigError if not."""
   _check_stage_keys(config)
   check_value_types(config, 'task.model')
-  for check in (_check_classes, _check_sizes, _check_backbone, _check_stages, _check_levels,
-                _check_input_size, _check_channels, _check_crop_sizes, _check_choices):
+  for check in (
+    _check_classes,
+    _check_sizes,
+    _check_backbone,
+    _check_stages,
+    _check_levels,
+    _check_input_size,
+    _check_channels,
+    _check_crop_sizes,
+    _check_choices,
+  ):
     check(config)
 
 
 def _check_classes(config: model_config.HTC) -> None:
   if config.num_classes < 2:
-    raise ConfigError('task.model.num_classes is too small', expected='at least 2',
-                      got=str(config.num_classes), likely_cause='the background counts as a class')
+    raise ConfigError(
+      'task.model.num_classes is too small',
+      expected='at least 2',
+      got=str(config.num_classes),
+      likely_cause='the background counts as a class',
+    )
 
 
 def _check_sizes(config: model_config.HTC) -> None:
   """Numbers of things of which there must be one or more."""
   sizes = {
-      'anchor.scale': config.anchor.scale,
-      'rpn_sampler.num_samples': config.rpn_sampler.num_samples,
-      'cascade.num_sampled_rois': config.cascade.num_sampled_rois,
-      'box_head.crop_size': config.box_head.crop_size, 'box_head.fc_dims': config.box_head.fc_dims,
-      'mask_head.crop_size': config.mask_head.crop_size,
-      'mask_head.num_filters': config.mask_head.num_filters,
-      'semantic_head.num_classes': config.semantic_head.num_classes,
-      'semantic_head.num_filters': config.semantic_head.num_filters,
-      'semantic_head.crop_size': config.semantic_head.crop_size,
-      'detection_generator.max_detections': config.detection_generator.max_detections,
-      'anchor.aspect_ratios: the least': min(config.anchor.aspect_ratios, default=0),
-      'decoder.published_fpn.num_filters': config.decoder.published_fpn.num_filters,
-      'rpn_head.published.num_filters': config.rpn_head.published.num_filters}
+    'anchor.scale': config.anchor.scale,
+    'rpn_sampler.num_samples': config.rpn_sampler.num_samples,
+    'cascade.num_sampled_rois': config.cascade.num_sampled_rois,
+    'box_head.crop_size': config.box_head.crop_size,
+    'box_head.fc_dims': config.box_head.fc_dims,
+    'mask_head.crop_size': config.mask_head.crop_size,
+    'mask_head.num_filters': config.mask_head.num_filters,
+    'semantic_head.num_classes': config.semantic_head.num_classes,
+    'semantic_head.num_filters': config.semantic_head.num_filters,
+    'semantic_head.crop_size': config.semantic_head.crop_size,
+    'detection_generator.max_detections': config.detection_generator.max_detections,
+    'anchor.aspect_ratios: the least': min(config.anchor.aspect_ratios, default=0),
+    'decoder.published_fpn.num_filters': config.decoder.published_fpn.num_filters,
+    'rpn_head.published.num_filters': config.rpn_head.published.num_filters,
+  }
   proposals = config.roi_generator.published
-  sizes.update({f'roi_generator.published.{name}': getattr(proposals, name) for name in (
-      'pre_nms_top_k', 'num_proposals', 'test_pre_nms_top_k', 'test_num_proposals')})
+  sizes.update(
+    {
+      f'roi_generator.published.{name}': getattr(proposals, name)
+      for name in ('pre_nms_top_k', 'num_proposals', 'test_pre_nms_top_k', 'test_num_proposals')
+    }
+  )
   for name, size in sizes.items():
     check_positive(size, f'task.model.{name}')
 
@@ -54,35 +73,55 @@ def _check_backbone(config: model_config.HTC) -> None:
   check_positive(resnet.groups, f'{name}.groups')
   check_positive(resnet.base_width, f'{name}.base_width')
   if resnet.base_width * resnet.width_multiplier < 1:
-    raise ConfigError(f'{name}.base_width is too small', expected='base_width * width_multiplier '
-                      'of 1 or more', got=f'{resnet.base_width} * {resnet.width_multiplier}',
-                      likely_cause='a group of the first stage would have no channel')
+    raise ConfigError(
+      f'{name}.base_width is too small',
+      expected='base_width * width_multiplier of 1 or more',
+      got=f'{resnet.base_width} * {resnet.width_multiplier}',
+      likely_cause='a group of the first stage would have no channel',
+    )
   stages = resnet.deformable_stages
   if not set(stages) <= {1, 2, 3, 4}:
-    raise ConfigError(f'{name}.deformable_stages is wrong', expected='stages from 1 to 4',
-                      got=str(stages), likely_cause='levels C3-C5 given: they are stages 2-4')
+    raise ConfigError(
+      f'{name}.deformable_stages is wrong',
+      expected='stages from 1 to 4',
+      got=str(stages),
+      likely_cause='levels C3-C5 given: they are stages 2-4',
+    )
   plain = (resnet.groups, resnet.base_width, list(stages)) == (1, 64, [])
   if not plain and resnet.model_id < 50:
-    raise ConfigError(f'{name} has no bottleneck blocks', expected='model_id 50 or 101 with '
-                      'groups, base_width or deformable_stages', got=f'model_id {resnet.model_id}',
-                      likely_cause='ResNeXt and deformable stages are made of them')
+    raise ConfigError(
+      f'{name} has no bottleneck blocks',
+      expected='model_id 50 or 101 with groups, base_width or deformable_stages',
+      got=f'model_id {resnet.model_id}',
+      likely_cause='ResNeXt and deformable stages are made of them',
+    )
   if resnet.recompute and not resnet.norm_eval:
-    raise ConfigError(f'{name}.recompute does not fit', expected='norm_eval=true',
-                      got='norm_eval=false', likely_cause='a block that runs twice a step would '
-                      'move the running statistics twice')
+    raise ConfigError(
+      f'{name}.recompute does not fit',
+      expected='norm_eval=true',
+      got='norm_eval=false',
+      likely_cause='a block that runs twice a step would move the running statistics twice',
+    )
 
 
 def _check_stages(config: model_config.HTC) -> None:
   stages = config.cascade.stages
   if not 1 <= len(stages) <= _MAX_STAGES:
-    raise ConfigError('task.model.cascade.stages has the wrong length',
-                      expected=f'1 to {_MAX_STAGES} stages', got=str(len(stages)))
+    raise ConfigError(
+      'task.model.cascade.stages has the wrong length',
+      expected=f'1 to {_MAX_STAGES} stages',
+      got=str(len(stages)),
+    )
   for index, stage in enumerate(stages):
     _check_stage(stage, f'task.model.cascade.stages[{index}]')
   thresholds = [stage.iou_threshold for stage in stages]
   if thresholds != sorted(thresholds):
-    raise ConfigError('The stages are inconsistent', expected='iou_threshold rising by stage',
-                      got=str(thresholds), likely_cause='stages in the wrong order')
+    raise ConfigError(
+      'The stages are inconsistent',
+      expected='iou_threshold rising by stage',
+      got=str(thresholds),
+      likely_cause='stages in the wrong order',
+    )
 
 
 def _check_stage_keys(config: model_config.HTC) -> None:
@@ -91,41 +130,57 @@ def _check_stage_keys(config: model_config.HTC) -> None:
 
 def _check_stage(stage: model_config.Stage, name: str) -> None:
   if not 0.0 < stage.iou_threshold < 1.0:
-    raise ConfigError(f'{name}.iou_threshold is out of range', expected='between 0 and 1',
-                      got=repr(stage.iou_threshold))
+    raise ConfigError(
+      f'{name}.iou_threshold is out of range',
+      expected='between 0 and 1',
+      got=repr(stage.iou_threshold),
+    )
   weights = stage.box_coder_weights
   if len(weights) != 4 or not all(weight > 0 for weight in weights):
-    raise ConfigError(f'{name}.box_coder_weights is wrong', expected='four positive factors on '
-                      'dy, dx, dh, dw', got=str(weights))
+    raise ConfigError(
+      f'{name}.box_coder_weights is wrong',
+      expected='four positive factors on dy, dx, dh, dw',
+      got=str(weights),
+    )
   if stage.loss_weight < 0:
-    raise ConfigError(f'{name}.loss_weight is negative', expected='0 or more',
-                      got=repr(stage.loss_weight))
+    raise ConfigError(
+      f'{name}.loss_weight is negative', expected='0 or more', got=repr(stage.loss_weight)
+    )
 
 
 def _check_levels(config: model_config.HTC) -> None:
   if not config.min_level <= config.max_level:
-    raise ConfigError('The decoder levels are out of order', expected='min_level <= max_level',
-                      got=f'{config.min_level}, {config.max_level}')
+    raise ConfigError(
+      'The decoder levels are out of order',
+      expected='min_level <= max_level',
+      got=f'{config.min_level}, {config.max_level}',
+    )
   if config.roi_aligner.type == 'published':
     aligner = config.roi_aligner.published
     if not config.min_level <= aligner.min_level <= aligner.max_level <= config.max_level:
-      raise ConfigError('The RoI aligner pools levels the decoder does not give',
-                        expected=f'levels within {config.min_level}..{config.max_level}',
-                        got=f'{aligner.min_level}..{aligner.max_level}')
+      raise ConfigError(
+        'The RoI aligner pools levels the decoder does not give',
+        expected=f'levels within {config.min_level}..{config.max_level}',
+        got=f'{aligner.min_level}..{aligner.max_level}',
+      )
   semantic = config.semantic_head
   if semantic.enabled and not config.min_level <= semantic.level <= config.max_level:
-    raise ConfigError('The semantic branch fuses at a level the decoder does not give',
-                      expected=f'within {config.min_level}..{config.max_level}',
-                      got=str(semantic.level))
+    raise ConfigError(
+      'The semantic branch fuses at a level the decoder does not give',
+      expected=f'within {config.min_level}..{config.max_level}',
+      got=str(semantic.level),
+    )
 
 
 def _check_input_size(config: model_config.HTC) -> None:
   divisor = frame_divisor(config)
   size = config.input_size
   if len(size) != 3 or size[2] != 3 or any(side <= 0 or side % divisor for side in size[:2]):
-    raise ConfigError('task.model.input_size is wrong',
-                      expected=f'[height, width, 3] with sides that are multiples of {divisor}',
-                      got=str(list(size)))
+    raise ConfigError(
+      'task.model.input_size is wrong',
+      expected=f'[height, width, 3] with sides that are multiples of {divisor}',
+      got=str(list(size)),
+    )
 
 
 def uses_static_frame(config: model_config.HTC) -> bool:
@@ -136,7 +191,7 @@ def uses_static_frame(config: model_config.HTC) -> bool:
 def frame_divisor(config: model_config.HTC) -> int:
   """Number of pixels the sides of a padded image must be a multiple of."""
   published = config.decoder.type == 'published_fpn'
-  return 32 if published else max(32, 2 ** config.max_level)
+  return 32 if published else max(32, 2**config.max_level)
 
 
 def _check_channels(config: model_config.HTC) -> None:
@@ -151,8 +206,12 @@ def _check_channels(config: model_config.HTC) -> None:
     parts.append(('task.model.semantic_head.num_filters', config.semantic_head.num_filters))
   for name, filters in parts:
     if filters != channels:
-      raise ConfigError(f'{name} does not fit the decoder', expected=str(channels),
-                        got=str(filters), likely_cause='its feature is added to the decoder\'s')
+      raise ConfigError(
+        f'{name} does not fit the decoder',
+        expected=str(channels),
+        got=str(filters),
+        likely_cause="its feature is added to the decoder's",
+      )
 
 
 def _check_crop_sizes(config: model_config.HTC) -> None:
@@ -162,23 +221,35 @@ def _check_crop_sizes(config: model_config.HTC) -> None:
     heads.append(('mask_head', config.mask_head.crop_size, semantic.feeds_mask))
   for name, size, fed in heads:
     if semantic.enabled and fed and semantic.crop_size % size:
-      raise ConfigError('task.model.semantic_head.crop_size does not fit',
-                        expected=f'a multiple of {name}.crop_size = {size}',
-                        got=str(semantic.crop_size))
+      raise ConfigError(
+        'task.model.semantic_head.crop_size does not fit',
+        expected=f'a multiple of {name}.crop_size = {size}',
+        got=str(semantic.crop_size),
+      )
 
 
 def _check_choices(config: model_config.HTC) -> None:
   choices = [
-      ('detection_generator.mask_ensemble', config.detection_generator.mask_ensemble,
-       ('mean', 'last')),
-      ('cascade.sampling_rule', config.cascade.sampling_rule, ('random', 'even')),
-      ('rpn_head.type', config.rpn_head.type, ('published', 'model_garden')),
-      ('roi_generator.type', config.roi_generator.type, ('published', 'model_garden')),
-      ('roi_aligner.type', config.roi_aligner.type, ('published', 'model_garden')),
-      ('roi_aligner.published.level_rule', config.roi_aligner.published.level_rule,
-       ('mmdet', 'paddle')),
+    (
+      'detection_generator.mask_ensemble',
+      config.detection_generator.mask_ensemble,
+      ('mean', 'last'),
+    ),
+    ('cascade.sampling_rule', config.cascade.sampling_rule, ('random', 'even')),
+    ('rpn_head.type', config.rpn_head.type, ('published', 'model_garden')),
+    ('roi_generator.type', config.roi_generator.type, ('published', 'model_garden')),
+    ('roi_aligner.type', config.roi_aligner.type, ('published', 'model_garden')),
+    (
+      'roi_aligner.published.level_rule',
+      config.roi_aligner.published.level_rule,
+      ('mmdet', 'paddle'),
+    ),
   ]
   for name, value, allowed in choices:
     if value not in allowed:
-      raise ConfigError(f'task.model.{name} is unknown', expected=f'one of {list(allowed)}',
-                        got=repr(value), likely_cause='a misspelt value')
+      raise ConfigError(
+        f'task.model.{name} is unknown',
+        expected=f'one of {list(allowed)}',
+        got=repr(value),
+        likely_cause='a misspelt value',
+      )

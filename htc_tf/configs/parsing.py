@@ -16,18 +16,26 @@ from htc_tf.errors import ConfigError
 
 # What Model Garden's reading of configurations raises; a YAML file that holds no mapping is an
 # AttributeError to it.
-PARSE_ERRORS = (AttributeError, LookupError, TypeError, ValueError, OSError, tf.errors.OpError,
-                yaml.YAMLError)
+PARSE_ERRORS = (
+  AttributeError,
+  LookupError,
+  TypeError,
+  ValueError,
+  OSError,
+  tf.errors.OpError,
+  yaml.YAMLError,
+)
 
 
 def known_experiments() -> List[str]:
   """Names of the registered HTC experiments."""
-  names = exp_factory._REGISTERED_CONFIGS  # pylint: disable=protected-access
+  names = exp_factory._REGISTERED_CONFIGS
   return sorted(name for name, make in names.items() if make.__module__.startswith('htc_tf'))
 
 
-def parse_configuration(flags_obj: Union[flags.FlagValues, train_utils.ParseConfigOptions]
-                        ) -> cfg.ExperimentConfig:
+def parse_configuration(
+  flags_obj: Union[flags.FlagValues, train_utils.ParseConfigOptions],
+) -> cfg.ExperimentConfig:
   """The experiment the flags describe, or one clear error.
 
   Args:
@@ -37,18 +45,24 @@ def parse_configuration(flags_obj: Union[flags.FlagValues, train_utils.ParseConf
   Raises:
     ConfigError: unknown experiment or key, or a value of the wrong type.
   """
-  names = exp_factory._REGISTERED_CONFIGS  # pylint: disable=protected-access
+  names = exp_factory._REGISTERED_CONFIGS
   if flags_obj.experiment not in names:
-    raise ConfigError('The experiment is unknown', expected=f'one of {known_experiments()}',
-                      got=repr(flags_obj.experiment), likely_cause='a misspelt name')
+    raise ConfigError(
+      'The experiment is unknown',
+      expected=f'one of {known_experiments()}',
+      got=repr(flags_obj.experiment),
+      likely_cause='a misspelt name',
+    )
   try:
     return train_utils.parse_configuration(flags_obj, lock_return=False, print_return=False)
   except PARSE_ERRORS as error:
     raise ConfigError(
-        'The configuration cannot be read', expected='keys and types of the experiment, in '
-        'YAML files (--config_file) or key=value pairs (--params_override)',
-        got=str(error).strip('"\''), likely_cause='a misspelt key or file name, or a file without '
-        'keys') from error
+      'The configuration cannot be read',
+      expected='keys and types of the experiment, in '
+      'YAML files (--config_file) or key=value pairs (--params_override)',
+      got=str(error).strip('"\''),
+      likely_cause='a misspelt key or file name, or a file without keys',
+    ) from error
 
 
 def rescale_for_batch(experiment: str, params: cfg.ExperimentConfig) -> None:
@@ -65,8 +79,13 @@ def rescale_for_batch(experiment: str, params: cfg.ExperimentConfig) -> None:
   if old == new or params.trainer.as_dict() != base.trainer.as_dict():
     return
   overrides = {'trainer': schedule.rescaled(params.trainer, old, new)}
-  logging.info('The schedule is for %d images a step and was fitted to %d: %s. To train by another '
-               'one, set any value of trainer.', old, new, overrides)
+  logging.info(
+    'The schedule is for %d images a step and was fitted to %d: %s. To train by another '
+    'one, set any value of trainer.',
+    old,
+    new,
+    overrides,
+  )
   params.override(overrides)
 
 

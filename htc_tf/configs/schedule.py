@@ -24,6 +24,7 @@ class Schedule:
     warmup_factor: first learning rate as a share of the full one.
     momentum: of SGD.
   """
+
   epochs: int = 12
   milestones: Tuple[int, ...] = (8, 11)
   learning_rate: float = 0.02
@@ -42,22 +43,32 @@ class Schedule:
 def build_trainer(schedule: Schedule) -> cfg.TrainerConfig:
   """Model Garden's trainer configuration of a schedule: a checkpoint and an evaluation an epoch."""
   epoch = schedule.steps_per_epoch
-  values = [schedule.learning_rate * 0.1 ** i for i in range(len(schedule.milestones) + 1)]
+  values = [schedule.learning_rate * 0.1**i for i in range(len(schedule.milestones) + 1)]
   return cfg.TrainerConfig(
-      train_steps=schedule.epochs * epoch, validation_steps=-1, validation_interval=epoch,
-      checkpoint_interval=epoch, max_to_keep=3, steps_per_loop=100, summary_interval=100,
-      optimizer_config=optimization.OptimizationConfig({
-          'optimizer': {'type': 'sgd', 'sgd': {'momentum': schedule.momentum}},
-          'learning_rate': {
-              'type': 'stepwise',
-              'stepwise': {'boundaries': [m * epoch for m in schedule.milestones],
-                           'values': values}},
-          'warmup': {
-              'type': 'linear',
-              'linear': {'warmup_steps': schedule.warmup_steps,
-                         'warmup_learning_rate':
-                             schedule.learning_rate * schedule.warmup_factor}},
-      }))
+    train_steps=schedule.epochs * epoch,
+    validation_steps=-1,
+    validation_interval=epoch,
+    checkpoint_interval=epoch,
+    max_to_keep=3,
+    steps_per_loop=100,
+    summary_interval=100,
+    optimizer_config=optimization.OptimizationConfig(
+      {
+        'optimizer': {'type': 'sgd', 'sgd': {'momentum': schedule.momentum}},
+        'learning_rate': {
+          'type': 'stepwise',
+          'stepwise': {'boundaries': [m * epoch for m in schedule.milestones], 'values': values},
+        },
+        'warmup': {
+          'type': 'linear',
+          'linear': {
+            'warmup_steps': schedule.warmup_steps,
+            'warmup_learning_rate': schedule.learning_rate * schedule.warmup_factor,
+          },
+        },
+      }
+    ),
+  )
 
 
 def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> Dict[str, Any]:
@@ -79,12 +90,16 @@ def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> Dict
   rate = trainer.optimizer_config.learning_rate.stepwise
   warmup = trainer.optimizer_config.warmup.linear
   return {
-      'train_steps': steps(trainer.train_steps),
-      'validation_interval': steps(trainer.validation_interval),
-      'checkpoint_interval': steps(trainer.checkpoint_interval),
-      'optimizer_config': {
-          'learning_rate': {'stepwise': {'boundaries': [steps(b) for b in rate.boundaries],
-                                         'values': [v * factor for v in rate.values]}},
-          'warmup': {'linear': {'warmup_learning_rate': warmup.warmup_learning_rate * factor}},
+    'train_steps': steps(trainer.train_steps),
+    'validation_interval': steps(trainer.validation_interval),
+    'checkpoint_interval': steps(trainer.checkpoint_interval),
+    'optimizer_config': {
+      'learning_rate': {
+        'stepwise': {
+          'boundaries': [steps(b) for b in rate.boundaries],
+          'values': [v * factor for v in rate.values],
+        }
       },
+      'warmup': {'linear': {'warmup_learning_rate': warmup.warmup_learning_rate * factor}},
+    },
   }

@@ -12,6 +12,7 @@ from htc_tf.configs import model as model_config
 @dataclasses.dataclass
 class Frame(hyperparams.Config):
   """A static size of the network input, in pixels."""
+
   height: int = 0
   width: int = 0
 
@@ -36,6 +37,7 @@ class Parser(hyperparams.Config):
       (to `task.model.input_size` if there are no frames).
     max_num_instances: most truths an image trains on.
   """
+
   min_sizes: List[int] = dataclasses.field(default_factory=lambda: [800])
   min_size_range: List[int] = dataclasses.field(default_factory=list)
   max_size: int = 1333
@@ -54,6 +56,7 @@ class DataConfig(cfg.DataConfig):
     input_path: TFRecord pattern written by `htc-create-coco-records`.
     dtype: of the images; follows `runtime.mixed_precision_dtype` when empty.
   """
+
   input_path: Union[str, List[str]] = ''
   global_batch_size: int = 0
   is_training: bool = False
@@ -75,6 +78,7 @@ class Losses(hyperparams.Config):
     l2_weight_decay: SGD weight decay (half the squared norm of each decayed variable).
     decay_norm_and_bias: decay normalisation affines and biases too, as published.
   """
+
   rpn_class_weight: float = 1.0
   rpn_box_weight: float = 1.0
   class_weight: float = 1.0
@@ -105,10 +109,12 @@ class HTCTask(cfg.TaskConfig):
     seed: makes a run repeatable, bit for bit on one machine, at some cost in speed; None: every
       run differs.
   """
+
   model: model_config.HTC = dataclasses.field(default_factory=model_config.HTC)
   train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
   validation_data: DataConfig = dataclasses.field(
-      default_factory=lambda: DataConfig(is_training=False, drop_remainder=False))
+    default_factory=lambda: DataConfig(is_training=False, drop_remainder=False)
+  )
   losses: Losses = dataclasses.field(default_factory=Losses)
   init_checkpoint: Optional[str] = None
   init_checkpoint_modules: Union[str, List[str]] = 'all'

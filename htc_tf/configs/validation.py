@@ -31,19 +31,27 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
     ConfigError: for the first thing wrong, with what was expected and the likely cause.
   """
   if not isinstance(params.task, task_config.HTCTask):
-    raise ConfigError('This is no HTC experiment', expected='a task of type HTCTask',
-                      got=type(params.task).__name__, likely_cause='an experiment of Model Garden')
+    raise ConfigError(
+      'This is no HTC experiment',
+      expected='a task of type HTCTask',
+      got=type(params.task).__name__,
+      likely_cause='an experiment of Model Garden',
+    )
   if mode not in ('', *MODES):
-    raise ConfigError('The mode is unknown', expected=f'one of {list(MODES)}', got=repr(mode),
-                      likely_cause='a misspelt --mode')
+    raise ConfigError(
+      'The mode is unknown',
+      expected=f'one of {list(MODES)}',
+      got=repr(mode),
+      likely_cause='a misspelt --mode',
+    )
   validate_model(params.task.model)
   validate_runtime(params.runtime)
   _check_losses(params.task.losses)
   _check_task_values(params.task)
   if mode:
     _check_trainer(params.trainer, mode)
-  data = ([('train_data', params.task.train_data)] if 'train' in mode else [])
-  data += ([('validation_data', params.task.validation_data)] if 'eval' in mode else [])
+  data = [('train_data', params.task.train_data)] if 'train' in mode else []
+  data += [('validation_data', params.task.validation_data)] if 'eval' in mode else []
   for name, config in data:
     validate_data(config, params.task.model, f'task.{name}')
   if 'train' in mode and params.task.jit_compile:
@@ -55,8 +63,12 @@ def _check_losses(config: task_config.Losses) -> None:
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
     if value is not None and value < 0:
-      raise ConfigError(f'task.losses.{field.name} is negative', expected='0 or more',
-                        got=repr(value), likely_cause='training would raise what it is to lower')
+      raise ConfigError(
+        f'task.losses.{field.name} is negative',
+        expected='0 or more',
+        got=repr(value),
+        likely_cause='training would raise what it is to lower',
+      )
   check_positive(config.rpn_box_beta, 'task.losses.rpn_box_beta')
   check_positive(config.box_beta, 'task.losses.box_beta')
 
@@ -66,52 +78,69 @@ def _check_task_values(config: task_config.HTCTask) -> None:
   for name in ('init_checkpoint', 'annotation_file'):
     value = getattr(config, name)
     if value is not None and not isinstance(value, str):
-      raise ConfigError(f'task.{name} is of the wrong type', expected='a path', got=repr(value),
-                        likely_cause='a name that YAML takes for a number: put it in quotes')
+      raise ConfigError(
+        f'task.{name} is of the wrong type',
+        expected='a path',
+        got=repr(value),
+        likely_cause='a name that YAML takes for a number: put it in quotes',
+      )
 
 
 def _check_trainer(config: cfg.TrainerConfig, mode: str) -> None:
   check_value_types(config, 'trainer')
   names = ['train_steps', 'steps_per_loop', 'summary_interval', 'checkpoint_interval']
   names = (names if 'train' in mode else []) + (
-      ['validation_interval'] if mode == 'train_and_eval' else [])
+    ['validation_interval'] if mode == 'train_and_eval' else []
+  )
   for name in names:
     check_positive(getattr(config, name), f'trainer.{name}')
   if 'eval' in mode and config.validation_steps < 1 and config.validation_steps != -1:
-    raise ConfigError('trainer.validation_steps is out of range',
-                      expected='a positive number, or -1 for all images',
-                      got=repr(config.validation_steps))
+    raise ConfigError(
+      'trainer.validation_steps is out of range',
+      expected='a positive number, or -1 for all images',
+      got=repr(config.validation_steps),
+    )
 
 
 def _check_static_batches(task: task_config.HTCTask) -> None:
   """XLA compiles for sizes known beforehand."""
   data = task.train_data
   if not data.drop_remainder or not (data.parser.frames or uses_static_frame(task.model)):
-    raise ConfigError('The training step cannot be compiled (runtime.enable_xla)',
-                      expected='task.train_data.drop_remainder and static frames in '
-                      'task.train_data.parser.frames, e.g. [{height: 800, width: 1344}]',
-                      got=f'drop_remainder={data.drop_remainder}, '
-                      f'{len(data.parser.frames)} frames',
-                      likely_cause='an experiment that pads each batch to its own size')
+    raise ConfigError(
+      'The training step cannot be compiled (runtime.enable_xla)',
+      expected='task.train_data.drop_remainder and static frames in '
+      'task.train_data.parser.frames, e.g. [{height: 800, width: 1344}]',
+      got=f'drop_remainder={data.drop_remainder}, {len(data.parser.frames)} frames',
+      likely_cause='an experiment that pads each batch to its own size',
+    )
 
 
 def validate_runtime(config: cfg.RuntimeConfig) -> None:
   """Checks distribution and precision of a run; raises ConfigError if they do not exist."""
   if config.distribution_strategy not in STRATEGIES:
-    raise ConfigError('runtime.distribution_strategy is unknown',
-                      expected=f'one of {list(STRATEGIES)}', got=repr(config.distribution_strategy),
-                      likely_cause='a misspelt value')
+    raise ConfigError(
+      'runtime.distribution_strategy is unknown',
+      expected=f'one of {list(STRATEGIES)}',
+      got=repr(config.distribution_strategy),
+      likely_cause='a misspelt value',
+    )
   if config.mixed_precision_dtype not in (None, *PRECISIONS):
-    raise ConfigError('runtime.mixed_precision_dtype is unknown',
-                      expected=f'one of {list(PRECISIONS)}', got=repr(config.mixed_precision_dtype),
-                      likely_cause='a misspelt value')
+    raise ConfigError(
+      'runtime.mixed_precision_dtype is unknown',
+      expected=f'one of {list(PRECISIONS)}',
+      got=repr(config.mixed_precision_dtype),
+      likely_cause='a misspelt value',
+    )
   scale = config.loss_scale
   is_number = isinstance(scale, (int, float)) and scale > 0
   if scale is not None and scale != 'dynamic' and not is_number:
-    raise ConfigError('runtime.loss_scale is wrong', expected="'dynamic' or a positive number",
-                      got=repr(scale))
+    raise ConfigError(
+      'runtime.loss_scale is wrong', expected="'dynamic' or a positive number", got=repr(scale)
+    )
   if scale is not None and config.mixed_precision_dtype != 'float16':
-    raise ConfigError('runtime.loss_scale has no effect',
-                      expected='mixed_precision_dtype=float16, whose gradients need a scale',
-                      got=repr(config.mixed_precision_dtype),
-                      likely_cause='a run changed from float16 to another type')
+    raise ConfigError(
+      'runtime.loss_scale has no effect',
+      expected='mixed_precision_dtype=float16, whose gradients need a scale',
+      got=repr(config.mixed_precision_dtype),
+      likely_cause='a run changed from float16 to another type',
+    )

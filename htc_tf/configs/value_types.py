@@ -38,8 +38,12 @@ def check_value_types(config: hyperparams.Config, name: str) -> None:
 def _check_may_be_empty(field: dataclasses.Field, hint: Any, path: str) -> None:
   """Model Garden gives some fields no value by default without saying so in their type."""
   if field.default is not None and (hint in _ACCEPTED or typing.get_origin(hint) is list):
-    raise ConfigError(f'{path} has no value', expected=getattr(hint, '__name__', str(hint)),
-                      got='null', likely_cause='a key without a value in a YAML file')
+    raise ConfigError(
+      f'{path} has no value',
+      expected=getattr(hint, '__name__', str(hint)),
+      got='null',
+      likely_cause='a key without a value in a YAML file',
+    )
 
 
 def _check(value: Any, hint: Any, path: str) -> None:
@@ -47,14 +51,22 @@ def _check(value: Any, hint: Any, path: str) -> None:
   if origin is list:
     _check_list(value, arguments[0], path)
   elif hint in _ACCEPTED and not _fits(value, hint):
-    raise ConfigError(f'{path} is of the wrong type', expected=hint.__name__, got=repr(value),
-                      likely_cause='a misspelt value')
+    raise ConfigError(
+      f'{path} is of the wrong type',
+      expected=hint.__name__,
+      got=repr(value),
+      likely_cause='a misspelt value',
+    )
 
 
 def _check_list(value: Any, element: Any, path: str) -> None:
   if not isinstance(value, (list, tuple)):
-    raise ConfigError(f'{path} is of the wrong type', expected='a list', got=repr(value),
-                      likely_cause='brackets left out, as in [1, 2]')
+    raise ConfigError(
+      f'{path} is of the wrong type',
+      expected='a list',
+      got=repr(value),
+      likely_cause='brackets left out, as in [1, 2]',
+    )
   for index, entry in enumerate(value):
     if isinstance(entry, hyperparams.Config):
       check_value_types(entry, f'{path}[{index}]')
@@ -73,8 +85,9 @@ def check_positive(value: float, name: str) -> None:
     raise ConfigError(f'{name} is out of range', expected='a positive number', got=repr(value))
 
 
-def check_keys(entries: Sequence[hyperparams.Config], entry_type: Type[hyperparams.Config],
-               name: str) -> None:
+def check_keys(
+  entries: Sequence[hyperparams.Config], entry_type: Type[hyperparams.Config], name: str
+) -> None:
   """Checks a list of configurations, in whose place Model Garden accepts anything.
 
   Args:
@@ -90,9 +103,16 @@ def check_keys(entries: Sequence[hyperparams.Config], entry_type: Type[hyperpara
   known = {field.name for field in dataclasses.fields(entry_type)}
   for index, entry in enumerate(entries):
     if not isinstance(entry, hyperparams.Config):
-      raise ConfigError(f'{name}[{index}] is of the wrong type',
-                        expected=f'keys of {sorted(known)}', got=repr(entry))
+      raise ConfigError(
+        f'{name}[{index}] is of the wrong type',
+        expected=f'keys of {sorted(known)}',
+        got=repr(entry),
+      )
     unknown = sorted(set(entry.as_dict()) - known)
     if unknown:
-      raise ConfigError(f'{name}[{index}] has unknown keys', expected=f'keys of {sorted(known)}',
-                        got=str(unknown), likely_cause='a misspelt key')
+      raise ConfigError(
+        f'{name}[{index}] has unknown keys',
+        expected=f'keys of {sorted(known)}',
+        got=str(unknown),
+        likely_cause='a misspelt key',
+      )

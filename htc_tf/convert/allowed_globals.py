@@ -23,28 +23,38 @@ from htc_tf.convert.unreadable import UnreadableError
 _HISTORY = 'mmengine.logging.history_buffer.HistoryBuffer'
 _STATISTICS = ('mean', 'max', 'min', 'current')
 _NOTES = (
-    _HISTORY,
-    'mmengine.config.config.Config',
-    'mmengine.config.config.ConfigDict',
-    'mmcv.utils.config.Config',
-    'mmcv.utils.config.ConfigDict',
-    'addict.addict.Dict',
-    'argparse.Namespace',
-    'collections.Counter',
-    'collections.defaultdict',
-    'collections.deque',
-    'datetime.date',
-    'datetime.datetime',
-    'datetime.timedelta',
-    'pathlib.Path',
-    'pathlib.PosixPath',
-    'pathlib.PurePosixPath',
-    'torch.Size',
-    'torch.device',
+  _HISTORY,
+  'mmengine.config.config.Config',
+  'mmengine.config.config.ConfigDict',
+  'mmcv.utils.config.Config',
+  'mmcv.utils.config.ConfigDict',
+  'addict.addict.Dict',
+  'argparse.Namespace',
+  'collections.Counter',
+  'collections.defaultdict',
+  'collections.deque',
+  'datetime.date',
+  'datetime.datetime',
+  'datetime.timedelta',
+  'pathlib.Path',
+  'pathlib.PosixPath',
+  'pathlib.PurePosixPath',
+  'torch.Size',
+  'torch.device',
 )
 _BUILTIN_MODULES = ('builtins', '__builtin__')  # Python 3 and 2
-_BUILTIN_NOTES = ('bool', 'complex', 'dict', 'float', 'frozenset', 'int', 'list', 'set', 'slice',
-                  'str')
+_BUILTIN_NOTES = (
+  'bool',
+  'complex',
+  'dict',
+  'float',
+  'frozenset',
+  'int',
+  'list',
+  'set',
+  'slice',
+  'str',
+)
 
 
 def find_global(module: str, name: str) -> Any:
@@ -79,8 +89,10 @@ def _ordered_dict(pairs: Any = None) -> Dict:
   require(pairs is None or isinstance(pairs, list), 'a dictionary is made of no pairs')
   made = {}
   for pair in pairs or ():
-    require(isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str),
-            'a dictionary is made of no pairs')
+    require(
+      isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str),
+      'a dictionary is made of no pairs',
+    )
     made[pair[0]] = pair[1]
   if pairs:
     pairs.clear()
@@ -121,5 +133,9 @@ def _placeholders() -> Dict[str, Placeholder]:
   return {name: Placeholder(name) for name in (*_NOTES, *builtin, *statistics)}
 
 
-_GLOBALS: Dict[str, Any] = {**TORCH_GLOBALS, **NUMPY_GLOBALS, **_plain_constructors(),
-                            **_placeholders()}
+_GLOBALS: Dict[str, Any] = {
+  **TORCH_GLOBALS,
+  **NUMPY_GLOBALS,
+  **_plain_constructors(),
+  **_placeholders(),
+}

@@ -25,8 +25,10 @@ _MAX_NESTING = 4
 _AVERAGED = 'ema_'
 _DATA_PARALLEL = 'module.'
 # Publishers end the name in 8 or more digits of the SHA-256; a date in their place is no hash.
-_PUBLISHED_HASH = re.compile(r'-(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\.)'
-                             r'([0-9a-f]{8,64})\.(?:pth|pt|pdparams)$')
+_PUBLISHED_HASH = re.compile(
+  r'-(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\.)'
+  r'([0-9a-f]{8,64})\.(?:pth|pt|pdparams)$'
+)
 
 
 FileData = Union[bytes, mmap.mmap]
@@ -45,6 +47,7 @@ class Checkpoint:
     release: gives back the memory of what was read of the file so far; the tensors stay, and are
       read again where they are used again.
   """
+
   tensors: Mapping[str, np.ndarray]
   source: str
   path: str
@@ -78,8 +81,11 @@ def read_checkpoint(path: Union[str, os.PathLike]) -> Checkpoint:
     source, stored = _read_format(data)
     tensors = _load(_without_module(_arrays(_state_dict(stored))), len(data))
   except UnreadableError as error:
-    raise CheckpointError(f'Checkpoint {path} was refused: {error.reason}', expected=_READABLE,
-                          likely_cause=error.likely_cause) from error
+    raise CheckpointError(
+      f'Checkpoint {path} was refused: {error.reason}',
+      expected=_READABLE,
+      likely_cause=error.likely_cause,
+    ) from error
   _release(data)  # The checks above have read all of it.
   return Checkpoint(tensors, source, path, sha256, lambda: _release(data))
 
@@ -92,50 +98,64 @@ def _release(data: FileData) -> None:
 def _read_file(path: str) -> FileData:
   """The file's bytes, mapped: only what is used takes memory."""
   if not os.path.isfile(path):
-    raise CheckpointError(f'There is no checkpoint file {path}', expected=_READABLE,
-                          got='a directory' if os.path.isdir(path) else 'no file',
-                          likely_cause='a mistyped path, or the file is not downloaded yet')
+    raise CheckpointError(
+      f'There is no checkpoint file {path}',
+      expected=_READABLE,
+      got='a directory' if os.path.isdir(path) else 'no file',
+      likely_cause='a mistyped path, or the file is not downloaded yet',
+    )
   try:
     with open(path, 'rb') as file:
       if not os.fstat(file.fileno()).st_size:
         return b''  # Nothing cannot be mapped.
       return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
   except OSError as error:
-    raise CheckpointError(f'Checkpoint {path} cannot be opened', expected=_READABLE,
-                          got=str(error)) from error
+    raise CheckpointError(
+      f'Checkpoint {path} cannot be opened', expected=_READABLE, got=str(error)
+    ) from error
 
 
 def _verify_published_hash(path: str, sha256: str) -> None:
   match = _PUBLISHED_HASH.search(os.path.basename(path))
   if match and not sha256.startswith(match.group(1)):
-    raise CheckpointError(f'Checkpoint {path} is not the file its name says',
-                          expected=f'a SHA-256 that begins with {match.group(1)}', got=sha256,
-                          likely_cause='a broken download; rename a file changed on purpose')
+    raise CheckpointError(
+      f'Checkpoint {path} is not the file its name says',
+      expected=f'a SHA-256 that begins with {match.group(1)}',
+      got=sha256,
+      likely_cause='a broken download; rename a file changed on purpose',
+    )
 
 
 def _read_format(data: FileData) -> Tuple[str, Any]:
   """(source, what the file holds)."""
   for module, source, read in (
-      (torch_zip_file, 'torch', torch_zip_file.read_torch_zip),
-      (torch_legacy_file, 'torch', torch_legacy_file.read_torch_legacy),
-      (paddle_file, 'paddle', paddle_file.read_paddle)):
-    if data[:len(module.SIGNATURE)] == module.SIGNATURE:
+    (torch_zip_file, 'torch', torch_zip_file.read_torch_zip),
+    (torch_legacy_file, 'torch', torch_legacy_file.read_torch_legacy),
+    (paddle_file, 'paddle', paddle_file.read_paddle),
+  ):
+    if data[: len(module.SIGNATURE)] == module.SIGNATURE:
       return source, read(data)
   begin = ascii(data[:16].decode('latin-1')) if data else 'nothing'
-  raise UnreadableError(f'it begins with {begin}, which no known format does',
-                        'an error page saved in place of the file, or a broken download')
+  raise UnreadableError(
+    f'it begins with {begin}, which no known format does',
+    'an error page saved in place of the file, or a broken download',
+  )
 
 
 def _state_dict(stored: Any) -> Dict[Any, Any]:
   for _ in range(_MAX_NESTING):
-    inner = [stored[key] for key in _STATE_DICT_KEYS
-             if isinstance(stored, dict) and isinstance(stored.get(key), dict)]
+    inner = [
+      stored[key]
+      for key in _STATE_DICT_KEYS
+      if isinstance(stored, dict) and isinstance(stored.get(key), dict)
+    ]
     if not inner:
       break
     stored = inner[0]
   if not isinstance(stored, dict):
-    raise UnreadableError(f'it holds a {type(stored).__name__} instead of a dictionary of tensors',
-                          NOT_WEIGHTS)
+    raise UnreadableError(
+      f'it holds a {type(stored).__name__} instead of a dictionary of tensors', NOT_WEIGHTS
+    )
   return stored
 
 
@@ -145,8 +165,9 @@ def _arrays(state_dict: Dict[Any, Any]) -> Dict[str, StoredArray]:
   for name, value in state_dict.items():
     if not isinstance(name, str) or not isinstance(value, StoredArray):
       raise UnreadableError(
-          f'its entry {ascii(name)} is a {type(value).__name__} instead of a tensor',
-          'it holds more than weights: save its state_dict alone')
+        f'its entry {ascii(name)} is a {type(value).__name__} instead of a tensor',
+        'it holds more than weights: save its state_dict alone',
+      )
     if not name.startswith(_AVERAGED):
       arrays[name] = value
   if not arrays:
@@ -157,13 +178,16 @@ def _arrays(state_dict: Dict[Any, Any]) -> Dict[str, StoredArray]:
 def _without_module(arrays: Dict[str, StoredArray]) -> Dict[str, StoredArray]:
   if not all(name.startswith(_DATA_PARALLEL) for name in arrays):
     return arrays
-  return {name[len(_DATA_PARALLEL):]: array for name, array in arrays.items()}
+  return {name[len(_DATA_PARALLEL) :]: array for name, array in arrays.items()}
 
 
 def _load(arrays: Dict[str, StoredArray], file_size: int) -> Dict[str, np.ndarray]:
   # Each storage is held once for each type it is read as; real files read it as one.
-  claims = {(id(array.storage), array.element): array.storage.num_bytes
-            for array in arrays.values() if array.storage}
+  claims = {
+    (id(array.storage), array.element): array.storage.num_bytes
+    for array in arrays.values()
+    if array.storage
+  }
   if sum(claims.values()) > file_size:
     raise UnreadableError(f'its tensors claim more than the {file_size} bytes it has')
   return {name: array.load() for name, array in arrays.items()}

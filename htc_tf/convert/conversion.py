@@ -28,6 +28,7 @@ class Allowed(NamedTuple):
     unused: entries of the file without a variable.
     missing: variables without an entry; they keep their values.
   """
+
   class_mismatch: bool = False
   unused: bool = False
   missing: bool = False
@@ -44,6 +45,7 @@ class Conversion(NamedTuple):
     missing: paths of the variables without an entry.
     unused: entries without a variable.
   """
+
   source: str
   parts: Optional[Tuple[str, ...]]
   filled: Tuple[str, ...]
@@ -54,9 +56,11 @@ class Conversion(NamedTuple):
   def describe(self) -> str:
     """One line a kind of outcome, every variable that was not filled by name."""
     lines = [f'{len(self.filled)} variables filled from {self.source} names']
-    for title, names in (('of another number of classes, left as initialised', self.dropped),
-                         ('without an entry, left as initialised', self.missing),
-                         ('entries without a variable', self.unused)):
+    for title, names in (
+      ('of another number of classes, left as initialised', self.dropped),
+      ('without an entry, left as initialised', self.missing),
+      ('entries without a variable', self.unused),
+    ):
       if names:
         lines.append(f'{len(names)} {title}: {", ".join(names)}')
     return '\n'.join(lines)
@@ -64,14 +68,18 @@ class Conversion(NamedTuple):
 
 class _Pair(NamedTuple):
   """An entry and the variable it belongs to."""
+
   name: str
   path: str
   row: Row
 
 
-def convert_checkpoint(checkpoint: Checkpoint, model: HTCModel, 
-                       allowed: Allowed = Allowed(),
-                       parts: Optional[Sequence[str]] = None) -> Conversion:
+def convert_checkpoint(
+  checkpoint: Checkpoint,
+  model: HTCModel,
+  allowed: Allowed = Allowed(),
+  parts: Optional[Sequence[str]] = None,
+) -> Conversion:
   """Fills a model from a published checkpoint, completely or not at all.
 
   Args:
@@ -85,31 +93,50 @@ def convert_checkpoint(checkpoint: Checkpoint, model: HTCModel,
   """
   name_map = find_name_map(checkpoint)
   parts = tuple(parts) if parts is not None else name_map.parts
-  variables = {path: variable for path, variable in named_variables(model).items()
-               if _is_in(path, parts)}
+  variables = {
+    path: variable for path, variable in named_variables(model).items() if _is_in(path, parts)
+  }
   pairs, unused = _match(name_map, checkpoint.tensors, variables, parts)
   missing = sorted(set(variables) - {pair.path for pair in pairs})
-  wrong = {pair.path: shape for pair in pairs
-           if (shape := _converted_shape(pair, checkpoint.tensors))
-           != tuple(variables[pair.path].shape)}
+  wrong = {
+    pair.path: shape
+    for pair in pairs
+    if (shape := _converted_shape(pair, checkpoint.tensors)) != tuple(variables[pair.path].shape)
+  }
   dropped = _class_dependent(pairs, wrong, variables)
   shapes = [pair for pair in pairs if pair.path in wrong and pair.path not in dropped]
-  problems = list(_problems(pairs, variables, checkpoint.tensors, shapes,
-                            [] if allowed.class_mismatch else dropped,
-                            [] if allowed.missing else missing, [] if allowed.unused else unused))
+  problems = list(
+    _problems(
+      pairs,
+      variables,
+      checkpoint.tensors,
+      shapes,
+      [] if allowed.class_mismatch else dropped,
+      [] if allowed.missing else missing,
+      [] if allowed.unused else unused,
+    )
+  )
   if problems:
     raise CheckpointError(
-        f'{checkpoint.path} does not fit the model', expected='a place for every entry, and an '
-        'entry for every variable', got='; '.join(problems),
-        likely_cause='the experiment of another file: another depth, a branch more or less, or '
-        'another number of classes')
+      f'{checkpoint.path} does not fit the model',
+      expected='a place for every entry, and an entry for every variable',
+      got='; '.join(problems),
+      likely_cause='the experiment of another file: another depth, a branch more or less, or '
+      'another number of classes',
+    )
   filled = [pair for pair in pairs if pair.path not in dropped]
   for pair in filled:
     values = transforms.apply(pair.row.steps, checkpoint.tensors[pair.name])
     variables[pair.path].assign(values.astype(np.float32, copy=False))
     checkpoint.release()
-  return Conversion(name_map.source, parts, tuple(pair.path for pair in filled), tuple(dropped),
-                    tuple(missing), tuple(unused))
+  return Conversion(
+    name_map.source,
+    parts,
+    tuple(pair.path for pair in filled),
+    tuple(dropped),
+    tuple(missing),
+    tuple(unused),
+  )
 
 
 def published_weights(model: HTCModel, name_map: NameMap) -> Dict[str, np.ndarray]:
@@ -128,8 +155,10 @@ def published_weights(model: HTCModel, name_map: NameMap) -> Dict[str, np.ndarra
       continue
     match = name_map.find_source(path)
     if match is None:
-      raise CheckpointError(f'{path} has no {name_map.source} name',
-                            likely_cause='a model on other parts than the published ones')
+      raise CheckpointError(
+        f'{path} has no {name_map.source} name',
+        likely_cause='a model on other parts than the published ones',
+      )
     found[match.name] = np.ascontiguousarray(transforms.revert(match.row.steps, variable.numpy()))
   return found
 
@@ -152,18 +181,24 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
   elif 'conv1.weight' in names:
     return TORCHVISION
   raise CheckpointError(
-      f'{checkpoint.path} holds no model known here', expected='an HTC of mmdetection 2.x or 3.x '
-      'or of laihuihui/htc, or a ResNet of torchvision or mmcls',
-      got=f'entries such as {sorted(names)[:3]}', likely_cause='the checkpoint of another network')
+    f'{checkpoint.path} holds no model known here',
+    expected='an HTC of mmdetection 2.x or 3.x '
+    'or of laihuihui/htc, or a ResNet of torchvision or mmcls',
+    got=f'entries such as {sorted(names)[:3]}',
+    likely_cause='the checkpoint of another network',
+  )
 
 
 def _is_in(path: str, parts: Optional[Sequence[str]]) -> bool:
   return parts is None or path.split('/', 1)[0] in parts
 
 
-def _match(name_map: NameMap, tensors: Mapping[str, np.ndarray],
-           variables: Mapping[str, tf.Variable], parts: Optional[Sequence[str]]
-           ) -> Tuple[List[_Pair], List[str]]:
+def _match(
+  name_map: NameMap,
+  tensors: Mapping[str, np.ndarray],
+  variables: Mapping[str, tf.Variable],
+  parts: Optional[Sequence[str]],
+) -> Tuple[List[_Pair], List[str]]:
   """Pairs of entry and variable, and the entries without one; other parts' entries are neither."""
   pairs, unused = [], []
   for name in tensors:
@@ -187,40 +222,65 @@ def _converted_shape(pair: _Pair, tensors: Mapping[str, np.ndarray]) -> Optional
     return None
 
 
-def _class_dependent(pairs: Sequence[_Pair], wrong: Mapping[str, Optional[Tuple[int, ...]]],
-                     variables: Mapping[str, tf.Variable]) -> List[str]:
+def _class_dependent(
+  pairs: Sequence[_Pair],
+  wrong: Mapping[str, Optional[Tuple[int, ...]]],
+  variables: Mapping[str, tf.Variable],
+) -> List[str]:
   """Paths of all variables whose number of classes differs from the file's."""
-  keys = {pair.row.classes.key for pair in pairs if pair.row.classes and pair.path in wrong
-          and _differ_in_classes(pair.row.classes.axis, wrong[pair.path],
-                                 tuple(variables[pair.path].shape))}
+  keys = {
+    pair.row.classes.key
+    for pair in pairs
+    if pair.row.classes
+    and pair.path in wrong
+    and _differ_in_classes(
+      pair.row.classes.axis, wrong[pair.path], tuple(variables[pair.path].shape)
+    )
+  }
   return [pair.path for pair in pairs if pair.row.classes and pair.row.classes.key in keys]
 
 
-def _differ_in_classes(axis: int, shape: Optional[Tuple[int, ...]],
-                       expected: Tuple[int, ...]) -> bool:
+def _differ_in_classes(
+  axis: int, shape: Optional[Tuple[int, ...]], expected: Tuple[int, ...]
+) -> bool:
   """Whether two shapes differ in the class axis alone."""
   if shape is None or len(shape) != len(expected):
     return False
-  return all(ours == theirs for index, (ours, theirs) in enumerate(zip(expected, shape))
-             if index != axis % len(shape))
+  return all(
+    ours == theirs
+    for index, (ours, theirs) in enumerate(zip(expected, shape))
+    if index != axis % len(shape)
+  )
 
 
-def _problems(pairs: Sequence[_Pair], variables: Mapping[str, tf.Variable],
-              tensors: Mapping[str, np.ndarray], shapes: Sequence[_Pair], dropped: Sequence[str],
-              missing: Sequence[str], unused: Sequence[str]) -> Iterator[str]:
+def _problems(
+  pairs: Sequence[_Pair],
+  variables: Mapping[str, tf.Variable],
+  tensors: Mapping[str, np.ndarray],
+  shapes: Sequence[_Pair],
+  dropped: Sequence[str],
+  missing: Sequence[str],
+  unused: Sequence[str],
+) -> Iterator[str]:
   by_path = {pair.path: pair for pair in pairs}
   for title, names in (
-      ('entries without a variable', unused),
-      ('variables without an entry', missing),
-      ('entries of another shape', [_shapes_of(pair, variables, tensors) for pair in shapes]),
-      ('entries of another number of classes (may be left out on request)',
-       [_shapes_of(by_path[path], variables, tensors) for path in dropped])):
+    ('entries without a variable', unused),
+    ('variables without an entry', missing),
+    ('entries of another shape', [_shapes_of(pair, variables, tensors) for pair in shapes]),
+    (
+      'entries of another number of classes (may be left out on request)',
+      [_shapes_of(by_path[path], variables, tensors) for path in dropped],
+    ),
+  ):
     if names:
       rest = f' and {len(names) - _LISTED} more' if len(names) > _LISTED else ''
       yield f'{len(names)} {title}: {", ".join(names[:_LISTED])}{rest}'
 
 
-def _shapes_of(pair: _Pair, variables: Mapping[str, tf.Variable],
-               tensors: Mapping[str, np.ndarray]) -> str:
-  return (f'{pair.name} {list(tensors[pair.name].shape)} for '
-          f'{pair.path} {variables[pair.path].shape.as_list()}')
+def _shapes_of(
+  pair: _Pair, variables: Mapping[str, tf.Variable], tensors: Mapping[str, np.ndarray]
+) -> str:
+  return (
+    f'{pair.name} {list(tensors[pair.name].shape)} for '
+    f'{pair.path} {variables[pair.path].shape.as_list()}'
+  )

@@ -31,9 +31,13 @@ RECORD_FILE = 'conversion.json'
 _RECORD_VERSION = 1
 
 
-def write_model_directory(path: str, params: cfg.ExperimentConfig, output: str,
-                          allowed: Allowed = Allowed(),
-                          origin: Optional[Dict[str, Any]] = None) -> Conversion:
+def write_model_directory(
+  path: str,
+  params: cfg.ExperimentConfig,
+  output: str,
+  allowed: Allowed = Allowed(),
+  origin: Optional[Dict[str, Any]] = None,
+) -> Conversion:
   """Converts a published file; the directory appears complete or not at all.
 
   It holds the checkpoint `ckpt-0`, `params.yaml`, `conversion.json` and, for the 80 classes of
@@ -70,33 +74,59 @@ def write_model_directory(path: str, params: cfg.ExperimentConfig, output: str,
 
 def _check_unused(folder: pathlib.Path) -> None:
   if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-    raise CheckpointError(f'{folder} is in use', expected='a folder that does not exist yet',
-                          got='a folder with files in it' if folder.is_dir() else 'a file',
-                          likely_cause='an earlier conversion; remove it or name another folder')
+    raise CheckpointError(
+      f'{folder} is in use',
+      expected='a folder that does not exist yet',
+      got='a folder with files in it' if folder.is_dir() else 'a file',
+      likely_cause='an earlier conversion; remove it or name another folder',
+    )
 
 
 def _coco_info(config: model_config.HTC) -> Optional[DatasetInfo]:
   """COCO's categories for a model with as many classes; other classes are not known here."""
   if config.num_classes != len(COCO_CATEGORIES) + 1:
     return None
-  categories = tuple(Category(number, name, label)
-                     for label, (number, name) in enumerate(COCO_CATEGORIES.items(), 1))
-  return DatasetInfo('coco', num_images=0, num_instances=0, num_shards=0, categories=categories,
-                     semantic=None, include_masks=config.include_mask, annotation_file='')
+  categories = tuple(
+    Category(number, name, label) for label, (number, name) in enumerate(COCO_CATEGORIES.items(), 1)
+  )
+  return DatasetInfo(
+    'coco',
+    num_images=0,
+    num_instances=0,
+    num_shards=0,
+    categories=categories,
+    semantic=None,
+    include_masks=config.include_mask,
+    annotation_file='',
+  )
 
 
-def _record(checkpoint, params: cfg.ExperimentConfig, result: Conversion,
-            info: Optional[DatasetInfo], origin: Dict[str, Any]) -> Dict[str, Any]:
+def _record(
+  checkpoint,
+  params: cfg.ExperimentConfig,
+  result: Conversion,
+  info: Optional[DatasetInfo],
+  origin: Dict[str, Any],
+) -> Dict[str, Any]:
   """What `conversion.json` holds."""
   categories = None if info is None else [dataclasses.asdict(entry) for entry in info.categories]
   return {
-      'version': _RECORD_VERSION, 'htc_tf_version': htc_tf.__version__,
-      'source': {'file': os.path.basename(checkpoint.path), 'sha256': checkpoint.sha256,
-                 'kind': result.source},
-      **origin, 'model': params.task.model.as_dict(), 'categories': categories,
-      'parts': 'all' if result.parts is None else list(result.parts),
-      'num_filled': len(result.filled), 'dropped': list(result.dropped),
-      'missing': list(result.missing), 'unused': list(result.unused)}
+    'version': _RECORD_VERSION,
+    'htc_tf_version': htc_tf.__version__,
+    'source': {
+      'file': os.path.basename(checkpoint.path),
+      'sha256': checkpoint.sha256,
+      'kind': result.source,
+    },
+    **origin,
+    'model': params.task.model.as_dict(),
+    'categories': categories,
+    'parts': 'all' if result.parts is None else list(result.parts),
+    'num_filled': len(result.filled),
+    'dropped': list(result.dropped),
+    'missing': list(result.missing),
+    'unused': list(result.unused),
+  }
 
 
 def _save_checkpoint(model: HTCModel, result: Conversion, folder: pathlib.Path) -> None:

@@ -10,17 +10,19 @@ _FIELD = re.compile(r'\{(\w+)(?::(\w+))?\}')
 
 class _Notation(NamedTuple):
   """How a name writes a number that counts from 0."""
+
   pattern: str
   parse: Callable[[str], int]
   write: Callable[[int], str]
 
 
 _NOTATIONS = {
-    None: _Notation(r'\d+', int, str),
-    'from1': _Notation(r'[1-9]\d*', lambda text: int(text) - 1, lambda value: str(value + 1)),
-    'from2': _Notation(r'[2-9]\d*', lambda text: int(text) - 2, lambda value: str(value + 2)),
-    'letter': _Notation('[a-z]', lambda text: ord(text) - ord('a'),
-                        lambda value: chr(ord('a') + value)),
+  None: _Notation(r'\d+', int, str),
+  'from1': _Notation(r'[1-9]\d*', lambda text: int(text) - 1, lambda value: str(value + 1)),
+  'from2': _Notation(r'[2-9]\d*', lambda text: int(text) - 2, lambda value: str(value + 2)),
+  'letter': _Notation(
+    '[a-z]', lambda text: ord(text) - ord('a'), lambda value: chr(ord('a') + value)
+  ),
 }
 
 
@@ -37,9 +39,10 @@ class Template:
     pattern, end = '', 0
     for field in _FIELD.finditer(text):
       name, notation = field.groups()
-      pattern += re.escape(text[end:field.start()])
-      pattern += (f'(?P={name})' if name in self._notations
-                  else f'(?P<{name}>{_NOTATIONS[notation].pattern})')
+      pattern += re.escape(text[end : field.start()])
+      pattern += (
+        f'(?P={name})' if name in self._notations else f'(?P<{name}>{_NOTATIONS[notation].pattern})'
+      )
       self._notations[name] = _NOTATIONS[notation]
       end = field.end()
     self._regex = re.compile(pattern + re.escape(text[end:]))
@@ -58,6 +61,7 @@ class Template:
 
 class ClassAxis(NamedTuple):
   """Which axis of a variable counts classes, and the key of the configuration that sets them."""
+
   key: str
   axis: int
 
@@ -71,6 +75,7 @@ class Row(NamedTuple):
     steps: from the published array to the variable.
     classes: which axis counts classes, if one does.
   """
+
   source: Template
   path: Template
   steps: Tuple[Step, ...] = ()
@@ -79,6 +84,7 @@ class Row(NamedTuple):
 
 class Match(NamedTuple):
   """A row found for an entry, and its name on the other side."""
+
   row: Row
   name: str
 
@@ -93,8 +99,13 @@ class NameMap:
     parts: parts of the model the source fills; None: all.
   """
 
-  def __init__(self, source: str, rows: Iterable[Row], ignored: Iterable[str] = (),
-               parts: Optional[Tuple[str, ...]] = None):
+  def __init__(
+    self,
+    source: str,
+    rows: Iterable[Row],
+    ignored: Iterable[str] = (),
+    parts: Optional[Tuple[str, ...]] = None,
+  ):
     self.source = source
     self.parts = parts
     self._rows = tuple(rows)
@@ -106,18 +117,34 @@ class NameMap:
 
   def find_path(self, name: str) -> Optional[Match]:
     """Row and variable's path of a published name, or None."""
-    return next((Match(row, row.path.fill(values)) for row in self._rows
-                 if (values := row.source.match(name)) is not None), None)
+    return next(
+      (
+        Match(row, row.path.fill(values))
+        for row in self._rows
+        if (values := row.source.match(name)) is not None
+      ),
+      None,
+    )
 
   def find_source(self, path: str) -> Optional[Match]:
     """Row and published name of a variable's path, or None."""
-    return next((Match(row, row.source.fill(values)) for row in self._rows
-                 if (values := row.path.match(path)) is not None), None)
+    return next(
+      (
+        Match(row, row.source.fill(values))
+        for row in self._rows
+        if (values := row.path.match(path)) is not None
+      ),
+      None,
+    )
 
 
-def rows(source: str, path: str, parts: Mapping[str, str],
-         steps: Mapping[str, Tuple[Step, ...]],
-         classes: Optional[ClassAxis] = None) -> Tuple[Row, ...]:
+def rows(
+  source: str,
+  path: str,
+  parts: Mapping[str, str],
+  steps: Mapping[str, Tuple[Step, ...]],
+  classes: Optional[ClassAxis] = None,
+) -> Tuple[Row, ...]:
   """The rows of one layer.
 
   Args:
@@ -127,5 +154,12 @@ def rows(source: str, path: str, parts: Mapping[str, str],
     steps: of the variables that need any.
     classes: which axis of all its variables counts classes, if one does.
   """
-  return tuple(Row(Template(f'{source}.{published}'), Template(f'{path}/{variable}'),
-                   steps.get(variable, ()), classes) for published, variable in parts.items())
+  return tuple(
+    Row(
+      Template(f'{source}.{published}'),
+      Template(f'{path}/{variable}'),
+      steps.get(variable, ()),
+      classes,
+    )
+    for published, variable in parts.items()
+  )

@@ -24,6 +24,7 @@ _ARRAY_CLASS = 'numpy.ndarray'
 
 class NumpyDtype:
   """An element type while the file describes it: first the code, then the byte order."""
+
   __slots__ = ('element',)
 
   def __init__(self, element: ElementType):
@@ -35,9 +36,12 @@ def describe_array(array: StoredArray, state: Any) -> None:
   require(isinstance(state, tuple) and len(state) == 5, 'a NumPy array has no state')
   _, shape, dtype, is_fortran, data = state
   require(isinstance(dtype, NumpyDtype), 'a NumPy array has no type')
-  require(isinstance(shape, tuple) and len(shape) <= MAX_RANK
-          and all(type(size) is int and size >= 0 for size in shape),
-          'a NumPy array has no shape')
+  require(
+    isinstance(shape, tuple)
+    and len(shape) <= MAX_RANK
+    and all(type(size) is int and size >= 0 for size in shape),
+    'a NumPy array has no shape',
+  )
   num_bytes = math.prod(shape) * dtype.element.dtype.itemsize
   _check_length(data, num_bytes)
   strides = contiguous_strides(shape, is_fortran is True)
@@ -67,8 +71,10 @@ def _check_length(data: Any, num_bytes: int) -> None:
 def _reconstruct(array_class: Any, shape: Any, code: Any) -> StoredArray:
   """Announces an array, of which the arguments say nothing yet."""
   del shape, code
-  require(isinstance(array_class, Placeholder) and array_class.name == _ARRAY_CLASS,
-          'an array of no known class')
+  require(
+    isinstance(array_class, Placeholder) and array_class.name == _ARRAY_CLASS,
+    'an array of no known class',
+  )
   return StoredArray()
 
 
@@ -89,8 +95,10 @@ def _scalar(dtype: Any, data: Any) -> StoredArray:
 
 def _encode(text: Any, encoding: Any) -> Any:
   """How protocol 2 spells bytes; long ones are decoded when their array is loaded, if ever."""
-  require(isinstance(encoding, str) and encoding in ('latin1', 'latin-1'),
-          'bytes are spelled in an encoding other than latin1')
+  require(
+    isinstance(encoding, str) and encoding in ('latin1', 'latin-1'),
+    'bytes are spelled in an encoding other than latin1',
+  )
   if isinstance(text, LongText):
     return Latin1Bytes(text.utf8)
   require(isinstance(text, str), 'bytes are spelled by what is no text')

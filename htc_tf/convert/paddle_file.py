@@ -24,8 +24,9 @@ def read_paddle(data: bytes) -> Dict[Any, Any]:
   """
   stored = PickleReader(memoryview(data), _refuse_persistent, len(data)).read()
   if not isinstance(stored, dict):
-    raise UnreadableError(f'it holds a {type(stored).__name__} instead of a dictionary',
-                          NOT_WEIGHTS)
+    raise UnreadableError(
+      f'it holds a {type(stored).__name__} instead of a dictionary', NOT_WEIGHTS
+    )
   return {name: _array(value) for name, value in stored.items() if name != _INTERNAL_NAMES}
 
 

@@ -28,8 +28,14 @@ _BYTES_OF_TEXT_PER_INSTRUCTION = 64
 # Whole numbers below have distinct hashes, so that crafted keys cannot slow a dictionary down.
 _MAX_KEY = 2**60
 
-_REFUSED_NAMES = {'i': 'INST', 'o': 'OBJ', 'P': 'PERSID', '\x82': 'EXT1', '\x83': 'EXT2',
-                  '\x84': 'EXT4'}
+_REFUSED_NAMES = {
+  'i': 'INST',
+  'o': 'OBJ',
+  'P': 'PERSID',
+  '\x82': 'EXT1',
+  '\x83': 'EXT2',
+  '\x84': 'EXT4',
+}
 
 
 class PickleReader:
@@ -62,8 +68,9 @@ class PickleReader:
       handler = _HANDLERS.get(code)
       if handler is None:
         name = _REFUSED_NAMES.get(chr(code), repr(chr(code)))
-        raise UnreadableError(f'it has the pickle instruction {name}, which no weights need',
-                              NOT_WEIGHTS)
+        raise UnreadableError(
+          f'it has the pickle instruction {name}, which no weights need', NOT_WEIGHTS
+        )
       handler(self)
 
   def take(self, size: int) -> memoryview:
@@ -71,7 +78,7 @@ class PickleReader:
     end = self.position + size
     if end > len(self._data):
       raise UnreadableError(f'it ends within an item of {size} bytes')
-    taken = self._data[self.position:end]
+    taken = self._data[self.position : end]
     self.position = end
     return taken
 
@@ -83,14 +90,15 @@ class PickleReader:
   def _spend(self, instructions: int) -> None:
     self._budget -= instructions
     if self._budget < 0:
-      raise UnreadableError('its pickle has more instructions than a checkpoint of its size',
-                            NOT_WEIGHTS)
+      raise UnreadableError(
+        'its pickle has more instructions than a checkpoint of its size', NOT_WEIGHTS
+      )
 
   def _number(self, layout: str) -> Union[int, float]:
     return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
 
   def _line(self) -> str:
-    window = bytes(self._data[self.position:self.position + _MAX_LINE])
+    window = bytes(self._data[self.position : self.position + _MAX_LINE])
     line, newline, _ = window.partition(b'\n')
     if not newline:
       raise UnreadableError('a name in its pickle does not end')
@@ -224,56 +232,57 @@ def _checked_key(key: Any) -> Any:
 
 # The instructions of the pickle format that weights need, protocols 2 to 5; any other is refused.
 _HANDLERS: Dict[int, Callable[[PickleReader], Any]] = {
-    ord(code): handler for code, handler in {
-        '\x80': lambda reader: reader.take(1),  # PROTO
-        '\x95': lambda reader: reader.take(8),  # FRAME
-        '(': PickleReader._mark,
-        '0': PickleReader._pop,
-        '1': PickleReader._pop_to_mark,
-        'N': lambda reader: reader._push(None),
-        '\x88': lambda reader: reader._push(True),
-        '\x89': lambda reader: reader._push(False),
-        'K': lambda reader: reader._push(reader._number('<B')),
-        'M': lambda reader: reader._push(reader._number('<H')),
-        'J': lambda reader: reader._push(reader._number('<i')),
-        'G': lambda reader: reader._push(reader._number('>d')),
-        '\x8a': lambda reader: reader._push_long('<B'),
-        '\x8b': lambda reader: reader._push_long('<i'),
-        'U': lambda reader: reader._push_text('<B'),  # strings of Python 2, as in early torch files
-        'T': lambda reader: reader._push_text('<I'),
-        '\x8c': lambda reader: reader._push_text('<B'),
-        'X': lambda reader: reader._push_text('<I'),
-        '\x8d': lambda reader: reader._push_text('<Q'),
-        'C': lambda reader: reader._push_bytes('<B'),
-        'B': lambda reader: reader._push_bytes('<I'),
-        '\x8e': lambda reader: reader._push_bytes('<Q'),
-        ')': lambda reader: reader._push(()),
-        '\x85': lambda reader: reader._push_tuple(1),
-        '\x86': lambda reader: reader._push_tuple(2),
-        '\x87': lambda reader: reader._push_tuple(3),
-        't': lambda reader: reader._push(tuple(reader._pop_to_mark())),
-        ']': lambda reader: reader._push([]),
-        'l': lambda reader: reader._push(reader._pop_to_mark()),
-        'a': lambda reader: reader._append([reader._pop()]),
-        'e': lambda reader: reader._append(reader._pop_to_mark()),
-        '}': lambda reader: reader._push({}),
-        'd': PickleReader._make_dict,
-        's': lambda reader: reader._set_items([reader._pop(), reader._pop()][::-1]),
-        'u': lambda reader: reader._set_items(reader._pop_to_mark()),
-        '\x8f': lambda reader: reader._push(Placeholder('set')),
-        '\x90': PickleReader._add_to_set,
-        '\x91': PickleReader._frozen_set,
-        'q': lambda reader: reader._put(reader._number('<B')),
-        'r': lambda reader: reader._put(reader._number('<I')),
-        '\x94': lambda reader: reader._put(len(reader._memo)),
-        'h': lambda reader: reader._get(reader._number('<B')),
-        'j': lambda reader: reader._get(reader._number('<I')),
-        'c': lambda reader: reader._global(reader._line(), reader._line()),
-        '\x93': PickleReader._stack_global,
-        'Q': lambda reader: reader._push(reader._load_persistent(reader._pop())),
-        'R': PickleReader._call,
-        '\x81': PickleReader._call,
-        '\x92': PickleReader._call_with_keywords,
-        'b': PickleReader._build,
-    }.items()
+  ord(code): handler
+  for code, handler in {
+    '\x80': lambda reader: reader.take(1),  # PROTO
+    '\x95': lambda reader: reader.take(8),  # FRAME
+    '(': PickleReader._mark,
+    '0': PickleReader._pop,
+    '1': PickleReader._pop_to_mark,
+    'N': lambda reader: reader._push(None),
+    '\x88': lambda reader: reader._push(True),
+    '\x89': lambda reader: reader._push(False),
+    'K': lambda reader: reader._push(reader._number('<B')),
+    'M': lambda reader: reader._push(reader._number('<H')),
+    'J': lambda reader: reader._push(reader._number('<i')),
+    'G': lambda reader: reader._push(reader._number('>d')),
+    '\x8a': lambda reader: reader._push_long('<B'),
+    '\x8b': lambda reader: reader._push_long('<i'),
+    'U': lambda reader: reader._push_text('<B'),  # strings of Python 2, as in early torch files
+    'T': lambda reader: reader._push_text('<I'),
+    '\x8c': lambda reader: reader._push_text('<B'),
+    'X': lambda reader: reader._push_text('<I'),
+    '\x8d': lambda reader: reader._push_text('<Q'),
+    'C': lambda reader: reader._push_bytes('<B'),
+    'B': lambda reader: reader._push_bytes('<I'),
+    '\x8e': lambda reader: reader._push_bytes('<Q'),
+    ')': lambda reader: reader._push(()),
+    '\x85': lambda reader: reader._push_tuple(1),
+    '\x86': lambda reader: reader._push_tuple(2),
+    '\x87': lambda reader: reader._push_tuple(3),
+    't': lambda reader: reader._push(tuple(reader._pop_to_mark())),
+    ']': lambda reader: reader._push([]),
+    'l': lambda reader: reader._push(reader._pop_to_mark()),
+    'a': lambda reader: reader._append([reader._pop()]),
+    'e': lambda reader: reader._append(reader._pop_to_mark()),
+    '}': lambda reader: reader._push({}),
+    'd': PickleReader._make_dict,
+    's': lambda reader: reader._set_items([reader._pop(), reader._pop()][::-1]),
+    'u': lambda reader: reader._set_items(reader._pop_to_mark()),
+    '\x8f': lambda reader: reader._push(Placeholder('set')),
+    '\x90': PickleReader._add_to_set,
+    '\x91': PickleReader._frozen_set,
+    'q': lambda reader: reader._put(reader._number('<B')),
+    'r': lambda reader: reader._put(reader._number('<I')),
+    '\x94': lambda reader: reader._put(len(reader._memo)),
+    'h': lambda reader: reader._get(reader._number('<B')),
+    'j': lambda reader: reader._get(reader._number('<I')),
+    'c': lambda reader: reader._global(reader._line(), reader._line()),
+    '\x93': PickleReader._stack_global,
+    'Q': lambda reader: reader._push(reader._load_persistent(reader._pop())),
+    'R': PickleReader._call,
+    '\x81': PickleReader._call,
+    '\x92': PickleReader._call_with_keywords,
+    'b': PickleReader._build,
+  }.items()
 }

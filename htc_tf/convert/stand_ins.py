@@ -11,6 +11,7 @@ class Placeholder:
   Attributes:
     name: what the file calls it.
   """
+
   __slots__ = ('name',)
 
   def __init__(self, name: str):
@@ -30,6 +31,7 @@ class Constructor(NamedTuple):
     function: takes the arguments in the file, which it has to check.
     num_arguments: fewest and most arguments.
   """
+
   name: str
   function: Callable[..., Any]
   num_arguments: Tuple[int, int]
@@ -37,8 +39,10 @@ class Constructor(NamedTuple):
   def make(self, arguments: Tuple) -> Any:
     """What the function makes of `arguments`; raises UnreadableError if they are not its kind."""
     fewest, most = self.num_arguments
-    require(fewest <= len(arguments) <= most,
-            f'{self.name} takes {fewest} to {most} arguments and got {len(arguments)}')
+    require(
+      fewest <= len(arguments) <= most,
+      f'{self.name} takes {fewest} to {most} arguments and got {len(arguments)}',
+    )
     return self.function(*arguments)
 
 

@@ -23,6 +23,7 @@ class ElementType(NamedTuple):
     dtype: as stored, byte order included; for bfloat16 the two bytes as an unsigned integer.
     is_bfloat16: whether the two bytes are the upper half of a float32.
   """
+
   dtype: np.dtype
   is_bfloat16: bool = False
 
@@ -40,11 +41,13 @@ def element_type(code: str) -> ElementType:
 
 class LongText(NamedTuple):
   """A long text of a pickle, left undecoded."""
+
   utf8: memoryview
 
 
 class Latin1Bytes(NamedTuple):
   """Bytes that a pickle of protocol 2 spells as text, one character a byte."""
+
   utf8: memoryview
 
   def decode(self) -> bytes:
@@ -63,6 +66,7 @@ class Storage:
     num_bytes: the size the file claims.
     data: the bytes; None until a format that stores them later has reached them.
   """
+
   num_bytes: int
   data: Union[memoryview, Latin1Bytes, None] = None
   _values: Dict[ElementType, np.ndarray] = dataclasses.field(default_factory=dict, repr=False)
@@ -109,6 +113,7 @@ class StoredArray:
     strides: steps between neighbours along each axis, in elements.
     offset: first element, counted from the beginning of the storage.
   """
+
   storage: Optional[Storage] = None
   element: Optional[ElementType] = None
   shape: Tuple[int, ...] = ()
@@ -127,12 +132,18 @@ class StoredArray:
     if 0 in self.shape:
       return np.zeros(self.shape, values.dtype)
     itemsize = values.itemsize
-    return np.ndarray(self.shape, values.dtype, buffer=values, offset=self.offset * itemsize,
-                      strides=[stride * itemsize for stride in self.strides])
+    return np.ndarray(
+      self.shape,
+      values.dtype,
+      buffer=values,
+      offset=self.offset * itemsize,
+      strides=[stride * itemsize for stride in self.strides],
+    )
 
 
-def view_of(storage: Storage, element: ElementType, shape: Sequence[int], strides: Sequence[int],
-            offset: int) -> StoredArray:
+def view_of(
+  storage: Storage, element: ElementType, shape: Sequence[int], strides: Sequence[int], offset: int
+) -> StoredArray:
   """Describes an array in `storage`; raises UnreadableError unless all of it lies within."""
   integers = (*shape, *strides, offset)
   if any(type(value) is not int or not 0 <= value < _MAX_SIZE for value in integers):

@@ -12,18 +12,18 @@ from htc_tf.convert.stored_array import view_of
 
 # Name of the storage class, name of the dtype, code of the element type.
 _TYPES = (
-    ('DoubleStorage', 'float64', 'f8'),
-    ('FloatStorage', 'float32', 'f4'),
-    ('HalfStorage', 'float16', 'f2'),
-    ('BFloat16Storage', 'bfloat16', 'bf2'),
-    ('LongStorage', 'int64', 'i8'),
-    ('IntStorage', 'int32', 'i4'),
-    ('ShortStorage', 'int16', 'i2'),
-    ('CharStorage', 'int8', 'i1'),
-    ('ByteStorage', 'uint8', 'u1'),
-    ('BoolStorage', 'bool', 'b1'),
-    ('ComplexFloatStorage', 'complex64', 'c8'),
-    ('ComplexDoubleStorage', 'complex128', 'c16'),
+  ('DoubleStorage', 'float64', 'f8'),
+  ('FloatStorage', 'float32', 'f4'),
+  ('HalfStorage', 'float16', 'f2'),
+  ('BFloat16Storage', 'bfloat16', 'bf2'),
+  ('LongStorage', 'int64', 'i8'),
+  ('IntStorage', 'int32', 'i4'),
+  ('ShortStorage', 'int16', 'i2'),
+  ('CharStorage', 'int8', 'i1'),
+  ('ByteStorage', 'uint8', 'u1'),
+  ('BoolStorage', 'bool', 'b1'),
+  ('ComplexFloatStorage', 'complex64', 'c8'),
+  ('ComplexDoubleStorage', 'complex128', 'c16'),
 )
 # Types without a storage class of their own.
 _LATER_DTYPES = (('uint16', 'u2'), ('uint32', 'u4'), ('uint64', 'u8'))
@@ -31,13 +31,13 @@ _LATER_DTYPES = (('uint16', 'u2'), ('uint32', 'u4'), ('uint64', 'u8'))
 
 class TypedStorage(NamedTuple):
   """A storage of torch with the element type its class names, and the file's byte order."""
+
   storage: Storage
   element: ElementType
   byte_order: str = '<'
 
 
-def _rebuild_tensor(typed: Any, offset: Any, shape: Any, strides: Any,
-                    *unused: Any) -> StoredArray:
+def _rebuild_tensor(typed: Any, offset: Any, shape: Any, strides: Any, *unused: Any) -> StoredArray:
   """_rebuild_tensor, and _rebuild_tensor_v2, which adds whether gradients are wanted, and hooks."""
   del unused
   require(isinstance(typed, TypedStorage), 'a tensor has no storage')
@@ -46,12 +46,22 @@ def _rebuild_tensor(typed: Any, offset: Any, shape: Any, strides: Any,
   return view_of(typed.storage, element, shape, strides, offset)
 
 
-def _rebuild_tensor_v3(typed: Any, offset: Any, shape: Any, strides: Any, requires_grad: Any,
-                       hooks: Any, element: Any, *unused: Any) -> StoredArray:
+def _rebuild_tensor_v3(
+  typed: Any,
+  offset: Any,
+  shape: Any,
+  strides: Any,
+  requires_grad: Any,
+  hooks: Any,
+  element: Any,
+  *unused: Any,
+) -> StoredArray:
   """The storage is plain bytes, and the element type an argument."""
   del requires_grad, hooks, unused
-  require(isinstance(typed, TypedStorage) and isinstance(element, ElementType),
-          'a tensor has no element type')
+  require(
+    isinstance(typed, TypedStorage) and isinstance(element, ElementType),
+    'a tensor has no element type',
+  )
   return _rebuild_tensor(typed._replace(element=element), offset, shape, strides)
 
 
@@ -75,11 +85,11 @@ def _element_types() -> Dict[str, ElementType]:
 
 def _constructors() -> Dict[str, Constructor]:
   table = {
-      '_rebuild_tensor': (_rebuild_tensor, (4, 4)),
-      '_rebuild_tensor_v2': (_rebuild_tensor, (6, 7)),
-      '_rebuild_tensor_v3': (_rebuild_tensor_v3, (7, 8)),
-      '_rebuild_parameter': (_rebuild_parameter, (3, 3)),
-      '_rebuild_parameter_with_state': (_rebuild_parameter, (4, 4)),
+    '_rebuild_tensor': (_rebuild_tensor, (4, 4)),
+    '_rebuild_tensor_v2': (_rebuild_tensor, (6, 7)),
+    '_rebuild_tensor_v3': (_rebuild_tensor_v3, (7, 8)),
+    '_rebuild_parameter': (_rebuild_parameter, (3, 3)),
+    '_rebuild_parameter_with_state': (_rebuild_parameter, (4, 4)),
   }
   names = {f'torch._utils.{name}': row for name, row in table.items()}
   return {name: Constructor(name, function, counts) for name, (function, counts) in names.items()}

@@ -59,7 +59,7 @@ class _Storages:
       raise UnreadableError('its list of storages is not that of its tensors')
     for key in keys:
       storage, element, _ = self._announced[key]
-      num_elements, = _NUM_ELEMENTS.unpack(reader.take(_NUM_ELEMENTS.size))
+      (num_elements,) = _NUM_ELEMENTS.unpack(reader.take(_NUM_ELEMENTS.size))
       if num_elements * element.dtype.itemsize != storage.num_bytes:
         raise UnreadableError(f'storage {ascii(key)} claims two sizes')
       storage.data = reader.take(storage.num_bytes)

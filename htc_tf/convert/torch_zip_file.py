@@ -51,7 +51,7 @@ class _Archive:
     pickles = [name for name in self._entries if name.endswith('/data.pkl')]
     if len(pickles) != 1:
       raise UnreadableError(f'it is a zip file with {len(pickles)} entries data.pkl instead of one')
-    self._prefix = pickles[0][:-len('data.pkl')]
+    self._prefix = pickles[0][: -len('data.pkl')]
     self._byte_order = _byte_order(self)
     self._storages: Dict[str, TypedStorage] = {}
 
@@ -76,14 +76,15 @@ class _Archive:
     if key not in self._storages:
       contents = self.read(f'data/{key}')
       if len(contents) != num_elements * element.dtype.itemsize:
-        raise UnreadableError(f'storage {ascii(key)} claims {num_elements} numbers and has '
-                              f'{len(contents)} bytes')
+        raise UnreadableError(
+          f'storage {ascii(key)} claims {num_elements} numbers and has {len(contents)} bytes'
+        )
       storage = Storage(len(contents), contents)
       self._storages[key] = TypedStorage(storage, element, self._byte_order)
     return self._storages[key]
 
   def _contents(self, entry: zipfile.ZipInfo) -> memoryview:
-    header = self._data[entry.header_offset:entry.header_offset + _LOCAL_HEADER.size]
+    header = self._data[entry.header_offset : entry.header_offset + _LOCAL_HEADER.size]
     if entry.header_offset < 0 or len(header) < _LOCAL_HEADER.size:
       raise UnreadableError('an entry of it begins outside the file')
     signature, name_length, extra_length = _LOCAL_HEADER.unpack(header)
@@ -100,10 +101,16 @@ def storage_identity(identity: Any) -> Tuple[ElementType, str, int]:
     raise UnreadableError('it stores an object that is no tensor', NOT_WEIGHTS)
   _, element, key, _, num_elements = identity[:5]
   if len(identity) == 6 and identity[5] is not None:
-    raise UnreadableError('it stores views of storages, as torch before 0.4 did',
-                          'a file of an old torch: load it with torch and save its state_dict')
-  if (not isinstance(element, ElementType) or not isinstance(key, str)
-      or type(num_elements) is not int or num_elements < 0):
+    raise UnreadableError(
+      'it stores views of storages, as torch before 0.4 did',
+      'a file of an old torch: load it with torch and save its state_dict',
+    )
+  if (
+    not isinstance(element, ElementType)
+    or not isinstance(key, str)
+    or type(num_elements) is not int
+    or num_elements < 0
+  ):
     raise UnreadableError('a storage in it has no type, key or size')
   return element, key, num_elements
 
@@ -127,8 +134,14 @@ def _entries(data: bytes) -> List[zipfile.ZipInfo]:
   try:
     with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
       return archive.infolist()
-  except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError,
-          struct.error) as error:
+  except (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+    OSError,
+    struct.error,
+  ) as error:
     raise UnreadableError(f'its zip directory cannot be read ({error})') from error
 
 

@@ -14,6 +14,7 @@ _YX_ORDER = [1, 0, 3, 2]  # its own inverse
 
 class Step(NamedTuple):
   """A lossless change of layout: `apply` towards our variable, `revert` back."""
+
   apply: Callable[[np.ndarray], np.ndarray]
   revert: Callable[[np.ndarray], np.ndarray]
 

@@ -3,8 +3,10 @@
 from htc_tf.errors import HTCError
 
 DAMAGED = 'the file is truncated or damaged: download it again'
-NOT_WEIGHTS = ('the file was made to run code, or holds more than weights: take it from its '
-               'publisher, or save its state_dict alone')
+NOT_WEIGHTS = (
+  'the file was made to run code, or holds more than weights: take it from its '
+  'publisher, or save its state_dict alone'
+)
 
 
 class UnreadableError(HTCError):

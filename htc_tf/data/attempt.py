@@ -28,8 +28,9 @@ def attempt(function: Callable[[Any], Any], element: Any, blank: Any = None) -> 
   return dataset.get_single_element()
 
 
-def attempt_to_element(function: Callable[[Any], Any], element: Any,
-                       make_blank: Callable[[Any], Any]) -> tf.data.Dataset:
+def attempt_to_element(
+  function: Callable[[Any], Any], element: Any, make_blank: Callable[[Any], Any]
+) -> tf.data.Dataset:
   """`attempt` as a data set of one element, for a pipeline.
 
   Args:
@@ -39,18 +40,28 @@ def attempt_to_element(function: Callable[[Any], Any], element: Any,
   """
   # A dictionary would reach the function of a data set as it is, a tuple in pieces.
   tried = tf.data.Dataset.from_tensors({'element': element}).map(
-      lambda item: function(item['element']))
+    lambda item: function(item['element'])
+  )
   blank = tf.data.Dataset.from_tensors(make_blank(zeros_like_spec(tried.element_spec)))
-  return tried.ignore_errors().concatenate(blank).take(1).map(
+  return (
+    tried.ignore_errors()
+    .concatenate(blank)
+    .take(1)
+    .map(
       lambda *result: tf.nest.map_structure(
-          lambda value, spec: tf.ensure_shape(value, spec.shape),
-          result if len(result) > 1 else result[0], tried.element_spec))
+        lambda value, spec: tf.ensure_shape(value, spec.shape),
+        result if len(result) > 1 else result[0],
+        tried.element_spec,
+      )
+    )
+  )
 
 
 def zeros_like_spec(element_spec: Any) -> Any:
   """Zeros and empty strings of nested `tf.TensorSpec`; of no length along unknown axes."""
   return tf.nest.map_structure(
-      lambda spec: tf.zeros([size or 0 for size in spec.shape], spec.dtype), element_spec)
+    lambda spec: tf.zeros([size or 0 for size in spec.shape], spec.dtype), element_spec
+  )
 
 
 def _plain_options() -> tf.data.Options:

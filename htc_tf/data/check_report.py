@@ -4,28 +4,28 @@ import collections
 from typing import Dict, Iterable, List
 
 _DESCRIPTIONS = {
-    'images_without_instances': 'images without any instance (kept)',
-    'crowd_regions': 'crowd regions (kept, ignored in training and evaluation)',
-    'missing_image': 'images whose file is missing (dropped)',
-    'unreadable_image': 'images that are empty or cannot be decoded (dropped)',
-    'image_size_mismatch': 'images whose size differs from the annotation (dropped)',
-    'image_converted': 'images converted to 8-bit RGB PNG',
-    'duplicate_image': 'image entries given twice (dropped once)',
-    'unknown_image_id': 'annotations of an unknown image (dropped)',
-    'duplicate_annotation': 'annotations given twice (dropped once)',
-    'annotation_id_renumbered': 'annotations with an unusable id (given a new one)',
-    'bad_box': 'annotations without a box of four finite numbers (dropped)',
-    'box_outside': 'boxes wholly outside the image or without area (dropped)',
-    'box_clipped': 'boxes that reached over the image border (clipped)',
-    'empty_segmentation': 'annotations without a usable polygon (dropped)',
-    'bad_rle': 'run-length masks that do not fit their image (dropped)',
-    'polygon_removed': 'degenerate polygons of otherwise usable annotations (removed)',
-    'empty_mask': 'annotations whose mask covers no pixel (dropped)',
-    'area_filled': 'annotations without area (filled in)',
-    'category_ids_mapped': 'categories whose id is not their label (mapped to 1..K)',
-    'missing_stuff_map': 'images whose stuff map is missing (dropped)',
-    'stuff_map_unusable': 'stuff maps that are unreadable or of another size (all pixels ignored)',
-    'semantic_label_out_of_range': 'stuff maps with labels out of range (those pixels ignored)',
+  'images_without_instances': 'images without any instance (kept)',
+  'crowd_regions': 'crowd regions (kept, ignored in training and evaluation)',
+  'missing_image': 'images whose file is missing (dropped)',
+  'unreadable_image': 'images that are empty or cannot be decoded (dropped)',
+  'image_size_mismatch': 'images whose size differs from the annotation (dropped)',
+  'image_converted': 'images converted to 8-bit RGB PNG',
+  'duplicate_image': 'image entries given twice (dropped once)',
+  'unknown_image_id': 'annotations of an unknown image (dropped)',
+  'duplicate_annotation': 'annotations given twice (dropped once)',
+  'annotation_id_renumbered': 'annotations with an unusable id (given a new one)',
+  'bad_box': 'annotations without a box of four finite numbers (dropped)',
+  'box_outside': 'boxes wholly outside the image or without area (dropped)',
+  'box_clipped': 'boxes that reached over the image border (clipped)',
+  'empty_segmentation': 'annotations without a usable polygon (dropped)',
+  'bad_rle': 'run-length masks that do not fit their image (dropped)',
+  'polygon_removed': 'degenerate polygons of otherwise usable annotations (removed)',
+  'empty_mask': 'annotations whose mask covers no pixel (dropped)',
+  'area_filled': 'annotations without area (filled in)',
+  'category_ids_mapped': 'categories whose id is not their label (mapped to 1..K)',
+  'missing_stuff_map': 'images whose stuff map is missing (dropped)',
+  'stuff_map_unusable': 'stuff maps that are unreadable or of another size (all pixels ignored)',
+  'semantic_label_out_of_range': 'stuff maps with labels out of range (those pixels ignored)',
 }
 
 
@@ -54,7 +54,7 @@ class CheckReport:
     for check, count in counts.items():
       self.counts[check] += count
     for check, names in examples.items():
-      self.examples[check] = (self.examples[check] + names)[:self.MAX_EXAMPLES]
+      self.examples[check] = (self.examples[check] + names)[: self.MAX_EXAMPLES]
 
   def lines(self) -> Iterable[str]:
     """One readable line for each check that found something."""

@@ -29,6 +29,7 @@ class CocoAnnotations:
       unique positive `id` and, with masks, a usable `segmentation`.
     report: what was found.
   """
+
   header: Entry
   categories: List[Entry]
   classes: Tuple[Category, ...]
@@ -55,12 +56,13 @@ def read_annotations(path: str, include_masks: bool = True) -> CocoAnnotations:
   entries = _entries(content, 'annotations', path, may_be_empty=True)
   annotations = _read_annotations(entries, images, classes, report, include_masks)
   header = {
-      key: value
-      for key, value in content.items()
-      if key not in ('images', 'annotations', 'categories')
+    key: value
+    for key, value in content.items()
+    if key not in ('images', 'annotations', 'categories')
   }
-  return CocoAnnotations(header, content['categories'], classes, list(images.values()), annotations,
-                         report)
+  return CocoAnnotations(
+    header, content['categories'], classes, list(images.values()), annotations, report
+  )
 
 
 def _read_json(path: str) -> Entry:
@@ -70,28 +72,34 @@ def _read_json(path: str) -> Entry:
   except OSError as error:
     raise DataError(f'cannot read the annotation file {path}', got=str(error)) from error
   except (ValueError, RecursionError) as error:
-    raise DataError(f'the annotation file {path} is not JSON',
-                    got=str(error),
-                    likely_cause='an incomplete download, or the path of another file') from error
+    raise DataError(
+      f'the annotation file {path} is not JSON',
+      got=str(error),
+      likely_cause='an incomplete download, or the path of another file',
+    ) from error
   if not isinstance(content, dict):
-    raise DataError(f'{path} is no COCO annotation file',
-                    expected='an object with images, annotations, categories',
-                    got=f'a {type(content).__name__}',
-                    likely_cause='a results file, which is a list')
+    raise DataError(
+      f'{path} is no COCO annotation file',
+      expected='an object with images, annotations, categories',
+      got=f'a {type(content).__name__}',
+      likely_cause='a results file, which is a list',
+    )
   return content
 
 
 def _entries(content: Entry, key: str, path: str, may_be_empty: bool = False) -> List[Entry]:
   entries = content.get(key, [])
   if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-    raise DataError(f'"{key}" in {path} is malformed',
-                    expected='a list of objects',
-                    got=type(entries).__name__)
+    raise DataError(
+      f'"{key}" in {path} is malformed', expected='a list of objects', got=type(entries).__name__
+    )
   if not entries and not may_be_empty:
-    raise DataError(f'{path} has no {key}',
-                    expected=f'at least one entry in "{key}"',
-                    got='none',
-                    likely_cause='an empty data set, or a file that is not an annotation file')
+    raise DataError(
+      f'{path} has no {key}',
+      expected=f'at least one entry in "{key}"',
+      got='none',
+      likely_cause='an empty data set, or a file that is not an annotation file',
+    )
   return entries
 
 
@@ -103,16 +111,19 @@ def _read_classes(entries: List[Entry], report: CheckReport, path: str) -> Tuple
   names = {}
   for entry in entries:
     if not _is_integer(entry.get('id')) or not isinstance(entry.get('name'), str):
-      raise DataError(f'a category in {path} is malformed',
-                      expected='an integer id and a name',
-                      got=str(entry))
+      raise DataError(
+        f'a category in {path} is malformed', expected='an integer id and a name', got=str(entry)
+      )
     if entry['id'] in names:
-      raise DataError(f'category id {entry["id"]} is given twice in {path}',
-                      expected='one category for an id',
-                      got=f'{names[entry["id"]]!r} and {entry["name"]!r}')
+      raise DataError(
+        f'category id {entry["id"]} is given twice in {path}',
+        expected='one category for an id',
+        got=f'{names[entry["id"]]!r} and {entry["name"]!r}',
+      )
     names[entry['id']] = entry['name']
   classes = tuple(
-      Category(id_, names[id_], label) for label, id_ in enumerate(sorted(names), start=1))
+    Category(id_, names[id_], label) for label, id_ in enumerate(sorted(names), start=1)
+  )
   for category in classes:
     if category.id != category.label:
       report.add('category_ids_mapped', f'{category.id} ({category.name}) -> {category.label}')
@@ -129,19 +140,26 @@ def _read_images(entries: List[Entry], report: CheckReport, path: str) -> Dict[i
     elif known['file_name'] == entry['file_name']:
       report.add('duplicate_image', entry['file_name'])
     else:
-      raise DataError(f'image id {entry["id"]} is given twice in {path}',
-                      expected='one image for an id',
-                      got=f'{known["file_name"]!r} and {entry["file_name"]!r}')
+      raise DataError(
+        f'image id {entry["id"]} is given twice in {path}',
+        expected='one image for an id',
+        got=f'{known["file_name"]!r} and {entry["file_name"]!r}',
+      )
   return images
 
 
 def _check_image_entry(entry: Entry, path: str) -> None:
   sizes = [entry.get('height'), entry.get('width')]
-  if (not _is_integer(entry.get('id')) or not isinstance(entry.get('file_name'), str) or
-      not all(_is_integer(size) and size > 0 for size in sizes)):
-    raise DataError(f'an image entry in {path} is malformed',
-                    expected='integer id, file_name, positive integer height and width',
-                    got=str(entry))
+  if (
+    not _is_integer(entry.get('id'))
+    or not isinstance(entry.get('file_name'), str)
+    or not all(_is_integer(size) and size > 0 for size in sizes)
+  ):
+    raise DataError(
+      f'an image entry in {path} is malformed',
+      expected='integer id, file_name, positive integer height and width',
+      got=str(entry),
+    )
 
 
 class _IdGiver:
@@ -152,8 +170,9 @@ class _IdGiver:
 
   def __init__(self, entries: List[Entry]):
     self._seen: Set[int] = set()
-    self._next = max(
-        (entry['id'] for entry in entries if _is_integer(entry.get('id'))), default=0) + 1
+    self._next = (
+      max((entry['id'] for entry in entries if _is_integer(entry.get('id'))), default=0) + 1
+    )
     self._next = max(self._next, 1)
 
   def usable(self, entry: Entry) -> bool:
@@ -170,8 +189,13 @@ class _IdGiver:
     return self._next - 1
 
 
-def _read_annotations(entries: List[Entry], images: Dict[int, Entry], classes: Tuple[Category, ...],
-                      report: CheckReport, include_masks: bool) -> Dict[int, List[Entry]]:
+def _read_annotations(
+  entries: List[Entry],
+  images: Dict[int, Entry],
+  classes: Tuple[Category, ...],
+  report: CheckReport,
+  include_masks: bool,
+) -> Dict[int, List[Entry]]:
   kept: Dict[int, List[Entry]] = {image_id: [] for image_id in images}
   originals: Dict[Any, Entry] = {}
   category_ids = {category.id for category in classes}
@@ -180,8 +204,9 @@ def _read_annotations(entries: List[Entry], images: Dict[int, Entry], classes: T
     _check_category(entry, category_ids)
     image = images.get(entry.get('image_id')) if _is_integer(entry.get('image_id')) else None
     if image is None:
-      report.add('unknown_image_id',
-                 f'annotation {entry.get("id")} of image {entry.get("image_id")}')
+      report.add(
+        'unknown_image_id', f'annotation {entry.get("id")} of image {entry.get("image_id")}'
+      )
       continue
     if _is_integer(entry.get('id')) and originals.setdefault(entry['id'], entry) is not entry:
       if originals[entry['id']] == entry:
@@ -201,14 +226,17 @@ def _check_category(entry: Entry, category_ids: Set[int]) -> None:
   if not _is_integer(category_id) or category_id not in category_ids:
     known = sorted(category_ids)
     shown = ', '.join(map(str, known[:20])) + (', ...' if len(known) > 20 else '')
-    raise DataError(f'annotation {entry.get("id")} has the unknown category id {category_id!r}',
-                    expected=f'one of the ids in "categories": {shown}',
-                    got=repr(category_id),
-                    likely_cause='annotations and categories of different data sets')
+    raise DataError(
+      f'annotation {entry.get("id")} has the unknown category id {category_id!r}',
+      expected=f'one of the ids in "categories": {shown}',
+      got=repr(category_id),
+      likely_cause='annotations and categories of different data sets',
+    )
 
 
-def _clean_annotation(entry: Entry, image: Entry, report: CheckReport,
-                      include_masks: bool) -> Optional[Entry]:
+def _clean_annotation(
+  entry: Entry, image: Entry, report: CheckReport, include_masks: bool
+) -> Optional[Entry]:
   """A mended copy of an annotation, or None if nothing usable remains."""
   name = f'annotation {entry.get("id")}'
   box = _clean_box(entry.get('bbox'), image, name, report)
@@ -216,8 +244,9 @@ def _clean_annotation(entry: Entry, image: Entry, report: CheckReport,
     return None
   cleaned = {**entry, 'bbox': box, 'iscrowd': int(bool(entry.get('iscrowd', 0)))}
   if include_masks:
-    segmentation, check = segmentations.clean(entry.get('segmentation'), image['height'],
-                                              image['width'])
+    segmentation, check = segmentations.clean(
+      entry.get('segmentation'), image['height'], image['width']
+    )
     if check:
       report.add(check, name)
     if segmentation is None:
@@ -231,8 +260,9 @@ def _clean_annotation(entry: Entry, image: Entry, report: CheckReport,
 
 def _clean_box(box: Any, image: Entry, name: str, report: CheckReport) -> Optional[List[float]]:
   """The box x, y, width, height clipped to the image, or None if nothing of it remains."""
-  if not isinstance(box, list) or len(box) != 4 or not all(map(segmentations.is_finite_number,
-                                                               box)):
+  if (
+    not isinstance(box, list) or len(box) != 4 or not all(map(segmentations.is_finite_number, box))
+  ):
     report.add('bad_box', name)
     return None
   x, y, box_width, box_height = box

@@ -59,8 +59,9 @@ def summary(prefix: str, info: DatasetInfo, report: CheckReport) -> str:
   """What was written and what was found, in words; examples come from `report`."""
   shown = CheckReport()
   shown.merge(info.checks, report.examples)
-  head = (f'{prefix}: {info.num_images} images, {info.num_instances} instances, '
-          f'{info.num_shards} shards')
+  head = (
+    f'{prefix}: {info.num_images} images, {info.num_instances} instances, {info.num_shards} shards'
+  )
   return '\n'.join([head, *shown.lines()])
 
 
@@ -69,23 +70,28 @@ def _protect_inputs(options: ConversionOptions) -> None:
     path = options.output_path(suffix)
     if os.path.exists(options.annotation_file) and os.path.exists(path):
       if os.path.samefile(options.annotation_file, path):
-        raise ConfigError(f'the conversion would overwrite its own annotation file {path}',
-                          expected='another output folder or prefix',
-                          got=options.output_folder)
+        raise ConfigError(
+          f'the conversion would overwrite its own annotation file {path}',
+          expected='another output folder or prefix',
+          got=options.output_folder,
+        )
 
 
-def _semantic_info(options: ConversionOptions,
-                   annotations: CocoAnnotations) -> Optional[SemanticInfo]:
+def _semantic_info(
+  options: ConversionOptions, annotations: CocoAnnotations
+) -> Optional[SemanticInfo]:
   if options.semantic == 'none':
     return None
   if options.semantic == 'stuff_maps':
     return SemanticInfo('stuff_maps', options.num_semantic_classes)
   num_classes = len(annotations.classes) + 1
   if num_classes > 255:
-    raise DataError('too many categories for a semantic map made from instances',
-                    expected='at most 254',
-                    got=str(num_classes - 1),
-                    likely_cause='a large-vocabulary data set; use --semantic none')
+    raise DataError(
+      'too many categories for a semantic map made from instances',
+      expected='at most 254',
+      got=str(num_classes - 1),
+      likely_cause='a large-vocabulary data set; use --semantic none',
+    )
   return SemanticInfo('instances', num_classes)
 
 
@@ -97,59 +103,72 @@ def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> 
   """
   usable = annotations.images
   paths = {
-      image['id']: image_paths.path_inside(options.image_folder, image['file_name'])
-      for image in usable
+    image['id']: image_paths.path_inside(options.image_folder, image['file_name'])
+    for image in usable
   }
   usable = _with_file(usable, paths, 'missing_image', options, annotations.report)
   if options.semantic == 'stuff_maps':
     maps = {
-        image['id']: record_shards.stuff_map_path(options.stuff_folder, image['file_name'])
-        for image in usable
+      image['id']: record_shards.stuff_map_path(options.stuff_folder, image['file_name'])
+      for image in usable
     }
     usable = _with_file(usable, maps, 'missing_stuff_map', options, annotations.report)
   return usable
 
 
-def _with_file(images: List[Entry], paths: Dict[int, str], check: str, options: ConversionOptions,
-               report: CheckReport) -> List[Entry]:
+def _with_file(
+  images: List[Entry],
+  paths: Dict[int, str],
+  check: str,
+  options: ConversionOptions,
+  report: CheckReport,
+) -> List[Entry]:
   present = [image for image in images if os.path.isfile(paths[image['id']])]
   missing = [paths[image['id']] for image in images if not os.path.isfile(paths[image['id']])]
   for path in missing:
     report.add(check, path)
   if missing and not options.skip_missing_images:
     raise DataError(
-        f'{len(missing)} of {len(images)} files named by {options.annotation_file} are missing',
-        expected='a file for each image',
-        got='no ' + ', no '.join(missing[:3]),
-        likely_cause='another image folder or split, or an incomplete download; '
-        '--skip_missing_images drops them')
+      f'{len(missing)} of {len(images)} files named by {options.annotation_file} are missing',
+      expected='a file for each image',
+      got='no ' + ', no '.join(missing[:3]),
+      likely_cause='another image folder or split, or an incomplete download; '
+      '--skip_missing_images drops them',
+    )
   if not present:
-    raise DataError('no image is left',
-                    expected='at least one file of the annotations',
-                    got=f'no {missing[0]}',
-                    likely_cause='another image folder')
+    raise DataError(
+      'no image is left',
+      expected='at least one file of the annotations',
+      got=f'no {missing[0]}',
+      likely_cause='another image folder',
+    )
   return present
 
 
-def _plan(options: ConversionOptions, annotations: CocoAnnotations,
-          images: List[Entry]) -> List[record_shards.ShardTask]:
+def _plan(
+  options: ConversionOptions, annotations: CocoAnnotations, images: List[Entry]
+) -> List[record_shards.ShardTask]:
   """Deals the images out to the shards in turn."""
   fingerprint = _fingerprint(options, images)
   record_options = record_shards.RecordOptions(
-      options.image_folder, {category.id: category.label for category in annotations.classes},
-      options.include_masks, options.semantic, options.stuff_folder, options.num_semantic_classes,
-      options.skip_missing_images)
+    options.image_folder,
+    {category.id: category.label for category in annotations.classes},
+    options.include_masks,
+    options.semantic,
+    options.stuff_folder,
+    options.num_semantic_classes,
+    options.skip_missing_images,
+  )
   num_shards = min(options.num_shards, len(images))
   return [
-      record_shards.ShardTask(path=os.path.join(options.output_folder,
-                                                shard_name(options.prefix, shard, num_shards)),
-                              state_path=os.path.join(_progress_folder(options),
-                                                      f'{shard:05d}.json'),
-                              fingerprint=fingerprint,
-                              items=[(image, annotations.annotations[image['id']])
-                                     for image in images[shard::num_shards]],
-                              options=record_options)
-      for shard in range(num_shards)
+    record_shards.ShardTask(
+      path=os.path.join(options.output_folder, shard_name(options.prefix, shard, num_shards)),
+      state_path=os.path.join(_progress_folder(options), f'{shard:05d}.json'),
+      fingerprint=fingerprint,
+      items=[(image, annotations.annotations[image['id']]) for image in images[shard::num_shards]],
+      options=record_options,
+    )
+    for shard in range(num_shards)
   ]
 
 
@@ -160,7 +179,7 @@ def _fingerprint(options: ConversionOptions, images: List[Entry]) -> str:
     digest.update(file.read())
   irrelevant = ('annotation_file', 'image_folder', 'output_folder', 'stuff_folder', 'num_processes')
   relevant = {
-      key: value for key, value in dataclasses.asdict(options).items() if key not in irrelevant
+    key: value for key, value in dataclasses.asdict(options).items() if key not in irrelevant
   }
   digest.update(json.dumps([_FORMAT_VERSION, relevant], sort_keys=True).encode())
   for image in images:
@@ -169,7 +188,8 @@ def _fingerprint(options: ConversionOptions, images: List[Entry]) -> str:
       paths.append(record_shards.stuff_map_path(options.stuff_folder, image['file_name']))
     stats = [os.stat(path) for path in paths]
     digest.update(
-        f'{image["file_name"]} {[(stat.st_size, stat.st_mtime_ns) for stat in stats]}'.encode())
+      f'{image["file_name"]} {[(stat.st_size, stat.st_mtime_ns) for stat in stats]}'.encode()
+    )
   return digest.hexdigest()
 
 
@@ -177,8 +197,9 @@ def _progress_folder(options: ConversionOptions) -> str:
   return os.path.join(options.output_folder, f'.{options.prefix}.progress')
 
 
-def _load_finished(options: ConversionOptions,
-                   tasks: List[record_shards.ShardTask]) -> Optional[DatasetInfo]:
+def _load_finished(
+  options: ConversionOptions, tasks: List[record_shards.ShardTask]
+) -> Optional[DatasetInfo]:
   """The metadata if an earlier run finished on the same inputs; else clears what is out of date."""
   path = options.output_path('.json')
   if os.path.isfile(path):
@@ -196,54 +217,67 @@ def _load_finished(options: ConversionOptions,
 def _remove_stale_shards(options: ConversionOptions, keep: Set[str]) -> None:
   """Removes shards and temporary files of this prefix but those to keep."""
   own_file = re.compile(
-      rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}(\.\d+\.part)?\.tfrecord')
+    rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}(\.\d+\.part)?\.tfrecord'
+  )
   for name in os.listdir(options.output_folder):
     stale = os.path.join(options.output_folder, name)
     if own_file.fullmatch(name) and stale not in keep:
       files.remove_if_present(stale)
 
 
-def _finish(options: ConversionOptions, annotations: CocoAnnotations,
-            semantic: Optional[SemanticInfo], images: List[Entry],
-            results: List[record_shards.ShardResult]) -> DatasetInfo:
+def _finish(
+  options: ConversionOptions,
+  annotations: CocoAnnotations,
+  semantic: Optional[SemanticInfo],
+  images: List[Entry],
+  results: List[record_shards.ShardResult],
+) -> DatasetInfo:
   """Writes the cleaned annotations, then the metadata, which says that all is complete."""
   for result in results:
     annotations.report.merge(result.counts, result.examples)
   num_images = sum(result.num_images for result in results)
   if not num_images:
-    raise DataError('no image is left',
-                    expected='at least one usable image',
-                    got='; '.join(annotations.report.lines()))
+    raise DataError(
+      'no image is left',
+      expected='at least one usable image',
+      got='; '.join(annotations.report.lines()),
+    )
   cleaned = _cleaned_annotations(annotations, images, results)
   files.write_bytes(options.output_path('_annotations.json'), json.dumps(cleaned).encode())
-  info = DatasetInfo(name=options.name or options.prefix,
-                     num_images=num_images,
-                     num_instances=sum(result.num_instances for result in results),
-                     num_shards=len(results),
-                     categories=annotations.classes,
-                     semantic=semantic,
-                     include_masks=options.include_masks,
-                     annotation_file=options.prefix + '_annotations.json',
-                     checks=annotations.report.to_json(),
-                     fingerprint=results[0].fingerprint,
-                     folder=options.output_folder)
+  info = DatasetInfo(
+    name=options.name or options.prefix,
+    num_images=num_images,
+    num_instances=sum(result.num_instances for result in results),
+    num_shards=len(results),
+    categories=annotations.classes,
+    semantic=semantic,
+    include_masks=options.include_masks,
+    annotation_file=options.prefix + '_annotations.json',
+    checks=annotations.report.to_json(),
+    fingerprint=results[0].fingerprint,
+    folder=options.output_folder,
+  )
   info.save(options.output_path('.json'))
   shutil.rmtree(_progress_folder(options))
   return info
 
 
-def _cleaned_annotations(annotations: CocoAnnotations, images: List[Entry],
-                         results: List[record_shards.ShardResult]) -> Dict[str, object]:
+def _cleaned_annotations(
+  annotations: CocoAnnotations, images: List[Entry], results: List[record_shards.ShardResult]
+) -> Dict[str, object]:
   """The COCO content of what was written, for pycocotools."""
   dropped_images = {id_ for result in results for id_ in result.dropped_images}
   dropped_annotations = {id_ for result in results for id_ in result.dropped_annotations}
   kept = [image for image in images if image['id'] not in dropped_images]
   entries = [
-      entry for image in kept for entry in annotations.annotations[image['id']]
-      if entry['id'] not in dropped_annotations
+    entry
+    for image in kept
+    for entry in annotations.annotations[image['id']]
+    if entry['id'] not in dropped_annotations
   ]
   return {
-      **annotations.header, 'images': kept,
-      'annotations': entries,
-      'categories': annotations.categories
+    **annotations.header,
+    'images': kept,
+    'annotations': entries,
+    'categories': annotations.categories,
   }

@@ -32,6 +32,7 @@ class ConversionOptions:
     skip_missing_images: drop images (and stuff maps) that are missing or unreadable, instead of
       failing.
   """
+
   annotation_file: str
   image_folder: str
   output_folder: str
@@ -47,25 +48,35 @@ class ConversionOptions:
 
   def __post_init__(self):
     if not _PREFIX.fullmatch(self.prefix):
-      raise ConfigError('prefix cannot begin a file name',
-                        expected='letters, digits, ., _ and -',
-                        got=repr(self.prefix))
+      raise ConfigError(
+        'prefix cannot begin a file name',
+        expected='letters, digits, ., _ and -',
+        got=repr(self.prefix),
+      )
     if self.semantic not in SEMANTIC_SOURCES:
-      raise ConfigError('unknown source of semantic maps',
-                        expected=' or '.join(SEMANTIC_SOURCES),
-                        got=repr(self.semantic))
+      raise ConfigError(
+        'unknown source of semantic maps',
+        expected=' or '.join(SEMANTIC_SOURCES),
+        got=repr(self.semantic),
+      )
     if (self.semantic == 'stuff_maps') != bool(self.stuff_folder):
-      raise ConfigError('stuff_folder goes with semantic=stuff_maps',
-                        expected='both or neither',
-                        got=f'semantic={self.semantic}, stuff_folder={self.stuff_folder!r}')
+      raise ConfigError(
+        'stuff_folder goes with semantic=stuff_maps',
+        expected='both or neither',
+        got=f'semantic={self.semantic}, stuff_folder={self.stuff_folder!r}',
+      )
     if min(self.num_shards, self.num_processes) < 1:
-      raise ConfigError('a conversion needs shards and processes',
-                        expected='at least 1 of each',
-                        got=f'num_shards={self.num_shards}, num_processes={self.num_processes}')
+      raise ConfigError(
+        'a conversion needs shards and processes',
+        expected='at least 1 of each',
+        got=f'num_shards={self.num_shards}, num_processes={self.num_processes}',
+      )
     if not 1 <= self.num_semantic_classes <= 255:
-      raise ConfigError('semantic labels are 8-bit and 255 is ignored',
-                        expected='1 to 255 classes',
-                        got=str(self.num_semantic_classes))
+      raise ConfigError(
+        'semantic labels are 8-bit and 255 is ignored',
+        expected='1 to 255 classes',
+        got=str(self.num_semantic_classes),
+      )
 
   def output_path(self, suffix: str) -> str:
     """Path of the output file `<prefix><suffix>`."""

@@ -25,6 +25,7 @@ def shard_name(prefix: str, shard: int, num_shards: int) -> str:
 @dataclasses.dataclass(frozen=True)
 class Category:
   """A foreground class: `id` as in the annotations, `label` 1..K as in the model."""
+
   id: int
   name: str
   label: int
@@ -33,6 +34,7 @@ class Category:
 @dataclasses.dataclass(frozen=True)
 class SemanticInfo:
   """Source of the semantic maps, `stuff_maps` or `instances`, and their number of classes."""
+
   source: str
   num_classes: int
 
@@ -54,6 +56,7 @@ class DatasetInfo:
     fingerprint: identifies the converter's inputs.
     folder: where the metadata was loaded from; not stored.
   """
+
   name: str
   num_images: int
   num_instances: int
@@ -102,11 +105,13 @@ class DatasetInfo:
     content = _read_json(path)
     if not _is_metadata(content) or content['version'] != VERSION:
       raise DataError(
-          f'{path} is no data set metadata',
-          expected=f'the JSON written by the converter, version {VERSION}',
-          got=f'version {content.get("version")}'
-          if isinstance(content, dict) else type(content).__name__,
-          likely_cause='another file, or records of another htc_tf; convert the data set again')
+        f'{path} is no data set metadata',
+        expected=f'the JSON written by the converter, version {VERSION}',
+        got=f'version {content.get("version")}'
+        if isinstance(content, dict)
+        else type(content).__name__,
+        likely_cause='another file, or records of another htc_tf; convert the data set again',
+      )
     return _from_json(content, path)
 
   @classmethod
@@ -126,17 +131,19 @@ class DatasetInfo:
       matches = _metadata_of(pattern.strip())
       if not matches:
         raise DataError(
-            f'no data set metadata belongs to {pattern.strip()!r}',
-            expected='<prefix>.json beside <prefix>-00000-of-0000N.tfrecord',
-            got=_describe_folder(os.path.dirname(pattern.strip())),
-            likely_cause=
-            'a misspelt path, or a conversion that did not finish; run the converter again')
+          f'no data set metadata belongs to {pattern.strip()!r}',
+          expected='<prefix>.json beside <prefix>-00000-of-0000N.tfrecord',
+          got=_describe_folder(os.path.dirname(pattern.strip())),
+          likely_cause='a misspelt path, or a conversion that did not finish; run the converter again',
+        )
       found.update(matches)
     if len(found) > 1:
-      raise DataError(f'{input_path!r} takes in several data sets',
-                      expected='shards of one data set',
-                      got=', '.join(sorted(found)),
-                      likely_cause='a pattern that is too wide')
+      raise DataError(
+        f'{input_path!r} takes in several data sets',
+        expected='shards of one data set',
+        got=', '.join(sorted(found)),
+        likely_cause='a pattern that is too wide',
+      )
     return next(iter(found.values()))
 
 
@@ -176,29 +183,37 @@ def _read_json(path: str) -> Any:
 
 def _is_metadata(content: Any) -> bool:
   required = {
-      'version', 'name', 'num_images', 'num_instances', 'num_shards', 'categories', 'semantic',
-      'include_masks', 'annotation_file'
+    'version',
+    'name',
+    'num_images',
+    'num_instances',
+    'num_shards',
+    'categories',
+    'semantic',
+    'include_masks',
+    'annotation_file',
   }
   return isinstance(content, dict) and required <= content.keys()
 
 
 def _from_json(content: Dict[str, Any], path: str) -> DatasetInfo:
   values = {
-      field.name: content[field.name]
-      for field in dataclasses.fields(DatasetInfo)
-      if field.name in content
+    field.name: content[field.name]
+    for field in dataclasses.fields(DatasetInfo)
+    if field.name in content
   }
   try:
-    categories = sorted((Category(**entry) for entry in content['categories']),
-                        key=lambda c: c.label)
+    categories = sorted(
+      (Category(**entry) for entry in content['categories']), key=lambda c: c.label
+    )
     semantic = content['semantic'] and SemanticInfo(**content['semantic'])
   except TypeError as error:
     raise DataError(f'{path} has a malformed entry', got=str(error)) from error
   labels = [category.label for category in categories]
   if labels != list(range(1, len(labels) + 1)):
-    raise DataError(f'the category labels in {path} are not contiguous',
-                    expected='1..K',
-                    got=str(labels))
+    raise DataError(
+      f'the category labels in {path} are not contiguous', expected='1..K', got=str(labels)
+    )
   values.update(categories=tuple(categories), semantic=semantic, folder=os.path.dirname(path))
   return DatasetInfo(**values)
 

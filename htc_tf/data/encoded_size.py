@@ -17,8 +17,11 @@ def num_pixels(encoded: tf.Tensor) -> tf.Tensor:
   Raises:
     InvalidArgumentError: (when run) the bytes do not begin as either.
   """
-  size = tf.cond(tf.io.is_jpeg(encoded),
-                 lambda: tf.io.extract_jpeg_shape(encoded)[:2], lambda: _png_size(encoded))
+  size = tf.cond(
+    tf.io.is_jpeg(encoded),
+    lambda: tf.io.extract_jpeg_shape(encoded)[:2],
+    lambda: _png_size(encoded),
+  )
   return tf.reduce_prod(tf.cast(size, tf.int64))
 
 
@@ -31,8 +34,13 @@ def within_limit(encoded: tf.Tensor) -> tf.Tensor:
   Raises:
     InvalidArgumentError: (when run) it is neither, or has more than `MAX_PIXELS` pixels.
   """
-  with tf.control_dependencies([tf.debugging.assert_less_equal(
-      num_pixels(encoded), tf.constant(MAX_PIXELS, tf.int64), 'a picture has too many pixels')]):
+  with tf.control_dependencies(
+    [
+      tf.debugging.assert_less_equal(
+        num_pixels(encoded), tf.constant(MAX_PIXELS, tf.int64), 'a picture has too many pixels'
+      )
+    ]
+  ):
     return tf.identity(encoded)
 
 

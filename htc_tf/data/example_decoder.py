@@ -8,18 +8,18 @@ from htc_tf.data import encoded_size
 from htc_tf.data import preprocess
 
 _SCALARS = {
-    'image/encoded': tf.string,
-    'image/source_id': tf.string,
-    'image/height': tf.int64,
-    'image/width': tf.int64,
+  'image/encoded': tf.string,
+  'image/source_id': tf.string,
+  'image/height': tf.int64,
+  'image/width': tf.int64,
 }
 _LISTS = {
-    'image/object/bbox/ymin': tf.float32,
-    'image/object/bbox/xmin': tf.float32,
-    'image/object/bbox/ymax': tf.float32,
-    'image/object/bbox/xmax': tf.float32,
-    'image/object/class/label': tf.int64,
-    'image/object/is_crowd': tf.int64,
+  'image/object/bbox/ymin': tf.float32,
+  'image/object/bbox/xmin': tf.float32,
+  'image/object/bbox/ymax': tf.float32,
+  'image/object/bbox/xmax': tf.float32,
+  'image/object/class/label': tf.int64,
+  'image/object/is_crowd': tf.int64,
 }
 _MASKS = 'image/object/mask'
 _SEMANTIC = 'image/segmentation/class/encoded'
@@ -33,8 +33,8 @@ class ExampleDecoder:
 
   def __init__(self, include_mask: bool = True, include_semantic: bool = True):
     """Args:
-      include_mask: whether records must hold instance masks.
-      include_semantic: whether records must hold a semantic map.
+    include_mask: whether records must hold instance masks.
+    include_semantic: whether records must hold a semantic map.
     """
     self._include_mask = include_mask
     self._include_semantic = include_semantic
@@ -68,14 +68,13 @@ class ExampleDecoder:
     parsed = tf.io.parse_single_example(serialized_example, self._features)
     corners = [parsed[f'image/object/bbox/{name}'] for name in ('ymin', 'xmin', 'ymax', 'xmax')]
     decoded = {
-        'source_id': tf.strings.to_number(parsed['image/source_id'], tf.int64),
-        'image': preprocess.decode_image(
-            encoded_size.within_limit(parsed['image/encoded'])),
-        'height': parsed['image/height'],
-        'width': parsed['image/width'],
-        'boxes_normalized': tf.stack(corners, axis=-1),  # [num_instances, 4]
-        'classes': tf.cast(parsed['image/object/class/label'], tf.int32),
-        'is_crowd': parsed['image/object/is_crowd'] > 0,
+      'source_id': tf.strings.to_number(parsed['image/source_id'], tf.int64),
+      'image': preprocess.decode_image(encoded_size.within_limit(parsed['image/encoded'])),
+      'height': parsed['image/height'],
+      'width': parsed['image/width'],
+      'boxes_normalized': tf.stack(corners, axis=-1),  # [num_instances, 4]
+      'classes': tf.cast(parsed['image/object/class/label'], tf.int32),
+      'is_crowd': parsed['image/object/is_crowd'] > 0,
     }
     if self._include_mask:
       decoded['masks_png'] = _checked_masks(parsed[_MASKS], decoded['classes'])
@@ -94,16 +93,20 @@ def _variable_length(dtype: tf.DType) -> tf.io.FixedLenSequenceFeature:
 
 
 def _checked_masks(masks: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-  message = ('The record holds no instance masks. Likely cause: it was converted with --no_masks; '
-             'convert the data set again, or train without masks.')
+  message = (
+    'The record holds no instance masks. Likely cause: it was converted with --no_masks; '
+    'convert the data set again, or train without masks.'
+  )
   with tf.control_dependencies(
-      [tf.debugging.assert_equal(tf.size(masks), tf.size(classes), message)]):
+    [tf.debugging.assert_equal(tf.size(masks), tf.size(classes), message)]
+  ):
     return tf.identity(masks)
 
 
 def _decode_semantic(encoded: tf.Tensor) -> tf.Tensor:
   message = (
-      'The record holds no semantic map. Likely cause: it was converted with --semantic=none; '
-      'convert the data set again, or train without the semantic branch.')
+    'The record holds no semantic map. Likely cause: it was converted with --semantic=none; '
+    'convert the data set again, or train without the semantic branch.'
+  )
   with tf.control_dependencies([tf.debugging.assert_positive(tf.strings.length(encoded), message)]):
     return decode_label_png(tf.identity(encoded))

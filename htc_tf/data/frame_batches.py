@@ -37,8 +37,9 @@ def batch_by_frame(frames: FrameRule, global_batch_size: int, drop_remainder: bo
     to batches for one replica.
   """
 
-  def transform(dataset: tf.data.Dataset,
-                context: Optional[tf.distribute.InputContext] = None) -> tf.data.Dataset:
+  def transform(
+    dataset: tf.data.Dataset, context: Optional[tf.distribute.InputContext] = None
+  ) -> tf.data.Dataset:
     size = global_batch_size // _num_replicas(context, global_batch_size)
     if len(frames.sizes) == 1:
       return dataset.batch(size, drop_remainder=drop_remainder)
@@ -59,10 +60,12 @@ def _num_replicas(context: Optional[tf.distribute.InputContext], global_batch_si
   """Replicas that share a batch; raises ConfigError where it cannot be shared equally."""
   num_replicas = context.num_replicas_in_sync if context else 1
   if global_batch_size % num_replicas:
-    raise ConfigError('A batch cannot be shared equally',
-                      expected=f'a global_batch_size that is a multiple of {num_replicas} replicas',
-                      got=str(global_batch_size),
-                      likely_cause='more devices than before: runtime.num_gpus, or more workers')
+    raise ConfigError(
+      'A batch cannot be shared equally',
+      expected=f'a global_batch_size that is a multiple of {num_replicas} replicas',
+      got=str(global_batch_size),
+      likely_cause='more devices than before: runtime.num_gpus, or more workers',
+    )
   return num_replicas
 
 
@@ -79,5 +82,7 @@ def _orientation_key(_, labels) -> tf.Tensor:
 
 def _padding_values(element_spec):
   image, labels = element_spec
-  return (tf.zeros([], image.dtype),
-          {key: tf.constant(_PADDING.get(key, 0), spec.dtype) for key, spec in labels.items()})
+  return (
+    tf.zeros([], image.dtype),
+    {key: tf.constant(_PADDING.get(key, 0), spec.dtype) for key, spec in labels.items()},
+  )

@@ -18,6 +18,7 @@ class FrameRule(NamedTuple):
     limit: (height, width) that no image may exceed where there are no static frames.
     divisor: what the sides of a padded image are multiples of where there are no static frames.
   """
+
   sizes: Tuple[Size, ...]
   limit: Size
   divisor: int

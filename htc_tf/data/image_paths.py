@@ -17,8 +17,10 @@ def path_inside(folder: str, name: str) -> str:
   normal = posixpath.normpath(name.replace('\\', '/'))
   first = normal.split('/')[0]
   if first in ('', '.', '..') or ':' in first or '\0' in name:
-    raise DataError(f'file name {name!r} in the annotations leaves the image folder',
-                    expected='a name relative to the image folder',
-                    got=name,
-                    likely_cause='annotations written for another folder, or made with ill intent')
+    raise DataError(
+      f'file name {name!r} in the annotations leaves the image folder',
+      expected='a name relative to the image folder',
+      got=name,
+      likely_cause='annotations written for another folder, or made with ill intent',
+    )
   return os.path.join(folder, normal)

@@ -15,11 +15,11 @@ INSTANCES = 'instances_left_out'
 CLIPPED = 'instances_clipped'
 BEYOND_LIMIT = 'instances_beyond_limit'
 KINDS = {
-    SHARDS: 'shards that could not be read to their end, whose rest is left out',
-    RECORDS: 'records that could not be read, left out',
-    INSTANCES: 'instances without a usable box or class, left out',
-    CLIPPED: 'instances whose box reaches over the border, trained with what lies inside',
-    BEYOND_LIMIT: 'instances after the first parser.max_num_instances of their picture, left out',
+  SHARDS: 'shards that could not be read to their end, whose rest is left out',
+  RECORDS: 'records that could not be read, left out',
+  INSTANCES: 'instances without a usable box or class, left out',
+  CLIPPED: 'instances whose box reaches over the border, trained with what lies inside',
+  BEYOND_LIMIT: 'instances after the first parser.max_num_instances of their picture, left out',
 }
 # So much more unusable than usable is no damage here and there, and a search could be endless.
 MAX_SURPLUS = 1000
@@ -85,9 +85,12 @@ class LeftOut:
   def unusable(self, got: str) -> DataError:
     """The error of data of which nothing, or too little, can be used; names the first left out."""
     first = f'; the first: {self._first}' if self._first else ''
-    return DataError('the data cannot be used', expected='TFRecords of '
-                     'htc-create-coco-records, converted for this configuration', got=got + first,
-                     likely_cause='an incomplete copy: copy or convert the records again')
+    return DataError(
+      'the data cannot be used',
+      expected='TFRecords of htc-create-coco-records, converted for this configuration',
+      got=got + first,
+      likely_cause='an incomplete copy: copy or convert the records again',
+    )
 
 
 def record_name(serialized: bytes) -> str:
@@ -95,5 +98,5 @@ def record_name(serialized: bytes) -> str:
   try:
     feature = tf.train.Example.FromString(serialized).features.feature
     return f'image id {feature["image/source_id"].bytes_list.value[0].decode()}'
-  except Exception:  # pylint: disable=broad-exception-caught  # Whatever damaged bytes lead to.
+  except Exception:  # Whatever damaged bytes lead to.
     return f'record of {len(serialized)} bytes, SHA-1 {hashlib.sha1(serialized).hexdigest()[:12]}'

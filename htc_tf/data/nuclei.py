@@ -22,14 +22,15 @@ _TRAIN_COLUMNS = slice(0, 384)
 _VALIDATION_COLUMNS = slice(384, 512)
 _CATEGORY = {'id': 1, 'name': 'nucleus', 'supercategory': 'cell'}
 _INFO = {
-    'description': 'Tiles of a field of the 2018 Data Science Bowl (BBBC038v1)',
-    'version': '1.0'
+  'description': 'Tiles of a field of the 2018 Data Science Bowl (BBBC038v1)',
+  'version': '1.0',
 }
 _LICENSE = {'id': 1, 'name': 'CC0 1.0', 'url': 'https://creativecommons.org/publicdomain/zero/1.0/'}
 
 
 class CocoSplit(NamedTuple):
   """Where one split lies."""
+
   image_folder: str
   annotation_file: str
 
@@ -40,10 +41,9 @@ class _Tile(NamedTuple):
   instances: np.ndarray  # [size, size] int, 0 is background
 
 
-def write_nuclei_coco(output_folder: str,
-                      tile_size: int = 128,
-                      train_stride: int = 64,
-                      min_visible: float = 0.25) -> Dict[str, CocoSplit]:
+def write_nuclei_coco(
+  output_folder: str, tile_size: int = 128, train_stride: int = 64, min_visible: float = 0.25
+) -> Dict[str, CocoSplit]:
   """Writes the training and the validation set; files that are already right are left untouched.
 
   Pictures are the square root of the grey values, times sqrt(255), in all three channels: one
@@ -64,17 +64,20 @@ def write_nuclei_coco(output_folder: str,
     InputError: tiles that do not fit the field.
   """
   if not 1 <= tile_size <= 128 or not 1 <= train_stride <= tile_size:
-    raise InputError('tiles do not fit the field',
-                     expected='tile_size 1..128, train_stride 1..tile_size',
-                     got=f'tile_size={tile_size}, train_stride={train_stride}')
+    raise InputError(
+      'tiles do not fit the field',
+      expected='tile_size 1..128, train_stride 1..tile_size',
+      got=f'tile_size={tile_size}, train_stride={train_stride}',
+    )
   image, instances = load_field()
   areas = np.bincount(instances[:, _TRAIN_COLUMNS].ravel())
   train = _cut(image[:, _TRAIN_COLUMNS], instances[:, _TRAIN_COLUMNS], tile_size, train_stride)
-  validation = _cut(image[:, _VALIDATION_COLUMNS], instances[:, _VALIDATION_COLUMNS], tile_size,
-                    tile_size)
+  validation = _cut(
+    image[:, _VALIDATION_COLUMNS], instances[:, _VALIDATION_COLUMNS], tile_size, tile_size
+  )
   return {
-      'train': _write_split(output_folder, 'train', list(train), areas * min_visible),
-      'val': _write_split(output_folder, 'val', list(validation), np.zeros(instances.max() + 1)),
+    'train': _write_split(output_folder, 'train', list(train), areas * min_visible),
+    'val': _write_split(output_folder, 'val', list(validation), np.zeros(instances.max() + 1)),
   }
 
 
@@ -98,52 +101,49 @@ def _cut(image: np.ndarray, instances: np.ndarray, size: int, stride: int) -> It
       yield _Tile(f'y{top:03d}_x{left:03d}.png', image[rows, columns], instances[rows, columns])
 
 
-def _write_split(output_folder: str, split: str, tiles: List[_Tile],
-                 min_areas: np.ndarray) -> CocoSplit:
+def _write_split(
+  output_folder: str, split: str, tiles: List[_Tile], min_areas: np.ndarray
+) -> CocoSplit:
   folder = os.path.join(output_folder, split)
   os.makedirs(folder, exist_ok=True)
   images, annotations = [], []
   for image_id, tile in enumerate(tiles, start=1):
     files.write_bytes(os.path.join(folder, tile.file_name), source_images.encode_png(tile.image))
     height, width = tile.instances.shape
-    images.append({
-        'id': image_id,
-        'file_name': tile.file_name,
-        'height': height,
-        'width': width,
-        'license': 1
-    })
+    images.append(
+      {'id': image_id, 'file_name': tile.file_name, 'height': height, 'width': width, 'license': 1}
+    )
     annotations.extend(_annotations(tile, image_id, len(annotations) + 1, min_areas))
   content = {
-      'info': _INFO,
-      'licenses': [_LICENSE],
-      'images': images,
-      'annotations': annotations,
-      'categories': [_CATEGORY]
+    'info': _INFO,
+    'licenses': [_LICENSE],
+    'images': images,
+    'annotations': annotations,
+    'categories': [_CATEGORY],
   }
   annotation_file = os.path.join(output_folder, f'{split}.json')
   files.write_bytes(annotation_file, json.dumps(content).encode())
   return CocoSplit(folder, annotation_file)
 
 
-def _annotations(tile: _Tile, image_id: int, first_id: int,
-                 min_areas: np.ndarray) -> List[Dict[str, Any]]:
+def _annotations(
+  tile: _Tile, image_id: int, first_id: int, min_areas: np.ndarray
+) -> List[Dict[str, Any]]:
   """COCO annotations of the nuclei in a tile; parts below their `min_areas` are crowds."""
   numbers = np.unique(tile.instances)
   annotations = []
   for annotation_id, number in enumerate(numbers[numbers > 0], start=first_id):
     rle = coco_mask.encode(np.asfortranarray(tile.instances == number, dtype=np.uint8))
     area = int(coco_mask.area(rle))
-    annotations.append({
+    annotations.append(
+      {
         'id': annotation_id,
         'image_id': image_id,
         'category_id': _CATEGORY['id'],
         'area': area,
         'bbox': coco_mask.toBbox(rle).tolist(),
         'iscrowd': int(area < min_areas[number]),
-        'segmentation': {
-            'size': list(rle['size']),
-            'counts': rle['counts'].decode('ascii')
-        }
-    })
+        'segmentation': {'size': list(rle['size']), 'counts': rle['counts'].decode('ascii')},
+      }
+    )
   return annotations

@@ -19,7 +19,8 @@ def pack(masks: tf.Tensor) -> tf.Tensor:
   values = tf.matmul(bits, tf.constant(_BIT_VALUES, tf.float32, [8, 1]))  # [bytes, 1]
   packed = tf.reshape(tf.cast(values, tf.uint8), tf.concat([shape[:-1], [shape[-1] // 8]], 0))
   return tf.ensure_shape(
-      packed, masks.shape[:-1] + [masks.shape[-1] // 8 if masks.shape[-1] else None])
+    packed, masks.shape[:-1] + [masks.shape[-1] // 8 if masks.shape[-1] else None]
+  )
 
 
 def unpack(packed: tf.Tensor) -> tf.Tensor:

@@ -35,5 +35,9 @@ def open_picture(source: Union[str, BinaryIO]) -> Image.Image:
 
 
 def _too_large(size: str) -> DataError:
-  return DataError('the picture has too many pixels', expected=f'at most {MAX_PIXELS}', got=size,
-                   likely_cause='a file made to fill the memory, or a scan: make it smaller')
+  return DataError(
+    'the picture has too many pixels',
+    expected=f'at most {MAX_PIXELS}',
+    got=size,
+    likely_cause='a file made to fill the memory, or a scan: make it smaller',
+  )

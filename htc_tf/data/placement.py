@@ -23,6 +23,7 @@ class Augmentation(NamedTuple):
     scale_range: factors between which the published scale is multiplied, followed by a random crop
       where the result exceeds the frame; None: never larger than the frame, never cropped.
   """
+
   horizontal_flip_probability: float = 0.0
   vertical_flip_probability: float = 0.0
   scale_range: Optional[Tuple[float, float]] = None
@@ -39,6 +40,7 @@ class Placement(NamedTuple):
     flip_yx: [2] bool whether rows, columns of the visible part are reversed.
     frame_hw: height and width of the frame; numbers if there is one frame only, else [2] int32.
   """
+
   original_hw: tf.Tensor
   scaled_hw: tf.Tensor
   offset: tf.Tensor
@@ -47,8 +49,14 @@ class Placement(NamedTuple):
   frame_hw: Frame
 
 
-def choose_placement(original_hw: tf.Tensor, min_sizes: Tuple[int, ...], max_size: int,
-                     frames: FrameRule, augmentation: Augmentation, seed: tf.Tensor) -> Placement:
+def choose_placement(
+  original_hw: tf.Tensor,
+  min_sizes: Tuple[int, ...],
+  max_size: int,
+  frames: FrameRule,
+  augmentation: Augmentation,
+  seed: tf.Tensor,
+) -> Placement:
   """Draws a placement.
 
   Args:
@@ -81,8 +89,9 @@ def choose_placement(original_hw: tf.Tensor, min_sizes: Tuple[int, ...], max_siz
 def place_image(image: tf.Tensor, placement: Placement) -> tf.Tensor:
   """[height, width, 3] uint8 to [visible_h, visible_w, 3] float32 of integers 0..255."""
   resized = preprocess.resize_image(image, placement.scaled_hw)
-  visible = tf.slice(resized, tf.concat([placement.offset, [0]], 0),
-                     tf.concat([placement.visible_hw, [3]], 0))
+  visible = tf.slice(
+    resized, tf.concat([placement.offset, [0]], 0), tf.concat([placement.visible_hw, [3]], 0)
+  )
   # Slicing backwards takes seven times as long as `reverse`.
   visible = tf.cond(placement.flip_yx[0], lambda: tf.reverse(visible, [0]), lambda: visible)
   return tf.cond(placement.flip_yx[1], lambda: tf.reverse(visible, [1]), lambda: visible)
@@ -101,13 +110,15 @@ def place_boxes(boxes_normalized: tf.Tensor, placement: Placement) -> tf.Tensor:
   scaled = tf.cast(placement.scaled_hw, tf.float32)
   offset = tf.cast(placement.offset, tf.float32)
   visible = tf.cast(placement.visible_hw, tf.float32)
-  top_left = tf.clip_by_value(boxes_normalized[:, :2] * scaled - offset, 0., visible)
-  bottom_right = tf.clip_by_value(boxes_normalized[:, 2:] * scaled - offset, 0., visible)
-  return tf.concat([
+  top_left = tf.clip_by_value(boxes_normalized[:, :2] * scaled - offset, 0.0, visible)
+  bottom_right = tf.clip_by_value(boxes_normalized[:, 2:] * scaled - offset, 0.0, visible)
+  return tf.concat(
+    [
       tf.where(placement.flip_yx, visible - bottom_right, top_left),
-      tf.where(placement.flip_yx, visible - top_left, bottom_right)
-  ],
-                   axis=1)
+      tf.where(placement.flip_yx, visible - top_left, bottom_right),
+    ],
+    axis=1,
+  )
 
 
 def source_indices(placement: Placement) -> Tuple[tf.Tensor, tf.Tensor]:
@@ -126,13 +137,14 @@ def source_indices(placement: Placement) -> Tuple[tf.Tensor, tf.Tensor]:
     positions = tf.cast(positions + placement.offset[axis], tf.float64)
     original = placement.original_hw[axis]
     scale = tf.cast(placement.scaled_hw[axis], tf.float64) / tf.cast(original, tf.float64)
-    nearest = tf.cast(tf.floor(positions * (1. / scale)), tf.int32)
+    nearest = tf.cast(tf.floor(positions * (1.0 / scale)), tf.int32)
     indices.append(tf.minimum(nearest, original - 1))
   return indices[0], indices[1]
 
 
-def place_labels(labels: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_hw: Frame,
-                 padding: int) -> tf.Tensor:
+def place_labels(
+  labels: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_hw: Frame, padding: int
+) -> tf.Tensor:
   """Resizes, crops, flips and pads a label map.
 
   Args:
@@ -148,8 +160,7 @@ def place_labels(labels: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_
   return preprocess.pad_to(placed[:, :, tf.newaxis], frame_hw, padding)[:, :, 0]
 
 
-def place_mask(mask: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor],
-               frame_hw: Frame) -> tf.Tensor:
+def place_mask(mask: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_hw: Frame) -> tf.Tensor:
   """Resizes, crops, flips, pads and packs a mask.
 
   Only the rows the instance is in are resized, and they are repeated after packing, when they are
@@ -166,7 +177,7 @@ def place_mask(mask: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor],
   filled = tf.where(tf.reduce_any(tf.cast(mask, tf.bool), axis=1))[:, 0]  # rows with pixels
   first, count = tf.cast(filled[:1], tf.int32), tf.cast(filled[-1:] - filled[:1] + 1, tf.int32)
   first, count = tf.reduce_sum(first), tf.reduce_sum(count)  # 0, 0 for an empty mask
-  columns = _take_columns(mask[first:first + count], indices[1])  # [count, visible_w]
+  columns = _take_columns(mask[first : first + count], indices[1])  # [count, visible_w]
   columns = tf.pad(columns, [[1, 1], [0, frame_hw[1] - tf.shape(columns)[1]]])  # empty rows around
   rows = tf.clip_by_value(indices[0] - first + 1, 0, count + 1)
   packed = tf.gather(packed_masks.pack(columns), rows)  # [visible_h, frame_w / 8]

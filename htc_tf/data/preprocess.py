@@ -31,17 +31,17 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
     [height, width, 3] uint8 RGB.
   """
   image = tf.cond(
-      tf.io.is_jpeg(encoded),
-      lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE'),
-      lambda: tf.io.decode_image(encoded, channels=3, dtype=tf.uint8, expand_animations=False))
+    tf.io.is_jpeg(encoded),
+    lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE'),
+    lambda: tf.io.decode_image(encoded, channels=3, dtype=tf.uint8, expand_animations=False),
+  )
   image.set_shape([None, None, 3])
   return image
 
 
-def resize_scale(image_hw: tf.Tensor,
-                 min_size: Side,
-                 max_size: Side,
-                 frame_hw: Optional[Frame] = None) -> tf.Tensor:
+def resize_scale(
+  image_hw: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Optional[Frame] = None
+) -> tf.Tensor:
   """The factor of the published rule: min(max_size / long side, min_size / short side).
 
   Args:
@@ -55,8 +55,9 @@ def resize_scale(image_hw: tf.Tensor,
   """
   image_hw = tf.cast(image_hw, tf.float64)
   scale = tf.minimum(
-      tf.cast(max_size, tf.float64) / tf.reduce_max(image_hw),
-      tf.cast(min_size, tf.float64) / tf.reduce_min(image_hw))
+    tf.cast(max_size, tf.float64) / tf.reduce_max(image_hw),
+    tf.cast(min_size, tf.float64) / tf.reduce_min(image_hw),
+  )
   if frame_hw is not None:
     scale = tf.minimum(scale, tf.reduce_min(tf.cast(frame_hw, tf.float64) / image_hw))
   return scale
@@ -68,10 +69,9 @@ def apply_scale(image_hw: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
   return tf.maximum(tf.cast(tf.floor(sides), tf.int32), 1)
 
 
-def scaled_size(image_hw: tf.Tensor,
-                min_size: Side,
-                max_size: Side,
-                frame_hw: Optional[Frame] = None) -> tf.Tensor:
+def scaled_size(
+  image_hw: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Optional[Frame] = None
+) -> tf.Tensor:
   """The size an image is resized to by the published rule.
 
   Args:
@@ -130,10 +130,12 @@ def pad_to(image: tf.Tensor, frame_hw: Frame, value: float = 0) -> tf.Tensor:
   return tf.ensure_shape(padded, image.shape[:leading] + static_hw + image.shape[-1:])
 
 
-def image_info(original_hw: tf.Tensor,
-               scaled_hw: tf.Tensor,
-               visible_hw: Optional[tf.Tensor] = None,
-               offset: Optional[tf.Tensor] = None) -> tf.Tensor:
+def image_info(
+  original_hw: tf.Tensor,
+  scaled_hw: tf.Tensor,
+  visible_hw: Optional[tf.Tensor] = None,
+  offset: Optional[tf.Tensor] = None,
+) -> tf.Tensor:
   """How an image was placed in the frame.
 
   Args:
@@ -153,8 +155,9 @@ def image_info(original_hw: tf.Tensor,
   return tf.stack([original_hw, visible_hw, scaled_hw / original_hw, offset])
 
 
-def preprocess_image(image: tf.Tensor, min_size: Side, max_size: Side,
-                     frame_hw: Frame) -> Tuple[tf.Tensor, tf.Tensor]:
+def preprocess_image(
+  image: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Frame
+) -> Tuple[tf.Tensor, tf.Tensor]:
   """Resizes, normalises and pads one image or a batch of images of one size.
 
   An image that the published rule would make larger than the frame is scaled down further until

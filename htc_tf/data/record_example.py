@@ -15,13 +15,19 @@ Features = Dict[str, List[Any]]
 
 class LabelledInstance(NamedTuple):
   """An annotation, its class label and, if wanted, its bitmap [height, width] uint8."""
+
   annotation: Dict[str, Any]
   label: int
   mask: Optional[np.ndarray]
 
 
-def label_instances(annotations: Sequence[Dict[str, Any]], labels: Dict[int, int], height: int,
-                    width: int, include_masks: bool) -> List[LabelledInstance]:
+def label_instances(
+  annotations: Sequence[Dict[str, Any]],
+  labels: Dict[int, int],
+  height: int,
+  width: int,
+  include_masks: bool,
+) -> List[LabelledInstance]:
   """Pairs cleaned annotations with labels (by category id) and bitmaps."""
   instances = []
   for annotation in annotations:
@@ -50,28 +56,29 @@ def paint_semantic(instances: Sequence[LabelledInstance], height: int, width: in
 def image_features(entry: Dict[str, Any], image: source_images.EncodedImage) -> Features:
   """Features of the picture; `entry` is its COCO image entry."""
   return {
-      'image/encoded': [image.encoded],
-      'image/format': [image.format.encode()],
-      'image/filename': [entry['file_name'].encode()],
-      'image/source_id': [str(entry['id']).encode()],
-      'image/height': [image.height],
-      'image/width': [image.width],
+    'image/encoded': [image.encoded],
+    'image/format': [image.format.encode()],
+    'image/filename': [entry['file_name'].encode()],
+    'image/source_id': [str(entry['id']).encode()],
+    'image/height': [image.height],
+    'image/width': [image.width],
   }
 
 
-def instance_features(instances: Sequence[LabelledInstance], height: int, width: int,
-                      include_masks: bool) -> Features:
+def instance_features(
+  instances: Sequence[LabelledInstance], height: int, width: int, include_masks: bool
+) -> Features:
   """Features of the instances: boxes normalised by the image size, masks as PNG of 0 and 1."""
   boxes = np.array([item.annotation['bbox'] for item in instances], np.float64).reshape(-1, 4)
   left, top = boxes[:, 0], boxes[:, 1]
   features = {
-      'image/object/bbox/xmin': (left / width).tolist(),
-      'image/object/bbox/xmax': ((left + boxes[:, 2]) / width).tolist(),
-      'image/object/bbox/ymin': (top / height).tolist(),
-      'image/object/bbox/ymax': ((top + boxes[:, 3]) / height).tolist(),
-      'image/object/class/label': [item.label for item in instances],
-      'image/object/is_crowd': [item.annotation['iscrowd'] for item in instances],
-      'image/object/area': [float(item.annotation['area']) for item in instances],
+    'image/object/bbox/xmin': (left / width).tolist(),
+    'image/object/bbox/xmax': ((left + boxes[:, 2]) / width).tolist(),
+    'image/object/bbox/ymin': (top / height).tolist(),
+    'image/object/bbox/ymax': ((top + boxes[:, 3]) / height).tolist(),
+    'image/object/class/label': [item.label for item in instances],
+    'image/object/is_crowd': [item.annotation['iscrowd'] for item in instances],
+    'image/object/area': [float(item.annotation['area']) for item in instances],
   }
   if include_masks:
     features['image/object/mask'] = [source_images.encode_png(item.mask) for item in instances]
@@ -88,7 +95,8 @@ _FLOAT_FEATURES = ('image/object/bbox/', 'image/object/area')
 
 def serialize(features: Features) -> bytes:
   """The serialized Example; the same features give the same bytes."""
-  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
   proto = tf.train.Features()
   for key, values in features.items():
     feature = proto.feature[key]

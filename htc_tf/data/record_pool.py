@@ -14,8 +14,9 @@ from htc_tf.errors import DataError
 _POLL_SECONDS = 0.2
 
 
-def write_shards(tasks: List[record_shards.ShardTask],
-                 num_processes: int) -> List[record_shards.ShardResult]:
+def write_shards(
+  tasks: List[record_shards.ShardTask], num_processes: int
+) -> List[record_shards.ShardResult]:
   """Writes the shards that are not finished yet.
 
   Args:
@@ -44,8 +45,9 @@ def write_shards(tasks: List[record_shards.ShardTask],
   return results
 
 
-def _write_in_processes(tasks: List[record_shards.ShardTask], num_workers: int,
-                        bar: tqdm.tqdm) -> List[record_shards.ShardResult]:
+def _write_in_processes(
+  tasks: List[record_shards.ShardTask], num_workers: int, bar: tqdm.tqdm
+) -> List[record_shards.ShardResult]:
   context = multiprocessing.get_context('spawn')
   counter = context.Value('q', bar.n)
   pool = concurrent.futures.ProcessPoolExecutor(num_workers, context, _start_worker, (counter,))
@@ -57,10 +59,12 @@ def _write_in_processes(tasks: List[record_shards.ShardTask], num_workers: int,
         bar.update(counter.value - bar.n)
     return [future.result() for future in futures]
   except process.BrokenProcessPool as error:
-    raise DataError('a worker process was killed',
-                    got=str(error),
-                    likely_cause='too little memory; use fewer processes and run the same command '
-                    'again to continue') from error
+    raise DataError(
+      'a worker process was killed',
+      got=str(error),
+      likely_cause='too little memory; use fewer processes and run the same command '
+      'again to continue',
+    ) from error
   finally:
     pool.shutdown(wait=True, cancel_futures=True)
 
@@ -69,8 +73,9 @@ def _until_done(futures: List[concurrent.futures.Future]) -> Iterable[None]:
   """Yields now and then until all futures are done or one has failed."""
   pending = set(futures)
   while pending:
-    done, pending = concurrent.futures.wait(pending, _POLL_SECONDS,
-                                            concurrent.futures.FIRST_EXCEPTION)
+    done, pending = concurrent.futures.wait(
+      pending, _POLL_SECONDS, concurrent.futures.FIRST_EXCEPTION
+    )
     yield
     if any(future.exception() for future in done):
       return

@@ -30,6 +30,7 @@ class RecordOptions:
     num_semantic_classes: labels of the semantic map are below this, or 255.
     skip_missing_images: drop unreadable pictures instead of failing.
   """
+
   image_folder: str
   labels: Dict[int, int]
   include_masks: bool
@@ -55,6 +56,7 @@ class ShardTask:
     items: image entries and their cleaned annotations.
     options: what a record holds.
   """
+
   path: str
   state_path: str
   fingerprint: str
@@ -65,6 +67,7 @@ class ShardTask:
 @dataclasses.dataclass
 class ShardResult:
   """What a written shard holds: counts, ids of images and annotations left out, findings."""
+
   fingerprint: str
   num_bytes: int
   num_images: int
@@ -101,7 +104,8 @@ def write_shard(task: ShardTask, advance: Callable[[], None]) -> ShardResult:
   Raises:
     DataError: a picture that cannot be read, unless these are skipped.
   """
-  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf
+
   builder = _RecordBuilder(task.options)
   num_images = 0
   with files.replaced_when_written(task.path) as temporary:
@@ -110,9 +114,16 @@ def write_shard(task: ShardTask, advance: Callable[[], None]) -> ShardResult:
         writer.write(record)
         num_images += 1
     num_bytes = os.path.getsize(temporary)
-  result = ShardResult(task.fingerprint, num_bytes, num_images, builder.num_instances,
-                       builder.dropped_images, builder.dropped_annotations,
-                       dict(builder.report.counts), dict(builder.report.examples))
+  result = ShardResult(
+    task.fingerprint,
+    num_bytes,
+    num_images,
+    builder.num_instances,
+    builder.dropped_images,
+    builder.dropped_annotations,
+    dict(builder.report.counts),
+    dict(builder.report.examples),
+  )
   files.write_bytes(task.state_path, json.dumps(dataclasses.asdict(result)).encode())
   return result
 
@@ -127,8 +138,9 @@ class _RecordBuilder:
     self.dropped_images: List[int] = []
     self.dropped_annotations: List[int] = []
 
-  def records(self, items: List[Tuple[Entry, List[Entry]]],
-              advance: Callable[[], None]) -> Iterator[bytes]:
+  def records(
+    self, items: List[Tuple[Entry, List[Entry]]], advance: Callable[[], None]
+  ) -> Iterator[bytes]:
     """Yields the records of the images that can be used."""
     for entry, annotations in items:
       record = self._record(entry, annotations)
@@ -150,8 +162,12 @@ class _RecordBuilder:
     self._count(entry, image, instances)
     return record_example.serialize(features)
 
-  def _count(self, entry: Entry, image: source_images.EncodedImage,
-             instances: List[record_example.LabelledInstance]) -> None:
+  def _count(
+    self,
+    entry: Entry,
+    image: source_images.EncodedImage,
+    instances: List[record_example.LabelledInstance],
+  ) -> None:
     self.num_instances += len(instances)
     if image.converted:
       self.report.add('image_converted')
@@ -169,25 +185,29 @@ class _RecordBuilder:
     except source_images.UnreadableImageError as error:
       if not self._options.skip_missing_images:
         raise DataError(
-            f'{path} cannot be read as an image',
-            expected='a JPEG, PNG or other picture',
-            got=str(error),
-            likely_cause='an incomplete download; fetch it again, or drop such images with '
-            '--skip_missing_images') from error
+          f'{path} cannot be read as an image',
+          expected='a JPEG, PNG or other picture',
+          got=str(error),
+          likely_cause='an incomplete download; fetch it again, or drop such images with '
+          '--skip_missing_images',
+        ) from error
       self.report.add('unreadable_image', entry['file_name'])
       return None
     if (image.height, image.width) != (entry['height'], entry['width']):
       self.report.add(
-          'image_size_mismatch',
-          f'{entry["file_name"]} is {image.width}x{image.height}, annotated as '
-          f'{entry["width"]}x{entry["height"]}')
+        'image_size_mismatch',
+        f'{entry["file_name"]} is {image.width}x{image.height}, annotated as '
+        f'{entry["width"]}x{entry["height"]}',
+      )
       return None
     return image
 
-  def _instances(self, annotations: List[Entry],
-                 size: Tuple[int, int]) -> List[record_example.LabelledInstance]:
-    instances = record_example.label_instances(annotations, self._options.labels, *size,
-                                               self._options.needs_masks)
+  def _instances(
+    self, annotations: List[Entry], size: Tuple[int, int]
+  ) -> List[record_example.LabelledInstance]:
+    instances = record_example.label_instances(
+      annotations, self._options.labels, *size, self._options.needs_masks
+    )
     kept = [item for item in instances if item.mask is None or item.mask.any()]
     for item in instances:
       if item.mask is not None and not item.mask.any():
@@ -195,15 +215,17 @@ class _RecordBuilder:
         self.dropped_annotations.append(item.annotation['id'])
     return kept
 
-  def _semantic_map(self, entry: Entry, instances: List[record_example.LabelledInstance],
-                    size: Tuple[int, int]) -> np.ndarray:
+  def _semantic_map(
+    self, entry: Entry, instances: List[record_example.LabelledInstance], size: Tuple[int, int]
+  ) -> np.ndarray:
     if self._options.semantic == 'instances':
       return record_example.paint_semantic(instances, *size)
     labels = self._read_stuff_map(entry, size)
     if labels is None:
       return np.full(size, source_images.IGNORED_LABEL, np.uint8)
-    cleaned, found_outside = source_images.clean_label_map(labels,
-                                                           self._options.num_semantic_classes)
+    cleaned, found_outside = source_images.clean_label_map(
+      labels, self._options.num_semantic_classes
+    )
     if found_outside:
       self.report.add('semantic_label_out_of_range', f'{entry["file_name"]} (up to {labels.max()})')
     return cleaned
@@ -212,12 +234,14 @@ class _RecordBuilder:
     """The stuff map, or None if it is unusable."""
     try:
       labels = source_images.read_label_map(
-          stuff_map_path(self._options.stuff_folder, entry['file_name']))
+        stuff_map_path(self._options.stuff_folder, entry['file_name'])
+      )
     except source_images.UnreadableImageError as error:
       self.report.add('stuff_map_unusable', f'{entry["file_name"]}: {error}')
       return None
     if labels.shape != size:
-      self.report.add('stuff_map_unusable',
-                      f'{entry["file_name"]} (size {labels.shape[1]}x{labels.shape[0]})')
+      self.report.add(
+        'stuff_map_unusable', f'{entry["file_name"]} (size {labels.shape[1]}x{labels.shape[0]})'
+      )
       return None
     return labels

@@ -15,8 +15,9 @@ from htc_tf.errors import DataError
 Segmentation = Union[List[List[float]], Dict[str, Any]]
 
 
-def clean(segmentation: Any, height: int,
-          width: int) -> Tuple[Optional[Segmentation], Optional[str]]:
+def clean(
+  segmentation: Any, height: int, width: int
+) -> Tuple[Optional[Segmentation], Optional[str]]:
   """Checks a segmentation of an image of the given size.
 
   Args:
@@ -75,8 +76,9 @@ def rle_runs(counts: Union[str, bytes]) -> List[int]:
   for character in map(ord, counts) if isinstance(counts, str) else counts:
     bits = character - 48
     if not 0 <= bits < 64:
-      raise DataError('A run length cannot be read', expected='characters from 0 to o',
-                      got=repr(chr(character)))
+      raise DataError(
+        'A run length cannot be read', expected='characters from 0 to o', got=repr(chr(character))
+      )
     value |= (bits & 31) << shift
     shift += 5
     if bits & 32:

@@ -24,6 +24,7 @@ class UnreadableImageError(DataError):
 @dataclasses.dataclass(frozen=True)
 class EncodedImage:
   """A picture ready for a record: JPEG or PNG bytes, 8-bit RGB."""
+
   encoded: bytes
   format: str
   height: int
@@ -48,8 +49,11 @@ def read_image(path: str, annotated_hw: Optional[Tuple[int, int]] = None) -> Enc
   with open(path, 'rb') as file:
     content = file.read()
   image = _turned(_decode(content), annotated_hw)
-  if image.format in _KEPT_FORMATS and image.mode == 'RGB' and not _is_deep_png(
-      content, image.format):
+  if (
+    image.format in _KEPT_FORMATS
+    and image.mode == 'RGB'
+    and not _is_deep_png(content, image.format)
+  ):
     return EncodedImage(content, _KEPT_FORMATS[image.format], image.height, image.width, False)
   encoded = encode_png(np.asarray(_to_rgb(image)))
   return EncodedImage(encoded, 'png', image.height, image.width, True)
@@ -112,8 +116,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
   if image.mode in ('I', 'I;16', 'I;16B', 'I;16L'):
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
-      raise UnreadableImageError('grey values exceed 16 bits',
-                                 got=f'{values.min()}..{values.max()}')
+      raise UnreadableImageError(
+        'grey values exceed 16 bits', got=f'{values.min()}..{values.max()}'
+      )
     return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert('RGB')
   if image.mode == 'F':
     raise UnreadableImageError('floating-point pixels have no defined range')

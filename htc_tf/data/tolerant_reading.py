@@ -86,8 +86,9 @@ class TolerantReading:
       return True
     except tf.errors.OpError as error:
       message = error.message
-      self._left_out.add(left_out_lib.SHARDS, path.decode(),
-                         lambda: f'cannot be opened ({message})')
+      self._left_out.add(
+        left_out_lib.SHARDS, path.decode(), lambda: f'cannot be opened ({message})'
+      )
       return False
 
   def _close_shard(self, path: bytes, num_bytes: int) -> bool:
@@ -97,8 +98,9 @@ class TolerantReading:
     name = path.decode()
     size = tf.io.gfile.stat(name).length if tf.io.gfile.exists(name) else 0
     if num_bytes != size:
-      self._left_out.add(left_out_lib.SHARDS, name,
-                         lambda: f'truncated or damaged after {num_bytes} of {size} bytes')
+      self._left_out.add(
+        left_out_lib.SHARDS, name, lambda: f'truncated or damaged after {num_bytes} of {size} bytes'
+      )
     return False
 
   def parse(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -111,8 +113,11 @@ class TolerantReading:
     """One element: the result and its status, and the record where it failed."""
     parsed = {'status': tf.constant(_PARSED), RECORD_KEY: tf.constant('')}
     failed = {'status': tf.constant(_FAILED), RECORD_KEY: element[RECORD_KEY]}
-    return attempt_to_element(lambda item: {'result': self._parse(item), **parsed}, element,
-                              lambda blank: {**blank, **failed})
+    return attempt_to_element(
+      lambda item: {'result': self._parse(item), **parsed},
+      element,
+      lambda blank: {**blank, **failed},
+    )
 
   def _report_failed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
     """The elements as they are; those that failed, and an end without any, are noted."""
@@ -125,7 +130,8 @@ class TolerantReading:
       num_parsed += tf.cast(is_parsed, tf.int64)
       surplus = tf.maximum(surplus + tf.where(is_parsed, -1, 1), 0)
       note = lambda: tf.numpy_function(
-          self._note, [element['status'], element[RECORD_KEY], num_parsed, surplus], tf.bool)
+        self._note, [element['status'], element[RECORD_KEY], num_parsed, surplus], tf.bool
+      )
       with tf.control_dependencies([tf.cond(is_parsed, lambda: True, note)]):
         return (num_parsed, tf.identity(surplus)), element
 

@@ -14,8 +14,9 @@ _PER_INSTANCE = ('boxes_normalized', 'classes', 'is_crowd', 'masks_png')
 _ROUNDING = 1e-3
 
 
-def usable_instances(decoded: Tensors, num_classes: int, max_num_instances: int,
-                     left_out: LeftOut) -> Tensors:
+def usable_instances(
+  decoded: Tensors, num_classes: int, max_num_instances: int, left_out: LeftOut
+) -> Tensors:
   """A decoded record without the instances that nothing can be learnt from.
 
   These are instances whose box has a number that is not finite or no area inside the picture, or
@@ -29,22 +30,27 @@ def usable_instances(decoded: Tensors, num_classes: int, max_num_instances: int,
     left_out: the count.
   """
   boxes, classes = decoded['boxes_normalized'], decoded['classes']
-  clipped = tf.clip_by_value(boxes, 0., 1.)
-  usable = (tf.reduce_all(tf.math.is_finite(boxes), 1)
-            & tf.reduce_all(clipped[:, 2:] > clipped[:, :2], 1)
-            & (classes > 0) & (classes < num_classes))
+  clipped = tf.clip_by_value(boxes, 0.0, 1.0)
+  usable = (
+    tf.reduce_all(tf.math.is_finite(boxes), 1)
+    & tf.reduce_all(clipped[:, 2:] > clipped[:, :2], 1)
+    & (classes > 0)
+    & (classes < num_classes)
+  )
   over_border = usable & tf.reduce_any(tf.abs(boxes - clipped) > _ROUNDING, 1)
   num_trained = _number(usable & ~decoded['is_crowd'])
   numbers = {
-      left_out_lib.INSTANCES: _number(~usable),
-      left_out_lib.CLIPPED: _number(over_border),
-      left_out_lib.BEYOND_LIMIT: tf.maximum(num_trained - max_num_instances, 0),
+    left_out_lib.INSTANCES: _number(~usable),
+    left_out_lib.CLIPPED: _number(over_border),
+    left_out_lib.BEYOND_LIMIT: tf.maximum(num_trained - max_num_instances, 0),
   }
   with tf.control_dependencies([_counted(decoded['source_id'], numbers, left_out)]):
     usable = tf.identity(usable)
-  kept = {key: tf.boolean_mask(value, usable)
-          for key, value in {**decoded, 'boxes_normalized': clipped}.items()
-          if key in _PER_INSTANCE}
+  kept = {
+    key: tf.boolean_mask(value, usable)
+    for key, value in {**decoded, 'boxes_normalized': clipped}.items()
+    if key in _PER_INSTANCE
+  }
   return {**decoded, **kept}
 
 
@@ -63,5 +69,8 @@ def _counted(source_id: tf.Tensor, numbers: Tensors, left_out: LeftOut) -> tf.Te
         left_out.add(kind, f'image id {source_id}', reason, number)
     return True
 
-  return tf.cond(tf.reduce_any(values > 0),
-                 lambda: tf.numpy_function(count, [source_id, values], tf.bool), lambda: True)
+  return tf.cond(
+    tf.reduce_any(values > 0),
+    lambda: tf.numpy_function(count, [source_id, values], tf.bool),
+    lambda: True,
+  )

@@ -35,9 +35,15 @@ class COCOEvaluator:
   `result` or `save_results`, and again until `reset`.
   """
 
-  def __init__(self, annotation_file: files.PathLike, category_ids: Sequence[int],
-               include_mask: bool, per_category: bool = False, max_detections: int = 100,
-               num_workers: Optional[int] = None):
+  def __init__(
+    self,
+    annotation_file: files.PathLike,
+    category_ids: Sequence[int],
+    include_mask: bool,
+    per_category: bool = False,
+    max_detections: int = 100,
+    num_workers: Optional[int] = None,
+  ):
     """Reads the annotations.
 
     Args:
@@ -57,8 +63,9 @@ class COCOEvaluator:
     """
     for name, value in (('max_detections', max_detections), ('num_workers', num_workers)):
       if value is not None and value < 1:
-        raise InputError('The evaluator cannot be built', expected=f'{name} of at least 1',
-                         got=str(value))
+        raise InputError(
+          'The evaluator cannot be built', expected=f'{name} of at least 1', got=str(value)
+        )
     self._ground_truth = ground_truth_lib.load_ground_truth(annotation_file, include_mask)
     self._category_ids = [int(category) for category in category_ids]
     self._names = ground_truth_lib.category_names(self._ground_truth, self._category_ids)
@@ -66,7 +73,8 @@ class COCOEvaluator:
     self._per_category = per_category
     self._max_detections = max_detections
     self._workers = processes.OrderedWorkers(
-        num_workers or _default_workers(len(self._ground_truth.imgs)))
+      num_workers or _default_workers(len(self._ground_truth.imgs))
+    )
     self.reset()
 
   def reset(self) -> None:
@@ -98,8 +106,11 @@ class COCOEvaluator:
       image = {key: array[row] for key, array in arrays.items()}
       image_info = image.pop('image_info')
       self._check_image(image_id, image_info)
-      self._add(self._workers.submit(coco_results.detections_to_results, image, image_info,
-                                     image_id, self._category_ids))
+      self._add(
+        self._workers.submit(
+          coco_results.detections_to_results, image, image_info, image_id, self._category_ids
+        )
+      )
       self._seen.add(image_id)
 
   def collected(self) -> Dict[str, list]:
@@ -129,19 +140,31 @@ class COCOEvaluator:
     """
     missing = len(self._ground_truth.imgs) - len(self._seen)
     if missing:
-      logging.warning('%d of the %d annotated images were not predicted; their objects count as '
-                      'missed. Likely cause: trainer.validation_steps below all of them (-1), or '
-                      'annotations of more images than the records.', missing,
-                      len(self._ground_truth.imgs))
+      logging.warning(
+        '%d of the %d annotated images were not predicted; their objects count as '
+        'missed. Likely cause: trainer.validation_steps below all of them (-1), or '
+        'annotations of more images than the records.',
+        missing,
+        len(self._ground_truth.imgs),
+      )
     self._add(self._workers.drain())
     figures = {}
     for iou_type in self._iou_types:
-      evaluation = matching.evaluate(self._ground_truth, self._results, self._category_ids,
-                                     iou_type, self._max_detections, self._workers)
+      evaluation = matching.evaluate(
+        self._ground_truth,
+        self._results,
+        self._category_ids,
+        iou_type,
+        self._max_detections,
+        self._workers,
+      )
       figures.update(metrics_lib.summary(evaluation, prefix=iou_type))
       if self._per_category:
-        figures.update(metrics_lib.average_precision_by_category(
-            evaluation, dict(zip(self._category_ids, self._names)), prefix=iou_type))
+        figures.update(
+          metrics_lib.average_precision_by_category(
+            evaluation, dict(zip(self._category_ids, self._names)), prefix=iou_type
+          )
+        )
     self._workers.close()
     logging.info('Evaluation of %d images:\n%s', len(self._seen), metrics_lib.format_table(figures))
     return figures
@@ -168,31 +191,46 @@ class COCOEvaluator:
 
   def _required(self, predictions: Mapping[str, np.ndarray]) -> List[str]:
     """Returns the entries to read from a batch, or raises InputError if one is missing."""
-    required = ['source_id', 'image_info', 'num_detections', 'detection_boxes', 'detection_scores',
-                'detection_classes']
+    required = [
+      'source_id',
+      'image_info',
+      'num_detections',
+      'detection_boxes',
+      'detection_scores',
+      'detection_classes',
+    ]
     if 'segm' in self._iou_types:
       required.append('detection_masks')
     missing = [key for key in required if key not in predictions]
     if missing:
-      raise InputError('A batch cannot be evaluated', expected=', '.join(required),
-                       got=f'no {", ".join(missing)}',
-                       likely_cause='include_mask of the evaluator and the model differ'
-                       if missing == ['detection_masks'] else 'outputs of another model')
+      raise InputError(
+        'A batch cannot be evaluated',
+        expected=', '.join(required),
+        got=f'no {", ".join(missing)}',
+        likely_cause='include_mask of the evaluator and the model differ'
+        if missing == ['detection_masks']
+        else 'outputs of another model',
+      )
     return required
 
   def _check_image(self, image_id: int, image_info: np.ndarray):
     """Raises DataError for an image that is not the one of the annotations."""
     image = self._ground_truth.imgs.get(image_id)
     if image is None:
-      raise DataError('A predicted image is not in the annotations',
-                      expected=f'one of {len(self._ground_truth.imgs)} image ids',
-                      got=f'image id {image_id}',
-                      likely_cause='records and annotation file of different data sets')
+      raise DataError(
+        'A predicted image is not in the annotations',
+        expected=f'one of {len(self._ground_truth.imgs)} image ids',
+        got=f'image id {image_id}',
+        likely_cause='records and annotation file of different data sets',
+      )
     predicted, annotated = coco_results.original_size(image_info), (image['height'], image['width'])
     if predicted != annotated:
-      raise DataError(f'Image {image_id} does not have the size of its annotations',
-                      expected=f'height and width {annotated}', got=str(predicted),
-                      likely_cause='images that were resized, or turned by their EXIF flag')
+      raise DataError(
+        f'Image {image_id} does not have the size of its annotations',
+        expected=f'height and width {annotated}',
+        got=str(predicted),
+        likely_cause='images that were resized, or turned by their EXIF flag',
+      )
 
   def _add(self, results_by_image: Sequence[List[dict]]):
     for results in results_by_image:
@@ -201,5 +239,6 @@ class COCOEvaluator:
 
 def _default_workers(num_images: int) -> int:
   """Returns how many processes are worth their start."""
-  return max(1, min(processes.usable_cores(), _MAX_DEFAULT_WORKERS,
-                    num_images // _IMAGES_PER_WORKER))
+  return max(
+    1, min(processes.usable_cores(), _MAX_DEFAULT_WORKERS, num_images // _IMAGES_PER_WORKER)
+  )

@@ -10,8 +10,12 @@ from htc_tf.errors import DataError, InputError
 from htc_tf.evaluation import mask_paste
 
 
-def detections_to_results(detections: Mapping[str, np.ndarray], image_info: np.ndarray,
-                          image_id: int, category_ids: Sequence[int]) -> List[dict]:
+def detections_to_results(
+  detections: Mapping[str, np.ndarray],
+  image_info: np.ndarray,
+  image_id: int,
+  category_ids: Sequence[int],
+) -> List[dict]:
   """Turns the detections of one image into COCO results on the original image.
 
   Args:
@@ -37,13 +41,24 @@ def detections_to_results(detections: Mapping[str, np.ndarray], image_info: np.n
   rles = None
   if 'detection_masks' in detections:
     rles = mask_paste.encode_masks(detections['detection_masks'][valid], boxes_original, image_hw)
-  return instances_to_results(image_id, boxes_original, detections['detection_scores'][valid],
-                              detections['detection_classes'][valid], rles, category_ids)
+  return instances_to_results(
+    image_id,
+    boxes_original,
+    detections['detection_scores'][valid],
+    detections['detection_classes'][valid],
+    rles,
+    category_ids,
+  )
 
 
-def instances_to_results(image_id: int, boxes_original: np.ndarray, scores: np.ndarray,
-                         classes: np.ndarray, rles: Optional[Sequence[dict]],
-                         category_ids: Sequence[int]) -> List[dict]:
+def instances_to_results(
+  image_id: int,
+  boxes_original: np.ndarray,
+  scores: np.ndarray,
+  classes: np.ndarray,
+  rles: Optional[Sequence[dict]],
+  category_ids: Sequence[int],
+) -> List[dict]:
   """Turns instances in original-image pixels into COCO results.
 
   Args:
@@ -63,15 +78,22 @@ def instances_to_results(image_id: int, boxes_original: np.ndarray, scores: np.n
     DataError: a class without a category.
   """
   if not (np.isfinite(boxes_original).all() and np.isfinite(scores).all()):
-    raise InputError(f'Detections of image {image_id} cannot be used',
-                     expected='finite boxes and scores', got='NaN or infinity',
-                     likely_cause='a model whose training diverged')
+    raise InputError(
+      f'Detections of image {image_id} cannot be used',
+      expected='finite boxes and scores',
+      got='NaN or infinity',
+      likely_cause='a model whose training diverged',
+    )
   y_min, x_min, y_max, x_max = np.asarray(boxes_original, np.float64).reshape(-1, 4).T
   boxes_xywh = np.stack([x_min, y_min, x_max - x_min, y_max - y_min], axis=-1)  # [num, 4]
   results = []
   for row, label in enumerate(classes):
-    result = {'image_id': int(image_id), 'category_id': _category_id(int(label), category_ids),
-              'bbox': boxes_xywh[row].tolist(), 'score': float(scores[row])}
+    result = {
+      'image_id': int(image_id),
+      'category_id': _category_id(int(label), category_ids),
+      'bbox': boxes_xywh[row].tolist(),
+      'score': float(scores[row]),
+    }
     if rles is not None:
       result['segmentation'] = rles[row]
     results.append(result)
@@ -114,9 +136,12 @@ def write_results(path: files.PathLike, results: Sequence[Mapping]) -> None:
 def _category_id(label: int, category_ids: Sequence[int]) -> int:
   """Returns the category id of a foreground class."""
   if not 1 <= label <= len(category_ids):
-    raise DataError('A detection has a class without a category',
-                    expected=f'classes 1 to {len(category_ids)}', got=str(label),
-                    likely_cause='num_classes does not fit the categories of the data set')
+    raise DataError(
+      'A detection has a class without a category',
+      expected=f'classes 1 to {len(category_ids)}',
+      got=str(label),
+      likely_cause='num_classes does not fit the categories of the data set',
+    )
   return int(category_ids[label - 1])
 
 
@@ -125,9 +150,16 @@ def _check_detections(detections: Mapping[str, np.ndarray]):
   required = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_detections')
   missing = [name for name in required if name not in detections]
   if missing:
-    raise InputError('Detections cannot be read', expected=', '.join(required),
-                     got=f'no {", ".join(missing)}', likely_cause='outputs of another model')
+    raise InputError(
+      'Detections cannot be read',
+      expected=', '.join(required),
+      got=f'no {", ".join(missing)}',
+      likely_cause='outputs of another model',
+    )
   num_detections, num_rows = int(detections['num_detections']), len(detections['detection_boxes'])
   if not 0 <= num_detections <= num_rows:
-    raise InputError('Detections cannot be read', expected=f'num_detections from 0 to {num_rows}',
-                     got=str(num_detections))
+    raise InputError(
+      'Detections cannot be read',
+      expected=f'num_detections from 0 to {num_rows}',
+      got=str(num_detections),
+    )

@@ -60,14 +60,18 @@ def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> Tupl
   """
   unknown = sorted(set(category_ids) - set(ground_truth.cats))
   if unknown or not category_ids:
-    raise DataError('The model cannot be evaluated on these annotations',
-                    expected=f'categories among {sorted(ground_truth.cats)}',
-                    got=f'unknown ids {unknown}' if unknown else 'no category',
-                    likely_cause='annotations of another data set than the training data')
+    raise DataError(
+      'The model cannot be evaluated on these annotations',
+      expected=f'categories among {sorted(ground_truth.cats)}',
+      got=f'unknown ids {unknown}' if unknown else 'no category',
+      likely_cause='annotations of another data set than the training data',
+    )
   names = [str(ground_truth.cats[category].get('name', category)) for category in category_ids]
   count = collections.Counter(names)
-  return tuple(name if count[name] == 1 else f'{name} ({category})'
-               for name, category in zip(names, category_ids))
+  return tuple(
+    name if count[name] == 1 else f'{name} ({category})'
+    for name, category in zip(names, category_ids)
+  )
 
 
 @contextlib.contextmanager
@@ -84,18 +88,29 @@ def _read_dataset(annotation_file: files.PathLike) -> dict:
     with open(annotation_file, encoding='utf-8') as stream:
       dataset = json.load(stream)
   except OSError as error:
-    raise DataError(f'Annotations {annotation_file} cannot be read', expected=expected,
-                    got=error.strerror or str(error), likely_cause='a wrong path') from error
+    raise DataError(
+      f'Annotations {annotation_file} cannot be read',
+      expected=expected,
+      got=error.strerror or str(error),
+      likely_cause='a wrong path',
+    ) from error
   except (ValueError, RecursionError) as error:
-    raise DataError(f'Annotations {annotation_file} are not JSON', expected=expected,
-                    got=str(error),
-                    likely_cause='another file, or one that was cut off in copying') from error
-  lists = [key for key in _SECTIONS
-           if isinstance(dataset, dict) and isinstance(dataset.get(key), list)]
+    raise DataError(
+      f'Annotations {annotation_file} are not JSON',
+      expected=expected,
+      got=str(error),
+      likely_cause='another file, or one that was cut off in copying',
+    ) from error
+  lists = [
+    key for key in _SECTIONS if isinstance(dataset, dict) and isinstance(dataset.get(key), list)
+  ]
   if len(lists) < len(_SECTIONS):
-    raise DataError(f'Annotations {annotation_file} are not in COCO format', expected=expected,
-                    got=f'lists of: {", ".join(lists) or "none of them"}',
-                    likely_cause='a result file, or annotations of another format')
+    raise DataError(
+      f'Annotations {annotation_file} are not in COCO format',
+      expected=expected,
+      got=f'lists of: {", ".join(lists) or "none of them"}',
+      likely_cause='a result file, or annotations of another format',
+    )
   return dataset
 
 
@@ -103,8 +118,11 @@ def _check_references(annotation_file: files.PathLike, dataset: dict):
   """Raises DataError if an annotation lacks a box or names an unknown image or category."""
   for image in dataset['images']:
     if not {'id', 'height', 'width'} <= set(image):
-      raise DataError(f'Annotations {annotation_file} are not consistent',
-                      expected='id, height and width of every image', got=str(image)[:200])
+      raise DataError(
+        f'Annotations {annotation_file} are not consistent',
+        expected='id, height and width of every image',
+        got=str(image)[:200],
+      )
   images = {image['id'] for image in dataset['images']}
   categories = {category['id'] for category in dataset['categories']}
   for annotation in dataset['annotations']:
@@ -116,20 +134,24 @@ def _check_references(annotation_file: files.PathLike, dataset: dict):
       problem = f'bbox {annotation.get("bbox")}'
     else:
       continue
-    raise DataError(f'Annotations {annotation_file} are not consistent',
-                    expected='known image_id and category_id and a bbox [x, y, width, height]',
-                    got=f'{problem} in annotation {annotation.get("id")}',
-                    likely_cause='a subset of the images or categories was cut out by hand')
+    raise DataError(
+      f'Annotations {annotation_file} are not consistent',
+      expected='known image_id and category_id and a bbox [x, y, width, height]',
+      got=f'{problem} in annotation {annotation.get("id")}',
+      likely_cause='a subset of the images or categories was cut out by hand',
+    )
 
 
 def _check_segmentations(annotation_file: files.PathLike, annotations: Sequence[dict]):
   """Raises DataError if mask AP is asked for and an object has no segmentation."""
   bare = [annotation.get('id') for annotation in annotations if not annotation.get('segmentation')]
   if bare:
-    raise DataError(f'Mask AP cannot be computed on {annotation_file}',
-                    expected='a segmentation of every annotation',
-                    got=f'{len(bare)} of {len(annotations)} without one, first id {bare[0]}',
-                    likely_cause='annotations for boxes alone; set include_mask to False')
+    raise DataError(
+      f'Mask AP cannot be computed on {annotation_file}',
+      expected='a segmentation of every annotation',
+      got=f'{len(bare)} of {len(annotations)} without one, first id {bare[0]}',
+      likely_cause='annotations for boxes alone; set include_mask to False',
+    )
 
 
 def _number_annotations(annotation_file: files.PathLike, annotations: Sequence[dict]):
@@ -137,9 +159,11 @@ def _number_annotations(annotation_file: files.PathLike, annotations: Sequence[d
   ids = {annotation.get('id') or 0 for annotation in annotations}
   if len(ids) == len(annotations) and min(ids, default=1) > 0:
     return
-  logging.warning('Annotation ids of %s are not distinct positive numbers: numbered anew for the '
-                  'evaluation, because COCOeval never matches an object whose id is 0. The file '
-                  'stays as it is.',
-                  annotation_file)
+  logging.warning(
+    'Annotation ids of %s are not distinct positive numbers: numbered anew for the '
+    'evaluation, because COCOeval never matches an object whose id is 0. The file '
+    'stays as it is.',
+    annotation_file,
+  )
   for number, annotation in enumerate(annotations, start=1):
     annotation['id'] = number

@@ -30,8 +30,9 @@ class _Patch(NamedTuple):
   values_xy: np.ndarray
 
 
-def paste_mask_values(mask_probs: np.ndarray, boxes_original: np.ndarray,
-                      image_hw: Tuple[int, int]) -> np.ndarray:
+def paste_mask_values(
+  mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int]
+) -> np.ndarray:
   """Samples mask probabilities at every pixel of the image.
 
   Args:
@@ -50,12 +51,16 @@ def paste_mask_values(mask_probs: np.ndarray, boxes_original: np.ndarray,
   values = np.zeros((len(mask_probs), height, width), np.float32)
   for image, patch in zip(values, _patches(mask_probs, boxes_original, image_hw)):
     columns, rows = patch.values_xy.shape
-    image[patch.top:patch.top + rows, patch.left:patch.left + columns] = patch.values_xy.T
+    image[patch.top : patch.top + rows, patch.left : patch.left + columns] = patch.values_xy.T
   return values
 
 
-def paste_masks(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int],
-                threshold: float = 0.5) -> np.ndarray:
+def paste_masks(
+  mask_probs: np.ndarray,
+  boxes_original: np.ndarray,
+  image_hw: Tuple[int, int],
+  threshold: float = 0.5,
+) -> np.ndarray:
   """Pastes masks onto the full image: the pixels whose sampled probability is >= `threshold`.
 
   Args:
@@ -75,13 +80,17 @@ def paste_masks(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tu
   masks = np.zeros((len(mask_probs), height, width), bool)
   for image, patch in zip(masks, _patches(mask_probs, boxes_original, image_hw)):
     columns, rows = patch.values_xy.shape
-    region = image[patch.top:patch.top + rows, patch.left:patch.left + columns]
+    region = image[patch.top : patch.top + rows, patch.left : patch.left + columns]
     np.greater_equal(patch.values_xy.T, threshold, out=region)
   return masks
 
 
-def encode_masks(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int],
-                 threshold: float = 0.5) -> list:
+def encode_masks(
+  mask_probs: np.ndarray,
+  boxes_original: np.ndarray,
+  image_hw: Tuple[int, int],
+  threshold: float = 0.5,
+) -> list:
   """Pastes masks and run-length encodes each, equal to `pycocotools.mask.encode` of `paste_masks`.
 
   The runs are read from the pixels around the box alone, so that neither time nor memory grows with
@@ -100,8 +109,10 @@ def encode_masks(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: T
     InputError: as `paste_masks`.
   """
   _check_threshold(threshold)
-  return [_encode_patch(patch, image_hw, threshold)
-          for patch in _patches(mask_probs, boxes_original, image_hw)]
+  return [
+    _encode_patch(patch, image_hw, threshold)
+    for patch in _patches(mask_probs, boxes_original, image_hw)
+  ]
 
 
 def decode_mask(rle: dict) -> np.ndarray:
@@ -112,8 +123,9 @@ def decode_mask(rle: dict) -> np.ndarray:
     return mask_utils.decode(rle).astype(bool)
 
 
-def _patches(mask_probs: np.ndarray, boxes_original: np.ndarray,
-             image_hw: Tuple[int, int]) -> Iterator[_Patch]:
+def _patches(
+  mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int]
+) -> Iterator[_Patch]:
   """Yields the sampled patch of one mask after the other."""
   mask_probs = np.asarray(mask_probs, np.float32)
   boxes_original = np.asarray(boxes_original, np.float64)
@@ -146,7 +158,7 @@ def _axis_weights(low: float, high: float, length: int, num_cells: int) -> Tuple
   inside = np.flatnonzero((cells > -1) & (cells < num_cells))
   if not inside.size:
     return 0, np.zeros((0, num_cells), np.float32)
-  cells = cells[inside[0]:inside[-1] + 1]
+  cells = cells[inside[0] : inside[-1] + 1]
   lower = np.floor(cells)
   pixels, columns = np.arange(len(cells)), lower.astype(np.intp) + 1
   weights = np.zeros((len(cells), num_cells + 2), np.float32)  # a cell outside at either end
@@ -177,19 +189,27 @@ def _encode_patch(patch: _Patch, image_hw: Tuple[int, int], threshold: float) ->
 def _check_inputs(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int]):
   """Raises InputError for masks, boxes or an image size that cannot be pasted."""
   if mask_probs.ndim != 3 or boxes_original.shape != (len(mask_probs), 4):
-    raise InputError('Masks cannot be pasted',
-                     expected='masks [num, height, width] and boxes [num, 4]',
-                     got=f'masks {list(mask_probs.shape)} and boxes {list(boxes_original.shape)}')
+    raise InputError(
+      'Masks cannot be pasted',
+      expected='masks [num, height, width] and boxes [num, 4]',
+      got=f'masks {list(mask_probs.shape)} and boxes {list(boxes_original.shape)}',
+    )
   if min(image_hw) < 1:
-    raise InputError('Masks cannot be pasted', expected='an image of at least one pixel',
-                     got=f'height and width {tuple(image_hw)}')
+    raise InputError(
+      'Masks cannot be pasted',
+      expected='an image of at least one pixel',
+      got=f'height and width {tuple(image_hw)}',
+    )
   for name, array in (('boxes', boxes_original), ('mask probabilities', mask_probs)):
     finite = np.isfinite(array)
     if not finite.all():
       row = int(np.argwhere(~finite)[0, 0])
-      raise InputError('Masks cannot be pasted', expected=f'finite {name}',
-                       got=f'NaN or infinity in row {row}',
-                       likely_cause='a model whose training diverged, or a wrong checkpoint')
+      raise InputError(
+        'Masks cannot be pasted',
+        expected=f'finite {name}',
+        got=f'NaN or infinity in row {row}',
+        likely_cause='a model whose training diverged, or a wrong checkpoint',
+      )
 
 
 def _check_threshold(threshold: float):

@@ -25,6 +25,7 @@ class _Part(NamedTuple):
     iou_type: 'bbox' or 'segm'.
     max_detections: how many detections of an image and category count.
   """
+
   dataset: Dict[str, list]
   results: List[dict]
   category_ids: Tuple[int, ...]
@@ -32,9 +33,14 @@ class _Part(NamedTuple):
   max_detections: int
 
 
-def evaluate(ground_truth: coco.COCO, results: Sequence[dict], category_ids: Sequence[int],
-             iou_type: str, max_detections: int,
-             workers: processes.OrderedWorkers) -> cocoeval.COCOeval:
+def evaluate(
+  ground_truth: coco.COCO,
+  results: Sequence[dict],
+  category_ids: Sequence[int],
+  iou_type: str,
+  max_detections: int,
+  workers: processes.OrderedWorkers,
+) -> cocoeval.COCOeval:
   """Matches results with annotations and accumulates precision and recall.
 
   Args:
@@ -50,8 +56,14 @@ def evaluate(ground_truth: coco.COCO, results: Sequence[dict], category_ids: Seq
     `accumulate()` over all categories.
   """
   category_ids = sorted(set(category_ids))  # as COCOeval orders its arrays
-  parts = _split(ground_truth.dataset, fields(results, iou_type), category_ids, iou_type,
-                 max_detections, workers.num_workers)
+  parts = _split(
+    ground_truth.dataset,
+    fields(results, iou_type),
+    category_ids,
+    iou_type,
+    max_detections,
+    workers.num_workers,
+  )
   arrays = []
   for part in parts:
     arrays += workers.submit(_evaluate_part, part)
@@ -61,8 +73,10 @@ def evaluate(ground_truth: coco.COCO, results: Sequence[dict], category_ids: Seq
   _set_params(evaluation.params, category_ids, max_detections)
   evaluation.params.imgIds = sorted(ground_truth.imgs)
   precision, recall = zip(*arrays)
-  evaluation.eval = {'precision': np.concatenate(precision, axis=2)[:, :, order],
-                     'recall': np.concatenate(recall, axis=1)[:, order]}
+  evaluation.eval = {
+    'precision': np.concatenate(precision, axis=2)[:, :, order],
+    'recall': np.concatenate(recall, axis=1)[:, order],
+  }
   return evaluation
 
 
@@ -72,8 +86,14 @@ def fields(results: Sequence[dict], iou_type: str) -> List[dict]:
   return [{key: value for key, value in result.items() if key != left_out} for result in results]
 
 
-def _split(dataset: Dict[str, list], results: Sequence[dict], category_ids: Sequence[int],
-           iou_type: str, max_detections: int, num_parts: int) -> List[_Part]:
+def _split(
+  dataset: Dict[str, list],
+  results: Sequence[dict],
+  category_ids: Sequence[int],
+  iou_type: str,
+  max_detections: int,
+  num_parts: int,
+) -> List[_Part]:
   """Shares the categories out, about as many detections to each part."""
   annotations_of, results_of = (_by_category(items) for items in (dataset['annotations'], results))
   shares = [[] for _ in range(min(num_parts, len(category_ids)))]
@@ -83,10 +103,20 @@ def _split(dataset: Dict[str, list], results: Sequence[dict], category_ids: Sequ
     shares[smallest].append(category)
     # Looking through the images costs something in a category without detections too.
     sizes[smallest] += len(results_of[category]) + len(dataset['images'])
-  return [_Part({'images': dataset['images'], 'categories': dataset['categories'],
-                 'annotations': [item for category in share for item in annotations_of[category]]},
-                [item for category in share for item in results_of[category]],
-                tuple(sorted(share)), iou_type, max_detections) for share in shares]
+  return [
+    _Part(
+      {
+        'images': dataset['images'],
+        'categories': dataset['categories'],
+        'annotations': [item for category in share for item in annotations_of[category]],
+      },
+      [item for category in share for item in results_of[category]],
+      tuple(sorted(share)),
+      iou_type,
+      max_detections,
+    )
+    for share in shares
+  ]
 
 
 def _by_category(items: Sequence[dict]) -> Dict[int, List[dict]]:
@@ -104,8 +134,11 @@ def _evaluate_part(part: _Part) -> Tuple[np.ndarray, np.ndarray]:
   with ground_truth_lib.silence():
     truth = ground_truth_lib.index(part.dataset)
     # pycocotools' own `loadRes` fails where there is nothing.
-    found = (truth.loadRes(part.results) if part.results else
-             ground_truth_lib.index({**part.dataset, 'annotations': []}))
+    found = (
+      truth.loadRes(part.results)
+      if part.results
+      else ground_truth_lib.index({**part.dataset, 'annotations': []})
+    )
     evaluation = cocoeval.COCOeval(truth, found, part.iou_type)
     _set_params(evaluation.params, part.category_ids, part.max_detections)
     evaluation.evaluate()

@@ -24,9 +24,11 @@ def summary(evaluation: cocoeval.COCOeval, prefix: str) -> Dict[str, float]:
     The figures by key `<prefix>_AP`, `<prefix>_AP50` and so on, in COCO's order; -1 where there was
     no annotation to measure against.
   """
-  figures = {'AP': _mean_precision(evaluation),
-             'AP50': _mean_precision(evaluation, iou_threshold=0.5),
-             'AP75': _mean_precision(evaluation, iou_threshold=0.75)}
+  figures = {
+    'AP': _mean_precision(evaluation),
+    'AP50': _mean_precision(evaluation, iou_threshold=0.5),
+    'AP75': _mean_precision(evaluation, iou_threshold=0.75),
+  }
   for letter, size in _SIZES.items():
     figures[f'AP{letter}'] = _mean_precision(evaluation, size=size)
   for index, max_detections in enumerate(evaluation.params.maxDets):
@@ -36,8 +38,9 @@ def summary(evaluation: cocoeval.COCOeval, prefix: str) -> Dict[str, float]:
   return {f'{prefix}_{name}': value for name, value in figures.items()}
 
 
-def average_precision_by_category(evaluation: cocoeval.COCOeval, names: Mapping[int, str],
-                                  prefix: str) -> Dict[str, float]:
+def average_precision_by_category(
+  evaluation: cocoeval.COCOeval, names: Mapping[int, str], prefix: str
+) -> Dict[str, float]:
   """Reads AP of each category, averaged over the IoU thresholds.
 
   Args:
@@ -50,9 +53,12 @@ def average_precision_by_category(evaluation: cocoeval.COCOeval, names: Mapping[
     annotations.
   """
   positions = {category: index for index, category in enumerate(evaluation.params.catIds)}
-  return {f'{prefix}_{_BY_CATEGORY}{name}':
-              _mean_precision(evaluation, category_index=positions[category])
-          for category, name in names.items()}
+  return {
+    f'{prefix}_{_BY_CATEGORY}{name}': _mean_precision(
+      evaluation, category_index=positions[category]
+    )
+    for category, name in names.items()
+  }
 
 
 def format_table(figures: Mapping[str, float]) -> str:
@@ -69,19 +75,26 @@ def format_table(figures: Mapping[str, float]) -> str:
     prefix, _, name = key.partition('_')
     if prefix in _ROW_NAMES:
       rows.setdefault(prefix, {})[name] = value
-  standard = {_ROW_NAMES[prefix]: {name: value for name, value in row.items()
-                                   if not name.startswith(_BY_CATEGORY)}
-              for prefix, row in rows.items()}
+  standard = {
+    _ROW_NAMES[prefix]: {
+      name: value for name, value in row.items() if not name.startswith(_BY_CATEGORY)
+    }
+    for prefix, row in rows.items()
+  }
   categories = {}
   for prefix, row in rows.items():
     for name, value in row.items():
       if name.startswith(_BY_CATEGORY):
-        categories.setdefault(name[len(_BY_CATEGORY):], {})[f'{_ROW_NAMES[prefix]} AP'] = value
+        categories.setdefault(name[len(_BY_CATEGORY) :], {})[f'{_ROW_NAMES[prefix]} AP'] = value
   return '\n\n'.join(_format_rows(table) for table in (standard, categories) if table)
 
 
-def _mean_precision(evaluation: cocoeval.COCOeval, iou_threshold: Optional[float] = None,
-                    size: str = 'all', category_index: Optional[int] = None) -> float:
+def _mean_precision(
+  evaluation: cocoeval.COCOeval,
+  iou_threshold: Optional[float] = None,
+  size: str = 'all',
+  category_index: Optional[int] = None,
+) -> float:
   """Averages precision over recall and what is not fixed, at the largest number of detections."""
   precision = evaluation.eval['precision']  # [iou, recall, category, size, max_detections]
   precision = precision[..., evaluation.params.areaRngLbl.index(size), -1]
@@ -92,12 +105,14 @@ def _mean_precision(evaluation: cocoeval.COCOeval, iou_threshold: Optional[float
   return _mean_of_measured(precision)
 
 
-def _mean_recall(evaluation: cocoeval.COCOeval, size: str = 'all',
-                 max_detections_index: int = -1) -> float:
+def _mean_recall(
+  evaluation: cocoeval.COCOeval, size: str = 'all', max_detections_index: int = -1
+) -> float:
   """Averages the largest recall over IoU thresholds and categories."""
   recall = evaluation.eval['recall']  # [iou, category, size, max_detections]
   return _mean_of_measured(
-      recall[..., evaluation.params.areaRngLbl.index(size), max_detections_index])
+    recall[..., evaluation.params.areaRngLbl.index(size), max_detections_index]
+  )
 
 
 def _mean_of_measured(values: np.ndarray) -> float:
@@ -113,6 +128,8 @@ def _format_rows(rows: Mapping[str, Mapping[str, float]]) -> str:
   lines = [' ' * first + ''.join(f'  {column:>5}' for column in columns)]
   for name, row in rows.items():
     cells = [f'{100 * row[column]:.1f}' if row.get(column, -1) >= 0 else '-' for column in columns]
-    lines.append(f'{name:<{first}}' + ''.join(
-        f'  {cell:>{max(5, len(column))}}' for cell, column in zip(cells, columns)))
+    lines.append(
+      f'{name:<{first}}'
+      + ''.join(f'  {cell:>{max(5, len(column))}}' for cell, column in zip(cells, columns))
+    )
   return '\n'.join(lines)

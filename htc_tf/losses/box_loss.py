@@ -21,12 +21,17 @@ def class_loss(logits: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> tf.Te
     Scalar float32; 0 without a valid RoI.
   """
   losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-      labels=classes, logits=tf.cast(logits, tf.float32))
+    labels=classes, logits=tf.cast(logits, tf.float32)
+  )
   return _sum_where(valid, losses) / _num_true(valid)
 
 
-def box_loss(deltas: tf.Tensor, rois: stage_assigner.SampledRois,
-             box_coder_weights: Sequence[float], beta: float = 1.0) -> tf.Tensor:
+def box_loss(
+  deltas: tf.Tensor,
+  rois: stage_assigner.SampledRois,
+  box_coder_weights: Sequence[float],
+  beta: float = 1.0,
+) -> tf.Tensor:
   """Returns the smooth L1 of the deltas, summed over the positives of the batch.
 
   As published, the sum is divided by the number of all valid RoIs, background included.

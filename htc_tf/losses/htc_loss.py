@@ -22,8 +22,12 @@ def term_names(num_stages: int, include_mask: bool, include_semantic: bool) -> S
   return names + [f'stage{stage}_{kind}' for stage in range(num_stages) for kind in kinds]
 
 
-def weighted_terms(outputs: TrainingOutputs, semantic_labels: Optional[tf.Tensor],
-                   losses: task_config.Losses, stages: Sequence) -> Dict[str, tf.Tensor]:
+def weighted_terms(
+  outputs: TrainingOutputs,
+  semantic_labels: Optional[tf.Tensor],
+  losses: task_config.Losses,
+  stages: Sequence,
+) -> Dict[str, tf.Tensor]:
   """The terms of Chen et al. 2019, equation 7, each with its weight.
 
   Args:
@@ -37,15 +41,19 @@ def weighted_terms(outputs: TrainingOutputs, semantic_labels: Optional[tf.Tensor
     {name: scalar float32} as `term_names` lists them; their sum is the objective without decay.
   """
   terms = {
-      'rpn_class_loss': losses.rpn_class_weight * rpn_loss.rpn_class_loss(
-          outputs.rpn_logits, outputs.rpn_targets.labels),
-      'rpn_box_loss': losses.rpn_box_weight * rpn_loss.rpn_box_loss(
-          outputs.rpn_deltas, outputs.anchors, outputs.rpn_targets, losses.rpn_box_beta),
+    'rpn_class_loss': losses.rpn_class_weight
+    * rpn_loss.rpn_class_loss(outputs.rpn_logits, outputs.rpn_targets.labels),
+    'rpn_box_loss': losses.rpn_box_weight
+    * rpn_loss.rpn_box_loss(
+      outputs.rpn_deltas, outputs.anchors, outputs.rpn_targets, losses.rpn_box_beta
+    ),
   }
   if outputs.semantic_logits is not None:
     terms['semantic_loss'] = losses.semantic_weight * semantic_loss.semantic_loss(
-        outputs.semantic_logits, semantic_labels,
-        average_over_valid=losses.semantic_average_over_valid)
+      outputs.semantic_logits,
+      semantic_labels,
+      average_over_valid=losses.semantic_average_over_valid,
+    )
   for index, (stage_outputs, stage) in enumerate(zip(outputs.stages, stages)):
     for name, value in _stage_terms(stage_outputs, stage, losses).items():
       terms[f'stage{index}_{name}'] = stage.loss_weight * value
@@ -56,23 +64,24 @@ def _stage_terms(outputs: StageOutputs, stage, losses: task_config.Losses) -> Di
   """Terms of one stage, without the stage's own weight."""
   rois = outputs.rois
   terms = {
-      'class_loss': losses.class_weight * box_loss.class_loss(
-          outputs.logits, rois.classes, rois.valid),
-      'box_loss': losses.box_weight * box_loss.box_loss(
-          outputs.deltas, rois, stage.box_coder_weights, losses.box_beta),
+    'class_loss': losses.class_weight
+    * box_loss.class_loss(outputs.logits, rois.classes, rois.valid),
+    'box_loss': losses.box_weight
+    * box_loss.box_loss(outputs.deltas, rois, stage.box_coder_weights, losses.box_beta),
   }
   if outputs.masks is not None:
     terms['mask_loss'] = losses.mask_weight * mask_loss.mask_loss(
-        outputs.masks.logits, outputs.masks.targets, outputs.masks.valid)
+      outputs.masks.logits, outputs.masks.targets, outputs.masks.valid
+    )
   return terms
 
 
 def accuracies(outputs: TrainingOutputs) -> Dict[str, tf.Tensor]:
   """Share of each stage's sampled RoIs classified right, [] `stage<n>_accuracy`; no loss."""
   return {
-      f'stage{index}_accuracy': box_loss.accuracy(stage.logits, stage.rois.classes,
-                                                  stage.rois.valid)
-      for index, stage in enumerate(outputs.stages)}
+    f'stage{index}_accuracy': box_loss.accuracy(stage.logits, stage.rois.classes, stage.rois.valid)
+    for index, stage in enumerate(outputs.stages)
+  }
 
 
 def weight_decay(variables: Sequence[tf.Variable], losses: task_config.Losses) -> tf.Tensor:
@@ -91,12 +100,17 @@ def weight_decay(variables: Sequence[tf.Variable], losses: task_config.Losses) -
   decayed = [v for v in variables if _is_decayed(v, losses)]
   if not decayed or not losses.l2_weight_decay:
     return tf.constant(0.0)
-  return tf.stop_gradient(losses.l2_weight_decay * tf.add_n(
-      [tf.nn.l2_loss(tf.cast(v, tf.float32)) for v in decayed]))
+  return tf.stop_gradient(
+    losses.l2_weight_decay * tf.add_n([tf.nn.l2_loss(tf.cast(v, tf.float32)) for v in decayed])
+  )
 
 
-def add_weight_decay(gradients: Sequence[Optional[tf.Tensor]], variables: Sequence[tf.Variable],
-                     losses: task_config.Losses, scale: float = 1.0) -> List[Optional[tf.Tensor]]:
+def add_weight_decay(
+  gradients: Sequence[Optional[tf.Tensor]],
+  variables: Sequence[tf.Variable],
+  losses: task_config.Losses,
+  scale: float = 1.0,
+) -> List[Optional[tf.Tensor]]:
   """Adds the gradient of `weight_decay`: under SGD the published optimiser's weight decay.
 
   By a tape this gradient, as large as all variables, would be there from the start of a step,
@@ -112,8 +126,10 @@ def add_weight_decay(gradients: Sequence[Optional[tf.Tensor]], variables: Sequen
     The sums, in the same order; None only where neither has a gradient.
   """
   decay = scale * losses.l2_weight_decay
-  return [_decayed(gradient, variable, decay) if decay and _is_decayed(variable, losses)
-          else gradient for gradient, variable in zip(gradients, variables)]
+  return [
+    _decayed(gradient, variable, decay) if decay and _is_decayed(variable, losses) else gradient
+    for gradient, variable in zip(gradients, variables)
+  ]
 
 
 def _decayed(gradient: Optional[tf.Tensor], variable: tf.Variable, decay: float) -> tf.Tensor:

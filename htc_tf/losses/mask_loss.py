@@ -15,7 +15,8 @@ def mask_loss(logits: tf.Tensor, targets: tf.Tensor, valid: tf.Tensor) -> tf.Ten
     Scalar float32; 0 without a valid RoI.
   """
   losses = tf.nn.sigmoid_cross_entropy_with_logits(
-      labels=tf.cast(targets, tf.float32), logits=tf.cast(logits, tf.float32))
+    labels=tf.cast(targets, tf.float32), logits=tf.cast(logits, tf.float32)
+  )
   means = tf.reduce_mean(losses, axis=[2, 3])  # [batch, num_rois]
   num_valid = tf.reduce_sum(tf.cast(valid, tf.float32))
   return tf.reduce_sum(tf.where(valid, means, 0.0)) / tf.maximum(num_valid, 1.0)

@@ -22,12 +22,17 @@ def rpn_class_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     Scalar float32.
   """
   losses = tf.nn.sigmoid_cross_entropy_with_logits(
-      labels=tf.cast(tf.equal(labels, 1), tf.float32), logits=tf.cast(logits, tf.float32))
+    labels=tf.cast(tf.equal(labels, 1), tf.float32), logits=tf.cast(logits, tf.float32)
+  )
   return tf.reduce_sum(tf.where(labels >= 0, losses, 0.0)) / _num_sampled(labels)
 
 
-def rpn_box_loss(deltas: tf.Tensor, anchors: tf.Tensor, targets: stage_assigner.AnchorTargets,
-                 beta: float = 1.0 / 9.0) -> tf.Tensor:
+def rpn_box_loss(
+  deltas: tf.Tensor,
+  anchors: tf.Tensor,
+  targets: stage_assigner.AnchorTargets,
+  beta: float = 1.0 / 9.0,
+) -> tf.Tensor:
   """Returns the smooth L1 of the deltas of the positive anchors.
 
   Like the class loss it is divided by the number of sampled anchors, background included.

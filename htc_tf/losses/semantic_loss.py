@@ -3,8 +3,9 @@
 import tensorflow as tf
 
 
-def semantic_loss(logits: tf.Tensor, labels: tf.Tensor, ignore_label: int = 255,
-                  average_over_valid: bool = False) -> tf.Tensor:
+def semantic_loss(
+  logits: tf.Tensor, labels: tf.Tensor, ignore_label: int = 255, average_over_valid: bool = False
+) -> tf.Tensor:
   """Returns the pixelwise softmax cross entropy, with labels at every stride-th pixel.
 
   Args:
@@ -22,7 +23,8 @@ def semantic_loss(logits: tf.Tensor, labels: tf.Tensor, ignore_label: int = 255,
   labels = tf.cast(labels[:, ::stride_y, ::stride_x], tf.int32)  # [batch, height, width]
   valid = tf.not_equal(labels, ignore_label)
   losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-      labels=tf.where(valid, labels, 0), logits=tf.cast(logits, tf.float32))
+    labels=tf.where(valid, labels, 0), logits=tf.cast(logits, tf.float32)
+  )
   counted = valid if average_over_valid else tf.ones_like(valid)
   num_counted = tf.reduce_sum(tf.cast(counted, tf.float32))
   return tf.reduce_sum(tf.where(valid, losses, 0.0)) / tf.maximum(num_counted, 1.0)

@@ -56,10 +56,18 @@ class Cascade(tf_keras.layers.Layer):
     **kwargs: passed to Layer.
   """
 
-  def __init__(self, stages: Sequence[CascadeStage], box_features: tf_keras.layers.Layer,
-               mask_features: Optional[tf_keras.layers.Layer] = None, interleaved: bool = True,
-               information_flow: bool = True, num_mask_rois: int = 128,
-               mask_ensemble: str = 'mean', recompute_masks: bool = False, **kwargs: Any):
+  def __init__(
+    self,
+    stages: Sequence[CascadeStage],
+    box_features: tf_keras.layers.Layer,
+    mask_features: Optional[tf_keras.layers.Layer] = None,
+    interleaved: bool = True,
+    information_flow: bool = True,
+    num_mask_rois: int = 128,
+    mask_ensemble: str = 'mean',
+    recompute_masks: bool = False,
+    **kwargs: Any,
+  ):
     super().__init__(autocast=False, **kwargs)
     self.stages = list(stages)
     self.box_features = box_features
@@ -71,8 +79,9 @@ class Cascade(tf_keras.layers.Layer):
     self._recompute_masks = recompute_masks
     self.built = True  # It has no weights of its own.
 
-  def train(self, features: ImageFeatures, proposals: Proposals,
-            truth: GroundTruth) -> Tuple[StageOutputs, ...]:
+  def train(
+    self, features: ImageFeatures, proposals: Proposals, truth: GroundTruth
+  ) -> Tuple[StageOutputs, ...]:
     """Runs every stage on sampled RoIs; box gradients stop between stages.
 
     Args:
@@ -109,15 +118,15 @@ class Cascade(tf_keras.layers.Layer):
     valid = rois.positive[:, :num_rois]
     boxes = tf.where(valid[..., tf.newaxis], boxes, -1.0)
     roi_features = _flatten_rois(self.mask_features(features, boxes))
-    chain = self.stages[:index + 1] if self._information_flow else self.stages[index:index + 1]
+    chain = self.stages[: index + 1] if self._information_flow else self.stages[index : index + 1]
     remember = tf.recompute_grad if self._recompute_masks else _unchanged
     mask_feature = self._mask_features_of(roi_features, chain, remember)[-1]
     classes = tf.reshape(rois.classes[:, :num_rois], [-1])  # [batch * num_rois]
     predict = remember(lambda feature: self.stages[index].mask_predictor(feature, classes))
     logits = _unflatten_rois(predict(mask_feature), boxes)
     targets = mask_ops.mask_targets(
-        truth.masks, boxes, rois.gt_index[:, :num_rois], features.image_shape,
-        size=logits.shape[-1])
+      truth.masks, boxes, rois.gt_index[:, :num_rois], features.image_shape, size=logits.shape[-1]
+    )
     return MaskOutputs(logits, targets, valid)
 
   def _num_rois_to_run(self, positive: tf.Tensor) -> Union[int, tf.Tensor]:
@@ -128,8 +137,9 @@ class Cascade(tf_keras.layers.Layer):
     steps = tf.maximum(-(-num_positive // _MASK_ROI_STEP), 1)
     return tf.minimum(steps * _MASK_ROI_STEP, self._num_mask_rois)
 
-  def _mask_features_of(self, roi_features: tf.Tensor, stages: Sequence[CascadeStage],
-                        remember: Callable = _unchanged) -> List[tf.Tensor]:
+  def _mask_features_of(
+    self, roi_features: tf.Tensor, stages: Sequence[CascadeStage], remember: Callable = _unchanged
+  ) -> List[tf.Tensor]:
     """Mask feature of each stage on the same RoIs, the preceding one flowing in.
 
     Args:
@@ -143,8 +153,7 @@ class Cascade(tf_keras.layers.Layer):
       features.append(remember(stage.mask_head)(roi_features, *flows_in))
     return features
 
-  def classify(self, features: ImageFeatures,
-               proposals: Proposals) -> Tuple[tf.Tensor, tf.Tensor]:
+  def classify(self, features: ImageFeatures, proposals: Proposals) -> Tuple[tf.Tensor, tf.Tensor]:
     """Refines the proposals through all stages and averages the stages' logits.
 
     Each stage scores its own boxes (Cai and Vasconcelos 2018, section 4.3: the ensemble).
@@ -180,8 +189,10 @@ class Cascade(tf_keras.layers.Layer):
     roi_features = _flatten_rois(self.mask_features(features, boxes))
     flat_classes = tf.reshape(classes, [-1])  # [batch * num_detections]
     mask_features = self._mask_features_of(roi_features, self.stages)
-    probs = [tf.sigmoid(stage.mask_predictor(feature, flat_classes))
-             for stage, feature in zip(self.stages, mask_features)]
+    probs = [
+      tf.sigmoid(stage.mask_predictor(feature, flat_classes))
+      for stage, feature in zip(self.stages, mask_features)
+    ]
     # All stages run, so that detection creates every variable; a graph drops what is not used.
     used = probs if self._mask_ensemble == 'mean' else probs[-1:]
     return _unflatten_rois(tf.add_n(used) / len(used), boxes)

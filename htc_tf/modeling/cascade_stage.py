@@ -21,10 +21,15 @@ class CascadeStage(tf_keras.layers.Layer):
     **kwargs: passed to Layer.
   """
 
-  def __init__(self, box_head: tf_keras.layers.Layer, assigner: tf_keras.layers.Layer,
-               box_coder_weights: Sequence[float],
-               mask_head: Optional[tf_keras.layers.Layer] = None,
-               mask_predictor: Optional[tf_keras.layers.Layer] = None, **kwargs: Any):
+  def __init__(
+    self,
+    box_head: tf_keras.layers.Layer,
+    assigner: tf_keras.layers.Layer,
+    box_coder_weights: Sequence[float],
+    mask_head: Optional[tf_keras.layers.Layer] = None,
+    mask_predictor: Optional[tf_keras.layers.Layer] = None,
+    **kwargs: Any,
+  ):
     super().__init__(autocast=False, **kwargs)
     self.box_head = box_head
     self.assigner = assigner
@@ -46,8 +51,9 @@ class CascadeStage(tf_keras.layers.Layer):
     """
     return box_ops.clip(box_ops.decode(deltas, rois, self.box_coder_weights), image_shape)
 
-  def refine(self, rois: SampledRois, deltas: tf.Tensor,
-             image_shape: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+  def refine(
+    self, rois: SampledRois, deltas: tf.Tensor, image_shape: tf.Tensor
+  ) -> Tuple[tf.Tensor, tf.Tensor]:
     """Boxes the next assignment starts from, without gradient.
 
     RoIs that were ground truth are dropped: each assignment adds the truths anew.

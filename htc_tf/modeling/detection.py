@@ -20,6 +20,7 @@ class Detections(NamedTuple):
     classes: [batch, max_detections] int32, 1..num_classes - 1; padding rows are 0.
     num_detections: [batch] int32 rows that are no padding.
   """
+
   boxes: tf.Tensor
   scores: tf.Tensor
   classes: tf.Tensor
@@ -29,8 +30,13 @@ class Detections(NamedTuple):
 class DetectionGenerator(tf_keras.layers.Layer):
   """Keeps every pair of RoI and class above a score, suppresses within classes, takes the best."""
 
-  def __init__(self, score_threshold: float = 0.001, nms_threshold: float = 0.5,
-               max_detections: int = 100, **kwargs: Any):
+  def __init__(
+    self,
+    score_threshold: float = 0.001,
+    nms_threshold: float = 0.5,
+    max_detections: int = 100,
+    **kwargs: Any,
+  ):
     """Builds the layer.
 
     Args:
@@ -65,8 +71,9 @@ class DetectionGenerator(tf_keras.layers.Layer):
       valid: as for `call`.
     """
     scores = tf.where(valid[..., None], probs[..., 1:], _EXCLUDED)  # [batch, num_rois, foreground]
-    kept = nms.grouped_nms(boxes[:, :, None, :], scores, self._nms_threshold, self._score_threshold,
-                           self._max_detections)
+    kept = nms.grouped_nms(
+      boxes[:, :, None, :], scores, self._nms_threshold, self._score_threshold, self._max_detections
+    )
     found = tf.sequence_mask(kept.num_valid, self._max_detections)
     classes = tf.where(found, kept.groups + 1, 0)
     return Detections(kept.boxes, kept.scores, classes, kept.num_valid)
@@ -74,8 +81,8 @@ class DetectionGenerator(tf_keras.layers.Layer):
   def get_config(self) -> Dict[str, Any]:
     """Arguments of the constructor by name, as Keras asks for them."""
     return {
-        **super().get_config(),
-        'score_threshold': self._score_threshold,
-        'nms_threshold': self._nms_threshold,
-        'max_detections': self._max_detections,
+      **super().get_config(),
+      'score_threshold': self._score_threshold,
+      'nms_threshold': self._nms_threshold,
+      'max_detections': self._max_detections,
     }

@@ -10,10 +10,10 @@ import tf_keras
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import model_validation
-from htc_tf.modeling.backbones import published_resnet  # pylint: disable=unused-import
+from htc_tf.modeling.backbones import published_resnet  # noqa: F401
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
-from htc_tf.modeling.decoders import published_fpn  # pylint: disable=unused-import
+from htc_tf.modeling.decoders import published_fpn  # noqa: F401
 from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.heads.box_head import BoxHead
 from htc_tf.modeling.heads.mask_head import MaskHead
@@ -38,18 +38,26 @@ def build_htc(config: model_config.HTC) -> HTCModel:
   static = model_validation.uses_static_frame(config)
   shape = list(config.input_size) if static else [None, None, 3]
   backbone = backbone_factory.build_backbone(
-      input_specs=tf_keras.layers.InputSpec(shape=[None] + shape),
-      backbone_config=config.backbone, norm_activation_config=config.norm_activation)
+    input_specs=tf_keras.layers.InputSpec(shape=[None] + shape),
+    backbone_config=config.backbone,
+    norm_activation_config=config.norm_activation,
+  )
   decoder = decoder_factory.build_decoder(backbone.output_specs, config)
   model = HTCModel(
-      backbone=backbone, decoder=decoder, rpn_head=build_rpn_head(config),
-      roi_generator=build_roi_generator(config.roi_generator),
-      anchor_assigner=build_anchor_assigner(config),
-      anchor_args=dict(scale=config.anchor.scale, aspect_ratios=tuple(config.anchor.aspect_ratios),
-                       center_offset=config.anchor.center_offset),
-      cascade=build_cascade(config),
-      detection_generator=build_detection_generator(config.detection_generator),
-      semantic_head=build_semantic_head(config))
+    backbone=backbone,
+    decoder=decoder,
+    rpn_head=build_rpn_head(config),
+    roi_generator=build_roi_generator(config.roi_generator),
+    anchor_assigner=build_anchor_assigner(config),
+    anchor_args=dict(
+      scale=config.anchor.scale,
+      aspect_ratios=tuple(config.anchor.aspect_ratios),
+      center_offset=config.anchor.center_offset,
+    ),
+    cascade=build_cascade(config),
+    detection_generator=build_detection_generator(config.detection_generator),
+    semantic_head=build_semantic_head(config),
+  )
   divisor = model_validation.frame_divisor(config)
   model.create_variables(*(config.input_size[:2] if static else (divisor, divisor)))
   return model
@@ -63,11 +71,17 @@ def build_rpn_head(config: model_config.HTC) -> tf_keras.layers.Layer:
     return RPNHead(num_anchors, head.num_filters, name='rpn_head')
   norm = config.norm_activation
   return dense_prediction_heads.RPNHead(
-      min_level=config.min_level, max_level=config.max_level,
-      num_anchors_per_location=num_anchors, num_convs=head.num_convs,
-      num_filters=head.num_filters, use_separable_conv=head.use_separable_conv,
-      activation=norm.activation, use_sync_bn=norm.use_sync_bn, norm_momentum=norm.norm_momentum,
-      norm_epsilon=norm.norm_epsilon)
+    min_level=config.min_level,
+    max_level=config.max_level,
+    num_anchors_per_location=num_anchors,
+    num_convs=head.num_convs,
+    num_filters=head.num_filters,
+    use_separable_conv=head.use_separable_conv,
+    activation=norm.activation,
+    use_sync_bn=norm.use_sync_bn,
+    norm_momentum=norm.norm_momentum,
+    norm_epsilon=norm.norm_epsilon,
+  )
 
 
 def build_roi_generator(config: model_config.RoIGenerator) -> tf_keras.layers.Layer:
@@ -95,30 +109,40 @@ def build_roi_features(config: model_config.HTC, crop_size: int, use_semantic: b
   """RoI features of one kind of head."""
   semantic = config.semantic_head
   return RoIFeatures(
-      build_roi_aligner(config.roi_aligner, crop_size), crop_size,
-      semantic.crop_size if semantic.enabled and use_semantic else None, 2 ** semantic.level)
+    build_roi_aligner(config.roi_aligner, crop_size),
+    crop_size,
+    semantic.crop_size if semantic.enabled and use_semantic else None,
+    2**semantic.level,
+  )
 
 
 def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
   """Stage `index` of the cascade."""
   cascade, stage = config.cascade, config.cascade.stages[index]
   assigner = StageAssigner(
-      stage.iou_threshold, cascade.num_sampled_rois, cascade.positive_fraction,
-      match_low_quality=cascade.match_low_quality, rule=cascade.sampling_rule)
+    stage.iou_threshold,
+    cascade.num_sampled_rois,
+    cascade.positive_fraction,
+    match_low_quality=cascade.match_low_quality,
+    rule=cascade.sampling_rule,
+  )
   box_head = BoxHead(config.num_classes, config.box_head.num_fcs, config.box_head.fc_dims)
   mask_head, mask_predictor = build_mask_parts(config, index)
   return CascadeStage(box_head, assigner, stage.box_coder_weights, mask_head, mask_predictor)
 
 
-def build_mask_parts(config: model_config.HTC, index: int
-                     ) -> Tuple[Optional[MaskHead], Optional[MaskPredictor]]:
+def build_mask_parts(
+  config: model_config.HTC, index: int
+) -> Tuple[Optional[MaskHead], Optional[MaskPredictor]]:
   """Mask head and predictor of stage `index`; a pair of None in a box-only model."""
   if not config.include_mask:
     return None, None
   head = config.mask_head
   takes_previous = config.cascade.mask_information_flow and index > 0
-  return (MaskHead(head.num_convs, head.num_filters, takes_previous),
-          MaskPredictor(config.num_classes, head.num_filters))
+  return (
+    MaskHead(head.num_convs, head.num_filters, takes_previous),
+    MaskPredictor(config.num_classes, head.num_filters),
+  )
 
 
 def build_cascade(config: model_config.HTC) -> Cascade:
@@ -128,13 +152,16 @@ def build_cascade(config: model_config.HTC) -> Cascade:
   if config.include_mask:
     mask_features = build_roi_features(config, config.mask_head.crop_size, semantic.feeds_mask)
   return Cascade(
-      stages=[build_stage(config, index) for index in range(len(cascade.stages))],
-      box_features=build_roi_features(config, config.box_head.crop_size, semantic.feeds_box),
-      mask_features=mask_features, interleaved=cascade.interleaved,
-      information_flow=cascade.mask_information_flow,
-      num_mask_rois=int(cascade.num_sampled_rois * cascade.positive_fraction),
-      mask_ensemble=config.detection_generator.mask_ensemble,
-      recompute_masks=cascade.recompute_masks, name='cascade')
+    stages=[build_stage(config, index) for index in range(len(cascade.stages))],
+    box_features=build_roi_features(config, config.box_head.crop_size, semantic.feeds_box),
+    mask_features=mask_features,
+    interleaved=cascade.interleaved,
+    information_flow=cascade.mask_information_flow,
+    num_mask_rois=int(cascade.num_sampled_rois * cascade.positive_fraction),
+    mask_ensemble=config.detection_generator.mask_ensemble,
+    recompute_masks=cascade.recompute_masks,
+    name='cascade',
+  )
 
 
 def build_detection_generator(config: model_config.DetectionGenerator) -> DetectionGenerator:
@@ -148,5 +175,6 @@ def build_semantic_head(config: model_config.HTC) -> Optional[SemanticHead]:
   if not head.enabled:
     return None
   levels = tuple(str(level) for level in range(config.min_level, config.max_level + 1))
-  return SemanticHead(head.num_classes, levels, head.level, head.num_convs, head.num_filters,
-                      name='semantic_head')
+  return SemanticHead(
+    head.num_classes, levels, head.level, head.num_convs, head.num_filters, name='semantic_head'
+  )

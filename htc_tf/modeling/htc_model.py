@@ -33,11 +33,19 @@ class HTCModel(tf_keras.Model):
     **kwargs: passed to Model.
   """
 
-  def __init__(self, backbone: tf_keras.Model, decoder: Optional[tf_keras.layers.Layer],
-               rpn_head: tf_keras.layers.Layer, roi_generator: tf_keras.layers.Layer,
-               anchor_assigner: AnchorAssigner, anchor_args: Mapping[str, Any], cascade: Cascade,
-               detection_generator: DetectionGenerator,
-               semantic_head: Optional[tf_keras.layers.Layer] = None, **kwargs: Any):
+  def __init__(
+    self,
+    backbone: tf_keras.Model,
+    decoder: Optional[tf_keras.layers.Layer],
+    rpn_head: tf_keras.layers.Layer,
+    roi_generator: tf_keras.layers.Layer,
+    anchor_assigner: AnchorAssigner,
+    anchor_args: Mapping[str, Any],
+    cascade: Cascade,
+    detection_generator: DetectionGenerator,
+    semantic_head: Optional[tf_keras.layers.Layer] = None,
+    **kwargs: Any,
+  ):
     super().__init__(**kwargs)
     self._autocast = False  # Keras would round boxes to the compute type.
     self.backbone = backbone
@@ -50,8 +58,9 @@ class HTCModel(tf_keras.Model):
     self.semantic_head = semantic_head
     self._anchor_args = dict(anchor_args)
 
-  def call(self, inputs: Mapping[str, tf.Tensor],
-           training: Optional[bool] = None) -> Union[TrainingOutputs, Dict[str, tf.Tensor]]:
+  def call(
+    self, inputs: Mapping[str, tf.Tensor], training: Optional[bool] = None
+  ) -> Union[TrainingOutputs, Dict[str, tf.Tensor]]:
     """Training outputs with `training`, else detections.
 
     Args:
@@ -79,8 +88,9 @@ class HTCModel(tf_keras.Model):
     inputs = {'images': tf.zeros([1, height, width, 3]), 'image_shape': [[height, width]]}
     features, _ = self._extract(inputs, training=False)
     self.rpn_head(features.pyramid)
-    whole = Proposals(tf.constant([[[0.0, 0.0, height, width]]]), tf.ones([1, 1]),
-                      tf.constant([[True]]))
+    whole = Proposals(
+      tf.constant([[[0.0, 0.0, height, width]]]), tf.ones([1, 1]), tf.constant([[True]])
+    )
     self.cascade.classify(features, whole)
     if self.cascade.mask_features is not None:
       self.cascade.segment(features, whole.boxes, tf.ones([1, 1], tf.int32))
@@ -95,10 +105,17 @@ class HTCModel(tf_keras.Model):
     all_anchors = tf.concat([anchors[level] for level in sorted(anchors)], 0)
     targets = self.anchor_assigner(all_anchors, features.image_shape, truth.boxes)
     (logits, deltas, semantic_logits), features = features_in_turn(
-        (logits, deltas, semantic_logits), features)
+      (logits, deltas, semantic_logits), features
+    )
     stages = self.cascade.train(features, proposals, truth)
-    return TrainingOutputs(all_anchors, self._flat(logits, 1)[..., 0], self._flat(deltas, 4),
-                           targets, semantic_logits, stages)
+    return TrainingOutputs(
+      all_anchors,
+      self._flat(logits, 1)[..., 0],
+      self._flat(deltas, 4),
+      targets,
+      semantic_logits,
+      stages,
+    )
 
   def detect(self, inputs: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
     """Detections of a batch, best first.
@@ -118,8 +135,12 @@ class HTCModel(tf_keras.Model):
       features = features.with_table()
     logits, boxes = self.cascade.classify(features, proposals)
     found = self.detection_generator(logits, boxes, proposals.valid)
-    outputs = {'detection_boxes': found.boxes, 'detection_scores': found.scores,
-               'detection_classes': found.classes, 'num_detections': found.num_detections}
+    outputs = {
+      'detection_boxes': found.boxes,
+      'detection_scores': found.scores,
+      'detection_classes': found.classes,
+      'num_detections': found.num_detections,
+    }
     if self.cascade.mask_features is not None:
       masks = self.cascade.segment(features, found.boxes, found.classes)
       rows = tf.range(tf.shape(masks)[1]) < found.num_detections[:, tf.newaxis]
@@ -145,8 +166,7 @@ class HTCModel(tf_keras.Model):
     deltas = {level: tf.cast(x, tf.float32) for level, x in deltas.items()}
     shapes = {level: tf.unstack(tf.shape(x)[1:3]) for level, x in logits.items()}
     anchors = anchor_ops.generate_anchors(shapes, **self._anchor_args)
-    proposals = self.roi_generator(
-        deltas, logits, anchors, features.image_shape, training=training)
+    proposals = self.roi_generator(deltas, logits, anchors, features.image_shape, training=training)
     return logits, deltas, anchors, proposals
 
   def _flat(self, maps: Mapping[str, tf.Tensor], size: int) -> tf.Tensor:
@@ -161,9 +181,12 @@ class HTCModel(tf_keras.Model):
       needed |= {'gt_masks'} if self.cascade.mask_features is not None else set()
     missing = needed - set(inputs)
     if missing:
-      raise InputError('HTCModel cannot run', expected=f'inputs {sorted(needed)}',
-                       got=f'no {sorted(missing)}',
-                       likely_cause='a batch parsed without masks, or training=True on bare images')
+      raise InputError(
+        'HTCModel cannot run',
+        expected=f'inputs {sorted(needed)}',
+        got=f'no {sorted(missing)}',
+        likely_cause='a batch parsed without masks, or training=True on bare images',
+      )
 
   @property
   def checkpoint_items(self) -> Dict[str, tf_keras.layers.Layer]:

@@ -20,6 +20,7 @@ class ImageFeatures(NamedTuple):
     table: pyramid and embedding laid out for pooling RoIs, once for all stages; None: each pooling
       lays them out for itself.
   """
+
   pyramid: Mapping[str, tf.Tensor]
   semantic: Optional[tf.Tensor]
   image_shape: tf.Tensor
@@ -52,6 +53,7 @@ class GroundTruth(NamedTuple):
     classes: [batch, num_instances] int32, 1..num_classes-1; padding -1.
     masks: [batch, num_instances, height, width / 8] uint8, bits along the width, or None.
   """
+
   boxes: tf.Tensor
   classes: tf.Tensor
   masks: Optional[tf.Tensor]
@@ -65,6 +67,7 @@ class MaskOutputs(NamedTuple):
     targets: [batch, num_rois, size, size] 0 or 1.
     valid: [batch, num_rois] bool; False rows are padding.
   """
+
   logits: tf.Tensor
   targets: tf.Tensor
   valid: tf.Tensor
@@ -79,6 +82,7 @@ class StageOutputs(NamedTuple):
     deltas: [batch, num_rois, 4] on them.
     masks: the mask branch, or None in a box-only model.
   """
+
   rois: SampledRois
   logits: tf.Tensor
   deltas: tf.Tensor
@@ -96,6 +100,7 @@ class TrainingOutputs(NamedTuple):
     semantic_logits: [batch, h, w, num_semantic_classes], or None without the branch.
     stages: one entry a stage.
   """
+
   anchors: tf.Tensor
   rpn_logits: tf.Tensor
   rpn_deltas: tf.Tensor

@@ -7,9 +7,12 @@ import tensorflow as tf
 Size = Union[int, tf.Tensor]
 
 
-def generate_anchors(feature_shapes: Mapping[str, Tuple[Size, Size]], scale: float = 8.0,
-                     aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
-                     center_offset: float = 0.0) -> Dict[str, tf.Tensor]:
+def generate_anchors(
+  feature_shapes: Mapping[str, Tuple[Size, Size]],
+  scale: float = 8.0,
+  aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
+  center_offset: float = 0.0,
+) -> Dict[str, tf.Tensor]:
   """Returns the anchors of every feature level (FPN, section 4.1: one scale a level).
 
   Args:
@@ -24,8 +27,8 @@ def generate_anchors(feature_shapes: Mapping[str, Tuple[Size, Size]], scale: flo
     column, ratio; anchors reach beyond the image.
   """
   return {
-      level: _level_anchors(shape, 2**int(level), scale, aspect_ratios, center_offset)
-      for level, shape in feature_shapes.items()
+    level: _level_anchors(shape, 2 ** int(level), scale, aspect_ratios, center_offset)
+    for level, shape in feature_shapes.items()
   }
 
 
@@ -44,15 +47,21 @@ def inside_image(anchors: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
   return begins & tf.reduce_all(anchors[:, 2:] < limits, axis=-1)
 
 
-def _level_anchors(shape: Tuple[Size, Size], stride: int, scale: float,
-                   aspect_ratios: Sequence[float], center_offset: float) -> tf.Tensor:
+def _level_anchors(
+  shape: Tuple[Size, Size],
+  stride: int,
+  scale: float,
+  aspect_ratios: Sequence[float],
+  center_offset: float,
+) -> tf.Tensor:
   """Returns [height * width * num_ratios, 4] anchors of one level."""
   height, width = shape
   ratio_roots = tf.sqrt(tf.constant(aspect_ratios, tf.float32))
   sizes = stride * scale * tf.stack([ratio_roots, 1.0 / ratio_roots], axis=-1)  # [num_ratios, 2]
   base = tf.concat([-0.5 * sizes, 0.5 * sizes], axis=-1)  # [num_ratios, 4]
   rows, columns = (
-      (tf.range(tf.cast(size, tf.float32)) + center_offset) * stride for size in (height, width))
+    (tf.range(tf.cast(size, tf.float32)) + center_offset) * stride for size in (height, width)
+  )
   grid_rows, grid_columns = tf.meshgrid(rows, columns, indexing='ij')
   centers = tf.stack([grid_rows, grid_columns] * 2, axis=-1)  # [height, width, 4]
   return tf.reshape(centers[:, :, None, :] + base, [-1, 4])  # [height * width * num_ratios, 4]

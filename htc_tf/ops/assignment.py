@@ -22,13 +22,20 @@ class Assignment(NamedTuple):
       row of the truth.
     max_iou: [batch, num] float32 IoU with the nearest truth, 0 without truth.
   """
+
   gt_index: tf.Tensor
   max_iou: tf.Tensor
 
 
-def assign(boxes: tf.Tensor, valid: tf.Tensor, gt_boxes: tf.Tensor, positive_threshold: float,
-           negative_threshold: float, min_positive_threshold: float,
-           match_low_quality: bool) -> Assignment:
+def assign(
+  boxes: tf.Tensor,
+  valid: tf.Tensor,
+  gt_boxes: tf.Tensor,
+  positive_threshold: float,
+  negative_threshold: float,
+  min_positive_threshold: float,
+  match_low_quality: bool,
+) -> Assignment:
   """Assigns every box to a truth, to the background or to neither (Faster R-CNN, section 3.1.2).
 
   A box is positive for its nearest truth at IoU >= `positive_threshold` and background below
@@ -54,8 +61,13 @@ def assign(boxes: tf.Tensor, valid: tf.Tensor, gt_boxes: tf.Tensor, positive_thr
   return Assignment(tf.where(valid, gt_index, IGNORED), max_iou)
 
 
-def sample(gt_index: tf.Tensor, num_samples: int, positive_fraction: float, rule: str = 'random',
-           seed: Optional[int] = None) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def sample(
+  gt_index: tf.Tensor,
+  num_samples: int,
+  positive_fraction: float,
+  rule: str = 'random',
+  seed: Optional[int] = None,
+) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Samples positives and background, background filling up what positives leave.
 
   Args:
@@ -87,8 +99,9 @@ def sample(gt_index: tf.Tensor, num_samples: int, positive_fraction: float, rule
 def check_rule(rule: str) -> None:
   """Raises ConfigError for a sampling rule that does not exist."""
   if rule not in SAMPLING_RULES:
-    raise errors.ConfigError('Unknown sampling rule', expected=f'one of {list(SAMPLING_RULES)}',
-                             got=repr(rule))
+    raise errors.ConfigError(
+      'Unknown sampling rule', expected=f'one of {list(SAMPLING_RULES)}', got=repr(rule)
+    )
 
 
 class _Matches(NamedTuple):
@@ -99,32 +112,48 @@ class _Matches(NamedTuple):
     nearest: [batch, num] int32 the first truth at that IoU.
     claimed: [batch, num] int32 the last truth that claims the box, -1 where none does.
   """
+
   max_iou: tf.Tensor
   nearest: tf.Tensor
   claimed: tf.Tensor
 
 
-def _match(boxes: tf.Tensor, valid: tf.Tensor, gt_boxes: tf.Tensor,
-           min_positive_threshold: float) -> _Matches:
+def _match(
+  boxes: tf.Tensor, valid: tf.Tensor, gt_boxes: tf.Tensor, min_positive_threshold: float
+) -> _Matches:
   """Matches every box with all truths; arguments as for `assign`."""
   valid = tf.convert_to_tensor(valid)
   num_gt = tf.shape(gt_boxes)[1]
   gt_boxes = tf.pad(gt_boxes, [[0, 0], [0, -num_gt % _TRUTHS_AT_ONCE], [0, 0]], constant_values=-1)
-  groups = tf.reshape(gt_boxes, [tf.shape(valid)[0], -(-num_gt // _TRUTHS_AT_ONCE),
-                                 _TRUTHS_AT_ONCE, 4])
+  groups = tf.reshape(
+    gt_boxes, [tf.shape(valid)[0], -(-num_gt // _TRUTHS_AT_ONCE), _TRUTHS_AT_ONCE, 4]
+  )
 
   def add_group(group: tf.Tensor, matches: _Matches) -> Tuple[tf.Tensor, _Matches]:
-    return group + 1, _add_truths(matches, boxes, valid, tf.gather(groups, group, axis=1),
-                                  group * _TRUTHS_AT_ONCE, min_positive_threshold)
+    return group + 1, _add_truths(
+      matches,
+      boxes,
+      valid,
+      tf.gather(groups, group, axis=1),
+      group * _TRUTHS_AT_ONCE,
+      min_positive_threshold,
+    )
 
   none = tf.fill(tf.shape(valid), -1)
   start = _Matches(tf.cast(none, tf.float32), tf.zeros_like(none), none)
-  return tf.while_loop(lambda group, _: group < tf.shape(groups)[1], add_group, (0, start),
-                       parallel_iterations=1)[1]
+  return tf.while_loop(
+    lambda group, _: group < tf.shape(groups)[1], add_group, (0, start), parallel_iterations=1
+  )[1]
 
 
-def _add_truths(matches: _Matches, boxes: tf.Tensor, valid: tf.Tensor, gt_boxes: tf.Tensor,
-                first: tf.Tensor, min_positive_threshold: float) -> _Matches:
+def _add_truths(
+  matches: _Matches,
+  boxes: tf.Tensor,
+  valid: tf.Tensor,
+  gt_boxes: tf.Tensor,
+  first: tf.Tensor,
+  min_positive_threshold: float,
+) -> _Matches:
   """Goes on with the truths from row `first` on, of which `gt_boxes` are the next few."""
   iou = box_ops.pairwise_iou(boxes, gt_boxes)  # [batch, num, num_gt]
   # Neither a padding row of the truth nor a box that is not valid may match, not even at IoU 0.
@@ -134,17 +163,20 @@ def _add_truths(matches: _Matches, boxes: tf.Tensor, valid: tf.Tensor, gt_boxes:
   best_of_gt = tf.reduce_max(iou, axis=1, keepdims=True)  # [batch, 1, num_gt]
   claims = tf.equal(iou, best_of_gt) & (best_of_gt >= min_positive_threshold)
   claimed = tf.reduce_max(tf.where(claims, first + tf.range(tf.shape(iou)[2]), -1), axis=-1)
-  return _Matches(tf.maximum(matches.max_iou, max_iou),
-                  tf.where(max_iou > matches.max_iou, nearest, matches.nearest),
-                  tf.maximum(matches.claimed, claimed))
+  return _Matches(
+    tf.maximum(matches.max_iou, max_iou),
+    tf.where(max_iou > matches.max_iou, nearest, matches.nearest),
+    tf.maximum(matches.claimed, claimed),
+  )
 
 
 def _count(mask: tf.Tensor) -> tf.Tensor:
   return tf.reduce_sum(tf.cast(mask, tf.int32), axis=-1, keepdims=True)  # [batch, 1]
 
 
-def _pick(mask: tf.Tensor, num_picked: tf.Tensor, max_picked: int, rule: str,
-          seed: Optional[int]) -> tf.Tensor:
+def _pick(
+  mask: tf.Tensor, num_picked: tf.Tensor, max_picked: int, rule: str, seed: Optional[int]
+) -> tf.Tensor:
   """Returns [batch, max_picked] entries of `mask`; only the first `num_picked` [batch, 1] count."""
   if rule == 'random':
     noise = tf.random.uniform(tf.shape(mask), seed=seed)
@@ -153,17 +185,21 @@ def _pick(mask: tf.Tensor, num_picked: tf.Tensor, max_picked: int, rule: str,
   return tf.searchsorted(tf.cumsum(tf.cast(mask, tf.int32), axis=-1), ranks + 1)
 
 
-def _merge(positives: tf.Tensor, num_positive: tf.Tensor, negatives: tf.Tensor,
-           num_negative: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _merge(
+  positives: tf.Tensor, num_positive: tf.Tensor, negatives: tf.Tensor, num_negative: tf.Tensor
+) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Orders the picked entries of [batch, num_samples] as `sample` returns them."""
   num_samples = positives.shape[1]
   places = tf.range(num_samples)
   # One sort does it: background gets an offset above any index, and what does not count comes last.
   offset, last = 2**30, 2**31 - 1
-  keys = tf.concat([
+  keys = tf.concat(
+    [
       tf.where(places < num_positive, positives, last),
       tf.where(places < num_negative, negatives + offset, last),
-  ], axis=-1)  # [batch, 2 * num_samples]
+    ],
+    axis=-1,
+  )  # [batch, 2 * num_samples]
   keys = tf.sort(keys, axis=-1)[:, :num_samples]
   valid, positive = keys < last, keys < offset
   return tf.where(valid, keys % offset, 0), valid, positive

@@ -21,6 +21,7 @@ class AxisSamples(NamedTuple):
     counts: [num_rois] int32 samples a bin takes; 0 for an RoI without extent.
     limits: [1 or num_rois] float32 pixels of the map along the axis.
   """
+
   starts: tf.Tensor
   spacings: tf.Tensor
   counts: tf.Tensor
@@ -48,8 +49,14 @@ class AxisSamples(NamedTuple):
     return tf.where(counted, tf.clip_by_value(positions, 0.0, limits - 1.0), _NOWHERE)
 
 
-def axis_samples(begins: tf.Tensor, ends: tf.Tensor, stride: Number, num_bins: int,
-                 map_size: tf.Tensor, subdivision: Union[int, tf.Tensor] = 1) -> AxisSamples:
+def axis_samples(
+  begins: tf.Tensor,
+  ends: tf.Tensor,
+  stride: Number,
+  num_bins: int,
+  map_size: tf.Tensor,
+  subdivision: Union[int, tf.Tensor] = 1,
+) -> AxisSamples:
   """Lays out the samples: ceil(bin size in pixels of the map) evenly spaced ones in every bin.
 
   A sample more than a pixel outside the map counts as 0 in the mean of its bin.
@@ -69,8 +76,12 @@ def axis_samples(begins: tf.Tensor, ends: tf.Tensor, stride: Number, num_bins: i
   part_counts = tf.cast(tf.math.ceil(tf.nn.relu(part_sizes)), tf.int32)
   bin_sizes = part_sizes * tf.cast(subdivision, tf.float32)
   bin_starts = starts[:, None] + tf.range(num_bins, dtype=tf.float32) * bin_sizes[:, None]
-  return AxisSamples(bin_starts, _divide(part_sizes, part_counts), part_counts * subdivision,
-                     tf.reshape(tf.cast(map_size, tf.float32), [-1]))
+  return AxisSamples(
+    bin_starts,
+    _divide(part_sizes, part_counts),
+    part_counts * subdivision,
+    tf.reshape(tf.cast(map_size, tf.float32), [-1]),
+  )
 
 
 def pixel_weights(samples: AxisSamples, first: tf.Tensor, num_pixels: tf.Tensor) -> tf.Tensor:

@@ -71,8 +71,9 @@ def encode(boxes: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float]) -> tf
   return tf.concat([shifts, scales], axis=-1) * tf.constant(weights, tf.float32)
 
 
-def decode(deltas: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float],
-           clip_below: bool = True) -> tf.Tensor:
+def decode(
+  deltas: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float], clip_below: bool = True
+) -> tf.Tensor:
   """Decodes deltas into boxes; the inverse of `encode`.
 
   Args:

@@ -7,8 +7,9 @@ import tensorflow as tf
 from htc_tf.ops.grouped_conv import grouped_conv2d
 
 
-def deform_conv2d(x: tf.Tensor, offsets: tf.Tensor, kernel: tf.Tensor, stride: int = 1,
-                  groups: int = 1) -> tf.Tensor:
+def deform_conv2d(
+  x: tf.Tensor, offsets: tf.Tensor, kernel: tf.Tensor, stride: int = 1, groups: int = 1
+) -> tf.Tensor:
   """Convolution whose taps read displaced, bilinearly sampled positions.
 
   The map is zero outside: a tap within a pixel of the border fades out. Padding is
@@ -57,8 +58,13 @@ def _sum_taps(x, positions, kernels, groups):
           outputs = convolve(samples, kernel)
         by_samples, by_kernel = tape.gradient(outputs, [samples, kernel], upstream)
         pixel, move = _sample_gradient(flat, corners, tf.cast(by_samples, tf.float32))
-        return (tap + 1, pixels + pixel, moves.write(tap, move),
-                kernel_gradients.write(tap, by_kernel))
+        return (
+          tap + 1,
+          pixels + pixel,
+          moves.write(tap, move),
+          kernel_gradients.write(tap, by_kernel),
+        )
+
       return step
 
     def gradient(upstream):
@@ -66,16 +72,22 @@ def _sum_taps(x, positions, kernels, groups):
       by_kernel = tf.TensorArray(kernels.dtype, num_taps, element_shape=kernels.shape[1:])
       zeros = tf.zeros(tf.shape(flat), tf.float32)
       _, pixels, moves, by_kernel = tf.while_loop(
-          lambda tap, *_: tap < num_taps, add_gradient(upstream), [0, zeros, moves, by_kernel],
-          shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, channels]), None, None],
-          parallel_iterations=1)
+        lambda tap, *_: tap < num_taps,
+        add_gradient(upstream),
+        [0, zeros, moves, by_kernel],
+        shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, channels]), None, None],
+        parallel_iterations=1,
+      )
       return tf.cast(tf.reshape(pixels, shape), x.dtype), moves.stack(), by_kernel.stack()
 
     zeros = tf.zeros(tf.concat([tf.shape(positions)[1:4], [filters]], 0))
     _, total = tf.while_loop(
-        lambda tap, _: tap < num_taps, add_tap, [0, zeros],
-        shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, None, None, filters])],
-        parallel_iterations=1)
+      lambda tap, _: tap < num_taps,
+      add_tap,
+      [0, zeros],
+      shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, None, None, filters])],
+      parallel_iterations=1,
+    )
     total = tf.ensure_shape(total, [*positions.shape[1:4], filters])
     return tf.cast(total, x.dtype), gradient
 
@@ -102,6 +114,7 @@ class _Corner(NamedTuple):
     weights: [batch, h, w] float32 its share of the sample; 0 outside the map.
     slopes: [batch, h, w, 2] float32 derivative of the share by y and x.
   """
+
   rows: tf.Tensor
   weights: tf.Tensor
   slopes: tf.Tensor
@@ -109,9 +122,12 @@ class _Corner(NamedTuple):
 
 def _sample(flat: tf.Tensor, corners: Sequence[_Corner]) -> tf.Tensor:
   """[batch, h, w, channels] from the pixels [batch * height * width, channels]."""
-  return tf.add_n([
+  return tf.add_n(
+    [
       tf.gather(flat, corner.rows) * tf.cast(corner.weights, flat.dtype)[..., tf.newaxis]
-      for corner in corners])
+      for corner in corners
+    ]
+  )
 
 
 def _sample_gradient(flat, corners, upstream) -> Tuple[tf.Tensor, tf.Tensor]:
@@ -141,5 +157,6 @@ def _corner(positions: tf.Tensor, shape: tf.Tensor, below: int, right: int) -> _
   y, x = tf.unstack(tf.cast(tf.clip_by_value(pixels, 0.0, last), tf.int32), axis=-1)
   images = tf.range(shape[0])[:, tf.newaxis, tf.newaxis] * shape[1] * shape[2]
   slopes = (2.0 * side - 1.0) * shares[..., ::-1]
-  return _Corner(images + y * shape[2] + x, tf.reduce_prod(shares, -1) * inside,
-                 slopes * inside[..., tf.newaxis])
+  return _Corner(
+    images + y * shape[2] + x, tf.reduce_prod(shares, -1) * inside, slopes * inside[..., tf.newaxis]
+  )

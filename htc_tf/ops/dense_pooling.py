@@ -36,12 +36,18 @@ def pool(maps: Sequence[tf.Tensor], rois: tf.Tensor, views: Sequence, size: int)
   @tf.custom_gradient
   def product(*maps):
     maps = [tf.cast(x, tf.float32) for x in maps]
-    pooled = tf.map_fn(lambda image: pooling.forward(image[0], image[1]), (maps, windows),
-                       fn_output_signature=tf.float32)
+    pooled = tf.map_fn(
+      lambda image: pooling.forward(image[0], image[1]),
+      (maps, windows),
+      fn_output_signature=tf.float32,
+    )
 
     def gradient(upstream):
-      return tf.map_fn(lambda image: pooling.backward(*image), (maps, windows, upstream),
-                       fn_output_signature=[tf.float32] * len(maps))
+      return tf.map_fn(
+        lambda image: pooling.backward(*image),
+        (maps, windows, upstream),
+        fn_output_signature=[tf.float32] * len(maps),
+      )
 
     return pooled, gradient
 
@@ -116,19 +122,25 @@ class _Pooling:
           continue
         used = tf.equal(indices[:, view], index)
         boxes = tf.where(used[:, None], rois, -1.0)
-        run = lambda: add(self._weights(boxes, strides[:, view], subdivision, maps[index].shape),  # pylint: disable=cell-var-from-loop
-                          maps[index], total)
-        total = tf.cond(tf.reduce_any(used), run, lambda: total)  # pylint: disable=cell-var-from-loop
+        run = lambda: add(
+          self._weights(boxes, strides[:, view], subdivision, maps[index].shape), maps[index], total
+        )
+        total = tf.cond(tf.reduce_any(used), run, lambda: total)
     return total
 
-  def _weights(self, boxes: tf.Tensor, strides: tf.Tensor, subdivision: int,
-               shape) -> Tuple[tf.Tensor, tf.Tensor]:
+  def _weights(
+    self, boxes: tf.Tensor, strides: tf.Tensor, subdivision: int, shape
+  ) -> Tuple[tf.Tensor, tf.Tensor]:
     """Returns [num_rois, size, height] and [num_rois, size, width] shares of rows and columns."""
     return tuple(
-        bin_samples.static_pixel_weights(
-            bin_samples.axis_samples(boxes[:, axis], boxes[:, axis + 2], strides, self._size,
-                                     shape[axis], subdivision), shape[axis])
-        for axis in (0, 1))
+      bin_samples.static_pixel_weights(
+        bin_samples.axis_samples(
+          boxes[:, axis], boxes[:, axis + 2], strides, self._size, shape[axis], subdivision
+        ),
+        shape[axis],
+      )
+      for axis in (0, 1)
+    )
 
   def _chunk(self, num_rois: int) -> int:
     return min(self._chunk_size, max(num_rois, 1))

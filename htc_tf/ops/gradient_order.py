@@ -31,6 +31,7 @@ def backward_in_turn(results: Any, shared: Any) -> Tuple[Any, Any]:
       with tf.control_dependencies(upstream[:num_shared]):
         held = [tf.identity(x) for x in upstream[num_shared:]]
       return [*upstream[:num_shared], *held]
+
     return [tf.identity(x) for x in tensors], gradient
 
   for row, value in zip(rows, identity(*[flat[row] for row in rows])):

@@ -9,8 +9,13 @@ import tensorflow as tf
 _CHANNELS_TOGETHER = 32
 
 
-def grouped_conv2d(x: tf.Tensor, kernel: tf.Tensor, groups: int, strides: Sequence[int],
-                   padding: Union[str, List[List[int]]]) -> tf.Tensor:
+def grouped_conv2d(
+  x: tf.Tensor,
+  kernel: tf.Tensor,
+  groups: int,
+  strides: Sequence[int],
+  padding: Union[str, List[List[int]]],
+) -> tf.Tensor:
   """Convolution whose output channels each see one group of input channels.
 
   `tf.nn.conv2d` takes such a kernel, but its gradient has no CPU kernel outside XLA, and under XLA
@@ -34,14 +39,18 @@ def grouped_conv2d(x: tf.Tensor, kernel: tf.Tensor, groups: int, strides: Sequen
   together = _groups_together(groups, kernel.shape[2])
   kernels = _dense_kernels(kernel, groups, together)
   parts = tf.split(x, groups // together, axis=-1)
-  return tf.concat([tf.nn.conv2d(part, kernels[i], strides, padding)
-                    for i, part in enumerate(parts)], -1)
+  return tf.concat(
+    [tf.nn.conv2d(part, kernels[i], strides, padding) for i, part in enumerate(parts)], -1
+  )
 
 
 def _groups_together(groups: int, channels: int) -> int:
   """The largest divisor of `groups` with which a convolution has few enough channels."""
-  return max(n for n in range(1, groups + 1)
-             if groups % n == 0 and (n == 1 or n * channels <= _CHANNELS_TOGETHER))
+  return max(
+    n
+    for n in range(1, groups + 1)
+    if groups % n == 0 and (n == 1 or n * channels <= _CHANNELS_TOGETHER)
+  )
 
 
 def _dense_kernels(kernel: tf.Tensor, groups: int, together: int) -> tf.Tensor:

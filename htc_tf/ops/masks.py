@@ -23,7 +23,7 @@ def pack_bits(masks: tf.Tensor) -> tf.Tensor:
   bits = tf.cast(tf.cast(masks, tf.bool), tf.int32)
   shape = tf.concat([tf.shape(bits)[:-1], [tf.shape(bits)[-1] // _BITS, _BITS]], axis=0)
   bits = tf.reshape(bits, shape)  # [..., width / 8, 8]
-  return tf.cast(tf.reduce_sum(bits * 2**tf.range(_BITS - 1, -1, -1), axis=-1), tf.uint8)
+  return tf.cast(tf.reduce_sum(bits * 2 ** tf.range(_BITS - 1, -1, -1), axis=-1), tf.uint8)
 
 
 def unpack_bits(packed: tf.Tensor) -> tf.Tensor:
@@ -41,8 +41,13 @@ def unpack_bits(packed: tf.Tensor) -> tf.Tensor:
   return tf.reshape(bits, shape)  # [..., width]
 
 
-def mask_targets(packed_masks: tf.Tensor, boxes: tf.Tensor, gt_index: tf.Tensor,
-                 image_shape: tf.Tensor, size: int = 28) -> tf.Tensor:
+def mask_targets(
+  packed_masks: tf.Tensor,
+  boxes: tf.Tensor,
+  gt_index: tf.Tensor,
+  image_shape: tf.Tensor,
+  size: int = 28,
+) -> tf.Tensor:
   """Returns what the mask head should answer: the mask of the truth within each box.
 
   As published: the box is clipped to the image, the bitmap pooled by exact RoIAlign, and at least
@@ -66,17 +71,23 @@ def mask_targets(packed_masks: tf.Tensor, boxes: tf.Tensor, gt_index: tf.Tensor,
   images = rows // tf.maximum(shape[1], 1)
   truths = tf.gather(tf.reshape(gt_index, [-1]), rows)
   shares = tf.map_fn(
-      lambda roi: _pool_mask(packed_masks, image_shape, size, *roi),
-      (images, truths, tf.gather(clipped, rows)),
-      fn_output_signature=tf.TensorSpec([size, size], tf.float32))
+    lambda roi: _pool_mask(packed_masks, image_shape, size, *roi),
+    (images, truths, tf.gather(clipped, rows)),
+    fn_output_signature=tf.TensorSpec([size, size], tf.float32),
+  )
   targets = tf.cast(shares >= 0.5, tf.float32)
   targets = tf.scatter_nd(rows[:, None], targets, [shape[0] * shape[1], size, size])
   targets = tf.reshape(targets, [shape[0], shape[1], size, size])
   return tf.ensure_shape(targets, [boxes.shape[0], boxes.shape[1], size, size])
 
 
-def _static_mask_targets(packed_masks: tf.Tensor, clipped: tf.Tensor, gt_index: tf.Tensor,
-                         image_shape: tf.Tensor, size: int) -> tf.Tensor:
+def _static_mask_targets(
+  packed_masks: tf.Tensor,
+  clipped: tf.Tensor,
+  gt_index: tf.Tensor,
+  image_shape: tf.Tensor,
+  size: int,
+) -> tf.Tensor:
   """`mask_targets` in static shapes: every row, over the whole mask."""
   batch, num_rois = gt_index.shape
   height, width = packed_masks.shape[2], packed_masks.shape[3] * _BITS
@@ -85,20 +96,33 @@ def _static_mask_targets(packed_masks: tf.Tensor, clipped: tf.Tensor, gt_index: 
     image, truth, box = inputs
     mask = tf.cast(unpack_bits(packed_masks[image, truth]), tf.float32)  # [height, width]
     weights_y, weights_x = (
-        bin_samples.static_pixel_weights(
-            bin_samples.axis_samples(box[axis:axis + 1], box[axis + 2:axis + 3], 1.0, size,
-                                     image_shape[image, axis]), num_pixels)[0]
-        for axis, num_pixels in ((0, height), (1, width)))
+      bin_samples.static_pixel_weights(
+        bin_samples.axis_samples(
+          box[axis : axis + 1], box[axis + 2 : axis + 3], 1.0, size, image_shape[image, axis]
+        ),
+        num_pixels,
+      )[0]
+      for axis, num_pixels in ((0, height), (1, width))
+    )
     return tf.matmul(tf.matmul(weights_y, mask), weights_x, transpose_b=True)
 
   images = tf.repeat(tf.range(batch), num_rois)
-  shares = tf.map_fn(pool_mask, (images, tf.reshape(gt_index, [-1]), clipped),
-                     fn_output_signature=tf.TensorSpec([size, size], tf.float32))
+  shares = tf.map_fn(
+    pool_mask,
+    (images, tf.reshape(gt_index, [-1]), clipped),
+    fn_output_signature=tf.TensorSpec([size, size], tf.float32),
+  )
   return tf.reshape(tf.cast(shares >= 0.5, tf.float32), [batch, num_rois, size, size])
 
 
-def _pool_mask(packed_masks: tf.Tensor, image_shape: tf.Tensor, size: int, image: tf.Tensor,
-               truth: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+def _pool_mask(
+  packed_masks: tf.Tensor,
+  image_shape: tf.Tensor,
+  size: int,
+  image: tf.Tensor,
+  truth: tf.Tensor,
+  box: tf.Tensor,
+) -> tf.Tensor:
   """Returns [size, size] float32 the part of each cell of a box that the mask of a truth covers."""
   limits = image_shape[image]
   first_row, end_row = _touched(box[0], box[2])
@@ -117,8 +141,9 @@ def _touched(begin: tf.Tensor, end: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
   return tf.maximum(first, 0), tf.cast(tf.math.ceil(end + 0.5), tf.int32)
 
 
-def _axis_weights(edges: tf.Tensor, size: int, limit: tf.Tensor, first: tf.Tensor,
-                  num_pixels: tf.Tensor) -> tf.Tensor:
+def _axis_weights(
+  edges: tf.Tensor, size: int, limit: tf.Tensor, first: tf.Tensor, num_pixels: tf.Tensor
+) -> tf.Tensor:
   """Returns [size, num_pixels] shares of the pixels from `first` in the bins between two edges."""
   samples = bin_samples.axis_samples(edges[:1], edges[1:], 1.0, size, limit)
   return bin_samples.pixel_weights(samples, first, num_pixels)[0]

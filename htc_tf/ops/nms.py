@@ -20,14 +20,20 @@ class KeptBoxes(NamedTuple):
     groups: [batch, max_outputs] int32 index of the group; rows beyond `num_valid` are 0.
     num_valid: [batch] int32.
   """
+
   boxes: tf.Tensor
   scores: tf.Tensor
   groups: tf.Tensor
   num_valid: tf.Tensor
 
 
-def grouped_nms(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, score_threshold: float,
-                max_outputs: int) -> KeptBoxes:
+def grouped_nms(
+  boxes: tf.Tensor,
+  scores: tf.Tensor,
+  iou_threshold: float,
+  score_threshold: float,
+  max_outputs: int,
+) -> KeptBoxes:
   """Suppresses overlapping boxes within each group, then keeps the best over all groups.
 
   A box is suppressed by a better one of its group where their IoU is above the threshold; at
@@ -45,10 +51,20 @@ def grouped_nms(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, score
   boxes, scores = tf.cast(boxes, tf.float32), tf.cast(scores, tf.float32)
   if not xla.compiling():
     kept = tf.image.combined_non_max_suppression(
-        boxes, scores, max_output_size_per_class=max_outputs, max_total_size=max_outputs,
-        iou_threshold=iou_threshold, score_threshold=score_threshold, clip_boxes=False)
-    return KeptBoxes(kept.nmsed_boxes, kept.nmsed_scores, tf.cast(kept.nmsed_classes, tf.int32),
-                     kept.valid_detections)
+      boxes,
+      scores,
+      max_output_size_per_class=max_outputs,
+      max_total_size=max_outputs,
+      iou_threshold=iou_threshold,
+      score_threshold=score_threshold,
+      clip_boxes=False,
+    )
+    return KeptBoxes(
+      kept.nmsed_boxes,
+      kept.nmsed_scores,
+      tf.cast(kept.nmsed_classes, tf.int32),
+      kept.valid_detections,
+    )
   if 0 in scores.shape:
     empty = tf.zeros([scores.shape[0], max_outputs])
     return _kept(tf.zeros([*empty.shape, 4]), empty + _NEVER, tf.zeros(empty.shape, tf.int32))
@@ -59,8 +75,9 @@ def grouped_nms(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, score
   return _select_at_once(boxes, scores, iou_threshold, max_outputs)
 
 
-def _select_in_turn(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float,
-                    max_outputs: int) -> KeptBoxes:
+def _select_in_turn(
+  boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
+) -> KeptBoxes:
   """Takes the best score over all groups and suppresses what overlaps, `max_outputs` times.
 
   Args:
@@ -81,17 +98,24 @@ def _select_in_turn(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float,
     taken = tf.equal(tf.range(num * num_groups), best[:, None])
     gone = overlaps[:, :, None] & in_group[:, None] | tf.reshape(taken, scores.shape)
     place = tf.equal(tf.range(max_outputs), step)
-    return (step + 1, tf.where(gone, _NEVER, alive), tf.where(place, best[:, None], rows),
-            tf.where(place, score[:, None], best_scores))
+    return (
+      step + 1,
+      tf.where(gone, _NEVER, alive),
+      tf.where(place, best[:, None], rows),
+      tf.where(place, score[:, None], best_scores),
+    )
 
   *_, rows, kept = tf.while_loop(
-      lambda step, *_: step < max_outputs, select,
-      (0, scores, tf.zeros([batch, max_outputs], tf.int32), tf.fill([batch, max_outputs], _NEVER)))
+    lambda step, *_: step < max_outputs,
+    select,
+    (0, scores, tf.zeros([batch, max_outputs], tf.int32), tf.fill([batch, max_outputs], _NEVER)),
+  )
   return _kept(tf.gather(boxes, rows // num_groups, batch_dims=1), kept, rows % num_groups)
 
 
-def _select_at_once(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float,
-                    max_outputs: int) -> KeptBoxes:
+def _select_at_once(
+  boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
+) -> KeptBoxes:
   """Suppresses within all groups in parallel, then takes the best.
 
   A box stays if no better one that stays overlaps it. Applied over and over, this rule settles from
@@ -130,5 +154,9 @@ def _select_at_once(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float,
 def _kept(boxes: tf.Tensor, scores: tf.Tensor, groups: tf.Tensor) -> KeptBoxes:
   """Empties the rows whose score is `_NEVER`."""
   valid = scores > _NEVER  # [batch, max_outputs]
-  return KeptBoxes(tf.where(valid[..., None], boxes, 0.0), tf.where(valid, scores, 0.0),
-                   tf.where(valid, groups, 0), tf.reduce_sum(tf.cast(valid, tf.int32), axis=-1))
+  return KeptBoxes(
+    tf.where(valid[..., None], boxes, 0.0),
+    tf.where(valid, scores, 0.0),
+    tf.where(valid, groups, 0),
+    tf.reduce_sum(tf.cast(valid, tf.int32), axis=-1),
+  )

@@ -17,6 +17,7 @@ class FeatureTable(NamedTuple):
     pixels: [num_pixels, channels] float32 all pixels, map by map, image by image, row by row; None
       under XLA, which pools from the maps.
   """
+
   maps: Dict[str, tf.Tensor]
   pixels: Optional[tf.Tensor]
 
@@ -34,6 +35,7 @@ class View(NamedTuple):
     candidates: the indices that `maps` may hold.
     subdivision: with n, a bin is the average of the n x n bins of a finer RoIAlign.
   """
+
   maps: tf.Tensor
   strides: tf.Tensor
   candidates: Tuple[int, ...]
@@ -52,8 +54,9 @@ def feature_table(maps: Mapping[str, tf.Tensor]) -> FeatureTable:
   return FeatureTable(dict(maps), rows[0] if len(rows) == 1 else tf.concat(rows, axis=0))
 
 
-def single_map(table: FeatureTable, name: str, stride: float, num_rois: tf.Tensor,
-               subdivision: int = 1) -> View:
+def single_map(
+  table: FeatureTable, name: str, stride: float, num_rois: tf.Tensor, subdivision: int = 1
+) -> View:
   """The view in which every RoI is pooled from one map.
 
   Args:
@@ -64,8 +67,7 @@ def single_map(table: FeatureTable, name: str, stride: float, num_rois: tf.Tenso
     subdivision: see `View`.
   """
   index = table.index(name)
-  return View(tf.fill([num_rois], index), tf.fill([num_rois], float(stride)), (index,),
-              subdivision)
+  return View(tf.fill([num_rois], index), tf.fill([num_rois], float(stride)), (index,), subdivision)
 
 
 def pool(table: FeatureTable, rois: tf.Tensor, views: Sequence[View], size: int) -> tf.Tensor:

@@ -22,13 +22,19 @@ class _Taps(NamedTuple):
     weights: [taps] float32 share of the pixel in the bin.
     lengths: [num_windows * num_bins] int32 number of taps.
   """
+
   pixels: tf.Tensor
   weights: tf.Tensor
   lengths: tf.Tensor
 
 
-def pool(pixels: tf.Tensor, map_shapes: Tuple[tf.Tensor, tf.Tensor], rois: tf.Tensor,
-         views: Sequence, size: int) -> tf.Tensor:
+def pool(
+  pixels: tf.Tensor,
+  map_shapes: Tuple[tf.Tensor, tf.Tensor],
+  rois: tf.Tensor,
+  views: Sequence,
+  size: int,
+) -> tf.Tensor:
   """Pools RoIs from the views and adds these up.
 
   Args:
@@ -50,25 +56,48 @@ def pool(pixels: tf.Tensor, map_shapes: Tuple[tf.Tensor, tf.Tensor], rois: tf.Te
   maps = tf.reshape(tf.stack([view.maps for view in views], axis=1), [-1])  # [num_windows]
   images = tf.range(shape[0] * shape[1] * num_views) // tf.maximum(shape[1] * num_views, 1)
   weights = _bin_weights(
-      tf.repeat(tf.reshape(rois, [-1, 4]), num_views, axis=0),
-      tf.gather(starts, maps) + tf.cast(images, tf.int64) * tf.gather(sizes, maps),
-      tf.reshape(tf.stack([view.strides for view in views], axis=1), [-1]),
-      tf.tile(tf.constant([view.subdivision for view in views]), [shape[0] * shape[1]]),
-      tf.gather(heights, maps), tf.gather(widths, maps), size, num_views,
-      tf.shape(pixels, out_type=tf.int64)[0])
+    tf.repeat(tf.reshape(rois, [-1, 4]), num_views, axis=0),
+    tf.gather(starts, maps) + tf.cast(images, tf.int64) * tf.gather(sizes, maps),
+    tf.reshape(tf.stack([view.strides for view in views], axis=1), [-1]),
+    tf.tile(tf.constant([view.subdivision for view in views]), [shape[0] * shape[1]]),
+    tf.gather(heights, maps),
+    tf.gather(widths, maps),
+    size,
+    num_views,
+    tf.shape(pixels, out_type=tf.int64)[0],
+  )
   return _weighted_sums(weights, pixels)
 
 
 _VECTOR = tf.TensorSpec([None], tf.int64)
 
 
-@tf.function(autograph=False, experimental_attributes={'_noinline': True}, input_signature=[
-    tf.TensorSpec([None, 4]), _VECTOR, tf.TensorSpec([None]), tf.TensorSpec([None], tf.int32),
-    _VECTOR, _VECTOR, tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32),
-    tf.TensorSpec([], tf.int64)])
-def _bin_weights(boxes: tf.Tensor, bases: tf.Tensor, strides: tf.Tensor, subdivisions: tf.Tensor,
-                 heights: tf.Tensor, widths: tf.Tensor, size: tf.Tensor, num_views: tf.Tensor,
-                 num_pixels: tf.Tensor) -> tf.SparseTensor:
+@tf.function(
+  autograph=False,
+  experimental_attributes={'_noinline': True},
+  input_signature=[
+    tf.TensorSpec([None, 4]),
+    _VECTOR,
+    tf.TensorSpec([None]),
+    tf.TensorSpec([None], tf.int32),
+    _VECTOR,
+    _VECTOR,
+    tf.TensorSpec([], tf.int32),
+    tf.TensorSpec([], tf.int32),
+    tf.TensorSpec([], tf.int64),
+  ],
+)
+def _bin_weights(
+  boxes: tf.Tensor,
+  bases: tf.Tensor,
+  strides: tf.Tensor,
+  subdivisions: tf.Tensor,
+  heights: tf.Tensor,
+  widths: tf.Tensor,
+  size: tf.Tensor,
+  num_views: tf.Tensor,
+  num_pixels: tf.Tensor,
+) -> tf.SparseTensor:
   """Returns the sparse [num_rois * size * size, num_pixels] matrix, rows ascending.
 
   A function of the graph of its own: a model calls it several times, and is traced faster so.
@@ -105,12 +134,21 @@ def _bin_weights(boxes: tf.Tensor, bases: tf.Tensor, strides: tf.Tensor, subdivi
   weights = _gather_ragged(columns.weights, columns.lengths, owner_columns)
   indices = tf.stack([tf.cast(owners // num_views, tf.int64), offsets], axis=-1)
   indices = tf.gather(indices, pairs) + tf.stack([tf.zeros_like(pixels), pixels], axis=-1)
-  return tf.SparseTensor(indices, tf.gather(row_weights, pairs) * weights,
-                         tf.stack([tf.cast(num_bins, tf.int64), num_pixels]))
+  return tf.SparseTensor(
+    indices,
+    tf.gather(row_weights, pairs) * weights,
+    tf.stack([tf.cast(num_bins, tf.int64), num_pixels]),
+  )
 
 
-def _axis_taps(begins: tf.Tensor, ends: tf.Tensor, strides: tf.Tensor, num_bins: tf.Tensor,
-               map_sizes: tf.Tensor, subdivisions: tf.Tensor) -> _Taps:
+def _axis_taps(
+  begins: tf.Tensor,
+  ends: tf.Tensor,
+  strides: tf.Tensor,
+  num_bins: tf.Tensor,
+  map_sizes: tf.Tensor,
+  subdivisions: tf.Tensor,
+) -> _Taps:
   """Merges the samples of each bin into one weight a pixel.
 
   The samples of a bin lie a pixel apart at most, so n of them touch at most n + 1 pixels.
@@ -156,7 +194,8 @@ def _multiply(weights: tf.SparseTensor, dense: tf.Tensor, transpose: bool = Fals
 
   def multiply():
     matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
-        indices=weights.indices, values=weights.values, dense_shape=weights.dense_shape)
+      indices=weights.indices, values=weights.values, dense_shape=weights.dense_shape
+    )
     if transpose:  # Beforehand: with `transpose_a` every thread fills a whole result of its own.
       matrix = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=tf.float32)
     return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense)

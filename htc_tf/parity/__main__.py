@@ -15,11 +15,17 @@ from htc_tf.errors import HTCError
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-      prog='python -m htc_tf.parity', description='Measures, level by level, how far the models '
-      'are from mmdetection and laihuihui/htc with the same weights.')
+    prog='python -m htc_tf.parity',
+    description='Measures, level by level, how far the models '
+    'are from mmdetection and laihuihui/htc with the same weights.',
+  )
   add = parser.add_argument
-  add('--pack', default='tests/parity', help='folder with the reference arrays; what it lacks is '
-      'listed as not run (default: the extract of the tests)')
+  add(
+    '--pack',
+    default='tests/parity',
+    help='folder with the reference arrays; what it lacks is '
+    'listed as not run (default: the extract of the tests)',
+  )
   add('--json', default='build/parity.json', help='rows for machines (default: build/parity.json)')
   add('--markdown', default='', help='also write the page of the documentation')
   return parser
@@ -27,40 +33,53 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sections(folder: str) -> Iterator:
   """The report, section by section; each model is gone before the next is built."""
-  # pylint: disable=g-import-not-at-top
   from htc_tf.parity import inputs, mmdet_batch, mmdet_image, ops, paddle_image, training
   from htc_tf.parity.pack import Pack
+
   pack = Pack(folder)
   yield _section('single operations', ops.measurements(pack))
-  yield _step('from pictures to network inputs', folder, inputs.input_checks,
-              ('paddle_r50_a.npz', 'paddle_r50_b.npz', 'mmdet_r50_inference.npz'))
-  yield _section('mmdetection 3.3.0, htc_r50_fpn_1x_coco',
-                 mmdet_batch.MmdetBatch(pack).measurements())
+  yield _step(
+    'from pictures to network inputs',
+    folder,
+    inputs.input_checks,
+    ('paddle_r50_a.npz', 'paddle_r50_b.npz', 'mmdet_r50_inference.npz'),
+  )
+  yield _section(
+    'mmdetection 3.3.0, htc_r50_fpn_1x_coco', mmdet_batch.MmdetBatch(pack).measurements()
+  )
   for variant in mmdet_image.VARIANTS:
-    yield _section(f'mmdetection 3.3.0, {variant.config}',
-                   mmdet_image.MmdetImage(pack, variant).measurements())
+    yield _section(
+      f'mmdetection 3.3.0, {variant.config}', mmdet_image.MmdetImage(pack, variant).measurements()
+    )
   model = functools.lru_cache(maxsize=1)(lambda: paddle_image.build_paddle_model(pack))
   for image in 'ab':
-    yield _section(f'laihuihui/htc on PaddlePaddle 2.6.2, R50, image {image}',
-                   paddle_image.PaddleImage(pack, image, model).measurements())
+    yield _section(
+      f'laihuihui/htc on PaddlePaddle 2.6.2, R50, image {image}',
+      paddle_image.PaddleImage(pack, image, model).measurements(),
+    )
   del model
-  yield _step('mmdetection 3.3.0, training step of htc_r50_fpn_1x_coco', folder,
-              training.training_checks,
-              ('mmdet_r50_inference.npz', 'mmdet_r50_losses.npz', 'mmdet_r50_grads.json'))
+  yield _step(
+    'mmdetection 3.3.0, training step of htc_r50_fpn_1x_coco',
+    folder,
+    training.training_checks,
+    ('mmdet_r50_inference.npz', 'mmdet_r50_losses.npz', 'mmdet_r50_grads.json'),
+  )
 
 
 def _section(title: str, measurements: Iterable):
   """A section of rows that are measured or not one by one."""
-  from htc_tf.parity import measurement  # pylint: disable=g-import-not-at-top
-  from htc_tf.parity.report import Section  # pylint: disable=g-import-not-at-top
+  from htc_tf.parity import measurement
+  from htc_tf.parity.report import Section
+
   print(f'\n{title}', flush=True)
   return Section(title, *measurement.run(measurements, lambda line: print(line, flush=True)))
 
 
 def _step(title: str, folder: str, run: Callable, needed: Sequence[str]):
   """A section that is measured as a whole or not at all."""
-  from htc_tf.parity.measurement import NotRun  # pylint: disable=g-import-not-at-top
-  from htc_tf.parity.report import Section  # pylint: disable=g-import-not-at-top
+  from htc_tf.parity.measurement import NotRun
+  from htc_tf.parity.report import Section
+
   missing = [name for name in needed if not os.path.exists(os.path.join(folder, name))]
   if missing:
     return Section(title, (), (NotRun('all of its checks', None, ', '.join(missing)),))
@@ -73,7 +92,8 @@ def main(argv: Optional[List[str]] = None) -> int:
   args = _parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   try:
-    from htc_tf.parity import report  # pylint: disable=g-import-not-at-top
+    from htc_tf.parity import report
+
     sections = list(_sections(args.pack))
     report.write(sections, args.json, args.markdown)
   except (HTCError, OSError) as error:

@@ -13,6 +13,7 @@ class Check(NamedTuple):
     bar: the largest `measured` that passes.
     ok: whether it passes.
   """
+
   name: str
   measured: float
   bar: float

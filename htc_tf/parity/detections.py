@@ -22,6 +22,7 @@ class Detected(NamedTuple):
     classes: [num], 1 is the first foreground class.
     masks: [num, size, size] probabilities, or None where they are not asked for.
   """
+
   boxes: np.ndarray
   scores: np.ndarray
   classes: np.ndarray
@@ -35,6 +36,7 @@ class PastedMasks(NamedTuple):
     masks: [num, H, W] bool in original pixels, one a reference detection.
     scale: [2] height, width of the input over the original's.
   """
+
   masks: np.ndarray
   scale: np.ndarray
 
@@ -52,8 +54,9 @@ def matched_rows(ours: Detected, reference: Detected) -> np.ndarray:
   return np.where(same.any(1), gaps.argmin(1), -1)
 
 
-def detection_measurements(name: str, ours: Callable[[], Detected],
-                           reference: Callable[[], Detected]) -> List[Measurement]:
+def detection_measurements(
+  name: str, ours: Callable[[], Detected], reference: Callable[[], Detected]
+) -> List[Measurement]:
   """Found again, and the score of those that are."""
 
   def pair() -> Tuple[Detected, Detected, np.ndarray]:
@@ -69,13 +72,17 @@ def detection_measurements(name: str, ours: Callable[[], Detected],
     return np.abs(actual.scores[rows[found]] - expected.scores[found]).max(initial=0.0)
 
   return [
-      Measurement(f'{name}: share not found with its label within {_BOX_PX} px', _LOST_BAR, lost),
-      Measurement(f'{name}: scores of those found, largest difference', _SCORE_BAR,
-                  score_difference)]
+    Measurement(f'{name}: share not found with its label within {_BOX_PX} px', _LOST_BAR, lost),
+    Measurement(f'{name}: scores of those found, largest difference', _SCORE_BAR, score_difference),
+  ]
 
 
-def mask_measurement(name: str, ours: Callable[[], Detected], reference: Callable[[], Detected],
-                     pasted: Callable[[], PastedMasks]) -> Measurement:
+def mask_measurement(
+  name: str,
+  ours: Callable[[], Detected],
+  reference: Callable[[], Detected],
+  pasted: Callable[[], PastedMasks],
+) -> Measurement:
   """Share of differing pixels, all of the image counted, in the masks of matched detections."""
 
   def measure():

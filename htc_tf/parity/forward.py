@@ -7,7 +7,7 @@ import numpy as np
 from official.core import exp_factory
 import tensorflow as tf
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.modeling.cascade import Cascade
@@ -18,8 +18,9 @@ from htc_tf.parity.detections import Detected
 from htc_tf.tasks.htc import HTCTask
 
 
-def build_model(experiment: str, overrides: Dict[str, Any],
-                state: Callable[[], Checkpoint]) -> HTCModel:
+def build_model(
+  experiment: str, overrides: Dict[str, Any], state: Callable[[], Checkpoint]
+) -> HTCModel:
   """The model of an experiment, filled by the converter.
 
   Args:
@@ -46,6 +47,7 @@ class Levels(NamedTuple):
     features: pyramid and semantic embedding.
     semantic_logits: [batch, h, w, classes], or None.
   """
+
   backbone: Dict[str, tf.Tensor]
   rpn_logits: Dict[str, tf.Tensor]
   rpn_deltas: Dict[str, tf.Tensor]
@@ -80,12 +82,18 @@ class Forward:
   @functools.cached_property
   def levels(self) -> Levels:
     """Every map up to the proposals."""
-    # pylint: disable=protected-access
     model, inputs = self.model, self.inputs
     features, semantic_logits = model._extract(inputs, training=False)
     logits, deltas, anchors, proposals = model._propose(features, training=False)
-    return Levels(model.backbone(inputs['images'], training=False), logits, deltas, anchors,
-                  proposals, features, semantic_logits)
+    return Levels(
+      model.backbone(inputs['images'], training=False),
+      logits,
+      deltas,
+      anchors,
+      proposals,
+      features,
+      semantic_logits,
+    )
 
   @functools.cached_property
   def _detections(self) -> Dict[str, np.ndarray]:
@@ -95,15 +103,21 @@ class Forward:
   def _last_masks(self) -> np.ndarray:
     """Masks of the detections by the last stage alone, [batch, num, size, size]."""
     cascade, found = self.model.cascade, self._detections
-    last = Cascade(cascade.stages, cascade.box_features, cascade.mask_features,
-                   mask_ensemble='last')
-    return last.segment(self.levels.features, tf.constant(found['detection_boxes']),
-                        tf.constant(found['detection_classes'])).numpy()
+    last = Cascade(
+      cascade.stages, cascade.box_features, cascade.mask_features, mask_ensemble='last'
+    )
+    return last.segment(
+      self.levels.features,
+      tf.constant(found['detection_boxes']),
+      tf.constant(found['detection_classes']),
+    ).numpy()
 
   def detected(self, image: int, mask_ensemble: str = 'mean') -> Detected:
     """Detections of one image, with masks of the stages' 'mean' or of the 'last' stage."""
     found = self._detections
     rows = slice(found['num_detections'][image])
     masks = found['detection_masks'] if mask_ensemble == 'mean' else self._last_masks
-    return Detected(*(found[f'detection_{key}'][image][rows]
-                      for key in ('boxes', 'scores', 'classes')), masks[image][rows])
+    return Detected(
+      *(found[f'detection_{key}'][image][rows] for key in ('boxes', 'scores', 'classes')),
+      masks[image][rows],
+    )

@@ -22,6 +22,7 @@ class Measurement(NamedTuple):
     bar: the largest figure that passes.
     measure: gives the figure; raises MissingArray without its reference.
   """
+
   name: str
   bar: float
   measure: Callable[[], float]
@@ -29,13 +30,15 @@ class Measurement(NamedTuple):
 
 class NotRun(NamedTuple):
   """A row, or several as one (their `bar` is None), whose reference `missing` is not there."""
+
   name: str
   bar: Optional[float]
   missing: str
 
 
-def run(measurements: Iterable[Measurement],
-        show: Callable[[str], None] = lambda line: None) -> Tuple[List[Check], List[NotRun]]:
+def run(
+  measurements: Iterable[Measurement], show: Callable[[str], None] = lambda line: None
+) -> Tuple[List[Check], List[NotRun]]:
   """Measures what can be measured; the rest is listed.
 
   Args:

@@ -23,14 +23,19 @@ from htc_tf.parity.pictures import network_input
 _CONFIG, _EXPERIMENT = 'htc_r50_fpn_1x_coco', 'htc_resnet50fpn_1x_coco'
 _PROPOSAL_PX, _LOST_BAR, _DECODED_PX_BAR = 0.05, 0.01, 1e-3
 # For each image: the key and the step between stored positions.
-_BACKBONE_KEYS = {'2': ('C2_image0_every2nd', 2, 'C2_image1_every4th', 4),
-                  '3': ('C3_image0', 1, 'C3_image1_every4th', 4),
-                  '4': ('C4_image0', 1, 'C4_image1_every4th', 4),
-                  '5': ('C5_image0', 1, 'C5_image1_every4th', 4)}
-_PYRAMID_KEYS = {'2': ('P2_image0', 1, 'P2_image1_every4th', 4),
-                 '3': ('P3_image0', 1, 'P3_image1_every4th', 4),
-                 '4': ('P4_image0', 1, 'P4_image1', 1), '5': ('P5_image0', 1, 'P5_image1', 1),
-                 '6': ('P6_image0', 1, 'P6_image1', 1)}
+_BACKBONE_KEYS = {
+  '2': ('C2_image0_every2nd', 2, 'C2_image1_every4th', 4),
+  '3': ('C3_image0', 1, 'C3_image1_every4th', 4),
+  '4': ('C4_image0', 1, 'C4_image1_every4th', 4),
+  '5': ('C5_image0', 1, 'C5_image1_every4th', 4),
+}
+_PYRAMID_KEYS = {
+  '2': ('P2_image0', 1, 'P2_image1_every4th', 4),
+  '3': ('P3_image0', 1, 'P3_image1_every4th', 4),
+  '4': ('P4_image0', 1, 'P4_image1', 1),
+  '5': ('P5_image0', 1, 'P5_image1', 1),
+  '6': ('P6_image0', 1, 'P6_image1', 1),
+}
 
 
 class MmdetBatch:
@@ -53,16 +58,21 @@ class MmdetBatch:
     return build_model(_EXPERIMENT, {}, lambda: self._pack.mmdet_state(_CONFIG))
 
   def _stored_inputs(self):
-    return {'images': layout.channels_last(self._arrays['input']),
-            'image_shape': self._arrays['image_sizes_hw']}
+    return {
+      'images': layout.channels_last(self._arrays['input']),
+      'image_shape': self._arrays['image_sizes_hw'],
+    }
 
   def _picture_inputs(self):
     return network_input([self._arrays[f'image{image}_bgr'][..., ::-1] for image in (0, 1)])
 
   def measurements(self) -> Iterator[Measurement]:
     """All of them, from the input to the masks."""
-    yield near('network input from the pictures', lambda: self._picture_inputs()['images'],
-               lambda: layout.channels_last(self._arrays['input']))
+    yield near(
+      'network input from the pictures',
+      lambda: self._picture_inputs()['images'],
+      lambda: layout.channels_last(self._arrays['input']),
+    )
     yield from self._backbone_and_pyramid()
     yield from self._rpn()
     yield from self._semantic()
@@ -74,16 +84,24 @@ class MmdetBatch:
     for image in (0, 1):
       yield from self._detections(image)
 
-  def _near(self, name: str, actual: Callable[[], np.ndarray], key: str,
-            change: Callable[[np.ndarray], np.ndarray] = layout.channels_last) -> Measurement:
+  def _near(
+    self,
+    name: str,
+    actual: Callable[[], np.ndarray],
+    key: str,
+    change: Callable[[np.ndarray], np.ndarray] = layout.channels_last,
+  ) -> Measurement:
     return near(name, actual, lambda: change(self._arrays[key]))
 
   def _backbone_and_pyramid(self) -> Iterator[Measurement]:
     for letter, keys in (('C', _BACKBONE_KEYS), ('P', _PYRAMID_KEYS)):
       for level, (key0, step0, key1, step1) in keys.items():
         for image, key, step in ((0, key0, step0), (1, key1, step1)):
-          yield self._near(f'{letter}{level} of image {image}',
-                           functools.partial(self._map, letter, level, image, step), key)
+          yield self._near(
+            f'{letter}{level} of image {image}',
+            functools.partial(self._map, letter, level, image, step),
+            key,
+          )
 
   def _map(self, letter: str, level: str, image: int, step: int) -> np.ndarray:
     levels = self._stored.levels
@@ -92,18 +110,29 @@ class MmdetBatch:
 
   def _rpn(self) -> Iterator[Measurement]:
     for level in '23456':
-      yield self._near(f'RPN logits of P{level}',
-                       lambda level=level: self._stored.levels.rpn_logits[level],
-                       f'rpn_logits_P{level}')
-      yield self._near(f'RPN deltas of P{level}',
-                       lambda level=level: self._stored.levels.rpn_deltas[level],
-                       f'rpn_deltas_P{level}', lambda x: layout.yx(layout.channels_last(x)))
-      yield self._near(f'anchors of P{level}',
-                       lambda level=level: self._stored.levels.anchors[level],
-                       f'anchors_P{level}', layout.yx)
+      yield self._near(
+        f'RPN logits of P{level}',
+        lambda level=level: self._stored.levels.rpn_logits[level],
+        f'rpn_logits_P{level}',
+      )
+      yield self._near(
+        f'RPN deltas of P{level}',
+        lambda level=level: self._stored.levels.rpn_deltas[level],
+        f'rpn_deltas_P{level}',
+        lambda x: layout.yx(layout.channels_last(x)),
+      )
+      yield self._near(
+        f'anchors of P{level}',
+        lambda level=level: self._stored.levels.anchors[level],
+        f'anchors_P{level}',
+        layout.yx,
+      )
     for image in (0, 1):
-      yield Measurement(f'proposals of image {image}: share not found within {_PROPOSAL_PX} px',
-                        _LOST_BAR, functools.partial(self._lost_proposals, image))
+      yield Measurement(
+        f'proposals of image {image}: share not found within {_PROPOSAL_PX} px',
+        _LOST_BAR,
+        functools.partial(self._lost_proposals, image),
+      )
 
   def _lost_proposals(self, image: int) -> float:
     reference = layout.yx(self._arrays[f'proposals_image{image}'])
@@ -112,9 +141,11 @@ class MmdetBatch:
   def _semantic(self) -> Iterator[Measurement]:
     for image, suffix, step in ((0, '', 1), (1, '_every2nd', 2)):
       for name, key in (('logits', 'semantic_logits'), ('embedding', 'semantic_feature')):
-        yield self._near(f'semantic {name} of image {image}',
-                         functools.partial(self._semantic_map, name, image, step),
-                         f'{key}_image{image}{suffix}')
+        yield self._near(
+          f'semantic {name} of image {image}',
+          functools.partial(self._semantic_map, name, image, step),
+          f'{key}_image{image}{suffix}',
+        )
 
   def _semantic_map(self, name: str, image: int, step: int) -> np.ndarray:
     levels = self._stored.levels
@@ -129,14 +160,24 @@ class MmdetBatch:
     return roi_heads.GivenRois(self._stored.model, self._stored.levels.features, rois)
 
   def _stage_on_its_rois(self, stage: int) -> Iterator[Measurement]:
-    yield self._near(f'stage {stage} class logits on its 2000 RoIs',
-                     lambda: self._box_head(stage, False)[0], f'stage{stage}_logits',
-                     layout.background_first)
-    yield self._near(f'stage {stage} deltas on its 2000 RoIs',
-                     lambda: self._box_head(stage, False)[1], f'stage{stage}_deltas', layout.yx)
+    yield self._near(
+      f'stage {stage} class logits on its 2000 RoIs',
+      lambda: self._box_head(stage, False)[0],
+      f'stage{stage}_logits',
+      layout.background_first,
+    )
+    yield self._near(
+      f'stage {stage} deltas on its 2000 RoIs',
+      lambda: self._box_head(stage, False)[1],
+      f'stage{stage}_deltas',
+      layout.yx,
+    )
     if stage < 2:
-      yield Measurement(f'stage {stage} refined boxes, largest difference in px', _DECODED_PX_BAR,
-                        lambda: self._refined_difference(stage))
+      yield Measurement(
+        f'stage {stage} refined boxes, largest difference in px',
+        _DECODED_PX_BAR,
+        lambda: self._refined_difference(stage),
+      )
 
   def _refined_difference(self, stage: int) -> float:
     reference = layout.yx(self._arrays[f'stage{stage + 1}_rois'][:, 1:])
@@ -144,50 +185,77 @@ class MmdetBatch:
 
   def _fixed_roi_features(self) -> List[Measurement]:
     def both(kind, suffix=''):
-      return layout.channels_last(self._fixed[f'{kind}_feature_fpn{suffix}'] +
-                                  self._fixed[f'{kind}_feature_semantic{suffix}'])
+      return layout.channels_last(
+        self._fixed[f'{kind}_feature_fpn{suffix}'] + self._fixed[f'{kind}_feature_semantic{suffix}']
+      )
 
     def given():
       return self._given(self._fixed['rois'])
 
     eighth = '_every8th_channel'
     return [
-        near('RoIAlign 7 of the pyramid, 21 RoIs', lambda: given().box_features(False),
-             lambda: layout.channels_last(self._fixed['box_feature_fpn'])),
-        near('input of the box heads, 21 RoIs', lambda: given().box_features(),
-             lambda: both('box')),
-        near('RoIAlign 14 of the pyramid, 21 RoIs',
-             lambda: given().mask_features(False)[..., ::8],
-             lambda: layout.channels_last(self._fixed[f'mask_feature_fpn{eighth}'])),
-        near('input of the mask heads, 21 RoIs', lambda: given().mask_features()[..., ::8],
-             lambda: both('mask', eighth)),
+      near(
+        'RoIAlign 7 of the pyramid, 21 RoIs',
+        lambda: given().box_features(False),
+        lambda: layout.channels_last(self._fixed['box_feature_fpn']),
+      ),
+      near('input of the box heads, 21 RoIs', lambda: given().box_features(), lambda: both('box')),
+      near(
+        'RoIAlign 14 of the pyramid, 21 RoIs',
+        lambda: given().mask_features(False)[..., ::8],
+        lambda: layout.channels_last(self._fixed[f'mask_feature_fpn{eighth}']),
+      ),
+      near(
+        'input of the mask heads, 21 RoIs',
+        lambda: given().mask_features()[..., ::8],
+        lambda: both('mask', eighth),
+      ),
     ]
 
   def _fixed_roi_heads(self, stage: int) -> List[Measurement]:
     name = f'stage{stage}'
     return [
-        near(f'stage {stage} class logits, 21 RoIs', lambda: self._box_head(stage, True)[0],
-             lambda: layout.background_first(self._fixed[f'{name}_logits'])),
-        near(f'stage {stage} deltas, 21 RoIs', lambda: self._box_head(stage, True)[1],
-             lambda: layout.yx(self._fixed[f'{name}_deltas'])),
-        Measurement(f'stage {stage} decoded boxes, 21 RoIs, largest difference in px',
-                    _DECODED_PX_BAR, lambda: np.abs(
-                        layout.yx(self._fixed[f'{name}_decoded']) -
-                        self._box_head(stage, True)[2]).max()),
-        near(f'stage {stage} mask logits of every 10th class, 21 RoIs',
-             lambda: self._mask_logits(stage, range(1, 81, 10)),
-             lambda: self._fixed[f'{name}_mask_logits_every10th_class']),
-        near(f'stage {stage} mask logits of all classes, 3 RoIs',
-             lambda: self._mask_logits(stage, range(1, 81), self._fixed['subset3']),
-             lambda: self._fixed[f'{name}_mask_logits_subset3']),
-        near(f'stage {stage} mask logits without information flow, given input',
-             lambda: roi_heads.mask_logits(self._stored.model, self._mask_feature_alone(stage),
-                                           stage, range(1, 9)),
-             lambda: self._fixed[f'{name}_mask_logits_alone_subset8_first8_classes']),
-        near(f'stage {stage} mask feature without information flow, given input',
-             lambda: self._mask_feature_alone(stage)[..., :32],
-             lambda: layout.channels_last(
-                 self._fixed[f'{name}_mask_feature_alone_subset8_first32_channels'])),
+      near(
+        f'stage {stage} class logits, 21 RoIs',
+        lambda: self._box_head(stage, True)[0],
+        lambda: layout.background_first(self._fixed[f'{name}_logits']),
+      ),
+      near(
+        f'stage {stage} deltas, 21 RoIs',
+        lambda: self._box_head(stage, True)[1],
+        lambda: layout.yx(self._fixed[f'{name}_deltas']),
+      ),
+      Measurement(
+        f'stage {stage} decoded boxes, 21 RoIs, largest difference in px',
+        _DECODED_PX_BAR,
+        lambda: np.abs(
+          layout.yx(self._fixed[f'{name}_decoded']) - self._box_head(stage, True)[2]
+        ).max(),
+      ),
+      near(
+        f'stage {stage} mask logits of every 10th class, 21 RoIs',
+        lambda: self._mask_logits(stage, range(1, 81, 10)),
+        lambda: self._fixed[f'{name}_mask_logits_every10th_class'],
+      ),
+      near(
+        f'stage {stage} mask logits of all classes, 3 RoIs',
+        lambda: self._mask_logits(stage, range(1, 81), self._fixed['subset3']),
+        lambda: self._fixed[f'{name}_mask_logits_subset3'],
+      ),
+      near(
+        f'stage {stage} mask logits without information flow, given input',
+        lambda: roi_heads.mask_logits(
+          self._stored.model, self._mask_feature_alone(stage), stage, range(1, 9)
+        ),
+        lambda: self._fixed[f'{name}_mask_logits_alone_subset8_first8_classes'],
+      ),
+      near(
+        f'stage {stage} mask feature without information flow, given input',
+        lambda: self._mask_feature_alone(stage)[..., :32],
+        lambda: layout.channels_last(
+          self._fixed[f'{name}_mask_feature_alone_subset8_first32_channels']
+        ),
+      ),
     ]
 
   def _mask_logits(self, stage: int, classes, subset=slice(None)) -> np.ndarray:
@@ -202,21 +270,28 @@ class MmdetBatch:
   def _detections(self, image: int) -> Iterator[Measurement]:
     reference = functools.partial(self._reference, image)
     for name, forward in (('stored input', self._stored), ('picture', self._pictures)):
-      yield from detection_measurements(f'detections of image {image} from the {name}',
-                                        functools.partial(forward.detected, image), reference)
+      yield from detection_measurements(
+        f'detections of image {image} from the {name}',
+        functools.partial(forward.detected, image),
+        reference,
+      )
     for ensemble in ('mean', 'last'):
       yield mask_measurement(
-          f'masks of image {image}, {ensemble} of the stages',
-          functools.partial(self._stored.detected, image, ensemble), reference,
-          functools.partial(self._pasted, image, ensemble))
+        f'masks of image {image}, {ensemble} of the stages',
+        functools.partial(self._stored.detected, image, ensemble),
+        reference,
+        functools.partial(self._pasted, image, ensemble),
+      )
 
   def _reference(self, image: int) -> Detected:
-    boxes, scores, labels = (self._arrays[f'detections_image{image}_{key}']
-                             for key in ('boxes', 'scores', 'labels'))
+    boxes, scores, labels = (
+      self._arrays[f'detections_image{image}_{key}'] for key in ('boxes', 'scores', 'labels')
+    )
     return Detected(layout.yx(boxes), scores, labels + 1)
 
   def _pasted(self, image: int, ensemble: str) -> PastedMasks:
     stem = f'detections_image{image}_masks'
-    masks = layout.unpacked_masks(self._arrays[f'{stem}_{layout.MASK_KEYS[ensemble]}_packed'],
-                                  self._arrays[f'{stem}_shape'])
+    masks = layout.unpacked_masks(
+      self._arrays[f'{stem}_{layout.MASK_KEYS[ensemble]}_packed'], self._arrays[f'{stem}_shape']
+    )
     return PastedMasks(masks, self._arrays['scale_factors_wh'][image, ::-1])

@@ -20,10 +20,19 @@ from htc_tf.parity.pack import Pack
 from htc_tf.parity.pictures import network_input
 
 _PROPOSAL_PX, _LOST_BAR = 0.05, 0.01
-_PYRAMID_KEYS = {'2': ('P2_every4th', 4), '3': ('P3_every4th', 4), '4': ('P4_every4th', 4),
-                 '5': ('P5', 1), '6': ('P6', 1)}
-_BACKBONE_KEYS = {'2': ('C2_every4th', 4), '3': ('C3_every4th', 4), '4': ('C4_every4th', 4),
-                  '5': ('C5_every2nd', 2)}
+_PYRAMID_KEYS = {
+  '2': ('P2_every4th', 4),
+  '3': ('P3_every4th', 4),
+  '4': ('P4_every4th', 4),
+  '5': ('P5', 1),
+  '6': ('P6', 1),
+}
+_BACKBONE_KEYS = {
+  '2': ('C2_every4th', 4),
+  '3': ('C3_every4th', 4),
+  '4': ('C4_every4th', 4),
+  '5': ('C5_every2nd', 2),
+}
 
 
 class Variant(NamedTuple):
@@ -35,6 +44,7 @@ class Variant(NamedTuple):
     overrides: of the experiment's model.
     has_semantic: whether it has the semantic branch.
   """
+
   config: str
   experiment: str
   overrides: Dict[str, Any] = {}
@@ -43,19 +53,29 @@ class Variant(NamedTuple):
 
 def _resnext(groups: int, **values) -> Dict[str, Any]:
   """Overrides for ResNeXt-101 with groups of 4 channels."""
-  return {'backbone': {'published_resnet': {
-      'model_id': 101, 'groups': groups, 'base_width': 4, **values}}}
+  return {
+    'backbone': {'published_resnet': {'model_id': 101, 'groups': groups, 'base_width': 4, **values}}
+  }
 
 
 VARIANTS = (
-    Variant('htc-without-semantic_r50_fpn_1x_coco', 'htc_without_semantic_resnet50fpn_1x_coco',
-            has_semantic=False),
-    Variant('htc_r101_fpn_20e_coco', 'htc_resnet50fpn_20e_coco',
-            {'backbone': {'published_resnet': {'model_id': 101}}}),
-    Variant('htc_x101-32x4d_fpn_16xb1-20e_coco', 'htc_resnet50fpn_20e_coco', _resnext(32)),
-    Variant('htc_x101-64x4d_fpn_16xb1-20e_coco', 'htc_resnet50fpn_20e_coco', _resnext(64)),
-    Variant('htc_x101-64x4d-dconv-c3-c5_fpn_ms-400-1400-16xb1-20e_coco',
-            'htc_resnet50fpn_20e_coco', _resnext(64, deformable_stages=[2, 3, 4])),
+  Variant(
+    'htc-without-semantic_r50_fpn_1x_coco',
+    'htc_without_semantic_resnet50fpn_1x_coco',
+    has_semantic=False,
+  ),
+  Variant(
+    'htc_r101_fpn_20e_coco',
+    'htc_resnet50fpn_20e_coco',
+    {'backbone': {'published_resnet': {'model_id': 101}}},
+  ),
+  Variant('htc_x101-32x4d_fpn_16xb1-20e_coco', 'htc_resnet50fpn_20e_coco', _resnext(32)),
+  Variant('htc_x101-64x4d_fpn_16xb1-20e_coco', 'htc_resnet50fpn_20e_coco', _resnext(64)),
+  Variant(
+    'htc_x101-64x4d-dconv-c3-c5_fpn_ms-400-1400-16xb1-20e_coco',
+    'htc_resnet50fpn_20e_coco',
+    _resnext(64, deformable_stages=[2, 3, 4]),
+  ),
 )
 
 
@@ -75,29 +95,40 @@ class MmdetImage:
 
   @functools.cached_property
   def _model(self) -> HTCModel:
-    return build_model(self._variant.experiment, self._variant.overrides,
-                       lambda: self._pack.mmdet_state(self._variant.config))
+    return build_model(
+      self._variant.experiment,
+      self._variant.overrides,
+      lambda: self._pack.mmdet_state(self._variant.config),
+    )
 
   def _inputs(self):
     return network_input([self._arrays['image_bgr'][..., ::-1]])
 
   def measurements(self) -> Iterator[Measurement]:
     """All of them, from the picture on."""
-    yield near('network input from the picture', lambda: self._inputs()['images'][0],
-               lambda: layout.channels_last(self._arrays['input']))
+    yield near(
+      'network input from the picture',
+      lambda: self._inputs()['images'][0],
+      lambda: layout.channels_last(self._arrays['input']),
+    )
     for level, (key, step) in _BACKBONE_KEYS.items():
       yield self._near(f'C{level}', functools.partial(self._map, 'backbone', level, step), key)
     for level, (key, step) in _PYRAMID_KEYS.items():
       yield self._near(f'P{level}', functools.partial(self._map, 'pyramid', level, step), key)
     if self._variant.has_semantic:
-      yield self._near('semantic logits',
-                       lambda: self._forward.levels.semantic_logits[0, ::4, ::4],
-                       'semantic_logits_every4th')
-      yield self._near('semantic embedding',
-                       lambda: self._forward.levels.features.semantic[0, ::4, ::4],
-                       'semantic_feature_every4th')
-    yield Measurement(f'proposals: share not found within {_PROPOSAL_PX} px', _LOST_BAR,
-                      self._lost_proposals)
+      yield self._near(
+        'semantic logits',
+        lambda: self._forward.levels.semantic_logits[0, ::4, ::4],
+        'semantic_logits_every4th',
+      )
+      yield self._near(
+        'semantic embedding',
+        lambda: self._forward.levels.features.semantic[0, ::4, ::4],
+        'semantic_feature_every4th',
+      )
+    yield Measurement(
+      f'proposals: share not found within {_PROPOSAL_PX} px', _LOST_BAR, self._lost_proposals
+    )
     yield from self._detections()
 
   def _near(self, name: str, actual, key: str) -> Measurement:
@@ -113,17 +144,21 @@ class MmdetImage:
     return lost_share(self._forward.levels.proposals.boxes[0].numpy(), reference, _PROPOSAL_PX)
 
   def _detections(self) -> Iterator[Measurement]:
-    yield from detection_measurements('detections from the picture',
-                                      lambda: self._forward.detected(0), self._reference)
+    yield from detection_measurements(
+      'detections from the picture', lambda: self._forward.detected(0), self._reference
+    )
     for ensemble in ('mean', 'last'):
       yield mask_measurement(
-          f'masks, {ensemble} of the stages',
-          functools.partial(self._forward.detected, 0, ensemble), self._reference,
-          functools.partial(self._pasted, ensemble))
+        f'masks, {ensemble} of the stages',
+        functools.partial(self._forward.detected, 0, ensemble),
+        self._reference,
+        functools.partial(self._pasted, ensemble),
+      )
 
   def _reference(self) -> Detected:
-    boxes, scores, labels = (self._arrays[f'detections_{key}']
-                             for key in ('boxes', 'scores', 'labels'))
+    boxes, scores, labels = (
+      self._arrays[f'detections_{key}'] for key in ('boxes', 'scores', 'labels')
+    )
     return Detected(layout.yx(boxes), scores, labels + 1)
 
   def _pasted(self, ensemble: str) -> PastedMasks:

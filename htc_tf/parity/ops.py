@@ -29,8 +29,12 @@ _DEFORM_CONV_CASES = ('stride1', 'stride2', 'grouped', 'far')
 _DEFORM_CONV_INPUTS = ('x', 'offset', 'weight')
 _CODERS = ('rpn', 'stage0', 'stage1', 'stage2')
 # Positive, negative and least positive threshold.
-_THRESHOLDS = {'rpn': (0.7, 0.3, 0.3), 'stage0': (0.5,) * 3, 'stage1': (0.6,) * 3,
-               'stage2': (0.7,) * 3}
+_THRESHOLDS = {
+  'rpn': (0.7, 0.3, 0.3),
+  'stage0': (0.5,) * 3,
+  'stage1': (0.6,) * 3,
+  'stage2': (0.7,) * 3,
+}
 _ANCHOR_SHAPES = {'2': (56, 80), '3': (28, 40), '4': (14, 20), '5': (7, 10), '6': (4, 5)}
 
 
@@ -38,44 +42,85 @@ def measurements(pack: Pack) -> Iterator[Measurement]:
   """All operations of `ops.npz`."""
   arrays = pack.arrays('ops')
   for size in (7, 14):
-    yield Measurement(f'RoIAlign {size} of 40 RoIs, {_RELATIVE}', 5e-5,
-                      lambda size=size: _roi_align(arrays, size)[0])
-    yield Measurement(f'gradient of RoIAlign {size}, {_RELATIVE}',
-                      _GRADIENT_BAR, lambda size=size: _roi_align(arrays, size)[1])
+    yield Measurement(
+      f'RoIAlign {size} of 40 RoIs, {_RELATIVE}',
+      5e-5,
+      lambda size=size: _roi_align(arrays, size)[0],
+    )
+    yield Measurement(
+      f'gradient of RoIAlign {size}, {_RELATIVE}',
+      _GRADIENT_BAR,
+      lambda size=size: _roi_align(arrays, size)[1],
+    )
   for case in _DEFORM_CONV_CASES:
-    yield Measurement(f'deformable convolution, {case}, {_RELATIVE}', 5e-5,
-                      lambda case=case: _deform_conv(arrays, case)[0])
+    yield Measurement(
+      f'deformable convolution, {case}, {_RELATIVE}',
+      5e-5,
+      lambda case=case: _deform_conv(arrays, case)[0],
+    )
     for index, key in enumerate(_DEFORM_CONV_INPUTS, 1):
-      yield Measurement(f'gradient of deformable convolution, {case}, by {key}, {_RELATIVE}',
-                        _GRADIENT_BAR,
-                        lambda case=case, index=index: _deform_conv(arrays, case)[index])
+      yield Measurement(
+        f'gradient of deformable convolution, {case}, by {key}, {_RELATIVE}',
+        _GRADIENT_BAR,
+        lambda case=case, index=index: _deform_conv(arrays, case)[index],
+      )
   for coder in _CODERS:
-    yield near(f'box encoding, {coder}', lambda coder=coder: _encoded(arrays, coder),
-               lambda coder=coder: layout.yx(arrays[f'box_coder/{coder}_encoded']))
-    yield Measurement(f'box decoding and clipping, {coder}, largest difference in px', _PX_BAR,
-                      lambda coder=coder: _decoding_difference(arrays, coder))
+    yield near(
+      f'box encoding, {coder}',
+      lambda coder=coder: _encoded(arrays, coder),
+      lambda coder=coder: layout.yx(arrays[f'box_coder/{coder}_encoded']),
+    )
+    yield Measurement(
+      f'box decoding and clipping, {coder}, largest difference in px',
+      _PX_BAR,
+      lambda coder=coder: _decoding_difference(arrays, coder),
+    )
   for level in _ANCHOR_SHAPES:
-    yield Measurement(f'anchors of P{level}, number that differ', 0,
-                      lambda level=level: _wrong_anchors(arrays, level))
+    yield Measurement(
+      f'anchors of P{level}, number that differ',
+      0,
+      lambda level=level: _wrong_anchors(arrays, level),
+    )
   for name in _THRESHOLDS:
-    yield Measurement(f'assignment, {name}, number that differ', 0,
-                      lambda name=name: _wrong_assignments(arrays, name))
+    yield Measurement(
+      f'assignment, {name}, number that differ',
+      0,
+      lambda name=name: _wrong_assignments(arrays, name),
+    )
   for threshold in (0.3, 0.5, 0.7):
-    yield Measurement(f'NMS at {threshold} with ties, number of boxes that differ', 0,
-                      lambda threshold=threshold: _wrong_kept(arrays, threshold))
-  yield Measurement('detections of 120 boxes, largest difference of a score', _PROBABILITY_BAR,
-                    lambda: _detection_difference(arrays))
-  yield Measurement('mask targets, number of pixels that differ and are not at the threshold', 0,
-                    lambda: _wrong_target_pixels(arrays))
-  yield near('pasted mask probabilities', lambda: _pasted(arrays, mask_paste.paste_mask_values),
-             lambda: arrays['mask_paste/values'])
-  yield Measurement('pasted masks, number of pixels that differ', 0,
-                    lambda: np.sum(_pasted(arrays, mask_paste.paste_masks) !=
-                                   arrays['mask_paste/masks'].astype(bool)))
+    yield Measurement(
+      f'NMS at {threshold} with ties, number of boxes that differ',
+      0,
+      lambda threshold=threshold: _wrong_kept(arrays, threshold),
+    )
+  yield Measurement(
+    'detections of 120 boxes, largest difference of a score',
+    _PROBABILITY_BAR,
+    lambda: _detection_difference(arrays),
+  )
+  yield Measurement(
+    'mask targets, number of pixels that differ and are not at the threshold',
+    0,
+    lambda: _wrong_target_pixels(arrays),
+  )
+  yield near(
+    'pasted mask probabilities',
+    lambda: _pasted(arrays, mask_paste.paste_mask_values),
+    lambda: arrays['mask_paste/values'],
+  )
+  yield Measurement(
+    'pasted masks, number of pixels that differ',
+    0,
+    lambda: np.sum(
+      _pasted(arrays, mask_paste.paste_masks) != arrays['mask_paste/masks'].astype(bool)
+    ),
+  )
   for name, target in _resizings(arrays):
-    yield near(f'{name.replace("_", " ")} {target.replace("_", " ")}',
-               lambda name=name, target=target: _resized(arrays, name, target),
-               lambda name=name, target=target: layout.channels_last(arrays[f'{name}/{target}']))
+    yield near(
+      f'{name.replace("_", " ")} {target.replace("_", " ")}',
+      lambda name=name, target=target: _resized(arrays, name, target),
+      lambda name=name, target=target: layout.channels_last(arrays[f'{name}/{target}']),
+    )
 
 
 def _roi_align(arrays: Arrays, size: int):
@@ -92,8 +137,9 @@ def _roi_align(arrays: Arrays, size: int):
     output = tf.gather_nd(pooled, np.stack([rois[:, 0].astype(int), rows], 1))
   gradient = tape.gradient(output, features, output_gradients=tf.constant(upstream))
   return tuple(
-      relative_difference(actual.numpy(), layout.channels_last(arrays[f'roi_align/{key}{size}']))
-      for actual, key in ((output, 'output'), (gradient, 'feature_gradient')))
+    relative_difference(actual.numpy(), layout.channels_last(arrays[f'roi_align/{key}{size}']))
+    for actual, key in ((output, 'output'), (gradient, 'feature_gradient'))
+  )
 
 
 def _deform_conv(arrays: Arrays, case: str):
@@ -105,11 +151,13 @@ def _deform_conv(arrays: Arrays, case: str):
     tape.watch(inputs)
     output = deform_conv.deform_conv2d(*inputs, int(stored('stride')), int(stored('groups')))
   gradients = tape.gradient(
-      output, inputs, output_gradients=tf.constant(layout.channels_last(stored('upstream'))))
+    output, inputs, output_gradients=tf.constant(layout.channels_last(stored('upstream')))
+  )
   differences = [relative_difference(output.numpy(), layout.channels_last(stored('output')))]
   return differences + [
-      relative_difference(gradient.numpy(), axes[key](stored(f'{key}_gradient')))
-      for key, gradient in zip(_DEFORM_CONV_INPUTS, gradients)]
+    relative_difference(gradient.numpy(), axes[key](stored(f'{key}_gradient')))
+    for key, gradient in zip(_DEFORM_CONV_INPUTS, gradients)
+  ]
 
 
 def _coder_weights(arrays: Arrays, coder: str):
@@ -137,20 +185,23 @@ def _wrong_anchors(arrays: Arrays, level: str) -> int:
 
 
 def _wrong_assignments(arrays: Arrays, name: str) -> int:
-  boxes, truths = (layout.yx(arrays[f'assigner/{key}'])[np.newaxis] for key in
-                   ('boxes', 'gt_boxes'))
-  result = assignment.assign(boxes, np.ones(boxes.shape[:2], bool), truths, *_THRESHOLDS[name],
-                             match_low_quality=True)
+  boxes, truths = (
+    layout.yx(arrays[f'assigner/{key}'])[np.newaxis] for key in ('boxes', 'gt_boxes')
+  )
+  result = assignment.assign(
+    boxes, np.ones(boxes.shape[:2], bool), truths, *_THRESHOLDS[name], match_low_quality=True
+  )
   return np.sum(result.gt_index[0].numpy() != arrays[f'assigner/{name}_gt_index_plus1'] - 1)
 
 
 def _wrong_kept(arrays: Arrays, threshold: float) -> int:
   boxes, scores = layout.yx(arrays['nms/boxes']), arrays['nms/scores']
   expected = boxes[arrays[f'nms/keep_threshold{threshold}']]
-  kept = nms.grouped_nms(boxes[np.newaxis, :, np.newaxis], scores[np.newaxis, :, np.newaxis],
-                         threshold, -1.0, len(boxes))
+  kept = nms.grouped_nms(
+    boxes[np.newaxis, :, np.newaxis], scores[np.newaxis, :, np.newaxis], threshold, -1.0, len(boxes)
+  )
   rows = np.zeros_like(boxes)
-  rows[:len(expected)] = expected
+  rows[: len(expected)] = expected
   count = abs(int(kept.num_valid[0]) - len(expected))
   return count + np.sum(np.any(kept.boxes[0].numpy() != rows, -1))
 
@@ -160,10 +211,14 @@ def _detection_difference(arrays: Arrays) -> float:
   detections, labels = arrays['multiclass_nms/detections'], arrays['multiclass_nms/labels']
   boxes, probs = layout.yx(arrays['multiclass_nms/boxes']), arrays['multiclass_nms/probs']
   generator = DetectionGenerator(max_detections=len(detections))
-  found = generator.select(tf.constant(layout.background_first(probs))[tf.newaxis],
-                           tf.constant(boxes)[tf.newaxis], tf.ones([1, len(boxes)], tf.bool))
-  same = (np.array_equal(found.classes[0], labels + 1) and
-          np.array_equal(found.boxes[0], layout.yx(detections[:, :4])))
+  found = generator.select(
+    tf.constant(layout.background_first(probs))[tf.newaxis],
+    tf.constant(boxes)[tf.newaxis],
+    tf.ones([1, len(boxes)], tf.bool),
+  )
+  same = np.array_equal(found.classes[0], labels + 1) and np.array_equal(
+    found.boxes[0], layout.yx(detections[:, :4])
+  )
   return np.abs(found.scores[0] - detections[:, 4]).max() if same else np.nan
 
 
@@ -171,8 +226,11 @@ def _wrong_target_pixels(arrays: Arrays) -> int:
   masks = np.packbits(arrays['mask_target/masks'], axis=-1)[np.newaxis]
   size = np.array([arrays['mask_target/masks'].shape[1:]], np.float32)
   targets = mask_ops.mask_targets(
-      masks, layout.yx(arrays['mask_target/boxes'])[np.newaxis],
-      arrays['mask_target/mask_indices'][np.newaxis].astype(np.int32), size)[0].numpy()
+    masks,
+    layout.yx(arrays['mask_target/boxes'])[np.newaxis],
+    arrays['mask_target/mask_indices'][np.newaxis].astype(np.int32),
+    size,
+  )[0].numpy()
   clear = np.abs(arrays['mask_target/before_threshold'] - 0.5) >= _UNCLEAR
   return np.sum((targets != arrays['mask_target/targets']) & clear)
 

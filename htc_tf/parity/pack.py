@@ -19,8 +19,11 @@ class MissingArray(HTCError):
   """
 
   def __init__(self, name: str):
-    super().__init__(f'The reference {name} is not there', expected='it in the folder of the pack',
-                     likely_cause='a pack that covers other levels of the comparison')
+    super().__init__(
+      f'The reference {name} is not there',
+      expected='it in the folder of the pack',
+      likely_cause='a pack that covers other levels of the comparison',
+    )
     self.name = name
 
 

@@ -28,10 +28,19 @@ EXPERIMENT = 'htc_resnet50fpn_1x_coco_paddle'
 _MIN_SIZE, _MAX_SIZE = 256, 400  # of the stored images
 _PROPOSAL_PX, _LOST_BAR, _DECODED_PX_BAR = 0.05, 0.01, 1e-3
 _GREY_LEVEL_BAR, _PROBABILITY_BAR = 1e-3, 1e-3
-_BACKBONE_KEYS = {'2': ('c2_every4th', 4), '3': ('c3_every4th', 4), '4': ('c4_every4th', 4),
-                  '5': ('c5', 1)}
-_PYRAMID_KEYS = {'2': ('p2_every4th', 4), '3': ('p3', 1), '4': ('p4', 1), '5': ('p5', 1),
-                 '6': ('p6', 1)}
+_BACKBONE_KEYS = {
+  '2': ('c2_every4th', 4),
+  '3': ('c3_every4th', 4),
+  '4': ('c4_every4th', 4),
+  '5': ('c5', 1),
+}
+_PYRAMID_KEYS = {
+  '2': ('p2_every4th', 4),
+  '3': ('p3', 1),
+  '4': ('p4', 1),
+  '5': ('p5', 1),
+  '6': ('p6', 1),
+}
 # Arrays the second image is stored with; the first has them all.
 _KEYS_OF_B = ('p3',)
 
@@ -67,17 +76,23 @@ class PaddleImage:
 
   def measurements(self) -> Iterator[Measurement]:
     """All of them, from the picture on."""
-    yield Measurement('resized picture: share of values off by more than a grey level',
-                      _GREY_LEVEL_BAR, lambda: share_off_by_more_than_a_grey_level(
-                          self._resized(), self._arrays['resized_rgb']))
+    yield Measurement(
+      'resized picture: share of values off by more than a grey level',
+      _GREY_LEVEL_BAR,
+      lambda: share_off_by_more_than_a_grey_level(self._resized(), self._arrays['resized_rgb']),
+    )
     yield self._near('network input', lambda: self._inputs()['images'], 'input')
     yield from self._maps()
-    yield Measurement(f'proposals: share not found within {_PROPOSAL_PX} px', _LOST_BAR,
-                      self._lost_proposals)
+    yield Measurement(
+      f'proposals: share not found within {_PROPOSAL_PX} px', _LOST_BAR, self._lost_proposals
+    )
     for stage in range(3):
       yield from self._stage(stage)
-    yield Measurement('mean class probabilities from the stored proposals, largest difference',
-                      _PROBABILITY_BAR, self._probability_difference)
+    yield Measurement(
+      'mean class probabilities from the stored proposals, largest difference',
+      _PROBABILITY_BAR,
+      self._probability_difference,
+    )
     yield from self._masks_on_given_boxes()
     yield from self._detections()
 
@@ -89,16 +104,25 @@ class PaddleImage:
     for kind, keys in (('backbone', _BACKBONE_KEYS), ('pyramid', _PYRAMID_KEYS)):
       for level, (key, step) in keys.items():
         if self._is_complete or key in _KEYS_OF_B:
-          yield self._near(f'{key[0].upper()}{level}',
-                           functools.partial(self._map, kind, level, step), key)
+          yield self._near(
+            f'{key[0].upper()}{level}', functools.partial(self._map, kind, level, step), key
+          )
     if self._is_complete:
       yield self._near('semantic logits', lambda: levels().semantic_logits, 'semantic_logits')
     yield self._near('semantic embedding', lambda: levels().features.semantic, 'semantic_feat')
     yield self._near('RPN logits of P4', lambda: levels().rpn_logits['4'], 'rpn_score_l2')
-    yield self._near('RPN deltas of P4', lambda: levels().rpn_deltas['4'], 'rpn_delta_l2',
-                     lambda x: layout.yx(layout.channels_last(x)))
-    yield self._near('anchors of P4', lambda: levels().anchors['4'], 'anchors_l2',
-                     lambda x: layout.yx(x.reshape(-1, 4)))
+    yield self._near(
+      'RPN deltas of P4',
+      lambda: levels().rpn_deltas['4'],
+      'rpn_delta_l2',
+      lambda x: layout.yx(layout.channels_last(x)),
+    )
+    yield self._near(
+      'anchors of P4',
+      lambda: levels().anchors['4'],
+      'anchors_l2',
+      lambda x: layout.yx(x.reshape(-1, 4)),
+    )
 
   def _map(self, kind: str, level: str, step: int) -> np.ndarray:
     levels = self._forward.levels
@@ -116,16 +140,26 @@ class PaddleImage:
     return given.box_head(stage)
 
   def _stage(self, stage: int) -> Iterator[Measurement]:
-    yield self._near(f'stage {stage} class logits on its 1000 RoIs',
-                     lambda: self._box_head(stage)[0], f'stage{stage}_scores',
-                     layout.background_first)
-    yield self._near(f'stage {stage} deltas on its 1000 RoIs', lambda: self._box_head(stage)[1],
-                     f'stage{stage}_deltas', layout.yx)
+    yield self._near(
+      f'stage {stage} class logits on its 1000 RoIs',
+      lambda: self._box_head(stage)[0],
+      f'stage{stage}_scores',
+      layout.background_first,
+    )
+    yield self._near(
+      f'stage {stage} deltas on its 1000 RoIs',
+      lambda: self._box_head(stage)[1],
+      f'stage{stage}_deltas',
+      layout.yx,
+    )
     if stage < 2:
       yield Measurement(
-          f'stage {stage} refined boxes, largest difference in px', _DECODED_PX_BAR,
-          lambda: np.abs(self._box_head(stage)[2] -
-                         layout.yx(self._arrays[f'stage{stage + 1}_rois'])).max())
+        f'stage {stage} refined boxes, largest difference in px',
+        _DECODED_PX_BAR,
+        lambda: np.abs(
+          self._box_head(stage)[2] - layout.yx(self._arrays[f'stage{stage + 1}_rois'])
+        ).max(),
+      )
 
   def _probability_difference(self) -> float:
     expected = layout.background_first(self._arrays['avg_scores'])
@@ -143,13 +177,19 @@ class PaddleImage:
       classes = tf.constant(detected[:, 0].astype(np.int32)[np.newaxis] + 1)
       return self._forward.model.cascade.segment(self._forward.levels.features, boxes, classes)[0]
 
-    yield self._near('mask probabilities on the stored detections, mean of the stages',
-                     probabilities, 'mask_prob', lambda x: x)
+    yield self._near(
+      'mask probabilities on the stored detections, mean of the stages',
+      probabilities,
+      'mask_prob',
+      lambda x: x,
+    )
 
   def _detections(self) -> List[Measurement]:
     ours = lambda: self._forward.detected(0)
-    return [*detection_measurements('detections', ours, self._reference),
-            mask_measurement('masks, mean of the stages', ours, self._reference, self._pasted)]
+    return [
+      *detection_measurements('detections', ours, self._reference),
+      mask_measurement('masks, mean of the stages', ours, self._reference, self._pasted),
+    ]
 
   def _reference(self) -> Detected:
     detected = self._arrays['det_resized']

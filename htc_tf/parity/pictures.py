@@ -18,8 +18,10 @@ def network_input(resized_rgb: Sequence[np.ndarray]) -> Dict[str, np.ndarray]:
   """
   sizes = np.array([picture.shape[:2] for picture in resized_rgb])
   frame = -(-sizes.max(0) // _DIVISOR) * _DIVISOR
-  images = [preprocess.pad_to(preprocess.normalize(tf.constant(picture)), tuple(frame.tolist()))
-            for picture in resized_rgb]
+  images = [
+    preprocess.pad_to(preprocess.normalize(tf.constant(picture)), tuple(frame.tolist()))
+    for picture in resized_rgb
+  ]
   return {'images': np.stack(images), 'image_shape': sizes.astype(np.float32)}
 
 

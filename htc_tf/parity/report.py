@@ -30,6 +30,7 @@ class Section(NamedTuple):
     checks: measured rows.
     not_run: rows whose reference was not there.
   """
+
   title: str
   checks: Sequence[Check]
   not_run: Sequence[NotRun] = ()
@@ -42,8 +43,10 @@ class Section(NamedTuple):
   @property
   def closest(self) -> float:
     """Largest share of a bar used up; 0 without rows."""
-    return max((check.measured / check.bar if check.bar else float(not check.ok)
-                for check in self.checks), default=0.0)
+    return max(
+      (check.measured / check.bar if check.bar else float(not check.ok) for check in self.checks),
+      default=0.0,
+    )
 
 
 def write(sections: Sequence[Section], json_path: str, markdown_path: str = '') -> None:
@@ -61,10 +64,19 @@ def write(sections: Sequence[Section], json_path: str, markdown_path: str = '') 
 
 
 def _json_rows(section: Section) -> List[Dict[str, Any]]:
-  measured = [{'name': f'{section.title}: {check.name}', 'measured': _finite(check.measured),
-               'bar': check.bar, 'ok': check.ok} for check in section.checks]
-  return measured + [{'name': f'{section.title}: {row.name}', 'measured': None, 'bar': row.bar,
-                      'ok': None} for row in section.not_run]
+  measured = [
+    {
+      'name': f'{section.title}: {check.name}',
+      'measured': _finite(check.measured),
+      'bar': check.bar,
+      'ok': check.ok,
+    }
+    for check in section.checks
+  ]
+  return measured + [
+    {'name': f'{section.title}: {row.name}', 'measured': None, 'bar': row.bar, 'ok': None}
+    for row in section.not_run
+  ]
 
 
 def _finite(figure: float) -> Optional[float]:
@@ -81,31 +93,48 @@ def table(sections: Sequence[Section]) -> str:
   lines = []
   for section in sections:
     lines.append(f'\n{section.title}')
-    lines += [f'  {check.measured:9.2e}  {check.bar:7.0e}  {"ok  " if check.ok else "FAIL"}  '
-              f'{check.name}' for check in section.checks]
-    lines += [f'  {"not run":>9}  {_bar(row):>7}        {row.name} (no {row.missing})'
-              for row in section.not_run]
+    lines += [
+      f'  {check.measured:9.2e}  {check.bar:7.0e}  {"ok  " if check.ok else "FAIL"}  {check.name}'
+      for check in section.checks
+    ]
+    lines += [
+      f'  {"not run":>9}  {_bar(row):>7}        {row.name} (no {row.missing})'
+      for row in section.not_run
+    ]
   return '\n'.join(lines + ['', summary(sections)])
 
 
 def summary(sections: Sequence[Section]) -> str:
   """One line of counts."""
-  return (f'{sum(len(section.checks) for section in sections)} checks, '
-          f'{sum(section.num_failed for section in sections)} failed, '
-          f'{sum(len(section.not_run) for section in sections)} not run')
+  return (
+    f'{sum(len(section.checks) for section in sections)} checks, '
+    f'{sum(section.num_failed for section in sections)} failed, '
+    f'{sum(len(section.not_run) for section in sections)} not run'
+  )
 
 
 def markdown(sections: Sequence[Section]) -> str:
   """The page of the documentation."""
-  lines = [_INTRODUCTION, f'**{summary(sections)}.**', '',
-           '| compared | checks | failed | not run | most of a bar used |',
-           '|---|---|---|---|---|']
-  lines += [f'| {section.title} | {len(section.checks)} | {section.num_failed} | '
-            f'{len(section.not_run)} | {section.closest:.0%} |' for section in sections]
+  lines = [
+    _INTRODUCTION,
+    f'**{summary(sections)}.**',
+    '',
+    '| compared | checks | failed | not run | most of a bar used |',
+    '|---|---|---|---|---|',
+  ]
+  lines += [
+    f'| {section.title} | {len(section.checks)} | {section.num_failed} | '
+    f'{len(section.not_run)} | {section.closest:.0%} |'
+    for section in sections
+  ]
   for section in sections:
     lines += ['', f'## {section.title}', '', '| check | measured | bar | ok |', '|---|---|---|---|']
-    lines += [f'| {check.name} | {check.measured:.1e} | {check.bar:.0e} | '
-              f'{"yes" if check.ok else "**no**"} |' for check in section.checks]
-    lines += [f'| {row.name} | not run: no {row.missing} | {_bar(row)} | |'
-              for row in section.not_run]
+    lines += [
+      f'| {check.name} | {check.measured:.1e} | {check.bar:.0e} | '
+      f'{"yes" if check.ok else "**no**"} |'
+      for check in section.checks
+    ]
+    lines += [
+      f'| {row.name} | not run: no {row.missing} | {_bar(row)} | |' for row in section.not_run
+    ]
   return '\n'.join(lines) + '\n'

@@ -29,8 +29,10 @@ class GivenRois:
     for image in np.unique(images):
       boxes = yx(rois[images == image, 1:])
       one = _features_of(features, image)
-      self._parts += [(one, tf.constant(boxes[np.newaxis, start:start + _CHUNK]))
-                      for start in range(0, len(boxes), _CHUNK)]
+      self._parts += [
+        (one, tf.constant(boxes[np.newaxis, start : start + _CHUNK]))
+        for start in range(0, len(boxes), _CHUNK)
+      ]
 
   def box_features(self, with_semantic: bool = True) -> np.ndarray:
     """[num, 7, 7, channels] of the pyramid, with or without the semantic context."""
@@ -49,21 +51,25 @@ class GivenRois:
     return tuple(np.concatenate(arrays)[self._order] for arrays in zip(*outputs))
 
   def _pool(self, layer, with_semantic: bool) -> np.ndarray:
-    return np.concatenate([
+    return np.concatenate(
+      [
         layer(features if with_semantic else features._replace(semantic=None), boxes)[0]
-        for features, boxes in self._parts])[self._order]
+        for features, boxes in self._parts
+      ]
+    )[self._order]
 
 
 def mask_chain(model: HTCModel, roi_features: np.ndarray, stage: int) -> tf.Tensor:
   """Mask feature of `stage` [num, 14, 14, channels], information flowing from stage 0 on."""
   feature = None
-  for part in model.cascade.stages[:stage + 1]:
+  for part in model.cascade.stages[: stage + 1]:
     feature = part.mask_head(tf.constant(roi_features), feature)
   return feature
 
 
-def mask_logits(model: HTCModel, feature: tf.Tensor, stage: int,
-                classes: Sequence[int]) -> np.ndarray:
+def mask_logits(
+  model: HTCModel, feature: tf.Tensor, stage: int, classes: Sequence[int]
+) -> np.ndarray:
   """Mask logits [num, len(classes), 28, 28] of the given classes, 1 the first foreground class."""
   predictor = model.cascade.stages[stage].mask_predictor
   return np.stack([predictor(feature, np.full([len(feature)], label)) for label in classes], 1)
@@ -72,4 +78,4 @@ def mask_logits(model: HTCModel, feature: tf.Tensor, stage: int,
 def _features_of(features: ImageFeatures, image: int) -> ImageFeatures:
   """The features of one image of a batch, without the table, which holds all images."""
   maps = (features.pyramid, features.semantic, features.image_shape)
-  return ImageFeatures(*tf.nest.map_structure(lambda x: x[image:image + 1], maps))
+  return ImageFeatures(*tf.nest.map_structure(lambda x: x[image : image + 1], maps))

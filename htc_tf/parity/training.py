@@ -11,7 +11,7 @@ import numpy as np
 from official.core import exp_factory
 import tensorflow as tf
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.htc_model import HTCModel
@@ -30,11 +30,15 @@ _EXPERIMENT = 'htc_resnet50fpn_1x_coco'
 _WEIGHTS = 'htc_r50_fpn_1x_coco'
 _LOSS_BAR = 1e-4
 _LOSSES = {
-    'rpn_class_loss': 'loss_rpn_cls', 'rpn_box_loss': 'loss_rpn_bbox',
-    'semantic_loss': 'loss_semantic_seg',
-    **{f'stage{stage}_{ours}_loss': f's{stage}.loss_{theirs}' for stage in range(3)
-       for ours, theirs in (('class', 'cls'), ('box', 'bbox'), ('mask', 'mask'))},
-    'total': 'total',
+  'rpn_class_loss': 'loss_rpn_cls',
+  'rpn_box_loss': 'loss_rpn_bbox',
+  'semantic_loss': 'loss_semantic_seg',
+  **{
+    f'stage{stage}_{ours}_loss': f's{stage}.loss_{theirs}'
+    for stage in range(3)
+    for ours, theirs in (('class', 'cls'), ('box', 'bbox'), ('mask', 'mask'))
+  },
+  'total': 'total',
 }
 
 
@@ -46,6 +50,7 @@ class StepResult(NamedTuple):
     terms: the weighted losses and their sum, `total`.
     gradients: of the sum, one a variable asked for.
   """
+
   outputs: TrainingOutputs
   terms: Dict[str, tf.Tensor]
   gradients: Sequence[Any]
@@ -62,9 +67,11 @@ def training_checks(folder: str) -> List[Check]:
   variables = model.trainable_variables
   result = run_step(task, model, step, variables)
   gradients = training_gradients.published_gradients(model, variables, result.gradients)
-  return [*sampling_checks(model, result.outputs, step),
-          *loss_checks(result.terms, step.arrays),
-          *training_gradients.gradient_checks(gradients, training_gradients.read_figures(folder))]
+  return [
+    *sampling_checks(model, result.outputs, step),
+    *loss_checks(result.terms, step.arrays),
+    *training_gradients.gradient_checks(gradients, training_gradients.read_figures(folder)),
+  ]
 
 
 def build_task() -> HTCTask:
@@ -81,8 +88,9 @@ def build_model(task: HTCTask, folder: str) -> HTCModel:
   return model
 
 
-def run_step(task: HTCTask, model: HTCModel, step: TrainingStep,
-             variables: Sequence[tf.Variable] = ()) -> StepResult:
+def run_step(
+  task: HTCTask, model: HTCModel, step: TrainingStep, variables: Sequence[tf.Variable] = ()
+) -> StepResult:
   """Forward and, for `variables`, backward, on the stored proposals.
 
   Weight decay is left out: it is no part of the reference's losses.
@@ -99,8 +107,9 @@ def run_step(task: HTCTask, model: HTCModel, step: TrainingStep,
   def run(inputs, semantic_labels):
     with tf.GradientTape() as tape:
       outputs = model(inputs, training=True)
-      terms = htc_loss.weighted_terms(outputs, semantic_labels, config.losses,
-                                      config.model.cascade.stages)
+      terms = htc_loss.weighted_terms(
+        outputs, semantic_labels, config.losses, config.model.cascade.stages
+      )
       total = htc_loss.total(terms)
     return outputs, {**terms, 'total': total}, tape.gradient(total, list(variables))
 
@@ -118,8 +127,11 @@ def loss_checks(terms: Mapping[str, tf.Tensor], arrays: Mapping[str, np.ndarray]
   checks = []
   for name, published in _LOSSES.items():
     expected = np.sum(arrays[f'loss/{published}'])  # The RPN's are stored level by level.
-    checks.append(at_most(f'losses: {name}, relative difference',
-                          abs(float(terms[name]) / expected - 1.0), _LOSS_BAR))
+    checks.append(
+      at_most(
+        f'losses: {name}, relative difference', abs(float(terms[name]) / expected - 1.0), _LOSS_BAR
+      )
+    )
   return checks
 
 

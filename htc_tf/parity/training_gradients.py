@@ -24,6 +24,7 @@ Figures = Mapping[str, Optional[Mapping[str, float]]]
 
 class _Deviation(NamedTuple):
   """Of one gradient: relative in the norm, and of the probe as a part of the norm."""
+
   norm: float
   probe: float
 
@@ -34,8 +35,9 @@ def read_figures(folder: str) -> Figures:
     return json.load(file)
 
 
-def published_gradients(model: HTCModel, variables: Sequence[tf.Variable],
-                        gradients: Sequence[Any]) -> Dict[str, np.ndarray]:
+def published_gradients(
+  model: HTCModel, variables: Sequence[tf.Variable], gradients: Sequence[Any]
+) -> Dict[str, np.ndarray]:
   """Gradients by published name and in the published layout.
 
   Args:
@@ -64,11 +66,12 @@ def gradient_checks(gradients: Mapping[str, np.ndarray], figures: Figures) -> Li
   deviations = [_deviation(name, gradients[name], figures[name]) for name in shared]
   norms, probes = np.transpose(deviations)
   return [
-      at_most('gradients: parameters that train only here or only there',
-              len(trained ^ set(gradients)), 0),
-      at_most('gradients: norm, largest relative difference', np.max(norms), _NORM_BAR),
-      at_most('gradients: norm, median relative difference', np.median(norms), _MEDIAN_BAR),
-      at_most('gradients: probe, largest difference / norm', np.max(probes), _PROBE_BAR),
+    at_most(
+      'gradients: parameters that train only here or only there', len(trained ^ set(gradients)), 0
+    ),
+    at_most('gradients: norm, largest relative difference', np.max(norms), _NORM_BAR),
+    at_most('gradients: norm, median relative difference', np.median(norms), _MEDIAN_BAR),
+    at_most('gradients: probe, largest difference / norm', np.max(probes), _PROBE_BAR),
   ]
 
 
@@ -76,5 +79,7 @@ def _deviation(name: str, gradient: np.ndarray, expected: Mapping[str, float]) -
   gradient = gradient.astype(np.float64)
   direction = np.random.default_rng(zlib.crc32(f'grad:{name}'.encode('ascii')))
   probe = np.vdot(gradient, direction.standard_normal(gradient.shape))
-  return _Deviation(abs(np.linalg.norm(gradient) / expected['norm'] - 1.0),
-                    abs(probe - expected['probe']) / expected['norm'])
+  return _Deviation(
+    abs(np.linalg.norm(gradient) / expected['norm'] - 1.0),
+    abs(probe - expected['probe']) / expected['norm'],
+  )

@@ -54,25 +54,40 @@ def _anchor_checks(model: HTCModel, outputs: TrainingOutputs, step: TrainingStep
     wrong_truths += _num_different(assigned + 1, step.arrays[prefix + 'gt_index_plus1'])
     targets = [values[image].numpy() for values in outputs.rpn_targets]
     wrong_samples += np.sum(targets[0][~inside[image]] != -1)
-    wrong_samples += _num_wrong_anchors(prefix, *(x[inside[image]] for x in targets),
-                                        _truth(step, image), step)
-  return [at_most('RPN: anchors of another assignment', wrong_truths, 0),
-          at_most('RPN: anchors sampled otherwise', wrong_samples, 0)]
+    wrong_samples += _num_wrong_anchors(
+      prefix, *(x[inside[image]] for x in targets), _truth(step, image), step
+    )
+  return [
+    at_most('RPN: anchors of another assignment', wrong_truths, 0),
+    at_most('RPN: anchors sampled otherwise', wrong_samples, 0),
+  ]
 
 
-def _num_wrong_anchors(prefix: str, labels: np.ndarray, matched_boxes: np.ndarray,
-                       gt_boxes: np.ndarray, step: TrainingStep) -> int:
+def _num_wrong_anchors(
+  prefix: str,
+  labels: np.ndarray,
+  matched_boxes: np.ndarray,
+  gt_boxes: np.ndarray,
+  step: TrainingStep,
+) -> int:
   """Number of anchors inside an image whose label or matched box differs."""
   positives, negatives, truths = (
-      step.arrays[prefix + key] for key in ('pos_inds', 'neg_inds', 'pos_gt_index'))
+    step.arrays[prefix + key] for key in ('pos_inds', 'neg_inds', 'pos_gt_index')
+  )
   expected = np.full(labels.shape, -1)
   expected[negatives], expected[positives] = 0, 1
   other_box = np.any(matched_boxes[positives] != gt_boxes[truths], axis=-1)
   return np.sum(labels != expected) + np.sum(other_box)
 
 
-def _roi_checks(key: str, stage: CascadeStage, boxes: tf.Tensor, valid: tf.Tensor,
-                rois: SampledRois, step: TrainingStep) -> List[Check]:
+def _roi_checks(
+  key: str,
+  stage: CascadeStage,
+  boxes: tf.Tensor,
+  valid: tf.Tensor,
+  rois: SampledRois,
+  step: TrainingStep,
+) -> List[Check]:
   """Distance of the boxes before sampling, their assignment, and which were sampled.
 
   Args:
@@ -96,22 +111,26 @@ def _roi_checks(key: str, stage: CascadeStage, boxes: tf.Tensor, valid: tf.Tenso
     sampled = SampledRois(*(values[image].numpy() for values in rois))
     wrong_samples += _num_wrong_rois(prefix, gt_boxes, sampled, step)
   name = key.replace('/', ' ')
-  return [at_most(f'{name}: boxes before it, largest distance in px', distance, _BOX_BAR),
-          at_most(f'{name}: boxes of another assignment', wrong_truths, 0),
-          at_most(f'{name}: RoIs sampled otherwise', wrong_samples, 0)]
+  return [
+    at_most(f'{name}: boxes before it, largest distance in px', distance, _BOX_BAR),
+    at_most(f'{name}: boxes of another assignment', wrong_truths, 0),
+    at_most(f'{name}: RoIs sampled otherwise', wrong_samples, 0),
+  ]
 
 
-def _num_wrong_rois(prefix: str, gt_boxes: np.ndarray, sampled: SampledRois,
-                    step: TrainingStep) -> int:
+def _num_wrong_rois(
+  prefix: str, gt_boxes: np.ndarray, sampled: SampledRois, step: TrainingStep
+) -> int:
   """Number of RoIs that are not the box, or not for the truth, that the reference chose there."""
   positives, negatives, truths, is_gt, others = (
-      step.arrays[prefix + key]
-      for key in ('pos_inds', 'neg_inds', 'pos_gt_index', 'pos_is_gt', 'input_boxes'))
+    step.arrays[prefix + key]
+    for key in ('pos_inds', 'neg_inds', 'pos_gt_index', 'pos_is_gt', 'input_boxes')
+  )
   chosen = np.concatenate([gt_boxes, yx(others)])[np.concatenate([positives, negatives])]
   num = len(positives)
   if np.sum(sampled.valid) != len(chosen) or np.sum(sampled.positive) != num:
     return len(chosen)
-  wrong = np.any(np.abs(sampled.boxes[:len(chosen)] - chosen) > _BOX_BAR, axis=-1)
+  wrong = np.any(np.abs(sampled.boxes[: len(chosen)] - chosen) > _BOX_BAR, axis=-1)
   wrong[:num] |= ~sampled.positive[:num] | (sampled.gt_index[:num] != truths)
   wrong[:num] |= sampled.is_gt[:num] != is_gt.astype(bool)
   return np.sum(wrong)
@@ -120,20 +139,29 @@ def _num_wrong_rois(prefix: str, gt_boxes: np.ndarray, sampled: SampledRois,
 def _mask_target_check(index: int, masks, step: TrainingStep) -> Check:
   """Pixels of the targets that differ."""
   targets = masks.targets.numpy()[masks.valid.numpy()]
-  return at_most(f'stage{index} mask targets: pixels that differ',
-                 _num_different(targets, step.arrays[f'stage{index}/mask_targets']), 0)
+  return at_most(
+    f'stage{index} mask targets: pixels that differ',
+    _num_different(targets, step.arrays[f'stage{index}/mask_targets']),
+    0,
+  )
 
 
 def _truth(step: TrainingStep, image: int) -> np.ndarray:
   return yx(step.arrays[f'gt_image{image}_boxes'])
 
 
-def _assign(boxes: np.ndarray, gt_boxes: np.ndarray, thresholds,
-            match_low_quality: bool) -> np.ndarray:
+def _assign(
+  boxes: np.ndarray, gt_boxes: np.ndarray, thresholds, match_low_quality: bool
+) -> np.ndarray:
   """[num] rows of the truth, or -1 and -2 as `ops.assignment` has them."""
   valid = np.ones([1, len(boxes)], bool)
-  return assignment.assign(boxes[np.newaxis], valid, gt_boxes[np.newaxis], *thresholds,
-                           match_low_quality).gt_index[0].numpy()
+  return (
+    assignment.assign(
+      boxes[np.newaxis], valid, gt_boxes[np.newaxis], *thresholds, match_low_quality
+    )
+    .gt_index[0]
+    .numpy()
+  )
 
 
 def _num_different(actual: np.ndarray, expected: np.ndarray) -> int:

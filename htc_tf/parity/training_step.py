@@ -24,6 +24,7 @@ class TrainingStep(NamedTuple):
     proposals: what the reference's RPN proposed.
     arrays: results by the pack's keys, boxes xyxy.
   """
+
   inputs: Dict[str, tf.Tensor]
   semantic_labels: tf.Tensor
   proposals: Proposals
@@ -42,14 +43,13 @@ def make_step(arrays: Mapping[str, np.ndarray]) -> TrainingStep:
   semantic = np.concatenate(_of_images(arrays, 'gt_image{}_semantic_padded'))
   frame = semantic.shape[1:]
   labels = _of_images(arrays, 'gt_image{}_labels')
-  masks = [_pad_masks(image_masks, frame) for image_masks in _of_images(arrays,
-                                                                        'gt_image{}_masks')]
+  masks = [_pad_masks(image_masks, frame) for image_masks in _of_images(arrays, 'gt_image{}_masks')]
   inputs = {
-      'images': np.stack([_network_input(bgr, frame) for bgr in _of_images(arrays, 'image{}_bgr')]),
-      'image_shape': arrays['image_sizes_hw'].astype(np.float32),
-      'gt_boxes': _stack([yx(boxes) for boxes in _of_images(arrays, 'gt_image{}_boxes')], -1),
-      'gt_classes': _stack([(image_labels + 1).astype(np.int32) for image_labels in labels], -1),
-      'gt_masks': np.packbits(_stack(masks, 0), axis=-1),
+    'images': np.stack([_network_input(bgr, frame) for bgr in _of_images(arrays, 'image{}_bgr')]),
+    'image_shape': arrays['image_sizes_hw'].astype(np.float32),
+    'gt_boxes': _stack([yx(boxes) for boxes in _of_images(arrays, 'gt_image{}_boxes')], -1),
+    'gt_classes': _stack([(image_labels + 1).astype(np.int32) for image_labels in labels], -1),
+    'gt_masks': np.packbits(_stack(masks, 0), axis=-1),
   }
   inputs = {key: tf.constant(value) for key, value in inputs.items()}
   return TrainingStep(inputs, tf.constant(semantic), _proposals(arrays), arrays)
@@ -66,17 +66,18 @@ def _network_input(bgr: np.ndarray, frame) -> np.ndarray:
 
 def _pad_masks(masks: np.ndarray, frame) -> np.ndarray:
   padded = np.zeros([len(masks), *frame], np.uint8)
-  padded[:, :masks.shape[1], :masks.shape[2]] = masks
+  padded[:, : masks.shape[1], : masks.shape[2]] = masks
   return padded
 
 
 def _stack(of_images, padding: int) -> np.ndarray:
   """Arrays of the images with as many rows as the longest, and one of padding."""
   num_rows = 1 + max(len(values) for values in of_images)
-  stacked = np.full([len(of_images), num_rows, *of_images[0].shape[1:]], padding,
-                    of_images[0].dtype)
+  stacked = np.full(
+    [len(of_images), num_rows, *of_images[0].shape[1:]], padding, of_images[0].dtype
+  )
   for row, values in zip(stacked, of_images):
-    row[:len(values)] = values
+    row[: len(values)] = values
   return stacked
 
 

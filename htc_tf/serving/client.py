@@ -30,8 +30,10 @@ INPUT = 'inputs'
 
 _ORIENTATION_TAG = 0x0112
 _MAX_VERSION = 2**63 - 1
-_CODES = {format_lib.UNREADABLE: 'the server cannot decode it',
-          format_lib.TOO_LARGE: 'it has more pixels than the export admits'}
+_CODES = {
+  format_lib.UNREADABLE: 'the server cannot decode it',
+  format_lib.TOO_LARGE: 'it has more pixels than the export admits',
+}
 # From encoded pictures to arrays by name, the batch first.
 Call = Callable[[Sequence[bytes]], Dict[str, np.ndarray]]
 
@@ -45,6 +47,7 @@ class Target(NamedTuple):
     version: its number; None for the one the server gives by default, the highest.
     timeout: seconds a request may take.
   """
+
   server: str
   model: str = 'htc'
   version: Optional[int] = None
@@ -61,7 +64,8 @@ def connect(target: Target) -> Call:
   _check_target(target)
   scheme, address, port = _parse_address(target.server)
   if scheme == 'grpc':
-    from htc_tf.serving import grpc_client  # pylint: disable=g-import-not-at-top
+    from htc_tf.serving import grpc_client
+
     return grpc_client.connect(target, f'{address}:{port or 8500}')
   return lambda pictures: _post(target, pictures)
 
@@ -81,17 +85,19 @@ def remote_detector(target: Target, export_dir: Optional[str] = None) -> Detecto
   export_format, categories = format_lib.ExportFormat(), ([], [])
   if export_dir is not None:
     if not os.path.exists(os.path.join(export_dir, format_lib.FORMAT_FILE)):
-      raise InputError(f'{export_dir} is no export', expected=f'an {format_lib.FORMAT_FILE} in it',
-                       got='none', likely_cause='the folder of all versions: name one of them, '
-                       'such as export/1')
+      raise InputError(
+        f'{export_dir} is no export',
+        expected=f'an {format_lib.FORMAT_FILE} in it',
+        got='none',
+        likely_cause='the folder of all versions: name one of them, such as export/1',
+      )
     export_format = format_lib.read_format(export_dir)
     categories = format_lib.read_categories(export_dir)
   call = connect(target)
 
   def detect(pictures: Sequence[Picture]) -> List[Union[Instances, InputError]]:
     outputs = _checked(call([encode_picture(picture) for picture in pictures]), len(pictures))
-    return [_read_row(outputs, row, picture, export_format)
-            for row, picture in enumerate(pictures)]
+    return [_read_row(outputs, row, picture, export_format) for row, picture in enumerate(pictures)]
 
   return Detector(detect, *categories)
 
@@ -100,15 +106,22 @@ def _check_target(target: Target) -> None:
   """Raises InputError for what neither protocol can carry."""
   version, timeout = target.version, target.timeout
   if not target.model or not target.model.isprintable():
-    raise InputError('The model cannot be asked for', expected='its name on the server',
-                     got=ascii(target.model))
+    raise InputError(
+      'The model cannot be asked for', expected='its name on the server', got=ascii(target.model)
+    )
   if version is not None and not 0 <= version <= _MAX_VERSION:
-    raise InputError('The version cannot be asked for', expected=f'0 to {_MAX_VERSION}',
-                     got=str(version), likely_cause='a date and time in place of a version')
+    raise InputError(
+      'The version cannot be asked for',
+      expected=f'0 to {_MAX_VERSION}',
+      got=str(version),
+      likely_cause='a date and time in place of a version',
+    )
   if not 0 < timeout <= threading.TIMEOUT_MAX:
-    raise InputError('The timeout is out of range',
-                     expected=f'more than 0 and at most {threading.TIMEOUT_MAX:.0f} seconds',
-                     got=str(timeout))
+    raise InputError(
+      'The timeout is out of range',
+      expected=f'more than 0 and at most {threading.TIMEOUT_MAX:.0f} seconds',
+      got=str(timeout),
+    )
 
 
 def encode_picture(picture: Picture) -> bytes:
@@ -135,9 +148,12 @@ def _parse_address(server: str) -> tuple:
   except ValueError:
     scheme = host = port = None
   if scheme not in ('grpc', 'http', 'https') or not host:
-    raise InputError(f'There is no server at {server}',
-                     expected='grpc://host:8500, http://host:8501 or https://host', got=server,
-                     likely_cause='an address without its protocol')
+    raise InputError(
+      f'There is no server at {server}',
+      expected='grpc://host:8500, http://host:8501 or https://host',
+      got=server,
+      likely_cause='an address without its protocol',
+    )
   return scheme, f'[{host}]' if ':' in host else host, port
 
 
@@ -153,18 +169,26 @@ def _post(target: Target, pictures: Sequence[bytes]) -> Dict[str, np.ndarray]:
       rows = json.load(response)['predictions']
     return {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
   except urllib.error.HTTPError as error:
-    raise ServingError(f'{url} answers with an error', expected='predictions',
-                       got=f'{error.code} {_error_text(error)}',
-                       likely_cause='another model name, version or export than the server has'
-                       ) from error
+    raise ServingError(
+      f'{url} answers with an error',
+      expected='predictions',
+      got=f'{error.code} {_error_text(error)}',
+      likely_cause='another model name, version or export than the server has',
+    ) from error
   except (OSError, http.client.HTTPException) as error:
-    raise ServingError(f'{url} gives no answer', expected=f'one within {target.timeout:g} s',
-                       got=str(getattr(error, 'reason', error)),
-                       likely_cause='no server there, or one that is still loading') from error
+    raise ServingError(
+      f'{url} gives no answer',
+      expected=f'one within {target.timeout:g} s',
+      got=str(getattr(error, 'reason', error)),
+      likely_cause='no server there, or one that is still loading',
+    ) from error
   except (KeyError, IndexError, TypeError, ValueError) as error:
-    raise ServingError(f'{url} gives another answer', expected='{"predictions": [{...}, ...]}',
-                       got=f'{type(error).__name__}: {error}',
-                       likely_cause='a server that is not TensorFlow Serving') from error
+    raise ServingError(
+      f'{url} gives another answer',
+      expected='{"predictions": [{...}, ...]}',
+      got=f'{type(error).__name__}: {error}',
+      likely_cause='a server that is not TensorFlow Serving',
+    ) from error
 
 
 def _error_text(error: urllib.error.HTTPError) -> str:
@@ -178,24 +202,35 @@ def _error_text(error: urllib.error.HTTPError) -> str:
 
 def _checked(outputs: Dict[str, np.ndarray], count: int) -> Dict[str, np.ndarray]:
   """Raises ServingError unless the outputs are those of an export of ours for `count` pictures."""
-  needed = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_detections',
-            'error_code')
+  needed = (
+    'detection_boxes',
+    'detection_scores',
+    'detection_classes',
+    'num_detections',
+    'error_code',
+  )
   missing = [name for name in needed if name not in outputs]
   lengths = {len(value) for value in outputs.values()}
   if missing or lengths != {count}:
-    raise ServingError('The server answers with other outputs', expected=f'{", ".join(needed)} for '
-                       f'{count} pictures', got=f'no {", ".join(missing)}' if missing else
-                       f'{sorted(lengths)} rows', likely_cause='a model that htc-export did not '
-                       'write')
+    raise ServingError(
+      'The server answers with other outputs',
+      expected=f'{", ".join(needed)} for {count} pictures',
+      got=f'no {", ".join(missing)}' if missing else f'{sorted(lengths)} rows',
+      likely_cause='a model that htc-export did not write',
+    )
   return outputs
 
 
-def _read_row(outputs: Dict[str, np.ndarray], row: int, picture: Picture,
-              export_format: format_lib.ExportFormat) -> Union[Instances, InputError]:
+def _read_row(
+  outputs: Dict[str, np.ndarray], row: int, picture: Picture, export_format: format_lib.ExportFormat
+) -> Union[Instances, InputError]:
   """The instances of one picture, or why it has none."""
   code = int(outputs['error_code'][row])
   if code != format_lib.READ:
-    return InputError(f'{picture.path or "The picture"} was not detected in',
-                      expected='a whole JPEG or PNG', got=_CODES.get(code, f'error code {code}'),
-                      likely_cause='a damaged file, or one too large for this export')
+    return InputError(
+      f'{picture.path or "The picture"} was not detected in',
+      expected='a whole JPEG or PNG',
+      got=_CODES.get(code, f'error code {code}'),
+      likely_cause='a damaged file, or one too large for this export',
+    )
   return read_outputs(outputs, row, picture.pixels.shape[:2], export_format)

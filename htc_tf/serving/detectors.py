@@ -18,8 +18,9 @@ from htc_tf.serving.predict_files import Picture
 _Run = Callable[[np.ndarray], Dict[str, np.ndarray]]
 
 
-def load_detector(path: str, experiment: Optional[str] = None,
-                  params_override: str = '') -> Detector:
+def load_detector(
+  path: str, experiment: Optional[str] = None, params_override: str = ''
+) -> Detector:
   """Loads a model directory, a checkpoint or a SavedModel folder.
 
   Raises:
@@ -31,17 +32,23 @@ def load_detector(path: str, experiment: Optional[str] = None,
   model = loading.load_model(path, experiment, params_override)
   info = model.dataset_info
   run = lambda images: model.predict(images, verbose=0)
-  return Detector(_one_by_one(run, format_lib.ExportFormat()),
-                  info.category_names if info else [], info.category_ids if info else [])
+  return Detector(
+    _one_by_one(run, format_lib.ExportFormat()),
+    info.category_names if info else [],
+    info.category_ids if info else [],
+  )
 
 
 def _load_saved_model(path: str) -> Detector:
   export_format, categories = format_lib.read_format(path), format_lib.read_categories(path)
   loaded = tf.saved_model.load(path)
   if 'serving_default' not in loaded.signatures:
-    raise CheckpointError(f'{path} cannot be run', expected='a SavedModel of htc-export',
-                          got=f'one with the signatures {sorted(loaded.signatures)}',
-                          likely_cause='an export of another project')
+    raise CheckpointError(
+      f'{path} cannot be run',
+      expected='a SavedModel of htc-export',
+      got=f'one with the signatures {sorted(loaded.signatures)}',
+      likely_cause='an export of another project',
+    )
 
   def run(images: np.ndarray) -> Dict[str, np.ndarray]:
     # The SavedModel is kept by this reference; its signatures alone do not hold the variables.
@@ -55,7 +62,9 @@ def _one_by_one(run: _Run, export_format: format_lib.ExportFormat):
   """Detects in each picture alone, in a frame of its own."""
 
   def detect(pictures: Sequence[Picture]) -> List[Instances]:
-    return [read_outputs(run(picture.pixels[np.newaxis]), 0, picture.pixels.shape[:2],
-                         export_format) for picture in pictures]
+    return [
+      read_outputs(run(picture.pixels[np.newaxis]), 0, picture.pixels.shape[:2], export_format)
+      for picture in pictures
+    ]
 
   return detect

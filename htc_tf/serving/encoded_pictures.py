@@ -19,8 +19,12 @@ def picture_of_example(serialized: tf.Tensor) -> tf.Tensor:
   return tf.io.parse_single_example(serialized, features)['image/encoded']
 
 
-def prepare(elements: tf.Tensor, predictor: HTCPredictor, max_pixels: int,
-            picture_of: Callable[[tf.Tensor], tf.Tensor] = tf.identity) -> _Element:
+def prepare(
+  elements: tf.Tensor,
+  predictor: HTCPredictor,
+  max_pixels: int,
+  picture_of: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+) -> _Element:
   """Decodes each element and makes it the network input; their sizes may differ.
 
   Args:
@@ -38,14 +42,20 @@ def prepare(elements: tf.Tensor, predictor: HTCPredictor, max_pixels: int,
 
   def read(element: tf.Tensor) -> _Element:
     encoded = picture_of(element)
-    return tf.cond(encoded_size.num_pixels(encoded) > max_pixels,
-                   lambda: blank(format_lib.TOO_LARGE), lambda: _read(encoded, predictor))
+    return tf.cond(
+      encoded_size.num_pixels(encoded) > max_pixels,
+      lambda: blank(format_lib.TOO_LARGE),
+      lambda: _read(encoded, predictor),
+    )
 
   # Decoding runs on the CPU, wherever the model is.
   with tf.device('CPU:0'):
     signature = tf.nest.map_structure(tf.type_spec_from_value, blank(format_lib.UNREADABLE))
-    return tf.map_fn(lambda element: attempt(read, element, blank(format_lib.UNREADABLE)), elements,
-                     fn_output_signature=signature)
+    return tf.map_fn(
+      lambda element: attempt(read, element, blank(format_lib.UNREADABLE)),
+      elements,
+      fn_output_signature=signature,
+    )
 
 
 def _read(encoded: tf.Tensor, predictor: HTCPredictor) -> _Element:

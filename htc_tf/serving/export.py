@@ -18,16 +18,20 @@ from htc_tf.serving.served_model import ServedModel
 BATCHING_FILE = 'batching_params.pbtxt'
 
 # Two batches at a time: one is decoded while the other computes.
-_BATCHING = '''max_batch_size {{ value: {max_batch_size} }}
+_BATCHING = """max_batch_size {{ value: {max_batch_size} }}
 batch_timeout_micros {{ value: 10000 }}
 max_enqueued_batches {{ value: 100 }}
 num_batch_threads {{ value: 2 }}
-'''
+"""
 
 
-def export_saved_model(predictor: HTCPredictor, export_dir: str,
-                       export_format: format_lib.ExportFormat = format_lib.ExportFormat(),
-                       warmup: bool = True, max_batch_size: int = 8) -> str:
+def export_saved_model(
+  predictor: HTCPredictor,
+  export_dir: str,
+  export_format: format_lib.ExportFormat = format_lib.ExportFormat(),
+  warmup: bool = True,
+  max_batch_size: int = 8,
+) -> str:
   """Writes a SavedModel, whole or not at all.
 
   Signatures and outputs are those of `ServedModel`. Beside the model: `categories.json`, the
@@ -76,26 +80,38 @@ def export_saved_model(predictor: HTCPredictor, export_dir: str,
 def _save(module: ServedModel, folder: str) -> None:
   try:
     tf.saved_model.save(module, folder, signatures=module.served)
-  except (tf.errors.FailedPreconditionError, tf.errors.NotFoundError,
-          tf.errors.PermissionDeniedError, tf.errors.ResourceExhaustedError) as error:
-    raise InputError(f'{folder} cannot be written', expected='a folder that can be made, and room '
-                     'on its disk', got=error.message, likely_cause='a full disk, a file in the '
-                     'place of a folder above it, or one that may not be written') from error
+  except (
+    tf.errors.FailedPreconditionError,
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.ResourceExhaustedError,
+  ) as error:
+    raise InputError(
+      f'{folder} cannot be written',
+      expected='a folder that can be made, and room on its disk',
+      got=error.message,
+      likely_cause='a full disk, a file in the '
+      'place of a folder above it, or one that may not be written',
+    ) from error
 
 
-def check_options(export_dir: str, export_format: format_lib.ExportFormat, warmup: bool,
-                  max_batch_size: int) -> None:
+def check_options(
+  export_dir: str, export_format: format_lib.ExportFormat, warmup: bool, max_batch_size: int
+) -> None:
   """Raises what `export_saved_model` would raise without the model, which takes long to load."""
   export_format.check()
   if max_batch_size < 1:
-    raise InputError('The server cannot make batches', expected='a batch size from 1',
-                     got=str(max_batch_size))
+    raise InputError(
+      'The server cannot make batches', expected='a batch size from 1', got=str(max_batch_size)
+    )
   path = _without_slash(export_dir)
   if os.path.exists(path) and (not os.path.isdir(path) or os.listdir(path)):
-    raise InputError(f'{path} cannot be written', expected='a new folder',
-                     got='one with files in it' if os.path.isdir(path) else 'a file',
-                     likely_cause='an earlier export; serving takes versions 1, 2, 3, ... side by '
-                     'side')
+    raise InputError(
+      f'{path} cannot be written',
+      expected='a new folder',
+      got='one with files in it' if os.path.isdir(path) else 'a file',
+      likely_cause='an earlier export; serving takes versions 1, 2, 3, ... side by side',
+    )
   if warmup:
     warmup_lib.check_available()
 
@@ -107,9 +123,12 @@ def _without_slash(path: str) -> str:
 def _check_has_masks(predictor: HTCPredictor, export_format: format_lib.ExportFormat) -> None:
   """Raises InputError if masks are to be pasted of a model that has none."""
   if export_format.masks != 'cropped' and predictor.model.cascade.mask_features is None:
-    raise InputError(f'The masks cannot be {export_format.masks}', expected='a model with masks',
-                     got='one of boxes alone', likely_cause='a configuration without '
-                     'task.model.include_mask; leave out --masks')
+    raise InputError(
+      f'The masks cannot be {export_format.masks}',
+      expected='a model with masks',
+      got='one of boxes alone',
+      likely_cause='a configuration without task.model.include_mask; leave out --masks',
+    )
 
 
 def _write_categories(info: Optional[DatasetInfo], folder: str) -> None:

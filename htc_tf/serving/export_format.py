@@ -29,6 +29,7 @@ class ExportFormat(NamedTuple):
       most significant bit.
     max_pixels: encoded pictures of more pixels are not decoded.
   """
+
   boxes: str = 'pixels'
   masks: str = 'cropped'
   max_pixels: int = MAX_PIXELS
@@ -37,12 +38,18 @@ class ExportFormat(NamedTuple):
     """Raises InputError for a value that is none of those above."""
     for name, value, known in (('boxes', self.boxes, BOXES), ('masks', self.masks, MASKS)):
       if value not in known:
-        raise InputError(f'There is no such form of {name}', expected=f'one of {", ".join(known)}',
-                         got=str(value), likely_cause='a misspelt name, or an export of a newer '
-                         'version')
+        raise InputError(
+          f'There is no such form of {name}',
+          expected=f'one of {", ".join(known)}',
+          got=str(value),
+          likely_cause='a misspelt name, or an export of a newer version',
+        )
     if not isinstance(self.max_pixels, int) or self.max_pixels < 1:
-      raise InputError('The limit of pixels cannot be used', expected='a whole number from 1',
-                       got=str(self.max_pixels))
+      raise InputError(
+        'The limit of pixels cannot be used',
+        expected='a whole number from 1',
+        got=str(self.max_pixels),
+      )
 
 
 def write_format(export_format: ExportFormat, folder: str) -> None:
@@ -63,8 +70,12 @@ def read_format(folder: str) -> ExportFormat:
   try:
     export_format = ExportFormat(**_read_json(path))
   except TypeError as error:
-    raise InputError(f'{path} cannot be read', expected=f'the entries {ExportFormat._fields}',
-                     got=str(error), likely_cause='an export of another version') from error
+    raise InputError(
+      f'{path} cannot be read',
+      expected=f'the entries {ExportFormat._fields}',
+      got=str(error),
+      likely_cause='an export of another version',
+    ) from error
   export_format.check()
   return export_format
 
@@ -83,8 +94,12 @@ def read_categories(folder: str) -> Tuple[List[str], List[int]]:
     entries = [content[label] for label in sorted(content, key=int)]
     return [str(entry['name']) for entry in entries], [int(entry['id']) for entry in entries]
   except (KeyError, TypeError, ValueError) as error:
-    raise InputError(f'{path} cannot be read', expected='{"1": {"id": ..., "name": ...}, ...}',
-                     got=str(error), likely_cause='a file of another kind') from error
+    raise InputError(
+      f'{path} cannot be read',
+      expected='{"1": {"id": ..., "name": ...}, ...}',
+      got=str(error),
+      likely_cause='a file of another kind',
+    ) from error
 
 
 def _read_json(path: str) -> dict:
@@ -93,9 +108,14 @@ def _read_json(path: str) -> dict:
     with open(path, encoding='utf-8') as file:
       content = json.load(file)
   except (ValueError, RecursionError) as error:
-    raise InputError(f'{path} cannot be read', expected='JSON', got=str(error),
-                     likely_cause='an interrupted copy') from error
+    raise InputError(
+      f'{path} cannot be read', expected='JSON', got=str(error), likely_cause='an interrupted copy'
+    ) from error
   if not isinstance(content, dict):
-    raise InputError(f'{path} cannot be read', expected='a JSON object',
-                     got=type(content).__name__, likely_cause='a file of another kind')
+    raise InputError(
+      f'{path} cannot be read',
+      expected='a JSON object',
+      got=type(content).__name__,
+      likely_cause='a file of another kind',
+    )
   return content

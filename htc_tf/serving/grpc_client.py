@@ -13,9 +13,12 @@ try:
   from tensorflow_serving.apis import predict_pb2
   from tensorflow_serving.apis import prediction_service_pb2_grpc
 except ImportError as failure:
-  raise ServingError('No gRPC without tensorflow-serving-api', expected='that package',
-                     got=str(failure), likely_cause="it is not installed: pip install "
-                     "'htc_tf[serving]', or use http://") from failure
+  raise ServingError(
+    'No gRPC without tensorflow-serving-api',
+    expected='that package',
+    got=str(failure),
+    likely_cause="it is not installed: pip install 'htc_tf[serving]', or use http://",
+  ) from failure
 
 # Pasted masks are larger than the 4 MB gRPC admits by default.
 _UNLIMITED = [('grpc.max_receive_message_length', -1), ('grpc.max_send_message_length', -1)]
@@ -24,18 +27,20 @@ _UNLIMITED = [('grpc.max_receive_message_length', -1), ('grpc.max_send_message_l
 def connect(target: client.Target, address: str) -> client.Call:
   """The call to the server at `address`, host and port; see `client.connect`."""
   stub = prediction_service_pb2_grpc.PredictionServiceStub(
-      grpc.insecure_channel(address, options=_UNLIMITED))
+    grpc.insecure_channel(address, options=_UNLIMITED)
+  )
 
   def call(pictures: Sequence[bytes]) -> Dict[str, np.ndarray]:
     try:
       response = stub.Predict(build_request(target, pictures), timeout=target.timeout)
     except grpc.RpcError as error:
-      raise ServingError(f'{target.server} gives no detections', expected=f'an answer of model '
-                         f'{target.model} within {target.timeout:g} s',
-                         got=f'{error.code().name}: {error.details()}',
-                         likely_cause='no server there or one still loading (UNAVAILABLE), another '
-                         'model name or version (NOT_FOUND), or too short a timeout'
-                         ) from error
+      raise ServingError(
+        f'{target.server} gives no detections',
+        expected=f'an answer of model {target.model} within {target.timeout:g} s',
+        got=f'{error.code().name}: {error.details()}',
+        likely_cause='no server there or one still loading (UNAVAILABLE), another '
+        'model name or version (NOT_FOUND), or too short a timeout',
+      ) from error
     return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
 
   return call
@@ -49,5 +54,6 @@ def build_request(target: client.Target, pictures: Sequence[bytes]) -> predict_p
   if target.version is not None:
     request.model_spec.version.value = target.version
   request.inputs[client.INPUT].CopyFrom(
-      tf.make_tensor_proto(list(pictures), dtype=tf.string, shape=[len(pictures)]))
+    tf.make_tensor_proto(list(pictures), dtype=tf.string, shape=[len(pictures)])
+  )
   return request

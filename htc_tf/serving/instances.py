@@ -19,14 +19,19 @@ class Instances(NamedTuple):
     scores: [num] float32.
     rles: a COCO run-length encoding each, or None in a box-only model.
   """
+
   boxes: np.ndarray
   classes: np.ndarray
   scores: np.ndarray
   rles: Optional[List[dict]]
 
 
-def read_outputs(outputs: Mapping[str, np.ndarray], row: int, picture_hw: Tuple[int, int],
-                 export_format: ExportFormat) -> Instances:
+def read_outputs(
+  outputs: Mapping[str, np.ndarray],
+  row: int,
+  picture_hw: Tuple[int, int],
+  export_format: ExportFormat,
+) -> Instances:
   """The instances of one picture of a batch.
 
   Args:
@@ -46,12 +51,17 @@ def read_outputs(outputs: Mapping[str, np.ndarray], row: int, picture_hw: Tuple[
   if 'detection_masks' in outputs:
     masks = np.asarray(outputs['detection_masks'][row][:count])
     rles = _encode(masks, boxes, picture_hw, export_format.masks) if count else []
-  return Instances(boxes, np.asarray(outputs['detection_classes'][row][:count], np.int32),
-                   np.asarray(outputs['detection_scores'][row][:count], np.float32), rles)
+  return Instances(
+    boxes,
+    np.asarray(outputs['detection_classes'][row][:count], np.int32),
+    np.asarray(outputs['detection_scores'][row][:count], np.float32),
+    rles,
+  )
 
 
-def _encode(masks: np.ndarray, boxes: np.ndarray, picture_hw: Tuple[int, int],
-            form: str) -> List[dict]:
+def _encode(
+  masks: np.ndarray, boxes: np.ndarray, picture_hw: Tuple[int, int], form: str
+) -> List[dict]:
   """Run-length encodes [num, ...] masks of any form."""
   height, width = picture_hw
   _check_masks(masks, picture_hw, form)
@@ -76,10 +86,17 @@ def _check_masks(masks: np.ndarray, picture_hw: Tuple[int, int], form: str) -> N
     fits = masks.ndim == 3 and masks.dtype.kind == 'f'
   else:
     columns = width if form == 'full' else -(-width // 8)
-    fits = (masks.ndim == 3 and masks.dtype.kind in 'iu'
-            and masks.shape[1] >= height and masks.shape[2] >= columns)
+    fits = (
+      masks.ndim == 3
+      and masks.dtype.kind in 'iu'
+      and masks.shape[1] >= height
+      and masks.shape[2] >= columns
+    )
   if not fits:
-    raise InputError('The masks cannot be read', expected=f'{form} ones for a picture of '
-                     f'{height}x{width}', got=f'{list(masks.shape)} of {masks.dtype}',
-                     likely_cause='the export was made with another --masks: name its folder, so '
-                     'that its export.json is read')
+    raise InputError(
+      'The masks cannot be read',
+      expected=f'{form} ones for a picture of {height}x{width}',
+      got=f'{list(masks.shape)} of {masks.dtype}',
+      likely_cause='the export was made with another --masks: name its folder, so '
+      'that its export.json is read',
+    )

@@ -16,8 +16,9 @@ from htc_tf.tasks.htc import HTCTask
 from htc_tf.tasks.inputs import build_frame_rule
 
 
-def load_model(path: files.PathLike, experiment: Optional[str] = None,
-               params_override: str = '') -> HTCPredictor:
+def load_model(
+  path: files.PathLike, experiment: Optional[str] = None, params_override: str = ''
+) -> HTCPredictor:
   """Loads a trained model; Keras `predict` on it takes pictures.
 
   Args:
@@ -38,8 +39,12 @@ def load_model(path: files.PathLike, experiment: Optional[str] = None,
     InputError: a `path` that is none.
   """
   if not isinstance(path, (str, os.PathLike)):
-    raise InputError('There is no model of that name', expected='a path', got=repr(path),
-                     likely_cause='a variable that was not set')
+    raise InputError(
+      'There is no model of that name',
+      expected='a path',
+      got=repr(path),
+      likely_cause='a variable that was not set',
+    )
   path = os.fspath(path)
   prefix = checkpoint.resolve(path)
   folder = os.path.dirname(prefix)
@@ -54,7 +59,12 @@ def load_model(path: files.PathLike, experiment: Optional[str] = None,
 def build_input_rule(config: task_config.HTCTask) -> InputRule:
   """The input rule of the validation data."""
   parser = config.validation_data.parser
-  return InputRule(parser.min_sizes[0], parser.max_size, tuple(config.model.input_size[:2]),
-                   None if model_validation.uses_static_frame(config.model)
-                   else model_validation.frame_divisor(config.model),
-                   build_frame_rule(parser, config.model).sizes)
+  return InputRule(
+    parser.min_sizes[0],
+    parser.max_size,
+    tuple(config.model.input_size[:2]),
+    None
+    if model_validation.uses_static_frame(config.model)
+    else model_validation.frame_divisor(config.model),
+    build_frame_rule(parser, config.model).sizes,
+  )

@@ -11,8 +11,11 @@ import tensorflow as tf
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
 
-PROGRAM_FILE, ARGUMENTS_FILE, DESCRIPTION_FILE = ('program.stablehlo', 'arguments.npz',
-                                                  'program.json')
+PROGRAM_FILE, ARGUMENTS_FILE, DESCRIPTION_FILE = (
+  'program.stablehlo',
+  'arguments.npz',
+  'program.json',
+)
 _DIVISOR = 32
 
 
@@ -26,6 +29,7 @@ class LoweredProgram(NamedTuple):
       inside the padding (the example is a black image without padding), then the weights.
     results: names of the module's results, in order; see `HTCModel.detect`.
   """
+
   program: bytes
   arguments: List[Tuple[str, np.ndarray]]
   results: List[str]
@@ -43,20 +47,27 @@ def lower_detection(model: HTCModel, frame: Tuple[int, int], batch_size: int = 1
     InputError: a size that is no multiple of 32, or no image.
   """
   if batch_size < 1 or min(frame) < 1 or any(side % _DIVISOR for side in frame):
-    raise InputError('Detection cannot be lowered', expected='at least one image, and a height and '
-                     f'width that are multiples of {_DIVISOR}',
-                     got=f'{batch_size} images of {frame[0]}x{frame[1]}')
+    raise InputError(
+      'Detection cannot be lowered',
+      expected=f'at least one image, and a height and width that are multiples of {_DIVISOR}',
+      got=f'{batch_size} images of {frame[0]}x{frame[1]}',
+    )
   images = tf.zeros([batch_size, *frame, 3])
   image_shape = tf.fill([batch_size, 2], 1.0) * tf.constant(frame, tf.float32)
   detect = tf.function(
-      lambda images, image_shape: model.detect({'images': images, 'image_shape': image_shape}),
-      autograph=False, jit_compile=True)
+    lambda images, image_shape: model.detect({'images': images, 'image_shape': image_shape}),
+    autograph=False,
+    jit_compile=True,
+  )
   concrete = detect.get_concrete_function(images, image_shape)
   program = detect.experimental_get_compiler_ir(images, image_shape)(stage='stablehlo_serialized')
   variables = {variable.handle.ref(): variable for variable in model.variables}
   weights = [variables[handle.ref()] for handle in concrete.captured_inputs]
-  arguments = [('images', images.numpy()), ('image_shape', image_shape.numpy()),
-               *((weight.name, weight.numpy()) for weight in weights)]
+  arguments = [
+    ('images', images.numpy()),
+    ('image_shape', image_shape.numpy()),
+    *((weight.name, weight.numpy()) for weight in weights),
+  ]
   return LoweredProgram(program, arguments, sorted(concrete.structured_outputs))
 
 
@@ -81,8 +92,10 @@ def write_program(lowered: LoweredProgram, output: str) -> str:
     os.makedirs(temporary)
     with open(os.path.join(temporary, PROGRAM_FILE), 'wb') as file:
       file.write(lowered.program)
-    np.savez(os.path.join(temporary, ARGUMENTS_FILE),
-             **{f'a{index}': value for index, (_, value) in enumerate(lowered.arguments)})
+    np.savez(
+      os.path.join(temporary, ARGUMENTS_FILE),
+      **{f'a{index}': value for index, (_, value) in enumerate(lowered.arguments)},
+    )
     with open(os.path.join(temporary, DESCRIPTION_FILE), 'w', encoding='utf-8') as file:
       json.dump(_description(lowered), file, indent=1)
     os.rename(temporary, output)
@@ -92,6 +105,8 @@ def write_program(lowered: LoweredProgram, output: str) -> str:
 
 
 def _description(lowered: LoweredProgram) -> Dict[str, list]:
-  arguments = [{'name': name, 'shape': list(value.shape), 'dtype': value.dtype.name}
-               for name, value in lowered.arguments]
+  arguments = [
+    {'name': name, 'shape': list(value.shape), 'dtype': value.dtype.name}
+    for name, value in lowered.arguments
+  ]
   return {'arguments': arguments, 'results': lowered.results}

@@ -14,8 +14,9 @@ from htc_tf.ops import masks as mask_ops
 _THRESHOLD = 0.5
 
 
-def paste_masks(mask_probs: tf.Tensor, boxes_original: tf.Tensor, original_hw: tf.Tensor,
-                packed: bool) -> tf.Tensor:
+def paste_masks(
+  mask_probs: tf.Tensor, boxes_original: tf.Tensor, original_hw: tf.Tensor, packed: bool
+) -> tf.Tensor:
   """Pastes the masks of a batch.
 
   Args:
@@ -39,22 +40,29 @@ def paste_masks(mask_probs: tf.Tensor, boxes_original: tf.Tensor, original_hw: t
     return _pack(mask) if packed else mask
 
   with tf.device('CPU:0'):  # Shapes differ from mask to mask.
-    pasted = tf.map_fn(paste, (flat_probs, flat_boxes, flat_hw),
-                       fn_output_signature=tf.TensorSpec([None, None], tf.uint8))
+    pasted = tf.map_fn(
+      paste,
+      (flat_probs, flat_boxes, flat_hw),
+      fn_output_signature=tf.TensorSpec([None, None], tf.uint8),
+    )
   shape = tf.concat([tf.shape(mask_probs)[:2], tf.shape(pasted)[1:]], 0)
   return tf.reshape(pasted, shape)
 
 
-def _paste_one(probs: tf.Tensor, box: tf.Tensor, original_hw: tf.Tensor,
-               frame_hw: tf.Tensor) -> tf.Tensor:
+def _paste_one(
+  probs: tf.Tensor, box: tf.Tensor, original_hw: tf.Tensor, frame_hw: tf.Tensor
+) -> tf.Tensor:
   """[frame_height, frame_width] uint8 of one mask; nothing is sampled where it has no object."""
-  return tf.cond(tf.reduce_max(probs) >= _THRESHOLD,
-                 lambda: _sample(probs, box, original_hw, frame_hw),
-                 lambda: tf.zeros(frame_hw, tf.uint8))
+  return tf.cond(
+    tf.reduce_max(probs) >= _THRESHOLD,
+    lambda: _sample(probs, box, original_hw, frame_hw),
+    lambda: tf.zeros(frame_hw, tf.uint8),
+  )
 
 
-def _sample(probs: tf.Tensor, box: tf.Tensor, original_hw: tf.Tensor,
-            frame_hw: tf.Tensor) -> tf.Tensor:
+def _sample(
+  probs: tf.Tensor, box: tf.Tensor, original_hw: tf.Tensor, frame_hw: tf.Tensor
+) -> tf.Tensor:
   """Samples the pixels in and just around the box, and pads them to the frame."""
   padded = tf.pad(probs, [[1, 1], [1, 1]])  # A cell of zeros on every side.
   top, cells_y = _cells(box[0], box[2], original_hw[0], tf.shape(probs)[0])
@@ -66,8 +74,9 @@ def _sample(probs: tf.Tensor, box: tf.Tensor, original_hw: tf.Tensor,
   return tf.pad(mask, [[top, end[0]], [left, end[1]]])
 
 
-def _cells(low: tf.Tensor, high: tf.Tensor, length: tf.Tensor,
-           num_cells: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+def _cells(
+  low: tf.Tensor, high: tf.Tensor, length: tf.Tensor, num_cells: tf.Tensor
+) -> Tuple[tf.Tensor, tf.Tensor]:
   """The first pixel in reach of the mask along an axis, and where the pixels from it on look.
 
   Returns:

@@ -9,7 +9,7 @@ from official.modeling import hyperparams
 from official.modeling.hyperparams import params_dict
 import tensorflow as tf
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import model_validation
 from htc_tf.configs import validation
 from htc_tf.configs.parsing import PARSE_ERRORS
@@ -31,10 +31,12 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
   try:
     tf.io.gfile.makedirs(model_dir)
   except (tf.errors.FailedPreconditionError, tf.errors.PermissionDeniedError) as error:
-    raise InputError(f'The model directory {model_dir} cannot be made', expected='a folder, new or '
-                     'of an earlier start', got=error.message,
-                     likely_cause='a file in its place, or a folder that may not be written'
-                     ) from error
+    raise InputError(
+      f'The model directory {model_dir} cannot be made',
+      expected='a folder, new or of an earlier start',
+      got=error.message,
+      likely_cause='a file in its place, or a folder that may not be written',
+    ) from error
   info.save(os.path.join(model_dir, DATASET_FILE))
 
 
@@ -44,8 +46,9 @@ def load_dataset_info(model_dir: str) -> Optional[DatasetInfo]:
   return DatasetInfo.load(path) if os.path.exists(path) else None
 
 
-def load_experiment(model_dir: str, experiment: Optional[str] = None,
-                    params_override: str = '') -> cfg.ExperimentConfig:
+def load_experiment(
+  model_dir: str, experiment: Optional[str] = None, params_override: str = ''
+) -> cfg.ExperimentConfig:
   """The configuration of a model directory or of a registered experiment.
 
   Of a model directory it has the task and `runtime.mixed_precision_dtype`.
@@ -67,10 +70,12 @@ def load_experiment(model_dir: str, experiment: Optional[str] = None,
   except CheckpointError:
     raise
   except PARSE_ERRORS as error:
-    raise ConfigError('The configuration cannot be read', expected='a registered experiment and '
-                      'its keys', got=str(error).strip('"\''),
-                      likely_cause='a misspelt name, a damaged params.yaml, or a run of another '
-                      'version') from error
+    raise ConfigError(
+      'The configuration cannot be read',
+      expected='a registered experiment and its keys',
+      got=str(error).strip('"\''),
+      likely_cause='a misspelt name, a damaged params.yaml, or a run of another version',
+    ) from error
   model_validation.validate_model(params.task.model)
   validation.validate_runtime(params.runtime)
   return params
@@ -80,8 +85,12 @@ def _read_params(model_dir: str) -> Dict[str, Any]:
   """What a model needs of the `params.yaml` of its training run."""
   path = os.path.join(model_dir, PARAMS_FILE)
   if not tf.io.gfile.exists(path):
-    raise CheckpointError(f'{model_dir} is no model directory', expected=f'a {PARAMS_FILE} in it',
-                          got='none', likely_cause='a bare checkpoint; name its experiment as well')
+    raise CheckpointError(
+      f'{model_dir} is no model directory',
+      expected=f'a {PARAMS_FILE} in it',
+      got='none',
+      likely_cause='a bare checkpoint; name its experiment as well',
+    )
   params = params_dict.read_yaml_to_params_dict(path).as_dict()
   precision = params.get('runtime', {}).get('mixed_precision_dtype')
   return {'task': params['task'], 'runtime': {'mixed_precision_dtype': precision}}

@@ -29,6 +29,7 @@ class Picture(NamedTuple):
     pixels: [height, width, 3] uint8 RGB, upright.
     path: the file it was read from; None if there is none.
   """
+
   pixels: np.ndarray
   path: Optional[str] = None
 
@@ -42,6 +43,7 @@ class Detector(NamedTuple):
     category_names: by class; entry 0 is class 1. Empty if unknown.
     category_ids: likewise, as the annotations number them.
   """
+
   detect: Callable[[Sequence[Picture]], Sequence[Union[Instances, InputError]]]
   category_names: Sequence[str]
   category_ids: Sequence[int]
@@ -61,11 +63,18 @@ def list_pictures(inputs: Sequence[str]) -> List[str]:
     elif os.path.exists(item):
       paths.append(item)
     else:
-      raise InputError(f'There is no {item}', expected='a picture or a folder', got='nothing',
-                       likely_cause='a misspelt path')
+      raise InputError(
+        f'There is no {item}',
+        expected='a picture or a folder',
+        got='nothing',
+        likely_cause='a misspelt path',
+      )
   if not paths:
-    raise InputError('There is nothing to predict on', expected=f'files ending in {_ENDINGS}',
-                     got=f'none in {list(inputs)}')
+    raise InputError(
+      'There is nothing to predict on',
+      expected=f'files ending in {_ENDINGS}',
+      got=f'none in {list(inputs)}',
+    )
   return paths
 
 
@@ -77,16 +86,24 @@ def read_picture(path: str) -> np.ndarray:
       is not decoded.
   """
   if os.path.getsize(path) == 0:
-    raise InputError(f'{path} cannot be read', expected='a picture', got='an empty file',
-                     likely_cause='an interrupted copy')
+    raise InputError(
+      f'{path} cannot be read',
+      expected='a picture',
+      got='an empty file',
+      likely_cause='an interrupted copy',
+    )
   try:
     with pixel_limit.open_picture(path) as image:
       return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
   except DataError as error:
     raise InputError(f'{path} is not read: {error}') from error
   except _UNREADABLE as error:
-    raise InputError(f'{path} cannot be read', expected='a picture', got=str(error),
-                     likely_cause='a file of another type, or a truncated one') from error
+    raise InputError(
+      f'{path} cannot be read',
+      expected='a picture',
+      got=str(error),
+      likely_cause='a file of another type, or a truncated one',
+    ) from error
 
 
 def detect_instances(detector: Detector, picture: np.ndarray) -> Instances:
@@ -95,14 +112,15 @@ def detect_instances(detector: Detector, picture: np.ndarray) -> Instances:
   Raises:
     InputError: the model could not read the picture.
   """
-  found, = detector.detect([Picture(picture)])
+  (found,) = detector.detect([Picture(picture)])
   if isinstance(found, InputError):
     raise found
   return found
 
 
-def draw_detections(picture: np.ndarray, instances: Instances, names: Sequence[str],
-                    score_threshold: float) -> np.ndarray:
+def draw_detections(
+  picture: np.ndarray, instances: Instances, names: Sequence[str], score_threshold: float
+) -> np.ndarray:
   """The picture, enlarged if small, under the instances from a score on.
 
   Args:
@@ -118,13 +136,24 @@ def draw_detections(picture: np.ndarray, instances: Instances, names: Sequence[s
   num_labels = int(instances.classes.max(initial=1))
   names = names or [f'class {label}' for label in range(1, num_labels + 1)]
   rles = None if instances.rles is None else [instances.rles[index] for index in shown]
-  return draw.draw_instances(picture, instances.boxes[shown], rles, instances.classes[shown],
-                             instances.scores[shown], names,
-                             enlarge=draw.legible_enlargement(picture.shape[:2]))
+  return draw.draw_instances(
+    picture,
+    instances.boxes[shown],
+    rles,
+    instances.classes[shown],
+    instances.scores[shown],
+    names,
+    enlarge=draw.legible_enlargement(picture.shape[:2]),
+  )
 
 
-def predict_files(detector: Detector, paths: Sequence[str], output: str,
-                  score_threshold: float = 0.3, batch_size: int = 1) -> List[str]:
+def predict_files(
+  detector: Detector,
+  paths: Sequence[str],
+  output: str,
+  score_threshold: float = 0.3,
+  batch_size: int = 1,
+) -> List[str]:
   """Predicts on files; writes `<name>.png` each, `predictions.json` and `images.json`.
 
   The two JSON files are a COCO results file and a COCO data set of the pictures and categories
@@ -154,38 +183,59 @@ def predict_files(detector: Detector, paths: Sequence[str], output: str,
       logging.error('%s', found)
       failed.append(path)
       continue
-    panels.write_image(os.path.join(output, overlays[path]),
-                       draw_detections(picture, found, detector.category_names, score_threshold))
+    panels.write_image(
+      os.path.join(output, overlays[path]),
+      draw_detections(picture, found, detector.category_names, score_threshold),
+    )
     category_ids = detector.category_ids or range(1, int(found.classes.max(initial=1)) + 1)
     results += coco_results.instances_to_results(
-        ids[path], found.boxes, found.scores, found.classes, found.rles, list(category_ids))
-    images.append({'id': ids[path], 'file_name': os.path.basename(path),
-                   'height': picture.shape[0], 'width': picture.shape[1]})
-  categories = [{'id': id_, 'name': name}
-                for id_, name in zip(detector.category_ids, detector.category_names)]
+      ids[path], found.boxes, found.scores, found.classes, found.rles, list(category_ids)
+    )
+    images.append(
+      {
+        'id': ids[path],
+        'file_name': os.path.basename(path),
+        'height': picture.shape[0],
+        'width': picture.shape[1],
+      }
+    )
+  categories = [
+    {'id': id_, 'name': name} for id_, name in zip(detector.category_ids, detector.category_names)
+  ]
   coco_results.write_results(os.path.join(output, 'predictions.json'), results)
-  files.write_bytes(os.path.join(output, 'images.json'), json.dumps(
-      {'images': images, 'annotations': [], 'categories': categories}).encode())
+  files.write_bytes(
+    os.path.join(output, 'images.json'),
+    json.dumps({'images': images, 'annotations': [], 'categories': categories}).encode(),
+  )
   return failed
 
 
 def _check_options(output: str, score_threshold: float, batch_size: int) -> None:
   if not 0 <= score_threshold <= 1:
-    raise InputError('The score threshold is out of range', expected='a number from 0 to 1',
-                     got=str(score_threshold), likely_cause='a percentage')
+    raise InputError(
+      'The score threshold is out of range',
+      expected='a number from 0 to 1',
+      got=str(score_threshold),
+      likely_cause='a percentage',
+    )
   if batch_size < 1:
     raise InputError('The batch size is out of range', expected='1 or more', got=str(batch_size))
   if os.path.exists(output) and not os.path.isdir(output):
-    raise InputError(f'{output} cannot be written to', expected='a folder, new or not',
-                     got='a file', likely_cause='the name of one overlay in place of their folder')
+    raise InputError(
+      f'{output} cannot be written to',
+      expected='a folder, new or not',
+      got='a file',
+      likely_cause='the name of one overlay in place of their folder',
+    )
 
 
-def _detect_all(detector: Detector, paths: Sequence[str], batch_size: int) -> Iterator[
-    Tuple[str, Optional[np.ndarray], Union[Instances, InputError]]]:
+def _detect_all(
+  detector: Detector, paths: Sequence[str], batch_size: int
+) -> Iterator[Tuple[str, Optional[np.ndarray], Union[Instances, InputError]]]:
   """Yields path, pixels and instances of each picture, or in their place the error, in order."""
   with tqdm.tqdm(total=len(paths), desc='predicting', unit='image') as progress:
     for start in range(0, len(paths), batch_size):
-      batch = [_read_or_error(path) for path in paths[start:start + batch_size]]
+      batch = [_read_or_error(path) for path in paths[start : start + batch_size]]
       pictures = [item for item in batch if isinstance(item, Picture)]
       found = iter(detector.detect(pictures) if pictures else [])
       for path, item in zip(paths[start:], batch):

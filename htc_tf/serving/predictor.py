@@ -29,6 +29,7 @@ class InputRule(NamedTuple):
     frames: static frames, as `FrameRule.sizes`; the input is padded to the least that holds every
       picture of the batch, if there is one.
   """
+
   min_size: int
   max_size: int
   frame: Tuple[int, int]
@@ -59,8 +60,13 @@ class HTCPredictor(tf_keras.Model):
     **kwargs: passed to Model.
   """
 
-  def __init__(self, model: HTCModel, input_rule: InputRule,
-               dataset_info: Optional[DatasetInfo] = None, **kwargs: Any):
+  def __init__(
+    self,
+    model: HTCModel,
+    input_rule: InputRule,
+    dataset_info: Optional[DatasetInfo] = None,
+    **kwargs: Any,
+  ):
     super().__init__(**kwargs)
     self._autocast = False
     self.model = model
@@ -106,11 +112,13 @@ class HTCPredictor(tf_keras.Model):
       As `preprocess.preprocess_image`.
     """
     rule = self._input_rule
-    return preprocess.preprocess_image(images, rule.min_size, rule.max_size,
-                                       rule.bound(tf.shape(images)[-3:-1]))
+    return preprocess.preprocess_image(
+      images, rule.min_size, rule.max_size, rule.bound(tf.shape(images)[-3:-1])
+    )
 
-  def predict(self, x: Union[Images, tf.data.Dataset, Iterator, tf_keras.utils.Sequence],
-              **kwargs: Any) -> Dict[str, np.ndarray]:
+  def predict(
+    self, x: Union[Images, tf.data.Dataset, Iterator, tf_keras.utils.Sequence], **kwargs: Any
+  ) -> Dict[str, np.ndarray]:
     """Detects in pictures of one size, as many at a time as Keras' `batch_size` says.
 
     Args:
@@ -127,8 +135,12 @@ class HTCPredictor(tf_keras.Model):
     if not isinstance(x, _BATCHES):
       check_images(x)
       if x.shape[0] == 0:
-        raise InputError('There is nothing to predict on', expected='one image or more',
-                         got=f'{list(x.shape)}', likely_cause='an empty selection')
+        raise InputError(
+          'There is nothing to predict on',
+          expected='one image or more',
+          got=f'{list(x.shape)}',
+          likely_cause='an empty selection',
+        )
     return super().predict(x, **kwargs)
 
   def detect_prepared(self, inputs: tf.Tensor, info: tf.Tensor) -> Dict[str, tf.Tensor]:
@@ -158,15 +170,20 @@ class HTCPredictor(tf_keras.Model):
 def check_images(images: Images) -> None:
   """Raises InputError unless `images` is [batch, height, width, 3] uint8."""
   if not isinstance(images, (np.ndarray, tf.Tensor, tf.Variable)):
-    raise InputError('The model cannot read these images', expected='an array or a tensor',
-                     got=type(images).__name__,
-                     likely_cause='file names, or a list of pictures: those of one size make an '
-                     'array by np.stack')
+    raise InputError(
+      'The model cannot read these images',
+      expected='an array or a tensor',
+      got=type(images).__name__,
+      likely_cause='file names, or a list of pictures: those of one size make an array by np.stack',
+    )
   shape = tuple(images.shape)
-  if (len(shape) != 4 or shape[-1] not in (3, None) or images.dtype.name != 'uint8'
-      or 0 in shape[1:3]):
-    raise InputError('The model cannot read these images',
-                     expected='[batch, height, width, 3] uint8, RGB',
-                     got=f'{list(shape)} {images.dtype.name}',
-                     likely_cause='a single image without the batch axis, grey or RGBA channels, '
-                     'or pixels already scaled to floats')
+  if (
+    len(shape) != 4 or shape[-1] not in (3, None) or images.dtype.name != 'uint8' or 0 in shape[1:3]
+  ):
+    raise InputError(
+      'The model cannot read these images',
+      expected='[batch, height, width, 3] uint8, RGB',
+      got=f'{list(shape)} {images.dtype.name}',
+      likely_cause='a single image without the batch axis, grey or RGBA channels, '
+      'or pixels already scaled to floats',
+    )

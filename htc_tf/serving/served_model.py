@@ -34,8 +34,8 @@ class ServedModel(tf.Module):
 
   def __init__(self, predictor: HTCPredictor, export_format: ExportFormat):
     """Args:
-      predictor: with its weights.
-      export_format: the form of boxes and masks.
+    predictor: with its weights.
+    export_format: the form of boxes and masks.
     """
     super().__init__()
     self.model_variables = list(predictor.variables)
@@ -48,31 +48,39 @@ class ServedModel(tf.Module):
       return answer(*encoded_pictures.prepare(inputs, predictor, export_format.max_pixels))
 
     def from_examples(inputs):
-      return answer(*encoded_pictures.prepare(inputs, predictor, export_format.max_pixels,
-                                              encoded_pictures.picture_of_example))
+      return answer(
+        *encoded_pictures.prepare(
+          inputs, predictor, export_format.max_pixels, encoded_pictures.picture_of_example
+        )
+      )
 
     strings = tf.TensorSpec([None], tf.string, name='inputs')
     images = tf.TensorSpec([None, None, None, 3], tf.uint8, name='inputs')
     self.served = {
-        'serving_default': tf.function(from_images, input_signature=[images]),
-        'image_bytes': tf.function(from_bytes, input_signature=[strings]),
-        'tf_example': tf.function(from_examples, input_signature=[strings]),
+      'serving_default': tf.function(from_images, input_signature=[images]),
+      'image_bytes': tf.function(from_bytes, input_signature=[strings]),
+      'tf_example': tf.function(from_examples, input_signature=[strings]),
     }
 
 
-def _build_answer(predictor: HTCPredictor,
-                  export_format: ExportFormat) -> Callable[..., Dict[str, tf.Tensor]]:
+def _build_answer(
+  predictor: HTCPredictor, export_format: ExportFormat
+) -> Callable[..., Dict[str, tf.Tensor]]:
   """From network inputs, image_info and error codes to the outputs of a signature."""
 
   def answer(inputs: tf.Tensor, info: tf.Tensor, error_code: tf.Tensor) -> Dict[str, tf.Tensor]:
     outputs = {**predictor.detect_prepared(inputs, info), 'image_info': info}
-    outputs = {key: _zero_unless(error_code == format_lib.READ, value)
-               for key, value in outputs.items()}
+    outputs = {
+      key: _zero_unless(error_code == format_lib.READ, value) for key, value in outputs.items()
+    }
     boxes, original_hw = outputs['detection_boxes'], info[:, 0]
     if 'detection_masks' in outputs and export_format.masks != 'cropped':
       outputs['detection_masks'] = mask_paste_graph.paste_masks(
-          outputs['detection_masks'], boxes, tf.cast(original_hw, tf.int32),
-          packed=export_format.masks == 'packed')
+        outputs['detection_masks'],
+        boxes,
+        tf.cast(original_hw, tf.int32),
+        packed=export_format.masks == 'packed',
+      )
     if export_format.boxes == 'normalized':
       outputs['detection_boxes'] = boxes / tf.tile(original_hw, [1, 2])[:, tf.newaxis]
     return {**outputs, 'error_code': error_code}

@@ -19,12 +19,15 @@ _LONG_SIDE, _SHORT_SIDE = 640, 480
 def check_available() -> None:
   """Raises ConfigError where tensorflow-serving-api, which writes the requests, is missing."""
   try:
-    import tensorflow_serving.apis  # pylint: disable=g-import-not-at-top,unused-import
+    import tensorflow_serving.apis  # noqa: F401
   except ImportError as error:
     raise ConfigError(
-        'Warm-up requests cannot be written', expected='the package tensorflow-serving-api',
-        got=str(error), likely_cause="it is not installed: pip install 'htc_tf[serving]', or "
-        'export without warm-up (--no_warmup)') from error
+      'Warm-up requests cannot be written',
+      expected='the package tensorflow-serving-api',
+      got=str(error),
+      likely_cause="it is not installed: pip install 'htc_tf[serving]', or "
+      'export without warm-up (--no_warmup)',
+    ) from error
 
 
 def write_requests(folder: str) -> None:
@@ -46,15 +49,23 @@ def write_requests(folder: str) -> None:
 
 def _records() -> Iterator[bytes]:
   """Serialized PredictionLogs: pictures lying and upright, the two shapes of network input."""
-  from tensorflow_serving.apis import prediction_log_pb2  # pylint: disable=g-import-not-at-top
+  from tensorflow_serving.apis import prediction_log_pb2
+
   lying = _picture(_SHORT_SIDE, _LONG_SIDE)
-  encoded = [tf.io.encode_jpeg(picture).numpy()
-             for picture in (lying, _picture(_LONG_SIDE, _SHORT_SIDE))]
-  example = tf.train.Example(features=tf.train.Features(feature={
-      'image/encoded': tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded[:1]))}))
-  for signature, inputs in (('image_bytes', encoded[:1]), ('image_bytes', encoded[1:]),
-                            ('serving_default', lying[np.newaxis]),
-                            ('tf_example', [example.SerializeToString()])):
+  encoded = [
+    tf.io.encode_jpeg(picture).numpy() for picture in (lying, _picture(_LONG_SIDE, _SHORT_SIDE))
+  ]
+  example = tf.train.Example(
+    features=tf.train.Features(
+      feature={'image/encoded': tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded[:1]))}
+    )
+  )
+  for signature, inputs in (
+    ('image_bytes', encoded[:1]),
+    ('image_bytes', encoded[1:]),
+    ('serving_default', lying[np.newaxis]),
+    ('tf_example', [example.SerializeToString()]),
+  ):
     log = prediction_log_pb2.PredictionLog()
     request = log.predict_log.request
     request.model_spec.name = 'htc'  # Required of a request; a warm-up goes to its own version.

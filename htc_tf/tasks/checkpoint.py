@@ -24,6 +24,7 @@ class Mismatch(NamedTuple):
     unused: variables of the checkpoint's parts the model does not have.
     shapes: variables held in another shape.
   """
+
   missing: List[str]
   unused: List[str]
   shapes: List[str]
@@ -44,10 +45,11 @@ def resolve(path: str) -> str:
   folder = path if tf.io.gfile.isdir(path) else os.path.dirname(path) or '.'
   there = sorted(tf.io.gfile.listdir(folder))[:_LISTED] if tf.io.gfile.isdir(folder) else []
   raise CheckpointError(
-      f'There is no checkpoint at {path}',
-      expected='a checkpoint prefix such as model/ckpt-1000, or a directory with checkpoints',
-      got=f'{folder} with {there}' if there else f'no files in {folder}',
-      likely_cause='training has not saved yet, or a misspelt path')
+    f'There is no checkpoint at {path}',
+    expected='a checkpoint prefix such as model/ckpt-1000, or a directory with checkpoints',
+    got=f'{folder} with {there}' if there else f'no files in {folder}',
+    likely_cause='training has not saved yet, or a misspelt path',
+  )
 
 
 def restore(path: str, parts: Mapping[str, tf.Module]) -> None:
@@ -65,9 +67,12 @@ def restore(path: str, parts: Mapping[str, tf.Module]) -> None:
   mismatch = compare(prefix, parts)
   if mismatch.missing or mismatch.shapes:
     raise CheckpointError(
-        f'{prefix} is of another configuration', expected=f'all variables of {sorted(parts)}',
-        got='; '.join(_describe(mismatch)), likely_cause='another number of classes or stages, '
-        'another backbone, or a branch switched on or off; use the checkpoint\'s own params.yaml')
+      f'{prefix} is of another configuration',
+      expected=f'all variables of {sorted(parts)}',
+      got='; '.join(_describe(mismatch)),
+      likely_cause='another number of classes or stages, '
+      "another backbone, or a branch switched on or off; use the checkpoint's own params.yaml",
+    )
   check_readable(prefix)
   tf.train.Checkpoint(**parts).read(prefix).expect_partial()
   logging.info('Restored %s from %s', sorted(parts), prefix)
@@ -103,15 +108,18 @@ def _read_all(prefix: str) -> None:
 
 def _unreadable(prefix: str, error: Exception) -> CheckpointError:
   good = _newest_readable_beside(prefix)
-  return CheckpointError(f'{prefix} cannot be read', got=str(error).split('\n', 1)[0],
-                         expected=f'a whole one, as {good} is' if good else None,
-                         likely_cause='a truncated copy, or no TF2 checkpoint')
+  return CheckpointError(
+    f'{prefix} cannot be read',
+    got=str(error).split('\n', 1)[0],
+    expected=f'a whole one, as {good} is' if good else None,
+    likely_cause='a truncated copy, or no TF2 checkpoint',
+  )
 
 
 def _newest_readable_beside(prefix: str) -> Optional[str]:
   """The readable checkpoint of the same run with the highest step, or None."""
   run = prefix.rpartition('-')[0]
-  found = [path[:-len('.index')] for path in tf.io.gfile.glob(f'{run}-*.index')] if run else []
+  found = [path[: -len('.index')] for path in tf.io.gfile.glob(f'{run}-*.index')] if run else []
   steps = {path: path.rpartition('-')[2] for path in found if path != prefix}
   numbered = [path for path, step in steps.items() if step.isdigit()]
   for path in sorted(numbered, key=lambda path: -int(steps[path])):
@@ -146,10 +154,15 @@ def compare(prefix: str, parts: Mapping[str, tf.Module]) -> Mismatch:
       if shape is None:
         mismatch.missing.append(f'{path} {tuple(variable.shape)}')
       elif shape != list(variable.shape):
-        mismatch.shapes.append(f'{path}: {tuple(shape)} in the checkpoint, '
-                               f'{tuple(variable.shape)} in the model')
-  mismatch.unused.extend(f'{path} {tuple(saved.shape(node))}' for name in parts
-                         for path, node in saved.variables(name) if node not in used)
+        mismatch.shapes.append(
+          f'{path}: {tuple(shape)} in the checkpoint, {tuple(variable.shape)} in the model'
+        )
+  mismatch.unused.extend(
+    f'{path} {tuple(saved.shape(node))}'
+    for name in parts
+    for path, node in saved.variables(name)
+    if node not in used
+  )
   return mismatch
 
 
@@ -172,8 +185,12 @@ class _SavedGraph:
     """Node of a part; raises CheckpointError without it."""
     roots = self.children(0)
     if name not in roots:
-      raise CheckpointError(f'The checkpoint has no part {name!r}', expected=name,
-                            got=f'parts {sorted(roots)}', likely_cause='another program\'s file')
+      raise CheckpointError(
+        f'The checkpoint has no part {name!r}',
+        expected=name,
+        got=f'parts {sorted(roots)}',
+        likely_cause="another program's file",
+      )
     return roots[name]
 
   def shape(self, node: Optional[int]) -> Optional[List[int]]:
@@ -193,8 +210,9 @@ class _SavedGraph:
       queue.extend((f'{path}/{edge}', child) for edge, child in self.children(node).items())
 
 
-def _live_variables(name: str, part, saved: _SavedGraph
-                    ) -> Iterator[Tuple[str, tf.Variable, Optional[int]]]:
+def _live_variables(
+  name: str, part, saved: _SavedGraph
+) -> Iterator[Tuple[str, tf.Variable, Optional[int]]]:
   """Triples (path, variable, node of the checkpoint or None), walking both graphs together."""
   view = tf.train.TrackableView(part)
   queue, seen = [(name, part, saved.root(name))], {id(part)}
@@ -210,8 +228,11 @@ def _live_variables(name: str, part, saved: _SavedGraph
 
 
 def _describe(mismatch: Mismatch) -> Iterator[str]:
-  for title, lines in (('not in the checkpoint', mismatch.missing),
-                       ('not in the model', mismatch.unused), ('other shape', mismatch.shapes)):
+  for title, lines in (
+    ('not in the checkpoint', mismatch.missing),
+    ('not in the model', mismatch.unused),
+    ('other shape', mismatch.shapes),
+  ):
     if lines:
       rest = f' and {len(lines) - _LISTED} more' if len(lines) > _LISTED else ''
       yield f'{title}: {", ".join(lines[:_LISTED])}{rest}'

@@ -32,8 +32,9 @@ def run_compiled(step: Callable[[Batch], Any], batch: Batch, frames: Sequence[Si
   is_frame = tf.reduce_all(tf.equal(size, tf.constant(frames)), axis=1)  # [num_frames]
   # Of none of them the first branch runs, whose check of shapes fails.
   index = tf.argmax(is_frame, output_type=tf.int32)
-  return tf.switch_case(index, [lambda frame=frame: compiled(_in_frame(batch, frame))
-                                for frame in frames])
+  return tf.switch_case(
+    index, [lambda frame=frame: compiled(_in_frame(batch, frame)) for frame in frames]
+  )
 
 
 def _in_frame(batch: Batch, frame: Size) -> Batch:

@@ -50,19 +50,26 @@ class NonFiniteLoss:
       self._note(names, values, source_ids, int(step))
       return True
 
-    tf.cond(_is_finite(values), lambda: True,
-            lambda: tf.numpy_function(host, [values, source_ids, step], tf.bool))
+    tf.cond(
+      _is_finite(values),
+      lambda: True,
+      lambda: tf.numpy_function(host, [values, source_ids, step], tf.bool),
+    )
 
-  def _note(self, names: Sequence[str], values: np.ndarray, source_ids: np.ndarray,
-            step: int) -> None:
-    found = ', '.join(f'{name} = {value}' for name, value in zip(names, values)
-                      if not np.isfinite(value))
+  def _note(
+    self, names: Sequence[str], values: np.ndarray, source_ids: np.ndarray, step: int
+  ) -> None:
+    found = ', '.join(
+      f'{name} = {value}' for name, value in zip(names, values) if not np.isfinite(value)
+    )
     error = TrainingError(
-        f'step {step} is not finite, image ids {", ".join(map(str, source_ids))}',
-        expected='finite loss terms and gradients', got=found,
-        likely_cause='a learning rate too high for the batch, a warm-up too short, or these '
-        'images. No weight was changed by the step, and the last checkpoint is from before. '
-        'task.skip_non_finite_steps=true skips such steps')
+      f'step {step} is not finite, image ids {", ".join(map(str, source_ids))}',
+      expected='finite loss terms and gradients',
+      got=found,
+      likely_cause='a learning rate too high for the batch, a warm-up too short, or these '
+      'images. No weight was changed by the step, and the last checkpoint is from before. '
+      'task.skip_non_finite_steps=true skips such steps',
+    )
     with self._lock:
       if step != self._last_step:
         self._num_skipped += 1
@@ -79,8 +86,9 @@ def finite_everywhere(terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
   if tf.distribute.get_strategy().num_replicas_in_sync == 1:
     return finite
   num_broken = tf.distribute.get_replica_context().all_reduce(
-      tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32))
-  return tf.equal(num_broken, 0.)
+    tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32)
+  )
+  return tf.equal(num_broken, 0.0)
 
 
 def create_state(optimizer: tf_keras.optimizers.Optimizer, variables: List[tf.Variable]) -> None:
@@ -89,11 +97,15 @@ def create_state(optimizer: tf_keras.optimizers.Optimizer, variables: List[tf.Va
     if hasattr(optimizer, 'build'):
       optimizer.build(variables)
     else:
-      optimizer._create_all_weights(variables)  # pylint: disable=protected-access
+      optimizer._create_all_weights(variables)
 
 
-def apply_if(chosen: tf.Tensor, optimizer: tf_keras.optimizers.Optimizer,
-             gradients: List[tf.Tensor], variables: List[tf.Variable]) -> None:
+def apply_if(
+  chosen: tf.Tensor,
+  optimizer: tf_keras.optimizers.Optimizer,
+  gradients: List[tf.Tensor],
+  variables: List[tf.Variable],
+) -> None:
   """Updates the variables, or only counts the step.
 
   Args:
@@ -112,9 +124,11 @@ def apply_if(chosen: tf.Tensor, optimizer: tf_keras.optimizers.Optimizer,
 
   def choose(strategy: tf.distribute.Strategy, chosen, gradients) -> None:
     chosen = strategy.experimental_local_results(chosen)[0]
-    tf.cond(chosen,
-            lambda: _nothing(strategy.extended.call_for_each_replica(apply, args=(gradients,))),
-            lambda: _nothing(count()))
+    tf.cond(
+      chosen,
+      lambda: _nothing(strategy.extended.call_for_each_replica(apply, args=(gradients,))),
+      lambda: _nothing(count()),
+    )
 
   # An optimizer leaves its replica to add up gradients, which it cannot do within a condition.
   tf.distribute.get_replica_context().merge_call(choose, args=(chosen, gradients))

@@ -63,17 +63,21 @@ def _without_emptiness(inputs: Dict[str, tf.Tensor], side: int) -> Dict[str, tf.
   shape = tf.shape(images)
   missing = tf.maximum([1, side, side], shape[:3]) - shape[:3]
   padded = tf.pad(images, tf.stack([[0, amount] for amount in [*tf.unstack(missing), 0]]))
-  return {'images': tf.ensure_shape(padded, images.shape),
-          'image_shape': tf.pad(inputs['image_shape'], [[0, missing[0]], [0, 0]],
-                                constant_values=float(side))}
+  return {
+    'images': tf.ensure_shape(padded, images.shape),
+    'image_shape': tf.pad(
+      inputs['image_shape'], [[0, missing[0]], [0, 0]], constant_values=float(side)
+    ),
+  }
 
 
 @task_factory.register_task_cls(task_config.HTCTask)
 class HTCTask(base_task.Task):
   """Hybrid Task Cascade as a Model Garden task."""
 
-  def __init__(self, params: task_config.HTCTask, logging_dir: Optional[str] = None,
-               name: Optional[str] = None):
+  def __init__(
+    self, params: task_config.HTCTask, logging_dir: Optional[str] = None, name: Optional[str] = None
+  ):
     super().__init__(params, logging_dir, name)
     model_validation.validate_model(params.model)
     self._evaluator = None
@@ -98,8 +102,10 @@ class HTCTask(base_task.Task):
     """
     path = self.task_config.init_checkpoint
     if not path:
-      logging.warning('task.init_checkpoint is not set: training starts from random weights. The '
-                      'published schedules start from an ImageNet backbone.')
+      logging.warning(
+        'task.init_checkpoint is not set: training starts from random weights. The '
+        'published schedules start from an ImageNet backbone.'
+      )
       return
     parts = self._initialized_parts(model)
     if path.endswith(PUBLISHED_SUFFIXES):
@@ -118,19 +124,24 @@ class HTCTask(base_task.Task):
     names = [modules] if isinstance(modules, str) else list(modules)
     unknown = [name for name in names if name not in model.checkpoint_items]
     if unknown:
-      raise ConfigError('task.init_checkpoint_modules is unknown',
-                        expected=f"'all' or some of {sorted(model.checkpoint_items)}",
-                        got=str(unknown))
+      raise ConfigError(
+        'task.init_checkpoint_modules is unknown',
+        expected=f"'all' or some of {sorted(model.checkpoint_items)}",
+        got=str(unknown),
+      )
     return names
 
-  def build_inputs(self, params: task_config.DataConfig,
-                   input_context: Optional[tf.distribute.InputContext] = None) -> tf.data.Dataset:
+  def build_inputs(
+    self, params: task_config.DataConfig, input_context: Optional[tf.distribute.InputContext] = None
+  ) -> tf.data.Dataset:
     """Batches of (images, labels) as `data.parser.Parser` makes them, each of one frame."""
-    return inputs_lib.build_batches(params, self.task_config.model,
-                                    self._left_out[params.is_training], input_context)
+    return inputs_lib.build_batches(
+      params, self.task_config.model, self._left_out[params.is_training], input_context
+    )
 
-  def build_losses(self, outputs: TrainingOutputs, labels: Mapping[str, tf.Tensor],
-                   variables: List[tf.Variable]) -> Dict[str, tf.Tensor]:
+  def build_losses(
+    self, outputs: TrainingOutputs, labels: Mapping[str, tf.Tensor], variables: List[tf.Variable]
+  ) -> Dict[str, tf.Tensor]:
     """Every weighted term by name and their sum, `total_loss`.
 
     The weight decay among them hands no gradient on: `train_step` adds it to the others'.
@@ -141,8 +152,9 @@ class HTCTask(base_task.Task):
       variables: what weight decay acts on.
     """
     losses = self.task_config.losses
-    terms = htc_loss.weighted_terms(outputs, labels.get('gt_semantic'), losses,
-                                    self.task_config.model.cascade.stages)
+    terms = htc_loss.weighted_terms(
+      outputs, labels.get('gt_semantic'), losses, self.task_config.model.cascade.stages
+    )
     terms['weight_decay'] = htc_loss.weight_decay(variables, losses)
     return {**terms, 'total_loss': htc_loss.total(terms)}
 
@@ -152,17 +164,25 @@ class HTCTask(base_task.Task):
       return []
     model = self.task_config.model
     num_stages = len(model.cascade.stages)
-    names = ['total_loss', 'weight_decay', *htc_loss.term_names(
-        num_stages, model.include_mask, model.semantic_head.enabled)]
+    names = [
+      'total_loss',
+      'weight_decay',
+      *htc_loss.term_names(num_stages, model.include_mask, model.semantic_head.enabled),
+    ]
     names += [f'stage{stage}_accuracy' for stage in range(num_stages)]
     counts = {kind: functools.partial(self._left_out[True].count, kind) for kind in KINDS}
     counts[_STEPS_SKIPPED] = lambda: self._non_finite_loss.num_skipped
-    return ([tf_keras.metrics.Mean(name, dtype=tf.float32) for name in names]
-            + [HostCount(name, count) for name, count in counts.items()])
+    return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in names] + [
+      HostCount(name, count) for name, count in counts.items()
+    ]
 
-  def train_step(self, inputs: Tuple[Any, Any], model: HTCModel,
-                 optimizer: tf_keras.optimizers.Optimizer,
-                 metrics: Optional[List[tf_keras.metrics.Metric]] = None) -> Dict[str, tf.Tensor]:
+  def train_step(
+    self,
+    inputs: Tuple[Any, Any],
+    model: HTCModel,
+    optimizer: tf_keras.optimizers.Optimizer,
+    metrics: Optional[List[tf_keras.metrics.Metric]] = None,
+  ) -> Dict[str, tf.Tensor]:
     """One update on one replica's batch.
 
     Losses are normalised within the replica, as published (per GPU), and averaged over replicas. A
@@ -190,8 +210,9 @@ class HTCTask(base_task.Task):
     statistics = finite_loss.Statistics(model)
     passes = lambda batch: self._forward_and_backward(batch, model, optimizer)
     if self.task_config.jit_compile:
-      frames = inputs_lib.build_frame_rule(self.task_config.train_data.parser,
-                                           self.task_config.model)
+      frames = inputs_lib.build_frame_rule(
+        self.task_config.train_data.parser, self.task_config.model
+      )
       # The rest involves the other replicas, which a program of XLA of this one cannot.
       losses, accuracies, gradients = run_compiled(passes, inputs, frames.sizes)
     else:
@@ -205,14 +226,15 @@ class HTCTask(base_task.Task):
     values = {**losses, **accuracies}
     for metric in metrics or []:
       if metric.name in values:
-        metric.update_state(tf.where(finite, values[metric.name], 0.),
-                            sample_weight=tf.cast(finite, tf.float32))
+        metric.update_state(
+          tf.where(finite, values[metric.name], 0.0), sample_weight=tf.cast(finite, tf.float32)
+        )
     self._non_finite_loss.react(terms, inputs[1]['source_id'], number)
-    return {self.loss: tf.where(finite, losses['total_loss'], 0.)}
+    return {self.loss: tf.where(finite, losses['total_loss'], 0.0)}
 
   def _forward_and_backward(
-      self, inputs: Tuple[Any, Any], model: HTCModel, optimizer: tf_keras.optimizers.Optimizer
-      ) -> Tuple[Dict[str, tf.Tensor], Dict[str, tf.Tensor], List[tf.Tensor]]:
+    self, inputs: Tuple[Any, Any], model: HTCModel, optimizer: tf_keras.optimizers.Optimizer
+  ) -> Tuple[Dict[str, tf.Tensor], Dict[str, tf.Tensor], List[tf.Tensor]]:
     """(loss terms, accuracies, this replica's share of the gradients) of one replica's batch."""
     images, labels = inputs
     share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
@@ -229,18 +251,20 @@ class HTCTask(base_task.Task):
     gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
     return losses, htc_loss.accuracies(outputs), gradients
 
-  def validation_step(self, inputs: Tuple[Any, Any], model: HTCModel,
-                      metrics: Optional[List[Any]] = None) -> Dict[str, Any]:
+  def validation_step(
+    self, inputs: Tuple[Any, Any], model: HTCModel, metrics: Optional[List[Any]] = None
+  ) -> Dict[str, Any]:
     """Detections of one replica's batch, for the evaluator; there is no validation loss."""
     images, labels = inputs
     divisor = model_validation.frame_divisor(self.task_config.model)
     outputs = model(_without_emptiness(model_inputs(images, labels), divisor), training=False)
-    outputs = {key: value[:tf.shape(images)[0]] for key, value in outputs.items()}
+    outputs = {key: value[: tf.shape(images)[0]] for key, value in outputs.items()}
     predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}
     return {self.loss: 0.0, 'predictions': predictions}
 
-  def aggregate_logs(self, state: Optional[COCOEvaluator] = None,
-                     step_outputs: Optional[Mapping[str, Any]] = None) -> COCOEvaluator:
+  def aggregate_logs(
+    self, state: Optional[COCOEvaluator] = None, step_outputs: Optional[Mapping[str, Any]] = None
+  ) -> COCOEvaluator:
     """Hands a step's detections, of all replicas, to the evaluator.
 
     Args:
@@ -254,20 +278,26 @@ class HTCTask(base_task.Task):
       state.update(predictions)
     return state
 
-  def reduce_aggregated_logs(self, aggregated_logs: COCOEvaluator,
-                             global_step: Union[None, int, tf.Tensor, tf.Variable] = None
-                             ) -> Dict[str, float]:
+  def reduce_aggregated_logs(
+    self,
+    aggregated_logs: COCOEvaluator,
+    global_step: Union[None, int, tf.Tensor, tf.Variable] = None,
+  ) -> Dict[str, float]:
     """AP of all that all workers evaluated, and what was left out; also into `results/` as JSON."""
     left_out = LeftOut()
     for collected, numbers in worker_exchange.gather(
-        [aggregated_logs.collected(), self._left_out[False].numbers()]):
+      [aggregated_logs.collected(), self._left_out[False].numbers()]
+    ):
       aggregated_logs.absorb(collected)
       left_out.absorb(numbers)
     num_left_out = {kind: float(left_out.count(kind)) for kind in (SHARDS, RECORDS)}
     figures = {**aggregated_logs.result(), **num_left_out}
     if any(num_left_out.values()):
-      logging.warning('The AP is of what could be read: %d records were left out, %d shards '
-                      'read in part.', num_left_out[RECORDS], num_left_out[SHARDS])
+      logging.warning(
+        'The AP is of what could be read: %d records were left out, %d shards read in part.',
+        num_left_out[RECORDS],
+        num_left_out[SHARDS],
+      )
     if self.logging_dir:
       step = 0 if global_step is None else int(tf.convert_to_tensor(global_step))
       stem = os.path.join(self.logging_dir, 'results', f'step-{step}')
@@ -285,9 +315,12 @@ class HTCTask(base_task.Task):
     info = DatasetInfo.find(path if isinstance(path, str) else ','.join(path))
     annotations = self.task_config.annotation_file or info.annotation_path
     logging.info('Evaluating against %s', annotations)
-    return COCOEvaluator(annotations, info.category_ids,
-                         include_mask=self.task_config.model.include_mask,
-                         per_category=self.task_config.per_category_metrics)
+    return COCOEvaluator(
+      annotations,
+      info.category_ids,
+      include_mask=self.task_config.model.include_mask,
+      per_category=self.task_config.per_category_metrics,
+    )
 
 
 def _scales(optimizer: tf_keras.optimizers.Optimizer) -> bool:
@@ -300,5 +333,6 @@ def _replicas(predictions: Mapping[str, Any]) -> List[Dict[str, Any]]:
   first = next(iter(predictions.values()))
   if not isinstance(first, (tuple, list)):
     return [{key: value.numpy() for key, value in predictions.items()}]
-  return [{key: values[i].numpy() for key, values in predictions.items()}
-          for i in range(len(first))]
+  return [
+    {key: values[i].numpy() for key, values in predictions.items()} for i in range(len(first))
+  ]

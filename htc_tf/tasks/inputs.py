@@ -29,12 +29,19 @@ def build_frame_rule(params: task_config.Parser, model: model_config.HTC) -> Fra
   """What one input pipeline pads to, for the model it feeds."""
   limit = tuple(model.input_size[:2])
   sizes = [(frame.height, frame.width) for frame in params.frames]
-  return frame_rule([limit] if model_validation.uses_static_frame(model) else sizes, limit,
-                    model_validation.frame_divisor(model))
+  return frame_rule(
+    [limit] if model_validation.uses_static_frame(model) else sizes,
+    limit,
+    model_validation.frame_divisor(model),
+  )
 
 
-def build_parser(params: task_config.DataConfig, model: model_config.HTC, include_mask: bool,
-                 include_semantic: bool) -> Parser:
+def build_parser(
+  params: task_config.DataConfig,
+  model: model_config.HTC,
+  include_mask: bool,
+  include_semantic: bool,
+) -> Parser:
   """The parser of one input pipeline.
 
   Args:
@@ -50,18 +57,26 @@ def build_parser(params: task_config.DataConfig, model: model_config.HTC, includ
     min_sizes = tuple(range(low, high + 1))
   scale_range = tuple(config.scale_range)
   return Parser(
-      build_frame_rule(config, model), min_sizes=min_sizes,
-      max_size=config.max_size, max_num_instances=config.max_num_instances,
-      include_mask=include_mask, include_semantic=include_semantic,
-      random_horizontal_flip=config.random_horizontal_flip,
-      random_vertical_flip=config.random_vertical_flip,
-      scale_range=None if scale_range == (1.0, 1.0) else scale_range,
-      dtype=params.dtype or tf_keras.mixed_precision.global_policy().compute_dtype,
-      seed=params.seed)
+    build_frame_rule(config, model),
+    min_sizes=min_sizes,
+    max_size=config.max_size,
+    max_num_instances=config.max_num_instances,
+    include_mask=include_mask,
+    include_semantic=include_semantic,
+    random_horizontal_flip=config.random_horizontal_flip,
+    random_vertical_flip=config.random_vertical_flip,
+    scale_range=None if scale_range == (1.0, 1.0) else scale_range,
+    dtype=params.dtype or tf_keras.mixed_precision.global_policy().compute_dtype,
+    seed=params.seed,
+  )
 
 
-def build_batches(params: task_config.DataConfig, model: model_config.HTC, left_out: LeftOut,
-                  context: Optional[tf.distribute.InputContext] = None) -> tf.data.Dataset:
+def build_batches(
+  params: task_config.DataConfig,
+  model: model_config.HTC,
+  left_out: LeftOut,
+  context: Optional[tf.distribute.InputContext] = None,
+) -> tf.data.Dataset:
   """Batches of (images, labels) as `data.parser.Parser` makes them, each of one frame.
 
   With tf.data service, whose workers are other processes, nothing can be counted here: there, a
@@ -77,16 +92,22 @@ def build_batches(params: task_config.DataConfig, model: model_config.HTC, left_
     DataError: no record can be used.
   """
   parse = _build_parse(params, model, left_out)
-  batch = batch_by_frame(build_frame_rule(params.parser, model), params.global_batch_size,
-                         params.drop_remainder)
+  batch = batch_by_frame(
+    build_frame_rule(params.parser, model), params.global_batch_size, params.drop_remainder
+  )
   if params.enable_tf_data_service:
-    steps = {'dataset_fn': tf.data.TFRecordDataset, 'parser_fn': parse,
-             'transform_and_batch_fn': batch}
+    steps = {
+      'dataset_fn': tf.data.TFRecordDataset,
+      'parser_fn': parse,
+      'transform_and_batch_fn': batch,
+    }
   else:
     reading = TolerantReading(parse, left_out, repeats=params.is_training)
-    steps = {'dataset_fn': reading.read_shards, 'parser_fn': None,
-             'transform_and_batch_fn': lambda dataset, context: batch(reading.parse(dataset),
-                                                                      context)}
+    steps = {
+      'dataset_fn': reading.read_shards,
+      'parser_fn': None,
+      'transform_and_batch_fn': lambda dataset, context: batch(reading.parse(dataset), context),
+    }
     # In a graph, as of a parameter server, nothing can be read yet.
     if tf.executing_eagerly():
       reading.check_usable(input_reader.match_files(params.input_path))
@@ -94,12 +115,14 @@ def build_batches(params: task_config.DataConfig, model: model_config.HTC, left_
   worker = context.input_pipeline_id if context else 0
   seed = None if params.seed is None else params.seed + worker
   reader = input_reader_factory.input_reader_generator(
-      params, decoder_fn=as_element, sample_fn=augmentation_seeds(seed), **steps)
+    params, decoder_fn=as_element, sample_fn=augmentation_seeds(seed), **steps
+  )
   return reader.read(input_context=context)
 
 
-def _build_parse(params: task_config.DataConfig, model: model_config.HTC,
-                 left_out: LeftOut) -> Callable[[Tensors], Any]:
+def _build_parse(
+  params: task_config.DataConfig, model: model_config.HTC, left_out: LeftOut
+) -> Callable[[Tensors], Any]:
   """The function from an element with a serialized record to what is trained or evaluated on."""
   include_mask = model.include_mask and params.is_training
   include_semantic = model.semantic_head.enabled and params.is_training
@@ -109,8 +132,9 @@ def _build_parse(params: task_config.DataConfig, model: model_config.HTC,
   def parse(element: Tensors):
     decoded = decoder.decode(element[RECORD_KEY])
     if params.is_training:
-      decoded = usable_instances(decoded, model.num_classes, params.parser.max_num_instances,
-                                 left_out)
+      decoded = usable_instances(
+        decoded, model.num_classes, params.parser.max_num_instances, left_out
+      )
     return parser({**decoded, **element})
 
   return parse

@@ -15,18 +15,25 @@ def check_workers(params: cfg.ExperimentConfig, mode: str) -> None:
   text = os.environ.get('TF_CONFIG', '')
   if not _is_named(text):
     raise ConfigError(
-        f'runtime.distribution_strategy={STRATEGY} does not know its workers',
-        expected='TF_CONFIG={"cluster": {"worker": ["host0:port", "host1:port"]}, "task": {"type": '
-        '"worker", "index": 0}} in the environment, with another index on each', got=repr(text),
-        likely_cause='not exported to this process; on one machine use mirrored or one_device')
+      f'runtime.distribution_strategy={STRATEGY} does not know its workers',
+      expected='TF_CONFIG={"cluster": {"worker": ["host0:port", "host1:port"]}, "task": {"type": '
+      '"worker", "index": 0}} in the environment, with another index on each',
+      got=repr(text),
+      likely_cause='not exported to this process; on one machine use mirrored or one_device',
+    )
   if mode == 'continuous_eval':
-    raise ConfigError('--mode=continuous_eval is not for several workers', expected='it in one '
-                      'process beside them, or --mode=eval', got=mode)
+    raise ConfigError(
+      '--mode=continuous_eval is not for several workers',
+      expected='it in one process beside them, or --mode=eval',
+      got=mode,
+    )
   if params.trainer.best_checkpoint_export_subdir:
     raise ConfigError(
-        'trainer.best_checkpoint_export_subdir is not for several workers', expected='none: every '
-        'evaluation leaves its figures in results/, and trainer.max_to_keep checkpoints stay',
-        got=params.trainer.best_checkpoint_export_subdir)
+      'trainer.best_checkpoint_export_subdir is not for several workers',
+      expected='none: every '
+      'evaluation leaves its figures in results/, and trainer.max_to_keep checkpoints stay',
+      got=params.trainer.best_checkpoint_export_subdir,
+    )
 
 
 def _is_named(text: str) -> bool:
@@ -44,6 +51,8 @@ def check_batches(params: cfg.ExperimentConfig, mode: str, num_replicas: int) ->
   for part, name in (('train', 'train_data'), ('eval', 'validation_data')):
     size = getattr(params.task, name).global_batch_size
     if part in mode and size % num_replicas:
-      raise ConfigError(f'task.{name}.global_batch_size does not fit the number of replicas',
-                        expected=f'a multiple of {num_replicas}, the devices of all workers',
-                        got=str(size))
+      raise ConfigError(
+        f'task.{name}.global_batch_size does not fit the number of replicas',
+        expected=f'a multiple of {num_replicas}, the devices of all workers',
+        got=str(size),
+      )

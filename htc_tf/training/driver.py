@@ -71,11 +71,14 @@ class FollowerRunner(train_lib.OrbitExperimentRunner):
 
   def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
     return tf.train.CheckpointManager(
-        self.trainer.checkpoint, self.model_dir, max_to_keep=1,
-        step_counter=self.trainer.global_step,
-        checkpoint_interval=self.params.trainer.checkpoint_interval,
-        last_checkpoint_step=last_checkpoint.step_of(self._continue_from),
-        init_fn=self._start_as_the_chief)
+      self.trainer.checkpoint,
+      self.model_dir,
+      max_to_keep=1,
+      step_counter=self.trainer.global_step,
+      checkpoint_interval=self.params.trainer.checkpoint_interval,
+      last_checkpoint_step=last_checkpoint.step_of(self._continue_from),
+      init_fn=self._start_as_the_chief,
+    )
 
   def _start_as_the_chief(self) -> None:
     if self._continue_from:
@@ -106,8 +109,11 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: List
   gin.parse_config_files_and_bindings(flags_obj.gin_file, flags_obj.gin_params)
   # Before anything runs: afterwards TensorFlow refuses to join other processes.
   strategy = distribute_utils.get_distribution_strategy(
-      runtime.distribution_strategy, num_gpus=runtime.num_gpus,
-      all_reduce_alg=runtime.all_reduce_alg, tpu_address=runtime.tpu)
+    runtime.distribution_strategy,
+    num_gpus=runtime.num_gpus,
+    all_reduce_alg=runtime.all_reduce_alg,
+    tpu_address=runtime.tpu,
+  )
   cluster.check_batches(params, flags_obj.mode, strategy.num_replicas_in_sync)
   if runtime.mixed_precision_dtype:
     performance.set_mixed_precision_policy(runtime.mixed_precision_dtype)
@@ -115,14 +121,20 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: List
     _run_in(strategy, flags_obj, params, command)
   except tf.errors.UnavailableError:
     if has_workers:
-      logging.error('Another worker ended or cannot be reached, so this one ends; the log of the '
-                    'first that ended says why. Start all again: they continue from the last '
-                    'checkpoint.')
+      logging.error(
+        'Another worker ended or cannot be reached, so this one ends; the log of the '
+        'first that ended says why. Start all again: they continue from the last '
+        'checkpoint.'
+      )
     raise
 
 
-def _run_in(strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues,
-            params: cfg.ExperimentConfig, command: List[str]) -> None:
+def _run_in(
+  strategy: tf.distribute.Strategy,
+  flags_obj: flags.FlagValues,
+  params: cfg.ExperimentConfig,
+  command: List[str],
+) -> None:
   with strategy.scope():
     prefix = _start_together(flags_obj, params, command)
   if strategy.extended.should_checkpoint:
@@ -131,8 +143,9 @@ def _run_in(strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues,
     _run_follower(strategy, flags_obj, params, prefix)
 
 
-def _start_together(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig,
-                    command: List[str]) -> Optional[str]:
+def _start_together(
+  flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: List[str]
+) -> Optional[str]:
   """Has the chief ready the model directory; the checkpoint that all workers continue from."""
   mode, model_dir = flags_obj.mode, flags_obj.model_dir
 
@@ -155,36 +168,58 @@ def _share_order_of_data(params: cfg.ExperimentConfig) -> None:
   """Each worker shuffles the files and takes its share: of the same order, or shares overlap."""
   if params.task.train_data.seed is None and params.task.seed is None:
     params.task.train_data.seed = worker_exchange.from_chief(
-        lambda: random.randrange(seeding.SEED_LIMIT))
+      lambda: random.randrange(seeding.SEED_LIMIT)
+    )
 
 
-def _run_chief(strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues,
-               params: cfg.ExperimentConfig) -> None:
+def _run_chief(
+  strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues, params: cfg.ExperimentConfig
+) -> None:
   """Runs the chief, or the only process."""
   model_dir = flags_obj.model_dir
   if 'train' in flags_obj.mode:
     with files.replaced_when_written(os.path.join(model_dir, PARAMS_FILE)) as path:
       hyperparams.save_params_dict_to_yaml(params, str(path))
   train_lib.run_experiment(
-      strategy, _build_task(strategy, params, model_dir), flags_obj.mode, params, model_dir,
-      eval_summary_manager=summary_manager.maybe_build_eval_summary_manager(params, model_dir),
-      enable_async_checkpointing=flags_obj.enable_async_checkpointing, controller_cls=Controller)
+    strategy,
+    _build_task(strategy, params, model_dir),
+    flags_obj.mode,
+    params,
+    model_dir,
+    eval_summary_manager=summary_manager.maybe_build_eval_summary_manager(params, model_dir),
+    enable_async_checkpointing=flags_obj.enable_async_checkpointing,
+    controller_cls=Controller,
+  )
   train_utils.save_gin_config(flags_obj.mode, model_dir)
 
 
-def _run_follower(strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues,
-                  params: cfg.ExperimentConfig, prefix: Optional[str]) -> None:
+def _run_follower(
+  strategy: tf.distribute.Strategy,
+  flags_obj: flags.FlagValues,
+  params: cfg.ExperimentConfig,
+  prefix: Optional[str],
+) -> None:
   """Leaves no file, unless it is killed: then its folder in the system's temporary one."""
   if prefix and not tf.io.gfile.exists(f'{prefix}.index'):
-    raise CheckpointError('This worker does not see the checkpoint that the chief continues from',
-                          expected=prefix, got='no such file',
-                          likely_cause='a model directory that is not on storage all workers share')
+    raise CheckpointError(
+      'This worker does not see the checkpoint that the chief continues from',
+      expected=prefix,
+      got='no such file',
+      likely_cause='a model directory that is not on storage all workers share',
+    )
   with tempfile.TemporaryDirectory(prefix='htc-worker-') as folder:
-    FollowerRunner(prefix, distribution_strategy=strategy, mode=flags_obj.mode, params=params,
-                   task=_build_task(strategy, params, None), model_dir=folder).run()
+    FollowerRunner(
+      prefix,
+      distribution_strategy=strategy,
+      mode=flags_obj.mode,
+      params=params,
+      task=_build_task(strategy, params, None),
+      model_dir=folder,
+    ).run()
 
 
-def _build_task(strategy: tf.distribute.Strategy, params: cfg.ExperimentConfig,
-                logging_dir: Optional[str]) -> base_task.Task:
+def _build_task(
+  strategy: tf.distribute.Strategy, params: cfg.ExperimentConfig, logging_dir: Optional[str]
+) -> base_task.Task:
   with strategy.scope():
     return task_factory.get_task(params.task, logging_dir=logging_dir)

@@ -5,8 +5,9 @@ from typing import Optional
 
 from htc_tf import errors
 
-_STATED = re.compile(r'\b(?:%s): (.+)' % '|'.join(
-    error.__name__ for error in errors.HTCError.__subclasses__()))
+_STATED = re.compile(
+  r'\b(?:%s): (.+)' % '|'.join(error.__name__ for error in errors.HTCError.__subclasses__())
+)
 
 
 def stated_message(error: BaseException) -> Optional[str]:

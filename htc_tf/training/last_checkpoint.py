@@ -48,9 +48,11 @@ def prepare_to_continue(model_dir: str) -> Optional[str]:
     damaged.append(prefixes.pop())
   if damaged and not prefixes:
     raise CheckpointError(
-        f'No checkpoint in {model_dir} can be read', expected='one to continue from',
-        got=f'damaged: {[os.path.basename(prefix) for prefix in damaged]}',
-        likely_cause='a full or failing disk; restore a copy, or train into another directory')
+      f'No checkpoint in {model_dir} can be read',
+      expected='one to continue from',
+      got=f'damaged: {[os.path.basename(prefix) for prefix in damaged]}',
+      likely_cause='a full or failing disk; restore a copy, or train into another directory',
+    )
   for prefix in damaged:
     _set_aside(prefix)
   if damaged:
@@ -78,9 +80,12 @@ def require_for_evaluation(model_dir: str, mode: str, init_checkpoint: Optional[
     init_checkpoint: what the model starts from without a checkpoint of the run.
   """
   if mode == 'eval' and not init_checkpoint and not _on_disk(model_dir):
-    raise CheckpointError(f'There is no checkpoint to evaluate in {model_dir}',
-                          expected='the directory of a training run, or task.init_checkpoint',
-                          got='neither', likely_cause='a misspelt --model_dir')
+    raise CheckpointError(
+      f'There is no checkpoint to evaluate in {model_dir}',
+      expected='the directory of a training run, or task.init_checkpoint',
+      got='neither',
+      likely_cause='a misspelt --model_dir',
+    )
 
 
 def step_of(prefix: Optional[str]) -> int:
@@ -106,8 +111,13 @@ def _set_aside(prefix: str) -> None:
   folder, name = os.path.split(prefix)
   for path in glob.glob(glob.escape(prefix) + '.*'):
     os.replace(path, os.path.join(folder, f'{_ASIDE}-{os.path.basename(path)}'))
-  logging.error('%s cannot be read: renamed to %s-%s.*. Likely cause: a full disk, a run killed as '
-                'it wrote, or a copy that was cut off. It can be deleted.', prefix, _ASIDE, name)
+  logging.error(
+    '%s cannot be read: renamed to %s-%s.*. Likely cause: a full disk, a run killed as '
+    'it wrote, or a copy that was cut off. It can be deleted.',
+    prefix,
+    _ASIDE,
+    name,
+  )
 
 
 def _check_none_is_missed(model_dir: str) -> None:
@@ -115,20 +125,27 @@ def _check_none_is_missed(model_dir: str) -> None:
   named = _named_by_state(model_dir)
   if named and not tf.io.gfile.exists(f'{named}.index'):
     raise CheckpointError(
-        f'The checkpoint to continue from is not in {model_dir}', expected=f'{named}.index',
-        got='no checkpoint', likely_cause='checkpoints that were deleted or not copied along; to '
-        f'start anew, delete {os.path.join(model_dir, "checkpoint")} too')
+      f'The checkpoint to continue from is not in {model_dir}',
+      expected=f'{named}.index',
+      got='no checkpoint',
+      likely_cause='checkpoints that were deleted or not copied along; to '
+      f'start anew, delete {os.path.join(model_dir, "checkpoint")} too',
+    )
 
 
 def _correct_state(model_dir: str, prefixes: List[str]) -> None:
   """Writes the state file anew if it does not name the newest checkpoint."""
   if _named_by_state(model_dir) == prefixes[-1]:
     return
-  logging.warning('The state file %s did not name the newest checkpoint; it does now: %s. '
-                  'Likely cause: a start that was killed as it wrote; nothing is lost.',
-                  os.path.join(model_dir, 'checkpoint'), prefixes[-1])
+  logging.warning(
+    'The state file %s did not name the newest checkpoint; it does now: %s. '
+    'Likely cause: a start that was killed as it wrote; nothing is lost.',
+    os.path.join(model_dir, 'checkpoint'),
+    prefixes[-1],
+  )
   tf.compat.v1.train.update_checkpoint_state(
-      model_dir, os.path.basename(prefixes[-1]), list(map(os.path.basename, prefixes)))
+    model_dir, os.path.basename(prefixes[-1]), list(map(os.path.basename, prefixes))
+  )
 
 
 def _named_by_state(model_dir: str) -> Optional[str]:
@@ -143,8 +160,9 @@ def _remove_unfinished(model_dir: str) -> None:
   """Removes what a killed writer was writing: a folder of parts, or the next state file."""
   for name in (f'{_PREFIX}-*_temp', 'checkpoint.tmp*'):
     for path in glob.glob(os.path.join(glob.escape(model_dir), name)):
-      logging.warning('Removing %s, whose writing was cut off. What was complete before is as it '
-                      'was.', path)
+      logging.warning(
+        'Removing %s, whose writing was cut off. What was complete before is as it was.', path
+      )
       if os.path.isdir(path):
         shutil.rmtree(path, ignore_errors=True)
       else:

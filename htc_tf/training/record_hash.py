@@ -23,6 +23,7 @@ class DataHash:
     sha256: over length and CRC-32C of every record, files ordered by path. Other data, another
       order and another number of records give another hash; where the files lie does not matter.
   """
+
   num_files: int
   num_records: int
   num_bytes: int

@@ -21,8 +21,9 @@ RUN_FILE = 'run.json'
 VERSION = 1
 
 
-def append_start(model_dir: str, params: cfg.ExperimentConfig, command: List[str],
-                 step: int) -> None:
+def append_start(
+  model_dir: str, params: cfg.ExperimentConfig, command: List[str], step: int
+) -> None:
   """Adds a start to the model directory's `run.json`; a killed writer leaves the former file.
 
   Args:
@@ -46,24 +47,32 @@ def read_starts(model_dir: str) -> List[Dict[str, Any]]:
     return []
   except (ValueError, KeyError, TypeError) as error:
     aside = path.with_name(RUN_FILE + '.damaged')
-    logging.error('%s is no record of starts (%s): renamed to %s, and a new one begun. Likely '
-                  'cause: a full disk, or a change by hand.', path, error, aside.name)
+    logging.error(
+      '%s is no record of starts (%s): renamed to %s, and a new one begun. Likely '
+      'cause: a full disk, or a change by hand.',
+      path,
+      error,
+      aside.name,
+    )
     os.replace(path, aside)
     return []
 
 
 def _describe(params: cfg.ExperimentConfig, command: List[str], step: int) -> Dict[str, Any]:
   return {
-      'time': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
-      'command': command,
-      'working_directory': os.getcwd(),
-      'step': step,
-      'machine': {'platform': platform.platform(), 'python': sys.version.split()[0],
-                  'processor': platform.machine(), 'num_cores': os.cpu_count()},
-      'packages': _installed_packages(),
-      'data': {name: _hash(getattr(params.task, name)) for name in ('train_data',
-                                                                    'validation_data')},
-      'configuration': params.as_dict(),
+    'time': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
+    'command': command,
+    'working_directory': os.getcwd(),
+    'step': step,
+    'machine': {
+      'platform': platform.platform(),
+      'python': sys.version.split()[0],
+      'processor': platform.machine(),
+      'num_cores': os.cpu_count(),
+    },
+    'packages': _installed_packages(),
+    'data': {name: _hash(getattr(params.task, name)) for name in ('train_data', 'validation_data')},
+    'configuration': params.as_dict(),
   }
 
 
@@ -76,5 +85,7 @@ def _hash(config: cfg.DataConfig) -> Optional[Dict[str, Any]]:
 
 def _installed_packages() -> Dict[str, str]:
   found = {package.metadata['Name']: package.version for package in metadata.distributions()}
-  return {**dict(sorted(found.items(), key=lambda item: item[0].lower())),
-          'htc_tf': htc_tf.__version__}
+  return {
+    **dict(sorted(found.items(), key=lambda item: item[0].lower())),
+    'htc_tf': htc_tf.__version__,
+  }

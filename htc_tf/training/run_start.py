@@ -37,6 +37,5 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> Optional
     last_checkpoint.check_latest(model_dir)
     last_checkpoint.require_for_evaluation(model_dir, mode, params.task.init_checkpoint)
     return tf.train.latest_checkpoint(model_dir)
-  model_directory.save_dataset_info(
-      model_dir, DatasetInfo.find(params.task.train_data.input_path))
+  model_directory.save_dataset_info(model_dir, DatasetInfo.find(params.task.train_data.input_path))
   return last_checkpoint.prepare_to_continue(model_dir)

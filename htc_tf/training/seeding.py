@@ -28,11 +28,13 @@ def fix_seeds(params: cfg.ExperimentConfig, step: int) -> None:
   if seed is None:
     return
   if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEED_LIMIT:
-    raise ConfigError('task.seed is out of range', expected=f'an integer in [0, {SEED_LIMIT})',
-                      got=repr(seed))
+    raise ConfigError(
+      'task.seed is out of range', expected=f'an integer in [0, {SEED_LIMIT})', got=repr(seed)
+    )
   start_seed = (seed + step) % SEED_LIMIT
-  logging.info('task.seed is %d: this start, at step %d, draws from seed %d', seed, step,
-               start_seed)
+  logging.info(
+    'task.seed is %d: this start, at step %d, draws from seed %d', seed, step, start_seed
+  )
   tf_keras.utils.set_random_seed(start_seed)
   tf.config.experimental.enable_op_determinism()
   if params.task.train_data.seed is None:

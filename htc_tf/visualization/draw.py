@@ -15,9 +15,15 @@ Masks = Union[np.ndarray, Sequence[dict]]
 _MASK_ALPHA = 0.4
 
 
-def draw_instances(image: np.ndarray, boxes_original: np.ndarray, masks: Optional[Masks],
-                   classes: np.ndarray, scores: Optional[np.ndarray], names: Sequence[str],
-                   enlarge: int = 1) -> np.ndarray:
+def draw_instances(
+  image: np.ndarray,
+  boxes_original: np.ndarray,
+  masks: Optional[Masks],
+  classes: np.ndarray,
+  scores: Optional[np.ndarray],
+  names: Sequence[str],
+  enlarge: int = 1,
+) -> np.ndarray:
   """Draws each instance as a translucent mask with contour, a box, and a label of name and score.
 
   Large instances are drawn first, so that small ones stay visible; labels are written in the order
@@ -62,8 +68,9 @@ def legible_enlargement(image_hw: Tuple[int, int], min_side: int = 400) -> int:
   return max(1, min(wanted, 2000 // max(image_hw)))
 
 
-def _labels(boxes: np.ndarray, classes: np.ndarray, scores: Optional[np.ndarray],
-            names: Sequence[str]) -> List[labels_lib.Label]:
+def _labels(
+  boxes: np.ndarray, classes: np.ndarray, scores: Optional[np.ndarray], names: Sequence[str]
+) -> List[labels_lib.Label]:
   """Returns the labels; where the name finds no room, the score alone stands for it."""
   labels = []
   for index, (box, label) in enumerate(zip(boxes, classes)):
@@ -81,16 +88,25 @@ def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: palette.Color):
   tint = np.array(color, np.float32) * _MASK_ALPHA
   canvas[mask] = np.rint(canvas[mask] * (1 - _MASK_ALPHA) + tint).astype(np.uint8)
   rim_width = 2 * _line_width(canvas) + 1
-  inner = cv2.erode(mask.astype(np.uint8), np.ones((rim_width, rim_width), np.uint8),
-                    borderType=cv2.BORDER_CONSTANT, borderValue=0)
+  inner = cv2.erode(
+    mask.astype(np.uint8),
+    np.ones((rim_width, rim_width), np.uint8),
+    borderType=cv2.BORDER_CONSTANT,
+    borderValue=0,
+  )
   canvas[mask & (inner == 0)] = color
 
 
 def _draw_box(canvas: np.ndarray, box: np.ndarray, color: palette.Color):
   """Draws the outline of a box, in place; parts beyond the picture are left out."""
   y_min, x_min, y_max, x_max = np.rint(box).astype(int).tolist()
-  cv2.rectangle(canvas, (x_min, y_min), (max(x_min, x_max - 1), max(y_min, y_max - 1)), color,
-                _line_width(canvas))
+  cv2.rectangle(
+    canvas,
+    (x_min, y_min),
+    (max(x_min, x_max - 1), max(y_min, y_max - 1)),
+    color,
+    _line_width(canvas),
+  )
 
 
 def _line_width(canvas: np.ndarray) -> int:
@@ -121,13 +137,21 @@ def _check_image(image: np.ndarray) -> np.ndarray:
   """Returns the image as an array, or raises InputError."""
   image = np.asarray(image)
   if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-    raise InputError('The picture cannot be drawn', expected='an image [height, width, 3] of uint8',
-                     got=f'{list(image.shape)} of {image.dtype}')
+    raise InputError(
+      'The picture cannot be drawn',
+      expected='an image [height, width, 3] of uint8',
+      got=f'{list(image.shape)} of {image.dtype}',
+    )
   return image
 
 
-def _check_instances(image: np.ndarray, boxes: np.ndarray, masks: Optional[Masks],
-                     classes: np.ndarray, scores: Optional[np.ndarray]):
+def _check_instances(
+  image: np.ndarray,
+  boxes: np.ndarray,
+  masks: Optional[Masks],
+  classes: np.ndarray,
+  scores: Optional[np.ndarray],
+):
   """Raises InputError if the parts of the instances do not fit one another or the image."""
   counts = {'boxes': len(boxes), 'classes': len(classes)}
   if masks is not None:
@@ -135,12 +159,18 @@ def _check_instances(image: np.ndarray, boxes: np.ndarray, masks: Optional[Masks
   if scores is not None:
     counts['scores'] = len(scores)
   if len(set(counts.values())) > 1:
-    raise InputError('The picture cannot be drawn',
-                     expected='as many of each part of the instances', got=str(counts))
+    raise InputError(
+      'The picture cannot be drawn',
+      expected='as many of each part of the instances',
+      got=str(counts),
+    )
   if not np.isfinite(boxes).all():
     raise InputError('The picture cannot be drawn', expected='finite boxes', got='NaN or infinity')
   for mask in masks if masks is not None else ():
     size = tuple(mask['size']) if isinstance(mask, dict) else mask.shape
     if tuple(size) != image.shape[:2]:
-      raise InputError('The picture cannot be drawn',
-                       expected=f'masks of the size of the image, {image.shape[:2]}', got=str(size))
+      raise InputError(
+        'The picture cannot be drawn',
+        expected=f'masks of the size of the image, {image.shape[:2]}',
+        got=str(size),
+      )

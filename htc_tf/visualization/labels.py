@@ -82,16 +82,24 @@ def _extent(text: str, font: ImageFont.FreeTypeFont) -> Tuple[int, int]:
   return ascent + descent + _PADDING, int(np.ceil(font.getlength(text))) + 2 * _PADDING
 
 
-def _find_place(box: Tuple[float, float, float, float], extent: Tuple[int, int],
-                image_hw: Tuple[int, int], taken: Sequence[Tuple[int, int, int, int]]
-                ) -> Optional[Tuple[int, int, int, int]]:
+def _find_place(
+  box: Tuple[float, float, float, float],
+  extent: Tuple[int, int],
+  image_hw: Tuple[int, int],
+  taken: Sequence[Tuple[int, int, int, int]],
+) -> Optional[Tuple[int, int, int, int]]:
   """Returns the first free place at a box as (top, left, bottom, right), or None."""
   y_min, x_min, y_max, x_max = (int(round(value)) for value in box)
   height, width = extent
   left = min(max(x_min, 0), image_hw[1] - width)
   right = min(max(x_max - width, 0), image_hw[1] - width)
-  for top, start in ((y_min - height, left), (y_max + 1, left), (y_min - height, right),
-                     (y_max + 1, right), (y_min, left)):
+  for top, start in (
+    (y_min - height, left),
+    (y_max + 1, left),
+    (y_min - height, right),
+    (y_max + 1, right),
+    (y_min, left),
+  ):
     place = (top, start, top + height, start + width)
     within = top >= 0 and start >= 0 and place[2] <= image_hw[0]
     if within and not any(_overlap(place, other) for other in taken):
@@ -101,12 +109,16 @@ def _find_place(box: Tuple[float, float, float, float], extent: Tuple[int, int],
 
 def _overlap(place: Tuple[int, int, int, int], other: Tuple[int, int, int, int]) -> bool:
   """Tells whether two rectangles share a pixel."""
-  return (place[0] < other[2] and other[0] < place[2] and
-          place[1] < other[3] and other[1] < place[3])
+  return place[0] < other[2] and other[0] < place[2] and place[1] < other[3] and other[1] < place[3]
 
 
-def _write(canvas: ImageDraw.ImageDraw, place: Tuple[int, int, int, int], text: str,
-           font: ImageFont.FreeTypeFont, color: palette.Color):
+def _write(
+  canvas: ImageDraw.ImageDraw,
+  place: Tuple[int, int, int, int],
+  text: str,
+  font: ImageFont.FreeTypeFont,
+  color: palette.Color,
+):
   """Writes one text on a ground of its colour."""
   top, left, bottom, right = place
   canvas.rectangle((left, top, right - 1, bottom - 1), fill=color)

@@ -19,8 +19,9 @@ _MAX_SIDE = 2000
 _PAPER = (255, 255, 255)
 
 
-def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str],
-                 min_side: int = 400) -> np.ndarray:
+def side_by_side(
+  panels: Sequence[np.ndarray], titles: Sequence[str], min_side: int = 400
+) -> np.ndarray:
   """Puts pictures beside each other, each under its title, all equally high.
 
   Args:
@@ -36,8 +37,11 @@ def side_by_side(panels: Sequence[np.ndarray], titles: Sequence[str],
     InputError: no picture, or another number of titles.
   """
   if not panels or len(panels) != len(titles):
-    raise InputError('Pictures cannot be put side by side', expected='as many titles as pictures',
-                     got=f'{len(panels)} pictures and {len(titles)} titles')
+    raise InputError(
+      'Pictures cannot be put side by side',
+      expected='as many titles as pictures',
+      got=f'{len(panels)} pictures and {len(titles)} titles',
+    )
   height = max(_legible_height(panel.shape[:2], min_side) for panel in panels)
   columns = [_titled(_to_height(panel, height), title) for panel, title in zip(panels, titles)]
   gap = np.full((columns[0].shape[0], _GAP, 3), _PAPER, np.uint8)
@@ -57,11 +61,17 @@ def write_image(path: files.PathLike, image: np.ndarray) -> None:
   """
   suffix = pathlib.Path(path).suffix.lower()
   if suffix not in _FORMATS:
-    raise InputError(f'Picture {path} cannot be written', expected=f'one of {", ".join(_FORMATS)}',
-                     got=suffix or 'no ending')
+    raise InputError(
+      f'Picture {path} cannot be written',
+      expected=f'one of {", ".join(_FORMATS)}',
+      got=suffix or 'no ending',
+    )
   if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-    raise InputError(f'Picture {path} cannot be written', expected='[height, width, 3] of uint8',
-                     got=f'{list(image.shape)} of {image.dtype}')
+    raise InputError(
+      f'Picture {path} cannot be written',
+      expected='[height, width, 3] of uint8',
+      got=f'{list(image.shape)} of {image.dtype}',
+    )
   options = {'quality': 92} if _FORMATS[suffix] != 'PNG' else {}
   with files.replaced_when_written(path) as temporary:
     Image.fromarray(image).save(temporary, format=_FORMATS[suffix], **options)

@@ -36,8 +36,14 @@ def test_parts_by_hand(shapes):
 
 
 def test_nothing_is_counted_twice_or_left_out(shapes):
-  prefixes = ('backbone.', 'neck.', 'rpn_head.', 'roi_head.semantic_head.', 'roi_head.bbox_head.',
-              'roi_head.mask_head.')
+  prefixes = (
+    'backbone.',
+    'neck.',
+    'rpn_head.',
+    'roi_head.semantic_head.',
+    'roi_head.bbox_head.',
+    'roi_head.mask_head.',
+  )
   kernels = [name for name, shape in shapes.items() if len(shape) > 1]
   assert all(sum(name.startswith(prefix) for prefix in prefixes) == 1 for name in kernels)
 

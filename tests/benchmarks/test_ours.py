@@ -43,8 +43,9 @@ def test_rows_of_the_model(group, capsys):
     measure.run()
   if group == 'parts':
     assert capsys.readouterr().err.split()[2] == '100'  # as many detections as count at most
-    assert all((measure.gmac is None) == (name in ('nms', 'paste'))
-               for name, measure in measures.items())
+    assert all(
+      (measure.gmac is None) == (name in ('nms', 'paste')) for name, measure in measures.items()
+    )
   if group == 'inference':
     assert measures['inference'].gmac > 50
     assert np.shape(measures['inference'].run())[1:] == (77, 109)

@@ -18,8 +18,9 @@ def test_pictures_annotations_and_stuff_maps_belong_together():
   seen = []
   for image in content['images']:
     picture = cv2.imread(str(folder.images / image['file_name']))
-    stuff = cv2.imread(str(folder.stuff / image['file_name'].replace('.jpg', '.png')),
-                       cv2.IMREAD_UNCHANGED)
+    stuff = cv2.imread(
+      str(folder.stuff / image['file_name'].replace('.jpg', '.png')), cv2.IMREAD_UNCHANGED
+    )
     assert picture.shape == (*_FRAME.original, 3) and picture.std() > 10
     assert (image['height'], image['width']) == stuff.shape == _FRAME.original
     assert stuff.dtype == np.uint8 and stuff.max() < 183

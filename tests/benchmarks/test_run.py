@@ -12,14 +12,14 @@ from benchmarks import run
 from benchmarks import table
 
 # Stands for both sides: the row `work` takes a while, four items of it, and prints besides.
-_SIDE = '''
+_SIDE = """
 import sys, time
 from benchmarks.measuring import Measure, serve
 def build():
   print('built', sys.argv[1:])
   return {'work': Measure(lambda: (print('working'), time.sleep(0.02)), 4, 1.5)}
 serve(build)
-'''
+"""
 
 
 def _side(*_, **__):
@@ -31,9 +31,10 @@ def test_rows_of_a_small_size_without_a_peer(tmp_path):
   rows = run.measure(['convolution'], ['64x96'], 2, output=output)
   assert json.loads(output.read_text()) == rows
   assert [path.name for path in output.parent.iterdir()] == ['bench.json']
-  row, = rows
+  (row,) = rows
   assert {'name', 'size', 'seconds', 'peer', 'peer_seconds', 'ratio', 'gmac', 'peak_bytes'} < set(
-      row)
+    row
+  )
   assert row['name'] == 'convolution' and row['size'] == '64x96' and row['runs'] == 2
   assert 0 < row['seconds'] < 600 and 0 < row['cpu_seconds']
   assert row['peak_bytes'] > 10e6
@@ -60,7 +61,6 @@ def test_both_sides_run_by_turns(monkeypatch):
   calls = []
 
   class Recorded(measuring.Side):
-
     def measure(self, row):
       calls.append(self.name)
       return super().measure(row)
@@ -72,24 +72,33 @@ def test_both_sides_run_by_turns(monkeypatch):
 
   monkeypatch.setattr(run, '_side', side)
   monkeypatch.setitem(run.ROWS, 'convolution', ('work',))
-  row, = run.measure(['convolution'], ['64x96'], 2, peer=('python', '', ''))
+  (row,) = run.measure(['convolution'], ['64x96'], 2, peer=('python', '', ''))
   assert calls == ['ours', 'peer_mmdet'] * 3
   assert row['peer'] == 'mmdet' and row['runs'] == 2
   assert row['ratio'] == row['seconds'] / row['peer_seconds']
 
 
 def test_growing_cost_has_a_table_of_its_own():
-  rows = [table.make_row(name, '64x96', [{'seconds': 1.0, 'cpu_seconds': 1.0, 'peak_bytes': 1}], [],
-                         None, None) for name in ('nms', 'RoIs:100', 'RoIs:200')]
+  rows = [
+    table.make_row(
+      name, '64x96', [{'seconds': 1.0, 'cpu_seconds': 1.0, 'peak_bytes': 1}], [], None, None
+    )
+    for name in ('nms', 'RoIs:100', 'RoIs:200')
+  ]
   table.add_shares(rows)
   figures, costs = run.report(rows).split('\n\n')
   assert 'nms' in figures and 'RoIs' not in figures
   assert [line.split()[2] for line in costs.splitlines()[1:]] == ['100', '200']
 
 
-@pytest.mark.parametrize('rows, sizes, message', [
-    ('backbones', '64x96', 'got backbones'), ('fpn', '64x100', 'multiples of 32'),
-    ('fpn', '64', 'multiples of 32.*got 64')])
+@pytest.mark.parametrize(
+  'rows, sizes, message',
+  [
+    ('backbones', '64x96', 'got backbones'),
+    ('fpn', '64x100', 'multiples of 32'),
+    ('fpn', '64', 'multiples of 32.*got 64'),
+  ],
+)
 def test_what_does_not_exist_is_refused_before_anything_runs(capsys, rows, sizes, message):
   with pytest.raises(SystemExit):
     run.main([f'--rows={rows}', f'--sizes={sizes}'])

@@ -33,8 +33,11 @@ def published(coco_model, tmp_path_factory):
   """Its weights as the framework's users save them."""
   path = tmp_path_factory.mktemp('published') / 'model.pdparams'
   tensors = conversion.published_weights(coco_model, PADDLE)
-  path.write_bytes(pickle.dumps(
-      {**tensors, 'StructuredToParameterName@@': {name: name for name in tensors}}, protocol=2))
+  path.write_bytes(
+    pickle.dumps(
+      {**tensors, 'StructuredToParameterName@@': {name: name for name in tensors}}, protocol=2
+    )
+  )
   return path
 
 
@@ -43,8 +46,11 @@ def small(tmp_path_factory):
   """The option that makes the experiment as small as the model."""
   path = tmp_path_factory.mktemp('config') / 'small.yaml'
   parser = {'parser': {'min_sizes': [48], 'max_size': 64}}
-  path.write_text(yaml.safe_dump({'task': {
-      'model': {**tiny.PUBLISHED_PARTS, 'num_classes': 81}, 'validation_data': parser}}))
+  path.write_text(
+    yaml.safe_dump(
+      {'task': {'model': {**tiny.PUBLISHED_PARTS, 'num_classes': 81}, 'validation_data': parser}}
+    )
+  )
   return f'--config_file={path}'
 
 
@@ -58,16 +64,23 @@ def converted(published, small, tmp_path_factory):
 
 def test_directory_is_whole(converted):
   assert {path.name for path in converted.iterdir()} == {
-      'checkpoint', 'ckpt-0.index', 'ckpt-0.data-00000-of-00001', 'params.yaml', 'dataset.json',
-      'conversion.json'}
+    'checkpoint',
+    'ckpt-0.index',
+    'ckpt-0.data-00000-of-00001',
+    'params.yaml',
+    'dataset.json',
+    'conversion.json',
+  }
   assert [path.name for path in converted.parent.iterdir()] == ['model']
 
 
 def test_record(converted, published):
   record = json.loads((converted / 'conversion.json').read_text())
   assert record['source'] == {
-      'file': 'model.pdparams', 'kind': 'paddle',
-      'sha256': hashlib.sha256(published.read_bytes()).hexdigest()}
+    'file': 'model.pdparams',
+    'kind': 'paddle',
+    'sha256': hashlib.sha256(published.read_bytes()).hexdigest(),
+  }
   assert record['experiment'] == 'htc_resnet50fpn_1x_coco_paddle'
   assert record['htc_tf_version'] == htc_tf.__version__
   assert record['model']['num_classes'] == 81
@@ -99,8 +112,9 @@ def test_published_file_starts_a_training_of_other_classes(published, coco_model
   model = task.build_model()
   task.initialize(model)
   ours, theirs = named_variables(model), named_variables(coco_model)
-  np.testing.assert_array_equal(ours['cascade/stages/2/box_head/fcs/0/kernel'],
-                                theirs['cascade/stages/2/box_head/fcs/0/kernel'])
+  np.testing.assert_array_equal(
+    ours['cascade/stages/2/box_head/fcs/0/kernel'], theirs['cascade/stages/2/box_head/fcs/0/kernel']
+  )
   assert ours['cascade/stages/2/box_head/logits/kernel'].shape[-1] == tiny.NUM_CLASSES
 
 
@@ -115,8 +129,13 @@ def test_published_file_starts_the_backbone_alone(published, coco_model):
 
 def test_other_classes_need_the_flag(published, small, tmp_path, capsys):
   output = tmp_path / 'model'
-  arguments = [str(published), EXPERIMENT, small, f'--output={output}',
-               '--params_override=task.model.num_classes=5']
+  arguments = [
+    str(published),
+    EXPERIMENT,
+    small,
+    f'--output={output}',
+    '--params_override=task.model.num_classes=5',
+  ]
   assert convert.main(arguments) == 2
   assert 'another number of classes' in capsys.readouterr().err
   assert not list(tmp_path.iterdir())
@@ -126,18 +145,23 @@ def test_other_classes_need_the_flag(published, small, tmp_path, capsys):
   assert len(json.loads((output / 'conversion.json').read_text())['dropped']) == 12
 
 
-@pytest.mark.parametrize('arguments,message', [
+@pytest.mark.parametrize(
+  'arguments,message',
+  [
     ([EXPERIMENT, '--output=OUT'], 'does not fit the model'),
     (['--experiment=htc_resnet50', '--output=OUT'], 'experiment is unknown'),
     ([EXPERIMENT, '--output=OUT', '--params_override=task.model.depth=3'], 'cannot be read'),
     ([EXPERIMENT, '--output=FOLDER'], 'is in use'),
-])
+  ],
+)
 def test_errors_are_one_message(published, tmp_path, capsys, arguments, message):
   folder = tmp_path / 'folder'
   folder.mkdir()
   (folder / 'file').touch()
-  arguments = [argument.replace('OUT', str(tmp_path / 'out')).replace('FOLDER', str(folder))
-               for argument in arguments]
+  arguments = [
+    argument.replace('OUT', str(tmp_path / 'out')).replace('FOLDER', str(folder))
+    for argument in arguments
+  ]
   assert convert.main([str(published), *arguments]) == 2
   error = capsys.readouterr().err
   assert error.startswith('error: ') and message in error
@@ -150,8 +174,10 @@ def test_missing_file(tmp_path, capsys):
 
 
 def test_help_needs_no_tensorflow():
-  code = ('import sys; from htc_tf.cli import convert\n'
-          'try: convert.main(["--help"])\n'
-          'except SystemExit: sys.exit("tensorflow" in sys.modules)')
+  code = (
+    'import sys; from htc_tf.cli import convert\n'
+    'try: convert.main(["--help"])\n'
+    'except SystemExit: sys.exit("tensorflow" in sys.modules)'
+  )
   shown = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
   assert '--allow_class_mismatch' in shown.stdout

@@ -17,13 +17,16 @@ def arguments(tmp_path):
   (tmp_path / 'images').mkdir()
   Image.fromarray(np.zeros([8, 10, 3], np.uint8)).save(tmp_path / 'images' / 'a.png')
   content = {
-      'images': [{'id': 1, 'file_name': 'a.png', 'height': 8, 'width': 10}], 'annotations': [],
-      'categories': [{'id': 1, 'name': 'cell'}]
+    'images': [{'id': 1, 'file_name': 'a.png', 'height': 8, 'width': 10}],
+    'annotations': [],
+    'categories': [{'id': 1, 'name': 'cell'}],
   }
   (tmp_path / 'a.json').write_text(json.dumps(content), encoding='utf-8')
   return [
-      f'--annotations={tmp_path}/a.json', f'--image_folder={tmp_path}/images',
-      f'--output_folder={tmp_path}/records', '--num_processes=1'
+    f'--annotations={tmp_path}/a.json',
+    f'--image_folder={tmp_path}/images',
+    f'--output_folder={tmp_path}/records',
+    '--num_processes=1',
   ]
 
 
@@ -66,9 +69,11 @@ def test_misspelt_flag(arguments, capsys):
 
 
 def test_help_answers_without_tensorflow():
-  code = ('import sys\nfrom htc_tf.cli import create_coco_records\n'
-          'try:\n  create_coco_records.main(["--help"])\n'
-          'except SystemExit:\n  sys.exit("tensorflow" in sys.modules)\n')
+  code = (
+    'import sys\nfrom htc_tf.cli import create_coco_records\n'
+    'try:\n  create_coco_records.main(["--help"])\n'
+    'except SystemExit:\n  sys.exit("tensorflow" in sys.modules)\n'
+  )
   start = time.monotonic()
   result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
   assert result.returncode == 0 and '--skip_missing_images' in result.stdout

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-_WITHOUT_TENSORFLOW = textwrap.dedent('''
+_WITHOUT_TENSORFLOW = textwrap.dedent("""
     import importlib.abc, importlib, sys
 
     class Refuse(importlib.abc.MetaPathFinder):
@@ -18,10 +18,12 @@ _WITHOUT_TENSORFLOW = textwrap.dedent('''
     module, function = sys.argv[1].split(':')
     sys.argv = ['command', '--help']
     sys.exit(getattr(importlib.import_module(module), function)())
-''')
+""")
 
 
-@pytest.mark.parametrize('entry_point, text', [
+@pytest.mark.parametrize(
+  'entry_point, text',
+  [
     ('htc_tf.cli.train:run', '--params_override'),
     ('htc_tf.cli.create_coco_records:main', '--annotations'),
     ('htc_tf.cli.convert:main', '--experiment'),
@@ -30,9 +32,14 @@ _WITHOUT_TENSORFLOW = textwrap.dedent('''
     ('htc_tf.cli.client:main', '--server'),
     ('htc_tf.cli.lower:main', '--height'),
     ('htc_tf.cli.demo:main', '--output'),
-])
+  ],
+)
 def test_help_needs_no_tensorflow(entry_point, text):
-  answer = subprocess.run([sys.executable, '-c', _WITHOUT_TENSORFLOW, entry_point],
-                          capture_output=True, text=True, check=False)
+  answer = subprocess.run(
+    [sys.executable, '-c', _WITHOUT_TENSORFLOW, entry_point],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
   assert text in answer.stdout, answer.stderr
   assert not answer.stderr

@@ -12,12 +12,12 @@ import numpy as np
 from official.common import flags as tfm_flags
 from official.core import exp_factory
 from official.modeling import hyperparams
-from official.vision import train as _  # Defines a flag.  pylint: disable=unused-import
+from official.vision import train as _  # Defines a flag.  # noqa: F401
 import pytest
 import tensorflow as tf
 import yaml
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.cli import train
 from htc_tf.configs import parsing
 from htc_tf.data.dataset_info import DatasetInfo
@@ -41,11 +41,13 @@ def records(tmp_path_factory):
 @pytest.fixture
 def run(tmp_path):
   """Runs the command in this process with a fresh model directory; returns the directory."""
+
   def run_with(mode='train', **values):
     gin.clear_config()  # Model Garden closes it in every run.
     with flagsaver.flagsaver(mode=mode, model_dir=str(tmp_path / 'model'), **values):
       train.main([])
     return tmp_path / 'model'
+
   return run_with
 
 
@@ -59,9 +61,11 @@ def write_config(path, params, **trainer):
   tree['task']['model']['cascade'] = {'num_sampled_rois': 16, 'stages': stages}
   for name in ('train_data', 'validation_data'):
     data = getattr(params.task, name)
-    tree['task'][name] = {'input_path': data.input_path, 'global_batch_size': 2,
-                          'parser': {'min_sizes': data.parser.min_sizes,
-                                     'max_size': data.parser.max_size}}
+    tree['task'][name] = {
+      'input_path': data.input_path,
+      'global_batch_size': 2,
+      'parser': {'min_sizes': data.parser.min_sizes, 'max_size': data.parser.max_size},
+    }
   path.write_text(yaml.safe_dump(tree), encoding='utf-8')
   return str(path)
 
@@ -78,22 +82,34 @@ def test_unknown_experiment(run, caplog):
   assert all(name in caplog.text for name in parsing.known_experiments())
 
 
-@pytest.mark.parametrize('override,message', [
+@pytest.mark.parametrize(
+  'override,message',
+  [
     ('task.model.num_clases=3', 'num_clases'),
-    ('task.model.cascade.num_sampled_rois=many',
-     "task.model.cascade.num_sampled_rois is of the wrong type. Expected: int. Got: 'many'"),
+    (
+      'task.model.cascade.num_sampled_rois=many',
+      "task.model.cascade.num_sampled_rois is of the wrong type. Expected: int. Got: 'many'",
+    ),
     ('task.train_data.input_path=nowhere/*', 'task.train_data.input_path names no file'),
-    ('task.train_data.global_batch_size=0,task.train_data.input_path=train.py',
-     'task.train_data.global_batch_size is out of range'),
+    (
+      'task.train_data.global_batch_size=0,task.train_data.input_path=train.py',
+      'task.train_data.global_batch_size is out of range',
+    ),
     ('task.model.input_size=[100,100,3]', 'task.model.input_size is wrong'),
-])
+  ],
+)
 def test_wrong_override(run, caplog, override, message):
   assert_fails(run, caplog, message, experiment='htc_nuclei', params_override=override)
 
 
 def test_records_of_other_classes(run, caplog, records, tmp_path):
-  assert_fails(run, caplog, 'task.train_data and task.model.num_classes disagree',
-               experiment='htc_nuclei', params_override=f'task.train_data.input_path={records}')
+  assert_fails(
+    run,
+    caplog,
+    'task.train_data and task.model.num_classes disagree',
+    experiment='htc_nuclei',
+    params_override=f'task.train_data.input_path={records}',
+  )
   assert not (tmp_path / 'model').exists()
 
 
@@ -104,13 +120,25 @@ def test_experiment_of_model_garden(run, caplog):
 def test_missing_initial_checkpoint(run, caplog, records, tmp_path):
   params = tiny_records.reduced('htc_nuclei', records)
   config = write_config(tmp_path / 'config.yaml', params, train_steps=1)
-  assert_fails(run, caplog, 'There is no checkpoint at nowhere', experiment='htc_nuclei',
-               config_file=[config], params_override='task.init_checkpoint=nowhere')
+  assert_fails(
+    run,
+    caplog,
+    'There is no checkpoint at nowhere',
+    experiment='htc_nuclei',
+    config_file=[config],
+    params_override='task.init_checkpoint=nowhere',
+  )
 
 
-@pytest.mark.parametrize('content,message', [
-    (None, 'cannot be read'), ('{', 'are not JSON'), ('{}', 'are not in COCO format'),
-    ('{"images": [], "annotations": [], "categories": []}', 'unknown ids')])
+@pytest.mark.parametrize(
+  'content,message',
+  [
+    (None, 'cannot be read'),
+    ('{', 'are not JSON'),
+    ('{}', 'are not in COCO format'),
+    ('{"images": [], "annotations": [], "categories": []}', 'unknown ids'),
+  ],
+)
 def test_annotations_are_read_before_training(run, caplog, records, tmp_path, content, message):
   """Not hours later, when the first evaluation comes."""
   annotations = tmp_path / 'val.json'
@@ -118,24 +146,38 @@ def test_annotations_are_read_before_training(run, caplog, records, tmp_path, co
     annotations.write_text(content)
   params = tiny_records.reduced('htc_nuclei', records)
   config = write_config(tmp_path / 'config.yaml', params, train_steps=1, validation_steps=1)
-  assert_fails(run, caplog, message, mode='train_and_eval', experiment='htc_nuclei',
-               config_file=[config], params_override=f'task.annotation_file={annotations}')
+  assert_fails(
+    run,
+    caplog,
+    message,
+    mode='train_and_eval',
+    experiment='htc_nuclei',
+    config_file=[config],
+    params_override=f'task.annotation_file={annotations}',
+  )
   assert not list((tmp_path / 'model').glob('ckpt*'))
 
 
 def test_an_evaluation_of_random_weights_is_refused(run, caplog, records, tmp_path):
   params = tiny_records.reduced('htc_nuclei', records)
   config = write_config(tmp_path / 'config.yaml', params, validation_steps=1)
-  assert_fails(run, caplog, 'There is no checkpoint to evaluate in', mode='eval',
-               experiment='htc_nuclei', config_file=[config])
+  assert_fails(
+    run,
+    caplog,
+    'There is no checkpoint to evaluate in',
+    mode='eval',
+    experiment='htc_nuclei',
+    config_file=[config],
+  )
 
 
 def test_a_file_in_place_of_the_model_directory(run, caplog, records, tmp_path):
   params = tiny_records.reduced('htc_nuclei', records)
   config = write_config(tmp_path / 'config.yaml', params, train_steps=1)
   (tmp_path / 'model').write_text('mine')
-  assert_fails(run, caplog, 'cannot be made. Expected: a folder', experiment='htc_nuclei',
-               config_file=[config])
+  assert_fails(
+    run, caplog, 'cannot be made. Expected: a folder', experiment='htc_nuclei', config_file=[config]
+  )
 
 
 def test_unknown_mode(run, caplog):
@@ -146,8 +188,15 @@ def test_trains_and_evaluates(run, records, tmp_path):
   params = tiny_records.reduced('htc_nuclei', records)
   params.task.model.cascade.stages = params.task.model.cascade.stages[:1]
   config = write_config(
-      tmp_path / 'config.yaml', params, train_steps=2, steps_per_loop=1, summary_interval=1,
-      checkpoint_interval=2, validation_interval=2, validation_steps=-1)
+    tmp_path / 'config.yaml',
+    params,
+    train_steps=2,
+    steps_per_loop=1,
+    summary_interval=1,
+    checkpoint_interval=2,
+    validation_interval=2,
+    validation_steps=-1,
+  )
   folder = run(mode='train_and_eval', experiment='htc_nuclei', config_file=[config])
   assert tf.train.latest_checkpoint(str(folder)).endswith('ckpt-2')
   saved = yaml.safe_load((folder / 'params.yaml').read_text())
@@ -156,13 +205,23 @@ def test_trains_and_evaluates(run, records, tmp_path):
   assert DatasetInfo.load(str(folder / 'dataset.json')).num_classes == tiny_records.NUM_CLASSES
   assert isinstance(json.loads((folder / 'results' / 'step-2.json').read_text()), list)
   written = {tag for path in folder.rglob('events*') for tag in _tags(path)}
-  assert {'total_loss', 'stage0_mask_loss', 'stage0_accuracy', 'semantic_loss', 'learning_rate',
-          'bbox_AP', 'segm_AP50'} <= {tag.split('/')[-1] for tag in written}
+  assert {
+    'total_loss',
+    'stage0_mask_loss',
+    'stage0_accuracy',
+    'semantic_loss',
+    'learning_rate',
+    'bbox_AP',
+    'segm_AP50',
+  } <= {tag.split('/')[-1] for tag in written}
 
 
 def _tags(path):
-  return {value.tag for event in tf.compat.v1.train.summary_iterator(str(path))
-          for value in event.summary.value}
+  return {
+    value.tag
+    for event in tf.compat.v1.train.summary_iterator(str(path))
+    for value in event.summary.value
+  }
 
 
 def test_the_configuration_is_written_whole_or_not_at_all(run, records, tmp_path, monkeypatch):
@@ -173,8 +232,9 @@ def test_the_configuration_is_written_whole_or_not_at_all(run, records, tmp_path
   monkeypatch.setattr(hyperparams, 'save_params_dict_to_yaml', fail_half_way)
   (tmp_path / 'model').mkdir()
   (tmp_path / 'model' / 'params.yaml').write_text('of the run so far')
-  config = write_config(tmp_path / 'config.yaml', tiny_records.reduced('htc_nuclei', records),
-                        train_steps=1)
+  config = write_config(
+    tmp_path / 'config.yaml', tiny_records.reduced('htc_nuclei', records), train_steps=1
+  )
   with pytest.raises(OSError, match='no space left'):
     run(experiment='htc_nuclei', config_file=[config])
   assert (tmp_path / 'model' / 'params.yaml').read_text() == 'of the run so far'
@@ -206,8 +266,18 @@ def test_xla_is_asked_of_the_task():
 def test_script(tmp_path):
   """The script itself, in a process of its own."""
   process = subprocess.run(
-      [sys.executable, str(ROOT / 'train.py'), '--experiment=htc_resnet50', '--mode=train',
-       f'--model_dir={tmp_path}'], cwd=ROOT, capture_output=True, text=True, check=False)
+    [
+      sys.executable,
+      str(ROOT / 'train.py'),
+      '--experiment=htc_resnet50',
+      '--mode=train',
+      f'--model_dir={tmp_path}',
+    ],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
   assert process.returncode == 2
   assert 'The experiment is unknown' in process.stderr
   assert 'Traceback' not in process.stderr
@@ -227,8 +297,14 @@ def train_with_a_broken_step(run, records, tmp_path, monkeypatch, overrides=''):
   monkeypatch.setattr(HTCTask, 'build_losses', with_nan)
   params = tiny_records.reduced('htc_nuclei', records)
   params.task.model.cascade.stages = params.task.model.cascade.stages[:1]
-  config = write_config(tmp_path / 'config.yaml', params, train_steps=4, steps_per_loop=1,
-                        summary_interval=1, checkpoint_interval=1)
+  config = write_config(
+    tmp_path / 'config.yaml',
+    params,
+    train_steps=4,
+    steps_per_loop=1,
+    summary_interval=1,
+    checkpoint_interval=1,
+  )
   return run(experiment='htc_nuclei', config_file=[config], params_override=overrides)
 
 
@@ -241,7 +317,8 @@ def assert_finite_checkpoint(folder, step):
 
 
 def test_a_step_that_is_not_finite_stops_with_the_last_checkpoint_intact(
-    run, records, tmp_path, monkeypatch, caplog):
+  run, records, tmp_path, monkeypatch, caplog
+):
   with pytest.raises(SystemExit) as stop:
     train_with_a_broken_step(run, records, tmp_path, monkeypatch)
   assert stop.value.code == 1
@@ -252,8 +329,9 @@ def test_a_step_that_is_not_finite_stops_with_the_last_checkpoint_intact(
 
 
 def test_a_step_that_is_not_finite_may_be_skipped(run, records, tmp_path, monkeypatch, caplog):
-  folder = train_with_a_broken_step(run, records, tmp_path, monkeypatch,
-                                    'task.skip_non_finite_steps=true')
+  folder = train_with_a_broken_step(
+    run, records, tmp_path, monkeypatch, 'task.skip_non_finite_steps=true'
+  )
   assert 'Skipped (1 so far): step 3 is not finite, image ids ' in caplog.text
   assert_finite_checkpoint(folder, 4)
   assert figures(folder, 'steps_skipped') == {1: 0, 2: 0, 3: 1, 4: 1}
@@ -263,15 +341,20 @@ def test_a_step_that_is_not_finite_may_be_skipped(run, records, tmp_path, monkey
 
 def figures(folder, tag):
   """Values of a tag by step."""
-  return {event.step: float(tf.make_ndarray(value.tensor)) for path in folder.rglob('events*')
-          for event in tf.compat.v1.train.summary_iterator(str(path))
-          for value in event.summary.value if value.tag == tag}
+  return {
+    event.step: float(tf.make_ndarray(value.tensor))
+    for path in folder.rglob('events*')
+    for event in tf.compat.v1.train.summary_iterator(str(path))
+    for value in event.summary.value
+    if value.tag == tag
+  }
 
 
 def change_records(path, change):
   """Rewrites a shard of examples."""
-  examples = [tf.train.Example.FromString(record.numpy())
-              for record in tf.data.TFRecordDataset(str(path))]
+  examples = [
+    tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(path))
+  ]
   with tf.io.TFRecordWriter(str(path)) as writer:
     for number, example in enumerate(examples):
       change(number, example.features.feature)
@@ -288,16 +371,27 @@ def damage_some(number, features):
 
 def test_damaged_data_train_and_evaluate_and_are_counted(run, tmp_path, caplog):
   pattern = tiny_records.write(tmp_path)
-  shard, = (tmp_path / 'records').glob('*.tfrecord')
+  (shard,) = (tmp_path / 'records').glob('*.tfrecord')
   change_records(shard, damage_some)
   shard.with_name('train-cut.tfrecord').write_bytes(shard.read_bytes()[:-10])
   params = tiny_records.reduced('htc_nuclei', pattern)
   params.task.model.cascade.stages = params.task.model.cascade.stages[:1]
   config = write_config(
-      tmp_path / 'config.yaml', params, train_steps=3, steps_per_loop=1, summary_interval=1,
-      checkpoint_interval=3, validation_interval=3, validation_steps=-1)
-  folder = run(mode='train_and_eval', experiment='htc_nuclei', config_file=[config],
-               params_override='task.train_data.shuffle_buffer_size=20')
+    tmp_path / 'config.yaml',
+    params,
+    train_steps=3,
+    steps_per_loop=1,
+    summary_interval=1,
+    checkpoint_interval=3,
+    validation_interval=3,
+    validation_steps=-1,
+  )
+  folder = run(
+    mode='train_and_eval',
+    experiment='htc_nuclei',
+    config_file=[config],
+    params_override='task.train_data.shuffle_buffer_size=20',
+  )
   assert_finite_checkpoint(folder, 3)
   assert 'image id 2: cannot be parsed' in caplog.text
   assert 'train-cut.tfrecord: truncated or damaged after' in caplog.text
@@ -312,9 +406,11 @@ def test_data_of_which_nothing_can_be_used_stop_before_training(run, tmp_path, c
   pattern = tiny_records.write(tmp_path)
   for path in (tmp_path / 'records').glob('*.tfrecord'):
     path.write_bytes(path.read_bytes()[:100])
-  config = write_config(tmp_path / 'config.yaml', tiny_records.reduced('htc_nuclei', pattern),
-                        train_steps=1)
-  assert_fails(run, caplog, 'the data cannot be used', experiment='htc_nuclei',
-               config_file=[config])
+  config = write_config(
+    tmp_path / 'config.yaml', tiny_records.reduced('htc_nuclei', pattern), train_steps=1
+  )
+  assert_fails(
+    run, caplog, 'the data cannot be used', experiment='htc_nuclei', config_file=[config]
+  )
   assert 'truncated or damaged after 0 of 100 bytes' in caplog.records[-1].message
   assert not tf.train.latest_checkpoint(str(tmp_path / 'model'))

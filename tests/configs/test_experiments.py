@@ -8,7 +8,7 @@ from official.core import exp_factory
 import pytest
 import yaml
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import parsing
 from htc_tf.configs import validation
 from htc_tf.configs import model_validation
@@ -17,28 +17,43 @@ from htc_tf.tasks.inputs import build_parser
 
 FILES = sorted((pathlib.Path(__file__).parents[2] / 'experiments').glob('*.yaml'))
 COCO_EXPERIMENTS = {
-    'htc_resnet50fpn_1x_coco', 'htc_resnet50fpn_20e_coco',
-    'htc_without_semantic_resnet50fpn_1x_coco', 'cascade_mask_rcnn_resnet50fpn_1x_coco',
-    'mask_rcnn_resnet50fpn_1x_coco', 'htc_resnetfpn_coco',
-    'htc_resnet50fpn_1x_coco_paddle'}
-PUBLISHED_AP = {'htc_resnet50fpn_1x_coco': ('42.3', '37.4'),
-                'htc_resnet50fpn_20e_coco': ('43.3', '38.3'),
-                'htc_resnet101fpn_20e_coco': ('44.8', '39.6'),
-                'htc_resnext101_32x4d_fpn_20e_coco': ('46.1', '40.5'),
-                'htc_resnext101_64x4d_fpn_20e_coco': ('47.0', '41.4'),
-                'htc_resnext101_64x4d_dcn_fpn_20e_coco': ('50.4', '43.8')}
+  'htc_resnet50fpn_1x_coco',
+  'htc_resnet50fpn_20e_coco',
+  'htc_without_semantic_resnet50fpn_1x_coco',
+  'cascade_mask_rcnn_resnet50fpn_1x_coco',
+  'mask_rcnn_resnet50fpn_1x_coco',
+  'htc_resnetfpn_coco',
+  'htc_resnet50fpn_1x_coco_paddle',
+}
+PUBLISHED_AP = {
+  'htc_resnet50fpn_1x_coco': ('42.3', '37.4'),
+  'htc_resnet50fpn_20e_coco': ('43.3', '38.3'),
+  'htc_resnet101fpn_20e_coco': ('44.8', '39.6'),
+  'htc_resnext101_32x4d_fpn_20e_coco': ('46.1', '40.5'),
+  'htc_resnext101_64x4d_fpn_20e_coco': ('47.0', '41.4'),
+  'htc_resnext101_64x4d_dcn_fpn_20e_coco': ('50.4', '43.8'),
+}
 
 
 class Flags(dict):
   """Parsed flags: by attribute, and `in` asks for one."""
+
   __getattr__ = dict.__getitem__
 
 
 def parse(experiment, config_file=None, params_override=''):
   """What the training command makes of its flags."""
-  return parsing.parse_configuration(Flags(
-      experiment=experiment, config_file=config_file, params_override=params_override, tpu=None,
-      tf_data_service=None, mode='train', model_dir=''))
+  return parsing.parse_configuration(
+    Flags(
+      experiment=experiment,
+      config_file=config_file,
+      params_override=params_override,
+      tpu=None,
+      tf_data_service=None,
+      mode='train',
+      model_dir='',
+    )
+  )
 
 
 @pytest.mark.parametrize('content', ['', '[1, 2]', 'task: [', 'task: 3'])
@@ -70,14 +85,20 @@ def test_published_htc():
   model = model_of('htc_resnet50fpn_1x_coco')
   assert model.backbone.type == 'published_resnet'
   assert model.backbone.get().as_dict() == {
-      'model_id': 50, 'frozen_stages': 1, 'norm_eval': True, 'width_multiplier': 1.0, 'groups': 1,
-      'base_width': 64, 'deformable_stages': [], 'recompute': False}
+    'model_id': 50,
+    'frozen_stages': 1,
+    'norm_eval': True,
+    'width_multiplier': 1.0,
+    'groups': 1,
+    'base_width': 64,
+    'deformable_stages': [],
+    'recompute': False,
+  }
   stages = model.cascade.stages
   assert [stage.iou_threshold for stage in stages] == [0.5, 0.6, 0.7]
   assert [stage.loss_weight for stage in stages] == [1.0, 0.5, 0.25]
   deviations = [[round(1 / weight, 4) for weight in stage.box_coder_weights] for stage in stages]
-  assert deviations == [[0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1],
-                        [0.033, 0.033, 0.067, 0.067]]
+  assert deviations == [[0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1], [0.033, 0.033, 0.067, 0.067]]
   assert model.cascade.interleaved and model.cascade.mask_information_flow
   assert model.semantic_head.enabled and model.include_mask
   assert model.detection_generator.score_threshold == 0.001
@@ -102,11 +123,15 @@ def test_variants_differ_where_they_should():
   mask_rcnn = model_of('mask_rcnn_resnet50fpn_1x_coco')
   assert len(mask_rcnn.cascade.stages) == 1
   for model in (cascade, mask_rcnn):
-    assert not (model.semantic_head.enabled or model.cascade.interleaved or
-                model.cascade.mask_information_flow)
+    assert not (
+      model.semantic_head.enabled
+      or model.cascade.interleaved
+      or model.cascade.mask_information_flow
+    )
   garden = model_of('htc_resnetfpn_coco')
   assert {garden.rpn_head.type, garden.roi_generator.type, garden.roi_aligner.type} == {
-      'model_garden'}
+    'model_garden'
+  }
   assert (garden.backbone.type, garden.decoder.type) == ('resnet', 'fpn')
   params = exp_factory.get_exp_config('htc_resnetfpn_coco')
   assert params.runtime.mixed_precision_dtype == 'bfloat16'
@@ -150,32 +175,43 @@ def test_file_says_what_to_expect(path):
 
 
 def test_every_experiment_has_a_file():
-  assert {path.stem for path in FILES} == (
-      COCO_EXPERIMENTS | {'htc_nuclei'} | set(PUBLISHED_AP))
+  assert {path.stem for path in FILES} == (COCO_EXPERIMENTS | {'htc_nuclei'} | set(PUBLISHED_AP))
 
 
-@pytest.mark.parametrize('stem,expected', [
+@pytest.mark.parametrize(
+  'stem,expected',
+  [
     ('htc_resnet101fpn_20e_coco', (101, 1, 64, [])),
     ('htc_resnext101_32x4d_fpn_20e_coco', (101, 32, 4, [])),
     ('htc_resnext101_64x4d_fpn_20e_coco', (101, 64, 4, [])),
-    ('htc_resnext101_64x4d_dcn_fpn_20e_coco', (101, 64, 4, [2, 3, 4]))])
+    ('htc_resnext101_64x4d_dcn_fpn_20e_coco', (101, 64, 4, [2, 3, 4])),
+  ],
+)
 def test_files_of_other_backbones(stem, expected):
   path = next(path for path in FILES if path.stem == stem)
   backbone = parse('htc_resnet50fpn_20e_coco', [str(path)]).task.model.backbone.get()
-  assert (backbone.model_id, backbone.groups, backbone.base_width,
-          backbone.deformable_stages) == expected
+  assert (
+    backbone.model_id,
+    backbone.groups,
+    backbone.base_width,
+    backbone.deformable_stages,
+  ) == expected
 
 
 def test_deformable_file_trains_at_many_scales():
   path = next(path for path in FILES if path.stem == 'htc_resnext101_64x4d_dcn_fpn_20e_coco')
   task = parse('htc_resnet50fpn_20e_coco', [str(path)]).task
   assert (task.train_data.parser.min_size_range, task.train_data.parser.max_size) == (
-      [400, 1400], 1600)
+    [400, 1400],
+    1600,
+  )
   assert (task.validation_data.parser.min_sizes, task.validation_data.parser.max_size) == (
-      [800], 1333)
-  # pylint: disable=protected-access
-  parsers = [build_parser(data, task.model, True, True)
-             for data in (task.train_data, task.validation_data)]
+    [800],
+    1333,
+  )
+  parsers = [
+    build_parser(data, task.model, True, True) for data in (task.train_data, task.validation_data)
+  ]
   assert parsers[0]._min_sizes == tuple(range(400, 1401))
   assert parsers[1]._min_sizes == (800,)
   assert all(max(frame.height, frame.width) <= 1600 for frame in task.train_data.parser.frames)
@@ -189,11 +225,14 @@ def test_unknown_experiment_lists_the_known():
   assert "'htc_resnet50_coco'" in str(error.value)
 
 
-@pytest.mark.parametrize('override,message', [
+@pytest.mark.parametrize(
+  'override,message',
+  [
     ('task.model.num_clases=3', 'num_clases'),
     ('task.model.cascade.interleave=false', 'interleave'),
     ('trainer.train_step=3', 'train_step'),
-])
+  ],
+)
 def test_misspelt_key_is_named(override, message):
   with pytest.raises(ConfigError, match=f'cannot be read.*{message}'):
     parse('htc_nuclei', params_override=override)
@@ -211,7 +250,9 @@ def test_malformed_configuration_file(tmp_path):
 
 
 def test_misspelt_key_in_a_stage_is_named():
-  params = parse('htc_nuclei', params_override=(
-      '{"task": {"model": {"cascade": {"stages": [{"iou_treshold": 0.5}]}}}}'))
+  params = parse(
+    'htc_nuclei',
+    params_override=('{"task": {"model": {"cascade": {"stages": [{"iou_treshold": 0.5}]}}}}'),
+  )
   with pytest.raises(ConfigError, match=r"stages\[0\] has unknown keys.*Got: \['iou_treshold'\]"):
     model_validation.validate_model(params.task.model)

@@ -4,7 +4,7 @@ import numpy as np
 from official.core import exp_factory
 import tensorflow as tf
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.modeling import factory
 
 MODEL = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco_paddle').task.model
@@ -14,9 +14,12 @@ def propose(anchors, deltas):
   """Valid proposals from anchors [n, 4] and deltas [n, 4]."""
   generator = factory.build_roi_generator(MODEL.roi_generator)
   count = len(anchors)
-  proposals = generator({'2': tf.constant(deltas, tf.float32, [1, count, 1, 4])},
-                        {'2': tf.zeros([1, count, 1, 1])},
-                        {'2': tf.constant(anchors, tf.float32)}, tf.constant([[100.0, 100.0]]))
+  proposals = generator(
+    {'2': tf.constant(deltas, tf.float32, [1, count, 1, 4])},
+    {'2': tf.zeros([1, count, 1, 1])},
+    {'2': tf.constant(anchors, tf.float32)},
+    tf.constant([[100.0, 100.0]]),
+  )
   return proposals.boxes[proposals.valid].numpy()
 
 
@@ -28,8 +31,7 @@ def test_proposals_of_less_than_a_pixel_are_dropped():
 
 def test_proposals_may_shrink_without_bound_but_not_grow():
   # exp(-5) of 300 is 2 px, where a bound of 1 / 62.5 would leave 4.8; exp(9) is bounded.
-  shrunk, grown = propose([[-100, 0, 200, 10], [20, 20, 21, 21]],
-                          [[0, 0, -5, 0], [0, 0, 9, 0]])
+  shrunk, grown = propose([[-100, 0, 200, 10], [20, 20, 21, 21]], [[0, 0, -5, 0], [0, 0, 9, 0]])
   heights = sorted([shrunk[2] - shrunk[0], grown[2] - grown[0]])
   np.testing.assert_allclose(heights, [300 * np.exp(-5), 20.5 + 31.25], rtol=1e-5)
 

@@ -3,7 +3,7 @@
 from official.core import exp_factory
 import pytest
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import schedule
 
 # 117266 images, 16 a step.
@@ -14,12 +14,16 @@ def trainer_of(name):
   return exp_factory.get_exp_config(name).trainer
 
 
-@pytest.mark.parametrize('name,epochs,boundaries', [
+@pytest.mark.parametrize(
+  'name,epochs,boundaries',
+  [
     ('htc_resnet50fpn_1x_coco', 12, [58640, 80630]),
     ('htc_without_semantic_resnet50fpn_1x_coco', 12, [58640, 80630]),
     ('cascade_mask_rcnn_resnet50fpn_1x_coco', 12, [58640, 80630]),
     ('mask_rcnn_resnet50fpn_1x_coco', 12, [58640, 80630]),
-    ('htc_resnet50fpn_20e_coco', 20, [117280, 139270])])
+    ('htc_resnet50fpn_20e_coco', 20, [117280, 139270]),
+  ],
+)
 def test_published_schedules(name, epochs, boundaries):
   trainer = trainer_of(name)
   assert trainer.train_steps == epochs * STEPS
@@ -44,8 +48,10 @@ def test_steps_are_rounded_up():
   assert schedule.Schedule(num_images=32, batch_size=16).steps_per_epoch == 2
 
 
-@pytest.mark.parametrize('batch,train_steps,boundaries,rate', [
-    (8, 175920, [117280, 161260], 0.01), (32, 43980, [29320, 40315], 0.04)])
+@pytest.mark.parametrize(
+  'batch,train_steps,boundaries,rate',
+  [(8, 175920, [117280, 161260], 0.01), (32, 43980, [29320, 40315], 0.04)],
+)
 def test_rescaled(batch, train_steps, boundaries, rate):
   trainer = trainer_of('htc_resnet50fpn_1x_coco')
   trainer.override(schedule.rescaled(trainer, 16, batch))

@@ -22,72 +22,105 @@ def stages(*values):
 
 
 WRONG_MODELS = {
-    'one class': ({'num_classes': 1}, 'num_classes is too small.*Got: 1'),
-    'no samples': ({'cascade': {'num_sampled_rois': 0}},
-                   'task.model.cascade.num_sampled_rois is out of range.*positive.*Got: 0'),
-    'no detections': ({'detection_generator': {'max_detections': 0}}, 'max_detections is out of'),
-    'no features': ({'box_head': {'fc_dims': -1}}, 'box_head.fc_dims is out of range.*Got: -1'),
-    'no bins': ({'box_head': {'crop_size': 0}}, 'box_head.crop_size is out of range'),
-    'no anchors': ({'anchor': {'aspect_ratios': []}}, 'anchor.aspect_ratios.*out of range'),
-    'no proposals': ({'roi_generator': {'published': {'test_num_proposals': 0}}},
-                     'roi_generator.published.test_num_proposals is out of range'),
-    'groups': ({'backbone': {'published_resnet': {'groups': 0}}},
-               'published_resnet.groups is out of range.*positive.*Got: 0'),
-    'base width': ({'backbone': {'published_resnet': {'base_width': -4}}},
-                   'published_resnet.base_width is out of range.*Got: -4'),
-    'no channel in a group': (
-        {'backbone': {'published_resnet': {'model_id': 50, 'groups': 32, 'base_width': 4}}},
-        r'base_width is too small.*Got: 4 \* 0.125'),
-    'deformable levels': (
-        {'backbone': {'published_resnet': {'model_id': 50, 'deformable_stages': [3, 4, 5]}}},
-        r'deformable_stages is wrong.*stages from 1 to 4.*Got: \[3, 4, 5\].*stages 2-4'),
-    'groups of basic blocks': (
-        {'backbone': {'published_resnet': {'model_id': 18, 'groups': 32, 'base_width': 8}}},
-        'no bottleneck blocks.*model_id 50 or 101.*Got: model_id 18'),
-    'deformable basic blocks': (
-        {'backbone': {'published_resnet': {'model_id': 34, 'deformable_stages': [4]}}},
-        'no bottleneck blocks.*Got: model_id 34'),
-    'recompute with moving statistics': (
-        {'backbone': {'published_resnet': {'recompute': True, 'norm_eval': False}}},
-        'published_resnet.recompute does not fit.*norm_eval=true'),
-    'no stage': (stages(), 'stages has the wrong length.*1 to 5 stages.*Got: 0'),
-    'six stages': (stages(*[{}] * 6), 'stages has the wrong length.*Got: 6'),
-    'order': (stages({'iou_threshold': 0.6}, {'iou_threshold': 0.5}),
-              r'stages are inconsistent.*rising.*\[0.6, 0.5\]'),
-    'threshold': (stages({'iou_threshold': 1.5}),
-                  r'stages\[0\].iou_threshold is out of range.*1.5'),
-    'coder': (stages({}, {'box_coder_weights': [10.0, 10.0, 5.0]}),
-              r'stages\[1\].box_coder_weights is wrong'),
-    'coder sign': (stages({'box_coder_weights': [10.0, 10.0, 5.0, -5.0]}),
-                   r'stages\[0\].box_coder_weights is wrong.*positive'),
-    'loss weight': (stages({'loss_weight': -1.0}), r'stages\[0\].loss_weight is negative'),
-    'levels': ({'min_level': 5, 'max_level': 4}, 'levels are out of order.*Got: 5, 4'),
-    'aligner levels': ({'roi_aligner': {'published': {'max_level': 7}}},
-                       r'pools levels the decoder does not give.*2..6.*Got: 2..7'),
-    'aligner order': ({'roi_aligner': {'published': {'min_level': 5, 'max_level': 4}}},
-                      'pools levels the decoder does not give'),
-    'semantic level': ({'semantic_head': {'level': 7}}, 'fuses at a level .*Got: 7'),
-    'input size': ({'input_size': [64, 65, 3]}, r'input_size is wrong.*multiples of 32.*65'),
-    'channels': ({'input_size': [64, 64, 1]}, r'input_size is wrong.*\[64, 64, 1\]'),
-    'sides': ({'input_size': [64, 64]}, 'input_size is wrong'),
-    'input size of a pyramid by strides': (
-        {'decoder': {'type': 'fpn', 'fpn': {'num_filters': 8}}, 'input_size': [96, 96, 3]},
-        'multiples of 64'),
-    'mask filters': ({'mask_head': {'num_filters': 16}},
-                     'mask_head.num_filters does not fit the decoder.*Expected: 8.*Got: 16'),
-    'semantic filters': ({'semantic_head': {'num_filters': 4}},
-                         'semantic_head.num_filters does not fit the decoder'),
-    'box crop': ({'box_head': {'crop_size': 5}},
-                 'semantic_head.crop_size does not fit.*box_head.crop_size = 5.*Got: 14'),
-    'mask crop': ({'mask_head': {'crop_size': 28}}, 'multiple of mask_head.crop_size = 28'),
-    'ensemble': ({'detection_generator': {'mask_ensemble': 'best'}},
-                 r"mask_ensemble is unknown.*\['mean', 'last'\].*'best'"),
-    'sampling rule': ({'cascade': {'sampling_rule': 'odd'}}, 'sampling_rule is unknown'),
-    'level rule': ({'roi_aligner': {'published': {'level_rule': 'torch'}}},
-                   'level_rule is unknown.*mmdet'),
-    'rpn head': ({'rpn_head': {'type': 'none'}}, 'rpn_head.type is unknown'),
-    'generator': ({'roi_generator': {'type': 'none'}}, 'roi_generator.type is unknown'),
-    'aligner': ({'roi_aligner': {'type': 'none'}}, 'roi_aligner.type is unknown'),
+  'one class': ({'num_classes': 1}, 'num_classes is too small.*Got: 1'),
+  'no samples': (
+    {'cascade': {'num_sampled_rois': 0}},
+    'task.model.cascade.num_sampled_rois is out of range.*positive.*Got: 0',
+  ),
+  'no detections': ({'detection_generator': {'max_detections': 0}}, 'max_detections is out of'),
+  'no features': ({'box_head': {'fc_dims': -1}}, 'box_head.fc_dims is out of range.*Got: -1'),
+  'no bins': ({'box_head': {'crop_size': 0}}, 'box_head.crop_size is out of range'),
+  'no anchors': ({'anchor': {'aspect_ratios': []}}, 'anchor.aspect_ratios.*out of range'),
+  'no proposals': (
+    {'roi_generator': {'published': {'test_num_proposals': 0}}},
+    'roi_generator.published.test_num_proposals is out of range',
+  ),
+  'groups': (
+    {'backbone': {'published_resnet': {'groups': 0}}},
+    'published_resnet.groups is out of range.*positive.*Got: 0',
+  ),
+  'base width': (
+    {'backbone': {'published_resnet': {'base_width': -4}}},
+    'published_resnet.base_width is out of range.*Got: -4',
+  ),
+  'no channel in a group': (
+    {'backbone': {'published_resnet': {'model_id': 50, 'groups': 32, 'base_width': 4}}},
+    r'base_width is too small.*Got: 4 \* 0.125',
+  ),
+  'deformable levels': (
+    {'backbone': {'published_resnet': {'model_id': 50, 'deformable_stages': [3, 4, 5]}}},
+    r'deformable_stages is wrong.*stages from 1 to 4.*Got: \[3, 4, 5\].*stages 2-4',
+  ),
+  'groups of basic blocks': (
+    {'backbone': {'published_resnet': {'model_id': 18, 'groups': 32, 'base_width': 8}}},
+    'no bottleneck blocks.*model_id 50 or 101.*Got: model_id 18',
+  ),
+  'deformable basic blocks': (
+    {'backbone': {'published_resnet': {'model_id': 34, 'deformable_stages': [4]}}},
+    'no bottleneck blocks.*Got: model_id 34',
+  ),
+  'recompute with moving statistics': (
+    {'backbone': {'published_resnet': {'recompute': True, 'norm_eval': False}}},
+    'published_resnet.recompute does not fit.*norm_eval=true',
+  ),
+  'no stage': (stages(), 'stages has the wrong length.*1 to 5 stages.*Got: 0'),
+  'six stages': (stages(*[{}] * 6), 'stages has the wrong length.*Got: 6'),
+  'order': (
+    stages({'iou_threshold': 0.6}, {'iou_threshold': 0.5}),
+    r'stages are inconsistent.*rising.*\[0.6, 0.5\]',
+  ),
+  'threshold': (stages({'iou_threshold': 1.5}), r'stages\[0\].iou_threshold is out of range.*1.5'),
+  'coder': (
+    stages({}, {'box_coder_weights': [10.0, 10.0, 5.0]}),
+    r'stages\[1\].box_coder_weights is wrong',
+  ),
+  'coder sign': (
+    stages({'box_coder_weights': [10.0, 10.0, 5.0, -5.0]}),
+    r'stages\[0\].box_coder_weights is wrong.*positive',
+  ),
+  'loss weight': (stages({'loss_weight': -1.0}), r'stages\[0\].loss_weight is negative'),
+  'levels': ({'min_level': 5, 'max_level': 4}, 'levels are out of order.*Got: 5, 4'),
+  'aligner levels': (
+    {'roi_aligner': {'published': {'max_level': 7}}},
+    r'pools levels the decoder does not give.*2..6.*Got: 2..7',
+  ),
+  'aligner order': (
+    {'roi_aligner': {'published': {'min_level': 5, 'max_level': 4}}},
+    'pools levels the decoder does not give',
+  ),
+  'semantic level': ({'semantic_head': {'level': 7}}, 'fuses at a level .*Got: 7'),
+  'input size': ({'input_size': [64, 65, 3]}, r'input_size is wrong.*multiples of 32.*65'),
+  'channels': ({'input_size': [64, 64, 1]}, r'input_size is wrong.*\[64, 64, 1\]'),
+  'sides': ({'input_size': [64, 64]}, 'input_size is wrong'),
+  'input size of a pyramid by strides': (
+    {'decoder': {'type': 'fpn', 'fpn': {'num_filters': 8}}, 'input_size': [96, 96, 3]},
+    'multiples of 64',
+  ),
+  'mask filters': (
+    {'mask_head': {'num_filters': 16}},
+    'mask_head.num_filters does not fit the decoder.*Expected: 8.*Got: 16',
+  ),
+  'semantic filters': (
+    {'semantic_head': {'num_filters': 4}},
+    'semantic_head.num_filters does not fit the decoder',
+  ),
+  'box crop': (
+    {'box_head': {'crop_size': 5}},
+    'semantic_head.crop_size does not fit.*box_head.crop_size = 5.*Got: 14',
+  ),
+  'mask crop': ({'mask_head': {'crop_size': 28}}, 'multiple of mask_head.crop_size = 28'),
+  'ensemble': (
+    {'detection_generator': {'mask_ensemble': 'best'}},
+    r"mask_ensemble is unknown.*\['mean', 'last'\].*'best'",
+  ),
+  'sampling rule': ({'cascade': {'sampling_rule': 'odd'}}, 'sampling_rule is unknown'),
+  'level rule': (
+    {'roi_aligner': {'published': {'level_rule': 'torch'}}},
+    'level_rule is unknown.*mmdet',
+  ),
+  'rpn head': ({'rpn_head': {'type': 'none'}}, 'rpn_head.type is unknown'),
+  'generator': ({'roi_generator': {'type': 'none'}}, 'roi_generator.type is unknown'),
+  'aligner': ({'roi_aligner': {'type': 'none'}}, 'roi_aligner.type is unknown'),
 }
 
 
@@ -104,24 +137,43 @@ def test_wrong_model(case):
     model_validation.validate_model(config)
 
 
-@pytest.mark.parametrize('overrides', [
-    {}, {'include_mask': False, 'mask_head': {'num_filters': 16}},
+@pytest.mark.parametrize(
+  'overrides',
+  [
+    {},
+    {'include_mask': False, 'mask_head': {'num_filters': 16}},
     {'semantic_head': {'enabled': False, 'num_filters': 4, 'level': 9}},
     {'semantic_head': {'feeds_box': False}, 'box_head': {'crop_size': 5}},
     {'cascade': {'mask_information_flow': False}, 'mask_head': {'num_filters': 16}},
     {'input_size': [96, 160, 3]},
-    {'backbone': {'published_resnet': {'model_id': 101, 'groups': 64, 'base_width': 8,
-                                       'deformable_stages': [2, 3, 4], 'recompute': True}}},
-    {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}}])
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 101,
+          'groups': 64,
+          'base_width': 8,
+          'deformable_stages': [2, 3, 4],
+          'recompute': True,
+        }
+      }
+    },
+    {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}},
+  ],
+)
 def test_right_model(overrides):
   model_validation.validate_model(tiny.model(**overrides))
 
 
 INFO = dataset_info.DatasetInfo(
-    name='pets', num_images=3, num_instances=4, num_shards=1,
-    categories=tuple(dataset_info.Category(i, f'c{i}', i) for i in (1, 2, 3)),
-    semantic=dataset_info.SemanticInfo('instances', tiny.NUM_SEMANTIC), include_masks=True,
-    annotation_file='train_annotations.json')
+  name='pets',
+  num_images=3,
+  num_instances=4,
+  num_shards=1,
+  categories=tuple(dataset_info.Category(i, f'c{i}', i) for i in (1, 2, 3)),
+  semantic=dataset_info.SemanticInfo('instances', tiny.NUM_SEMANTIC),
+  include_masks=True,
+  annotation_file='train_annotations.json',
+)
 
 
 def write_records(folder, info):
@@ -164,31 +216,39 @@ def test_records_without_metadata(experiment, tmp_path):
 
 
 WRONG_DATA = {
-    'batch': ({'global_batch_size': 0}, 'train_data.global_batch_size is out of range'),
-    'buffer': ({'shuffle_buffer_size': -1}, 'train_data.shuffle_buffer_size is out of range'),
-    'no size': ({'parser': {'min_sizes': []}}, 'parser has no image size'),
-    'size': ({'parser': {'max_size': 0}}, 'parser has no image size.*max_size=0'),
-    'size range': ({'parser': {'min_size_range': [300, 200]}},
-                   'min_size_range is wrong.*low <= high'),
-    'size range beyond the long side': ({'parser': {'min_size_range': [200, 300]}},
-                                        r'min_size_range.*max_size = 256.*\[200, 300\]'),
-    'one size for a range': ({'parser': {'min_size_range': [200]}}, r'min_size_range.*\[200\]'),
-    'one scale': ({'parser': {'scale_range': [1.2]}}, 'scale_range is out of order.*low, high'),
-    'scale': ({'parser': {'scale_range': [1.2, 0.8]}}, 'scale_range is out of order'),
+  'batch': ({'global_batch_size': 0}, 'train_data.global_batch_size is out of range'),
+  'buffer': ({'shuffle_buffer_size': -1}, 'train_data.shuffle_buffer_size is out of range'),
+  'no size': ({'parser': {'min_sizes': []}}, 'parser has no image size'),
+  'size': ({'parser': {'max_size': 0}}, 'parser has no image size.*max_size=0'),
+  'size range': (
+    {'parser': {'min_size_range': [300, 200]}},
+    'min_size_range is wrong.*low <= high',
+  ),
+  'size range beyond the long side': (
+    {'parser': {'min_size_range': [200, 300]}},
+    r'min_size_range.*max_size = 256.*\[200, 300\]',
+  ),
+  'one size for a range': ({'parser': {'min_size_range': [200]}}, r'min_size_range.*\[200\]'),
+  'one scale': ({'parser': {'scale_range': [1.2]}}, 'scale_range is out of order.*low, high'),
+  'scale': ({'parser': {'scale_range': [1.2, 0.8]}}, 'scale_range is out of order'),
 }
 
 
 FRAME = {'height': 32, 'width': 64}
 WRONG_FRAMES = {
-    'divisor': ([FRAME, {'height': 40, 'width': 64}],
-                r'train_data.parser.frames\[1\] is wrong.*multiples of 32.*40 x 64'),
-    'side left out': ([{'height': 64}], r'frames\[0\] is wrong.*64 x 0'),
-    'misspelt': ([{'hight': 32, 'width': 64}], r"frames\[0\] has unknown keys.*\['hight'\]"),
-    'too large': ([{'height': 64, 'width': 96}],
-                  r'frames\[0\] is larger than task.model.input_size.*64 x 64.*64 x 96'),
-    'word': ([{'height': '32', 'width': 64}], r'frames\[0\].height is of the wrong type'),
-    'no list': (64, r'frames is of the wrong type. Expected: a list. Got: 64'),
-    'no keys': ([64], r"frames\[0\] is of the wrong type. Expected: keys of \['height'"),
+  'divisor': (
+    [FRAME, {'height': 40, 'width': 64}],
+    r'train_data.parser.frames\[1\] is wrong.*multiples of 32.*40 x 64',
+  ),
+  'side left out': ([{'height': 64}], r'frames\[0\] is wrong.*64 x 0'),
+  'misspelt': ([{'hight': 32, 'width': 64}], r"frames\[0\] has unknown keys.*\['hight'\]"),
+  'too large': (
+    [{'height': 64, 'width': 96}],
+    r'frames\[0\] is larger than task.model.input_size.*64 x 64.*64 x 96',
+  ),
+  'word': ([{'height': '32', 'width': 64}], r'frames\[0\].height is of the wrong type'),
+  'no list': (64, r'frames is of the wrong type. Expected: a list. Got: 64'),
+  'no keys': ([64], r"frames\[0\] is of the wrong type. Expected: keys of \['height'"),
 }
 
 
@@ -223,12 +283,16 @@ def test_wrong_data(experiment, case):
 
 
 WRONG_RECORDS = {
-    'classes': ({'categories': INFO.categories[:2]},
-                r'num_classes disagree.*Expected: 3 \(2 categories.*Got: 4.*num_classes=3'),
-    'masks': ({'include_masks': False}, 'has no masks.*include_mask=false'),
-    'semantic': ({'semantic': None}, 'has no semantic maps.*semantic_head.enabled=false'),
-    'semantic classes': ({'semantic': dataset_info.SemanticInfo('stuff_maps', 183)},
-                         'semantic_head.num_classes disagree.*Expected: 183.*Got: 5'),
+  'classes': (
+    {'categories': INFO.categories[:2]},
+    r'num_classes disagree.*Expected: 3 \(2 categories.*Got: 4.*num_classes=3',
+  ),
+  'masks': ({'include_masks': False}, 'has no masks.*include_mask=false'),
+  'semantic': ({'semantic': None}, 'has no semantic maps.*semantic_head.enabled=false'),
+  'semantic classes': (
+    {'semantic': dataset_info.SemanticInfo('stuff_maps', 183)},
+    'semantic_head.num_classes disagree.*Expected: 183.*Got: 5',
+  ),
 }
 
 
@@ -247,18 +311,21 @@ def test_evaluation_needs_no_masks_or_maps(experiment, tmp_path):
 
 
 WRONG_RUNS = {
-    'steps': ({'trainer': {'train_steps': 0}}, 'trainer.train_steps is out of range.*Got: 0'),
-    'word': ({'trainer': {'train_steps': 'many'}}, 'trainer.train_steps is of the wrong type'),
-    'loop': ({'trainer': {'steps_per_loop': -1}}, 'trainer.steps_per_loop is out of range'),
-    'never saved': ({'trainer': {'checkpoint_interval': 0}}, 'checkpoint_interval is out of range'),
-    'weight': ({'task': {'losses': {'l2_weight_decay': -1}}},
-               'task.losses.l2_weight_decay is negative.*Got: -1'),
-    'beta': ({'task': {'losses': {'box_beta': 0.0}}}, 'task.losses.box_beta is out of range'),
-    'checkpoint': ({'task': {'init_checkpoint': 3}},
-                   'init_checkpoint is of the wrong type.*quotes'),
-    'annotations': ({'task': {'annotation_file': 3}}, 'annotation_file is of the wrong type'),
-    'strategy': ({'runtime': {'distribution_strategy': 'foo'}},
-                 "distribution_strategy is unknown.*'mirrored'.*Got: 'foo'"),
+  'steps': ({'trainer': {'train_steps': 0}}, 'trainer.train_steps is out of range.*Got: 0'),
+  'word': ({'trainer': {'train_steps': 'many'}}, 'trainer.train_steps is of the wrong type'),
+  'loop': ({'trainer': {'steps_per_loop': -1}}, 'trainer.steps_per_loop is out of range'),
+  'never saved': ({'trainer': {'checkpoint_interval': 0}}, 'checkpoint_interval is out of range'),
+  'weight': (
+    {'task': {'losses': {'l2_weight_decay': -1}}},
+    'task.losses.l2_weight_decay is negative.*Got: -1',
+  ),
+  'beta': ({'task': {'losses': {'box_beta': 0.0}}}, 'task.losses.box_beta is out of range'),
+  'checkpoint': ({'task': {'init_checkpoint': 3}}, 'init_checkpoint is of the wrong type.*quotes'),
+  'annotations': ({'task': {'annotation_file': 3}}, 'annotation_file is of the wrong type'),
+  'strategy': (
+    {'runtime': {'distribution_strategy': 'foo'}},
+    "distribution_strategy is unknown.*'mirrored'.*Got: 'foo'",
+  ),
 }
 
 
@@ -291,21 +358,34 @@ def test_other_task():
     validation.validate_experiment(params, 'train')
 
 
-@pytest.mark.parametrize('dtype,loss_scale', [
-    (None, None), ('float32', None), ('bfloat16', None), ('float16', None),
-    ('float16', 'dynamic'), ('float16', 1024.0), ('float16', 1024)])
+@pytest.mark.parametrize(
+  'dtype,loss_scale',
+  [
+    (None, None),
+    ('float32', None),
+    ('bfloat16', None),
+    ('float16', None),
+    ('float16', 'dynamic'),
+    ('float16', 1024.0),
+    ('float16', 1024),
+  ],
+)
 def test_precision(dtype, loss_scale):
-  validation.validate_runtime(
-      cfg.RuntimeConfig(mixed_precision_dtype=dtype, loss_scale=loss_scale))
+  validation.validate_runtime(cfg.RuntimeConfig(mixed_precision_dtype=dtype, loss_scale=loss_scale))
 
 
-@pytest.mark.parametrize('dtype,loss_scale,message', [
+@pytest.mark.parametrize(
+  'dtype,loss_scale,message',
+  [
     ('float64', None, "mixed_precision_dtype is unknown.*'bfloat16'.*'float64'"),
     ('float16', 'automatic', "loss_scale is wrong.*'dynamic' or a positive.*'automatic'"),
     ('float16', 0, 'loss_scale is wrong.*0'),
     ('bfloat16', 'dynamic', 'loss_scale has no effect.*float16.*bfloat16'),
-    (None, 128.0, 'loss_scale has no effect')])
+    (None, 128.0, 'loss_scale has no effect'),
+  ],
+)
 def test_wrong_precision(dtype, loss_scale, message):
   with pytest.raises(ConfigError, match=message):
     validation.validate_runtime(
-        cfg.RuntimeConfig(mixed_precision_dtype=dtype, loss_scale=loss_scale))
+      cfg.RuntimeConfig(mixed_precision_dtype=dtype, loss_scale=loss_scale)
+    )

@@ -8,17 +8,19 @@ from htc_tf.configs.value_types import check_value_types
 from htc_tf.errors import ConfigError
 
 WRONG = {
-    'word': ({'num_classes': 'many'}, r"m.num_classes is of the wrong type.*int.*'many'"),
-    'fraction': ({'num_classes': 2.5}, 'm.num_classes is of the wrong type'),
-    'truth': ({'num_classes': True}, 'm.num_classes is of the wrong type'),
-    'number': ({'include_mask': 1}, 'm.include_mask is of the wrong type.*bool'),
-    'nested': ({'anchor': {'scale': 'big'}}, 'm.anchor.scale is of the wrong type.*float'),
-    'string': ({'cascade': {'sampling_rule': 3}}, 'm.cascade.sampling_rule is of the wrong type'),
-    'no list': ({'anchor': {'aspect_ratios': 1.0}},
-                'm.anchor.aspect_ratios is of the wrong type.*a list'),
-    'nothing': ({'num_classes': None}, 'm.num_classes has no value. Expected: int. Got: null'),
-    'no list at all': ({'input_size': None}, 'm.input_size has no value'),
-    'element': ({'input_size': [64, '64', 3]}, r'm.input_size\[1\] is of the wrong type'),
+  'word': ({'num_classes': 'many'}, r"m.num_classes is of the wrong type.*int.*'many'"),
+  'fraction': ({'num_classes': 2.5}, 'm.num_classes is of the wrong type'),
+  'truth': ({'num_classes': True}, 'm.num_classes is of the wrong type'),
+  'number': ({'include_mask': 1}, 'm.include_mask is of the wrong type.*bool'),
+  'nested': ({'anchor': {'scale': 'big'}}, 'm.anchor.scale is of the wrong type.*float'),
+  'string': ({'cascade': {'sampling_rule': 3}}, 'm.cascade.sampling_rule is of the wrong type'),
+  'no list': (
+    {'anchor': {'aspect_ratios': 1.0}},
+    'm.anchor.aspect_ratios is of the wrong type.*a list',
+  ),
+  'nothing': ({'num_classes': None}, 'm.num_classes has no value. Expected: int. Got: null'),
+  'no list at all': ({'input_size': None}, 'm.input_size has no value'),
+  'element': ({'input_size': [64, '64', 3]}, r'm.input_size\[1\] is of the wrong type'),
 }
 
 
@@ -37,8 +39,14 @@ def test_element_of_a_list_of_configurations():
     check_value_types(config, 'c')
 
 
-@pytest.mark.parametrize('config', [
-    model_config.HTC(), task_config.DataConfig(), task_config.Losses(rpn_class_weight=2),
-    model_config.Anchor(aspect_ratios=[1, 2])])
+@pytest.mark.parametrize(
+  'config',
+  [
+    model_config.HTC(),
+    task_config.DataConfig(),
+    task_config.Losses(rpn_class_weight=2),
+    model_config.Anchor(aspect_ratios=[1, 2]),
+  ],
+)
 def test_right_types(config):
   check_value_types(config, 'c')

@@ -25,14 +25,32 @@ from htc_tf.errors import CheckpointError
 from tests import tiny_checkpoints as tiny
 
 _PARITY = pathlib.Path(__file__).parents[1] / 'parity'
-_NAMES = ('sample.pth', 'sample_legacy.pth', 'sample_layouts.pth', 'sample_layouts_legacy.pth',
-          'sample_protocol2.pdparams', 'sample_protocol4.pdparams', 'sample_numpy2.pdparams',
-          'evil.pth', 'evil_legacy.pth', 'evil.pdparams')
+_NAMES = (
+  'sample.pth',
+  'sample_legacy.pth',
+  'sample_layouts.pth',
+  'sample_layouts_legacy.pth',
+  'sample_protocol2.pdparams',
+  'sample_protocol4.pdparams',
+  'sample_numpy2.pdparams',
+  'evil.pth',
+  'evil_legacy.pth',
+  'evil.pdparams',
+)
 # What Python objects of a small file take: see `PickleReader`, whose budget bounds them.
 SPARE_BYTES = 2**20
-_EDGES = (0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0xffffffff, 2**63 - 1, 2**64 - 1)
-_WATCHED = ('os.', 'subprocess.', 'socket.', 'shutil.', 'import', 'exec', 'compile', 'ctypes.',
-            'pickle.find_class')
+_EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
+_WATCHED = (
+  'os.',
+  'subprocess.',
+  'socket.',
+  'shutil.',
+  'import',
+  'exec',
+  'compile',
+  'ctypes.',
+  'pickle.find_class',
+)
 _MAX_FAILURES = 20
 
 
@@ -50,7 +68,8 @@ class Watch:
     if event == 'open':
       _, mode, flags = arguments
       if any(letter in (mode or 'r') for letter in 'wax+') or (flags or 0) & (
-          os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        os.O_WRONLY | os.O_RDWR | os.O_CREAT
+      ):
         self.events.append(f'open {arguments[0]!r}')
     elif event.startswith(_WATCHED):
       self.events.append(f'{event} {arguments[:1]!r}')
@@ -60,11 +79,13 @@ def sources():
   """The files that are mutated, by name."""
   found = {name: (_PARITY / name).read_bytes() for name in _NAMES}
   values = bytes(2**20)
-  large = {f'w{index}': tiny.tensor(tiny.storage(str(index), 2**16), (2**8, 2**8))
-           for index in range(4)}
-  found['large.pth'] = tiny.torch_zip(large, {str(i): values[:2**18] for i in range(4)})
+  large = {
+    f'w{index}': tiny.tensor(tiny.storage(str(index), 2**16), (2**8, 2**8)) for index in range(4)
+  }
+  found['large.pth'] = tiny.torch_zip(large, {str(i): values[: 2**18] for i in range(4)})
   found['large_legacy.pth'] = tiny.torch_legacy(
-      large, {str(i): (2**16, values[:2**18]) for i in range(4)})
+    large, {str(i): (2**16, values[: 2**18]) for i in range(4)}
+  )
   return found
 
 
@@ -94,11 +115,11 @@ def _set_edge(data, place, _, generator):
   """A number in 1 to 8 bytes at the edge of its range, as sizes and offsets are."""
   size = generator.choice((1, 2, 4, 8))
   number = generator.choice(_EDGES) % 256**size
-  data[place:place + size] = number.to_bytes(size, generator.choice(('little', 'big')))
+  data[place : place + size] = number.to_bytes(size, generator.choice(('little', 'big')))
 
 
 def _remove(data, place, _, generator):
-  del data[place:place + generator.choice((1, 2, 16, 256))]
+  del data[place : place + generator.choice((1, 2, 16, 256))]
 
 
 def _truncate(data, place, *_):
@@ -106,7 +127,7 @@ def _truncate(data, place, *_):
 
 
 def _repeat(data, place, _, generator):
-  part = data[place:place + generator.choice((1, 4, 32, 256))]
+  part = data[place : place + generator.choice((1, 4, 32, 256))]
   data[place:place] = part * generator.choice((1, 2, 100))
 
 
@@ -117,11 +138,21 @@ def _insert(data, place, _, generator):
 def _lend(data, place, other, generator):
   begin = generator.randrange(len(other))
   size = generator.choice((4, 32, 256))
-  data[place:place + generator.choice((0, size))] = other[begin:begin + size]
+  data[place : place + generator.choice((0, size))] = other[begin : begin + size]
 
 
-_MUTATIONS = (_set_byte, _set_byte, _flip_bit, _set_edge, _set_edge, _remove, _truncate, _repeat,
-              _insert, _lend)
+_MUTATIONS = (
+  _set_byte,
+  _set_byte,
+  _flip_bit,
+  _set_edge,
+  _set_edge,
+  _remove,
+  _truncate,
+  _repeat,
+  _insert,
+  _lend,
+)
 
 
 def mutated_files(num_files, seed):
@@ -192,7 +223,7 @@ def _observe(path, size, watch, report):
   watch.on = True
   try:
     report['refused' if read(path) is None else 'read'] += 1
-  except Exception as error:  # pylint: disable=broad-exception-caught
+  except Exception as error:
     return f'{type(error).__name__}: {error}'
   finally:
     watch.on = False

@@ -10,14 +10,35 @@ from htc_tf.convert.unreadable import UnreadableError
 _HISTORY = ('mmengine.logging.history_buffer', 'HistoryBuffer')
 
 
-@pytest.mark.parametrize('name', [
-    'posix.system', 'os.system', 'nt.system', 'subprocess.Popen', 'builtins.eval', 'builtins.exec',
-    '__builtin__.eval', '__builtin__.apply', 'builtins.__import__', 'builtins.open',
-    'importlib.import_module', 'operator.attrgetter', 'functools.partial',
-    'copyreg._reconstructor', 'torch.load', 'torch.hub.load', 'torch.storage._load_from_bytes',
-    'torch._tensor._rebuild_from_type_v2', 'numpy.load', 'numpy.ndarray.tofile',
-    'collections.OrderedDict.update', 'mmengine.fileio.get', '.', 'a.b.c',
-])
+@pytest.mark.parametrize(
+  'name',
+  [
+    'posix.system',
+    'os.system',
+    'nt.system',
+    'subprocess.Popen',
+    'builtins.eval',
+    'builtins.exec',
+    '__builtin__.eval',
+    '__builtin__.apply',
+    'builtins.__import__',
+    'builtins.open',
+    'importlib.import_module',
+    'operator.attrgetter',
+    'functools.partial',
+    'copyreg._reconstructor',
+    'torch.load',
+    'torch.hub.load',
+    'torch.storage._load_from_bytes',
+    'torch._tensor._rebuild_from_type_v2',
+    'numpy.load',
+    'numpy.ndarray.tofile',
+    'collections.OrderedDict.update',
+    'mmengine.fileio.get',
+    '.',
+    'a.b.c',
+  ],
+)
 def test_refuses_and_names_anything_else(name):
   module, _, leaf = name.rpartition('.')
   with pytest.raises(UnreadableError, match='asks for ') as error:
@@ -48,8 +69,12 @@ def test_state_of_a_dictionary_is_dropped():
 def test_getattr_names_statistics_of_histories_alone(module):
   constructor = find_global(module, 'getattr')
   assert isinstance(constructor.make((find_global(*_HISTORY), 'mean')), Placeholder)
-  for arguments in ((find_global(*_HISTORY), '__init__'), (find_global('torch', 'Size'), 'mean'),
-                    ('text', 'mean'), (constructor, 'function')):
+  for arguments in (
+    (find_global(*_HISTORY), '__init__'),
+    (find_global('torch', 'Size'), 'mean'),
+    ('text', 'mean'),
+    (constructor, 'function'),
+  ):
     with pytest.raises(UnreadableError, match='builtins.getattr'):
       constructor.make(arguments)
 
@@ -61,11 +86,17 @@ def test_ordered_dictionaries_of_python_2_move_their_pairs():
   assert not pairs and constructor.make(()) == {}
 
 
-@pytest.mark.parametrize('name, arguments', [
-    ('collections.OrderedDict', ([[[], 1]],)), ('collections.OrderedDict', ('ab',)),
-    ('collections.OrderedDict', ((), ())), ('builtins.tuple', ('abc',)), ('builtins.tuple', ()),
+@pytest.mark.parametrize(
+  'name, arguments',
+  [
+    ('collections.OrderedDict', ([[[], 1]],)),
+    ('collections.OrderedDict', ('ab',)),
+    ('collections.OrderedDict', ((), ())),
+    ('builtins.tuple', ('abc',)),
+    ('builtins.tuple', ()),
     ('builtins.getattr', ('a', 'b', 'c')),
-])
+  ],
+)
 def test_arguments_are_checked(name, arguments):
   with pytest.raises(UnreadableError):
     find_global(*name.rsplit('.', 1)).make(arguments)

@@ -26,8 +26,11 @@ _PARITY = pathlib.Path(__file__).parents[1] / 'parity'
 _TORCH = ('sample.pth', 'sample_legacy.pth')
 _LAYOUTS = ('sample_layouts.pth', 'sample_layouts_legacy.pth')
 _PADDLE = ('sample_protocol2.pdparams', 'sample_protocol4.pdparams', 'sample_numpy2.pdparams')
-_EVIL = {'evil.pth': 'posix.system', 'evil_legacy.pth': '__builtin__.eval',
-         'evil.pdparams': 'posix.system'}
+_EVIL = {
+  'evil.pth': 'posix.system',
+  'evil_legacy.pth': '__builtin__.eval',
+  'evil.pdparams': 'posix.system',
+}
 _TRACE = pathlib.Path('/tmp/htc_tf_pwned')
 _MUTATIONS = 250
 
@@ -68,9 +71,14 @@ def test_entries_are_in_the_files_order():
 def test_reads_layouts(name):
   base = np.arange(24, dtype=np.float32).reshape(4, 6)
   expected = {
-      'a_view': base[1:3], 'b_transposed': base.T, 'c_half': base.astype(np.float16),
-      'd_int64': np.arange(5), 'e_scalar': np.float32(2.5), 'f_empty': np.zeros((0, 3), np.float32),
-      'g_parameter': base[:2], 'h_double': base.astype(np.float64),
+    'a_view': base[1:3],
+    'b_transposed': base.T,
+    'c_half': base.astype(np.float16),
+    'd_int64': np.arange(5),
+    'e_scalar': np.float32(2.5),
+    'f_empty': np.zeros((0, 3), np.float32),
+    'g_parameter': base[:2],
+    'h_double': base.astype(np.float64),
   }
   tensors = read_checkpoint(_PARITY / name).tensors
   assert list(tensors) == list(expected)
@@ -88,13 +96,16 @@ def test_refuses_hostile_files_and_leaves_no_trace(name, refused):
   assert not _TRACE.exists()
 
 
-@pytest.mark.parametrize('stored', [
+@pytest.mark.parametrize(
+  'stored',
+  [
     {'w': _TENSOR},
     {'module.w': _TENSOR},
     {'model': {'w': _TENSOR}, 'epoch': 3},
     {'state_dict': {'w': _TENSOR, 'ema_w': _TENSOR}, 'ema_state_dict': {'v': _TENSOR}},
     {'model': {'state_dict': {'w': _TENSOR}}},
-])
+  ],
+)
 def test_finds_the_state_dict(tmp_path, stored):
   for data in (torch_zip(stored, _STORAGES), torch_legacy(stored, {'0': (6, _STORAGES['0'])})):
     tensors = read_checkpoint(_write(tmp_path, data)).tensors
@@ -105,27 +116,40 @@ def test_finds_the_state_dict(tmp_path, stored):
 def test_reads_past_the_notes_of_mmengine(tmp_path):
   history = Name('mmengine.logging.history_buffer.HistoryBuffer')
   method = Call('__builtin__.getattr', (history, 'mean'))
-  state = {'_log_history': np.arange(3.), '_statistics_methods': {'mean': method}}
+  state = {'_log_history': np.arange(3.0), '_statistics_methods': {'mean': method}}
   buffer = Call(str(history), (), state)
   stored = {
-      'meta': {'time': Call('datetime.datetime', (b'\x07\xe8\x01\x01\0\0\0\0\0\0',)),
-               'cfg': 'x' * 5000, 'CLASSES': ('person', 'bicycle'), 'seed': np.int64(1),
-               'hooks': Call('collections.defaultdict', (Name('__builtin__.list'),))},
-      'state_dict': {'w': _TENSOR},
-      'message_hub': {'log_scalars': Call('collections.OrderedDict', ([['loss', buffer]],))},
-      'optimizer': {'state': {0: {'momentum_buffer': _TENSOR}}, 'param_groups': [{'lr': 0.02}]},
-      'param_schedulers': [{'milestones': Call('collections.Counter', ({8: 1, 11: 1},))}],
+    'meta': {
+      'time': Call('datetime.datetime', (b'\x07\xe8\x01\x01\0\0\0\0\0\0',)),
+      'cfg': 'x' * 5000,
+      'CLASSES': ('person', 'bicycle'),
+      'seed': np.int64(1),
+      'hooks': Call('collections.defaultdict', (Name('__builtin__.list'),)),
+    },
+    'state_dict': {'w': _TENSOR},
+    'message_hub': {'log_scalars': Call('collections.OrderedDict', ([['loss', buffer]],))},
+    'optimizer': {'state': {0: {'momentum_buffer': _TENSOR}}, 'param_groups': [{'lr': 0.02}]},
+    'param_schedulers': [{'milestones': Call('collections.Counter', ({8: 1, 11: 1},))}],
   }
   assert list(read_checkpoint(_write(tmp_path, torch_zip(stored, _STORAGES))).tensors) == ['w']
 
 
-@pytest.mark.parametrize('stored, reason', [
-    ({}, 'no tensors'), ({'state_dict': {}}, 'no tensors'), ({'ema_w': _TENSOR}, 'no tensors'),
-    ([_TENSOR], 'list instead of'), ({'w': _TENSOR, 'epoch': 3}, "'epoch' is a int"),
-    ({3: _TENSOR}, '3 is a StoredArray'), ({'state_dict': {'w': 'text'}}, "'w' is a str"),
-    ({'w': Call('numpy.core.multiarray._reconstruct', (Name('numpy.ndarray'), (0,), 'b'))},
-     'never described'),
-])
+@pytest.mark.parametrize(
+  'stored, reason',
+  [
+    ({}, 'no tensors'),
+    ({'state_dict': {}}, 'no tensors'),
+    ({'ema_w': _TENSOR}, 'no tensors'),
+    ([_TENSOR], 'list instead of'),
+    ({'w': _TENSOR, 'epoch': 3}, "'epoch' is a int"),
+    ({3: _TENSOR}, '3 is a StoredArray'),
+    ({'state_dict': {'w': 'text'}}, "'w' is a str"),
+    (
+      {'w': Call('numpy.core.multiarray._reconstruct', (Name('numpy.ndarray'), (0,), 'b'))},
+      'never described',
+    ),
+  ],
+)
 def test_refuses_files_without_a_state_dict(tmp_path, stored, reason):
   with pytest.raises(CheckpointError, match=reason):
     read_checkpoint(_write(tmp_path, torch_zip(stored, _STORAGES)))
@@ -134,20 +158,39 @@ def test_refuses_files_without_a_state_dict(tmp_path, stored, reason):
 def test_verifies_a_hash_in_the_name(tmp_path):
   data = (_PARITY / 'sample.pth').read_bytes()
   digest = hashlib.sha256(data).hexdigest()
-  for name in (f'htc_r50_fpn_1x_coco_20200317-{digest[:8]}.pth', f'resnet50-{digest}.pth',
-               'htc-20240131.pth', 'htc-notahash.pth', f'00000000-{digest[:8]}.pth'):
+  for name in (
+    f'htc_r50_fpn_1x_coco_20200317-{digest[:8]}.pth',
+    f'resnet50-{digest}.pth',
+    'htc-20240131.pth',
+    'htc-notahash.pth',
+    f'00000000-{digest[:8]}.pth',
+  ):
     assert read_checkpoint(_write(tmp_path, data, name)).sha256 == digest
-  for name in ('htc_r50_fpn_1x_coco_20200317-7332cf16.pth', 'resnet50-19c8e357.pth',
-               f'resnet50-{digest[:8]}0.pth', 'model-99999999.pdparams'):
+  for name in (
+    'htc_r50_fpn_1x_coco_20200317-7332cf16.pth',
+    'resnet50-19c8e357.pth',
+    f'resnet50-{digest[:8]}0.pth',
+    'model-99999999.pdparams',
+  ):
     with pytest.raises(CheckpointError, match='name says') as error:
       read_checkpoint(_write(tmp_path, data, name))
     assert name.rsplit('-', 1)[1].split('.')[0] in str(error.value) and digest in str(error.value)
 
 
-@pytest.mark.parametrize('data', [
-    b'', b'P', b'PK\x03\x04', b'\x80', b'\x80\x02', b'<!DOCTYPE html><html>', b'weights' * 1000,
-    bytes(10_000), bytes(range(256)) * 40,
-])
+@pytest.mark.parametrize(
+  'data',
+  [
+    b'',
+    b'P',
+    b'PK\x03\x04',
+    b'\x80',
+    b'\x80\x02',
+    b'<!DOCTYPE html><html>',
+    b'weights' * 1000,
+    bytes(10_000),
+    bytes(range(256)) * 40,
+  ],
+)
 def test_refuses_what_is_no_checkpoint(tmp_path, data):
   with pytest.raises(CheckpointError, match='was refused'):
     read_checkpoint(_write(tmp_path, data))
@@ -176,9 +219,13 @@ def test_tensors_share_the_files_bytes_once(tmp_path):
 
 def test_refuses_one_storage_as_many_types(tmp_path):
   untyped = storage('0', 2**16, 'torch.UntypedStorage')
-  stored = {dtype: Call('torch._utils._rebuild_tensor_v3',
-                        (untyped, 0, (2,), (1,), False, None, Name(f'torch.{dtype}')))
-            for dtype in ('bfloat16', 'float32', 'float64', 'int64')}
+  stored = {
+    dtype: Call(
+      'torch._utils._rebuild_tensor_v3',
+      (untyped, 0, (2,), (1,), False, None, Name(f'torch.{dtype}')),
+    )
+    for dtype in ('bfloat16', 'float32', 'float64', 'int64')
+  }
   data = torch_zip(stored, {'0': bytes(2**16)}, byteorder='big')
   with pytest.raises(CheckpointError, match='claim more'):
     read_checkpoint(_write(tmp_path, data))
@@ -188,8 +235,11 @@ def test_refuses_one_text_as_many_arrays(tmp_path):
   """One spelled array and hundreds that recall it would take hundreds of times the file."""
   dtype = Call('numpy.dtype', ('u1', False, True), (3, '|', None, None, None, -1, -1, 0))
   spelled = Call('_codecs.encode', ('a' * 10**6, 'latin1'))
-  array = Call('numpy.core.multiarray._reconstruct', (Name('numpy.ndarray'), (0,), 'b'),
-               (1, (10**6,), dtype, False, spelled))
+  array = Call(
+    'numpy.core.multiarray._reconstruct',
+    (Name('numpy.ndarray'), (0,), 'b'),
+    (1, (10**6,), dtype, False, spelled),
+  )
   text = spelled.arguments[0]
   data = pickled({f'w{index}': array for index in range(300)})
   assert data.count(text.encode()) == 1  # recalled, not repeated
@@ -198,8 +248,10 @@ def test_refuses_one_text_as_many_arrays(tmp_path):
 
 
 def test_reading_needs_no_framework():
-  program = ('import sys; from htc_tf.convert import checkpoint_file; '
-             'sys.exit(bool({"tensorflow", "torch", "paddle"} & set(sys.modules)))')
+  program = (
+    'import sys; from htc_tf.convert import checkpoint_file; '
+    'sys.exit(bool({"tensorflow", "torch", "paddle"} & set(sys.modules)))'
+  )
   assert subprocess.run([sys.executable, '-c', program], check=False).returncode == 0
 
 

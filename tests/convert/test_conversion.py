@@ -22,16 +22,26 @@ SOURCES = [MMDET, PADDLE, TORCHVISION, MMCLS]
 def checkpoint_of(model, name_map=MMDET, **changes):
   """The file a model's weights would be published as; entries changed to None are left out."""
   tensors = {**conversion.published_weights(model, name_map), **changes}
-  return Checkpoint({name: value for name, value in tensors.items() if value is not None},
-                    'paddle' if name_map is PADDLE else 'torch', 'htc.pth', '')
+  return Checkpoint(
+    {name: value for name, value in tensors.items() if value is not None},
+    'paddle' if name_map is PADDLE else 'torch',
+    'htc.pth',
+    '',
+  )
 
 
 def values(model):
   return {path: variable.numpy() for path, variable in named_variables(model).items()}
 
 
-RESNEXT = {'published_resnet': {'model_id': 50, 'groups': 4, 'base_width': 16,
-                                'deformable_stages': [2, 3, 4]}}
+RESNEXT = {
+  'published_resnet': {
+    'model_id': 50,
+    'groups': 4,
+    'base_width': 16,
+    'deformable_stages': [2, 3, 4],
+  }
+}
 
 
 @pytest.fixture(scope='module')
@@ -67,15 +77,18 @@ def test_round_trip_is_lossless(original, fresh, name_map):
   assert not result.dropped + result.missing + result.unused
 
 
-@pytest.mark.parametrize('name_map', [MMDET, TORCHVISION, MMCLS],
-                         ids=lambda name_map: name_map.source)
+@pytest.mark.parametrize(
+  'name_map', [MMDET, TORCHVISION, MMCLS], ids=lambda name_map: name_map.source
+)
 def test_round_trip_of_a_deformable_resnext(name_map):
   config = tiny.model(backbone=RESNEXT)
   expected, copy = drawn(config), tiny.build(config, seed=2)
   checkpoint = checkpoint_of(expected, name_map)
   result = conversion.convert_checkpoint(checkpoint, copy)
   assert {path.rsplit('/', 1)[0] for path in result.filled} >= {
-      'backbone/layer1/0/conv2', 'backbone/layer2/0/conv2/conv_offset'}
+    'backbone/layer1/0/conv2',
+    'backbone/layer2/0/conv2/conv_offset',
+  }
   for path, value in values(copy).items():
     if path in result.filled:
       np.testing.assert_array_equal(value, values(expected)[path], err_msg=path)
@@ -102,15 +115,20 @@ def test_only_the_asked_parts_are_filled(original, fresh):
   assert {path.split('/')[0] for path in result.filled} == {'decoder'}
 
 
-@pytest.mark.parametrize('changes,message', [
+@pytest.mark.parametrize(
+  'changes,message',
+  [
     ({'neck.extra.weight': np.zeros(3)}, '1 entries without a variable: neck.extra.weight'),
     ({'backbone.conv1.weight': None}, '1 variables without an entry: backbone/conv1/kernel'),
-    ({'backbone.bn1.bias': np.zeros(9)},
-     r'1 entries of another shape: backbone.bn1.bias \[9\] for backbone/bn1/beta \[8\]'),
+    (
+      {'backbone.bn1.bias': np.zeros(9)},
+      r'1 entries of another shape: backbone.bn1.bias \[9\] for backbone/bn1/beta \[8\]',
+    ),
     ({'backbone.conv1.weight': np.zeros([8, 3])}, r'another shape: backbone.conv1.weight \[8, 3\]'),
     ({'roi_head.bbox_head.0.fc_cls.weight': np.zeros([4, 15])}, 'another shape: .*fc_cls'),
     ({'roi_head.bbox_head.0.shared_fcs.0.weight': np.zeros([16, 391])}, 'another shape: .*fcs.0'),
-])
+  ],
+)
 def test_what_does_not_fit_is_listed_and_changes_nothing(original, fresh, changes, message):
   before = values(fresh)
   with pytest.raises(CheckpointError, match=message):
@@ -120,8 +138,9 @@ def test_what_does_not_fit_is_listed_and_changes_nothing(original, fresh, change
 
 
 def test_flags_allow_what_is_unused_or_missing(original, fresh):
-  checkpoint = checkpoint_of(original, **{'neck.extra.weight': np.zeros(3),
-                                          'backbone.conv1.weight': None})
+  checkpoint = checkpoint_of(
+    original, **{'neck.extra.weight': np.zeros(3), 'backbone.conv1.weight': None}
+  )
   result = conversion.convert_checkpoint(checkpoint, fresh, Allowed(unused=True, missing=True))
   assert result.unused == ('neck.extra.weight',)
   assert result.missing == ('backbone/conv1/kernel',)
@@ -133,11 +152,15 @@ def test_another_number_of_classes_drops_the_class_dependent_layers(original):
   with pytest.raises(CheckpointError, match='12 entries of another number of classes'):
     conversion.convert_checkpoint(checkpoint_of(original), other)
   before, expected = values(other), values(original)
-  result = conversion.convert_checkpoint(checkpoint_of(original), other,
-                                         Allowed(class_mismatch=True))
+  result = conversion.convert_checkpoint(
+    checkpoint_of(original), other, Allowed(class_mismatch=True)
+  )
   assert set(result.dropped) == {
-      f'cascade/stages/{stage}/{layer}/{part}' for stage in range(3)
-      for layer in ('box_head/logits', 'mask_predictor/conv_logits') for part in ('kernel', 'bias')}
+    f'cascade/stages/{stage}/{layer}/{part}'
+    for stage in range(3)
+    for layer in ('box_head/logits', 'mask_predictor/conv_logits')
+    for part in ('kernel', 'bias')
+  }
   for path, value in values(other).items():
     np.testing.assert_array_equal(value, (before if path in result.dropped else expected)[path])
 
@@ -145,8 +168,9 @@ def test_another_number_of_classes_drops_the_class_dependent_layers(original):
 def test_another_number_of_semantic_classes_drops_the_semantic_logits(original):
   config = tiny.model()
   config.semantic_head.num_classes = 9
-  result = conversion.convert_checkpoint(checkpoint_of(original), tiny.build(config),
-                                         Allowed(class_mismatch=True))
+  result = conversion.convert_checkpoint(
+    checkpoint_of(original), tiny.build(config), Allowed(class_mismatch=True)
+  )
   assert set(result.dropped) == {'semantic_head/logits/kernel', 'semantic_head/logits/bias'}
 
 
@@ -154,12 +178,14 @@ def test_a_wrong_width_is_no_other_number_of_classes(original):
   config = tiny.model(num_classes=7)
   config.box_head.fc_dims = 24
   with pytest.raises(CheckpointError, match='another shape: .*shared_fcs'):
-    conversion.convert_checkpoint(checkpoint_of(original), tiny.build(config),
-                                  Allowed(class_mismatch=True))
+    conversion.convert_checkpoint(
+      checkpoint_of(original), tiny.build(config), Allowed(class_mismatch=True)
+    )
 
 
-@pytest.mark.parametrize('source,names', [('torch', ['model.weight']), ('paddle', ['conv.weight']),
-                                          ('torch', [])])
+@pytest.mark.parametrize(
+  'source,names', [('torch', ['model.weight']), ('paddle', ['conv.weight']), ('torch', [])]
+)
 def test_unknown_names_are_refused(fresh, source, names):
   checkpoint = Checkpoint({name: np.zeros(1) for name in names}, source, 'htc.pth', '')
   with pytest.raises(CheckpointError, match='no model known here.*laihuihui'):

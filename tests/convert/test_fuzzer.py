@@ -17,8 +17,12 @@ _ROOT = pathlib.Path(__file__).parents[2]
 def test_mutated_files_are_read_or_refused(num_files):
   """100,000 by `make fuzz`."""
   answer = subprocess.run(
-      [sys.executable, '-m', 'tests.convert.fuzzer', f'--files={num_files}', '--seed=2'],
-      capture_output=True, text=True, check=False, cwd=_ROOT)
+    [sys.executable, '-m', 'tests.convert.fuzzer', f'--files={num_files}', '--seed=2'],
+    capture_output=True,
+    text=True,
+    check=False,
+    cwd=_ROOT,
+  )
   assert answer.returncode == 0, answer.stdout + answer.stderr
   report = json.loads(answer.stdout)
   assert report['files'] == report['read'] + report['refused'] == num_files
@@ -26,15 +30,29 @@ def test_mutated_files_are_read_or_refused(num_files):
   assert 0 < report['greatest_spare_bytes'] <= fuzzer.SPARE_BYTES
 
 
-@pytest.mark.parametrize('fault, shown', [
-    ('raise KeyError(3)', 'KeyError'), ('open(str(path) + "2", "w").close()', 'file.bin2'),
-    ('__import__("os").system("true")', 'os.system'), ('bytes(2**23)', 'beside twice'),
-    ('__import__("wave")', 'import')])
+@pytest.mark.parametrize(
+  'fault, shown',
+  [
+    ('raise KeyError(3)', 'KeyError'),
+    ('open(str(path) + "2", "w").close()', 'file.bin2'),
+    ('__import__("os").system("true")', 'os.system'),
+    ('bytes(2**23)', 'beside twice'),
+    ('__import__("wave")', 'import'),
+  ],
+)
 def test_faults_of_a_reader_are_seen(fault, shown):
   """A reader with a fault of each kind, in place of ours."""
-  program = (f'import sys\nfrom tests.convert import fuzzer\ncalls = []\ndef read(path):\n'
-             f'  calls.append(path)\n  if len(calls) > 1:\n    {fault}\n'
-             f'fuzzer.read = read\nsys.argv[1:] = ["--files=1"]\nsys.exit(fuzzer.main())')
-  answer = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True,
-                          check=False, cwd=_ROOT, env={**os.environ, 'PYTHONPATH': str(_ROOT)})
+  program = (
+    f'import sys\nfrom tests.convert import fuzzer\ncalls = []\ndef read(path):\n'
+    f'  calls.append(path)\n  if len(calls) > 1:\n    {fault}\n'
+    f'fuzzer.read = read\nsys.argv[1:] = ["--files=1"]\nsys.exit(fuzzer.main())'
+  )
+  answer = subprocess.run(
+    [sys.executable, '-c', program],
+    capture_output=True,
+    text=True,
+    check=False,
+    cwd=_ROOT,
+    env={**os.environ, 'PYTHONPATH': str(_ROOT)},
+  )
   assert answer.returncode == 1 and shown in answer.stdout, answer.stderr

@@ -18,9 +18,14 @@ def published_names(stem):
   return [name for name, _ in json.loads((PARITY / f'{stem}_shapes.json').read_text())]
 
 
-@pytest.mark.parametrize('stem,name_map', [
-    ('mmdet_htc_r50_fpn_1x_coco', MMDET), ('mmdet_htc_r101_fpn_20e_coco', MMDET),
-    ('paddle_r50', PADDLE)])
+@pytest.mark.parametrize(
+  'stem,name_map',
+  [
+    ('mmdet_htc_r50_fpn_1x_coco', MMDET),
+    ('mmdet_htc_r101_fpn_20e_coco', MMDET),
+    ('paddle_r50', PADDLE),
+  ],
+)
 def test_every_published_name_leads_there_and_back(stem, name_map):
   paths = set()
   names = [name for name in published_names(stem) if not name_map.ignores(name)]
@@ -31,10 +36,11 @@ def test_every_published_name_leads_there_and_back(stem, name_map):
   assert len(paths) == len(names)
 
 
-@pytest.mark.parametrize('name_map,name,path', [
+@pytest.mark.parametrize(
+  'name_map,name,path',
+  [
     (MMDET, 'backbone.layer3.22.bn2.running_var', 'backbone/layer3/22/bn2/moving_variance'),
-    (MMDET, 'backbone.layer2.0.conv2.conv_offset.bias',
-     'backbone/layer2/0/conv2/conv_offset/bias'),
+    (MMDET, 'backbone.layer2.0.conv2.conv_offset.bias', 'backbone/layer2/0/conv2/conv_offset/bias'),
     (MMDET, 'roi_head.bbox_head.2.shared_fcs.1.weight', 'cascade/stages/2/box_head/fcs/1/kernel'),
     (MMDET, 'roi_head.mask_head.1.conv_res.conv.bias', 'cascade/stages/1/mask_head/flow/bias'),
     (PADDLE, 'backbone.res4.res4f.branch2c.norm._mean', 'backbone/layer3/5/bn3/moving_mean'),
@@ -42,23 +48,36 @@ def test_every_published_name_leads_there_and_back(stem, name_map):
     (PADDLE, 'bbox_head.head.1.fc7.bias', 'cascade/stages/1/box_head/fcs/1/bias'),
     (TORCHVISION, 'layer1.0.conv1.weight', 'backbone/layer1/0/conv1/kernel'),
     (MMCLS, 'backbone.bn1.weight', 'backbone/bn1/gamma'),
-])
+  ],
+)
 def test_path_of_a_name(name_map, name, path):
   assert name_map.find_path(name).name == path
   assert name_map.find_source(path).name == name
 
 
-@pytest.mark.parametrize('name_map,name', [
-    (MMDET, 'backbone.layer1.0.conv1'), (MMDET, 'backbone.layer1.x.conv1.weight'),
-    (MMDET, 'xbackbone.conv1.weight'), (PADDLE, 'backbone.res2.res3a.short.conv.weight')])
+@pytest.mark.parametrize(
+  'name_map,name',
+  [
+    (MMDET, 'backbone.layer1.0.conv1'),
+    (MMDET, 'backbone.layer1.x.conv1.weight'),
+    (MMDET, 'xbackbone.conv1.weight'),
+    (PADDLE, 'backbone.res2.res3a.short.conv.weight'),
+  ],
+)
 def test_other_names_have_no_place(name_map, name):
   assert name_map.find_path(name) is None
   assert not name_map.ignores(name)
 
 
-@pytest.mark.parametrize('name_map,name', [
-    (MMDET, 'backbone.bn1.num_batches_tracked'), (TORCHVISION, 'fc.weight'),
-    (MMCLS, 'head.fc.bias'), (PADDLE, 'StructuredToParameterName@@')])
+@pytest.mark.parametrize(
+  'name_map,name',
+  [
+    (MMDET, 'backbone.bn1.num_batches_tracked'),
+    (TORCHVISION, 'fc.weight'),
+    (MMCLS, 'head.fc.bias'),
+    (PADDLE, 'StructuredToParameterName@@'),
+  ],
+)
 def test_entries_that_need_no_place(name_map, name):
   assert name_map.ignores(name)
 

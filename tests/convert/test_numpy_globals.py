@@ -10,10 +10,16 @@ from tests.tiny_checkpoints import Name
 from tests.tiny_checkpoints import pickled
 
 _ARRAYS = (
-    np.arange(24, dtype=np.float32).reshape(2, 3, 4),
-    np.asfortranarray(np.arange(6.).reshape(2, 3)),
-    np.arange(6, dtype='>f8'), np.array([True, False]), np.array(3, np.int64), np.zeros((0, 3)),
-    np.arange(500, dtype=np.uint8), np.float64(2.5), np.array([1 + 2j]), np.float16([1.5]),
+  np.arange(24, dtype=np.float32).reshape(2, 3, 4),
+  np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+  np.arange(6, dtype='>f8'),
+  np.array([True, False]),
+  np.array(3, np.int64),
+  np.zeros((0, 3)),
+  np.arange(500, dtype=np.uint8),
+  np.float64(2.5),
+  np.array([1 + 2j]),
+  np.float16([1.5]),
 )
 
 
@@ -22,8 +28,11 @@ def _parts(dtype=None, data=b'\0' * 8, state=None):
   dtype = dtype or Call('numpy.dtype', ('f4', False, True), (3, '<', None, None, None, -1, -1, 0))
   spelled = Call('_codecs.encode', (data.decode('latin-1'), 'latin1'))
   arguments = (Name('numpy.ndarray'), (0,), spelled)
-  return Call('numpy.core.multiarray._reconstruct', arguments,
-              (1, (2,), dtype, False, spelled) if state is None else state)
+  return Call(
+    'numpy.core.multiarray._reconstruct',
+    arguments,
+    (1, (2,), dtype, False, spelled) if state is None else state,
+  )
 
 
 @pytest.mark.parametrize('array', _ARRAYS, ids=lambda array: f'{array.dtype}{array.shape}')
@@ -34,11 +43,19 @@ def test_reads_arrays_as_numpy_wrote_them(array, protocol):
   np.testing.assert_array_equal(values, array)
 
 
-@pytest.mark.parametrize('array', [
-    np.array([{}, None], object), np.array(['text']), np.array([b'bytes']),
-    np.zeros(2, [('a', 'f4')]), np.array('2020-01-01', 'M8[D]'), np.zeros(2, 'V4'),
+@pytest.mark.parametrize(
+  'array',
+  [
+    np.array([{}, None], object),
+    np.array(['text']),
+    np.array([b'bytes']),
+    np.zeros(2, [('a', 'f4')]),
+    np.array('2020-01-01', 'M8[D]'),
+    np.zeros(2, 'V4'),
     np.zeros(1, np.longdouble),
-], ids=lambda array: str(array.dtype))
+  ],
+  ids=lambda array: str(array.dtype),
+)
 def test_refuses_arrays_of_anything_but_numbers(array):
   with pytest.raises(UnreadableError, match='numpy.dtype'):
     read_paddle(pickled({'a': array}))
@@ -48,7 +65,9 @@ def test_the_spelled_array_is_sound():
   np.testing.assert_array_equal(read_paddle(pickled({'a': _parts()}))['a'].load(), [0, 0])
 
 
-@pytest.mark.parametrize('value, reason', [
+@pytest.mark.parametrize(
+  'value, reason',
+  [
     (_parts(data=b'\0' * 7), 'claims 8 bytes and has 7'),
     (_parts(data=b'\0' * 2000), 'claims 8 bytes and has 2000'),
     (_parts(state=(1, (2,))), 'no state'),
@@ -67,7 +86,8 @@ def test_the_spelled_array_is_sound():
     (Call('_codecs.encode', (1, 'latin1')), 'no text'),
     (Call('numpy.core.multiarray._reconstruct', (Name('torch.Size'), (0,), 'b')), 'known class'),
     (Call('numpy.core.multiarray.scalar', (1, 'x')), 'no type'),
-])
+  ],
+)
 def test_refuses_malformed_arrays(value, reason):
   with pytest.raises(UnreadableError, match=reason):
     read_paddle(pickled({'a': value}))

@@ -12,16 +12,22 @@ from htc_tf.convert.unreadable import UnreadableError
 from tests.tiny_checkpoints import program
 
 _PLAIN = {
-    'none': None, 'flags': [True, False], 'floats': [0.5, -1e300],
-    'numbers': [0, 255, 65535, -1, 2**31 - 1, -2**31, 2**40, -2**100],
-    'tuples': ((), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)),
-    'nested': {'a': {'b': [{}, []]}}, 7: 'seven', None: 'none', 'text': 'äß',
+  'none': None,
+  'flags': [True, False],
+  'floats': [0.5, -1e300],
+  'numbers': [0, 255, 65535, -1, 2**31 - 1, -(2**31), 2**40, -(2**100)],
+  'tuples': ((), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)),
+  'nested': {'a': {'b': [{}, []]}},
+  7: 'seven',
+  None: 'none',
+  'text': 'äß',
 }
 
 
 def _read(data):
   def refuse(identity):
     raise UnreadableError(f'persistent {identity}')
+
   return PickleReader(memoryview(data), refuse, len(data)).read()
 
 
@@ -56,7 +62,9 @@ def test_reads_one_pickle_after_another():
   assert (reader.read(), reader.read(), bytes(reader.take(4))) == (1, [2], b'rest')
 
 
-@pytest.mark.parametrize('data, reason', [
+@pytest.mark.parametrize(
+  'data, reason',
+  [
     (b'', 'ends within'),
     (b'\x80\x02', 'ends within'),
     (program(b'0'), 'not there'),
@@ -81,29 +89,44 @@ def test_reads_one_pickle_after_another():
     (program(b'c\xff\nx\n'), 'UTF-8'),
     (program(b'U\x01\xff'), 'UTF-8'),
     (program(b'NQ'), 'persistent'),
-])
+  ],
+)
 def test_refuses_what_is_malformed(data, reason):
   with pytest.raises(UnreadableError, match=reason):
     _read(data)
 
 
-@pytest.mark.parametrize('code, name', [
-    (b'\x82\x01', 'EXT1'), (b'\x83\x01\x00', 'EXT2'), (b'\x84\x01\x00\x00\x00', 'EXT4'),
-    (b'(iposix\nsystem\n', 'INST'), (b'(o', 'OBJ'), (b'P1\n', 'PERSID'),
+@pytest.mark.parametrize(
+  'code, name',
+  [
+    (b'\x82\x01', 'EXT1'),
+    (b'\x83\x01\x00', 'EXT2'),
+    (b'\x84\x01\x00\x00\x00', 'EXT4'),
+    (b'(iposix\nsystem\n', 'INST'),
+    (b'(o', 'OBJ'),
+    (b'P1\n', 'PERSID'),
     (b'\x96' + bytes(8), '96'),
-])
+  ],
+)
 def test_refuses_instructions_weights_never_need(code, name):
   with pytest.raises(UnreadableError, match=name):
     _read(program(code))
 
 
-@pytest.mark.parametrize('claim', [
+@pytest.mark.parametrize(
+  'claim',
+  [
     b'r\xff\xff\xff\x7f',  # a memo of two thousand million places, of which one is used
-    b'B' + struct.pack('<I', 2**32 - 1), b'\x8e' + struct.pack('<Q', 10 * 2**30),
-    b'X' + struct.pack('<I', 2**32 - 1), b'\x8d' + struct.pack('<Q', 2**63),
-    b'\x8b' + struct.pack('<i', 2**31 - 1), b'\x8b' + struct.pack('<i', -1),
-    b'T' + struct.pack('<I', 2**31), b'\x95' + struct.pack('<Q', 2**63) + b'N0',
-])
+    b'B' + struct.pack('<I', 2**32 - 1),
+    b'\x8e' + struct.pack('<Q', 10 * 2**30),
+    b'X' + struct.pack('<I', 2**32 - 1),
+    b'\x8d' + struct.pack('<Q', 2**63),
+    b'\x8b' + struct.pack('<i', 2**31 - 1),
+    b'\x8b' + struct.pack('<i', -1),
+    b'T' + struct.pack('<I', 2**31),
+    b'\x95' + struct.pack('<Q', 2**63) + b'N0',
+  ],
+)
 def test_claimed_sizes_take_no_memory(claim):
   tracemalloc.start()
   try:
@@ -113,8 +136,9 @@ def test_claimed_sizes_take_no_memory(claim):
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize('unit', [b'}', b']', b'(', b'\x8f', b'N\x94', b'K\xffK\xff\x86',
-                                  b'\x8c\x30' + b'a' * 48])
+@pytest.mark.parametrize(
+  'unit', [b'}', b']', b'(', b'\x8f', b'N\x94', b'K\xffK\xff\x86', b'\x8c\x30' + b'a' * 48]
+)
 def test_many_small_objects_are_bounded_by_the_file(unit):
   data = program(unit * (2**20 // len(unit)))
   tracemalloc.start()
@@ -129,7 +153,7 @@ def test_deep_nesting_is_no_recursion():
   depth = 40_000
   value = _read(program(b']' * depth + b'a' * (depth - 1)))
   for _ in range(depth - 1):
-    value, = value
+    (value,) = value
   assert value == []
 
 

@@ -18,7 +18,9 @@ def _storage(array):
   return Storage(array.nbytes, memoryview(array.tobytes()))
 
 
-@pytest.mark.parametrize('shape, strides, offset, expected', [
+@pytest.mark.parametrize(
+  'shape, strides, offset, expected',
+  [
     ((4, 6), (6, 1), 0, _BASE),
     ((2, 6), (6, 1), 6, _BASE[1:3]),
     ((6, 4), (1, 6), 0, _BASE.T),
@@ -28,7 +30,8 @@ def _storage(array):
     ((), (), 5, np.float32(5)),
     ((0, 3), (3, 1), 0, np.zeros((0, 3), np.float32)),
     ((1, 2), (2**39, 1), 22, _BASE[3:, 4:]),
-])
+  ],
+)
 def test_views(shape, strides, offset, expected):
   array = view_of(_storage(_BASE), element_type('f4'), shape, strides, offset).load()
   assert array.dtype == np.float32 and array.shape == expected.shape
@@ -36,13 +39,28 @@ def test_views(shape, strides, offset, expected):
   assert not array.size or not array.flags.writeable
 
 
-@pytest.mark.parametrize('shape, strides, offset', [
-    ((4, 6), (6, 1), 1), ((25,), (1,), 0), ((1,), (1,), 24), ((2, 2), (23, 1), 0), ((), (), 24),
+@pytest.mark.parametrize(
+  'shape, strides, offset',
+  [
+    ((4, 6), (6, 1), 1),
+    ((25,), (1,), 0),
+    ((1,), (1,), 24),
+    ((2, 2), (23, 1), 0),
+    ((), (), 24),
     ((5, 5), (0, 0), 0),  # more values than the storage has, all of them the same
-    ((2**39, 2**39), (0, 0), 0), ((0, 2**39, 2**39), (0, 0, 0), 0),
-    ((-1,), (1,), 0), ((2,), (-1,), 1), ((1,), (1,), -1), ((2.0,), (1,), 0), ((2,), ('1',), 0),
-    ((True,), (1,), 0), ((2, 3), (1,), 0), ((1,) * 33, (1,) * 33, 0), ((2**63,), (0,), 0),
-])
+    ((2**39, 2**39), (0, 0), 0),
+    ((0, 2**39, 2**39), (0, 0, 0), 0),
+    ((-1,), (1,), 0),
+    ((2,), (-1,), 1),
+    ((1,), (1,), -1),
+    ((2.0,), (1,), 0),
+    ((2,), ('1',), 0),
+    ((True,), (1,), 0),
+    ((2, 3), (1,), 0),
+    ((1,) * 33, (1,) * 33, 0),
+    ((2**63,), (0,), 0),
+  ],
+)
 def test_refuses_views_beyond_the_storage(shape, strides, offset):
   with pytest.raises(UnreadableError):
     view_of(_storage(_BASE), element_type('f4'), shape, strides, offset)
@@ -71,7 +89,7 @@ def test_big_endian_becomes_native():
 
 @pytest.mark.parametrize('order', ['<', '>'])
 def test_bfloat16_becomes_float32(order):
-  upper_halves = np.array([0x3f80, 0xc000, 0x7f80, 0x0001], order + 'u2')
+  upper_halves = np.array([0x3F80, 0xC000, 0x7F80, 0x0001], order + 'u2')
   element = element_type('bf2').with_byte_order(order)
   array = view_of(_storage(upper_halves), element, (4,), (1,), 0).load()
   assert array.dtype == np.float32
@@ -84,11 +102,16 @@ def test_bytes_spelled_as_text():
   np.testing.assert_array_equal(array, np.arange(256))
 
 
-@pytest.mark.parametrize('storage', [
-    Storage(4), Storage(4, memoryview(b'abc')), Storage(4, Latin1Bytes(memoryview(b'abc'))),
+@pytest.mark.parametrize(
+  'storage',
+  [
+    Storage(4),
+    Storage(4, memoryview(b'abc')),
+    Storage(4, Latin1Bytes(memoryview(b'abc'))),
     Storage(4, Latin1Bytes(memoryview('abcā'.encode()))),
     Storage(4, Latin1Bytes(memoryview(b'\xff'))),
-])
+  ],
+)
 def test_refuses_storages_without_their_bytes(storage):
   with pytest.raises(UnreadableError):
     view_of(storage, element_type('u1'), (4,), (1,), 0).load()

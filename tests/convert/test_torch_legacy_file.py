@@ -15,8 +15,10 @@ from tests.tiny_checkpoints import torch_legacy
 _VALUES = np.arange(6, dtype=np.float32)
 _COUNTS = np.arange(3)
 _STORAGES = {'b': (3, _COUNTS.tobytes()), 'a': (6, _VALUES.tobytes())}
-_STORED = {'x': tensor(storage('a', 6), (2, 3)),
-           'y': tensor(storage('b', 3, 'torch.LongStorage'), (3,))}
+_STORED = {
+  'x': tensor(storage('a', 6), (2, 3)),
+  'y': tensor(storage('b', 3, 'torch.LongStorage'), (3,)),
+}
 
 
 def test_the_signature_is_the_pickle_of_the_magic_number():
@@ -29,12 +31,20 @@ def test_reads_tensors_in_the_order_of_the_list():
   np.testing.assert_array_equal(stored['y'].load(), _COUNTS)
 
 
-@pytest.mark.parametrize('storages, keys', [
-    ({'a': _STORAGES['a']}, None), ({**_STORAGES, 'c': (0, b'')}, None), (_STORAGES, ['a', 'a']),
-    (_STORAGES, {'a': 1}), (_STORAGES, [1, 2]), (_STORAGES, ['a', 'b']),
-    ({**_STORAGES, 'a': (7, _VALUES.tobytes())}, None), ({**_STORAGES, 'a': (6, b'short')}, None),
+@pytest.mark.parametrize(
+  'storages, keys',
+  [
+    ({'a': _STORAGES['a']}, None),
+    ({**_STORAGES, 'c': (0, b'')}, None),
+    (_STORAGES, ['a', 'a']),
+    (_STORAGES, {'a': 1}),
+    (_STORAGES, [1, 2]),
+    (_STORAGES, ['a', 'b']),
+    ({**_STORAGES, 'a': (7, _VALUES.tobytes())}, None),
+    ({**_STORAGES, 'a': (6, b'short')}, None),
     ({**_STORAGES, 'a': (-1, _VALUES.tobytes())}, None),
-])
+  ],
+)
 def test_refuses_lists_that_are_not_of_the_tensors(storages, keys):
   with pytest.raises(UnreadableError):
     read_torch_legacy(torch_legacy(_STORED, storages, keys))

@@ -37,10 +37,14 @@ def test_reads_both_byte_orders(order, dtype):
 @pytest.mark.parametrize('order', ['<', '>'])
 def test_reads_untyped_storages_in_both_byte_orders(order):
   untyped = storage('0', 4, 'torch.storage.UntypedStorage')
-  value = Call('torch._utils._rebuild_tensor_v3',
-               (untyped, 0, (2,), (1,), False, None, Name('torch.uint16')))
-  data = torch_zip(value, {'0': np.array([1, 65535], order + 'u2').tobytes()},
-                   byteorder='little' if order == '<' else 'big')
+  value = Call(
+    'torch._utils._rebuild_tensor_v3', (untyped, 0, (2,), (1,), False, None, Name('torch.uint16'))
+  )
+  data = torch_zip(
+    value,
+    {'0': np.array([1, 65535], order + 'u2').tobytes()},
+    byteorder='little' if order == '<' else 'big',
+  )
   np.testing.assert_array_equal(read_torch_zip(data).load(), np.uint16([1, 65535]))
 
 
@@ -51,21 +55,28 @@ def test_reads_first_version_tensors_and_parameters():
   np.testing.assert_array_equal(read_torch_zip(torch_zip(parameter, _STORAGES)).load(), [1, 3])
 
 
-@pytest.mark.parametrize('value', [
+@pytest.mark.parametrize(
+  'value',
+  [
     tensor(storage('1', 6), (2, 3)),  # no such storage
-    tensor(storage('0', 7), (2, 3)), tensor(storage('0', -6), (2, 3)),
+    tensor(storage('0', 7), (2, 3)),
+    tensor(storage('0', -6), (2, 3)),
     tensor(storage('0', 10**10), (10**5, 10**5)),
-    tensor(storage('0', 6), (2, 4)), tensor(storage('0', 6), (2, 3), offset=1),
+    tensor(storage('0', 6), (2, 4)),
+    tensor(storage('0', 6), (2, 3), offset=1),
     tensor('0', (2, 3)),
     tensor(Storage(('storage', Name('torch.FloatStorage'), '../0', 'cpu', 6)), (2, 3)),
     tensor(Storage(('storage', Name('torch.FloatStorage'), 0, 'cpu', 6)), (2, 3)),
     tensor(Storage(('storage', Name('torch.Size'), '0', 'cpu', 6)), (2, 3)),
     tensor(Storage(('storage', Name('torch.FloatStorage'), '0', 'cpu', 6, ('1', 0, 2))), (2,)),
-    Storage(('module', 'x', 'y', 'z', 0)), Storage(()),
+    Storage(('module', 'x', 'y', 'z', 0)),
+    Storage(()),
     Call('torch._utils._rebuild_parameter', ('text', True, None)),
     Call('torch._utils._rebuild_tensor_v3', (storage('0', 6), 0, (1,), (1,), False, None, 'f4')),
-    Call('torch._utils._rebuild_tensor_v2', (1, 2)), Call('torch.FloatStorage', (6,)),
-])
+    Call('torch._utils._rebuild_tensor_v2', (1, 2)),
+    Call('torch.FloatStorage', (6,)),
+  ],
+)
 def test_refuses_tensors_that_are_not_there(value):
   with pytest.raises(UnreadableError):
     read_torch_zip(torch_zip(value, _STORAGES))
@@ -111,10 +122,17 @@ def test_notices_a_changed_weight():
 
 
 # Places in an entry of the directory: method, compressed size, size, flags, place of the entry.
-@pytest.mark.parametrize('place, layout, value', [
-    (10, '<H', 8), (20, '<I', 10**9), (24, '<I', 2**32 - 2), (8, '<H', 1), (42, '<I', 10**9),
+@pytest.mark.parametrize(
+  'place, layout, value',
+  [
+    (10, '<H', 8),
+    (20, '<I', 10**9),
+    (24, '<I', 2**32 - 2),
+    (8, '<H', 1),
+    (42, '<I', 10**9),
     (42, '<I', 1),
-])
+  ],
+)
 def test_refuses_directories_that_lie(place, layout, value):
   data = bytearray(torch_zip(_TENSOR, _STORAGES))
   for entry in (data.find(b'PK\x01\x02'), data.rfind(b'PK\x01\x02')):

@@ -10,10 +10,19 @@ def numbered(*shape):
   return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
 
 
-@pytest.mark.parametrize('step,shape', [
-    (t.CONV, (5, 4, 3, 2)), (t.LINEAR, (5, 4)), (t.FLAT_ROI, (3 * 49, 5)), (t.YX_DELTAS, (3, 12)),
-    (t.YX_DELTAS, (4,)), (t.BACKGROUND_FIRST, (3, 5)), (t.BACKGROUND_FIRST, (5,)),
-    (t.POINTWISE, (5, 4, 1, 1))])
+@pytest.mark.parametrize(
+  'step,shape',
+  [
+    (t.CONV, (5, 4, 3, 2)),
+    (t.LINEAR, (5, 4)),
+    (t.FLAT_ROI, (3 * 49, 5)),
+    (t.YX_DELTAS, (3, 12)),
+    (t.YX_DELTAS, (4,)),
+    (t.BACKGROUND_FIRST, (3, 5)),
+    (t.BACKGROUND_FIRST, (5,)),
+    (t.POINTWISE, (5, 4, 1, 1)),
+  ],
+)
 def test_inverse(step, shape):
   np.testing.assert_array_equal(step.revert(step.apply(numbered(*shape))), numbered(*shape))
 

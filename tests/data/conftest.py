@@ -27,8 +27,14 @@ def rectangle(left, top, width, height):
 def annotation(id_, image_id, category_id, box, **changes) -> Dict[str, Any]:
   """An annotation of a rectangle; `changes` replace entries, None removes them."""
   entry = {
-      'id': id_, 'image_id': image_id, 'category_id': category_id, 'bbox': list(box), 'iscrowd': 0,
-      'area': float(box[2] * box[3]), 'segmentation': [rectangle(*box)], **changes
+    'id': id_,
+    'image_id': image_id,
+    'category_id': category_id,
+    'bbox': list(box),
+    'iscrowd': 0,
+    'area': float(box[2] * box[3]),
+    'segmentation': [rectangle(*box)],
+    **changes,
   }
   return {key: value for key, value in entry.items() if value is not None}
 
@@ -36,6 +42,7 @@ def annotation(id_, image_id, category_id, box, **changes) -> Dict[str, Any]:
 @dataclasses.dataclass
 class CocoFolder:
   """A data set on disk: change `content`, `save`, convert."""
+
   root: pathlib.Path
   content: Dict[str, Any]
 
@@ -57,8 +64,9 @@ class CocoFolder:
 
   def options(self, **changes) -> conversion_options.ConversionOptions:
     values = {'num_shards': 2, **changes}
-    return conversion_options.ConversionOptions(self.annotation_file, str(self.images),
-                                                str(self.output), **values)
+    return conversion_options.ConversionOptions(
+      self.annotation_file, str(self.images), str(self.output), **values
+    )
 
   def convert(self, **changes) -> Tuple[dataset_info.DatasetInfo, str]:
     """Converts what `content` holds now; returns the metadata and the summary."""
@@ -90,13 +98,15 @@ def coco(tmp_path) -> CocoFolder:
     entries.append({'id': id_, 'file_name': f'{id_}.png', 'height': height, 'width': width})
   crowd = {'size': [24, 40], 'counts': [24 * 30, 24 * 10]}  # the right quarter
   annotations = [
-      annotation(101, 7, 8, (2, 3, 10, 5)),
-      annotation(102, 7, 3, (8, 6, 12, 9)),
-      annotation(103, 7, 3, (30, 0, 10, 24), iscrowd=1, segmentation=crowd),
-      annotation(104, 9, 8, (4, 10, 9, 20)),
+    annotation(101, 7, 8, (2, 3, 10, 5)),
+    annotation(102, 7, 3, (8, 6, 12, 9)),
+    annotation(103, 7, 3, (30, 0, 10, 24), iscrowd=1, segmentation=crowd),
+    annotation(104, 9, 8, (4, 10, 9, 20)),
   ]
   content = {
-      'info': {'description': 'test'}, 'images': entries, 'annotations': annotations,
-      'categories': [{'id': 8, 'name': 'dog'}, {'id': 3, 'name': 'cat'}]
+    'info': {'description': 'test'},
+    'images': entries,
+    'annotations': annotations,
+    'categories': [{'id': 8, 'name': 'dog'}, {'id': 3, 'name': 'cat'}],
   }
   return CocoFolder(tmp_path, content).save()

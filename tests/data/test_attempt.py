@@ -38,8 +38,11 @@ def test_a_blank_takes_the_place_of_what_raises(inside):
 
 @pytest.mark.parametrize('inside', [False, True])
 def test_a_blank_that_is_given(inside):
-  blank = {'values': tf.constant([7]), 'fixed': tf.constant([8, 9]),
-           'more': (tf.constant(-1), tf.constant('blank'))}
+  blank = {
+    'values': tf.constant([7]),
+    'fixed': tf.constant([8, 9]),
+    'more': (tf.constant(-1), tf.constant('blank')),
+  }
   read, broken = results(['1', ''], inside, blank=blank)
   assert read['more'][1] == b'read'
   assert broken['values'].numpy().tolist() == [7] and broken['more'][1] == b'blank'

@@ -93,7 +93,9 @@ def test_the_same_image_given_twice_is_kept_once(coco):
   assert result.report.counts['duplicate_image'] == 1
 
 
-@pytest.mark.parametrize('entry,check,num_kept', [
+@pytest.mark.parametrize(
+  'entry,check,num_kept',
+  [
     (annotation(1, 99, 3, (1, 1, 4, 4)), 'unknown_image_id', 4),
     (annotation(1, '7', 3, (1, 1, 4, 4)), 'unknown_image_id', 4),
     (annotation(1, 7, 3, (40, 1, 4, 4)), 'box_outside', 4),
@@ -104,15 +106,19 @@ def test_the_same_image_given_twice_is_kept_once(coco):
     (annotation(1, 7, 3, (1, 1, 4, 4), bbox=None), 'bad_box', 4),
     (annotation(1, 7, 3, (1, 1, 4, 4), segmentation=[]), 'empty_segmentation', 4),
     (annotation(1, 7, 3, (1, 1, 4, 4), segmentation=None), 'empty_segmentation', 4),
-    (annotation(1, 7, 3,
-                (1, 1, 4, 4), segmentation={'size': [24, 40], 'counts': [5]}), 'bad_rle', 4),
+    (
+      annotation(1, 7, 3, (1, 1, 4, 4), segmentation={'size': [24, 40], 'counts': [5]}),
+      'bad_rle',
+      4,
+    ),
     (annotation(1, 7, 3, (36, 20, 9, 9)), 'box_clipped', 5),
     (annotation(1, 7, 3, (1, 1, 4, 4), area=None), 'area_filled', 5),
     (annotation(101, 7, 3, (1, 1, 4, 4)), 'annotation_id_renumbered', 5),
     (annotation(0, 7, 3, (1, 1, 4, 4)), 'annotation_id_renumbered', 5),
     (annotation(None, 7, 3, (1, 1, 4, 4)), 'annotation_id_renumbered', 5),
     (annotation(101, 7, 8, (2, 3, 10, 5)), 'duplicate_annotation', 4),
-])
+  ],
+)
 def test_bad_annotations_are_counted_and_dropped_or_mended(coco, entry, check, num_kept):
   coco.content['annotations'].append(entry)
   result = read(coco)
@@ -125,12 +131,12 @@ def test_bad_annotations_are_counted_and_dropped_or_mended(coco, entry, check, n
 
 def test_clipped_box_and_filled_area(coco):
   coco.content['annotations'] = [annotation(1, 7, 3, (36, -2, 9, 9), area=None)]
-  entry, = read(coco).annotations[7]
+  (entry,) = read(coco).annotations[7]
   assert entry['bbox'] == [36, 0, 4, 7]
   assert entry['area'] == 28
 
 
 def test_boxes_alone_need_no_segmentation(coco):
   coco.content['annotations'] = [annotation(1, 7, 3, (1, 1, 4, 4), segmentation=None, area=None)]
-  entry, = read(coco, include_masks=False).annotations[7]
+  (entry,) = read(coco, include_masks=False).annotations[7]
   assert entry['area'] == 16

@@ -36,7 +36,9 @@ def test_round_trip(coco):
   info, summary = coco.convert()
   assert (info.num_images, info.num_instances, info.num_shards) == (3, 4, 2)
   assert info.checks == {
-      'images_without_instances': 1, 'crowd_regions': 1, 'category_ids_mapped': 2
+    'images_without_instances': 1,
+    'crowd_regions': 1,
+    'category_ids_mapped': 2,
   }
   assert 'train: 3 images, 4 instances, 2 shards' in summary
   assert '1 images without any instance (kept): e.g. 12.png' in summary
@@ -70,7 +72,8 @@ def check_instances(record, entries):
 
 def test_the_cleaned_annotations_load_in_pycocotools_and_hold_what_was_written(coco):
   coco.content['annotations'].append(
-      {**coco.content['annotations'][0], 'id': 200, 'bbox': [60, 0, 1, 1]})
+    {**coco.content['annotations'][0], 'id': 200, 'bbox': [60, 0, 1, 1]}
+  )
   info, _ = coco.convert()
   loaded = COCO(os.path.join(str(coco.output), info.annotation_file))
   assert sorted(loaded.getAnnIds()) == [101, 102, 103, 104]
@@ -121,9 +124,9 @@ def test_missing_stuff_map(coco):
   folder = stuff_folder(coco)
   (folder / '9.png').unlink()
   fails(coco, '1 of 3 files named .* are missing', semantic='stuff_maps', stuff_folder=str(folder))
-  info, summary = coco.convert(semantic='stuff_maps',
-                               stuff_folder=str(folder),
-                               skip_missing_images=True)
+  info, summary = coco.convert(
+    semantic='stuff_maps', stuff_folder=str(folder), skip_missing_images=True
+  )
   assert info.num_images == 2 and '1 images whose stuff map is missing (dropped)' in summary
 
 
@@ -134,8 +137,11 @@ def test_missing_image_is_fatal_unless_skipped(coco):
   info, summary = coco.convert(skip_missing_images=True)
   assert (info.num_images, info.num_instances) == (2, 3)
   assert '1 images whose file is missing (dropped)' in summary
-  assert sorted(COCO(os.path.join(coco.output,
-                                  info.annotation_file)).getAnnIds()) == [101, 102, 103]
+  assert sorted(COCO(os.path.join(coco.output, info.annotation_file)).getAnnIds()) == [
+    101,
+    102,
+    103,
+  ]
 
 
 def test_no_image_file_at_all(coco):
@@ -144,8 +150,9 @@ def test_no_image_file_at_all(coco):
   fails(coco, 'no image is left', skip_missing_images=True)
 
 
-@pytest.mark.parametrize('content,reason', [(b'', 'the file is empty'),
-                                            (b'hello', 'cannot identify')])
+@pytest.mark.parametrize(
+  'content,reason', [(b'', 'the file is empty'), (b'hello', 'cannot identify')]
+)
 @pytest.mark.parametrize('num_processes', [1, 2])
 def test_unreadable_image_is_fatal(coco, content, reason, num_processes):
   (coco.images / '9.png').write_bytes(content)
@@ -184,8 +191,11 @@ def test_annotation_whose_mask_covers_no_pixel_is_counted_and_dropped(coco):
   info, summary = coco.convert()
   assert '1 annotations whose mask covers no pixel (dropped): e.g. annotation 101' in summary
   assert info.num_instances == 3
-  assert sorted(COCO(os.path.join(coco.output,
-                                  info.annotation_file)).getAnnIds()) == [102, 103, 104]
+  assert sorted(COCO(os.path.join(coco.output, info.annotation_file)).getAnnIds()) == [
+    102,
+    103,
+    104,
+  ]
 
 
 def test_boxes_only(coco):
@@ -203,13 +213,16 @@ def test_too_many_categories_for_a_map_from_instances(coco):
   fails(coco, 'too many categories for a semantic map', semantic='instances')
 
 
-@pytest.mark.parametrize('change,message', [
+@pytest.mark.parametrize(
+  'change,message',
+  [
     ({'semantic': 'stuff'}, 'unknown source of semantic maps'),
     ({'semantic': 'stuff_maps'}, 'stuff_folder goes with'),
     ({'num_shards': 0}, 'at least 1 of each'),
     ({'prefix': '../x'}, 'prefix cannot begin a file name'),
     ({'num_semantic_classes': 256}, '1 to 255 classes'),
-])
+  ],
+)
 def test_options_are_checked(coco, change, message):
   with pytest.raises(ConfigError, match=message):
     coco.options(**change)
@@ -233,6 +246,8 @@ def test_metadata_is_plain_json(coco):
   coco.convert()
   content = json.loads((coco.output / 'train.json').read_text(encoding='utf-8'))
   assert content['version'] == 1
-  assert content['categories'] == [{'id': 3, 'name': 'cat', 'label': 1},
-                                   {'id': 8, 'name': 'dog', 'label': 2}]
+  assert content['categories'] == [
+    {'id': 3, 'name': 'cat', 'label': 1},
+    {'id': 8, 'name': 'dog', 'label': 2},
+  ]
   assert content['semantic'] is None and content['annotation_file'] == 'train_annotations.json'

@@ -9,17 +9,18 @@ import pytest
 from htc_tf.data import dataset_info
 from htc_tf.errors import DataError
 
-INFO = dataset_info.DatasetInfo(name='pets',
-                                num_images=3,
-                                num_instances=4,
-                                num_shards=2,
-                                categories=(dataset_info.Category(3, 'cat', 1),
-                                            dataset_info.Category(8, 'dog', 2)),
-                                semantic=dataset_info.SemanticInfo('instances', 3),
-                                include_masks=True,
-                                annotation_file='train_annotations.json',
-                                checks={'box_clipped': 1},
-                                fingerprint='f')
+INFO = dataset_info.DatasetInfo(
+  name='pets',
+  num_images=3,
+  num_instances=4,
+  num_shards=2,
+  categories=(dataset_info.Category(3, 'cat', 1), dataset_info.Category(8, 'dog', 2)),
+  semantic=dataset_info.SemanticInfo('instances', 3),
+  include_masks=True,
+  annotation_file='train_annotations.json',
+  checks={'box_clipped': 1},
+  fingerprint='f',
+)
 
 
 @pytest.fixture
@@ -39,10 +40,16 @@ def test_save_and_load(folder):
   assert loaded.annotation_path == str(folder / 'train_annotations.json')
 
 
-@pytest.mark.parametrize('pattern', [
-    'train-*.tfrecord', 'train-00001-of-00002.tfrecord', 'train*', 'train-?????-of-00002.tfrecord',
-    'train-00000-of-00002.tfrecord,{}/train-00001-of-00002.tfrecord'
-])
+@pytest.mark.parametrize(
+  'pattern',
+  [
+    'train-*.tfrecord',
+    'train-00001-of-00002.tfrecord',
+    'train*',
+    'train-?????-of-00002.tfrecord',
+    'train-00000-of-00002.tfrecord,{}/train-00001-of-00002.tfrecord',
+  ],
+)
 def test_find(folder, pattern):
   path = f'{folder}/{pattern}'.format(folder)
   assert dataset_info.DatasetInfo.find(path) == INFO
@@ -54,8 +61,9 @@ def test_find_with_a_pattern_of_folders(tmp_path):
   assert dataset_info.DatasetInfo.find(f'{tmp_path}/*/val-*').name == 'pets'
 
 
-@pytest.mark.parametrize('pattern',
-                         ['trian-*.tfrecord', 'train-00000-of-00004.tfrecord', 'sub/train-*'])
+@pytest.mark.parametrize(
+  'pattern', ['trian-*.tfrecord', 'train-00000-of-00004.tfrecord', 'sub/train-*']
+)
 def test_find_nothing(folder, pattern):
   with pytest.raises(DataError, match='no data set metadata belongs to'):
     dataset_info.DatasetInfo.find(str(folder / pattern))

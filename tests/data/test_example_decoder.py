@@ -16,7 +16,7 @@ def serialized(coco, **options):
   decoder = example_decoder.ExampleDecoder(False, False)
   paths = sorted(str(path) for path in coco.output.glob('*.tfrecord'))
   return {
-      int(decoder.decode(record)['source_id']): record for record in tf.data.TFRecordDataset(paths)
+    int(decoder.decode(record)['source_id']): record for record in tf.data.TFRecordDataset(paths)
   }
 
 
@@ -28,15 +28,15 @@ def with_semantic(coco):
 def test_types_and_shapes(with_semantic):
   decoded = example_decoder.ExampleDecoder().decode(with_semantic[7])
   expected = {
-      'source_id': ((), tf.int64),
-      'image': ((24, 40, 3), tf.uint8),
-      'height': ((), tf.int64),
-      'width': ((), tf.int64),
-      'boxes_normalized': ((3, 4), tf.float32),
-      'classes': ((3,), tf.int32),
-      'is_crowd': ((3,), tf.bool),
-      'masks_png': ((3,), tf.string),
-      'semantic': ((24, 40), tf.uint8),
+    'source_id': ((), tf.int64),
+    'image': ((24, 40, 3), tf.uint8),
+    'height': ((), tf.int64),
+    'width': ((), tf.int64),
+    'boxes_normalized': ((3, 4), tf.float32),
+    'classes': ((3,), tf.int32),
+    'is_crowd': ((3,), tf.bool),
+    'masks_png': ((3,), tf.string),
+    'semantic': ((24, 40), tf.uint8),
   }
   assert {key: (tuple(value.shape), value.dtype) for key, value in decoded.items()} == expected
 
@@ -63,7 +63,8 @@ def test_records_without_what_is_asked_for(coco):
   with pytest.raises(tf.errors.InvalidArgumentError, match='no semantic map.*--semantic=none'):
     example_decoder.ExampleDecoder(False, True).decode(record)
   dataset = tf.data.Dataset.from_tensors(record).map(
-      example_decoder.ExampleDecoder(False, True).decode)
+    example_decoder.ExampleDecoder(False, True).decode
+  )
   with pytest.raises(tf.errors.InvalidArgumentError, match='no semantic map.*--semantic=none'):
     next(iter(dataset))
 

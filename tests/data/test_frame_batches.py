@@ -14,32 +14,59 @@ STATIC = frame_rule([(32, 64), (64, 32), (64, 64)], (64, 64))
 ONE = frame_rule([(64, 64)], (64, 64))
 OWN = frame_rule([], (128, 128))
 # Padded sizes of the elements, in order; the stored image is twice as large.
-SIZES = [(32, 64), (64, 32), (32, 64), (64, 64), (32, 96), (64, 32), (32, 64), (96, 32), (64, 64),
-         (64, 32), (32, 64)]
+SIZES = [
+  (32, 64),
+  (64, 32),
+  (32, 64),
+  (64, 64),
+  (32, 96),
+  (64, 32),
+  (32, 64),
+  (96, 32),
+  (64, 64),
+  (64, 32),
+  (32, 64),
+]
 STATIC_SIZES = [(min(h, 64), min(w, 64)) for h, w in SIZES]
 
 
 def elements(sizes):
   """A data set of numbered elements as the parser makes them; every pixel is the number."""
+
   def make():
     for number, (height, width) in enumerate(sizes, 1):
-      yield np.full([height, width, 3], number, np.float32), {
+      yield (
+        np.full([height, width, 3], number, np.float32),
+        {
           'image_info': np.float32([[2 * height, 2 * width], [height, width], [1, 1], [0, 0]]),
           'source_id': np.int64(number),
           'gt_boxes': np.full([2, 4], number, np.float32),
           'gt_masks': np.full([2, height, width // 8], number, np.uint8),
-          'gt_semantic': np.full([height, width], number, np.uint8)}
-  shapes = {'image_info': [4, 2], 'source_id': [], 'gt_boxes': [2, 4], 'gt_masks': [2, None, None],
-            'gt_semantic': [None, None]}
+          'gt_semantic': np.full([height, width], number, np.uint8),
+        },
+      )
+
+  shapes = {
+    'image_info': [4, 2],
+    'source_id': [],
+    'gt_boxes': [2, 4],
+    'gt_masks': [2, None, None],
+    'gt_semantic': [None, None],
+  }
   dtypes = {'source_id': tf.int64, 'gt_masks': tf.uint8, 'gt_semantic': tf.uint8}
-  return tf.data.Dataset.from_generator(make, output_signature=(
+  return tf.data.Dataset.from_generator(
+    make,
+    output_signature=(
       tf.TensorSpec([None, None, 3]),
-      {key: tf.TensorSpec(shape, dtypes.get(key, tf.float32)) for key, shape in shapes.items()}))
+      {key: tf.TensorSpec(shape, dtypes.get(key, tf.float32)) for key, shape in shapes.items()},
+    ),
+  )
 
 
 def batches(sizes, frames, batch_size=2, drop_remainder=False, context=None):
   dataset = elements(sizes).apply(
-      lambda x: batch_by_frame(frames, batch_size, drop_remainder)(x, context))
+    lambda x: batch_by_frame(frames, batch_size, drop_remainder)(x, context)
+  )
   return list(dataset.as_numpy_iterator())
 
 
@@ -91,8 +118,9 @@ def test_padding_of_a_batch():
 
 
 def test_the_batch_is_shared_by_the_replicas():
-  context = tf.distribute.InputContext(num_input_pipelines=2, input_pipeline_id=1,
-                                       num_replicas_in_sync=4)
+  context = tf.distribute.InputContext(
+    num_input_pipelines=2, input_pipeline_id=1, num_replicas_in_sync=4
+  )
   for frames in (STATIC, OWN):
     found = batches(STATIC_SIZES, frames, 8, drop_remainder=True, context=context)
     assert found and all(len(images) == 2 for images, _ in found)

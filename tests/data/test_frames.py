@@ -30,9 +30,18 @@ def test_the_least_frame_that_holds_the_image(seed):
     assert ratios[bound] == max(ratios.values())
 
 
-@pytest.mark.parametrize('size,frame', [
-    ((64, 64), (64, 64)), ((64, 65), (64, 96)), ((65, 64), (96, 64)), ((32, 97), (32, 128)),
-    ((33, 97), (64, 96)), ((200, 100), (96, 64)), ((20, 400), (32, 128))])
+@pytest.mark.parametrize(
+  'size,frame',
+  [
+    ((64, 64), (64, 64)),
+    ((64, 65), (64, 96)),
+    ((65, 64), (96, 64)),
+    ((32, 97), (32, 128)),
+    ((33, 97), (64, 96)),
+    ((200, 100), (96, 64)),
+    ((20, 400), (32, 128)),
+  ],
+)
 def test_frames_by_hand(size, frame):
   assert chosen(RULE, size) == (frame, frame)
 
@@ -49,9 +58,11 @@ def test_a_single_frame_is_static():
   assert rule.padded(tf.constant([5, 1]), (64, 96)) == (64, 96)
 
 
-@pytest.mark.parametrize('size,padded', [((1, 1), (32, 32)), ((32, 33), (32, 64)),
-                                         ((100, 128), (128, 128))])
+@pytest.mark.parametrize(
+  'size,padded', [((1, 1), (32, 32)), ((32, 33), (32, 64)), ((100, 128), (128, 128))]
+)
 def test_without_frames_multiples_of_the_divisor(size, padded):
   assert chosen(frame_rule([], (128, 128)), size) == ((128, 128), padded)
-  assert chosen(frame_rule([], (128, 128), 64), size)[1] == tuple(-(-side // 64) * 64
-                                                                  for side in padded)
+  assert chosen(frame_rule([], (128, 128), 64), size)[1] == tuple(
+    -(-side // 64) * 64 for side in padded
+  )

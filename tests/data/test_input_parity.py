@@ -50,7 +50,8 @@ def test_mmdetection_normalises_and_pads():
     rgb = arrays['image0_bgr'][..., ::-1]
   expected = np.zeros([256, 320, 3], np.float32)
   expected[:250, :310] = (rgb - np.float32([123.675, 116.28, 103.53])) / np.float32(
-      [58.395, 57.12, 57.375])
+    [58.395, 57.12, 57.375]
+  )
   rows = inputs.normalize_checks('picture', rgb, expected)
   assert all(row.ok for row in rows), rows
   assert not all(row.ok for row in inputs.normalize_checks('picture', rgb[..., ::-1], expected))

@@ -62,8 +62,8 @@ def test_crowds_are_the_parts_below_the_limit(tmp_path):
 def test_writing_again_touches_nothing(tmp_path):
   first = nuclei.write_nuclei_coco(str(tmp_path))
   paths = [
-      first['train'].annotation_file,
-      os.path.join(first['train'].image_folder, 'y000_x000.png')
+    first['train'].annotation_file,
+    os.path.join(first['train'].image_folder, 'y000_x000.png'),
   ]
   for path in paths:
     os.utime(path, (1, 1))

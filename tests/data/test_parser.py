@@ -45,12 +45,12 @@ def test_element_types_and_shapes(decoded):
   image, labels = make_parser().parse_fn(True)(decoded[7])
   assert (image.shape, image.dtype) == ((48, 56, 3), tf.float32)
   assert {key: (tuple(value.shape), value.dtype) for key, value in labels.items()} == {
-      'image_info': ((4, 2), tf.float32),
-      'source_id': ((), tf.int64),
-      'gt_boxes': ((5, 4), tf.float32),
-      'gt_classes': ((5,), tf.int32),
-      'gt_masks': ((5, 48, 7), tf.uint8),
-      'gt_semantic': ((48, 56), tf.uint8),
+    'image_info': ((4, 2), tf.float32),
+    'source_id': ((), tf.int64),
+    'gt_boxes': ((5, 4), tf.float32),
+    'gt_classes': ((5,), tf.int32),
+    'gt_masks': ((5, 48, 7), tf.uint8),
+    'gt_semantic': ((48, 56), tf.uint8),
   }
 
 
@@ -108,8 +108,11 @@ def place(labels, height, width, flip, padding):
 
 def expected_boxes(normalized, height, width, flip):
   boxes = normalized * [height, width, height, width]
-  return np.stack([boxes[:, 0], width - boxes[:, 3], boxes[:, 2], width -
-                   boxes[:, 1]], 1) if flip else boxes
+  return (
+    np.stack([boxes[:, 0], width - boxes[:, 3], boxes[:, 2], width - boxes[:, 1]], 1)
+    if flip
+    else boxes
+  )
 
 
 def test_a_flipped_image_is_the_image_flipped(decoded):
@@ -189,25 +192,29 @@ def test_an_instance_of_which_the_crop_shows_the_box_alone_is_dropped(decoded):
 
 def read(shards, parser, **options):
   """Elements through Model Garden's input reader."""
-  params = config_definitions.DataConfig(input_path=shards,
-                                         is_training=True,
-                                         global_batch_size=2,
-                                         shuffle_buffer_size=4,
-                                         seed=5,
-                                         deterministic=True)
+  params = config_definitions.DataConfig(
+    input_path=shards,
+    is_training=True,
+    global_batch_size=2,
+    shuffle_buffer_size=4,
+    seed=5,
+    deterministic=True,
+  )
   reader = input_reader_factory.input_reader_generator(
-      params,
-      dataset_fn=tf.data.TFRecordDataset,
-      decoder_fn=example_decoder.ExampleDecoder().decode,
-      parser_fn=parser.parse_fn(True),
-      **options)
+    params,
+    dataset_fn=tf.data.TFRecordDataset,
+    decoder_fn=example_decoder.ExampleDecoder().decode,
+    parser_fn=parser.parse_fn(True),
+    **options,
+  )
   return list(reader.read().take(6).as_numpy_iterator())
 
 
 def test_the_input_reader_repeats_exactly_with_augmentation_seeds(shards):
   parser = make_parser(random_horizontal_flip=0.5, scale_range=(0.5, 2.0))
   first, second, other = (
-      read(shards, parser, sample_fn=parsers.augmentation_seeds(seed)) for seed in (3, 3, 4))
+    read(shards, parser, sample_fn=parsers.augmentation_seeds(seed)) for seed in (3, 3, 4)
+  )
   images, labels = first[0]
   assert images.shape == (2, 48, 56, 3) and labels['gt_masks'].shape == (2, 5, 48, 7)
   for one, two in zip(tf.nest.flatten(first), tf.nest.flatten(second)):
@@ -219,15 +226,17 @@ def test_epochs_differ(shards):
   """The same image is not augmented the same way every time."""
   parser = make_parser(scale_range=(0.5, 2.0))
   scales = [
-      tuple(info[2])
-      for _, labels in read(shards, parser, sample_fn=parsers.augmentation_seeds(3))
-      for info, id_ in zip(labels['image_info'], labels['source_id'])
-      if id_ == 7
+    tuple(info[2])
+    for _, labels in read(shards, parser, sample_fn=parsers.augmentation_seeds(3))
+    for info, id_ in zip(labels['image_info'], labels['source_id'])
+    if id_ == 7
   ]
   assert len(scales) >= 3 and len(set(scales)) == len(scales)
 
 
-@pytest.mark.parametrize('change,message', [
+@pytest.mark.parametrize(
+  'change,message',
+  [
     ({'frames': frame_rule([(48, 56), (48, 50)], (64, 64))}, r'multiple of 8.*\(48, 50\)'),
     ({'frames': frame_rule([], (48, 50))}, 'multiple of 8'),
     ({'frames': frame_rule([(0, 48)], (64, 64))}, 'positive sides'),
@@ -239,7 +248,8 @@ def test_epochs_differ(shards):
     ({'scale_range': (2, 1)}, '0 < lowest <= highest'),
     ({'scale_range': (0, 1)}, '0 < lowest <= highest'),
     ({'scale_range': (1,)}, '0 < lowest <= highest'),
-])
+  ],
+)
 def test_options_are_checked(change, message):
   options = {'frames': frame_rule([FRAME], FRAME), 'min_sizes': [32], 'max_size': 48, **change}
   with pytest.raises(ConfigError, match=message):

@@ -14,8 +14,9 @@ FLIPS = [(False, False), (True, False), (False, True), (True, True)]
 
 def make(original, scaled, offset=(0, 0), visible=None, flip=(False, False)):
   values = (original, scaled, offset, scaled if visible is None else visible)
-  return placements.Placement(*(tf.constant(value, tf.int32) for value in values),
-                              tf.constant(flip), (40, 48))
+  return placements.Placement(
+    *(tf.constant(value, tf.int32) for value in values), tf.constant(flip), (40, 48)
+  )
 
 
 def flipped(array, flip):
@@ -24,16 +25,19 @@ def flipped(array, flip):
 
 
 @pytest.mark.parametrize('flip', FLIPS)
-@pytest.mark.parametrize('original,scaled', [((24, 40), (48, 80)), ((41, 23), (37, 61)),
-                                             ((600, 900), (333, 500)), ((97, 97), (97, 97))])
+@pytest.mark.parametrize(
+  'original,scaled',
+  [((24, 40), (48, 80)), ((41, 23), (37, 61)), ((600, 900), (333, 500)), ((97, 97), (97, 97))],
+)
 def test_labels_are_resized_as_by_opencv_then_cropped_then_flipped(original, scaled, flip):
   labels = np.random.default_rng(6).integers(0, 256, original, dtype=np.uint8)
   resized = cv2.resize(labels, scaled[::-1], interpolation=cv2.INTER_NEAREST)
   expected = np.full([40, 48], 255, np.uint8)
   expected[:30, :40] = flipped(resized[CROP], flip)
   placement = make(original, scaled, (5, 9), (30, 40), flip)
-  placed = placements.place_labels(tf.constant(labels), placements.source_indices(placement),
-                                   (40, 48), 255)
+  placed = placements.place_labels(
+    tf.constant(labels), placements.source_indices(placement), (40, 48), 255
+  )
   np.testing.assert_array_equal(placed, expected)
 
 
@@ -42,7 +46,7 @@ def test_labels_are_resized_as_by_opencv_then_cropped_then_flipped(original, sca
 @pytest.mark.parametrize('rows', [(0, None), (9, 13), (0, 7), (0, 1), (10, 10)])
 def test_a_placed_mask_is_the_packed_placed_label_map(original, scaled, flip, rows):
   mask = np.random.default_rng(7).integers(0, 2, original, dtype=np.uint8)
-  mask[:rows[0]] = mask[rows[1]:] = 0
+  mask[: rows[0]] = mask[rows[1] :] = 0
   placement = make(original, scaled, (5, 9), (30, 40), flip)
   indices = placements.source_indices(placement)
   expected = placements.place_labels(tf.constant(mask), indices, (40, 48), 0)
@@ -57,8 +61,9 @@ def test_image_boxes_and_labels_stay_together(flip):
   image[6:15, 8:20] = 200
   placement = make((24, 40), (48, 80), (5, 9), (30, 40), flip)
   placed = placements.place_image(tf.constant(image), placement).numpy()[..., 0] >= 100
-  labels = placements.place_labels(tf.constant(image[..., 0]), placements.source_indices(placement),
-                                   (30, 40), 0)
+  labels = placements.place_labels(
+    tf.constant(image[..., 0]), placements.source_indices(placement), (30, 40), 0
+  )
   np.testing.assert_array_equal(placed, labels.numpy() > 0)
   box = placements.place_boxes(tf.constant([[6 / 24, 8 / 40, 15 / 24, 20 / 40]]), placement)[0]
   rows, columns = np.nonzero(placed)
@@ -68,14 +73,21 @@ def test_image_boxes_and_labels_stay_together(flip):
 
 def test_boxes_are_clipped_and_lose_their_area_out_of_sight():
   placement = make((10, 10), (20, 20), (4, 4), (8, 8))
-  boxes = placements.place_boxes(tf.constant([[0., 0., 1., 1.], [0.7, 0.7, 0.9, 0.9]]), placement)
+  boxes = placements.place_boxes(
+    tf.constant([[0.0, 0.0, 1.0, 1.0], [0.7, 0.7, 0.9, 0.9]]), placement
+  )
   np.testing.assert_allclose(boxes, [[0, 0, 8, 8], [8, 8, 8, 8]], atol=1e-5)
 
 
 def draw(seed, augmentation=placements.Augmentation(), min_sizes=(32,), original=(24, 40)):
-  return placements.choose_placement(tf.constant(original), min_sizes, 60,
-                                     frame_rule([(40, 48)], (40, 48)), augmentation,
-                                     tf.constant([seed, 1]))
+  return placements.choose_placement(
+    tf.constant(original),
+    min_sizes,
+    60,
+    frame_rule([(40, 48)], (40, 48)),
+    augmentation,
+    tf.constant([seed, 1]),
+  )
 
 
 def test_without_augmentation_the_image_fits_the_frame():

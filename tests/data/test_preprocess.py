@@ -34,8 +34,15 @@ def test_scaled_size_fits_the_frame_and_keeps_the_aspect_ratio(height, width):
     assert abs(size[1] - 800 * width / height) <= 0.5 or size[1] == 1
 
 
-@pytest.mark.parametrize('source,target', [((37, 53), (80, 115)), ((240, 320), (400, 533)),
-                                           ((300, 450), (167, 250)), ((123, 457), (77, 286))])
+@pytest.mark.parametrize(
+  'source,target',
+  [
+    ((37, 53), (80, 115)),
+    ((240, 320), (400, 533)),
+    ((300, 450), (167, 250)),
+    ((123, 457), (77, 286)),
+  ],
+)
 def test_resize_equals_opencv_within_one_grey_level(source, target):
   image = np.random.default_rng(1).integers(0, 256, source + (3,), dtype=np.uint8)
   expected = cv2.resize(image, target[::-1], interpolation=cv2.INTER_LINEAR).astype(int)
@@ -62,8 +69,8 @@ def test_preprocess_pads_with_zeros_after_normalisation(height, width):
   np.testing.assert_array_equal(info[1], scaled)
   np.testing.assert_allclose(info[2], [scaled[0] / height, scaled[1] / width], rtol=1e-6)
   np.testing.assert_array_equal(info[3], [0, 0])
-  assert (padded.numpy()[:scaled[0], :scaled[1]] > 2).all()
-  assert not padded.numpy()[scaled[0]:].any() and not padded.numpy()[:, scaled[1]:].any()
+  assert (padded.numpy()[: scaled[0], : scaled[1]] > 2).all()
+  assert not padded.numpy()[scaled[0] :].any() and not padded.numpy()[:, scaled[1] :].any()
 
 
 def test_batch_unknown_size_and_graph_give_the_same_as_one_image_eagerly():

@@ -52,8 +52,11 @@ def test_an_interrupted_conversion_continues(coco, monkeypatch):
   with pytest.raises(KeyboardInterrupt):
     coco.convert()
   assert not (coco.output / 'train.json').exists()
-  monkeypatch.setattr(record_shards, 'write_shard',
-                      lambda task, advance: written.append(task.path) or real(task, advance))
+  monkeypatch.setattr(
+    record_shards,
+    'write_shard',
+    lambda task, advance: written.append(task.path) or real(task, advance),
+  )
   info, summary = coco.convert()
   assert len(written) == len(set(written)) == 2
   assert info.num_instances == 4 and '1 crowd regions' in summary
@@ -63,20 +66,22 @@ def test_an_interrupted_conversion_continues(coco, monkeypatch):
 def test_a_killed_conversion_leaves_nothing_half_written_and_continues(coco):
   """Kills the command in the middle of a shard; its workers must end with it."""
   whole = uninterrupted_bytes(coco)
-  code = ('import os, sys, time\n'
-          'from htc_tf.data import coco_to_tfrecord as c, record_example\n'
-          'real, count = record_example.serialize, []\n'
-          'def slow(features):\n'
-          '  count.append(1)\n'
-          '  if len(count) == 3:\n'
-          '    print("stuck", flush=True)\n'
-          '    time.sleep(60)\n'
-          '  return real(features)\n'
-          'record_example.serialize = slow\n'
-          f'c.convert(c.{coco.options()!r})\n')
-  process = subprocess.Popen([sys.executable, '-c', code],
-                             stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL)
+  code = (
+    'import os, sys, time\n'
+    'from htc_tf.data import coco_to_tfrecord as c, record_example\n'
+    'real, count = record_example.serialize, []\n'
+    'def slow(features):\n'
+    '  count.append(1)\n'
+    '  if len(count) == 3:\n'
+    '    print("stuck", flush=True)\n'
+    '    time.sleep(60)\n'
+    '  return real(features)\n'
+    'record_example.serialize = slow\n'
+    f'c.convert(c.{coco.options()!r})\n'
+  )
+  process = subprocess.Popen(
+    [sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+  )
   assert process.stdout.readline() == b'stuck\n'
   process.send_signal(signal.SIGKILL)
   process.communicate()

@@ -32,8 +32,9 @@ def test_every_form_gives_the_same_bitmap():
 
 
 @pytest.mark.parametrize(
-    'counts',
-    ['', '000', 'garbage!!', 'd?', 'P', '\u20ac', [10, 5], [121], [-3, 123], [1.5, 118.5], None, 7])
+  'counts',
+  ['', '000', 'garbage!!', 'd?', 'P', '\u20ac', [10, 5], [121], [-3, 123], [1.5, 118.5], None, 7],
+)
 def test_run_lengths_that_do_not_cover_the_image_are_refused(counts):
   assert segmentation.clean({'size': [10, 12], 'counts': counts}, 10, 12) == (None, 'bad_rle')
 
@@ -43,9 +44,21 @@ def test_run_length_of_another_image_size_is_refused():
 
 
 @pytest.mark.parametrize(
-    'polygons',
-    [[], [[]], [[1, 2, 3, 4]], [[1, 1, 2, 2, 3, 3]], [[1, 1, 2, 2, 3]], None, 5, [['a'] * 6],
-     [[2, 2] * 4], [[1, 1, 5, 1, float('nan'), 5]], [[0, 0, 1e9, 0, 0, 1e9]]])
+  'polygons',
+  [
+    [],
+    [[]],
+    [[1, 2, 3, 4]],
+    [[1, 1, 2, 2, 3, 3]],
+    [[1, 1, 2, 2, 3]],
+    None,
+    5,
+    [['a'] * 6],
+    [[2, 2] * 4],
+    [[1, 1, 5, 1, float('nan'), 5]],
+    [[0, 0, 1e9, 0, 0, 1e9]],
+  ],
+)
 def test_degenerate_polygons_are_refused(polygons):
   assert segmentation.clean(polygons, 10, 12) == (None, 'empty_segmentation')
 

@@ -31,13 +31,16 @@ def palette():
   return image, np.asarray(image.convert('RGB'))
 
 
-@pytest.mark.parametrize('image,expected', [
+@pytest.mark.parametrize(
+  'image,expected',
+  [
     (Image.fromarray(GREY), np.stack([GREY] * 3, -1)),
     (Image.fromarray(np.dstack([RGB, GREY])), RGB),
     (Image.fromarray(GREY.astype(np.uint16) * 257), np.stack([GREY] * 3, -1)),
     (Image.fromarray(GREY > 100), np.stack([(GREY > 100) * np.uint8(255)] * 3, -1)),
     palette(),
-])
+  ],
+)
 def test_other_pixel_types_become_rgb_png(tmp_path, image, expected):
   image.save(tmp_path / 'a.png')
   result = source_images.read_image(str(tmp_path / 'a.png'))
@@ -110,8 +113,9 @@ def test_a_small_file_of_many_pixels_is_not_decoded(tmp_path, size):
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize('annotated, turned', [((6, 8), False), ((8, 6), True), ((7, 6), False),
-                                               (None, False)])
+@pytest.mark.parametrize(
+  'annotated, turned', [((6, 8), False), ((8, 6), True), ((7, 6), False), (None, False)]
+)
 def test_pictures_are_turned_where_the_annotations_say_so(tmp_path, annotated, turned):
   """EXIF orientation 6: stored on its left side."""
   exif = Image.Exif()

@@ -42,24 +42,26 @@ def write(path, records):
 
 
 def shards(folder):
-  return [write(folder / f'{name}.tfrecord', [b'%s%d' % (name.encode(), i) for i in range(4)])
-          for name in 'abc']
+  return [
+    write(folder / f'{name}.tfrecord', [b'%s%d' % (name.encode(), i) for i in range(4)])
+    for name in 'abc'
+  ]
 
 
 def cut(data):
   """In the third record."""
-  return data[:2 * (2 + FRAMING) + 13]
+  return data[: 2 * (2 + FRAMING) + 13]
 
 
 def corrupt(data):
   """A byte of the third record's contents."""
   place = 2 * (2 + FRAMING) + 12
-  return data[:place] + bytes([data[place] ^ 1]) + data[place + 1:]
+  return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
 def corrupt_length(data):
   place = 2 * (2 + FRAMING)
-  return data[:place] + b'\x7f' + data[place + 1:]
+  return data[:place] + b'\x7f' + data[place + 1 :]
 
 
 def read(reading, paths):
@@ -100,15 +102,22 @@ def _few(monkeypatch):
   monkeypatch.setattr(left_out_lib, 'MAX_SURPLUS', 5)
 
 
-@pytest.mark.parametrize('damage', [lambda path: path.write_bytes(bytes(100)),
-                                    lambda path: path.write_bytes(b''), lambda path: path.unlink()])
+@pytest.mark.parametrize(
+  'damage',
+  [
+    lambda path: path.write_bytes(bytes(100)),
+    lambda path: path.write_bytes(b''),
+    lambda path: path.unlink(),
+  ],
+)
 def test_shards_without_a_record_stop_instead_of_turning_for_ever(tmp_path, reading, few, damage):
   del few
   paths = shards(tmp_path)[:2]
   for path in paths:
     damage(pathlib.Path(path))
-  with pytest.raises(tf.errors.InvalidArgumentError,
-                     match='DataError: the data cannot be used.*6 more shards'):
+  with pytest.raises(
+    tf.errors.InvalidArgumentError, match='DataError: the data cannot be used.*6 more shards'
+  ):
     list(tf.data.Dataset.from_tensor_slices(paths).repeat().interleave(reading.read_shards))
 
 
@@ -133,9 +142,11 @@ def test_the_log_says_why_a_record_fails(reading, caplog):
 
 @pytest.mark.parametrize('records', [['x'], ['x', 'y', 'z']])
 def test_an_end_without_a_record_is_an_error(reading, records):
-  with pytest.raises(tf.errors.InvalidArgumentError,
-                     match='DataError: the data cannot.*the end of the data after 0 records; the '
-                     'first: record of 1 bytes.*StringToNumberOp'):
+  with pytest.raises(
+    tf.errors.InvalidArgumentError,
+    match='DataError: the data cannot.*the end of the data after 0 records; the '
+    'first: record of 1 bytes.*StringToNumberOp',
+  ):
     list(parsed(reading, records))
 
 
@@ -155,8 +166,9 @@ def test_data_that_repeat_must_not_end():
 def test_records_of_which_none_can_be_parsed_stop(reading, few):
   del few
   dataset = tf.data.Dataset.from_tensors('x').repeat().map(as_element)
-  with pytest.raises(tf.errors.InvalidArgumentError,
-                     match='DataError: the data cannot be used.*6 more shards'):
+  with pytest.raises(
+    tf.errors.InvalidArgumentError, match='DataError: the data cannot be used.*6 more shards'
+  ):
     list(reading.parse(dataset))
 
 
@@ -186,9 +198,11 @@ def test_check_usable_says_that_nothing_is(tmp_path, reading, content):
   paths = [write(tmp_path / 'a.tfrecord', [b'x', b'y'])]
   if content is not None:
     (tmp_path / 'a.tfrecord').write_bytes(content)
-  expected = {b'': 'none in 1 files. ', b'damaged': 'none in 1 files; the first: .*a.tfrecord: '
-              'truncated or damaged after 0 of 7 bytes',
-              None: 'none in 1 files; the first: record of 1 bytes, .*: cannot be parsed'}
+  expected = {
+    b'': 'none in 1 files. ',
+    b'damaged': 'none in 1 files; the first: .*a.tfrecord: truncated or damaged after 0 of 7 bytes',
+    None: 'none in 1 files; the first: record of 1 bytes, .*: cannot be parsed',
+  }
   with pytest.raises(DataError, match=f'the data cannot be used.*{expected[content]}'):
     reading.check_usable(paths)
 

@@ -14,8 +14,18 @@ from htc_tf.data.usable_instances import usable_instances
 NAN, INF = float('nan'), float('inf')
 # Sound; NaN, no height, over two borders, outside, infinite, turned round, class 0, class too high;
 # over a border by rounding.
-BOXES = [[.1, .2, .3, .4], [NAN, 0, 1, 1], [.5, .5, .5, .9], [-.5, 0, .5, 2], [1.1, 0, 1.5, 1],
-         [0, 0, INF, 1], [.9, .1, .2, .5], [0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1.0001]]
+BOXES = [
+  [0.1, 0.2, 0.3, 0.4],
+  [NAN, 0, 1, 1],
+  [0.5, 0.5, 0.5, 0.9],
+  [-0.5, 0, 0.5, 2],
+  [1.1, 0, 1.5, 1],
+  [0, 0, INF, 1],
+  [0.9, 0.1, 0.2, 0.5],
+  [0, 0, 1, 1],
+  [0, 0, 1, 1],
+  [0, 0, 1, 1.0001],
+]
 CLASSES = [1, 1, 1, 2, 1, 1, 1, 0, 3, 2]
 USABLE = [0, 3, 9]
 NUM_CLASSES = 3
@@ -23,11 +33,14 @@ NUM_CLASSES = 3
 
 def record_with(boxes, classes, is_crowd=None):
   number = len(classes)
-  return {'source_id': tf.constant(7, tf.int64), 'image': tf.zeros([2, 2, 3], tf.uint8),
-          'boxes_normalized': tf.reshape(tf.constant(boxes, tf.float32), [number, 4]),
-          'classes': tf.constant(classes, tf.int32),
-          'is_crowd': tf.range(number) % 2 == 1 if is_crowd is None else tf.constant(is_crowd),
-          'masks_png': tf.strings.as_string(tf.range(number))}
+  return {
+    'source_id': tf.constant(7, tf.int64),
+    'image': tf.zeros([2, 2, 3], tf.uint8),
+    'boxes_normalized': tf.reshape(tf.constant(boxes, tf.float32), [number, 4]),
+    'classes': tf.constant(classes, tf.int32),
+    'is_crowd': tf.range(number) % 2 == 1 if is_crowd is None else tf.constant(is_crowd),
+    'masks_png': tf.strings.as_string(tf.range(number)),
+  }
 
 
 def choose(decoded, left_out, inside, max_num_instances=100):
@@ -41,14 +54,15 @@ def choose(decoded, left_out, inside, max_num_instances=100):
 def test_instances_that_teach_nothing_are_left_out(inside, caplog):
   left_out = LeftOut()
   found = choose(record_with(BOXES, CLASSES), left_out, inside)
-  np.testing.assert_array_equal(found['boxes_normalized'],
-                                np.clip(np.float32(BOXES)[USABLE], 0, 1))
+  np.testing.assert_array_equal(found['boxes_normalized'], np.clip(np.float32(BOXES)[USABLE], 0, 1))
   assert found['masks_png'].numpy().tolist() == [b'0', b'3', b'9']
   assert found['classes'].numpy().tolist() == [1, 2, 2]
   assert found['is_crowd'].numpy().tolist() == [False, True, True]
   assert found['image'].shape == (2, 2, 3)
   assert {kind: left_out.count(kind) for kind in KINDS if left_out.count(kind)} == {
-      INSTANCES: 7, CLIPPED: 1}
+    INSTANCES: 7,
+    CLIPPED: 1,
+  }
   assert 'image id 7: 7 instances' in caplog.text
 
 
@@ -69,5 +83,6 @@ def test_those_beyond_the_limit_are_counted_without_crowds(inside, crowds, caplo
   found = choose(record_with([BOXES[0]] * 1000, [1] * 1000, is_crowd), left_out, inside)
   assert found['classes'].shape == (1000,)
   assert {kind: left_out.count(kind) for kind in KINDS if left_out.count(kind)} == {
-      BEYOND_LIMIT: 900 - crowds}
+    BEYOND_LIMIT: 900 - crowds
+  }
   assert f'{900 - crowds} instances after the first parser.max_num_instances' in caplog.text

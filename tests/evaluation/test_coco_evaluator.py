@@ -20,17 +20,35 @@ _CATEGORY_IDS = [3, 5, 9]
 _IMAGE_HW = (120, 200)
 _SCALE = np.array([1.25, 0.8], np.float32)
 _IMAGE_INFO = np.array([_IMAGE_HW, [150, 160], _SCALE, [0, 0]], np.float32)
-_FIGURES = ['AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARmax1', 'ARmax10', 'ARmax100', 'ARs',
-            'ARm', 'ARl']
+_FIGURES = [
+  'AP',
+  'AP50',
+  'AP75',
+  'APs',
+  'APm',
+  'APl',
+  'ARmax1',
+  'ARmax10',
+  'ARmax100',
+  'ARs',
+  'ARm',
+  'ARl',
+]
 
 
 def _annotation(annotation_id, image_id, category_id, box, **fields):
   """An object that fills its box (y_min, x_min, y_max, x_max)."""
   y_min, x_min, y_max, x_max = (float(value) for value in box)
   polygon = [x_min, y_min, x_max, y_min, x_max, y_max, x_min, y_max]
-  annotation = {'id': annotation_id, 'image_id': image_id, 'category_id': category_id,
-                'bbox': [x_min, y_min, x_max - x_min, y_max - y_min],
-                'area': (y_max - y_min) * (x_max - x_min), 'iscrowd': 0, 'segmentation': [polygon]}
+  annotation = {
+    'id': annotation_id,
+    'image_id': image_id,
+    'category_id': category_id,
+    'bbox': [x_min, y_min, x_max - x_min, y_max - y_min],
+    'area': (y_max - y_min) * (x_max - x_min),
+    'iscrowd': 0,
+    'segmentation': [polygon],
+  }
   return {**annotation, **fields}
 
 
@@ -44,8 +62,10 @@ def _random_boxes(rng, num):
 def _dataset(num_images=4, seed=0):
   """Pictures with ids 10, 11, ... and seven objects each; no owl."""
   rng = np.random.default_rng(seed)
-  images = [{'id': 10 + index, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1],
-             'file_name': f'{index}.png'} for index in range(num_images)]
+  images = [
+    {'id': 10 + index, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1], 'file_name': f'{index}.png'}
+    for index in range(num_images)
+  ]
   annotations = []
   for image in images:
     for box in _random_boxes(rng, 7):
@@ -64,21 +84,26 @@ def _predictions(dataset, noise=3.0, num_rows=20, seed=1):
   """A batch of all pictures: the objects moved a little, some false ones, and padding rows."""
   rng = np.random.default_rng(seed)
   images = dataset['images']
-  batch = {'source_id': np.array([image['id'] for image in images], np.int64),
-           'image_info': np.tile(_IMAGE_INFO, (len(images), 1, 1)),
-           'detection_boxes': np.zeros((len(images), num_rows, 4), np.float32),
-           'detection_scores': np.zeros((len(images), num_rows), np.float32),
-           'detection_classes': np.zeros((len(images), num_rows), np.int32),
-           'num_detections': np.zeros(len(images), np.int32),
-           'detection_masks': np.zeros((len(images), num_rows, 28, 28), np.float32)}
+  batch = {
+    'source_id': np.array([image['id'] for image in images], np.int64),
+    'image_info': np.tile(_IMAGE_INFO, (len(images), 1, 1)),
+    'detection_boxes': np.zeros((len(images), num_rows, 4), np.float32),
+    'detection_scores': np.zeros((len(images), num_rows), np.float32),
+    'detection_classes': np.zeros((len(images), num_rows), np.int32),
+    'num_detections': np.zeros(len(images), np.int32),
+    'detection_masks': np.zeros((len(images), num_rows, 28, 28), np.float32),
+  }
   for row, image in enumerate(images):
-    objects = [annotation for annotation in dataset['annotations']
-               if annotation['image_id'] == image['id']]
-    boxes = np.array([[y, x, y + height, x + width]
-                      for x, y, width, height in (item['bbox'] for item in objects)])
+    objects = [
+      annotation for annotation in dataset['annotations'] if annotation['image_id'] == image['id']
+    ]
+    boxes = np.array(
+      [[y, x, y + height, x + width] for x, y, width, height in (item['bbox'] for item in objects)]
+    )
     labels = [_CATEGORY_IDS.index(item['category_id']) + 1 for item in objects]
-    boxes = np.concatenate([boxes.reshape(-1, 4) + rng.normal(0, noise, (len(boxes), 4)),
-                            _random_boxes(rng, 5)])
+    boxes = np.concatenate(
+      [boxes.reshape(-1, 4) + rng.normal(0, noise, (len(boxes), 4)), _random_boxes(rng, 5)]
+    )
     num = len(boxes)
     batch['detection_boxes'][row, :num] = boxes * np.tile(_SCALE, 2)
     batch['detection_scores'][row, :num] = np.sort(rng.uniform(0.05, 1, num))[::-1]
@@ -104,8 +129,9 @@ def _figures(result, prefix):
 
 
 def _evaluator(tmp_path, dataset, include_mask=True, **options):
-  return coco_evaluator.COCOEvaluator(_write(tmp_path, dataset), _CATEGORY_IDS, include_mask,
-                                      **options)
+  return coco_evaluator.COCOEvaluator(
+    _write(tmp_path, dataset), _CATEGORY_IDS, include_mask, **options
+  )
 
 
 def test_result_equals_pycocotools_by_hand_on_the_written_files(tmp_path):
@@ -126,8 +152,11 @@ def test_result_equals_pycocotools_by_hand_on_the_written_files(tmp_path):
 
 def test_size_of_a_false_mask_is_its_area_not_that_of_its_box(tmp_path):
   # An object of 1600 pixels, and a false mask of 400 pixels in a box of 1600: small by its mask.
-  dataset = {'images': [{'id': 10, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1]}],
-             'annotations': [_annotation(1, 10, 3, (0, 0, 40, 40))], 'categories': _CATEGORIES}
+  dataset = {
+    'images': [{'id': 10, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1]}],
+    'annotations': [_annotation(1, 10, 3, (0, 0, 40, 40))],
+    'categories': _CATEGORIES,
+  }
   batch = _predictions(dataset, noise=0)
   batch['num_detections'][:] = 2
   batch['detection_classes'][0, :2] = 1
@@ -199,9 +228,16 @@ def test_crowds_are_ignored(tmp_path):
   # A crowd over the whole of one picture, as uncompressed RLE, excuses its false detections ...
   counts = [0, _IMAGE_HW[0] * _IMAGE_HW[1]]
   for category in _CATEGORY_IDS:
-    dataset['annotations'].append(_annotation(
-        len(dataset['annotations']) + 1, 10, category, (0, 0, *_IMAGE_HW), iscrowd=1,
-        segmentation={'size': list(_IMAGE_HW), 'counts': counts}))
+    dataset['annotations'].append(
+      _annotation(
+        len(dataset['annotations']) + 1,
+        10,
+        category,
+        (0, 0, *_IMAGE_HW),
+        iscrowd=1,
+        segmentation={'size': list(_IMAGE_HW), 'counts': counts},
+      )
+    )
   evaluator = _evaluator(tmp_path, dataset)
   evaluator.update(batch)
   with_crowd = evaluator.result()
@@ -231,7 +267,7 @@ def test_workers_make_no_difference(tmp_path):
   for num_workers in (1, 2):
     evaluator = _evaluator(tmp_path, dataset, num_workers=num_workers)
     for row in range(9):
-      evaluator.update({key: array[row:row + 1] for key, array in batch.items()})
+      evaluator.update({key: array[row : row + 1] for key, array in batch.items()})
     paths = evaluator.save_results(tmp_path / f'{num_workers}.json')
     written[num_workers] = [path.read_bytes() for path in paths], evaluator.result()
   assert written[1] == written[2]
@@ -300,9 +336,11 @@ def test_images_that_were_not_predicted_count_as_missed(tmp_path, monkeypatch):
   evaluator.reset()
   evaluator.update({key: array[:1] for key, array in batch.items()})
   assert evaluator.result()['bbox_ARmax100'] < 0.5 * complete['bbox_ARmax100']
-  warning, = warnings
-  assert warning.startswith('3 of the 4 annotated images were not predicted; their objects count '
-                            'as missed. Likely cause: trainer.validation_steps')
+  (warning,) = warnings
+  assert warning.startswith(
+    '3 of the 4 annotated images were not predicted; their objects count '
+    'as missed. Likely cause: trainer.validation_steps'
+  )
 
 
 def test_per_category_averages_to_the_whole(tmp_path):
@@ -368,8 +406,9 @@ def test_classes_beyond_the_categories_are_refused(tmp_path):
     _evaluator(tmp_path, _dataset()).update(batch)
 
 
-@pytest.mark.parametrize('category_ids, message', [([3, 4], r'unknown ids \[4\]'),
-                                                   ([], 'no category')])
+@pytest.mark.parametrize(
+  'category_ids, message', [([3, 4], r'unknown ids \[4\]'), ([], 'no category')]
+)
 def test_categories_that_the_annotations_lack_are_refused(tmp_path, category_ids, message):
   with pytest.raises(DataError, match=message):
     coco_evaluator.COCOEvaluator(_write(tmp_path, _dataset()), category_ids, include_mask=True)
@@ -386,8 +425,12 @@ def test_files_that_are_no_annotations_are_refused(tmp_path):
   path = tmp_path / 'broken.json'
   with pytest.raises(DataError, match='cannot be read.*No such file.*wrong path'):
     coco_evaluator.COCOEvaluator(path, _CATEGORY_IDS, include_mask=True)
-  for content, message in (('{"images": [', 'not JSON'), ('[]', 'not in COCO format'),
-                           ('{"images": []}', 'lists of: images'), ('\xff', 'not JSON')):
+  for content, message in (
+    ('{"images": [', 'not JSON'),
+    ('[]', 'not in COCO format'),
+    ('{"images": []}', 'lists of: images'),
+    ('\xff', 'not JSON'),
+  ):
     path.write_bytes(content.encode('latin-1'))
     with pytest.raises(DataError, match=message):
       coco_evaluator.COCOEvaluator(path, _CATEGORY_IDS, include_mask=True)
@@ -416,10 +459,23 @@ def test_nothing_is_printed(tmp_path, capsys):
 
 
 def test_table_shows_boxes_masks_and_categories():
-  table = metrics.format_table({
-      'bbox_AP': 0.4321, 'bbox_APl': -1.0, 'segm_AP': 0.381, 'segm_APl': 1.0, 'loss': 3.0,
-      'bbox_AP_by_category/cat': 0.5, 'segm_AP_by_category/cat': -1.0})
+  table = metrics.format_table(
+    {
+      'bbox_AP': 0.4321,
+      'bbox_APl': -1.0,
+      'segm_AP': 0.381,
+      'segm_APl': 1.0,
+      'loss': 3.0,
+      'bbox_AP_by_category/cat': 0.5,
+      'segm_AP_by_category/cat': -1.0,
+    }
+  )
   assert [line.split() for line in table.splitlines()] == [
-      ['AP', 'APl'], ['box', '43.2', '-'], ['mask', '38.1', '100.0'], [],
-      ['box', 'AP', 'mask', 'AP'], ['cat', '50.0', '-']]
+    ['AP', 'APl'],
+    ['box', '43.2', '-'],
+    ['mask', '38.1', '100.0'],
+    [],
+    ['box', 'AP', 'mask', 'AP'],
+    ['cat', '50.0', '-'],
+  ]
   assert metrics.format_table({}) == ''

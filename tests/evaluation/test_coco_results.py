@@ -16,10 +16,11 @@ _IMAGE_INFO = np.array([[40, 60], [60, 120], [1.5, 2], [0, 0]], np.float32)
 def _detections(num_detections=2, masks=True):
   """Two valid rows and one of padding."""
   detections = {
-      'detection_boxes': np.array([[15, 20, 45, 100], [30, 60, 70, 130], [0, 0, 0, 0]], np.float32),
-      'detection_scores': np.array([0.9, 0.25, 0], np.float32),
-      'detection_classes': np.array([2, 1, 0], np.int32),
-      'num_detections': np.int32(num_detections)}
+    'detection_boxes': np.array([[15, 20, 45, 100], [30, 60, 70, 130], [0, 0, 0, 0]], np.float32),
+    'detection_scores': np.array([0.9, 0.25, 0], np.float32),
+    'detection_classes': np.array([2, 1, 0], np.int32),
+    'num_detections': np.int32(num_detections),
+  }
   if masks:
     detections['detection_masks'] = np.ones((3, 28, 28), np.float32)
   return detections

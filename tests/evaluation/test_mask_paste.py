@@ -46,8 +46,9 @@ def _paste_by_loop(probs, box, image_hw):
 
 
 def test_values_equal_the_published_implementation(reference):
-  values = mask_paste.paste_mask_values(reference['probs'], reference['boxes_yxyx'],
-                                        reference['image_hw'])
+  values = mask_paste.paste_mask_values(
+    reference['probs'], reference['boxes_yxyx'], reference['image_hw']
+  )
   assert values.dtype == np.float32
   np.testing.assert_allclose(values, reference['values'], atol=5e-6)
 
@@ -84,14 +85,17 @@ def test_encoding_equals_pycocotools_on_the_pasted_masks(image_hw, threshold):
     assert rle == {'size': list(image_hw), 'counts': expected['counts'].decode('ascii')}
 
 
-@pytest.mark.parametrize('box', [(-50, -50, 90, 90), (-9, -9, -5, -5), (40, 40, 60, 60)],
-                         ids=['covers the image', 'before it', 'behind it'])
+@pytest.mark.parametrize(
+  'box',
+  [(-50, -50, 90, 90), (-9, -9, -5, -5), (40, 40, 60, 60)],
+  ids=['covers the image', 'before it', 'behind it'],
+)
 def test_encoding_of_full_and_empty_masks(box):
   probs, boxes = np.ones((1, 28, 28), np.float32), np.array([box], np.float32)
-  rle, = mask_paste.encode_masks(probs, boxes, (20, 30))
+  (rle,) = mask_paste.encode_masks(probs, boxes, (20, 30))
   expected = 600 if box[0] == -50 else 0
   assert mask_utils.area(rle) == expected
-  mask, = mask_paste.paste_masks(probs, boxes, (20, 30))
+  (mask,) = mask_paste.paste_masks(probs, boxes, (20, 30))
   np.testing.assert_array_equal(mask_paste.decode_mask(rle), mask)
 
 
@@ -112,7 +116,7 @@ def test_pixel_centre_on_a_box_without_width_is_outside():
 def test_probability_at_the_threshold_belongs_to_the_object():
   probs, boxes = np.full((1, 28, 28), 0.5, np.float32), np.array([[2, 3, 30, 31]])
   assert mask_paste.paste_masks(probs, boxes, (40, 50)).sum() == 28 * 28
-  rle, = mask_paste.encode_masks(probs, boxes, (40, 50))
+  (rle,) = mask_paste.encode_masks(probs, boxes, (40, 50))
   assert mask_utils.area(rle) == 28 * 28
 
 
@@ -139,8 +143,9 @@ def test_probabilities_that_are_not_finite_are_refused():
     mask_paste.encode_masks(probs, boxes, (10, 10))
 
 
-@pytest.mark.parametrize('probs_shape, boxes_shape', [((2, 28), (2, 4)), ((2, 28, 28), (3, 4)),
-                                                      ((2, 28, 28), (2, 5))])
+@pytest.mark.parametrize(
+  'probs_shape, boxes_shape', [((2, 28), (2, 4)), ((2, 28, 28), (3, 4)), ((2, 28, 28), (2, 5))]
+)
 def test_shapes_that_do_not_fit_are_refused(probs_shape, boxes_shape):
   with pytest.raises(InputError, match='num, height, width'):
     mask_paste.encode_masks(np.zeros(probs_shape), np.zeros(boxes_shape), (10, 10))

@@ -26,25 +26,39 @@ def _instances(rng, num, categories):
   low = rng.uniform(0, 0.6, (num, 2)) * _IMAGE_HW
   boxes = np.concatenate([low, low + rng.uniform(5, 30, (num, 2))], axis=1)
   probs = rng.uniform(0.3, 1, (num, 28, 28))
-  return [{'category_id': int(rng.choice(categories)), 'segmentation': rle,
-           'bbox': [box[1], box[0], box[3] - box[1], box[2] - box[0]]}
-          for box, rle in zip(boxes.tolist(), mask_paste.encode_masks(probs, boxes, _IMAGE_HW))]
+  return [
+    {
+      'category_id': int(rng.choice(categories)),
+      'segmentation': rle,
+      'bbox': [box[1], box[0], box[3] - box[1], box[2] - box[0]],
+    }
+    for box, rle in zip(boxes.tolist(), mask_paste.encode_masks(probs, boxes, _IMAGE_HW))
+  ]
 
 
 def _data(num_images=6):
   """Annotations, and results of which some are the annotations and scores are often equal."""
   rng = np.random.default_rng(0)
-  images = [{'id': 40 - index, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1]}
-            for index in range(num_images)]
+  images = [
+    {'id': 40 - index, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1]} for index in range(num_images)
+  ]
   annotations, results = [], []
   for image in images:
     objects = _instances(rng, 8, [7, 2, 30, 5])
     found = [item for item in objects if item['category_id'] != 5][:5]
     found += _instances(rng, 6, [7, 2, 30, 11])
-    annotations += [{**item, 'image_id': image['id'], 'iscrowd': int(rng.uniform() < 0.1),
-                     'area': item['bbox'][2] * item['bbox'][3]} for item in objects]
-    results += [{**item, 'image_id': image['id'], 'score': float(rng.integers(1, 5)) / 5}
-                for item in found]
+    annotations += [
+      {
+        **item,
+        'image_id': image['id'],
+        'iscrowd': int(rng.uniform() < 0.1),
+        'area': item['bbox'][2] * item['bbox'][3],
+      }
+      for item in objects
+    ]
+    results += [
+      {**item, 'image_id': image['id'], 'score': float(rng.integers(1, 5)) / 5} for item in found
+    ]
   for number, annotation in enumerate(annotations, start=1):
     annotation['id'] = number
   categories = [{'id': category, 'name': str(category)} for category in [*_CATEGORY_IDS, 99]]
@@ -73,8 +87,9 @@ def _coco_data():
 def test_shares_equal_one_evaluation_bit_by_bit(coco_data, iou_type, num_shares):
   truth, results = coco_data
   expected = _at_once(truth, results, iou_type, 100)
-  actual = matching.evaluate(truth, results, _CATEGORY_IDS, iou_type, 100,
-                             _SharesInThisProcess(num_shares))
+  actual = matching.evaluate(
+    truth, results, _CATEGORY_IDS, iou_type, 100, _SharesInThisProcess(num_shares)
+  )
   assert 0.1 < expected.eval['precision'][0, :, 0, 0, -1].mean() < 0.9
   for name in ('precision', 'recall'):
     np.testing.assert_array_equal(actual.eval[name], expected.eval[name])
@@ -87,8 +102,9 @@ def test_processes_give_the_same(coco_data):
   workers = processes.OrderedWorkers(2)
   actual = matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 3, workers)
   workers.close()
-  expected = matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 3,
-                               processes.OrderedWorkers(1))
+  expected = matching.evaluate(
+    truth, results, _CATEGORY_IDS, 'segm', 3, processes.OrderedWorkers(1)
+  )
   for name in ('precision', 'recall'):
     np.testing.assert_array_equal(actual.eval[name], expected.eval[name])
 

@@ -35,8 +35,15 @@ def _sampled(step, stage):
     positive[image, :num] = True
     matched[image, :num] = gt_boxes[step[prefix + 'pos_gt_index']]
   nothing = np.zeros([2, 512], np.int32)
-  return stage_assigner.SampledRois(boxes, np.ones([2, 512], bool), positive, nothing, nothing,
-                                    np.where(positive[..., None], matched, boxes), positive)
+  return stage_assigner.SampledRois(
+    boxes,
+    np.ones([2, 512], bool),
+    positive,
+    nothing,
+    nothing,
+    np.where(positive[..., None], matched, boxes),
+    positive,
+  )
 
 
 @pytest.mark.parametrize('stage', [0, 1, 2])
@@ -44,7 +51,8 @@ def test_box_loss_equals_the_reference(step, stage):
   deltas = step[f'stage{stage}/box_deltas'][:, _SWAP].reshape([2, 512, 4])
   loss = box_loss.box_loss(deltas, _sampled(step, stage), _CODER_WEIGHTS[stage])
   np.testing.assert_allclose(
-      _STAGE_WEIGHTS[stage] * loss, step[f'loss/s{stage}.loss_bbox'], rtol=1e-5)
+    _STAGE_WEIGHTS[stage] * loss, step[f'loss/s{stage}.loss_bbox'], rtol=1e-5
+  )
 
 
 def test_class_loss_and_accuracy_equal_the_reference(step):
@@ -70,13 +78,18 @@ def test_class_loss_and_accuracy_leave_padding_out():
 def _rois(boxes, valid, positive, matched):
   nothing = tf.zeros_like(valid, tf.int32)
   return stage_assigner.SampledRois(
-      tf.constant([boxes]), valid, positive, nothing, nothing, tf.constant([matched]), positive)
+    tf.constant([boxes]), valid, positive, nothing, nothing, tf.constant([matched]), positive
+  )
 
 
 def test_box_loss_by_hand():
   """A positive whose truth is 1 lower than the RoI of 10; background; padding."""
-  rois = _rois([[0.0, 0, 10, 10], [0.0, 0, 4, 4], [-1.0] * 4], tf.constant([[True, True, False]]),
-               tf.constant([[True, False, False]]), [[1.0, 0, 11, 10], [0.0, 0, 4, 4], [-1.0] * 4])
+  rois = _rois(
+    [[0.0, 0, 10, 10], [0.0, 0, 4, 4], [-1.0] * 4],
+    tf.constant([[True, True, False]]),
+    tf.constant([[True, False, False]]),
+    [[1.0, 0, 11, 10], [0.0, 0, 4, 4], [-1.0] * 4],
+  )
   loss = box_loss.box_loss(tf.zeros([1, 3, 4]), rois, (20.0, 20.0, 10.0, 10.0))
   np.testing.assert_allclose(loss, (2.0 - 0.5) / 2, rtol=1e-5)
 
@@ -87,8 +100,9 @@ def test_padding_gives_zero_and_finite_gradients():
   deltas, logits = tf.ones([1, 2, 4]), tf.ones([1, 2, 3])
   with tf.GradientTape() as tape:
     tape.watch([deltas, logits])
-    loss = (box_loss.box_loss(deltas, rois, (10, 10, 5, 5))
-            + box_loss.class_loss(logits, rois.classes, rois.valid))
+    loss = box_loss.box_loss(deltas, rois, (10, 10, 5, 5)) + box_loss.class_loss(
+      logits, rois.classes, rois.valid
+    )
   assert loss == 0
   for gradient in tape.gradient(loss, [deltas, logits]):
     assert not np.any(gradient)  # NaN would count as true
@@ -96,8 +110,9 @@ def test_padding_gives_zero_and_finite_gradients():
 
 def test_no_rois():
   nobody = tf.zeros([1, 0], tf.bool)
-  rois = stage_assigner.SampledRois(tf.zeros([1, 0, 4]), nobody, nobody, nobody, nobody,
-                                    tf.zeros([1, 0, 4]), nobody)
+  rois = stage_assigner.SampledRois(
+    tf.zeros([1, 0, 4]), nobody, nobody, nobody, nobody, tf.zeros([1, 0, 4]), nobody
+  )
   assert box_loss.box_loss(tf.zeros([1, 0, 4]), rois, (10, 10, 5, 5)) == 0
   assert box_loss.class_loss(tf.zeros([1, 0, 3]), tf.zeros([1, 0], tf.int32), nobody) == 0
   assert box_loss.accuracy(tf.zeros([1, 0, 3]), tf.zeros([1, 0], tf.int32), nobody) == 0

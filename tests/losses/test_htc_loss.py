@@ -15,9 +15,14 @@ from htc_tf.modeling.outputs import MaskOutputs
 from htc_tf.modeling.outputs import StageOutputs
 from htc_tf.modeling.outputs import TrainingOutputs
 
-WEIGHTS = {'rpn_class_weight': 'rpn_class_loss', 'rpn_box_weight': 'rpn_box_loss',
-           'class_weight': 'class_loss', 'box_weight': 'box_loss', 'mask_weight': 'mask_loss',
-           'semantic_weight': 'semantic_loss'}
+WEIGHTS = {
+  'rpn_class_weight': 'rpn_class_loss',
+  'rpn_box_weight': 'rpn_box_loss',
+  'class_weight': 'class_loss',
+  'box_weight': 'box_loss',
+  'mask_weight': 'mask_loss',
+  'semantic_weight': 'semantic_loss',
+}
 STAGES = model_config.published_stages()[:2]
 
 
@@ -25,16 +30,26 @@ def make_outputs(with_masks=True, with_semantic=True):
   """Two stages with one positive and one background RoI whose outputs are all zero."""
   box, truth = [0.0, 0.0, 10.0, 10.0], [0.0, 5.0, 10.0, 15.0]
   rois = SampledRois(
-      tf.constant([[box, box]]), tf.constant([[True, True]]), tf.constant([[True, False]]),
-      tf.zeros([1, 2], tf.int32), tf.constant([[1, 0]]), tf.constant([[truth, box]]),
-      tf.zeros([1, 2], bool))
+    tf.constant([[box, box]]),
+    tf.constant([[True, True]]),
+    tf.constant([[True, False]]),
+    tf.zeros([1, 2], tf.int32),
+    tf.constant([[1, 0]]),
+    tf.constant([[truth, box]]),
+    tf.zeros([1, 2], bool),
+  )
   masks = MaskOutputs(tf.zeros([1, 1, 4, 4]), tf.ones([1, 1, 4, 4]), tf.constant([[True]]))
-  stage = StageOutputs(rois, tf.zeros([1, 2, 2]), tf.zeros([1, 2, 4]),
-                       masks if with_masks else None)
+  stage = StageOutputs(
+    rois, tf.zeros([1, 2, 2]), tf.zeros([1, 2, 4]), masks if with_masks else None
+  )
   return TrainingOutputs(
-      tf.constant([box, box]), tf.zeros([1, 2]), tf.zeros([1, 2, 4]),
-      AnchorTargets(tf.constant([[1, 0]]), tf.constant([[truth, box]])),
-      tf.zeros([1, 2, 2, 4]) if with_semantic else None, (stage, stage))
+    tf.constant([box, box]),
+    tf.zeros([1, 2]),
+    tf.zeros([1, 2, 4]),
+    AnchorTargets(tf.constant([[1, 0]]), tf.constant([[truth, box]])),
+    tf.zeros([1, 2, 2, 4]) if with_semantic else None,
+    (stage, stage),
+  )
 
 
 LABELS = tf.zeros([1, 16, 16], tf.uint8)
@@ -44,12 +59,16 @@ def test_terms_by_hand():
   terms = htc_loss.weighted_terms(make_outputs(), LABELS, task_config.Losses(), STAGES)
   # The truth lies half a width to the right: dx = 0.5 times the box coder's weight.
   expected = {
-      'rpn_class_loss': np.log(2), 'rpn_box_loss': (0.5 - 0.5 / 9) / 2,
-      'semantic_loss': 0.2 * np.log(4),
-      'stage0_class_loss': np.log(2), 'stage0_box_loss': (5 - 0.5) / 2,
-      'stage0_mask_loss': np.log(2),
-      'stage1_class_loss': 0.5 * np.log(2), 'stage1_box_loss': 0.5 * (10 - 0.5) / 2,
-      'stage1_mask_loss': 0.5 * np.log(2)}
+    'rpn_class_loss': np.log(2),
+    'rpn_box_loss': (0.5 - 0.5 / 9) / 2,
+    'semantic_loss': 0.2 * np.log(4),
+    'stage0_class_loss': np.log(2),
+    'stage0_box_loss': (5 - 0.5) / 2,
+    'stage0_mask_loss': np.log(2),
+    'stage1_class_loss': 0.5 * np.log(2),
+    'stage1_box_loss': 0.5 * (10 - 0.5) / 2,
+    'stage1_mask_loss': 0.5 * np.log(2),
+  }
   assert list(terms) == list(expected) == list(htc_loss.term_names(2, True, True))
   np.testing.assert_allclose(list(terms.values()), list(expected.values()), rtol=1e-5)
   np.testing.assert_allclose(htc_loss.total(terms), sum(expected.values()), rtol=1e-5)
@@ -77,8 +96,9 @@ def test_betas_reach_their_terms():
 @pytest.mark.parametrize('masks', [True, False])
 @pytest.mark.parametrize('semantic', [True, False])
 def test_absent_branches_have_no_terms(masks, semantic):
-  terms = htc_loss.weighted_terms(make_outputs(masks, semantic), LABELS if semantic else None,
-                                  task_config.Losses(), STAGES)
+  terms = htc_loss.weighted_terms(
+    make_outputs(masks, semantic), LABELS if semantic else None, task_config.Losses(), STAGES
+  )
   assert list(terms) == list(htc_loss.term_names(2, masks, semantic))
   assert any('mask' in name for name in terms) == masks
   assert ('semantic_loss' in terms) == semantic
@@ -90,13 +110,18 @@ def test_accuracies():
   half = right._replace(logits=tf.constant([[[0.0, 1.0], [0.0, 1.0]]]))
   values = htc_loss.accuracies(outputs._replace(stages=(right, half)))
   assert {key: float(value) for key, value in values.items()} == {
-      'stage0_accuracy': 1.0, 'stage1_accuracy': 0.5}
+    'stage0_accuracy': 1.0,
+    'stage1_accuracy': 0.5,
+  }
 
 
 @pytest.mark.parametrize('decay_norm_and_bias,expected', [(True, 4 + 9 + 16), (False, 4)])
 def test_weight_decay(decay_norm_and_bias, expected):
-  variables = [tf.Variable([2.0], name='conv/kernel'), tf.Variable([3.0], name='bn/gamma'),
-               tf.Variable([4.0], name='fc/bias')]
+  variables = [
+    tf.Variable([2.0], name='conv/kernel'),
+    tf.Variable([3.0], name='bn/gamma'),
+    tf.Variable([4.0], name='fc/bias'),
+  ]
   losses = task_config.Losses(l2_weight_decay=0.1, decay_norm_and_bias=decay_norm_and_bias)
   np.testing.assert_allclose(htc_loss.weight_decay(variables, losses), 0.05 * expected, rtol=1e-6)
 
@@ -109,9 +134,13 @@ def test_weight_decay_hands_no_gradient_on():
 
 
 def test_added_weight_decay_is_the_decay_of_sgd():
-  variables = [tf.Variable([2.0, -3.0], name='conv/kernel'), tf.Variable([4.0], name='bn/gamma'),
-               tf.Variable([[1.0], [2.0]], name='embedding/kernel'),
-               tf.Variable([5.0], name='fc/kernel'), tf.Variable([6.0], name='fc/bias')]
+  variables = [
+    tf.Variable([2.0, -3.0], name='conv/kernel'),
+    tf.Variable([4.0], name='bn/gamma'),
+    tf.Variable([[1.0], [2.0]], name='embedding/kernel'),
+    tf.Variable([5.0], name='fc/kernel'),
+    tf.Variable([6.0], name='fc/bias'),
+  ]
   rows = tf.IndexedSlices(tf.constant([[0.5]]), tf.constant([1]), tf.constant([2, 1]))
   gradients = [tf.constant([1.0, 1.0]), tf.constant([7.0]), rows, None, None]
   losses = task_config.Losses(l2_weight_decay=0.1, decay_norm_and_bias=False)
@@ -119,8 +148,10 @@ def test_added_weight_decay_is_the_decay_of_sgd():
   for value, expected in zip(sums, ([1.1, 0.85], [7.0], [[0.05], [0.6]], [0.25])):
     np.testing.assert_allclose(value, expected, rtol=1e-6)
   assert sums[4] is None
-  assert htc_loss.add_weight_decay(
-      gradients, variables, task_config.Losses(l2_weight_decay=0.0)) == gradients
+  assert (
+    htc_loss.add_weight_decay(gradients, variables, task_config.Losses(l2_weight_decay=0.0))
+    == gradients
+  )
 
 
 @pytest.mark.parametrize('variables,decay', [([], 0.1), ([tf.Variable([1.0])], 0.0)])

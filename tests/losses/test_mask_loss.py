@@ -37,7 +37,8 @@ def test_without_positives_loss_and_gradient_are_zero(num_rois):
   logits = tf.ones([2, num_rois, 28, 28], tf.bfloat16)
   with tf.GradientTape() as tape:
     tape.watch(logits)
-    loss = mask_loss.mask_loss(logits, tf.ones([2, num_rois, 28, 28]),
-                               tf.zeros([2, num_rois], tf.bool))
+    loss = mask_loss.mask_loss(
+      logits, tf.ones([2, num_rois, 28, 28]), tf.zeros([2, num_rois], tf.bool)
+    )
   assert loss == 0 and loss.dtype == tf.float32
   assert not np.any(tf.cast(tape.gradient(loss, logits), tf.float32))

@@ -31,7 +31,7 @@ def _targets(step, anchors):
   gt_boxes = np.full([2, 7, 4], -1, np.float32)
   for image in range(2):
     boxes = step[f'gt_image{image}_boxes'][:, _SWAP]
-    gt_boxes[image, :len(boxes)] = boxes
+    gt_boxes[image, : len(boxes)] = boxes
   image_shape = step['image_sizes_hw'].astype(np.float32)
   return stage_assigner.AnchorAssigner(rule='even')(anchors, image_shape, gt_boxes)
 
@@ -66,20 +66,21 @@ def test_box_loss_by_hand():
   """One positive of two sampled anchors; its truth is a pixel lower than the anchor of 10."""
   anchors = tf.constant([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 4.0, 4.0]])
   targets = stage_assigner.AnchorTargets(
-      tf.constant([[1, 0]]), tf.stack([anchors[0] + [1.0, 0.0, 1.0, 0.0], anchors[1]])[None])
+    tf.constant([[1, 0]]), tf.stack([anchors[0] + [1.0, 0.0, 1.0, 0.0], anchors[1]])[None]
+  )
   loss = rpn_loss.rpn_box_loss(tf.zeros([1, 2, 4]), anchors, targets, beta=0.05)
   np.testing.assert_allclose(loss, (0.1 - 0.025) / 2, rtol=1e-5)
 
 
 def test_without_samples_losses_and_gradients_are_zero(anchors):
   num = len(anchors)
-  targets = stage_assigner.AnchorTargets(
-      tf.fill([1, num], -1), tf.cast(anchors, tf.float32)[None])
+  targets = stage_assigner.AnchorTargets(tf.fill([1, num], -1), tf.cast(anchors, tf.float32)[None])
   logits, deltas = tf.ones([1, num]), tf.ones([1, num, 4])
   with tf.GradientTape() as tape:
     tape.watch([logits, deltas])
-    loss = (rpn_loss.rpn_class_loss(logits, targets.labels)
-            + rpn_loss.rpn_box_loss(deltas, anchors, targets))
+    loss = rpn_loss.rpn_class_loss(logits, targets.labels) + rpn_loss.rpn_box_loss(
+      deltas, anchors, targets
+    )
   assert loss == 0
   for gradient in tape.gradient(loss, [logits, deltas]):
     assert not np.any(gradient)

@@ -30,8 +30,7 @@ def test_loss_and_gradient_equal_the_reference(reference, traced):
     tape.watch(logits)
     loss = _WEIGHT * function(logits, reference['labels'][None])
   np.testing.assert_allclose(loss, reference['loss'], rtol=1e-6)
-  np.testing.assert_allclose(
-      tape.gradient(loss, logits), reference['logits_gradient'], atol=1e-8)
+  np.testing.assert_allclose(tape.gradient(loss, logits), reference['logits_gradient'], atol=1e-8)
 
 
 def test_ignored_pixels_count_in_the_mean_unless_asked_otherwise():
@@ -47,6 +46,7 @@ def test_ignored_pixels_count_in_the_mean_unless_asked_otherwise():
 @pytest.mark.parametrize('average_over_valid', [False, True])
 def test_only_ignored_pixels_give_zero(average_over_valid):
   labels = np.full([2, 16, 16], 7, np.uint8)
-  loss = semantic_loss.semantic_loss(tf.ones([2, 2, 2, 5]), labels, ignore_label=7,
-                                     average_over_valid=average_over_valid)
+  loss = semantic_loss.semantic_loss(
+    tf.ones([2, 2, 2, 5]), labels, ignore_label=7, average_over_valid=average_over_valid
+  )
   assert loss == 0

@@ -9,7 +9,8 @@ from htc_tf.losses import smooth_l1
 def test_values_by_hand():
   differences = tf.constant([0.0, 0.25, -0.25, 0.5, -2.0])
   np.testing.assert_allclose(
-      smooth_l1.smooth_l1(differences, 0.5), [0, 0.0625, 0.0625, 0.25, 1.75], rtol=1e-6)
+    smooth_l1.smooth_l1(differences, 0.5), [0, 0.0625, 0.0625, 0.25, 1.75], rtol=1e-6
+  )
 
 
 def test_gradient_is_continuous_and_at_most_one():

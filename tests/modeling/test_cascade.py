@@ -66,8 +66,9 @@ class FirstChannel(tf_keras.layers.Layer):
 
 
 def make_stage(share=0.0, logits=(0.0, 1.0), constant=None, iou_threshold=0.5, num_samples=8):
-  masks = {} if constant is None else {'mask_head': AddHead(constant),
-                                       'mask_predictor': FirstChannel()}
+  masks = (
+    {} if constant is None else {'mask_head': AddHead(constant), 'mask_predictor': FirstChannel()}
+  )
   assigner = StageAssigner(iou_threshold, num_samples, 0.5, rule='even')
   return CascadeStage(ShiftHead(share, logits), assigner, WEIGHTS, **masks)
 
@@ -81,23 +82,31 @@ def proposals(boxes=PROPOSED, valid=None):
 def ground_truth():
   masks = np.zeros([1, 1, 64, 64], np.uint8)
   masks[0, 0, 10:30, 10:30] = 1
-  return GroundTruth(tf.constant([[TRUTH_BOX]]), tf.constant([[1]]),
-                     tf.constant(np.packbits(masks, -1)))
+  return GroundTruth(
+    tf.constant([[TRUTH_BOX]]), tf.constant([[1]]), tf.constant(np.packbits(masks, -1))
+  )
 
 
 def test_refine_drops_ground_truth_and_padding_and_stops_the_gradient():
   stage = make_stage()
   boxes = tf.constant([[TRUTH_BOX, PROPOSED[0], [50.0, 50.0, 60.0, 60.0], [-1.0] * 4]])
-  rois = SampledRois(boxes, valid=tf.constant([[True, True, True, False]]), positive=None,
-                     gt_index=None, classes=None, matched_boxes=None,
-                     is_gt=tf.constant([[True, False, False, False]]))
+  rois = SampledRois(
+    boxes,
+    valid=tf.constant([[True, True, True, False]]),
+    positive=None,
+    gt_index=None,
+    classes=None,
+    matched_boxes=None,
+    is_gt=tf.constant([[True, False, False, False]]),
+  )
   deltas = tf.Variable(tf.tile([[[0.0, 5.0, 0.0, 0.0]]], [1, 4, 1]))  # Half a width to the right.
   with tf.GradientTape() as tape:
     refined, valid = stage.refine(rois, deltas, FEATURES.image_shape)
     total = tf.reduce_sum(refined)
   np.testing.assert_array_equal(valid, [[False, True, True, False]])
   np.testing.assert_allclose(
-      refined[0], [[-1] * 4, [10, 24, 30, 44], [50, 55, 60, 64], [-1] * 4], atol=1e-4)
+    refined[0], [[-1] * 4, [10, 24, 30, 44], [50, 55, 60, 64], [-1] * 4], atol=1e-4
+  )
   assert tape.gradient(total, deltas) is None
 
 
@@ -106,8 +115,7 @@ def test_each_stage_starts_from_the_boxes_of_the_one_before():
   outputs = Cascade(stages, RoIBoxes()).train(FEATURES, proposals(), ground_truth())
   for stage, moved in zip(outputs, (0.0, 2.0, 6.0)):
     rows = set(map(tuple, stage.rois.boxes[stage.rois.valid].numpy().round(3)))
-    expected = {(top, left - moved, bottom, right - moved)
-                for top, left, bottom, right in PROPOSED}
+    expected = {(top, left - moved, bottom, right - moved) for top, left, bottom, right in PROPOSED}
     assert rows == expected | {tuple(TRUTH_BOX)}
     assert stage.masks is None
     np.testing.assert_array_equal(stage.rois.is_gt[0, :4].numpy().sum(), 1)
@@ -117,8 +125,8 @@ def test_each_stage_starts_from_the_boxes_of_the_one_before():
 def test_mask_branch_trains_on_refined_boxes_when_interleaved(interleaved, left):
   stage = make_stage(0.2, constant=0.0)  # The refined first proposal lies on the truth.
   cascade = Cascade([stage], RoIBoxes(), RoIBoxes(), interleaved=interleaved, num_mask_rois=4)
-  output, = cascade.train(FEATURES, proposals(), ground_truth())
-  (roi_features, _), = stage.mask_head.calls
+  (output,) = cascade.train(FEATURES, proposals(), ground_truth())
+  ((roi_features, _),) = stage.mask_head.calls
   valid = output.masks.valid[0].numpy()
   boxes = roi_features.numpy().reshape(-1, 4)
   expected = [TRUTH_BOX, [10.0, left, 30.0, left + 20.0]]
@@ -132,7 +140,7 @@ def test_mask_branch_trains_on_refined_boxes_when_interleaved(interleaved, left)
 def test_mask_rois_are_bounded_by_the_share_of_positives():
   stage = make_stage(constant=0.0)
   cascade = Cascade([stage], RoIBoxes(), RoIBoxes(), num_mask_rois=4)
-  output, = cascade.train(FEATURES, proposals([TRUTH_BOX] * 9), ground_truth())
+  (output,) = cascade.train(FEATURES, proposals([TRUTH_BOX] * 9), ground_truth())
   assert output.masks.logits.shape[:2] == [1, 4]
   assert np.all(output.masks.valid)
 
@@ -146,8 +154,8 @@ def test_mask_heads_run_on_the_positives_alone(num_positive, expected):
   if not num_positive:
     truth = truth._replace(boxes=-tf.ones([1, 1, 4]), classes=-tf.ones([1, 1], tf.int32))
   boxes = [TRUTH_BOX] * max(num_positive - 1, 0) + [PROPOSED[2]] * 20  # The truth joins them.
-  output, = cascade.train(FEATURES, proposals(boxes), truth)
-  (roi_features, _), = stage.mask_head.calls
+  (output,) = cascade.train(FEATURES, proposals(boxes), truth)
+  ((roi_features, _),) = stage.mask_head.calls
   assert len(roi_features) == expected
   assert output.masks.logits.shape == output.masks.targets.shape[:2] + [1, 1]
   assert np.sum(output.masks.valid) == num_positive
@@ -160,7 +168,7 @@ def test_compiled_mask_heads_run_on_the_static_number():
 
   @tf.function(jit_compile=True)
   def trace(positive):
-    seen.append(cascade._num_rois_to_run(positive))  # pylint: disable=protected-access
+    seen.append(cascade._num_rois_to_run(positive))
     return positive
 
   trace(tf.constant([[True, False]]))
@@ -200,11 +208,11 @@ def test_gradient_passes_through_the_chain_of_mask_heads():
 def test_classify_averages_logits_and_ends_on_the_last_boxes():
   logits = [(0.0, 1.0), (4.0, 2.0), (2.0, 0.0)]
   stages = [make_stage(share, row) for share, row in zip((0.1, 0.2, 0.1), logits)]
-  mean, boxes = Cascade(stages, RoIBoxes()).classify(
-      FEATURES, proposals(valid=[True, False, True]))
+  mean, boxes = Cascade(stages, RoIBoxes()).classify(FEATURES, proposals(valid=[True, False, True]))
   np.testing.assert_allclose(mean[0], [[2.0, 1.0]] * 3)
   np.testing.assert_allclose(
-      boxes[0], [[10.0, 6.0, 30.0, 26.0], [-1.0] * 4, [40.0, 32.0, 60.0, 52.0]], atol=1e-4)
+    boxes[0], [[10.0, 6.0, 30.0, 26.0], [-1.0] * 4, [40.0, 32.0, 60.0, 52.0]], atol=1e-4
+  )
   np.testing.assert_allclose(stages[1].box_head.rois[0][0, 0], [10.0, 12.0, 30.0, 32.0], atol=1e-4)
 
 

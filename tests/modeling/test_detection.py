@@ -56,7 +56,8 @@ def test_padding_by_hand():
   boxes = tf.constant([[[0.0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 10, 9], [-1, -1, -1, -1]]])
   probs = tf.constant([[[0.1, 0.9, 0.0], [0.1, 0.0, 0.9], [0.1, 0.5, 0.4], [0.1, 0.9, 0.0]]])
   found = detection.DetectionGenerator(max_detections=5).select(
-      probs, boxes, tf.constant([[True, False, True, False]]))
+    probs, boxes, tf.constant([[True, False, True, False]])
+  )
   np.testing.assert_array_equal(found.num_detections, [2])
   np.testing.assert_array_equal(found.classes, [[1, 2, 0, 0, 0]])
   np.testing.assert_allclose(found.scores, [[0.9, 0.4, 0, 0, 0]])
@@ -65,7 +66,8 @@ def test_padding_by_hand():
 
 def test_without_rois_there_is_nothing():
   found = detection.DetectionGenerator(max_detections=3)(
-      tf.zeros([2, 0, 4]), tf.zeros([2, 0, 4]), tf.zeros([2, 0], tf.bool))
+    tf.zeros([2, 0, 4]), tf.zeros([2, 0, 4]), tf.zeros([2, 0], tf.bool)
+  )
   np.testing.assert_array_equal(found.num_detections, [0, 0])
   assert found.boxes.shape == (2, 3, 4) and not np.any(found.scores)
 

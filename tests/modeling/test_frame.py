@@ -23,8 +23,10 @@ class PooledPyramid(tf_keras.layers.Layer):
   """Levels 2 to 6 by averaging; the padding, of zeros, stays 0."""
 
   def call(self, images):
-    return {str(level): tf.nn.avg_pool2d(images, 2**level, 2**level, 'VALID') @ MIX
-            for level in range(2, 7)}
+    return {
+      str(level): tf.nn.avg_pool2d(images, 2**level, 2**level, 'VALID') @ MIX
+      for level in range(2, 7)
+    }
 
 
 class PointwiseRPN(tf_keras.layers.Layer):
@@ -41,12 +43,15 @@ def model():
   config.roi_generator.published.test_num_proposals = 10
   tf_keras.utils.set_random_seed(0)
   return HTCModel(
-      backbone=PooledPyramid(), decoder=None, rpn_head=PointwiseRPN(),
-      roi_generator=factory.build_roi_generator(config.roi_generator),
-      anchor_assigner=factory.build_anchor_assigner(config),
-      anchor_args=dict(scale=8.0, aspect_ratios=(0.5, 1.0, 2.0), center_offset=0.0),
-      cascade=factory.build_cascade(config),
-      detection_generator=factory.build_detection_generator(config.detection_generator))
+    backbone=PooledPyramid(),
+    decoder=None,
+    rpn_head=PointwiseRPN(),
+    roi_generator=factory.build_roi_generator(config.roi_generator),
+    anchor_assigner=factory.build_anchor_assigner(config),
+    anchor_args=dict(scale=8.0, aspect_ratios=(0.5, 1.0, 2.0), center_offset=0.0),
+    cascade=factory.build_cascade(config),
+    detection_generator=factory.build_detection_generator(config.detection_generator),
+  )
 
 
 def framed(height, width):

@@ -15,18 +15,18 @@ from tests import tiny
 
 NO_SEMANTIC = {'semantic_head': {'enabled': False}}
 VARIANTS = {
-    'htc': (3, {}),
-    '1_stage': (1, {}),
-    '2_stages_no_semantic': (2, NO_SEMANTIC),
-    '5_stages': (5, {}),
-    'no_semantic': (3, NO_SEMANTIC),
-    'semantic_feeds_masks_only': (2, {'semantic_head': {'feeds_box': False}}),
-    'semantic_feeds_boxes_only': (2, {'semantic_head': {'feeds_mask': False}}),
-    'not_interleaved': (2, {'cascade': {'interleaved': False}}),
-    'no_information_flow': (2, {'cascade': {'mask_information_flow': False}}),
-    'box_only': (3, {'include_mask': False}),
-    'box_only_no_semantic': (2, {'include_mask': False, **NO_SEMANTIC}),
-    'last_mask': (3, {'detection_generator': {'mask_ensemble': 'last'}}),
+  'htc': (3, {}),
+  '1_stage': (1, {}),
+  '2_stages_no_semantic': (2, NO_SEMANTIC),
+  '5_stages': (5, {}),
+  'no_semantic': (3, NO_SEMANTIC),
+  'semantic_feeds_masks_only': (2, {'semantic_head': {'feeds_box': False}}),
+  'semantic_feeds_boxes_only': (2, {'semantic_head': {'feeds_mask': False}}),
+  'not_interleaved': (2, {'cascade': {'interleaved': False}}),
+  'no_information_flow': (2, {'cascade': {'mask_information_flow': False}}),
+  'box_only': (3, {'include_mask': False}),
+  'box_only_no_semantic': (2, {'include_mask': False, **NO_SEMANTIC}),
+  'last_mask': (3, {'detection_generator': {'mask_ensemble': 'last'}}),
 }
 
 
@@ -38,19 +38,26 @@ def train_once(model, config, images, labels):
   """Terms of the loss, and pairs (variable, dense gradient or None)."""
   with tf.GradientTape() as tape:
     outputs = model(model_inputs(images, labels), training=True)
-    terms = htc_loss.weighted_terms(outputs, labels.get('gt_semantic'), task_config.Losses(),
-                                    config.cascade.stages)
+    terms = htc_loss.weighted_terms(
+      outputs, labels.get('gt_semantic'), task_config.Losses(), config.cascade.stages
+    )
     loss = htc_loss.total(terms)
   variables = model.trainable_variables
-  gradients = [gradient if gradient is None else tf.convert_to_tensor(gradient).numpy()
-               for gradient in tape.gradient(loss, variables)]
+  gradients = [
+    gradient if gradient is None else tf.convert_to_tensor(gradient).numpy()
+    for gradient in tape.gradient(loss, variables)
+  ]
   return terms, list(zip(variables, gradients))
 
 
 def assert_outputs_are_as_documented(outputs, config, num_images):
   rows, size = config.detection_generator.max_detections, 2 * config.mask_head.crop_size
-  expected = {'detection_boxes': ([rows, 4], tf.float32), 'detection_scores': ([rows], tf.float32),
-              'detection_classes': ([rows], tf.int32), 'num_detections': ([], tf.int32)}
+  expected = {
+    'detection_boxes': ([rows, 4], tf.float32),
+    'detection_scores': ([rows], tf.float32),
+    'detection_classes': ([rows], tf.int32),
+    'num_detections': ([], tf.int32),
+  }
   if config.include_mask:
     expected['detection_masks'] = ([rows, size, size], tf.float32)
   assert set(outputs) == set(expected)
@@ -67,15 +74,19 @@ def test_trains_predicts_saves_and_loads(variant, tmp_path):
   images, labels = tiny.batch(config)
 
   terms, gradients = train_once(model, config, images, labels)
-  assert list(terms) == htc_loss.term_names(num_stages, config.include_mask,
-                                            config.semantic_head.enabled)
+  assert list(terms) == htc_loss.term_names(
+    num_stages, config.include_mask, config.semantic_head.enabled
+  )
   assert all(np.isfinite(term) and term > 0 for term in terms.values()), terms
   without = [variable.name for variable, gradient in gradients if gradient is None]
   assert not without
   assert all(np.isfinite(gradient).all() for _, gradient in gradients)
   # No anchor of a coarse level lies inside so small an image, so its output may stay untrained.
-  dead = [variable.name for variable, gradient in gradients
-          if not np.any(gradient) and 'fpn_convs' not in variable.name]
+  dead = [
+    variable.name
+    for variable, gradient in gradients
+    if not np.any(gradient) and 'fpn_convs' not in variable.name
+  ]
   assert not dead
 
   inputs = detection_inputs(images, labels)
@@ -146,7 +157,7 @@ def test_batch_of_two_equals_two_batches_of_one(htc):
   inputs = detection_inputs(images, labels)
   together = model.detect(inputs)
   for image in range(2):
-    alone = model.detect({key: value[image:image + 1] for key, value in inputs.items()})
+    alone = model.detect({key: value[image : image + 1] for key, value in inputs.items()})
     for key, value in alone.items():
       np.testing.assert_allclose(value[0], together[key][image], rtol=1e-3, atol=1e-3, err_msg=key)
 
@@ -167,8 +178,9 @@ def test_graph_equals_eager(htc):
 def test_keras_predict(htc):
   config, model, images, labels = htc
   inputs = detection_inputs(images, labels)
-  outputs = model.predict({key: value.numpy() for key, value in inputs.items()}, batch_size=1,
-                          verbose=0)
+  outputs = model.predict(
+    {key: value.numpy() for key, value in inputs.items()}, batch_size=1, verbose=0
+  )
   assert_outputs_are_as_documented(tf.nest.map_structure(tf.constant, outputs), config, 2)
   expected = model.detect(inputs)
   np.testing.assert_allclose(outputs['detection_scores'], expected['detection_scores'], atol=1e-3)
@@ -185,9 +197,16 @@ def test_images_without_truth_train(htc):
   assert all(np.isfinite(gradient).all() for _, gradient in gradients if gradient is not None)
 
 
-@pytest.mark.parametrize('missing,training', [
-    ('images', False), ('image_shape', False), ('gt_boxes', True), ('gt_classes', True),
-    ('gt_masks', True)])
+@pytest.mark.parametrize(
+  'missing,training',
+  [
+    ('images', False),
+    ('image_shape', False),
+    ('gt_boxes', True),
+    ('gt_classes', True),
+    ('gt_masks', True),
+  ],
+)
 def test_missing_input_is_named(htc, missing, training):
   _, model, images, labels = htc
   inputs = model_inputs(images, labels)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import task as task_config
 from htc_tf.configs import model_validation
 from htc_tf.losses import htc_loss
@@ -16,19 +16,28 @@ from tests import tiny
 FPN = {'decoder': {'type': 'fpn', 'fpn': {'num_filters': tiny.CHANNELS}}}
 SPINENET_CHANNELS = 128
 PARTS = {
-    'resnet': {**FPN, 'backbone': {'type': 'resnet', 'resnet': {'model_id': 10,
-                                                              'depth_multiplier': 0.25}}},
-    'mobilenet': {**FPN, 'backbone': {'type': 'mobilenet', 'mobilenet': {
-        'model_id': 'MobileNetV2', 'filter_size_scale': 0.35}}},
-    'efficientnet': {**FPN, 'backbone': {'type': 'efficientnet',
-                                         'efficientnet': {'model_id': 'b0'}}},
-    'spinenet': {
-        'backbone': {'type': 'spinenet', 'spinenet': {'model_id': '49S'}},
-        'decoder': {'type': 'identity'}, 'min_level': 3, 'max_level': 7,
-        'input_size': [128, 128, 3],
-        'roi_aligner': {'published': {'min_level': 3, 'max_level': 5}},
-        'mask_head': {'num_filters': SPINENET_CHANNELS},
-        'semantic_head': {'num_filters': SPINENET_CHANNELS}},
+  'resnet': {
+    **FPN,
+    'backbone': {'type': 'resnet', 'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
+  },
+  'mobilenet': {
+    **FPN,
+    'backbone': {
+      'type': 'mobilenet',
+      'mobilenet': {'model_id': 'MobileNetV2', 'filter_size_scale': 0.35},
+    },
+  },
+  'efficientnet': {**FPN, 'backbone': {'type': 'efficientnet', 'efficientnet': {'model_id': 'b0'}}},
+  'spinenet': {
+    'backbone': {'type': 'spinenet', 'spinenet': {'model_id': '49S'}},
+    'decoder': {'type': 'identity'},
+    'min_level': 3,
+    'max_level': 7,
+    'input_size': [128, 128, 3],
+    'roi_aligner': {'published': {'min_level': 3, 'max_level': 5}},
+    'mask_head': {'num_filters': SPINENET_CHANNELS},
+    'semantic_head': {'num_filters': SPINENET_CHANNELS},
+  },
 }
 
 
@@ -67,8 +76,9 @@ def test_experiment_on_model_garden_parts_trains_and_detects(policy):
   images, labels = tiny.batch(config)
   with tf.GradientTape() as tape:
     outputs = model(model_inputs(images, labels), training=True)
-    terms = htc_loss.weighted_terms(outputs, labels['gt_semantic'], task_config.Losses(),
-                                    config.cascade.stages)
+    terms = htc_loss.weighted_terms(
+      outputs, labels['gt_semantic'], task_config.Losses(), config.cascade.stages
+    )
     loss = htc_loss.total(terms)
   assert all(np.isfinite(term) and term > 0 for term in terms.values()), terms
   gradients = tape.gradient(loss, model.trainable_variables)

@@ -84,8 +84,8 @@ def test_losses_are_near_those_of_float32(dtype, tolerance):
   for name in ('float32', dtype):
     with made('htc_resnet50fpn_1x_coco', name) as (task, model, _, (images, labels)):
       for stage in model.cascade.stages:
-        stage.assigner._rule = 'even'  # pylint: disable=protected-access
-      model.anchor_assigner._rule = 'even'  # pylint: disable=protected-access
+        stage.assigner._rule = 'even'
+      model.anchor_assigner._rule = 'even'
       outputs = model(model_inputs(images, labels), training=True)
       losses[name] = task.build_losses(outputs, labels, model.trainable_variables)
   for key in ('rpn_class_loss', 'semantic_loss', 'stage0_class_loss'):
@@ -95,7 +95,11 @@ def test_losses_are_near_those_of_float32(dtype, tolerance):
 @pytest.mark.parametrize('loss_scale', [None, 'dynamic', 128.0])
 def test_float16_scales_the_loss(loss_scale):
   with made('htc_resnet50fpn_1x_coco', 'float16', loss_scale=loss_scale) as (
-      task, model, optimizer, batch):
+    task,
+    model,
+    optimizer,
+    batch,
+  ):
     assert isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
     assert optimizer.dynamic == (loss_scale != 128.0)
     assert optimizer.dynamic or optimizer.loss_scale == 128.0
@@ -105,7 +109,8 @@ def test_float16_scales_the_loss(loss_scale):
 def test_a_step_with_an_infinite_gradient_is_left_out():
   with made('htc_resnet50fpn_1x_coco', 'float16') as (task, model, _, batch):
     optimizer = tf_keras.mixed_precision.LossScaleOptimizer(
-        tf_keras.optimizers.legacy.SGD(0.01), initial_scale=2.0**120)
+      tf_keras.optimizers.legacy.SGD(0.01), initial_scale=2.0**120
+    )
     before = model.get_weights()
     logs = tf.function(lambda: task.train_step(batch, model, optimizer))()
     assert np.isfinite(logs[task.loss])

@@ -7,7 +7,7 @@ from official.core import exp_factory
 import pytest
 import tensorflow as tf
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.modeling.outputs import ImageFeatures
 from htc_tf.tasks.htc import HTCTask
 from tests import published_weights
@@ -45,9 +45,11 @@ def inputs():
   rgb = MAPS['image0_bgr'][..., ::-1].astype(np.float32)
   pixels = (rgb - np.float32(MEAN)) / np.float32(STD)
   frame = np.zeros([*FRAME, 3], np.float32)
-  frame[:pixels.shape[0], :pixels.shape[1]] = pixels
-  return {'images': tf.constant(frame[np.newaxis]),
-          'image_shape': tf.constant(MAPS['image_size_hw'][np.newaxis], tf.float32)}
+  frame[: pixels.shape[0], : pixels.shape[1]] = pixels
+  return {
+    'images': tf.constant(frame[np.newaxis]),
+    'image_shape': tf.constant(MAPS['image_size_hw'][np.newaxis], tf.float32),
+  }
 
 
 @pytest.fixture(scope='module')
@@ -83,8 +85,9 @@ def test_decoder(maps, level):
 def test_rpn_head(model, maps, level):
   logits, deltas = model.rpn_head(maps[1])
   assert_near(logits[level][0, ::4, ::4], channels_last(MAPS[f'rpn_logits_P{level}_every4th']))
-  assert_near(deltas[level][0, ::4, ::4],
-              yx_order(channels_last(MAPS[f'rpn_deltas_P{level}_every4th'])))
+  assert_near(
+    deltas[level][0, ::4, ::4], yx_order(channels_last(MAPS[f'rpn_deltas_P{level}_every4th']))
+  )
 
 
 def test_semantic_head(maps):
@@ -95,8 +98,9 @@ def test_semantic_head(maps):
 @pytest.mark.parametrize('kind,step', [('box', 8), ('mask', 32)])
 def test_roi_features(model, features, kind, step):
   name = {8: 'every8th', 32: 'every32nd'}[step]
-  pyramid, semantic = (channels_last(HEADS[f'{kind}_feature_{part}_{name}'])
-                       for part in ('fpn', 'semantic'))
+  pyramid, semantic = (
+    channels_last(HEADS[f'{kind}_feature_{part}_{name}']) for part in ('fpn', 'semantic')
+  )
   layer = getattr(model.cascade, f'{kind}_features')
   rois = tf.constant(yx_order(HEADS['rois_image0']))[tf.newaxis]
   assert_near(layer(features, rois)[0, ..., ::step], pyramid + semantic)
@@ -116,7 +120,7 @@ def test_box_head(model, stage):
 def test_mask_chain(model, stage):
   roi_features = tf.constant(channels_last(HEADS['mask_head_input']))
   feature = None
-  for part in model.cascade.stages[:stage + 1]:
+  for part in model.cascade.stages[: stage + 1]:
     feature = part.mask_head(roi_features, feature)
   expected = HEADS[f'stage{stage}_mask_logits_every10th_class']
   assert_near(_masks(model, stage, feature, range(0, 80, 10)), expected)

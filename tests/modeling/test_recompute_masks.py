@@ -21,8 +21,9 @@ def step(recompute, images, labels, **overrides):
   def run():
     with tf.GradientTape() as tape:
       outputs = model(model_inputs(images, labels), training=True)
-      terms = htc_loss.weighted_terms(outputs, labels['gt_semantic'], task_config.Losses(),
-                                      config.cascade.stages)
+      terms = htc_loss.weighted_terms(
+        outputs, labels['gt_semantic'], task_config.Losses(), config.cascade.stages
+      )
       total = htc_loss.total(terms)
     return total, tape.gradient(total, model.trainable_variables)
 
@@ -38,8 +39,9 @@ def test_gradients_are_the_same(num_truths):
   np.testing.assert_allclose(other_loss, loss, rtol=1e-6)
   for name, value, other in zip(names, gradients, others):
     value, other = (tf.convert_to_tensor(x).numpy() for x in (value, other))
-    np.testing.assert_allclose(other, value, rtol=0, atol=1e-5 * np.abs(value).max() + 1e-9,
-                               err_msg=name)
+    np.testing.assert_allclose(
+      other, value, rtol=0, atol=1e-5 * np.abs(value).max() + 1e-9, err_msg=name
+    )
   mask_heads = [value for name, value in zip(names, gradients) if 'mask_head' in name]
   assert mask_heads and all(np.any(value) for value in mask_heads) == (num_truths > 0)
 

@@ -31,7 +31,8 @@ def _stored_arrays():
     arrays[f'gt_image{image}_masks'] = np.unpackbits(packed, axis=-1)
     for stage in range(2):  # What a stage's mask branch samples from is the next stage's input.
       arrays[f'stage{stage}/mask_sampling_image{image}/input_boxes'] = arrays[
-          f'stage{stage + 1}/box_sampling_image{image}/input_boxes']
+        f'stage{stage + 1}/box_sampling_image{image}/input_boxes'
+      ]
   for stage in range(3):
     packed = arrays[f'stage{stage}/mask_targets_packed']
     arrays[f'stage{stage}/mask_targets'] = np.unpackbits(packed, axis=-1).reshape(-1, 28, 28)
@@ -89,17 +90,22 @@ def _figures(gradients):
   figures = {}
   for name, values in gradients.items():
     direction = np.random.default_rng(zlib.crc32(f'grad:{name}'.encode())).standard_normal(
-        values.shape)
-    figures[name] = {'norm': np.sqrt(np.sum(values ** 2)), 'probe': np.sum(values * direction)}
+      values.shape
+    )
+    figures[name] = {'norm': np.sqrt(np.sum(values**2)), 'probe': np.sum(values * direction)}
   return figures
 
 
-@pytest.mark.parametrize('change, failed', [
+@pytest.mark.parametrize(
+  'change, failed',
+  [
     (lambda gradients: gradients, ''),
     (lambda gradients: {**gradients, 'a': 1.02 * gradients['a']}, 'norm, largest'),
     (lambda gradients: {**gradients, 'a': -gradients['a']}, 'probe'),
     (lambda gradients: {name: gradients[name] for name in 'bc'}, 'only'),
-    (lambda gradients: {**gradients, 'frozen': gradients['a']}, 'only')])
+    (lambda gradients: {**gradients, 'frozen': gradients['a']}, 'only'),
+  ],
+)
 def test_another_gradient_is_noticed(change, failed):
   gradients = {name: np.full([2, 3], value) for name, value in zip('abc', (1.0, 2.0, -3.0))}
   figures = {**_figures(gradients), 'frozen': None}
@@ -119,7 +125,6 @@ def test_every_gradient_is_the_reference_s(task, model, step):
   variables = model.trainable_variables
   result = training.run_step(task, model, step, variables)
   gradients = training_gradients.published_gradients(model, variables, result.gradients)
-  checks = training_gradients.gradient_checks(
-      gradients, training_gradients.read_figures(PARITY))
+  checks = training_gradients.gradient_checks(gradients, training_gradients.read_figures(PARITY))
   assert len(gradients) == 234
   _assert_ok(checks)

@@ -13,10 +13,15 @@ def detections(model, inputs, jit_compile):
   return {key: value.numpy() for key, value in detect(inputs).items()}
 
 
-@pytest.mark.parametrize('overrides', [
+@pytest.mark.parametrize(
+  'overrides',
+  [
     {'num_stages': 2},
     pytest.param({'num_stages': 1, 'semantic_head': {'enabled': False}}, marks=pytest.mark.slow),
-    pytest.param({'num_stages': 3}, marks=pytest.mark.slow)], ids=str)
+    pytest.param({'num_stages': 3}, marks=pytest.mark.slow),
+  ],
+  ids=str,
+)
 def test_detections_are_the_same(overrides):
   config = tiny.model(**overrides)
   model = tiny.build(config)
@@ -26,14 +31,18 @@ def test_detections_are_the_same(overrides):
   assert expected['num_detections'].min() > 0
   for key in ('num_detections', 'detection_classes'):
     np.testing.assert_array_equal(actual[key], expected[key])
-  for key, tolerance in (('detection_boxes', 1e-3), ('detection_scores', 1e-5),
-                         ('detection_masks', 1e-4)):
+  for key, tolerance in (
+    ('detection_boxes', 1e-3),
+    ('detection_scores', 1e-5),
+    ('detection_masks', 1e-4),
+  ):
     np.testing.assert_allclose(actual[key], expected[key], atol=tolerance, err_msg=key)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('overrides', [{'num_stages': 2}, {'num_stages': 1, 'include_mask': False}],
-                         ids=str)
+@pytest.mark.parametrize(
+  'overrides', [{'num_stages': 2}, {'num_stages': 1, 'include_mask': False}], ids=str
+)
 def test_losses_and_gradients_are_the_same(overrides):
   config = tiny.model(cascade={'sampling_rule': 'even'}, **overrides)
   model, task = tiny.build(config), tiny.task(config)
@@ -47,8 +56,9 @@ def test_losses_and_gradients_are_the_same(overrides):
     return losses, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
   (expected, gradients), (actual, compiled) = (
-      tf.function(step, autograph=False, jit_compile=jit_compile)(images, labels)
-      for jit_compile in (False, True))
+    tf.function(step, autograph=False, jit_compile=jit_compile)(images, labels)
+    for jit_compile in (False, True)
+  )
   for name, loss in expected.items():
     np.testing.assert_allclose(actual[name], loss, rtol=1e-4, atol=1e-7, err_msg=name)
   for gradient, other in zip(gradients, compiled):

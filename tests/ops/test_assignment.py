@@ -10,8 +10,12 @@ from htc_tf import errors
 from htc_tf.ops import assignment
 
 # Positive, negative and lowest positive threshold.
-_THRESHOLDS = {'rpn': (0.7, 0.3, 0.3), 'stage0': (0.5,) * 3, 'stage1': (0.6,) * 3,
-               'stage2': (0.7,) * 3}
+_THRESHOLDS = {
+  'rpn': (0.7, 0.3, 0.3),
+  'stage0': (0.5,) * 3,
+  'stage1': (0.6,) * 3,
+  'stage2': (0.7,) * 3,
+}
 _traced_sample = tf.function(assignment.sample)
 
 
@@ -27,8 +31,13 @@ def _reference():
 @pytest.mark.parametrize('name', _THRESHOLDS)
 def test_assignment_equals_the_reference(reference, name):
   boxes = reference['boxes']
-  result = assignment.assign(boxes, np.ones(boxes.shape[:2], bool), reference['gt_boxes'],
-                             *_THRESHOLDS[name], match_low_quality=True)
+  result = assignment.assign(
+    boxes,
+    np.ones(boxes.shape[:2], bool),
+    reference['gt_boxes'],
+    *_THRESHOLDS[name],
+    match_low_quality=True,
+  )
   np.testing.assert_array_equal(result.gt_index[0], reference[f'{name}_gt_index_plus1'] - 1)
   np.testing.assert_allclose(result.max_iou[0], reference[f'{name}_max_iou'], atol=1e-7)
 
@@ -71,8 +80,13 @@ def test_many_truths_are_as_one_by_one(function, num_gt):
 @pytest.mark.parametrize('gt_boxes', [np.zeros([1, 0, 4]), np.full([1, 3, 4], -1.0)])
 def test_without_truth_everything_is_background(reference, name, gt_boxes):
   boxes = reference['boxes']
-  result = assignment.assign(boxes, np.ones(boxes.shape[:2], bool), gt_boxes.astype(np.float32),
-                             *_THRESHOLDS[name], match_low_quality=True)
+  result = assignment.assign(
+    boxes,
+    np.ones(boxes.shape[:2], bool),
+    gt_boxes.astype(np.float32),
+    *_THRESHOLDS[name],
+    match_low_quality=True,
+  )
   np.testing.assert_array_equal(result.gt_index[0], reference[f'{name}_no_gt_index_plus1'] - 1)
   assert not np.any(result.max_iou)
 
@@ -103,8 +117,10 @@ def test_even_sampling_follows_its_formula(function):
   assert np.all(valid)
   for image in range(3):
     expected = []
-    for rows, num in ((np.flatnonzero(gt_index[image] >= 0), 4),
-                      (np.flatnonzero(gt_index[image] == -1), 12)):
+    for rows, num in (
+      (np.flatnonzero(gt_index[image] >= 0), 4),
+      (np.flatnonzero(gt_index[image] == -1), 12),
+    ):
       expected.extend(rows[(np.arange(num) * len(rows)) // num])
     np.testing.assert_array_equal(indices[image], expected)
   np.testing.assert_array_equal(positive, np.tile(np.arange(16) < 4, [3, 1]))

@@ -26,7 +26,8 @@ def _loop_weights(begin, end, stride, num_bins, size):
 
 
 @pytest.mark.parametrize(
-    'begin, end', [(3, 30), (-20, 11), (60, 200), (90, 95), (0, 80), (12, 12.5)])
+  'begin, end', [(3, 30), (-20, 11), (60, 200), (90, 95), (0, 80), (12, 12.5)]
+)
 def test_weights_equal_a_loop_over_samples(begin, end):
   begins, ends = tf.constant([begin], tf.float32), tf.constant([end], tf.float32)
   samples = bin_samples.axis_samples(begins, ends, 8.0, 3, 10)
@@ -51,9 +52,11 @@ def test_without_extent_there_is_no_sample(begin, end):
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_whole_numbers_of_pixels_are_not_rounded_up_when_traced(jit_compile):
   lengths = tf.range(1.0, 200.0)
+
   @tf.function(jit_compile=jit_compile)
   def counts(num_bins):
     return bin_samples.axis_samples(tf.zeros_like(lengths), lengths, 1.0, num_bins, 10).counts
+
   for num_bins in (7, 14, 28):  # Numbers known when traced: what the optimisers look for.
     np.testing.assert_array_equal(counts(num_bins), -(-lengths.numpy().astype(int) // num_bins))
 

@@ -20,8 +20,10 @@ def _reference():
 
 def _coder(reference, name):
   """Returns RoIs, weights and a getter of arrays, all in yx order."""
+
   def get(key):
     return reference[f'box_coder/{key}'][..., _SWAP]
+
   return get('rois'), tuple(1.0 / get(f'{name}_stds')), get
 
 

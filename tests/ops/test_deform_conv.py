@@ -20,8 +20,11 @@ def stored(case, key):
 
 def inputs_of(case):
   x, offset, weight = (stored(case, key) for key in ('x', 'offset', 'weight'))
-  return [tf.constant(channels_last(x)), tf.constant(channels_last(offset)),
-          tf.constant(published_weights.kernel(weight))]
+  return [
+    tf.constant(channels_last(x)),
+    tf.constant(channels_last(offset)),
+    tf.constant(published_weights.kernel(weight)),
+  ]
 
 
 def run(x, offsets, kernel, stride, groups, upstream=None):
@@ -54,8 +57,10 @@ def test_samples_by_hand():
   """A kernel of one tap reads the map itself; offsets lead from pixel (0, 0) to the positions."""
   x = tf.constant([[1.0, 2.0], [3.0, 5.0]])[tf.newaxis, ..., tf.newaxis]
   positions = [[0, 0], [0.5, 0.5], [-0.5, 0], [1, 1.75], [-1, 0], [2, 1], [1.5, -0.5], [-9, 70]]
-  values = [deform_conv2d(x, tf.tile([[[position]]], [1, 2, 2, 1]), tf.ones([1, 1, 1, 1]))[0, 0, 0]
-            for position in tf.constant(positions, tf.float32)]
+  values = [
+    deform_conv2d(x, tf.tile([[[position]]], [1, 2, 2, 1]), tf.ones([1, 1, 1, 1]))[0, 0, 0]
+    for position in tf.constant(positions, tf.float32)
+  ]
   np.testing.assert_allclose(np.ravel(values), [1, 2.75, 0.5, 1.25, 0, 0, 0.75, 0])
 
 
@@ -69,8 +74,9 @@ def test_without_offsets_it_is_a_convolution(stride):
 
 
 def test_empty_batch():
-  output, gradients = run(tf.zeros([0, 4, 4, 2]), tf.zeros([0, 4, 4, 18]), tf.ones([3, 3, 2, 2]),
-                          1, 1)
+  output, gradients = run(
+    tf.zeros([0, 4, 4, 2]), tf.zeros([0, 4, 4, 18]), tf.ones([3, 3, 2, 2]), 1, 1
+  )
   assert output.shape == [0, 4, 4, 2]
   assert [gradient.shape for gradient in gradients[:2]] == [[0, 4, 4, 2], [0, 4, 4, 18]]
   np.testing.assert_array_equal(gradients[2], np.zeros([3, 3, 2, 2]))

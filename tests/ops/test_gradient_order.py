@@ -22,7 +22,9 @@ def recording(name, order, seconds=0.0):
     def gradient(upstream):
       noted = tf.numpy_function(note, [upstream], tf.float32)
       return tf.ensure_shape(noted, x.shape)
+
     return tf.identity(x), gradient
+
   return function
 
 

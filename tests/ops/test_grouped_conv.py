@@ -23,8 +23,9 @@ def gradients_of(function, x, kernel):
 
 
 # Groups that run together: all; eight of 64; three of six, whose channels differ; none.
-@pytest.mark.parametrize('groups,in_channels,out_channels', [(4, 8, 8), (64, 4, 4), (6, 10, 2),
-                                                             (2, 40, 3), (1, 5, 3)])
+@pytest.mark.parametrize(
+  'groups,in_channels,out_channels', [(4, 8, 8), (64, 4, 4), (6, 10, 2), (2, 40, 3), (1, 5, 3)]
+)
 @pytest.mark.parametrize('strides', [(1, 1), (2, 2)])
 @pytest.mark.parametrize('mode', ['eager', 'graph', 'xla'])
 def test_equals_one_convolution_a_group(groups, in_channels, out_channels, strides, mode):
@@ -32,7 +33,8 @@ def test_equals_one_convolution_a_group(groups, in_channels, out_channels, strid
   kernel = tf.random.stateless_normal([3, 3, in_channels, groups * out_channels], [3, 4])
   expected = gradients_of(lambda *values: by_group(*values, groups, strides), x, kernel)
   actual = lambda *values: gradients_of(
-      lambda x, kernel: grouped_conv2d(x, kernel, groups, strides, PADDING), *values)
+    lambda x, kernel: grouped_conv2d(x, kernel, groups, strides, PADDING), *values
+  )
   if mode != 'eager':
     actual = tf.function(actual, jit_compile=mode == 'xla', autograph=False)
   for value, reference in zip(actual(x, kernel), expected):

@@ -33,12 +33,14 @@ def test_packing_in_a_data_pipeline():
   np.testing.assert_array_equal(np.stack(list(data.as_numpy_iterator())), masks)
 
 
-@pytest.mark.parametrize('function', [
-    mask_ops.mask_targets, _traced_targets, _compiled_targets])
+@pytest.mark.parametrize('function', [mask_ops.mask_targets, _traced_targets, _compiled_targets])
 def test_targets_equal_the_reference(reference, function):
   targets = function(
-      np.packbits(reference['masks'], axis=-1)[None], reference['boxes'][None, :, [1, 0, 3, 2]],
-      reference['mask_indices'][None].astype(np.int32), np.array([[96.0, 128.0]], np.float32))
+    np.packbits(reference['masks'], axis=-1)[None],
+    reference['boxes'][None, :, [1, 0, 3, 2]],
+    reference['mask_indices'][None].astype(np.int32),
+    np.array([[96.0, 128.0]], np.float32),
+  )
   different = targets[0].numpy() != reference['targets']
   unclear = np.abs(reference['before_threshold'] - 0.5) < 1e-5
   assert not np.any(different & ~unclear)
@@ -54,8 +56,11 @@ def test_targets_of_a_training_step_equal_the_reference(stage):
   for image in range(2):
     rows = rois[:, 0] == image
     targets = _traced_targets(
-        step[f'gt_image{image}_masks_padded_packed'][None], rois[None, rows][..., [2, 1, 4, 3]],
-        truths[None, rows].astype(np.int32), step['image_sizes_hw'][None, image].astype(np.float32))
+      step[f'gt_image{image}_masks_padded_packed'][None],
+      rois[None, rows][..., [2, 1, 4, 3]],
+      truths[None, rows].astype(np.int32),
+      step['image_sizes_hw'][None, image].astype(np.float32),
+    )
     np.testing.assert_array_equal(targets[0], expected[rows].reshape(-1, 28, 28))
 
 
@@ -64,14 +69,19 @@ def test_padding_and_boxes_outside_give_zeros(function):
   packed = np.full([2, 1, 16, 2], 255, np.uint8)
   boxes = np.array([[[-1] * 4, [2, 2, 12, 12]], [[20, 3, 30, 9], [-1] * 4]], np.float32)
   targets = function(
-      packed, boxes, np.zeros([2, 2], np.int32), np.full([2, 2], 16, np.float32), size=4)
+    packed, boxes, np.zeros([2, 2], np.int32), np.full([2, 2], 16, np.float32), size=4
+  )
   np.testing.assert_array_equal(np.mean(targets, axis=(2, 3)), [[0, 1], [0, 0]])
 
 
 @pytest.mark.parametrize('num_rois, num_gt', [(0, 2), (0, 0), (3, 0)])
 def test_nothing_to_do(num_rois, num_gt):
   targets = _traced_targets(
-      tf.zeros([1, num_gt, 16, 2], tf.uint8), tf.fill([1, num_rois, 4], -1.0),
-      tf.zeros([1, num_rois], tf.int32), tf.constant([[16.0, 16.0]]), size=28)
+    tf.zeros([1, num_gt, 16, 2], tf.uint8),
+    tf.fill([1, num_rois, 4], -1.0),
+    tf.zeros([1, num_rois], tf.int32),
+    tf.constant([[16.0, 16.0]]),
+    size=28,
+  )
   assert targets.shape == (1, num_rois, 28, 28)
   assert not np.any(targets)

@@ -38,8 +38,8 @@ def _suppress(request):
 
 def _check(kept, boxes, scores, rows):
   assert kept.num_valid[0] == len(rows)
-  np.testing.assert_array_equal(kept.boxes[0, :len(rows)], boxes[rows])
-  np.testing.assert_array_equal(kept.scores[0, :len(rows)], scores[rows])
+  np.testing.assert_array_equal(kept.boxes[0, : len(rows)], boxes[rows])
+  np.testing.assert_array_equal(kept.scores[0, : len(rows)], scores[rows])
 
 
 @pytest.mark.parametrize('threshold', [0.3, 0.5, 0.7])
@@ -62,7 +62,7 @@ def test_groups_do_not_suppress_each_other(reference, suppress):
   kept = suppress(boxes, of_group, 0.5, len(boxes))
   rows = reference['random_keep_per_label_threshold0.5']
   _check(kept, boxes, scores, rows)
-  np.testing.assert_array_equal(kept.groups[0, :len(rows)], labels[rows])
+  np.testing.assert_array_equal(kept.groups[0, : len(rows)], labels[rows])
 
 
 def test_rows_beyond_the_number_kept_are_zero(reference, suppress):

@@ -14,8 +14,10 @@ def _scaled_convolution(x, kernel, scale):
 @pytest.fixture(name='inputs')
 def _inputs():
   rng = np.random.default_rng(0)
-  return [tf.constant(rng.standard_normal(shape), tf.float32)
-          for shape in ([2, 5, 6, 3], [3, 3, 3, 4], [4])]
+  return [
+    tf.constant(rng.standard_normal(shape), tf.float32)
+    for shape in ([2, 5, 6, 3], [3, 3, 3, 4], [4])
+  ]
 
 
 def _value_and_gradients(function, inputs):
@@ -26,8 +28,9 @@ def _value_and_gradients(function, inputs):
   return result, *tape.gradient(loss, inputs)
 
 
-@pytest.mark.parametrize('options', [None, {}, {'jit_compile': True}],
-                         ids=['eager', 'graph', 'xla'])
+@pytest.mark.parametrize(
+  'options', [None, {}, {'jit_compile': True}], ids=['eager', 'graph', 'xla']
+)
 def test_value_and_gradients_are_those_of_the_function(inputs, options):
   run = _value_and_gradients if options is None else tf.function(_value_and_gradients, **options)
   results = run(keep_inputs_only(_scaled_convolution), inputs)
@@ -44,17 +47,26 @@ def test_an_input_without_gradient_gets_none(inputs):
 
 
 def test_the_backward_pass_reads_no_intermediate_value(inputs):
-  graph = tf.function(_value_and_gradients).get_concrete_function(
-      keep_inputs_only(_scaled_convolution), inputs).graph
-  products = [op for op in graph.get_operations()
-              if op.type == 'Mul' and op.outputs[0].shape == inputs[1].shape]
+  graph = (
+    tf.function(_value_and_gradients)
+    .get_concrete_function(keep_inputs_only(_scaled_convolution), inputs)
+    .graph
+  )
+  products = [
+    op
+    for op in graph.get_operations()
+    if op.type == 'Mul' and op.outputs[0].shape == inputs[1].shape
+  ]
   readers = [{reader.type for reader in op.outputs[0].consumers()} for op in products]
   assert {'Conv2D'} in readers  # that of the forward pass
   assert {'Conv2D', 'Conv2DBackpropInput', 'ShapeN'} in readers  # that of the backward pass
 
 
 def test_the_second_computation_waits_for_the_gradient(inputs):
-  graph = tf.function(_value_and_gradients).get_concrete_function(
-      keep_inputs_only(_scaled_convolution), inputs).graph
+  graph = (
+    tf.function(_value_and_gradients)
+    .get_concrete_function(keep_inputs_only(_scaled_convolution), inputs)
+    .graph
+  )
   waiting = [op for op in graph.get_operations() if op.type == 'Identity' and op.control_inputs]
   assert len(waiting) >= len(inputs)

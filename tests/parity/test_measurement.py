@@ -26,8 +26,11 @@ def test_run_lists_what_has_no_reference():
     raise MissingArray('C2 of file.npz')
 
   shown = []
-  rows = [Measurement('a', 0.5, lambda: 0.5), Measurement('b', 1, missing),
-          Measurement('c', 0.5, lambda: np.nan)]
+  rows = [
+    Measurement('a', 0.5, lambda: 0.5),
+    Measurement('b', 1, missing),
+    Measurement('c', 0.5, lambda: np.nan),
+  ]
   checks, not_run = measurement.run(rows, shown.append)
   assert [(check.name, check.ok) for check in checks] == [('a', True), ('c', False)]
   assert not_run == [('b', 1, 'C2 of file.npz')]

@@ -34,9 +34,11 @@ def test_paddle():
   assert_all_meet_their_bars(image.measurements(), 13)
 
 
-@pytest.mark.parametrize('variant', [
-    mmdet_image.VARIANTS[0], pytest.param(mmdet_image.VARIANTS[1], marks=pytest.mark.slow)],
-                         ids=lambda variant: variant.config)
+@pytest.mark.parametrize(
+  'variant',
+  [mmdet_image.VARIANTS[0], pytest.param(mmdet_image.VARIANTS[1], marks=pytest.mark.slow)],
+  ids=lambda variant: variant.config,
+)
 def test_mmdet(variant):
   assert_all_meet_their_bars(mmdet_image.MmdetImage(PACK, variant).measurements(), 8)
 

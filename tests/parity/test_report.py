@@ -11,9 +11,12 @@ from htc_tf.parity.measurement import NotRun
 from htc_tf.parity.report import Section
 
 SECTIONS = [
-    Section('maps', [at_most('C2', 1e-6, 5e-5), at_most('C3', 1e-3, 5e-5)]),
-    Section('masks', [at_most('pixels', float('nan'), 1e-3)],
-            [NotRun('last', 1e-3, 'a.npz'), NotRun('all of its checks', None, 'b.npz')]),
+  Section('maps', [at_most('C2', 1e-6, 5e-5), at_most('C3', 1e-3, 5e-5)]),
+  Section(
+    'masks',
+    [at_most('pixels', float('nan'), 1e-3)],
+    [NotRun('last', 1e-3, 'a.npz'), NotRun('all of its checks', None, 'b.npz')],
+  ),
 ]
 
 
@@ -21,11 +24,12 @@ def test_files(tmp_path):
   report.write(SECTIONS, str(tmp_path / 'parity.json'), str(tmp_path / 'parity.md'))
   rows = json.loads((tmp_path / 'parity.json').read_text())
   assert rows == [
-      {'name': 'maps: C2', 'measured': 1e-6, 'bar': 5e-5, 'ok': True},
-      {'name': 'maps: C3', 'measured': 1e-3, 'bar': 5e-5, 'ok': False},
-      {'name': 'masks: pixels', 'measured': None, 'bar': 1e-3, 'ok': False},
-      {'name': 'masks: last', 'measured': None, 'bar': 1e-3, 'ok': None},
-      {'name': 'masks: all of its checks', 'measured': None, 'bar': None, 'ok': None}]
+    {'name': 'maps: C2', 'measured': 1e-6, 'bar': 5e-5, 'ok': True},
+    {'name': 'maps: C3', 'measured': 1e-3, 'bar': 5e-5, 'ok': False},
+    {'name': 'masks: pixels', 'measured': None, 'bar': 1e-3, 'ok': False},
+    {'name': 'masks: last', 'measured': None, 'bar': 1e-3, 'ok': None},
+    {'name': 'masks: all of its checks', 'measured': None, 'bar': None, 'ok': None},
+  ]
   page = (tmp_path / 'parity.md').read_text()
   assert '| maps | 2 | 1 | 0 | 2000% |' in page
   assert '| last | not run: no a.npz | 1e-03 | |' in page

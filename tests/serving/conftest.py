@@ -6,22 +6,23 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.data.dataset_info import Category
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.serving import model_directory
 from htc_tf.tasks.htc import HTCTask
 
 OVERRIDES = {
-    'num_classes': 3, 'input_size': [64, 64, 3],
-    'backbone': {'published_resnet': {'width_multiplier': 0.125}},
-    'decoder': {'published_fpn': {'num_filters': 8}},
-    'rpn_head': {'published': {'num_filters': 8}},
-    'roi_generator': {'published': {'test_pre_nms_top_k': 40, 'test_num_proposals': 20}},
-    'box_head': {'fc_dims': 16},
-    'mask_head': {'num_convs': 1, 'num_filters': 8},
-    'semantic_head': {'num_classes': 3, 'num_convs': 1, 'num_filters': 8},
-    'detection_generator': {'max_detections': 10},
+  'num_classes': 3,
+  'input_size': [64, 64, 3],
+  'backbone': {'published_resnet': {'width_multiplier': 0.125}},
+  'decoder': {'published_fpn': {'num_filters': 8}},
+  'rpn_head': {'published': {'num_filters': 8}},
+  'roi_generator': {'published': {'test_pre_nms_top_k': 40, 'test_num_proposals': 20}},
+  'box_head': {'fc_dims': 16},
+  'mask_head': {'num_convs': 1, 'num_filters': 8},
+  'semantic_head': {'num_classes': 3, 'num_convs': 1, 'num_filters': 8},
+  'detection_generator': {'max_detections': 10},
 }
 
 
@@ -46,29 +47,34 @@ def model_dir(tmp_path_factory):
   model = HTCTask(params.task).build_model()
   train_utils.serialize_config(params, folder)
   model_directory.save_dataset_info(folder, _info())
-  tf.train.CheckpointManager(tf.train.Checkpoint(model=model, **model.checkpoint_items),
-                             folder, max_to_keep=1).save()
+  tf.train.CheckpointManager(
+    tf.train.Checkpoint(model=model, **model.checkpoint_items), folder, max_to_keep=1
+  ).save()
   return folder
 
 
 @pytest.fixture(scope='session')
 def predictor(model_dir):
   """The loaded model."""
-  import htc_tf  # pylint: disable=g-import-not-at-top
+  import htc_tf
+
   return htc_tf.load_model(model_dir)
 
 
 @pytest.fixture(scope='session')
 def saved_model(predictor, tmp_path_factory):
   """Path of its export."""
-  from htc_tf.serving import export  # pylint: disable=g-import-not-at-top
+  from htc_tf.serving import export
+
   return export.export_saved_model(predictor, str(tmp_path_factory.mktemp('export') / '1'))
 
 
 @pytest.fixture(scope='session')
 def packed_model(predictor, tmp_path_factory):
   """Path of an export with packed masks and normalised boxes."""
-  from htc_tf.serving import export  # pylint: disable=g-import-not-at-top
-  from htc_tf.serving.export_format import ExportFormat  # pylint: disable=g-import-not-at-top
-  return export.export_saved_model(predictor, str(tmp_path_factory.mktemp('packed') / '1'),
-                                   ExportFormat('normalized', 'packed'))
+  from htc_tf.serving import export
+  from htc_tf.serving.export_format import ExportFormat
+
+  return export.export_saved_model(
+    predictor, str(tmp_path_factory.mktemp('packed') / '1'), ExportFormat('normalized', 'packed')
+  )

@@ -38,19 +38,21 @@ class Model:
 
 
 class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-
   def __init__(self, model):
     self._model = model
 
-  def Predict(self, request, context):  # pylint: disable=invalid-name
+  def Predict(self, request, context):
     from tensorflow_serving.apis import predict_pb2
+
     spec = request.model_spec
     version = spec.version.value if spec.HasField('version') else None
     if not self._model.knows(spec.name, version):
       context.abort(grpc.StatusCode.NOT_FOUND, f'Servable not found for request: {spec.name}')
     try:
-      outputs = self._model.run(spec.signature_name or 'serving_default', {
-          name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()})
+      outputs = self._model.run(
+        spec.signature_name or 'serving_default',
+        {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()},
+      )
     except tf.errors.OpError as error:
       context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
     response = predict_pb2.PredictResponse()
@@ -77,7 +79,7 @@ def _handler(model):
   class Handler(http.server.BaseHTTPRequestHandler):
     """POST /v1/models/NAME[/versions/N]:predict, in the row format."""
 
-    def do_POST(self):  # pylint: disable=invalid-name
+    def do_POST(self):
       request = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
       match = re.fullmatch(r'/v1/models/([^/:]+)(?:/versions/(\d+))?:predict', self.path)
       if not match or not model.knows(match[1], int(match[2]) if match[2] else None):
@@ -94,7 +96,7 @@ def _handler(model):
       self.end_headers()
       self.wfile.write(body)
 
-    def log_message(self, *args):  # pylint: disable=signature-differs
+    def log_message(self, *args):
       pass
 
   return Handler
@@ -102,7 +104,7 @@ def _handler(model):
 
 def _predict(model, request):
   signature = request.get('signature_name', 'serving_default')
-  (name, dtype), = model.input_dtype(signature).items()
+  ((name, dtype),) = model.input_dtype(signature).items()
   values = [_decode(row[name]) for row in request['instances']]
   outputs = model.run(signature, {name: tf.constant(values, dtype)})
   columns = {key: value.numpy().tolist() for key, value in outputs.items()}

@@ -70,16 +70,29 @@ def _assert_same(results, expected):
 
 @pytest.mark.parametrize('kind', sorted(_SERVERS))
 @pytest.mark.parametrize('name', ['saved_model', 'packed_model'])
-def test_command_answers_as_prediction_on_files(request, models, model_dir, folder, tmp_path, kind,
-                                                name):
+def test_command_answers_as_prediction_on_files(
+  request, models, model_dir, folder, tmp_path, kind, name
+):
   export_dir = request.getfixturevalue(name)
   paths = predict_files.list_pictures([folder])
-  failed = predict_files.predict_files(detectors.load_detector(model_dir), paths,
-                                       str(tmp_path / 'expected'))
+  failed = predict_files.predict_files(
+    detectors.load_detector(model_dir), paths, str(tmp_path / 'expected')
+  )
   assert [os.path.basename(path) for path in failed] == ['5.png']
   with _serving(models, name, kind) as address:
-    status = command.main(['--server', address, '--export', export_dir, '--output',
-                           str(tmp_path / 'out'), '--score_threshold', '0', folder])
+    status = command.main(
+      [
+        '--server',
+        address,
+        '--export',
+        export_dir,
+        '--output',
+        str(tmp_path / 'out'),
+        '--score_threshold',
+        '0',
+        folder,
+      ]
+    )
   assert status == 1  # For the one cut short.
   _assert_same(_read(tmp_path / 'out'), _read(tmp_path / 'expected'))
   assert {entry['category_id'] for entry in _read(tmp_path / 'out')} <= {7, 30}
@@ -91,8 +104,21 @@ def test_command_answers_as_prediction_on_files(request, models, model_dir, fold
 @pytest.mark.parametrize('kind', sorted(_SERVERS))
 def test_pictures_of_different_sizes_go_in_one_batch(models, saved_model, folder, tmp_path, kind):
   with _serving(models, 'saved_model', kind) as address:
-    status = command.main(['--server', address, '--export', saved_model, '--output', str(tmp_path),
-                           '--batch_size', '3', '--model_version', '1', folder])
+    status = command.main(
+      [
+        '--server',
+        address,
+        '--export',
+        saved_model,
+        '--output',
+        str(tmp_path),
+        '--batch_size',
+        '3',
+        '--model_version',
+        '1',
+        folder,
+      ]
+    )
   assert status == 1
   assert models['saved_model'].requests == [('image_bytes', 3), ('image_bytes', 1)]
   assert {entry['image_id'] for entry in _read(tmp_path)} == {1, 2, 3, 4}
@@ -117,8 +143,13 @@ def test_files_are_sent_as_they_are_unless_they_lie_on_their_side(folder):
     content = client.encode_picture(predict_files.Picture(predict_files.read_picture(path), path))
     with open(path, 'rb') as file:
       return content, content == file.read()
-  assert [sent(name)[1] for name in ('1.png', '2.jpg', '3.bmp', '4.jpg')] == [True, True, False,
-                                                                             False]
+
+  assert [sent(name)[1] for name in ('1.png', '2.jpg', '3.bmp', '4.jpg')] == [
+    True,
+    True,
+    False,
+    False,
+  ]
   upright = tf.io.decode_png(sent('4.jpg')[0]).numpy()
   np.testing.assert_array_equal(upright, predict_files.read_picture(os.path.join(folder, '4.jpg')))
 
@@ -126,8 +157,9 @@ def test_files_are_sent_as_they_are_unless_they_lie_on_their_side(folder):
 @pytest.mark.parametrize('kind', sorted(_SERVERS))
 def test_another_model_name_is_one_clear_error(models, folder, tmp_path, capsys, kind):
   with _serving(models, 'saved_model', kind) as address:
-    status = command.main(['--server', address, '--model_name', 'other', '--output',
-                           str(tmp_path / 'out'), folder])
+    status = command.main(
+      ['--server', address, '--model_name', 'other', '--output', str(tmp_path / 'out'), folder]
+    )
   assert status == 2
   message = capsys.readouterr().err
   assert 'not found' in message and 'another' in message
@@ -135,8 +167,17 @@ def test_another_model_name_is_one_clear_error(models, folder, tmp_path, capsys,
 
 @pytest.mark.parametrize('scheme', ['grpc', 'http'])
 def test_no_server_is_one_clear_error(folder, tmp_path, capsys, scheme):
-  status = command.main(['--server', f'{scheme}://127.0.0.1:1', '--timeout', '20', '--output',
-                         str(tmp_path / 'out'), folder])
+  status = command.main(
+    [
+      '--server',
+      f'{scheme}://127.0.0.1:1',
+      '--timeout',
+      '20',
+      '--output',
+      str(tmp_path / 'out'),
+      folder,
+    ]
+  )
   assert status == 2
   assert 'no server there' in capsys.readouterr().err
 
@@ -148,30 +189,43 @@ def test_address_of_another_form(server):
 
 
 @pytest.mark.parametrize('server', ['grpc://localhost:8500', 'http://localhost:8501'])
-@pytest.mark.parametrize('values, message', [
-    ({'timeout': 0.0}, 'timeout is out of range'), ({'timeout': float('nan')}, 'Got: nan'),
-    ({'timeout': float('inf')}, 'Got: inf'), ({'version': -1}, 'version.*Got: -1'),
+@pytest.mark.parametrize(
+  'values, message',
+  [
+    ({'timeout': 0.0}, 'timeout is out of range'),
+    ({'timeout': float('nan')}, 'Got: nan'),
+    ({'timeout': float('inf')}, 'Got: inf'),
+    ({'version': -1}, 'version.*Got: -1'),
     ({'version': 2**70}, 'version cannot be asked for'),
     ({'model': ''}, 'model cannot be asked for'),
-    ({'model': '\udc80'}, r'Got: .\\udc80')])
+    ({'model': '\udc80'}, r'Got: .\\udc80'),
+  ],
+)
 def test_what_no_server_can_be_asked_for(server, values, message):
   with pytest.raises(InputError, match=message):
     client.connect(client.Target(server, **values))
 
 
-@pytest.mark.parametrize('answer', [b'hello', b'[]', b'{"predictions": []}', b'{"outputs": 1}',
-                                    b'{"predictions": [{"scores": [1]}]}'])
+@pytest.mark.parametrize(
+  'answer',
+  [
+    b'hello',
+    b'[]',
+    b'{"predictions": []}',
+    b'{"outputs": 1}',
+    b'{"predictions": [{"scores": [1]}]}',
+  ],
+)
 def test_another_kind_of_server(folder, answer):
 
   class Handler(http.server.BaseHTTPRequestHandler):
-
-    def do_POST(self):  # pylint: disable=invalid-name
+    def do_POST(self):
       self.rfile.read(int(self.headers['Content-Length']))
       self.send_response(200)
       self.end_headers()
       self.wfile.write(answer)
 
-    def log_message(self, *args):  # pylint: disable=signature-differs
+    def log_message(self, *args):
       pass
 
   picture = predict_files.Picture(np.zeros((8, 8, 3), np.uint8))
@@ -201,19 +255,32 @@ def test_grpc_without_its_package_is_one_clear_error(monkeypatch):
     client.connect(client.Target('grpc://localhost:8500'))
 
 
-_REFUSING = textwrap.dedent('''
+_REFUSING = textwrap.dedent("""
     import sys
     sys.modules.update(dict.fromkeys(('tensorflow', 'tf_keras', 'tensorflow_serving', 'grpc')))
     from htc_tf.cli import client
     sys.exit(client.main(sys.argv[1:]))
-''')
+""")
 
 
 def test_rest_needs_neither_tensorflow_nor_grpc(models, saved_model, folder, tmp_path):
   with _serving(models, 'saved_model', 'rest') as address:
     answer = subprocess.run(
-        [sys.executable, '-c', _REFUSING, '--server', address, '--export', saved_model, '--output',
-         str(tmp_path), os.path.join(folder, '1.png')],
-        check=False, capture_output=True, text=True)
+      [
+        sys.executable,
+        '-c',
+        _REFUSING,
+        '--server',
+        address,
+        '--export',
+        saved_model,
+        '--output',
+        str(tmp_path),
+        os.path.join(folder, '1.png'),
+      ],
+      check=False,
+      capture_output=True,
+      text=True,
+    )
   assert answer.returncode == 0, answer.stderr
   assert {entry['image_id'] for entry in _read(tmp_path)} == {1}

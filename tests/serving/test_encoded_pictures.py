@@ -33,8 +33,10 @@ def _encode(form, pixels=_PIXELS, **options):
 
 @pytest.fixture(name='prepare', scope='module')
 def _prepare():
-  return tf.function(lambda elements: encoded_pictures.prepare(elements, _Rule(), _MAX_PIXELS),
-                     input_signature=[tf.TensorSpec([None], tf.string)])
+  return tf.function(
+    lambda elements: encoded_pictures.prepare(elements, _Rule(), _MAX_PIXELS),
+    input_signature=[tf.TensorSpec([None], tf.string)],
+  )
 
 
 def _codes(prepare, elements):
@@ -47,7 +49,7 @@ def _mutations(content, header, count, seed):
   for index in range(count):
     mutated = bytearray(content)
     if index % 3 == 0:
-      mutated = mutated[:rng.integers(len(mutated))]
+      mutated = mutated[: rng.integers(len(mutated))]
     for _ in range(rng.integers(1, 8) if index % 3 else 0):
       mutated[rng.integers(len(mutated) if index % 3 == 1 else header)] = rng.integers(256)
     yield bytes(mutated)
@@ -82,15 +84,29 @@ def test_grey_and_cmyk_jpeg_are_read(prepare):
 
 def test_what_is_no_jpeg_or_png_is_unreadable(prepare):
   png = _encode('PNG')
-  bad = [b'', b'\x00', b'hello', png[:10], png[:20], png[:-20], png[:500], _encode('JPEG')[:-200],
-         _encode('BMP'), _encode('GIF'), _encode('WEBP'), b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n']
+  bad = [
+    b'',
+    b'\x00',
+    b'hello',
+    png[:10],
+    png[:20],
+    png[:-20],
+    png[:500],
+    _encode('JPEG')[:-200],
+    _encode('BMP'),
+    _encode('GIF'),
+    _encode('WEBP'),
+    b'\xff\xd8\xff',
+    b'\x89PNG\r\n\x1a\n',
+  ]
   assert _codes(prepare, bad) == [1] * len(bad)
 
 
 def test_an_unreadable_picture_leaves_the_others_of_its_batch_alone(prepare):
   good = [_encode('PNG'), _encode('JPEG', _PIXELS[:20]), _encode('PNG', _PIXELS[:, :10])]
-  inputs, info, codes = prepare(tf.constant([good[0], b'bad', good[1], _encode('PNG')[:900],
-                                             good[2]]))
+  inputs, info, codes = prepare(
+    tf.constant([good[0], b'bad', good[1], _encode('PNG')[:900], good[2]])
+  )
   assert codes.numpy().tolist() == [0, 1, 0, 1, 0]
   alone_inputs, alone_info, _ = prepare(tf.constant(good))
   np.testing.assert_array_equal(inputs.numpy()[[0, 2, 4]], alone_inputs)
@@ -101,8 +117,11 @@ def test_an_unreadable_picture_leaves_the_others_of_its_batch_alone(prepare):
 @pytest.mark.parametrize('form, header', [('PNG', 33), ('JPEG', 200)])
 def test_no_mutated_file_fails_a_batch(prepare, form, header):
   files = list(_mutations(_encode(form), header, 600, seed=1))
-  codes = [code for start in range(0, 600, 50) for code in
-           _codes(prepare, files[start:start + 50] + [_encode(form)])]
+  codes = [
+    code
+    for start in range(0, 600, 50)
+    for code in _codes(prepare, files[start : start + 50] + [_encode(form)])
+  ]
   assert codes[50::51] == [0] * 12  # The whole one at the end of each batch.
   assert set(codes) == {0, 1, 2}
   assert codes.count(1) > 200
@@ -117,10 +136,15 @@ def test_limit_of_pixels(prepare, form, pixels, code):
 def test_a_bomb_is_not_decoded(prepare):
   # The header promises 60,000 x 60,000 pixels, 10.8 GB once decoded.
   header = struct.pack('>IIBBBBB', 60_000, 60_000, 1, 0, 0, 0, 0)
-  chunk = lambda kind, data: (struct.pack('>I', len(data)) + kind + data
-                              + struct.pack('>I', zlib.crc32(kind + data)))
-  png = (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header)
-         + chunk(b'IDAT', zlib.compress(bytes(10_000))) + chunk(b'IEND', b''))
+  chunk = lambda kind, data: (
+    struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+  )
+  png = (
+    b'\x89PNG\r\n\x1a\n'
+    + chunk(b'IHDR', header)
+    + chunk(b'IDAT', zlib.compress(bytes(10_000)))
+    + chunk(b'IEND', b'')
+  )
   assert _codes(prepare, [png, _encode('PNG')]) == [2, 0]
 
 
@@ -130,10 +154,14 @@ def test_empty_batch(prepare):
 
 
 def test_examples():
-  prepare = tf.function(lambda elements: encoded_pictures.prepare(
-      elements, _Rule(), _MAX_PIXELS, encoded_pictures.picture_of_example))
+  prepare = tf.function(
+    lambda elements: encoded_pictures.prepare(
+      elements, _Rule(), _MAX_PIXELS, encoded_pictures.picture_of_example
+    )
+  )
   bytes_list = tf.train.BytesList(value=[_encode('PNG')])
-  good = tf.train.Example(features=tf.train.Features(
-      feature={'image/encoded': tf.train.Feature(bytes_list=bytes_list)})).SerializeToString()
+  good = tf.train.Example(
+    features=tf.train.Features(feature={'image/encoded': tf.train.Feature(bytes_list=bytes_list)})
+  ).SerializeToString()
   empty = tf.train.Example().SerializeToString()
   assert _codes(prepare, [good, empty, b'no example', good[:50]]) == [0, 1, 1, 1]

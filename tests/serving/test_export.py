@@ -21,7 +21,7 @@ from htc_tf.errors import InputError
 from htc_tf.serving import export
 from htc_tf.serving.export_format import ExportFormat
 
-_CLIENT = textwrap.dedent('''
+_CLIENT = textwrap.dedent("""
     import importlib.abc, sys
     import numpy as np
 
@@ -40,14 +40,24 @@ _CLIENT = textwrap.dedent('''
     by_bytes = model.signatures['image_bytes'](inputs=encoded)
     np.savez(answers, **{'tensor_' + key: value for key, value in by_tensor.items()},
              **{'bytes_' + key: value for key, value in by_bytes.items()})
-''')
+""")
 
 
 def test_answers_like_predict_where_htc_tf_cannot_be_imported(predictor, saved_model, tmp_path):
   pictures = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), np.uint8)
   np.savez(tmp_path / 'pictures.npz', pictures=pictures)
-  subprocess.run([sys.executable, '-c', _CLIENT, saved_model, str(tmp_path / 'pictures.npz'),
-                  str(tmp_path / 'answers.npz')], check=True, cwd=tmp_path)
+  subprocess.run(
+    [
+      sys.executable,
+      '-c',
+      _CLIENT,
+      saved_model,
+      str(tmp_path / 'pictures.npz'),
+      str(tmp_path / 'answers.npz'),
+    ],
+    check=True,
+    cwd=tmp_path,
+  )
   answers = np.load(tmp_path / 'answers.npz')
   expected = predictor.predict(pictures, verbose=0)
   for key, value in expected.items():
@@ -74,17 +84,19 @@ def _batching_parameters():
   wrappers = descriptor_pb2.FileDescriptorProto()
   wrappers_pb2.DESCRIPTOR.CopyToProto(wrappers)
   file = descriptor_pb2.FileDescriptorProto(
-      name='batching.proto', package='serving', dependency=[wrappers.name], syntax='proto3')
+    name='batching.proto', package='serving', dependency=[wrappers.name], syntax='proto3'
+  )
   message = file.message_type.add(name='BatchingParameters')
-  for number, name in enumerate(('max_batch_size', 'batch_timeout_micros', 'max_enqueued_batches',
-                                 'num_batch_threads'), 1):
-    message.field.add(name=name, number=number, label=1, type=11,
-                      type_name='.google.protobuf.Int64Value')
+  for number, name in enumerate(
+    ('max_batch_size', 'batch_timeout_micros', 'max_enqueued_batches', 'num_batch_threads'), 1
+  ):
+    message.field.add(
+      name=name, number=number, label=1, type=11, type_name='.google.protobuf.Int64Value'
+    )
   pool = descriptor_pool.DescriptorPool()
   pool.Add(wrappers)
   pool.Add(file)
-  return message_factory.GetMessageClass(
-      pool.FindMessageTypeByName('serving.BatchingParameters'))()
+  return message_factory.GetMessageClass(pool.FindMessageTypeByName('serving.BatchingParameters'))()
 
 
 def test_batching_parameters_are_those_of_tensorflow_serving(saved_model):
@@ -96,9 +108,23 @@ def test_batching_parameters_are_those_of_tensorflow_serving(saved_model):
 
 
 def test_command_writes_the_form_asked_for(model_dir, tmp_path, capsys):
-  status = command.main(['--model', model_dir, '--output', str(tmp_path / '3'), '--masks', 'full',
-                         '--boxes', 'normalized', '--max_pixels', '5000', '--max_batch_size', '4',
-                         '--no_warmup'])
+  status = command.main(
+    [
+      '--model',
+      model_dir,
+      '--output',
+      str(tmp_path / '3'),
+      '--masks',
+      'full',
+      '--boxes',
+      'normalized',
+      '--max_pixels',
+      '5000',
+      '--max_batch_size',
+      '4',
+      '--no_warmup',
+    ]
+  )
   said = capsys.readouterr()
   assert status == 0 and said.out.strip() == str(tmp_path / '3') and 'note' not in said.err
   assert os.listdir(tmp_path) == ['3']
@@ -107,7 +133,8 @@ def test_command_writes_the_form_asked_for(model_dir, tmp_path, capsys):
     assert json.load(file) == {'boxes': 'normalized', 'masks': 'full', 'max_pixels': 5000}
   assert 'max_batch_size { value: 4 }' in (tmp_path / '3' / 'batching_params.pbtxt').read_text()
   outputs = tf.saved_model.load(str(tmp_path / '3')).signatures['serving_default'](
-      inputs=tf.zeros([2, 30, 50, 3], tf.uint8))
+    inputs=tf.zeros([2, 30, 50, 3], tf.uint8)
+  )
   assert outputs['detection_masks'].shape == (2, 10, 30, 50)
 
 
@@ -118,13 +145,20 @@ def test_refuses_a_folder_with_files(predictor, tmp_path):
   assert (tmp_path / 'kept').read_text() == 'mine'
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['--max_pixels', '0'], 'from 1'), (['--max_batch_size', '0'], 'batch size'),
-    (['--output', 'FILE'], 'a file'), (['--output', 'FOLDER'], 'an earlier export'),
+@pytest.mark.parametrize(
+  'arguments, message',
+  [
+    (['--max_pixels', '0'], 'from 1'),
+    (['--max_batch_size', '0'], 'batch size'),
+    (['--output', 'FILE'], 'a file'),
+    (['--output', 'FOLDER'], 'an earlier export'),
     (['--output', 'FILE/1'], 'a file in the place of a folder above it'),
-    (['--model', 'FOLDER'], 'There is no checkpoint')])
-def test_what_cannot_be_exported_is_one_clear_error(model_dir, tmp_path, capsys, arguments,
-                                                    message):
+    (['--model', 'FOLDER'], 'There is no checkpoint'),
+  ],
+)
+def test_what_cannot_be_exported_is_one_clear_error(
+  model_dir, tmp_path, capsys, arguments, message
+):
   (tmp_path / 'folder').mkdir()
   (tmp_path / 'folder' / 'file').write_text('mine')
   places = {'FILE': str(tmp_path / 'folder' / 'file'), 'FOLDER': str(tmp_path / 'folder')}
@@ -141,25 +175,29 @@ def test_command_says_so_where_the_folder_is_no_version(model_dir, tmp_path, cap
 
 
 def test_masks_of_a_model_without_them_are_refused(model_dir, tmp_path):
-  import htc_tf  # pylint: disable=g-import-not-at-top
+  import htc_tf
+
   model = htc_tf.load_model(model_dir)
   model.model.cascade.mask_features = None
   with pytest.raises(InputError, match='one of boxes alone'):
     export.export_saved_model(model, str(tmp_path / '1'), ExportFormat(masks='full'))
 
 
-_KILLED = textwrap.dedent('''
+_KILLED = textwrap.dedent("""
     import os, signal, sys
     import htc_tf
     from htc_tf.serving import export
     export._write_categories = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
     export.export_saved_model(htc_tf.load_model(sys.argv[1]), sys.argv[2])
-''')
+""")
 
 
 def test_a_killed_export_leaves_no_version(model_dir, tmp_path):
-  status = subprocess.run([sys.executable, '-c', _KILLED, model_dir, str(tmp_path / '1')],
-                          check=False, capture_output=True).returncode
+  status = subprocess.run(
+    [sys.executable, '-c', _KILLED, model_dir, str(tmp_path / '1')],
+    check=False,
+    capture_output=True,
+  ).returncode
   assert status == -signal.SIGKILL
   left = os.listdir(tmp_path)
   # TensorFlow Serving takes the folders named by a number.
@@ -169,6 +207,7 @@ def test_a_killed_export_leaves_no_version(model_dir, tmp_path):
 def test_a_failed_export_leaves_nothing(predictor, tmp_path, monkeypatch):
   def fail(*args):
     raise OSError('disk full')
+
   monkeypatch.setattr(export, '_write_categories', fail)
   with pytest.raises(OSError, match='disk full'):
     export.export_saved_model(predictor, str(tmp_path / '1'))

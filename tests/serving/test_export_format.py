@@ -26,16 +26,20 @@ def test_categories_in_the_order_of_their_classes(tmp_path):
   assert format_lib.read_categories(str(tmp_path)) == (['c1', 'c2', 'c10'], [99, 98, 90])
 
 
-@pytest.mark.parametrize('bad', [
-    {'boxes': 'pixel'}, {'masks': 'cut'}, {'max_pixels': 0}, {'max_pixels': '1'}, {'colour': 1}])
+@pytest.mark.parametrize(
+  'bad',
+  [{'boxes': 'pixel'}, {'masks': 'cut'}, {'max_pixels': 0}, {'max_pixels': '1'}, {'colour': 1}],
+)
 def test_unknown_choices(tmp_path, bad):
   (tmp_path / 'export.json').write_text(json.dumps(bad))
   with pytest.raises(InputError):
     format_lib.read_format(str(tmp_path))
 
 
-@pytest.mark.parametrize('name, read', [('export.json', format_lib.read_format),
-                                        ('categories.json', format_lib.read_categories)])
+@pytest.mark.parametrize(
+  'name, read',
+  [('export.json', format_lib.read_format), ('categories.json', format_lib.read_categories)],
+)
 @pytest.mark.parametrize('content', ['', '[]', '{"1": 2', '{"one": {}}'])
 def test_broken_files_are_named(tmp_path, name, read, content):
   (tmp_path / name).write_text(content)

@@ -14,9 +14,13 @@ _PROBS = np.random.default_rng(0).uniform(0, 1, (3, 28, 28)).astype(np.float32)
 
 
 def _outputs(boxes, masks, count=2):
-  return {'detection_boxes': boxes[None], 'detection_scores': np.array([[0.9, 0.5, 0]]),
-          'detection_classes': np.array([[2, 1, 0]]), 'num_detections': np.array([count]),
-          'detection_masks': masks[None]}
+  return {
+    'detection_boxes': boxes[None],
+    'detection_scores': np.array([[0.9, 0.5, 0]]),
+    'detection_classes': np.array([[2, 1, 0]]),
+    'num_detections': np.array([count]),
+    'detection_masks': masks[None],
+  }
 
 
 def _in_larger_frame(masks):
@@ -29,8 +33,10 @@ def test_every_form_gives_the_same_instances():
   framed = _in_larger_frame(full)
   expected = mask_paste.encode_masks(_PROBS[:2], _BOXES[:2], _HW)
   for boxes, masks, form in (
-      (_BOXES, _PROBS, ExportFormat()), (normalized, framed, ExportFormat('normalized', 'full')),
-      (_BOXES, np.packbits(framed, axis=-1), ExportFormat('pixels', 'packed'))):
+    (_BOXES, _PROBS, ExportFormat()),
+    (normalized, framed, ExportFormat('normalized', 'full')),
+    (_BOXES, np.packbits(framed, axis=-1), ExportFormat('pixels', 'packed')),
+  ):
     found = read_outputs(_outputs(boxes, masks), 0, _HW, form)
     assert found.rles == expected, form
     np.testing.assert_allclose(found.boxes, _BOXES[:2], atol=1e-5)
@@ -49,9 +55,16 @@ def test_boxes_alone():
   assert read_outputs(outputs, 0, _HW, ExportFormat()).rles is None
 
 
-@pytest.mark.parametrize('masks, form', [
-    (_PROBS, 'full'), (_PROBS, 'packed'), (np.ones((3, 30, 21), np.uint8), 'cropped'),
-    (np.ones((3, 30, 3), np.uint8), 'full'), (np.ones((3, 29, 3), np.uint8), 'packed')])
+@pytest.mark.parametrize(
+  'masks, form',
+  [
+    (_PROBS, 'full'),
+    (_PROBS, 'packed'),
+    (np.ones((3, 30, 21), np.uint8), 'cropped'),
+    (np.ones((3, 30, 3), np.uint8), 'full'),
+    (np.ones((3, 29, 3), np.uint8), 'packed'),
+  ],
+)
 def test_masks_of_another_form(masks, form):
   with pytest.raises(InputError, match='export.json'):
     read_outputs(_outputs(_BOXES, masks), 0, _HW, ExportFormat(masks=form))

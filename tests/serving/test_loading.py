@@ -19,8 +19,10 @@ _PICTURE = np.random.default_rng(0).integers(0, 256, (1, 40, 60, 3), np.uint8)
 
 def test_directory_and_prefix_load_the_same(model_dir, predictor):
   other = htc_tf.load_model(os.path.join(model_dir, 'ckpt-1'))
-  np.testing.assert_array_equal(other.predict(_PICTURE, verbose=0)['detection_boxes'],
-                                predictor.predict(_PICTURE, verbose=0)['detection_boxes'])
+  np.testing.assert_array_equal(
+    other.predict(_PICTURE, verbose=0)['detection_boxes'],
+    predictor.predict(_PICTURE, verbose=0)['detection_boxes'],
+  )
 
 
 def test_categories_travel_with_the_model(predictor):
@@ -29,8 +31,9 @@ def test_categories_travel_with_the_model(predictor):
 
 
 def test_overrides_change_the_loaded_model(model_dir):
-  model = htc_tf.load_model(model_dir, params_override='task.model.detection_generator.'
-                            'max_detections=3')
+  model = htc_tf.load_model(
+    model_dir, params_override='task.model.detection_generator.max_detections=3'
+  )
   assert model.predict(_PICTURE, verbose=0)['detection_boxes'].shape == (1, 3, 4)
 
 
@@ -43,8 +46,9 @@ def test_precision_is_that_of_training_unless_overridden(model_dir, tmp_path):
   shutil.copytree(model_dir, folder)
   text = (folder / 'params.yaml').read_text()
   assert 'mixed_precision_dtype: float32' in text
-  (folder / 'params.yaml').write_text(text.replace('mixed_precision_dtype: float32',
-                                                   'mixed_precision_dtype: bfloat16'))
+  (folder / 'params.yaml').write_text(
+    text.replace('mixed_precision_dtype: float32', 'mixed_precision_dtype: bfloat16')
+  )
   before = tf_keras.mixed_precision.global_policy().name
   trained_in_16_bits = htc_tf.load_model(folder)
   overridden = htc_tf.load_model(folder, params_override='runtime.mixed_precision_dtype=float32')

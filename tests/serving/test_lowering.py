@@ -34,9 +34,12 @@ def test_program_gives_the_detections_of_the_model(model, folder):
   shapes = [expected[name].shape for name in description['results']]
   types = [expected[name].dtype for name in description['results']]
   # The version of XlaCallModule that takes a module without a list of platforms.
-  run = tf.function(lambda *values: xla.call_module(
-      values, version=5, module=(folder / 'program.stablehlo').read_bytes(), Tout=types,
-      Sout=shapes), jit_compile=True)
+  run = tf.function(
+    lambda *values: xla.call_module(
+      values, version=5, module=(folder / 'program.stablehlo').read_bytes(), Tout=types, Sout=shapes
+    ),
+    jit_compile=True,
+  )
   for name, actual in zip(description['results'], run(*map(tf.constant, arguments))):
     np.testing.assert_allclose(actual, expected[name], atol=1e-3, err_msg=name)
 

@@ -23,7 +23,8 @@ def _expected(probs, boxes, sizes):
   masks = np.zeros((*probs.shape[:2], height, width), np.uint8)
   for row, (own_height, own_width) in enumerate(sizes):
     masks[row, :, :own_height, :own_width] = mask_paste.paste_masks(
-        probs[row], boxes[row], (own_height, own_width))
+      probs[row], boxes[row], (own_height, own_width)
+    )
   return masks
 
 
@@ -55,17 +56,32 @@ def test_by_hand():
   np.testing.assert_array_equal(full[0, 0], [[1, 1, 0, 0, 0]] * 4)
 
 
-@pytest.mark.parametrize('box', [(10, 5, 10, 30), (10, 5, 30, 5), (0, 0, 0, 0), (7.5, 7.5, 7.5, 9),
-                                 (100, 100, 120, 120), (-30, -30, -10, -10), (0, 0, 40, 50)])
+@pytest.mark.parametrize(
+  'box',
+  [
+    (10, 5, 10, 30),
+    (10, 5, 30, 5),
+    (0, 0, 0, 0),
+    (7.5, 7.5, 7.5, 9),
+    (100, 100, 120, 120),
+    (-30, -30, -10, -10),
+    (0, 0, 40, 50),
+  ],
+)
 def test_boxes_without_extent_or_outside_as_the_evaluation(box):
   probs = np.full((1, 1, 28, 28), 0.9, np.float32)
   boxes = np.array([[box]], np.float32)
   sizes = np.array([[40, 50]], np.int32)
-  np.testing.assert_array_equal(_paste(probs, boxes, sizes, packed=False),
-                                _expected(probs, boxes, sizes))
+  np.testing.assert_array_equal(
+    _paste(probs, boxes, sizes, packed=False), _expected(probs, boxes, sizes)
+  )
 
 
 def test_padding_rows_stay_empty():
-  full = _paste(np.zeros((2, 3, 28, 28), np.float32), np.zeros((2, 3, 4), np.float32),
-                np.array([[16, 16], [8, 24]], np.int32), packed=False)
+  full = _paste(
+    np.zeros((2, 3, 28, 28), np.float32),
+    np.zeros((2, 3, 4), np.float32),
+    np.array([[16, 16], [8, 24]], np.int32),
+    packed=False,
+  )
   assert full.shape == (2, 3, 16, 24) and not full.numpy().any()

@@ -34,8 +34,17 @@ def _read(output):
 @pytest.mark.parametrize('kind', ['model_dir', 'saved_model'])
 def test_command_writes_overlays_and_json(request, kind, folder, tmp_path):
   output = tmp_path / 'out'
-  status = predict.main(['--model', request.getfixturevalue(kind), '--output', str(output),
-                         '--score_threshold', '0', str(folder)])
+  status = predict.main(
+    [
+      '--model',
+      request.getfixturevalue(kind),
+      '--output',
+      str(output),
+      '--score_threshold',
+      '0',
+      str(folder),
+    ]
+  )
   assert status == 0
   coco, results = _read(output)
   assert sorted(coco.imgs) == [139, 285]
@@ -47,8 +56,9 @@ def test_command_writes_overlays_and_json(request, kind, folder, tmp_path):
     assert np.asarray(Image.open(output / name)).std() > 0
 
 
-def test_unreadable_pictures_are_named_and_the_others_predicted(model_dir, folder, tmp_path,
-                                                                caplog):
+def test_unreadable_pictures_are_named_and_the_others_predicted(
+  model_dir, folder, tmp_path, caplog
+):
   (folder / 'empty.png').write_bytes(b'')
   (folder / 'text.jpg').write_text('no picture')
   detector = detectors.load_detector(model_dir)
@@ -84,10 +94,16 @@ def test_missing_input_and_empty_folder(tmp_path):
     predict_files.list_pictures([str(tmp_path)])
 
 
-@pytest.mark.parametrize('threshold, batch_size, output, message', [
-    (float('nan'), 1, 'out', 'from 0 to 1. Got: nan'), (30, 1, 'out', 'Got: 30.*a percentage'),
-    (-0.1, 1, 'out', 'Got: -0.1'), (0.3, 0, 'out', 'batch size.*1 or more'),
-    (0.3, 1, 'taken', 'Expected: a folder, new or not. Got: a file')])
+@pytest.mark.parametrize(
+  'threshold, batch_size, output, message',
+  [
+    (float('nan'), 1, 'out', 'from 0 to 1. Got: nan'),
+    (30, 1, 'out', 'Got: 30.*a percentage'),
+    (-0.1, 1, 'out', 'Got: -0.1'),
+    (0.3, 0, 'out', 'batch size.*1 or more'),
+    (0.3, 1, 'taken', 'Expected: a folder, new or not. Got: a file'),
+  ],
+)
 def test_options_out_of_range(tmp_path, threshold, batch_size, output, message):
   (tmp_path / 'taken').write_text('mine')
   detector = predict_files.Detector(lambda pictures: pytest.fail('detected'), [], [])
@@ -97,8 +113,9 @@ def test_options_out_of_range(tmp_path, threshold, batch_size, output, message):
 
 
 def test_missing_model_is_one_clear_error(tmp_path, folder, capsys):
-  status = predict.main(['--model', str(tmp_path / 'none'), '--output', str(tmp_path / 'out'),
-                         str(folder)])
+  status = predict.main(
+    ['--model', str(tmp_path / 'none'), '--output', str(tmp_path / 'out'), str(folder)]
+  )
   assert status == 2
   assert 'There is no checkpoint at' in capsys.readouterr().err
   assert not (tmp_path / 'out').exists()

@@ -33,8 +33,7 @@ def test_boxes_are_in_original_pixels(predictor):
   outputs = predictor.predict(picture, verbose=0)
   inputs, info = preprocess.preprocess_image(tf.constant(picture), 48, 64, (64, 64))
   direct = predictor.model({'images': inputs[:, :32], 'image_shape': info[:, 1]}, training=False)
-  np.testing.assert_allclose(
-      outputs['detection_boxes'], direct['detection_boxes'] / 1.6, atol=1e-3)
+  np.testing.assert_allclose(outputs['detection_boxes'], direct['detection_boxes'] / 1.6, atol=1e-3)
   assert outputs['detection_boxes'][..., [0, 2]].max() <= 20
   assert outputs['detection_boxes'][..., [1, 3]].max() <= 40
   assert outputs['detection_boxes'][..., [1, 3]].max() > 20
@@ -44,7 +43,7 @@ def test_batch_equals_single_pictures(predictor):
   pictures = _pictures(2)
   both = predictor.predict(pictures, verbose=0)
   for row in range(2):
-    single = predictor.predict(pictures[row:row + 1], verbose=0)
+    single = predictor.predict(pictures[row : row + 1], verbose=0)
     for key, tolerance in (('detection_boxes', 1e-3), ('detection_masks', 1e-4)):
       np.testing.assert_allclose(single[key][0], both[key][row], atol=tolerance)
 
@@ -52,12 +51,17 @@ def test_batch_equals_single_pictures(predictor):
 FRAMES = ((32, 64), (64, 32))
 
 
-@pytest.mark.parametrize('frames, size, padded', [
-    ((), (20, 40), (32, 64)), ((), (64, 33), (64, 64)),
+@pytest.mark.parametrize(
+  'frames, size, padded',
+  [
+    ((), (20, 40), (32, 64)),
+    ((), (64, 33), (64, 64)),
     (((64, 64),), (20, 40), (64, 64)),
-    (FRAMES, (20, 40), (32, 64)), (FRAMES, (33, 20), (64, 32)),
+    (FRAMES, (20, 40), (32, 64)),
+    (FRAMES, (33, 20), (64, 32)),
     (FRAMES, (40, 40), (64, 64)),  # A batch of both orientations, which no frame holds.
-])
+  ],
+)
 def test_what_a_batch_is_padded_to(frames, size, padded):
   rule = InputRule(48, 64, (64, 64), 32, frames)
   assert tuple(rule.padded(tf.constant(size)).numpy()) == padded
@@ -79,7 +83,9 @@ def test_static_frames(predictor):
       np.testing.assert_allclose(found['detection_masks'], direct['detection_masks'], atol=1e-4)
 
 
-@pytest.mark.parametrize('bad, got', [
+@pytest.mark.parametrize(
+  'bad, got',
+  [
     (np.zeros([40, 60, 3], np.uint8), r'\[40, 60, 3\] uint8'),
     (np.zeros([1, 40, 60, 1], np.uint8), r'\[1, 40, 60, 1\]'),
     (np.zeros([1, 40, 60, 3], np.float32), 'float32'),
@@ -89,7 +95,8 @@ def test_static_frames(predictor):
     ([np.zeros([40, 60, 3], np.uint8)], 'Got: list.*np.stack'),
     ('a.png', 'Got: str.*file names'),
     (None, 'Got: NoneType'),
-])
+  ],
+)
 def test_refuses_what_is_no_batch_of_pictures(predictor, bad, got):
   with pytest.raises(InputError, match=got):
     predictor.predict(bad, verbose=0)

@@ -9,8 +9,15 @@ from htc_tf.evaluation import mask_paste
 from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.served_model import ServedModel
 
-_OUTPUTS = {'detection_boxes', 'detection_scores', 'detection_classes', 'num_detections',
-            'detection_masks', 'image_info', 'error_code'}
+_OUTPUTS = {
+  'detection_boxes',
+  'detection_scores',
+  'detection_classes',
+  'num_detections',
+  'detection_masks',
+  'image_info',
+  'error_code',
+}
 _SIZES = [(40, 60), (300, 200), (20, 30), (64, 64), (33, 90), (1, 5), (48, 48), (150, 40)]
 
 
@@ -25,8 +32,9 @@ def _encode(pictures):
 
 def _example(encoded):
   feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
-  return tf.train.Example(features=tf.train.Features(
-      feature={'image/encoded': feature})).SerializeToString()
+  return tf.train.Example(
+    features=tf.train.Features(feature={'image/encoded': feature})
+  ).SerializeToString()
 
 
 @pytest.fixture(name='served', scope='module')
@@ -52,18 +60,24 @@ def _by_hand(predictor, pictures):
   inputs = tf.stack([image[:height, :width] for image, _ in prepared])
   outputs = predictor.model({'images': inputs, 'image_shape': tf.constant(sizes)}, training=False)
   scales = np.array([info[2].numpy() for _, info in prepared])
-  return {**{key: value.numpy() for key, value in outputs.items()},
-          'detection_boxes': outputs['detection_boxes'].numpy() / np.tile(scales, 2)[:, None]}
+  return {
+    **{key: value.numpy() for key, value in outputs.items()},
+    'detection_boxes': outputs['detection_boxes'].numpy() / np.tile(scales, 2)[:, None],
+  }
 
 
-@pytest.mark.parametrize('batch, size', [(1, (40, 60)), (1, (300, 200)), (8, (40, 60)),
-                                         (8, (150, 200)), (1, (1, 5))])
+@pytest.mark.parametrize(
+  'batch, size', [(1, (40, 60)), (1, (300, 200)), (8, (40, 60)), (8, (150, 200)), (1, (1, 5))]
+)
 def test_every_signature_answers_as_predict(predictor, served, batch, size):
   pictures = np.stack(_pictures([size] * batch))
   expected = predictor.predict(pictures, verbose=0)
   encoded = _encode(pictures).numpy()
-  for signature, inputs in (('serving_default', pictures), ('image_bytes', encoded),
-                            ('tf_example', [_example(picture) for picture in encoded])):
+  for signature, inputs in (
+    ('serving_default', pictures),
+    ('image_bytes', encoded),
+    ('tf_example', [_example(picture) for picture in encoded]),
+  ):
     outputs = _run(served, signature, inputs)
     assert set(outputs) == _OUTPUTS
     assert outputs['error_code'].tolist() == [0] * batch
@@ -112,8 +126,10 @@ def test_normalized_boxes_and_packed_masks_are_those_of_predict(predictor, packe
   boxes = outputs['detection_boxes']
   assert 0 <= boxes.min() and 0.5 < boxes.max() <= 1
   np.testing.assert_allclose(boxes * [50, 61, 50, 61], expected['detection_boxes'], atol=1e-3)
-  masks = [mask_paste.paste_masks(probs, box, (50, 61)) for probs, box in
-           zip(expected['detection_masks'], expected['detection_boxes'])]
+  masks = [
+    mask_paste.paste_masks(probs, box, (50, 61))
+    for probs, box in zip(expected['detection_masks'], expected['detection_boxes'])
+  ]
   assert outputs['detection_masks'].shape == (2, 10, 50, 8)
   assert np.any(masks)
   packed_masks = np.unpackbits(outputs['detection_masks'], axis=-1)[..., :61]
@@ -123,16 +139,21 @@ def test_normalized_boxes_and_packed_masks_are_those_of_predict(predictor, packe
 
 def test_full_masks_are_the_evaluations_and_zero_beyond_each_picture(predictor):
   pictures = _pictures([(40, 60), (90, 33)])
-  served = {form: ServedModel(predictor, ExportFormat(masks=form)).served['image_bytes'](
-      inputs=_encode(pictures)) for form in ('full', 'cropped')}
+  served = {
+    form: ServedModel(predictor, ExportFormat(masks=form)).served['image_bytes'](
+      inputs=_encode(pictures)
+    )
+    for form in ('full', 'cropped')
+  }
   masks = served['full']['detection_masks'].numpy()
   assert masks.shape == (2, 10, 90, 60) and masks.dtype == np.uint8 and masks.any()
   assert not masks[0, :, 40:].any() and not masks[1, :, :, 33:].any()
   cropped = {key: value.numpy() for key, value in served['cropped'].items()}
   for row, picture in enumerate(pictures):
     height, width = picture.shape[:2]
-    expected = mask_paste.paste_masks(cropped['detection_masks'][row],
-                                      cropped['detection_boxes'][row], (height, width))
+    expected = mask_paste.paste_masks(
+      cropped['detection_masks'][row], cropped['detection_boxes'][row], (height, width)
+    )
     assert (masks[row, :, :height, :width] != expected).mean() <= 1e-5
 
 
@@ -146,7 +167,9 @@ def test_too_many_pixels_get_their_own_code(predictor):
 def test_every_output_has_the_batch_first(served, packed):
   for model in (served, packed):
     for signature in model.signatures.values():
-      inputs, = signature.structured_input_signature[1].items()
+      (inputs,) = signature.structured_input_signature[1].items()
       assert inputs[0] == 'inputs'
-      assert all(spec.shape.rank >= 1 and spec.shape[0] is None
-                 for spec in signature.structured_outputs.values())
+      assert all(
+        spec.shape.rank >= 1 and spec.shape[0] is None
+        for spec in signature.structured_outputs.values()
+      )

@@ -23,15 +23,22 @@ def test_requests_run_through_their_signatures(saved_model):
   assert {r.model_spec.signature_name for r in requests} == set(model.signatures)
   for request in requests:
     outputs = model.signatures[request.model_spec.signature_name](
-        **{name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()})
+      **{name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+    )
     assert outputs['error_code'].numpy().tolist() == [0]
 
 
 def test_both_orientations_are_warmed_up(saved_model):
   model = tf.saved_model.load(saved_model)
-  sizes = [model.signatures['image_bytes'](inputs=tf.constant(tf.make_ndarray(r.inputs['inputs'])))
-           ['image_info'][0, 0].numpy().tolist() for r in _requests(saved_model)
-           if r.model_spec.signature_name == 'image_bytes']
+  sizes = [
+    model.signatures['image_bytes'](inputs=tf.constant(tf.make_ndarray(r.inputs['inputs'])))[
+      'image_info'
+    ][0, 0]
+    .numpy()
+    .tolist()
+    for r in _requests(saved_model)
+    if r.model_spec.signature_name == 'image_bytes'
+  ]
   assert sizes == [[480, 640], [640, 480]]
 
 

@@ -58,7 +58,7 @@ def test_it_is_skipped_and_leaves_no_trace_in_the_figures(policy):
   task, model = make(sound, skip_non_finite_steps=True)
   optimizer = tf_keras.optimizers.legacy.SGD(0.01)
   if policy == 'mixed_float16':
-    optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=8.)
+    optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=8.0)
   metrics = task.build_metrics()
   run = steps(task, model, optimizer, metrics)
   loss = run(*sound)
@@ -72,7 +72,7 @@ def test_it_is_skipped_and_leaves_no_trace_in_the_figures(policy):
   assert np.isfinite(run(*sound)) and run(*sound) > 0
   assert optimizer.iterations == 4
   if policy == 'mixed_float16':
-    assert optimizer.loss_scale == 8.
+    assert optimizer.loss_scale == 8.0
 
 
 @pytest.mark.parametrize('skips', [False, True])
@@ -88,8 +88,11 @@ def test_of_two_replicas_that_with_the_picture_names_its_ids(two_replicas, skips
     return two_replicas.run(task.train_step, args=(batch, model, optimizer, metrics))[task.loss]
 
   split = lambda batch: tf.nest.map_structure(
-      lambda values: two_replicas.experimental_distribute_values_from_function(
-          lambda context: values[context.replica_id_in_sync_group:][:1]), batch)
+    lambda values: two_replicas.experimental_distribute_values_from_function(
+      lambda context: values[context.replica_id_in_sync_group :][:1]
+    ),
+    batch,
+  )
   run(split(sound))
   before = model.get_weights()
   if skips:

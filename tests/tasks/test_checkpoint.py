@@ -18,8 +18,9 @@ def saved(tmp_path_factory):
   """(model of two stages, prefix of a checkpoint with an optimizer beside it)."""
   model = tiny.build(tiny.model(2), seed=5)
   prefix = str(tmp_path_factory.mktemp('run') / 'ckpt-3')
-  tf.train.Checkpoint(model=model, backbone=model.backbone,
-                      optimizer=tf_keras.optimizers.SGD()).write(prefix)
+  tf.train.Checkpoint(
+    model=model, backbone=model.backbone, optimizer=tf_keras.optimizers.SGD()
+  ).write(prefix)
   return model, prefix
 
 
@@ -51,11 +52,14 @@ def assert_unchanged_by(prefix, model, message):
 
 
 def test_other_number_of_classes(saved):
-  message = assert_unchanged_by(saved[1], tiny.build(tiny.model(2, num_classes=6)),
-                                'is of another configuration')
+  message = assert_unchanged_by(
+    saved[1], tiny.build(tiny.model(2, num_classes=6)), 'is of another configuration'
+  )
   assert 'other shape: ' in message
-  assert 'model/cascade/stages/0/box_head/_logits/kernel: (16, 4) in the checkpoint, (16, 6) in ' \
-         'the model' in message
+  assert (
+    'model/cascade/stages/0/box_head/_logits/kernel: (16, 4) in the checkpoint, (16, 6) in '
+    'the model' in message
+  )
   assert 'not in the checkpoint' not in message
 
 

@@ -12,25 +12,33 @@ FRAMES = ((64, 96), (96, 64))
 def _batch(height, width):
   """Images and masks of which each pixel counts once."""
   return tf.ones([2, height, width, 3]), {
-      'gt_masks': tf.ones([2, 5, height, width // 8], tf.uint8),
-      'gt_semantic': tf.ones([2, height, width], tf.uint8), 'source_id': tf.constant([7, 8])}
+    'gt_masks': tf.ones([2, 5, height, width // 8], tf.uint8),
+    'gt_semantic': tf.ones([2, height, width], tf.uint8),
+    'source_id': tf.constant([7, 8]),
+  }
 
 
 def _count(batch):
   images, labels = batch
   assert xla.compiling()
   assert images.shape.is_fully_defined() and labels['gt_masks'].shape.is_fully_defined()
-  return {'images': tf.reduce_sum(images), 'masks': tf.reduce_sum(tf.cast(labels['gt_masks'],
-                                                                          tf.int32)),
-          'height': tf.constant(images.shape[1])}
+  return {
+    'images': tf.reduce_sum(images),
+    'masks': tf.reduce_sum(tf.cast(labels['gt_masks'], tf.int32)),
+    'height': tf.constant(images.shape[1]),
+  }
 
 
 def _outer(frames):
   """As in training: the frame is not known when the step is traced."""
-  spec = (tf.TensorSpec([2, None, None, 3]), {
+  spec = (
+    tf.TensorSpec([2, None, None, 3]),
+    {
       'gt_masks': tf.TensorSpec([2, 5, None, None], tf.uint8),
       'gt_semantic': tf.TensorSpec([2, None, None], tf.uint8),
-      'source_id': tf.TensorSpec([2], tf.int32)})
+      'source_id': tf.TensorSpec([2], tf.int32),
+    },
+  )
   return tf.function(lambda *batch: run_compiled(_count, batch, frames), input_signature=spec)
 
 

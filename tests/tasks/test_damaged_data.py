@@ -25,13 +25,15 @@ def _folder(tmp_path):
 
 
 def shard(folder) -> pathlib.Path:
-  path, = (folder / 'records').glob('*.tfrecord')
+  (path,) = (folder / 'records').glob('*.tfrecord')
   return path
 
 
 def read(folder):
-  return [tf.train.Example.FromString(record.numpy())
-          for record in tf.data.TFRecordDataset(str(shard(folder)))]
+  return [
+    tf.train.Example.FromString(record.numpy())
+    for record in tf.data.TFRecordDataset(str(shard(folder)))
+  ]
 
 
 def write(folder, examples):
@@ -49,13 +51,15 @@ def make(folder, **changes):
 
 
 def ids(task, data, number=12):
-  return {int(labels['source_id'][0]): labels
-          for _, labels in task.build_inputs(data).take(number)}
+  return {int(labels['source_id'][0]): labels for _, labels in task.build_inputs(data).take(number)}
 
 
 def figures(task):
-  return {metric.name: int(metric.result()) for metric in task.build_metrics()
-          if metric.name in KINDS and metric.result()}
+  return {
+    metric.name: int(metric.result())
+    for metric in task.build_metrics()
+    if metric.name in KINDS and metric.result()
+  }
 
 
 def png(mode, size):
@@ -70,7 +74,7 @@ def set_bytes(example, key, value):
 
 def set_picture(example):
   picture = example.features.feature['image/encoded'].bytes_list.value[0]
-  set_bytes(example, 'image/encoded', picture[:len(picture) // 2])
+  set_bytes(example, 'image/encoded', picture[: len(picture) // 2])
 
 
 def set_mask(example):
@@ -123,8 +127,10 @@ def test_data_of_which_nothing_can_be_used_are_an_error_at_once(folder, is_train
   write(folder, examples)
   task, train_data = make(folder)
   data = train_data if is_training else task.task_config.validation_data
-  with pytest.raises(DataError, match='the data cannot be used.*none in 1 files; the '
-                     'first: image id 1: cannot be parsed'):
+  with pytest.raises(
+    DataError,
+    match='the data cannot be used.*none in 1 files; the first: image id 1: cannot be parsed',
+  ):
     task.build_inputs(data)
 
 
@@ -136,8 +142,10 @@ def test_records_of_another_configuration_stop_the_run(folder, monkeypatch):
     del example.features.feature['image/object/mask']
   write(folder, examples)
   task, data = make(folder)
-  with pytest.raises(tf.errors.InvalidArgumentError,
-                     match='DataError: the data cannot.*The record holds no instance masks'):
+  with pytest.raises(
+    tf.errors.InvalidArgumentError,
+    match='DataError: the data cannot.*The record holds no instance masks',
+  ):
     ids(task, data, 50)
 
 
@@ -159,8 +167,9 @@ def test_boxes_without_use_and_pictures_without_any(folder):
   examples = read(folder)
   examples[0].features.feature['image/object/bbox/ymin'].float_list.value[0] = _NAN
   width = examples[1].features.feature
-  width['image/object/bbox/xmax'].float_list.value[0] = (
-      width['image/object/bbox/xmin'].float_list.value[0])
+  width['image/object/bbox/xmax'].float_list.value[0] = width[
+    'image/object/bbox/xmin'
+  ].float_list.value[0]
   write(folder, examples)
   task, data = make(folder)
   found = ids(task, data)

@@ -22,7 +22,7 @@ def react(reaction, values, step=3):
   @tf.function
   def run():
     reaction.react(terms, IDS, tf.constant(step, tf.int64))
-    return tf.constant(1.)
+    return tf.constant(1.0)
 
   return run()
 
@@ -38,8 +38,10 @@ def test_finite_terms_pass(skips):
 def test_the_error_names_term_step_and_pictures(value):
   with pytest.raises(tf.errors.OpError) as error:
     react(NonFiniteLoss(skips=False), [0.5, value])
-  assert ('TrainingError: step 3 is not finite, image ids 7, 9. Expected: finite loss terms and '
-          f'gradients. Got: term1 = {value}.') in str(error.value)
+  assert (
+    'TrainingError: step 3 is not finite, image ids 7, 9. Expected: finite loss terms and '
+    f'gradients. Got: term1 = {value}.'
+  ) in str(error.value)
 
 
 def test_skipped_steps_are_counted_and_named_in_the_log(caplog):
@@ -63,18 +65,26 @@ def test_too_many_skipped_in_a_row_stop(monkeypatch):
 
 
 def test_the_error_is_one_of_ours():
-  note = NonFiniteLoss(False)._note  # pylint: disable=protected-access
+  note = NonFiniteLoss(False)._note
   with pytest.raises(TrainingError):
     note(['a'], np.float32([NAN]), np.int64([1]), 0)
 
 
 def build_optimizer(kind):
   """Momentum, so that a step with a gradient of 0 would move the weights."""
-  factory = optimization.OptimizerFactory(optimization.OptimizationConfig({
-      'optimizer': {'type': 'sgd_experimental' if kind == 'new' else 'sgd',
-                    'sgd': {'momentum': 0.9}, 'sgd_experimental': {'momentum': 0.9}},
-      'ema': {'average_decay': 0.9} if kind == 'averaged' else None,
-      'learning_rate': {'type': 'constant', 'constant': {'learning_rate': 0.01}}}))
+  factory = optimization.OptimizerFactory(
+    optimization.OptimizationConfig(
+      {
+        'optimizer': {
+          'type': 'sgd_experimental' if kind == 'new' else 'sgd',
+          'sgd': {'momentum': 0.9},
+          'sgd_experimental': {'momentum': 0.9},
+        },
+        'ema': {'average_decay': 0.9} if kind == 'averaged' else None,
+        'learning_rate': {'type': 'constant', 'constant': {'learning_rate': 0.01}},
+      }
+    )
+  )
   optimizer = factory.build_optimizer(0.01)
   if kind == 'scaled':
     return tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
@@ -86,8 +96,9 @@ class Training:
 
   def __init__(self, kind='legacy', jit_compile=False):
     tf_keras.utils.set_random_seed(1)
-    self.model = tf_keras.Sequential([tf_keras.layers.Dense(2),
-                                      tf_keras.layers.BatchNormalization()])
+    self.model = tf_keras.Sequential(
+      [tf_keras.layers.Dense(2), tf_keras.layers.BatchNormalization()]
+    )
     self.model.build([None, 2])
     self.optimizer = build_optimizer(kind)
     if kind == 'averaged':
@@ -98,7 +109,9 @@ class Training:
     statistics = finite_loss.Statistics(self.model)
     scaled = isinstance(self.optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
     with tf.GradientTape() as tape:
-      loss = tf.reduce_sum(self.model(value * tf.constant([[1., 2.], [3., 5.]]), training=True)**3)
+      loss = tf.reduce_sum(
+        self.model(value * tf.constant([[1.0, 2.0], [3.0, 5.0]]), training=True) ** 3
+      )
       goal = self.optimizer.get_scaled_loss(loss) if scaled else loss
     variables = self.model.trainable_variables
     gradients = tape.gradient(goal, variables)
@@ -113,9 +126,12 @@ class Training:
   def values(self):
     """Weights, statistics, loss scale and the optimizer's state without its count of steps."""
     variables = self.optimizer.variables
-    state = [variable for variable in (variables() if callable(variables) else variables)
-             if variable is not self.optimizer.iterations]
-    scale = getattr(self.optimizer, 'loss_scale', tf.constant(1.))
+    state = [
+      variable
+      for variable in (variables() if callable(variables) else variables)
+      if variable is not self.optimizer.iterations
+    ]
+    scale = getattr(self.optimizer, 'loss_scale', tf.constant(1.0))
     return [values.numpy() for values in (*self.model.variables, scale, *state)]
 
 
@@ -126,7 +142,7 @@ def test_a_broken_step_changes_nothing_but_the_number_of_steps(kind, place, jit_
   training = Training(kind, jit_compile)
   for step in range(4):
     before = training.values()
-    loss = training.run(tf.constant(NAN if step == place else 1. + step))
+    loss = training.run(tf.constant(NAN if step == place else 1.0 + step))
     after = training.values()
     assert int(training.optimizer.iterations) == step + 1
     assert np.isnan(loss) == (step == place)
@@ -140,30 +156,31 @@ def test_a_broken_step_changes_nothing_but_the_number_of_steps(kind, place, jit_
 def test_an_infinite_gradient_of_a_scaled_loss_is_for_the_scale():
   """The loss is finite: the step is left out by the scale, which is halved."""
   training = Training('scaled')
-  training.optimizer.loss_scale  # pylint: disable=pointless-statement
-  training.optimizer._loss_scale._current_loss_scale.assign(2.**127)  # pylint: disable=protected-access
+  training.optimizer.loss_scale
+  training.optimizer._loss_scale._current_loss_scale.assign(2.0**127)
   weights = training.model.get_weights()
-  assert np.isfinite(training.run(tf.constant(1.)))
+  assert np.isfinite(training.run(tf.constant(1.0)))
   for before, after in zip(weights[:4], training.model.get_weights()[:4]):
     np.testing.assert_array_equal(before, after)
-  assert float(training.optimizer.loss_scale) == 2.**126
+  assert float(training.optimizer.loss_scale) == 2.0**126
 
 
-@pytest.mark.parametrize('broken', [[NAN, 1.], [1., NAN]])
+@pytest.mark.parametrize('broken', [[NAN, 1.0], [1.0, NAN]])
 def test_two_replicas_decide_alike(two_replicas, broken):
   with two_replicas.scope():
     training = Training()
   inputs = lambda values: two_replicas.experimental_distribute_values_from_function(
-      lambda context: tf.constant(values[context.replica_id_in_sync_group]))
+    lambda context: tf.constant(values[context.replica_id_in_sync_group])
+  )
   run = tf.function(lambda values: two_replicas.run(training.step, args=(values,)))
-  run(inputs([1., 2.]))
+  run(inputs([1.0, 2.0]))
   before = training.values()
   losses = two_replicas.experimental_local_results(run(inputs(broken)))
   assert sum(np.isnan(loss.numpy()) for loss in losses) == 1
   for one, other in zip(before, training.values()):
     np.testing.assert_array_equal(one, other)
   assert training.optimizer.iterations.numpy() == 2
-  run(inputs([1., 2.]))
+  run(inputs([1.0, 2.0]))
   assert np.abs(training.values()[3] - before[3]).max() > 1e-4
   for variable in training.model.trainable_variables:
     copies = two_replicas.experimental_local_results(variable)

@@ -19,9 +19,13 @@ from tests import tiny
 from tests import tiny_records
 
 COCO_EXPERIMENTS = (
-    'htc_resnet50fpn_1x_coco', 'htc_resnet50fpn_20e_coco',
-    'htc_without_semantic_resnet50fpn_1x_coco', 'cascade_mask_rcnn_resnet50fpn_1x_coco',
-    'mask_rcnn_resnet50fpn_1x_coco', 'htc_resnetfpn_coco')
+  'htc_resnet50fpn_1x_coco',
+  'htc_resnet50fpn_20e_coco',
+  'htc_without_semantic_resnet50fpn_1x_coco',
+  'cascade_mask_rcnn_resnet50fpn_1x_coco',
+  'mask_rcnn_resnet50fpn_1x_coco',
+  'htc_resnetfpn_coco',
+)
 
 # Random weights need the batch's statistics: their running ones would let values explode.
 FROM_SCRATCH = {'backbone': {'published_resnet': {'frozen_stages': -1, 'norm_eval': False}}}
@@ -97,8 +101,10 @@ def test_overfits_a_batch():
   model = task.build_model()
   history = train(task, model, tiny.batch(config, num_images=1), num_steps=60, learning_rate=0.01)
   assert all(np.isfinite(list(values.values())).all() for values in history)
-  first, last = (np.mean([values['total_loss'] - values['weight_decay'] for values in part])
-                 for part in (history[:3], history[-5:]))
+  first, last = (
+    np.mean([values['total_loss'] - values['weight_decay'] for values in part])
+    for part in (history[:3], history[-5:])
+  )
   assert last < first / 2
 
 
@@ -107,14 +113,23 @@ def test_overfits_a_batch():
 def test_every_loss_falls_on_one_image(name, one_record):
   published = 'resnet50' in name
   task, model, params = make_task(
-      name, one_record, box_head={'fc_dims': 64}, cascade={'sampling_rule': 'even'},
-      **(FROM_SCRATCH if published else {}))
+    name,
+    one_record,
+    box_head={'fc_dims': 64},
+    cascade={'sampling_rule': 'even'},
+    **(FROM_SCRATCH if published else {}),
+  )
   data = params.task.train_data
   data.global_batch_size = 1
   data.parser.override({'random_horizontal_flip': 0.0, 'scale_range': [1.0, 1.0]})
   batch = next(iter(task.build_inputs(data)))
-  history = train(task, model, batch, num_steps=500, learning_rate=(
-      tf_keras.optimizers.schedules.PiecewiseConstantDecay([300], [0.01, 0.002])))
+  history = train(
+    task,
+    model,
+    batch,
+    num_steps=500,
+    learning_rate=(tf_keras.optimizers.schedules.PiecewiseConstantDecay([300], [0.01, 0.002])),
+  )
   assert all(np.isfinite(list(values.values())).all() for values in history)
   for term in expected_names(params.task.model) - {'weight_decay'}:
     values = np.array([step[term] for step in history])
@@ -135,8 +150,9 @@ def test_metrics_and_losses_agree(records):
   optimizer = tf_keras.optimizers.SGD(0.0)
   logs = task.train_step((images, labels), model, optimizer, metrics)
   values = values_of(metrics)
-  terms = [value for name, value in values.items()
-           if name.endswith('loss') and name != 'total_loss'] + [values['weight_decay']]
+  terms = [
+    value for name, value in values.items() if name.endswith('loss') and name != 'total_loss'
+  ] + [values['weight_decay']]
   np.testing.assert_allclose(sum(terms), values['total_loss'], rtol=1e-5)
   np.testing.assert_allclose(logs['loss'], values['total_loss'], rtol=1e-6)
   assert not task.build_metrics(training=False)
@@ -160,8 +176,9 @@ def test_evaluation(records, tmp_path):
 
 def test_evaluation_starts_anew_each_time(records):
   task, model, params = make_task('mask_rcnn_resnet50fpn_1x_coco', records)
-  outputs = [task.validation_step(batch, model)
-             for batch in task.build_inputs(params.task.validation_data)]
+  outputs = [
+    task.validation_step(batch, model) for batch in task.build_inputs(params.task.validation_data)
+  ]
   states = []
   for _ in range(2):
     state = None
@@ -202,9 +219,12 @@ def trained(tmp_path_factory):
   model = tiny.build(tiny.model(2), seed=5)
   folder = tmp_path_factory.mktemp('run')
   tf.train.CheckpointManager(
-      tf.train.Checkpoint(model=model, **model.checkpoint_items,
-                          global_step=tf.Variable(3, dtype=tf.int64)),
-      str(folder), max_to_keep=1).save()
+    tf.train.Checkpoint(
+      model=model, **model.checkpoint_items, global_step=tf.Variable(3, dtype=tf.int64)
+    ),
+    str(folder),
+    max_to_keep=1,
+  ).save()
   return model, str(folder)
 
 
@@ -229,8 +249,9 @@ def test_initialize_some_parts(trained, modules):
   other, before = initialized(path, modules, num_classes=6)
   for new, old in zip(other.backbone.variables, model.backbone.variables):
     np.testing.assert_array_equal(new, old)
-  decoder_equal = all(np.array_equal(new, old) for new, old in
-                      zip(other.decoder.variables, model.decoder.variables))
+  decoder_equal = all(
+    np.array_equal(new, old) for new, old in zip(other.decoder.variables, model.decoder.variables)
+  )
   assert decoder_equal == ('decoder' in modules)
   part = {id(v) for v in other.backbone.variables + other.decoder.variables}
   for variable, value in zip(other.variables, before):
@@ -271,8 +292,10 @@ def test_two_replicas_with_one_batch_step_as_one(records, two_replicas):
   tf.function(lambda: two_replicas.run(task.train_step, args=(batch, model, optimizer, metrics)))()
   assert all(np.isfinite(value) for value in values_of(metrics).values())
   task.train_step(batch, alone, tf_keras.optimizers.SGD(0.1))
-  for name, old, two, one in zip((v.name for v in alone.weights), before, model.get_weights(),
-                                 alone.get_weights()):
+  for name, old, two, one in zip(
+    (v.name for v in alone.weights), before, model.get_weights(), alone.get_weights()
+  ):
     largest = np.abs(one - old).max()
-    np.testing.assert_allclose(two - old, one - old, rtol=0, atol=1e-3 * largest + 1e-6,
-                               err_msg=name)
+    np.testing.assert_allclose(
+      two - old, one - old, rtol=0, atol=1e-3 * largest + 1e-6, err_msg=name
+    )

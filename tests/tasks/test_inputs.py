@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.data import preprocess
 from htc_tf.tasks.htc import HTCTask
 from htc_tf.tasks.inputs import build_frame_rule
@@ -64,8 +64,10 @@ def test_a_seed_repeats_batches_exactly(mixed, frames):
   for one, two in zip(tf.nest.flatten(first), tf.nest.flatten(second)):
     np.testing.assert_array_equal(one, two)
   params.train_data.seed = 4
-  order = [[labels['source_id'].tolist() for _, labels in batches]
-           for batches in (first, take(task, params.train_data, 8))]
+  order = [
+    [labels['source_id'].tolist() for _, labels in batches]
+    for batches in (first, take(task, params.train_data, 8))
+  ]
   assert order[0] != order[1]
 
 
@@ -77,17 +79,23 @@ def test_truth_does_not_depend_on_the_frame(mixed, frames):
   for choice in (frames, square):
     task, params = make(mixed, choice, global_batch_size=1)
     params.train_data.parser.random_horizontal_flip = 0.0
-    found.append({int(labels['source_id'][0]): (images, labels)
-                  for images, labels in take(task, params.train_data, 40)})
+    found.append(
+      {
+        int(labels['source_id'][0]): (images, labels)
+        for images, labels in take(task, params.train_data, 40)
+      }
+    )
   assert set(found[0]) == {1, 2, 3, 4}
   for number, (images, labels) in found[0].items():
     height, width = images.shape[1:3]
     large, large_labels = found[1][number]
     np.testing.assert_array_equal(images, large[:, :height, :width])
-    np.testing.assert_array_equal(labels['gt_masks'],
-                                  large_labels['gt_masks'][:, :, :height, :width // 8])
-    np.testing.assert_array_equal(labels['gt_semantic'],
-                                  large_labels['gt_semantic'][:, :height, :width])
+    np.testing.assert_array_equal(
+      labels['gt_masks'], large_labels['gt_masks'][:, :, :height, : width // 8]
+    )
+    np.testing.assert_array_equal(
+      labels['gt_semantic'], large_labels['gt_semantic'][:, :height, :width]
+    )
     assert not large[:, height:].any() and not large[:, :, width:].any()
     for key in ('gt_boxes', 'gt_classes', 'image_info'):
       np.testing.assert_array_equal(labels[key], large_labels[key], err_msg=key)
@@ -124,17 +132,23 @@ def test_evaluation_reads_every_picture_once(mixed, frames, batch_size):
 
 def take_as_worker(task, data, worker, number):
   """The first batches of one of two workers."""
-  context = tf.distribute.InputContext(num_input_pipelines=2, input_pipeline_id=worker,
-                                       num_replicas_in_sync=2)
+  context = tf.distribute.InputContext(
+    num_input_pipelines=2, input_pipeline_id=worker, num_replicas_in_sync=2
+  )
   return list(itertools.islice(task.build_inputs(data, context).as_numpy_iterator(), number))
 
 
 @pytest.mark.parametrize('name', ['train_data', 'validation_data'])
 def test_workers_read_other_pictures(mixed, name):
   task, params = make(mixed, FRAMES)
-  first, second = ({int(number) for _, labels in take_as_worker(task, getattr(params, name),
-                                                                worker, 8)
-                    for number in labels['source_id']} for worker in range(2))
+  first, second = (
+    {
+      int(number)
+      for _, labels in take_as_worker(task, getattr(params, name), worker, 8)
+      for number in labels['source_id']
+    }
+    for worker in range(2)
+  )
   assert not first & second
   assert first | second == {1, 2, 3, 4}
 
@@ -143,8 +157,10 @@ def test_workers_augment_independently(one_record):
   params = tiny_records.reduced('htc_nuclei', one_record).task
   params.train_data.override({'deterministic': True, 'sharding': False})  # The same picture.
   task = HTCTask(params)
-  first, again, second = ([images for images, _ in take_as_worker(task, params.train_data, worker,
-                                                                  4)] for worker in (0, 0, 1))
+  first, again, second = (
+    [images for images, _ in take_as_worker(task, params.train_data, worker, 4)]
+    for worker in (0, 0, 1)
+  )
   np.testing.assert_array_equal(first, again)
   assert any(np.any(one != other) for one, other in zip(first, second))
 
@@ -155,8 +171,11 @@ def test_replicas_evaluate_every_picture_once(mixed, two_replicas):
   params.validation_data.global_batch_size = 2
   with two_replicas.scope():
     model = task.build_model()
-  iterator = iter(two_replicas.distribute_datasets_from_function(
-      lambda context: task.build_inputs(params.validation_data, context).take(3)))
+  iterator = iter(
+    two_replicas.distribute_datasets_from_function(
+      lambda context: task.build_inputs(params.validation_data, context).take(3)
+    )
+  )
 
   @tf.function
   def step():
@@ -166,14 +185,17 @@ def test_replicas_evaluate_every_picture_once(mixed, two_replicas):
   for _ in range(2):
     outputs = tf.nest.map_structure(two_replicas.experimental_local_results, step())
     state = task.aggregate_logs(state, outputs)
-    numbers += [int(number) for replica in outputs['predictions']['source_id']
-                for number in replica]
+    numbers += [
+      int(number) for replica in outputs['predictions']['source_id'] for number in replica
+    ]
   assert len(numbers) == len(set(numbers)) == 3
   assert np.isfinite(task.reduce_aggregated_logs(state)['segm_AP'])
 
 
-@pytest.mark.parametrize('name', ['htc_resnet50fpn_1x_coco', 'htc_resnet50fpn_1x_coco_paddle',
-                                  'mask_rcnn_resnet50fpn_1x_coco'])
+@pytest.mark.parametrize(
+  'name',
+  ['htc_resnet50fpn_1x_coco', 'htc_resnet50fpn_1x_coco_paddle', 'mask_rcnn_resnet50fpn_1x_coco'],
+)
 def test_frames_of_coco_experiments_hold_every_picture(name):
   """None is shrunk below the published size, and all fit the input size."""
   task = exp_factory.get_exp_config(name).task
@@ -183,7 +205,8 @@ def test_frames_of_coco_experiments_hold_every_picture(name):
       original = tf.constant([480, round(480 * ratio)])
       size = preprocess.scaled_size(original, data.parser.min_sizes[0], data.parser.max_size)
       bound = rule.bound(size)
-      limited = preprocess.scaled_size(original, data.parser.min_sizes[0], data.parser.max_size,
-                                       bound)
+      limited = preprocess.scaled_size(
+        original, data.parser.min_sizes[0], data.parser.max_size, bound
+      )
       np.testing.assert_array_equal(limited, size)
       assert (np.array(rule.padded(size, bound)) <= task.model.input_size[:2]).all()

@@ -5,7 +5,7 @@ import json
 from official.core import exp_factory
 import pytest
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.errors import ConfigError
 from htc_tf.training import cluster
 
@@ -15,10 +15,18 @@ def params():
   return exp_factory.get_exp_config('htc_nuclei')
 
 
-@pytest.mark.parametrize('content', [
-    None, '', '{"cluster"', '[]', '{"cluster": {"worker": ["one:1"]}}',
+@pytest.mark.parametrize(
+  'content',
+  [
+    None,
+    '',
+    '{"cluster"',
+    '[]',
+    '{"cluster": {"worker": ["one:1"]}}',
     '{"cluster": {"worker": ["one:1"]}, "task": {"type": "worker", "index": 1}}',
-    '{"cluster": {"worker": ["one:1"]}, "task": {"type": "evaluator", "index": 0}}'])
+    '{"cluster": {"worker": ["one:1"]}, "task": {"type": "evaluator", "index": 0}}',
+  ],
+)
 def test_workers_that_are_not_named(params, monkeypatch, content):
   if content is None:
     monkeypatch.delenv('TF_CONFIG', raising=False)
@@ -29,8 +37,10 @@ def test_workers_that_are_not_named(params, monkeypatch, content):
 
 
 def test_modes_and_options_for_workers(params, monkeypatch):
-  monkeypatch.setenv('TF_CONFIG', json.dumps({
-      'cluster': {'worker': ['one:1', 'two:1']}, 'task': {'type': 'worker', 'index': 1}}))
+  monkeypatch.setenv(
+    'TF_CONFIG',
+    json.dumps({'cluster': {'worker': ['one:1', 'two:1']}, 'task': {'type': 'worker', 'index': 1}}),
+  )
   for mode in ('train', 'eval', 'train_and_eval'):
     cluster.check_workers(params, mode)
   with pytest.raises(ConfigError, match='continuous_eval is not for several workers'):

@@ -18,8 +18,12 @@ RULE = {'sampling_rule': 'even'}
 
 def per_replica(strategy, batch):
   """The rows of a batch, one a replica."""
-  return tf.nest.map_structure(lambda values: strategy.experimental_distribute_values_from_function(
-      lambda context: values[context.replica_id_in_sync_group:][:1]), batch)
+  return tf.nest.map_structure(
+    lambda values: strategy.experimental_distribute_values_from_function(
+      lambda context: values[context.replica_id_in_sync_group :][:1]
+    ),
+    batch,
+  )
 
 
 def values_of(metrics):
@@ -57,8 +61,9 @@ def distributed_step(strategy, task, weights, batch):
 def assert_same_update(actual, expected, before, names):
   for name, old, found, wanted in zip(names, before, actual, expected):
     largest = np.abs(wanted - old).max()
-    np.testing.assert_allclose(found - old, wanted - old, rtol=0, atol=1e-3 * largest + 1e-6,
-                               err_msg=name)
+    np.testing.assert_allclose(
+      found - old, wanted - old, rtol=0, atol=1e-3 * largest + 1e-6, err_msg=name
+    )
 
 
 @pytest.fixture(name='tiny_task', scope='module')
@@ -71,8 +76,10 @@ def test_replicas_average_losses_and_gradients(two_replicas, tiny_task):
   """Every normaliser is the replica's own, whatever the other one's images hold."""
   task, model = tiny_task
   batch = tiny.batch(task.task_config.model)  # Two truths in the first image, one in the second.
-  alone = [step(task, model, tf.nest.map_structure(lambda x, row=row: x[row:row + 1], batch))
-           for row in range(2)]
+  alone = [
+    step(task, model, tf.nest.map_structure(lambda x, row=row: x[row : row + 1], batch))
+    for row in range(2)
+  ]
   values, weights = distributed_step(two_replicas, task, model.get_weights(), batch)
   (first, first_weights), (second, second_weights) = alone
   assert first['stage0_mask_loss'] != second['stage0_mask_loss']
@@ -85,14 +92,16 @@ def test_replicas_average_losses_and_gradients(two_replicas, tiny_task):
 def test_one_device_with_the_global_batch(two_replicas, tiny_task):
   """Where the replicas have as many samples, their average is that of the whole batch."""
   task, model = tiny_task
-  batch = tf.nest.map_structure(lambda x: tf.concat([x[:1], x[:1]], axis=0),
-                                tiny.batch(task.task_config.model))
+  batch = tf.nest.map_structure(
+    lambda x: tf.concat([x[:1], x[:1]], axis=0), tiny.batch(task.task_config.model)
+  )
   expected, expected_weights = step(task, model, batch)
   values, weights = distributed_step(two_replicas, task, model.get_weights(), batch)
   for name, value in values.items():
     np.testing.assert_allclose(value, expected[name], rtol=1e-4, err_msg=name)
-  assert_same_update(weights, expected_weights, model.get_weights(),
-                     [v.name for v in model.weights])
+  assert_same_update(
+    weights, expected_weights, model.get_weights(), [v.name for v in model.weights]
+  )
 
 
 @pytest.fixture(name='mirrored', params=['mirrored', 'two_replicas'])
@@ -108,8 +117,9 @@ def test_a_compiled_step_is_the_same(mirrored, monkeypatch):
   config = tiny.model(1, cascade=RULE)
   batch = tiny.batch(config)
   data = tiny.data_in_frames((tiny.SIZE, 2 * tiny.SIZE), (tiny.SIZE, tiny.SIZE))
-  tasks = [tiny.task(config, jit_compile=jit_compile, train_data=data)
-           for jit_compile in (False, True)]
+  tasks = [
+    tiny.task(config, jit_compile=jit_compile, train_data=data) for jit_compile in (False, True)
+  ]
   traced, build_losses = [], HTCTask.build_losses
 
   def observed(self, *args):
@@ -119,12 +129,14 @@ def test_a_compiled_step_is_the_same(mirrored, monkeypatch):
   monkeypatch.setattr(HTCTask, 'build_losses', observed)
   model = tiny.build(config)
   (values, weights), (compiled_values, compiled_weights) = [
-      distributed_step(mirrored, task, model.get_weights(), batch) for task in tasks]
+    distributed_step(mirrored, task, model.get_weights(), batch) for task in tasks
+  ]
   assert set(traced) == {(False, False), (True, True)}
   for name, value in values.items():
     np.testing.assert_allclose(compiled_values[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
-  assert_same_update(compiled_weights, weights, model.get_weights(),
-                     [v.name for v in model.weights])
+  assert_same_update(
+    compiled_weights, weights, model.get_weights(), [v.name for v in model.weights]
+  )
 
 
 def norm_step(backbone, images, share):
@@ -139,8 +151,9 @@ def norm_step(backbone, images, share):
 def test_synchronised_batch_norm_is_that_of_the_whole_batch(two_replicas, synchronized):
   images = tf.constant(np.random.default_rng(0).normal(0, 1, [2, 64, 64, 3]), tf.float32)
   images *= tf.constant([1.0, 3.0], shape=[2, 1, 1, 1])
-  build = lambda: PublishedResNet(18, frozen_stages=-1, norm_eval=False, width_multiplier=0.125,
-                                  norm_synchronized=synchronized)
+  build = lambda: PublishedResNet(
+    18, frozen_stages=-1, norm_eval=False, width_multiplier=0.125, norm_synchronized=synchronized
+  )
   with two_replicas.scope():
     replicated = build()
   whole = build()
@@ -161,10 +174,16 @@ def test_synchronised_batch_norm_is_that_of_the_whole_batch(two_replicas, synchr
     assert np.abs(found - expected['5']).max() > 0.1 * scale
     return
   np.testing.assert_allclose(found, expected['5'], rtol=0, atol=1e-4 * scale)
-  for variable, of_replicas, wanted in zip(whole.trainable_variables, gradients,
-                                           expected_gradients):
-    np.testing.assert_allclose(sum(of_replicas), wanted, rtol=0, err_msg=variable.name,
-                               atol=2e-3 * np.abs(wanted).max() + 1e-6)
+  for variable, of_replicas, wanted in zip(
+    whole.trainable_variables, gradients, expected_gradients
+  ):
+    np.testing.assert_allclose(
+      sum(of_replicas),
+      wanted,
+      rtol=0,
+      err_msg=variable.name,
+      atol=2e-3 * np.abs(wanted).max() + 1e-6,
+    )
   for variable, moved in zip(whole.variables, replicated.get_weights()):
     np.testing.assert_allclose(moved, variable, rtol=1e-3, atol=1e-5, err_msg=variable.name)
 

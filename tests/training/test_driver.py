@@ -35,10 +35,16 @@ class Workers:
     self._temporary.mkdir(parents=True)
     with contextlib.ExitStack() as stack:
       self.processes = [
-          training_runs.start(model_dir, config, overrides, mode,
-                              stdout=stack.enter_context(log.open('w')),
-                              env={**environment, 'TMPDIR': str(self._temporary)})
-          for environment, log in zip(worker_processes.environments(), self._logs)]
+        training_runs.start(
+          model_dir,
+          config,
+          overrides,
+          mode,
+          stdout=stack.enter_context(log.open('w')),
+          env={**environment, 'TMPDIR': str(self._temporary)},
+        )
+        for environment, log in zip(worker_processes.environments(), self._logs)
+      ]
 
   def printed(self):
     return [log.read_text() for log in self._logs]
@@ -53,8 +59,9 @@ class Workers:
 
 def figures_told(printed):
   """Step to losses or AP, of training and evaluation, as the log has them."""
-  found = re.findall(r'(train|eval) \| step: +(\d+) \| (?:steps/sec|eval time): .*?(\{.*?\})',
-                     printed, re.DOTALL)
+  found = re.findall(
+    r'(train|eval) \| step: +(\d+) \| (?:steps/sec|eval time): .*?(\{.*?\})', printed, re.DOTALL
+  )
   return {(kind, int(step)): values for kind, step, values in found}
 
 
@@ -79,12 +86,14 @@ def test_evaluation_is_by_the_mean_of_the_statistics(two_replicas, tmp_path):
     norm.build([None, 1])
     step = tf.Variable(0, dtype=tf.int64)
   images = two_replicas.experimental_distribute_values_from_function(
-      lambda context: tf.fill([4, 1], 2.0 + 4.0 * context.replica_id_in_sync_group))
+    lambda context: tf.fill([4, 1], 2.0 + 4.0 * context.replica_id_in_sync_group)
+  )
   two_replicas.run(lambda x: norm(x, training=True), args=(images,))
   assert local_means(norm) == [2.0, 6.0]
   evaluator = StatisticsEvaluator(norm)
-  controller = driver.Controller(evaluator=evaluator, strategy=two_replicas, global_step=step,
-                                 eval_summary_dir=str(tmp_path))
+  controller = driver.Controller(
+    evaluator=evaluator, strategy=two_replicas, global_step=step, eval_summary_dir=str(tmp_path)
+  )
   with two_replicas.scope():
     controller.evaluate()
   assert evaluator.seen == [4.0, 4.0]
@@ -108,19 +117,33 @@ def optimizer_state(model_dir, step):
   """(number of updates, {variable: momentum}) of a checkpoint."""
   saved = training_runs.tensors(str(model_dir / f'ckpt-{step}'))
   momenta = {key: value for key, value in saved.items() if '.OPTIMIZER_SLOT' in key}
-  updates, = (int(value) for key, value in saved.items() if 'optimizer/iter' in key)
+  (updates,) = (int(value) for key, value in saved.items() if 'optimizer/iter' in key)
   assert any(np.any(value) for value in momenta.values()), sorted(saved)
   return updates, momenta
 
 
 def write_config(path, records, learning_rate):
   """One stage and boxes alone, to be quick; saves every step and evaluates at the end."""
-  model = {'include_mask': False, 'semantic_head': {'enabled': False},
-           'cascade': {'stages': [published_stages()[0].as_dict()]}}
-  return training_runs.write_config(path, records, 100000, {
-      **STRATEGY, 'task': {'seed': 5, 'model': model}, 'trainer': {'optimizer_config': {
+  model = {
+    'include_mask': False,
+    'semantic_head': {'enabled': False},
+    'cascade': {'stages': [published_stages()[0].as_dict()]},
+  }
+  return training_runs.write_config(
+    path,
+    records,
+    100000,
+    {
+      **STRATEGY,
+      'task': {'seed': 5, 'model': model},
+      'trainer': {
+        'optimizer_config': {
           'learning_rate': {'stepwise': {'values': [learning_rate] * 3}},
-          'warmup': {'linear': {'warmup_learning_rate': learning_rate}}}}})
+          'warmup': {'linear': {'warmup_learning_rate': learning_rate}},
+        }
+      },
+    },
+  )
 
 
 def train_until(model_dir, step, folder, config, kill):
@@ -144,11 +167,23 @@ def assert_whole(model_dir, num_starts):
     assert checkpoint.is_readable(str(index.with_suffix('')))
   for path in model_dir.rglob('*.json'):
     json.loads(path.read_text())
-  names = {re.sub(r'\d+', 'N', path.name) for path in model_dir.iterdir()
-           if not path.name.startswith('damaged-')}
-  assert names == {'checkpoint', 'ckpt-N.index', 'ckpt-N.data-N-of-N', 'dataset.json',
-                   'operative_config.train_and_eval.gin', 'params.yaml', 'results', 'run.json',
-                   'train', 'validation'}
+  names = {
+    re.sub(r'\d+', 'N', path.name)
+    for path in model_dir.iterdir()
+    if not path.name.startswith('damaged-')
+  }
+  assert names == {
+    'checkpoint',
+    'ckpt-N.index',
+    'ckpt-N.data-N-of-N',
+    'dataset.json',
+    'operative_config.train_and_eval.gin',
+    'params.yaml',
+    'results',
+    'run.json',
+    'train',
+    'validation',
+  }
   assert len(list((model_dir / 'train').iterdir())) == num_starts
   assert len(list((model_dir / 'validation').iterdir())) == 1
 
@@ -158,15 +193,16 @@ def assert_continues(tmp_path, records, reached):
   model_dir, end, num_starts = tmp_path / 'model', reached[-1] + 2, len(reached)
   config = write_config(tmp_path / 'still.yaml', records, 0.0)
   _, before = optimizer_state(model_dir, reached[-1])
-  printed = Workers(tmp_path / 'last', config, model_dir, 'train_and_eval',
-                    f'trainer.train_steps={end}').finish()
+  printed = Workers(
+    tmp_path / 'last', config, model_dir, 'train_and_eval', f'trainer.train_steps={end}'
+  ).finish()
   updates, after = optimizer_state(model_dir, end)
   assert updates == end
   for name, value in before.items():
-    np.testing.assert_allclose(after[name], MOMENTUM**2 * value, rtol=1e-5, atol=1e-30,
-                               err_msg=name)
-  assert [start['step'] for start in run_record.read_starts(str(model_dir))] == [
-      0, *reached]
+    np.testing.assert_allclose(
+      after[name], MOMENTUM**2 * value, rtol=1e-5, atol=1e-30, err_msg=name
+    )
+  assert [start['step'] for start in run_record.read_starts(str(model_dir))] == [0, *reached]
   chief, other = map(figures_told, printed)
   assert set(chief) == {*(('train', step) for step in (end - 1, end)), ('eval', end)}
   assert other == chief
@@ -176,8 +212,9 @@ def assert_continues(tmp_path, records, reached):
 
 def assert_same_evaluation(config, tmp_path, results, step):
   """One device finds in the chief's checkpoint what the workers found, each in its images."""
-  alone = evaluable_run.evaluate(tf.distribute.OneDeviceStrategy('CPU:0'), config,
-                                 tmp_path / 'model', tmp_path)
+  alone = evaluable_run.evaluate(
+    tf.distribute.OneDeviceStrategy('CPU:0'), config, tmp_path / 'model', tmp_path
+  )
   order = lambda row: (row['image_id'], -row['score'])
   detected = sorted(json.loads((results / f'step-{step}.json').read_text()), key=order)
   expected = sorted(alone.results, key=order)
@@ -199,11 +236,13 @@ def test_two_workers_continue_after_both_were_killed(tmp_path):
 
 def kill_one(index):
   """Kills a worker: the other one ends by itself, and says why."""
+
   def kill(workers):
     worker_processes.kill([workers.processes[index]])
     other = 1 - index
     assert worker_processes.wait([workers.processes[other]])[0] > 0
     assert 'Another worker ended or cannot be reached' in workers.printed()[other]
+
   return kill
 
 
@@ -214,6 +253,7 @@ def test_two_workers_continue_after_one_was_killed(tmp_path):
   reached = []
   for index in (1, 0):
     step = reached[-1] + 1 if reached else 1
-    reached.append(train_until(tmp_path / 'model', step, tmp_path / f'killed{index}', config,
-                               kill_one(index)))
+    reached.append(
+      train_until(tmp_path / 'model', step, tmp_path / f'killed{index}', config, kill_one(index))
+    )
   assert_continues(tmp_path, records, reached)

@@ -8,9 +8,13 @@ from htc_tf.errors import TrainingError
 from htc_tf.training import graph_errors
 
 
-@pytest.mark.parametrize('error', [
+@pytest.mark.parametrize(
+  'error',
+  [
     DataError('no data', expected='some', got='None: [nothing]', likely_cause='a test'),
-    TrainingError('step 3 failed')])
+    TrainingError('step 3 failed'),
+  ],
+)
 def test_the_message_comes_out_of_a_graph_as_it_went_in(error):
   def host():
     raise error

@@ -56,13 +56,16 @@ def test_nothing_wrong_nothing_changed(folder):
   last_checkpoint.check_latest(str(folder))
 
 
-@pytest.mark.parametrize('damage', [
+@pytest.mark.parametrize(
+  'damage',
+  [
     lambda folder: truncate(folder / f'ckpt-10{DATA}'),
     lambda folder: truncate(folder / 'ckpt-10.index'),
     lambda folder: (folder / 'ckpt-10.index').write_bytes(b''),
     lambda folder: (folder / f'ckpt-10{DATA}').unlink(),
     lambda folder: (folder / f'ckpt-10{DATA}').write_bytes(b'\1' * 4004),
-])
+  ],
+)
 def test_damaged_checkpoint_is_set_aside(folder, damage, caplog):
   damage(folder)
   with pytest.raises(CheckpointError, match='ckpt-10 cannot be read.*ckpt-2 is'):
@@ -71,13 +74,15 @@ def test_damaged_checkpoint_is_set_aside(folder, damage, caplog):
   assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
   assert value_continued_from(folder) == 2.0
   assert {f'damaged-{name}' for name in there} == {
-      name for name in names(folder) if name.startswith('damaged')}
+    name for name in names(folder) if name.startswith('damaged')
+  }
   assert f'The run continues from {folder / "ckpt-2"}' in caplog.text
   assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
 
 
-@pytest.mark.parametrize('content', [
-    None, '', 'model_checkpoint_path: "ckpt-', 'model_checkpoint_path: "ckpt-11"\n'])
+@pytest.mark.parametrize(
+  'content', [None, '', 'model_checkpoint_path: "ckpt-', 'model_checkpoint_path: "ckpt-11"\n']
+)
 def test_state_file_that_does_not_help(folder, content):
   if content is None:
     (folder / 'checkpoint').unlink()
@@ -134,7 +139,8 @@ def test_values_without_an_index_are_set_aside(folder, steps):
     (folder / 'checkpoint').unlink()
   (folder / f'ckpt-11{DATA}').write_bytes(b'whole')
   assert last_checkpoint.prepare_to_continue(str(folder)) == (
-      str(folder / f'ckpt-{steps[-1]}') if steps else None)
+    str(folder / f'ckpt-{steps[-1]}') if steps else None
+  )
   assert (folder / f'damaged-ckpt-11{DATA}').read_bytes() == b'whole'
   assert f'ckpt-11{DATA}' not in names(folder)
 
@@ -150,8 +156,9 @@ def test_new_run(tmp_path):
 @pytest.fixture(scope='module')
 def config(tmp_path_factory):
   folder = tmp_path_factory.mktemp('records')
-  return training_runs.write_config(folder / 'config.yaml', tiny_records.write(folder), 2,
-                                    {'task': {'seed': 3}})
+  return training_runs.write_config(
+    folder / 'config.yaml', tiny_records.write(folder), 2, {'task': {'seed': 3}}
+  )
 
 
 def _limit_files(num_bytes):
@@ -168,8 +175,11 @@ def test_run_continues_after_a_full_disk_and_a_truncated_checkpoint(config, tmp_
 
   # A limit on the size of files fails writes as a full disk does, with another error number.
   limit = os.path.getsize(model_dir / f'ckpt-3{DATA}') * 3 // 4
-  status, output = training_runs.finish(training_runs.start(
-      tmp_path / 'full', config, 'trainer.train_steps=3', preexec_fn=lambda: _limit_files(limit)))
+  status, output = training_runs.finish(
+    training_runs.start(
+      tmp_path / 'full', config, 'trainer.train_steps=3', preexec_fn=lambda: _limit_files(limit)
+    )
+  )
   assert status != 0 and 'File too large' in output, output[-3000:]
   assert 'ckpt-2' in tf.train.latest_checkpoint(str(tmp_path / 'full'))
   training_runs.train(tmp_path / 'full', config, 'trainer.train_steps=3')
@@ -207,8 +217,9 @@ def test_killed_again_and_again(config, tmp_path):
   rng = random.Random(0)
   reached = [0]
   for _ in range(NUM_KILLS):
-    process = training_runs.start(tmp_path, config, 'trainer.train_steps=100000',
-                                  stdout=subprocess.DEVNULL)
+    process = training_runs.start(
+      tmp_path, config, 'trainer.train_steps=100000', stdout=subprocess.DEVNULL
+    )
     reached.append(_kill_while_training(process, tmp_path, reached[-1], rng.uniform(0.0, 1.0)))
   end = reached[-1] + 3
   training_runs.train(tmp_path, config, f'trainer.train_steps={end}')

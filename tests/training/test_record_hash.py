@@ -26,8 +26,9 @@ def test_place_of_the_files_does_not_matter(tmp_path):
   assert found.num_bytes == 3 * 16 + len('onetwothree')
 
 
-@pytest.mark.parametrize('records', [
-    [b'one', b'twO'], [b'two', b'one'], [b'one'], [b'one', b'two', b''], []])
+@pytest.mark.parametrize(
+  'records', [[b'one', b'twO'], [b'two', b'one'], [b'one'], [b'one', b'two', b''], []]
+)
 def test_other_records(tmp_path, records):
   same = hash_records(write(tmp_path / 'same', [b'one', b'two']))
   assert hash_records(write(tmp_path / 'other', records)).sha256 != same.sha256

@@ -23,8 +23,9 @@ def test_each_start_is_appended(tmp_path):
   assert first['packages']['htc_tf'] == htc_tf.__version__
   assert first['data'] == second['data']
   assert first['data']['train_data']['num_records'] == 2
-  sizes = [start['configuration']['task']['train_data']['global_batch_size']
-           for start in (first, second)]
+  sizes = [
+    start['configuration']['task']['train_data']['global_batch_size'] for start in (first, second)
+  ]
   assert sizes == [2, 1]
   assert [path.name for path in model_dir.iterdir()] == ['run.json']
 

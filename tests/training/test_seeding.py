@@ -3,7 +3,7 @@
 from official.core import exp_factory
 import pytest
 
-from htc_tf import registry_imports  # pylint: disable=unused-import
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.errors import ConfigError
 from htc_tf.training import seeding
 from tests import tiny_records
@@ -17,7 +17,8 @@ def config(tmp_path_factory):
   folder = tmp_path_factory.mktemp('records')
   records = tiny_records.write(folder, sizes=((64, 64), (64, 48), (48, 64)))
   return training_runs.write_config(
-      folder / 'config.yaml', records, NUM_STEPS, {'trainer': {'checkpoint_interval': NUM_STEPS}})
+    folder / 'config.yaml', records, NUM_STEPS, {'trainer': {'checkpoint_interval': NUM_STEPS}}
+  )
 
 
 def test_same_seed_same_losses_bit_for_bit(config, tmp_path):
@@ -29,8 +30,9 @@ def test_same_seed_same_losses_bit_for_bit(config, tmp_path):
   assert first == again
   losses = [key for key in first if key[1] == 'total_loss']
   assert all(first[key] != other[key] for key in losses)
-  weights, weights_again = (training_runs.tensors(str(run / f'ckpt-{NUM_STEPS}'))
-                            for run in runs[:2])
+  weights, weights_again = (
+    training_runs.tensors(str(run / f'ckpt-{NUM_STEPS}')) for run in runs[:2]
+  )
   training_runs.assert_same(weights_again, weights)
 
 

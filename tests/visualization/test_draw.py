@@ -19,10 +19,15 @@ def _picture(image_hw=(120, 160), value=90):
 def _instances(image_hw=(120, 160)):
   """Two boxes, and masks that are discs in them."""
   boxes = np.array([[40, 20, 80, 60], [50, 90, 110, 150]], np.float32)
-  rows, columns = np.mgrid[:image_hw[0], :image_hw[1]] + 0.5
-  masks = np.stack([((rows - (y_min + y_max) / 2) / (y_max - y_min)) ** 2 +
-                    ((columns - (x_min + x_max) / 2) / (x_max - x_min)) ** 2 < 0.25
-                    for y_min, x_min, y_max, x_max in boxes])
+  rows, columns = np.mgrid[: image_hw[0], : image_hw[1]] + 0.5
+  masks = np.stack(
+    [
+      ((rows - (y_min + y_max) / 2) / (y_max - y_min)) ** 2
+      + ((columns - (x_min + x_max) / 2) / (x_max - x_min)) ** 2
+      < 0.25
+      for y_min, x_min, y_max, x_max in boxes
+    ]
+  )
   return boxes, masks, np.array([1, 2]), np.array([0.9, 0.6])
 
 
@@ -39,11 +44,11 @@ def test_changes_masks_boxes_and_labels_and_nothing_else():
   assert changed[masks.any(axis=0)].all()
   allowed = masks.any(axis=0)
   for y_min, x_min, y_max, x_max in boxes.astype(int):
-    allowed[y_min - 20:y_min, x_min:] = True  # the label above the box
+    allowed[y_min - 20 : y_min, x_min:] = True  # the label above the box
     allowed[y_min:y_max, [x_min, x_max - 1]] = True
     allowed[[y_min, y_max - 1], x_min:x_max] = True
     assert changed[y_min:y_max, [x_min, x_max - 1]].all()
-    assert changed[y_min - 8:y_min, x_min:x_min + 10].any()
+    assert changed[y_min - 8 : y_min, x_min : x_min + 10].any()
   assert not changed[~allowed].any()
 
 
@@ -68,8 +73,9 @@ def test_encoded_masks_draw_the_same():
   boxes, masks, classes, scores = _instances()
   rles = [mask_utils.encode(np.asfortranarray(mask.astype(np.uint8))) for mask in masks]
   np.testing.assert_array_equal(
-      draw.draw_instances(_picture(), boxes, masks, classes, scores, _NAMES),
-      draw.draw_instances(_picture(), boxes, rles, classes, scores, _NAMES))
+    draw.draw_instances(_picture(), boxes, masks, classes, scores, _NAMES),
+    draw.draw_instances(_picture(), boxes, rles, classes, scores, _NAMES),
+  )
 
 
 def test_boxes_alone_leave_the_inside_as_it_is():
@@ -108,8 +114,10 @@ def test_enlarges_before_drawing():
   np.testing.assert_array_equal(picture[123, 62], [90] * 3)
 
 
-@pytest.mark.parametrize('image_hw, factor', [((512, 128), 3), ((100, 100), 4), ((480, 640), 1),
-                                              ((2500, 100), 1), ((1, 1), 400)])
+@pytest.mark.parametrize(
+  'image_hw, factor',
+  [((512, 128), 3), ((100, 100), 4), ((480, 640), 1), ((2500, 100), 1), ((1, 1), 400)],
+)
 def test_legible_enlargement(image_hw, factor):
   assert draw.legible_enlargement(image_hw) == factor
 
@@ -121,23 +129,35 @@ def test_boxes_and_labels_beyond_the_picture_are_cut():
 
 
 def test_picture_of_one_pixel():
-  picture = draw.draw_instances(_picture((1, 1)), [[0, 0, 1, 1]], np.ones((1, 1, 1), bool), [1],
-                                [0.5], _NAMES)
+  picture = draw.draw_instances(
+    _picture((1, 1)), [[0, 0, 1, 1]], np.ones((1, 1, 1), bool), [1], [0.5], _NAMES
+  )
   np.testing.assert_array_equal(picture[0, 0], palette.instance_color(0))
 
 
-@pytest.mark.parametrize('change, message', [
+@pytest.mark.parametrize(
+  'change, message',
+  [
     ({'image': np.zeros((10, 10), np.uint8)}, 'uint8'),
     ({'image': np.zeros((10, 10, 3), np.float32)}, 'float32'),
     ({'classes': [1]}, "'classes': 1"),
     ({'scores': [0.5]}, "'scores': 1"),
     ({'masks': np.zeros((1, 120, 160), bool)}, "'masks': 1"),
     ({'masks': np.zeros((2, 28, 28), bool)}, r'\(120, 160\).*\(28, 28\)'),
-    ({'boxes_original': np.full((2, 4), np.nan)}, 'finite boxes')])
+    ({'boxes_original': np.full((2, 4), np.nan)}, 'finite boxes'),
+  ],
+)
 def test_parts_that_do_not_fit_are_refused(change, message):
   boxes, masks, classes, scores = _instances()
-  arguments = {'image': _picture(), 'boxes_original': boxes, 'masks': masks, 'classes': classes,
-               'scores': scores, 'names': _NAMES, **change}
+  arguments = {
+    'image': _picture(),
+    'boxes_original': boxes,
+    'masks': masks,
+    'classes': classes,
+    'scores': scores,
+    'names': _NAMES,
+    **change,
+  }
   with pytest.raises(InputError, match=message):
     draw.draw_instances(**arguments)
 
@@ -148,20 +168,23 @@ def test_colors_are_distinct_stable_and_legible():
   assert colors == [palette.instance_color(index) for index in range(60)]
   for color, following in zip(colors, colors[1:]):
     assert np.abs(np.subtract(color, following)).max() > 60
-    ground, text = (np.dot(part, [0.299, 0.587, 0.114])
-                    for part in (color, palette.text_color(color)))
+    ground, text = (
+      np.dot(part, [0.299, 0.587, 0.114]) for part in (color, palette.text_color(color))
+    )
     assert ground > 100 and abs(ground - text) > 100
 
 
 def test_labels_do_not_cover_one_another():
   image = _picture((200, 200))
-  wanted = [labels.Label((50, 50, 60, 60), ['a long label', 'short'], palette.instance_color(index))
-            for index in range(40)]
+  wanted = [
+    labels.Label((50, 50, 60, 60), ['a long label', 'short'], palette.instance_color(index))
+    for index in range(40)
+  ]
   picture = labels.draw_labels(image, wanted)
   grounds = [(picture == color).all(axis=-1) for color in (label.color for label in wanted)]
   places = [np.argwhere(ground) for ground in grounds if ground.any()]
   assert 2 <= len(places) < 40  # those without room are left out
   corners = [(place.min(axis=0), place.max(axis=0)) for place in places]
   for index, (low, high) in enumerate(corners):
-    for other_low, other_high in corners[index + 1:]:
+    for other_low, other_high in corners[index + 1 :]:
       assert (high < other_low).any() or (other_high < low).any()

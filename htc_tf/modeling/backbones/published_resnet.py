@@ -18,10 +18,10 @@ from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
 # model_id: (bottleneck blocks, blocks of each of the four stages); He et al. 2016, table 1.
 SPECS = {
-    18: (False, (2, 2, 2, 2)),
-    34: (False, (3, 4, 6, 3)),
-    50: (True, (3, 4, 6, 3)),
-    101: (True, (3, 4, 23, 3)),
+  18: (False, (2, 2, 2, 2)),
+  34: (False, (3, 4, 6, 3)),
+  50: (True, (3, 4, 6, 3)),
+  101: (True, (3, 4, 23, 3)),
 }
 _STAGE_FILTERS = (64, 128, 256, 512)
 _ANY_IMAGES = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
@@ -62,42 +62,77 @@ class PublishedResNet(tf_keras.Model):
     ConfigError: for an unknown `model_id` or number of frozen stages.
   """
 
-  def __init__(self, model_id: int = 50,
-               input_specs: tf_keras.layers.InputSpec = _ANY_IMAGES,
-               frozen_stages: int = 1, norm_eval: bool = True, width_multiplier: float = 1.0,
-               groups: int = 1, base_width: int = 64, deformable_stages: Sequence[int] = (),
-               recompute: bool = False, norm_momentum: float = 0.9, norm_epsilon: float = 1e-5,
-               norm_synchronized: bool = False, **kwargs: Any):
+  def __init__(
+    self,
+    model_id: int = 50,
+    input_specs: tf_keras.layers.InputSpec = _ANY_IMAGES,
+    frozen_stages: int = 1,
+    norm_eval: bool = True,
+    width_multiplier: float = 1.0,
+    groups: int = 1,
+    base_width: int = 64,
+    deformable_stages: Sequence[int] = (),
+    recompute: bool = False,
+    norm_momentum: float = 0.9,
+    norm_epsilon: float = 1e-5,
+    norm_synchronized: bool = False,
+    **kwargs: Any,
+  ):
     super().__init__(**kwargs)
     if model_id not in SPECS:
-      raise ConfigError('published_resnet cannot be built', expected=f'model_id in {list(SPECS)}',
-                        got=repr(model_id), likely_cause='a depth this family does not have')
+      raise ConfigError(
+        'published_resnet cannot be built',
+        expected=f'model_id in {list(SPECS)}',
+        got=repr(model_id),
+        likely_cause='a depth this family does not have',
+      )
     if not -1 <= frozen_stages <= 4:
-      raise ConfigError('published_resnet cannot be built', expected='frozen_stages from -1 to 4',
-                        got=str(frozen_stages), likely_cause='ResNet has four stages')
+      raise ConfigError(
+        'published_resnet cannot be built',
+        expected='frozen_stages from -1 to 4',
+        got=str(frozen_stages),
+        likely_cause='ResNet has four stages',
+      )
     self._image_shape = input_specs.shape
     self._recompute = recompute
-    self._norm_args = dict(norm_eval=norm_eval, momentum=norm_momentum, epsilon=norm_epsilon,
-                           synchronized=norm_synchronized)
+    self._norm_args = dict(
+      norm_eval=norm_eval,
+      momentum=norm_momentum,
+      epsilon=norm_epsilon,
+      synchronized=norm_synchronized,
+    )
     self._filters = [int(filters * width_multiplier) for filters in _STAGE_FILTERS]
     self._bottleneck, num_blocks = SPECS[model_id]
-    self.conv1 = PaddedConv2D(self._filters[0], 7, strides=2, use_bias=False,
-                              kernel_initializer='he_normal', name='conv1')
+    self.conv1 = PaddedConv2D(
+      self._filters[0], 7, strides=2, use_bias=False, kernel_initializer='he_normal', name='conv1'
+    )
     self.bn1 = BatchNorm(name='bn1', **self._norm_args)
     for stage, filters in enumerate(self._filters, 1):
       width = int(filters * base_width / _STAGE_FILTERS[0]) * groups
-      block_args = dict(bottleneck=self._bottleneck, groups=groups, width=width,
-                        deformable=stage in deformable_stages)
+      block_args = dict(
+        bottleneck=self._bottleneck,
+        groups=groups,
+        width=width,
+        deformable=stage in deformable_stages,
+      )
       setattr(self, f'layer{stage}', self._blocks(stage, num_blocks[stage - 1], block_args))
     self._freeze(frozen_stages)
     self._build_variables()
 
-  def _blocks(self, stage: int, num_blocks: int, block_args: Mapping[str, Any]
-              ) -> List[ResidualBlock]:
+  def _blocks(
+    self, stage: int, num_blocks: int, block_args: Mapping[str, Any]
+  ) -> List[ResidualBlock]:
     strides = [1 if stage == 1 else 2] + [1] * (num_blocks - 1)
-    return [ResidualBlock(self._filters[stage - 1], stride, self._norm_args,
-                          name=f'layer{stage}/{index}', **block_args)
-            for index, stride in enumerate(strides)]
+    return [
+      ResidualBlock(
+        self._filters[stage - 1],
+        stride,
+        self._norm_args,
+        name=f'layer{stage}/{index}',
+        **block_args,
+      )
+      for index, stride in enumerate(strides)
+    ]
 
   def _freeze(self, frozen_stages: int) -> None:
     frozen = [self.conv1, self.bn1] if frozen_stages >= 0 else []
@@ -147,17 +182,21 @@ class PublishedResNet(tf_keras.Model):
     """Shape of each output by level."""
     expansion = EXPANSION if self._bottleneck else 1
     sides = self._image_shape[1:3]
-    return {str(level): tf.TensorShape(
-        [None, *(side and -(-side // 2**level) for side in sides), filters * expansion])
-            for level, filters in enumerate(self._filters, 2)}
+    return {
+      str(level): tf.TensorShape(
+        [None, *(side and -(-side // 2**level) for side in sides), filters * expansion]
+      )
+      for level, filters in enumerate(self._filters, 2)
+    }
 
 
 @factory.register_backbone_builder('published_resnet')
-def build_published_resnet(input_specs: tf_keras.layers.InputSpec,
-                           backbone_config: hyperparams.Config,
-                           norm_activation_config: hyperparams.Config,
-                           l2_regularizer: Optional[tf_keras.regularizers.Regularizer] = None
-                           ) -> PublishedResNet:
+def build_published_resnet(
+  input_specs: tf_keras.layers.InputSpec,
+  backbone_config: hyperparams.Config,
+  norm_activation_config: hyperparams.Config,
+  l2_regularizer: Optional[tf_keras.regularizers.Regularizer] = None,
+) -> PublishedResNet:
   """Builds the backbone for Model Garden's factory.
 
   Args:
@@ -171,7 +210,9 @@ def build_published_resnet(input_specs: tf_keras.layers.InputSpec,
   """
   del l2_regularizer
   return PublishedResNet(
-      input_specs=input_specs, **backbone_config.get().as_dict(),
-      norm_momentum=norm_activation_config.norm_momentum,
-      norm_epsilon=norm_activation_config.norm_epsilon,
-      norm_synchronized=norm_activation_config.use_sync_bn)
+    input_specs=input_specs,
+    **backbone_config.get().as_dict(),
+    norm_momentum=norm_activation_config.norm_momentum,
+    norm_epsilon=norm_activation_config.norm_epsilon,
+    norm_synchronized=norm_activation_config.use_sync_bn,
+  )

@@ -34,18 +34,28 @@ class ResidualBlock(tf_keras.layers.Layer):
     **kwargs: passed to Layer.
   """
 
-  def __init__(self, filters: int, stride: int, norm_args: Mapping[str, Any],
-               bottleneck: bool = True, groups: int = 1, width: Optional[int] = None,
-               deformable: bool = False, **kwargs: Any):
+  def __init__(
+    self,
+    filters: int,
+    stride: int,
+    norm_args: Mapping[str, Any],
+    bottleneck: bool = True,
+    groups: int = 1,
+    width: Optional[int] = None,
+    deformable: bool = False,
+    **kwargs: Any,
+  ):
     super().__init__(**kwargs)
     self._stride = stride
     self._norm_args = dict(norm_args)
     self._filters = filters * EXPANSION if bottleneck else filters
     middle = DeformConv2D if deformable else PaddedConv2D
     if bottleneck:
-      convs = (_conv(width or filters, 1, name='conv1'),
-               _conv(width or filters, 3, stride, middle, groups=groups, name='conv2'),
-               _conv(self._filters, 1, name='conv3'))
+      convs = (
+        _conv(width or filters, 1, name='conv1'),
+        _conv(width or filters, 3, stride, middle, groups=groups, name='conv2'),
+        _conv(self._filters, 1, name='conv3'),
+      )
     else:
       convs = (_conv(filters, 3, stride, name='conv1'), _conv(filters, 3, name='conv2'))
     self._num_convs = len(convs)
@@ -54,16 +64,18 @@ class ResidualBlock(tf_keras.layers.Layer):
       # in variance at every block of a backbone that is trained from scratch with held statistics.
       gamma = 'zeros' if index == len(convs) else 'ones'
       setattr(self, f'conv{index}', conv)
-      setattr(self, f'bn{index}', BatchNorm(gamma_initializer=gamma, name=f'bn{index}',
-                                            **self._norm_args))
+      setattr(
+        self, f'bn{index}', BatchNorm(gamma_initializer=gamma, name=f'bn{index}', **self._norm_args)
+      )
     self.downsample = None
 
   def build(self, input_shape: Sequence[Optional[int]]) -> None:
-    """Makes the variables, and the convolution of the shortcut if [batch, h, w, channels] needs it.
-    """
+    """Makes the variables, and the convolution of the shortcut if [batch, h, w, channels] needs it."""
     if self._stride > 1 or input_shape[-1] != self._filters:
-      self.downsample = [_conv(self._filters, 1, self._stride, name='downsample/0'),
-                         BatchNorm(name='downsample/1', **self._norm_args)]
+      self.downsample = [
+        _conv(self._filters, 1, self._stride, name='downsample/0'),
+        BatchNorm(name='downsample/1', **self._norm_args),
+      ]
       for layer in self.downsample:
         layer.trainable = self.trainable
       build_conv_norm(*self.downsample, input_shape)
@@ -103,5 +115,6 @@ class ResidualBlock(tf_keras.layers.Layer):
 
 
 def _conv(filters: int, kernel_size: int, stride: int = 1, kind=PaddedConv2D, **kwargs):
-  return kind(filters, kernel_size, strides=stride, use_bias=False, kernel_initializer='he_normal',
-              **kwargs)
+  return kind(
+    filters, kernel_size, strides=stride, use_bias=False, kernel_initializer='he_normal', **kwargs
+  )

@@ -31,22 +31,33 @@ class PublishedFPN(tf_keras.layers.Layer):
     ConfigError: if the backbone does not reach down to `min_level`.
   """
 
-  def __init__(self, input_levels: Iterable[str], min_level: int = 2, max_level: int = 6,
-               num_filters: int = 256, **kwargs: Any):
+  def __init__(
+    self,
+    input_levels: Iterable[str],
+    min_level: int = 2,
+    max_level: int = 6,
+    num_filters: int = 256,
+    **kwargs: Any,
+  ):
     super().__init__(**kwargs)
     levels = sorted(int(level) for level in input_levels)
     self._levels = [level for level in levels if min_level <= level <= max_level]
     if not self._levels or self._levels[0] != min_level:
-      raise ConfigError('The FPN cannot be built', expected=f'backbone levels from {min_level} on',
-                        got=str(levels), likely_cause='min_level below what the backbone gives')
+      raise ConfigError(
+        'The FPN cannot be built',
+        expected=f'backbone levels from {min_level} on',
+        got=str(levels),
+        likely_cause='min_level below what the backbone gives',
+      )
     self._max_level = max_level
     self._num_filters = num_filters
     self._laterals = [self._conv(1, f'lateral_convs/{i}') for i in range(len(self._levels))]
     self._outputs = [self._conv(3, f'fpn_convs/{i}') for i in range(len(self._levels))]
 
   def _conv(self, kernel_size: int, name: str) -> tf_keras.layers.Layer:
-    return tf_keras.layers.Conv2D(self._num_filters, kernel_size, padding='same',
-                                  kernel_initializer='glorot_uniform', name=name)
+    return tf_keras.layers.Conv2D(
+      self._num_filters, kernel_size, padding='same', kernel_initializer='glorot_uniform', name=name
+    )
 
   def call(self, features: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
     """The pyramid of a batch.
@@ -77,10 +88,11 @@ class PublishedFPN(tf_keras.layers.Layer):
 
 
 @factory.register_decoder_builder('published_fpn')
-def build_published_fpn(input_specs: Mapping[str, tf.TensorShape],
-                        model_config: hyperparams.Config,
-                        l2_regularizer: Optional[tf_keras.regularizers.Regularizer] = None
-                        ) -> PublishedFPN:
+def build_published_fpn(
+  input_specs: Mapping[str, tf.TensorShape],
+  model_config: hyperparams.Config,
+  l2_regularizer: Optional[tf_keras.regularizers.Regularizer] = None,
+) -> PublishedFPN:
   """Builds the decoder for Model Garden's factory.
 
   Args:
@@ -92,5 +104,9 @@ def build_published_fpn(input_specs: Mapping[str, tf.TensorShape],
     ConfigError: see `PublishedFPN`.
   """
   del l2_regularizer
-  return PublishedFPN(input_specs, model_config.min_level, model_config.max_level,
-                      model_config.decoder.get().num_filters)
+  return PublishedFPN(
+    input_specs,
+    model_config.min_level,
+    model_config.max_level,
+    model_config.decoder.get().num_filters,
+  )

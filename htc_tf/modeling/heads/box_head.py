@@ -19,13 +19,19 @@ class BoxHead(tf_keras.layers.Layer):
   def __init__(self, num_classes: int, num_fcs: int = 2, fc_dims: int = 1024, **kwargs: Any):
     super().__init__(**kwargs)
     normal = tf_keras.initializers.RandomNormal
-    self._fcs = [tf_keras.layers.Dense(fc_dims, 'relu', kernel_initializer='glorot_uniform',
-                                       name=f'shared_fcs/{i}') for i in range(num_fcs)]
+    self._fcs = [
+      tf_keras.layers.Dense(
+        fc_dims, 'relu', kernel_initializer='glorot_uniform', name=f'shared_fcs/{i}'
+      )
+      for i in range(num_fcs)
+    ]
     # In float32 whatever the features are: of 16 bits, scores would tie and boxes move by pixels.
-    self._logits = tf_keras.layers.Dense(num_classes, kernel_initializer=normal(stddev=0.01),
-                                         name='fc_cls', dtype=tf.float32)
-    self._deltas = tf_keras.layers.Dense(4, kernel_initializer=normal(stddev=0.001), name='fc_reg',
-                                         dtype=tf.float32)
+    self._logits = tf_keras.layers.Dense(
+      num_classes, kernel_initializer=normal(stddev=0.01), name='fc_cls', dtype=tf.float32
+    )
+    self._deltas = tf_keras.layers.Dense(
+      4, kernel_initializer=normal(stddev=0.001), name='fc_reg', dtype=tf.float32
+    )
 
   def call(self, roi_features: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
     """Classifies and regresses RoIs.
@@ -38,8 +44,10 @@ class BoxHead(tf_keras.layers.Layer):
       division by the box coder's weights), both float32.
     """
     shape = tf.shape(roi_features)
-    x = tf.reshape(roi_features, [shape[0], shape[1], roi_features.shape[2] *
-                                  roi_features.shape[3] * roi_features.shape[4]])
+    x = tf.reshape(
+      roi_features,
+      [shape[0], shape[1], roi_features.shape[2] * roi_features.shape[3] * roi_features.shape[4]],
+    )
     # [batch, num_rois, size * size * channels]
     for fc in self._fcs:
       x = fc(x)

@@ -8,8 +8,14 @@ import tf_keras
 
 def _conv(filters: int, kernel_size: int, name: str) -> tf_keras.layers.Conv2D:
   initializer = tf_keras.initializers.VarianceScaling(2.0, 'fan_out', 'truncated_normal')
-  return tf_keras.layers.Conv2D(filters, kernel_size, padding='same', activation='relu',
-                                kernel_initializer=initializer, name=name)
+  return tf_keras.layers.Conv2D(
+    filters,
+    kernel_size,
+    padding='same',
+    activation='relu',
+    kernel_initializer=initializer,
+    name=name,
+  )
 
 
 class MaskHead(tf_keras.layers.Layer):
@@ -25,8 +31,9 @@ class MaskHead(tf_keras.layers.Layer):
     **kwargs: passed to Layer.
   """
 
-  def __init__(self, num_convs: int = 4, num_filters: int = 256, takes_previous: bool = False,
-               **kwargs: Any):
+  def __init__(
+    self, num_convs: int = 4, num_filters: int = 256, takes_previous: bool = False, **kwargs: Any
+  ):
     super().__init__(**kwargs)
     self._convs = [_conv(num_filters, 3, f'convs/{i}') for i in range(num_convs)]
     self._flow = _conv(num_filters, 1, 'conv_res') if takes_previous else None

@@ -23,16 +23,19 @@ class MaskPredictor(tf_keras.layers.Layer):
     self._num_filters = num_filters
     initializer = tf_keras.initializers.VarianceScaling(2.0, 'fan_out', 'truncated_normal')
     self._upsample = tf_keras.layers.Conv2DTranspose(
-        num_filters, 2, strides=2, activation='relu', kernel_initializer=initializer,
-        name='upsample')
+      num_filters, 2, strides=2, activation='relu', kernel_initializer=initializer, name='upsample'
+    )
 
   def build(self, input_shape: tf.TensorShape) -> None:
     """Makes the classifier's variables; `input_shape` is that of the features, see `call`."""
     self._kernel = self.add_weight(
-        name='conv_logits/kernel', shape=[self._num_classes - 1, self._num_filters],
-        initializer=tf_keras.initializers.VarianceScaling(2.0, 'fan_in', 'truncated_normal'))
-    self._bias = self.add_weight(name='conv_logits/bias', shape=[self._num_classes - 1],
-                                 initializer='zeros')
+      name='conv_logits/kernel',
+      shape=[self._num_classes - 1, self._num_filters],
+      initializer=tf_keras.initializers.VarianceScaling(2.0, 'fan_in', 'truncated_normal'),
+    )
+    self._bias = self.add_weight(
+      name='conv_logits/bias', shape=[self._num_classes - 1], initializer='zeros'
+    )
     super().build(input_shape)
 
   def call(self, features: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:

@@ -27,11 +27,17 @@ class RPNHead(tf_keras.layers.Layer):
 
   def _conv2d(self, filters, kernel_size, name, **kwargs):
     return tf_keras.layers.Conv2D(
-        filters, kernel_size, padding='same', name=name,
-        kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01), **kwargs)
+      filters,
+      kernel_size,
+      padding='same',
+      name=name,
+      kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01),
+      **kwargs,
+    )
 
-  def call(self, features: Mapping[str, tf.Tensor]
-           ) -> Tuple[Dict[str, tf.Tensor], Dict[str, tf.Tensor]]:
+  def call(
+    self, features: Mapping[str, tf.Tensor]
+  ) -> Tuple[Dict[str, tf.Tensor], Dict[str, tf.Tensor]]:
     """Scores and box deltas of every anchor.
 
     Args:

@@ -26,21 +26,35 @@ class SemanticHead(tf_keras.layers.Layer):
     **kwargs: passed to Layer.
   """
 
-  def __init__(self, num_classes: int, levels: Tuple[str, ...] = ('2', '3', '4', '5', '6'),
-               level: int = 3, num_convs: int = 4, num_filters: int = 256, **kwargs: Any):
+  def __init__(
+    self,
+    num_classes: int,
+    levels: Tuple[str, ...] = ('2', '3', '4', '5', '6'),
+    level: int = 3,
+    num_convs: int = 4,
+    num_filters: int = 256,
+    **kwargs: Any,
+  ):
     super().__init__(**kwargs)
     self._levels = tuple(levels)
     self._level = str(level)
-    self._laterals = [self._conv(num_filters, 1, f'lateral_convs/{i}', activation=None)
-                      for i in range(len(levels))]
+    self._laterals = [
+      self._conv(num_filters, 1, f'lateral_convs/{i}', activation=None) for i in range(len(levels))
+    ]
     self._convs = [self._conv(num_filters, 3, f'convs/{i}') for i in range(num_convs)]
     self._embedding = self._conv(num_filters, 1, 'conv_embedding')
     self._logits = self._conv(num_classes, 1, 'conv_logits', activation=None)
 
   def _conv(self, filters, kernel_size, name, activation='relu'):
     initializer = tf_keras.initializers.VarianceScaling(2.0, 'fan_out', 'truncated_normal')
-    return tf_keras.layers.Conv2D(filters, kernel_size, padding='same', activation=activation,
-                                  kernel_initializer=initializer, name=name)
+    return tf_keras.layers.Conv2D(
+      filters,
+      kernel_size,
+      padding='same',
+      activation=activation,
+      kernel_initializer=initializer,
+      name=name,
+    )
 
   def build(self, input_shape: Mapping[str, tf.TensorShape]) -> None:
     """Makes the variables of the laterals, which are read without calling them."""
@@ -49,8 +63,9 @@ class SemanticHead(tf_keras.layers.Layer):
         lateral.build(input_shape[level])
     super().build(input_shape)
 
-  def call(self, features: Mapping[str, tf.Tensor],
-           training: Optional[bool] = None) -> Tuple[tf.Tensor, tf.Tensor]:
+  def call(
+    self, features: Mapping[str, tf.Tensor], training: Optional[bool] = None
+  ) -> Tuple[tf.Tensor, tf.Tensor]:
     """Segments the image and embeds its context.
 
     Args:
@@ -72,8 +87,14 @@ class SemanticHead(tf_keras.layers.Layer):
       fused = conv(fused)
     return tf.cast(self._logits(fused), tf.float32), self._embedding(fused)
 
-  def _fused_part(self, x: tf.Tensor, level: int, lateral: tf_keras.layers.Layer,
-                  size: tf.Tensor, training: Optional[bool]) -> tf.Tensor:
+  def _fused_part(
+    self,
+    x: tf.Tensor,
+    level: int,
+    lateral: tf_keras.layers.Layer,
+    size: tf.Tensor,
+    training: Optional[bool],
+  ) -> tf.Tensor:
     """Convolution, resize and ReLU of a level; first what leaves less to the other."""
 
     def part(x, kernel, bias):

@@ -8,8 +8,9 @@ from htc_tf.modeling.layers.batch_norm import BatchNorm
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
 
-def conv_norm(x: tf.Tensor, conv: PaddedConv2D, norm: BatchNorm,
-              training: Optional[bool] = None) -> tf.Tensor:
+def conv_norm(
+  x: tf.Tensor, conv: PaddedConv2D, norm: BatchNorm, training: Optional[bool] = None
+) -> tf.Tensor:
   """norm(conv(x)).
 
   Where the norm's statistics are held it is a factor and a shift of each channel, and these go into
@@ -27,8 +28,9 @@ def conv_norm(x: tf.Tensor, conv: PaddedConv2D, norm: BatchNorm,
   return conv(x, scale=scale, shift=shift, training=training)
 
 
-def build_conv_norm(conv: PaddedConv2D, norm: BatchNorm,
-                    input_shape: Sequence[Optional[int]]) -> tf.TensorShape:
+def build_conv_norm(
+  conv: PaddedConv2D, norm: BatchNorm, input_shape: Sequence[Optional[int]]
+) -> tf.TensorShape:
   """Makes the variables of both, which `conv_norm` may use without calling them.
 
   Args:

@@ -23,8 +23,12 @@ class DeformConv2D(PaddedConv2D):
     """Makes the variables, the offsets' among them, for [batch, height, width, channels]."""
     super().build(input_shape)
     self.conv_offset = PaddedConv2D(
-        2 * self.kernel_size[0] * self.kernel_size[1], self.kernel_size, strides=self.strides,
-        kernel_initializer='zeros', name='conv_offset')
+      2 * self.kernel_size[0] * self.kernel_size[1],
+      self.kernel_size,
+      strides=self.strides,
+      kernel_initializer='zeros',
+      name='conv_offset',
+    )
     self.conv_offset.trainable = self.trainable
     with tf.name_scope(self.conv_offset.name):
       self.conv_offset.build(input_shape)

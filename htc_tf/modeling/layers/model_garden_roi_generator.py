@@ -21,9 +21,14 @@ class ModelGardenProposalGenerator(roi_generator.MultilevelROIGenerator):
   def __init__(self, **kwargs: Any):
     super().__init__(autocast=False, dtype=tf.float32, **kwargs)
 
-  def call(self, raw_boxes: Mapping[str, tf.Tensor], raw_scores: Mapping[str, tf.Tensor],
-           anchor_boxes: Mapping[str, tf.Tensor], image_shape: tf.Tensor,
-           training: Optional[bool] = None) -> Proposals:
+  def call(
+    self,
+    raw_boxes: Mapping[str, tf.Tensor],
+    raw_scores: Mapping[str, tf.Tensor],
+    anchor_boxes: Mapping[str, tf.Tensor],
+    image_shape: tf.Tensor,
+    training: Optional[bool] = None,
+  ) -> Proposals:
     """Proposals of a batch; no gradient flows through them.
 
     Args:

@@ -35,8 +35,13 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
     """Makes a variable as Keras does; one that is read in full precision."""
     return super().add_weight(*args, experimental_autocast=False, **kwargs)
 
-  def call(self, inputs: tf.Tensor, scale: Optional[tf.Tensor] = None,
-           shift: Optional[tf.Tensor] = None, training: Optional[bool] = None) -> tf.Tensor:
+  def call(
+    self,
+    inputs: tf.Tensor,
+    scale: Optional[tf.Tensor] = None,
+    shift: Optional[tf.Tensor] = None,
+    training: Optional[bool] = None,
+  ) -> tf.Tensor:
     """The convolution, or scale * convolution + shift.
 
     Args:
@@ -57,8 +62,9 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
         outputs = tf.nn.bias_add(outputs, tf.cast(bias, inputs.dtype))
     return self.activation(outputs)
 
-  def _convolve(self, inputs: tf.Tensor, kernel: tf.Tensor,
-                scale: Optional[tf.Tensor] = None) -> tf.Tensor:
+  def _convolve(
+    self, inputs: tf.Tensor, kernel: tf.Tensor, scale: Optional[tf.Tensor] = None
+  ) -> tf.Tensor:
     if scale is not None:
       kernel = kernel * scale
     return self.convolution_op(inputs, tf.cast(kernel, inputs.dtype))
@@ -82,6 +88,7 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
   def compute_output_shape(self, input_shape: Sequence[Optional[int]]) -> tf.TensorShape:
     """Shape of what `call` gives for [batch, height, width, channels]; None stays None."""
     shape = tf.TensorShape(input_shape).as_list()
-    padded = [side if side is None else side + size - 1
-              for side, size in zip(shape[1:3], self.kernel_size)]
+    padded = [
+      side if side is None else side + size - 1 for side, size in zip(shape[1:3], self.kernel_size)
+    ]
     return super().compute_output_shape([shape[0], *padded, shape[3]])

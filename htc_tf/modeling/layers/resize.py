@@ -30,7 +30,8 @@ def resize_nearest(x: tf.Tensor, size: Size) -> tf.Tensor:
     height, width = tf.get_static_value(tf.convert_to_tensor(size))
     return _repeat(_repeat(x, height, 1), width, 2)
   return tf.raw_ops.ResizeNearestNeighbor(
-      images=x, size=size, align_corners=False, half_pixel_centers=False)
+    images=x, size=size, align_corners=False, half_pixel_centers=False
+  )
 
 
 def _repeat(x: tf.Tensor, size: int, axis: int) -> tf.Tensor:
@@ -54,12 +55,14 @@ def resize_align_corners(x: tf.Tensor, size: Size) -> tf.Tensor:
   """
   if xla.compiling():  # Its own kernel is a pixel off for some sizes.
     height, width = tf.get_static_value(tf.convert_to_tensor(size))
-    resized = tf.einsum('yh,bhwc->bywc', _corner_weights(x.shape[1], height),
-                        tf.cast(x, tf.float32))
+    resized = tf.einsum(
+      'yh,bhwc->bywc', _corner_weights(x.shape[1], height), tf.cast(x, tf.float32)
+    )
     resized = tf.einsum('xw,bywc->byxc', _corner_weights(x.shape[2], width), resized)
     return tf.cast(resized, x.dtype)
   resized = tf.raw_ops.ResizeBilinear(
-      images=x, size=size, align_corners=True, half_pixel_centers=False)
+    images=x, size=size, align_corners=True, half_pixel_centers=False
+  )
   return tf.cast(resized, x.dtype)
 
 

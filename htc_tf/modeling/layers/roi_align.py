@@ -38,8 +38,15 @@ def roi_align(feature: tf.Tensor, rois: tf.Tensor, stride: float, output_size: i
 class MultilevelRoIAligner(tf_keras.layers.Layer):
   """Pools every RoI from the one level of a pyramid that fits its size (FPN, equation 1)."""
 
-  def __init__(self, crop_size: int, finest_scale: float = 56.0, min_level: int = 2,
-               max_level: int = 5, level_rule: str = 'mmdet', **kwargs: Any):
+  def __init__(
+    self,
+    crop_size: int,
+    finest_scale: float = 56.0,
+    min_level: int = 2,
+    max_level: int = 5,
+    level_rule: str = 'mmdet',
+    **kwargs: Any,
+  ):
     """Builds the layer.
 
     Args:
@@ -57,16 +64,20 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     # Under a mixed precision policy Keras would cast the RoIs to 16 bits: errors of pixels.
     super().__init__(autocast=False, **kwargs)
     if level_rule not in _LEVEL_RULES:
-      raise errors.ConfigError('Unknown level rule of the RoI aligner',
-                               expected=f'one of {sorted(_LEVEL_RULES)}', got=repr(level_rule))
+      raise errors.ConfigError(
+        'Unknown level rule of the RoI aligner',
+        expected=f'one of {sorted(_LEVEL_RULES)}',
+        got=repr(level_rule),
+      )
     self.crop_size = crop_size
     self._finest_scale = finest_scale
     self._min_level = min_level
     self._max_level = max_level
     self._level_rule = level_rule
 
-  def call(self, features: Mapping[str, tf.Tensor], boxes: tf.Tensor,
-           training: Optional[bool] = None) -> tf.Tensor:
+  def call(
+    self, features: Mapping[str, tf.Tensor], boxes: tf.Tensor, training: Optional[bool] = None
+  ) -> tf.Tensor:
     """Pools the boxes.
 
     Args:
@@ -89,9 +100,10 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     indices = tuple(table.index(name) for name in names)
     levels = self.assign_levels(tf.reshape(tf.cast(boxes, tf.float32), [-1, 4]))
     return roi_pooling.View(
-        tf.gather(tf.constant(indices), levels - self._min_level),
-        tf.gather(tf.constant([2.0**int(name) for name in names]), levels - self._min_level),
-        indices)
+      tf.gather(tf.constant(indices), levels - self._min_level),
+      tf.gather(tf.constant([2.0 ** int(name) for name in names]), levels - self._min_level),
+      indices,
+    )
 
   def assign_levels(self, rois: tf.Tensor) -> tf.Tensor:
     """Returns the [...] int32 level that each of `rois` [..., 4] is pooled from."""
@@ -99,16 +111,16 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     scales = tf.sqrt(box_ops.area(rois)) / (unit * self._finest_scale) + 1e-6
     levels = tf.fill(tf.shape(scales), self._min_level)
     for step in range(1, self._max_level - self._min_level + 1):
-      levels += tf.cast(scales >= 2.0**(step + power), tf.int32)
+      levels += tf.cast(scales >= 2.0 ** (step + power), tf.int32)
     return levels
 
   def get_config(self) -> Dict[str, Any]:
     """Arguments of the constructor by name, as Keras asks for them."""
     return {
-        **super().get_config(),
-        'crop_size': self.crop_size,
-        'finest_scale': self._finest_scale,
-        'min_level': self._min_level,
-        'max_level': self._max_level,
-        'level_rule': self._level_rule,
+      **super().get_config(),
+      'crop_size': self.crop_size,
+      'finest_scale': self._finest_scale,
+      'min_level': self._min_level,
+      'max_level': self._max_level,
+      'level_rule': self._level_rule,
     }

@@ -25,8 +25,14 @@ class RoIFeatures(tf_keras.layers.Layer):
     **kwargs: passed to Layer.
   """
 
-  def __init__(self, aligner: tf_keras.layers.Layer, crop_size: int,
-               semantic_crop_size: Optional[int] = None, semantic_stride: int = 8, **kwargs: Any):
+  def __init__(
+    self,
+    aligner: tf_keras.layers.Layer,
+    crop_size: int,
+    semantic_crop_size: Optional[int] = None,
+    semantic_stride: int = 8,
+    **kwargs: Any,
+  ):
     # Casting inputs to the compute type would round the RoIs.
     super().__init__(autocast=False, **kwargs)
     self._aligner = aligner
@@ -49,9 +55,15 @@ class RoIFeatures(tf_keras.layers.Layer):
     if isinstance(self._aligner, MultilevelRoIAligner):
       views.append(self._aligner.view(table, rois))
     if self._semantic_crop_size is not None and features.semantic is not None:
-      views.append(roi_pooling.single_map(
-          table, 'semantic', self._semantic_stride, tf.reduce_prod(tf.shape(rois)[:2]),
-          subdivision=self._semantic_crop_size // self._crop_size))
+      views.append(
+        roi_pooling.single_map(
+          table,
+          'semantic',
+          self._semantic_stride,
+          tf.reduce_prod(tf.shape(rois)[:2]),
+          subdivision=self._semantic_crop_size // self._crop_size,
+        )
+      )
     pooled = roi_pooling.pool(table, rois, views, self._crop_size) if views else 0
     if not isinstance(self._aligner, MultilevelRoIAligner):
       pooled += self._aligner(features.pyramid, rois)

@@ -22,6 +22,7 @@ class Proposals(NamedTuple):
     scores: [batch, num] float32 objectness in 0..1; padding rows are 0.
     valid: [batch, num] bool, False in padding rows.
   """
+
   boxes: tf.Tensor
   scores: tf.Tensor
   valid: tf.Tensor
@@ -34,10 +35,17 @@ class ProposalGenerator(tf_keras.layers.Layer):
   box at exactly the NMS threshold and says which rows are padding.
   """
 
-  def __init__(self, pre_nms_top_k: int = 2000, nms_threshold: float = 0.7,
-               num_proposals: int = 2000, test_pre_nms_top_k: int = 1000,
-               test_num_proposals: int = 1000, min_size: float = 0.0,
-               clip_deltas_below: bool = True, **kwargs: Any):
+  def __init__(
+    self,
+    pre_nms_top_k: int = 2000,
+    nms_threshold: float = 0.7,
+    num_proposals: int = 2000,
+    test_pre_nms_top_k: int = 1000,
+    test_num_proposals: int = 1000,
+    min_size: float = 0.0,
+    clip_deltas_below: bool = True,
+    **kwargs: Any,
+  ):
     """Builds the layer.
 
     Args:
@@ -60,9 +68,14 @@ class ProposalGenerator(tf_keras.layers.Layer):
     self._min_size = min_size
     self._clip_deltas_below = clip_deltas_below
 
-  def call(self, raw_boxes: Mapping[str, tf.Tensor], raw_scores: Mapping[str, tf.Tensor],
-           anchor_boxes: Mapping[str, tf.Tensor], image_shape: tf.Tensor,
-           training: Optional[bool] = None) -> Proposals:
+  def call(
+    self,
+    raw_boxes: Mapping[str, tf.Tensor],
+    raw_scores: Mapping[str, tf.Tensor],
+    anchor_boxes: Mapping[str, tf.Tensor],
+    image_shape: tf.Tensor,
+    training: Optional[bool] = None,
+  ) -> Proposals:
     """Selects the proposals; no gradient flows through them.
 
     Args:
@@ -79,15 +92,22 @@ class ProposalGenerator(tf_keras.layers.Layer):
     top_k = self._pre_nms_top_k if training else self._test_pre_nms_top_k
     num_proposals = self._num_proposals if training else self._test_num_proposals
     candidates = [
-        self._candidates(raw_boxes[level], raw_scores[level], anchor_boxes[level], image_shape,
-                         top_k) for level in sorted(raw_scores)
+      self._candidates(raw_boxes[level], raw_scores[level], anchor_boxes[level], image_shape, top_k)
+      for level in sorted(raw_scores)
     ]
     boxes, scores = _stack_levels(candidates)
     return _with_validity(
-        nms.grouped_nms(boxes, scores, self._nms_threshold, _EXCLUDED, num_proposals))
+      nms.grouped_nms(boxes, scores, self._nms_threshold, _EXCLUDED, num_proposals)
+    )
 
-  def _candidates(self, deltas: tf.Tensor, logits: tf.Tensor, anchors: tf.Tensor,
-                  image_shape: tf.Tensor, top_k: int) -> Tuple[tf.Tensor, tf.Tensor]:
+  def _candidates(
+    self,
+    deltas: tf.Tensor,
+    logits: tf.Tensor,
+    anchors: tf.Tensor,
+    image_shape: tf.Tensor,
+    top_k: int,
+  ) -> Tuple[tf.Tensor, tf.Tensor]:
     """Returns boxes [batch, num, 4] and scores [batch, num] of the best anchors of one level."""
     batch = tf.shape(logits)[0]
     logits = tf.stop_gradient(tf.cast(tf.reshape(logits, [batch, -1]), tf.float32))
@@ -103,14 +123,14 @@ class ProposalGenerator(tf_keras.layers.Layer):
   def get_config(self) -> Dict[str, Any]:
     """Arguments of the constructor by name, as Keras asks for them."""
     return {
-        **super().get_config(),
-        'pre_nms_top_k': self._pre_nms_top_k,
-        'nms_threshold': self._nms_threshold,
-        'num_proposals': self._num_proposals,
-        'test_pre_nms_top_k': self._test_pre_nms_top_k,
-        'test_num_proposals': self._test_num_proposals,
-        'min_size': self._min_size,
-        'clip_deltas_below': self._clip_deltas_below,
+      **super().get_config(),
+      'pre_nms_top_k': self._pre_nms_top_k,
+      'nms_threshold': self._nms_threshold,
+      'num_proposals': self._num_proposals,
+      'test_pre_nms_top_k': self._test_pre_nms_top_k,
+      'test_num_proposals': self._test_num_proposals,
+      'min_size': self._min_size,
+      'clip_deltas_below': self._clip_deltas_below,
     }
 
 

@@ -26,24 +26,37 @@ def tf_layout(shape):
 RESNEXT = dict(model_id=101, base_width=4)
 
 
-@pytest.mark.parametrize('values,config', [
-    (dict(model_id=50), 'r50_fpn_1x_coco'), (dict(model_id=101), 'r101_fpn_20e_coco'),
+@pytest.mark.parametrize(
+  'values,config',
+  [
+    (dict(model_id=50), 'r50_fpn_1x_coco'),
+    (dict(model_id=101), 'r101_fpn_20e_coco'),
     (dict(RESNEXT, groups=32), 'x101-32x4d_fpn_16xb1-20e_coco'),
     (dict(RESNEXT, groups=64), 'x101-64x4d_fpn_16xb1-20e_coco'),
-    (dict(RESNEXT, groups=64, deformable_stages=(2, 3, 4)),
-     'x101-64x4d-dconv-c3-c5_fpn_ms-400-1400-16xb1-20e_coco')])
+    (
+      dict(RESNEXT, groups=64, deformable_stages=(2, 3, 4)),
+      'x101-64x4d-dconv-c3-c5_fpn_ms-400-1400-16xb1-20e_coco',
+    ),
+  ],
+)
 def test_variables_are_those_published(values, config):
   stored = json.loads((PARITY / f'mmdet_htc_{config}_shapes.json').read_text())
-  published = {name.removeprefix('backbone.'): tf_layout(shape) for name, shape in stored
-               if name.startswith('backbone.') and not name.endswith('num_batches_tracked')}
+  published = {
+    name.removeprefix('backbone.'): tf_layout(shape)
+    for name, shape in stored
+    if name.startswith('backbone.') and not name.endswith('num_batches_tracked')
+  }
   ours = {}
   for name, layer in published_weights.backbone_layers(PublishedResNet(**values)):
     # After a deformable convolution's kernel come kernel and bias of its offsets.
-    parts = (('weight', 'conv_offset.weight', 'conv_offset.bias')
-             if isinstance(layer, tf_keras.layers.Conv2D)
-             else ('weight', 'bias', 'running_mean', 'running_var'))
-    ours.update({f'{name}.{part}': list(variable.shape)
-                 for part, variable in zip(parts, layer.weights)})
+    parts = (
+      ('weight', 'conv_offset.weight', 'conv_offset.bias')
+      if isinstance(layer, tf_keras.layers.Conv2D)
+      else ('weight', 'bias', 'running_mean', 'running_var')
+    )
+    ours.update(
+      {f'{name}.{part}': list(variable.shape) for part, variable in zip(parts, layer.weights)}
+    )
   assert ours == published
 
 
@@ -59,7 +72,7 @@ def test_output_sizes(height, width):
   outputs = model(tf.zeros([1, height, width, 3]))
   assert sorted(outputs) == ['2', '3', '4', '5']
   for level, value in outputs.items():
-    stride = 2**int(level)
+    stride = 2 ** int(level)
     assert value.shape[1:3] == [-(-height // stride), -(-width // stride)]
     assert value.shape[-1] == model.output_specs[level][-1]
 
@@ -69,8 +82,10 @@ def group_of(variable):
   return prefix if prefix in GROUPS else 'stem'
 
 
-@pytest.mark.parametrize('frozen_stages,trained', [
-    (-1, GROUPS), (0, GROUPS[1:]), (1, GROUPS[2:]), (2, GROUPS[3:]), (3, GROUPS[4:]), (4, ())])
+@pytest.mark.parametrize(
+  'frozen_stages,trained',
+  [(-1, GROUPS), (0, GROUPS[1:]), (1, GROUPS[2:]), (2, GROUPS[3:]), (3, GROUPS[4:]), (4, ())],
+)
 def test_frozen_stages(frozen_stages, trained):
   model = PublishedResNet(**TINY, frozen_stages=frozen_stages)
   assert {group_of(variable) for variable in model.trainable_variables} == set(trained)
@@ -115,18 +130,25 @@ def test_gradient_reaches_the_affine_of_norms_that_are_not_updated():
   assert any('gamma' in v.name and np.any(g) for v, g in zip(model.trainable_variables, gradients))
 
 
-@pytest.mark.parametrize('values,message', [
+@pytest.mark.parametrize(
+  'values,message',
+  [
     (dict(model_id=42), r'model_id in \[18, 34, 50, 101\].*Got: 42'),
     (dict(frozen_stages=5), 'frozen_stages from -1 to 4.*Got: 5'),
-    (dict(frozen_stages=-2), 'frozen_stages from -1 to 4.*Got: -2')])
+    (dict(frozen_stages=-2), 'frozen_stages from -1 to 4.*Got: -2'),
+  ],
+)
 def test_errors(values, message):
   with pytest.raises(ConfigError, match=message):
     PublishedResNet(**values)
 
 
 def test_epsilon_is_the_published_one():
-  norms = [layer for _, layer in published_weights.backbone_layers(PublishedResNet(**TINY))
-           if isinstance(layer, tf_keras.layers.BatchNormalization)]
+  norms = [
+    layer
+    for _, layer in published_weights.backbone_layers(PublishedResNet(**TINY))
+    if isinstance(layer, tf_keras.layers.BatchNormalization)
+  ]
   assert len(norms) == 20
   assert {norm.epsilon for norm in norms} == {1e-5}
 
@@ -148,9 +170,11 @@ def gradients_of(model, images):
   return tape.gradient(loss, model.trainable_variables)
 
 
-@pytest.mark.parametrize('values,policy,in_graph', [
-    (TINY, 'float32', False), (TINY, 'float32', True), (TINY, 'mixed_bfloat16', True)],
-                         ids=['eager', 'graph', 'bfloat16'])
+@pytest.mark.parametrize(
+  'values,policy,in_graph',
+  [(TINY, 'float32', False), (TINY, 'float32', True), (TINY, 'mixed_bfloat16', True)],
+  ids=['eager', 'graph', 'bfloat16'],
+)
 def test_recompute_gives_the_same_gradients(values, policy, in_graph):
   tf_keras.mixed_precision.set_global_policy(policy)
   try:
@@ -158,8 +182,9 @@ def test_recompute_gives_the_same_gradients(values, policy, in_graph):
   finally:
     tf_keras.mixed_precision.set_global_policy('float32')
   run = tf.function(gradients_of) if in_graph else gradients_of
-  for variable, expected, actual in zip(kept.trainable_variables, run(kept, images),
-                                        run(recomputed, images)):
+  for variable, expected, actual in zip(
+    kept.trainable_variables, run(kept, images), run(recomputed, images)
+  ):
     assert np.any(expected), variable.name
     tolerance = {'float32': 1e-5, 'mixed_bfloat16': 2e-2}[policy] * np.abs(expected).max()
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance, err_msg=variable.name)
@@ -192,8 +217,7 @@ def test_the_backward_pass_reads_nothing_of_frozen_stages(frozen_stages):
   model, images = drawn(**TINY, frozen_stages=frozen_stages)
   with tf.GradientTape() as tape:
     model(images, training=True)
-  assert {v.ref() for v in tape.watched_variables()} == {
-      v.ref() for v in model.trainable_variables}
+  assert {v.ref() for v in tape.watched_variables()} == {v.ref() for v in model.trainable_variables}
   graph = tf.function(lambda x: gradients_of(model, x)).get_concrete_function(images).graph
   kinds = [op.type for op in needed(graph.outputs)]
   trained = 5 * (4 - frozen_stages)

@@ -9,9 +9,15 @@ from htc_tf.modeling.backbones.residual_block import ResidualBlock
 NORM = dict(norm_eval=True, momentum=0.9, epsilon=1e-5)
 
 
-@pytest.mark.parametrize('values,filters', [
-    (dict(bottleneck=False), 8), ({}, 32), (dict(groups=4, width=16), 32),
-    (dict(groups=2, deformable=True), 32)])
+@pytest.mark.parametrize(
+  'values,filters',
+  [
+    (dict(bottleneck=False), 8),
+    ({}, 32),
+    (dict(groups=4, width=16), 32),
+    (dict(groups=2, deformable=True), 32),
+  ],
+)
 @pytest.mark.parametrize('stride', [1, 2])
 def test_shapes(values, filters, stride):
   block = ResidualBlock(8, stride, NORM, **values)
@@ -35,7 +41,10 @@ def test_groups_and_width_shape_the_middle_convolution():
   assert block.conv2.kernel.shape == [3, 3, 8, 256]
   assert block.conv3.kernel.shape == [1, 1, 256, 512]
   assert [conv.strides for conv in (block.conv1, block.conv2, block.conv3)] == [
-      (1, 1), (2, 2), (1, 1)]
+    (1, 1),
+    (2, 2),
+    (1, 1),
+  ]
   assert block.downsample[0].strides == (2, 2)
 
 
@@ -46,9 +55,11 @@ def outputs_and_gradients(block, run, x):
   return [value, *tape.gradient(value, [x, *block.trainable_weights], tf.sin(value))]
 
 
-RESNEXT = pytest.mark.parametrize('values', [dict(groups=4, width=16),
-                                             dict(groups=2, deformable=True)],
-                                  ids=['grouped', 'deformable'])
+RESNEXT = pytest.mark.parametrize(
+  'values',
+  [dict(groups=4, width=16), dict(groups=2, deformable=True)],
+  ids=['grouped', 'deformable'],
+)
 
 
 def drawn(values):
@@ -67,14 +78,19 @@ def test_compiled_and_recomputed_it_is_the_same_function(values):
   block, x = drawn(values)
   run = lambda x: block(x, training=True)
   expected = outputs_and_gradients(block, run, x)
-  modes = {'xla': (run, True), 'recomputed': (tf.recompute_grad(run), False),
-           'recomputed xla': (tf.recompute_grad(run), True)}
+  modes = {
+    'xla': (run, True),
+    'recomputed': (tf.recompute_grad(run), False),
+    'recomputed xla': (tf.recompute_grad(run), True),
+  }
   for mode, (function, jit) in modes.items():
-    compiled = tf.function(lambda x, f=function: outputs_and_gradients(block, f, x),
-                           jit_compile=jit)
+    compiled = tf.function(
+      lambda x, f=function: outputs_and_gradients(block, f, x), jit_compile=jit
+    )
     for actual, value in zip(compiled(x), expected):
-      np.testing.assert_allclose(actual, value, rtol=0, atol=1e-5 * np.abs(value).max(),
-                                 err_msg=mode)
+      np.testing.assert_allclose(
+        actual, value, rtol=0, atol=1e-5 * np.abs(value).max(), err_msg=mode
+      )
 
 
 @RESNEXT

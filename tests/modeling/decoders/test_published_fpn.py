@@ -12,8 +12,10 @@ SIZES = {'2': (13, 18), '3': (7, 9), '4': (4, 5), '5': (2, 3)}
 
 def make_maps():
   rng = np.random.default_rng(0)
-  return {level: rng.normal(size=[1, *size, 2 + int(level)]).astype(np.float32)
-          for level, size in SIZES.items()}
+  return {
+    level: rng.normal(size=[1, *size, 2 + int(level)]).astype(np.float32)
+    for level, size in SIZES.items()
+  }
 
 
 def weights_of(layer, name):
@@ -27,7 +29,7 @@ def convolve(x, kernel, bias):
   out = bias + np.zeros([*x.shape[:3], kernel.shape[-1]])
   for dy in range(kernel.shape[0]):
     for dx in range(kernel.shape[1]):
-      out += padded[:, dy:dy + height, dx:dx + width] @ kernel[dy, dx]
+      out += padded[:, dy : dy + height, dx : dx + width] @ kernel[dy, dx]
   return out
 
 
@@ -73,6 +75,10 @@ def test_gradient_reaches_every_variable():
   maps = make_maps()
   layer = PublishedFPN(SIZES, num_filters=2)
   with tf.GradientTape() as tape:
-    total = tf.add_n([tf.reduce_sum(value ** 2) for value in layer(maps).values()])
-  assert all(np.any(gradient) for gradient in tape.gradient(total, [
-      v for v in layer.trainable_variables if 'kernel' in v.name]))
+    total = tf.add_n([tf.reduce_sum(value**2) for value in layer(maps).values()])
+  assert all(
+    np.any(gradient)
+    for gradient in tape.gradient(
+      total, [v for v in layer.trainable_variables if 'kernel' in v.name]
+    )
+  )

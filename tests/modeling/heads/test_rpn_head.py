@@ -20,5 +20,8 @@ def test_rpn_head_is_shared_by_levels():
   assert logits['2'].shape == [2, 4, 6, 3] and deltas['2'].shape == [2, 4, 6, 12]
   np.testing.assert_array_equal(logits['2'], logits['5'])
   assert len(head.trainable_variables) == 6
-  assert all(np.any(g) for v, g in zip(head.trainable_variables, gradients_of(head, {'2': x}))
-             if 'kernel' in v.name)
+  assert all(
+    np.any(g)
+    for v, g in zip(head.trainable_variables, gradients_of(head, {'2': x}))
+    if 'kernel' in v.name
+  )

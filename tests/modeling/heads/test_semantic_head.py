@@ -22,15 +22,16 @@ def test_semantic_head_fuses_all_levels_at_one():
   assert logits.shape == [1, 5, 7, 3] and embedding.shape == [1, 5, 7, 2]
   for variable in head.variables:
     variable.assign(tf.zeros_like(variable))
-  for i, layer in enumerate(head._laterals):  # pylint: disable=protected-access
+  for i, layer in enumerate(head._laterals):
     layer.kernel.assign([[[[10.0**i, 0.0], [0.0, 10.0**i]]]])
-  head._embedding.kernel.assign([[[[1.0, 0.0], [0.0, 1.0]]]])  # pylint: disable=protected-access
-  ramps = {level: x + tf.range(1.0, x.shape[2] + 1)[:, tf.newaxis] / x.shape[2]
-           for level, x in zeros.items()}
+  head._embedding.kernel.assign([[[[1.0, 0.0], [0.0, 1.0]]]])
+  ramps = {
+    level: x + tf.range(1.0, x.shape[2] + 1)[:, tf.newaxis] / x.shape[2]
+    for level, x in zeros.items()
+  }
   _, fused = head(ramps)
   # With aligned corners a ramp stays one: from its first to its last value.
-  expected = sum(10.0**i * np.linspace(1 / width, 1.0, 7)
-                 for i, width in enumerate((14, 7, 4)))
+  expected = sum(10.0**i * np.linspace(1 / width, 1.0, 7) for i, width in enumerate((14, 7, 4)))
   np.testing.assert_allclose(fused[0, 2, :, 0], expected, rtol=1e-5)
 
 

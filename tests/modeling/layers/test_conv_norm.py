@@ -35,9 +35,15 @@ def outputs_and_gradients(function, x, variables):
   return [value, *tape.gradient(value, [x, *variables], tf.sin(value))]
 
 
-@pytest.mark.parametrize('kind,values', [
-    (PaddedConv2D, {}), (PaddedConv2D, {'strides': 2, 'groups': 4}), (DeformConv2D, {}),
-    (DeformConv2D, {'strides': 2, 'groups': 2})])
+@pytest.mark.parametrize(
+  'kind,values',
+  [
+    (PaddedConv2D, {}),
+    (PaddedConv2D, {'strides': 2, 'groups': 4}),
+    (DeformConv2D, {}),
+    (DeformConv2D, {'strides': 2, 'groups': 2}),
+  ],
+)
 @pytest.mark.parametrize('training', [True, False])
 def test_held_statistics_fold_with_the_same_gradients(kind, values, training):
   conv, norm = built(kind, **values)
@@ -65,8 +71,9 @@ def test_batch_statistics_stay_a_norm():
   np.testing.assert_allclose(actual, expected, atol=1e-4)
   np.testing.assert_allclose(norm.moving_mean, 0.9 * before + 0.1 * mean, atol=1e-5)
   norm.trainable = False
-  np.testing.assert_allclose(conv_norm(images(), conv, norm, training=True), norm(conv(images())),
-                             atol=1e-5)
+  np.testing.assert_allclose(
+    conv_norm(images(), conv, norm, training=True), norm(conv(images())), atol=1e-5
+  )
 
 
 @pytest.mark.parametrize('kind', [PaddedConv2D, DeformConv2D])

@@ -36,6 +36,6 @@ def test_gradients_reach_every_variable():
   layer = DeformConv2D(6, 3)
   with tf.GradientTape() as tape:
     value = layer(tf.random.stateless_normal([1, 7, 6, 4], [1, 2]))
-    loss = tf.reduce_sum(value ** 2)
+    loss = tf.reduce_sum(value**2)
   assert len(layer.trainable_weights) == 4
   assert all(np.any(gradient) for gradient in tape.gradient(loss, layer.trainable_weights))

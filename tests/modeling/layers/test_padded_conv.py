@@ -13,8 +13,12 @@ def convolve(image, kernel, stride):
   padded = np.pad(image, [[pad, pad], [pad, pad], [0, 0]])
   rows = range(0, padded.shape[0] - size + 1, stride)
   columns = range(0, padded.shape[1] - size + 1, stride)
-  return np.array([[np.einsum('yxc,yxco->o', padded[y:y + size, x:x + size], kernel)
-                    for x in columns] for y in rows])
+  return np.array(
+    [
+      [np.einsum('yxc,yxco->o', padded[y : y + size, x : x + size], kernel) for x in columns]
+      for y in rows
+    ]
+  )
 
 
 @pytest.mark.parametrize('size', [1, 3, 7])
@@ -31,4 +35,8 @@ def test_equals_a_loop(size, stride, height, width):
 
 def test_output_shape_of_unknown_sizes():
   assert PaddedConv2D(3, 3, strides=2).compute_output_shape([None, None, None, 2]).as_list() == [
-      None, None, None, 3]
+    None,
+    None,
+    None,
+    3,
+  ]

@@ -67,8 +67,9 @@ def test_rois_get_no_gradient(reference):
 
 def test_all_sizes_may_be_unknown_and_nothing_may_come(reference):
   function = tf.function(
-      lambda feature, rois: roi_align_lib.roi_align(feature, rois, _STRIDE, 7), input_signature=[
-          tf.TensorSpec([None, None, None, 12]), tf.TensorSpec([None, None, 4])])
+    lambda feature, rois: roi_align_lib.roi_align(feature, rois, _STRIDE, 7),
+    input_signature=[tf.TensorSpec([None, None, None, 12]), tf.TensorSpec([None, None, 4])],
+  )
   expected = reference['output7']
   output = function(reference['features'], reference['rois']).numpy()
   np.testing.assert_allclose(output[reference['places']], expected, atol=1e-5)
@@ -78,8 +79,10 @@ def test_all_sizes_may_be_unknown_and_nothing_may_come(reference):
 
 def _pyramid(dtype=tf.float32):
   rng = np.random.default_rng(0)
-  return {str(level): tf.cast(rng.normal(size=[2, 256 >> level, 192 >> level, 3]), dtype)
-          for level in range(2, 7)}
+  return {
+    str(level): tf.cast(rng.normal(size=[2, 256 >> level, 192 >> level, 3]), dtype)
+    for level in range(2, 7)
+  }
 
 
 def _rois(num=60):
@@ -91,9 +94,15 @@ def _rois(num=60):
   return rois
 
 
-@pytest.mark.parametrize('wrap', [
-    lambda function: function, tf.function, lambda function: tf.function(function, jit_compile=True)
-], ids=['eager', 'traced', 'compiled'])
+@pytest.mark.parametrize(
+  'wrap',
+  [
+    lambda function: function,
+    tf.function,
+    lambda function: tf.function(function, jit_compile=True),
+  ],
+  ids=['eager', 'traced', 'compiled'],
+)
 def test_every_roi_is_pooled_from_its_level(wrap):
   features, rois = _pyramid(), _rois()
   aligner = roi_align_lib.MultilevelRoIAligner(crop_size=7, finest_scale=28.0)
@@ -130,8 +139,9 @@ def test_dtype_of_the_features_is_kept():
   aligner = roi_align_lib.MultilevelRoIAligner(crop_size=7)
   output = aligner(_pyramid(tf.bfloat16), _rois())
   assert output.dtype == tf.bfloat16
-  exact = aligner(tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), _pyramid(tf.bfloat16)),
-                  _rois())
+  exact = aligner(
+    tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), _pyramid(tf.bfloat16)), _rois()
+  )
   np.testing.assert_allclose(tf.cast(output, tf.float32), exact, rtol=1e-2, atol=1e-6)
 
 

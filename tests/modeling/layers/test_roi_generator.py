@@ -48,9 +48,16 @@ def _level_proposals(deltas, logits, anchors, image_shape, top_k):
 
 
 def _expected(deltas, logits, anchors, image, top_k, num):
-  levels = [_level_proposals(deltas[level][image].numpy(), logits[level][image].numpy(),
-                             anchors[level].numpy(), _IMAGE_SHAPE[image], top_k)
-            for level in _SHAPES]
+  levels = [
+    _level_proposals(
+      deltas[level][image].numpy(),
+      logits[level][image].numpy(),
+      anchors[level].numpy(),
+      _IMAGE_SHAPE[image],
+      top_k,
+    )
+    for level in _SHAPES
+  ]
   boxes, scores = (np.concatenate(parts) for parts in zip(*levels))
   order = np.argsort(-scores)[:num]
   return boxes[order], scores[order]
@@ -60,7 +67,8 @@ def _expected(deltas, logits, anchors, image, top_k, num):
 @pytest.mark.parametrize('traced', [False, True])
 def test_proposals_equal_a_plain_version(training, top_k, num, traced):
   generator = roi_generator.ProposalGenerator(
-      pre_nms_top_k=50, num_proposals=300, test_pre_nms_top_k=40, test_num_proposals=20)
+    pre_nms_top_k=50, num_proposals=300, test_pre_nms_top_k=40, test_num_proposals=20
+  )
   maps = _maps()
   function = tf.function(generator) if traced else generator
   proposals = function(*maps, _IMAGE_SHAPE, training=training)
@@ -68,18 +76,20 @@ def test_proposals_equal_a_plain_version(training, top_k, num, traced):
   for image in range(2):
     boxes, scores = _expected(*maps, image, top_k, num)
     np.testing.assert_array_equal(proposals.valid[image], np.arange(num) < len(boxes))
-    np.testing.assert_allclose(proposals.boxes[image, :len(boxes)], boxes, atol=1e-4)
-    np.testing.assert_allclose(proposals.scores[image, :len(boxes)], scores, atol=1e-6)
-    assert np.all(proposals.boxes[image, len(boxes):] == -1)
-    assert not np.any(proposals.scores[image, len(boxes):])
+    np.testing.assert_allclose(proposals.boxes[image, : len(boxes)], boxes, atol=1e-4)
+    np.testing.assert_allclose(proposals.scores[image, : len(boxes)], scores, atol=1e-6)
+    assert np.all(proposals.boxes[image, len(boxes) :] == -1)
+    assert not np.any(proposals.scores[image, len(boxes) :])
 
 
 def test_anchors_may_have_a_batch_axis():
   deltas, logits, anchors = _maps()
   batched = {level: tf.tile(boxes[None], [2, 1, 1]) for level, boxes in anchors.items()}
   generator = roi_generator.ProposalGenerator()
-  for one, other in zip(generator(deltas, logits, anchors, _IMAGE_SHAPE),
-                        generator(deltas, logits, batched, _IMAGE_SHAPE)):
+  for one, other in zip(
+    generator(deltas, logits, anchors, _IMAGE_SHAPE),
+    generator(deltas, logits, batched, _IMAGE_SHAPE),
+  ):
     np.testing.assert_array_equal(one, other)
 
 
@@ -107,10 +117,14 @@ def test_sizes_may_be_unknown_when_traced():
   deltas, logits, anchors = _maps()
   free = lambda values, rank: tf.TensorSpec([None] * (rank - 1) + [values.shape[-1]])
   function = tf.function(
-      roi_generator.ProposalGenerator(test_num_proposals=7), input_signature=[
-          {level: free(value, 4) for level, value in deltas.items()},
-          {level: free(value, 4) for level, value in logits.items()},
-          {level: free(value, 2) for level, value in anchors.items()}, tf.TensorSpec([None, 2])])
+    roi_generator.ProposalGenerator(test_num_proposals=7),
+    input_signature=[
+      {level: free(value, 4) for level, value in deltas.items()},
+      {level: free(value, 4) for level, value in logits.items()},
+      {level: free(value, 2) for level, value in anchors.items()},
+      tf.TensorSpec([None, 2]),
+    ],
+  )
   assert function(deltas, logits, anchors, _IMAGE_SHAPE).boxes.shape == (2, 7, 4)
 
 

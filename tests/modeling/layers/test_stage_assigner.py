@@ -24,7 +24,7 @@ def _step():
 
 def _pad(rows, length):
   padded = np.full([length, *rows.shape[1:]], -1, rows.dtype)
-  padded[:len(rows)] = rows
+  padded[: len(rows)] = rows
   return padded
 
 
@@ -55,7 +55,8 @@ def test_samples_of_a_stage_equal_the_reference(step, stage, kind):
     num = len(positives)
     candidates = np.concatenate([step[f'gt_image{image}_boxes'][:, _SWAP], boxes[image]])
     np.testing.assert_array_equal(
-        rois.boxes[image], candidates[np.concatenate([positives, negatives])])
+      rois.boxes[image], candidates[np.concatenate([positives, negatives])]
+    )
     np.testing.assert_array_equal(rois.positive[image], np.arange(512) < num)
     truths = step[prefix + 'pos_gt_index']
     np.testing.assert_array_equal(rois.gt_index[image], np.pad(truths, [0, 512 - num]))
@@ -84,15 +85,18 @@ def test_padding_is_never_sampled():
   boxes = np.array([[[0, 0, 9, 10], [-1] * 4, [20, 20, 30, 30]]], np.float32)
   gt_boxes = np.array([[[-1] * 4, [0, 0, 10, 10]]], np.float32)
   rois = stage_assigner.StageAssigner(0.5, num_samples=6, positive_fraction=0.5)(
-      boxes, np.array([[True, False, True]]), gt_boxes, np.array([[-1, 4]], np.int32))
+    boxes, np.array([[True, False, True]]), gt_boxes, np.array([[-1, 4]], np.int32)
+  )
   np.testing.assert_array_equal(
-      rois.boxes[0], [gt_boxes[0, 1], boxes[0, 0], boxes[0, 2]] + [[-1] * 4] * 3)
+    rois.boxes[0], [gt_boxes[0, 1], boxes[0, 0], boxes[0, 2]] + [[-1] * 4] * 3
+  )
   np.testing.assert_array_equal(rois.valid[0], [1, 1, 1, 0, 0, 0])
   np.testing.assert_array_equal(rois.classes[0], [4, 4, 0, 0, 0, 0])
   np.testing.assert_array_equal(rois.gt_index[0], [1, 1, 0, 0, 0, 0])
   np.testing.assert_array_equal(rois.is_gt[0], [1, 0, 0, 0, 0, 0])
   np.testing.assert_array_equal(
-      rois.matched_boxes[0], [gt_boxes[0, 1]] * 2 + [boxes[0, 2]] + [[-1] * 4] * 3)
+    rois.matched_boxes[0], [gt_boxes[0, 1]] * 2 + [boxes[0, 2]] + [[-1] * 4] * 3
+  )
 
 
 def test_ground_truth_is_added_only_on_request():
@@ -110,11 +114,13 @@ def test_without_truth_or_boxes(num_gt, num_boxes):
   boxes = np.tile(np.array([0, 0, 8, 8], np.float32), [2, num_boxes, 1])
   gt_boxes = tf.fill([2, num_gt, 4], -1.0)
   rois = tf.function(stage_assigner.StageAssigner(0.5, num_samples=8))(
-      boxes, np.ones([2, num_boxes], bool), gt_boxes, tf.fill([2, num_gt], -1))
+    boxes, np.ones([2, num_boxes], bool), gt_boxes, tf.fill([2, num_gt], -1)
+  )
   assert not np.any(rois.positive) and not np.any(rois.classes)
   np.testing.assert_array_equal(np.sum(rois.valid, axis=1), [num_boxes] * 2)
   targets = tf.function(stage_assigner.AnchorAssigner())(
-      tf.constant([[0.0, 0.0, 8.0, 8.0]]), tf.constant([[9.0, 9.0], [4.0, 4.0]]), gt_boxes)
+    tf.constant([[0.0, 0.0, 8.0, 8.0]]), tf.constant([[9.0, 9.0], [4.0, 4.0]]), gt_boxes
+  )
   np.testing.assert_array_equal(targets.labels, [[0], [-1]])
 
 
@@ -123,7 +129,8 @@ def test_no_gradient_flows_through_the_rois():
   with tf.GradientTape() as tape:
     tape.watch(boxes)
     rois = stage_assigner.StageAssigner(0.5, num_samples=4)(
-        boxes, tf.constant([[True]]), boxes + 1.0, tf.constant([[2]]))
+      boxes, tf.constant([[True]]), boxes + 1.0, tf.constant([[2]])
+    )
     total = tf.reduce_sum(rois.boxes) + tf.reduce_sum(rois.matched_boxes)
   assert tape.gradient(total, boxes) is None
 
@@ -135,8 +142,12 @@ def test_unknown_rule():
     stage_assigner.AnchorAssigner(rule='odd')
 
 
-@pytest.mark.parametrize('layer', [
+@pytest.mark.parametrize(
+  'layer',
+  [
     stage_assigner.StageAssigner(0.6, 64, 0.5, False, False, 'even'),
-    stage_assigner.AnchorAssigner(0.6, 0.2, 0.1, 64, 0.25, 'even')])
+    stage_assigner.AnchorAssigner(0.6, 0.2, 0.1, 64, 0.25, 'even'),
+  ],
+)
 def test_layers_are_rebuilt_from_their_config(layer):
   assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
