@@ -7,15 +7,15 @@ them a mean below is uncertain by about half a point. Pictures are resized by th
 short side 800 and long side at most 1333.
 """
 
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from htc_tf.configs.experiments import COCO_FRAMES
 from htc_tf.data import preprocess
-from htc_tf.data.frames import frame_rule
-from htc_tf.data.frames import FrameRule
+from htc_tf.data.frames import FrameRule, frame_rule
 
 # Width x height, and after a colon how many pictures if more than one.
 PICTURE_SIZES = """
@@ -53,7 +53,7 @@ class Waste(NamedTuple):
   worst: float
 
 
-def picture_counts() -> Dict[Tuple[int, int], int]:
+def picture_counts() -> dict[tuple[int, int], int]:
   """Number of pictures by (height, width)."""
   counts = {}
   for word in PICTURE_SIZES.split():
@@ -110,11 +110,11 @@ def _waste(name: str, content: np.ndarray, padded: np.ndarray, num_shapes: int) 
   return Waste(name, num_shapes, 1 - content.sum() / padded.sum(), (1 - content / padded).max())
 
 
-def _landscape_and_portrait(widths: Sequence[int]) -> List[Tuple[int, int]]:
+def _landscape_and_portrait(widths: Sequence[int]) -> list[tuple[int, int]]:
   return sorted({(800, width) for width in widths} | {(width, 800) for width in widths})
 
 
-def table() -> List[Waste]:
+def table() -> list[Waste]:
   """One row a rule."""
   sizes, limit = scaled_sizes(), (1344, 1344)
   static = {

@@ -8,7 +8,7 @@ beyond that makes it slower, not more productive. RoIAlign, resizing and NMS cou
 
 import math
 import re
-from typing import Callable, Dict, Mapping, Sequence, Tuple
+from collections.abc import Callable, Mapping, Sequence
 
 _PYRAMID_STRIDES = (4, 8, 16, 32, 64)
 _SEMANTIC_STRIDE = 8
@@ -16,8 +16,8 @@ _MASK_SIZE = 14
 
 
 def by_part(
-  shapes: Mapping[str, Sequence[int]], padded: Tuple[int, int], num_rois: int, num_detections: int
-) -> Dict[str, float]:
+  shapes: Mapping[str, Sequence[int]], padded: tuple[int, int], num_rois: int, num_detections: int
+) -> dict[str, float]:
   """Counts the parts of inference on one image.
 
   Args:
@@ -29,7 +29,10 @@ def by_part(
   Returns:
     1e9 multiply-accumulates of `backbone`, `fpn`, `rpn`, `semantic`, `box_stages`, `mask_stages`.
   """
-  area = lambda stride: math.ceil(padded[0] / stride) * math.ceil(padded[1] / stride)
+
+  def area(stride):
+    return math.ceil(padded[0] / stride) * math.ceil(padded[1] / stride)
+
   parts = {
     'backbone': ('backbone.', lambda name, size: size * area(_backbone_stride(name))),
     'fpn': ('neck.', lambda name, size: size * area(4 * 2 ** int(name.split('.')[2]))),

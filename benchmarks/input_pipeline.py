@@ -11,12 +11,12 @@ import json
 import os
 import tempfile
 import time
-from typing import Any, Dict, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from official.core import exp_factory
 from PIL import Image
-import tensorflow as tf
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.data import coco_to_tfrecord
@@ -124,7 +124,7 @@ def _picture(generator: np.random.Generator) -> Image.Image:
   return Image.fromarray(total.clip(0, 255).astype(np.uint8))
 
 
-def _instance(generator: np.random.Generator) -> Dict[str, Any]:
+def _instance(generator: np.random.Generator) -> dict[str, Any]:
   """A polygon of 32 corners with a radius between 12 and 180 pixels, small ones more often."""
   radius = np.exp(generator.uniform(np.log(12), np.log(180)))
   centre = generator.uniform([60, 60], [WIDTH - 60, HEIGHT - 60])

@@ -11,7 +11,8 @@ import resource
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 _KIB = 1024
 
@@ -28,7 +29,7 @@ class Measure(NamedTuple):
 
   run: Callable[[], Any]
   count: int = 1
-  gmac: Optional[float] = None
+  gmac: float | None = None
 
 
 def serve(build: Callable[[], Mapping[str, Measure]]) -> None:
@@ -46,7 +47,7 @@ def serve(build: Callable[[], Mapping[str, Measure]]) -> None:
     _write(answers, _timed(measures[line.strip()]))
 
 
-def _timed(measure: Measure) -> Dict[str, float]:
+def _timed(measure: Measure) -> dict[str, float]:
   wall, cpu = time.perf_counter(), _cpu_seconds()
   measure.run()
   return {
@@ -62,7 +63,7 @@ def _cpu_seconds() -> float:
   return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def _write(stream, answer: Dict[str, Any]) -> None:
+def _write(stream, answer: dict[str, Any]) -> None:
   stream.write(json.dumps(answer) + '\n')
   stream.flush()
 
@@ -70,7 +71,7 @@ def _write(stream, answer: Dict[str, Any]) -> None:
 class Side:
   """A measuring process, seen from outside. A context manager; the process ends with it."""
 
-  def __init__(self, command: List[str], environment: Optional[Mapping[str, str]] = None):
+  def __init__(self, command: list[str], environment: Mapping[str, str] | None = None):
     """Starts the process and waits until its rows are built.
 
     Args:
@@ -86,7 +87,7 @@ class Side:
     )
     self.gmac = self._read()
 
-  def measure(self, row: str) -> Dict[str, float]:
+  def measure(self, row: str) -> dict[str, float]:
     """Runs a row once; returns `seconds` and `cpu_seconds` per item and `peak_bytes` so far."""
     self._process.stdin.write(f'{row}\n')
     self._process.stdin.flush()
@@ -100,7 +101,7 @@ class Side:
     self._process.stdout.close()
     self._process.wait()
 
-  def _read(self) -> Dict[str, Any]:
+  def _read(self) -> dict[str, Any]:
     line = self._process.stdout.readline()
     if not line:
       self.__exit__()

@@ -4,25 +4,25 @@ import json
 import pathlib
 import sys
 import tempfile
-from typing import Any, Callable, Dict, Optional, Tuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from official.core import exp_factory
 import tensorflow as tf
+from official.core import exp_factory
 
-from benchmarks import gmac
-from benchmarks import pictures
-from benchmarks import scene
+from benchmarks import gmac, pictures, scene
 from benchmarks.measuring import Measure
-from htc_tf import processes
-from htc_tf import registry_imports  # noqa: F401
+from htc_tf import (
+  processes,
+  registry_imports,  # noqa: F401
+)
 from htc_tf.configs import task as task_config
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.data import coco_to_tfrecord
 from htc_tf.data.conversion_options import ConversionOptions
-from htc_tf.evaluation import coco_results
-from htc_tf.evaluation import mask_paste
+from htc_tf.evaluation import coco_results, mask_paste
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.modeling import factory
 from htc_tf.modeling.htc_model import HTCModel
@@ -41,7 +41,7 @@ _GROWING_INSTANCES = (10, 100, 500)
 _GROWING_SIDES = (0.5, 0.7, 1.0)  # of the frame
 
 
-def convolution(frame: scene.Frame) -> Dict[str, Measure]:
+def convolution(frame: scene.Frame) -> dict[str, Measure]:
   """What this machine does in a plain 3x3 convolution on a map like P2."""
   height, width = (side // scene.STRIDES[0] for side in frame.padded)
   rng = np.random.default_rng(0)
@@ -55,7 +55,7 @@ def convolution(frame: scene.Frame) -> Dict[str, Measure]:
   return {'convolution': Measure(run, gmac=gmac.convolution(height, width, scene.CHANNELS))}
 
 
-def inference(frame: scene.Frame) -> Dict[str, Measure]:
+def inference(frame: scene.Frame) -> dict[str, Measure]:
   """From the network input to masks of the size of the original picture."""
   model = _model(_task())
   detect = tf.function(model.detect, autograph=False)
@@ -69,7 +69,7 @@ def inference(frame: scene.Frame) -> Dict[str, Measure]:
   return {'inference': Measure(run, gmac=sum(_gmac(frame).values()))}
 
 
-def parts(frame: scene.Frame) -> Dict[str, Measure]:
+def parts(frame: scene.Frame) -> dict[str, Measure]:
   """The same by part, each a graph of its own on what the parts before it gave."""
   model, inputs = _model(_task()), _inputs(frame)
   runs = {}
@@ -96,12 +96,12 @@ def parts(frame: scene.Frame) -> Dict[str, Measure]:
   return {name: Measure(run, gmac=counts.get(name)) for name, run in runs.items()}
 
 
-def training(frame: scene.Frame) -> Dict[str, Measure]:
+def training(frame: scene.Frame) -> dict[str, Measure]:
   """A step of SGD with momentum on one picture with eight objects."""
   return {'training_step': Measure(_training_step(frame, 8))}
 
 
-def roi_align(frame: scene.Frame) -> Dict[str, Measure]:
+def roi_align(frame: scene.Frame) -> dict[str, Measure]:
   """RoIAlign alone: 1000 RoIs by 7x7 bins on random maps, forward, and forward and backward."""
   align = factory.build_roi_aligner(_task().task_config.model.roi_aligner, 7)
   maps = {
@@ -121,7 +121,7 @@ def roi_align(frame: scene.Frame) -> Dict[str, Measure]:
   return {'roi_align': Measure(forward), 'roi_align_gradient': Measure(backward)}
 
 
-def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
+def evaluation(frame: scene.Frame) -> dict[str, Measure]:
   """Masks of a picture to RLE on one core; and pictures to AP."""
   found = scene.detections(frame, 0)
   boxes = coco_results.boxes_to_original(found.boxes, _image_info(frame))
@@ -133,7 +133,7 @@ def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
   }
 
 
-def _evaluation(frame: scene.Frame, num_images: int, num_workers: Optional[int] = None) -> Measure:
+def _evaluation(frame: scene.Frame, num_images: int, num_workers: int | None = None) -> Measure:
   """Pictures to AP by a number of processes, 1 being this one alone; None: as the trainer does."""
   some = [_predictions(frame, image) for image in range(_NUM_EVALUATED)]
   batches = [
@@ -156,7 +156,7 @@ def _evaluation(frame: scene.Frame, num_images: int, num_workers: Optional[int] 
   return Measure(evaluate, num_images)
 
 
-def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
+def input_pipeline(frame: scene.Frame) -> dict[str, Measure]:
   """Pictures of records to training batches of one, from the start of the pipeline on."""
   written = pictures.write(frame, _NUM_READ)
   records = written.images.parent / 'records'
@@ -189,7 +189,7 @@ def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
   return {'input_pipeline': Measure(run, _NUM_READ)}
 
 
-def growth(frame: scene.Frame) -> Dict[str, Measure]:
+def growth(frame: scene.Frame) -> dict[str, Measure]:
   """Inference by pixels, box stages by RoIs, mask stages by detections; evaluation by processes.
 
   Names are '<what>:<amount>'.
@@ -217,7 +217,7 @@ def growth(frame: scene.Frame) -> Dict[str, Measure]:
   return {**{name: Measure(run) for name, run in runs.items()}, **evaluations}
 
 
-def growth_training(frame: scene.Frame) -> Dict[str, Measure]:
+def growth_training(frame: scene.Frame) -> dict[str, Measure]:
   """The training step by objects of the picture."""
   return {f'instances:{num}': Measure(_training_step(frame, num)) for num in _GROWING_INSTANCES}
 
@@ -249,18 +249,18 @@ def _model(task: HTCTask) -> HTCModel:
   return model
 
 
-def _gmac(frame: scene.Frame) -> Dict[str, float]:
+def _gmac(frame: scene.Frame) -> dict[str, float]:
   return gmac.by_part(scene.Weights().shapes, frame.padded, scene.NUM_ROIS, _NUM_DETECTIONS)
 
 
-def _inputs(frame: scene.Frame) -> Dict[str, tf.Tensor]:
+def _inputs(frame: scene.Frame) -> dict[str, tf.Tensor]:
   return {
     'images': tf.constant(scene.network_input(frame)[np.newaxis]),
     'image_shape': tf.constant([frame.image], tf.float32),
   }
 
 
-def _compiled(function: Callable[..., Any], *arguments) -> Tuple[Callable[[], None], Any]:
+def _compiled(function: Callable[..., Any], *arguments) -> tuple[Callable[[], None], Any]:
   """A graph of `function` on the arguments, to be run until it is done; and what it gave."""
   graph = tf.function(function, autograph=False)
   value = graph(*arguments)
@@ -287,7 +287,7 @@ def _paste(frame: scene.Frame, masks: np.ndarray, boxes: np.ndarray) -> np.ndarr
   return mask_paste.paste_masks(masks, boxes, frame.original)
 
 
-def _predictions(frame: scene.Frame, image: int) -> Dict[str, np.ndarray]:
+def _predictions(frame: scene.Frame, image: int) -> dict[str, np.ndarray]:
   """Detections of one picture as a batch for the evaluator."""
   found = scene.detections(frame, image)
   return {

@@ -9,7 +9,8 @@ import pathlib
 import sys
 import tempfile
 import types
-from typing import Any, Callable, Dict, List
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ _NUM_EVALUATED = 50
 _NUM_READ = 64
 
 
-def convolution(frame: scene.Frame) -> Dict[str, Measure]:
-  """torch's 3x3 convolution on a map like P2."""
+def convolution(frame: scene.Frame) -> dict[str, Measure]:
+  """Torch's 3x3 convolution on a map like P2."""
   import torch
 
   height, width = (side // scene.STRIDES[0] for side in frame.padded)
@@ -30,7 +31,7 @@ def convolution(frame: scene.Frame) -> Dict[str, Measure]:
   return {'convolution': Measure(_without_gradient(conv, maps))}
 
 
-def inference(frame: scene.Frame) -> Dict[str, Measure]:
+def inference(frame: scene.Frame) -> dict[str, Measure]:
   """From the network input to masks of the size of the original picture."""
   model, images, samples = _model(), _images(frame), _samples(frame)
   return {
@@ -42,7 +43,7 @@ def inference(frame: scene.Frame) -> Dict[str, Measure]:
   }
 
 
-def parts(frame: scene.Frame) -> Dict[str, Measure]:
+def parts(frame: scene.Frame) -> dict[str, Measure]:
   """The same by part, each on what the parts before it gave."""
   from mmdet.structures.bbox import bbox2roi
 
@@ -61,14 +62,17 @@ def parts(frame: scene.Frame) -> Dict[str, Measure]:
   rois, scores, deltas = part(
     'box_stages', head._refine_roi, pyramid, rois, metas, (len(rois),), semantic_feat=semantic
   )
-  select = lambda: head.bbox_head[-1].predict_by_feat(
-    rois=rois,
-    cls_scores=scores,
-    bbox_preds=deltas,
-    batch_img_metas=metas,
-    rescale=False,
-    rcnn_test_cfg=head.test_cfg,
-  )
+
+  def select():
+    return head.bbox_head[-1].predict_by_feat(
+      rois=rois,
+      cls_scores=scores,
+      bbox_preds=deltas,
+      batch_img_metas=metas,
+      rescale=False,
+      rcnn_test_cfg=head.test_cfg,
+    )
+
   (found,) = part('nms', select)
   masks = part(
     'mask_stages',
@@ -94,12 +98,11 @@ def parts(frame: scene.Frame) -> Dict[str, Measure]:
   return {name: Measure(run) for name, run in runs.items()}
 
 
-def training(frame: scene.Frame) -> Dict[str, Measure]:
+def training(frame: scene.Frame) -> dict[str, Measure]:
   """A step of SGD with momentum on one picture with eight objects."""
-  from mmdet.structures.mask import BitmapMasks
-  from mmengine.structures import InstanceData
-  from mmengine.structures import PixelData
   import torch
+  from mmdet.structures.mask import BitmapMasks
+  from mmengine.structures import InstanceData, PixelData
 
   model, images = _model().train(), _images(frame)
   truth = scene.truth(frame)
@@ -123,20 +126,20 @@ def training(frame: scene.Frame) -> Dict[str, Measure]:
   return {'training_step': Measure(run)}
 
 
-def roi_align(frame: scene.Frame) -> Dict[str, Measure]:
+def roi_align(frame: scene.Frame) -> dict[str, Measure]:
   """RoIAlign alone: 1000 RoIs by 7x7 bins on random maps, forward, and forward and backward."""
+  import torch
   from mmdet.registry import MODELS
   from mmdet.utils import register_all_modules
-  import torch
 
   register_all_modules(init_default_scope=True)
   align = MODELS.build(
-    dict(
-      type='SingleRoIExtractor',
-      out_channels=scene.CHANNELS,
-      featmap_strides=list(scene.STRIDES),
-      roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
-    )
+    {
+      'type': 'SingleRoIExtractor',
+      'out_channels': scene.CHANNELS,
+      'featmap_strides': list(scene.STRIDES),
+      'roi_layer': {'type': 'RoIAlign', 'output_size': 7, 'sampling_ratio': 0},
+    }
   )
   maps = [
     torch.from_numpy(values).permute(0, 3, 1, 2).contiguous() for values in scene.pyramid(frame)
@@ -153,7 +156,7 @@ def roi_align(frame: scene.Frame) -> Dict[str, Measure]:
   }
 
 
-def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
+def evaluation(frame: scene.Frame) -> dict[str, Measure]:
   """Masks of a picture to RLE; and pictures to AP."""
   from mmdet.evaluation.metrics import CocoMetric
   from mmdet.structures.mask import encode_mask_results
@@ -184,13 +187,13 @@ def evaluation(frame: scene.Frame) -> Dict[str, Measure]:
   }
 
 
-def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
+def input_pipeline(frame: scene.Frame) -> dict[str, Measure]:
   """Picture files to training batches of one, from the start of the loader on."""
+  import torch
   from mmdet.datasets import CocoDataset
   from mmdet.registry import MODELS
   from mmdet.utils import register_all_modules
   from mmengine.dataset import pseudo_collate
-  import torch
 
   from benchmarks import pictures
 
@@ -204,8 +207,8 @@ def input_pipeline(frame: scene.Frame) -> Dict[str, Measure]:
   data = CocoDataset(
     ann_file=str(written.annotations),
     pipeline=pipeline,
-    data_prefix=dict(img=str(written.images), seg=str(written.stuff)),
-    metainfo=dict(classes=[f'class {label}' for label in range(scene.NUM_CLASSES)]),
+    data_prefix={'img': str(written.images), 'seg': str(written.stuff)},
+    metainfo={'classes': [f'class {label}' for label in range(scene.NUM_CLASSES)]},
   )
   prepare = MODELS.build(config.model.data_preprocessor)
 
@@ -226,7 +229,7 @@ GROUPS = {
 
 
 def _config():
-  """mmdetection's own configuration."""
+  """Mmdetection's own configuration."""
   import mmdet
   from mmengine.config import Config
 
@@ -235,10 +238,10 @@ def _config():
 
 
 def _model():
-  """mmdetection's model in evaluation mode."""
+  """Mmdetection's model in evaluation mode."""
+  import torch
   from mmdet.registry import MODELS
   from mmdet.utils import register_all_modules
-  import torch
 
   register_all_modules(init_default_scope=True)
   config = _config().model
@@ -257,30 +260,30 @@ def _images(frame: scene.Frame):
   return torch.from_numpy(scene.network_input(frame).transpose(2, 0, 1)[np.newaxis].copy())
 
 
-def _samples(frame: scene.Frame) -> List[Any]:
+def _samples(frame: scene.Frame) -> list[Any]:
   from mmdet.structures import DetDataSample
 
   return [DetDataSample(metainfo=_meta(frame))]
 
 
-def _meta(frame: scene.Frame) -> Dict[str, Any]:
+def _meta(frame: scene.Frame) -> dict[str, Any]:
   scale = tuple(new / old for new, old in zip(frame.image[::-1], frame.original[::-1]))
-  return dict(
-    img_shape=frame.image,
-    pad_shape=frame.padded,
-    batch_input_shape=frame.padded,
-    ori_shape=frame.original,
-    scale_factor=scale,
-  )
+  return {
+    'img_shape': frame.image,
+    'pad_shape': frame.padded,
+    'batch_input_shape': frame.padded,
+    'ori_shape': frame.original,
+    'scale_factor': scale,
+  }
 
 
-def _paster(frame: scene.Frame) -> Callable[[scene.Detected], Dict[str, Any]]:
+def _paster(frame: scene.Frame) -> Callable[[scene.Detected], dict[str, Any]]:
   """A function that pastes with mmdetection's mask head and returns what its metric reads."""
+  import torch
   from mmdet.registry import MODELS
   from mmengine.structures import InstanceData
-  import torch
 
-  head = MODELS.build(dict(type='FCNMaskHead', class_agnostic=True))
+  head = MODELS.build({'type': 'FCNMaskHead', 'class_agnostic': True})
   config = types.SimpleNamespace(mask_thr_binary=0.5)
 
   def paste(found):

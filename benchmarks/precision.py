@@ -10,7 +10,8 @@ Example:
 
 import argparse
 import sys
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def found_again(reference: Found, other: Found) -> np.ndarray:
   return again
 
 
-def seeded(size: str) -> List[Tuple[str, List[Tuple[Found, Found]]]]:
+def seeded(size: str) -> list[tuple[str, list[tuple[Found, Found]]]]:
   """Rows (name, pairs of float32 and other detections) of the seeded model on a made-up picture."""
   from benchmarks import scene
 
@@ -68,14 +69,13 @@ def seeded(size: str) -> List[Tuple[str, List[Tuple[Found, Found]]]]:
   return rows
 
 
-def trained(model: str, pictures: List[str]) -> List[Tuple[str, List[Tuple[Found, Found]]]]:
+def trained(model: str, pictures: list[str]) -> list[tuple[str, list[tuple[Found, Found]]]]:
   """Rows of a model directory on pictures."""
-  from htc_tf.serving import loading
-  from htc_tf.serving import predict_files
+  from htc_tf.serving import loading, predict_files
 
   images = [predict_files.read_picture(path) for path in predict_files.list_pictures(pictures)]
 
-  def run(precision: str) -> List[Found]:
+  def run(precision: str) -> list[Found]:
     predictor = loading.load_model(
       model, params_override=f'runtime.mixed_precision_dtype={precision}'
     )
@@ -91,12 +91,14 @@ def _seeded_model(precision: str):
   from htc_tf.modeling.precision import computing_in
   from htc_tf.parity.forward import build_model
 
-  state = lambda: Checkpoint(scene.Weights(), 'torch', 'seeded.pth', '')
+  def state():
+    return Checkpoint(scene.Weights(), 'torch', 'seeded.pth', '')
+
   with computing_in(precision):
     return build_model('htc_resnet50fpn_1x_coco', {}, state)
 
 
-def _in_frame(outputs: Dict[str, Any], size: Tuple[int, int]) -> Found:
+def _in_frame(outputs: dict[str, Any], size: tuple[int, int]) -> Found:
   """Detections of the one image of a batch, masks pasted at `size`."""
   from htc_tf.evaluation.mask_paste import paste_masks
 
@@ -109,7 +111,7 @@ def _in_frame(outputs: Dict[str, Any], size: Tuple[int, int]) -> Found:
 
 
 def table(
-  rows: Iterable[Tuple[str, Sequence[Tuple[Found, Found]]]],
+  rows: Iterable[tuple[str, Sequence[tuple[Found, Found]]]],
   min_scores: Sequence[float] = (0.0, 0.05, 0.3),
 ) -> str:
   """Lines of Markdown: found again of all detections from some scores on.
@@ -130,7 +132,7 @@ def table(
   return '\n'.join(lines)
 
 
-def main(argv: Optional[List[str]] = None, log: Callable[[str], None] = print) -> int:
+def main(argv: list[str] | None = None, log: Callable[[str], None] = print) -> int:
   """Runs the command; returns its exit status."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--size', default='800x1344', help='of the made-up picture')

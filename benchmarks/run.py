@@ -11,15 +11,13 @@ import json
 import os
 import pathlib
 import sys
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import tqdm
 
-from benchmarks import measuring
-from benchmarks import scene
-from benchmarks import table
-from htc_tf import files
-from htc_tf import processes
+from benchmarks import measuring, scene, table
+from htc_tf import files, processes
 
 PEER = 'mmdet'
 # What is measured in one process each; a name of either side of the colon selects.
@@ -37,16 +35,16 @@ GROWTH = ('growth', 'growth_training')
 _DEFAULT_ROWS = (*ROWS, 'growth')
 _ROOT = pathlib.Path(__file__).parents[1]
 
-Row = Dict[str, Any]
+Row = dict[str, Any]
 
 
 def measure(
   rows: Sequence[str],
   sizes: Sequence[str],
   runs: int,
-  peer: Optional[Tuple[str, str, str]] = None,
-  output: Optional[files.PathLike] = None,
-) -> List[Row]:
+  peer: tuple[str, str, str] | None = None,
+  output: files.PathLike | None = None,
+) -> list[Row]:
   """Measures, each group of rows and each size in fresh processes, both sides by turns.
 
   Args:
@@ -89,7 +87,7 @@ def write(path: files.PathLike, rows: Sequence[Row]) -> None:
 def report(rows: Sequence[Row]) -> str:
   """The table of figures and that of growing cost."""
   plain = [row for row in rows if ':' not in row['name']]
-  costs: Dict[str, Dict[float, float]] = {}
+  costs: dict[str, dict[float, float]] = {}
   for row in rows:
     what, _, amount = row['name'].partition(':')
     if amount:
@@ -100,7 +98,7 @@ def report(rows: Sequence[Row]) -> str:
   return '\n\n'.join(texts)
 
 
-def _wanted(group: str, rows: Sequence[str]) -> Optional[List[str]]:
+def _wanted(group: str, rows: Sequence[str]) -> list[str] | None:
   """The rows of a group that are asked for, [] for all that it has; None: nothing of it."""
   if group in rows:
     return list(ROWS.get(group, ()))
@@ -108,8 +106,8 @@ def _wanted(group: str, rows: Sequence[str]) -> Optional[List[str]]:
 
 
 def _measure_group(
-  group: str, names: Sequence[str], size: str, runs: int, peer: Optional[Tuple[str, str, str]]
-) -> List[Row]:
+  group: str, names: Sequence[str], size: str, runs: int, peer: tuple[str, str, str] | None
+) -> list[Row]:
   rows = []
   with _side('ours', sys.executable, [group, size]) as ours, contextlib.ExitStack() as stack:
     other = None
@@ -129,7 +127,7 @@ def _measure_group(
 
 def _alternate(
   sides: Sequence[measuring.Side], name: str, runs: int, bar: tqdm.tqdm
-) -> Iterator[List[Mapping[str, float]]]:
+) -> Iterator[list[Mapping[str, float]]]:
   """The counted runs of each side; those of the sides follow each other one by one."""
   figures = []
   for _ in range(runs + 1):
@@ -140,7 +138,7 @@ def _alternate(
   return map(list, zip(*figures[1:]))
 
 
-def _side(module: str, python: str, arguments: List[str], folder: str = '') -> measuring.Side:
+def _side(module: str, python: str, arguments: list[str], folder: str = '') -> measuring.Side:
   path = os.pathsep.join(filter(None, [str(_ROOT), folder, os.environ.get('PYTHONPATH')]))
   environment = {
     'TF_CPP_MIN_LOG_LEVEL': '2',
@@ -170,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
-def main(argv: Optional[List[str]] = None) -> None:
+def main(argv: list[str] | None = None) -> None:
   """Measures, writes the file, prints the tables."""
   parser = _parser()
   args = parser.parse_args(argv)

@@ -7,7 +7,8 @@ import importlib.util
 import json
 import pathlib
 import re
-from typing import Iterator, List, Mapping, NamedTuple, Tuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,9 +32,9 @@ class Frame(NamedTuple):
     original: before resizing; masks are pasted at this size.
   """
 
-  padded: Tuple[int, int]
-  image: Tuple[int, int]
-  original: Tuple[int, int]
+  padded: tuple[int, int]
+  image: tuple[int, int]
+  original: tuple[int, int]
 
   @classmethod
   def parse(cls, text: str) -> 'Frame':
@@ -108,7 +109,7 @@ def boxes(frame: Frame, num: int, seed: int = 0) -> np.ndarray:
   return np.concatenate([low, low + sizes], axis=1).astype(np.float32)
 
 
-def pyramid(frame: Frame) -> List[np.ndarray]:
+def pyramid(frame: Frame) -> list[np.ndarray]:
   """Random maps [1, height / stride, width / stride, CHANNELS] of P2 to P5."""
   rng = np.random.default_rng(1)
   height, width = frame.padded

@@ -6,10 +6,9 @@ Worker processes import the module that was started anew: hence one without Tens
 
 import importlib
 import sys
-from typing import Mapping
+from collections.abc import Mapping
 
-from benchmarks import measuring
-from benchmarks import scene
+from benchmarks import measuring, scene
 
 
 def _build() -> Mapping[str, measuring.Measure]:

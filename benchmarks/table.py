@@ -2,7 +2,8 @@
 
 import math
 import statistics
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _CONVOLUTION = 'convolution'
 _COLUMNS = (
@@ -26,9 +27,9 @@ def make_row(
   size: str,
   ours: Sequence[Mapping[str, float]],
   peers: Sequence[Mapping[str, float]],
-  peer: Optional[str],
-  gmac: Optional[float],
-) -> Dict[str, Any]:
+  peer: str | None,
+  gmac: float | None,
+) -> dict[str, Any]:
   """Medians of the runs of both sides.
 
   Args:
@@ -61,7 +62,7 @@ def make_row(
   }
 
 
-def add_shares(rows: Sequence[Dict[str, Any]]) -> None:
+def add_shares(rows: Sequence[dict[str, Any]]) -> None:
   """Adds `share` to each row: its rate of GMAC to that of the plain convolution of its size."""
   rates = {row['size']: row['gmac'] / row['seconds'] for row in rows if row['name'] == _CONVOLUTION}
   for row in rows:
@@ -92,7 +93,7 @@ def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
   return _align(lines)
 
 
-def growth(amounts: Sequence[float], seconds: Sequence[float]) -> List[float]:
+def growth(amounts: Sequence[float], seconds: Sequence[float]) -> list[float]:
   """How time grows between neighbours: 1 in proportion to the amount, 0 not at all.
 
   Args:
@@ -125,15 +126,15 @@ def format_growth(costs: Mapping[str, Mapping[float, float]]) -> str:
   return _align(lines)
 
 
-def _median(runs: Sequence[Mapping[str, float]], key: str) -> Optional[float]:
+def _median(runs: Sequence[Mapping[str, float]], key: str) -> float | None:
   return statistics.median(run[key] for run in runs) if runs else None
 
 
-def _peak(runs: Sequence[Mapping[str, float]]) -> Optional[int]:
+def _peak(runs: Sequence[Mapping[str, float]]) -> int | None:
   return max((run['peak_bytes'] for run in runs), default=None)
 
 
-def _text(value: Optional[float], form: str) -> str:
+def _text(value: float | None, form: str) -> str:
   return '-' if value is None else format(value, form)
 
 

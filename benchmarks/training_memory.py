@@ -9,14 +9,14 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 _BITS = 8
 _MIN_SIDE, _MAX_SIDE = 24, 320
 _STATUS = '/proc/self/status'
 
 
-def measure(**options) -> Dict[str, Any]:
+def measure(**options) -> dict[str, Any]:
   """Figures of a training step on a made-up batch, from a fresh process.
 
   Args:
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
-def make_batch(model, height: int, width: int, batch: int, instances: int) -> Tuple[Any, Any]:
+def make_batch(model, height: int, width: int, batch: int, instances: int) -> tuple[Any, Any]:
   """A parsed training batch of noise; `instances` rectangles an image, fewest at the rim.
 
   Args:
@@ -101,14 +101,13 @@ def _resident_bytes(field: str) -> int:
   return int(line.split()[1]) * 1024
 
 
-def _run(args: argparse.Namespace) -> Dict[str, Any]:
+def _run(args: argparse.Namespace) -> dict[str, Any]:
   """Trains a few steps in this process."""
   import time
 
-  from official.core import exp_factory
-  from official.modeling import hyperparams
-  from official.modeling import performance
   import tensorflow as tf
+  from official.core import exp_factory
+  from official.modeling import hyperparams, performance
 
   from htc_tf import registry_imports  # noqa: F401
   from htc_tf.tasks.htc import HTCTask
@@ -142,7 +141,7 @@ def _run(args: argparse.Namespace) -> Dict[str, Any]:
   }
 
 
-def main(argv: Optional[List[str]] = None) -> None:
+def main(argv: list[str] | None = None) -> None:
   """Prints the figures as JSON."""
   args = _parser().parse_args(argv)
   if args.in_process:

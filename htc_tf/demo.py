@@ -9,21 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Dict, List, Optional
 
 import numpy as np
-from pycocotools import coco as coco_lib
 import tqdm
+from pycocotools import coco as coco_lib
 
 from htc_tf import files
-from htc_tf.data import coco_to_tfrecord
-from htc_tf.data import nuclei
+from htc_tf.data import coco_to_tfrecord, nuclei
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.errors import HTCError
-from htc_tf.evaluation import ground_truth
-from htc_tf.evaluation import metrics
-from htc_tf.visualization import draw
-from htc_tf.visualization import panels
+from htc_tf.evaluation import ground_truth, metrics
+from htc_tf.visualization import draw, panels
 
 EXPERIMENT = 'htc_nuclei'
 _TRAIN_SCRIPT = os.path.join(
@@ -39,7 +35,7 @@ class DemoError(HTCError):
   """A step of the demo that failed."""
 
 
-def run(folder: str, params_override: Optional[Dict] = None) -> Dict[str, object]:
+def run(folder: str, params_override: dict | None = None) -> dict[str, object]:
   """Runs the whole job; a killed run continues where it was.
 
   Args:
@@ -89,7 +85,7 @@ def run(folder: str, params_override: Optional[Dict] = None) -> Dict[str, object
   return summary
 
 
-def _overrides(folder: str, params_override: Dict) -> str:
+def _overrides(folder: str, params_override: dict) -> str:
   """The experiment's overrides as JSON, with the records of this folder."""
   task = dict(params_override.get('task', {}))
   for key, prefix in (('train_data', 'train'), ('validation_data', 'val')):
@@ -98,7 +94,7 @@ def _overrides(folder: str, params_override: Dict) -> str:
   return json.dumps({**params_override, 'task': task})
 
 
-def _command(mode: str, model_dir: str, overrides: str) -> List[str]:
+def _command(mode: str, model_dir: str, overrides: str) -> list[str]:
   return [
     sys.executable,
     _TRAIN_SCRIPT,
@@ -126,13 +122,14 @@ def _train_steps(overrides: str) -> int:
   # Model Garden is imported only once the records are made, which needs no TensorFlow.
   from official.core import exp_factory
   from official.modeling import hyperparams
+
   from htc_tf import registry_imports  # noqa: F401
 
   params = exp_factory.get_exp_config(EXPERIMENT)
   return hyperparams.override_params_dict(params, overrides, is_strict=True).trainer.train_steps
 
 
-def _evaluate(model_dir: str, overrides: str, log_path: str) -> Dict[str, float]:
+def _evaluate(model_dir: str, overrides: str, log_path: str) -> dict[str, float]:
   """Evaluates the last checkpoint by the training command; the figures it wrote."""
   results = os.path.join(model_dir, 'results')
   shutil.rmtree(results, ignore_errors=True)
@@ -143,7 +140,7 @@ def _evaluate(model_dir: str, overrides: str, log_path: str) -> Dict[str, float]
     return json.load(file)
 
 
-def _run(command: List[str], log_path: str, on_line=lambda line: None) -> None:
+def _run(command: list[str], log_path: str, on_line=lambda line: None) -> None:
   """Runs a command with its output in a log; raises DemoError if it fails."""
   with (
     open(log_path, 'a', encoding='utf-8') as log,
@@ -215,7 +212,7 @@ def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
   return path
 
 
-def _draw_truth(picture: np.ndarray, annotations: List[dict], names: List[str]) -> np.ndarray:
+def _draw_truth(picture: np.ndarray, annotations: list[dict], names: list[str]) -> np.ndarray:
   """The picture, enlarged if small, under its annotations."""
   boxes = np.array(
     [[y, x, y + h, x + w] for x, y, w, h in (a['bbox'] for a in annotations)], np.float32

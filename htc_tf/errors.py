@@ -1,7 +1,5 @@
 """The exceptions htc_tf raises on purpose: what was expected, what came and the likely cause."""
 
-from typing import Optional
-
 
 class HTCError(Exception):
   """Base of every error htc_tf raises on purpose.
@@ -17,9 +15,9 @@ class HTCError(Exception):
     self,
     what: str,
     *,
-    expected: Optional[str] = None,
-    got: Optional[str] = None,
-    likely_cause: Optional[str] = None,
+    expected: str | None = None,
+    got: str | None = None,
+    likely_cause: str | None = None,
   ):
     parts = [what]
     if expected is not None:

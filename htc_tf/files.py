@@ -3,9 +3,9 @@
 import contextlib
 import os
 import pathlib
-from typing import Iterator, Union
+from collections.abc import Iterator
 
-PathLike = Union[str, os.PathLike]
+PathLike = str | os.PathLike
 
 
 @contextlib.contextmanager

@@ -2,12 +2,13 @@
 
 import collections
 import concurrent.futures
-from concurrent.futures import process
 import contextlib
 import multiprocessing
 import os
 import threading
-from typing import Any, Callable, Iterator, List
+from collections.abc import Callable, Iterator
+from concurrent.futures import process
+from typing import Any
 
 from htc_tf.errors import DataError
 
@@ -72,7 +73,7 @@ class OrderedWorkers:
     self._pool = None
     self._pending = collections.deque()
 
-  def submit(self, function: Callable[..., Any], *arguments: Any) -> List[Any]:
+  def submit(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
     """Calls `function(*arguments)`, both of which must be picklable, in a worker.
 
     Returns:
@@ -96,7 +97,7 @@ class OrderedWorkers:
       raise _ended(error) from error
     return due
 
-  def drain(self) -> List[Any]:
+  def drain(self) -> list[Any]:
     """Waits for all calls and returns the results not yet given; raises as `submit` does."""
     return self._take(0)
 
@@ -107,7 +108,7 @@ class OrderedWorkers:
       self._pool.shutdown(wait=True, cancel_futures=True)
       self._pool = None
 
-  def _take(self, num_left: int) -> List[Any]:
+  def _take(self, num_left: int) -> list[Any]:
     """Results of the oldest calls until `num_left` are under way, in their order."""
     taken = []
     while len(self._pending) > num_left:

@@ -1,7 +1,8 @@
 """What the processes of a run on several machines tell each other, besides gradients."""
 
 import json
-from typing import Any, Callable, List
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -38,7 +39,7 @@ def from_chief(decide: Callable[[], Any]) -> Any:
   return said['value']
 
 
-def gather(value: Any) -> List[Any]:
+def gather(value: Any) -> list[Any]:
   """One value of every worker, on all of them, the chief's first; of one process its own, as it is.
 
   Must be called by all workers, in the scope of the strategy.
@@ -52,7 +53,7 @@ def gather(value: Any) -> List[Any]:
   return [json.loads(content) for content in _gather_bytes(strategy, json.dumps(value).encode())]
 
 
-def _gather_bytes(strategy: tf.distribute.Strategy, content: bytes) -> List[bytes]:
+def _gather_bytes(strategy: tf.distribute.Strategy, content: bytes) -> list[bytes]:
   """Cuts the contents over the replicas of each worker, and over rounds."""
   num_replicas, num_local = strategy.num_replicas_in_sync, len(_local_devices(strategy))
   lengths = _gather_rows(strategy, np.full([num_local, 1], len(content), _WORD))

@@ -2,9 +2,9 @@
 
 import sys
 
-from absl import flags
 import pytest
 import tensorflow as tf
+from absl import flags
 
 # Before anything runs: afterwards TensorFlow refuses to change its devices.
 tf.config.set_logical_device_configuration(
@@ -14,7 +14,7 @@ tf.config.set_logical_device_configuration(
 
 @pytest.fixture(scope='session', autouse=True)
 def parsed_flags():
-  """absl refuses to read flags that were not parsed; Model Garden reads some of its own."""
+  """Absl refuses to read flags that were not parsed; Model Garden reads some of its own."""
   if not flags.FLAGS.is_parsed():
     flags.FLAGS(sys.argv[:1])
 

@@ -4,16 +4,13 @@ import json
 import pathlib
 from typing import NamedTuple
 
-from official.core import config_definitions as cfg
-from official.core import exp_factory
-from official.core import train_utils
-from official.modeling import hyperparams
 import tensorflow as tf
+from official.core import config_definitions as cfg
+from official.core import exp_factory, train_utils
+from official.modeling import hyperparams
 
 from htc_tf.tasks.htc import HTCTask
-from tests import tiny
-from tests import tiny_records
-from tests import training_runs
+from tests import tiny, tiny_records, training_runs
 
 STEP = 3
 # Odd: in the last step of an evaluation in batches of two, one of two replicas has none.

@@ -3,8 +3,7 @@
 import tensorflow as tf
 
 from htc_tf import worker_exchange
-from htc_tf.errors import DataError
-from htc_tf.errors import HTCError
+from htc_tf.errors import DataError, HTCError
 
 MESSAGE = 'Disk full'
 

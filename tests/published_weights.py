@@ -1,6 +1,6 @@
 """Fills a model from a state dict in the published layout (mmdetection's names and axes)."""
 
-from typing import Dict, Iterator, List, Mapping, Tuple
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tf_keras
@@ -24,7 +24,7 @@ def fill(model, state: State) -> None:
     fill_mask_parts(parts, state, f'roi_head.mask_head.{stage}')
 
 
-def backbone_layers(backbone) -> Iterator[Tuple[str, tf_keras.layers.Layer]]:
+def backbone_layers(backbone) -> Iterator[tuple[str, tf_keras.layers.Layer]]:
   """Pairs (published name, layer) of a ResNet or ResNeXt."""
   yield from (('conv1', backbone.conv1), ('bn1', backbone.bn1))
   for stage in range(1, 5):
@@ -61,7 +61,7 @@ def fill_mask_parts(stage, state: State, name: str) -> None:
   stage.mask_predictor._bias.assign(state[f'{name}.conv_logits.bias'])
 
 
-def _named_convs(model) -> Iterator[Tuple[str, tf_keras.layers.Layer]]:
+def _named_convs(model) -> Iterator[tuple[str, tf_keras.layers.Layer]]:
   """Pairs (published name, layer) of decoder, RPN and semantic branch, but for the RPN's deltas."""
   yield from _numbered('neck.lateral_convs', model.decoder._laterals)
   yield from _numbered('neck.fpn_convs', model.decoder._outputs)
@@ -78,7 +78,7 @@ def _named_convs(model) -> Iterator[Tuple[str, tf_keras.layers.Layer]]:
   yield f'{name}.conv_logits', semantic._logits
 
 
-def _numbered(name: str, layers: List) -> Iterator[Tuple[str, tf_keras.layers.Layer]]:
+def _numbered(name: str, layers: list) -> Iterator[tuple[str, tf_keras.layers.Layer]]:
   return ((f'{name}.{index}.conv', layer) for index, layer in enumerate(layers))
 
 
@@ -88,7 +88,7 @@ class _YXDeltas:
   def __init__(self, layer):
     self._layer = layer
 
-  def set_weights(self, weights: List[np.ndarray]) -> None:
+  def set_weights(self, weights: list[np.ndarray]) -> None:
     self._layer.set_weights([yx_order(weight) for weight in weights])
 
 
@@ -119,7 +119,7 @@ def channels_last(maps: np.ndarray) -> np.ndarray:
   return np.moveaxis(maps, -3, -1)
 
 
-def load(path: str) -> Dict[str, np.ndarray]:
+def load(path: str) -> dict[str, np.ndarray]:
   """All arrays of an .npz file."""
   with np.load(path) as arrays:
     return dict(arrays)

@@ -5,8 +5,8 @@ import os
 import sys
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
 from htc_tf import demo
 from htc_tf.data import nuclei
@@ -50,7 +50,7 @@ def test_overrides_keep_those_given_and_add_the_records():
 
 def test_a_failed_command_shows_the_end_of_its_log(tmp_path):
   script = 'import sys; print("the reason"); sys.exit(3)'
-  with pytest.raises(demo.DemoError, match='status 3(.|\n)*the reason'):
+  with pytest.raises(demo.DemoError, match=r'status 3(.|\n)*the reason'):
     demo._run([sys.executable, '-c', script], str(tmp_path / 'log'))
 
 

@@ -20,10 +20,14 @@ def test_replaces_the_file_when_the_block_ends(tmp_path):
 def test_leaves_the_file_alone_when_the_block_fails(tmp_path):
   path = tmp_path / 'a.json'
   path.write_text('before')
-  with pytest.raises(RuntimeError, match='broke'):
+
+  def write_half():
     with files.replaced_when_written(path) as temporary:
       temporary.write_text('half')
       raise RuntimeError('broke')
+
+  with pytest.raises(RuntimeError, match='broke'):
+    write_half()
   assert path.read_text() == 'before'
   assert list(tmp_path.iterdir()) == [path]
 

@@ -50,7 +50,7 @@ def test_an_error_is_raised_until_close(workers):
   workers.submit(_work, 0, DataError('broken', got='3'))
   workers.submit(_work, 0, 1)
   for _ in range(2):
-    with pytest.raises(DataError, match='broken. Got: 3.'):
+    with pytest.raises(DataError, match=r'broken. Got: 3.'):
       workers.drain()
   workers.close()
   assert workers.submit(_work, 0, 2) == []
@@ -59,7 +59,7 @@ def test_an_error_is_raised_until_close(workers):
 
 def test_a_worker_that_is_killed_is_an_error(workers):
   workers.submit(os._exit, 1)
-  with pytest.raises(DataError, match='worker process ended.*memory'):
+  with pytest.raises(DataError, match=r'worker process ended.*memory'):
     workers.drain()
 
 

@@ -9,9 +9,7 @@ import tensorflow as tf
 
 from htc_tf import worker_exchange
 from htc_tf.errors import DataError
-from tests import exchanging_worker
-from tests import training_runs
-from tests import worker_processes
+from tests import exchanging_worker, training_runs, worker_processes
 
 
 def test_two_workers_get_the_same():

@@ -1,6 +1,6 @@
 """Small configurations and batches on which a whole model runs in seconds."""
 
-from typing import Any, Dict, Optional, Tuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -76,12 +76,12 @@ def model(num_stages: int = 3, **overrides) -> model_config.HTC:
   return config
 
 
-def task(config: Optional[model_config.HTC] = None, **values) -> htc.HTCTask:
+def task(config: model_config.HTC | None = None, **values) -> htc.HTCTask:
   """The task of a configuration."""
   return htc.HTCTask(task_config.HTCTask(model=config or model(), **values))
 
 
-def data_in_frames(*sizes: Tuple[int, int]) -> task_config.DataConfig:
+def data_in_frames(*sizes: tuple[int, int]) -> task_config.DataConfig:
   """Training data of frames (height, width), so that steps on them can be compiled."""
   return task_config.DataConfig(
     is_training=True,
@@ -91,7 +91,7 @@ def data_in_frames(*sizes: Tuple[int, int]) -> task_config.DataConfig:
   )
 
 
-def build(config: Optional[model_config.HTC] = None, seed: int = 0) -> HTCModel:
+def build(config: model_config.HTC | None = None, seed: int = 0) -> HTCModel:
   """A model with variables, the same for the same seed; scores differ between classes."""
   config = config or model()
   model_validation.validate_model(config)
@@ -113,11 +113,11 @@ def _leave_initial_values(built: HTCModel) -> None:
 
 
 def batch(
-  config: Optional[model_config.HTC] = None,
+  config: model_config.HTC | None = None,
   size: int = SIZE,
   num_images: int = 2,
   num_truths: int = 2,
-) -> Tuple[tf.Tensor, Dict[str, Any]]:
+) -> tuple[tf.Tensor, dict[str, Any]]:
   """A parsed training batch: noise with bright rectangles that are the truths.
 
   Args:
@@ -155,7 +155,7 @@ def batch(
 
 def _add_truth(images, labels, image, row, rng, config):
   """Truth `row` of an image: a rectangle of 20 to 32 pixels a side."""
-  top, left = rng.integers(0, 20, 2) + [20 * row, 0]
+  top, left = [*rng.integers(0, 20, 2), 20 * row, 0]
   height, width = rng.integers(20, 32, 2)
   bottom, right = min(top + height, images.shape[1] - 8), min(left + width, images.shape[2] - 4)
   label = 1 + row % (config.num_classes - 1)

@@ -55,7 +55,7 @@ class _Pickler(pickle._Pickler):
 def global_(name):
   """The instruction that names a function or class."""
   module, _, leaf = name.rpartition('.')
-  return f'c{module}\n{leaf}\n'.encode('utf-8')
+  return f'c{module}\n{leaf}\n'.encode()
 
 
 def pickled(value, protocol=2):

@@ -4,11 +4,10 @@ import os
 import pathlib
 import subprocess
 import sys
-from typing import Dict, List, Optional, Tuple
 
 import numpy as np
-from official.modeling import hyperparams
 import tensorflow as tf
+from official.modeling import hyperparams
 
 from tests import tiny_records
 
@@ -38,7 +37,7 @@ def write_config(path: pathlib.Path, records: str, num_steps: int, overrides=Non
   return str(path)
 
 
-def command(model_dir: pathlib.Path, config: str, overrides: str, mode: str) -> List[str]:
+def command(model_dir: pathlib.Path, config: str, overrides: str, mode: str) -> list[str]:
   """The training command as a user types it."""
   return [
     sys.executable,
@@ -70,7 +69,7 @@ def start(
   )
 
 
-def finish(process: subprocess.Popen) -> Tuple[int, Optional[str]]:
+def finish(process: subprocess.Popen) -> tuple[int, str | None]:
   """(exit status, output); a process that takes too long is killed and fails the test."""
   try:
     output, _ = process.communicate(timeout=_TIMEOUT_S)
@@ -86,7 +85,7 @@ def train(model_dir: pathlib.Path, config: str, overrides: str = '', mode: str =
   return output
 
 
-def summaries(model_dir: pathlib.Path) -> Dict[Tuple[int, str], bytes]:
+def summaries(model_dir: pathlib.Path) -> dict[tuple[int, str], bytes]:
   """Every training figure but the speed: (step, tag) to the bytes of the value, last one wins."""
   found = {}
   for path in sorted((model_dir / 'train').glob('events*')):
@@ -99,7 +98,7 @@ def summaries(model_dir: pathlib.Path) -> Dict[Tuple[int, str], bytes]:
   return found
 
 
-def tensors(prefix: str) -> Dict[str, np.ndarray]:
+def tensors(prefix: str) -> dict[str, np.ndarray]:
   """Everything a checkpoint holds, but for the graph of objects and a count of saves."""
   reader = tf.train.load_checkpoint(prefix)
   return {
@@ -109,7 +108,7 @@ def tensors(prefix: str) -> Dict[str, np.ndarray]:
   }
 
 
-def assert_same(actual: Dict[str, np.ndarray], expected: Dict[str, np.ndarray]) -> None:
+def assert_same(actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
   """Bit for bit."""
   assert actual.keys() == expected.keys()
   different = [key for key, value in actual.items() if value.tobytes() != expected[key].tobytes()]

@@ -4,12 +4,12 @@ import json
 import socket
 import subprocess
 import time
-from typing import Callable, Dict, List
+from collections.abc import Callable
 
 _TIMEOUT_S = 600
 
 
-def environments(num_workers: int = 2) -> List[Dict[str, str]]:
+def environments(num_workers: int = 2) -> list[dict[str, str]]:
   """`TF_CONFIG` of each worker, on ports that are free."""
   sockets = [socket.socket() for _ in range(num_workers)]
   for one in sockets:
@@ -27,7 +27,7 @@ def environments(num_workers: int = 2) -> List[Dict[str, str]]:
   ]
 
 
-def wait(processes: List[subprocess.Popen], until: Callable[[], bool] = lambda: False) -> List[int]:
+def wait(processes: list[subprocess.Popen], until: Callable[[], bool] = lambda: False) -> list[int]:
   """Waits until something is so, or all have ended; kills all if that takes too long.
 
   Returns:
@@ -44,7 +44,7 @@ def wait(processes: List[subprocess.Popen], until: Callable[[], bool] = lambda: 
   return [process.returncode for process in processes]
 
 
-def kill(processes: List[subprocess.Popen]) -> List[int]:
+def kill(processes: list[subprocess.Popen]) -> list[int]:
   """Kills all at once; their exit statuses."""
   for process in processes:
     process.kill()

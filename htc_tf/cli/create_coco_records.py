@@ -1,15 +1,14 @@
-"""Turns a COCO-format data set into sharded TFRecords.
+r"""Turns a COCO-format data set into sharded TFRecords.
 
 Example:
-  python -m htc_tf.cli.create_coco_records --annotations=instances_train2017.json \\
-    --image_folder=train2017 --semantic=stuff_maps --stuff_folder=stuffthingmaps/train2017 \\
+  python -m htc_tf.cli.create_coco_records --annotations=instances_train2017.json \
+    --image_folder=train2017 --semantic=stuff_maps --stuff_folder=stuffthingmaps/train2017 \
     --output_folder=records --prefix=train --num_shards=256
 """
 
 import argparse
 import os
 import sys
-from typing import List, Optional
 
 from htc_tf.errors import HTCError
 
@@ -61,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: list[str] | None = None) -> int:
   """Runs the command; returns its exit status: 0, or 2 after an error message."""
   flags = _parser().parse_args(argv)
   try:

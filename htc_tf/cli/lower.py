@@ -7,7 +7,6 @@ Example:
 import argparse
 import os
 import sys
-from typing import List, Optional
 
 from htc_tf.errors import HTCError
 
@@ -29,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
   return parser
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: list[str] | None = None) -> int:
   """Runs the command; returns its exit status: 0, or 2 after an error message."""
   args = _parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')

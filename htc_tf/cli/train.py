@@ -2,11 +2,9 @@
 
 import os
 import sys
-from typing import Sequence
+from collections.abc import Sequence
 
-from absl import app
-from absl import flags
-from absl import logging
+from absl import app, flags, logging
 from official.common import flags as tfm_flags
 
 from htc_tf.errors import HTCError
@@ -20,10 +18,8 @@ _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
 def main(_: Sequence[str]) -> None:
   """Checks, then runs."""
   from htc_tf import registry_imports  # noqa: F401
-  from htc_tf.configs import parsing
-  from htc_tf.configs import validation
-  from htc_tf.training import driver
-  from htc_tf.training import graph_errors
+  from htc_tf.configs import parsing, validation
+  from htc_tf.training import driver, graph_errors
 
   # Written beside training, a checkpoint that the disk has no room for leaves the status at 0.
   FLAGS.set_default('enable_async_checkpointing', False)

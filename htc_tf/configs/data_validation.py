@@ -6,11 +6,8 @@ import tensorflow as tf
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
-from htc_tf.configs.model_validation import frame_divisor
-from htc_tf.configs.model_validation import uses_static_frame
-from htc_tf.configs.value_types import check_keys
-from htc_tf.configs.value_types import check_positive
-from htc_tf.configs.value_types import check_value_types
+from htc_tf.configs.model_validation import frame_divisor, uses_static_frame
+from htc_tf.configs.value_types import check_keys, check_positive, check_value_types
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError
 

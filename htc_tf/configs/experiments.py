@@ -2,14 +2,11 @@
 
 from official.core import config_definitions as cfg
 from official.core import exp_factory
-from official.vision.configs import backbones
-from official.vision.configs import common
-from official.vision.configs import decoders
+from official.vision.configs import backbones, common, decoders
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
-from htc_tf.configs.schedule import build_trainer
-from htc_tf.configs.schedule import Schedule
+from htc_tf.configs.schedule import Schedule, build_trainer
 
 _MODEL_GARDEN_RESNET50 = 'gs://cloud-tpu-checkpoints/vision-2.0/resnet50_imagenet/ckpt-28080'
 

@@ -1,13 +1,9 @@
 """Configuration of the HTC model, part by part; the defaults are the published HTC R50-FPN."""
 
 import dataclasses
-from typing import List, Optional
 
 from official.modeling import hyperparams
-from official.vision.configs import backbones
-from official.vision.configs import common
-from official.vision.configs import decoders
-from official.vision.configs import maskrcnn
+from official.vision.configs import backbones, common, decoders, maskrcnn
 
 
 def _part(config_class, **values):
@@ -43,7 +39,7 @@ class PublishedResNet(hyperparams.Config):
   width_multiplier: float = 1.0
   groups: int = 1
   base_width: int = 64
-  deformable_stages: List[int] = _list()
+  deformable_stages: list[int] = _list()
   recompute: bool = False
 
 
@@ -51,7 +47,7 @@ class PublishedResNet(hyperparams.Config):
 class Backbone(backbones.Backbone):
   """Model Garden's backbones and the published layout; `type` selects one by field name."""
 
-  type: Optional[str] = 'published_resnet'
+  type: str | None = 'published_resnet'
   published_resnet: PublishedResNet = _part(PublishedResNet)
 
 
@@ -66,7 +62,7 @@ class PublishedFPN(hyperparams.Config):
 class Decoder(decoders.Decoder):
   """Model Garden's decoders and the published layout; `type` selects one by field name."""
 
-  type: Optional[str] = 'published_fpn'
+  type: str | None = 'published_fpn'
   published_fpn: PublishedFPN = _part(PublishedFPN)
 
 
@@ -81,7 +77,7 @@ class Anchor(hyperparams.Config):
   """
 
   scale: float = 8.0
-  aspect_ratios: List[float] = _list(0.5, 1.0, 2.0)
+  aspect_ratios: list[float] = _list(0.5, 1.0, 2.0)
   center_offset: float = 0.0
 
 
@@ -96,7 +92,7 @@ class PublishedRPNHead(hyperparams.Config):
 class RPNHead(hyperparams.OneOfConfig):
   """Which RPN head: the published one or Model Garden's."""
 
-  type: Optional[str] = 'published'
+  type: str | None = 'published'
   published: PublishedRPNHead = _part(PublishedRPNHead)
   model_garden: maskrcnn.RPNHead = _part(maskrcnn.RPNHead)
 
@@ -145,7 +141,7 @@ class PublishedRoIGenerator(hyperparams.Config):
 class RoIGenerator(hyperparams.OneOfConfig):
   """Which proposal generator: the published one or Model Garden's."""
 
-  type: Optional[str] = 'published'
+  type: str | None = 'published'
   published: PublishedRoIGenerator = _part(PublishedRoIGenerator)
   model_garden: maskrcnn.ROIGenerator = _part(maskrcnn.ROIGenerator)
 
@@ -178,7 +174,7 @@ class ModelGardenRoIAligner(hyperparams.Config):
 class RoIAligner(hyperparams.OneOfConfig):
   """Which RoI aligner: the exact one or Model Garden's."""
 
-  type: Optional[str] = 'published'
+  type: str | None = 'published'
   published: PublishedRoIAligner = _part(PublishedRoIAligner)
   model_garden: ModelGardenRoIAligner = _part(ModelGardenRoIAligner)
 
@@ -194,11 +190,11 @@ class Stage(hyperparams.Config):
   """
 
   iou_threshold: float = 0.5
-  box_coder_weights: List[float] = _list(10.0, 10.0, 5.0, 5.0)
+  box_coder_weights: list[float] = _list(10.0, 10.0, 5.0, 5.0)
   loss_weight: float = 1.0
 
 
-def published_stages() -> List[Stage]:
+def published_stages() -> list[Stage]:
   """The three stages of HTC (paper section 4.2: IoU 0.5, 0.6, 0.7; weights 1, 0.5, 0.25)."""
   return [
     Stage(iou_threshold=0.5, box_coder_weights=[10.0, 10.0, 5.0, 5.0], loss_weight=1.0),
@@ -227,7 +223,7 @@ class Cascade(hyperparams.Config):
       of keeping them: less memory, more time, the same gradients.
   """
 
-  stages: List[Stage] = dataclasses.field(default_factory=published_stages)
+  stages: list[Stage] = dataclasses.field(default_factory=published_stages)
   interleaved: bool = True
   mask_information_flow: bool = True
   num_sampled_rois: int = 512
@@ -313,7 +309,7 @@ class HTC(hyperparams.Config):
   """
 
   num_classes: int = 81
-  input_size: List[int] = _list(1344, 1344, 3)
+  input_size: list[int] = _list(1344, 1344, 3)
   min_level: int = 2
   max_level: int = 6
   include_mask: bool = True

@@ -1,9 +1,7 @@
 """Checks that the parts of a model fit each other."""
 
 from htc_tf.configs import model as model_config
-from htc_tf.configs.value_types import check_keys
-from htc_tf.configs.value_types import check_positive
-from htc_tf.configs.value_types import check_value_types
+from htc_tf.configs.value_types import check_keys, check_positive, check_value_types
 from htc_tf.errors import ConfigError
 
 _MAX_STAGES = 5

@@ -1,14 +1,10 @@
 """From the flags of a command to a whole experiment."""
 
-from typing import List, Union
-
-from absl import flags
-from absl import logging
-from official.core import config_definitions as cfg
-from official.core import exp_factory
-from official.core import train_utils
 import tensorflow as tf
 import yaml
+from absl import flags, logging
+from official.core import config_definitions as cfg
+from official.core import exp_factory, train_utils
 
 from htc_tf.configs import schedule
 from htc_tf.configs import task as task_config
@@ -27,14 +23,14 @@ PARSE_ERRORS = (
 )
 
 
-def known_experiments() -> List[str]:
+def known_experiments() -> list[str]:
   """Names of the registered HTC experiments."""
   names = exp_factory._REGISTERED_CONFIGS
   return sorted(name for name, make in names.items() if make.__module__.startswith('htc_tf'))
 
 
 def parse_configuration(
-  flags_obj: Union[flags.FlagValues, train_utils.ParseConfigOptions],
+  flags_obj: flags.FlagValues | train_utils.ParseConfigOptions,
 ) -> cfg.ExperimentConfig:
   """The experiment the flags describe, or one clear error.
 

@@ -1,7 +1,7 @@
 """The published training schedule, and the one rule by which it changes with the batch size."""
 
 import dataclasses
-from typing import Any, Dict, Tuple
+from typing import Any
 
 from official.core import config_definitions as cfg
 from official.modeling import optimization
@@ -26,7 +26,7 @@ class Schedule:
   """
 
   epochs: int = 12
-  milestones: Tuple[int, ...] = (8, 11)
+  milestones: tuple[int, ...] = (8, 11)
   learning_rate: float = 0.02
   batch_size: int = 16
   num_images: int = COCO_TRAIN_IMAGES
@@ -71,7 +71,7 @@ def build_trainer(schedule: Schedule) -> cfg.TrainerConfig:
   )
 
 
-def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> Dict[str, Any]:
+def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> dict[str, Any]:
   """A step-wise schedule for another batch size: same epochs, learning rate by the linear rule.
 
   Goyal et al. 2017, section 2.1: k times the images a step, k times the learning rate. The
@@ -86,7 +86,10 @@ def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> Dict
     Overrides of a trainer configuration, nested dicts.
   """
   factor = new_batch / old_batch
-  steps = lambda old: max(1, round(old / factor))
+
+  def steps(old):
+    return max(1, round(old / factor))
+
   rate = trainer.optimizer_config.learning_rate.stepwise
   warmup = trainer.optimizer_config.warmup.linear
   return {

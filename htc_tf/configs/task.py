@@ -1,7 +1,6 @@
 """Configuration of data, losses and the HTC task."""
 
 import dataclasses
-from typing import List, Optional, Union
 
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
@@ -38,13 +37,13 @@ class Parser(hyperparams.Config):
     max_num_instances: most truths an image trains on.
   """
 
-  min_sizes: List[int] = dataclasses.field(default_factory=lambda: [800])
-  min_size_range: List[int] = dataclasses.field(default_factory=list)
+  min_sizes: list[int] = dataclasses.field(default_factory=lambda: [800])
+  min_size_range: list[int] = dataclasses.field(default_factory=list)
   max_size: int = 1333
-  frames: List[Frame] = dataclasses.field(default_factory=list)
+  frames: list[Frame] = dataclasses.field(default_factory=list)
   random_horizontal_flip: float = 0.5
   random_vertical_flip: float = 0.0
-  scale_range: List[float] = dataclasses.field(default_factory=lambda: [1.0, 1.0])
+  scale_range: list[float] = dataclasses.field(default_factory=lambda: [1.0, 1.0])
   max_num_instances: int = 100
 
 
@@ -57,7 +56,7 @@ class DataConfig(cfg.DataConfig):
     dtype: of the images; follows `runtime.mixed_precision_dtype` when empty.
   """
 
-  input_path: Union[str, List[str]] = ''
+  input_path: str | list[str] = ''
   global_batch_size: int = 0
   is_training: bool = False
   dtype: str = ''
@@ -116,11 +115,11 @@ class HTCTask(cfg.TaskConfig):
     default_factory=lambda: DataConfig(is_training=False, drop_remainder=False)
   )
   losses: Losses = dataclasses.field(default_factory=Losses)
-  init_checkpoint: Optional[str] = None
-  init_checkpoint_modules: Union[str, List[str]] = 'all'
-  annotation_file: Optional[str] = None
+  init_checkpoint: str | None = None
+  init_checkpoint_modules: str | list[str] = 'all'
+  annotation_file: str | None = None
   per_category_metrics: bool = False
   freeze_backbone: bool = False
   jit_compile: bool = False
   skip_non_finite_steps: bool = False
-  seed: Optional[int] = None
+  seed: int | None = None

@@ -6,10 +6,8 @@ from official.core import config_definitions as cfg
 
 from htc_tf.configs import task as task_config
 from htc_tf.configs.data_validation import validate_data
-from htc_tf.configs.model_validation import uses_static_frame
-from htc_tf.configs.model_validation import validate_model
-from htc_tf.configs.value_types import check_positive
-from htc_tf.configs.value_types import check_value_types
+from htc_tf.configs.model_validation import uses_static_frame, validate_model
+from htc_tf.configs.value_types import check_positive, check_value_types
 from htc_tf.errors import ConfigError
 
 # What the training command can be told to do.

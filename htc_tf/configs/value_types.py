@@ -2,7 +2,8 @@
 
 import dataclasses
 import typing
-from typing import Any, Sequence, Type
+from collections.abc import Sequence
+from typing import Any
 
 from official.modeling import hyperparams
 
@@ -86,7 +87,7 @@ def check_positive(value: float, name: str) -> None:
 
 
 def check_keys(
-  entries: Sequence[hyperparams.Config], entry_type: Type[hyperparams.Config], name: str
+  entries: Sequence[hyperparams.Config], entry_type: type[hyperparams.Config], name: str
 ) -> None:
   """Checks a list of configurations, in whose place Model Garden accepts anything.
 

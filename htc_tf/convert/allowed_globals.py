@@ -5,19 +5,13 @@ the weights (histories, schedules, dates) give placeholders, which drop all they
 name is refused; none is ever imported.
 """
 
-from typing import Any, Dict, Tuple
+from typing import Any
 
-from htc_tf.convert.numpy_globals import describe_array
-from htc_tf.convert.numpy_globals import describe_dtype
-from htc_tf.convert.numpy_globals import NUMPY_GLOBALS
-from htc_tf.convert.numpy_globals import NumpyDtype
-from htc_tf.convert.stand_ins import Constructor
-from htc_tf.convert.stand_ins import Placeholder
-from htc_tf.convert.stand_ins import require
+from htc_tf.convert.numpy_globals import NUMPY_GLOBALS, NumpyDtype, describe_array, describe_dtype
+from htc_tf.convert.stand_ins import Constructor, Placeholder, require
 from htc_tf.convert.stored_array import StoredArray
 from htc_tf.convert.torch_globals import TORCH_GLOBALS
-from htc_tf.convert.unreadable import NOT_WEIGHTS
-from htc_tf.convert.unreadable import UnreadableError
+from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
 
 # mmengine's training histories, and the statistics they name as methods of their own.
 _HISTORY = 'mmengine.logging.history_buffer.HistoryBuffer'
@@ -81,7 +75,7 @@ def _refused(full_name: str) -> UnreadableError:
   return UnreadableError(f'it asks for {shown}, which no weights need', NOT_WEIGHTS)
 
 
-def _ordered_dict(pairs: Any = None) -> Dict:
+def _ordered_dict(pairs: Any = None) -> dict:
   """collections.OrderedDict, of nothing or, from Python 2, of a list of pairs.
 
   The pairs move: one list cannot be made into many dictionaries, which would multiply a file.
@@ -99,7 +93,7 @@ def _ordered_dict(pairs: Any = None) -> Dict:
   return made
 
 
-def _pair(items: Any) -> Tuple:
+def _pair(items: Any) -> tuple:
   """tuple, by which paddle.save writes a single tensor as (name, array)."""
   require(isinstance(items, (tuple, list)) and len(items) == 2, 'a pair is made of no pair')
   return tuple(items)
@@ -118,7 +112,7 @@ def _statistic(target: Any, name: Any) -> Placeholder:
   return Placeholder(f'{_HISTORY}.{name}')
 
 
-def _plain_constructors() -> Dict[str, Constructor]:
+def _plain_constructors() -> dict[str, Constructor]:
   table = {'collections.OrderedDict': (_ordered_dict, (0, 1))}
   for module in _BUILTIN_MODULES:
     table[f'{module}.tuple'] = (_pair, (1, 1))
@@ -127,13 +121,13 @@ def _plain_constructors() -> Dict[str, Constructor]:
   return {name: Constructor(name, function, counts) for name, (function, counts) in table.items()}
 
 
-def _placeholders() -> Dict[str, Placeholder]:
+def _placeholders() -> dict[str, Placeholder]:
   builtin = [f'{module}.{name}' for module in _BUILTIN_MODULES for name in _BUILTIN_NOTES]
   statistics = [f'{_HISTORY}.{name}' for name in _STATISTICS]  # as protocol 4 writes them
   return {name: Placeholder(name) for name in (*_NOTES, *builtin, *statistics)}
 
 
-_GLOBALS: Dict[str, Any] = {
+_GLOBALS: dict[str, Any] = {
   **TORCH_GLOBALS,
   **NUMPY_GLOBALS,
   **_plain_constructors(),

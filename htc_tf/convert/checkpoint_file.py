@@ -5,16 +5,14 @@ import hashlib
 import mmap
 import os
 import re
-from typing import Any, Callable, Dict, Mapping, Tuple, Union
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from htc_tf.convert import paddle_file
-from htc_tf.convert import torch_legacy_file
-from htc_tf.convert import torch_zip_file
+from htc_tf.convert import paddle_file, torch_legacy_file, torch_zip_file
 from htc_tf.convert.stored_array import StoredArray
-from htc_tf.convert.unreadable import NOT_WEIGHTS
-from htc_tf.convert.unreadable import UnreadableError
+from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
 from htc_tf.errors import CheckpointError
 
 _READABLE = 'a .pth file of torch.save or a .pdparams file of paddle.save that holds weights'
@@ -31,7 +29,7 @@ _PUBLISHED_HASH = re.compile(
 )
 
 
-FileData = Union[bytes, mmap.mmap]
+FileData = bytes | mmap.mmap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Checkpoint:
   release: Callable[[], None] = lambda: None
 
 
-def read_checkpoint(path: Union[str, os.PathLike]) -> Checkpoint:
+def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
   """Reads the weights of a checkpoint file; its format is told from its contents.
 
   The state dictionary is found at top level (torchvision, Paddle) or beneath `state_dict` or
@@ -126,7 +124,7 @@ def _verify_published_hash(path: str, sha256: str) -> None:
     )
 
 
-def _read_format(data: FileData) -> Tuple[str, Any]:
+def _read_format(data: FileData) -> tuple[str, Any]:
   """(source, what the file holds)."""
   for module, source, read in (
     (torch_zip_file, 'torch', torch_zip_file.read_torch_zip),
@@ -142,7 +140,7 @@ def _read_format(data: FileData) -> Tuple[str, Any]:
   )
 
 
-def _state_dict(stored: Any) -> Dict[Any, Any]:
+def _state_dict(stored: Any) -> dict[Any, Any]:
   for _ in range(_MAX_NESTING):
     inner = [
       stored[key]
@@ -159,13 +157,13 @@ def _state_dict(stored: Any) -> Dict[Any, Any]:
   return stored
 
 
-def _arrays(state_dict: Dict[Any, Any]) -> Dict[str, StoredArray]:
+def _arrays(state_dict: dict[Any, Any]) -> dict[str, StoredArray]:
   """The entries that are weights; anything else among them is an error, not silently lost."""
   arrays = {}
   for name, value in state_dict.items():
     if not isinstance(name, str) or not isinstance(value, StoredArray):
       raise UnreadableError(
-        f'its entry {ascii(name)} is a {type(value).__name__} instead of a tensor',
+        f'its entry {name!a} is a {type(value).__name__} instead of a tensor',
         'it holds more than weights: save its state_dict alone',
       )
     if not name.startswith(_AVERAGED):
@@ -175,13 +173,13 @@ def _arrays(state_dict: Dict[Any, Any]) -> Dict[str, StoredArray]:
   return arrays
 
 
-def _without_module(arrays: Dict[str, StoredArray]) -> Dict[str, StoredArray]:
+def _without_module(arrays: dict[str, StoredArray]) -> dict[str, StoredArray]:
   if not all(name.startswith(_DATA_PARALLEL) for name in arrays):
     return arrays
   return {name[len(_DATA_PARALLEL) :]: array for name, array in arrays.items()}
 
 
-def _load(arrays: Dict[str, StoredArray], file_size: int) -> Dict[str, np.ndarray]:
+def _load(arrays: dict[str, StoredArray], file_size: int) -> dict[str, np.ndarray]:
   # Each storage is held once for each type it is read as; real files read it as one.
   claims = {
     (id(array.storage), array.element): array.storage.num_bytes

@@ -1,6 +1,7 @@
 """Fills a model with published weights, and gives a model's weights in a published layout."""
 
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -8,11 +9,9 @@ import tensorflow as tf
 from htc_tf.convert import transforms
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.mmdet_names import MMDET
-from htc_tf.convert.name_map import NameMap
-from htc_tf.convert.name_map import Row
+from htc_tf.convert.name_map import NameMap, Row
 from htc_tf.convert.paddle_names import PADDLE
-from htc_tf.convert.torchvision_names import MMCLS
-from htc_tf.convert.torchvision_names import TORCHVISION
+from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
 from htc_tf.modeling.htc_model import HTCModel
@@ -47,11 +46,11 @@ class Conversion(NamedTuple):
   """
 
   source: str
-  parts: Optional[Tuple[str, ...]]
-  filled: Tuple[str, ...]
-  dropped: Tuple[str, ...]
-  missing: Tuple[str, ...]
-  unused: Tuple[str, ...]
+  parts: tuple[str, ...] | None
+  filled: tuple[str, ...]
+  dropped: tuple[str, ...]
+  missing: tuple[str, ...]
+  unused: tuple[str, ...]
 
   def describe(self) -> str:
     """One line a kind of outcome, every variable that was not filled by name."""
@@ -78,7 +77,7 @@ def convert_checkpoint(
   checkpoint: Checkpoint,
   model: HTCModel,
   allowed: Allowed = Allowed(),
-  parts: Optional[Sequence[str]] = None,
+  parts: Sequence[str] | None = None,
 ) -> Conversion:
   """Fills a model from a published checkpoint, completely or not at all.
 
@@ -139,7 +138,7 @@ def convert_checkpoint(
   )
 
 
-def published_weights(model: HTCModel, name_map: NameMap) -> Dict[str, np.ndarray]:
+def published_weights(model: HTCModel, name_map: NameMap) -> dict[str, np.ndarray]:
   """A model's weights under published names and in the published layout.
 
   Args:
@@ -189,7 +188,7 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
   )
 
 
-def _is_in(path: str, parts: Optional[Sequence[str]]) -> bool:
+def _is_in(path: str, parts: Sequence[str] | None) -> bool:
   return parts is None or path.split('/', 1)[0] in parts
 
 
@@ -197,8 +196,8 @@ def _match(
   name_map: NameMap,
   tensors: Mapping[str, np.ndarray],
   variables: Mapping[str, tf.Variable],
-  parts: Optional[Sequence[str]],
-) -> Tuple[List[_Pair], List[str]]:
+  parts: Sequence[str] | None,
+) -> tuple[list[_Pair], list[str]]:
   """Pairs of entry and variable, and the entries without one; other parts' entries are neither."""
   pairs, unused = [], []
   for name in tensors:
@@ -212,7 +211,7 @@ def _match(
   return pairs, unused
 
 
-def _converted_shape(pair: _Pair, tensors: Mapping[str, np.ndarray]) -> Optional[Tuple[int, ...]]:
+def _converted_shape(pair: _Pair, tensors: Mapping[str, np.ndarray]) -> tuple[int, ...] | None:
   """Shape an entry has for us; None if its rank or size suits no step."""
   # A view without memory of its own: a step copies nothing but what it must.
   stand_in = np.broadcast_to(np.zeros((), np.bool_), tensors[pair.name].shape)
@@ -224,9 +223,9 @@ def _converted_shape(pair: _Pair, tensors: Mapping[str, np.ndarray]) -> Optional
 
 def _class_dependent(
   pairs: Sequence[_Pair],
-  wrong: Mapping[str, Optional[Tuple[int, ...]]],
+  wrong: Mapping[str, tuple[int, ...] | None],
   variables: Mapping[str, tf.Variable],
-) -> List[str]:
+) -> list[str]:
   """Paths of all variables whose number of classes differs from the file's."""
   keys = {
     pair.row.classes.key
@@ -240,9 +239,7 @@ def _class_dependent(
   return [pair.path for pair in pairs if pair.row.classes and pair.row.classes.key in keys]
 
 
-def _differ_in_classes(
-  axis: int, shape: Optional[Tuple[int, ...]], expected: Tuple[int, ...]
-) -> bool:
+def _differ_in_classes(axis: int, shape: tuple[int, ...] | None, expected: tuple[int, ...]) -> bool:
   """Whether two shapes differ in the class axis alone."""
   if shape is None or len(shape) != len(expected):
     return False

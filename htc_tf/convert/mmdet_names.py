@@ -1,12 +1,7 @@
 """Names of mmdetection's checkpoints (2.x and 3.x) and of their ImageNet backbones."""
 
-from typing import Dict, Tuple
-
 from htc_tf.convert import transforms as t
-from htc_tf.convert.name_map import ClassAxis
-from htc_tf.convert.name_map import NameMap
-from htc_tf.convert.name_map import Row
-from htc_tf.convert.name_map import rows
+from htc_tf.convert.name_map import ClassAxis, NameMap, Row, rows
 
 WEIGHTS = {'weight': 'kernel', 'bias': 'bias'}
 KERNEL = {'weight': 'kernel'}
@@ -28,7 +23,7 @@ _SEMANTIC = f'{_HEAD}.semantic_head'
 _BLOCK, _OUR_BLOCK = 'layer{layer}.{block}', 'backbone/layer{layer}/{block}'
 
 
-def backbone_rows(prefix: str = '') -> Tuple[Row, ...]:
+def backbone_rows(prefix: str = '') -> tuple[Row, ...]:
   """ResNet and ResNeXt as torchvision names them, deformable convolutions as mmdetection does."""
   block = prefix + _BLOCK
   return (
@@ -42,9 +37,9 @@ def backbone_rows(prefix: str = '') -> Tuple[Row, ...]:
   )
 
 
-def mask_rows(source: str, path: str) -> Tuple[Row, ...]:
+def mask_rows(source: str, path: str) -> tuple[Row, ...]:
   """A mask head; mmdetection's and laihuihui/htc's differ in the prefix only."""
-  pointwise: Dict[str, Tuple[t.Step, ...]] = {'kernel': (t.POINTWISE,)}
+  pointwise: dict[str, tuple[t.Step, ...]] = {'kernel': (t.POINTWISE,)}
   return (
     *rows(f'{source}.convs.{{conv}}.conv', f'{path}/mask_head/convs/{{conv}}', WEIGHTS, CONV),
     *rows(f'{source}.conv_res.conv', f'{path}/mask_head/flow', WEIGHTS, CONV),
@@ -59,7 +54,7 @@ def mask_rows(source: str, path: str) -> Tuple[Row, ...]:
   )
 
 
-def decoder_rows() -> Tuple[Row, ...]:
+def decoder_rows() -> tuple[Row, ...]:
   """The FPN, named alike by both."""
   return (
     *rows('neck.lateral_convs.{level}.conv', 'decoder/laterals/{level}', WEIGHTS, CONV),

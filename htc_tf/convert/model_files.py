@@ -6,22 +6,20 @@ import json
 import os
 import pathlib
 import shutil
-from typing import Any, Dict, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any
 
+import tensorflow as tf
 from official.core import config_definitions as cfg
 from official.core import train_utils
-import tensorflow as tf
 
 import htc_tf
 from htc_tf.configs import model as model_config
 from htc_tf.configs import validation
 from htc_tf.convert.checkpoint_file import read_checkpoint
 from htc_tf.convert.coco_categories import COCO_CATEGORIES
-from htc_tf.convert.conversion import Allowed
-from htc_tf.convert.conversion import Conversion
-from htc_tf.convert.conversion import convert_checkpoint
-from htc_tf.data.dataset_info import Category
-from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.convert.conversion import Allowed, Conversion, convert_checkpoint
+from htc_tf.data.dataset_info import Category, DatasetInfo
 from htc_tf.errors import CheckpointError
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.serving import model_directory
@@ -36,7 +34,7 @@ def write_model_directory(
   params: cfg.ExperimentConfig,
   output: str,
   allowed: Allowed = Allowed(),
-  origin: Optional[Dict[str, Any]] = None,
+  origin: dict[str, Any] | None = None,
 ) -> Conversion:
   """Converts a published file; the directory appears complete or not at all.
 
@@ -82,7 +80,7 @@ def _check_unused(folder: pathlib.Path) -> None:
     )
 
 
-def _coco_info(config: model_config.HTC) -> Optional[DatasetInfo]:
+def _coco_info(config: model_config.HTC) -> DatasetInfo | None:
   """COCO's categories for a model with as many classes; other classes are not known here."""
   if config.num_classes != len(COCO_CATEGORIES) + 1:
     return None
@@ -105,9 +103,9 @@ def _record(
   checkpoint,
   params: cfg.ExperimentConfig,
   result: Conversion,
-  info: Optional[DatasetInfo],
-  origin: Dict[str, Any],
-) -> Dict[str, Any]:
+  info: DatasetInfo | None,
+  origin: dict[str, Any],
+) -> dict[str, Any]:
   """What `conversion.json` holds."""
   categories = None if info is None else [dataclasses.asdict(entry) for entry in info.categories]
   return {

@@ -1,7 +1,8 @@
 """A name map: rows of data that lead from published names to paths of variables, and back."""
 
 import re
-from typing import Callable, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from htc_tf.convert.transforms import Step
 
@@ -47,14 +48,14 @@ class Template:
       end = field.end()
     self._regex = re.compile(pattern + re.escape(text[end:]))
 
-  def match(self, name: str) -> Optional[Dict[str, int]]:
+  def match(self, name: str) -> dict[str, int] | None:
     """The fields' values if the template stands for `name`, else None."""
     found = self._regex.fullmatch(name)
     if not found:
       return None
     return {field: self._notations[field].parse(text) for field, text in found.groupdict().items()}
 
-  def fill(self, values: Dict[str, int]) -> str:
+  def fill(self, values: dict[str, int]) -> str:
     """The name with these values of the fields."""
     return _FIELD.sub(lambda field: _NOTATIONS[field[2]].write(values[field[1]]), self.text)
 
@@ -78,8 +79,8 @@ class Row(NamedTuple):
 
   source: Template
   path: Template
-  steps: Tuple[Step, ...] = ()
-  classes: Optional[ClassAxis] = None
+  steps: tuple[Step, ...] = ()
+  classes: ClassAxis | None = None
 
 
 class Match(NamedTuple):
@@ -104,7 +105,7 @@ class NameMap:
     source: str,
     rows: Iterable[Row],
     ignored: Iterable[str] = (),
-    parts: Optional[Tuple[str, ...]] = None,
+    parts: tuple[str, ...] | None = None,
   ):
     self.source = source
     self.parts = parts
@@ -115,7 +116,7 @@ class NameMap:
     """Whether an entry has no place in the model and needs none."""
     return self._ignored.fullmatch(name) is not None
 
-  def find_path(self, name: str) -> Optional[Match]:
+  def find_path(self, name: str) -> Match | None:
     """Row and variable's path of a published name, or None."""
     return next(
       (
@@ -126,7 +127,7 @@ class NameMap:
       None,
     )
 
-  def find_source(self, path: str) -> Optional[Match]:
+  def find_source(self, path: str) -> Match | None:
     """Row and published name of a variable's path, or None."""
     return next(
       (
@@ -142,9 +143,9 @@ def rows(
   source: str,
   path: str,
   parts: Mapping[str, str],
-  steps: Mapping[str, Tuple[Step, ...]],
-  classes: Optional[ClassAxis] = None,
-) -> Tuple[Row, ...]:
+  steps: Mapping[str, tuple[Step, ...]],
+  classes: ClassAxis | None = None,
+) -> tuple[Row, ...]:
   """The rows of one layer.
 
   Args:

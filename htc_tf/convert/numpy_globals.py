@@ -1,22 +1,21 @@
 """Stand-ins for the names by which pickles build NumPy arrays; numbers and truth values only."""
 
 import math
-from typing import Any, Dict
+from typing import Any
 
-from htc_tf.convert.stand_ins import Constructor
-from htc_tf.convert.stand_ins import Placeholder
-from htc_tf.convert.stand_ins import require
-from htc_tf.convert.stored_array import contiguous_strides
-from htc_tf.convert.stored_array import element_type
-from htc_tf.convert.stored_array import ElementType
-from htc_tf.convert.stored_array import Latin1Bytes
-from htc_tf.convert.stored_array import LongText
-from htc_tf.convert.stored_array import MAX_RANK
-from htc_tf.convert.stored_array import Storage
-from htc_tf.convert.stored_array import StoredArray
-from htc_tf.convert.stored_array import view_of
-from htc_tf.convert.unreadable import NOT_WEIGHTS
-from htc_tf.convert.unreadable import UnreadableError
+from htc_tf.convert.stand_ins import Constructor, Placeholder, require
+from htc_tf.convert.stored_array import (
+  MAX_RANK,
+  ElementType,
+  Latin1Bytes,
+  LongText,
+  Storage,
+  StoredArray,
+  contiguous_strides,
+  element_type,
+  view_of,
+)
+from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
 
 _NUMBERS = ('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'b1', 'c8', 'c16')
 _ARRAY_CLASS = 'numpy.ndarray'
@@ -108,7 +107,7 @@ def _encode(text: Any, encoding: Any) -> Any:
     raise UnreadableError('bytes are spelled in characters above 255') from error
 
 
-def _constructors() -> Dict[str, Constructor]:
+def _constructors() -> dict[str, Constructor]:
   table = {'numpy.dtype': (_dtype, (1, 3)), '_codecs.encode': (_encode, (2, 2))}
   for package in ('numpy.core', 'numpy._core'):  # NumPy 1 and 2
     table[f'{package}.multiarray._reconstruct'] = (_reconstruct, (3, 3))
@@ -116,4 +115,4 @@ def _constructors() -> Dict[str, Constructor]:
   return {name: Constructor(name, function, counts) for name, (function, counts) in table.items()}
 
 
-NUMPY_GLOBALS: Dict[str, Any] = {**_constructors(), _ARRAY_CLASS: Placeholder(_ARRAY_CLASS)}
+NUMPY_GLOBALS: dict[str, Any] = {**_constructors(), _ARRAY_CLASS: Placeholder(_ARRAY_CLASS)}

@@ -1,11 +1,10 @@
 """Reads the .pdparams files that paddle.save writes: one pickle of a dictionary of NumPy arrays."""
 
-from typing import Any, Dict
+from typing import Any
 
 from htc_tf.convert.pickle_reader import PickleReader
 from htc_tf.convert.stored_array import StoredArray
-from htc_tf.convert.unreadable import NOT_WEIGHTS
-from htc_tf.convert.unreadable import UnreadableError
+from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
 
 SIGNATURE = b'\x80'  # a pickle of protocol 2 or later
 
@@ -13,7 +12,7 @@ SIGNATURE = b'\x80'  # a pickle of protocol 2 or later
 _INTERNAL_NAMES = 'StructuredToParameterName@@'
 
 
-def read_paddle(data: bytes) -> Dict[Any, Any]:
+def read_paddle(data: bytes) -> dict[Any, Any]:
   """The dictionary in a .pdparams file, its arrays as `StoredArray`, without internal names.
 
   Args:

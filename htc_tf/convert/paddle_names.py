@@ -1,15 +1,16 @@
 """Names of the checkpoints of laihuihui/htc, on PaddleDetection."""
 
 from htc_tf.convert import transforms as t
-from htc_tf.convert.mmdet_names import CLASSES_LAST
-from htc_tf.convert.mmdet_names import CONV
-from htc_tf.convert.mmdet_names import decoder_rows
-from htc_tf.convert.mmdet_names import KERNEL
-from htc_tf.convert.mmdet_names import mask_rows
-from htc_tf.convert.mmdet_names import SEMANTIC_CLASSES
-from htc_tf.convert.mmdet_names import WEIGHTS
-from htc_tf.convert.name_map import NameMap
-from htc_tf.convert.name_map import rows
+from htc_tf.convert.mmdet_names import (
+  CLASSES_LAST,
+  CONV,
+  KERNEL,
+  SEMANTIC_CLASSES,
+  WEIGHTS,
+  decoder_rows,
+  mask_rows,
+)
+from htc_tf.convert.name_map import NameMap, rows
 
 _NORM = {'weight': 'gamma', 'bias': 'beta', '_mean': 'moving_mean', '_variance': 'moving_variance'}
 # res2a is the first block of our layer1; branch2a is our conv1.

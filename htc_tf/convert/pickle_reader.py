@@ -6,15 +6,13 @@ stand-ins and never imported, and memory is bounded by a budget that grows with 
 """
 
 import struct
-from typing import Any, Callable, Dict, List, Union
+from collections.abc import Callable
+from typing import Any
 
-from htc_tf.convert.allowed_globals import find_global
-from htc_tf.convert.allowed_globals import set_state
-from htc_tf.convert.stand_ins import Constructor
-from htc_tf.convert.stand_ins import Placeholder
+from htc_tf.convert.allowed_globals import find_global, set_state
+from htc_tf.convert.stand_ins import Constructor, Placeholder
 from htc_tf.convert.stored_array import LongText
-from htc_tf.convert.unreadable import NOT_WEIGHTS
-from htc_tf.convert.unreadable import UnreadableError
+from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
 
 # Longer texts stay undecoded: names of tensors are short, and what is long is an array or a note.
 _MAX_TEXT = 1024
@@ -83,9 +81,9 @@ class PickleReader:
     return taken
 
   def _reset(self) -> None:
-    self._stack: List[Any] = []
-    self._marked: List[List[Any]] = []
-    self._memo: Dict[int, Any] = {}
+    self._stack: list[Any] = []
+    self._marked: list[list[Any]] = []
+    self._memo: dict[int, Any] = {}
 
   def _spend(self, instructions: int) -> None:
     self._budget -= instructions
@@ -94,7 +92,7 @@ class PickleReader:
         'its pickle has more instructions than a checkpoint of its size', NOT_WEIGHTS
       )
 
-  def _number(self, layout: str) -> Union[int, float]:
+  def _number(self, layout: str) -> int | float:
     return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
 
   def _line(self) -> str:
@@ -118,7 +116,7 @@ class PickleReader:
       raise UnreadableError('its pickle uses a value that is not there')
     return self._stack[-1]
 
-  def _pop_to_mark(self) -> List[Any]:
+  def _pop_to_mark(self) -> list[Any]:
     if not self._marked:
       raise UnreadableError('its pickle closes a group that was not opened')
     items, self._stack = self._stack, self._marked.pop()
@@ -157,14 +155,14 @@ class PickleReader:
       raise UnreadableError('its pickle recalls a value that was not kept')
     self._push(self._memo[key])
 
-  def _append(self, items: List[Any]) -> None:
+  def _append(self, items: list[Any]) -> None:
     target = self._top()
     if type(target) is list:
       target.extend(items)
     elif not isinstance(target, Placeholder):
       raise UnreadableError('its pickle appends to what is no list')
 
-  def _set_items(self, items: List[Any]) -> None:
+  def _set_items(self, items: list[Any]) -> None:
     target = self._top()
     if len(items) % 2 or not isinstance(target, (dict, Placeholder)):
       raise UnreadableError('its pickle sets entries of what is no dictionary')
@@ -231,7 +229,7 @@ def _checked_key(key: Any) -> Any:
 
 
 # The instructions of the pickle format that weights need, protocols 2 to 5; any other is refused.
-_HANDLERS: Dict[int, Callable[[PickleReader], Any]] = {
+_HANDLERS: dict[int, Callable[[PickleReader], Any]] = {
   ord(code): handler
   for code, handler in {
     '\x80': lambda reader: reader.take(1),  # PROTO

@@ -1,6 +1,7 @@
 """Inert objects that stand in for the functions and classes a checkpoint names."""
 
-from typing import Any, Callable, NamedTuple, Tuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from htc_tf.convert.unreadable import UnreadableError
 
@@ -17,7 +18,7 @@ class Placeholder:
   def __init__(self, name: str):
     self.name = name
 
-  def make(self, arguments: Tuple) -> 'Placeholder':
+  def make(self, arguments: tuple) -> 'Placeholder':
     """What the file would have built by calling it."""
     del arguments
     return Placeholder(self.name)
@@ -34,9 +35,9 @@ class Constructor(NamedTuple):
 
   name: str
   function: Callable[..., Any]
-  num_arguments: Tuple[int, int]
+  num_arguments: tuple[int, int]
 
-  def make(self, arguments: Tuple) -> Any:
+  def make(self, arguments: tuple) -> Any:
     """What the function makes of `arguments`; raises UnreadableError if they are not its kind."""
     fewest, most = self.num_arguments
     require(

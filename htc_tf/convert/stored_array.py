@@ -6,7 +6,8 @@ built when asked for, as read-only views of the file's bytes wherever their layo
 
 import dataclasses
 import math
-from typing import Dict, NamedTuple, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -68,8 +69,8 @@ class Storage:
   """
 
   num_bytes: int
-  data: Union[memoryview, Latin1Bytes, None] = None
-  _values: Dict[ElementType, np.ndarray] = dataclasses.field(default_factory=dict, repr=False)
+  data: memoryview | Latin1Bytes | None = None
+  _values: dict[ElementType, np.ndarray] = dataclasses.field(default_factory=dict, repr=False)
 
   def values(self, element: ElementType) -> np.ndarray:
     """All elements, [num_elements], read-only, in the machine's byte order; bfloat16 as float32."""
@@ -79,7 +80,7 @@ class Storage:
       self._values[element] = array
     return self._values[element]
 
-  def _raw(self) -> Union[bytes, memoryview]:
+  def _raw(self) -> bytes | memoryview:
     data = self.data.decode() if isinstance(self.data, Latin1Bytes) else self.data
     if data is None or len(data) != self.num_bytes:
       size = 'none' if data is None else len(data)
@@ -87,7 +88,7 @@ class Storage:
     return data
 
 
-def _native(raw: Union[bytes, memoryview], element: ElementType) -> np.ndarray:
+def _native(raw: bytes | memoryview, element: ElementType) -> np.ndarray:
   """The elements in `raw`: a view of it unless byte order, alignment or bfloat16 ask for a copy."""
   num_elements = len(raw) // element.dtype.itemsize
   stored = np.ndarray((num_elements,), element.dtype, buffer=raw)
@@ -114,10 +115,10 @@ class StoredArray:
     offset: first element, counted from the beginning of the storage.
   """
 
-  storage: Optional[Storage] = None
-  element: Optional[ElementType] = None
-  shape: Tuple[int, ...] = ()
-  strides: Tuple[int, ...] = ()
+  storage: Storage | None = None
+  element: ElementType | None = None
+  shape: tuple[int, ...] = ()
+  strides: tuple[int, ...] = ()
   offset: int = 0
 
   def load(self) -> np.ndarray:
@@ -160,7 +161,7 @@ def view_of(
   return StoredArray(storage, element, tuple(shape), tuple(strides), offset)
 
 
-def contiguous_strides(shape: Sequence[int], fortran: bool = False) -> Tuple[int, ...]:
+def contiguous_strides(shape: Sequence[int], fortran: bool = False) -> tuple[int, ...]:
   """Strides, in elements, of an array stored without gaps, in C order or Fortran order."""
   sizes = tuple(shape) if fortran else tuple(reversed(shape))
   steps = tuple(math.prod(sizes[:axis]) for axis in range(len(sizes)))

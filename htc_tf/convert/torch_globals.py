@@ -1,14 +1,9 @@
 """Stand-ins for the names by which torch's files build tensors."""
 
-from typing import Any, Dict, NamedTuple
+from typing import Any, NamedTuple
 
-from htc_tf.convert.stand_ins import Constructor
-from htc_tf.convert.stand_ins import require
-from htc_tf.convert.stored_array import element_type
-from htc_tf.convert.stored_array import ElementType
-from htc_tf.convert.stored_array import Storage
-from htc_tf.convert.stored_array import StoredArray
-from htc_tf.convert.stored_array import view_of
+from htc_tf.convert.stand_ins import Constructor, require
+from htc_tf.convert.stored_array import ElementType, Storage, StoredArray, element_type, view_of
 
 # Name of the storage class, name of the dtype, code of the element type.
 _TYPES = (
@@ -72,7 +67,7 @@ def _rebuild_parameter(array: Any, *unused: Any) -> StoredArray:
   return array
 
 
-def _element_types() -> Dict[str, ElementType]:
+def _element_types() -> dict[str, ElementType]:
   types = {}
   for storage, dtype, code in _TYPES:
     types[f'torch.{storage}'] = types[f'torch.{dtype}'] = element_type(code)
@@ -83,7 +78,7 @@ def _element_types() -> Dict[str, ElementType]:
   return types
 
 
-def _constructors() -> Dict[str, Constructor]:
+def _constructors() -> dict[str, Constructor]:
   table = {
     '_rebuild_tensor': (_rebuild_tensor, (4, 4)),
     '_rebuild_tensor_v2': (_rebuild_tensor, (6, 7)),
@@ -95,4 +90,4 @@ def _constructors() -> Dict[str, Constructor]:
   return {name: Constructor(name, function, counts) for name, (function, counts) in names.items()}
 
 
-TORCH_GLOBALS: Dict[str, Any] = {**_element_types(), **_constructors()}
+TORCH_GLOBALS: dict[str, Any] = {**_element_types(), **_constructors()}

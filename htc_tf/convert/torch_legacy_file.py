@@ -1,7 +1,7 @@
 """Reads the stream torch.save wrote before 1.6: five pickles, then the bytes of each storage."""
 
 import struct
-from typing import Any, Dict
+from typing import Any
 
 from htc_tf.convert.pickle_reader import PickleReader
 from htc_tf.convert.stored_array import Storage
@@ -41,7 +41,7 @@ class _Storages:
   """Storages by key: announced in the pickle, filled from what follows it."""
 
   def __init__(self) -> None:
-    self._announced: Dict[str, TypedStorage] = {}
+    self._announced: dict[str, TypedStorage] = {}
 
   def announce(self, identity: Any) -> TypedStorage:
     """What a persistent id ('storage', type, key, device, number of elements, None) stands for."""
@@ -61,5 +61,5 @@ class _Storages:
       storage, element, _ = self._announced[key]
       (num_elements,) = _NUM_ELEMENTS.unpack(reader.take(_NUM_ELEMENTS.size))
       if num_elements * element.dtype.itemsize != storage.num_bytes:
-        raise UnreadableError(f'storage {ascii(key)} claims two sizes')
+        raise UnreadableError(f'storage {key!a} claims two sizes')
       storage.data = reader.take(storage.num_bytes)

@@ -4,16 +4,14 @@ import io
 import itertools
 import re
 import struct
-from typing import Any, Dict, List, Tuple
 import zipfile
 import zlib
+from typing import Any
 
 from htc_tf.convert.pickle_reader import PickleReader
-from htc_tf.convert.stored_array import ElementType
-from htc_tf.convert.stored_array import Storage
+from htc_tf.convert.stored_array import ElementType, Storage
 from htc_tf.convert.torch_globals import TypedStorage
-from htc_tf.convert.unreadable import NOT_WEIGHTS
-from htc_tf.convert.unreadable import UnreadableError
+from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
 
 SIGNATURE = b'PK\x03\x04'
 
@@ -53,7 +51,7 @@ class _Archive:
       raise UnreadableError(f'it is a zip file with {len(pickles)} entries data.pkl instead of one')
     self._prefix = pickles[0][: -len('data.pkl')]
     self._byte_order = _byte_order(self)
-    self._storages: Dict[str, TypedStorage] = {}
+    self._storages: dict[str, TypedStorage] = {}
 
   def __contains__(self, name: str) -> bool:
     return self._prefix + name in self._entries
@@ -62,12 +60,12 @@ class _Archive:
     """The bytes of an entry, checked against its checksum."""
     entry = self._entries.get(self._prefix + name)
     if entry is None:
-      raise UnreadableError(f'it has no entry {ascii(name)}')
+      raise UnreadableError(f'it has no entry {name!a}')
     if entry.flag_bits & _ENCRYPTED or entry.compress_type != zipfile.ZIP_STORED:
-      raise UnreadableError(f'its entry {ascii(name)} is compressed or encrypted', _COMPRESSED)
+      raise UnreadableError(f'its entry {name!a} is compressed or encrypted', _COMPRESSED)
     contents = self._contents(entry)
     if zlib.crc32(contents) != entry.CRC:
-      raise UnreadableError(f'the checksum of its entry {ascii(name)} is wrong')
+      raise UnreadableError(f'the checksum of its entry {name!a} is wrong')
     return contents
 
   def storage(self, identity: Any) -> TypedStorage:
@@ -77,7 +75,7 @@ class _Archive:
       contents = self.read(f'data/{key}')
       if len(contents) != num_elements * element.dtype.itemsize:
         raise UnreadableError(
-          f'storage {ascii(key)} claims {num_elements} numbers and has {len(contents)} bytes'
+          f'storage {key!a} claims {num_elements} numbers and has {len(contents)} bytes'
         )
       storage = Storage(len(contents), contents)
       self._storages[key] = TypedStorage(storage, element, self._byte_order)
@@ -95,7 +93,7 @@ class _Archive:
     return self._data[begin:end]
 
 
-def storage_identity(identity: Any) -> Tuple[ElementType, str, int]:
+def storage_identity(identity: Any) -> tuple[ElementType, str, int]:
   """(element type, key, number of elements) of a persistent id, checked; the device is ignored."""
   if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != 'storage':
     raise UnreadableError('it stores an object that is no tensor', NOT_WEIGHTS)
@@ -115,12 +113,12 @@ def storage_identity(identity: Any) -> Tuple[ElementType, str, int]:
   return element, key, num_elements
 
 
-def _directory(data: bytes) -> Dict[str, zipfile.ZipInfo]:
+def _directory(data: bytes) -> dict[str, zipfile.ZipInfo]:
   """Entries by name; refuses doubled names, names that leave the archive, and too many."""
   signatures = re.finditer(re.escape(_DIRECTORY_SIGNATURE), data)
   if sum(1 for _ in itertools.islice(signatures, _MAX_ENTRIES + 1)) > _MAX_ENTRIES:
     raise UnreadableError(f'it is a zip file of more than {_MAX_ENTRIES} entries', NOT_WEIGHTS)
-  entries: Dict[str, zipfile.ZipInfo] = {}
+  entries: dict[str, zipfile.ZipInfo] = {}
   for entry in _entries(data):
     parts = entry.filename.replace('\\', '/').split('/')
     if entry.filename in entries or '..' in parts or not parts[0]:
@@ -130,7 +128,7 @@ def _directory(data: bytes) -> Dict[str, zipfile.ZipInfo]:
   return entries
 
 
-def _entries(data: bytes) -> List[zipfile.ZipInfo]:
+def _entries(data: bytes) -> list[zipfile.ZipInfo]:
   try:
     with zipfile.ZipFile(io.BytesIO(data) if isinstance(data, bytes) else data) as archive:
       return archive.infolist()

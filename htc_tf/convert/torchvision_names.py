@@ -1,7 +1,6 @@
 """Names of ImageNet classifiers whose backbone detectors start from: torchvision and mmcls."""
 
-from htc_tf.convert.mmdet_names import backbone_rows
-from htc_tf.convert.mmdet_names import BATCH_COUNTERS
+from htc_tf.convert.mmdet_names import BATCH_COUNTERS, backbone_rows
 from htc_tf.convert.name_map import NameMap
 
 TORCHVISION = NameMap(

@@ -3,7 +3,8 @@
 A row of a name map lists the steps that lead from the published array to the variable.
 """
 
-from typing import Callable, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 

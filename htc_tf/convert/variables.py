@@ -1,6 +1,6 @@
 """Names of a model's variables: the attributes that lead to them."""
 
-from typing import Dict, Iterator, Tuple
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -9,7 +9,7 @@ from htc_tf.modeling.htc_model import HTCModel
 _PARTS = ('backbone', 'decoder', 'rpn_head', 'semantic_head', 'cascade')
 
 
-def named_variables(model: HTCModel) -> Dict[str, tf.Variable]:
+def named_variables(model: HTCModel) -> dict[str, tf.Variable]:
   """Every variable of an `HTCModel` by its path.
 
   The path is made of attribute names without leading underscores and of list positions, e.g.
@@ -25,8 +25,8 @@ def named_variables(model: HTCModel) -> Dict[str, tf.Variable]:
   return found
 
 
-def _variables_below(path: str, root: tf.Module) -> Iterator[Tuple[str, tf.Variable]]:
-  queue, seen = [(path, root)], {id(root)}
+def _variables_below(part: str, root: tf.Module) -> Iterator[tuple[str, tf.Variable]]:
+  queue, seen = [(part, root)], {id(root)}
   for path, item in queue:  # The queue grows while it is read: breadth first.
     if isinstance(item, tf.Variable):
       yield path, item

@@ -5,7 +5,8 @@ pipeline of one element does: `ignore_errors` drops the element, and the blank o
 its place.
 """
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 

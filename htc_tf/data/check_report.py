@@ -1,7 +1,7 @@
 """Counts of what the converter found wrong with a data set, and how it reads in words."""
 
 import collections
-from typing import Dict, Iterable, List
+from collections.abc import Iterable
 
 _DESCRIPTIONS = {
   'images_without_instances': 'images without any instance (kept)',
@@ -35,8 +35,8 @@ class CheckReport:
   MAX_EXAMPLES = 3
 
   def __init__(self) -> None:
-    self.counts: Dict[str, int] = collections.Counter()
-    self.examples: Dict[str, List[str]] = collections.defaultdict(list)
+    self.counts: dict[str, int] = collections.Counter()
+    self.examples: dict[str, list[str]] = collections.defaultdict(list)
 
   def add(self, check: str, example: str = '') -> None:
     """Counts one finding.
@@ -49,7 +49,7 @@ class CheckReport:
     if example and len(self.examples[check]) < self.MAX_EXAMPLES:
       self.examples[check].append(example)
 
-  def merge(self, counts: Dict[str, int], examples: Dict[str, List[str]]) -> None:
+  def merge(self, counts: dict[str, int], examples: dict[str, list[str]]) -> None:
     """Adds the findings of another report."""
     for check, count in counts.items():
       self.counts[check] += count
@@ -64,6 +64,6 @@ class CheckReport:
         suffix = f': e.g. {", ".join(names)}' if names else ''
         yield f'{self.counts[check]:8d} {description}{suffix}'
 
-  def to_json(self) -> Dict[str, int]:
+  def to_json(self) -> dict[str, int]:
     """The counts that are not zero, in the order of the table."""
     return {check: self.counts[check] for check in _DESCRIPTIONS if self.counts[check]}

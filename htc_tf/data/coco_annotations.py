@@ -6,14 +6,14 @@ dropped or mended, and counted.
 
 import dataclasses
 import json
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any
 
 from htc_tf.data import segmentation as segmentations
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.dataset_info import Category
 from htc_tf.errors import DataError
 
-Entry = Dict[str, Any]
+Entry = dict[str, Any]
 
 
 @dataclasses.dataclass
@@ -31,10 +31,10 @@ class CocoAnnotations:
   """
 
   header: Entry
-  categories: List[Entry]
-  classes: Tuple[Category, ...]
-  images: List[Entry]
-  annotations: Dict[int, List[Entry]]
+  categories: list[Entry]
+  classes: tuple[Category, ...]
+  images: list[Entry]
+  annotations: dict[int, list[Entry]]
   report: CheckReport
 
 
@@ -87,7 +87,7 @@ def _read_json(path: str) -> Entry:
   return content
 
 
-def _entries(content: Entry, key: str, path: str, may_be_empty: bool = False) -> List[Entry]:
+def _entries(content: Entry, key: str, path: str, may_be_empty: bool = False) -> list[Entry]:
   entries = content.get(key, [])
   if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
     raise DataError(
@@ -107,7 +107,7 @@ def _is_integer(value: Any) -> bool:
   return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _read_classes(entries: List[Entry], report: CheckReport, path: str) -> Tuple[Category, ...]:
+def _read_classes(entries: list[Entry], report: CheckReport, path: str) -> tuple[Category, ...]:
   names = {}
   for entry in entries:
     if not _is_integer(entry.get('id')) or not isinstance(entry.get('name'), str):
@@ -130,8 +130,8 @@ def _read_classes(entries: List[Entry], report: CheckReport, path: str) -> Tuple
   return classes
 
 
-def _read_images(entries: List[Entry], report: CheckReport, path: str) -> Dict[int, Entry]:
-  images: Dict[int, Entry] = {}
+def _read_images(entries: list[Entry], report: CheckReport, path: str) -> dict[int, Entry]:
+  images: dict[int, Entry] = {}
   for entry in entries:
     _check_image_entry(entry, path)
     known = images.get(entry['id'])
@@ -168,8 +168,8 @@ class _IdGiver:
   pycocotools notes a match by the id of the annotation, so that id 0 reads as 'not matched'.
   """
 
-  def __init__(self, entries: List[Entry]):
-    self._seen: Set[int] = set()
+  def __init__(self, entries: list[Entry]):
+    self._seen: set[int] = set()
     self._next = (
       max((entry['id'] for entry in entries if _is_integer(entry.get('id'))), default=0) + 1
     )
@@ -190,14 +190,14 @@ class _IdGiver:
 
 
 def _read_annotations(
-  entries: List[Entry],
-  images: Dict[int, Entry],
-  classes: Tuple[Category, ...],
+  entries: list[Entry],
+  images: dict[int, Entry],
+  classes: tuple[Category, ...],
   report: CheckReport,
   include_masks: bool,
-) -> Dict[int, List[Entry]]:
-  kept: Dict[int, List[Entry]] = {image_id: [] for image_id in images}
-  originals: Dict[Any, Entry] = {}
+) -> dict[int, list[Entry]]:
+  kept: dict[int, list[Entry]] = {image_id: [] for image_id in images}
+  originals: dict[Any, Entry] = {}
   category_ids = {category.id for category in classes}
   ids = _IdGiver(entries)
   for entry in entries:
@@ -208,10 +208,10 @@ def _read_annotations(
         'unknown_image_id', f'annotation {entry.get("id")} of image {entry.get("image_id")}'
       )
       continue
-    if _is_integer(entry.get('id')) and originals.setdefault(entry['id'], entry) is not entry:
-      if originals[entry['id']] == entry:
-        report.add('duplicate_annotation', f'annotation {entry["id"]}')
-        continue
+    original = originals.setdefault(entry['id'], entry) if _is_integer(entry.get('id')) else None
+    if original is not entry and original == entry:
+      report.add('duplicate_annotation', f'annotation {entry["id"]}')
+      continue
     cleaned = _clean_annotation(entry, image, report, include_masks)
     if cleaned is not None:
       if not ids.usable(cleaned):
@@ -221,7 +221,7 @@ def _read_annotations(
   return kept
 
 
-def _check_category(entry: Entry, category_ids: Set[int]) -> None:
+def _check_category(entry: Entry, category_ids: set[int]) -> None:
   category_id = entry.get('category_id')
   if not _is_integer(category_id) or category_id not in category_ids:
     known = sorted(category_ids)
@@ -236,7 +236,7 @@ def _check_category(entry: Entry, category_ids: Set[int]) -> None:
 
 def _clean_annotation(
   entry: Entry, image: Entry, report: CheckReport, include_masks: bool
-) -> Optional[Entry]:
+) -> Entry | None:
   """A mended copy of an annotation, or None if nothing usable remains."""
   name = f'annotation {entry.get("id")}'
   box = _clean_box(entry.get('bbox'), image, name, report)
@@ -258,7 +258,7 @@ def _clean_annotation(
   return cleaned
 
 
-def _clean_box(box: Any, image: Entry, name: str, report: CheckReport) -> Optional[List[float]]:
+def _clean_box(box: Any, image: Entry, name: str, report: CheckReport) -> list[float] | None:
   """The box x, y, width, height clipped to the image, or None if nothing of it remains."""
   if (
     not isinstance(box, list) or len(box) != 4 or not all(map(segmentations.is_finite_number, box))

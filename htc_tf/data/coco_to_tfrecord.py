@@ -10,12 +10,10 @@ import json
 import os
 import re
 import shutil
-from typing import Callable, Dict, List, Optional, Set
+from collections.abc import Callable
 
 from htc_tf import files
-from htc_tf.data import image_paths
-from htc_tf.data import record_pool
-from htc_tf.data import record_shards
+from htc_tf.data import image_paths, record_pool, record_shards
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import CocoAnnotations, Entry, read_annotations
 from htc_tf.data.conversion_options import ConversionOptions
@@ -68,18 +66,16 @@ def summary(prefix: str, info: DatasetInfo, report: CheckReport) -> str:
 def _protect_inputs(options: ConversionOptions) -> None:
   for suffix in ('.json', '_annotations.json'):
     path = options.output_path(suffix)
-    if os.path.exists(options.annotation_file) and os.path.exists(path):
-      if os.path.samefile(options.annotation_file, path):
-        raise ConfigError(
-          f'the conversion would overwrite its own annotation file {path}',
-          expected='another output folder or prefix',
-          got=options.output_folder,
-        )
+    both_exist = os.path.exists(options.annotation_file) and os.path.exists(path)
+    if both_exist and os.path.samefile(options.annotation_file, path):
+      raise ConfigError(
+        f'the conversion would overwrite its own annotation file {path}',
+        expected='another output folder or prefix',
+        got=options.output_folder,
+      )
 
 
-def _semantic_info(
-  options: ConversionOptions, annotations: CocoAnnotations
-) -> Optional[SemanticInfo]:
+def _semantic_info(options: ConversionOptions, annotations: CocoAnnotations) -> SemanticInfo | None:
   if options.semantic == 'none':
     return None
   if options.semantic == 'stuff_maps':
@@ -95,7 +91,7 @@ def _semantic_info(
   return SemanticInfo('instances', num_classes)
 
 
-def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> List[Entry]:
+def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> list[Entry]:
   """The images whose files (and stuff maps) are there.
 
   Raises:
@@ -117,12 +113,12 @@ def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> 
 
 
 def _with_file(
-  images: List[Entry],
-  paths: Dict[int, str],
+  images: list[Entry],
+  paths: dict[int, str],
   check: str,
   options: ConversionOptions,
   report: CheckReport,
-) -> List[Entry]:
+) -> list[Entry]:
   present = [image for image in images if os.path.isfile(paths[image['id']])]
   missing = [paths[image['id']] for image in images if not os.path.isfile(paths[image['id']])]
   for path in missing:
@@ -146,8 +142,8 @@ def _with_file(
 
 
 def _plan(
-  options: ConversionOptions, annotations: CocoAnnotations, images: List[Entry]
-) -> List[record_shards.ShardTask]:
+  options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]
+) -> list[record_shards.ShardTask]:
   """Deals the images out to the shards in turn."""
   fingerprint = _fingerprint(options, images)
   record_options = record_shards.RecordOptions(
@@ -172,7 +168,7 @@ def _plan(
   ]
 
 
-def _fingerprint(options: ConversionOptions, images: List[Entry]) -> str:
+def _fingerprint(options: ConversionOptions, images: list[Entry]) -> str:
   """Identifies the inputs: annotations by content, pictures and stuff maps by name, size, time."""
   digest = hashlib.sha256()
   with open(options.annotation_file, 'rb') as file:
@@ -198,8 +194,8 @@ def _progress_folder(options: ConversionOptions) -> str:
 
 
 def _load_finished(
-  options: ConversionOptions, tasks: List[record_shards.ShardTask]
-) -> Optional[DatasetInfo]:
+  options: ConversionOptions, tasks: list[record_shards.ShardTask]
+) -> DatasetInfo | None:
   """The metadata if an earlier run finished on the same inputs; else clears what is out of date."""
   path = options.output_path('.json')
   if os.path.isfile(path):
@@ -214,7 +210,7 @@ def _load_finished(
   return None
 
 
-def _remove_stale_shards(options: ConversionOptions, keep: Set[str]) -> None:
+def _remove_stale_shards(options: ConversionOptions, keep: set[str]) -> None:
   """Removes shards and temporary files of this prefix but those to keep."""
   own_file = re.compile(
     rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}(\.\d+\.part)?\.tfrecord'
@@ -228,9 +224,9 @@ def _remove_stale_shards(options: ConversionOptions, keep: Set[str]) -> None:
 def _finish(
   options: ConversionOptions,
   annotations: CocoAnnotations,
-  semantic: Optional[SemanticInfo],
-  images: List[Entry],
-  results: List[record_shards.ShardResult],
+  semantic: SemanticInfo | None,
+  images: list[Entry],
+  results: list[record_shards.ShardResult],
 ) -> DatasetInfo:
   """Writes the cleaned annotations, then the metadata, which says that all is complete."""
   for result in results:
@@ -263,8 +259,8 @@ def _finish(
 
 
 def _cleaned_annotations(
-  annotations: CocoAnnotations, images: List[Entry], results: List[record_shards.ShardResult]
-) -> Dict[str, object]:
+  annotations: CocoAnnotations, images: list[Entry], results: list[record_shards.ShardResult]
+) -> dict[str, object]:
   """The COCO content of what was written, for pycocotools."""
   dropped_images = {id_ for result in results for id_ in result.dropped_images}
   dropped_annotations = {id_ for result in results for id_ in result.dropped_annotations}

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import re
-from typing import Optional
 
 from htc_tf.errors import ConfigError
 
@@ -41,7 +40,7 @@ class ConversionOptions:
   num_shards: int = 8
   num_processes: int = 1
   semantic: str = 'none'
-  stuff_folder: Optional[str] = None
+  stuff_folder: str | None = None
   num_semantic_classes: int = 183
   include_masks: bool = True
   skip_missing_images: bool = False

@@ -8,7 +8,8 @@ import fnmatch
 import glob
 import json
 import os
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Any
 
 from htc_tf import files
 from htc_tf.errors import DataError
@@ -61,11 +62,11 @@ class DatasetInfo:
   num_images: int
   num_instances: int
   num_shards: int
-  categories: Tuple[Category, ...]
-  semantic: Optional[SemanticInfo]
+  categories: tuple[Category, ...]
+  semantic: SemanticInfo | None
   include_masks: bool
   annotation_file: str
-  checks: Dict[str, int] = dataclasses.field(default_factory=dict)
+  checks: dict[str, int] = dataclasses.field(default_factory=dict)
   fingerprint: str = ''
   folder: str = dataclasses.field(default='', compare=False)
 
@@ -75,12 +76,12 @@ class DatasetInfo:
     return len(self.categories) + 1
 
   @property
-  def category_names(self) -> List[str]:
+  def category_names(self) -> list[str]:
     """Names ordered by label; entry 0 has label 1."""
     return [category.name for category in self.categories]
 
   @property
-  def category_ids(self) -> List[int]:
+  def category_ids(self) -> list[int]:
     """Ids of the annotations ordered by label; entry 0 has label 1."""
     return [category.id for category in self.categories]
 
@@ -115,7 +116,7 @@ class DatasetInfo:
     return _from_json(content, path)
 
   @classmethod
-  def find(cls, input_path: Union[str, Sequence[str]]) -> 'DatasetInfo':
+  def find(cls, input_path: str | Sequence[str]) -> 'DatasetInfo':
     """Finds the metadata of the records an input path names.
 
     Args:
@@ -134,7 +135,7 @@ class DatasetInfo:
           f'no data set metadata belongs to {pattern.strip()!r}',
           expected='<prefix>.json beside <prefix>-00000-of-0000N.tfrecord',
           got=_describe_folder(os.path.dirname(pattern.strip())),
-          likely_cause='a misspelt path, or a conversion that did not finish; run the converter again',
+          likely_cause='a misspelt path, or a conversion that did not finish: run it again',
         )
       found.update(matches)
     if len(found) > 1:
@@ -147,7 +148,7 @@ class DatasetInfo:
     return next(iter(found.values()))
 
 
-def _metadata_of(pattern: str) -> Dict[str, DatasetInfo]:
+def _metadata_of(pattern: str) -> dict[str, DatasetInfo]:
   """Metadata, by path, of which the pattern names at least one shard."""
   folder, name_pattern = os.path.split(pattern)
   found = {}
@@ -196,7 +197,7 @@ def _is_metadata(content: Any) -> bool:
   return isinstance(content, dict) and required <= content.keys()
 
 
-def _from_json(content: Dict[str, Any], path: str) -> DatasetInfo:
+def _from_json(content: dict[str, Any], path: str) -> DatasetInfo:
   values = {
     field.name: content[field.name]
     for field in dataclasses.fields(DatasetInfo)

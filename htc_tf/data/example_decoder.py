@@ -1,11 +1,8 @@
 """Decodes a record into tensors."""
 
-from typing import Dict
-
 import tensorflow as tf
 
-from htc_tf.data import encoded_size
-from htc_tf.data import preprocess
+from htc_tf.data import encoded_size, preprocess
 
 _SCALARS = {
   'image/encoded': tf.string,
@@ -45,7 +42,7 @@ class ExampleDecoder:
     if include_semantic:
       self._features[_SEMANTIC] = tf.io.FixedLenFeature([], tf.string, default_value='')
 
-  def decode(self, serialized_example: tf.Tensor) -> Dict[str, tf.Tensor]:
+  def decode(self, serialized_example: tf.Tensor) -> dict[str, tf.Tensor]:
     """Decodes one record.
 
     Args:

@@ -1,6 +1,6 @@
 """Batches of images of one frame."""
 
-from typing import Callable, Optional
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -11,7 +11,7 @@ from htc_tf.errors import ConfigError
 _PADDING = {'gt_semantic': 255}
 _MAX_SIDE = 1 << 20
 
-BatchFn = Callable[[tf.data.Dataset, Optional[tf.distribute.InputContext]], tf.data.Dataset]
+BatchFn = Callable[[tf.data.Dataset, tf.distribute.InputContext | None], tf.data.Dataset]
 
 
 def batch_by_frame(frames: FrameRule, global_batch_size: int, drop_remainder: bool) -> BatchFn:
@@ -38,7 +38,7 @@ def batch_by_frame(frames: FrameRule, global_batch_size: int, drop_remainder: bo
   """
 
   def transform(
-    dataset: tf.data.Dataset, context: Optional[tf.distribute.InputContext] = None
+    dataset: tf.data.Dataset, context: tf.distribute.InputContext | None = None
   ) -> tf.data.Dataset:
     size = global_batch_size // _num_replicas(context, global_batch_size)
     if len(frames.sizes) == 1:
@@ -56,7 +56,7 @@ def batch_by_frame(frames: FrameRule, global_batch_size: int, drop_remainder: bo
   return transform
 
 
-def _num_replicas(context: Optional[tf.distribute.InputContext], global_batch_size: int) -> int:
+def _num_replicas(context: tf.distribute.InputContext | None, global_batch_size: int) -> int:
   """Replicas that share a batch; raises ConfigError where it cannot be shared equally."""
   num_replicas = context.num_replicas_in_sync if context else 1
   if global_batch_size % num_replicas:

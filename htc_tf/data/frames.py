@@ -1,12 +1,13 @@
 """The sizes that network inputs are padded to."""
 
-from typing import Iterable, NamedTuple, Tuple, Union
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import tensorflow as tf
 
-Size = Tuple[int, int]
+Size = tuple[int, int]
 # Height and width: numbers where known beforehand, else a tensor [2].
-Frame = Union[Size, tf.Tensor]
+Frame = Size | tf.Tensor
 
 
 class FrameRule(NamedTuple):
@@ -19,7 +20,7 @@ class FrameRule(NamedTuple):
     divisor: what the sides of a padded image are multiples of where there are no static frames.
   """
 
-  sizes: Tuple[Size, ...]
+  sizes: tuple[Size, ...]
   limit: Size
   divisor: int
 

@@ -2,10 +2,10 @@
 
 import hashlib
 import threading
-from typing import Callable, Dict, Mapping, Optional
+from collections.abc import Callable, Mapping
 
-from absl import logging
 import tensorflow as tf
+from absl import logging
 
 from htc_tf.errors import DataError
 
@@ -32,8 +32,8 @@ class LeftOut:
   """
 
   def __init__(self):
-    self._numbers: Dict[str, Dict[str, int]] = {kind: {} for kind in KINDS}
-    self._first: Optional[str] = None
+    self._numbers: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
+    self._first: str | None = None
     self._lock = threading.Lock()
 
   def count(self, kind: str) -> int:
@@ -41,7 +41,7 @@ class LeftOut:
     with self._lock:
       return sum(self._numbers[kind].values())
 
-  def numbers(self) -> Dict[str, Dict[str, int]]:
+  def numbers(self) -> dict[str, dict[str, int]]:
     """By kind the name of each shard or record and its number, as JSON can hold it."""
     with self._lock:
       return {kind: dict(numbers) for kind, numbers in self._numbers.items()}

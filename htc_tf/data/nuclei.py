@@ -8,7 +8,8 @@ import importlib.resources
 import io
 import json
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -43,7 +44,7 @@ class _Tile(NamedTuple):
 
 def write_nuclei_coco(
   output_folder: str, tile_size: int = 128, train_stride: int = 64, min_visible: float = 0.25
-) -> Dict[str, CocoSplit]:
+) -> dict[str, CocoSplit]:
   """Writes the training and the validation set; files that are already right are left untouched.
 
   Pictures are the square root of the grey values, times sqrt(255), in all three channels: one
@@ -81,7 +82,7 @@ def write_nuclei_coco(
   }
 
 
-def load_field() -> Tuple[np.ndarray, np.ndarray]:
+def load_field() -> tuple[np.ndarray, np.ndarray]:
   """The field: [512, 512, 3] uint8 picture, [512, 512] int64 instance numbers, 0 background."""
   grey = _read('image.png').astype(np.float64)
   picture = np.round(np.sqrt(grey * 255)).astype(np.uint8)
@@ -102,7 +103,7 @@ def _cut(image: np.ndarray, instances: np.ndarray, size: int, stride: int) -> It
 
 
 def _write_split(
-  output_folder: str, split: str, tiles: List[_Tile], min_areas: np.ndarray
+  output_folder: str, split: str, tiles: list[_Tile], min_areas: np.ndarray
 ) -> CocoSplit:
   folder = os.path.join(output_folder, split)
   os.makedirs(folder, exist_ok=True)
@@ -128,7 +129,7 @@ def _write_split(
 
 def _annotations(
   tile: _Tile, image_id: int, first_id: int, min_areas: np.ndarray
-) -> List[Dict[str, Any]]:
+) -> list[dict[str, Any]]:
   """COCO annotations of the nuclei in a tile; parts below their `min_areas` are crowds."""
   numbers = np.unique(tile.instances)
   annotations = []

@@ -19,7 +19,7 @@ def pack(masks: tf.Tensor) -> tf.Tensor:
   values = tf.matmul(bits, tf.constant(_BIT_VALUES, tf.float32, [8, 1]))  # [bytes, 1]
   packed = tf.reshape(tf.cast(values, tf.uint8), tf.concat([shape[:-1], [shape[-1] // 8]], 0))
   return tf.ensure_shape(
-    packed, masks.shape[:-1] + [masks.shape[-1] // 8 if masks.shape[-1] else None]
+    packed, [*masks.shape[:-1], masks.shape[-1] // 8 if masks.shape[-1] else None]
   )
 
 
@@ -29,5 +29,5 @@ def unpack(packed: tf.Tensor) -> tf.Tensor:
   bits = tf.bitwise.right_shift(packed[..., tf.newaxis], shifts) & tf.constant(1, tf.uint8)
   shape = tf.concat([tf.shape(packed)[:-1], [tf.shape(packed)[-1] * 8]], 0)
   masks = tf.reshape(bits, shape)
-  masks.set_shape(packed.shape[:-1] + [packed.shape[-1] * 8 if packed.shape[-1] else None])
+  masks.set_shape([*packed.shape[:-1], packed.shape[-1] * 8 if packed.shape[-1] else None])
   return masks

@@ -1,14 +1,13 @@
 """Turns decoded records into the elements training and evaluation read."""
 
-from typing import Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from htc_tf.data import example_decoder
+from htc_tf.data import example_decoder, preprocess
 from htc_tf.data import placement as placements
-from htc_tf.data import preprocess
-from htc_tf.data.frames import Frame
-from htc_tf.data.frames import FrameRule
+from htc_tf.data.frames import Frame, FrameRule
 from htc_tf.errors import ConfigError
 
 IGNORED_LABEL = 255
@@ -16,13 +15,13 @@ SEED_KEY = 'augmentation_seed'
 _MIN_BOX_SIDE = 1e-3
 _MAX_SEED = 2**31 - 1
 
-Tensors = Dict[str, tf.Tensor]
+Tensors = dict[str, tf.Tensor]
 
 
 class _Instances(NamedTuple):
   boxes: tf.Tensor  # [num, 4] yxyx in padded-image pixels
   classes: tf.Tensor  # [num] int32
-  masks: Optional[tf.Tensor]  # [num] PNG strings, then [num, height, width / 8] uint8
+  masks: tf.Tensor | None  # [num] PNG strings, then [num, height, width / 8] uint8
 
 
 class Parser:
@@ -42,9 +41,9 @@ class Parser:
     include_semantic: bool = True,
     random_horizontal_flip: float = 0.5,
     random_vertical_flip: float = 0.0,
-    scale_range: Optional[Sequence[float]] = None,
+    scale_range: Sequence[float] | None = None,
     dtype: str = 'float32',
-    seed: Optional[int] = None,
+    seed: int | None = None,
   ):
     """Args:
       frames: what images are padded to; with one static frame all elements have static shapes.
@@ -81,7 +80,7 @@ class Parser:
     self._check()
 
   def _check(self) -> None:
-    for size in self._frames.sizes + (self._frames.limit,):
+    for size in (*self._frames.sizes, self._frames.limit):
       if min(size) < 1 or (self._include_mask and size[1] % 8):
         raise ConfigError(
           'A frame cannot be used',
@@ -111,7 +110,7 @@ class Parser:
         'scale_range is no range', expected='0 < lowest <= highest', got=str(scale_range)
       )
 
-  def parse_fn(self, is_training: bool) -> Callable[[Tensors], Tuple[tf.Tensor, Tensors]]:
+  def parse_fn(self, is_training: bool) -> Callable[[Tensors], tuple[tf.Tensor, Tensors]]:
     """The function that parses what `ExampleDecoder.decode` returns.
 
     Args:
@@ -130,7 +129,7 @@ class Parser:
       )
     return self._parse_evaluation
 
-  def _parse_evaluation(self, decoded: Tensors) -> Tuple[tf.Tensor, Tensors]:
+  def _parse_evaluation(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
     """Image [frame_h, frame_w, 3]; labels image_info [4, 2] and source_id []."""
     original_hw = tf.shape(decoded['image'])[:2]
     rule = (original_hw, self._min_sizes[0], self._max_size)
@@ -144,7 +143,7 @@ class Parser:
     }
     return tf.cast(image, self._dtype), labels
 
-  def _parse_training(self, decoded: Tensors) -> Tuple[tf.Tensor, Tensors]:
+  def _parse_training(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
     """Image [frame_h, frame_w, 3] and labels.
 
     Labels: image_info [4, 2]; source_id []; gt_boxes [max_num_instances, 4] yxyx in padded-image
@@ -183,7 +182,7 @@ class Parser:
     return tf.random.uniform([2], 0, _MAX_SEED, tf.int32, seed=self._seed)
 
   def _ground_truth(
-    self, decoded: Tensors, placement: placements.Placement, indices: Tuple[tf.Tensor, tf.Tensor]
+    self, decoded: Tensors, placement: placements.Placement, indices: tuple[tf.Tensor, tf.Tensor]
   ) -> Tensors:
     boxes = placements.place_boxes(decoded['boxes_normalized'], placement)
     masks = decoded['masks_png'] if self._include_mask else None
@@ -202,7 +201,7 @@ class Parser:
     return truth
 
   def _place_masks(
-    self, instances: _Instances, indices: Tuple[tf.Tensor, tf.Tensor], frame_hw: Frame
+    self, instances: _Instances, indices: tuple[tf.Tensor, tf.Tensor], frame_hw: Frame
   ) -> _Instances:
     """Decodes, places and packs the masks, one at a time.
 
@@ -217,7 +216,7 @@ class Parser:
     return _select(instances, tf.reduce_any(masks > 0, axis=[1, 2])) if crops else instances
 
 
-def augmentation_seeds(seed: Optional[int]) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+def augmentation_seeds(seed: int | None) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
   """A `sample_fn` of Model Garden's input reader that gives each decoded element its own seed.
 
   With a seed, and a fixed order of elements, training elements are the same in every run, whatever
@@ -234,7 +233,7 @@ def augmentation_seeds(seed: Optional[int]) -> Callable[[tf.data.Dataset], tf.da
 
 
 def _place_each(
-  masks_png: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_hw: Frame
+  masks_png: tf.Tensor, indices: tuple[tf.Tensor, tf.Tensor], frame_hw: Frame
 ) -> tf.Tensor:
   """[num] PNG strings to [num, frame_h, frame_w / 8] uint8, decoding one at a time."""
   height, width = (None, None) if tf.is_tensor(frame_hw) else frame_hw
@@ -263,4 +262,4 @@ def _pad_rows(values: tf.Tensor, num_rows: int, padding) -> tf.Tensor:
   """Appends rows until there are `num_rows`; the result's shape is static."""
   paddings = [[0, num_rows - tf.shape(values)[0]]] + [[0, 0]] * (values.shape.rank - 1)
   padded = tf.pad(values, paddings, constant_values=tf.cast(padding, values.dtype))
-  return tf.ensure_shape(padded, [num_rows] + values.shape[1:])
+  return tf.ensure_shape(padded, [num_rows, *values.shape[1:]])

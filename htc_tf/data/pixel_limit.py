@@ -1,7 +1,7 @@
 """The limit on pixels, by which a small file cannot fill the memory once it is decoded."""
 
-from typing import BinaryIO, Union
 import warnings
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -11,7 +11,7 @@ from htc_tf.errors import DataError
 MAX_PIXELS = 50_000_000
 
 
-def open_picture(source: Union[str, BinaryIO]) -> Image.Image:
+def open_picture(source: str | BinaryIO) -> Image.Image:
   """Opens a picture as `PIL.Image.open` does, which reads its header alone.
 
   Args:

@@ -4,14 +4,12 @@ One Placement describes resizing, cropping and flipping; image, boxes, masks and
 follow it, so that they cannot disagree.
 """
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from htc_tf.data import packed_masks
-from htc_tf.data import preprocess
-from htc_tf.data.frames import Frame
-from htc_tf.data.frames import FrameRule
+from htc_tf.data import packed_masks, preprocess
+from htc_tf.data.frames import Frame, FrameRule
 
 
 class Augmentation(NamedTuple):
@@ -26,7 +24,7 @@ class Augmentation(NamedTuple):
 
   horizontal_flip_probability: float = 0.0
   vertical_flip_probability: float = 0.0
-  scale_range: Optional[Tuple[float, float]] = None
+  scale_range: tuple[float, float] | None = None
 
 
 class Placement(NamedTuple):
@@ -51,7 +49,7 @@ class Placement(NamedTuple):
 
 def choose_placement(
   original_hw: tf.Tensor,
-  min_sizes: Tuple[int, ...],
+  min_sizes: tuple[int, ...],
   max_size: int,
   frames: FrameRule,
   augmentation: Augmentation,
@@ -121,7 +119,7 @@ def place_boxes(boxes_normalized: tf.Tensor, placement: Placement) -> tf.Tensor:
   )
 
 
-def source_indices(placement: Placement) -> Tuple[tf.Tensor, tf.Tensor]:
+def source_indices(placement: Placement) -> tuple[tf.Tensor, tf.Tensor]:
   """The original row and column of each visible row and column, nearest as in OpenCV.
 
   Returns:
@@ -143,7 +141,7 @@ def source_indices(placement: Placement) -> Tuple[tf.Tensor, tf.Tensor]:
 
 
 def place_labels(
-  labels: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_hw: Frame, padding: int
+  labels: tf.Tensor, indices: tuple[tf.Tensor, tf.Tensor], frame_hw: Frame, padding: int
 ) -> tf.Tensor:
   """Resizes, crops, flips and pads a label map.
 
@@ -160,7 +158,7 @@ def place_labels(
   return preprocess.pad_to(placed[:, :, tf.newaxis], frame_hw, padding)[:, :, 0]
 
 
-def place_mask(mask: tf.Tensor, indices: Tuple[tf.Tensor, tf.Tensor], frame_hw: Frame) -> tf.Tensor:
+def place_mask(mask: tf.Tensor, indices: tuple[tf.Tensor, tf.Tensor], frame_hw: Frame) -> tf.Tensor:
   """Resizes, crops, flips, pads and packs a mask.
 
   Only the rows the instance is in are resized, and they are repeated after packing, when they are

@@ -5,14 +5,12 @@ take a single image [height, width, 3] or a batch [batch, height, width, 3] of o
 not, eagerly and in graphs.
 """
 
-from typing import Optional, Tuple, Union
-
 import tensorflow as tf
 
 from htc_tf.data.frames import Frame
 
 # A length in pixels: a number, or a tensor [] where training draws it.
-Side = Union[int, tf.Tensor]
+Side = int | tf.Tensor
 
 IMAGE_MEAN = (123.675, 116.28, 103.53)
 IMAGE_STDDEV = (58.395, 57.12, 57.375)
@@ -40,7 +38,7 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def resize_scale(
-  image_hw: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Optional[Frame] = None
+  image_hw: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Frame | None = None
 ) -> tf.Tensor:
   """The factor of the published rule: min(max_size / long side, min_size / short side).
 
@@ -70,7 +68,7 @@ def apply_scale(image_hw: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
 
 
 def scaled_size(
-  image_hw: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Optional[Frame] = None
+  image_hw: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Frame | None = None
 ) -> tf.Tensor:
   """The size an image is resized to by the published rule.
 
@@ -133,8 +131,8 @@ def pad_to(image: tf.Tensor, frame_hw: Frame, value: float = 0) -> tf.Tensor:
 def image_info(
   original_hw: tf.Tensor,
   scaled_hw: tf.Tensor,
-  visible_hw: Optional[tf.Tensor] = None,
-  offset: Optional[tf.Tensor] = None,
+  visible_hw: tf.Tensor | None = None,
+  offset: tf.Tensor | None = None,
 ) -> tf.Tensor:
   """How an image was placed in the frame.
 
@@ -157,7 +155,7 @@ def image_info(
 
 def preprocess_image(
   image: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Frame
-) -> Tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, tf.Tensor]:
   """Resizes, normalises and pads one image or a batch of images of one size.
 
   An image that the published rule would make larger than the frame is scaled down further until

@@ -3,31 +3,32 @@
 TensorFlow is imported by the function that needs it: options are checked without it.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from htc_tf.data import segmentation as segmentations
 from htc_tf.data import source_images
 
-Features = Dict[str, List[Any]]
+Features = dict[str, list[Any]]
 
 
 class LabelledInstance(NamedTuple):
   """An annotation, its class label and, if wanted, its bitmap [height, width] uint8."""
 
-  annotation: Dict[str, Any]
+  annotation: dict[str, Any]
   label: int
-  mask: Optional[np.ndarray]
+  mask: np.ndarray | None
 
 
 def label_instances(
-  annotations: Sequence[Dict[str, Any]],
-  labels: Dict[int, int],
+  annotations: Sequence[dict[str, Any]],
+  labels: dict[int, int],
   height: int,
   width: int,
   include_masks: bool,
-) -> List[LabelledInstance]:
+) -> list[LabelledInstance]:
   """Pairs cleaned annotations with labels (by category id) and bitmaps."""
   instances = []
   for annotation in annotations:
@@ -53,7 +54,7 @@ def paint_semantic(instances: Sequence[LabelledInstance], height: int, width: in
   return semantic
 
 
-def image_features(entry: Dict[str, Any], image: source_images.EncodedImage) -> Features:
+def image_features(entry: dict[str, Any], image: source_images.EncodedImage) -> Features:
   """Features of the picture; `entry` is its COCO image entry."""
   return {
     'image/encoded': [image.encoded],

@@ -1,9 +1,9 @@
 """Writes shards in parallel processes with a progress bar."""
 
 import concurrent.futures
-from concurrent.futures import process
 import multiprocessing
-from typing import Iterable, List
+from collections.abc import Iterable
+from concurrent.futures import process
 
 import tqdm
 
@@ -15,8 +15,8 @@ _POLL_SECONDS = 0.2
 
 
 def write_shards(
-  tasks: List[record_shards.ShardTask], num_processes: int
-) -> List[record_shards.ShardResult]:
+  tasks: list[record_shards.ShardTask], num_processes: int
+) -> list[record_shards.ShardResult]:
   """Writes the shards that are not finished yet.
 
   Args:
@@ -46,8 +46,8 @@ def write_shards(
 
 
 def _write_in_processes(
-  tasks: List[record_shards.ShardTask], num_workers: int, bar: tqdm.tqdm
-) -> List[record_shards.ShardResult]:
+  tasks: list[record_shards.ShardTask], num_workers: int, bar: tqdm.tqdm
+) -> list[record_shards.ShardResult]:
   context = multiprocessing.get_context('spawn')
   counter = context.Value('q', bar.n)
   pool = concurrent.futures.ProcessPoolExecutor(num_workers, context, _start_worker, (counter,))
@@ -69,7 +69,7 @@ def _write_in_processes(
     pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _until_done(futures: List[concurrent.futures.Future]) -> Iterable[None]:
+def _until_done(futures: list[concurrent.futures.Future]) -> Iterable[None]:
   """Yields now and then until all futures are done or one has failed."""
   pending = set(futures)
   while pending:

@@ -3,18 +3,17 @@
 import dataclasses
 import json
 import os
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from htc_tf import files
-from htc_tf.data import image_paths
-from htc_tf.data import record_example
-from htc_tf.data import source_images
+from htc_tf.data import image_paths, record_example, source_images
 from htc_tf.data.check_report import CheckReport
 from htc_tf.errors import DataError
 
-Entry = Dict[str, Any]
+Entry = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +31,10 @@ class RecordOptions:
   """
 
   image_folder: str
-  labels: Dict[int, int]
+  labels: dict[int, int]
   include_masks: bool
   semantic: str
-  stuff_folder: Optional[str]
+  stuff_folder: str | None
   num_semantic_classes: int
   skip_missing_images: bool
 
@@ -60,7 +59,7 @@ class ShardTask:
   path: str
   state_path: str
   fingerprint: str
-  items: List[Tuple[Entry, List[Entry]]]
+  items: list[tuple[Entry, list[Entry]]]
   options: RecordOptions
 
 
@@ -72,10 +71,10 @@ class ShardResult:
   num_bytes: int
   num_images: int
   num_instances: int
-  dropped_images: List[int]
-  dropped_annotations: List[int]
-  counts: Dict[str, int]
-  examples: Dict[str, List[str]]
+  dropped_images: list[int]
+  dropped_annotations: list[int]
+  counts: dict[str, int]
+  examples: dict[str, list[str]]
 
 
 def stuff_map_path(folder: str, file_name: str) -> str:
@@ -83,7 +82,7 @@ def stuff_map_path(folder: str, file_name: str) -> str:
   return image_paths.path_inside(folder, os.path.splitext(file_name)[0] + '.png')
 
 
-def finished_result(task: ShardTask) -> Optional[ShardResult]:
+def finished_result(task: ShardTask) -> ShardResult | None:
   """The result of a shard an earlier run finished on the same inputs, else None."""
   try:
     with open(task.state_path, encoding='utf-8') as file:
@@ -135,11 +134,11 @@ class _RecordBuilder:
     self._options = options
     self.report = CheckReport()
     self.num_instances = 0
-    self.dropped_images: List[int] = []
-    self.dropped_annotations: List[int] = []
+    self.dropped_images: list[int] = []
+    self.dropped_annotations: list[int] = []
 
   def records(
-    self, items: List[Tuple[Entry, List[Entry]]], advance: Callable[[], None]
+    self, items: list[tuple[Entry, list[Entry]]], advance: Callable[[], None]
   ) -> Iterator[bytes]:
     """Yields the records of the images that can be used."""
     for entry, annotations in items:
@@ -148,7 +147,7 @@ class _RecordBuilder:
         yield record
       advance()
 
-  def _record(self, entry: Entry, annotations: List[Entry]) -> Optional[bytes]:
+  def _record(self, entry: Entry, annotations: list[Entry]) -> bytes | None:
     image = self._read_image(entry)
     if image is None:
       self.dropped_images.append(entry['id'])
@@ -166,7 +165,7 @@ class _RecordBuilder:
     self,
     entry: Entry,
     image: source_images.EncodedImage,
-    instances: List[record_example.LabelledInstance],
+    instances: list[record_example.LabelledInstance],
   ) -> None:
     self.num_instances += len(instances)
     if image.converted:
@@ -177,7 +176,7 @@ class _RecordBuilder:
       if instance.annotation['iscrowd']:
         self.report.add('crowd_regions')
 
-  def _read_image(self, entry: Entry) -> Optional[source_images.EncodedImage]:
+  def _read_image(self, entry: Entry) -> source_images.EncodedImage | None:
     """The picture, or None if it is to be dropped."""
     path = image_paths.path_inside(self._options.image_folder, entry['file_name'])
     try:
@@ -203,8 +202,8 @@ class _RecordBuilder:
     return image
 
   def _instances(
-    self, annotations: List[Entry], size: Tuple[int, int]
-  ) -> List[record_example.LabelledInstance]:
+    self, annotations: list[Entry], size: tuple[int, int]
+  ) -> list[record_example.LabelledInstance]:
     instances = record_example.label_instances(
       annotations, self._options.labels, *size, self._options.needs_masks
     )
@@ -216,7 +215,7 @@ class _RecordBuilder:
     return kept
 
   def _semantic_map(
-    self, entry: Entry, instances: List[record_example.LabelledInstance], size: Tuple[int, int]
+    self, entry: Entry, instances: list[record_example.LabelledInstance], size: tuple[int, int]
   ) -> np.ndarray:
     if self._options.semantic == 'instances':
       return record_example.paint_semantic(instances, *size)
@@ -230,7 +229,7 @@ class _RecordBuilder:
       self.report.add('semantic_label_out_of_range', f'{entry["file_name"]} (up to {labels.max()})')
     return cleaned
 
-  def _read_stuff_map(self, entry: Entry, size: Tuple[int, int]) -> Optional[np.ndarray]:
+  def _read_stuff_map(self, entry: Entry, size: tuple[int, int]) -> np.ndarray | None:
     """The stuff map, or None if it is unusable."""
     try:
       labels = source_images.read_label_map(

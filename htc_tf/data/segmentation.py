@@ -5,19 +5,17 @@ numbers as a box; nothing reaches it here that has not been checked.
 """
 
 import math
-from typing import Any, Dict, List, Optional, Tuple, Union
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from htc_tf.errors import DataError
 
-Segmentation = Union[List[List[float]], Dict[str, Any]]
+Segmentation = list[list[float]] | dict[str, Any]
 
 
-def clean(
-  segmentation: Any, height: int, width: int
-) -> Tuple[Optional[Segmentation], Optional[str]]:
+def clean(segmentation: Any, height: int, width: int) -> tuple[Segmentation | None, str | None]:
   """Checks a segmentation of an image of the given size.
 
   Args:
@@ -39,7 +37,7 @@ def clean(
   return polygons, None if len(polygons) == len(segmentation) else 'polygon_removed'
 
 
-def to_rle(segmentation: Segmentation, height: int, width: int) -> Dict[str, Any]:
+def to_rle(segmentation: Segmentation, height: int, width: int) -> dict[str, Any]:
   """The compressed run length of a cleaned segmentation; polygons are united."""
   if isinstance(segmentation, list):
     return coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
@@ -63,7 +61,7 @@ def area(segmentation: Segmentation, height: int, width: int) -> float:
   return float(coco_mask.area(to_rle(segmentation, height, width)))
 
 
-def rle_runs(counts: Union[str, bytes]) -> List[int]:
+def rle_runs(counts: str | bytes) -> list[int]:
   """The run lengths of a COCO compressed string.
 
   Six bits a character from '0' on: five of the value, least significant first, and one that says
@@ -92,7 +90,7 @@ def rle_runs(counts: Union[str, bytes]) -> List[int]:
   return runs
 
 
-def _is_valid_rle(rle: Dict[str, Any], height: int, width: int) -> bool:
+def _is_valid_rle(rle: dict[str, Any], height: int, width: int) -> bool:
   counts = rle.get('counts')
   if rle.get('size') != [height, width] or not isinstance(counts, (str, list)):
     return False

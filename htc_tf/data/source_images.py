@@ -2,11 +2,9 @@
 
 import dataclasses
 import io
-from typing import Optional, Tuple
 
 import numpy as np
-from PIL import Image
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from htc_tf.data import pixel_limit
 from htc_tf.errors import DataError
@@ -32,7 +30,7 @@ class EncodedImage:
   converted: bool
 
 
-def read_image(path: str, annotated_hw: Optional[Tuple[int, int]] = None) -> EncodedImage:
+def read_image(path: str, annotated_hw: tuple[int, int] | None = None) -> EncodedImage:
   """Reads a picture; 8-bit RGB JPEG and PNG stay as they are, others become RGB PNG.
 
   16-bit greys are divided by 257, alpha is dropped, palettes are resolved. A picture is
@@ -72,7 +70,7 @@ def read_label_map(path: str) -> np.ndarray:
   return np.asarray(image)
 
 
-def clean_label_map(labels: np.ndarray, num_classes: int) -> Tuple[np.ndarray, bool]:
+def clean_label_map(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, bool]:
   """Labels as uint8, those out of range ignored, and whether there were such.
 
   Args:
@@ -101,14 +99,14 @@ def _decode(content: bytes) -> Image.Image:
   return image
 
 
-def _turned(image: Image.Image, annotated_hw: Optional[Tuple[int, int]]) -> Image.Image:
+def _turned(image: Image.Image, annotated_hw: tuple[int, int] | None) -> Image.Image:
   if annotated_hw in (None, (image.height, image.width)):
     return image
   upright = ImageOps.exif_transpose(image)
   return upright if annotated_hw == (upright.height, upright.width) else image
 
 
-def _is_deep_png(content: bytes, image_format: Optional[str]) -> bool:
+def _is_deep_png(content: bytes, image_format: str | None) -> bool:
   return image_format == 'PNG' and content[_PNG_BIT_DEPTH_BYTE] > 8
 
 

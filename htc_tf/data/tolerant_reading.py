@@ -5,16 +5,16 @@ is called for what fails and at the end of a shard, never for a sound record.
 """
 
 import re
-from typing import Any, Callable, Dict, Optional, Sequence, Union
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from htc_tf.data import left_out as left_out_lib
-from htc_tf.data.attempt import attempt_to_element
-from htc_tf.data.attempt import zeros_like_spec
+from htc_tf.data.attempt import attempt_to_element, zeros_like_spec
 from htc_tf.data.left_out import LeftOut
 
-Tensors = Dict[str, tf.Tensor]
+Tensors = dict[str, tf.Tensor]
 RECORD_KEY = 'serialized'
 # Around the bytes of each record in a TFRecord file: its length and two checksums.
 _FRAMING = 16
@@ -55,7 +55,7 @@ class TolerantReading:
       self._left_out.check_surplus(number)
     raise self._left_out.unusable(f'none in {len(paths)} files')
 
-  def read_shards(self, paths: Union[str, Sequence[str], tf.Tensor]) -> tf.data.Dataset:
+  def read_shards(self, paths: str | Sequence[str] | tf.Tensor) -> tf.data.Dataset:
     """Serialized records of one TFRecord file or several; a damaged one gives those before."""
     return tf.data.Dataset.from_tensor_slices(tf.reshape(paths, [-1])).flat_map(self._read_shard)
 
@@ -73,7 +73,9 @@ class TolerantReading:
       return num_bytes, (record, is_end, num_bytes)
 
     def keep(_, is_end: tf.Tensor, num_bytes: tf.Tensor) -> tf.Tensor:
-      close = lambda: tf.numpy_function(self._close_shard, [path, num_bytes], tf.bool)
+      def close():
+        return tf.numpy_function(self._close_shard, [path, num_bytes], tf.bool)
+
       return tf.ensure_shape(tf.cond(is_end, close, lambda: True), [])
 
     scanned = stream.scan(tf.constant(0, tf.int64), count_bytes)
@@ -129,9 +131,12 @@ class TolerantReading:
       is_parsed = _is_parsed(element)
       num_parsed += tf.cast(is_parsed, tf.int64)
       surplus = tf.maximum(surplus + tf.where(is_parsed, -1, 1), 0)
-      note = lambda: tf.numpy_function(
-        self._note, [element['status'], element[RECORD_KEY], num_parsed, surplus], tf.bool
-      )
+
+      def note():
+        return tf.numpy_function(
+          self._note, [element['status'], element[RECORD_KEY], num_parsed, surplus], tf.bool
+        )
+
       with tf.control_dependencies([tf.cond(is_parsed, lambda: True, note)]):
         return (num_parsed, tf.identity(surplus)), element
 
@@ -147,10 +152,12 @@ class TolerantReading:
     return True
 
   def _add(self, record: bytes) -> None:
-    reason = lambda: f'cannot be parsed ({self._why_unusable(record)})'
+    def reason():
+      return f'cannot be parsed ({self._why_unusable(record)})'
+
     self._left_out.add(left_out_lib.RECORDS, left_out_lib.record_name(record), reason)
 
-  def _why_unusable(self, record: bytes) -> Optional[str]:
+  def _why_unusable(self, record: bytes) -> str | None:
     """Parses a record here and now; the message if that fails."""
     try:
       self._parse(as_element(tf.constant(record)))

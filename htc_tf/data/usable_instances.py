@@ -1,14 +1,13 @@
 """Which instances of a record are trained on, and with which box."""
 
 import functools
-from typing import Dict
 
 import tensorflow as tf
 
 from htc_tf.data import left_out as left_out_lib
 from htc_tf.data.left_out import LeftOut
 
-Tensors = Dict[str, tf.Tensor]
+Tensors = dict[str, tf.Tensor]
 _PER_INSTANCE = ('boxes_normalized', 'classes', 'is_crowd', 'masks_png')
 # Of the picture's side. What annotations reach over the border by rounding is not worth a count.
 _ROUNDING = 1e-3

@@ -1,17 +1,15 @@
 """Box and mask AP of a stream of detections, as pycocotools measures them."""
 
 import pathlib
-from typing import Dict, List, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
 
-from absl import logging
 import numpy as np
+from absl import logging
 
-from htc_tf import files
-from htc_tf import processes
+from htc_tf import files, processes
 from htc_tf.errors import DataError, InputError
-from htc_tf.evaluation import coco_results
+from htc_tf.evaluation import coco_results, matching
 from htc_tf.evaluation import ground_truth as ground_truth_lib
-from htc_tf.evaluation import matching
 from htc_tf.evaluation import metrics as metrics_lib
 
 # A worker takes half a second to start: the time in which 50 images are pasted and matched.
@@ -42,7 +40,7 @@ class COCOEvaluator:
     include_mask: bool,
     per_category: bool = False,
     max_detections: int = 100,
-    num_workers: Optional[int] = None,
+    num_workers: int | None = None,
   ):
     """Reads the annotations.
 
@@ -80,7 +78,7 @@ class COCOEvaluator:
   def reset(self) -> None:
     """Forgets all detections and ends the processes."""
     self._workers.close()
-    self._results: List[dict] = []
+    self._results: list[dict] = []
     self._seen = set()
 
   def update(self, predictions: Mapping[str, np.ndarray]) -> None:
@@ -113,7 +111,7 @@ class COCOEvaluator:
       )
       self._seen.add(image_id)
 
-  def collected(self) -> Dict[str, list]:
+  def collected(self) -> dict[str, list]:
     """All detections since the last `reset`, as `absorb` of another process' evaluator takes them.
 
     Returns:
@@ -128,7 +126,7 @@ class COCOEvaluator:
     self._results += [result for result in collected['results'] if result['image_id'] in new]
     self._seen |= new
 
-  def result(self) -> Dict[str, float]:
+  def result(self) -> dict[str, float]:
     """Measures all detections that came since the last `reset`, and ends the processes.
 
     Returns:
@@ -169,7 +167,7 @@ class COCOEvaluator:
     logging.info('Evaluation of %d images:\n%s', len(self._seen), metrics_lib.format_table(figures))
     return figures
 
-  def save_results(self, path: files.PathLike) -> List[pathlib.Path]:
+  def save_results(self, path: files.PathLike) -> list[pathlib.Path]:
     """Writes the detections as COCO JSON.
 
     Args:
@@ -189,7 +187,7 @@ class COCOEvaluator:
       coco_results.write_results(name, results)
     return list(contents)
 
-  def _required(self, predictions: Mapping[str, np.ndarray]) -> List[str]:
+  def _required(self, predictions: Mapping[str, np.ndarray]) -> list[str]:
     """Returns the entries to read from a batch, or raises InputError if one is missing."""
     required = [
       'source_id',
@@ -232,7 +230,7 @@ class COCOEvaluator:
         likely_cause='images that were resized, or turned by their EXIF flag',
       )
 
-  def _add(self, results_by_image: Sequence[List[dict]]):
+  def _add(self, results_by_image: Sequence[list[dict]]):
     for results in results_by_image:
       self._results += results
 

@@ -1,7 +1,7 @@
 """Detections as COCO results: the records that pycocotools reads, and the file that holds them."""
 
 import json
-from typing import List, Mapping, Optional, Sequence, Tuple
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def detections_to_results(
   image_info: np.ndarray,
   image_id: int,
   category_ids: Sequence[int],
-) -> List[dict]:
+) -> list[dict]:
   """Turns the detections of one image into COCO results on the original image.
 
   Args:
@@ -56,9 +56,9 @@ def instances_to_results(
   boxes_original: np.ndarray,
   scores: np.ndarray,
   classes: np.ndarray,
-  rles: Optional[Sequence[dict]],
+  rles: Sequence[dict] | None,
   category_ids: Sequence[int],
-) -> List[dict]:
+) -> list[dict]:
   """Turns instances in original-image pixels into COCO results.
 
   Args:
@@ -100,7 +100,7 @@ def instances_to_results(
   return results
 
 
-def original_size(image_info: np.ndarray) -> Tuple[int, int]:
+def original_size(image_info: np.ndarray) -> tuple[int, int]:
   """Returns (height, width) of the original image from `image_info` [4, 2]."""
   height, width = np.rint(np.asarray(image_info)[0]).astype(int).tolist()
   return height, width
@@ -128,9 +128,11 @@ def write_results(path: files.PathLike, results: Sequence[Mapping]) -> None:
     path: the file; a former one is replaced.
     results: what `detections_to_results` returned, of any number of images.
   """
-  with files.replaced_when_written(path) as temporary:
-    with open(temporary, 'w', encoding='utf-8') as stream:
-      json.dump(list(results), stream, separators=(',', ':'), allow_nan=False)
+  with (
+    files.replaced_when_written(path) as temporary,
+    open(temporary, 'w', encoding='utf-8') as stream,
+  ):
+    json.dump(list(results), stream, separators=(',', ':'), allow_nan=False)
 
 
 def _category_id(label: int, category_ids: Sequence[int]) -> int:

@@ -4,7 +4,7 @@ import collections
 import contextlib
 import io
 import json
-from typing import Iterator, Sequence, Tuple
+from collections.abc import Iterator, Sequence
 
 from absl import logging
 from pycocotools import coco
@@ -52,7 +52,7 @@ def index(dataset: dict) -> coco.COCO:
   return indexed
 
 
-def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> Tuple[str, ...]:
+def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> tuple[str, ...]:
   """Returns a distinct name of each category; a name given twice carries the id behind it.
 
   Raises:

@@ -7,8 +7,9 @@ value reaches the threshold. Bilinear sampling on a grid is separable,
 those in and just around the box, are computed.
 """
 
-from typing import Iterator, NamedTuple, Tuple
 import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -31,7 +32,7 @@ class _Patch(NamedTuple):
 
 
 def paste_mask_values(
-  mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int]
+  mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: tuple[int, int]
 ) -> np.ndarray:
   """Samples mask probabilities at every pixel of the image.
 
@@ -58,7 +59,7 @@ def paste_mask_values(
 def paste_masks(
   mask_probs: np.ndarray,
   boxes_original: np.ndarray,
-  image_hw: Tuple[int, int],
+  image_hw: tuple[int, int],
   threshold: float = 0.5,
 ) -> np.ndarray:
   """Pastes masks onto the full image: the pixels whose sampled probability is >= `threshold`.
@@ -88,7 +89,7 @@ def paste_masks(
 def encode_masks(
   mask_probs: np.ndarray,
   boxes_original: np.ndarray,
-  image_hw: Tuple[int, int],
+  image_hw: tuple[int, int],
   threshold: float = 0.5,
 ) -> list:
   """Pastes masks and run-length encodes each, equal to `pycocotools.mask.encode` of `paste_masks`.
@@ -124,7 +125,7 @@ def decode_mask(rle: dict) -> np.ndarray:
 
 
 def _patches(
-  mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int]
+  mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: tuple[int, int]
 ) -> Iterator[_Patch]:
   """Yields the sampled patch of one mask after the other."""
   mask_probs = np.asarray(mask_probs, np.float32)
@@ -137,7 +138,7 @@ def _patches(
     yield _Patch(top, left, weights_x @ (probs.T @ weights_y.T))
 
 
-def _axis_weights(low: float, high: float, length: int, num_cells: int) -> Tuple[int, np.ndarray]:
+def _axis_weights(low: float, high: float, length: int, num_cells: int) -> tuple[int, np.ndarray]:
   """Returns, for one axis, the first pixel in reach of the mask and the weights from there on.
 
   Args:
@@ -167,7 +168,7 @@ def _axis_weights(low: float, high: float, length: int, num_cells: int) -> Tuple
   return int(inside[0]), weights[:, 1:-1]
 
 
-def _encode_patch(patch: _Patch, image_hw: Tuple[int, int], threshold: float) -> dict:
+def _encode_patch(patch: _Patch, image_hw: tuple[int, int], threshold: float) -> dict:
   """Run-length encodes the thresholded patch within its image."""
   height, width = image_hw
   columns, rows = patch.values_xy.shape
@@ -186,7 +187,7 @@ def _encode_patch(patch: _Patch, image_hw: Tuple[int, int], threshold: float) ->
   return {'size': [height, width], 'counts': rle['counts'].decode('ascii')}
 
 
-def _check_inputs(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: Tuple[int, int]):
+def _check_inputs(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: tuple[int, int]):
   """Raises InputError for masks, boxes or an image size that cannot be pasted."""
   if mask_probs.ndim != 3 or boxes_original.shape != (len(mask_probs), 4):
     raise InputError(

@@ -5,11 +5,11 @@ that its arrays for some of them are slices of its arrays for all.
 """
 
 import collections
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from pycocotools import coco
-from pycocotools import cocoeval
+from pycocotools import coco, cocoeval
 
 from htc_tf import processes
 from htc_tf.evaluation import ground_truth as ground_truth_lib
@@ -26,9 +26,9 @@ class _Part(NamedTuple):
     max_detections: how many detections of an image and category count.
   """
 
-  dataset: Dict[str, list]
-  results: List[dict]
-  category_ids: Tuple[int, ...]
+  dataset: dict[str, list]
+  results: list[dict]
+  category_ids: tuple[int, ...]
   iou_type: str
   max_detections: int
 
@@ -80,20 +80,20 @@ def evaluate(
   return evaluation
 
 
-def fields(results: Sequence[dict], iou_type: str) -> List[dict]:
+def fields(results: Sequence[dict], iou_type: str) -> list[dict]:
   """Returns copies of the results without boxes for 'segm', without masks for 'bbox'."""
   left_out = 'bbox' if iou_type == 'segm' else 'segmentation'
   return [{key: value for key, value in result.items() if key != left_out} for result in results]
 
 
 def _split(
-  dataset: Dict[str, list],
+  dataset: dict[str, list],
   results: Sequence[dict],
   category_ids: Sequence[int],
   iou_type: str,
   max_detections: int,
   num_parts: int,
-) -> List[_Part]:
+) -> list[_Part]:
   """Shares the categories out, about as many detections to each part."""
   annotations_of, results_of = (_by_category(items) for items in (dataset['annotations'], results))
   shares = [[] for _ in range(min(num_parts, len(category_ids)))]
@@ -119,14 +119,14 @@ def _split(
   ]
 
 
-def _by_category(items: Sequence[dict]) -> Dict[int, List[dict]]:
+def _by_category(items: Sequence[dict]) -> dict[int, list[dict]]:
   found = collections.defaultdict(list)
   for item in items:
     found[item['category_id']].append(item)
   return found
 
 
-def _evaluate_part(part: _Part) -> Tuple[np.ndarray, np.ndarray]:
+def _evaluate_part(part: _Part) -> tuple[np.ndarray, np.ndarray]:
   """Returns COCOeval's arrays, whose axes are as follows.
 
   Precision [iou, recall, category, size, detections]; recall [iou, category, size, detections].

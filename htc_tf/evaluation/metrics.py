@@ -1,6 +1,6 @@
 """The figures of a COCO evaluation: read from the accumulated arrays, and printed as a table."""
 
-from typing import Dict, Mapping, Optional
+from collections.abc import Mapping
 
 import numpy as np
 from pycocotools import cocoeval
@@ -10,7 +10,7 @@ _SIZES = {'s': 'small', 'm': 'medium', 'l': 'large'}
 _BY_CATEGORY = 'AP_by_category/'
 
 
-def summary(evaluation: cocoeval.COCOeval, prefix: str) -> Dict[str, float]:
+def summary(evaluation: cocoeval.COCOeval, prefix: str) -> dict[str, float]:
   """Reads the 12 standard figures of COCO from an accumulated evaluation.
 
   `COCOeval.summarize` gives the same for 100 detections an image, prints, and gives -1 for AP when
@@ -40,7 +40,7 @@ def summary(evaluation: cocoeval.COCOeval, prefix: str) -> Dict[str, float]:
 
 def average_precision_by_category(
   evaluation: cocoeval.COCOeval, names: Mapping[int, str], prefix: str
-) -> Dict[str, float]:
+) -> dict[str, float]:
   """Reads AP of each category, averaged over the IoU thresholds.
 
   Args:
@@ -91,9 +91,9 @@ def format_table(figures: Mapping[str, float]) -> str:
 
 def _mean_precision(
   evaluation: cocoeval.COCOeval,
-  iou_threshold: Optional[float] = None,
+  iou_threshold: float | None = None,
   size: str = 'all',
-  category_index: Optional[int] = None,
+  category_index: int | None = None,
 ) -> float:
   """Averages precision over recall and what is not fixed, at the largest number of detections."""
   precision = evaluation.eval['precision']  # [iou, recall, category, size, max_detections]

@@ -1,6 +1,6 @@
 """Losses of a stage's box head (Cascade R-CNN, equations 1 to 3), without their weights."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 

@@ -1,16 +1,12 @@
 """All terms of HTC's objective, weighted: the one place where weights of losses act."""
 
-from typing import Dict, List, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from htc_tf.configs import task as task_config
-from htc_tf.losses import box_loss
-from htc_tf.losses import mask_loss
-from htc_tf.losses import rpn_loss
-from htc_tf.losses import semantic_loss
-from htc_tf.modeling.outputs import StageOutputs
-from htc_tf.modeling.outputs import TrainingOutputs
+from htc_tf.losses import box_loss, mask_loss, rpn_loss, semantic_loss
+from htc_tf.modeling.outputs import StageOutputs, TrainingOutputs
 
 _NOT_DECAYED = ('gamma', 'beta', 'bias')
 
@@ -24,10 +20,10 @@ def term_names(num_stages: int, include_mask: bool, include_semantic: bool) -> S
 
 def weighted_terms(
   outputs: TrainingOutputs,
-  semantic_labels: Optional[tf.Tensor],
+  semantic_labels: tf.Tensor | None,
   losses: task_config.Losses,
   stages: Sequence,
-) -> Dict[str, tf.Tensor]:
+) -> dict[str, tf.Tensor]:
   """The terms of Chen et al. 2019, equation 7, each with its weight.
 
   Args:
@@ -60,7 +56,7 @@ def weighted_terms(
   return terms
 
 
-def _stage_terms(outputs: StageOutputs, stage, losses: task_config.Losses) -> Dict[str, tf.Tensor]:
+def _stage_terms(outputs: StageOutputs, stage, losses: task_config.Losses) -> dict[str, tf.Tensor]:
   """Terms of one stage, without the stage's own weight."""
   rois = outputs.rois
   terms = {
@@ -76,7 +72,7 @@ def _stage_terms(outputs: StageOutputs, stage, losses: task_config.Losses) -> Di
   return terms
 
 
-def accuracies(outputs: TrainingOutputs) -> Dict[str, tf.Tensor]:
+def accuracies(outputs: TrainingOutputs) -> dict[str, tf.Tensor]:
   """Share of each stage's sampled RoIs classified right, [] `stage<n>_accuracy`; no loss."""
   return {
     f'stage{index}_accuracy': box_loss.accuracy(stage.logits, stage.rois.classes, stage.rois.valid)
@@ -106,11 +102,11 @@ def weight_decay(variables: Sequence[tf.Variable], losses: task_config.Losses) -
 
 
 def add_weight_decay(
-  gradients: Sequence[Optional[tf.Tensor]],
+  gradients: Sequence[tf.Tensor | None],
   variables: Sequence[tf.Variable],
   losses: task_config.Losses,
   scale: float = 1.0,
-) -> List[Optional[tf.Tensor]]:
+) -> list[tf.Tensor | None]:
   """Adds the gradient of `weight_decay`: under SGD the published optimiser's weight decay.
 
   By a tape this gradient, as large as all variables, would be there from the start of a step,
@@ -132,7 +128,7 @@ def add_weight_decay(
   ]
 
 
-def _decayed(gradient: Optional[tf.Tensor], variable: tf.Variable, decay: float) -> tf.Tensor:
+def _decayed(gradient: tf.Tensor | None, variable: tf.Variable, decay: float) -> tf.Tensor:
   if gradient is None:
     return decay * variable
   gradient = tf.convert_to_tensor(gradient)

@@ -1,17 +1,20 @@
 """The hybrid task cascade: one loop over its stages, in training and at inference."""
 
-from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from htc_tf.modeling.cascade_stage import CascadeStage
 from htc_tf.modeling.layers.roi_generator import Proposals
-from htc_tf.modeling.outputs import features_in_turn
-from htc_tf.modeling.outputs import GroundTruth
-from htc_tf.modeling.outputs import ImageFeatures
-from htc_tf.modeling.outputs import MaskOutputs
-from htc_tf.modeling.outputs import StageOutputs
+from htc_tf.modeling.outputs import (
+  GroundTruth,
+  ImageFeatures,
+  MaskOutputs,
+  StageOutputs,
+  features_in_turn,
+)
 from htc_tf.ops import masks as mask_ops
 from htc_tf.ops import xla
 
@@ -33,7 +36,7 @@ def _unchanged(function: Callable) -> Callable:
   return function
 
 
-def _stage_outputs(rois, results, masks: Optional[MaskOutputs]) -> StageOutputs:
+def _stage_outputs(rois, results, masks: MaskOutputs | None) -> StageOutputs:
   """Outputs of a stage from its `results`: logits, deltas and mask logits."""
   logits, deltas, mask_logits = results
   return StageOutputs(rois, logits, deltas, masks and masks._replace(logits=mask_logits))
@@ -60,7 +63,7 @@ class Cascade(tf_keras.layers.Layer):
     self,
     stages: Sequence[CascadeStage],
     box_features: tf_keras.layers.Layer,
-    mask_features: Optional[tf_keras.layers.Layer] = None,
+    mask_features: tf_keras.layers.Layer | None = None,
     interleaved: bool = True,
     information_flow: bool = True,
     num_mask_rois: int = 128,
@@ -81,7 +84,7 @@ class Cascade(tf_keras.layers.Layer):
 
   def train(
     self, features: ImageFeatures, proposals: Proposals, truth: GroundTruth
-  ) -> Tuple[StageOutputs, ...]:
+  ) -> tuple[StageOutputs, ...]:
     """Runs every stage on sampled RoIs; box gradients stop between stages.
 
     Args:
@@ -129,7 +132,7 @@ class Cascade(tf_keras.layers.Layer):
     )
     return MaskOutputs(logits, targets, valid)
 
-  def _num_rois_to_run(self, positive: tf.Tensor) -> Union[int, tf.Tensor]:
+  def _num_rois_to_run(self, positive: tf.Tensor) -> int | tf.Tensor:
     """Rows of a sample that hold all positives of the batch; the most there may be under XLA."""
     if xla.compiling():
       return self._num_mask_rois
@@ -139,7 +142,7 @@ class Cascade(tf_keras.layers.Layer):
 
   def _mask_features_of(
     self, roi_features: tf.Tensor, stages: Sequence[CascadeStage], remember: Callable = _unchanged
-  ) -> List[tf.Tensor]:
+  ) -> list[tf.Tensor]:
     """Mask feature of each stage on the same RoIs, the preceding one flowing in.
 
     Args:
@@ -153,7 +156,7 @@ class Cascade(tf_keras.layers.Layer):
       features.append(remember(stage.mask_head)(roi_features, *flows_in))
     return features
 
-  def classify(self, features: ImageFeatures, proposals: Proposals) -> Tuple[tf.Tensor, tf.Tensor]:
+  def classify(self, features: ImageFeatures, proposals: Proposals) -> tuple[tf.Tensor, tf.Tensor]:
     """Refines the proposals through all stages and averages the stages' logits.
 
     Each stage scores its own boxes (Cai and Vasconcelos 2018, section 4.3: the ensemble).

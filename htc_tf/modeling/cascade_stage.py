@@ -1,6 +1,7 @@
 """One stage of the cascade: its heads, its assigner and its box coder."""
 
-from typing import Any, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -26,8 +27,8 @@ class CascadeStage(tf_keras.layers.Layer):
     box_head: tf_keras.layers.Layer,
     assigner: tf_keras.layers.Layer,
     box_coder_weights: Sequence[float],
-    mask_head: Optional[tf_keras.layers.Layer] = None,
-    mask_predictor: Optional[tf_keras.layers.Layer] = None,
+    mask_head: tf_keras.layers.Layer | None = None,
+    mask_predictor: tf_keras.layers.Layer | None = None,
     **kwargs: Any,
   ):
     super().__init__(autocast=False, **kwargs)
@@ -53,7 +54,7 @@ class CascadeStage(tf_keras.layers.Layer):
 
   def refine(
     self, rois: SampledRois, deltas: tf.Tensor, image_shape: tf.Tensor
-  ) -> Tuple[tf.Tensor, tf.Tensor]:
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """Boxes the next assignment starts from, without gradient.
 
     RoIs that were ground truth are dropped: each assignment adds the truths anew.

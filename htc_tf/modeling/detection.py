@@ -1,6 +1,6 @@
 """From the averaged class logits of the stages and the last boxes to detections."""
 
-from typing import Any, Dict, NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -78,7 +78,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     classes = tf.where(found, kept.groups + 1, 0)
     return Detections(kept.boxes, kept.scores, classes, kept.num_valid)
 
-  def get_config(self) -> Dict[str, Any]:
+  def get_config(self) -> dict[str, Any]:
     """Arguments of the constructor by name, as Keras asks for them."""
     return {
       **super().get_config(),

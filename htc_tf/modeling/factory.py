@@ -1,12 +1,10 @@
 """From configuration to objects: the only place of the model that reads configuration."""
 
-from typing import Optional, Tuple
-
+import tf_keras
 from official.vision.modeling.backbones import factory as backbone_factory
 from official.vision.modeling.decoders import factory as decoder_factory
 from official.vision.modeling.heads import dense_prediction_heads
 from official.vision.modeling.layers import roi_aligner as model_garden_roi_aligner
-import tf_keras
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import model_validation
@@ -25,8 +23,7 @@ from htc_tf.modeling.layers.model_garden_roi_generator import ModelGardenProposa
 from htc_tf.modeling.layers.roi_align import MultilevelRoIAligner
 from htc_tf.modeling.layers.roi_features import RoIFeatures
 from htc_tf.modeling.layers.roi_generator import ProposalGenerator
-from htc_tf.modeling.layers.stage_assigner import AnchorAssigner
-from htc_tf.modeling.layers.stage_assigner import StageAssigner
+from htc_tf.modeling.layers.stage_assigner import AnchorAssigner, StageAssigner
 
 
 def build_htc(config: model_config.HTC) -> HTCModel:
@@ -38,7 +35,7 @@ def build_htc(config: model_config.HTC) -> HTCModel:
   static = model_validation.uses_static_frame(config)
   shape = list(config.input_size) if static else [None, None, 3]
   backbone = backbone_factory.build_backbone(
-    input_specs=tf_keras.layers.InputSpec(shape=[None] + shape),
+    input_specs=tf_keras.layers.InputSpec(shape=[None, *shape]),
     backbone_config=config.backbone,
     norm_activation_config=config.norm_activation,
   )
@@ -49,11 +46,11 @@ def build_htc(config: model_config.HTC) -> HTCModel:
     rpn_head=build_rpn_head(config),
     roi_generator=build_roi_generator(config.roi_generator),
     anchor_assigner=build_anchor_assigner(config),
-    anchor_args=dict(
-      scale=config.anchor.scale,
-      aspect_ratios=tuple(config.anchor.aspect_ratios),
-      center_offset=config.anchor.center_offset,
-    ),
+    anchor_args={
+      'scale': config.anchor.scale,
+      'aspect_ratios': tuple(config.anchor.aspect_ratios),
+      'center_offset': config.anchor.center_offset,
+    },
     cascade=build_cascade(config),
     detection_generator=build_detection_generator(config.detection_generator),
     semantic_head=build_semantic_head(config),
@@ -133,7 +130,7 @@ def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
 
 def build_mask_parts(
   config: model_config.HTC, index: int
-) -> Tuple[Optional[MaskHead], Optional[MaskPredictor]]:
+) -> tuple[MaskHead | None, MaskPredictor | None]:
   """Mask head and predictor of stage `index`; a pair of None in a box-only model."""
   if not config.include_mask:
     return None, None
@@ -169,7 +166,7 @@ def build_detection_generator(config: model_config.DetectionGenerator) -> Detect
   return DetectionGenerator(config.score_threshold, config.nms_threshold, config.max_detections)
 
 
-def build_semantic_head(config: model_config.HTC) -> Optional[SemanticHead]:
+def build_semantic_head(config: model_config.HTC) -> SemanticHead | None:
   """The semantic branch, or None."""
   head = config.semantic_head
   if not head.enabled:

@@ -1,6 +1,7 @@
 """The model: backbone, pyramid, RPN, semantic branch and cascade, wired."""
 
-from typing import Any, Dict, Mapping, Optional, Union
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -10,10 +11,7 @@ from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.layers.roi_generator import Proposals
 from htc_tf.modeling.layers.stage_assigner import AnchorAssigner
-from htc_tf.modeling.outputs import features_in_turn
-from htc_tf.modeling.outputs import GroundTruth
-from htc_tf.modeling.outputs import ImageFeatures
-from htc_tf.modeling.outputs import TrainingOutputs
+from htc_tf.modeling.outputs import GroundTruth, ImageFeatures, TrainingOutputs, features_in_turn
 from htc_tf.ops import anchors as anchor_ops
 
 
@@ -36,14 +34,14 @@ class HTCModel(tf_keras.Model):
   def __init__(
     self,
     backbone: tf_keras.Model,
-    decoder: Optional[tf_keras.layers.Layer],
+    decoder: tf_keras.layers.Layer | None,
     rpn_head: tf_keras.layers.Layer,
     roi_generator: tf_keras.layers.Layer,
     anchor_assigner: AnchorAssigner,
     anchor_args: Mapping[str, Any],
     cascade: Cascade,
     detection_generator: DetectionGenerator,
-    semantic_head: Optional[tf_keras.layers.Layer] = None,
+    semantic_head: tf_keras.layers.Layer | None = None,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
@@ -59,8 +57,8 @@ class HTCModel(tf_keras.Model):
     self._anchor_args = dict(anchor_args)
 
   def call(
-    self, inputs: Mapping[str, tf.Tensor], training: Optional[bool] = None
-  ) -> Union[TrainingOutputs, Dict[str, tf.Tensor]]:
+    self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
+  ) -> TrainingOutputs | dict[str, tf.Tensor]:
     """Training outputs with `training`, else detections.
 
     Args:
@@ -117,7 +115,7 @@ class HTCModel(tf_keras.Model):
       stages,
     )
 
-  def detect(self, inputs: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
+  def detect(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Detections of a batch, best first.
 
     Args:
@@ -189,7 +187,7 @@ class HTCModel(tf_keras.Model):
       )
 
   @property
-  def checkpoint_items(self) -> Dict[str, tf_keras.layers.Layer]:
+  def checkpoint_items(self) -> dict[str, tf_keras.layers.Layer]:
     """Parts that a checkpoint names, so that others can start from one of them."""
     items = {'backbone': self.backbone}
     if self.decoder is not None:

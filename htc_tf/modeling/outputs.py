@@ -1,11 +1,11 @@
 """What the stages and the model return, and what they pass to each other."""
 
-from typing import Any, Mapping, NamedTuple, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from htc_tf.modeling.layers.stage_assigner import AnchorTargets
-from htc_tf.modeling.layers.stage_assigner import SampledRois
+from htc_tf.modeling.layers.stage_assigner import AnchorTargets, SampledRois
 from htc_tf.ops import roi_pooling
 from htc_tf.ops.gradient_order import backward_in_turn
 
@@ -22,9 +22,9 @@ class ImageFeatures(NamedTuple):
   """
 
   pyramid: Mapping[str, tf.Tensor]
-  semantic: Optional[tf.Tensor]
+  semantic: tf.Tensor | None
   image_shape: tf.Tensor
-  table: Optional[roi_pooling.FeatureTable] = None
+  table: roi_pooling.FeatureTable | None = None
 
   def with_table(self) -> 'ImageFeatures':
     """The same with the table, in which the embedding is called 'semantic'."""
@@ -36,7 +36,7 @@ class ImageFeatures(NamedTuple):
     return self._replace(table=roi_pooling.feature_table(maps))
 
 
-def features_in_turn(results: Any, features: ImageFeatures) -> Tuple[Any, ImageFeatures]:
+def features_in_turn(results: Any, features: ImageFeatures) -> tuple[Any, ImageFeatures]:
   """`backward_in_turn` between parts that pool RoIs from the features of a batch."""
   table = features.table
   if table is None or table.pixels is None:  # XLA, which orders its programs itself.
@@ -56,7 +56,7 @@ class GroundTruth(NamedTuple):
 
   boxes: tf.Tensor
   classes: tf.Tensor
-  masks: Optional[tf.Tensor]
+  masks: tf.Tensor | None
 
 
 class MaskOutputs(NamedTuple):
@@ -86,7 +86,7 @@ class StageOutputs(NamedTuple):
   rois: SampledRois
   logits: tf.Tensor
   deltas: tf.Tensor
-  masks: Optional[MaskOutputs]
+  masks: MaskOutputs | None
 
 
 class TrainingOutputs(NamedTuple):
@@ -105,5 +105,5 @@ class TrainingOutputs(NamedTuple):
   rpn_logits: tf.Tensor
   rpn_deltas: tf.Tensor
   rpn_targets: AnchorTargets
-  semantic_logits: Optional[tf.Tensor]
-  stages: Tuple[StageOutputs, ...]
+  semantic_logits: tf.Tensor | None
+  stages: tuple[StageOutputs, ...]

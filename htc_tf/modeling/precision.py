@@ -1,14 +1,14 @@
 """The type that a model computes in."""
 
 import contextlib
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
-from official.modeling import performance
 import tf_keras
+from official.modeling import performance
 
 
 @contextlib.contextmanager
-def computing_in(dtype: Optional[str]) -> Iterator[None]:
+def computing_in(dtype: str | None) -> Iterator[None]:
   """Layers made in this context compute in `dtype`; their variables are float32 in any case.
 
   Args:

@@ -1,18 +1,18 @@
 """The anchors of the region proposal network, in the frame of the padded image."""
 
-from typing import Dict, Mapping, Sequence, Tuple, Union
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-Size = Union[int, tf.Tensor]
+Size = int | tf.Tensor
 
 
 def generate_anchors(
-  feature_shapes: Mapping[str, Tuple[Size, Size]],
+  feature_shapes: Mapping[str, tuple[Size, Size]],
   scale: float = 8.0,
   aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
   center_offset: float = 0.0,
-) -> Dict[str, tf.Tensor]:
+) -> dict[str, tf.Tensor]:
   """Returns the anchors of every feature level (FPN, section 4.1: one scale a level).
 
   Args:
@@ -48,7 +48,7 @@ def inside_image(anchors: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
 
 
 def _level_anchors(
-  shape: Tuple[Size, Size],
+  shape: tuple[Size, Size],
   stride: int,
   scale: float,
   aspect_ratios: Sequence[float],

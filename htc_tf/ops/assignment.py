@@ -1,6 +1,6 @@
 """Assigns boxes to the truth and samples from them; the array maths of training."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -66,8 +66,8 @@ def sample(
   num_samples: int,
   positive_fraction: float,
   rule: str = 'random',
-  seed: Optional[int] = None,
-) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  seed: int | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Samples positives and background, background filling up what positives leave.
 
   Args:
@@ -129,7 +129,7 @@ def _match(
     gt_boxes, [tf.shape(valid)[0], -(-num_gt // _TRUTHS_AT_ONCE), _TRUTHS_AT_ONCE, 4]
   )
 
-  def add_group(group: tf.Tensor, matches: _Matches) -> Tuple[tf.Tensor, _Matches]:
+  def add_group(group: tf.Tensor, matches: _Matches) -> tuple[tf.Tensor, _Matches]:
     return group + 1, _add_truths(
       matches,
       boxes,
@@ -175,7 +175,7 @@ def _count(mask: tf.Tensor) -> tf.Tensor:
 
 
 def _pick(
-  mask: tf.Tensor, num_picked: tf.Tensor, max_picked: int, rule: str, seed: Optional[int]
+  mask: tf.Tensor, num_picked: tf.Tensor, max_picked: int, rule: str, seed: int | None
 ) -> tf.Tensor:
   """Returns [batch, max_picked] entries of `mask`; only the first `num_picked` [batch, 1] count."""
   if rule == 'random':
@@ -187,7 +187,7 @@ def _pick(
 
 def _merge(
   positives: tf.Tensor, num_positive: tf.Tensor, negatives: tf.Tensor, num_negative: tf.Tensor
-) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Orders the picked entries of [batch, num_samples] as `sample` returns them."""
   num_samples = positives.shape[1]
   places = tf.range(num_samples)

@@ -1,12 +1,12 @@
 """Where the bins of RoIAlign (Mask R-CNN, section 3) sample one axis of a map."""
 
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from htc_tf.ops import xla
 
-Number = Union[float, tf.Tensor]
+Number = float | tf.Tensor
 # Any coordinate that lies a pixel or more below the map: it has weight 0 at every pixel.
 _NOWHERE = -2.0
 
@@ -55,7 +55,7 @@ def axis_samples(
   stride: Number,
   num_bins: int,
   map_size: tf.Tensor,
-  subdivision: Union[int, tf.Tensor] = 1,
+  subdivision: int | tf.Tensor = 1,
 ) -> AxisSamples:
   """Lays out the samples: ceil(bin size in pixels of the map) evenly spaced ones in every bin.
 

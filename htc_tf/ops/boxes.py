@@ -1,7 +1,7 @@
 """Box arithmetic in float32: areas, IoU, the delta coder and clipping; boxes are yxyx."""
 
 import math
-from typing import Sequence, Tuple
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -109,5 +109,5 @@ def clip(boxes: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
   return tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, limits)
 
 
-def _centers_and_sizes(boxes: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+def _centers_and_sizes(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   return 0.5 * (boxes[..., :2] + boxes[..., 2:]), box_sizes(boxes)

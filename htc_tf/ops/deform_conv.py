@@ -1,6 +1,7 @@
 """Deformable convolution, version 1 (Dai et al. 2017)."""
 
-from typing import List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -94,7 +95,7 @@ def _sum_taps(x, positions, kernels, groups):
   return run(x, positions, kernels)
 
 
-def _positions(offsets: tf.Tensor, kernel_size: Tuple[int, int], stride: int) -> tf.Tensor:
+def _positions(offsets: tf.Tensor, kernel_size: tuple[int, int], stride: int) -> tf.Tensor:
   """Where each tap reads: [batch, h, w, taps, 2] float32 y, x in pixels of the input map."""
   num_taps = kernel_size[0] * kernel_size[1]
   height, width = tf.unstack(tf.shape(offsets)[1:3])
@@ -130,7 +131,7 @@ def _sample(flat: tf.Tensor, corners: Sequence[_Corner]) -> tf.Tensor:
   )
 
 
-def _sample_gradient(flat, corners, upstream) -> Tuple[tf.Tensor, tf.Tensor]:
+def _sample_gradient(flat, corners, upstream) -> tuple[tf.Tensor, tf.Tensor]:
   """Gradients of the pixels and of the positions [batch, h, w, 2], float32."""
   pixels, moves = [], []
   for corner in corners:
@@ -141,7 +142,7 @@ def _sample_gradient(flat, corners, upstream) -> Tuple[tf.Tensor, tf.Tensor]:
   return tf.add_n(pixels), tf.add_n(moves)
 
 
-def _corners(positions: tf.Tensor, shape: tf.Tensor) -> List[_Corner]:
+def _corners(positions: tf.Tensor, shape: tf.Tensor) -> list[_Corner]:
   """The four corners of positions [batch, h, w, 2] in a map [batch, height, width, channels]."""
   return [_corner(positions, shape, below, right) for below in (0, 1) for right in (0, 1)]
 

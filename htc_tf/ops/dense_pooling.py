@@ -5,7 +5,7 @@ axes of a map, a chunk of RoIs at a time to bound memory; RoIs are ordered by ma
 chunks touch one map only.
 """
 
-from typing import Callable, List, Sequence, Tuple
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -78,13 +78,15 @@ class _Pooling:
     self._size = size
     self._chunk_size = chunk_size
 
-  def forward(self, maps: List[tf.Tensor], windows) -> tf.Tensor:
+  def forward(self, maps: list[tf.Tensor], windows) -> tf.Tensor:
     """Returns [num_rois, size, size, channels] from maps [height, width, channels]."""
     num_rois, channels = windows[0].shape[0], maps[0].shape[-1]
     shape = [self._chunk(num_rois), self._size, self._size, channels]
 
     def pool_chunk(chunk):
-      add = lambda weights, x, pooled: pooled + _align(x, *weights)
+      def add(weights, x, pooled):
+        return pooled + _align(x, *weights)
+
       return self._over_parts(dict(enumerate(maps)), chunk, add, tf.zeros(shape))
 
     order = _order(windows)
@@ -92,14 +94,17 @@ class _Pooling:
     pooled = tf.reshape(chunks, [-1, *shape[1:]])[:num_rois]
     return tf.gather(pooled, tf.math.invert_permutation(order))
 
-  def backward(self, maps: List[tf.Tensor], windows, upstream: tf.Tensor) -> List[tf.Tensor]:
+  def backward(self, maps: list[tf.Tensor], windows, upstream: tf.Tensor) -> list[tf.Tensor]:
     """Returns the gradients of the maps."""
 
     def add_chunk(gradients, inputs):
       *chunk, upstream = inputs
       gradients = list(gradients)
       for index, x in enumerate(maps):
-        add = lambda weights, _, total: total + _align_gradient(upstream, *weights)
+
+        def add(weights, _, total):
+          return total + _align_gradient(upstream, *weights)
+
         gradients[index] = self._over_parts({index: x}, chunk, add, gradients[index])
       return gradients
 
@@ -115,22 +120,27 @@ class _Pooling:
       add: returns the new total.
       total: to start from.
     """
-    rois, indices, strides = chunk
-    for view, (candidates, subdivision) in enumerate(self._views):
+    for view, (candidates, _) in enumerate(self._views):
       for index in candidates:
-        if index not in maps:
-          continue
-        used = tf.equal(indices[:, view], index)
-        boxes = tf.where(used[:, None], rois, -1.0)
-        run = lambda: add(
-          self._weights(boxes, strides[:, view], subdivision, maps[index].shape), maps[index], total
-        )
-        total = tf.cond(tf.reduce_any(used), run, lambda: total)
+        if index in maps:
+          total = self._add_part(view, index, maps[index], chunk, add, total)
     return total
+
+  def _add_part(self, view: int, index: int, x: tf.Tensor, chunk, add: Callable, total: tf.Tensor):
+    """The new total after the RoIs of a chunk that are pooled from map `x`, number `index`."""
+    rois, indices, strides = chunk
+    used = tf.equal(indices[:, view], index)
+    boxes = tf.where(used[:, None], rois, -1.0)
+    subdivision = self._views[view][1]
+
+    def run():
+      return add(self._weights(boxes, strides[:, view], subdivision, x.shape), x, total)
+
+    return tf.cond(tf.reduce_any(used), run, lambda: total)
 
   def _weights(
     self, boxes: tf.Tensor, strides: tf.Tensor, subdivision: int, shape
-  ) -> Tuple[tf.Tensor, tf.Tensor]:
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns [num_rois, size, height] and [num_rois, size, width] shares of rows and columns."""
     return tuple(
       bin_samples.static_pixel_weights(

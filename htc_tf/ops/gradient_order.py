@@ -1,11 +1,11 @@
 """The order in which a backward pass goes through parts that do not depend on each other."""
 
-from typing import Any, Tuple
+from typing import Any
 
 import tensorflow as tf
 
 
-def backward_in_turn(results: Any, shared: Any) -> Tuple[Any, Any]:
+def backward_in_turn(results: Any, shared: Any) -> tuple[Any, Any]:
   """Identity; in the backward pass, what comes after is done before what came before begins.
 
   Parts that read the same features, such as the stages of the cascade, could all go backward at

@@ -1,6 +1,6 @@
 """Convolution in groups of channels."""
 
-from typing import List, Sequence, Union
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -14,7 +14,7 @@ def grouped_conv2d(
   kernel: tf.Tensor,
   groups: int,
   strides: Sequence[int],
-  padding: Union[str, List[List[int]]],
+  padding: str | list[list[int]],
 ) -> tf.Tensor:
   """Convolution whose output channels each see one group of input channels.
 

@@ -1,12 +1,9 @@
 """Bit-packed instance masks and the targets of the mask head."""
 
-from typing import Tuple
-
 import tensorflow as tf
 
-from htc_tf.ops import bin_samples
+from htc_tf.ops import bin_samples, xla
 from htc_tf.ops import boxes as box_ops
-from htc_tf.ops import xla
 
 _BITS = 8
 
@@ -135,7 +132,7 @@ def _pool_mask(
   return tf.matmul(tf.matmul(weights_y, mask), weights_x, transpose_b=True)
 
 
-def _touched(begin: tf.Tensor, end: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+def _touched(begin: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   """Returns first and end of the pixels that samples from `begin` to `end` may read."""
   first = tf.cast(tf.floor(begin - 0.5), tf.int32)
   return tf.maximum(first, 0), tf.cast(tf.math.ceil(end + 0.5), tf.int32)

@@ -1,6 +1,6 @@
 """Functions whose intermediate values are not kept for the backward pass."""
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 

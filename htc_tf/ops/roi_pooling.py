@@ -1,12 +1,11 @@
 """Pools RoIs from several maps at once: the sum, over views, of exact RoIAlign on one map each."""
 
-from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from htc_tf.ops import dense_pooling
-from htc_tf.ops import sparse_pooling
-from htc_tf.ops import xla
+from htc_tf.ops import dense_pooling, sparse_pooling, xla
 
 
 class FeatureTable(NamedTuple):
@@ -18,8 +17,8 @@ class FeatureTable(NamedTuple):
       under XLA, which pools from the maps.
   """
 
-  maps: Dict[str, tf.Tensor]
-  pixels: Optional[tf.Tensor]
+  maps: dict[str, tf.Tensor]
+  pixels: tf.Tensor | None
 
   def index(self, name: str) -> int:
     """Place of a map among the maps."""
@@ -38,7 +37,7 @@ class View(NamedTuple):
 
   maps: tf.Tensor
   strides: tf.Tensor
-  candidates: Tuple[int, ...]
+  candidates: tuple[int, ...]
   subdivision: int = 1
 
 
@@ -98,7 +97,7 @@ def pool(table: FeatureTable, rois: tf.Tensor, views: Sequence[View], size: int)
   return tf.ensure_shape(pooled, [rois.shape[0], rois.shape[1], size, size, channels])
 
 
-def _map_shapes(maps: Sequence[tf.Tensor]) -> Tuple[tf.Tensor, tf.Tensor]:
+def _map_shapes(maps: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
   """Returns heights and widths, each [num_maps] int64."""
   shapes = tf.stack([tf.shape(x, out_type=tf.int64) for x in maps])
   return shapes[:, 1], shapes[:, 2]

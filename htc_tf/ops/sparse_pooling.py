@@ -7,7 +7,8 @@ from pixels to bins; its product with the pixels is the forward pass, and the pr
 transpose with the upstream gradient the backward pass.
 """
 
-from typing import NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -30,7 +31,7 @@ class _Taps(NamedTuple):
 
 def pool(
   pixels: tf.Tensor,
-  map_shapes: Tuple[tf.Tensor, tf.Tensor],
+  map_shapes: tuple[tf.Tensor, tf.Tensor],
   rois: tf.Tensor,
   views: Sequence,
   size: int,

@@ -8,7 +8,7 @@ import argparse
 import functools
 import os
 import sys
-from typing import Callable, Iterable, Iterator, List, Optional, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from htc_tf.errors import HTCError
 
@@ -87,7 +87,7 @@ def _step(title: str, folder: str, run: Callable, needed: Sequence[str]):
   return Section(title, run(folder))
 
 
-def main(argv: Optional[List[str]] = None) -> int:
+def main(argv: list[str] | None = None) -> int:
   """Runs the command; returns 0, 1 if a check fails, 2 after an error message."""
   args = _parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')

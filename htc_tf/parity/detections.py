@@ -1,6 +1,7 @@
 """Detections of one image held against the reference's, as sets."""
 
-from typing import Callable, List, NamedTuple, Tuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -56,10 +57,10 @@ def matched_rows(ours: Detected, reference: Detected) -> np.ndarray:
 
 def detection_measurements(
   name: str, ours: Callable[[], Detected], reference: Callable[[], Detected]
-) -> List[Measurement]:
+) -> list[Measurement]:
   """Found again, and the score of those that are."""
 
-  def pair() -> Tuple[Detected, Detected, np.ndarray]:
+  def pair() -> tuple[Detected, Detected, np.ndarray]:
     expected = reference()
     return ours(), expected, matched_rows(ours(), expected)
 

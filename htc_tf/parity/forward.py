@@ -1,11 +1,12 @@
 """A model with reference weights, and what it makes of an input, level by level."""
 
 import functools
-from typing import Any, Callable, Dict, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
-from official.core import exp_factory
 import tensorflow as tf
+from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.convert.checkpoint_file import Checkpoint
@@ -19,7 +20,7 @@ from htc_tf.tasks.htc import HTCTask
 
 
 def build_model(
-  experiment: str, overrides: Dict[str, Any], state: Callable[[], Checkpoint]
+  experiment: str, overrides: dict[str, Any], state: Callable[[], Checkpoint]
 ) -> HTCModel:
   """The model of an experiment, filled by the converter.
 
@@ -48,10 +49,10 @@ class Levels(NamedTuple):
     semantic_logits: [batch, h, w, classes], or None.
   """
 
-  backbone: Dict[str, tf.Tensor]
-  rpn_logits: Dict[str, tf.Tensor]
-  rpn_deltas: Dict[str, tf.Tensor]
-  anchors: Dict[str, tf.Tensor]
+  backbone: dict[str, tf.Tensor]
+  rpn_logits: dict[str, tf.Tensor]
+  rpn_deltas: dict[str, tf.Tensor]
+  anchors: dict[str, tf.Tensor]
   proposals: Proposals
   features: ImageFeatures
   semantic_logits: tf.Tensor
@@ -65,7 +66,7 @@ class Forward:
     inputs: gives images [batch, height, width, 3] and image_shape [batch, 2].
   """
 
-  def __init__(self, model: Callable[[], HTCModel], inputs: Callable[[], Dict[str, np.ndarray]]):
+  def __init__(self, model: Callable[[], HTCModel], inputs: Callable[[], dict[str, np.ndarray]]):
     self._model = model
     self._inputs = inputs
 
@@ -75,7 +76,7 @@ class Forward:
     return self._model()
 
   @functools.cached_property
-  def inputs(self) -> Dict[str, tf.Tensor]:
+  def inputs(self) -> dict[str, tf.Tensor]:
     """The model's input dict: `images` and `image_shape`, as `HTCModel.call` has them."""
     return {key: tf.constant(value, tf.float32) for key, value in self._inputs().items()}
 
@@ -96,7 +97,7 @@ class Forward:
     )
 
   @functools.cached_property
-  def _detections(self) -> Dict[str, np.ndarray]:
+  def _detections(self) -> dict[str, np.ndarray]:
     return {key: value.numpy() for key, value in self.model.detect(self.inputs).items()}
 
   @functools.cached_property

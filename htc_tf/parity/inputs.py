@@ -1,14 +1,12 @@
 """Input parity: from a picture's pixels to the network input."""
 
 import os
-from typing import List
 
 import numpy as np
 import tensorflow as tf
 
 from htc_tf.data import preprocess
-from htc_tf.parity.check import at_most
-from htc_tf.parity.check import Check
+from htc_tf.parity.check import Check, at_most
 from htc_tf.parity.layout import channels_last
 
 _PERCENTILE = 99.9
@@ -19,7 +17,7 @@ _NORMALIZED_BAR = 1e-5  # of values of order 1
 _MIN_SIZE, _MAX_SIZE = 256, 400
 
 
-def input_checks(folder: str) -> List[Check]:
+def input_checks(folder: str) -> list[Check]:
   """Checks of all pictures in a folder with the parity pack."""
   with np.load(os.path.join(folder, 'paddle_r50_b.npz')) as arrays:
     checks = resize_checks(
@@ -37,7 +35,7 @@ def input_checks(folder: str) -> List[Check]:
   return checks
 
 
-def resize_checks(title: str, rgb: np.ndarray, expected: np.ndarray) -> List[Check]:
+def resize_checks(title: str, rgb: np.ndarray, expected: np.ndarray) -> list[Check]:
   """Checks of size, interpolation, normalisation and padding.
 
   Args:
@@ -66,7 +64,7 @@ def resize_checks(title: str, rgb: np.ndarray, expected: np.ndarray) -> List[Che
   ]
 
 
-def normalize_checks(title: str, rgb: np.ndarray, expected: np.ndarray) -> List[Check]:
+def normalize_checks(title: str, rgb: np.ndarray, expected: np.ndarray) -> list[Check]:
   """Checks of channel order, normalisation and padding of a picture of the final size.
 
   Args:

@@ -1,11 +1,11 @@
 """Measurements to be made against stored arrays, some of which may not be there."""
 
-from typing import Callable, Iterable, List, NamedTuple, Optional, Tuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-from htc_tf.parity.check import at_most
-from htc_tf.parity.check import Check
+from htc_tf.parity.check import Check, at_most
 from htc_tf.parity.pack import MissingArray
 
 Array = Callable[[], np.ndarray]
@@ -32,13 +32,13 @@ class NotRun(NamedTuple):
   """A row, or several as one (their `bar` is None), whose reference `missing` is not there."""
 
   name: str
-  bar: Optional[float]
+  bar: float | None
   missing: str
 
 
 def run(
   measurements: Iterable[Measurement], show: Callable[[str], None] = lambda line: None
-) -> Tuple[List[Check], List[NotRun]]:
+) -> tuple[list[Check], list[NotRun]]:
   """Measures what can be measured; the rest is listed.
 
   Args:

@@ -1,22 +1,16 @@
 """Measurements of the R50 model on mmdetection's batch of two images: every level."""
 
 import functools
-from typing import Callable, Iterator, List
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.parity import layout
 from htc_tf.parity import rois as roi_heads
-from htc_tf.parity.detections import Detected
-from htc_tf.parity.detections import detection_measurements
-from htc_tf.parity.detections import mask_measurement
-from htc_tf.parity.detections import PastedMasks
-from htc_tf.parity.forward import build_model
-from htc_tf.parity.forward import Forward
-from htc_tf.parity.measurement import lost_share
-from htc_tf.parity.measurement import Measurement
-from htc_tf.parity.measurement import near
+from htc_tf.parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
+from htc_tf.parity.forward import Forward, build_model
+from htc_tf.parity.measurement import Measurement, lost_share, near
 from htc_tf.parity.pack import Pack
 from htc_tf.parity.pictures import network_input
 
@@ -183,7 +177,7 @@ class MmdetBatch:
     reference = layout.yx(self._arrays[f'stage{stage + 1}_rois'][:, 1:])
     return np.abs(self._box_head(stage, False)[2] - reference).max()
 
-  def _fixed_roi_features(self) -> List[Measurement]:
+  def _fixed_roi_features(self) -> list[Measurement]:
     def both(kind, suffix=''):
       return layout.channels_last(
         self._fixed[f'{kind}_feature_fpn{suffix}'] + self._fixed[f'{kind}_feature_semantic{suffix}']
@@ -212,7 +206,7 @@ class MmdetBatch:
       ),
     ]
 
-  def _fixed_roi_heads(self, stage: int) -> List[Measurement]:
+  def _fixed_roi_heads(self, stage: int) -> list[Measurement]:
     name = f'stage{stage}'
     return [
       near(

@@ -1,21 +1,16 @@
 """Measurements of one of mmdetection's configurations on its single image."""
 
 import functools
-from typing import Any, Dict, Iterator, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.parity import layout
-from htc_tf.parity.detections import Detected
-from htc_tf.parity.detections import detection_measurements
-from htc_tf.parity.detections import mask_measurement
-from htc_tf.parity.detections import PastedMasks
-from htc_tf.parity.forward import build_model
-from htc_tf.parity.forward import Forward
-from htc_tf.parity.measurement import lost_share
-from htc_tf.parity.measurement import Measurement
-from htc_tf.parity.measurement import near
+from htc_tf.parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
+from htc_tf.parity.forward import Forward, build_model
+from htc_tf.parity.measurement import Measurement, lost_share, near
 from htc_tf.parity.pack import Pack
 from htc_tf.parity.pictures import network_input
 
@@ -47,11 +42,11 @@ class Variant(NamedTuple):
 
   config: str
   experiment: str
-  overrides: Dict[str, Any] = {}
+  overrides: dict[str, Any] = {}
   has_semantic: bool = True
 
 
-def _resnext(groups: int, **values) -> Dict[str, Any]:
+def _resnext(groups: int, **values) -> dict[str, Any]:
   """Overrides for ResNeXt-101 with groups of 4 channels."""
   return {
     'backbone': {'published_resnet': {'model_id': 101, 'groups': groups, 'base_width': 4, **values}}

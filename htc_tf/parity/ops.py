@@ -1,6 +1,6 @@
 """Measurements of single operations on small stored inputs."""
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -10,17 +10,12 @@ from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.layers import resize
 from htc_tf.modeling.layers.roi_align import roi_align
 from htc_tf.ops import anchors as anchor_ops
-from htc_tf.ops import assignment
+from htc_tf.ops import assignment, deform_conv, nms
 from htc_tf.ops import boxes as box_ops
-from htc_tf.ops import deform_conv
 from htc_tf.ops import masks as mask_ops
-from htc_tf.ops import nms
 from htc_tf.parity import layout
-from htc_tf.parity.measurement import Measurement
-from htc_tf.parity.measurement import near
-from htc_tf.parity.measurement import relative_difference
-from htc_tf.parity.pack import Arrays
-from htc_tf.parity.pack import Pack
+from htc_tf.parity.measurement import Measurement, near, relative_difference
+from htc_tf.parity.pack import Arrays, Pack
 
 _PX_BAR, _GRADIENT_BAR, _PROBABILITY_BAR, _UNCLEAR = 1e-3, 1e-4, 1e-5, 1e-5
 _RELATIVE = 'largest difference / largest value'
@@ -144,7 +139,10 @@ def _roi_align(arrays: Arrays, size: int):
 
 def _deform_conv(arrays: Arrays, case: str):
   """Relative differences of output and gradients by `_DEFORM_CONV_INPUTS`."""
-  stored = lambda key: arrays[f'deform_conv/{case}/{key}']
+
+  def stored(key):
+    return arrays[f'deform_conv/{case}/{key}']
+
   axes = {'x': layout.channels_last, 'offset': layout.channels_last, 'weight': layout.kernel}
   inputs = [tf.constant(axes[key](stored(key))) for key in _DEFORM_CONV_INPUTS]
   with tf.GradientTape() as tape:

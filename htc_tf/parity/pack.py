@@ -2,7 +2,6 @@
 
 import importlib.util
 import pathlib
-from typing import List
 
 import numpy as np
 
@@ -42,7 +41,7 @@ class Arrays:
       raise MissingArray(f'{key} of {self._path.name}')
     return self._open()[key]
 
-  def names(self) -> List[str]:
+  def names(self) -> list[str]:
     """Keys of the arrays; none without the file."""
     return list(self._open()) if self._path.exists() else []
 

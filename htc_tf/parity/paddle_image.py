@@ -1,7 +1,7 @@
 """Measurements of laihuihui/htc's model on one of its two images."""
 
 import functools
-from typing import Callable, Iterator, List
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -11,18 +11,11 @@ from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.layers.roi_generator import Proposals
 from htc_tf.parity import layout
 from htc_tf.parity import rois as roi_heads
-from htc_tf.parity.detections import Detected
-from htc_tf.parity.detections import detection_measurements
-from htc_tf.parity.detections import mask_measurement
-from htc_tf.parity.detections import PastedMasks
-from htc_tf.parity.forward import build_model
-from htc_tf.parity.forward import Forward
-from htc_tf.parity.measurement import lost_share
-from htc_tf.parity.measurement import Measurement
-from htc_tf.parity.measurement import near
+from htc_tf.parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
+from htc_tf.parity.forward import Forward, build_model
+from htc_tf.parity.measurement import Measurement, lost_share, near
 from htc_tf.parity.pack import Pack
-from htc_tf.parity.pictures import network_input
-from htc_tf.parity.pictures import share_off_by_more_than_a_grey_level
+from htc_tf.parity.pictures import network_input, share_off_by_more_than_a_grey_level
 
 EXPERIMENT = 'htc_resnet50fpn_1x_coco_paddle'
 _MIN_SIZE, _MAX_SIZE = 256, 400  # of the stored images
@@ -100,7 +93,9 @@ class PaddleImage:
     return near(name, actual, lambda: change(self._arrays[key]))
 
   def _maps(self) -> Iterator[Measurement]:
-    levels = lambda: self._forward.levels
+    def levels():
+      return self._forward.levels
+
     for kind, keys in (('backbone', _BACKBONE_KEYS), ('pyramid', _PYRAMID_KEYS)):
       for level, (key, step) in keys.items():
         if self._is_complete or key in _KEYS_OF_B:
@@ -184,8 +179,10 @@ class PaddleImage:
       lambda x: x,
     )
 
-  def _detections(self) -> List[Measurement]:
-    ours = lambda: self._forward.detected(0)
+  def _detections(self) -> list[Measurement]:
+    def ours():
+      return self._forward.detected(0)
+
     return [
       *detection_measurements('detections', ours, self._reference),
       mask_measurement('masks, mean of the stages', ours, self._reference, self._pasted),

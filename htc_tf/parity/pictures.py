@@ -1,6 +1,6 @@
 """From pictures to network inputs, as the reference made them."""
 
-from typing import Dict, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,7 @@ from htc_tf.data import preprocess
 _DIVISOR = 32
 
 
-def network_input(resized_rgb: Sequence[np.ndarray]) -> Dict[str, np.ndarray]:
+def network_input(resized_rgb: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
   """Normalises pictures and pads them to one frame, a multiple of 32.
 
   Args:

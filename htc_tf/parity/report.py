@@ -2,7 +2,8 @@
 
 import json
 import math
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from htc_tf import files
 from htc_tf.parity.check import Check
@@ -63,7 +64,7 @@ def write(sections: Sequence[Section], json_path: str, markdown_path: str = '') 
     files.write_bytes(markdown_path, markdown(sections).encode())
 
 
-def _json_rows(section: Section) -> List[Dict[str, Any]]:
+def _json_rows(section: Section) -> list[dict[str, Any]]:
   measured = [
     {
       'name': f'{section.title}: {check.name}',
@@ -79,7 +80,7 @@ def _json_rows(section: Section) -> List[Dict[str, Any]]:
   ]
 
 
-def _finite(figure: float) -> Optional[float]:
+def _finite(figure: float) -> float | None:
   """JSON knows neither NaN nor infinity."""
   return figure if math.isfinite(figure) else None
 
@@ -101,7 +102,7 @@ def table(sections: Sequence[Section]) -> str:
       f'  {"not run":>9}  {_bar(row):>7}        {row.name} (no {row.missing})'
       for row in section.not_run
     ]
-  return '\n'.join(lines + ['', summary(sections)])
+  return '\n'.join([*lines, '', summary(sections)])
 
 
 def summary(sections: Sequence[Section]) -> str:

@@ -1,6 +1,6 @@
 """Heads on given RoIs."""
 
-from typing import List, Sequence, Tuple
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -23,7 +23,7 @@ class GivenRois:
 
   def __init__(self, model: HTCModel, features: ImageFeatures, rois: np.ndarray):
     self._model = model
-    self._parts: List[Tuple[ImageFeatures, tf.Tensor]] = []
+    self._parts: list[tuple[ImageFeatures, tf.Tensor]] = []
     images = rois[:, 0].astype(int)
     self._order = np.argsort(np.argsort(images, kind='stable'))  # from image by image back
     for image in np.unique(images):
@@ -42,7 +42,7 @@ class GivenRois:
     """[num, 14, 14, channels] of the pyramid, with or without the semantic context."""
     return self._pool(self._model.cascade.mask_features, with_semantic)
 
-  def box_head(self, stage: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+  def box_head(self, stage: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits [num, classes], deltas [num, 4] and boxes decoded and clipped [num, 4]."""
     part, outputs = self._model.cascade.stages[stage], []
     for features, boxes in self._parts:

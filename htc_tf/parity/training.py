@@ -5,11 +5,12 @@ for the RPN's, because one swapped pair of almost equal scores would change what
 """
 
 import contextlib
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from official.core import exp_factory
 import tensorflow as tf
+from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.convert.conversion import convert_checkpoint
@@ -18,12 +19,10 @@ from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.layers.roi_generator import Proposals
 from htc_tf.modeling.outputs import TrainingOutputs
 from htc_tf.parity import training_gradients
-from htc_tf.parity.check import at_most
-from htc_tf.parity.check import Check
+from htc_tf.parity.check import Check, at_most
 from htc_tf.parity.pack import Pack
 from htc_tf.parity.training_sampling import sampling_checks
-from htc_tf.parity.training_step import read_step
-from htc_tf.parity.training_step import TrainingStep
+from htc_tf.parity.training_step import TrainingStep, read_step
 from htc_tf.tasks.htc import HTCTask
 
 _EXPERIMENT = 'htc_resnet50fpn_1x_coco'
@@ -52,11 +51,11 @@ class StepResult(NamedTuple):
   """
 
   outputs: TrainingOutputs
-  terms: Dict[str, tf.Tensor]
+  terms: dict[str, tf.Tensor]
   gradients: Sequence[Any]
 
 
-def training_checks(folder: str) -> List[Check]:
+def training_checks(folder: str) -> list[Check]:
   """Runs the step stored in a folder with the parity pack and measures all of it.
 
   It takes two minutes on two cores and 6 GB.
@@ -117,7 +116,7 @@ def run_step(
     return StepResult(*run(step.inputs, step.semantic_labels))
 
 
-def loss_checks(terms: Mapping[str, tf.Tensor], arrays: Mapping[str, np.ndarray]) -> List[Check]:
+def loss_checks(terms: Mapping[str, tf.Tensor], arrays: Mapping[str, np.ndarray]) -> list[Check]:
   """Checks of every weighted term and of their sum.
 
   Args:

@@ -2,8 +2,9 @@
 
 import json
 import os
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,14 +13,13 @@ from htc_tf.convert import transforms
 from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.variables import named_variables
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.parity.check import at_most
-from htc_tf.parity.check import Check
+from htc_tf.parity.check import Check, at_most
 
 _FILE = 'mmdet_r50_grads.json'
 _NORM_BAR, _MEDIAN_BAR, _PROBE_BAR = 0.01, 5e-4, 0.05
 
 # Published name to {'norm', 'sum', 'probe'} of its gradient, or to None where it has none.
-Figures = Mapping[str, Optional[Mapping[str, float]]]
+Figures = Mapping[str, Mapping[str, float] | None]
 
 
 class _Deviation(NamedTuple):
@@ -37,7 +37,7 @@ def read_figures(folder: str) -> Figures:
 
 def published_gradients(
   model: HTCModel, variables: Sequence[tf.Variable], gradients: Sequence[Any]
-) -> Dict[str, np.ndarray]:
+) -> dict[str, np.ndarray]:
   """Gradients by published name and in the published layout.
 
   Args:
@@ -54,7 +54,7 @@ def published_gradients(
   return published
 
 
-def gradient_checks(gradients: Mapping[str, np.ndarray], figures: Figures) -> List[Check]:
+def gradient_checks(gradients: Mapping[str, np.ndarray], figures: Figures) -> list[Check]:
   """Checks that the same parameters train, by gradients of the same norm and direction.
 
   Args:

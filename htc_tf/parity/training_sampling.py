@@ -1,7 +1,5 @@
 """Assignments, sampled boxes and mask targets of a training step against the reference's."""
 
-from typing import List
-
 import numpy as np
 import tensorflow as tf
 
@@ -11,16 +9,14 @@ from htc_tf.modeling.layers.stage_assigner import SampledRois
 from htc_tf.modeling.outputs import TrainingOutputs
 from htc_tf.ops import anchors as anchor_ops
 from htc_tf.ops import assignment
-from htc_tf.parity.check import at_most
-from htc_tf.parity.check import Check
+from htc_tf.parity.check import Check, at_most
 from htc_tf.parity.layout import yx
-from htc_tf.parity.training_step import NUM_IMAGES
-from htc_tf.parity.training_step import TrainingStep
+from htc_tf.parity.training_step import NUM_IMAGES, TrainingStep
 
 _BOX_BAR = 1e-3  # px
 
 
-def sampling_checks(model: HTCModel, outputs: TrainingOutputs, step: TrainingStep) -> List[Check]:
+def sampling_checks(model: HTCModel, outputs: TrainingOutputs, step: TrainingStep) -> list[Check]:
   """Checks of what the RPN and every branch of every stage trained on.
 
   Args:
@@ -41,7 +37,7 @@ def sampling_checks(model: HTCModel, outputs: TrainingOutputs, step: TrainingSte
   return checks
 
 
-def _anchor_checks(model: HTCModel, outputs: TrainingOutputs, step: TrainingStep) -> List[Check]:
+def _anchor_checks(model: HTCModel, outputs: TrainingOutputs, step: TrainingStep) -> list[Check]:
   """Every anchor's assignment, and which are sampled for which truth."""
   config = model.anchor_assigner.get_config()
   thresholds = [config[f'{name}_threshold'] for name in ('positive', 'negative', 'min_positive')]
@@ -87,7 +83,7 @@ def _roi_checks(
   valid: tf.Tensor,
   rois: SampledRois,
   step: TrainingStep,
-) -> List[Check]:
+) -> list[Check]:
   """Distance of the boxes before sampling, their assignment, and which were sampled.
 
   Args:

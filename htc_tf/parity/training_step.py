@@ -1,7 +1,8 @@
 """The stored training step of the reference, in our frames and names."""
 
 import os
-from typing import Dict, Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +26,7 @@ class TrainingStep(NamedTuple):
     arrays: results by the pack's keys, boxes xyxy.
   """
 
-  inputs: Dict[str, tf.Tensor]
+  inputs: dict[str, tf.Tensor]
   semantic_labels: tf.Tensor
   proposals: Proposals
   arrays: Mapping[str, np.ndarray]

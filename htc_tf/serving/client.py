@@ -9,21 +9,19 @@ import io
 import json
 import os
 import threading
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Union
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from htc_tf.errors import InputError
-from htc_tf.errors import ServingError
+from htc_tf.errors import InputError, ServingError
 from htc_tf.serving import export_format as format_lib
-from htc_tf.serving.instances import Instances
-from htc_tf.serving.instances import read_outputs
-from htc_tf.serving.predict_files import Detector
-from htc_tf.serving.predict_files import Picture
+from htc_tf.serving.instances import Instances, read_outputs
+from htc_tf.serving.predict_files import Detector, Picture
 
 SIGNATURE = 'image_bytes'
 INPUT = 'inputs'
@@ -35,7 +33,7 @@ _CODES = {
   format_lib.TOO_LARGE: 'it has more pixels than the export admits',
 }
 # From encoded pictures to arrays by name, the batch first.
-Call = Callable[[Sequence[bytes]], Dict[str, np.ndarray]]
+Call = Callable[[Sequence[bytes]], dict[str, np.ndarray]]
 
 
 class Target(NamedTuple):
@@ -50,7 +48,7 @@ class Target(NamedTuple):
 
   server: str
   model: str = 'htc'
-  version: Optional[int] = None
+  version: int | None = None
   timeout: float = 60.0
 
 
@@ -70,7 +68,7 @@ def connect(target: Target) -> Call:
   return lambda pictures: _post(target, pictures)
 
 
-def remote_detector(target: Target, export_dir: Optional[str] = None) -> Detector:
+def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
   """A model on a server, to run on pictures as if it were here.
 
   Args:
@@ -95,7 +93,7 @@ def remote_detector(target: Target, export_dir: Optional[str] = None) -> Detecto
     categories = format_lib.read_categories(export_dir)
   call = connect(target)
 
-  def detect(pictures: Sequence[Picture]) -> List[Union[Instances, InputError]]:
+  def detect(pictures: Sequence[Picture]) -> list[Instances | InputError]:
     outputs = _checked(call([encode_picture(picture) for picture in pictures]), len(pictures))
     return [_read_row(outputs, row, picture, export_format) for row, picture in enumerate(pictures)]
 
@@ -157,7 +155,7 @@ def _parse_address(server: str) -> tuple:
   return scheme, f'[{host}]' if ':' in host else host, port
 
 
-def _post(target: Target, pictures: Sequence[bytes]) -> Dict[str, np.ndarray]:
+def _post(target: Target, pictures: Sequence[bytes]) -> dict[str, np.ndarray]:
   """Sends encoded pictures to the REST interface, in its row format."""
   version = '' if target.version is None else f'/versions/{target.version}'
   url = f'{target.server.rstrip("/")}/v1/models/{urllib.parse.quote(target.model)}{version}:predict'
@@ -200,7 +198,7 @@ def _error_text(error: urllib.error.HTTPError) -> str:
     return error.reason
 
 
-def _checked(outputs: Dict[str, np.ndarray], count: int) -> Dict[str, np.ndarray]:
+def _checked(outputs: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
   """Raises ServingError unless the outputs are those of an export of ours for `count` pictures."""
   needed = (
     'detection_boxes',
@@ -222,8 +220,8 @@ def _checked(outputs: Dict[str, np.ndarray], count: int) -> Dict[str, np.ndarray
 
 
 def _read_row(
-  outputs: Dict[str, np.ndarray], row: int, picture: Picture, export_format: format_lib.ExportFormat
-) -> Union[Instances, InputError]:
+  outputs: dict[str, np.ndarray], row: int, picture: Picture, export_format: format_lib.ExportFormat
+) -> Instances | InputError:
   """The instances of one picture, or why it has none."""
   code = int(outputs['error_code'][row])
   if code != format_lib.READ:

@@ -1,7 +1,7 @@
 """Models on this machine to run on pictures: a model directory, a checkpoint or a SavedModel."""
 
 import os
-from typing import Callable, Dict, List, Optional, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -9,18 +9,14 @@ import tensorflow as tf
 from htc_tf.errors import CheckpointError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import loading
-from htc_tf.serving.instances import Instances
-from htc_tf.serving.instances import read_outputs
-from htc_tf.serving.predict_files import Detector
-from htc_tf.serving.predict_files import Picture
+from htc_tf.serving.instances import Instances, read_outputs
+from htc_tf.serving.predict_files import Detector, Picture
 
 # [1, height, width, 3] uint8 to arrays by name.
-_Run = Callable[[np.ndarray], Dict[str, np.ndarray]]
+_Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
-def load_detector(
-  path: str, experiment: Optional[str] = None, params_override: str = ''
-) -> Detector:
+def load_detector(path: str, experiment: str | None = None, params_override: str = '') -> Detector:
   """Loads a model directory, a checkpoint or a SavedModel folder.
 
   Raises:
@@ -31,7 +27,10 @@ def load_detector(
     return _load_saved_model(path)
   model = loading.load_model(path, experiment, params_override)
   info = model.dataset_info
-  run = lambda images: model.predict(images, verbose=0)
+
+  def run(images):
+    return model.predict(images, verbose=0)
+
   return Detector(
     _one_by_one(run, format_lib.ExportFormat()),
     info.category_names if info else [],
@@ -50,7 +49,7 @@ def _load_saved_model(path: str) -> Detector:
       likely_cause='an export of another project',
     )
 
-  def run(images: np.ndarray) -> Dict[str, np.ndarray]:
+  def run(images: np.ndarray) -> dict[str, np.ndarray]:
     # The SavedModel is kept by this reference; its signatures alone do not hold the variables.
     outputs = loaded.signatures['serving_default'](inputs=tf.constant(images))
     return {key: value.numpy() for key, value in outputs.items()}
@@ -61,7 +60,7 @@ def _load_saved_model(path: str) -> Detector:
 def _one_by_one(run: _Run, export_format: format_lib.ExportFormat):
   """Detects in each picture alone, in a frame of its own."""
 
-  def detect(pictures: Sequence[Picture]) -> List[Instances]:
+  def detect(pictures: Sequence[Picture]) -> list[Instances]:
     return [
       read_outputs(run(picture.pixels[np.newaxis]), 0, picture.pixels.shape[:2], export_format)
       for picture in pictures

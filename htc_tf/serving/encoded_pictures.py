@@ -1,16 +1,15 @@
 """Encoded pictures to network inputs in a graph, where one that cannot be read fails alone."""
 
-from typing import Callable, Tuple
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from htc_tf.data import encoded_size
-from htc_tf.data import preprocess
+from htc_tf.data import encoded_size, preprocess
 from htc_tf.data.attempt import attempt
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving.predictor import HTCPredictor
 
-_Element = Tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+_Element = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 def picture_of_example(serialized: tf.Tensor) -> tf.Tensor:
@@ -38,7 +37,9 @@ def prepare(
     `preprocess.image_info`), and error codes [batch] int32: `READ`, `UNREADABLE` or `TOO_LARGE`. A
     picture that was not read is blank, of one pixel.
   """
-  blank = lambda code: _blank(predictor, code)
+
+  def blank(code):
+    return _blank(predictor, code)
 
   def read(element: tf.Tensor) -> _Element:
     encoded = picture_of(element)

@@ -3,10 +3,9 @@
 import json
 import os
 import shutil
-from typing import Optional
 
-from absl import logging
 import tensorflow as tf
+from absl import logging
 
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import InputError
@@ -131,7 +130,7 @@ def _check_has_masks(predictor: HTCPredictor, export_format: format_lib.ExportFo
     )
 
 
-def _write_categories(info: Optional[DatasetInfo], folder: str) -> None:
+def _write_categories(info: DatasetInfo | None, folder: str) -> None:
   """{class: {id, name}} as JSON; nothing where the categories are unknown."""
   if info is None:
     return

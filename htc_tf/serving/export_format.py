@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import List, NamedTuple, Tuple
+from typing import NamedTuple
 
 from htc_tf.data.pixel_limit import MAX_PIXELS
 from htc_tf.errors import InputError
@@ -80,7 +80,7 @@ def read_format(folder: str) -> ExportFormat:
   return export_format
 
 
-def read_categories(folder: str) -> Tuple[List[str], List[int]]:
+def read_categories(folder: str) -> tuple[list[str], list[int]]:
   """Names and ids by class from an export, entry 0 of class 1; empty if it has none.
 
   Raises:

@@ -1,6 +1,6 @@
 """The gRPC client of TensorFlow Serving."""
 
-from typing import Dict, Sequence
+from collections.abc import Sequence
 
 import grpc
 import numpy as np
@@ -10,8 +10,7 @@ from htc_tf.errors import ServingError
 from htc_tf.serving import client
 
 try:
-  from tensorflow_serving.apis import predict_pb2
-  from tensorflow_serving.apis import prediction_service_pb2_grpc
+  from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 except ImportError as failure:
   raise ServingError(
     'No gRPC without tensorflow-serving-api',
@@ -30,7 +29,7 @@ def connect(target: client.Target, address: str) -> client.Call:
     grpc.insecure_channel(address, options=_UNLIMITED)
   )
 
-  def call(pictures: Sequence[bytes]) -> Dict[str, np.ndarray]:
+  def call(pictures: Sequence[bytes]) -> dict[str, np.ndarray]:
     try:
       response = stub.Predict(build_request(target, pictures), timeout=target.timeout)
     except grpc.RpcError as error:

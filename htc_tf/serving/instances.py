@@ -1,6 +1,7 @@
 """The detections of one picture, from what a model, an export or a server answers."""
 
-from typing import List, Mapping, NamedTuple, Optional, Tuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -23,13 +24,13 @@ class Instances(NamedTuple):
   boxes: np.ndarray
   classes: np.ndarray
   scores: np.ndarray
-  rles: Optional[List[dict]]
+  rles: list[dict] | None
 
 
 def read_outputs(
   outputs: Mapping[str, np.ndarray],
   row: int,
-  picture_hw: Tuple[int, int],
+  picture_hw: tuple[int, int],
   export_format: ExportFormat,
 ) -> Instances:
   """The instances of one picture of a batch.
@@ -60,8 +61,8 @@ def read_outputs(
 
 
 def _encode(
-  masks: np.ndarray, boxes: np.ndarray, picture_hw: Tuple[int, int], form: str
-) -> List[dict]:
+  masks: np.ndarray, boxes: np.ndarray, picture_hw: tuple[int, int], form: str
+) -> list[dict]:
   """Run-length encodes [num, ...] masks of any form."""
   height, width = picture_hw
   _check_masks(masks, picture_hw, form)
@@ -79,7 +80,7 @@ def _encode_bitmap(mask: np.ndarray) -> dict:
   return {'size': list(mask.shape), 'counts': rle['counts'].decode('ascii')}
 
 
-def _check_masks(masks: np.ndarray, picture_hw: Tuple[int, int], form: str) -> None:
+def _check_masks(masks: np.ndarray, picture_hw: tuple[int, int], form: str) -> None:
   """Raises InputError for masks that cannot be of this form."""
   height, width = picture_hw
   if form == 'cropped':

@@ -1,7 +1,6 @@
 """Loading a trained model to predict with."""
 
 import os
-from typing import Optional
 
 from htc_tf import files
 from htc_tf.configs import model_validation
@@ -9,15 +8,14 @@ from htc_tf.configs import task as task_config
 from htc_tf.errors import InputError
 from htc_tf.modeling.precision import computing_in
 from htc_tf.serving import model_directory
-from htc_tf.serving.predictor import HTCPredictor
-from htc_tf.serving.predictor import InputRule
+from htc_tf.serving.predictor import HTCPredictor, InputRule
 from htc_tf.tasks import checkpoint
 from htc_tf.tasks.htc import HTCTask
 from htc_tf.tasks.inputs import build_frame_rule
 
 
 def load_model(
-  path: files.PathLike, experiment: Optional[str] = None, params_override: str = ''
+  path: files.PathLike, experiment: str | None = None, params_override: str = ''
 ) -> HTCPredictor:
   """Loads a trained model; Keras `predict` on it takes pictures.
 

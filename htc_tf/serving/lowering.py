@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from typing import Dict, List, NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -31,11 +31,11 @@ class LoweredProgram(NamedTuple):
   """
 
   program: bytes
-  arguments: List[Tuple[str, np.ndarray]]
-  results: List[str]
+  arguments: list[tuple[str, np.ndarray]]
+  results: list[str]
 
 
-def lower_detection(model: HTCModel, frame: Tuple[int, int], batch_size: int = 1) -> LoweredProgram:
+def lower_detection(model: HTCModel, frame: tuple[int, int], batch_size: int = 1) -> LoweredProgram:
   """Lowers `model.detect` for one padded size.
 
   Args:
@@ -104,7 +104,7 @@ def write_program(lowered: LoweredProgram, output: str) -> str:
   return output
 
 
-def _description(lowered: LoweredProgram) -> Dict[str, list]:
+def _description(lowered: LoweredProgram) -> dict[str, list]:
   arguments = [
     {'name': name, 'shape': list(value.shape), 'dtype': value.dtype.name}
     for name, value in lowered.arguments

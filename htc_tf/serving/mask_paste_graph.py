@@ -5,8 +5,6 @@ outside the mask, the object from 0.5 on. Cells are gathered and blended rather 
 matrices, which some accelerators do in a lower precision.
 """
 
-from typing import Tuple
-
 import tensorflow as tf
 
 from htc_tf.ops import masks as mask_ops
@@ -76,7 +74,7 @@ def _sample(
 
 def _cells(
   low: tf.Tensor, high: tf.Tensor, length: tf.Tensor, num_cells: tf.Tensor
-) -> Tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, tf.Tensor]:
   """The first pixel in reach of the mask along an axis, and where the pixels from it on look.
 
   Returns:

@@ -1,22 +1,19 @@
 """What a training run leaves beside its checkpoints, and how to read it back."""
 
 import os
-from typing import Any, Dict, Optional
+from typing import Any
 
+import tensorflow as tf
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.modeling.hyperparams import params_dict
-import tensorflow as tf
 
 from htc_tf import registry_imports  # noqa: F401
-from htc_tf.configs import model_validation
-from htc_tf.configs import validation
+from htc_tf.configs import model_validation, validation
 from htc_tf.configs.parsing import PARSE_ERRORS
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.errors import CheckpointError
-from htc_tf.errors import ConfigError
-from htc_tf.errors import InputError
+from htc_tf.errors import CheckpointError, ConfigError, InputError
 
 PARAMS_FILE = 'params.yaml'
 DATASET_FILE = 'dataset.json'
@@ -40,14 +37,14 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
   info.save(os.path.join(model_dir, DATASET_FILE))
 
 
-def load_dataset_info(model_dir: str) -> Optional[DatasetInfo]:
+def load_dataset_info(model_dir: str) -> DatasetInfo | None:
   """The categories of a model, or None where there is no record of them."""
   path = os.path.join(model_dir, DATASET_FILE)
   return DatasetInfo.load(path) if os.path.exists(path) else None
 
 
 def load_experiment(
-  model_dir: str, experiment: Optional[str] = None, params_override: str = ''
+  model_dir: str, experiment: str | None = None, params_override: str = ''
 ) -> cfg.ExperimentConfig:
   """The configuration of a model directory or of a registered experiment.
 
@@ -81,7 +78,7 @@ def load_experiment(
   return params
 
 
-def _read_params(model_dir: str) -> Dict[str, Any]:
+def _read_params(model_dir: str) -> dict[str, Any]:
   """What a model needs of the `params.yaml` of its training run."""
   path = os.path.join(model_dir, PARAMS_FILE)
   if not tf.io.gfile.exists(path):

@@ -2,21 +2,20 @@
 
 import json
 import os
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
-from absl import logging
 import numpy as np
-from PIL import ImageOps
 import tqdm
+from absl import logging
+from PIL import ImageOps
 
 from htc_tf import files
 from htc_tf.data import pixel_limit
-from htc_tf.errors import DataError
-from htc_tf.errors import InputError
+from htc_tf.errors import DataError, InputError
 from htc_tf.evaluation import coco_results
 from htc_tf.serving.instances import Instances
-from htc_tf.visualization import draw
-from htc_tf.visualization import panels
+from htc_tf.visualization import draw, panels
 
 _ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff')
 _UNREADABLE = (OSError, SyntaxError, ValueError)
@@ -31,7 +30,7 @@ class Picture(NamedTuple):
   """
 
   pixels: np.ndarray
-  path: Optional[str] = None
+  path: str | None = None
 
 
 class Detector(NamedTuple):
@@ -44,12 +43,12 @@ class Detector(NamedTuple):
     category_ids: likewise, as the annotations number them.
   """
 
-  detect: Callable[[Sequence[Picture]], Sequence[Union[Instances, InputError]]]
+  detect: Callable[[Sequence[Picture]], Sequence[Instances | InputError]]
   category_names: Sequence[str]
   category_ids: Sequence[int]
 
 
-def list_pictures(inputs: Sequence[str]) -> List[str]:
+def list_pictures(inputs: Sequence[str]) -> list[str]:
   """Files as they are, and the pictures in each folder, sorted.
 
   Raises:
@@ -153,7 +152,7 @@ def predict_files(
   output: str,
   score_threshold: float = 0.3,
   batch_size: int = 1,
-) -> List[str]:
+) -> list[str]:
   """Predicts on files; writes `<name>.png` each, `predictions.json` and `images.json`.
 
   The two JSON files are a COCO results file and a COCO data set of the pictures and categories
@@ -231,7 +230,7 @@ def _check_options(output: str, score_threshold: float, batch_size: int) -> None
 
 def _detect_all(
   detector: Detector, paths: Sequence[str], batch_size: int
-) -> Iterator[Tuple[str, Optional[np.ndarray], Union[Instances, InputError]]]:
+) -> Iterator[tuple[str, np.ndarray | None, Instances | InputError]]:
   """Yields path, pixels and instances of each picture, or in their place the error, in order."""
   with tqdm.tqdm(total=len(paths), desc='predicting', unit='image') as progress:
     for start in range(0, len(paths), batch_size):
@@ -246,7 +245,7 @@ def _detect_all(
         progress.update()
 
 
-def _read_or_error(path: str) -> Union[Picture, InputError]:
+def _read_or_error(path: str) -> Picture | InputError:
   """The picture, or why it cannot be read."""
   try:
     return Picture(read_picture(path), path)
@@ -254,7 +253,7 @@ def _read_or_error(path: str) -> Union[Picture, InputError]:
     return error
 
 
-def _image_ids(paths: Sequence[str]) -> Dict[str, int]:
+def _image_ids(paths: Sequence[str]) -> dict[str, int]:
   """The numbers the files are named by, if all are and differ; else 1, 2, 3, ..."""
   stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
   numbers = [int(stem) for stem in stems if stem.isdigit()]
@@ -263,7 +262,7 @@ def _image_ids(paths: Sequence[str]) -> Dict[str, int]:
   return {path: index for index, path in enumerate(paths, 1)}
 
 
-def _overlay_names(paths: Sequence[str]) -> Dict[str, str]:
+def _overlay_names(paths: Sequence[str]) -> dict[str, str]:
   """`<stem>.png`, with the ending kept or a number added where stems repeat."""
   names, taken = {}, set()
   for path in paths:

@@ -1,6 +1,7 @@
 """From pictures to detections in their own pixels: what predict and serving run."""
 
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple, Union
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -8,12 +9,11 @@ import tf_keras
 
 from htc_tf.data import preprocess
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.data.frames import Frame
-from htc_tf.data.frames import FrameRule
+from htc_tf.data.frames import Frame, FrameRule
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
 
-Images = Union[np.ndarray, tf.Tensor]
+Images = np.ndarray | tf.Tensor
 # What Keras takes batch by batch; they are checked one at a time.
 _BATCHES = (tf.data.Dataset, tf.distribute.DistributedDataset, Iterator, tf_keras.utils.Sequence)
 
@@ -32,9 +32,9 @@ class InputRule(NamedTuple):
 
   min_size: int
   max_size: int
-  frame: Tuple[int, int]
-  divisor: Optional[int]
-  frames: Tuple[Tuple[int, int], ...] = ()
+  frame: tuple[int, int]
+  divisor: int | None
+  frames: tuple[tuple[int, int], ...] = ()
 
   def bound(self, image_hw: tf.Tensor) -> Frame:
     """Height and width that a picture of [2] original pixels has to fit, as in evaluation."""
@@ -64,7 +64,7 @@ class HTCPredictor(tf_keras.Model):
     self,
     model: HTCModel,
     input_rule: InputRule,
-    dataset_info: Optional[DatasetInfo] = None,
+    dataset_info: DatasetInfo | None = None,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
@@ -75,16 +75,16 @@ class HTCPredictor(tf_keras.Model):
     self._dataset_info = lambda: dataset_info
 
   @property
-  def dataset_info(self) -> Optional[DatasetInfo]:
+  def dataset_info(self) -> DatasetInfo | None:
     """The classes, or None if unknown."""
     return self._dataset_info()
 
   @property
-  def frame(self) -> Tuple[int, int]:
+  def frame(self) -> tuple[int, int]:
     """Height and width that nothing `prepare` gives exceeds."""
     return self._input_rule.frame
 
-  def call(self, images: tf.Tensor) -> Dict[str, tf.Tensor]:
+  def call(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
     """Detects in a batch of pictures of one size.
 
     Args:
@@ -102,7 +102,7 @@ class HTCPredictor(tf_keras.Model):
     check_images(images)
     return self.detect_prepared(*self.prepare(images))
 
-  def prepare(self, images: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+  def prepare(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Network input and image_info of one picture or of a batch of one size.
 
     Args:
@@ -117,8 +117,8 @@ class HTCPredictor(tf_keras.Model):
     )
 
   def predict(
-    self, x: Union[Images, tf.data.Dataset, Iterator, tf_keras.utils.Sequence], **kwargs: Any
-  ) -> Dict[str, np.ndarray]:
+    self, x: Images | tf.data.Dataset | Iterator | tf_keras.utils.Sequence, **kwargs: Any
+  ) -> dict[str, np.ndarray]:
     """Detects in pictures of one size, as many at a time as Keras' `batch_size` says.
 
     Args:
@@ -143,7 +143,7 @@ class HTCPredictor(tf_keras.Model):
         )
     return super().predict(x, **kwargs)
 
-  def detect_prepared(self, inputs: tf.Tensor, info: tf.Tensor) -> Dict[str, tf.Tensor]:
+  def detect_prepared(self, inputs: tf.Tensor, info: tf.Tensor) -> dict[str, tf.Tensor]:
     """Runs the model and maps its boxes back to the pictures, whose sizes may differ.
 
     Args:

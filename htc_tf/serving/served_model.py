@@ -1,12 +1,11 @@
 """What an export holds: variables, and the graphs of its signatures."""
 
-from typing import Callable, Dict
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from htc_tf.serving import encoded_pictures
+from htc_tf.serving import encoded_pictures, mask_paste_graph
 from htc_tf.serving import export_format as format_lib
-from htc_tf.serving import mask_paste_graph
 from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.predictor import HTCPredictor
 
@@ -65,10 +64,10 @@ class ServedModel(tf.Module):
 
 def _build_answer(
   predictor: HTCPredictor, export_format: ExportFormat
-) -> Callable[..., Dict[str, tf.Tensor]]:
+) -> Callable[..., dict[str, tf.Tensor]]:
   """From network inputs, image_info and error codes to the outputs of a signature."""
 
-  def answer(inputs: tf.Tensor, info: tf.Tensor, error_code: tf.Tensor) -> Dict[str, tf.Tensor]:
+  def answer(inputs: tf.Tensor, info: tf.Tensor, error_code: tf.Tensor) -> dict[str, tf.Tensor]:
     outputs = {**predictor.detect_prepared(inputs, info), 'image_info': info}
     outputs = {
       key: _zero_unless(error_code == format_lib.READ, value) for key, value in outputs.items()

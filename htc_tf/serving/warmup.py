@@ -4,7 +4,7 @@ The first request of a signature builds its executors and, on a GPU, picks kerne
 """
 
 import os
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf

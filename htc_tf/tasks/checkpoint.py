@@ -1,10 +1,11 @@
 """Restoring weights with a report of what does not fit."""
 
 import os
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from absl import logging
 import tensorflow as tf
+from absl import logging
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from htc_tf.errors import CheckpointError
@@ -25,9 +26,9 @@ class Mismatch(NamedTuple):
     shapes: variables held in another shape.
   """
 
-  missing: List[str]
-  unused: List[str]
-  shapes: List[str]
+  missing: list[str]
+  unused: list[str]
+  shapes: list[str]
 
 
 def resolve(path: str) -> str:
@@ -116,7 +117,7 @@ def _unreadable(prefix: str, error: Exception) -> CheckpointError:
   )
 
 
-def _newest_readable_beside(prefix: str) -> Optional[str]:
+def _newest_readable_beside(prefix: str) -> str | None:
   """The readable checkpoint of the same run with the highest step, or None."""
   run = prefix.rpartition('-')[0]
   found = [path[: -len('.index')] for path in tf.io.gfile.glob(f'{run}-*.index')] if run else []
@@ -175,7 +176,7 @@ class _SavedGraph:
     self._graph.ParseFromString(reader.get_tensor(_OBJECT_GRAPH_KEY))
     self._shapes = reader.get_variable_to_shape_map()
 
-  def children(self, node: Optional[int]) -> Dict[str, int]:
+  def children(self, node: int | None) -> dict[str, int]:
     """Edges of a node; none of a node that is not there."""
     if node is None:
       return {}
@@ -193,12 +194,12 @@ class _SavedGraph:
       )
     return roots[name]
 
-  def shape(self, node: Optional[int]) -> Optional[List[int]]:
+  def shape(self, node: int | None) -> list[int] | None:
     """Shape of a variable's node; None for any other."""
     attributes = self._graph.nodes[node].attributes if node is not None else ()
     return list(self._shapes[attributes[0].checkpoint_key]) if attributes else None
 
-  def variables(self, name: str) -> Iterator[Tuple[str, int]]:
+  def variables(self, name: str) -> Iterator[tuple[str, int]]:
     """Pairs (path, node) of the variables below a part."""
     queue, seen = [(name, self.root(name))], set()
     for path, node in queue:  # The queue grows while it is read: breadth first.
@@ -212,7 +213,7 @@ class _SavedGraph:
 
 def _live_variables(
   name: str, part, saved: _SavedGraph
-) -> Iterator[Tuple[str, tf.Variable, Optional[int]]]:
+) -> Iterator[tuple[str, tf.Variable, int | None]]:
   """Triples (path, variable, node of the checkpoint or None), walking both graphs together."""
   view = tf.train.TrackableView(part)
   queue, seen = [(name, part, saved.root(name))], {id(part)}

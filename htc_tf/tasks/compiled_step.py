@@ -1,11 +1,12 @@
 """Runs a step compiled by XLA on batches whose frame is one of a few static ones."""
 
-from typing import Any, Callable, Dict, Mapping, Sequence, Tuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
-Size = Tuple[int, int]
-Batch = Tuple[tf.Tensor, Mapping[str, tf.Tensor]]
+Size = tuple[int, int]
+Batch = tuple[tf.Tensor, Mapping[str, tf.Tensor]]
 _BITS = 8
 
 
@@ -41,10 +42,9 @@ def _in_frame(batch: Batch, frame: Size) -> Batch:
   """The batch with static shapes, checked when it runs."""
   images, labels = batch
   height, width = frame
-  sides: Dict[str, Size] = {'gt_masks': (height, width // _BITS), 'gt_semantic': frame}
-  fixed = {}
-  for key, value in labels.items():
-    if key in sides:
-      value = tf.ensure_shape(value, [*value.shape[:-2], *sides[key]])
-    fixed[key] = value
+  sides: dict[str, Size] = {'gt_masks': (height, width // _BITS), 'gt_semantic': frame}
+  fixed = {
+    key: tf.ensure_shape(value, [*value.shape[:-2], *sides[key]]) if key in sides else value
+    for key, value in labels.items()
+  }
   return tf.ensure_shape(images, [images.shape[0], height, width, 3]), fixed

@@ -1,12 +1,12 @@
 """A step that is not finite: it changes no weight, and stops the run or is skipped and counted."""
 
 import threading
-from typing import List, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from absl import logging
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from absl import logging
 
 from htc_tf.errors import TrainingError
 
@@ -91,7 +91,7 @@ def finite_everywhere(terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
   return tf.equal(num_broken, 0.0)
 
 
-def create_state(optimizer: tf_keras.optimizers.Optimizer, variables: List[tf.Variable]) -> None:
+def create_state(optimizer: tf_keras.optimizers.Optimizer, variables: list[tf.Variable]) -> None:
   """Creates what an optimizer keeps of variables; within a condition it cannot do that."""
   with tf.init_scope():
     if hasattr(optimizer, 'build'):
@@ -103,8 +103,8 @@ def create_state(optimizer: tf_keras.optimizers.Optimizer, variables: List[tf.Va
 def apply_if(
   chosen: tf.Tensor,
   optimizer: tf_keras.optimizers.Optimizer,
-  gradients: List[tf.Tensor],
-  variables: List[tf.Variable],
+  gradients: list[tf.Tensor],
+  variables: list[tf.Variable],
 ) -> None:
   """Updates the variables, or only counts the step.
 

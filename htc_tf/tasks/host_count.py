@@ -1,6 +1,7 @@
 """Figures that Python counts beside the training, shown among its metrics."""
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 import tf_keras

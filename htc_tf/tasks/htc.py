@@ -3,34 +3,28 @@
 import functools
 import json
 import os
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from collections.abc import Mapping
+from typing import Any
 
-from absl import logging
-from official.core import base_task
-from official.core import task_factory
 import tensorflow as tf
 import tf_keras
+from absl import logging
+from official.core import base_task, task_factory
 
-from htc_tf import files
-from htc_tf import worker_exchange
+from htc_tf import files, worker_exchange
 from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
 from htc_tf.convert.checkpoint_file import read_checkpoint
-from htc_tf.convert.conversion import Allowed
-from htc_tf.convert.conversion import convert_checkpoint
+from htc_tf.convert.conversion import Allowed, convert_checkpoint
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.data.left_out import KINDS
-from htc_tf.data.left_out import LeftOut
-from htc_tf.data.left_out import RECORDS
-from htc_tf.data.left_out import SHARDS
+from htc_tf.data.left_out import KINDS, RECORDS, SHARDS, LeftOut
 from htc_tf.errors import ConfigError
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import TrainingOutputs
-from htc_tf.tasks import checkpoint
-from htc_tf.tasks import finite_loss
+from htc_tf.tasks import checkpoint, finite_loss
 from htc_tf.tasks import inputs as inputs_lib
 from htc_tf.tasks.compiled_step import run_compiled
 from htc_tf.tasks.finite_loss import NonFiniteLoss
@@ -44,14 +38,14 @@ COUNTS = (*KINDS, _STEPS_SKIPPED)
 _GROUND_TRUTH = ('gt_boxes', 'gt_classes', 'gt_masks')
 
 
-def model_inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
+def model_inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
   """The model's input dict, as `HTCModel.call` has it, of a batch that `Parser` made."""
   inputs = {'images': images, 'image_shape': labels['image_info'][:, 1]}
   inputs.update({key: labels[key] for key in _GROUND_TRUTH if key in labels})
   return inputs
 
 
-def _without_emptiness(inputs: Dict[str, tf.Tensor], side: int) -> Dict[str, tf.Tensor]:
+def _without_emptiness(inputs: dict[str, tf.Tensor], side: int) -> dict[str, tf.Tensor]:
   """An empty batch becomes one black image of `side`, another stays as it is.
 
   A replica gets an empty batch, of no height and width where frames vary, in the step in which the
@@ -76,7 +70,7 @@ class HTCTask(base_task.Task):
   """Hybrid Task Cascade as a Model Garden task."""
 
   def __init__(
-    self, params: task_config.HTCTask, logging_dir: Optional[str] = None, name: Optional[str] = None
+    self, params: task_config.HTCTask, logging_dir: str | None = None, name: str | None = None
   ):
     super().__init__(params, logging_dir, name)
     model_validation.validate_model(params.model)
@@ -116,7 +110,7 @@ class HTCTask(base_task.Task):
     else:
       checkpoint.restore(path, {name: model.checkpoint_items[name] for name in parts})
 
-  def _initialized_parts(self, model: HTCModel) -> Optional[List[str]]:
+  def _initialized_parts(self, model: HTCModel) -> list[str] | None:
     """Names of the parts that `init_checkpoint` fills; None: the whole model."""
     modules = self.task_config.init_checkpoint_modules
     if modules == 'all':
@@ -132,7 +126,7 @@ class HTCTask(base_task.Task):
     return names
 
   def build_inputs(
-    self, params: task_config.DataConfig, input_context: Optional[tf.distribute.InputContext] = None
+    self, params: task_config.DataConfig, input_context: tf.distribute.InputContext | None = None
   ) -> tf.data.Dataset:
     """Batches of (images, labels) as `data.parser.Parser` makes them, each of one frame."""
     return inputs_lib.build_batches(
@@ -140,8 +134,8 @@ class HTCTask(base_task.Task):
     )
 
   def build_losses(
-    self, outputs: TrainingOutputs, labels: Mapping[str, tf.Tensor], variables: List[tf.Variable]
-  ) -> Dict[str, tf.Tensor]:
+    self, outputs: TrainingOutputs, labels: Mapping[str, tf.Tensor], variables: list[tf.Variable]
+  ) -> dict[str, tf.Tensor]:
     """Every weighted term by name and their sum, `total_loss`.
 
     The weight decay among them hands no gradient on: `train_step` adds it to the others'.
@@ -158,7 +152,7 @@ class HTCTask(base_task.Task):
     terms['weight_decay'] = htc_loss.weight_decay(variables, losses)
     return {**terms, 'total_loss': htc_loss.total(terms)}
 
-  def build_metrics(self, training: bool = True) -> List[tf_keras.metrics.Metric]:
+  def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
     """Means of loss terms and accuracies, and counts of what was left out; none in evaluation."""
     if not training:
       return []
@@ -178,11 +172,11 @@ class HTCTask(base_task.Task):
 
   def train_step(
     self,
-    inputs: Tuple[Any, Any],
+    inputs: tuple[Any, Any],
     model: HTCModel,
     optimizer: tf_keras.optimizers.Optimizer,
-    metrics: Optional[List[tf_keras.metrics.Metric]] = None,
-  ) -> Dict[str, tf.Tensor]:
+    metrics: list[tf_keras.metrics.Metric] | None = None,
+  ) -> dict[str, tf.Tensor]:
     """One update on one replica's batch.
 
     Losses are normalised within the replica, as published (per GPU), and averaged over replicas. A
@@ -208,7 +202,10 @@ class HTCTask(base_task.Task):
     finite_loss.create_state(optimizer, variables)
     number = optimizer.iterations + 1
     statistics = finite_loss.Statistics(model)
-    passes = lambda batch: self._forward_and_backward(batch, model, optimizer)
+
+    def passes(batch):
+      return self._forward_and_backward(batch, model, optimizer)
+
     if self.task_config.jit_compile:
       frames = inputs_lib.build_frame_rule(
         self.task_config.train_data.parser, self.task_config.model
@@ -233,8 +230,8 @@ class HTCTask(base_task.Task):
     return {self.loss: tf.where(finite, losses['total_loss'], 0.0)}
 
   def _forward_and_backward(
-    self, inputs: Tuple[Any, Any], model: HTCModel, optimizer: tf_keras.optimizers.Optimizer
-  ) -> Tuple[Dict[str, tf.Tensor], Dict[str, tf.Tensor], List[tf.Tensor]]:
+    self, inputs: tuple[Any, Any], model: HTCModel, optimizer: tf_keras.optimizers.Optimizer
+  ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], list[tf.Tensor]]:
     """(loss terms, accuracies, this replica's share of the gradients) of one replica's batch."""
     images, labels = inputs
     share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
@@ -252,8 +249,8 @@ class HTCTask(base_task.Task):
     return losses, htc_loss.accuracies(outputs), gradients
 
   def validation_step(
-    self, inputs: Tuple[Any, Any], model: HTCModel, metrics: Optional[List[Any]] = None
-  ) -> Dict[str, Any]:
+    self, inputs: tuple[Any, Any], model: HTCModel, metrics: list[Any] | None = None
+  ) -> dict[str, Any]:
     """Detections of one replica's batch, for the evaluator; there is no validation loss."""
     images, labels = inputs
     divisor = model_validation.frame_divisor(self.task_config.model)
@@ -263,7 +260,7 @@ class HTCTask(base_task.Task):
     return {self.loss: 0.0, 'predictions': predictions}
 
   def aggregate_logs(
-    self, state: Optional[COCOEvaluator] = None, step_outputs: Optional[Mapping[str, Any]] = None
+    self, state: COCOEvaluator | None = None, step_outputs: Mapping[str, Any] | None = None
   ) -> COCOEvaluator:
     """Hands a step's detections, of all replicas, to the evaluator.
 
@@ -281,8 +278,8 @@ class HTCTask(base_task.Task):
   def reduce_aggregated_logs(
     self,
     aggregated_logs: COCOEvaluator,
-    global_step: Union[None, int, tf.Tensor, tf.Variable] = None,
-  ) -> Dict[str, float]:
+    global_step: int | tf.Tensor | tf.Variable | None = None,
+  ) -> dict[str, float]:
     """AP of all that all workers evaluated, and what was left out; also into `results/` as JSON."""
     left_out = LeftOut()
     for collected, numbers in worker_exchange.gather(
@@ -328,7 +325,7 @@ def _scales(optimizer: tf_keras.optimizers.Optimizer) -> bool:
   return isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
 
 
-def _replicas(predictions: Mapping[str, Any]) -> List[Dict[str, Any]]:
+def _replicas(predictions: Mapping[str, Any]) -> list[dict[str, Any]]:
   """One dict of arrays a replica: a distributed step returns a tuple in each entry."""
   first = next(iter(predictions.values()))
   if not isinstance(first, (tuple, list)):

@@ -1,28 +1,25 @@
 """Input pipelines from configuration: what is read, parsed, left out and batched."""
 
-from typing import Any, Callable, Dict, Optional
+from collections.abc import Callable
+from typing import Any
 
-from official.core import input_reader
-from official.vision.dataloaders import input_reader_factory
 import tensorflow as tf
 import tf_keras
+from official.core import input_reader
+from official.vision.dataloaders import input_reader_factory
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
 from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.frame_batches import batch_by_frame
-from htc_tf.data.frames import frame_rule
-from htc_tf.data.frames import FrameRule
+from htc_tf.data.frames import FrameRule, frame_rule
 from htc_tf.data.left_out import LeftOut
-from htc_tf.data.parser import augmentation_seeds
-from htc_tf.data.parser import Parser
-from htc_tf.data.tolerant_reading import as_element
-from htc_tf.data.tolerant_reading import RECORD_KEY
-from htc_tf.data.tolerant_reading import TolerantReading
+from htc_tf.data.parser import Parser, augmentation_seeds
+from htc_tf.data.tolerant_reading import RECORD_KEY, TolerantReading, as_element
 from htc_tf.data.usable_instances import usable_instances
 
-Tensors = Dict[str, tf.Tensor]
+Tensors = dict[str, tf.Tensor]
 
 
 def build_frame_rule(params: task_config.Parser, model: model_config.HTC) -> FrameRule:
@@ -75,7 +72,7 @@ def build_batches(
   params: task_config.DataConfig,
   model: model_config.HTC,
   left_out: LeftOut,
-  context: Optional[tf.distribute.InputContext] = None,
+  context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
   """Batches of (images, labels) as `data.parser.Parser` makes them, each of one frame.
 

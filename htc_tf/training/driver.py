@@ -9,32 +9,22 @@ writes, and all continue from its checkpoint.
 import os
 import random
 import tempfile
-from typing import Any, List, Optional
+from typing import Any
 
-from absl import flags
-from absl import logging
 import gin
-from official.common import distribute_utils
-from official.core import base_task
-from official.core import config_definitions as cfg
-from official.core import task_factory
-from official.core import train_lib
-from official.core import train_utils
-from official.modeling import hyperparams
-from official.modeling import performance
-from official.vision.utils import summary_manager
 import orbit
 import tensorflow as tf
+from absl import flags, logging
+from official.common import distribute_utils
+from official.core import base_task, task_factory, train_lib, train_utils
+from official.core import config_definitions as cfg
+from official.modeling import hyperparams, performance
+from official.vision.utils import summary_manager
 
-from htc_tf import files
-from htc_tf import worker_exchange
+from htc_tf import files, worker_exchange
 from htc_tf.errors import CheckpointError
 from htc_tf.serving.model_directory import PARAMS_FILE
-from htc_tf.training import cluster
-from htc_tf.training import last_checkpoint
-from htc_tf.training import run_record
-from htc_tf.training import run_start
-from htc_tf.training import seeding
+from htc_tf.training import cluster, last_checkpoint, run_record, run_start, seeding
 
 
 class Controller(orbit.Controller):
@@ -44,7 +34,7 @@ class Controller(orbit.Controller):
   each would evaluate by these; a checkpoint holds their mean.
   """
 
-  def evaluate(self, steps: int = -1) -> Optional[orbit.runner.Output]:
+  def evaluate(self, steps: int = -1) -> orbit.runner.Output | None:
     """As orbit's; the replicas agree on their statistics before."""
     if self.strategy.num_replicas_in_sync > 1:
       for variable in self.evaluator.model.non_trainable_variables:
@@ -59,7 +49,7 @@ class FollowerRunner(train_lib.OrbitExperimentRunner):
   It saves when the chief does, into a folder of its own: reading a variable may need all workers.
   """
 
-  def __init__(self, continue_from: Optional[str], **kwargs: Any):
+  def __init__(self, continue_from: str | None, **kwargs: Any):
     """Restores, or initialises where the chief does.
 
     Args:
@@ -87,7 +77,7 @@ class FollowerRunner(train_lib.OrbitExperimentRunner):
       self.trainer.initialize()
 
 
-def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: List[str]) -> None:
+def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list[str]) -> None:
   """Trains or evaluates, as one of the workers or alone.
 
   Args:
@@ -133,7 +123,7 @@ def _run_in(
   strategy: tf.distribute.Strategy,
   flags_obj: flags.FlagValues,
   params: cfg.ExperimentConfig,
-  command: List[str],
+  command: list[str],
 ) -> None:
   with strategy.scope():
     prefix = _start_together(flags_obj, params, command)
@@ -144,12 +134,12 @@ def _run_in(
 
 
 def _start_together(
-  flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: List[str]
-) -> Optional[str]:
+  flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list[str]
+) -> str | None:
   """Has the chief ready the model directory; the checkpoint that all workers continue from."""
   mode, model_dir = flags_obj.mode, flags_obj.model_dir
 
-  def prepare() -> Optional[str]:
+  def prepare() -> str | None:
     prefix = run_start.prepare(mode, model_dir, params)
     return prefix and os.path.basename(prefix)
 
@@ -197,7 +187,7 @@ def _run_follower(
   strategy: tf.distribute.Strategy,
   flags_obj: flags.FlagValues,
   params: cfg.ExperimentConfig,
-  prefix: Optional[str],
+  prefix: str | None,
 ) -> None:
   """Leaves no file, unless it is killed: then its folder in the system's temporary one."""
   if prefix and not tf.io.gfile.exists(f'{prefix}.index'):
@@ -219,7 +209,7 @@ def _run_follower(
 
 
 def _build_task(
-  strategy: tf.distribute.Strategy, params: cfg.ExperimentConfig, logging_dir: Optional[str]
+  strategy: tf.distribute.Strategy, params: cfg.ExperimentConfig, logging_dir: str | None
 ) -> base_task.Task:
   with strategy.scope():
     return task_factory.get_task(params.task, logging_dir=logging_dir)

@@ -8,10 +8,9 @@ import glob
 import os
 import re
 import shutil
-from typing import List, Optional
 
-from absl import logging
 import tensorflow as tf
+from absl import logging
 
 from htc_tf.errors import CheckpointError
 from htc_tf.tasks import checkpoint
@@ -21,7 +20,7 @@ _INDEX = re.compile(rf'{_PREFIX}-(\d+)\.index$')
 _ASIDE = 'damaged'
 
 
-def prepare_to_continue(model_dir: str) -> Optional[str]:
+def prepare_to_continue(model_dir: str) -> str | None:
   """Makes the last readable checkpoint of a directory the one that the trainer continues from.
 
   Newer ones that cannot be read, and those without an index, are renamed, `ckpt-20.index` to
@@ -71,7 +70,7 @@ def check_latest(model_dir: str) -> None:
     checkpoint.check_readable(prefixes[-1])
 
 
-def require_for_evaluation(model_dir: str, mode: str, init_checkpoint: Optional[str]) -> None:
+def require_for_evaluation(model_dir: str, mode: str, init_checkpoint: str | None) -> None:
   """Raises CheckpointError where an evaluation would be one of random weights.
 
   Args:
@@ -88,19 +87,19 @@ def require_for_evaluation(model_dir: str, mode: str, init_checkpoint: Optional[
     )
 
 
-def step_of(prefix: Optional[str]) -> int:
+def step_of(prefix: str | None) -> int:
   """The step a checkpoint of a training run was written at; 0 for None."""
   return 0 if prefix is None else int(prefix.rpartition('-')[2])
 
 
-def _on_disk(model_dir: str) -> List[str]:
+def _on_disk(model_dir: str) -> list[str]:
   """Prefixes of the checkpoints of a directory, oldest first, whatever its state file says."""
   names = tf.io.gfile.listdir(model_dir) if tf.io.gfile.isdir(model_dir) else []
   steps = sorted(int(match[1]) for match in map(_INDEX.match, names) if match)
   return [os.path.join(model_dir, f'{_PREFIX}-{step}') for step in steps]
 
 
-def _without_index(model_dir: str) -> List[str]:
+def _without_index(model_dir: str) -> list[str]:
   """Prefixes of which there are values alone: a writer was killed before it wrote their index."""
   paths = glob.glob(os.path.join(glob.escape(model_dir), f'{_PREFIX}-*.data-*'))
   prefixes = {path.rpartition('.data-')[0] for path in paths}
@@ -133,7 +132,7 @@ def _check_none_is_missed(model_dir: str) -> None:
     )
 
 
-def _correct_state(model_dir: str, prefixes: List[str]) -> None:
+def _correct_state(model_dir: str, prefixes: list[str]) -> None:
   """Writes the state file anew if it does not name the newest checkpoint."""
   if _named_by_state(model_dir) == prefixes[-1]:
     return
@@ -148,7 +147,7 @@ def _correct_state(model_dir: str, prefixes: List[str]) -> None:
   )
 
 
-def _named_by_state(model_dir: str) -> Optional[str]:
+def _named_by_state(model_dir: str) -> str | None:
   try:
     state = tf.train.get_checkpoint_state(model_dir)
   except ValueError:  # A file without content.

@@ -5,7 +5,7 @@ import glob
 import hashlib
 import os
 import struct
-from typing import Sequence, Union
+from collections.abc import Sequence
 
 # A record of a TFRecord file: length, CRC of the length, the bytes, CRC of the bytes.
 _HEADER = struct.Struct('<QI')
@@ -30,7 +30,7 @@ class DataHash:
   sha256: str
 
 
-def hash_records(input_path: Union[str, Sequence[str]]) -> DataHash:
+def hash_records(input_path: str | Sequence[str]) -> DataHash:
   """The hash of the files an input path names; a file that ends within a record is hashed so far.
 
   The CRC of each record is taken from the file: whether the bytes agree with it is found when they

@@ -2,13 +2,13 @@
 
 import dataclasses
 import datetime
-from importlib import metadata
 import json
 import os
 import pathlib
 import platform
 import sys
-from typing import Any, Dict, List, Optional
+from importlib import metadata
+from typing import Any
 
 from absl import logging
 from official.core import config_definitions as cfg
@@ -22,7 +22,7 @@ VERSION = 1
 
 
 def append_start(
-  model_dir: str, params: cfg.ExperimentConfig, command: List[str], step: int
+  model_dir: str, params: cfg.ExperimentConfig, command: list[str], step: int
 ) -> None:
   """Adds a start to the model directory's `run.json`; a killed writer leaves the former file.
 
@@ -33,12 +33,12 @@ def append_start(
     step: where the run continues; 0 of a new run.
   """
   path = pathlib.Path(model_dir) / RUN_FILE
-  starts = read_starts(model_dir) + [_describe(params, command, step)]
+  starts = [*read_starts(model_dir), _describe(params, command, step)]
   content = {'version': VERSION, 'starts': starts}
   files.write_bytes(path, (json.dumps(content, indent=1) + '\n').encode())
 
 
-def read_starts(model_dir: str) -> List[Dict[str, Any]]:
+def read_starts(model_dir: str) -> list[dict[str, Any]]:
   """The starts so far, oldest first; a file that is no record is renamed `run.json.damaged`."""
   path = pathlib.Path(model_dir) / RUN_FILE
   try:
@@ -58,9 +58,9 @@ def read_starts(model_dir: str) -> List[Dict[str, Any]]:
     return []
 
 
-def _describe(params: cfg.ExperimentConfig, command: List[str], step: int) -> Dict[str, Any]:
+def _describe(params: cfg.ExperimentConfig, command: list[str], step: int) -> dict[str, Any]:
   return {
-    'time': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
+    'time': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
     'command': command,
     'working_directory': os.getcwd(),
     'step': step,
@@ -76,14 +76,14 @@ def _describe(params: cfg.ExperimentConfig, command: List[str], step: int) -> Di
   }
 
 
-def _hash(config: cfg.DataConfig) -> Optional[Dict[str, Any]]:
+def _hash(config: cfg.DataConfig) -> dict[str, Any] | None:
   """Of a pipeline's files; None where it names none."""
   if not config.input_path:
     return None
   return dataclasses.asdict(record_hash.hash_records(config.input_path))
 
 
-def _installed_packages() -> Dict[str, str]:
+def _installed_packages() -> dict[str, str]:
   found = {package.metadata['Name']: package.version for package in metadata.distributions()}
   return {
     **dict(sorted(found.items(), key=lambda item: item[0].lower())),

@@ -1,9 +1,7 @@
 """What happens before a run in a model directory starts."""
 
-from typing import Optional
-
-from official.core import config_definitions as cfg
 import tensorflow as tf
+from official.core import config_definitions as cfg
 
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.serving import model_directory
@@ -11,7 +9,7 @@ from htc_tf.tasks.htc import HTCTask
 from htc_tf.training import last_checkpoint
 
 
-def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> Optional[str]:
+def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | None:
   """Readies a model directory for the trainer; no other process may be doing so.
 
   To train it gets the categories of the data, and its last readable checkpoint becomes the one to

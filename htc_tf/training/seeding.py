@@ -1,9 +1,9 @@
 """One seed for everything that is random in a run."""
 
-from absl import logging
-from official.core import config_definitions as cfg
 import tensorflow as tf
 import tf_keras
+from absl import logging
+from official.core import config_definitions as cfg
 
 from htc_tf.errors import ConfigError
 

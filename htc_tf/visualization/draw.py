@@ -1,6 +1,6 @@
 """Pictures of instances: masks, boxes, names and scores on the image."""
 
-from typing import List, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from htc_tf.evaluation import mask_paste
 from htc_tf.visualization import labels as labels_lib
 from htc_tf.visualization import palette
 
-Masks = Union[np.ndarray, Sequence[dict]]
+Masks = np.ndarray | Sequence[dict]
 
 _MASK_ALPHA = 0.4
 
@@ -18,9 +18,9 @@ _MASK_ALPHA = 0.4
 def draw_instances(
   image: np.ndarray,
   boxes_original: np.ndarray,
-  masks: Optional[Masks],
+  masks: Masks | None,
   classes: np.ndarray,
-  scores: Optional[np.ndarray],
+  scores: np.ndarray | None,
   names: Sequence[str],
   enlarge: int = 1,
 ) -> np.ndarray:
@@ -59,7 +59,7 @@ def draw_instances(
   return labels_lib.draw_labels(canvas, _labels(boxes * enlarge, classes, scores, names))
 
 
-def legible_enlargement(image_hw: Tuple[int, int], min_side: int = 400) -> int:
+def legible_enlargement(image_hw: tuple[int, int], min_side: int = 400) -> int:
   """Returns the least whole factor that brings the shorter side of an image to `min_side` pixels.
 
   The longer side is kept below 2000 pixels all the same, and no image is made smaller.
@@ -69,8 +69,8 @@ def legible_enlargement(image_hw: Tuple[int, int], min_side: int = 400) -> int:
 
 
 def _labels(
-  boxes: np.ndarray, classes: np.ndarray, scores: Optional[np.ndarray], names: Sequence[str]
-) -> List[labels_lib.Label]:
+  boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray | None, names: Sequence[str]
+) -> list[labels_lib.Label]:
   """Returns the labels; where the name finds no room, the score alone stands for it."""
   labels = []
   for index, (box, label) in enumerate(zip(boxes, classes)):
@@ -126,7 +126,7 @@ def _enlarged_mask(mask: np.ndarray, factor: int) -> np.ndarray:
   return np.repeat(np.repeat(mask, factor, axis=0), factor, axis=1)
 
 
-def _decode(mask: Union[np.ndarray, dict]) -> np.ndarray:
+def _decode(mask: np.ndarray | dict) -> np.ndarray:
   """Returns one mask as [height, width] bool."""
   if isinstance(mask, dict):
     return mask_paste.decode_mask(mask)
@@ -148,9 +148,9 @@ def _check_image(image: np.ndarray) -> np.ndarray:
 def _check_instances(
   image: np.ndarray,
   boxes: np.ndarray,
-  masks: Optional[Masks],
+  masks: Masks | None,
   classes: np.ndarray,
-  scores: Optional[np.ndarray],
+  scores: np.ndarray | None,
 ):
   """Raises InputError if the parts of the instances do not fit one another or the image."""
   counts = {'boxes': len(boxes), 'classes': len(classes)}

@@ -1,12 +1,11 @@
 """Text on pictures: a legible size, and places where labels do not hide one another."""
 
 import functools
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
-from PIL import ImageDraw
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from htc_tf.visualization import palette
 
@@ -23,12 +22,12 @@ class Label(NamedTuple):
     color: of the ground the text stands on.
   """
 
-  box: Tuple[float, float, float, float]
+  box: tuple[float, float, float, float]
   texts: Sequence[str]
   color: palette.Color
 
 
-def font_size(image_hw: Tuple[int, int], boxes: Sequence[Tuple[float, ...]] = ()) -> int:
+def font_size(image_hw: tuple[int, int], boxes: Sequence[tuple[float, ...]] = ()) -> int:
   """Returns a text height in pixels that is legible on a picture and in proportion to its boxes.
 
   Args:
@@ -42,7 +41,7 @@ def font_size(image_hw: Tuple[int, int], boxes: Sequence[Tuple[float, ...]] = ()
   return int(np.clip(round(size), _LEAST_FONT_SIZE, 28))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def load_font(size: int) -> ImageFont.FreeTypeFont:
   """Returns the font that Pillow brings along, so that no font needs to be installed."""
   return ImageFont.load_default(size)
@@ -65,7 +64,7 @@ def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
   picture = Image.fromarray(image)
   canvas = ImageDraw.Draw(picture)
   font = load_font(font_size(image.shape[:2], [label.box for label in labels]))
-  taken: List[Tuple[int, int, int, int]] = []
+  taken: list[tuple[int, int, int, int]] = []
   for label in labels:
     for text in label.texts:
       place = _find_place(label.box, _extent(text, font), image.shape[:2], taken)
@@ -76,20 +75,20 @@ def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
   return np.array(picture)
 
 
-def _extent(text: str, font: ImageFont.FreeTypeFont) -> Tuple[int, int]:
+def _extent(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
   """Returns height and width of a label, padding included; equally high for every text."""
   ascent, descent = font.getmetrics()
   return ascent + descent + _PADDING, int(np.ceil(font.getlength(text))) + 2 * _PADDING
 
 
 def _find_place(
-  box: Tuple[float, float, float, float],
-  extent: Tuple[int, int],
-  image_hw: Tuple[int, int],
-  taken: Sequence[Tuple[int, int, int, int]],
-) -> Optional[Tuple[int, int, int, int]]:
+  box: tuple[float, float, float, float],
+  extent: tuple[int, int],
+  image_hw: tuple[int, int],
+  taken: Sequence[tuple[int, int, int, int]],
+) -> tuple[int, int, int, int] | None:
   """Returns the first free place at a box as (top, left, bottom, right), or None."""
-  y_min, x_min, y_max, x_max = (int(round(value)) for value in box)
+  y_min, x_min, y_max, x_max = (round(value) for value in box)
   height, width = extent
   left = min(max(x_min, 0), image_hw[1] - width)
   right = min(max(x_max - width, 0), image_hw[1] - width)
@@ -107,14 +106,14 @@ def _find_place(
   return None
 
 
-def _overlap(place: Tuple[int, int, int, int], other: Tuple[int, int, int, int]) -> bool:
+def _overlap(place: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
   """Tells whether two rectangles share a pixel."""
   return place[0] < other[2] and other[0] < place[2] and place[1] < other[3] and other[1] < place[3]
 
 
 def _write(
   canvas: ImageDraw.ImageDraw,
-  place: Tuple[int, int, int, int],
+  place: tuple[int, int, int, int],
   text: str,
   font: ImageFont.FreeTypeFont,
   color: palette.Color,

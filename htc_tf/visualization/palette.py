@@ -1,9 +1,9 @@
 """Colours of instances: stable, far apart from one to the next, on any number of instances."""
 
 import colorsys
-from typing import Sequence, Tuple
+from collections.abc import Sequence
 
-Color = Tuple[int, int, int]
+Color = tuple[int, int, int]
 
 _GOLDEN_RATIO = 0.618033988749895
 # Saturation and value take turns, so that hues which come close again still differ.

@@ -2,12 +2,11 @@
 
 import math
 import pathlib
-from typing import Sequence, Tuple
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from PIL import Image
-from PIL import ImageDraw
+from PIL import Image, ImageDraw
 
 from htc_tf import files
 from htc_tf.errors import InputError
@@ -77,7 +76,7 @@ def write_image(path: files.PathLike, image: np.ndarray) -> None:
     Image.fromarray(image).save(temporary, format=_FORMATS[suffix], **options)
 
 
-def _legible_height(image_hw: Tuple[int, int], min_side: int) -> int:
+def _legible_height(image_hw: tuple[int, int], min_side: int) -> int:
   """Returns the height at which a picture has its least side, or at least its own height."""
   scale = max(1, min(min_side / min(image_hw), _MAX_SIDE / max(image_hw)))
   return math.ceil(image_hw[0] * scale)

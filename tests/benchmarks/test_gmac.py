@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from benchmarks import gmac
-from benchmarks import scene
+from benchmarks import gmac, scene
 
 
 @pytest.fixture(scope='module', name='shapes')

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import ours
-from benchmarks import run
-from benchmarks import scene
+from benchmarks import ours, run, scene
 from htc_tf import processes
 
 _FRAME = scene.Frame.parse('64x96')

@@ -5,8 +5,7 @@ import json
 import cv2
 import numpy as np
 
-from benchmarks import pictures
-from benchmarks import scene
+from benchmarks import pictures, scene
 
 _FRAME = scene.Frame.parse('64x96')
 

@@ -11,7 +11,7 @@ _FRAME = scene.Frame.parse('96x160')
 def test_sizes():
   assert scene.Frame.parse('800x1344') == ((800, 1344), (800, 1333), (480, 800))
   for text in ('800x1333', '0x32', '32'):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match='a size of multiples of 32'):
       scene.Frame.parse(text)
 
 

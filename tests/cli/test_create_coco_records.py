@@ -6,8 +6,8 @@ import sys
 import time
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
 from htc_tf.cli import create_coco_records
 
@@ -31,7 +31,7 @@ def arguments(tmp_path):
 
 
 def test_converts(arguments, tmp_path, capsys):
-  assert create_coco_records.main(arguments + ['--prefix=val', '--semantic=instances']) == 0
+  assert create_coco_records.main([*arguments, '--prefix=val', '--semantic=instances']) == 0
   assert 'val: 1 images, 0 instances, 1 shards' in capsys.readouterr().out
   assert (tmp_path / 'records' / 'val-00000-of-00001.tfrecord').exists()
   assert (tmp_path / 'records' / 'val.json').exists()
@@ -63,7 +63,7 @@ def test_interruption_says_how_to_continue(arguments, capsys, monkeypatch):
 
 def test_misspelt_flag(arguments, capsys):
   with pytest.raises(SystemExit) as error:
-    create_coco_records.main(arguments + ['--shards=3'])
+    create_coco_records.main([*arguments, '--shards=3'])
   assert error.value.code == 2
   assert 'unrecognized arguments: --shards=3' in capsys.readouterr().err
 

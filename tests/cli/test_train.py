@@ -5,17 +5,17 @@ import pathlib
 import subprocess
 import sys
 
-from absl import flags
-from absl.testing import flagsaver
 import gin
 import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+from absl import flags
+from absl.testing import flagsaver
 from official.common import flags as tfm_flags
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.vision import train as _  # Defines a flag.  # noqa: F401
-import pytest
-import tensorflow as tf
-import yaml
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.cli import train
@@ -225,7 +225,8 @@ def _tags(path):
 
 
 def test_the_configuration_is_written_whole_or_not_at_all(run, records, tmp_path, monkeypatch):
-  def fail_half_way(_, path):
+  def fail_half_way(params, path):
+    del params
     pathlib.Path(path).write_text('task:')
     raise OSError('no space left')
 

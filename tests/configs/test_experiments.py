@@ -4,14 +4,12 @@ import json
 import pathlib
 import re
 
-from official.core import exp_factory
 import pytest
 import yaml
+from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
-from htc_tf.configs import parsing
-from htc_tf.configs import validation
-from htc_tf.configs import model_validation
+from htc_tf.configs import model_validation, parsing, validation
 from htc_tf.errors import ConfigError
 from htc_tf.tasks.inputs import build_parser
 
@@ -76,7 +74,7 @@ def test_every_experiment_is_valid(name):
   params = parse(name)
   params.task.train_data.input_path = params.task.validation_data.input_path = '/nowhere'
   # All that comes before the records is right.
-  with pytest.raises(ConfigError, match='task.train_data.input_path names no file'):
+  with pytest.raises(ConfigError, match=r'task.train_data.input_path names no file'):
     validation.validate_experiment(params, 'train_and_eval')
   assert params.task.train_data.is_training and not params.task.validation_data.is_training
 
@@ -156,9 +154,9 @@ def test_file_is_valid_and_only_a_delta(path):
 def _leaves(tree, keys=()):
   for key, value in tree.items():
     if isinstance(value, dict):
-      yield from _leaves(value, keys + (key,))
+      yield from _leaves(value, (*keys, key))
     else:
-      yield keys + (key,), value
+      yield (*keys, key), value
 
 
 @pytest.mark.parametrize('path', FILES, ids=[path.stem for path in FILES])
@@ -239,7 +237,7 @@ def test_misspelt_key_is_named(override, message):
 
 
 def test_missing_configuration_file_is_named():
-  with pytest.raises(ConfigError, match='nowhere.yaml'):
+  with pytest.raises(ConfigError, match=r'nowhere.yaml'):
     parse('htc_nuclei', ['nowhere.yaml'])
 
 

@@ -1,8 +1,8 @@
 """Tests of what sets the experiment for laihuihui/htc's checkpoints apart."""
 
 import numpy as np
-from official.core import exp_factory
 import tensorflow as tf
+from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.modeling import factory

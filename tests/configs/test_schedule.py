@@ -1,7 +1,7 @@
 """Tests of the published schedules and of fitting them to another batch."""
 
-from official.core import exp_factory
 import pytest
+from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import schedule

@@ -2,16 +2,14 @@
 
 import dataclasses
 
+import pytest
 from official.core import config_definitions as cfg
 from official.core import exp_factory
-import pytest
 
 from htc_tf.configs import model as model_config
-from htc_tf.configs import model_validation
-from htc_tf.configs import validation
+from htc_tf.configs import model_validation, validation
 from htc_tf.data import dataset_info
-from htc_tf.errors import ConfigError
-from htc_tf.errors import DataError
+from htc_tf.errors import ConfigError, DataError
 from tests import tiny
 
 Stage = model_config.Stage
@@ -205,7 +203,7 @@ def test_validation_records_matter_in_evaluation_only(experiment, mode):
 @pytest.mark.parametrize('path', ['', 'nowhere/train-*.tfrecord', ['nowhere'], 3, None])
 def test_missing_input_path(experiment, path):
   experiment.task.train_data.input_path = path
-  with pytest.raises(ConfigError, match='task.train_data.input_path names no file'):
+  with pytest.raises(ConfigError, match=r'task.train_data.input_path names no file'):
     validation.validate_experiment(experiment, 'train')
 
 
@@ -343,18 +341,18 @@ def test_number_of_validation_steps(experiment):
     experiment.trainer.validation_steps = steps
     validation.validate_experiment(experiment, 'eval')
   experiment.trainer.validation_steps = 0
-  with pytest.raises(ConfigError, match='validation_steps is out of range.*-1 for all'):
+  with pytest.raises(ConfigError, match=r'validation_steps is out of range.*-1 for all'):
     validation.validate_experiment(experiment, 'eval')
 
 
 def test_unknown_mode(experiment):
-  with pytest.raises(ConfigError, match="mode is unknown.*'train_and_eval'.*Got: 'trian'"):
+  with pytest.raises(ConfigError, match=r"mode is unknown.*'train_and_eval'.*Got: 'trian'"):
     validation.validate_experiment(experiment, 'trian')
 
 
 def test_other_task():
   params = cfg.ExperimentConfig(task=cfg.TaskConfig())
-  with pytest.raises(ConfigError, match='no HTC experiment.*Got: TaskConfig'):
+  with pytest.raises(ConfigError, match=r'no HTC experiment.*Got: TaskConfig'):
     validation.validate_experiment(params, 'train')
 
 

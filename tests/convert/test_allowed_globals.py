@@ -2,8 +2,7 @@
 
 import pytest
 
-from htc_tf.convert.allowed_globals import find_global
-from htc_tf.convert.allowed_globals import set_state
+from htc_tf.convert.allowed_globals import find_global, set_state
 from htc_tf.convert.stand_ins import Placeholder
 from htc_tf.convert.unreadable import UnreadableError
 
@@ -75,7 +74,7 @@ def test_getattr_names_statistics_of_histories_alone(module):
     ('text', 'mean'),
     (constructor, 'function'),
   ):
-    with pytest.raises(UnreadableError, match='builtins.getattr'):
+    with pytest.raises(UnreadableError, match=r'builtins.getattr'):
       constructor.make(arguments)
 
 

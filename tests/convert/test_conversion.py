@@ -10,8 +10,7 @@ from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.conversion import Allowed
 from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.paddle_names import PADDLE
-from htc_tf.convert.torchvision_names import MMCLS
-from htc_tf.convert.torchvision_names import TORCHVISION
+from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
 from tests import tiny
@@ -177,7 +176,7 @@ def test_another_number_of_semantic_classes_drops_the_semantic_logits(original):
 def test_a_wrong_width_is_no_other_number_of_classes(original):
   config = tiny.model(num_classes=7)
   config.box_head.fc_dims = 24
-  with pytest.raises(CheckpointError, match='another shape: .*shared_fcs'):
+  with pytest.raises(CheckpointError, match=r'another shape: .*shared_fcs'):
     conversion.convert_checkpoint(
       checkpoint_of(original), tiny.build(config), Allowed(class_mismatch=True)
     )
@@ -188,12 +187,12 @@ def test_a_wrong_width_is_no_other_number_of_classes(original):
 )
 def test_unknown_names_are_refused(fresh, source, names):
   checkpoint = Checkpoint({name: np.zeros(1) for name in names}, source, 'htc.pth', '')
-  with pytest.raises(CheckpointError, match='no model known here.*laihuihui'):
+  with pytest.raises(CheckpointError, match=r'no model known here.*laihuihui'):
     conversion.convert_checkpoint(checkpoint, fresh)
 
 
 def test_model_on_other_parts_has_no_published_names():
   config = tiny.model()
   config.override({'backbone': {'type': 'resnet', **tiny.MODEL_GARDEN_PARTS['backbone']}})
-  with pytest.raises(CheckpointError, match='backbone/.* has no mmdet name'):
+  with pytest.raises(CheckpointError, match=r'backbone/.* has no mmdet name'):
     conversion.published_weights(tiny.build(config), MMDET)

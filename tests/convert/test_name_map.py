@@ -8,8 +8,7 @@ import pytest
 from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.name_map import Template
 from htc_tf.convert.paddle_names import PADDLE
-from htc_tf.convert.torchvision_names import MMCLS
-from htc_tf.convert.torchvision_names import TORCHVISION
+from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
 
 PARITY = pathlib.Path(__file__).parents[1] / 'parity'
 

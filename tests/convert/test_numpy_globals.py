@@ -5,9 +5,7 @@ import pytest
 
 from htc_tf.convert.paddle_file import read_paddle
 from htc_tf.convert.unreadable import UnreadableError
-from tests.tiny_checkpoints import Call
-from tests.tiny_checkpoints import Name
-from tests.tiny_checkpoints import pickled
+from tests.tiny_checkpoints import Call, Name, pickled
 
 _ARRAYS = (
   np.arange(24, dtype=np.float32).reshape(2, 3, 4),
@@ -57,7 +55,7 @@ def test_reads_arrays_as_numpy_wrote_them(array, protocol):
   ids=lambda array: str(array.dtype),
 )
 def test_refuses_arrays_of_anything_but_numbers(array):
-  with pytest.raises(UnreadableError, match='numpy.dtype'):
+  with pytest.raises(UnreadableError, match=r'numpy.dtype'):
     read_paddle(pickled({'a': array}))
 
 

@@ -5,9 +5,7 @@ import pytest
 
 from htc_tf.convert.paddle_file import read_paddle
 from htc_tf.convert.unreadable import UnreadableError
-from tests.tiny_checkpoints import Call
-from tests.tiny_checkpoints import pickled
-from tests.tiny_checkpoints import storage
+from tests.tiny_checkpoints import Call, pickled, storage
 
 _VALUES = np.arange(6, dtype=np.float32)
 
@@ -27,7 +25,7 @@ def test_reads_tensors_saved_with_their_name(module):
 
 
 def test_refuses_the_form_that_paddle_itself_evaluates():
-  with pytest.raises(UnreadableError, match='builtins.eval'):
+  with pytest.raises(UnreadableError, match=r'builtins.eval'):
     read_paddle(pickled({'a': Call('builtins.eval', ('data', {'data': _VALUES}))}))
 
 

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from htc_tf.convert.stored_array import contiguous_strides
-from htc_tf.convert.stored_array import element_type
-from htc_tf.convert.stored_array import Latin1Bytes
-from htc_tf.convert.stored_array import Storage
-from htc_tf.convert.stored_array import StoredArray
-from htc_tf.convert.stored_array import view_of
+from htc_tf.convert.stored_array import (
+  Latin1Bytes,
+  Storage,
+  StoredArray,
+  contiguous_strides,
+  element_type,
+  view_of,
+)
 from htc_tf.convert.unreadable import UnreadableError
 
 _BASE = np.arange(24, dtype='<f4').reshape(4, 6)

@@ -3,14 +3,9 @@
 import numpy as np
 import pytest
 
-from htc_tf.convert.torch_legacy_file import read_torch_legacy
-from htc_tf.convert.torch_legacy_file import SIGNATURE
+from htc_tf.convert.torch_legacy_file import SIGNATURE, read_torch_legacy
 from htc_tf.convert.unreadable import UnreadableError
-from tests.tiny_checkpoints import LEGACY_MAGIC
-from tests.tiny_checkpoints import pickled
-from tests.tiny_checkpoints import storage
-from tests.tiny_checkpoints import tensor
-from tests.tiny_checkpoints import torch_legacy
+from tests.tiny_checkpoints import LEGACY_MAGIC, pickled, storage, tensor, torch_legacy
 
 _VALUES = np.arange(6, dtype=np.float32)
 _COUNTS = np.arange(3)

@@ -10,12 +10,7 @@ import pytest
 
 from htc_tf.convert.torch_zip_file import read_torch_zip
 from htc_tf.convert.unreadable import UnreadableError
-from tests.tiny_checkpoints import Call
-from tests.tiny_checkpoints import Name
-from tests.tiny_checkpoints import storage
-from tests.tiny_checkpoints import Storage
-from tests.tiny_checkpoints import tensor
-from tests.tiny_checkpoints import torch_zip
+from tests.tiny_checkpoints import Call, Name, Storage, storage, tensor, torch_zip
 
 _VALUES = np.arange(6, dtype=np.float32)
 _STORAGES = {'0': _VALUES.tobytes()}
@@ -110,7 +105,7 @@ def test_refuses_names_that_leave_the_archive(name):
 def test_refuses_other_zip_files():
   stream = io.BytesIO()
   np.savez(stream, a=_VALUES)
-  with pytest.raises(UnreadableError, match='0 entries data.pkl'):
+  with pytest.raises(UnreadableError, match=r'0 entries data.pkl'):
     read_torch_zip(stream.getvalue())
 
 

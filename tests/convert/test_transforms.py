@@ -53,5 +53,5 @@ def test_steps_apply_in_order_and_revert_backwards():
 
 
 def test_wrong_rank_is_a_value_error():
-  with pytest.raises(ValueError):
+  with pytest.raises(ValueError, match='axes'):
     t.apply((t.CONV,), numbered(3, 4))

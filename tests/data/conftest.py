@@ -3,17 +3,14 @@
 import dataclasses
 import json
 import pathlib
-from typing import Any, Dict, Tuple
+from typing import Any
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from htc_tf.data import coco_to_tfrecord
-from htc_tf.data import conversion_options
-from htc_tf.data import dataset_info
-from htc_tf.data import example_decoder
+from htc_tf.data import coco_to_tfrecord, conversion_options, dataset_info, example_decoder
 
 # Three pictures: landscape with two instances and a crowd, portrait with one, one without any.
 SIZES_HW = {7: (24, 40), 9: (40, 24), 12: (16, 16)}
@@ -24,7 +21,7 @@ def rectangle(left, top, width, height):
   return [left, top, left + width, top, left + width, top + height, left, top + height]
 
 
-def annotation(id_, image_id, category_id, box, **changes) -> Dict[str, Any]:
+def annotation(id_, image_id, category_id, box, **changes) -> dict[str, Any]:
   """An annotation of a rectangle; `changes` replace entries, None removes them."""
   entry = {
     'id': id_,
@@ -44,7 +41,7 @@ class CocoFolder:
   """A data set on disk: change `content`, `save`, convert."""
 
   root: pathlib.Path
-  content: Dict[str, Any]
+  content: dict[str, Any]
 
   @property
   def annotation_file(self) -> str:
@@ -68,20 +65,20 @@ class CocoFolder:
       self.annotation_file, str(self.images), str(self.output), **values
     )
 
-  def convert(self, **changes) -> Tuple[dataset_info.DatasetInfo, str]:
+  def convert(self, **changes) -> tuple[dataset_info.DatasetInfo, str]:
     """Converts what `content` holds now; returns the metadata and the summary."""
     lines = []
     info = coco_to_tfrecord.convert(self.save().options(**changes), lines.append)
     return info, '\n'.join(lines)
 
-  def records(self, include_mask=True, include_semantic=False) -> Dict[int, Dict[str, Any]]:
+  def records(self, include_mask=True, include_semantic=False) -> dict[int, dict[str, Any]]:
     """Decoded records by image id."""
     decoder = example_decoder.ExampleDecoder(include_mask, include_semantic)
     paths = sorted(str(path) for path in self.output.glob('train-*.tfrecord'))
     dataset = tf.data.TFRecordDataset(paths).map(decoder.decode)
     return {int(record['source_id']): record for record in dataset.as_numpy_iterator()}
 
-  def shard_bytes(self) -> Dict[str, bytes]:
+  def shard_bytes(self) -> dict[str, bytes]:
     """Content of the shards by name."""
     return {path.name: path.read_bytes() for path in self.output.glob('*.tfrecord')}
 

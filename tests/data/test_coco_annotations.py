@@ -40,7 +40,7 @@ def test_not_json(coco, content):
 
 
 def test_missing_annotation_file():
-  with pytest.raises(DataError, match='cannot read the annotation file /nowhere.json'):
+  with pytest.raises(DataError, match=r'cannot read the annotation file /nowhere.json'):
     coco_annotations.read_annotations('/nowhere.json')
 
 

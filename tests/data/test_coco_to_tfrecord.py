@@ -5,14 +5,13 @@ import json
 import os
 
 import numpy as np
+import pytest
+import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
-import pytest
-import tensorflow as tf
 
-from htc_tf.data import coco_to_tfrecord
-from htc_tf.data import example_decoder
+from htc_tf.data import coco_to_tfrecord, example_decoder
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError, DataError
 

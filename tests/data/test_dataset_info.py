@@ -70,7 +70,7 @@ def test_find_nothing(folder, pattern):
 
 
 def test_find_says_what_is_there(folder):
-  with pytest.raises(DataError, match='Got: metadata files there: train.json'):
+  with pytest.raises(DataError, match=r'Got: metadata files there: train.json'):
     dataset_info.DatasetInfo.find(str(folder / 'test-*'))
   with pytest.raises(DataError, match='Got: no folder'):
     dataset_info.DatasetInfo.find(str(folder / 'nowhere' / 'test-*'))
@@ -99,7 +99,7 @@ def test_a_foreign_json_file_beside_the_shards_does_not_disturb_find(folder):
 def test_labels_must_be_contiguous(folder):
   categories = (dataset_info.Category(3, 'cat', 1), dataset_info.Category(8, 'dog', 3))
   dataclasses.replace(INFO, categories=categories).save(str(folder / 'train.json'))
-  with pytest.raises(DataError, match='are not contiguous. Expected: 1..K'):
+  with pytest.raises(DataError, match=r'are not contiguous. Expected: 1..K'):
     dataset_info.DatasetInfo.load(str(folder / 'train.json'))
 
 

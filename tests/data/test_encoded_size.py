@@ -3,9 +3,9 @@
 import io
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from htc_tf.data import encoded_size
 
@@ -30,7 +30,9 @@ def test_what_is_neither_jpeg_nor_png(content):
 
 
 def test_the_limit_counts_the_last_pixel():
-  header = lambda height: encode('PNG')[:16] + np.array([10_000, height], '>u4').tobytes()
+  def header(height):
+    return encode('PNG')[:16] + np.array([10_000, height], '>u4').tobytes()
+
   assert encoded_size.within_limit(tf.constant(header(5_000))) == header(5_000)
   with pytest.raises(tf.errors.InvalidArgumentError, match='too many pixels'):
     encoded_size.within_limit(tf.constant(header(5_001)))

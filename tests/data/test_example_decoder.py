@@ -3,9 +3,9 @@
 import io
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from htc_tf.data import example_decoder
 
@@ -58,14 +58,14 @@ def test_image_without_instances(with_semantic):
 
 def test_records_without_what_is_asked_for(coco):
   record = serialized(coco, include_masks=False)[7]
-  with pytest.raises(tf.errors.InvalidArgumentError, match='no instance masks.*--no_masks'):
+  with pytest.raises(tf.errors.InvalidArgumentError, match=r'no instance masks.*--no_masks'):
     example_decoder.ExampleDecoder(True, False).decode(record)
-  with pytest.raises(tf.errors.InvalidArgumentError, match='no semantic map.*--semantic=none'):
+  with pytest.raises(tf.errors.InvalidArgumentError, match=r'no semantic map.*--semantic=none'):
     example_decoder.ExampleDecoder(False, True).decode(record)
   dataset = tf.data.Dataset.from_tensors(record).map(
     example_decoder.ExampleDecoder(False, True).decode
   )
-  with pytest.raises(tf.errors.InvalidArgumentError, match='no semantic map.*--semantic=none'):
+  with pytest.raises(tf.errors.InvalidArgumentError, match=r'no semantic map.*--semantic=none'):
     next(iter(dataset))
 
 

@@ -129,7 +129,7 @@ def test_the_batch_is_shared_by_the_replicas():
 @pytest.mark.parametrize('frames', [ONE, STATIC, OWN])
 def test_a_batch_that_cannot_be_shared_equally_is_refused(frames):
   context = tf.distribute.InputContext(num_replicas_in_sync=3)
-  with pytest.raises(ConfigError, match='shared equally.*multiple of 3 replicas.*Got: 4'):
+  with pytest.raises(ConfigError, match=r'shared equally.*multiple of 3 replicas.*Got: 4'):
     batches(SIZES, frames, batch_size=4, context=context)
 
 

@@ -58,7 +58,7 @@ def test_much_more_unusable_than_usable_stops():
   left_out.check_surplus(left_out_lib.MAX_SURPLUS)
   with pytest.raises(
     DataError,
-    match='the data cannot be used.*Got: 1001 more shards or records '
+    match=r'the data cannot be used.*Got: 1001 more shards or records '
     'that cannot.*; the first: image id 5: no picture.*copy or convert',
   ):
     left_out.check_surplus(left_out_lib.MAX_SURPLUS + 1)

@@ -4,13 +4,12 @@ import json
 import os
 
 import numpy as np
+import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
-import pytest
 
-from htc_tf.data import nuclei
-from htc_tf.data import segmentation
+from htc_tf.data import nuclei, segmentation
 from htc_tf.errors import InputError
 
 

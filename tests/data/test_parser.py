@@ -2,13 +2,12 @@
 
 import cv2
 import numpy as np
-from official.core import config_definitions
-from official.vision.dataloaders import input_reader_factory
 import pytest
 import tensorflow as tf
+from official.core import config_definitions
+from official.vision.dataloaders import input_reader_factory
 
-from htc_tf.data import example_decoder
-from htc_tf.data import packed_masks
+from htc_tf.data import example_decoder, packed_masks
 from htc_tf.data import parser as parsers
 from htc_tf.data.frames import frame_rule
 from htc_tf.errors import ConfigError

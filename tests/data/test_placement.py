@@ -79,7 +79,10 @@ def test_boxes_are_clipped_and_lose_their_area_out_of_sight():
   np.testing.assert_allclose(boxes, [[0, 0, 8, 8], [8, 8, 8, 8]], atol=1e-5)
 
 
-def draw(seed, augmentation=placements.Augmentation(), min_sizes=(32,), original=(24, 40)):
+_NO_AUGMENTATION = placements.Augmentation()
+
+
+def draw(seed, augmentation=_NO_AUGMENTATION, min_sizes=(32,), original=(24, 40)):
   return placements.choose_placement(
     tf.constant(original),
     min_sizes,

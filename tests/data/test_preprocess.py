@@ -44,7 +44,7 @@ def test_scaled_size_fits_the_frame_and_keeps_the_aspect_ratio(height, width):
   ],
 )
 def test_resize_equals_opencv_within_one_grey_level(source, target):
-  image = np.random.default_rng(1).integers(0, 256, source + (3,), dtype=np.uint8)
+  image = np.random.default_rng(1).integers(0, 256, (*source, 3), dtype=np.uint8)
   expected = cv2.resize(image, target[::-1], interpolation=cv2.INTER_LINEAR).astype(int)
   resized = preprocess.resize_image(tf.constant(image), tf.constant(target)).numpy()
   np.testing.assert_array_equal(resized, np.round(resized))

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
 from htc_tf.data import record_shards
 

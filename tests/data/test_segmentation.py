@@ -1,8 +1,8 @@
 """Tests of the segmentation checks against pycocotools."""
 
 import numpy as np
-from pycocotools import mask as coco_mask
 import pytest
+from pycocotools import mask as coco_mask
 
 from htc_tf.data import segmentation
 

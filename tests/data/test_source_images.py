@@ -5,8 +5,8 @@ import tracemalloc
 
 import cv2
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
 from htc_tf.data import source_images
 
@@ -89,7 +89,7 @@ def test_label_map_keeps_palette_indices(tmp_path):
 
 def test_label_map_with_three_channels_is_refused(tmp_path):
   Image.fromarray(RGB).save(tmp_path / 'a.png')
-  with pytest.raises(source_images.UnreadableImageError, match='mode RGB. Expected: one channel'):
+  with pytest.raises(source_images.UnreadableImageError, match=r'mode RGB. Expected: one channel'):
     source_images.read_label_map(str(tmp_path / 'a.png'))
 
 

@@ -6,12 +6,8 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.data import left_out as left_out_lib
-from htc_tf.data.left_out import LeftOut
-from htc_tf.data.left_out import RECORDS
-from htc_tf.data.left_out import SHARDS
-from htc_tf.data.tolerant_reading import as_element
-from htc_tf.data.tolerant_reading import RECORD_KEY
-from htc_tf.data.tolerant_reading import TolerantReading
+from htc_tf.data.left_out import RECORDS, SHARDS, LeftOut
+from htc_tf.data.tolerant_reading import RECORD_KEY, TolerantReading, as_element
 from htc_tf.errors import DataError
 
 FRAMING = 16
@@ -116,7 +112,7 @@ def test_shards_without_a_record_stop_instead_of_turning_for_ever(tmp_path, read
   for path in paths:
     damage(pathlib.Path(path))
   with pytest.raises(
-    tf.errors.InvalidArgumentError, match='DataError: the data cannot be used.*6 more shards'
+    tf.errors.InvalidArgumentError, match=r'DataError: the data cannot be used.*6 more shards'
   ):
     list(tf.data.Dataset.from_tensor_slices(paths).repeat().interleave(reading.read_shards))
 
@@ -144,7 +140,7 @@ def test_the_log_says_why_a_record_fails(reading, caplog):
 def test_an_end_without_a_record_is_an_error(reading, records):
   with pytest.raises(
     tf.errors.InvalidArgumentError,
-    match='DataError: the data cannot.*the end of the data after 0 records; the '
+    match=r'DataError: the data cannot.*the end of the data after 0 records; the '
     'first: record of 1 bytes.*StringToNumberOp',
   ):
     list(parsed(reading, records))
@@ -167,7 +163,7 @@ def test_records_of_which_none_can_be_parsed_stop(reading, few):
   del few
   dataset = tf.data.Dataset.from_tensors('x').repeat().map(as_element)
   with pytest.raises(
-    tf.errors.InvalidArgumentError, match='DataError: the data cannot be used.*6 more shards'
+    tf.errors.InvalidArgumentError, match=r'DataError: the data cannot be used.*6 more shards'
   ):
     list(reading.parse(dataset))
 

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.data.left_out import BEYOND_LIMIT
-from htc_tf.data.left_out import CLIPPED
-from htc_tf.data.left_out import INSTANCES
-from htc_tf.data.left_out import KINDS
-from htc_tf.data.left_out import LeftOut
+from htc_tf.data.left_out import BEYOND_LIMIT, CLIPPED, INSTANCES, KINDS, LeftOut
 from htc_tf.data.usable_instances import usable_instances
 
 NAN, INF = float('nan'), float('inf')
@@ -44,7 +40,9 @@ def record_with(boxes, classes, is_crowd=None):
 
 
 def choose(decoded, left_out, inside, max_num_instances=100):
-  function = lambda item: usable_instances(item, NUM_CLASSES, max_num_instances, left_out)
+  def function(item):
+    return usable_instances(item, NUM_CLASSES, max_num_instances, left_out)
+
   if not inside:
     return function(decoded)
   return next(iter(tf.data.Dataset.from_tensors(decoded).map(function)))

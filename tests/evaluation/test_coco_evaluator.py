@@ -4,16 +4,14 @@ import contextlib
 import io
 import json
 
-from absl import logging
 import numpy as np
-from pycocotools import coco
-from pycocotools import cocoeval
 import pytest
+from absl import logging
+from pycocotools import coco, cocoeval
 
 from htc_tf.errors import DataError, InputError
-from htc_tf.evaluation import coco_evaluator
+from htc_tf.evaluation import coco_evaluator, metrics
 from htc_tf.evaluation import ground_truth as ground_truth_lib
-from htc_tf.evaluation import metrics
 
 _CATEGORIES = [{'id': 3, 'name': 'cat'}, {'id': 5, 'name': 'dog'}, {'id': 9, 'name': 'owl'}]
 _CATEGORY_IDS = [3, 5, 9]
@@ -114,7 +112,7 @@ def _predictions(dataset, noise=3.0, num_rows=20, seed=1):
 
 
 def _by_hand(annotation_file, result_file, iou_type):
-  """pycocotools' own figures on two files."""
+  """Pycocotools' own figures on two files."""
   with contextlib.redirect_stdout(io.StringIO()):
     truth = coco.COCO(str(annotation_file))
     evaluation = cocoeval.COCOeval(truth, truth.loadRes(str(result_file)), iou_type)
@@ -383,7 +381,7 @@ def test_images_of_another_data_set_or_size_are_refused(tmp_path):
   dataset = _dataset()
   batch = _predictions(dataset)
   evaluator = _evaluator(tmp_path, dataset)
-  with pytest.raises(DataError, match='not in the annotations.*image id 99'):
+  with pytest.raises(DataError, match=r'not in the annotations.*image id 99'):
     evaluator.update({**batch, 'source_id': np.array([10, 99, 11, 12])})
   batch['image_info'][:, 0] = [200, 120]
   evaluator.reset()
@@ -402,7 +400,7 @@ def test_batches_without_masks_or_boxes_are_refused(tmp_path):
 def test_classes_beyond_the_categories_are_refused(tmp_path):
   batch = _predictions(_dataset())
   batch['detection_classes'][0, 0] = 4
-  with pytest.raises(DataError, match='classes 1 to 3.*Got: 4'):
+  with pytest.raises(DataError, match=r'classes 1 to 3.*Got: 4'):
     _evaluator(tmp_path, _dataset()).update(batch)
 
 
@@ -417,13 +415,13 @@ def test_categories_that_the_annotations_lack_are_refused(tmp_path, category_ids
 def test_mask_evaluation_without_segmentations_is_refused(tmp_path):
   dataset = _dataset()
   dataset['annotations'][2]['segmentation'] = []
-  with pytest.raises(DataError, match='1 of 28 without one, first id 3.*include_mask'):
+  with pytest.raises(DataError, match=r'1 of 28 without one, first id 3.*include_mask'):
     _evaluator(tmp_path, dataset)
 
 
 def test_files_that_are_no_annotations_are_refused(tmp_path):
   path = tmp_path / 'broken.json'
-  with pytest.raises(DataError, match='cannot be read.*No such file.*wrong path'):
+  with pytest.raises(DataError, match=r'cannot be read.*No such file.*wrong path'):
     coco_evaluator.COCOEvaluator(path, _CATEGORY_IDS, include_mask=True)
   for content, message in (
     ('{"images": [', 'not JSON'),

@@ -3,8 +3,8 @@
 import json
 
 import numpy as np
-from pycocotools import mask as mask_utils
 import pytest
+from pycocotools import mask as mask_utils
 
 from htc_tf.errors import DataError, InputError
 from htc_tf.evaluation import coco_results
@@ -51,7 +51,7 @@ def test_padding_rows_and_masks_can_be_absent():
 
 
 def test_class_without_category_is_refused():
-  with pytest.raises(DataError, match='classes 1 to 1.*Got: 2.*num_classes'):
+  with pytest.raises(DataError, match=r'classes 1 to 1.*Got: 2.*num_classes'):
     coco_results.detections_to_results(_detections(), _IMAGE_INFO, 7, [18])
   detections = _detections(3)
   with pytest.raises(DataError, match='Got: 0'):

@@ -3,8 +3,8 @@
 import pathlib
 
 import numpy as np
-from pycocotools import mask as mask_utils
 import pytest
+from pycocotools import mask as mask_utils
 
 from htc_tf.errors import InputError
 from htc_tf.evaluation import mask_paste
@@ -132,14 +132,14 @@ def test_boxes_that_are_not_finite_are_refused_by_row(value):
   probs, boxes = _random_instances(3, (10, 10))
   boxes[2, 1] = value
   for function in (mask_paste.encode_masks, mask_paste.paste_masks, mask_paste.paste_mask_values):
-    with pytest.raises(InputError, match='finite boxes.*row 2'):
+    with pytest.raises(InputError, match=r'finite boxes.*row 2'):
       function(probs, boxes, (10, 10))
 
 
 def test_probabilities_that_are_not_finite_are_refused():
   probs, boxes = _random_instances(3, (10, 10))
   probs[1, 4, 4] = np.nan
-  with pytest.raises(InputError, match='finite mask probabilities.*row 1'):
+  with pytest.raises(InputError, match=r'finite mask probabilities.*row 1'):
     mask_paste.encode_masks(probs, boxes, (10, 10))
 
 

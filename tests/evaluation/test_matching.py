@@ -1,13 +1,12 @@
 """Tests of matching by shares of the categories against one COCOeval over all of them."""
 
 import numpy as np
-from pycocotools import cocoeval
 import pytest
+from pycocotools import cocoeval
 
 from htc_tf import processes
 from htc_tf.evaluation import ground_truth as ground_truth_lib
-from htc_tf.evaluation import mask_paste
-from htc_tf.evaluation import matching
+from htc_tf.evaluation import mask_paste, matching
 
 _IMAGE_HW = (60, 80)
 _CATEGORY_IDS = [7, 2, 30, 11, 5]  # not sorted; 11 without objects, 5 without detections

@@ -8,10 +8,8 @@ import tf_keras
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
 from htc_tf.modeling.layers.roi_generator import Proposals
-from htc_tf.modeling.layers.stage_assigner import SampledRois
-from htc_tf.modeling.layers.stage_assigner import StageAssigner
-from htc_tf.modeling.outputs import GroundTruth
-from htc_tf.modeling.outputs import ImageFeatures
+from htc_tf.modeling.layers.stage_assigner import SampledRois, StageAssigner
+from htc_tf.modeling.outputs import GroundTruth, ImageFeatures
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 FEATURES = ImageFeatures({}, None, tf.constant([[64.0, 64.0]]))
@@ -157,7 +155,7 @@ def test_mask_heads_run_on_the_positives_alone(num_positive, expected):
   (output,) = cascade.train(FEATURES, proposals(boxes), truth)
   ((roi_features, _),) = stage.mask_head.calls
   assert len(roi_features) == expected
-  assert output.masks.logits.shape == output.masks.targets.shape[:2] + [1, 1]
+  assert output.masks.logits.shape == [*output.masks.targets.shape[:2], 1, 1]
   assert np.sum(output.masks.valid) == num_positive
 
 

@@ -48,7 +48,7 @@ def model():
     rpn_head=PointwiseRPN(),
     roi_generator=factory.build_roi_generator(config.roi_generator),
     anchor_assigner=factory.build_anchor_assigner(config),
-    anchor_args=dict(scale=8.0, aspect_ratios=(0.5, 1.0, 2.0), center_offset=0.0),
+    anchor_args={'scale': 8.0, 'aspect_ratios': (0.5, 1.0, 2.0), 'center_offset': 0.0},
     cascade=factory.build_cascade(config),
     detection_generator=factory.build_detection_generator(config.detection_generator),
   )

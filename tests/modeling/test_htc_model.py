@@ -62,7 +62,7 @@ def assert_outputs_are_as_documented(outputs, config, num_images):
     expected['detection_masks'] = ([rows, size, size], tf.float32)
   assert set(outputs) == set(expected)
   for key, (shape, dtype) in expected.items():
-    assert outputs[key].shape == [num_images] + shape
+    assert outputs[key].shape == [num_images, *shape]
     assert outputs[key].dtype == dtype
 
 
@@ -143,7 +143,7 @@ def changed(item, name, value):
 
 
 def test_detections_stay_inside_the_image(htc):
-  _, model, images, labels = htc
+  _, model, images, _labels = htc
   shapes = tf.constant([[56.0, 60.0], [32.0, 20.0]])
   outputs = model.detect({'images': images, 'image_shape': shapes})
   boxes = outputs['detection_boxes'].numpy()

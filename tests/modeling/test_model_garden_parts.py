@@ -1,14 +1,14 @@
 """Model Garden's backbones, decoders and RoI parts under the cascade."""
 
 import numpy as np
-from official.core import exp_factory
 import pytest
 import tensorflow as tf
 import tf_keras
+from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
-from htc_tf.configs import task as task_config
 from htc_tf.configs import model_validation
+from htc_tf.configs import task as task_config
 from htc_tf.losses import htc_loss
 from htc_tf.tasks.htc import model_inputs
 from tests import tiny
@@ -46,7 +46,7 @@ def test_backbone_detects(name):
   config = tiny.model(2, **PARTS[name])
   model = tiny.build(config)
   images, labels = tiny.batch(config, size=config.input_size[0], num_images=1)
-  outputs = model(dict(images=images, image_shape=labels['image_info'][:, 1]), training=False)
+  outputs = model({'images': images, 'image_shape': labels['image_info'][:, 1]}, training=False)
   found = int(outputs['num_detections'][0])
   assert found > 0
   assert np.all(outputs['detection_scores'][0, :found] > 0)
@@ -83,7 +83,7 @@ def test_experiment_on_model_garden_parts_trains_and_detects(policy):
   assert all(np.isfinite(term) and term > 0 for term in terms.values()), terms
   gradients = tape.gradient(loss, model.trainable_variables)
   assert all(gradient is not None for gradient in gradients)
-  detections = model(dict(images=images, image_shape=labels['image_info'][:, 1]), training=False)
+  detections = model({'images': images, 'image_shape': labels['image_info'][:, 1]}, training=False)
   assert min(detections['num_detections']) > 0
   assert detections['detection_boxes'].dtype == tf.float32
   compute = tf.bfloat16 if policy == 'mixed_bfloat16' else tf.float32

@@ -9,10 +9,8 @@ import tf_keras
 
 from htc_tf.configs import task as task_config
 from htc_tf.modeling.precision import computing_in
-from htc_tf.tasks.htc import HTCTask
-from htc_tf.tasks.htc import model_inputs
-from tests import tiny
-from tests import tiny_records
+from htc_tf.tasks.htc import HTCTask, model_inputs
+from tests import tiny, tiny_records
 
 EXPERIMENTS = ('htc_resnet50fpn_1x_coco', 'mask_rcnn_resnet50fpn_1x_coco', 'htc_resnetfpn_coco')
 SIXTEEN_BITS = ('bfloat16', 'float16')
@@ -34,9 +32,14 @@ def made(experiment, dtype, **runtime):
 
 def test_computing_in_is_undone():
   before = tf_keras.mixed_precision.global_policy().name
-  with pytest.raises(KeyError), computing_in('bfloat16'):
-    assert tf_keras.mixed_precision.global_policy().name == 'mixed_bfloat16'
-    raise KeyError
+
+  def fail_in_bfloat16():
+    with computing_in('bfloat16'):
+      assert tf_keras.mixed_precision.global_policy().name == 'mixed_bfloat16'
+      raise KeyError
+
+  with pytest.raises(KeyError):
+    fail_in_bfloat16()
   assert tf_keras.mixed_precision.global_policy().name == before
   with computing_in(None):
     assert tf_keras.mixed_precision.global_policy().name == 'float32'
@@ -63,7 +66,7 @@ def test_trains_and_detects(experiment, dtype):
     assert min(outputs['num_detections']) > 0
 
 
-@pytest.mark.parametrize('dtype', ('float32',) + SIXTEEN_BITS)
+@pytest.mark.parametrize('dtype', ['float32', *SIXTEEN_BITS])
 def test_scores_boxes_and_their_losses_are_float32(dtype):
   with made('htc_resnet50fpn_1x_coco', dtype) as (task, model, _, (images, labels)):
     outputs = model(model_inputs(images, labels), training=True)

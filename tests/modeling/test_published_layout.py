@@ -3,18 +3,16 @@
 import pathlib
 
 import numpy as np
-from official.core import exp_factory
 import pytest
 import tensorflow as tf
+from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.modeling.outputs import ImageFeatures
 from htc_tf.tasks.htc import HTCTask
 from tests import published_weights
 from tests.parity import weights
-from tests.published_weights import background_first
-from tests.published_weights import channels_last
-from tests.published_weights import yx_order
+from tests.published_weights import background_first, channels_last, yx_order
 
 PARITY = pathlib.Path(__file__).parents[1] / 'parity'
 MAPS = published_weights.load(PARITY / 'r50_maps.npz')

@@ -37,8 +37,8 @@ def test_gradients_are_the_same(num_truths):
   loss, gradients = kept()
   other_loss, others = recomputed()
   np.testing.assert_allclose(other_loss, loss, rtol=1e-6)
-  for name, value, other in zip(names, gradients, others):
-    value, other = (tf.convert_to_tensor(x).numpy() for x in (value, other))
+  dense = ([tf.convert_to_tensor(x).numpy() for x in values] for values in (gradients, others))
+  for name, value, other in zip(names, *dense):
     np.testing.assert_allclose(
       other, value, rtol=0, atol=1e-5 * np.abs(value).max() + 1e-9, err_msg=name
     )

@@ -6,10 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from htc_tf.parity import training
-from htc_tf.parity import training_gradients
-from htc_tf.parity import training_sampling
-from htc_tf.parity import training_step
+from htc_tf.parity import training, training_gradients, training_sampling, training_step
 from htc_tf.parity.check import at_most
 
 PARITY = pathlib.Path(__file__).parents[1] / 'parity'

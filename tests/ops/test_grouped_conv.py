@@ -32,9 +32,12 @@ def test_equals_one_convolution_a_group(groups, in_channels, out_channels, strid
   x = tf.random.stateless_normal([2, 6, 5, groups * in_channels], [1, 2])
   kernel = tf.random.stateless_normal([3, 3, in_channels, groups * out_channels], [3, 4])
   expected = gradients_of(lambda *values: by_group(*values, groups, strides), x, kernel)
-  actual = lambda *values: gradients_of(
-    lambda x, kernel: grouped_conv2d(x, kernel, groups, strides, PADDING), *values
-  )
+
+  def actual(*values):
+    return gradients_of(
+      lambda x, kernel: grouped_conv2d(x, kernel, groups, strides, PADDING), *values
+    )
+
   if mode != 'eager':
     actual = tf.function(actual, jit_compile=mode == 'xla', autograph=False)
   for value, reference in zip(actual(x, kernel), expected):

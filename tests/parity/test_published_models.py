@@ -7,11 +7,7 @@ import pytest
 
 from htc_tf.convert import conversion
 from htc_tf.convert.mmdet_names import MMDET
-from htc_tf.parity import forward
-from htc_tf.parity import measurement
-from htc_tf.parity import mmdet_image
-from htc_tf.parity import ops
-from htc_tf.parity import paddle_image
+from htc_tf.parity import forward, measurement, mmdet_image, ops, paddle_image
 from htc_tf.parity.pack import Pack
 
 PACK = Pack(pathlib.Path(__file__).parent)

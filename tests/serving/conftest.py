@@ -1,14 +1,12 @@
 """A tiny trained-like model directory, shared by the tests of serving and of the commands."""
 
-from official.core import exp_factory
-from official.core import train_utils
 import pytest
 import tensorflow as tf
 import tf_keras
+from official.core import exp_factory, train_utils
 
 from htc_tf import registry_imports  # noqa: F401
-from htc_tf.data.dataset_info import Category
-from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.data.dataset_info import Category, DatasetInfo
 from htc_tf.serving import model_directory
 from htc_tf.tasks.htc import HTCTask
 

@@ -5,12 +5,12 @@ a server where its binary is not to be had; they do no batching and know one ver
 """
 
 import base64
-from concurrent import futures
 import contextlib
 import http.server
 import json
 import re
 import threading
+from concurrent import futures
 
 import grpc
 import tensorflow as tf
@@ -41,7 +41,7 @@ class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
   def __init__(self, model):
     self._model = model
 
-  def Predict(self, request, context):
+  def Predict(self, request, context):  # noqa: N802  gRPC's name.
     from tensorflow_serving.apis import predict_pb2
 
     spec = request.model_spec

@@ -9,17 +9,14 @@ import sys
 import textwrap
 
 import numpy as np
-from PIL import Image
-from pycocotools import mask as mask_utils
 import pytest
 import tensorflow as tf
+from PIL import Image
+from pycocotools import mask as mask_utils
 
 from htc_tf.cli import client as command
-from htc_tf.errors import InputError
-from htc_tf.errors import ServingError
-from htc_tf.serving import client
-from htc_tf.serving import detectors
-from htc_tf.serving import predict_files
+from htc_tf.errors import InputError, ServingError
+from htc_tf.serving import client, detectors, predict_files
 from tests.serving import loopback
 
 _SERVERS = {'grpc': loopback.grpc_server, 'rest': loopback.rest_server}
@@ -229,16 +226,20 @@ def test_another_kind_of_server(folder, answer):
       pass
 
   picture = predict_files.Picture(np.zeros((8, 8, 3), np.uint8))
-  with loopback.rest_server(Handler) as address:
-    with pytest.raises(ServingError, match='another|other'):
-      client.remote_detector(client.Target(address)).detect([picture])
+  with (
+    loopback.rest_server(Handler) as address,
+    pytest.raises(ServingError, match=r'another|other'),
+  ):
+    client.remote_detector(client.Target(address)).detect([picture])
 
 
 def test_without_the_export_packed_masks_are_refused(models, folder):
   picture = predict_files.Picture(predict_files.read_picture(os.path.join(folder, '1.png')))
-  with _serving(models, 'packed_model', 'grpc') as address:
-    with pytest.raises(InputError, match='name its folder'):
-      client.remote_detector(client.Target(address)).detect([picture])
+  with (
+    _serving(models, 'packed_model', 'grpc') as address,
+    pytest.raises(InputError, match='name its folder'),
+  ):
+    client.remote_detector(client.Target(address)).detect([picture])
 
 
 def test_a_folder_without_an_export(tmp_path):

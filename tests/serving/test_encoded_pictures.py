@@ -5,9 +5,9 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from htc_tf.data import preprocess
 from htc_tf.serving import encoded_pictures
@@ -120,7 +120,7 @@ def test_no_mutated_file_fails_a_batch(prepare, form, header):
   codes = [
     code
     for start in range(0, 600, 50)
-    for code in _codes(prepare, files[start : start + 50] + [_encode(form)])
+    for code in _codes(prepare, [*files[start : start + 50], _encode(form)])
   ]
   assert codes[50::51] == [0] * 12  # The whole one at the end of each batch.
   assert set(codes) == {0, 1, 2}
@@ -136,9 +136,10 @@ def test_limit_of_pixels(prepare, form, pixels, code):
 def test_a_bomb_is_not_decoded(prepare):
   # The header promises 60,000 x 60,000 pixels, 10.8 GB once decoded.
   header = struct.pack('>IIBBBBB', 60_000, 60_000, 1, 0, 0, 0, 0)
-  chunk = lambda kind, data: (
-    struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
-  )
+
+  def chunk(kind, data):
+    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
   png = (
     b'\x89PNG\r\n\x1a\n'
     + chunk(b'IHDR', header)

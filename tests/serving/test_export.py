@@ -7,14 +7,16 @@ import subprocess
 import sys
 import textwrap
 
-from google.protobuf import descriptor_pb2
-from google.protobuf import descriptor_pool
-from google.protobuf import message_factory
-from google.protobuf import text_format
-from google.protobuf import wrappers_pb2
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import (
+  descriptor_pb2,
+  descriptor_pool,
+  message_factory,
+  text_format,
+  wrappers_pb2,
+)
 
 from htc_tf.cli import export as command
 from htc_tf.errors import InputError

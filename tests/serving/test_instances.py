@@ -66,5 +66,5 @@ def test_boxes_alone():
   ],
 )
 def test_masks_of_another_form(masks, form):
-  with pytest.raises(InputError, match='export.json'):
+  with pytest.raises(InputError, match=r'export.json'):
     read_outputs(_outputs(_BOXES, masks), 0, _HW, ExportFormat(masks=form))

@@ -9,9 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 import htc_tf
-from htc_tf.errors import CheckpointError
-from htc_tf.errors import ConfigError
-from htc_tf.errors import InputError
+from htc_tf.errors import CheckpointError, ConfigError, InputError
 from htc_tf.serving import export
 
 _PICTURE = np.random.default_rng(0).integers(0, 256, (1, 40, 60, 3), np.uint8)
@@ -74,12 +72,12 @@ def test_float32_checkpoint_predicts_and_exports_in_16_bits(model_dir, predictor
 
 
 def test_unknown_precision(model_dir):
-  with pytest.raises(ConfigError, match='mixed_precision_dtype is unknown.*float8'):
+  with pytest.raises(ConfigError, match=r'mixed_precision_dtype is unknown.*float8'):
     htc_tf.load_model(model_dir, params_override='runtime.mixed_precision_dtype=float8')
 
 
 def test_missing_folder(tmp_path):
-  with pytest.raises(CheckpointError, match='There is no checkpoint at .*here'):
+  with pytest.raises(CheckpointError, match=r'There is no checkpoint at .*here'):
     htc_tf.load_model(tmp_path / 'nothing' / 'here')
 
 
@@ -93,7 +91,7 @@ def test_bare_checkpoint_asks_for_the_experiment(model_dir, tmp_path):
   for name in os.listdir(model_dir):
     if name.startswith('ckpt'):
       shutil.copy(os.path.join(model_dir, name), tmp_path)
-  with pytest.raises(CheckpointError, match='params.yaml'):
+  with pytest.raises(CheckpointError, match=r'params.yaml'):
     htc_tf.load_model(tmp_path / 'ckpt-1')
 
 
@@ -114,7 +112,7 @@ def test_a_damaged_configuration_is_one_clear_error(model_dir, tmp_path, content
   folder = tmp_path / 'model'
   shutil.copytree(model_dir, folder)
   (folder / 'params.yaml').write_text(content)
-  with pytest.raises(ConfigError, match='(?s)configuration cannot be read.*damaged params.yaml'):
+  with pytest.raises(ConfigError, match=r'(?s)configuration cannot be read.*damaged params.yaml'):
     htc_tf.load_model(folder)
 
 

@@ -4,15 +4,14 @@ import json
 import os
 
 import numpy as np
+import pytest
 from PIL import Image
 from pycocotools.coco import COCO
-import pytest
 
 from htc_tf.cli import predict
 from htc_tf.errors import InputError
 from htc_tf.evaluation import ground_truth
-from htc_tf.serving import detectors
-from htc_tf.serving import predict_files
+from htc_tf.serving import detectors, predict_files
 
 
 @pytest.fixture(name='folder')
@@ -124,5 +123,5 @@ def test_missing_model_is_one_clear_error(tmp_path, folder, capsys):
 def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path):
   path = tmp_path / 'bomb.png'
   Image.new('1', (10_000, 10_000)).save(path)
-  with pytest.raises(InputError, match='bomb.png.*too many pixels.*50000000.*10000x10000'):
+  with pytest.raises(InputError, match=r'bomb.png.*too many pixels.*50000000.*10000x10000'):
     predict_files.read_picture(str(path))

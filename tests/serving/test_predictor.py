@@ -7,8 +7,7 @@ import tensorflow as tf
 from htc_tf.data import preprocess
 from htc_tf.errors import InputError
 from htc_tf.serving import encoded_pictures
-from htc_tf.serving.predictor import HTCPredictor
-from htc_tf.serving.predictor import InputRule
+from htc_tf.serving.predictor import HTCPredictor, InputRule
 
 
 def _pictures(batch=1, height=40, width=60, seed=0):

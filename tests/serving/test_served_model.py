@@ -124,7 +124,7 @@ def test_normalized_boxes_and_packed_masks_are_those_of_predict(predictor, packe
   expected = predictor.predict(pictures, verbose=0)
   outputs = _run(packed, 'serving_default', pictures)
   boxes = outputs['detection_boxes']
-  assert 0 <= boxes.min() and 0.5 < boxes.max() <= 1
+  assert boxes.min() >= 0 and 0.5 < boxes.max() <= 1
   np.testing.assert_allclose(boxes * [50, 61, 50, 61], expected['detection_boxes'], atol=1e-3)
   masks = [
     mask_paste.paste_masks(probs, box, (50, 61))

@@ -87,12 +87,14 @@ def test_of_two_replicas_that_with_the_picture_names_its_ids(two_replicas, skips
   def run(batch):
     return two_replicas.run(task.train_step, args=(batch, model, optimizer, metrics))[task.loss]
 
-  split = lambda batch: tf.nest.map_structure(
-    lambda values: two_replicas.experimental_distribute_values_from_function(
-      lambda context: values[context.replica_id_in_sync_group :][:1]
-    ),
-    batch,
-  )
+  def split(batch):
+    return tf.nest.map_structure(
+      lambda values: two_replicas.experimental_distribute_values_from_function(
+        lambda context: values[context.replica_id_in_sync_group :][:1]
+      ),
+      batch,
+    )
+
   run(split(sound))
   before = model.get_weights()
   if skips:
@@ -100,7 +102,7 @@ def test_of_two_replicas_that_with_the_picture_names_its_ids(two_replicas, skips
     assert 'step 2 is not finite, image ids 42.' in caplog.text
     assert {metric.name: float(metric.result()) for metric in metrics}['steps_skipped'] == 1
   else:
-    with pytest.raises(tf.errors.OpError, match='step 2 is not finite, image ids 42. Expected'):
+    with pytest.raises(tf.errors.OpError, match=r'step 2 is not finite, image ids 42. Expected'):
       run(split(broken))
   for old, new in zip(before, model.get_weights()):
     np.testing.assert_array_equal(old, new)

@@ -85,7 +85,7 @@ def test_branch_that_was_off(saved, tmp_path):
 
 
 def test_missing_part(saved):
-  with pytest.raises(CheckpointError, match="has no part 'neck'.*backbone.*model"):
+  with pytest.raises(CheckpointError, match=r"has no part 'neck'.*backbone.*model"):
     checkpoint.restore(saved[1], {'neck': saved[0].decoder})
 
 
@@ -106,7 +106,7 @@ def test_no_checkpoint(tmp_path, path):
 
 
 def test_misspelt_checkpoint_lists_what_is_there(saved):
-  with pytest.raises(CheckpointError, match='ckpt-3.index'):
+  with pytest.raises(CheckpointError, match=r'ckpt-3.index'):
     checkpoint.resolve(saved[1] + '4')
 
 

@@ -3,10 +3,10 @@
 import logging as python_logging
 
 import numpy as np
-from official.modeling import optimization
 import pytest
 import tensorflow as tf
 import tf_keras
+from official.modeling import optimization
 
 from htc_tf.errors import TrainingError
 from htc_tf.tasks import finite_loss
@@ -156,7 +156,7 @@ def test_a_broken_step_changes_nothing_but_the_number_of_steps(kind, place, jit_
 def test_an_infinite_gradient_of_a_scaled_loss_is_for_the_scale():
   """The loss is finite: the step is left out by the scale, which is halved."""
   training = Training('scaled')
-  training.optimizer.loss_scale
+  training.optimizer.loss_scale  # noqa: B018  Reading it creates its variable.
   training.optimizer._loss_scale._current_loss_scale.assign(2.0**127)
   weights = training.model.get_weights()
   assert np.isfinite(training.run(tf.constant(1.0)))
@@ -169,9 +169,12 @@ def test_an_infinite_gradient_of_a_scaled_loss_is_for_the_scale():
 def test_two_replicas_decide_alike(two_replicas, broken):
   with two_replicas.scope():
     training = Training()
-  inputs = lambda values: two_replicas.experimental_distribute_values_from_function(
-    lambda context: tf.constant(values[context.replica_id_in_sync_group])
-  )
+
+  def inputs(values):
+    return two_replicas.experimental_distribute_values_from_function(
+      lambda context: tf.constant(values[context.replica_id_in_sync_group])
+    )
+
   run = tf.function(lambda values: two_replicas.run(training.step, args=(values,)))
   run(inputs([1.0, 2.0]))
   before = training.values()

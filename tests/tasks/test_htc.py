@@ -10,13 +10,10 @@ import tf_keras
 
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
-from htc_tf.errors import CheckpointError
-from htc_tf.errors import ConfigError
+from htc_tf.errors import CheckpointError, ConfigError
 from htc_tf.losses import htc_loss
-from htc_tf.tasks.htc import COUNTS
-from htc_tf.tasks.htc import HTCTask
-from tests import tiny
-from tests import tiny_records
+from htc_tf.tasks.htc import COUNTS, HTCTask
+from tests import tiny, tiny_records
 
 COCO_EXPERIMENTS = (
   'htc_resnet50fpn_1x_coco',

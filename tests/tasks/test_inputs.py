@@ -4,10 +4,10 @@ import collections
 import itertools
 
 import numpy as np
-from official.core import exp_factory
 import pytest
 import tensorflow as tf
 import tf_keras
+from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.data import preprocess

@@ -2,8 +2,8 @@
 
 import json
 
-from official.core import exp_factory
 import pytest
+from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.errors import ConfigError
@@ -32,7 +32,7 @@ def test_workers_that_are_not_named(params, monkeypatch, content):
     monkeypatch.delenv('TF_CONFIG', raising=False)
   else:
     monkeypatch.setenv('TF_CONFIG', content)
-  with pytest.raises(ConfigError, match='does not know its workers.*TF_CONFIG'):
+  with pytest.raises(ConfigError, match=r'does not know its workers.*TF_CONFIG'):
     cluster.check_workers(params, 'train')
 
 
@@ -54,5 +54,5 @@ def test_batches_are_shared_equally(params):
   cluster.check_batches(params, 'train_and_eval', 4)
   params.task.validation_data.global_batch_size = 6
   cluster.check_batches(params, 'train', 4)
-  with pytest.raises(ConfigError, match='validation_data.*multiple of 4.*Got: 6'):
+  with pytest.raises(ConfigError, match=r'validation_data.*multiple of 4.*Got: 6'):
     cluster.check_batches(params, 'eval', 4)

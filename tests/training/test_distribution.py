@@ -1,16 +1,15 @@
 """Tests of training on two replicas: what is averaged, and what is normalised together."""
 
 import numpy as np
-from official.common import distribute_utils
 import pytest
 import tensorflow as tf
 import tf_keras
+from official.common import distribute_utils
 
 from htc_tf.modeling.backbones.published_resnet import PublishedResNet
 from htc_tf.ops import xla
 from htc_tf.tasks.htc import HTCTask
-from tests import evaluable_run
-from tests import tiny
+from tests import evaluable_run, tiny
 
 LEARNING_RATE = 0.1
 RULE = {'sampling_rule': 'even'}
@@ -151,9 +150,12 @@ def norm_step(backbone, images, share):
 def test_synchronised_batch_norm_is_that_of_the_whole_batch(two_replicas, synchronized):
   images = tf.constant(np.random.default_rng(0).normal(0, 1, [2, 64, 64, 3]), tf.float32)
   images *= tf.constant([1.0, 3.0], shape=[2, 1, 1, 1])
-  build = lambda: PublishedResNet(
-    18, frozen_stages=-1, norm_eval=False, width_multiplier=0.125, norm_synchronized=synchronized
-  )
+
+  def build():
+    return PublishedResNet(
+      18, frozen_stages=-1, norm_eval=False, width_multiplier=0.125, norm_synchronized=synchronized
+    )
+
   with two_replicas.scope():
     replicated = build()
   whole = build()

@@ -14,13 +14,8 @@ import tf_keras
 
 from htc_tf.configs.model import published_stages
 from htc_tf.tasks import checkpoint
-from htc_tf.training import cluster
-from htc_tf.training import driver
-from htc_tf.training import run_record
-from tests import evaluable_run
-from tests import tiny_records
-from tests import training_runs
-from tests import worker_processes
+from htc_tf.training import cluster, driver, run_record
+from tests import evaluable_run, tiny_records, training_runs, worker_processes
 
 STRATEGY = {'runtime': {'distribution_strategy': cluster.STRATEGY}}
 MOMENTUM = 0.9
@@ -215,7 +210,10 @@ def assert_same_evaluation(config, tmp_path, results, step):
   alone = evaluable_run.evaluate(
     tf.distribute.OneDeviceStrategy('CPU:0'), config, tmp_path / 'model', tmp_path
   )
-  order = lambda row: (row['image_id'], -row['score'])
+
+  def order(row):
+    return (row['image_id'], -row['score'])
+
   detected = sorted(json.loads((results / f'step-{step}.json').read_text()), key=order)
   expected = sorted(alone.results, key=order)
   assert {row['image_id'] for row in detected} == {1, 2, 3}

@@ -3,8 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from htc_tf.errors import DataError
-from htc_tf.errors import TrainingError
+from htc_tf.errors import DataError, TrainingError
 from htc_tf.training import graph_errors
 
 

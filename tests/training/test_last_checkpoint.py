@@ -4,8 +4,8 @@ import contextlib
 import os
 import random
 import resource
-import signal
 import shutil
+import signal
 import subprocess
 import time
 
@@ -14,10 +14,8 @@ import tensorflow as tf
 
 from htc_tf.errors import CheckpointError
 from htc_tf.tasks import checkpoint
-from htc_tf.training import last_checkpoint
-from htc_tf.training import run_record
-from tests import tiny_records
-from tests import training_runs
+from htc_tf.training import last_checkpoint, run_record
+from tests import tiny_records, training_runs
 
 DATA = '.data-00000-of-00001'
 NUM_KILLS = 6
@@ -68,7 +66,7 @@ def test_nothing_wrong_nothing_changed(folder):
 )
 def test_damaged_checkpoint_is_set_aside(folder, damage, caplog):
   damage(folder)
-  with pytest.raises(CheckpointError, match='ckpt-10 cannot be read.*ckpt-2 is'):
+  with pytest.raises(CheckpointError, match=r'ckpt-10 cannot be read.*ckpt-2 is'):
     last_checkpoint.check_latest(str(folder))
   there = {name for name in names(folder) if name.startswith('ckpt-10')}
   assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
@@ -98,7 +96,7 @@ def test_all_damaged_is_an_error_and_leaves_them(folder):
   for step in (1, 2, 10):
     truncate(folder / f'ckpt-{step}{DATA}')
   before = names(folder)
-  with pytest.raises(CheckpointError, match='No checkpoint in .* can be read'):
+  with pytest.raises(CheckpointError, match=r'No checkpoint in .* can be read'):
     last_checkpoint.prepare_to_continue(str(folder))
   assert names(folder) == before
 
@@ -106,7 +104,7 @@ def test_all_damaged_is_an_error_and_leaves_them(folder):
 def test_all_deleted_is_an_error_until_their_state_is_too(folder):
   for path in folder.glob('ckpt-*'):
     path.unlink()
-  with pytest.raises(CheckpointError, match='(?s)is not in .*ckpt-10.index.*delete .*checkpoint'):
+  with pytest.raises(CheckpointError, match=r'(?s)is not in .*ckpt-10.index.*delete .*checkpoint'):
     last_checkpoint.prepare_to_continue(str(folder))
   (folder / 'checkpoint').unlink()
   assert last_checkpoint.prepare_to_continue(str(folder)) is None

@@ -1,7 +1,6 @@
 """Tests of the record of starts."""
 
 import json
-
 from importlib import metadata
 
 import htc_tf

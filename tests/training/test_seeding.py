@@ -1,13 +1,12 @@
 """Tests of repeatable runs."""
 
-from official.core import exp_factory
 import pytest
+from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.errors import ConfigError
 from htc_tf.training import seeding
-from tests import tiny_records
-from tests import training_runs
+from tests import tiny_records, training_runs
 
 NUM_STEPS = 20
 
@@ -40,7 +39,7 @@ def test_same_seed_same_losses_bit_for_bit(config, tmp_path):
 def test_wrong_seed(seed):
   params = exp_factory.get_exp_config('htc_nuclei')
   params.task.seed = seed
-  with pytest.raises(ConfigError, match='task.seed is out of range'):
+  with pytest.raises(ConfigError, match=r'task.seed is out of range'):
     seeding.fix_seeds(params, 0)
 
 

@@ -1,13 +1,13 @@
 """Tests of the pictures of instances."""
 
+import itertools
+
 import numpy as np
-from pycocotools import mask as mask_utils
 import pytest
+from pycocotools import mask as mask_utils
 
 from htc_tf.errors import InputError
-from htc_tf.visualization import draw
-from htc_tf.visualization import labels
-from htc_tf.visualization import palette
+from htc_tf.visualization import draw, labels, palette
 
 _NAMES = ['cat', 'dog']
 
@@ -166,7 +166,7 @@ def test_colors_are_distinct_stable_and_legible():
   colors = [palette.instance_color(index) for index in range(60)]
   assert len(set(colors)) == 60
   assert colors == [palette.instance_color(index) for index in range(60)]
-  for color, following in zip(colors, colors[1:]):
+  for color, following in itertools.pairwise(colors):
     assert np.abs(np.subtract(color, following)).max() > 60
     ground, text = (
       np.dot(part, [0.299, 0.587, 0.114]) for part in (color, palette.text_color(color))

@@ -1,8 +1,8 @@
 """Tests of panels and of the writing of pictures."""
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
 from htc_tf.errors import InputError
 from htc_tf.visualization import panels
@@ -64,7 +64,7 @@ def test_other_formats_go_by_the_ending(tmp_path, name):
 
 
 def test_unknown_endings_and_arrays_are_refused(tmp_path):
-  with pytest.raises(InputError, match='one of .png'):
+  with pytest.raises(InputError, match=r'one of .png'):
     panels.write_image(tmp_path / 'a.tiff', _noise(5, 5))
   with pytest.raises(InputError, match='no ending'):
     panels.write_image(tmp_path / 'a', _noise(5, 5))

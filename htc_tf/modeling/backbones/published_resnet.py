@@ -1,19 +1,18 @@
 """ResNet and ResNeXt in the layout of the published HTC checkpoints."""
 
 import itertools
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from official.modeling import hyperparams
-from official.vision.modeling.backbones import factory
 import tensorflow as tf
 import tf_keras
+from official.modeling import hyperparams
+from official.vision.modeling.backbones import factory
 
 from htc_tf.errors import ConfigError
-from htc_tf.modeling.backbones.residual_block import EXPANSION
-from htc_tf.modeling.backbones.residual_block import ResidualBlock
+from htc_tf.modeling.backbones.residual_block import EXPANSION, ResidualBlock
 from htc_tf.modeling.layers.batch_norm import BatchNorm
-from htc_tf.modeling.layers.conv_norm import build_conv_norm
-from htc_tf.modeling.layers.conv_norm import conv_norm
+from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
 # model_id: (bottleneck blocks, blocks of each of the four stages); He et al. 2016, table 1.
@@ -95,12 +94,12 @@ class PublishedResNet(tf_keras.Model):
       )
     self._image_shape = input_specs.shape
     self._recompute = recompute
-    self._norm_args = dict(
-      norm_eval=norm_eval,
-      momentum=norm_momentum,
-      epsilon=norm_epsilon,
-      synchronized=norm_synchronized,
-    )
+    self._norm_args = {
+      'norm_eval': norm_eval,
+      'momentum': norm_momentum,
+      'epsilon': norm_epsilon,
+      'synchronized': norm_synchronized,
+    }
     self._filters = [int(filters * width_multiplier) for filters in _STAGE_FILTERS]
     self._bottleneck, num_blocks = SPECS[model_id]
     self.conv1 = PaddedConv2D(
@@ -109,19 +108,19 @@ class PublishedResNet(tf_keras.Model):
     self.bn1 = BatchNorm(name='bn1', **self._norm_args)
     for stage, filters in enumerate(self._filters, 1):
       width = int(filters * base_width / _STAGE_FILTERS[0]) * groups
-      block_args = dict(
-        bottleneck=self._bottleneck,
-        groups=groups,
-        width=width,
-        deformable=stage in deformable_stages,
-      )
+      block_args = {
+        'bottleneck': self._bottleneck,
+        'groups': groups,
+        'width': width,
+        'deformable': stage in deformable_stages,
+      }
       setattr(self, f'layer{stage}', self._blocks(stage, num_blocks[stage - 1], block_args))
     self._freeze(frozen_stages)
     self._build_variables()
 
   def _blocks(
     self, stage: int, num_blocks: int, block_args: Mapping[str, Any]
-  ) -> List[ResidualBlock]:
+  ) -> list[ResidualBlock]:
     strides = [1 if stage == 1 else 2] + [1] * (num_blocks - 1)
     return [
       ResidualBlock(
@@ -149,10 +148,10 @@ class PublishedResNet(tf_keras.Model):
       shape = block.compute_output_shape(shape)
     self.built = True
 
-  def _stage(self, stage: int) -> List[ResidualBlock]:
+  def _stage(self, stage: int) -> list[ResidualBlock]:
     return getattr(self, f'layer{stage}')
 
-  def call(self, images: tf.Tensor, training: Optional[bool] = None) -> Dict[str, tf.Tensor]:
+  def call(self, images: tf.Tensor, training: bool | None = None) -> dict[str, tf.Tensor]:
     """Feature maps of a batch.
 
     Args:
@@ -172,13 +171,13 @@ class PublishedResNet(tf_keras.Model):
       endpoints[str(stage + 1)] = x
     return endpoints
 
-  def _run(self, block: ResidualBlock, x: tf.Tensor, training: Optional[bool]) -> tf.Tensor:
+  def _run(self, block: ResidualBlock, x: tf.Tensor, training: bool | None) -> tf.Tensor:
     if self._recompute and training and block.trainable:
       return tf.recompute_grad(lambda inputs: block(inputs, training=training))(x)
     return block(x, training=training)
 
   @property
-  def output_specs(self) -> Dict[str, tf.TensorShape]:
+  def output_specs(self) -> dict[str, tf.TensorShape]:
     """Shape of each output by level."""
     expansion = EXPANSION if self._bottleneck else 1
     sides = self._image_shape[1:3]
@@ -195,7 +194,7 @@ def build_published_resnet(
   input_specs: tf_keras.layers.InputSpec,
   backbone_config: hyperparams.Config,
   norm_activation_config: hyperparams.Config,
-  l2_regularizer: Optional[tf_keras.regularizers.Regularizer] = None,
+  l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
 ) -> PublishedResNet:
   """Builds the backbone for Model Garden's factory.
 

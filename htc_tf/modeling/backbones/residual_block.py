@@ -1,13 +1,13 @@
 """Residual block of ResNet and ResNeXt."""
 
-from typing import Any, Mapping, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
 from htc_tf.modeling.layers.batch_norm import BatchNorm
-from htc_tf.modeling.layers.conv_norm import build_conv_norm
-from htc_tf.modeling.layers.conv_norm import conv_norm
+from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
 from htc_tf.modeling.layers.deform_conv import DeformConv2D
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
@@ -41,7 +41,7 @@ class ResidualBlock(tf_keras.layers.Layer):
     norm_args: Mapping[str, Any],
     bottleneck: bool = True,
     groups: int = 1,
-    width: Optional[int] = None,
+    width: int | None = None,
     deformable: bool = False,
     **kwargs: Any,
   ):
@@ -69,8 +69,8 @@ class ResidualBlock(tf_keras.layers.Layer):
       )
     self.downsample = None
 
-  def build(self, input_shape: Sequence[Optional[int]]) -> None:
-    """Makes the variables, and the convolution of the shortcut if [batch, h, w, channels] needs it."""
+  def build(self, input_shape: Sequence[int | None]) -> None:
+    """Creates the variables, with a projection shortcut if the block changes the shape."""
     if self._stride > 1 or input_shape[-1] != self._filters:
       self.downsample = [
         _conv(self._filters, 1, self._stride, name='downsample/0'),
@@ -84,7 +84,7 @@ class ResidualBlock(tf_keras.layers.Layer):
       shape = build_conv_norm(*self._pair(index), shape)
     super().build(input_shape)
 
-  def call(self, inputs: tf.Tensor, training: Optional[bool] = None) -> tf.Tensor:
+  def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
     """Adds the path to the shortcut.
 
     Args:
@@ -103,7 +103,7 @@ class ResidualBlock(tf_keras.layers.Layer):
       return tf.nn.relu(x + inputs)
     return tf.nn.relu(x + conv_norm(inputs, *self.downsample, training))
 
-  def compute_output_shape(self, input_shape: Sequence[Optional[int]]) -> tf.TensorShape:
+  def compute_output_shape(self, input_shape: Sequence[int | None]) -> tf.TensorShape:
     """Shape of what `call` gives for [batch, height, width, channels]; None stays None."""
     shape = input_shape
     for index in range(1, self._num_convs + 1):

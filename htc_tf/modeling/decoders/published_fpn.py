@@ -1,15 +1,15 @@
 """Feature pyramid network in the layout of the published HTC checkpoints."""
 
-from typing import Any, Dict, Iterable, Mapping, Optional
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from official.modeling import hyperparams
-from official.vision.modeling.decoders import factory
 import tensorflow as tf
 import tf_keras
+from official.modeling import hyperparams
+from official.vision.modeling.decoders import factory
 
 from htc_tf.errors import ConfigError
-from htc_tf.modeling.layers.resize import resize_nearest
-from htc_tf.modeling.layers.resize import spatial_size
+from htc_tf.modeling.layers.resize import resize_nearest, spatial_size
 
 
 class PublishedFPN(tf_keras.layers.Layer):
@@ -59,7 +59,7 @@ class PublishedFPN(tf_keras.layers.Layer):
       self._num_filters, kernel_size, padding='same', kernel_initializer='glorot_uniform', name=name
     )
 
-  def call(self, features: Mapping[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
+  def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """The pyramid of a batch.
 
     Args:
@@ -81,7 +81,7 @@ class PublishedFPN(tf_keras.layers.Layer):
     return outputs
 
   @property
-  def output_specs(self) -> Dict[str, tf.TensorShape]:
+  def output_specs(self) -> dict[str, tf.TensorShape]:
     """Shape of each output by level."""
     shape = tf.TensorShape([None, None, None, self._num_filters])
     return {str(level): shape for level in range(self._levels[0], self._max_level + 1)}
@@ -91,7 +91,7 @@ class PublishedFPN(tf_keras.layers.Layer):
 def build_published_fpn(
   input_specs: Mapping[str, tf.TensorShape],
   model_config: hyperparams.Config,
-  l2_regularizer: Optional[tf_keras.regularizers.Regularizer] = None,
+  l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
 ) -> PublishedFPN:
   """Builds the decoder for Model Garden's factory.
 

@@ -1,6 +1,6 @@
 """Box head of one cascade stage."""
 
-from typing import Any, Tuple
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -33,7 +33,7 @@ class BoxHead(tf_keras.layers.Layer):
       4, kernel_initializer=normal(stddev=0.001), name='fc_reg', dtype=tf.float32
     )
 
-  def call(self, roi_features: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
+  def call(self, roi_features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Classifies and regresses RoIs.
 
     Args:

@@ -1,6 +1,6 @@
 """Mask feature extractor of one cascade stage."""
 
-from typing import Any, Optional
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -38,7 +38,7 @@ class MaskHead(tf_keras.layers.Layer):
     self._convs = [_conv(num_filters, 3, f'convs/{i}') for i in range(num_convs)]
     self._flow = _conv(num_filters, 1, 'conv_res') if takes_previous else None
 
-  def call(self, roi_features: tf.Tensor, previous: Optional[tf.Tensor] = None) -> tf.Tensor:
+  def call(self, roi_features: tf.Tensor, previous: tf.Tensor | None = None) -> tf.Tensor:
     """Mask feature of every RoI.
 
     Args:

@@ -1,6 +1,7 @@
 """Region proposal head in the published layout."""
 
-from typing import Any, Dict, Mapping, Tuple
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -37,7 +38,7 @@ class RPNHead(tf_keras.layers.Layer):
 
   def call(
     self, features: Mapping[str, tf.Tensor]
-  ) -> Tuple[Dict[str, tf.Tensor], Dict[str, tf.Tensor]]:
+  ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
     """Scores and box deltas of every anchor.
 
     Args:

@@ -1,12 +1,12 @@
 """Fused semantic segmentation head."""
 
-from typing import Any, Mapping, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.modeling.layers.resize import resize_align_corners
-from htc_tf.modeling.layers.resize import spatial_size
+from htc_tf.modeling.layers.resize import resize_align_corners, spatial_size
 from htc_tf.ops.recompute import keep_inputs_only
 
 
@@ -29,7 +29,7 @@ class SemanticHead(tf_keras.layers.Layer):
   def __init__(
     self,
     num_classes: int,
-    levels: Tuple[str, ...] = ('2', '3', '4', '5', '6'),
+    levels: tuple[str, ...] = ('2', '3', '4', '5', '6'),
     level: int = 3,
     num_convs: int = 4,
     num_filters: int = 256,
@@ -64,8 +64,8 @@ class SemanticHead(tf_keras.layers.Layer):
     super().build(input_shape)
 
   def call(
-    self, features: Mapping[str, tf.Tensor], training: Optional[bool] = None
-  ) -> Tuple[tf.Tensor, tf.Tensor]:
+    self, features: Mapping[str, tf.Tensor], training: bool | None = None
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """Segments the image and embeds its context.
 
     Args:
@@ -93,7 +93,7 @@ class SemanticHead(tf_keras.layers.Layer):
     level: int,
     lateral: tf_keras.layers.Layer,
     size: tf.Tensor,
-    training: Optional[bool],
+    training: bool | None,
   ) -> tf.Tensor:
     """Convolution, resize and ReLU of a level; first what leaves less to the other."""
 

@@ -1,6 +1,6 @@
 """Batch normalisation whose statistics can be held during training."""
 
-from typing import Any, Dict, Optional, Tuple
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -21,19 +21,19 @@ class BatchNorm(FixedWhenFrozen, tf_keras.layers.BatchNormalization):
     super().__init__(**kwargs)
     self._norm_eval = norm_eval
 
-  def uses_batch_statistics(self, training: Optional[bool]) -> bool:
+  def uses_batch_statistics(self, training: bool | None) -> bool:
     """Whether a call normalises with the batch and moves the running statistics."""
     return bool(training) and self.trainable and not self._norm_eval
 
-  def affine(self) -> Tuple[tf.Tensor, tf.Tensor]:
+  def affine(self) -> tuple[tf.Tensor, tf.Tensor]:
     """The function it is with its running statistics: [channels] scale and shift, float32."""
     scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
     return scale, self.beta - self.moving_mean * scale
 
-  def call(self, inputs: tf.Tensor, training: Optional[bool] = None) -> tf.Tensor:
+  def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
     """Normalises [batch, height, width, channels]; see `uses_batch_statistics` for `training`."""
     return super().call(inputs, training=self.uses_batch_statistics(training))
 
-  def get_config(self) -> Dict[str, Any]:
+  def get_config(self) -> dict[str, Any]:
     """Arguments of the constructor by name, as Keras asks for them."""
     return {**super().get_config(), 'norm_eval': self._norm_eval}

@@ -1,6 +1,6 @@
 """Convolution followed by batch norm, as one where that is the same function."""
 
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -9,7 +9,7 @@ from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
 
 def conv_norm(
-  x: tf.Tensor, conv: PaddedConv2D, norm: BatchNorm, training: Optional[bool] = None
+  x: tf.Tensor, conv: PaddedConv2D, norm: BatchNorm, training: bool | None = None
 ) -> tf.Tensor:
   """norm(conv(x)).
 
@@ -29,7 +29,7 @@ def conv_norm(
 
 
 def build_conv_norm(
-  conv: PaddedConv2D, norm: BatchNorm, input_shape: Sequence[Optional[int]]
+  conv: PaddedConv2D, norm: BatchNorm, input_shape: Sequence[int | None]
 ) -> tf.TensorShape:
   """Makes the variables of both, which `conv_norm` may use without calling them.
 

@@ -1,6 +1,6 @@
 """Deformable convolution as a layer."""
 
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -19,7 +19,7 @@ class DeformConv2D(PaddedConv2D):
 
   _reads_kernel_only = False
 
-  def build(self, input_shape: Sequence[Optional[int]]) -> None:
+  def build(self, input_shape: Sequence[int | None]) -> None:
     """Makes the variables, the offsets' among them, for [batch, height, width, channels]."""
     super().build(input_shape)
     self.conv_offset = PaddedConv2D(

@@ -1,6 +1,6 @@
 """Variables of frozen layers that no gradient tape watches."""
 
-from typing import Any, Optional
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,6 +12,6 @@ class FixedWhenFrozen:
   is computed from them, and keeps the activations.
   """
 
-  def add_weight(self, *args: Any, trainable: Optional[bool] = None, **kwargs: Any) -> tf.Variable:
+  def add_weight(self, *args: Any, trainable: bool | None = None, **kwargs: Any) -> tf.Variable:
     """Makes a variable as Keras does; not a trainable one while the layer is frozen."""
     return super().add_weight(*args, trainable=trainable if self.trainable else False, **kwargs)

@@ -1,9 +1,10 @@
 """Model Garden's proposal generator behind the interface of the cascade."""
 
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
-from official.vision.modeling.layers import roi_generator
 import tensorflow as tf
+from official.vision.modeling.layers import roi_generator
 
 from htc_tf.modeling.layers.roi_generator import Proposals
 
@@ -27,7 +28,7 @@ class ModelGardenProposalGenerator(roi_generator.MultilevelROIGenerator):
     raw_scores: Mapping[str, tf.Tensor],
     anchor_boxes: Mapping[str, tf.Tensor],
     image_shape: tf.Tensor,
-    training: Optional[bool] = None,
+    training: bool | None = None,
   ) -> Proposals:
     """Proposals of a batch; no gradient flows through them.
 

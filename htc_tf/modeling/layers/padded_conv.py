@@ -1,6 +1,7 @@
 """Convolution with symmetric explicit padding."""
 
-from typing import Any, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -38,9 +39,9 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
   def call(
     self,
     inputs: tf.Tensor,
-    scale: Optional[tf.Tensor] = None,
-    shift: Optional[tf.Tensor] = None,
-    training: Optional[bool] = None,
+    scale: tf.Tensor | None = None,
+    shift: tf.Tensor | None = None,
+    training: bool | None = None,
   ) -> tf.Tensor:
     """The convolution, or scale * convolution + shift.
 
@@ -63,7 +64,7 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
     return self.activation(outputs)
 
   def _convolve(
-    self, inputs: tf.Tensor, kernel: tf.Tensor, scale: Optional[tf.Tensor] = None
+    self, inputs: tf.Tensor, kernel: tf.Tensor, scale: tf.Tensor | None = None
   ) -> tf.Tensor:
     if scale is not None:
       kernel = kernel * scale
@@ -81,11 +82,11 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
     """
     return grouped_conv2d(inputs, kernel, self.groups, self.strides, self._padding())
 
-  def _padding(self) -> List[List[int]]:
+  def _padding(self) -> list[list[int]]:
     pad_y, pad_x = ((size - 1) // 2 for size in self.kernel_size)
     return [[0, 0], [pad_y, pad_y], [pad_x, pad_x], [0, 0]]
 
-  def compute_output_shape(self, input_shape: Sequence[Optional[int]]) -> tf.TensorShape:
+  def compute_output_shape(self, input_shape: Sequence[int | None]) -> tf.TensorShape:
     """Shape of what `call` gives for [batch, height, width, channels]; None stays None."""
     shape = tf.TensorShape(input_shape).as_list()
     padded = [

@@ -1,14 +1,12 @@
 """The two resizings inside the network, as the published weights saw them."""
 
-from typing import List, Union
-
 import numpy as np
 import tensorflow as tf
 
 from htc_tf.ops import xla
 
 # Height and width: numbers where they are static, else a tensor [2].
-Size = Union[List[int], tf.Tensor]
+Size = list[int] | tf.Tensor
 
 
 def spatial_size(x: tf.Tensor) -> Size:

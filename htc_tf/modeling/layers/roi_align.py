@@ -1,6 +1,7 @@
 """Exact RoIAlign (aligned, adaptive sampling ratio) on one map and on a feature pyramid."""
 
-from typing import Any, Dict, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -76,7 +77,7 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     self._level_rule = level_rule
 
   def call(
-    self, features: Mapping[str, tf.Tensor], boxes: tf.Tensor, training: Optional[bool] = None
+    self, features: Mapping[str, tf.Tensor], boxes: tf.Tensor, training: bool | None = None
   ) -> tf.Tensor:
     """Pools the boxes.
 
@@ -114,7 +115,7 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
       levels += tf.cast(scales >= 2.0 ** (step + power), tf.int32)
     return levels
 
-  def get_config(self) -> Dict[str, Any]:
+  def get_config(self) -> dict[str, Any]:
     """Arguments of the constructor by name, as Keras asks for them."""
     return {
       **super().get_config(),

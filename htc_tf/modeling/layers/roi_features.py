@@ -1,6 +1,6 @@
 """RoI features: pyramid and semantic context in one tensor."""
 
-from typing import Any, Optional
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -29,7 +29,7 @@ class RoIFeatures(tf_keras.layers.Layer):
     self,
     aligner: tf_keras.layers.Layer,
     crop_size: int,
-    semantic_crop_size: Optional[int] = None,
+    semantic_crop_size: int | None = None,
     semantic_stride: int = 8,
     **kwargs: Any,
   ):

@@ -1,6 +1,7 @@
 """Turns the maps of the region proposal network into proposals with a validity mask."""
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -74,7 +75,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
     raw_scores: Mapping[str, tf.Tensor],
     anchor_boxes: Mapping[str, tf.Tensor],
     image_shape: tf.Tensor,
-    training: Optional[bool] = None,
+    training: bool | None = None,
   ) -> Proposals:
     """Selects the proposals; no gradient flows through them.
 
@@ -107,7 +108,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
     anchors: tf.Tensor,
     image_shape: tf.Tensor,
     top_k: int,
-  ) -> Tuple[tf.Tensor, tf.Tensor]:
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns boxes [batch, num, 4] and scores [batch, num] of the best anchors of one level."""
     batch = tf.shape(logits)[0]
     logits = tf.stop_gradient(tf.cast(tf.reshape(logits, [batch, -1]), tf.float32))
@@ -120,7 +121,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
     large = tf.reduce_all(box_ops.box_sizes(boxes) > self._min_size, axis=-1)
     return boxes, tf.where(large, scores, _EXCLUDED)
 
-  def get_config(self) -> Dict[str, Any]:
+  def get_config(self) -> dict[str, Any]:
     """Arguments of the constructor by name, as Keras asks for them."""
     return {
       **super().get_config(),
@@ -134,7 +135,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
     }
 
 
-def _stack_levels(candidates: List[Tuple[tf.Tensor, tf.Tensor]]) -> Tuple[tf.Tensor, tf.Tensor]:
+def _stack_levels(candidates: list[tuple[tf.Tensor, tf.Tensor]]) -> tuple[tf.Tensor, tf.Tensor]:
   """Pads levels to one length; [batch, num, levels, 4] boxes and [batch, num, levels] scores."""
   length = tf.reduce_max(tf.stack([tf.shape(scores)[1] for _, scores in candidates]))
   all_boxes, all_scores = [], []

@@ -1,14 +1,13 @@
 """Assigns boxes to the truth and samples the ones to train on, for the RPN and for each stage."""
 
-from typing import Any, Dict, NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras
 
 from htc_tf.ops import anchors as anchor_ops
-from htc_tf.ops import assignment
+from htc_tf.ops import assignment, xla
 from htc_tf.ops import boxes as box_ops
-from htc_tf.ops import xla
 
 
 class SampledRois(NamedTuple):
@@ -115,7 +114,7 @@ class StageAssigner(tf_keras.layers.Layer):
     )
     return _describe(boxes, gt_index, indices, valid, positive, gt_boxes, gt_classes, num_added)
 
-  def get_config(self) -> Dict[str, Any]:
+  def get_config(self) -> dict[str, Any]:
     """Arguments of the constructor by name, as Keras asks for them."""
     return {
       **super().get_config(),
@@ -202,7 +201,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
       match_low_quality=True,
     ).gt_index[0]
 
-  def get_config(self) -> Dict[str, Any]:
+  def get_config(self) -> dict[str, Any]:
     """Arguments of the constructor by name, as Keras asks for them."""
     return {
       **super().get_config(),

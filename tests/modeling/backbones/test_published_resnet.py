@@ -13,7 +13,7 @@ from htc_tf.modeling.backbones.published_resnet import PublishedResNet
 from tests import published_weights
 
 PARITY = pathlib.Path(__file__).parents[2] / 'parity'
-TINY = dict(model_id=18, width_multiplier=0.0625)
+TINY = {'model_id': 18, 'width_multiplier': 0.0625}
 # Without the classifier, as known of the ImageNet models.
 NUM_TRAINABLE = {18: 11_176_512, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160}
 GROUPS = ('stem', 'layer1', 'layer2', 'layer3', 'layer4')
@@ -23,14 +23,14 @@ def tf_layout(shape):
   return [shape[2], shape[3], shape[1], shape[0]] if len(shape) == 4 else shape
 
 
-RESNEXT = dict(model_id=101, base_width=4)
+RESNEXT = {'model_id': 101, 'base_width': 4}
 
 
 @pytest.mark.parametrize(
   'values,config',
   [
-    (dict(model_id=50), 'r50_fpn_1x_coco'),
-    (dict(model_id=101), 'r101_fpn_20e_coco'),
+    ({'model_id': 50}, 'r50_fpn_1x_coco'),
+    ({'model_id': 101}, 'r101_fpn_20e_coco'),
     (dict(RESNEXT, groups=32), 'x101-32x4d_fpn_16xb1-20e_coco'),
     (dict(RESNEXT, groups=64), 'x101-64x4d_fpn_16xb1-20e_coco'),
     (
@@ -133,9 +133,9 @@ def test_gradient_reaches_the_affine_of_norms_that_are_not_updated():
 @pytest.mark.parametrize(
   'values,message',
   [
-    (dict(model_id=42), r'model_id in \[18, 34, 50, 101\].*Got: 42'),
-    (dict(frozen_stages=5), 'frozen_stages from -1 to 4.*Got: 5'),
-    (dict(frozen_stages=-2), 'frozen_stages from -1 to 4.*Got: -2'),
+    ({'model_id': 42}, r'model_id in \[18, 34, 50, 101\].*Got: 42'),
+    ({'frozen_stages': 5}, 'frozen_stages from -1 to 4.*Got: 5'),
+    ({'frozen_stages': -2}, 'frozen_stages from -1 to 4.*Got: -2'),
   ],
 )
 def test_errors(values, message):

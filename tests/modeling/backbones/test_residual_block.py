@@ -6,16 +6,16 @@ import tensorflow as tf
 
 from htc_tf.modeling.backbones.residual_block import ResidualBlock
 
-NORM = dict(norm_eval=True, momentum=0.9, epsilon=1e-5)
+NORM = {'norm_eval': True, 'momentum': 0.9, 'epsilon': 1e-5}
 
 
 @pytest.mark.parametrize(
   'values,filters',
   [
-    (dict(bottleneck=False), 8),
+    ({'bottleneck': False}, 8),
     ({}, 32),
-    (dict(groups=4, width=16), 32),
-    (dict(groups=2, deformable=True), 32),
+    ({'groups': 4, 'width': 16}, 32),
+    ({'groups': 2, 'deformable': True}, 32),
   ],
 )
 @pytest.mark.parametrize('stride', [1, 2])
@@ -57,7 +57,7 @@ def outputs_and_gradients(block, run, x):
 
 RESNEXT = pytest.mark.parametrize(
   'values',
-  [dict(groups=4, width=16), dict(groups=2, deformable=True)],
+  [{'groups': 4, 'width': 16}, {'groups': 2, 'deformable': True}],
   ids=['grouped', 'deformable'],
 )
 
@@ -76,7 +76,10 @@ def drawn(values):
 @RESNEXT
 def test_compiled_and_recomputed_it_is_the_same_function(values):
   block, x = drawn(values)
-  run = lambda x: block(x, training=True)
+
+  def run(x):
+    return block(x, training=True)
+
   expected = outputs_and_gradients(block, run, x)
   modes = {
     'xla': (run, True),

@@ -46,7 +46,10 @@ def test_equals_numpy_on_odd_sizes():
   rng = np.random.default_rng(1)
   for variable in layer.variables:  # Biases would be zero.
     variable.assign(rng.normal(size=variable.shape))
-  parts = lambda name: [weights_of(layer, f'{name}/{kind}') for kind in ('kernel', 'bias')]
+
+  def parts(name):
+    return [weights_of(layer, f'{name}/{kind}') for kind in ('kernel', 'bias')]
+
   inner = [convolve(maps[level], *parts(f'lateral_convs/{i}')) for i, level in enumerate('2345')]
   for i in (2, 1, 0):
     inner[i] = inner[i] + nearest(inner[i + 1], *inner[i].shape[1:3])

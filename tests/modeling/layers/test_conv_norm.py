@@ -5,8 +5,7 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.modeling.layers.batch_norm import BatchNorm
-from htc_tf.modeling.layers.conv_norm import build_conv_norm
-from htc_tf.modeling.layers.conv_norm import conv_norm
+from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
 from htc_tf.modeling.layers.deform_conv import DeformConv2D
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.modeling.layers.resize import resize_align_corners
-from htc_tf.modeling.layers.resize import resize_nearest
-from tests.published_weights import channels_last
-from tests.published_weights import load
+from htc_tf.modeling.layers.resize import resize_align_corners, resize_nearest
+from tests.published_weights import channels_last, load
 
 OPS = load(pathlib.Path(__file__).parents[2] / 'parity' / 'ops.npz')
 

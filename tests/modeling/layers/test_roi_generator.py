@@ -115,7 +115,10 @@ def test_an_image_without_extent_gives_only_padding():
 
 def test_sizes_may_be_unknown_when_traced():
   deltas, logits, anchors = _maps()
-  free = lambda values, rank: tf.TensorSpec([None] * (rank - 1) + [values.shape[-1]])
+
+  def free(values, rank):
+    return tf.TensorSpec([None] * (rank - 1) + [values.shape[-1]])
+
   function = tf.function(
     roi_generator.ProposalGenerator(test_num_proposals=7),
     input_signature=[
