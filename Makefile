@@ -29,9 +29,9 @@ test: $(INSTALLED)
 test-slow: $(INSTALLED)
 	$(RUN) -m pytest -m slow
 
-PACK ?= tests/parity
+PACK ?= parity/extract
 parity: $(INSTALLED)
-	$(RUN) -m htc_tf.parity --pack=$(PACK) $(if $(filter command line,$(origin PACK)),--markdown=docs/parity.md)
+	$(RUN) -m parity --pack=$(PACK) $(if $(filter command line,$(origin PACK)),--markdown=docs/parity.md)
 
 # Passed on where given: PEER, PEER_PATH, PEER_IMPORT, ROWS, SIZES, RUNS.
 bench: $(INSTALLED)

@@ -26,7 +26,7 @@ from htc_tf.evaluation import coco_results, mask_paste
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.modeling import factory
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.modeling.layers.roi_generator import Proposals
+from htc_tf.modeling.outputs import Proposals
 from htc_tf.tasks.htc import HTCTask
 
 _EXPERIMENT = 'htc_resnet50fpn_1x_coco'

@@ -89,7 +89,7 @@ def _seeded_model(precision: str):
   from benchmarks import scene
   from htc_tf.convert.checkpoint_file import Checkpoint
   from htc_tf.modeling.precision import computing_in
-  from htc_tf.parity.forward import build_model
+  from parity.forward import build_model
 
   def state():
     return Checkpoint(scene.Weights(), 'torch', 'seeded.pth', '')

@@ -20,7 +20,7 @@ STRIDES = (4, 8, 16, 32)
 _PADDED_COLUMNS = 11  # of 1344: a picture of 800x1333 in the frame 800x1344
 _ORIGINAL_SCALE = 0.6  # 800x1333 comes from 480x800
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-_WEIGHTS = pathlib.Path(__file__).parents[1] / 'tests' / 'parity' / 'weights.py'
+_WEIGHTS = pathlib.Path(__file__).parents[1] / 'parity' / 'extract' / 'weights.py'
 
 
 class Frame(NamedTuple):

@@ -1,12 +1,12 @@
 """Hybrid Task Cascade for TensorFlow, as a Model Garden project."""
 
-__version__ = '0.1.0'
+from htc_tf.version import __version__
 
-__all__ = ['load_model']
+__all__ = ['__version__', 'load_model']
 
 
 def __getattr__(name: str) -> object:
-  # TensorFlow takes seconds to import: commands that only print their help do without it.
+  # TensorFlow takes seconds to import, and commands that only print their help do without it.
   if name == 'load_model':
     from htc_tf.serving.loading import load_model
 

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from htc_tf import files
+from htc_tf.errors import InputError
 
 
 def test_replaces_the_file_when_the_block_ends(tmp_path):
@@ -54,3 +55,51 @@ def test_a_failed_write_leaves_the_former_file_and_nothing_else(tmp_path, monkey
     files.write_bytes(str(tmp_path / 'a'), b'three')
   assert (tmp_path / 'a').read_bytes() == b'one'
   assert os.listdir(tmp_path) == ['a']
+
+
+def test_a_new_folder_appears_when_the_block_ends(tmp_path):
+  path = tmp_path / 'new' / '1'
+  with files.new_folder_when_written(path) as folder:
+    (folder / 'a').write_text('one')
+    assert not path.exists() and folder.name.startswith('.')
+  assert (path / 'a').read_text() == 'one'
+  assert os.listdir(path.parent) == ['1']
+
+
+def test_an_empty_folder_is_replaced(tmp_path):
+  (tmp_path / '1').mkdir()
+  with files.new_folder_when_written(f'{tmp_path}/1/') as folder:
+    (folder / 'a').write_text('one')
+  assert os.listdir(tmp_path) == ['1'] and os.listdir(tmp_path / '1') == ['a']
+
+
+def test_no_folder_is_left_when_the_block_fails(tmp_path):
+  def write_half():
+    with files.new_folder_when_written(tmp_path / '1') as folder:
+      (folder / 'a').write_text('half')
+      raise RuntimeError('broke')
+
+  with pytest.raises(RuntimeError, match='broke'):
+    write_half()
+  assert not os.listdir(tmp_path)
+
+
+def test_a_folder_in_use_is_refused_with_the_likely_cause(tmp_path):
+  (tmp_path / '1').mkdir()
+  (tmp_path / '1' / 'mine').touch()
+  for path, got in ((tmp_path / '1', 'a folder with files'), (tmp_path / '1' / 'mine', 'a file')):
+    with (
+      pytest.raises(InputError, match=rf'{got}.*an earlier run of mine'),
+      files.new_folder_when_written(path, 'an earlier run of mine'),
+    ):
+      pass
+  assert os.listdir(tmp_path / '1') == ['mine']
+
+
+def test_a_folder_below_a_file_is_one_clear_error(tmp_path):
+  (tmp_path / 'file').touch()
+  with (
+    pytest.raises(InputError, match=r'cannot be created.*parent folder'),
+    files.new_folder_when_written(tmp_path / 'file' / '1'),
+  ):
+    pass

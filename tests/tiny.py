@@ -155,7 +155,7 @@ def batch(
 
 def _add_truth(images, labels, image, row, rng, config):
   """Truth `row` of an image: a rectangle of 20 to 32 pixels a side."""
-  top, left = [*rng.integers(0, 20, 2), 20 * row, 0]
+  top, left = rng.integers(0, 20, 2) + np.array([20 * row, 0])
   height, width = rng.integers(20, 32, 2)
   bottom, right = min(top + height, images.shape[1] - 8), min(left + width, images.shape[2] - 4)
   label = 1 + row % (config.num_classes - 1)

@@ -48,9 +48,10 @@ def main(argv: list[str] | None = None) -> int:
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   try:
     from htc_tf.serving import client, predict_files
+    from htc_tf.serving.target import Target
 
     paths = predict_files.list_pictures(args.inputs)
-    target = client.Target(args.server, args.model_name, args.model_version, args.timeout)
+    target = Target(args.server, args.model_name, args.model_version, args.timeout)
     detector = client.remote_detector(target, args.export)
     failed = predict_files.predict_files(
       detector, paths, args.output, args.score_threshold, args.batch_size

@@ -48,8 +48,8 @@ def _run(args: argparse.Namespace) -> str:
   from official.core import train_utils
 
   from htc_tf import registry_imports  # noqa: F401
+  from htc_tf.checkpoints import converted_model
   from htc_tf.configs import parsing
-  from htc_tf.convert import model_files
   from htc_tf.convert.conversion import Allowed
 
   origin = {
@@ -59,7 +59,7 @@ def _run(args: argparse.Namespace) -> str:
   }
   params = parsing.parse_configuration(train_utils.ParseConfigOptions(**origin))
   allowed = Allowed(args.allow_class_mismatch, args.allow_unused, args.allow_missing)
-  result = model_files.write_model_directory(args.file, params, args.output, allowed, origin)
+  result = converted_model.write_model_directory(args.file, params, args.output, allowed, origin)
   return f'{result.describe()}\n{args.output}'
 
 

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
-from htc_tf.configs.model_validation import frame_divisor, uses_static_frame
 from htc_tf.configs.value_types import check_keys, check_positive, check_value_types
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError
@@ -109,7 +108,7 @@ def _check_parser(config: task_config.DataConfig, name: str) -> None:
 
 def _check_frames(frames, model: model_config.HTC, name: str) -> None:
   check_keys(frames, task_config.Frame, name)
-  divisor, (height, width) = frame_divisor(model), model.input_size[:2]
+  divisor, (height, width) = model.size_divisor, model.input_size[:2]
   for index, frame in enumerate(frames):
     sides = (frame.height, frame.width)
     if any(side <= 0 or side % divisor for side in sides):
@@ -126,7 +125,7 @@ def _check_frames(frames, model: model_config.HTC, name: str) -> None:
         likely_cause='input_size was lowered and the frames of the experiment were not: set '
         f'{name}=[] for multiples of {divisor}, or frames of that size',
       )
-    if uses_static_frame(model) and sides != (height, width):
+    if model.uses_static_size and sides != (height, width):
       raise ConfigError(
         f'{name}[{index}] does not fit the model',
         expected=f'task.model.input_size alone, {height} x {width}',

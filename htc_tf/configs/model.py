@@ -328,3 +328,13 @@ class HTC(hyperparams.Config):
   mask_head: MaskHead = _part(MaskHead)
   semantic_head: SemanticHead = _part(SemanticHead)
   detection_generator: DetectionGenerator = _part(DetectionGenerator)
+
+  @property
+  def uses_static_size(self) -> bool:
+    """Whether every network input has `input_size`, because a part reads static shapes."""
+    return 'model_garden' in (self.roi_generator.type, self.roi_aligner.type)
+
+  @property
+  def size_divisor(self) -> int:
+    """Number that the sides of a padded image are multiples of."""
+    return 32 if self.decoder.type == 'published_fpn' else max(32, 2**self.max_level)

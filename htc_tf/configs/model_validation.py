@@ -171,7 +171,7 @@ def _check_levels(config: model_config.HTC) -> None:
 
 
 def _check_input_size(config: model_config.HTC) -> None:
-  divisor = frame_divisor(config)
+  divisor = config.size_divisor
   size = config.input_size
   if len(size) != 3 or size[2] != 3 or any(side <= 0 or side % divisor for side in size[:2]):
     raise ConfigError(
@@ -179,17 +179,6 @@ def _check_input_size(config: model_config.HTC) -> None:
       expected=f'[height, width, 3] with sides that are multiples of {divisor}',
       got=str(list(size)),
     )
-
-
-def uses_static_frame(config: model_config.HTC) -> bool:
-  """Whether every input must fill the whole frame: parts of Model Garden read static shapes."""
-  return 'model_garden' in (config.roi_generator.type, config.roi_aligner.type)
-
-
-def frame_divisor(config: model_config.HTC) -> int:
-  """Number of pixels the sides of a padded image must be a multiple of."""
-  published = config.decoder.type == 'published_fpn'
-  return 32 if published else max(32, 2**config.max_level)
 
 
 def _check_channels(config: model_config.HTC) -> None:

@@ -6,7 +6,7 @@ from official.core import config_definitions as cfg
 
 from htc_tf.configs import task as task_config
 from htc_tf.configs.data_validation import validate_data
-from htc_tf.configs.model_validation import uses_static_frame, validate_model
+from htc_tf.configs.model_validation import validate_model
 from htc_tf.configs.value_types import check_positive, check_value_types
 from htc_tf.errors import ConfigError
 
@@ -103,7 +103,7 @@ def _check_trainer(config: cfg.TrainerConfig, mode: str) -> None:
 def _check_static_batches(task: task_config.HTCTask) -> None:
   """XLA compiles for sizes known beforehand."""
   data = task.train_data
-  if not data.drop_remainder or not (data.parser.frames or uses_static_frame(task.model)):
+  if not data.drop_remainder or not (data.parser.frames or task.model.uses_static_size):
     raise ConfigError(
       'The training step cannot be compiled (runtime.enable_xla)',
       expected='task.train_data.drop_remainder and static frames in '

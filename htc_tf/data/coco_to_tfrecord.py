@@ -218,7 +218,7 @@ def _remove_stale_shards(options: ConversionOptions, keep: set[str]) -> None:
   for name in os.listdir(options.output_folder):
     stale = os.path.join(options.output_folder, name)
     if own_file.fullmatch(name) and stale not in keep:
-      files.remove_if_present(stale)
+      os.remove(stale)
 
 
 def _finish(

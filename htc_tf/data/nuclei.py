@@ -16,7 +16,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from htc_tf import files
-from htc_tf.data import source_images
+from htc_tf.data import mask_codec, source_images
 from htc_tf.errors import InputError
 
 _TRAIN_COLUMNS = slice(0, 384)
@@ -134,7 +134,7 @@ def _annotations(
   numbers = np.unique(tile.instances)
   annotations = []
   for annotation_id, number in enumerate(numbers[numbers > 0], start=first_id):
-    rle = coco_mask.encode(np.asfortranarray(tile.instances == number, dtype=np.uint8))
+    rle = mask_codec.encode(tile.instances == number)
     area = int(coco_mask.area(rle))
     annotations.append(
       {
@@ -144,7 +144,7 @@ def _annotations(
         'area': area,
         'bbox': coco_mask.toBbox(rle).tolist(),
         'iscrowd': int(area < min_areas[number]),
-        'segmentation': {'size': list(rle['size']), 'counts': rle['counts'].decode('ascii')},
+        'segmentation': rle,
       }
     )
   return annotations

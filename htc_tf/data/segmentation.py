@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from htc_tf.data import mask_codec
 from htc_tf.errors import DataError
 
 Segmentation = list[list[float]] | dict[str, Any]
@@ -47,13 +48,8 @@ def to_rle(segmentation: Segmentation, height: int, width: int) -> dict[str, Any
 
 
 def to_bitmap(segmentation: Segmentation, height: int, width: int) -> np.ndarray:
-  """[height, width] uint8 of 0 and 1.
-
-  Expanded here rather than by pycocotools, whose decoder warns under numpy 2.
-  """
-  runs = rle_runs(to_rle(segmentation, height, width)['counts'])
-  values = np.repeat(np.arange(len(runs), dtype=np.uint8) & 1, runs)  # column by column
-  return np.ascontiguousarray(values.reshape(width, height).T)  # [height, width]
+  """[height, width] uint8 of 0 and 1."""
+  return mask_codec.decode(to_rle(segmentation, height, width)).astype(np.uint8)
 
 
 def area(segmentation: Segmentation, height: int, width: int) -> float:
@@ -61,41 +57,12 @@ def area(segmentation: Segmentation, height: int, width: int) -> float:
   return float(coco_mask.area(to_rle(segmentation, height, width)))
 
 
-def rle_runs(counts: str | bytes) -> list[int]:
-  """The run lengths of a COCO compressed string.
-
-  Six bits a character from '0' on: five of the value, least significant first, and one that says
-  that more follow; from the third run on the value is the difference to the run before the last.
-
-  Raises:
-    DataError: a character out of range, or a string that ends inside a value.
-  """
-  runs, value, shift = [], 0, 0
-  for character in map(ord, counts) if isinstance(counts, str) else counts:
-    bits = character - 48
-    if not 0 <= bits < 64:
-      raise DataError(
-        'A run length cannot be read', expected='characters from 0 to o', got=repr(chr(character))
-      )
-    value |= (bits & 31) << shift
-    shift += 5
-    if bits & 32:
-      continue
-    if bits & 16:
-      value -= 1 << shift
-    runs.append(value + runs[-2] if len(runs) > 2 else value)
-    value, shift = 0, 0
-  if shift:
-    raise DataError('A run length ends inside a value')
-  return runs
-
-
-def _is_valid_rle(rle: dict[str, Any], height: int, width: int) -> bool:
-  counts = rle.get('counts')
-  if rle.get('size') != [height, width] or not isinstance(counts, (str, list)):
+def _is_valid_rle(segmentation: dict[str, Any], height: int, width: int) -> bool:
+  counts = segmentation.get('counts')
+  if segmentation.get('size') != [height, width] or not isinstance(counts, (str, list)):
     return False
   try:
-    runs = counts if isinstance(counts, list) else rle_runs(counts)
+    runs = counts if isinstance(counts, list) else mask_codec.run_lengths(counts)
   except DataError:
     return False
   return all(type(run) is int and run >= 0 for run in runs) and sum(runs) == height * width

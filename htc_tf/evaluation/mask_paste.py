@@ -7,7 +7,6 @@ value reaches the threshold. Bilinear sampling on a grid is separable,
 those in and just around the box, are computed.
 """
 
-import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -114,14 +113,6 @@ def encode_masks(
     _encode_patch(patch, image_hw, threshold)
     for patch in _patches(mask_probs, boxes_original, image_hw)
   ]
-
-
-def decode_mask(rle: dict) -> np.ndarray:
-  """Returns the mask that a COCO RLE dict stands for, [height, width] bool."""
-  with warnings.catch_warnings():
-    # pycocotools 2.0.11 hands its buffer to NumPy 2 in the deprecated way, and knows no other.
-    warnings.filterwarnings('ignore', '__array__ implementation', DeprecationWarning)
-    return mask_utils.decode(rle).astype(bool)
 
 
 def _patches(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from htc_tf.losses import smooth_l1
-from htc_tf.modeling.layers import stage_assigner
+from htc_tf.modeling.outputs import SampledRois
 from htc_tf.ops import boxes as box_ops
 
 
@@ -28,7 +28,7 @@ def class_loss(logits: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> tf.Te
 
 def box_loss(
   deltas: tf.Tensor,
-  rois: stage_assigner.SampledRois,
+  rois: SampledRois,
   box_coder_weights: Sequence[float],
   beta: float = 1.0,
 ) -> tf.Tensor:

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from htc_tf.losses import smooth_l1
-from htc_tf.modeling.layers import stage_assigner
+from htc_tf.modeling.outputs import AnchorTargets
 from htc_tf.ops import boxes as box_ops
 
 _BOX_CODER_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
@@ -30,7 +30,7 @@ def rpn_class_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 def rpn_box_loss(
   deltas: tf.Tensor,
   anchors: tf.Tensor,
-  targets: stage_assigner.AnchorTargets,
+  targets: AnchorTargets,
   beta: float = 1.0 / 9.0,
 ) -> tf.Tensor:
   """Returns the smooth L1 of the deltas of the positive anchors.

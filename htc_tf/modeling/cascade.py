@@ -7,11 +7,11 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.modeling.cascade_stage import CascadeStage
-from htc_tf.modeling.layers.roi_generator import Proposals
 from htc_tf.modeling.outputs import (
   GroundTruth,
   ImageFeatures,
   MaskOutputs,
+  Proposals,
   StageOutputs,
   features_in_turn,
 )

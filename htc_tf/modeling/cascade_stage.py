@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.modeling.layers.stage_assigner import SampledRois
+from htc_tf.modeling.outputs import SampledRois
 from htc_tf.ops import boxes as box_ops
 
 

@@ -1,30 +1,15 @@
 """From the averaged class logits of the stages and the last boxes to detections."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.modeling.outputs import Detections
 from htc_tf.ops import nms
 
 # At most every score threshold: marks RoIs that must not be detected.
 _EXCLUDED = -1.0
-
-
-class Detections(NamedTuple):
-  """Detections of a batch, best score first.
-
-  Attributes:
-    boxes: [batch, max_detections, 4] float32 yxyx in padded-image pixels; padding rows are 0.
-    scores: [batch, max_detections] float32; padding rows are 0.
-    classes: [batch, max_detections] int32, 1..num_classes - 1; padding rows are 0.
-    num_detections: [batch] int32 rows that are no padding.
-  """
-
-  boxes: tf.Tensor
-  scores: tf.Tensor
-  classes: tf.Tensor
-  num_detections: tf.Tensor
 
 
 class DetectionGenerator(tf_keras.layers.Layer):

@@ -7,7 +7,6 @@ from official.vision.modeling.heads import dense_prediction_heads
 from official.vision.modeling.layers import roi_aligner as model_garden_roi_aligner
 
 from htc_tf.configs import model as model_config
-from htc_tf.configs import model_validation
 from htc_tf.modeling.backbones import published_resnet  # noqa: F401
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
@@ -32,7 +31,7 @@ def build_htc(config: model_config.HTC) -> HTCModel:
   Args:
     config: a validated configuration (`configs.validation`).
   """
-  static = model_validation.uses_static_frame(config)
+  static = config.uses_static_size
   shape = list(config.input_size) if static else [None, None, 3]
   backbone = backbone_factory.build_backbone(
     input_specs=tf_keras.layers.InputSpec(shape=[None, *shape]),
@@ -55,7 +54,7 @@ def build_htc(config: model_config.HTC) -> HTCModel:
     detection_generator=build_detection_generator(config.detection_generator),
     semantic_head=build_semantic_head(config),
   )
-  divisor = model_validation.frame_divisor(config)
+  divisor = config.size_divisor
   model.create_variables(*(config.input_size[:2] if static else (divisor, divisor)))
   return model
 

@@ -9,9 +9,14 @@ import tf_keras
 from htc_tf.errors import InputError
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.detection import DetectionGenerator
-from htc_tf.modeling.layers.roi_generator import Proposals
 from htc_tf.modeling.layers.stage_assigner import AnchorAssigner
-from htc_tf.modeling.outputs import GroundTruth, ImageFeatures, TrainingOutputs, features_in_turn
+from htc_tf.modeling.outputs import (
+  GroundTruth,
+  ImageFeatures,
+  Proposals,
+  TrainingOutputs,
+  features_in_turn,
+)
 from htc_tf.ops import anchors as anchor_ops
 
 

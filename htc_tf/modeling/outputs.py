@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from htc_tf.modeling.layers.stage_assigner import AnchorTargets, SampledRois
 from htc_tf.ops import roi_pooling
 from htc_tf.ops.gradient_order import backward_in_turn
 
@@ -59,6 +58,55 @@ class GroundTruth(NamedTuple):
   masks: tf.Tensor | None
 
 
+class Proposals(NamedTuple):
+  """Proposals of a batch, best score first.
+
+  Attributes:
+    boxes: [batch, num, 4] float32 yxyx in padded-image pixels, inside the image; padding rows are
+      all -1.
+    scores: [batch, num] float32 objectness in 0..1; padding rows are 0.
+    valid: [batch, num] bool, False in padding rows.
+  """
+
+  boxes: tf.Tensor
+  scores: tf.Tensor
+  valid: tf.Tensor
+
+
+class AnchorTargets(NamedTuple):
+  """What the region proposal network trains on.
+
+  Attributes:
+    labels: [batch, num] int32; 1 positive, 0 background, -1 not sampled.
+    matched_boxes: [batch, num, 4] float32 box of the truth; where not positive the anchor.
+  """
+
+  labels: tf.Tensor
+  matched_boxes: tf.Tensor
+
+
+class SampledRois(NamedTuple):
+  """RoIs to train a stage on: positives, then background, then padding.
+
+  Attributes:
+    boxes: [batch, num_samples, 4] float32 yxyx in padded-image pixels; padding rows are all -1.
+    valid: [batch, num_samples] bool, False in padding rows.
+    positive: [batch, num_samples] bool, True where the RoI stands for an object.
+    gt_index: [batch, num_samples] int32 row of the truth; 0 where not positive.
+    classes: [batch, num_samples] int32; 0 where not positive.
+    matched_boxes: [batch, num_samples, 4] float32 box of the truth; where not positive the RoI.
+    is_gt: [batch, num_samples] bool, True where the RoI is a truth put among the boxes.
+  """
+
+  boxes: tf.Tensor
+  valid: tf.Tensor
+  positive: tf.Tensor
+  gt_index: tf.Tensor
+  classes: tf.Tensor
+  matched_boxes: tf.Tensor
+  is_gt: tf.Tensor
+
+
 class MaskOutputs(NamedTuple):
   """Mask branch of a stage on its training RoIs.
 
@@ -107,3 +155,19 @@ class TrainingOutputs(NamedTuple):
   rpn_targets: AnchorTargets
   semantic_logits: tf.Tensor | None
   stages: tuple[StageOutputs, ...]
+
+
+class Detections(NamedTuple):
+  """Detections of a batch, best score first.
+
+  Attributes:
+    boxes: [batch, max_detections, 4] float32 yxyx in padded-image pixels; padding rows are 0.
+    scores: [batch, max_detections] float32; padding rows are 0.
+    classes: [batch, max_detections] int32, 1..num_classes - 1; padding rows are 0.
+    num_detections: [batch] int32 rows that are no padding.
+  """
+
+  boxes: tf.Tensor
+  scores: tf.Tensor
+  classes: tf.Tensor
+  num_detections: tf.Tensor

@@ -3,28 +3,23 @@
 They send files to the signature `image_bytes` and give back arrays by the names of the outputs.
 """
 
-import base64
-import http.client
 import io
-import json
 import os
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from htc_tf.errors import InputError, ServingError
 from htc_tf.serving import export_format as format_lib
+from htc_tf.serving import rest_client
 from htc_tf.serving.instances import Instances, read_outputs
 from htc_tf.serving.predict_files import Detector, Picture
-
-SIGNATURE = 'image_bytes'
-INPUT = 'inputs'
+from htc_tf.serving.target import Call, Target
 
 _ORIENTATION_TAG = 0x0112
 _MAX_VERSION = 2**63 - 1
@@ -32,24 +27,6 @@ _CODES = {
   format_lib.UNREADABLE: 'the server cannot decode it',
   format_lib.TOO_LARGE: 'it has more pixels than the export admits',
 }
-# From encoded pictures to arrays by name, the batch first.
-Call = Callable[[Sequence[bytes]], dict[str, np.ndarray]]
-
-
-class Target(NamedTuple):
-  """Which model of which server.
-
-  Attributes:
-    server: `grpc://host:8500`, `http://host:8501` or `https://host`.
-    model: its name on the server.
-    version: its number; None for the one the server gives by default, the highest.
-    timeout: seconds a request may take.
-  """
-
-  server: str
-  model: str = 'htc'
-  version: int | None = None
-  timeout: float = 60.0
 
 
 def connect(target: Target) -> Call:
@@ -65,7 +42,7 @@ def connect(target: Target) -> Call:
     from htc_tf.serving import grpc_client
 
     return grpc_client.connect(target, f'{address}:{port or 8500}')
-  return lambda pictures: _post(target, pictures)
+  return rest_client.connect(target)
 
 
 def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
@@ -153,49 +130,6 @@ def _parse_address(server: str) -> tuple:
       likely_cause='an address without its protocol',
     )
   return scheme, f'[{host}]' if ':' in host else host, port
-
-
-def _post(target: Target, pictures: Sequence[bytes]) -> dict[str, np.ndarray]:
-  """Sends encoded pictures to the REST interface, in its row format."""
-  version = '' if target.version is None else f'/versions/{target.version}'
-  url = f'{target.server.rstrip("/")}/v1/models/{urllib.parse.quote(target.model)}{version}:predict'
-  instances = [{INPUT: {'b64': base64.b64encode(picture).decode()}} for picture in pictures]
-  body = json.dumps({'signature_name': SIGNATURE, 'instances': instances}).encode()
-  request = urllib.request.Request(url, body, {'Content-Type': 'application/json'})
-  try:
-    with urllib.request.urlopen(request, timeout=target.timeout) as response:
-      rows = json.load(response)['predictions']
-    return {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
-  except urllib.error.HTTPError as error:
-    raise ServingError(
-      f'{url} answers with an error',
-      expected='predictions',
-      got=f'{error.code} {_error_text(error)}',
-      likely_cause='another model name, version or export than the server has',
-    ) from error
-  except (OSError, http.client.HTTPException) as error:
-    raise ServingError(
-      f'{url} gives no answer',
-      expected=f'one within {target.timeout:g} s',
-      got=str(getattr(error, 'reason', error)),
-      likely_cause='no server there, or one that is still loading',
-    ) from error
-  except (KeyError, IndexError, TypeError, ValueError) as error:
-    raise ServingError(
-      f'{url} gives another answer',
-      expected='{"predictions": [{...}, ...]}',
-      got=f'{type(error).__name__}: {error}',
-      likely_cause='a server that is not TensorFlow Serving',
-    ) from error
-
-
-def _error_text(error: urllib.error.HTTPError) -> str:
-  """What the server says of an error."""
-  content = error.read()
-  try:
-    return str(json.loads(content)['error'])
-  except (KeyError, TypeError, ValueError):
-    return error.reason
 
 
 def _checked(outputs: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:

@@ -1,13 +1,11 @@
 """SavedModel export for TensorFlow Serving and for processes without htc_tf."""
 
-import json
-import os
-import shutil
+import pathlib
 
 import tensorflow as tf
 from absl import logging
 
-from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf import files
 from htc_tf.errors import InputError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import warmup as warmup_lib
@@ -15,6 +13,7 @@ from htc_tf.serving.predictor import HTCPredictor
 from htc_tf.serving.served_model import ServedModel
 
 BATCHING_FILE = 'batching_params.pbtxt'
+_EARLIER_EXPORT = 'an earlier export; a server loads versions 1, 2, 3, ... side by side'
 
 # Two batches at a time: one is decoded while the other computes.
 _BATCHING = """max_batch_size {{ value: {max_batch_size} }}
@@ -54,26 +53,17 @@ def export_saved_model(
   """
   check_options(export_dir, export_format, warmup, max_batch_size)
   _check_has_masks(predictor, export_format)
-  export_dir = _without_slash(export_dir)
-  parent, name = os.path.split(export_dir)
-  # Hidden and no number: TensorFlow Serving does not take it for a version.
-  temporary = os.path.join(parent, f'.{name}.{os.getpid()}.part')
-  try:
-    module = ServedModel(predictor, export_format)
-    _save(module, temporary)
+  module = ServedModel(predictor, export_format)
+  # The temporary name starts with a dot and is no number, so that TensorFlow Serving ignores it.
+  with files.new_folder_when_written(export_dir, _EARLIER_EXPORT) as folder:
+    _save(module, str(folder))
     if warmup:
-      warmup_lib.write_requests(temporary)
-    format_lib.write_format(export_format, temporary)
-    with open(os.path.join(temporary, BATCHING_FILE), 'w', encoding='utf-8') as file:
-      file.write(_BATCHING.format(max_batch_size=max_batch_size))
-    _write_categories(predictor.dataset_info, temporary)
-    if os.path.isdir(export_dir):
-      os.rmdir(export_dir)
-    os.rename(temporary, export_dir)
-  finally:
-    shutil.rmtree(temporary, ignore_errors=True)
+      warmup_lib.write_requests(str(folder))
+    format_lib.write_format(export_format, str(folder))
+    (folder / BATCHING_FILE).write_text(_BATCHING.format(max_batch_size=max_batch_size))
+    format_lib.write_categories(predictor.dataset_info, str(folder))
   logging.info('Exported to %s', export_dir)
-  return export_dir
+  return str(pathlib.Path(export_dir))
 
 
 def _save(module: ServedModel, folder: str) -> None:
@@ -103,20 +93,9 @@ def check_options(
     raise InputError(
       'The server cannot make batches', expected='a batch size from 1', got=str(max_batch_size)
     )
-  path = _without_slash(export_dir)
-  if os.path.exists(path) and (not os.path.isdir(path) or os.listdir(path)):
-    raise InputError(
-      f'{path} cannot be written',
-      expected='a new folder',
-      got='one with files in it' if os.path.isdir(path) else 'a file',
-      likely_cause='an earlier export; serving takes versions 1, 2, 3, ... side by side',
-    )
+  files.check_new_folder(export_dir, _EARLIER_EXPORT)
   if warmup:
     warmup_lib.check_available()
-
-
-def _without_slash(path: str) -> str:
-  return os.fspath(path).rstrip('/')
 
 
 def _check_has_masks(predictor: HTCPredictor, export_format: format_lib.ExportFormat) -> None:
@@ -128,12 +107,3 @@ def _check_has_masks(predictor: HTCPredictor, export_format: format_lib.ExportFo
       got='one of boxes alone',
       likely_cause='a configuration without task.model.include_mask; leave out --masks',
     )
-
-
-def _write_categories(info: DatasetInfo | None, folder: str) -> None:
-  """{class: {id, name}} as JSON; nothing where the categories are unknown."""
-  if info is None:
-    return
-  content = {str(c.label): {'id': c.id, 'name': c.name} for c in info.categories}
-  with open(os.path.join(folder, format_lib.CATEGORIES_FILE), 'w', encoding='utf-8') as file:
-    json.dump(content, file, indent=2)

@@ -4,6 +4,7 @@ import json
 import os
 from typing import NamedTuple
 
+from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.pixel_limit import MAX_PIXELS
 from htc_tf.errors import InputError
 
@@ -78,6 +79,15 @@ def read_format(folder: str) -> ExportFormat:
     ) from error
   export_format.check()
   return export_format
+
+
+def write_categories(info: DatasetInfo | None, folder: str) -> None:
+  """Write `categories.json`, {class: {id, name}}, unless the classes are unknown."""
+  if info is None:
+    return
+  content = {str(c.label): {'id': c.id, 'name': c.name} for c in info.categories}
+  with open(os.path.join(folder, CATEGORIES_FILE), 'w', encoding='utf-8') as file:
+    json.dump(content, file, indent=2)
 
 
 def read_categories(folder: str) -> tuple[list[str], list[int]]:

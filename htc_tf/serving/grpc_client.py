@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from htc_tf.errors import ServingError
-from htc_tf.serving import client
+from htc_tf.serving.target import INPUT, SIGNATURE, Call, Target
 
 try:
   from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -23,7 +23,7 @@ except ImportError as failure:
 _UNLIMITED = [('grpc.max_receive_message_length', -1), ('grpc.max_send_message_length', -1)]
 
 
-def connect(target: client.Target, address: str) -> client.Call:
+def connect(target: Target, address: str) -> Call:
   """The call to the server at `address`, host and port; see `client.connect`."""
   stub = prediction_service_pb2_grpc.PredictionServiceStub(
     grpc.insecure_channel(address, options=_UNLIMITED)
@@ -45,14 +45,14 @@ def connect(target: client.Target, address: str) -> client.Call:
   return call
 
 
-def build_request(target: client.Target, pictures: Sequence[bytes]) -> predict_pb2.PredictRequest:
+def build_request(target: Target, pictures: Sequence[bytes]) -> predict_pb2.PredictRequest:
   """The request for detections in encoded pictures."""
   request = predict_pb2.PredictRequest()
   request.model_spec.name = target.model
-  request.model_spec.signature_name = client.SIGNATURE
+  request.model_spec.signature_name = SIGNATURE
   if target.version is not None:
     request.model_spec.version.value = target.version
-  request.inputs[client.INPUT].CopyFrom(
+  request.inputs[INPUT].CopyFrom(
     tf.make_tensor_proto(list(pictures), dtype=tf.string, shape=[len(pictures)])
   )
   return request

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from pycocotools import mask as mask_utils
 
+from htc_tf.data import mask_codec
 from htc_tf.errors import InputError
 from htc_tf.evaluation import mask_paste
 from htc_tf.serving.export_format import ExportFormat
@@ -71,13 +71,7 @@ def _encode(
   masks = masks[:, :height].astype(np.uint8)  # Rows and columns beyond are of larger pictures.
   if form == 'packed':
     masks = np.unpackbits(masks, axis=-1)
-  return [_encode_bitmap(mask[:, :width]) for mask in masks]
-
-
-def _encode_bitmap(mask: np.ndarray) -> dict:
-  """A [height, width] uint8 mask of 0 and 1 as COCO RLE with text counts."""
-  rle = mask_utils.encode(np.asfortranarray(mask))
-  return {'size': list(mask.shape), 'counts': rle['counts'].decode('ascii')}
+  return [mask_codec.encode(mask[:, :width]) for mask in masks]
 
 
 def _check_masks(masks: np.ndarray, picture_hw: tuple[int, int], form: str) -> None:

@@ -3,13 +3,11 @@
 import os
 
 from htc_tf import files
-from htc_tf.configs import model_validation
+from htc_tf.checkpoints import model_directory, restoration
 from htc_tf.configs import task as task_config
 from htc_tf.errors import InputError
 from htc_tf.modeling.precision import computing_in
-from htc_tf.serving import model_directory
 from htc_tf.serving.predictor import HTCPredictor, InputRule
-from htc_tf.tasks import checkpoint
 from htc_tf.tasks.htc import HTCTask
 from htc_tf.tasks.inputs import build_frame_rule
 
@@ -44,13 +42,13 @@ def load_model(
       likely_cause='a variable that was not set',
     )
   path = os.fspath(path)
-  prefix = checkpoint.resolve(path)
+  prefix = restoration.resolve(path)
   folder = os.path.dirname(prefix)
   params = model_directory.load_experiment(folder, experiment, params_override)
   config = params.task
   with computing_in(params.runtime.mixed_precision_dtype):
     model = HTCTask(config).build_model()
-  checkpoint.restore(prefix, {'model': model})
+  restoration.restore(prefix, {'model': model})
   return HTCPredictor(model, build_input_rule(config), model_directory.load_dataset_info(folder))
 
 
@@ -61,8 +59,6 @@ def build_input_rule(config: task_config.HTCTask) -> InputRule:
     parser.min_sizes[0],
     parser.max_size,
     tuple(config.model.input_size[:2]),
-    None
-    if model_validation.uses_static_frame(config.model)
-    else model_validation.frame_divisor(config.model),
+    None if config.model.uses_static_size else config.model.size_divisor,
     build_frame_rule(parser, config.model).sizes,
   )

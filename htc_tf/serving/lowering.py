@@ -1,13 +1,13 @@
 """Lowers detection to one StableHLO program, to compile where there is no TensorFlow."""
 
 import json
-import os
-import shutil
+import pathlib
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from htc_tf import files
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
 
@@ -84,24 +84,14 @@ def write_program(lowered: LoweredProgram, output: str) -> str:
   Raises:
     InputError: the folder exists.
   """
-  output = os.fspath(output).rstrip('/')
-  if os.path.exists(output):
-    raise InputError(f'{output} cannot be written', expected='a new folder', got='one that exists')
-  temporary = f'{output}.{os.getpid()}.part'
-  try:
-    os.makedirs(temporary)
-    with open(os.path.join(temporary, PROGRAM_FILE), 'wb') as file:
-      file.write(lowered.program)
+  with files.new_folder_when_written(output) as folder:
+    (folder / PROGRAM_FILE).write_bytes(lowered.program)
     np.savez(
-      os.path.join(temporary, ARGUMENTS_FILE),
+      folder / ARGUMENTS_FILE,
       **{f'a{index}': value for index, (_, value) in enumerate(lowered.arguments)},
     )
-    with open(os.path.join(temporary, DESCRIPTION_FILE), 'w', encoding='utf-8') as file:
-      json.dump(_description(lowered), file, indent=1)
-    os.rename(temporary, output)
-  finally:
-    shutil.rmtree(temporary, ignore_errors=True)
-  return output
+    (folder / DESCRIPTION_FILE).write_text(json.dumps(_description(lowered), indent=1))
+  return str(pathlib.Path(output))
 
 
 def _description(lowered: LoweredProgram) -> dict[str, list]:

@@ -134,23 +134,6 @@ def apply_if(
   tf.distribute.get_replica_context().merge_call(choose, args=(chosen, gradients))
 
 
-class Statistics:
-  """What a forward pass changes by itself: the running means and variances of a model.
-
-  Args:
-    model: the model, before the pass.
-  """
-
-  def __init__(self, model: tf_keras.Model):
-    self._variables = [variable for variable in model.variables if not variable.trainable]
-    self._before = [tf.identity(variable) for variable in self._variables]
-
-  def keep_if(self, chosen: tf.Tensor) -> None:
-    """Gives them back the values from before, unless chosen ([] bool)."""
-    for variable, before in zip(self._variables, self._before):
-      variable.assign(tf.where(chosen, variable, before))
-
-
 def _nothing(_) -> tf.Tensor:
   """A result for both branches of a condition."""
   return tf.constant(True)

@@ -14,24 +14,20 @@ from official.core import base_task, task_factory
 from htc_tf import files, worker_exchange
 from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
-from htc_tf.convert.checkpoint_file import read_checkpoint
-from htc_tf.convert.conversion import Allowed, convert_checkpoint
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.left_out import KINDS, RECORDS, SHARDS, LeftOut
-from htc_tf.errors import ConfigError
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import TrainingOutputs
-from htc_tf.tasks import checkpoint, finite_loss
+from htc_tf.tasks import finite_loss, initialization
 from htc_tf.tasks import inputs as inputs_lib
 from htc_tf.tasks.compiled_step import run_compiled
 from htc_tf.tasks.finite_loss import NonFiniteLoss
 from htc_tf.tasks.host_count import HostCount
+from htc_tf.tasks.running_statistics import RunningStatistics
 
-# Endings of files that are converted; anything else is a checkpoint of TensorFlow.
-PUBLISHED_SUFFIXES = ('.pth', '.pt', '.pdparams')
 _STEPS_SKIPPED = 'steps_skipped'
 # Metrics of training that are counts since the process began.
 COUNTS = (*KINDS, _STEPS_SKIPPED)
@@ -86,44 +82,14 @@ class HTCTask(base_task.Task):
     return model
 
   def initialize(self, model: HTCModel) -> None:
-    """Loads `init_checkpoint`; the trainer calls it when a run starts without a checkpoint.
-
-    A published file is converted in memory; where it has another number of classes, the layers that
-    depend on it keep their initial values.
+    """Load `init_checkpoint`; the trainer calls this when a run starts without a checkpoint.
 
     Raises:
-      CheckpointError: missing, or of another configuration.
+      CheckpointError: the checkpoint is missing, or of another configuration.
+      ConfigError: an unknown part in `init_checkpoint_modules`.
     """
-    path = self.task_config.init_checkpoint
-    if not path:
-      logging.warning(
-        'task.init_checkpoint is not set: training starts from random weights. The '
-        'published schedules start from an ImageNet backbone.'
-      )
-      return
-    parts = self._initialized_parts(model)
-    if path.endswith(PUBLISHED_SUFFIXES):
-      result = convert_checkpoint(read_checkpoint(path), model, Allowed(class_mismatch=True), parts)
-      logging.info('%s: %s', path, result.describe())
-    elif parts is None:
-      checkpoint.restore(path, {'model': model})
-    else:
-      checkpoint.restore(path, {name: model.checkpoint_items[name] for name in parts})
-
-  def _initialized_parts(self, model: HTCModel) -> list[str] | None:
-    """Names of the parts that `init_checkpoint` fills; None: the whole model."""
-    modules = self.task_config.init_checkpoint_modules
-    if modules == 'all':
-      return None
-    names = [modules] if isinstance(modules, str) else list(modules)
-    unknown = [name for name in names if name not in model.checkpoint_items]
-    if unknown:
-      raise ConfigError(
-        'task.init_checkpoint_modules is unknown',
-        expected=f"'all' or some of {sorted(model.checkpoint_items)}",
-        got=str(unknown),
-      )
-    return names
+    config = self.task_config
+    initialization.initialize(model, config.init_checkpoint, config.init_checkpoint_modules)
 
   def build_inputs(
     self, params: task_config.DataConfig, input_context: tf.distribute.InputContext | None = None
@@ -201,7 +167,7 @@ class HTCTask(base_task.Task):
     variables = model.trainable_variables
     finite_loss.create_state(optimizer, variables)
     number = optimizer.iterations + 1
-    statistics = finite_loss.Statistics(model)
+    statistics = RunningStatistics(model)
 
     def passes(batch):
       return self._forward_and_backward(batch, model, optimizer)
@@ -219,7 +185,7 @@ class HTCTask(base_task.Task):
     terms = {**losses, **norm}
     finite = finite_loss.finite_everywhere(terms)
     finite_loss.apply_if(finite, optimizer, gradients, variables)
-    statistics.keep_if(finite)
+    statistics.restore_unless(finite)
     values = {**losses, **accuracies}
     for metric in metrics or []:
       if metric.name in values:
@@ -253,7 +219,7 @@ class HTCTask(base_task.Task):
   ) -> dict[str, Any]:
     """Detections of one replica's batch, for the evaluator; there is no validation loss."""
     images, labels = inputs
-    divisor = model_validation.frame_divisor(self.task_config.model)
+    divisor = self.task_config.model.size_divisor
     outputs = model(_without_emptiness(model_inputs(images, labels), divisor), training=False)
     outputs = {key: value[: tf.shape(images)[0]] for key, value in outputs.items()}
     predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}

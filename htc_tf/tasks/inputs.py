@@ -9,7 +9,6 @@ from official.core import input_reader
 from official.vision.dataloaders import input_reader_factory
 
 from htc_tf.configs import model as model_config
-from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
 from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.frame_batches import batch_by_frame
@@ -27,9 +26,9 @@ def build_frame_rule(params: task_config.Parser, model: model_config.HTC) -> Fra
   limit = tuple(model.input_size[:2])
   sizes = [(frame.height, frame.width) for frame in params.frames]
   return frame_rule(
-    [limit] if model_validation.uses_static_frame(model) else sizes,
+    [limit] if model.uses_static_size else sizes,
     limit,
-    model_validation.frame_divisor(model),
+    model.size_divisor,
   )
 
 

@@ -18,13 +18,13 @@ from absl import flags, logging
 from official.common import distribute_utils
 from official.core import base_task, task_factory, train_lib, train_utils
 from official.core import config_definitions as cfg
-from official.modeling import hyperparams, performance
+from official.modeling import performance
 from official.vision.utils import summary_manager
 
-from htc_tf import files, worker_exchange
+from htc_tf import worker_exchange
+from htc_tf.checkpoints import last_good, model_directory
 from htc_tf.errors import CheckpointError
-from htc_tf.serving.model_directory import PARAMS_FILE
-from htc_tf.training import cluster, last_checkpoint, run_record, run_start, seeding
+from htc_tf.training import cluster, run_record, run_start, seeding
 
 
 class Controller(orbit.Controller):
@@ -66,7 +66,7 @@ class FollowerRunner(train_lib.OrbitExperimentRunner):
       max_to_keep=1,
       step_counter=self.trainer.global_step,
       checkpoint_interval=self.params.trainer.checkpoint_interval,
-      last_checkpoint_step=last_checkpoint.step_of(self._continue_from),
+      last_checkpoint_step=last_good.step_of(self._continue_from),
       init_fn=self._start_as_the_chief,
     )
 
@@ -148,7 +148,7 @@ def _start_together(
   if 'train' in mode:
     if params.runtime.distribution_strategy == cluster.STRATEGY:
       _share_order_of_data(params)
-    step = last_checkpoint.step_of(prefix)
+    step = last_good.step_of(prefix)
     seeding.fix_seeds(params, step)
     worker_exchange.from_chief(lambda: run_record.append_start(model_dir, params, command, step))
   return prefix
@@ -168,8 +168,7 @@ def _run_chief(
   """Runs the chief, or the only process."""
   model_dir = flags_obj.model_dir
   if 'train' in flags_obj.mode:
-    with files.replaced_when_written(os.path.join(model_dir, PARAMS_FILE)) as path:
-      hyperparams.save_params_dict_to_yaml(params, str(path))
+    model_directory.save_params(model_dir, params)
   train_lib.run_experiment(
     strategy,
     _build_task(strategy, params, model_dir),

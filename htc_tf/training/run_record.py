@@ -13,8 +13,7 @@ from typing import Any
 from absl import logging
 from official.core import config_definitions as cfg
 
-import htc_tf
-from htc_tf import files
+from htc_tf import files, version
 from htc_tf.training import record_hash
 
 RUN_FILE = 'run.json'
@@ -87,5 +86,5 @@ def _installed_packages() -> dict[str, str]:
   found = {package.metadata['Name']: package.version for package in metadata.distributions()}
   return {
     **dict(sorted(found.items(), key=lambda item: item[0].lower())),
-    'htc_tf': htc_tf.__version__,
+    'htc_tf': version.__version__,
   }

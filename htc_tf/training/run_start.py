@@ -3,10 +3,9 @@
 import tensorflow as tf
 from official.core import config_definitions as cfg
 
+from htc_tf.checkpoints import last_good, model_directory
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.serving import model_directory
 from htc_tf.tasks.htc import HTCTask
-from htc_tf.training import last_checkpoint
 
 
 def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | None:
@@ -32,8 +31,8 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
   if 'eval' in mode:
     HTCTask(params.task).build_evaluator()
   if 'train' not in mode:
-    last_checkpoint.check_latest(model_dir)
-    last_checkpoint.require_for_evaluation(model_dir, mode, params.task.init_checkpoint)
+    last_good.check_latest(model_dir)
+    last_good.require_for_evaluation(model_dir, mode, params.task.init_checkpoint)
     return tf.train.latest_checkpoint(model_dir)
   model_directory.save_dataset_info(model_dir, DatasetInfo.find(params.task.train_data.input_path))
-  return last_checkpoint.prepare_to_continue(model_dir)
+  return last_good.prepare_to_continue(model_dir)

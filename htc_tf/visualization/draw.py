@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from htc_tf.data import mask_codec
 from htc_tf.errors import InputError
-from htc_tf.evaluation import mask_paste
 from htc_tf.visualization import labels as labels_lib
 from htc_tf.visualization import palette
 
@@ -129,7 +129,7 @@ def _enlarged_mask(mask: np.ndarray, factor: int) -> np.ndarray:
 def _decode(mask: np.ndarray | dict) -> np.ndarray:
   """Returns one mask as [height, width] bool."""
   if isinstance(mask, dict):
-    return mask_paste.decode_mask(mask)
+    return mask_codec.decode(mask)
   return np.asarray(mask).astype(bool)
 
 

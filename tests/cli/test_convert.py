@@ -12,11 +12,11 @@ import tensorflow as tf
 import yaml
 
 import htc_tf
+from htc_tf.checkpoints import restoration
 from htc_tf.cli import convert
 from htc_tf.convert import conversion
 from htc_tf.convert.paddle_names import PADDLE
 from htc_tf.convert.variables import named_variables
-from htc_tf.tasks import checkpoint
 from tests import tiny
 
 EXPERIMENT = '--experiment=htc_resnet50fpn_1x_coco_paddle'
@@ -104,7 +104,7 @@ def test_directory_starts_a_training(converted, coco_model):
   model = task.build_model()
   task.initialize(model)
   np.testing.assert_array_equal(model.variables[0], coco_model.variables[0])
-  checkpoint.restore(str(converted), {'backbone': model.backbone, 'decoder': model.decoder})
+  restoration.restore(str(converted), {'backbone': model.backbone, 'decoder': model.decoder})
 
 
 def test_published_file_starts_a_training_of_other_classes(published, coco_model):
@@ -151,7 +151,7 @@ def test_other_classes_need_the_flag(published, small, tmp_path, capsys):
     ([EXPERIMENT, '--output=OUT'], 'does not fit the model'),
     (['--experiment=htc_resnet50', '--output=OUT'], 'experiment is unknown'),
     ([EXPERIMENT, '--output=OUT', '--params_override=task.model.depth=3'], 'cannot be read'),
-    ([EXPERIMENT, '--output=FOLDER'], 'is in use'),
+    ([EXPERIMENT, '--output=FOLDER'], 'an earlier conversion'),
   ],
 )
 def test_errors_are_one_message(published, tmp_path, capsys, arguments, message):

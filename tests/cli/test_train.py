@@ -176,7 +176,11 @@ def test_a_file_in_place_of_the_model_directory(run, caplog, records, tmp_path):
   config = write_config(tmp_path / 'config.yaml', params, train_steps=1)
   (tmp_path / 'model').write_text('mine')
   assert_fails(
-    run, caplog, 'cannot be made. Expected: a folder', experiment='htc_nuclei', config_file=[config]
+    run,
+    caplog,
+    'cannot be created. Expected: a folder',
+    experiment='htc_nuclei',
+    config_file=[config],
   )
 
 

@@ -24,7 +24,7 @@ from htc_tf.convert.checkpoint_file import read_checkpoint
 from htc_tf.errors import CheckpointError
 from tests import tiny_checkpoints as tiny
 
-_PARITY = pathlib.Path(__file__).parents[1] / 'parity'
+_PARITY = pathlib.Path(__file__).parent / 'files'
 _NAMES = (
   'sample.pth',
   'sample_legacy.pth',

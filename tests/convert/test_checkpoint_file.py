@@ -14,10 +14,10 @@ import pytest
 
 from htc_tf.convert.checkpoint_file import read_checkpoint
 from htc_tf.errors import CheckpointError
-from tests.parity import weights
+from parity.extract import weights
 from tests.tiny_checkpoints import Call, Name, pickled, storage, tensor, torch_legacy, torch_zip
 
-_PARITY = pathlib.Path(__file__).parents[1] / 'parity'
+_PARITY = pathlib.Path(__file__).parent / 'files'
 _TORCH = ('sample.pth', 'sample_legacy.pth')
 _LAYOUTS = ('sample_layouts.pth', 'sample_layouts_legacy.pth')
 _PADDLE = ('sample_protocol2.pdparams', 'sample_protocol4.pdparams', 'sample_numpy2.pdparams')

@@ -1,7 +1,6 @@
 """Tests of the name maps against the complete lists of published names."""
 
 import json
-import pathlib
 
 import pytest
 
@@ -9,12 +8,11 @@ from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.name_map import Template
 from htc_tf.convert.paddle_names import PADDLE
 from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
-
-PARITY = pathlib.Path(__file__).parents[1] / 'parity'
+from parity.pack import EXTRACT
 
 
 def published_names(stem):
-  return [name for name, _ in json.loads((PARITY / f'{stem}_shapes.json').read_text())]
+  return [name for name, _ in json.loads((EXTRACT / f'{stem}_shapes.json').read_text())]
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,18 @@
 """Network inputs against those of the reference implementations, grey level by grey level."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.data import preprocess
-from htc_tf.parity import inputs
-
-PARITY = pathlib.Path(__file__).parents[1] / 'parity'
+from parity import inputs
+from parity.pack import EXTRACT
 
 
 @pytest.fixture(scope='module', name='picture')
 def _picture():
   """A picture of 180x243, resized to 256x346 and padded to 256x352 by the reference."""
-  with np.load(PARITY / 'network_input.npz') as arrays:
+  with np.load(EXTRACT / 'network_input.npz') as arrays:
     return arrays['raw_rgb'], np.moveaxis(arrays['input'][0], 0, -1)
 
 
@@ -46,7 +43,7 @@ def test_size_and_factors(picture):
 
 def test_mmdetection_normalises_and_pads():
   """An independent restatement: RGB, minus mean, over deviation, then zeros."""
-  with np.load(PARITY / 'r50_maps.npz') as arrays:
+  with np.load(EXTRACT / 'r50_maps.npz') as arrays:
     rgb = arrays['image0_bgr'][..., ::-1]
   expected = np.zeros([256, 320, 3], np.float32)
   expected[:250, :310] = (rgb - np.float32([123.675, 116.28, 103.53])) / np.float32(

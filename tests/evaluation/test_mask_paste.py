@@ -1,15 +1,15 @@
 """Tests of mask pasting: stored reference arrays, a plain loop, and pycocotools' own encoding."""
 
-import pathlib
-
 import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
 
+from htc_tf.data import mask_codec
 from htc_tf.errors import InputError
 from htc_tf.evaluation import mask_paste
+from parity.pack import EXTRACT
 
-_PARITY = pathlib.Path(__file__).parents[1] / 'parity' / 'mask_paste.npz'
+_PARITY = EXTRACT / 'mask_paste.npz'
 
 
 @pytest.fixture(scope='module', name='reference')
@@ -96,7 +96,7 @@ def test_encoding_of_full_and_empty_masks(box):
   expected = 600 if box[0] == -50 else 0
   assert mask_utils.area(rle) == expected
   (mask,) = mask_paste.paste_masks(probs, boxes, (20, 30))
-  np.testing.assert_array_equal(mask_paste.decode_mask(rle), mask)
+  np.testing.assert_array_equal(mask_codec.decode(rle), mask)
 
 
 def test_box_without_width_counts_as_the_middle_of_the_mask():

@@ -1,16 +1,15 @@
 """Tests of the losses of a stage: a stored training step and cases by hand."""
 
 import math
-import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.losses import box_loss
-from htc_tf.modeling.layers import stage_assigner
+from htc_tf.modeling.outputs import SampledRois
+from parity.pack import EXTRACT
 
-_PARITY = pathlib.Path(__file__).parents[1] / 'parity'
 _SWAP = [1, 0, 3, 2]  # xyxy to yxyx, dx dy dw dh to dy dx dh dw
 _CODER_WEIGHTS = ((10, 10, 5, 5), (20, 20, 10, 10), (1 / 0.033, 1 / 0.033, 1 / 0.067, 1 / 0.067))
 _STAGE_WEIGHTS = (1.0, 0.5, 0.25)
@@ -18,7 +17,7 @@ _STAGE_WEIGHTS = (1.0, 0.5, 0.25)
 
 @pytest.fixture(scope='module', name='step')
 def _step():
-  with np.load(_PARITY / 'training_step.npz') as arrays:
+  with np.load(EXTRACT / 'training_step.npz') as arrays:
     return dict(arrays)
 
 
@@ -35,7 +34,7 @@ def _sampled(step, stage):
     positive[image, :num] = True
     matched[image, :num] = gt_boxes[step[prefix + 'pos_gt_index']]
   nothing = np.zeros([2, 512], np.int32)
-  return stage_assigner.SampledRois(
+  return SampledRois(
     boxes,
     np.ones([2, 512], bool),
     positive,
@@ -57,7 +56,7 @@ def test_box_loss_equals_the_reference(step, stage):
 
 def test_class_loss_and_accuracy_equal_the_reference(step):
   """The logits are stored in 16 bits, hence the tolerance."""
-  with np.load(_PARITY / 'stage1_logits.npz') as arrays:
+  with np.load(EXTRACT / 'stage1_logits.npz') as arrays:
     logits = np.roll(arrays['box_logits'].astype(np.float32), 1, axis=-1)[None]
     labels = arrays['box_labels'].astype(np.int32)
   classes, valid = np.where(labels == 80, 0, labels + 1)[None], np.ones([1, 1024], bool)
@@ -77,7 +76,7 @@ def test_class_loss_and_accuracy_leave_padding_out():
 
 def _rois(boxes, valid, positive, matched):
   nothing = tf.zeros_like(valid, tf.int32)
-  return stage_assigner.SampledRois(
+  return SampledRois(
     tf.constant([boxes]), valid, positive, nothing, nothing, tf.constant([matched]), positive
   )
 
@@ -110,7 +109,7 @@ def test_padding_gives_zero_and_finite_gradients():
 
 def test_no_rois():
   nobody = tf.zeros([1, 0], tf.bool)
-  rois = stage_assigner.SampledRois(
+  rois = SampledRois(
     tf.zeros([1, 0, 4]), nobody, nobody, nobody, nobody, tf.zeros([1, 0, 4]), nobody
   )
   assert box_loss.box_loss(tf.zeros([1, 0, 4]), rois, (10, 10, 5, 5)) == 0

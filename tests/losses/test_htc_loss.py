@@ -9,8 +9,13 @@ import tensorflow as tf
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
 from htc_tf.losses import htc_loss
-from htc_tf.modeling.layers.stage_assigner import AnchorTargets, SampledRois
-from htc_tf.modeling.outputs import MaskOutputs, StageOutputs, TrainingOutputs
+from htc_tf.modeling.outputs import (
+  AnchorTargets,
+  MaskOutputs,
+  SampledRois,
+  StageOutputs,
+  TrainingOutputs,
+)
 
 WEIGHTS = {
   'rpn_class_weight': 'rpn_class_loss',

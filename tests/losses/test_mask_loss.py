@@ -1,20 +1,20 @@
 """Tests of the mask loss: a stored training step and cases by hand."""
 
 import math
-import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.losses import mask_loss
+from parity.pack import EXTRACT
 
 _STAGE_WEIGHTS = (1.0, 0.5, 0.25)
 
 
 @pytest.mark.parametrize('stage', [1, 2])
 def test_loss_equals_the_reference(stage):
-  path = pathlib.Path(__file__).parents[1] / 'parity' / 'training_step.npz'
+  path = EXTRACT / 'training_step.npz'
   with np.load(path) as step:
     logits = step[f'stage{stage}/mask_logits_of_label'][None]
     targets = np.unpackbits(step[f'stage{stage}/mask_targets_packed'], axis=-1)

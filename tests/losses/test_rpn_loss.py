@@ -1,7 +1,6 @@
 """Tests of the losses of the proposal network: a stored training step and cases by hand."""
 
 import math
-import pathlib
 
 import numpy as np
 import pytest
@@ -9,7 +8,9 @@ import tensorflow as tf
 
 from htc_tf.losses import rpn_loss
 from htc_tf.modeling.layers import stage_assigner
+from htc_tf.modeling.outputs import AnchorTargets
 from htc_tf.ops import anchors as anchor_ops
+from parity.pack import EXTRACT
 
 _SHAPES = {'2': (64, 80), '3': (32, 40), '4': (16, 20), '5': (8, 10), '6': (4, 5)}
 _SWAP = [1, 0, 3, 2]  # xyxy to yxyx, dx dy dw dh to dy dx dh dw
@@ -17,7 +18,7 @@ _SWAP = [1, 0, 3, 2]  # xyxy to yxyx, dx dy dw dh to dy dx dh dw
 
 @pytest.fixture(scope='module', name='step')
 def _step():
-  path = pathlib.Path(__file__).parents[1] / 'parity' / 'training_step.npz'
+  path = EXTRACT / 'training_step.npz'
   with np.load(path) as arrays:
     return dict(arrays)
 
@@ -65,7 +66,7 @@ def test_class_loss_by_hand():
 def test_box_loss_by_hand():
   """One positive of two sampled anchors; its truth is a pixel lower than the anchor of 10."""
   anchors = tf.constant([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 4.0, 4.0]])
-  targets = stage_assigner.AnchorTargets(
+  targets = AnchorTargets(
     tf.constant([[1, 0]]), tf.stack([anchors[0] + [1.0, 0.0, 1.0, 0.0], anchors[1]])[None]
   )
   loss = rpn_loss.rpn_box_loss(tf.zeros([1, 2, 4]), anchors, targets, beta=0.05)
@@ -74,7 +75,7 @@ def test_box_loss_by_hand():
 
 def test_without_samples_losses_and_gradients_are_zero(anchors):
   num = len(anchors)
-  targets = stage_assigner.AnchorTargets(tf.fill([1, num], -1), tf.cast(anchors, tf.float32)[None])
+  targets = AnchorTargets(tf.fill([1, num], -1), tf.cast(anchors, tf.float32)[None])
   logits, deltas = tf.ones([1, num]), tf.ones([1, num, 4])
   with tf.GradientTape() as tape:
     tape.watch([logits, deltas])

@@ -1,20 +1,20 @@
 """Tests of the semantic loss: stored reference arrays and cases by hand."""
 
 import math
-import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.losses import semantic_loss
+from parity.pack import EXTRACT
 
 _WEIGHT = 0.2  # The stored values include it.
 
 
 @pytest.fixture(scope='module', name='reference')
 def _reference():
-  path = pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz'
+  path = EXTRACT / 'ops.npz'
   with np.load(path) as arrays:
     reference = {key[14:]: arrays[key] for key in arrays.files if key.startswith('semantic_loss/')}
   for key in ('logits', 'logits_gradient'):

@@ -7,9 +7,8 @@ import tf_keras
 
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
-from htc_tf.modeling.layers.roi_generator import Proposals
-from htc_tf.modeling.layers.stage_assigner import SampledRois, StageAssigner
-from htc_tf.modeling.outputs import GroundTruth, ImageFeatures
+from htc_tf.modeling.layers.stage_assigner import StageAssigner
+from htc_tf.modeling.outputs import GroundTruth, ImageFeatures, Proposals, SampledRois
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 FEATURES = ImageFeatures({}, None, tf.constant([[64.0, 64.0]]))

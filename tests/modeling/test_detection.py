@@ -1,17 +1,16 @@
 """Tests of the selection of detections against stored reference arrays."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.modeling import detection
+from parity.pack import EXTRACT
 
 
 @pytest.fixture(scope='module', name='reference')
 def _reference():
-  path = pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz'
+  path = EXTRACT / 'ops.npz'
   with np.load(path) as arrays:
     reference = {key[15:]: arrays[key] for key in arrays.files if key.startswith('multiclass_nms/')}
   reference['probs'] = np.roll(reference['probs'], 1, axis=-1)  # background first

@@ -1,7 +1,5 @@
 """The whole R50 model against numbers of the reference implementation with the same weights."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,14 +8,14 @@ from official.core import exp_factory
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.modeling.outputs import ImageFeatures
 from htc_tf.tasks.htc import HTCTask
+from parity.extract import weights
+from parity.pack import EXTRACT
 from tests import published_weights
-from tests.parity import weights
 from tests.published_weights import background_first, channels_last, yx_order
 
-PARITY = pathlib.Path(__file__).parents[1] / 'parity'
-MAPS = published_weights.load(PARITY / 'r50_maps.npz')
-HEADS = published_weights.load(PARITY / 'r50_heads.npz')
-DETECTIONS = published_weights.load(PARITY / 'r50_detections.npz')
+MAPS = published_weights.load(EXTRACT / 'r50_maps.npz')
+HEADS = published_weights.load(EXTRACT / 'r50_heads.npz')
+DETECTIONS = published_weights.load(EXTRACT / 'r50_detections.npz')
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 FRAME = (256, 320)
 TOLERANCE = 5e-5  # of the largest reference value

@@ -1,19 +1,17 @@
 """One training step of R50 against the reference's: sampling, losses, gradients."""
 
-import pathlib
 import zlib
 
 import numpy as np
 import pytest
 
-from htc_tf.parity import training, training_gradients, training_sampling, training_step
-from htc_tf.parity.check import at_most
-
-PARITY = pathlib.Path(__file__).parents[1] / 'parity'
+from parity import training, training_gradients, training_sampling, training_step
+from parity.check import at_most
+from parity.pack import EXTRACT
 
 
 def _load(name):
-  with np.load(PARITY / name) as arrays:
+  with np.load(EXTRACT / name) as arrays:
     return dict(arrays)
 
 
@@ -48,7 +46,7 @@ def _task():
 
 @pytest.fixture(scope='module', name='model')
 def _model(task):
-  return training.build_model(task, PARITY)
+  return training.build_model(task, EXTRACT)
 
 
 @pytest.fixture(scope='module', name='result')
@@ -122,6 +120,6 @@ def test_every_gradient_is_the_reference_s(task, model, step):
   variables = model.trainable_variables
   result = training.run_step(task, model, step, variables)
   gradients = training_gradients.published_gradients(model, variables, result.gradients)
-  checks = training_gradients.gradient_checks(gradients, training_gradients.read_figures(PARITY))
+  checks = training_gradients.gradient_checks(gradients, training_gradients.read_figures(EXTRACT))
   assert len(gradients) == 234
   _assert_ok(checks)

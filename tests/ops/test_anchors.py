@@ -1,12 +1,11 @@
 """Tests of the anchors against stored reference arrays and a hand-computed case."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.ops import anchors as anchor_ops
+from parity.pack import EXTRACT
 
 _LEVELS = ('2', '3', '4', '5', '6')
 _SHAPES = {'2': (56, 80), '3': (28, 40), '4': (14, 20), '5': (7, 10), '6': (4, 5)}
@@ -14,7 +13,7 @@ _SHAPES = {'2': (56, 80), '3': (28, 40), '4': (14, 20), '5': (7, 10), '6': (4, 5
 
 @pytest.fixture(scope='module', name='reference')
 def _reference():
-  with np.load(pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz') as arrays:
+  with np.load(EXTRACT / 'ops.npz') as arrays:
     return {key: arrays[key] for key in arrays.files if key.startswith('anchors/')}
 
 

@@ -1,13 +1,12 @@
 """Tests of assignment and sampling against stored reference arrays and hand-computed cases."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf import errors
 from htc_tf.ops import assignment
+from parity.pack import EXTRACT
 
 # Positive, negative and lowest positive threshold.
 _THRESHOLDS = {
@@ -21,7 +20,7 @@ _traced_sample = tf.function(assignment.sample)
 
 @pytest.fixture(scope='module', name='reference')
 def _reference():
-  with np.load(pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz') as arrays:
+  with np.load(EXTRACT / 'ops.npz') as arrays:
     reference = {key[9:]: arrays[key] for key in arrays.files if key.startswith('assigner/')}
   for key in ('boxes', 'gt_boxes'):
     reference[key] = reference[key][None, :, [1, 0, 3, 2]]

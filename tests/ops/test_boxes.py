@@ -1,12 +1,11 @@
 """Tests of the box arithmetic against stored reference arrays and hand-computed cases."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.ops import boxes as box_ops
+from parity.pack import EXTRACT
 
 _CODERS = ('rpn', 'stage0', 'stage1', 'stage2')
 _SWAP = [1, 0, 3, 2]  # xyxy to yxyx and back
@@ -14,7 +13,7 @@ _SWAP = [1, 0, 3, 2]  # xyxy to yxyx and back
 
 @pytest.fixture(scope='module', name='reference')
 def _reference():
-  with np.load(pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz') as arrays:
+  with np.load(EXTRACT / 'ops.npz') as arrays:
     return {key: arrays[key] for key in arrays.files if key.startswith('box_coder/')}
 
 

@@ -1,16 +1,15 @@
 """Tests of the deformable convolution, against the reference's arrays and by hand."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.ops.deform_conv import deform_conv2d
+from parity.pack import EXTRACT
 from tests import published_weights
 from tests.published_weights import channels_last
 
-OPS = published_weights.load(pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz')
+OPS = published_weights.load(EXTRACT / 'ops.npz')
 CASES = ('stride1', 'stride2', 'grouped', 'far')
 
 

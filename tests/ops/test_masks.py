@@ -1,21 +1,19 @@
 """Tests of bit packing and of the targets of the mask head."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.ops import masks as mask_ops
+from parity.pack import EXTRACT
 
-_PARITY = pathlib.Path(__file__).parents[1] / 'parity'
 _traced_targets = tf.function(mask_ops.mask_targets)
 _compiled_targets = tf.function(mask_ops.mask_targets, jit_compile=True)
 
 
 @pytest.fixture(scope='module', name='reference')
 def _reference():
-  with np.load(_PARITY / 'ops.npz') as arrays:
+  with np.load(EXTRACT / 'ops.npz') as arrays:
     return {key[12:]: arrays[key] for key in arrays.files if key.startswith('mask_target/')}
 
 
@@ -49,7 +47,7 @@ def test_targets_equal_the_reference(reference, function):
 @pytest.mark.parametrize('stage', [0, 1, 2])
 def test_targets_of_a_training_step_equal_the_reference(stage):
   """The masks are padded to the batch; the border rule must be that of the image."""
-  with np.load(_PARITY / 'training_step.npz') as arrays:
+  with np.load(EXTRACT / 'training_step.npz') as arrays:
     step = dict(arrays)
   rois, truths = step[f'stage{stage}/mask_rois'], step[f'stage{stage}/mask_gt_index']
   expected = np.unpackbits(step[f'stage{stage}/mask_targets_packed'], axis=-1)

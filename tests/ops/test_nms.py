@@ -1,19 +1,18 @@
 """Tests of grouped non-maximum suppression against stored reference arrays."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.ops import nms
+from parity.pack import EXTRACT
 
 _ALL = -1.0  # A score threshold below any score.
 
 
 @pytest.fixture(scope='module', name='reference')
 def _reference():
-  with np.load(pathlib.Path(__file__).parents[1] / 'parity' / 'ops.npz') as arrays:
+  with np.load(EXTRACT / 'ops.npz') as arrays:
     reference = {key[4:]: arrays[key] for key in arrays.files if key.startswith('nms/')}
   for key in ('boxes', 'random_boxes'):
     reference[key] = reference[key][:, [1, 0, 3, 2]]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from htc_tf.parity import detections
-from htc_tf.parity.detections import Detected, PastedMasks
+from parity import detections
+from parity.detections import Detected, PastedMasks
 
 BOXES = np.array([[0, 0, 8, 8], [0, 0, 8, 8], [4, 4, 12, 12], [20, 20, 30, 30.0]])
 
@@ -26,7 +26,7 @@ def test_order_does_not_matter():
 
 def test_label_box_and_score_count():
   assert figures(detected(classes=(1, 1, 3, 3)), detected()) == [0.25, 0]
-  assert figures(detected([*BOXES, [0.0], [0.0], [0.09], [0.2]]), detected()) == [0.25, 0]
+  assert figures(detected(BOXES + np.array([[0.0], [0.0], [0.09], [0.2]])), detected()) == [0.25, 0]
   lost, difference = figures(detected(scores=(0.9, 0.5, 0.4, 0.35)), detected())
   assert lost == 0 and difference == pytest.approx(0.05)
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from htc_tf.parity import measurement
-from htc_tf.parity.measurement import Measurement
-from htc_tf.parity.pack import MissingArray, Pack
+from parity import measurement
+from parity.measurement import Measurement
+from parity.pack import MissingArrayError, Pack
 
 
 def test_relative_difference():
   expected = np.array([1.0, -4.0])
-  assert measurement.relative_difference([*expected, 0.0, 0.5], expected) == 0.125
+  assert measurement.relative_difference(expected + np.array([0.0, 0.5]), expected) == 0.125
   assert np.isnan(measurement.relative_difference(np.ones(3), expected))
 
 
@@ -22,7 +22,7 @@ def test_lost_share():
 
 def test_run_lists_what_has_no_reference():
   def missing():
-    raise MissingArray('C2 of file.npz')
+    raise MissingArrayError('C2 of file.npz')
 
   shown = []
   rows = [
@@ -38,7 +38,7 @@ def test_run_lists_what_has_no_reference():
 
 def test_reference_is_asked_before_anything_runs():
   def missing():
-    raise MissingArray('x')
+    raise MissingArrayError('x')
 
   check = measurement.near('a', lambda: pytest.fail('ran'), missing)
   assert measurement.run([check])[1]
@@ -49,11 +49,11 @@ def test_pack_names_what_is_missing(tmp_path):
   pack = Pack(tmp_path)
   np.testing.assert_array_equal(pack.arrays('some')['a'], [0, 1, 2])
   assert pack.arrays('some').names() == ['a'] and not pack.arrays('other').names()
-  with pytest.raises(MissingArray, match=r'b of some.npz'):
+  with pytest.raises(MissingArrayError, match=r'b of some.npz'):
     _ = pack.arrays('some')['b']
-  with pytest.raises(MissingArray, match=r'other.npz'):
+  with pytest.raises(MissingArrayError, match=r'other.npz'):
     _ = pack.arrays('other')['a']
-  with pytest.raises(MissingArray, match=r'mmdet_x_shapes.json'):
+  with pytest.raises(MissingArrayError, match=r'mmdet_x_shapes.json'):
     pack.mmdet_state('x')
-  with pytest.raises(MissingArray, match=r'paddle_r50_shapes.json'):
+  with pytest.raises(MissingArrayError, match=r'paddle_r50_shapes.json'):
     pack.paddle_state()

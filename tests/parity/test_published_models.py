@@ -1,16 +1,15 @@
 """The published models against the reference, with what is stored here of its arrays."""
 
-import pathlib
 
 import numpy as np
 import pytest
 
 from htc_tf.convert import conversion
 from htc_tf.convert.mmdet_names import MMDET
-from htc_tf.parity import forward, measurement, mmdet_image, ops, paddle_image
-from htc_tf.parity.pack import Pack
+from parity import forward, measurement, mmdet_image, ops, paddle_image
+from parity.pack import EXTRACT, Pack
 
-PACK = Pack(pathlib.Path(__file__).parent)
+PACK = Pack(EXTRACT)
 
 
 def assert_all_meet_their_bars(measurements, least):

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from htc_tf.parity import __main__ as command
-from htc_tf.parity import report
-from htc_tf.parity.check import at_most
-from htc_tf.parity.measurement import NotRun
-from htc_tf.parity.report import Section
+from parity import __main__ as command
+from parity import report
+from parity.check import at_most
+from parity.measurement import NotRun
+from parity.report import Section
 
 SECTIONS = [
   Section('maps', [at_most('C2', 1e-6, 5e-5), at_most('C3', 1e-3, 5e-5)]),

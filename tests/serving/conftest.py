@@ -6,8 +6,8 @@ import tf_keras
 from official.core import exp_factory, train_utils
 
 from htc_tf import registry_imports  # noqa: F401
+from htc_tf.checkpoints import model_directory
 from htc_tf.data.dataset_info import Category, DatasetInfo
-from htc_tf.serving import model_directory
 from htc_tf.tasks.htc import HTCTask
 
 OVERRIDES = {

@@ -17,6 +17,7 @@ from pycocotools import mask as mask_utils
 from htc_tf.cli import client as command
 from htc_tf.errors import InputError, ServingError
 from htc_tf.serving import client, detectors, predict_files
+from htc_tf.serving.target import Target
 from tests.serving import loopback
 
 _SERVERS = {'grpc': loopback.grpc_server, 'rest': loopback.rest_server}
@@ -129,7 +130,7 @@ def test_a_picture_the_server_cannot_read_is_named_and_the_others_answered(model
   pixels = predict_files.read_picture(path)
   pictures = [predict_files.Picture(pixels, path), predict_files.Picture(pixels, cut)]
   with _serving(models, 'saved_model', kind) as address:
-    found, error = client.remote_detector(client.Target(address)).detect(pictures)
+    found, error = client.remote_detector(Target(address)).detect(pictures)
   assert len(found.boxes) > 0
   assert isinstance(error, InputError) and 'cut.jpg' in str(error) and 'decode' in str(error)
 
@@ -182,7 +183,7 @@ def test_no_server_is_one_clear_error(folder, tmp_path, capsys, scheme):
 @pytest.mark.parametrize('server', ['localhost:8500', 'ftp://host', 'http://', 'http://host:port'])
 def test_address_of_another_form(server):
   with pytest.raises(InputError, match='grpc://host:8500'):
-    client.connect(client.Target(server))
+    client.connect(Target(server))
 
 
 @pytest.mark.parametrize('server', ['grpc://localhost:8500', 'http://localhost:8501'])
@@ -200,7 +201,7 @@ def test_address_of_another_form(server):
 )
 def test_what_no_server_can_be_asked_for(server, values, message):
   with pytest.raises(InputError, match=message):
-    client.connect(client.Target(server, **values))
+    client.connect(Target(server, **values))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ def test_another_kind_of_server(folder, answer):
     loopback.rest_server(Handler) as address,
     pytest.raises(ServingError, match=r'another|other'),
   ):
-    client.remote_detector(client.Target(address)).detect([picture])
+    client.remote_detector(Target(address)).detect([picture])
 
 
 def test_without_the_export_packed_masks_are_refused(models, folder):
@@ -239,12 +240,12 @@ def test_without_the_export_packed_masks_are_refused(models, folder):
     _serving(models, 'packed_model', 'grpc') as address,
     pytest.raises(InputError, match='name its folder'),
   ):
-    client.remote_detector(client.Target(address)).detect([picture])
+    client.remote_detector(Target(address)).detect([picture])
 
 
 def test_a_folder_without_an_export(tmp_path):
   with pytest.raises(InputError, match='one of them'):
-    client.remote_detector(client.Target('http://localhost'), str(tmp_path))
+    client.remote_detector(Target('http://localhost'), str(tmp_path))
 
 
 def test_grpc_without_its_package_is_one_clear_error(monkeypatch):
@@ -253,7 +254,7 @@ def test_grpc_without_its_package_is_one_clear_error(monkeypatch):
   monkeypatch.delitem(sys.modules, 'htc_tf.serving.grpc_client', raising=False)
   monkeypatch.delattr('htc_tf.serving.grpc_client', raising=False)
   with pytest.raises(ServingError, match='http://'):
-    client.connect(client.Target('grpc://localhost:8500'))
+    client.connect(Target('grpc://localhost:8500'))
 
 
 _REFUSING = textwrap.dedent("""

@@ -154,7 +154,7 @@ def test_refuses_a_folder_with_files(predictor, tmp_path):
     (['--max_batch_size', '0'], 'batch size'),
     (['--output', 'FILE'], 'a file'),
     (['--output', 'FOLDER'], 'an earlier export'),
-    (['--output', 'FILE/1'], 'a file in the place of a folder above it'),
+    (['--output', 'FILE/1'], 'a file in the place of a parent folder'),
     (['--model', 'FOLDER'], 'There is no checkpoint'),
   ],
 )
@@ -189,7 +189,7 @@ _KILLED = textwrap.dedent("""
     import os, signal, sys
     import htc_tf
     from htc_tf.serving import export
-    export._write_categories = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+    export.format_lib.write_categories = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
     export.export_saved_model(htc_tf.load_model(sys.argv[1]), sys.argv[2])
 """)
 
@@ -210,7 +210,7 @@ def test_a_failed_export_leaves_nothing(predictor, tmp_path, monkeypatch):
   def fail(*args):
     raise OSError('disk full')
 
-  monkeypatch.setattr(export, '_write_categories', fail)
+  monkeypatch.setattr(export.format_lib, 'write_categories', fail)
   with pytest.raises(OSError, match='disk full'):
     export.export_saved_model(predictor, str(tmp_path / '1'))
   assert not os.listdir(tmp_path)

@@ -11,6 +11,7 @@ from official.modeling import optimization
 from htc_tf.errors import TrainingError
 from htc_tf.tasks import finite_loss
 from htc_tf.tasks.finite_loss import NonFiniteLoss
+from htc_tf.tasks.running_statistics import RunningStatistics
 
 NAN, INF = float('nan'), float('inf')
 IDS = tf.constant([7, 9], tf.int64)
@@ -106,7 +107,7 @@ class Training:
     self.run = tf.function(self.step, jit_compile=jit_compile)
 
   def step(self, value):
-    statistics = finite_loss.Statistics(self.model)
+    statistics = RunningStatistics(self.model)
     scaled = isinstance(self.optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
     with tf.GradientTape() as tape:
       loss = tf.reduce_sum(
@@ -120,7 +121,7 @@ class Training:
     finite_loss.create_state(self.optimizer, variables)
     finite = finite_loss.finite_everywhere({'loss': loss})
     finite_loss.apply_if(finite, self.optimizer, gradients, variables)
-    statistics.keep_if(finite)
+    statistics.restore_unless(finite)
     return loss
 
   def values(self):

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 from official.vision.modeling.layers import roi_generator
 
-from htc_tf.modeling.layers.roi_generator import Proposals
+from htc_tf.modeling.outputs import Proposals
 
 
 class ModelGardenProposalGenerator(roi_generator.MultilevelROIGenerator):

@@ -1,32 +1,18 @@
 """Turns the maps of the region proposal network into proposals with a validity mask."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.modeling.outputs import Proposals
 from htc_tf.ops import boxes as box_ops
 from htc_tf.ops import nms
 
 _BOX_CODER_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 # Below any sigmoid: marks candidates that must not be kept.
 _EXCLUDED = -1.0
-
-
-class Proposals(NamedTuple):
-  """Proposals of a batch, best score first.
-
-  Attributes:
-    boxes: [batch, num, 4] float32 yxyx in padded-image pixels, inside the image; padding rows are
-      all -1.
-    scores: [batch, num] float32 objectness in 0..1; padding rows are 0.
-    valid: [batch, num] bool, False in padding rows.
-  """
-
-  boxes: tf.Tensor
-  scores: tf.Tensor
-  valid: tf.Tensor
 
 
 class ProposalGenerator(tf_keras.layers.Layer):

@@ -1,47 +1,14 @@
 """Assigns boxes to the truth and samples the ones to train on, for the RPN and for each stage."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.modeling.outputs import AnchorTargets, SampledRois
 from htc_tf.ops import anchors as anchor_ops
 from htc_tf.ops import assignment, xla
 from htc_tf.ops import boxes as box_ops
-
-
-class SampledRois(NamedTuple):
-  """RoIs to train a stage on: positives, then background, then padding.
-
-  Attributes:
-    boxes: [batch, num_samples, 4] float32 yxyx in padded-image pixels; padding rows are all -1.
-    valid: [batch, num_samples] bool, False in padding rows.
-    positive: [batch, num_samples] bool, True where the RoI stands for an object.
-    gt_index: [batch, num_samples] int32 row of the truth; 0 where not positive.
-    classes: [batch, num_samples] int32; 0 where not positive.
-    matched_boxes: [batch, num_samples, 4] float32 box of the truth; where not positive the RoI.
-    is_gt: [batch, num_samples] bool, True where the RoI is a truth put among the boxes.
-  """
-
-  boxes: tf.Tensor
-  valid: tf.Tensor
-  positive: tf.Tensor
-  gt_index: tf.Tensor
-  classes: tf.Tensor
-  matched_boxes: tf.Tensor
-  is_gt: tf.Tensor
-
-
-class AnchorTargets(NamedTuple):
-  """What the region proposal network trains on.
-
-  Attributes:
-    labels: [batch, num] int32; 1 positive, 0 background, -1 not sampled.
-    matched_boxes: [batch, num, 4] float32 box of the truth; where not positive the anchor.
-  """
-
-  labels: tf.Tensor
-  matched_boxes: tf.Tensor
 
 
 class StageAssigner(tf_keras.layers.Layer):

@@ -1,7 +1,6 @@
 """Tests of the published ResNet; test_published_layout.py holds it against published numbers."""
 
 import json
-import pathlib
 
 import numpy as np
 import pytest
@@ -10,9 +9,9 @@ import tf_keras
 
 from htc_tf.errors import ConfigError
 from htc_tf.modeling.backbones.published_resnet import PublishedResNet
+from parity.pack import EXTRACT
 from tests import published_weights
 
-PARITY = pathlib.Path(__file__).parents[2] / 'parity'
 TINY = {'model_id': 18, 'width_multiplier': 0.0625}
 # Without the classifier, as known of the ImageNet models.
 NUM_TRAINABLE = {18: 11_176_512, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160}
@@ -40,7 +39,7 @@ RESNEXT = {'model_id': 101, 'base_width': 4}
   ],
 )
 def test_variables_are_those_published(values, config):
-  stored = json.loads((PARITY / f'mmdet_htc_{config}_shapes.json').read_text())
+  stored = json.loads((EXTRACT / f'mmdet_htc_{config}_shapes.json').read_text())
   published = {
     name.removeprefix('backbone.'): tf_layout(shape)
     for name, shape in stored

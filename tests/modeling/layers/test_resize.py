@@ -1,15 +1,14 @@
 """Tests of the resizings inside the network."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.modeling.layers.resize import resize_align_corners, resize_nearest
+from parity.pack import EXTRACT
 from tests.published_weights import channels_last, load
 
-OPS = load(pathlib.Path(__file__).parents[2] / 'parity' / 'ops.npz')
+OPS = load(EXTRACT / 'ops.npz')
 
 
 def _compiled(function, x, size):

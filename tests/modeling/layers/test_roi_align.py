@@ -1,13 +1,12 @@
 """Tests of RoIAlign against stored reference arrays, and of the choice of levels."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf import errors
 from htc_tf.modeling.layers import roi_align as roi_align_lib
+from parity.pack import EXTRACT
 
 _STRIDE = 8.0
 _traced_align = tf.function(roi_align_lib.roi_align)
@@ -17,7 +16,7 @@ _compiled_align = tf.function(roi_align_lib.roi_align, jit_compile=True)
 @pytest.fixture(scope='module', name='reference')
 def _reference():
   """The stored arrays, channels last; RoIs of both images in one batch with padding between."""
-  path = pathlib.Path(__file__).parents[2] / 'parity' / 'ops.npz'
+  path = EXTRACT / 'ops.npz'
   with np.load(path) as arrays:
     stored = {key[10:]: arrays[key] for key in arrays.files if key.startswith('roi_align/')}
   rois = stored.pop('rois')

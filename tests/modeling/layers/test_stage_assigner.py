@@ -1,7 +1,5 @@
 """Tests of the assigners of stages and anchors, among them a stored training step."""
 
-import pathlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +7,7 @@ import tensorflow as tf
 from htc_tf import errors
 from htc_tf.modeling.layers import stage_assigner
 from htc_tf.ops import anchors as anchor_ops
+from parity.pack import EXTRACT
 
 _SWAP = [1, 0, 3, 2]  # xyxy to yxyx
 _MAX_INSTANCES = 7
@@ -17,7 +16,7 @@ _SHAPES = {'2': (64, 80), '3': (32, 40), '4': (16, 20), '5': (8, 10), '6': (4, 5
 
 @pytest.fixture(scope='module', name='step')
 def _step():
-  path = pathlib.Path(__file__).parents[2] / 'parity' / 'training_step.npz'
+  path = EXTRACT / 'training_step.npz'
   with np.load(path) as arrays:
     return dict(arrays)
 

@@ -16,14 +16,13 @@ from htc_tf import registry_imports  # noqa: F401
 from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.modeling.layers.roi_generator import Proposals
-from htc_tf.modeling.outputs import TrainingOutputs
-from htc_tf.parity import training_gradients
-from htc_tf.parity.check import Check, at_most
-from htc_tf.parity.pack import Pack
-from htc_tf.parity.training_sampling import sampling_checks
-from htc_tf.parity.training_step import TrainingStep, read_step
+from htc_tf.modeling.outputs import Proposals, TrainingOutputs
 from htc_tf.tasks.htc import HTCTask
+from parity import training_gradients
+from parity.check import Check, at_most
+from parity.pack import Pack
+from parity.training_sampling import sampling_checks
+from parity.training_step import TrainingStep, read_step
 
 _EXPERIMENT = 'htc_resnet50fpn_1x_coco'
 _WEIGHTS = 'htc_r50_fpn_1x_coco'

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.parity import layout
-from htc_tf.parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
-from htc_tf.parity.forward import Forward, build_model
-from htc_tf.parity.measurement import Measurement, lost_share, near
-from htc_tf.parity.pack import Pack
-from htc_tf.parity.pictures import network_input
+from parity import layout
+from parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
+from parity.forward import Forward, build_model
+from parity.measurement import Measurement, lost_share, near
+from parity.pack import Pack
+from parity.pictures import network_input
 
 _PROPOSAL_PX, _LOST_BAR = 0.05, 0.01
 _PYRAMID_KEYS = {

@@ -13,7 +13,7 @@ from htc_tf.convert import transforms
 from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.variables import named_variables
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.parity.check import Check, at_most
+from parity.check import Check, at_most
 
 _FILE = 'mmdet_r50_grads.json'
 _NORM_BAR, _MEDIAN_BAR, _PROBE_BAR = 0.01, 5e-4, 0.05

@@ -12,9 +12,9 @@ import time
 import pytest
 import tensorflow as tf
 
+from htc_tf.checkpoints import last_good, restoration
 from htc_tf.errors import CheckpointError
-from htc_tf.tasks import checkpoint
-from htc_tf.training import last_checkpoint, run_record
+from htc_tf.training import run_record
 from tests import tiny_records, training_runs
 
 DATA = '.data-00000-of-00001'
@@ -49,9 +49,9 @@ def names(folder):
 
 def test_nothing_wrong_nothing_changed(folder):
   before = {path: path.read_bytes() for path in folder.iterdir()}
-  assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
+  assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
   assert {path: path.read_bytes() for path in folder.iterdir()} == before
-  last_checkpoint.check_latest(str(folder))
+  last_good.check_latest(str(folder))
 
 
 @pytest.mark.parametrize(
@@ -66,16 +66,16 @@ def test_nothing_wrong_nothing_changed(folder):
 )
 def test_damaged_checkpoint_is_set_aside(folder, damage, caplog):
   damage(folder)
-  with pytest.raises(CheckpointError, match=r'ckpt-10 cannot be read.*ckpt-2 is'):
-    last_checkpoint.check_latest(str(folder))
+  with pytest.raises(CheckpointError, match=r'ckpt-10 cannot be read.*such as .*ckpt-2'):
+    last_good.check_latest(str(folder))
   there = {name for name in names(folder) if name.startswith('ckpt-10')}
-  assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
+  assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
   assert value_continued_from(folder) == 2.0
   assert {f'damaged-{name}' for name in there} == {
     name for name in names(folder) if name.startswith('damaged')
   }
   assert f'The run continues from {folder / "ckpt-2"}' in caplog.text
-  assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
+  assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_state_file_that_does_not_help(folder, content):
     (folder / 'checkpoint').write_text(content)
   with contextlib.suppress(ValueError, tf.errors.NotFoundError):
     assert value_continued_from(folder) is None  # Why this module is there.
-  assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
+  assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
   assert value_continued_from(folder) == 10.0
 
 
@@ -97,7 +97,7 @@ def test_all_damaged_is_an_error_and_leaves_them(folder):
     truncate(folder / f'ckpt-{step}{DATA}')
   before = names(folder)
   with pytest.raises(CheckpointError, match=r'No checkpoint in .* can be read'):
-    last_checkpoint.prepare_to_continue(str(folder))
+    last_good.prepare_to_continue(str(folder))
   assert names(folder) == before
 
 
@@ -105,16 +105,16 @@ def test_all_deleted_is_an_error_until_their_state_is_too(folder):
   for path in folder.glob('ckpt-*'):
     path.unlink()
   with pytest.raises(CheckpointError, match=r'(?s)is not in .*ckpt-10.index.*delete .*checkpoint'):
-    last_checkpoint.prepare_to_continue(str(folder))
+    last_good.prepare_to_continue(str(folder))
   (folder / 'checkpoint').unlink()
-  assert last_checkpoint.prepare_to_continue(str(folder)) is None
+  assert last_good.prepare_to_continue(str(folder)) is None
 
 
 def test_a_checkpoint_of_another_name_is_the_trainers_affair(folder):
   for path in folder.glob('ckpt-*'):
     path.rename(folder / path.name.replace('ckpt-', 'own-'))
   (folder / 'checkpoint').write_text('model_checkpoint_path: "own-10"\n')
-  assert last_checkpoint.prepare_to_continue(str(folder)) is None
+  assert last_good.prepare_to_continue(str(folder)) is None
   assert value_continued_from(folder) == 10.0
 
 
@@ -123,7 +123,7 @@ def test_unfinished_writes_are_removed(folder):
   (folder / 'ckpt-11_temp').mkdir()
   (folder / 'ckpt-11_temp' / 'part-00000-of-00001.data-00000-of-00001').write_bytes(b'half')
   (folder / 'checkpoint.tmp0a1b').write_bytes(b'model_checkpo')
-  assert last_checkpoint.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
+  assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
   assert names(folder) == before
 
 
@@ -136,7 +136,7 @@ def test_values_without_an_index_are_set_aside(folder, steps):
   if not steps:
     (folder / 'checkpoint').unlink()
   (folder / f'ckpt-11{DATA}').write_bytes(b'whole')
-  assert last_checkpoint.prepare_to_continue(str(folder)) == (
+  assert last_good.prepare_to_continue(str(folder)) == (
     str(folder / f'ckpt-{steps[-1]}') if steps else None
   )
   assert (folder / f'damaged-ckpt-11{DATA}').read_bytes() == b'whole'
@@ -144,11 +144,11 @@ def test_values_without_an_index_are_set_aside(folder, steps):
 
 
 def test_new_run(tmp_path):
-  assert last_checkpoint.prepare_to_continue(str(tmp_path)) is None
-  assert last_checkpoint.prepare_to_continue(str(tmp_path / 'missing')) is None
-  assert last_checkpoint.step_of(None) == 0
-  assert last_checkpoint.step_of('model/ckpt-20') == 20
-  last_checkpoint.check_latest(str(tmp_path))
+  assert last_good.prepare_to_continue(str(tmp_path)) is None
+  assert last_good.prepare_to_continue(str(tmp_path / 'missing')) is None
+  assert last_good.step_of(None) == 0
+  assert last_good.step_of('model/ckpt-20') == 20
+  last_good.check_latest(str(tmp_path))
 
 
 @pytest.fixture(scope='module')
@@ -205,7 +205,7 @@ def _kill_while_training(process, model_dir, step, delay):
 
 def _newest_readable(model_dir, whole):
   steps = sorted(int(path.stem.rpartition('-')[2]) for path in model_dir.glob('ckpt-*.index'))
-  while whole and not checkpoint.is_readable(str(model_dir / f'ckpt-{steps[-1]}')):
+  while whole and not restoration.is_readable(str(model_dir / f'ckpt-{steps[-1]}')):
     steps.pop()
   return steps[-1] if steps else 0
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.checkpoints import object_graph, restoration
 from htc_tf.errors import CheckpointError
-from htc_tf.tasks import checkpoint
 from tests import tiny
 
 
@@ -27,8 +27,8 @@ def saved(tmp_path_factory):
 def test_round_trip(saved):
   model, prefix = saved
   other = tiny.build(tiny.model(2), seed=6)
-  assert checkpoint.compare(prefix, {'model': other}) == checkpoint.Mismatch([], [], [])
-  checkpoint.restore(prefix, {'model': other})
+  assert object_graph.compare(prefix, {'model': other}) == object_graph.Mismatch([], [], [])
+  restoration.restore(prefix, {'model': other})
   assert len(other.variables) == len(model.variables)
   for new, old in zip(other.variables, model.variables):
     np.testing.assert_array_equal(new, old, old.name)
@@ -37,7 +37,7 @@ def test_round_trip(saved):
 def test_part_of_a_checkpoint(saved):
   model, prefix = saved
   other = tiny.build(tiny.model(3, num_classes=7), seed=6)
-  checkpoint.restore(prefix, {'backbone': other.backbone})
+  restoration.restore(prefix, {'backbone': other.backbone})
   for new, old in zip(other.backbone.variables, model.backbone.variables):
     np.testing.assert_array_equal(new, old, old.name)
 
@@ -45,7 +45,7 @@ def test_part_of_a_checkpoint(saved):
 def assert_unchanged_by(prefix, model, message):
   before = [variable.numpy() for variable in model.variables]
   with pytest.raises(CheckpointError, match=message) as error:
-    checkpoint.restore(prefix, {'model': model})
+    restoration.restore(prefix, {'model': model})
   for variable, value in zip(model.variables, before):
     np.testing.assert_array_equal(variable, value)
   return str(error.value)
@@ -70,7 +70,7 @@ def test_more_stages(saved):
 
 
 def test_fewer_stages_fit_but_leave_variables_unused(saved):
-  mismatch = checkpoint.compare(saved[1], {'model': tiny.build(tiny.model(1))})
+  mismatch = object_graph.compare(saved[1], {'model': tiny.build(tiny.model(1))})
   assert not mismatch.missing and not mismatch.shapes
   assert mismatch.unused
   assert all('/stages/1/' in line for line in mismatch.unused)
@@ -86,7 +86,7 @@ def test_branch_that_was_off(saved, tmp_path):
 
 def test_missing_part(saved):
   with pytest.raises(CheckpointError, match=r"has no part 'neck'.*backbone.*model"):
-    checkpoint.restore(saved[1], {'neck': saved[0].decoder})
+    restoration.restore(saved[1], {'neck': saved[0].decoder})
 
 
 def test_directory_names_its_latest(saved):
@@ -94,20 +94,20 @@ def test_directory_names_its_latest(saved):
   folder = os.path.dirname(saved[1])
   manager = tf.train.CheckpointManager(tf.train.Checkpoint(model=model), folder, max_to_keep=2)
   newest = manager.save(checkpoint_number=9)
-  assert checkpoint.resolve(folder) == newest
-  assert checkpoint.resolve(saved[1]) == saved[1]
+  assert restoration.resolve(folder) == newest
+  assert restoration.resolve(saved[1]) == saved[1]
 
 
 @pytest.mark.parametrize('path', ['nowhere/ckpt-1', 'empty', 'empty/ckpt-1'])
 def test_no_checkpoint(tmp_path, path):
   (tmp_path / 'empty').mkdir()
   with pytest.raises(CheckpointError, match=f'There is no checkpoint at .*{path}.*no files in'):
-    checkpoint.resolve(str(tmp_path / path))
+    restoration.resolve(str(tmp_path / path))
 
 
 def test_misspelt_checkpoint_lists_what_is_there(saved):
   with pytest.raises(CheckpointError, match=r'ckpt-3.index'):
-    checkpoint.resolve(saved[1] + '4')
+    restoration.resolve(saved[1] + '4')
 
 
 def copied(prefix, folder):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from htc_tf.parity.check import Check, at_most
-from htc_tf.parity.pack import MissingArray
+from parity.check import Check, at_most
+from parity.pack import MissingArrayError
 
 Array = Callable[[], np.ndarray]
 
@@ -20,7 +20,7 @@ class Measurement(NamedTuple):
   Attributes:
     name: what is compared, and the unit.
     bar: the largest figure that passes.
-    measure: gives the figure; raises MissingArray without its reference.
+    measure: gives the figure; raises MissingArrayError without its reference.
   """
 
   name: str
@@ -50,7 +50,7 @@ def run(
     try:
       checks.append(at_most(name, measure(), bar))
       show(f'{checks[-1].measured:9.2e} of {bar:.0e}  {name}')
-    except MissingArray as error:
+    except MissingArrayError as error:
       not_run.append(NotRun(name, bar, error.name))
   return checks, not_run
 

@@ -1,4 +1,4 @@
-"""What a training run leaves beside its checkpoints, and how to read it back."""
+"""Configuration and classes that a model directory holds beside its checkpoints."""
 
 import os
 from typing import Any
@@ -9,8 +9,12 @@ from official.core import exp_factory
 from official.modeling import hyperparams
 from official.modeling.hyperparams import params_dict
 
-from htc_tf import registry_imports  # noqa: F401
-from htc_tf.configs import model_validation, validation
+from htc_tf import files
+from htc_tf.configs import (
+  experiments,  # noqa: F401  Registers the experiments.
+  model_validation,
+  validation,
+)
 from htc_tf.configs.parsing import PARSE_ERRORS
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import CheckpointError, ConfigError, InputError
@@ -20,27 +24,33 @@ DATASET_FILE = 'dataset.json'
 
 
 def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
-  """Keeps the categories a model is trained on beside its checkpoints.
+  """Write the classes that a model is trained on beside its checkpoints.
 
   Raises:
-    InputError: the directory cannot be made.
+    InputError: the directory cannot be created.
   """
   try:
     tf.io.gfile.makedirs(model_dir)
   except (tf.errors.FailedPreconditionError, tf.errors.PermissionDeniedError) as error:
     raise InputError(
-      f'The model directory {model_dir} cannot be made',
+      f'The model directory {model_dir} cannot be created',
       expected='a folder, new or of an earlier start',
       got=error.message,
-      likely_cause='a file in its place, or a folder that may not be written',
+      likely_cause='a file of that name, or a parent folder without write permission',
     ) from error
   info.save(os.path.join(model_dir, DATASET_FILE))
 
 
 def load_dataset_info(model_dir: str) -> DatasetInfo | None:
-  """The categories of a model, or None where there is no record of them."""
+  """The classes of a model; None if the directory does not record them."""
   path = os.path.join(model_dir, DATASET_FILE)
   return DatasetInfo.load(path) if os.path.exists(path) else None
+
+
+def save_params(model_dir: str, params: cfg.ExperimentConfig) -> None:
+  """Write a resolved configuration to `params.yaml`, completely or not at all."""
+  with files.replaced_when_written(os.path.join(model_dir, PARAMS_FILE)) as path:
+    hyperparams.save_params_dict_to_yaml(params, str(path))
 
 
 def load_experiment(
@@ -48,15 +58,15 @@ def load_experiment(
 ) -> cfg.ExperimentConfig:
   """The configuration of a model directory or of a registered experiment.
 
-  Of a model directory it has the task and `runtime.mixed_precision_dtype`.
+  Only the task and `runtime.mixed_precision_dtype` come from a model directory.
 
   Args:
-    model_dir: directory with the `params.yaml` of a training run; not read with `experiment`.
+    model_dir: directory with the `params.yaml` of a training run; ignored if `experiment` is given.
     experiment: name of a registered experiment to use instead.
-    params_override: overrides of the experiment, as the training command takes them.
+    params_override: overrides of the configuration, as the training command takes them.
 
   Raises:
-    CheckpointError: no `params.yaml` and no experiment given.
+    CheckpointError: there is no `params.yaml`, and no experiment is given.
     ConfigError: a configuration that cannot be read or built.
   """
   try:
@@ -79,11 +89,11 @@ def load_experiment(
 
 
 def _read_params(model_dir: str) -> dict[str, Any]:
-  """What a model needs of the `params.yaml` of its training run."""
+  """The part of `params.yaml` that a model needs."""
   path = os.path.join(model_dir, PARAMS_FILE)
   if not tf.io.gfile.exists(path):
     raise CheckpointError(
-      f'{model_dir} is no model directory',
+      f'{model_dir} is not a model directory',
       expected=f'a {PARAMS_FILE} in it',
       got='none',
       likely_cause='a bare checkpoint; name its experiment as well',

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from htc_tf.data import preprocess
-from htc_tf.parity.check import Check, at_most
-from htc_tf.parity.layout import channels_last
+from parity.check import Check, at_most
+from parity.layout import channels_last
 
 _PERCENTILE = 99.9
 _LEVEL_BAR = 1

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from htc_tf.data import preprocess
-from htc_tf.modeling.layers.roi_generator import Proposals
-from htc_tf.parity.layout import yx
+from htc_tf.modeling.outputs import Proposals
+from parity.layout import yx
 
 NUM_IMAGES = 2
 _FILES = ('mmdet_r50_inference.npz', 'mmdet_r50_losses.npz')

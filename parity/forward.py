@@ -13,10 +13,9 @@ from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.modeling.layers.roi_generator import Proposals
-from htc_tf.modeling.outputs import ImageFeatures
-from htc_tf.parity.detections import Detected
+from htc_tf.modeling.outputs import ImageFeatures, Proposals
 from htc_tf.tasks.htc import HTCTask
+from parity.detections import Detected
 
 
 def build_model(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from htc_tf import files
-from htc_tf.parity.check import Check
-from htc_tf.parity.measurement import NotRun
+from parity.check import Check
+from parity.measurement import NotRun
 
 _INTRODUCTION = """# Parity with the published implementations
 

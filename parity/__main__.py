@@ -1,12 +1,13 @@
 """Compares the models with stored numbers of the published implementations: `make parity`.
 
 Example:
-  python -m htc_tf.parity --pack=folder --markdown=docs/parity.md
+  python -m parity --pack=folder --markdown=docs/parity.md
 """
 
 import argparse
 import functools
 import os
+import pathlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -15,14 +16,14 @@ from htc_tf.errors import HTCError
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-    prog='python -m htc_tf.parity',
+    prog='python -m parity',
     description='Measures, level by level, how far the models '
     'are from mmdetection and laihuihui/htc with the same weights.',
   )
   add = parser.add_argument
   add(
     '--pack',
-    default='tests/parity',
+    default=str(pathlib.Path(__file__).parent / 'extract'),
     help='folder with the reference arrays; what it lacks is '
     'listed as not run (default: the extract of the tests)',
   )
@@ -33,8 +34,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sections(folder: str) -> Iterator:
   """The report, section by section; each model is gone before the next is built."""
-  from htc_tf.parity import inputs, mmdet_batch, mmdet_image, ops, paddle_image, training
-  from htc_tf.parity.pack import Pack
+  from parity import inputs, mmdet_batch, mmdet_image, ops, paddle_image, training
+  from parity.pack import Pack
 
   pack = Pack(folder)
   yield _section('single operations', ops.measurements(pack))
@@ -68,8 +69,8 @@ def _sections(folder: str) -> Iterator:
 
 def _section(title: str, measurements: Iterable):
   """A section of rows that are measured or not one by one."""
-  from htc_tf.parity import measurement
-  from htc_tf.parity.report import Section
+  from parity import measurement
+  from parity.report import Section
 
   print(f'\n{title}', flush=True)
   return Section(title, *measurement.run(measurements, lambda line: print(line, flush=True)))
@@ -77,8 +78,8 @@ def _section(title: str, measurements: Iterable):
 
 def _step(title: str, folder: str, run: Callable, needed: Sequence[str]):
   """A section that is measured as a whole or not at all."""
-  from htc_tf.parity.measurement import NotRun
-  from htc_tf.parity.report import Section
+  from parity.measurement import NotRun
+  from parity.report import Section
 
   missing = [name for name in needed if not os.path.exists(os.path.join(folder, name))]
   if missing:
@@ -92,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
   args = _parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   try:
-    from htc_tf.parity import report
+    from parity import report
 
     sections = list(_sections(args.pack))
     report.write(sections, args.json, args.markdown)

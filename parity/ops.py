@@ -13,9 +13,9 @@ from htc_tf.ops import anchors as anchor_ops
 from htc_tf.ops import assignment, deform_conv, nms
 from htc_tf.ops import boxes as box_ops
 from htc_tf.ops import masks as mask_ops
-from htc_tf.parity import layout
-from htc_tf.parity.measurement import Measurement, near, relative_difference
-from htc_tf.parity.pack import Arrays, Pack
+from parity import layout
+from parity.measurement import Measurement, near, relative_difference
+from parity.pack import Arrays, Pack
 
 _PX_BAR, _GRADIENT_BAR, _PROBABILITY_BAR, _UNCLEAR = 1e-3, 1e-4, 1e-5, 1e-5
 _RELATIVE = 'largest difference / largest value'

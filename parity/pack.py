@@ -9,8 +9,11 @@ from htc_tf import files
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.errors import HTCError
 
+# The part of the pack that the repository holds, for its tests.
+EXTRACT = pathlib.Path(__file__).parent / 'extract'
 
-class MissingArray(HTCError):
+
+class MissingArrayError(HTCError):
   """A reference array that the folder does not hold.
 
   Args:
@@ -34,11 +37,11 @@ class Arrays:
     self._file = None
 
   def __getitem__(self, key: str) -> np.ndarray:
-    """Raises MissingArray for an array that is not there."""
+    """Raises MissingArrayError for an array that is not there."""
     if not self._path.exists():
-      raise MissingArray(self._path.name)
+      raise MissingArrayError(self._path.name)
     if key not in self._open():
-      raise MissingArray(f'{key} of {self._path.name}')
+      raise MissingArrayError(f'{key} of {self._path.name}')
     return self._open()[key]
 
   def names(self) -> list[str]:
@@ -66,18 +69,18 @@ class Pack:
     return Arrays(self._folder / f'{stem}.npz')
 
   def mmdet_state(self, config: str) -> Checkpoint:
-    """Weights of an mmdetection configuration; raises MissingArray without their shapes."""
+    """Weights of an mmdetection configuration; raises MissingArrayError without their shapes."""
     self._require(f'mmdet_{config}_shapes.json')
     return Checkpoint(self._weights().mmdet_state_dict(config), 'torch', f'{config}.pth', '')
 
   def paddle_state(self) -> Checkpoint:
-    """Weights of laihuihui/htc; raises MissingArray without their shapes."""
+    """Weights of laihuihui/htc; raises MissingArrayError without their shapes."""
     self._require('paddle_r50_shapes.json')
     return Checkpoint(self._weights().paddle_state_dict(), 'paddle', 'paddle_r50.pdparams', '')
 
   def _require(self, name: str) -> pathlib.Path:
     if not (self._folder / name).exists():
-      raise MissingArray(name)
+      raise MissingArrayError(name)
     return self._folder / name
 
   def _weights(self):

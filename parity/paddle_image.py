@@ -8,14 +8,14 @@ import tensorflow as tf
 
 from htc_tf.data import preprocess
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.modeling.layers.roi_generator import Proposals
-from htc_tf.parity import layout
-from htc_tf.parity import rois as roi_heads
-from htc_tf.parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
-from htc_tf.parity.forward import Forward, build_model
-from htc_tf.parity.measurement import Measurement, lost_share, near
-from htc_tf.parity.pack import Pack
-from htc_tf.parity.pictures import network_input, share_off_by_more_than_a_grey_level
+from htc_tf.modeling.outputs import Proposals
+from parity import layout
+from parity import rois as roi_heads
+from parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
+from parity.forward import Forward, build_model
+from parity.measurement import Measurement, lost_share, near
+from parity.pack import Pack
+from parity.pictures import network_input, share_off_by_more_than_a_grey_level
 
 EXPERIMENT = 'htc_resnet50fpn_1x_coco_paddle'
 _MIN_SIZE, _MAX_SIZE = 256, 400  # of the stored images

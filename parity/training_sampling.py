@@ -5,13 +5,12 @@ import tensorflow as tf
 
 from htc_tf.modeling.cascade_stage import CascadeStage
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.modeling.layers.stage_assigner import SampledRois
-from htc_tf.modeling.outputs import TrainingOutputs
+from htc_tf.modeling.outputs import SampledRois, TrainingOutputs
 from htc_tf.ops import anchors as anchor_ops
 from htc_tf.ops import assignment
-from htc_tf.parity.check import Check, at_most
-from htc_tf.parity.layout import yx
-from htc_tf.parity.training_step import NUM_IMAGES, TrainingStep
+from parity.check import Check, at_most
+from parity.layout import yx
+from parity.training_step import NUM_IMAGES, TrainingStep
 
 _BOX_BAR = 1e-3  # px
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import ImageFeatures
-from htc_tf.parity.layout import yx
+from parity.layout import yx
 
 _CHUNK = 500  # RoIs pooled at once: memory
 

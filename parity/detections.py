@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from htc_tf.evaluation.mask_paste import paste_masks
-from htc_tf.parity.measurement import Measurement
+from parity.measurement import Measurement
 
 _BOX_PX = 0.1
 _LOST_BAR = 0.01

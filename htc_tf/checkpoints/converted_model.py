@@ -1,0 +1,117 @@
+"""Model directories that are converted from a published checkpoint."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import tensorflow as tf
+from official.core import config_definitions as cfg
+
+from htc_tf import files, version
+from htc_tf.checkpoints import model_directory
+from htc_tf.configs import model as model_config
+from htc_tf.configs import validation
+from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
+from htc_tf.convert.coco_categories import COCO_CATEGORIES
+from htc_tf.convert.conversion import Allowed, Conversion, convert_checkpoint
+from htc_tf.data.dataset_info import Category, DatasetInfo
+from htc_tf.modeling.factory import build_htc
+from htc_tf.modeling.htc_model import HTCModel
+
+RECORD_FILE = 'conversion.json'
+_RECORD_VERSION = 1
+
+
+def write_model_directory(
+  path: str,
+  params: cfg.ExperimentConfig,
+  output: str,
+  allowed: Allowed = Allowed(),
+  origin: dict[str, Any] | None = None,
+) -> Conversion:
+  """Convert a published file to a model directory, completely or not at all.
+
+  The directory holds the checkpoint `ckpt-0`, `params.yaml`, `conversion.json` and, for the 80
+  classes of COCO, `dataset.json`. The checkpoint of an ImageNet classifier has the part `backbone`
+  only. Prediction, export and `task.init_checkpoint` accept the directory.
+
+  Args:
+    path: the published file.
+    params: the experiment whose model the file is for.
+    output: a folder that does not exist yet, or an empty one.
+    allowed: which mismatches between file and model are accepted.
+    origin: where `params` came from, recorded in `conversion.json`, e.g. {'experiment': ...}.
+
+  Returns:
+    What was converted.
+
+  Raises:
+    CheckpointError: an unreadable file, or one that does not fit the model.
+    ConfigError: an experiment of another task, or a model that cannot be built.
+    InputError: `output` is in use or cannot be created.
+  """
+  files.check_new_folder(output, 'an earlier conversion; remove it or name another folder')
+  validation.validate_experiment(params, mode='')
+  checkpoint = read_checkpoint(path)
+  model = build_htc(params.task.model)
+  result = convert_checkpoint(checkpoint, model, allowed)
+  info = _coco_info(params.task.model) if result.parts is None else None
+  record = {**_record(checkpoint, result, info), **(origin or {})}
+  record['model'] = params.task.model.as_dict()
+  with files.new_folder_when_written(output) as folder:
+    model_directory.save_params(str(folder), params)
+    if info is not None:
+      model_directory.save_dataset_info(str(folder), info)
+    text = json.dumps(record, indent=2) + '\n'
+    (folder / RECORD_FILE).write_text(text, encoding='utf-8')
+    _save_checkpoint(model, result, folder)
+  return result
+
+
+def _coco_info(config: model_config.HTC) -> DatasetInfo | None:
+  """COCO's categories if the model has as many classes; other classes are unknown here."""
+  if config.num_classes != len(COCO_CATEGORIES) + 1:
+    return None
+  categories = tuple(
+    Category(number, name, label) for label, (number, name) in enumerate(COCO_CATEGORIES.items(), 1)
+  )
+  return DatasetInfo(
+    'coco',
+    num_images=0,
+    num_instances=0,
+    num_shards=0,
+    categories=categories,
+    semantic=None,
+    include_masks=config.include_mask,
+    annotation_file='',
+  )
+
+
+def _record(checkpoint: Checkpoint, result: Conversion, info: DatasetInfo | None) -> dict[str, Any]:
+  """Content of `conversion.json` about the file and what was converted."""
+  categories = None if info is None else [dataclasses.asdict(entry) for entry in info.categories]
+  return {
+    'version': _RECORD_VERSION,
+    'htc_tf_version': version.__version__,
+    'source': {
+      'file': pathlib.Path(checkpoint.path).name,
+      'sha256': checkpoint.sha256,
+      'kind': result.source,
+    },
+    'categories': categories,
+    'parts': 'all' if result.parts is None else list(result.parts),
+    'num_filled': len(result.filled),
+    'dropped': list(result.dropped),
+    'missing': list(result.missing),
+    'unused': list(result.unused),
+  }
+
+
+def _save_checkpoint(model: HTCModel, result: Conversion, folder: pathlib.Path) -> None:
+  """Write `ckpt-0` with the parts that a training run saves, or with those that the file has."""
+  parts = {'model': model, **model.checkpoint_items}
+  if result.parts is not None:
+    parts = {name: parts[name] for name in result.parts}
+  manager = tf.train.CheckpointManager(tf.train.Checkpoint(**parts), str(folder), max_to_keep=1)
+  manager.save(checkpoint_number=0)

@@ -1,0 +1,171 @@
+"""The checkpoint that a run continues from: the newest one that can be read.
+
+TensorFlow continues from whatever its state file `checkpoint` names, without checking it. If that
+file is truncated or missing, TensorFlow silently starts from random weights; if it names a missing
+checkpoint, TensorFlow cannot start.
+"""
+
+import glob
+import os
+import re
+import shutil
+
+import tensorflow as tf
+from absl import logging
+
+from htc_tf.checkpoints import readability
+from htc_tf.errors import CheckpointError
+
+_PREFIX = 'ckpt'
+_INDEX = re.compile(rf'{_PREFIX}-(\d+)\.index$')
+_DAMAGED_PREFIX = 'damaged'
+
+
+def prepare_to_continue(model_dir: str) -> str | None:
+  """Make the newest readable checkpoint the one that the trainer continues from.
+
+  Newer checkpoints that cannot be read are renamed (`ckpt-20.index` to `damaged-ckpt-20.index`) and
+  logged, as are checkpoints without an index. Unfinished files of a killed process are removed. The
+  state file is rewritten if it does not match the checkpoints. No other process may write to the
+  directory at the same time.
+
+  Args:
+    model_dir: the model directory; it may be missing.
+
+  Returns:
+    The prefix of the checkpoint, or None if the run starts from scratch.
+
+  Raises:
+    CheckpointError: there were checkpoints, but none can be read. Starting from scratch would
+      silently discard them.
+  """
+  _remove_unfinished(model_dir)
+  for prefix in _without_index(model_dir):
+    _mark_damaged(prefix)
+  prefixes = _on_disk(model_dir)
+  damaged = []
+  while prefixes and not readability.is_readable(prefixes[-1]):
+    damaged.append(prefixes.pop())
+  if damaged and not prefixes:
+    raise CheckpointError(
+      f'No checkpoint in {model_dir} can be read',
+      expected='one to continue from',
+      got=f'damaged: {[os.path.basename(prefix) for prefix in damaged]}',
+      likely_cause='a full or failing disk; restore a copy, or train into another directory',
+    )
+  for prefix in damaged:
+    _mark_damaged(prefix)
+  if damaged:
+    logging.error('The run continues from %s', prefixes[-1])
+  if not prefixes:
+    _check_none_was_deleted(model_dir)
+    return None
+  _correct_state_file(model_dir, prefixes)
+  return prefixes[-1]
+
+
+def check_latest(model_dir: str) -> None:
+  """Raise CheckpointError if the newest checkpoint cannot be read; it names the last good one."""
+  prefixes = _on_disk(model_dir)
+  if prefixes:
+    readability.check_readable(prefixes[-1])
+
+
+def require_for_evaluation(model_dir: str, mode: str, init_checkpoint: str | None) -> None:
+  """Raise CheckpointError if an evaluation would measure random weights.
+
+  Args:
+    model_dir: the model directory.
+    mode: mode of the training command; 'continuous_eval' waits for checkpoints.
+    init_checkpoint: checkpoint that the model starts from if the run has none of its own.
+  """
+  if mode == 'eval' and not init_checkpoint and not _on_disk(model_dir):
+    raise CheckpointError(
+      f'There is no checkpoint to evaluate in {model_dir}',
+      expected='the directory of a training run, or task.init_checkpoint',
+      got='neither',
+      likely_cause='a misspelt --model_dir',
+    )
+
+
+def step_of(prefix: str | None) -> int:
+  """The training step at which a checkpoint was written; 0 for None."""
+  return 0 if prefix is None else int(prefix.rpartition('-')[2])
+
+
+def _on_disk(model_dir: str) -> list[str]:
+  """Prefixes of the checkpoints in a directory, oldest first; the state file is ignored."""
+  names = tf.io.gfile.listdir(model_dir) if tf.io.gfile.isdir(model_dir) else []
+  steps = sorted(int(match[1]) for match in map(_INDEX.match, names) if match)
+  return [os.path.join(model_dir, f'{_PREFIX}-{step}') for step in steps]
+
+
+def _without_index(model_dir: str) -> list[str]:
+  """Prefixes that have values but no index, as a process killed between the two leaves them."""
+  paths = glob.glob(os.path.join(glob.escape(model_dir), f'{_PREFIX}-*.data-*'))
+  prefixes = {path.rpartition('.data-')[0] for path in paths}
+  return sorted(prefix for prefix in prefixes if not os.path.exists(f'{prefix}.index'))
+
+
+def _mark_damaged(prefix: str) -> None:
+  """Rename the files of a checkpoint so that TensorFlow no longer finds it."""
+  folder, name = os.path.split(prefix)
+  for path in glob.glob(glob.escape(prefix) + '.*'):
+    os.replace(path, os.path.join(folder, f'{_DAMAGED_PREFIX}-{os.path.basename(path)}'))
+  logging.error(
+    '%s cannot be read: renamed to %s-%s.*. Likely cause: a full disk, a run that was killed while '
+    'saving, or an incomplete copy. It can be deleted.',
+    prefix,
+    _DAMAGED_PREFIX,
+    name,
+  )
+
+
+def _check_none_was_deleted(model_dir: str) -> None:
+  """Raise CheckpointError if the state file names a checkpoint that does not exist."""
+  named = _named_by_state_file(model_dir)
+  if named and not tf.io.gfile.exists(f'{named}.index'):
+    raise CheckpointError(
+      f'The checkpoint to continue from is not in {model_dir}',
+      expected=f'{named}.index',
+      got='no checkpoint',
+      likely_cause='checkpoints that were deleted or not copied; to start from scratch, delete '
+      f'{os.path.join(model_dir, "checkpoint")} too',
+    )
+
+
+def _correct_state_file(model_dir: str, prefixes: list[str]) -> None:
+  """Rewrite the state file if it does not name the newest checkpoint."""
+  if _named_by_state_file(model_dir) == prefixes[-1]:
+    return
+  logging.warning(
+    'The state file %s did not name the newest checkpoint and was corrected to %s. Likely cause: a '
+    'process that was killed while writing it; nothing is lost.',
+    os.path.join(model_dir, 'checkpoint'),
+    prefixes[-1],
+  )
+  tf.compat.v1.train.update_checkpoint_state(
+    model_dir, os.path.basename(prefixes[-1]), list(map(os.path.basename, prefixes))
+  )
+
+
+def _named_by_state_file(model_dir: str) -> str | None:
+  try:
+    state = tf.train.get_checkpoint_state(model_dir)
+  except ValueError:  # An empty file.
+    return None
+  return state and state.model_checkpoint_path
+
+
+def _remove_unfinished(model_dir: str) -> None:
+  """Remove what a killed process left behind: temporary folders and state files."""
+  for name in (f'{_PREFIX}-*_temp', 'checkpoint.tmp*'):
+    for path in glob.glob(os.path.join(glob.escape(model_dir), name)):
+      logging.warning(
+        'Removing %s, which a killed process did not finish. Complete checkpoints are unchanged.',
+        path,
+      )
+      if os.path.isdir(path):
+        shutil.rmtree(path, ignore_errors=True)
+      else:
+        os.remove(path)

@@ -1,0 +1,63 @@
+"""Whether a checkpoint can be read: every entry is there and matches its checksum."""
+
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from htc_tf.errors import CheckpointError
+
+# What TensorFlow raises for a damaged checkpoint; IndexError where the data end early.
+READ_ERRORS = (tf.errors.OpError, ValueError, IndexError)
+
+
+def check_readable(prefix: str) -> None:
+  """Read every entry once, so that a truncated file cannot leave a model half restored.
+
+  Args:
+    prefix: path of the checkpoint without its `.index` or `.data-*` suffix.
+
+  Raises:
+    CheckpointError: a file is missing, truncated or changed. The message names the newest readable
+      checkpoint beside it, if there is one.
+  """
+  try:
+    _read_all(prefix)
+  except READ_ERRORS as error:
+    raise unreadable(prefix, error) from error
+
+
+def is_readable(prefix: str) -> bool:
+  """Whether `check_readable` accepts the checkpoint."""
+  try:
+    _read_all(prefix)
+  except READ_ERRORS:
+    return False
+  return True
+
+
+def unreadable(prefix: str, error: Exception) -> CheckpointError:
+  """The exception for a checkpoint that TensorFlow failed to read with `error`."""
+  good = next(_readable_beside(prefix), None)
+  return CheckpointError(
+    f'{prefix} cannot be read',
+    got=str(error).split('\n', 1)[0],
+    expected=f'a complete checkpoint, such as {good}' if good else None,
+    likely_cause='a truncated copy, or a file that is not a TensorFlow 2 checkpoint',
+  )
+
+
+def _read_all(prefix: str) -> None:
+  reader = tf.train.load_checkpoint(prefix)
+  for key in reader.get_variable_to_shape_map():
+    reader.get_tensor(key)
+
+
+def _readable_beside(prefix: str) -> Iterator[str]:
+  """Readable checkpoints of the same run, the highest step first."""
+  run = prefix.rpartition('-')[0]
+  found = (
+    [path.removesuffix('.index') for path in tf.io.gfile.glob(f'{run}-*.index')] if run else []
+  )
+  steps = {path: path.rpartition('-')[2] for path in found if path != prefix}
+  numbered = {path: int(step) for path, step in steps.items() if step.isdigit()}
+  yield from filter(is_readable, sorted(numbered, key=numbered.__getitem__, reverse=True))

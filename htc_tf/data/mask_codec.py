@@ -1,0 +1,68 @@
+"""COCO run-length encodings of masks.
+
+A mask is encoded column by column: `counts` alternates the lengths of runs of zeros and ones.
+"""
+
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from htc_tf.errors import DataError
+
+
+def encode(mask: np.ndarray) -> dict[str, Any]:
+  """The encoding of a mask, `{'size': [height, width], 'counts': str}`, ready for JSON.
+
+  Args:
+    mask: [height, width] bool, or numbers of which all but 0 count as 1.
+  """
+  encoded = coco_mask.encode(np.asfortranarray(mask, dtype=bool).view(np.uint8))
+  return {'size': list(mask.shape), 'counts': encoded['counts'].decode('ascii')}
+
+
+def decode(encoded: dict[str, Any]) -> np.ndarray:
+  """The mask of a compressed encoding, [height, width] bool.
+
+  pycocotools' own decoder warns under NumPy 2, hence this one.
+
+  Args:
+    encoded: `size` and `counts`, the latter as text or bytes.
+
+  Raises:
+    DataError: `counts` cannot be read.
+  """
+  height, width = encoded['size']
+  runs = run_lengths(encoded['counts'])
+  values = np.repeat(np.arange(len(runs), dtype=np.uint8) & 1, runs).astype(bool)
+  return np.ascontiguousarray(values.reshape(width, height).T)  # [height, width]
+
+
+def run_lengths(counts: str | bytes) -> list[int]:
+  """The run lengths in a compressed COCO string.
+
+  Each character holds six bits, counted from '0': five bits of the value, least significant first,
+  and one that is set if the value continues. From the third run on, the value is the difference
+  from the run before the last.
+
+  Raises:
+    DataError: a character out of range, or a string that ends inside a value.
+  """
+  runs, value, shift = [], 0, 0
+  for character in map(ord, counts) if isinstance(counts, str) else counts:
+    bits = character - 48
+    if not 0 <= bits < 64:
+      raise DataError(
+        'A run length cannot be read', expected='characters from 0 to o', got=repr(chr(character))
+      )
+    value |= (bits & 31) << shift
+    shift += 5
+    if bits & 32:
+      continue
+    if bits & 16:
+      value -= 1 << shift
+    runs.append(value + runs[-2] if len(runs) > 2 else value)
+    value, shift = 0, 0
+  if shift:
+    raise DataError('A run length ends inside a value')
+  return runs

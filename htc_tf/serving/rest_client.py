@@ -1,0 +1,67 @@
+"""The REST client of TensorFlow Serving."""
+
+import base64
+import functools
+import http.client
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+
+import numpy as np
+
+from htc_tf.errors import ServingError
+from htc_tf.serving.target import INPUT, SIGNATURE, Call, Target
+
+
+def connect(target: Target) -> Call:
+  """The call to a server; nothing is sent yet.
+
+  Args:
+    target: a model whose `server` is an `http` or `https` address.
+  """
+  return functools.partial(_post, target)
+
+
+def _post(target: Target, images: Sequence[bytes]) -> dict[str, np.ndarray]:
+  """Send encoded images in the row format of the REST interface."""
+  version = '' if target.version is None else f'/versions/{target.version}'
+  url = f'{target.server.rstrip("/")}/v1/models/{urllib.parse.quote(target.model)}{version}:predict'
+  instances = [{INPUT: {'b64': base64.b64encode(image).decode()}} for image in images]
+  body = json.dumps({'signature_name': SIGNATURE, 'instances': instances}).encode()
+  request = urllib.request.Request(url, body, {'Content-Type': 'application/json'})
+  try:
+    with urllib.request.urlopen(request, timeout=target.timeout) as response:
+      rows = json.load(response)['predictions']
+    return {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
+  except urllib.error.HTTPError as error:
+    raise ServingError(
+      f'{url} answers with an error',
+      expected='predictions',
+      got=f'{error.code} {_error_text(error)}',
+      likely_cause='another model name, version or export than the server has',
+    ) from error
+  except (OSError, http.client.HTTPException) as error:
+    raise ServingError(
+      f'{url} gives no answer',
+      expected=f'one within {target.timeout:g} s',
+      got=str(getattr(error, 'reason', error)),
+      likely_cause='no server there, or one that is still loading',
+    ) from error
+  except (KeyError, IndexError, TypeError, ValueError) as error:
+    raise ServingError(
+      f'{url} gives another answer',
+      expected='{"predictions": [{...}, ...]}',
+      got=f'{type(error).__name__}: {error}',
+      likely_cause='a server that is not TensorFlow Serving',
+    ) from error
+
+
+def _error_text(error: urllib.error.HTTPError) -> str:
+  """What the server says of an error."""
+  content = error.read()
+  try:
+    return str(json.loads(content)['error'])
+  except (KeyError, TypeError, ValueError):
+    return error.reason
