@@ -62,7 +62,7 @@ def inference(frame: scene.Frame) -> dict[str, Measure]:
   inputs = _inputs(frame)
 
   def run():
-    found = {key: value[0].numpy() for key, value in detect(inputs).items()}
+    found = {key: value[0].numpy() for key, value in detect(inputs).to_dict().items()}
     num = found['num_detections']
     return _paste(frame, found['detection_masks'][:num], found['detection_boxes'][:num])
 
@@ -80,7 +80,7 @@ def parts(frame: scene.Frame) -> dict[str, Measure]:
 
   maps = part('backbone', lambda images: model.backbone(images, training=False), inputs['images'])
   part('fpn', lambda maps: model.decoder(maps, training=False), maps)
-  features, _ = model._extract(inputs, training=False)
+  features, _ = model.extract(inputs, training=False)
   proposals = part('rpn', _propose(model), features)
   part('semantic', lambda pyramid: model.semantic_head(pyramid)[1], features.pyramid)
   logits, boxes = part('box_stages', model.cascade.classify, features, proposals)
@@ -199,7 +199,7 @@ def growth(frame: scene.Frame) -> dict[str, Measure]:
     height, width = (round(side * factor / _MULTIPLE) * _MULTIPLE for side in frame.padded)
     inputs = _inputs(scene.Frame.parse(f'{height}x{width}'))
     runs[f'pixels:{height * width}'], _ = _compiled(model.detect, inputs)
-  features, _ = model._extract(_inputs(frame), training=False)
+  features, _ = model.extract(_inputs(frame), training=False)
   proposals = _propose(model)(features)
   for num in _GROWING_ROIS:
     some = Proposals(*(values[:, :num] for values in proposals))
@@ -274,7 +274,7 @@ def _compiled(function: Callable[..., Any], *arguments) -> tuple[Callable[[], No
 
 def _propose(model: HTCModel) -> Callable[..., Proposals]:
   """The RPN's convolutions, decoding and NMS."""
-  return lambda features: model._propose(features, training=False)[-1]
+  return lambda features: model.propose(features, training=False).proposals
 
 
 def _image_info(frame: scene.Frame) -> np.ndarray:

@@ -56,9 +56,8 @@ def seeded(size: str) -> list[tuple[str, list[tuple[Found, Found]]]]:
   shape = np.array([frame.image], np.float32)
 
   def run(precision: str, images: np.ndarray) -> Found:
-    return _in_frame(
-      _seeded_model(precision).detect({'images': images, 'image_shape': shape}), frame.padded
-    )
+    detections = _seeded_model(precision).detect({'images': images, 'image_shape': shape})
+    return _in_frame(detections.to_dict(), frame.padded)
 
   exact = run('float32', image)
   rng = np.random.default_rng(0)

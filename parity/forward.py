@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow as tf
 from official.core import exp_factory
 
-from htc_tf import registry_imports  # noqa: F401
+from htc_tf.configs import experiments  # noqa: F401  Registers the experiments.
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.modeling.cascade import Cascade
+from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import ImageFeatures, Proposals
-from htc_tf.tasks.htc import HTCTask
 from parity.detections import Detected
 
 
@@ -30,7 +30,7 @@ def build_model(
   """
   task = exp_factory.get_exp_config(experiment).task
   task.model.override(overrides)
-  model = HTCTask(task).build_model()
+  model = build_htc(task.model)
   convert_checkpoint(state(), model)
   return model
 
@@ -83,21 +83,21 @@ class Forward:
   def levels(self) -> Levels:
     """Every map up to the proposals."""
     model, inputs = self.model, self.inputs
-    features, semantic_logits = model._extract(inputs, training=False)
-    logits, deltas, anchors, proposals = model._propose(features, training=False)
+    features, semantic_logits = model.extract(inputs, training=False)
+    rpn = model.propose(features, training=False)
     return Levels(
       model.backbone(inputs['images'], training=False),
-      logits,
-      deltas,
-      anchors,
-      proposals,
+      rpn.logits,
+      rpn.deltas,
+      rpn.anchors,
+      rpn.proposals,
       features,
       semantic_logits,
     )
 
   @functools.cached_property
   def _detections(self) -> dict[str, np.ndarray]:
-    return {key: value.numpy() for key, value in self.model.detect(self.inputs).items()}
+    return {key: value.numpy() for key, value in self.model.detect(self.inputs).to_dict().items()}
 
   @functools.cached_property
   def _last_masks(self) -> np.ndarray:

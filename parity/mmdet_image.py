@@ -1,7 +1,8 @@
 """Measurements of one of mmdetection's configurations on its single image."""
 
 import functools
-from collections.abc import Iterator
+import types
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ class Variant(NamedTuple):
 
   config: str
   experiment: str
-  overrides: dict[str, Any] = {}
+  overrides: Mapping[str, Any] = types.MappingProxyType({})
   has_semantic: bool = True
 
 

@@ -189,7 +189,7 @@ def _wrong_assignments(arrays: Arrays, name: str) -> int:
   result = assignment.assign(
     boxes, np.ones(boxes.shape[:2], bool), truths, *_THRESHOLDS[name], match_low_quality=True
   )
-  return np.sum(result.gt_index[0].numpy() != arrays[f'assigner/{name}_gt_index_plus1'] - 1)
+  return np.sum(result[0].numpy() != arrays[f'assigner/{name}_gt_index_plus1'] - 1)
 
 
 def _wrong_kept(arrays: Arrays, threshold: float) -> int:

@@ -12,12 +12,13 @@ import numpy as np
 import tensorflow as tf
 from official.core import exp_factory
 
-from htc_tf import registry_imports  # noqa: F401
+from htc_tf.configs import experiments  # noqa: F401  Registers the experiments.
+from htc_tf.configs import task as task_config
 from htc_tf.convert.conversion import convert_checkpoint
 from htc_tf.losses import htc_loss
+from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import Proposals, TrainingOutputs
-from htc_tf.tasks.htc import HTCTask
 from parity import training_gradients
 from parity.check import Check, at_most
 from parity.pack import Pack
@@ -59,11 +60,11 @@ def training_checks(folder: str) -> list[Check]:
 
   It takes two minutes on two cores and 6 GB.
   """
-  task = build_task()
-  model = build_model(task, folder)
+  config = step_config()
+  model = build_model(config, folder)
   step = read_step(folder)
   variables = model.trainable_variables
-  result = run_step(task, model, step, variables)
+  result = run_step(config, model, step, variables)
   gradients = training_gradients.published_gradients(model, variables, result.gradients)
   return [
     *sampling_checks(model, result.outputs, step),
@@ -72,34 +73,36 @@ def training_checks(folder: str) -> list[Check]:
   ]
 
 
-def build_task() -> HTCTask:
-  """The published experiment of the step, with the sampling rule that repeats."""
+def step_config() -> task_config.HTCTask:
+  """The published experiment of the step, with the repeatable sampling rule."""
   config = exp_factory.get_exp_config(_EXPERIMENT).task
   config.model.cascade.sampling_rule = 'even'
-  return HTCTask(config)
+  return config
 
 
-def build_model(task: HTCTask, folder: str) -> HTCModel:
-  """The task's model, with the weights that the pack's rule makes."""
-  model = task.build_model()
+def build_model(config: task_config.HTCTask, folder: str) -> HTCModel:
+  """The model of the step, with the weights that the pack's rule generates."""
+  model = build_htc(config.model)
   convert_checkpoint(Pack(folder).mmdet_state(_WEIGHTS), model)
   return model
 
 
 def run_step(
-  task: HTCTask, model: HTCModel, step: TrainingStep, variables: Sequence[tf.Variable] = ()
+  config: task_config.HTCTask,
+  model: HTCModel,
+  step: TrainingStep,
+  variables: Sequence[tf.Variable] = (),
 ) -> StepResult:
   """Forward and, for `variables`, backward, on the stored proposals.
 
   Weight decay is left out: it is no part of the reference's losses.
 
   Args:
-    task: of `build_task`.
-    model: of the task, with the weights of the pack.
+    config: as `step_config` gives it.
+    model: its model, with the weights of the pack.
     step: the stored one.
     variables: whose gradients are wanted.
   """
-  config = task.task_config
 
   @tf.function
   def run(inputs, semantic_labels):
@@ -136,9 +139,9 @@ def loss_checks(terms: Mapping[str, tf.Tensor], arrays: Mapping[str, np.ndarray]
 @contextlib.contextmanager
 def _given_proposals(model: HTCModel, proposals: Proposals) -> Iterator[None]:
   """Lets the model train on `proposals` in place of its RPN's."""
-  generator = model.roi_generator
-  model.roi_generator = lambda *maps, **options: proposals
+  generator = model.rpn.roi_generator
+  model.rpn.roi_generator = lambda *maps, **options: proposals
   try:
     yield
   finally:
-    model.roi_generator = generator
+    model.rpn.roi_generator = generator

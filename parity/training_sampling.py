@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from htc_tf.modeling.cascade_stage import CascadeStage
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.modeling.outputs import SampledRois, TrainingOutputs
+from htc_tf.modeling.outputs import Candidates, GroundTruth, SampledRois, TrainingOutputs
 from htc_tf.ops import anchors as anchor_ops
 from htc_tf.ops import assignment
 from parity.check import Check, at_most
@@ -25,12 +25,12 @@ def sampling_checks(model: HTCModel, outputs: TrainingOutputs, step: TrainingSte
   """
   checks = _anchor_checks(model, outputs, step)
   boxes, valid = step.proposals.boxes, step.proposals.valid
-  truth = step.inputs['gt_boxes'], step.inputs['gt_classes']
+  truth = GroundTruth(step.inputs['gt_boxes'], step.inputs['gt_classes'], None)
   for index, (stage, result) in enumerate(zip(model.cascade.stages, outputs.stages)):
     checks += _roi_checks(f'stage{index}/box_sampling', stage, boxes, valid, result.rois, step)
     boxes, valid = stage.refine(result.rois, result.deltas, step.inputs['image_shape'])
     # The outputs hold no RoIs of the mask branch; the rule is repeatable, so these are the same.
-    mask_rois = stage.assigner(boxes, valid, *truth)
+    mask_rois = stage.sample(Candidates(boxes, valid), truth)
     checks += _roi_checks(f'stage{index}/mask_sampling', stage, boxes, valid, mask_rois, step)
     checks.append(_mask_target_check(index, result.masks, step))
   return checks
@@ -38,8 +38,7 @@ def sampling_checks(model: HTCModel, outputs: TrainingOutputs, step: TrainingSte
 
 def _anchor_checks(model: HTCModel, outputs: TrainingOutputs, step: TrainingStep) -> list[Check]:
   """Every anchor's assignment, and which are sampled for which truth."""
-  config = model.anchor_assigner.get_config()
-  thresholds = [config[f'{name}_threshold'] for name in ('positive', 'negative', 'min_positive')]
+  thresholds = model.rpn.anchor_assigner.thresholds
   inside = anchor_ops.inside_image(outputs.anchors, step.inputs['image_shape']).numpy()
   wrong_truths = wrong_samples = 0
   for image in range(NUM_IMAGES):
@@ -93,14 +92,13 @@ def _roi_checks(
     rois: what it sampled.
     step: the step of the reference.
   """
-  config = stage.assigner.get_config()
-  thresholds = [config['iou_threshold']] * 3
+  thresholds = [stage.assigner.iou_threshold] * 3
   distance, wrong_truths, wrong_samples = 0.0, 0, 0
   for image in range(NUM_IMAGES):
     prefix, gt_boxes = f'{key}_image{image}/', _truth(step, image)
     given = boxes[image].numpy()[valid[image].numpy()]
     distance = max(distance, _distance(given, yx(step.arrays[prefix + 'input_boxes'])))
-    assigned = _assign(given, gt_boxes, thresholds, config['match_low_quality'])
+    assigned = _assign(given, gt_boxes, thresholds, stage.assigner.match_low_quality)
     assigned = np.concatenate([np.arange(len(gt_boxes)), assigned])
     wrong_truths += _num_different(assigned + 1, step.arrays[prefix + 'gt_index_plus1'])
     sampled = SampledRois(*(values[image].numpy() for values in rois))
@@ -150,13 +148,9 @@ def _assign(
 ) -> np.ndarray:
   """[num] rows of the truth, or -1 and -2 as `ops.assignment` has them."""
   valid = np.ones([1, len(boxes)], bool)
-  return (
-    assignment.assign(
-      boxes[np.newaxis], valid, gt_boxes[np.newaxis], *thresholds, match_low_quality
-    )
-    .gt_index[0]
-    .numpy()
-  )
+  return assignment.assign(
+    boxes[np.newaxis], valid, gt_boxes[np.newaxis], *thresholds, match_low_quality
+  )[0].numpy()
 
 
 def _num_different(actual: np.ndarray, expected: np.ndarray) -> int:

@@ -1,4 +1,4 @@
-"""One stage of the cascade: its heads, its assigner and its box coder."""
+"""One stage of the cascade: its heads, its sampling of RoIs and its box coder."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.modeling.outputs import SampledRois
+from htc_tf.modeling.layers.stage_assigner import StageAssigner
+from htc_tf.modeling.outputs import Candidates, GroundTruth, SampledRois
 from htc_tf.ops import boxes as box_ops
 
 
@@ -14,21 +15,24 @@ class CascadeStage(tf_keras.layers.Layer):
   """The parts of a stage under one name in checkpoints; the cascade calls them.
 
   Args:
-    box_head: RoI features to logits and deltas.
-    assigner: boxes and truths to the sampled RoIs of a branch.
+    box_head: layer from RoI features to class logits and box deltas.
+    assigner: matches boxes with the ground truth and samples RoIs.
     box_coder_weights: factors on dy, dx, dh, dw.
-    mask_head: RoI features to mask features; None in a box-only model.
-    mask_predictor: mask features and classes to mask logits; None in a box-only model.
-    **kwargs: passed to Layer.
+    mask_head: layer from RoI features to mask features; None in a box-only model.
+    mask_predictor: layer from mask features and classes to mask logits; None in a box-only model.
+    recompute_masks: whether training recomputes the activations inside mask head and predictor in
+      the backward pass (gradient checkpointing): the same gradients in less memory.
+    **kwargs: arguments of Layer.
   """
 
   def __init__(
     self,
     box_head: tf_keras.layers.Layer,
-    assigner: tf_keras.layers.Layer,
+    assigner: StageAssigner,
     box_coder_weights: Sequence[float],
     mask_head: tf_keras.layers.Layer | None = None,
     mask_predictor: tf_keras.layers.Layer | None = None,
+    recompute_masks: bool = False,
     **kwargs: Any,
   ):
     super().__init__(autocast=False, **kwargs)
@@ -37,37 +41,69 @@ class CascadeStage(tf_keras.layers.Layer):
     self.mask_head = mask_head
     self.mask_predictor = mask_predictor
     self.box_coder_weights = tuple(box_coder_weights)
+    self._recompute_masks = recompute_masks
     self.built = True  # It has no weights of its own.
 
+  def sample(self, candidates: Candidates, ground_truth: GroundTruth) -> SampledRois:
+    """RoIs to train on, sampled from candidates and ground-truth boxes; without gradient.
+
+    Args:
+      candidates: boxes to sample from.
+      ground_truth: instances to match them with.
+    """
+    return self.assigner(
+      candidates.boxes, candidates.valid, ground_truth.boxes, ground_truth.classes
+    )
+
   def decode(self, deltas: tf.Tensor, rois: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
-    """Refined boxes, clipped to the image.
+    """Refined boxes [batch, num_rois, 4], clipped to the image.
 
     Args:
       deltas: [batch, num_rois, 4] of the box head.
       rois: [batch, num_rois, 4] yxyx in padded-image pixels.
-      image_shape: [batch, 2] unpadded height, width.
-
-    Returns:
-      [batch, num_rois, 4] in the frame of `rois`.
+      image_shape: [batch, 2] height and width inside the padding.
     """
     return box_ops.clip(box_ops.decode(deltas, rois, self.box_coder_weights), image_shape)
 
-  def refine(
-    self, rois: SampledRois, deltas: tf.Tensor, image_shape: tf.Tensor
-  ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Boxes the next assignment starts from, without gradient.
+  def refine(self, rois: SampledRois, deltas: tf.Tensor, image_shape: tf.Tensor) -> Candidates:
+    """Refined boxes from which the next branch samples; without gradient.
 
-    RoIs that were ground truth are dropped: each assignment adds the truths anew.
+    RoIs that are ground-truth boxes are dropped, because every sampling adds them again.
 
     Args:
-      rois: the sampled RoIs of the box branch.
-      deltas: [batch, num_rois, 4] on them.
-      image_shape: [batch, 2] unpadded height, width.
-
-    Returns:
-      boxes [batch, num_rois, 4], all -1 where dropped or padding, and their validity
-      [batch, num_rois].
+      rois: sampled RoIs of the box branch.
+      deltas: [batch, num_rois, 4] of the box head.
+      image_shape: [batch, 2] height and width inside the padding.
     """
     boxes = self.decode(tf.stop_gradient(deltas), rois.boxes, image_shape)
     valid = rois.valid & ~rois.is_gt
-    return tf.where(valid[..., tf.newaxis], boxes, -1.0), valid
+    return Candidates(tf.where(valid[..., tf.newaxis], boxes, -1.0), valid)
+
+  def mask_feature(
+    self, roi_features: tf.Tensor, previous: tf.Tensor | None, training: bool = False
+  ) -> tf.Tensor:
+    """Mask feature m_t^- of RoIs, [num_rois, size, size, num_filters].
+
+    Args:
+      roi_features: [num_rois, size, size, channels].
+      previous: mask feature m_{t-1}^- of the previous stage on the same RoIs, or None.
+      training: whether a backward pass follows.
+    """
+    head = self.mask_head
+    if training and self._recompute_masks:
+      head = tf.recompute_grad(head)
+    return head(roi_features) if previous is None else head(roi_features, previous)
+
+  def mask_logits(
+    self, feature: tf.Tensor, classes: tf.Tensor, training: bool = False
+  ) -> tf.Tensor:
+    """Mask logits m_t of one class per RoI, [num_rois, 2 * size, 2 * size].
+
+    Args:
+      feature: [num_rois, size, size, num_filters] mask feature.
+      classes: [num_rois] int32.
+      training: whether a backward pass follows.
+    """
+    if not (training and self._recompute_masks):
+      return self.mask_predictor(feature, classes)
+    return tf.recompute_grad(lambda x: self.mask_predictor(x, classes))(feature)

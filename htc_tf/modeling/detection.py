@@ -8,12 +8,19 @@ import tf_keras
 from htc_tf.modeling.outputs import Detections
 from htc_tf.ops import nms
 
-# At most every score threshold: marks RoIs that must not be detected.
+# Not above any score threshold: marks RoIs that must not be detected.
 _EXCLUDED = -1.0
 
 
 class DetectionGenerator(tf_keras.layers.Layer):
-  """Keeps every pair of RoI and class above a score, suppresses within classes, takes the best."""
+  """Selects detections: NMS within each class over all RoIs, then the best of all classes.
+
+  Args:
+    score_threshold: only probabilities strictly above it become detections; 0 or more.
+    nms_threshold: maximum IoU of two detections of a class.
+    max_detections: number of rows returned.
+    **kwargs: arguments of Layer.
+  """
 
   def __init__(
     self,
@@ -22,22 +29,14 @@ class DetectionGenerator(tf_keras.layers.Layer):
     max_detections: int = 100,
     **kwargs: Any,
   ):
-    """Builds the layer.
-
-    Args:
-      score_threshold: only probabilities strictly above are detections; 0 or more.
-      nms_threshold: the largest IoU two detections of a class may have.
-      max_detections: rows returned.
-      **kwargs: passed to Layer.
-    """
-    # Under a mixed precision policy Keras would cast the boxes to 16 bits: errors of pixels.
+    # Under mixed precision, Keras would cast the boxes to 16 bits: errors of several pixels.
     super().__init__(autocast=False, **kwargs)
     self._score_threshold = score_threshold
     self._nms_threshold = nms_threshold
     self._max_detections = max_detections
 
   def call(self, mean_logits: tf.Tensor, boxes: tf.Tensor, valid: tf.Tensor) -> Detections:
-    """Selects detections.
+    """Detections, without masks, from class logits.
 
     Args:
       mean_logits: [batch, num_rois, num_classes] class logits, background at index 0.
@@ -48,26 +47,21 @@ class DetectionGenerator(tf_keras.layers.Layer):
     return self.select(probs, boxes, valid)
 
   def select(self, probs: tf.Tensor, boxes: tf.Tensor, valid: tf.Tensor) -> Detections:
-    """Selects detections as `call` does, from probabilities.
+    """Detections as `call` gives them, from probabilities.
 
     Args:
       probs: [batch, num_rois, num_classes] float32, background at index 0.
-      boxes: as for `call`.
-      valid: as for `call`.
+      boxes: [batch, num_rois, 4] yxyx in padded-image pixels, clipped to the image.
+      valid: [batch, num_rois] bool, False for RoIs that must not be detected.
     """
     scores = tf.where(valid[..., None], probs[..., 1:], _EXCLUDED)  # [batch, num_rois, foreground]
     kept = nms.grouped_nms(
-      boxes[:, :, None, :], scores, self._nms_threshold, self._score_threshold, self._max_detections
+      boxes[:, :, None, :],
+      scores,
+      self._nms_threshold,
+      self._score_threshold,
+      self._max_detections,
     )
     found = tf.sequence_mask(kept.num_valid, self._max_detections)
     classes = tf.where(found, kept.groups + 1, 0)
     return Detections(kept.boxes, kept.scores, classes, kept.num_valid)
-
-  def get_config(self) -> dict[str, Any]:
-    """Arguments of the constructor by name, as Keras asks for them."""
-    return {
-      **super().get_config(),
-      'score_threshold': self._score_threshold,
-      'nms_threshold': self._nms_threshold,
-      'max_detections': self._max_detections,
-    }

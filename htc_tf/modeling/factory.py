@@ -1,5 +1,7 @@
 """From configuration to objects: the only place of the model that reads configuration."""
 
+import functools
+
 import tf_keras
 from official.vision.modeling.backbones import factory as backbone_factory
 from official.vision.modeling.decoders import factory as decoder_factory
@@ -18,11 +20,14 @@ from htc_tf.modeling.heads.mask_predictor import MaskPredictor
 from htc_tf.modeling.heads.rpn_head import RPNHead
 from htc_tf.modeling.heads.semantic_head import SemanticHead
 from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.modeling.layers.anchor_assigner import AnchorAssigner
 from htc_tf.modeling.layers.model_garden_roi_generator import ModelGardenProposalGenerator
 from htc_tf.modeling.layers.roi_align import MultilevelRoIAligner
 from htc_tf.modeling.layers.roi_features import RoIFeatures
 from htc_tf.modeling.layers.roi_generator import ProposalGenerator
-from htc_tf.modeling.layers.stage_assigner import AnchorAssigner, StageAssigner
+from htc_tf.modeling.layers.stage_assigner import StageAssigner
+from htc_tf.modeling.region_proposal_network import RegionProposalNetwork
+from htc_tf.ops import anchors
 
 
 def build_htc(config: model_config.HTC) -> HTCModel:
@@ -42,14 +47,7 @@ def build_htc(config: model_config.HTC) -> HTCModel:
   model = HTCModel(
     backbone=backbone,
     decoder=decoder,
-    rpn_head=build_rpn_head(config),
-    roi_generator=build_roi_generator(config.roi_generator),
-    anchor_assigner=build_anchor_assigner(config),
-    anchor_args={
-      'scale': config.anchor.scale,
-      'aspect_ratios': tuple(config.anchor.aspect_ratios),
-      'center_offset': config.anchor.center_offset,
-    },
+    rpn=build_rpn(config),
     cascade=build_cascade(config),
     detection_generator=build_detection_generator(config.detection_generator),
     semantic_head=build_semantic_head(config),
@@ -57,6 +55,22 @@ def build_htc(config: model_config.HTC) -> HTCModel:
   divisor = config.size_divisor
   model.create_variables(*(config.input_size[:2] if static else (divisor, divisor)))
   return model
+
+
+def build_rpn(config: model_config.HTC) -> RegionProposalNetwork:
+  """The region proposal network."""
+  anchor = config.anchor
+  return RegionProposalNetwork(
+    build_rpn_head(config),
+    functools.partial(
+      anchors.generate_anchors,
+      scale=anchor.scale,
+      aspect_ratios=tuple(anchor.aspect_ratios),
+      center_offset=anchor.center_offset,
+    ),
+    build_roi_generator(config.roi_generator),
+    AnchorAssigner(**config.rpn_sampler.as_dict(), rule=config.cascade.sampling_rule),
+  )
 
 
 def build_rpn_head(config: model_config.HTC) -> tf_keras.layers.Layer:
@@ -86,11 +100,6 @@ def build_roi_generator(config: model_config.RoIGenerator) -> tf_keras.layers.La
   if config.type == 'published':
     return ProposalGenerator(**values)
   return ModelGardenProposalGenerator(**values)
-
-
-def build_anchor_assigner(config: model_config.HTC) -> AnchorAssigner:
-  """What the RPN trains on."""
-  return AnchorAssigner(**config.rpn_sampler.as_dict(), rule=config.cascade.sampling_rule)
 
 
 def build_roi_aligner(config: model_config.RoIAligner, crop_size: int) -> tf_keras.layers.Layer:
@@ -124,7 +133,14 @@ def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
   )
   box_head = BoxHead(config.num_classes, config.box_head.num_fcs, config.box_head.fc_dims)
   mask_head, mask_predictor = build_mask_parts(config, index)
-  return CascadeStage(box_head, assigner, stage.box_coder_weights, mask_head, mask_predictor)
+  return CascadeStage(
+    box_head,
+    assigner,
+    stage.box_coder_weights,
+    mask_head,
+    mask_predictor,
+    recompute_masks=cascade.recompute_masks,
+  )
 
 
 def build_mask_parts(
@@ -155,7 +171,6 @@ def build_cascade(config: model_config.HTC) -> Cascade:
     information_flow=cascade.mask_information_flow,
     num_mask_rois=int(cascade.num_sampled_rois * cascade.positive_fraction),
     mask_ensemble=config.detection_generator.mask_ensemble,
-    recompute_masks=cascade.recompute_masks,
     name='cascade',
   )
 

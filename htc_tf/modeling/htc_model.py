@@ -1,4 +1,4 @@
-"""The model: backbone, pyramid, RPN, semantic branch and cascade, wired."""
+"""The model: backbone, decoder, region proposal network, semantic branch and cascade."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,151 +7,112 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.errors import InputError
+from htc_tf.modeling.backward_turns import delay_backward
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.detection import DetectionGenerator
-from htc_tf.modeling.layers.stage_assigner import AnchorAssigner
 from htc_tf.modeling.outputs import (
+  Detections,
   GroundTruth,
   ImageFeatures,
   Proposals,
+  RPNOutputs,
   TrainingOutputs,
-  features_in_turn,
 )
-from htc_tf.ops import anchors as anchor_ops
+from htc_tf.modeling.region_proposal_network import RegionProposalNetwork
 
 
 class HTCModel(tf_keras.Model):
   """Hybrid Task Cascade (Chen et al. 2019).
 
   Args:
-    backbone: images to {level: feature map}.
-    decoder: those to the pyramid; None when the backbone gives it.
-    rpn_head: pyramid to logits and deltas of anchors.
-    roi_generator: those to `Proposals`.
-    anchor_assigner: anchors and truths to the RPN's targets.
-    anchor_args: arguments of `ops.anchors.generate_anchors` besides the feature shapes.
-    cascade: the stages.
-    detection_generator: mean logits and boxes to detections.
-    semantic_head: pyramid to semantic logits and embedding; None without the branch.
-    **kwargs: passed to Model.
+    backbone: model from images to {level: feature map}.
+    decoder: layer from these to the feature pyramid; None if the backbone gives the pyramid.
+    rpn: region proposal network.
+    cascade: stages.
+    detection_generator: layer from mean class logits and boxes to detections.
+    semantic_head: layer from the pyramid to semantic logits and embedding; None without the branch.
+    **kwargs: arguments of Model.
   """
 
   def __init__(
     self,
     backbone: tf_keras.Model,
     decoder: tf_keras.layers.Layer | None,
-    rpn_head: tf_keras.layers.Layer,
-    roi_generator: tf_keras.layers.Layer,
-    anchor_assigner: AnchorAssigner,
-    anchor_args: Mapping[str, Any],
+    rpn: RegionProposalNetwork,
     cascade: Cascade,
     detection_generator: DetectionGenerator,
     semantic_head: tf_keras.layers.Layer | None = None,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
-    self._autocast = False  # Keras would round boxes to the compute type.
+    self._autocast = False  # Under mixed precision, Keras would cast boxes to 16 bits.
     self.backbone = backbone
     self.decoder = decoder
-    self.rpn_head = rpn_head
-    self.roi_generator = roi_generator
-    self.anchor_assigner = anchor_assigner
+    self.rpn = rpn
+    self.rpn_head = rpn.head
     self.cascade = cascade
     self.detection_generator = detection_generator
     self.semantic_head = semantic_head
-    self._anchor_args = dict(anchor_args)
 
   def call(
     self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
-  ) -> TrainingOutputs | dict[str, tf.Tensor]:
-    """Training outputs with `training`, else detections.
+  ) -> TrainingOutputs | Detections:
+    """The outputs of `train` if `training` is true, else those of `detect`.
 
     Args:
-      inputs: `images` [batch, height, width, 3] normalised and padded; `image_shape` [batch, 2]
-        float32 height, width inside the padding. In training also `gt_boxes`, `gt_classes` and,
-        with masks, `gt_masks`, as `GroundTruth` has them.
-      training: whether to run the training graph.
-
-    Returns:
-      `TrainingOutputs`, or the dict of `detect`.
+      inputs: `images` [batch, height, width, 3], normalized and padded; `image_shape` [batch, 2]
+        float32 height and width inside the padding. In training also `gt_boxes`, `gt_classes` and,
+        with masks, `gt_masks`, as described by `GroundTruth`.
+      training: whether the model trains.
 
     Raises:
-      InputError: for a missing input.
+      InputError: an input is missing.
     """
-    self._check(inputs, training)
     return self.train(inputs) if training else self.detect(inputs)
 
-  def create_variables(self, height: int, width: int) -> None:
-    """Creates every variable: each part runs once on an image of zeros, the heads on one RoI.
-
-    Args:
-      height: of the image; a multiple of what the backbone asks for.
-      width: likewise.
-    """
-    inputs = {'images': tf.zeros([1, height, width, 3]), 'image_shape': [[height, width]]}
-    features, _ = self._extract(inputs, training=False)
-    self.rpn_head(features.pyramid)
-    whole = Proposals(
-      tf.constant([[[0.0, 0.0, height, width]]]), tf.ones([1, 1]), tf.constant([[True]])
-    )
-    self.cascade.classify(features, whole)
-    if self.cascade.mask_features is not None:
-      self.cascade.segment(features, whole.boxes, tf.ones([1, 1], tf.int32))
-    self.built = True
-
   def train(self, inputs: Mapping[str, tf.Tensor]) -> TrainingOutputs:
-    """What the losses need; inputs as for `call`."""
-    features, semantic_logits = self._extract(inputs, training=True)
-    features = features.with_table()
-    truth = GroundTruth(inputs['gt_boxes'], inputs['gt_classes'], inputs.get('gt_masks'))
-    logits, deltas, anchors, proposals = self._propose(features, training=True)
-    all_anchors = tf.concat([anchors[level] for level in sorted(anchors)], 0)
-    targets = self.anchor_assigner(all_anchors, features.image_shape, truth.boxes)
-    (logits, deltas, semantic_logits), features = features_in_turn(
-      (logits, deltas, semantic_logits), features
+    """Everything that the losses need; inputs and errors as for `call`."""
+    masks = {'gt_masks'} if self.cascade.has_masks else set()
+    _check_inputs(inputs, {'images', 'image_shape', 'gt_boxes', 'gt_classes'} | masks)
+    ground_truth = GroundTruth(inputs['gt_boxes'], inputs['gt_classes'], inputs.get('gt_masks'))
+    features, semantic_logits = self.extract(inputs, training=True)
+    features = features.with_pooling_table()
+    rpn = self.propose(features, training=True)
+    anchors = tf.concat([rpn.anchors[level] for level in sorted(rpn.anchors)], 0)
+    targets = self.rpn.targets(anchors, features.image_shape, ground_truth.boxes)
+    (logits, deltas, semantic_logits), features = delay_backward(
+      (rpn.logits, rpn.deltas, semantic_logits), features
     )
-    stages = self.cascade.train(features, proposals, truth)
+    stages = self.cascade.train(features, rpn.proposals, ground_truth)
     return TrainingOutputs(
-      all_anchors,
-      self._flat(logits, 1)[..., 0],
-      self._flat(deltas, 4),
-      targets,
-      semantic_logits,
-      stages,
+      anchors, _flatten(logits, 1)[..., 0], _flatten(deltas, 4), targets, semantic_logits, stages
     )
 
-  def detect(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Detections of a batch, best first.
+  def detect(self, inputs: Mapping[str, tf.Tensor]) -> Detections:
+    """Detections of a batch, in padded-image pixels; inputs and errors as for `call`."""
+    _check_inputs(inputs, {'images', 'image_shape'})
+    features, _ = self.extract(inputs, training=False)
+    proposals = self.propose(features, training=False).proposals
+    # Build the pooling table after the RPN, so that the RPN's maps can be freed.
+    with tf.control_dependencies([proposals.boxes]):
+      features = features.with_pooling_table()
+    logits, boxes = self.cascade.classify(features, proposals)
+    detections = self.detection_generator(logits, boxes, proposals.valid)
+    if not self.cascade.has_masks:
+      return detections
+    masks = self.cascade.segment(features, detections.boxes, detections.classes)
+    found = tf.sequence_mask(detections.num_detections, tf.shape(masks)[1])
+    return detections._replace(masks=tf.where(found[..., tf.newaxis, tf.newaxis], masks, 0.0))
+
+  def extract(
+    self, inputs: Mapping[str, tf.Tensor], training: bool
+  ) -> tuple[ImageFeatures, tf.Tensor | None]:
+    """Features of a batch, and the semantic logits or None without the branch.
 
     Args:
       inputs: `images` and `image_shape` as for `call`.
-
-    Returns:
-      detection_boxes [batch, max_detections, 4] yxyx in padded-image pixels, detection_scores
-      [batch, max_detections], detection_classes int32 likewise, num_detections [batch] int32 and,
-      with masks, detection_masks [batch, max_detections, size, size] probabilities. Rows from
-      num_detections on are zero.
+      training: whether the model trains.
     """
-    features, _ = self._extract(inputs, training=False)
-    *_, proposals = self._propose(features, training=False)
-    with tf.control_dependencies([proposals.boxes]):  # Maps and table are not held at once.
-      features = features.with_table()
-    logits, boxes = self.cascade.classify(features, proposals)
-    found = self.detection_generator(logits, boxes, proposals.valid)
-    outputs = {
-      'detection_boxes': found.boxes,
-      'detection_scores': found.scores,
-      'detection_classes': found.classes,
-      'num_detections': found.num_detections,
-    }
-    if self.cascade.mask_features is not None:
-      masks = self.cascade.segment(features, found.boxes, found.classes)
-      rows = tf.range(tf.shape(masks)[1]) < found.num_detections[:, tf.newaxis]
-      outputs['detection_masks'] = tf.where(rows[..., tf.newaxis, tf.newaxis], masks, 0.0)
-    return outputs
-
-  def _extract(self, inputs, training: bool):
-    """Image features and the semantic logits (None without the branch)."""
     pyramid = self.backbone(inputs['images'], training=training)
     if self.decoder is not None:
       pyramid = self.decoder(pyramid, training=training)
@@ -161,40 +122,56 @@ class HTCModel(tf_keras.Model):
     image_shape = tf.cast(inputs['image_shape'], tf.float32)
     return ImageFeatures(pyramid, embedding, image_shape), semantic_logits
 
-  def _propose(self, features: ImageFeatures, training: bool):
-    # The semantic branch first: the two would hold their maps at the same time.
+  def propose(self, features: ImageFeatures, training: bool) -> RPNOutputs:
+    """Proposals of the RPN, with its maps and anchors.
+
+    Args:
+      features: features of the batch.
+      training: whether the model trains.
+    """
+    # Run the RPN after the semantic branch, so that their maps are not in memory together.
     with tf.control_dependencies([] if features.semantic is None else [features.semantic]):
-      logits, deltas = self.rpn_head(features.pyramid, training=training)
-    logits = {level: tf.cast(x, tf.float32) for level, x in logits.items()}
-    deltas = {level: tf.cast(x, tf.float32) for level, x in deltas.items()}
-    shapes = {level: tf.unstack(tf.shape(x)[1:3]) for level, x in logits.items()}
-    anchors = anchor_ops.generate_anchors(shapes, **self._anchor_args)
-    proposals = self.roi_generator(deltas, logits, anchors, features.image_shape, training=training)
-    return logits, deltas, anchors, proposals
+      return self.rpn.propose(features.pyramid, features.image_shape, training)
 
-  def _flat(self, maps: Mapping[str, tf.Tensor], size: int) -> tf.Tensor:
-    """{level: [batch, h, w, A * size]} to [batch, num_anchors, size], level by level."""
-    batch = tf.shape(next(iter(maps.values())))[0]
-    return tf.concat([tf.reshape(maps[level], [batch, -1, size]) for level in sorted(maps)], 1)
+  def create_variables(self, height: int, width: int) -> None:
+    """Create every variable by running each part on an image of zeros, and the heads on one RoI.
 
-  def _check(self, inputs, training):
-    needed = {'images', 'image_shape'}
-    if training:
-      needed |= {'gt_boxes', 'gt_classes'}
-      needed |= {'gt_masks'} if self.cascade.mask_features is not None else set()
-    missing = needed - set(inputs)
-    if missing:
-      raise InputError(
-        'HTCModel cannot run',
-        expected=f'inputs {sorted(needed)}',
-        got=f'no {sorted(missing)}',
-        likely_cause='a batch parsed without masks, or training=True on bare images',
-      )
+    Args:
+      height: height of the image; a multiple of the model's divisor of sizes.
+      width: width of the image, likewise.
+    """
+    inputs = {'images': tf.zeros([1, height, width, 3]), 'image_shape': [[height, width]]}
+    features, _ = self.extract(inputs, training=False)
+    self.rpn_head(features.pyramid)
+    whole_image = Proposals(
+      tf.constant([[[0.0, 0.0, height, width]]]), tf.ones([1, 1]), tf.constant([[True]])
+    )
+    self.cascade.classify(features, whole_image)
+    if self.cascade.has_masks:
+      self.cascade.segment(features, whole_image.boxes, tf.ones([1, 1], tf.int32))
+    self.built = True
 
   @property
   def checkpoint_items(self) -> dict[str, tf_keras.layers.Layer]:
-    """Parts that a checkpoint names, so that others can start from one of them."""
+    """Parts that checkpoints also hold by name, so that other models can start from them."""
     items = {'backbone': self.backbone}
     if self.decoder is not None:
       items['decoder'] = self.decoder
     return items
+
+
+def _flatten(maps: Mapping[str, tf.Tensor], size: int) -> tf.Tensor:
+  """{level: [batch, height, width, anchors * size]} to [batch, num_anchors, size], by level."""
+  batch = tf.shape(next(iter(maps.values())))[0]
+  return tf.concat([tf.reshape(maps[level], [batch, -1, size]) for level in sorted(maps)], 1)
+
+
+def _check_inputs(inputs: Mapping[str, tf.Tensor], needed: set[str]) -> None:
+  missing = needed - set(inputs)
+  if missing:
+    raise InputError(
+      'HTCModel cannot run',
+      expected=f'inputs {sorted(needed)}',
+      got=f'no {sorted(missing)}',
+      likely_cause='a batch parsed without masks, or training=True on images without ground truth',
+    )

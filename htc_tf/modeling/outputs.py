@@ -1,56 +1,49 @@
-"""What the stages and the model return, and what they pass to each other."""
+"""What the parts of the model pass to each other and return.
+
+Boxes are yxyx in padded-image pixels. Padding rows of boxes are all -1 unless stated otherwise.
+"""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from htc_tf.ops import roi_pooling
-from htc_tf.ops.gradient_order import backward_in_turn
 
 
 class ImageFeatures(NamedTuple):
-  """What every stage reads of a batch of images.
+  """Features of a batch that every stage reads.
 
   Attributes:
-    pyramid: {'2': [batch, h, w, channels], ...} by level.
-    semantic: [batch, h, w, channels] embedding of the semantic branch, or None without it.
-    image_shape: [batch, 2] height, width of the image inside the padded frame, in pixels.
-    table: pyramid and embedding laid out for pooling RoIs, once for all stages; None: each pooling
-      lays them out for itself.
+    pyramid: level to feature map, {'2': [batch, height, width, channels], ...}.
+    semantic: [batch, height, width, channels] embedding of the semantic branch, or None without it.
+    image_shape: [batch, 2] float32 height and width of the images inside the padding, in pixels.
+    pooling_table: pyramid and embedding in the layout for RoI pooling, shared by all stages; None
+      if every pooling builds its own.
   """
 
   pyramid: Mapping[str, tf.Tensor]
   semantic: tf.Tensor | None
   image_shape: tf.Tensor
-  table: roi_pooling.FeatureTable | None = None
+  pooling_table: roi_pooling.FeatureTable | None = None
 
-  def with_table(self) -> 'ImageFeatures':
-    """The same with the table, in which the embedding is called 'semantic'."""
-    if self.table is not None:
+  def with_pooling_table(self) -> 'ImageFeatures':
+    """These features with the pooling table, in which the embedding is named 'semantic'."""
+    if self.pooling_table is not None:
       return self
     maps = {level: self.pyramid[level] for level in sorted(self.pyramid)}
     if self.semantic is not None:
       maps['semantic'] = self.semantic
-    return self._replace(table=roi_pooling.feature_table(maps))
-
-
-def features_in_turn(results: Any, features: ImageFeatures) -> tuple[Any, ImageFeatures]:
-  """`backward_in_turn` between parts that pool RoIs from the features of a batch."""
-  table = features.table
-  if table is None or table.pixels is None:  # XLA, which orders its programs itself.
-    return results, features
-  results, pixels = backward_in_turn(results, table.pixels)
-  return results, features._replace(table=table._replace(pixels=pixels))
+    return self._replace(pooling_table=roi_pooling.feature_table(maps))
 
 
 class GroundTruth(NamedTuple):
-  """The instances of a batch.
+  """The annotated instances of a batch.
 
   Attributes:
-    boxes: [batch, num_instances, 4] yxyx in padded-image pixels; padding rows are all -1.
-    classes: [batch, num_instances] int32, 1..num_classes-1; padding -1.
-    masks: [batch, num_instances, height, width / 8] uint8, bits along the width, or None.
+    boxes: [batch, num_instances, 4] float32.
+    classes: [batch, num_instances] int32, 1..num_classes-1; padding rows are -1.
+    masks: [batch, num_instances, height, width / 8] uint8, eight pixels of a row per byte, or None.
   """
 
   boxes: tf.Tensor
@@ -59,11 +52,10 @@ class GroundTruth(NamedTuple):
 
 
 class Proposals(NamedTuple):
-  """Proposals of a batch, best score first.
+  """Proposals of the region proposal network, best score first.
 
   Attributes:
-    boxes: [batch, num, 4] float32 yxyx in padded-image pixels, inside the image; padding rows are
-      all -1.
+    boxes: [batch, num, 4] float32, inside the image.
     scores: [batch, num] float32 objectness in 0..1; padding rows are 0.
     valid: [batch, num] bool, False in padding rows.
   """
@@ -73,29 +65,57 @@ class Proposals(NamedTuple):
   valid: tf.Tensor
 
 
-class AnchorTargets(NamedTuple):
-  """What the region proposal network trains on.
+class RPNOutputs(NamedTuple):
+  """Maps, anchors and proposals of the region proposal network, by level '2', '3', ...
 
   Attributes:
-    labels: [batch, num] int32; 1 positive, 0 background, -1 not sampled.
-    matched_boxes: [batch, num, 4] float32 box of the truth; where not positive the anchor.
+    logits: level to [batch, height, width, num_anchors] float32.
+    deltas: level to [batch, height, width, 4 * num_anchors] float32 dy, dx, dh, dw.
+    anchors: level to [height * width * num_anchors, 4] float32.
+    proposals: proposals of the batch.
+  """
+
+  logits: dict[str, tf.Tensor]
+  deltas: dict[str, tf.Tensor]
+  anchors: dict[str, tf.Tensor]
+  proposals: Proposals
+
+
+class AnchorTargets(NamedTuple):
+  """Training targets of the region proposal network.
+
+  Attributes:
+    labels: [batch, num_anchors] int32; 1 positive, 0 background, -1 not sampled.
+    matched_boxes: [batch, num_anchors, 4] float32 ground-truth box; the anchor if not positive.
   """
 
   labels: tf.Tensor
   matched_boxes: tf.Tensor
 
 
-class SampledRois(NamedTuple):
-  """RoIs to train a stage on: positives, then background, then padding.
+class Candidates(NamedTuple):
+  """Boxes from which a stage samples its RoIs: proposals, or boxes refined by a stage.
 
   Attributes:
-    boxes: [batch, num_samples, 4] float32 yxyx in padded-image pixels; padding rows are all -1.
+    boxes: [batch, num, 4] float32.
+    valid: [batch, num] bool, False in rows that must not be sampled.
+  """
+
+  boxes: tf.Tensor
+  valid: tf.Tensor
+
+
+class SampledRois(NamedTuple):
+  """RoIs that a branch trains on: positives, then background, then padding.
+
+  Attributes:
+    boxes: [batch, num_samples, 4] float32.
     valid: [batch, num_samples] bool, False in padding rows.
-    positive: [batch, num_samples] bool, True where the RoI stands for an object.
-    gt_index: [batch, num_samples] int32 row of the truth; 0 where not positive.
-    classes: [batch, num_samples] int32; 0 where not positive.
-    matched_boxes: [batch, num_samples, 4] float32 box of the truth; where not positive the RoI.
-    is_gt: [batch, num_samples] bool, True where the RoI is a truth put among the boxes.
+    positive: [batch, num_samples] bool, True where the RoI is matched to an object.
+    gt_index: [batch, num_samples] int32 row of the ground truth; 0 if not positive.
+    classes: [batch, num_samples] int32; 0 if not positive.
+    matched_boxes: [batch, num_samples, 4] float32 ground-truth box; the RoI if not positive.
+    is_gt: [batch, num_samples] bool, True where the RoI is itself a ground-truth box.
   """
 
   boxes: tf.Tensor
@@ -111,9 +131,9 @@ class MaskOutputs(NamedTuple):
   """Mask branch of a stage on its training RoIs.
 
   Attributes:
-    logits: [batch, num_rois, size, size] of the true class.
-    targets: [batch, num_rois, size, size] 0 or 1.
-    valid: [batch, num_rois] bool; False rows are padding.
+    logits: [batch, num_rois, size, size] float32, of the true class.
+    targets: [batch, num_rois, size, size] float32, 0 or 1.
+    valid: [batch, num_rois] bool, False in padding rows.
   """
 
   logits: tf.Tensor
@@ -122,12 +142,12 @@ class MaskOutputs(NamedTuple):
 
 
 class StageOutputs(NamedTuple):
-  """A stage in training.
+  """Outputs of a stage in training.
 
   Attributes:
-    rois: what the box branch trained on.
-    logits: [batch, num_rois, num_classes] on them.
-    deltas: [batch, num_rois, 4] on them.
+    rois: RoIs that the box branch trains on.
+    logits: [batch, num_rois, num_classes] class logits.
+    deltas: [batch, num_rois, 4] box deltas dy, dx, dh, dw.
     masks: the mask branch, or None in a box-only model.
   """
 
@@ -138,15 +158,15 @@ class StageOutputs(NamedTuple):
 
 
 class TrainingOutputs(NamedTuple):
-  """The model in training.
+  """Outputs of the model in training, from which the losses are computed.
 
   Attributes:
-    anchors: [num_anchors, 4] yxyx in padded-image pixels, level by level.
-    rpn_logits: [batch, num_anchors].
-    rpn_deltas: [batch, num_anchors, 4].
-    rpn_targets: the sampled anchors.
-    semantic_logits: [batch, h, w, num_semantic_classes], or None without the branch.
-    stages: one entry a stage.
+    anchors: [num_anchors, 4] float32, level by level.
+    rpn_logits: [batch, num_anchors] float32.
+    rpn_deltas: [batch, num_anchors, 4] float32 dy, dx, dh, dw.
+    rpn_targets: training targets of the anchors.
+    semantic_logits: [batch, height, width, num_semantic_classes], or None without the branch.
+    stages: outputs of each stage.
   """
 
   anchors: tf.Tensor
@@ -158,16 +178,28 @@ class TrainingOutputs(NamedTuple):
 
 
 class Detections(NamedTuple):
-  """Detections of a batch, best score first.
+  """Detections of a batch, best score first; rows from `num_detections` on are zero.
 
   Attributes:
-    boxes: [batch, max_detections, 4] float32 yxyx in padded-image pixels; padding rows are 0.
-    scores: [batch, max_detections] float32; padding rows are 0.
-    classes: [batch, max_detections] int32, 1..num_classes - 1; padding rows are 0.
-    num_detections: [batch] int32 rows that are no padding.
+    boxes: [batch, max_detections, 4] float32.
+    scores: [batch, max_detections] float32.
+    classes: [batch, max_detections] int32, 1..num_classes-1.
+    num_detections: [batch] int32.
+    masks: [batch, max_detections, size, size] float32 probabilities inside each box, or None.
   """
 
   boxes: tf.Tensor
   scores: tf.Tensor
   classes: tf.Tensor
   num_detections: tf.Tensor
+  masks: tf.Tensor | None = None
+
+  def to_dict(self) -> dict[str, tf.Tensor]:
+    """The detections under Model Garden's output names; without masks, no `detection_masks`."""
+    outputs = {
+      'detection_boxes': self.boxes,
+      'detection_scores': self.scores,
+      'detection_classes': self.classes,
+      'num_detections': self.num_detections,
+    }
+    return outputs if self.masks is None else {**outputs, 'detection_masks': self.masks}

@@ -55,7 +55,9 @@ def lower_detection(model: HTCModel, frame: tuple[int, int], batch_size: int = 1
   images = tf.zeros([batch_size, *frame, 3])
   image_shape = tf.fill([batch_size, 2], 1.0) * tf.constant(frame, tf.float32)
   detect = tf.function(
-    lambda images, image_shape: model.detect({'images': images, 'image_shape': image_shape}),
+    lambda images, image_shape: model.detect(
+      {'images': images, 'image_shape': image_shape}
+    ).to_dict(),
     autograph=False,
     jit_compile=True,
   )

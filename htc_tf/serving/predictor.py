@@ -156,7 +156,7 @@ class HTCPredictor(tf_keras.Model):
     sizes, scales, originals = info[:, 1], info[:, 2], info[:, 0]
     if self._input_rule.divisor is not None:
       inputs = self._crop(inputs, tf.reduce_max(sizes, 0))
-    outputs = self.model({'images': inputs, 'image_shape': sizes}, training=False)
+    outputs = self.model({'images': inputs, 'image_shape': sizes}, training=False).to_dict()
     boxes = outputs['detection_boxes'] / tf.tile(scales, [1, 2])[:, tf.newaxis]
     limits = tf.tile(originals, [1, 2])[:, tf.newaxis]
     return {**outputs, 'detection_boxes': tf.clip_by_value(boxes, 0.0, limits)}

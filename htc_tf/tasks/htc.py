@@ -220,8 +220,8 @@ class HTCTask(base_task.Task):
     """Detections of one replica's batch, for the evaluator; there is no validation loss."""
     images, labels = inputs
     divisor = self.task_config.model.size_divisor
-    outputs = model(_without_emptiness(model_inputs(images, labels), divisor), training=False)
-    outputs = {key: value[: tf.shape(images)[0]] for key, value in outputs.items()}
+    detections = model(_without_emptiness(model_inputs(images, labels), divisor), training=False)
+    outputs = {key: x[: tf.shape(images)[0]] for key, x in detections.to_dict().items()}
     predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}
     return {self.loss: 0.0, 'predictions': predictions}
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.losses import rpn_loss
-from htc_tf.modeling.layers import stage_assigner
+from htc_tf.modeling.layers.anchor_assigner import AnchorAssigner
 from htc_tf.modeling.outputs import AnchorTargets
 from htc_tf.ops import anchors as anchor_ops
 from parity.pack import EXTRACT
@@ -34,7 +34,7 @@ def _targets(step, anchors):
     boxes = step[f'gt_image{image}_boxes'][:, _SWAP]
     gt_boxes[image, : len(boxes)] = boxes
   image_shape = step['image_sizes_hw'].astype(np.float32)
-  return stage_assigner.AnchorAssigner(rule='even')(anchors, image_shape, gt_boxes)
+  return AnchorAssigner(rule='even')(anchors, image_shape, gt_boxes)
 
 
 def _outputs(step, num):

@@ -69,9 +69,3 @@ def test_without_rois_there_is_nothing():
   )
   np.testing.assert_array_equal(found.num_detections, [0, 0])
   assert found.boxes.shape == (2, 3, 4) and not np.any(found.scores)
-
-
-def test_layer_is_rebuilt_from_its_config():
-  layer = detection.DetectionGenerator(0.05, 0.6, 7)
-  rebuilt = detection.DetectionGenerator.from_config(layer.get_config())
-  assert rebuilt.get_config() == layer.get_config()

@@ -10,6 +10,9 @@ import tf_keras
 
 from htc_tf.modeling import factory
 from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.modeling.layers.anchor_assigner import AnchorAssigner
+from htc_tf.modeling.region_proposal_network import RegionProposalNetwork
+from htc_tf.ops import anchors
 from tests import tiny
 
 HEIGHT, WIDTH = 40, 48
@@ -45,10 +48,12 @@ def model():
   return HTCModel(
     backbone=PooledPyramid(),
     decoder=None,
-    rpn_head=PointwiseRPN(),
-    roi_generator=factory.build_roi_generator(config.roi_generator),
-    anchor_assigner=factory.build_anchor_assigner(config),
-    anchor_args={'scale': 8.0, 'aspect_ratios': (0.5, 1.0, 2.0), 'center_offset': 0.0},
+    rpn=RegionProposalNetwork(
+      PointwiseRPN(),
+      anchors.generate_anchors,
+      factory.build_roi_generator(config.roi_generator),
+      AnchorAssigner(),
+    ),
     cascade=factory.build_cascade(config),
     detection_generator=factory.build_detection_generator(config.detection_generator),
   )
@@ -65,12 +70,12 @@ def framed(height, width):
 def test_a_larger_frame_gives_the_same_detections(model, frame):
   expected = model(framed(64, 64))
   actual = model(framed(*frame))
-  assert expected['num_detections'][0] > 3
-  for key, value in expected.items():
-    np.testing.assert_allclose(actual[key], value, rtol=1e-4, atol=1e-4, err_msg=key)
+  assert expected.num_detections[0] > 3
+  for key, value in expected.to_dict().items():
+    np.testing.assert_allclose(actual.to_dict()[key], value, rtol=1e-4, atol=1e-4, err_msg=key)
 
 
 def test_the_size_inside_the_frame_matters(model):
   inputs = framed(64, 64)
   whole = {**inputs, 'image_shape': tf.constant([[64.0, 64.0]])}
-  assert not np.allclose(model(whole)['detection_boxes'], model(inputs)['detection_boxes'])
+  assert not np.allclose(model(whole).boxes, model(inputs).boxes)

@@ -90,14 +90,14 @@ def test_trains_predicts_saves_and_loads(variant, tmp_path):
   assert not dead
 
   inputs = detection_inputs(images, labels)
-  outputs = model(inputs, training=False)
+  outputs = model(inputs, training=False).to_dict()
   assert_outputs_are_as_documented(outputs, config, num_images=2)
   assert min(outputs['num_detections']) > 0
   model.save_weights(str(tmp_path / 'weights'))
   other = tiny.build(config, seed=1)
-  assert not np.allclose(other(inputs)['detection_scores'], outputs['detection_scores'])
+  assert not np.allclose(other(inputs).scores, outputs['detection_scores'])
   other.load_weights(str(tmp_path / 'weights')).assert_consumed()
-  for key, value in other(inputs).items():
+  for key, value in other(inputs).to_dict().items():
     np.testing.assert_array_equal(value, outputs[key], key)
 
 
@@ -120,9 +120,9 @@ def test_padding_rows_are_zero(htc):
   config, model, images, labels = htc
   inputs = detection_inputs(images, labels)
   generator = model.detection_generator
-  scores = np.unique(model.detect(inputs)['detection_scores'])
+  scores = np.unique(model.detect(inputs).scores)
   with changed(generator, '_score_threshold', float(scores[-2])):
-    outputs = model.detect(inputs)
+    outputs = model.detect(inputs).to_dict()
   assert sorted(outputs['num_detections'].numpy()) == [0, 1]
   rows = np.arange(config.detection_generator.max_detections)
   padding = rows >= outputs['num_detections'].numpy()[:, np.newaxis]
@@ -145,7 +145,7 @@ def changed(item, name, value):
 def test_detections_stay_inside_the_image(htc):
   _, model, images, _labels = htc
   shapes = tf.constant([[56.0, 60.0], [32.0, 20.0]])
-  outputs = model.detect({'images': images, 'image_shape': shapes})
+  outputs = model.detect({'images': images, 'image_shape': shapes}).to_dict()
   boxes = outputs['detection_boxes'].numpy()
   assert boxes.min() >= 0
   assert np.all(boxes[..., 2:].max(1) <= shapes)
@@ -155,9 +155,9 @@ def test_detections_stay_inside_the_image(htc):
 def test_batch_of_two_equals_two_batches_of_one(htc):
   _, model, images, labels = htc
   inputs = detection_inputs(images, labels)
-  together = model.detect(inputs)
+  together = model.detect(inputs).to_dict()
   for image in range(2):
-    alone = model.detect({key: value[image : image + 1] for key, value in inputs.items()})
+    alone = model.detect({key: value[image : image + 1] for key, value in inputs.items()}).to_dict()
     for key, value in alone.items():
       np.testing.assert_allclose(value[0], together[key][image], rtol=1e-3, atol=1e-3, err_msg=key)
 
@@ -169,8 +169,8 @@ def test_graph_equals_eager(htc):
   detect = tf.function(model.detect, input_signature=[spec])
   for size in (64, 96):  # One trace serves every frame.
     frame = {**inputs, 'images': tf.pad(images, [[0, 0], [0, size - 64], [0, 0], [0, 0]])}
-    expected = model.detect(frame)
-    for key, value in detect(frame).items():
+    expected = model.detect(frame).to_dict()
+    for key, value in detect(frame).to_dict().items():
       np.testing.assert_allclose(value, expected[key], rtol=1e-3, atol=1e-3, err_msg=key)
   assert detect.experimental_get_tracing_count() == 1
 
@@ -180,9 +180,9 @@ def test_keras_predict(htc):
   inputs = detection_inputs(images, labels)
   outputs = model.predict(
     {key: value.numpy() for key, value in inputs.items()}, batch_size=1, verbose=0
-  )
+  ).to_dict()
   assert_outputs_are_as_documented(tf.nest.map_structure(tf.constant, outputs), config, 2)
-  expected = model.detect(inputs)
+  expected = model.detect(inputs).to_dict()
   np.testing.assert_allclose(outputs['detection_scores'], expected['detection_scores'], atol=1e-3)
 
 
@@ -224,6 +224,15 @@ def test_box_only_model_needs_no_masks():
   assert outputs.semantic_logits is None
 
 
+def test_box_only_model_predicts_without_masks():
+  config = tiny.model(1, include_mask=False, **NO_SEMANTIC)
+  model = tiny.build(config)
+  inputs = detection_inputs(*tiny.batch(config))
+  outputs = model.predict({key: value.numpy() for key, value in inputs.items()}, verbose=0)
+  assert outputs.masks is None and 'detection_masks' not in outputs.to_dict()
+  np.testing.assert_allclose(outputs.scores, model.detect(inputs).scores, atol=1e-3)
+
+
 @pytest.fixture
 def bfloat16():
   tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
@@ -247,7 +256,7 @@ def test_bfloat16_computes_boxes_in_float32(bfloat16):
   terms, gradients = train_once(model, config, images, labels)
   assert all(np.isfinite(term) for term in terms.values())
   assert all(gradient is not None and np.isfinite(gradient).all() for _, gradient in gradients)
-  outputs = model(detection_inputs(images, labels), training=False)
+  outputs = model(detection_inputs(images, labels), training=False).to_dict()
   assert_outputs_are_as_documented(outputs, config, num_images=2)
   assert share_rounded(outputs['detection_boxes']) < 0.2
   assert share_rounded(outputs['detection_scores']) < 0.2
@@ -272,7 +281,7 @@ def test_bfloat16_decodes_proposals_in_float32(bfloat16):
   deltas = {'2': tf.fill([1, 2, 2, 12], 0.1017)}
   logits = {'2': tf.reshape(tf.range(12.0), [1, 2, 2, 3])}
   anchors = {'2': tf.tile([[10.0, 10.0, 30.0, 30.0]], [12, 1])}
-  best = model.roi_generator(deltas, logits, anchors, tf.constant([[64.0, 64.0]])).boxes[0, 0]
+  best = model.rpn.roi_generator(deltas, logits, anchors, tf.constant([[64.0, 64.0]])).boxes[0, 0]
   half = 10 * np.exp(0.1017)
   centre = 20 + 20 * 0.1017
   np.testing.assert_allclose(best, np.repeat([centre - half, centre + half], 2), rtol=1e-6)

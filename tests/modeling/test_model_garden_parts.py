@@ -47,10 +47,10 @@ def test_backbone_detects(name):
   model = tiny.build(config)
   images, labels = tiny.batch(config, size=config.input_size[0], num_images=1)
   outputs = model({'images': images, 'image_shape': labels['image_info'][:, 1]}, training=False)
-  found = int(outputs['num_detections'][0])
+  found = int(outputs.num_detections[0])
   assert found > 0
-  assert np.all(outputs['detection_scores'][0, :found] > 0)
-  boxes = outputs['detection_boxes'][0, :found].numpy()
+  assert np.all(outputs.scores[0, :found] > 0)
+  boxes = outputs.boxes[0, :found].numpy()
   assert np.all(boxes[:, 2:] > boxes[:, :2])
   assert np.all(boxes[:, 2:] <= labels['image_info'][0, 1])
 
@@ -84,7 +84,7 @@ def test_experiment_on_model_garden_parts_trains_and_detects(policy):
   gradients = tape.gradient(loss, model.trainable_variables)
   assert all(gradient is not None for gradient in gradients)
   detections = model({'images': images, 'image_shape': labels['image_info'][:, 1]}, training=False)
-  assert min(detections['num_detections']) > 0
-  assert detections['detection_boxes'].dtype == tf.float32
+  assert min(detections.num_detections) > 0
+  assert detections.boxes.dtype == tf.float32
   compute = tf.bfloat16 if policy == 'mixed_bfloat16' else tf.float32
   assert model.backbone(images)['2'].dtype == compute

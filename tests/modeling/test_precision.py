@@ -60,10 +60,10 @@ def test_trains_and_detects(experiment, dtype):
       moved = [np.any(old != new) for old, new in zip(before, model.trainable_variables)]
       assert np.mean(moved) > 0.6  # Residual blocks begin as identities.
     outputs = model(model_inputs(*batch), training=False)
-    assert outputs['detection_boxes'].dtype == outputs['detection_scores'].dtype == tf.float32
-    assert outputs['detection_masks'].dtype == tf.float32
-    assert all(np.isfinite(value).all() for value in outputs.values())
-    assert min(outputs['num_detections']) > 0
+    assert outputs.boxes.dtype == outputs.scores.dtype == tf.float32
+    assert outputs.masks.dtype == tf.float32
+    assert all(np.isfinite(value).all() for value in outputs)
+    assert min(outputs.num_detections) > 0
 
 
 @pytest.mark.parametrize('dtype', ['float32', *SIXTEEN_BITS])
@@ -88,7 +88,7 @@ def test_losses_are_near_those_of_float32(dtype, tolerance):
     with made('htc_resnet50fpn_1x_coco', name) as (task, model, _, (images, labels)):
       for stage in model.cascade.stages:
         stage.assigner._rule = 'even'
-      model.anchor_assigner._rule = 'even'
+      model.rpn.anchor_assigner._rule = 'even'
       outputs = model(model_inputs(images, labels), training=True)
       losses[name] = task.build_losses(outputs, labels, model.trainable_variables)
   for key in ('rpn_class_loss', 'semantic_loss', 'stage0_class_loss'):

@@ -139,7 +139,9 @@ def _masks(model, stage, feature, published_classes):
 
 @pytest.fixture(scope='module')
 def detections(model, inputs):
-  return {key: value[0].numpy() for key, value in tf.function(model.detect)(inputs).items()}
+  return {
+    key: value[0].numpy() for key, value in tf.function(model.detect)(inputs).to_dict().items()
+  }
 
 
 def _matched_rows(detections):

@@ -41,7 +41,7 @@ def _step():
 
 @pytest.fixture(scope='module', name='task')
 def _task():
-  return training.build_task()
+  return training.step_config()
 
 
 @pytest.fixture(scope='module', name='model')

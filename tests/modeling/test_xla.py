@@ -10,7 +10,7 @@ from tests import tiny
 
 def detections(model, inputs, jit_compile):
   detect = tf.function(model.detect, autograph=False, jit_compile=jit_compile)
-  return {key: value.numpy() for key, value in detect(inputs).items()}
+  return {key: value.numpy() for key, value in detect(inputs).to_dict().items()}
 
 
 @pytest.mark.parametrize(

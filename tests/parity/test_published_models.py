@@ -1,6 +1,5 @@
 """The published models against the reference, with what is stored here of its arrays."""
 
-
 import numpy as np
 import pytest
 

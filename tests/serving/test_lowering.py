@@ -30,7 +30,7 @@ def test_program_gives_the_detections_of_the_model(model, folder):
     arguments = [arrays[f'a{index}'] for index in range(len(description['arguments']))]
   images = np.random.default_rng(0).normal(size=[1, 64, 96, 3]).astype(np.float32)
   arguments[:2] = images, np.array([[60, 90]], np.float32)
-  expected = model.detect({'images': images, 'image_shape': arguments[1]})
+  expected = model.detect({'images': images, 'image_shape': arguments[1]}).to_dict()
   shapes = [expected[name].shape for name in description['results']]
   types = [expected[name].dtype for name in description['results']]
   # The version of XlaCallModule that takes a module without a list of platforms.

@@ -33,7 +33,3 @@ class BatchNorm(FixedWhenFrozen, tf_keras.layers.BatchNormalization):
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
     """Normalises [batch, height, width, channels]; see `uses_batch_statistics` for `training`."""
     return super().call(inputs, training=self.uses_batch_statistics(training))
-
-  def get_config(self) -> dict[str, Any]:
-    """Arguments of the constructor by name, as Keras asks for them."""
-    return {**super().get_config(), 'norm_eval': self._norm_eval}

@@ -114,14 +114,3 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     for step in range(1, self._max_level - self._min_level + 1):
       levels += tf.cast(scales >= 2.0 ** (step + power), tf.int32)
     return levels
-
-  def get_config(self) -> dict[str, Any]:
-    """Arguments of the constructor by name, as Keras asks for them."""
-    return {
-      **super().get_config(),
-      'crop_size': self.crop_size,
-      'finest_scale': self._finest_scale,
-      'min_level': self._min_level,
-      'max_level': self._max_level,
-      'level_rule': self._level_rule,
-    }

@@ -50,7 +50,7 @@ class RoIFeatures(tf_keras.layers.Layer):
     Returns:
       [batch, num_rois, crop_size, crop_size, channels] of the pyramid's dtype; 0 in padding rows.
     """
-    table = features.with_table().table
+    table = features.with_pooling_table().pooling_table
     views = []
     if isinstance(self._aligner, MultilevelRoIAligner):
       views.append(self._aligner.view(table, rois))

@@ -107,19 +107,6 @@ class ProposalGenerator(tf_keras.layers.Layer):
     large = tf.reduce_all(box_ops.box_sizes(boxes) > self._min_size, axis=-1)
     return boxes, tf.where(large, scores, _EXCLUDED)
 
-  def get_config(self) -> dict[str, Any]:
-    """Arguments of the constructor by name, as Keras asks for them."""
-    return {
-      **super().get_config(),
-      'pre_nms_top_k': self._pre_nms_top_k,
-      'nms_threshold': self._nms_threshold,
-      'num_proposals': self._num_proposals,
-      'test_pre_nms_top_k': self._test_pre_nms_top_k,
-      'test_num_proposals': self._test_num_proposals,
-      'min_size': self._min_size,
-      'clip_deltas_below': self._clip_deltas_below,
-    }
-
 
 def _stack_levels(candidates: list[tuple[tf.Tensor, tf.Tensor]]) -> tuple[tf.Tensor, tf.Tensor]:
   """Pads levels to one length; [batch, num, levels, 4] boxes and [batch, num, levels] scores."""

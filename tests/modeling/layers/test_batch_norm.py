@@ -16,9 +16,3 @@ def test_statistics_in_training(norm_eval):
   np.testing.assert_allclose(actual, [1, 3] if norm_eval else [-1, 1], rtol=1e-5)
   np.testing.assert_allclose(layer.moving_mean, [0.0 if norm_eval else 0.2], rtol=1e-5)
   assert [weight.name for weight in layer.trainable_weights] == ['gamma:0', 'beta:0']
-
-
-def test_configuration_round_trip():
-  copy = BatchNorm.from_config(BatchNorm(norm_eval=True, momentum=0.5).get_config())
-  assert copy.get_config()['norm_eval']
-  assert copy.momentum == 0.5

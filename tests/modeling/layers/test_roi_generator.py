@@ -145,9 +145,3 @@ def test_no_gradient_flows_through_the_proposals():
     proposals = roi_generator.ProposalGenerator()(deltas, logits, anchors, _IMAGE_SHAPE)
     total = tf.reduce_sum(proposals.boxes) + tf.reduce_sum(proposals.scores)
   assert set(tape.gradient(total, list(deltas.values()) + list(logits.values()))) == {None}
-
-
-def test_layer_is_rebuilt_from_its_config():
-  layer = roi_generator.ProposalGenerator(10, 0.6, 9, 8, 7, 1.0, False)
-  rebuilt = roi_generator.ProposalGenerator.from_config(layer.get_config())
-  assert rebuilt.get_config() == layer.get_config()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.ops.gradient_order import backward_in_turn
+from htc_tf.ops.backward_order import run_backward_later
 
 
 def recording(name, order, seconds=0.0):
@@ -38,7 +38,7 @@ def test_values_and_gradients_are_those_without(wrap):
       tape.watch(weight)
       shared = {'a': weight * 2, 'b': None}
       first = (weight * shared['a'], None)
-      first, shared = backward_in_turn(first, shared)
+      first, shared = run_backward_later(first, shared)
       second = shared['a'] * 5.0
       total = tf.reduce_sum(first[0]) + tf.reduce_sum(second)
     assert first[1] is None and shared['b'] is None
@@ -58,7 +58,7 @@ def test_the_part_before_waits_for_the_part_after():
     with tf.GradientTape() as tape:
       tape.watch(x)
       first = recording('first', order)(x)
-      first, x_again = backward_in_turn(first, x)
+      first, x_again = run_backward_later(first, x)
       second = recording('second', order, seconds=0.1)(x_again)
       total = tf.reduce_sum(first) + tf.reduce_sum(second)
     return tape.gradient(total, x)
@@ -70,6 +70,6 @@ def test_the_part_before_waits_for_the_part_after():
 def test_nothing_shared():
   x = tf.Variable(3.0)
   with tf.GradientTape() as tape:
-    value, shared = backward_in_turn(x * x, {})
+    value, shared = run_backward_later(x * x, {})
   assert shared == {}
   assert tape.gradient(value, x) == 6.0

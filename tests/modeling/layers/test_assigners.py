@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from htc_tf import errors
-from htc_tf.modeling.layers import stage_assigner
+from htc_tf.modeling.layers.anchor_assigner import AnchorAssigner
+from htc_tf.modeling.layers.stage_assigner import StageAssigner
 from htc_tf.ops import anchors as anchor_ops
 from parity.pack import EXTRACT
 
@@ -46,7 +47,7 @@ def _input_boxes(step, stage, kind):
 def test_samples_of_a_stage_equal_the_reference(step, stage, kind):
   gt_boxes, gt_classes = _truth(step)
   boxes = _input_boxes(step, stage, kind)
-  assigner = stage_assigner.StageAssigner((0.5, 0.6, 0.7)[stage], rule='even')
+  assigner = StageAssigner((0.5, 0.6, 0.7)[stage], rule='even')
   rois = tf.function(assigner)(boxes, ~np.all(boxes == -1, axis=-1), gt_boxes, gt_classes)
   for image in range(2):
     prefix = f'stage{stage}/{kind}_sampling_image{image}/'
@@ -69,7 +70,7 @@ def test_sampled_anchors_equal_the_reference(step):
   gt_boxes, _ = _truth(step)
   image_shape = step['image_sizes_hw'].astype(np.float32)
   anchors = tf.concat(list(anchor_ops.generate_anchors(_SHAPES).values()), axis=0)
-  targets = tf.function(stage_assigner.AnchorAssigner(rule='even'))(anchors, image_shape, gt_boxes)
+  targets = tf.function(AnchorAssigner(rule='even'))(anchors, image_shape, gt_boxes)
   inside = anchor_ops.inside_image(anchors, image_shape).numpy()
   for image in range(2):
     rows = np.flatnonzero(inside[image])
@@ -83,7 +84,7 @@ def test_sampled_anchors_equal_the_reference(step):
 def test_padding_is_never_sampled():
   boxes = np.array([[[0, 0, 9, 10], [-1] * 4, [20, 20, 30, 30]]], np.float32)
   gt_boxes = np.array([[[-1] * 4, [0, 0, 10, 10]]], np.float32)
-  rois = stage_assigner.StageAssigner(0.5, num_samples=6, positive_fraction=0.5)(
+  rois = StageAssigner(0.5, num_samples=6, positive_fraction=0.5)(
     boxes, np.array([[True, False, True]]), gt_boxes, np.array([[-1, 4]], np.int32)
   )
   np.testing.assert_array_equal(
@@ -98,26 +99,17 @@ def test_padding_is_never_sampled():
   )
 
 
-def test_ground_truth_is_added_only_on_request():
-  boxes = np.array([[[0, 0, 9, 10]]], np.float32)
-  gt_boxes = np.array([[[0, 0, 10, 10]]], np.float32)
-  assigner = stage_assigner.StageAssigner(0.5, num_samples=4, add_ground_truth=False)
-  rois = assigner(boxes, np.array([[True]]), gt_boxes, np.array([[2]], np.int32))
-  np.testing.assert_array_equal(rois.valid[0], [1, 0, 0, 0])
-  assert rois.positive[0, 0] and not np.any(rois.is_gt)
-
-
 @pytest.mark.parametrize('num_gt', [0, 3])
 @pytest.mark.parametrize('num_boxes', [0, 5])
 def test_without_truth_or_boxes(num_gt, num_boxes):
   boxes = np.tile(np.array([0, 0, 8, 8], np.float32), [2, num_boxes, 1])
   gt_boxes = tf.fill([2, num_gt, 4], -1.0)
-  rois = tf.function(stage_assigner.StageAssigner(0.5, num_samples=8))(
+  rois = tf.function(StageAssigner(0.5, num_samples=8))(
     boxes, np.ones([2, num_boxes], bool), gt_boxes, tf.fill([2, num_gt], -1)
   )
   assert not np.any(rois.positive) and not np.any(rois.classes)
   np.testing.assert_array_equal(np.sum(rois.valid, axis=1), [num_boxes] * 2)
-  targets = tf.function(stage_assigner.AnchorAssigner())(
+  targets = tf.function(AnchorAssigner())(
     tf.constant([[0.0, 0.0, 8.0, 8.0]]), tf.constant([[9.0, 9.0], [4.0, 4.0]]), gt_boxes
   )
   np.testing.assert_array_equal(targets.labels, [[0], [-1]])
@@ -127,7 +119,7 @@ def test_no_gradient_flows_through_the_rois():
   boxes = tf.constant([[[0.0, 0.0, 9.0, 10.0]]])
   with tf.GradientTape() as tape:
     tape.watch(boxes)
-    rois = stage_assigner.StageAssigner(0.5, num_samples=4)(
+    rois = StageAssigner(0.5, num_samples=4)(
       boxes, tf.constant([[True]]), boxes + 1.0, tf.constant([[2]])
     )
     total = tf.reduce_sum(rois.boxes) + tf.reduce_sum(rois.matched_boxes)
@@ -136,17 +128,6 @@ def test_no_gradient_flows_through_the_rois():
 
 def test_unknown_rule():
   with pytest.raises(errors.ConfigError, match='odd'):
-    stage_assigner.StageAssigner(0.5, rule='odd')
+    StageAssigner(0.5, rule='odd')
   with pytest.raises(errors.ConfigError, match='odd'):
-    stage_assigner.AnchorAssigner(rule='odd')
-
-
-@pytest.mark.parametrize(
-  'layer',
-  [
-    stage_assigner.StageAssigner(0.6, 64, 0.5, False, False, 'even'),
-    stage_assigner.AnchorAssigner(0.6, 0.2, 0.1, 64, 0.25, 'even'),
-  ],
-)
-def test_layers_are_rebuilt_from_their_config(layer):
-  assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+    AnchorAssigner(rule='odd')

@@ -1,0 +1,91 @@
+"""Matching of anchors with the ground truth and sampling of the anchors that the RPN trains on."""
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from htc_tf.modeling.outputs import AnchorTargets
+from htc_tf.ops import anchors as anchor_ops
+from htc_tf.ops import assignment, xla
+from htc_tf.ops import boxes as box_ops
+from htc_tf.ops.rows import gather_rows
+
+
+class AnchorAssigner(tf_keras.layers.Layer):
+  """Samples anchors (Faster R-CNN, section 3.1.2); only those inside the image take part.
+
+  Args:
+    positive_threshold: IoU from which an anchor is positive.
+    negative_threshold: IoU below which an anchor is background.
+    min_positive_threshold: minimum IoU of a low-quality match: every ground-truth box also gets its
+      best anchors if they reach this IoU.
+    num_samples: anchors per image.
+    positive_fraction: maximum share of positives among them.
+    rule: sampling rule, see `ops.assignment.sample`.
+    **kwargs: arguments of Layer.
+
+  Raises:
+    ConfigError: an unknown rule.
+  """
+
+  def __init__(
+    self,
+    positive_threshold: float = 0.7,
+    negative_threshold: float = 0.3,
+    min_positive_threshold: float = 0.3,
+    num_samples: int = 256,
+    positive_fraction: float = 0.5,
+    rule: str = 'random',
+    **kwargs: Any,
+  ):
+    super().__init__(autocast=False, **kwargs)
+    assignment.check_rule(rule)
+    self.thresholds = (positive_threshold, negative_threshold, min_positive_threshold)
+    self._num_samples = num_samples
+    self._positive_fraction = positive_fraction
+    self._rule = rule
+
+  def call(self, anchors: tf.Tensor, image_shape: tf.Tensor, gt_boxes: tf.Tensor) -> AnchorTargets:
+    """Labels and matched boxes of the anchors.
+
+    Args:
+      anchors: [num, 4] of all levels, yxyx in padded-image pixels.
+      image_shape: [batch, 2] height and width of each image before padding.
+      gt_boxes: [batch, num_gt, 4] in the same frame; padding rows are all -1.
+    """
+    gt_boxes = tf.stop_gradient(tf.cast(gt_boxes, tf.float32))
+    inside = anchor_ops.inside_image(anchors, image_shape)  # [batch, num]
+    gt_index = tf.map_fn(
+      lambda image: self._assign_image(anchors, *image),
+      (inside, gt_boxes),
+      parallel_iterations=1,
+      fn_output_signature=tf.TensorSpec([anchors.shape[0]], tf.int32),
+    )
+    samples = assignment.sample(gt_index, self._num_samples, self._positive_fraction, self._rule)
+    labels = _labels(samples, tf.shape(anchors)[0])
+    matched = gather_rows(gt_boxes, tf.nn.relu(gt_index))
+    return AnchorTargets(labels, tf.where(tf.equal(labels, 1)[..., None], matched, anchors))
+
+  def _assign_image(self, anchors: tf.Tensor, inside: tf.Tensor, gt_boxes: tf.Tensor) -> tf.Tensor:
+    """[num] int32 assignment of one image.
+
+    Images run one at a time and only up to their last ground-truth box, to save memory.
+    """
+    if not xla.compiling():
+      rows = tf.where(~box_ops.is_padding(gt_boxes))[:, 0]
+      gt_boxes = gt_boxes[: tf.reduce_max(tf.pad(rows + 1, [[0, 1]]))]
+    return assignment.assign(
+      anchors[None], inside[None], gt_boxes[None], *self.thresholds, match_low_quality=True
+    )[0]
+
+
+def _labels(samples: assignment.Samples, num: tf.Tensor) -> tf.Tensor:
+  """[batch, num] int32: 1 positive, 0 background, -1 not sampled."""
+  batch = tf.shape(samples.indices)[0]
+  rows = samples.indices + tf.range(batch)[:, None] * num
+  values = tf.cast(samples.valid, tf.int32) + tf.cast(samples.positive, tf.int32)
+  labels = tf.scatter_nd(
+    tf.reshape(rows, [-1, 1]), tf.reshape(values, [-1]), [batch * num]
+  )  # [batch * num]
+  return tf.reshape(labels, [batch, num]) - 1  # [batch, num]
