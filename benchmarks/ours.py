@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from official.core import exp_factory
 
-from benchmarks import gmac, pictures, scene
+from benchmarks import gmac, images, scene
 from benchmarks.measuring import Measure
 from htc_tf import (
   processes,
@@ -38,12 +38,12 @@ _MULTIPLE = 32
 _GROWING_ROIS = (125, 250, 500, 1000)
 _GROWING_DETECTIONS = (25, 50, 100)
 _GROWING_INSTANCES = (10, 100, 500)
-_GROWING_SIDES = (0.5, 0.7, 1.0)  # of the frame
+_GROWING_SIDES = (0.5, 0.7, 1.0)  # of the sizes
 
 
-def convolution(frame: scene.Frame) -> dict[str, Measure]:
+def convolution(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """What this machine does in a plain 3x3 convolution on a map like P2."""
-  height, width = (side // scene.STRIDES[0] for side in frame.padded)
+  height, width = (side // scene.STRIDES[0] for side in sizes.padded)
   rng = np.random.default_rng(0)
   maps = rng.standard_normal((1, height, width, scene.CHANNELS), np.float32)
   kernel = rng.standard_normal((3, 3, scene.CHANNELS, scene.CHANNELS), np.float32)
@@ -55,23 +55,23 @@ def convolution(frame: scene.Frame) -> dict[str, Measure]:
   return {'convolution': Measure(run, gmac=gmac.convolution(height, width, scene.CHANNELS))}
 
 
-def inference(frame: scene.Frame) -> dict[str, Measure]:
+def inference(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """From the network input to masks of the size of the original picture."""
   model = _model(_task())
   detect = tf.function(model.detect, autograph=False)
-  inputs = _inputs(frame)
+  inputs = _inputs(sizes)
 
   def run():
     found = {key: value[0].numpy() for key, value in detect(inputs).to_dict().items()}
     num = found['num_detections']
-    return _paste(frame, found['detection_masks'][:num], found['detection_boxes'][:num])
+    return _paste(sizes, found['detection_masks'][:num], found['detection_boxes'][:num])
 
-  return {'inference': Measure(run, gmac=sum(_gmac(frame).values()))}
+  return {'inference': Measure(run, gmac=sum(_gmac(sizes).values()))}
 
 
-def parts(frame: scene.Frame) -> dict[str, Measure]:
+def parts(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """The same by part, each a graph of its own on what the parts before it gave."""
-  model, inputs = _model(_task()), _inputs(frame)
+  model, inputs = _model(_task()), _inputs(sizes)
   runs = {}
 
   def part(name: str, function: Callable[..., Any], *arguments):
@@ -91,23 +91,23 @@ def parts(frame: scene.Frame) -> dict[str, Measure]:
     f'{found.num_detections[0]} detections'
   )
   masks, boxes = masks[0].numpy(), found.boxes[0].numpy()
-  runs['paste'] = lambda: _paste(frame, masks, boxes)
-  counts = _gmac(frame)
+  runs['paste'] = lambda: _paste(sizes, masks, boxes)
+  counts = _gmac(sizes)
   return {name: Measure(run, gmac=counts.get(name)) for name, run in runs.items()}
 
 
-def training(frame: scene.Frame) -> dict[str, Measure]:
+def training(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """A step of SGD with momentum on one picture with eight objects."""
-  return {'training_step': Measure(_training_step(frame, 8))}
+  return {'training_step': Measure(_training_step(sizes, 8))}
 
 
-def roi_align(frame: scene.Frame) -> dict[str, Measure]:
+def roi_align(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """RoIAlign alone: 1000 RoIs by 7x7 bins on random maps, forward, and forward and backward."""
   align = factory.build_roi_aligner(_task().task_config.model.roi_aligner, 7)
   maps = {
-    str(level): tf.constant(values) for level, values in enumerate(scene.pyramid(frame), start=2)
+    str(level): tf.constant(values) for level, values in enumerate(scene.pyramid(sizes), start=2)
   }
-  rois = tf.constant(scene.boxes(frame, scene.NUM_ROIS)[np.newaxis])
+  rois = tf.constant(scene.boxes(sizes, scene.NUM_ROIS)[np.newaxis])
   forward, pooled = _compiled(align, maps, rois)
   upstream = tf.random.stateless_normal(pooled.shape, [0, 1])
 
@@ -121,28 +121,30 @@ def roi_align(frame: scene.Frame) -> dict[str, Measure]:
   return {'roi_align': Measure(forward), 'roi_align_gradient': Measure(backward)}
 
 
-def evaluation(frame: scene.Frame) -> dict[str, Measure]:
+def evaluation(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """Masks of a picture to RLE on one core; and pictures to AP."""
-  found = scene.detections(frame, 0)
-  boxes = coco_results.boxes_to_original(found.boxes, _image_info(frame))
+  found = scene.detections(sizes, 0)
+  boxes = coco_results.boxes_to_original(found.boxes, _image_info(sizes))
   return {
     'paste_and_encode': Measure(
-      lambda: mask_paste.encode_masks(found.masks, boxes, frame.original)
+      lambda: mask_paste.encode_masks(found.masks, boxes, sizes.original)
     ),
-    'evaluation': _evaluation(frame, _NUM_EVALUATED),
+    'evaluation': _evaluation(sizes, _NUM_EVALUATED),
   }
 
 
-def _evaluation(frame: scene.Frame, num_images: int, num_workers: int | None = None) -> Measure:
+def _evaluation(
+  sizes: scene.SceneSizes, num_images: int, num_workers: int | None = None
+) -> Measure:
   """Pictures to AP by a number of processes, 1 being this one alone; None: as the trainer does."""
-  some = [_predictions(frame, image) for image in range(_NUM_EVALUATED)]
+  some = [_predictions(sizes, image) for image in range(_NUM_EVALUATED)]
   batches = [
     {**some[image % _NUM_EVALUATED], 'source_id': np.array([image])}
     for image in range(1, num_images + 1)
   ]
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'annotations.json'
-    path.write_text(json.dumps(scene.annotations(frame, num_images)), encoding='utf-8')
+    path.write_text(json.dumps(scene.annotations(sizes, num_images)), encoding='utf-8')
     evaluator = COCOEvaluator(
       path, range(1, scene.NUM_CLASSES + 1), include_mask=True, num_workers=num_workers
     )
@@ -156,9 +158,9 @@ def _evaluation(frame: scene.Frame, num_images: int, num_workers: int | None = N
   return Measure(evaluate, num_images)
 
 
-def input_pipeline(frame: scene.Frame) -> dict[str, Measure]:
+def input_pipeline(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """Pictures of records to training batches of one, from the start of the pipeline on."""
-  written = pictures.write(frame, _NUM_READ)
+  written = images.write(sizes, _NUM_READ)
   records = written.images.parent / 'records'
   coco_to_tfrecord.convert(
     ConversionOptions(
@@ -172,8 +174,8 @@ def input_pipeline(frame: scene.Frame) -> dict[str, Measure]:
     log=_say,
   )
   task = _task()
-  task.task_config.model.input_size = [*frame.padded, 3]
-  parser = task_config.Parser(min_sizes=[frame.image[0]], max_size=frame.image[1])
+  task.task_config.model.input_size = [*sizes.padded, 3]
+  parser = task_config.Parser(min_sizes=[sizes.image[0]], max_size=sizes.image[1])
   params = task_config.DataConfig(
     is_training=True,
     input_path=f'{records}/train-*.tfrecord',
@@ -189,37 +191,37 @@ def input_pipeline(frame: scene.Frame) -> dict[str, Measure]:
   return {'input_pipeline': Measure(run, _NUM_READ)}
 
 
-def growth(frame: scene.Frame) -> dict[str, Measure]:
+def growth(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """Inference by pixels, box stages by RoIs, mask stages by detections; evaluation by processes.
 
   Names are '<what>:<amount>'.
   """
   model, runs = _model(_task()), {}
   for factor in _GROWING_SIDES:
-    height, width = (round(side * factor / _MULTIPLE) * _MULTIPLE for side in frame.padded)
-    inputs = _inputs(scene.Frame.parse(f'{height}x{width}'))
+    height, width = (round(side * factor / _MULTIPLE) * _MULTIPLE for side in sizes.padded)
+    inputs = _inputs(scene.SceneSizes.parse(f'{height}x{width}'))
     runs[f'pixels:{height * width}'], _ = _compiled(model.detect, inputs)
-  features, _ = model.extract(_inputs(frame), training=False)
+  features, _ = model.extract(_inputs(sizes), training=False)
   proposals = _propose(model)(features)
   for num in _GROWING_ROIS:
     some = Proposals(*(values[:, :num] for values in proposals))
     runs[f'RoIs:{num}'], _ = _compiled(model.cascade.classify, features, some)
-  boxes = tf.constant(scene.boxes(frame, _NUM_DETECTIONS)[np.newaxis])
+  boxes = tf.constant(scene.boxes(sizes, _NUM_DETECTIONS)[np.newaxis])
   classes = tf.ones([1, _NUM_DETECTIONS], tf.int32)
   for num in _GROWING_DETECTIONS:
     runs[f'detections:{num}'], _ = _compiled(
       model.cascade.segment, features, boxes[:, :num], classes[:, :num]
     )
   evaluations = {
-    f'processes:{num}': _evaluation(frame, _NUM_EVALUATED_BY_PROCESSES, num)
+    f'processes:{num}': _evaluation(sizes, _NUM_EVALUATED_BY_PROCESSES, num)
     for num in sorted({1, processes.usable_cores()})
   }
   return {**{name: Measure(run) for name, run in runs.items()}, **evaluations}
 
 
-def growth_training(frame: scene.Frame) -> dict[str, Measure]:
+def growth_training(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """The training step by objects of the picture."""
-  return {f'instances:{num}': Measure(_training_step(frame, num)) for num in _GROWING_INSTANCES}
+  return {f'instances:{num}': Measure(_training_step(sizes, num)) for num in _GROWING_INSTANCES}
 
 
 GROUPS = {
@@ -249,14 +251,14 @@ def _model(task: HTCTask) -> HTCModel:
   return model
 
 
-def _gmac(frame: scene.Frame) -> dict[str, float]:
-  return gmac.by_part(scene.Weights().shapes, frame.padded, scene.NUM_ROIS, _NUM_DETECTIONS)
+def _gmac(sizes: scene.SceneSizes) -> dict[str, float]:
+  return gmac.by_part(scene.Weights().shapes, sizes.padded, scene.NUM_ROIS, _NUM_DETECTIONS)
 
 
-def _inputs(frame: scene.Frame) -> dict[str, tf.Tensor]:
+def _inputs(sizes: scene.SceneSizes) -> dict[str, tf.Tensor]:
   return {
-    'images': tf.constant(scene.network_input(frame)[np.newaxis]),
-    'image_shape': tf.constant([frame.image], tf.float32),
+    'images': tf.constant(scene.network_input(sizes)[np.newaxis]),
+    'image_shape': tf.constant([sizes.image], tf.float32),
   }
 
 
@@ -277,22 +279,22 @@ def _propose(model: HTCModel) -> Callable[..., Proposals]:
   return lambda features: model.propose(features, training=False).proposals
 
 
-def _image_info(frame: scene.Frame) -> np.ndarray:
-  scale = np.divide(frame.image, frame.original)
-  return np.array([frame.original, frame.image, scale, (0, 0)], np.float32)
+def _image_info(sizes: scene.SceneSizes) -> np.ndarray:
+  scale = np.divide(sizes.image, sizes.original)
+  return np.array([sizes.original, sizes.image, scale, (0, 0)], np.float32)
 
 
-def _paste(frame: scene.Frame, masks: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-  boxes = coco_results.boxes_to_original(boxes, _image_info(frame))
-  return mask_paste.paste_masks(masks, boxes, frame.original)
+def _paste(sizes: scene.SceneSizes, masks: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+  boxes = coco_results.boxes_to_original(boxes, _image_info(sizes))
+  return mask_paste.paste_masks(masks, boxes, sizes.original)
 
 
-def _predictions(frame: scene.Frame, image: int) -> dict[str, np.ndarray]:
+def _predictions(sizes: scene.SceneSizes, image: int) -> dict[str, np.ndarray]:
   """Detections of one picture as a batch for the evaluator."""
-  found = scene.detections(frame, image)
+  found = scene.detections(sizes, image)
   return {
     'source_id': np.array([image]),
-    'image_info': _image_info(frame)[np.newaxis],
+    'image_info': _image_info(sizes)[np.newaxis],
     'num_detections': np.array([len(found.boxes)]),
     'detection_boxes': found.boxes[np.newaxis],
     'detection_scores': found.scores[np.newaxis],
@@ -301,20 +303,20 @@ def _predictions(frame: scene.Frame, image: int) -> dict[str, np.ndarray]:
   }
 
 
-def _training_step(frame: scene.Frame, num_instances: int) -> Callable[[], float]:
+def _training_step(sizes: scene.SceneSizes, num_instances: int) -> Callable[[], float]:
   task = _task()
   model = _model(task)
-  truth = scene.truth(frame, num_instances)
+  ground_truth = scene.ground_truth(sizes, num_instances)
   labels = {
-    'gt_boxes': truth.boxes,
-    'gt_classes': truth.labels.astype(np.int32) + 1,
-    'gt_masks': np.packbits(truth.masks, axis=-1),
-    'gt_semantic': truth.semantic,
-    'image_info': _image_info(frame),
+    'gt_boxes': ground_truth.boxes,
+    'gt_classes': ground_truth.labels.astype(np.int32) + 1,
+    'gt_masks': np.packbits(ground_truth.masks, axis=-1),
+    'gt_semantic': ground_truth.semantic,
+    'image_info': _image_info(sizes),
     'source_id': np.int64(1),
   }
   labels = {key: tf.constant(np.asarray(value)[np.newaxis]) for key, value in labels.items()}
-  images = tf.constant(scene.network_input(frame)[np.newaxis])
+  images = tf.constant(scene.network_input(sizes)[np.newaxis])
   params = exp_factory.get_exp_config(_EXPERIMENT)
   optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
   step = tf.function(

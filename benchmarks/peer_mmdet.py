@@ -21,19 +21,19 @@ _NUM_EVALUATED = 50
 _NUM_READ = 64
 
 
-def convolution(frame: scene.Frame) -> dict[str, Measure]:
+def convolution(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """Torch's 3x3 convolution on a map like P2."""
   import torch
 
-  height, width = (side // scene.STRIDES[0] for side in frame.padded)
+  height, width = (side // scene.STRIDES[0] for side in sizes.padded)
   conv = torch.nn.Conv2d(scene.CHANNELS, scene.CHANNELS, 3, padding=1, bias=False)
   maps = torch.randn(1, scene.CHANNELS, height, width)
   return {'convolution': Measure(_without_gradient(conv, maps))}
 
 
-def inference(frame: scene.Frame) -> dict[str, Measure]:
+def inference(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """From the network input to masks of the size of the original picture."""
-  model, images, samples = _model(), _images(frame), _samples(frame)
+  model, images, samples = _model(), _images(sizes), _samples(sizes)
   return {
     'inference': Measure(
       _without_gradient(
@@ -43,11 +43,11 @@ def inference(frame: scene.Frame) -> dict[str, Measure]:
   }
 
 
-def parts(frame: scene.Frame) -> dict[str, Measure]:
+def parts(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """The same by part, each on what the parts before it gave."""
   from mmdet.structures.bbox import bbox2roi
 
-  model, images, samples = _model(), _images(frame), _samples(frame)
+  model, images, samples = _model(), _images(sizes), _samples(sizes)
   head, metas, runs = model.roi_head, [samples[0].metainfo], {}
 
   def part(name: str, function: Callable[..., Any], *arguments, **options):
@@ -98,25 +98,25 @@ def parts(frame: scene.Frame) -> dict[str, Measure]:
   return {name: Measure(run) for name, run in runs.items()}
 
 
-def training(frame: scene.Frame) -> dict[str, Measure]:
+def training(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """A step of SGD with momentum on one picture with eight objects."""
   import torch
   from mmdet.structures.mask import BitmapMasks
   from mmengine.structures import InstanceData, PixelData
 
-  model, images = _model().train(), _images(frame)
-  truth = scene.truth(frame)
+  model, images = _model().train(), _images(sizes)
+  ground_truth = scene.ground_truth(sizes)
   trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
   optimizer = torch.optim.SGD(trained, lr=1e-5, momentum=0.9, weight_decay=1e-4)
 
   def run():
-    samples = _samples(frame)
+    samples = _samples(sizes)
     samples[0].gt_instances = InstanceData(
-      bboxes=torch.from_numpy(truth.boxes[:, [1, 0, 3, 2]]),
-      labels=torch.from_numpy(truth.labels),
-      masks=BitmapMasks(truth.masks, *frame.padded),
+      bboxes=torch.from_numpy(ground_truth.boxes[:, [1, 0, 3, 2]]),
+      labels=torch.from_numpy(ground_truth.labels),
+      masks=BitmapMasks(ground_truth.masks, *sizes.padded),
     )
-    samples[0].gt_sem_seg = PixelData(sem_seg=torch.from_numpy(truth.semantic[np.newaxis]))
+    samples[0].gt_sem_seg = PixelData(sem_seg=torch.from_numpy(ground_truth.semantic[np.newaxis]))
     total, _ = model.parse_losses(model(images, samples, mode='loss'))
     optimizer.zero_grad()
     total.backward()
@@ -126,7 +126,7 @@ def training(frame: scene.Frame) -> dict[str, Measure]:
   return {'training_step': Measure(run)}
 
 
-def roi_align(frame: scene.Frame) -> dict[str, Measure]:
+def roi_align(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """RoIAlign alone: 1000 RoIs by 7x7 bins on random maps, forward, and forward and backward."""
   import torch
   from mmdet.registry import MODELS
@@ -142,9 +142,9 @@ def roi_align(frame: scene.Frame) -> dict[str, Measure]:
     }
   )
   maps = [
-    torch.from_numpy(values).permute(0, 3, 1, 2).contiguous() for values in scene.pyramid(frame)
+    torch.from_numpy(values).permute(0, 3, 1, 2).contiguous() for values in scene.pyramid(sizes)
   ]
-  corners = torch.from_numpy(scene.boxes(frame, scene.NUM_ROIS)[:, [1, 0, 3, 2]])
+  corners = torch.from_numpy(scene.boxes(sizes, scene.NUM_ROIS)[:, [1, 0, 3, 2]])
   rois = torch.cat([torch.zeros(len(corners), 1), corners], 1)
   watched = [values.clone().requires_grad_() for values in maps]
   upstream = torch.randn(len(rois), scene.CHANNELS, 7, 7)
@@ -156,38 +156,38 @@ def roi_align(frame: scene.Frame) -> dict[str, Measure]:
   }
 
 
-def evaluation(frame: scene.Frame) -> dict[str, Measure]:
+def evaluation(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """Masks of a picture to RLE; and pictures to AP."""
   from mmdet.evaluation.metrics import CocoMetric
   from mmdet.structures.mask import encode_mask_results
   from mmdet.utils import register_all_modules
 
   register_all_modules(init_default_scope=True)
-  paste = _paster(frame)
-  images = [scene.detections(frame, image) for image in range(1, _NUM_EVALUATED + 1)]
+  paste = _paster(sizes)
+  images = [scene.detections(sizes, image) for image in range(1, _NUM_EVALUATED + 1)]
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'annotations.json'
-    path.write_text(json.dumps(scene.annotations(frame, _NUM_EVALUATED)), encoding='utf-8')
+    path.write_text(json.dumps(scene.annotations(sizes, _NUM_EVALUATED)), encoding='utf-8')
     metric = CocoMetric(str(path), metric=['bbox', 'segm'])
   metric.dataset_meta = {'classes': [f'class {label}' for label in range(scene.NUM_CLASSES)]}
 
   def evaluate():
     for image, found in enumerate(images, start=1):
       metric.process(
-        {}, [{'img_id': image, 'ori_shape': frame.original, 'pred_instances': paste(found)}]
+        {}, [{'img_id': image, 'ori_shape': sizes.original, 'pred_instances': paste(found)}]
       )
     figures = metric.compute_metrics(metric.results)
     metric.results.clear()
     return figures
 
-  first = scene.detections(frame, 0)
+  first = scene.detections(sizes, 0)
   return {
     'paste_and_encode': Measure(lambda: encode_mask_results(paste(first)['masks'].numpy())),
     'evaluation': Measure(evaluate, _NUM_EVALUATED),
   }
 
 
-def input_pipeline(frame: scene.Frame) -> dict[str, Measure]:
+def input_pipeline(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """Picture files to training batches of one, from the start of the loader on."""
   import torch
   from mmdet.datasets import CocoDataset
@@ -195,15 +195,15 @@ def input_pipeline(frame: scene.Frame) -> dict[str, Measure]:
   from mmdet.utils import register_all_modules
   from mmengine.dataset import pseudo_collate
 
-  from benchmarks import pictures
+  from benchmarks import images
 
   register_all_modules(init_default_scope=True)
-  written = pictures.write(frame, _NUM_READ)
+  written = images.write(sizes, _NUM_READ)
   config = _config()
   pipeline = [dict(step) for step in config.train_pipeline]
   for step in pipeline:
     if step['type'] == 'Resize':
-      step['scale'] = frame.image[::-1]
+      step['scale'] = sizes.image[::-1]
   data = CocoDataset(
     ann_file=str(written.annotations),
     pipeline=pipeline,
@@ -253,31 +253,31 @@ def _model():
   return model.eval()
 
 
-def _images(frame: scene.Frame):
+def _images(sizes: scene.SceneSizes):
   """[1, 3, height, width]; both models take RGB, normalised."""
   import torch
 
-  return torch.from_numpy(scene.network_input(frame).transpose(2, 0, 1)[np.newaxis].copy())
+  return torch.from_numpy(scene.network_input(sizes).transpose(2, 0, 1)[np.newaxis].copy())
 
 
-def _samples(frame: scene.Frame) -> list[Any]:
+def _samples(sizes: scene.SceneSizes) -> list[Any]:
   from mmdet.structures import DetDataSample
 
-  return [DetDataSample(metainfo=_meta(frame))]
+  return [DetDataSample(metainfo=_meta(sizes))]
 
 
-def _meta(frame: scene.Frame) -> dict[str, Any]:
-  scale = tuple(new / old for new, old in zip(frame.image[::-1], frame.original[::-1]))
+def _meta(sizes: scene.SceneSizes) -> dict[str, Any]:
+  scale = tuple(new / old for new, old in zip(sizes.image[::-1], sizes.original[::-1]))
   return {
-    'img_shape': frame.image,
-    'pad_shape': frame.padded,
-    'batch_input_shape': frame.padded,
-    'ori_shape': frame.original,
+    'img_shape': sizes.image,
+    'pad_shape': sizes.padded,
+    'batch_input_shape': sizes.padded,
+    'ori_shape': sizes.original,
     'scale_factor': scale,
   }
 
 
-def _paster(frame: scene.Frame) -> Callable[[scene.Detected], dict[str, Any]]:
+def _paster(sizes: scene.SceneSizes) -> Callable[[scene.Detected], dict[str, Any]]:
   """A function that pastes with mmdetection's mask head and returns what its metric reads."""
   import torch
   from mmdet.registry import MODELS
@@ -295,7 +295,7 @@ def _paster(frame: scene.Frame) -> Callable[[scene.Detected], dict[str, Any]]:
     (pasted,) = head.predict_by_feat(
       [torch.from_numpy(found.masks[:, np.newaxis])],
       [instances],
-      [_meta(frame)],
+      [_meta(sizes)],
       config,
       rescale=True,
       activate_map=True,

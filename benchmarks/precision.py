@@ -51,13 +51,13 @@ def seeded(size: str) -> list[tuple[str, list[tuple[Found, Found]]]]:
   """Rows (name, pairs of float32 and other detections) of the seeded model on a made-up picture."""
   from benchmarks import scene
 
-  frame = scene.Frame.parse(size)
-  image = scene.network_input(frame)[np.newaxis]
-  shape = np.array([frame.image], np.float32)
+  sizes = scene.SceneSizes.parse(size)
+  image = scene.network_input(sizes)[np.newaxis]
+  shape = np.array([sizes.image], np.float32)
 
   def run(precision: str, images: np.ndarray) -> Found:
     detections = _seeded_model(precision).detect({'images': images, 'image_shape': shape})
-    return _in_frame(detections.to_dict(), frame.padded)
+    return _clipped_to(detections.to_dict(), sizes.padded)
 
   exact = run('float32', image)
   rng = np.random.default_rng(0)
@@ -68,17 +68,17 @@ def seeded(size: str) -> list[tuple[str, list[tuple[Found, Found]]]]:
   return rows
 
 
-def trained(model: str, pictures: list[str]) -> list[tuple[str, list[tuple[Found, Found]]]]:
-  """Rows of a model directory on pictures."""
+def trained(model: str, paths: list[str]) -> list[tuple[str, list[tuple[Found, Found]]]]:
+  """Rows of a model directory on image files."""
   from htc_tf.serving import loading, predict_files
 
-  images = [predict_files.read_picture(path) for path in predict_files.list_pictures(pictures)]
+  images = [predict_files.read_image(path).pixels() for path in predict_files.list_images(paths)]
 
   def run(precision: str) -> list[Found]:
     predictor = loading.load_model(
       model, params_override=f'runtime.mixed_precision_dtype={precision}'
     )
-    return [_in_frame(predictor(image[np.newaxis]), image.shape[:2]) for image in images]
+    return [_clipped_to(predictor(image[np.newaxis]), image.shape[:2]) for image in images]
 
   exact = run('float32')
   return [(precision, list(zip(exact, run(precision)))) for precision in _PRECISIONS]
@@ -97,7 +97,7 @@ def _seeded_model(precision: str):
     return build_model('htc_resnet50fpn_1x_coco', {}, state)
 
 
-def _in_frame(outputs: dict[str, Any], size: tuple[int, int]) -> Found:
+def _clipped_to(outputs: dict[str, Any], size: tuple[int, int]) -> Found:
   """Detections of the one image of a batch, masks pasted at `size`."""
   from htc_tf.evaluation.mask_paste import paste_masks
 

@@ -66,7 +66,7 @@ def measure(
   if unknown:
     raise ValueError(f'rows among {", ".join([*ROWS, *GROWTH])}; got {", ".join(sorted(unknown))}')
   for size in sizes:
-    scene.Frame.parse(size)
+    scene.SceneSizes.parse(size)
   measured = []
   for size in sizes:
     for group, names in selected.items():

@@ -1,6 +1,7 @@
-"""What both sides of a comparison work on: one made-up picture, its objects, RoIs, detections.
+"""Inputs of both sides of a comparison: a synthetic image, its objects, RoIs and detections.
 
-NumPy alone, since the peer's environment imports it too. Everything is a function of the size.
+Only NumPy is used, since the peer's environment imports this module too. Everything is a function
+of the size.
 """
 
 import importlib.util
@@ -17,19 +18,19 @@ NUM_ROIS = 1000
 NUM_CLASSES = 80
 CHANNELS = 256
 STRIDES = (4, 8, 16, 32)
-_PADDED_COLUMNS = 11  # of 1344: a picture of 800x1333 in the frame 800x1344
+_PADDED_COLUMNS = 11  # of 1344: an image of 800x1333 is padded to 800x1344
 _ORIGINAL_SCALE = 0.6  # 800x1333 comes from 480x800
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 _WEIGHTS = pathlib.Path(__file__).parents[1] / 'parity' / 'extract' / 'weights.py'
 
 
-class Frame(NamedTuple):
-  """Sizes of the picture on its way through the model, (height, width) in pixels.
+class SceneSizes(NamedTuple):
+  """Sizes of the image on its way through the model, (height, width) in pixels.
 
   Attributes:
-    padded: of the network input.
-    image: inside the padding.
-    original: before resizing; masks are pasted at this size.
+    padded: size of the network input.
+    image: size without padding.
+    original: size before resizing, at which masks are pasted.
   """
 
   padded: tuple[int, int]
@@ -37,7 +38,7 @@ class Frame(NamedTuple):
   original: tuple[int, int]
 
   @classmethod
-  def parse(cls, text: str) -> 'Frame':
+  def parse(cls, text: str) -> 'SceneSizes':
     """From 'HEIGHTxWIDTH' of the network input.
 
     Raises:
@@ -78,9 +79,9 @@ class Weights(Mapping[str, np.ndarray]):
     return len(self.shapes)
 
 
-def network_input(frame: Frame) -> np.ndarray:
+def network_input(sizes: SceneSizes) -> np.ndarray:
   """[height, width, 3] float32 RGB, normalised and padded with zeros."""
-  height, width = frame.image
+  height, width = sizes.image
   rng = np.random.default_rng(7)
   y, x = np.mgrid[0:height, 0:width].astype(np.float32)
   picture = np.full((height, width, 3), 120, np.float32)
@@ -94,39 +95,39 @@ def network_input(frame: Frame) -> np.ndarray:
     distance_x, distance_y = x - rng.uniform(0, width), y - rng.uniform(0, height)
     inside = (np.abs(distance_x) < side / 2) & (np.abs(distance_y) < side * aspect)
     picture[inside] = 0.25 * picture[inside] + 0.75 * rng.uniform(0, 255, 3)
-  padded = np.zeros((*frame.padded, 3), np.float32)
+  padded = np.zeros((*sizes.padded, 3), np.float32)
   padded[:height, :width] = (np.clip(np.rint(picture), 0, 255) - _MEAN) / _STD
   return padded
 
 
-def boxes(frame: Frame, num: int, seed: int = 0) -> np.ndarray:
+def boxes(sizes: SceneSizes, num: int, seed: int = 0) -> np.ndarray:
   """[num, 4] float32 yxyx within the image: sides from 16 pixels to the image's, log-uniform."""
   rng = np.random.default_rng(seed)
-  limits = np.array(frame.image)
-  sizes = np.exp(rng.uniform(np.log(16), np.log(0.9 * min(limits)), (num, 1)))
-  sizes = np.minimum(sizes * np.exp(rng.uniform(-0.6, 0.6, (num, 2))), 0.98 * limits)
-  low = rng.uniform(0, 1, (num, 2)) * (limits - sizes)
-  return np.concatenate([low, low + sizes], axis=1).astype(np.float32)
+  limits = np.array(sizes.image)
+  sides = np.exp(rng.uniform(np.log(16), np.log(0.9 * min(limits)), (num, 1)))
+  sides = np.minimum(sides * np.exp(rng.uniform(-0.6, 0.6, (num, 2))), 0.98 * limits)
+  low = rng.uniform(0, 1, (num, 2)) * (limits - sides)
+  return np.concatenate([low, low + sides], axis=1).astype(np.float32)
 
 
-def pyramid(frame: Frame) -> list[np.ndarray]:
+def pyramid(sizes: SceneSizes) -> list[np.ndarray]:
   """Random maps [1, height / stride, width / stride, CHANNELS] of P2 to P5."""
   rng = np.random.default_rng(1)
-  height, width = frame.padded
+  height, width = sizes.padded
   return [
     rng.standard_normal((1, height // stride, width // stride, CHANNELS), np.float32)
     for stride in STRIDES
   ]
 
 
-class Truth(NamedTuple):
-  """Ground truth of the picture in padded pixels.
+class GroundTruth(NamedTuple):
+  """Ground truth of the image in padded pixels.
 
   Attributes:
     boxes: [num, 4] float32 yxyx on whole pixels.
     labels: [num] 0..79.
-    masks: [num, height, width] uint8 of the padded frame; each fills its box.
-    semantic: [height, width] uint8 of the padded frame, 0..182.
+    masks: [num, height, width] uint8 of the padded image; each fills its box.
+    semantic: [height, width] uint8 of the padded image, 0..182.
   """
 
   boxes: np.ndarray
@@ -135,18 +136,18 @@ class Truth(NamedTuple):
   semantic: np.ndarray
 
 
-def truth(frame: Frame, num: int = 8) -> Truth:
+def ground_truth(sizes: SceneSizes, num: int = 8) -> GroundTruth:
   """`num` objects."""
   rng = np.random.default_rng(3)
-  corners = np.rint(boxes(frame, num, seed=4)).astype(int)
-  masks = np.zeros((num, *frame.padded), np.uint8)
+  corners = np.rint(boxes(sizes, num, seed=4)).astype(int)
+  masks = np.zeros((num, *sizes.padded), np.uint8)
   for mask, (top, left, bottom, right) in zip(masks, corners):
     mask[top:bottom, left:right] = 1
-  return Truth(
+  return GroundTruth(
     corners.astype(np.float32),
     rng.integers(0, NUM_CLASSES, num),
     masks,
-    rng.integers(0, 183, frame.padded).astype(np.uint8),
+    rng.integers(0, 183, sizes.padded).astype(np.uint8),
   )
 
 
@@ -166,7 +167,7 @@ class Detected(NamedTuple):
   masks: np.ndarray
 
 
-def detections(frame: Frame, seed: int, num: int = 100) -> Detected:
+def detections(sizes: SceneSizes, seed: int, num: int = 100) -> Detected:
   """`num` detections of ten classes with blob-like masks."""
   rng = np.random.default_rng(seed)
   y, x = np.mgrid[0:28, 0:28] / 28 - 0.5
@@ -175,29 +176,29 @@ def detections(frame: Frame, seed: int, num: int = 100) -> Detected:
   radius = rng.uniform(0.35, 0.5, (num, 1, 1)) * (1 + 0.25 * np.sin(angle * waves + phases))
   masks = 1 / (1 + np.exp((np.hypot(y, x) / radius - 1) * 12))
   return Detected(
-    boxes(frame, num, seed),
+    boxes(sizes, num, seed),
     np.sort(rng.uniform(0.05, 1, num))[::-1],
     rng.choice(rng.choice(NUM_CLASSES, 10, replace=False), num),
     masks.astype(np.float32),
   )
 
 
-def annotations(frame: Frame, num_images: int) -> dict:
+def annotations(sizes: SceneSizes, num_images: int) -> dict:
   """COCO annotations of pictures 1..num_images: the first seven detections of each, as ellipses."""
   images, objects = [], []
-  scale = frame.original[0] / frame.image[0], frame.original[1] / frame.image[1]
+  scale = sizes.original[0] / sizes.image[0], sizes.original[1] / sizes.image[1]
   angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
   circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)  # [24, xy]
   for image in range(1, num_images + 1):
     images.append(
       {
         'id': image,
-        'height': frame.original[0],
-        'width': frame.original[1],
+        'height': sizes.original[0],
+        'width': sizes.original[1],
         'file_name': f'{image}.jpg',
       }
     )
-    found = detections(frame, image)
+    found = detections(sizes, image)
     for box, label in zip(found.boxes[:7], found.labels):
       top, left, bottom, right = (float(side) for side in box * (scale * 2))
       size = right - left, bottom - top

@@ -17,7 +17,7 @@ def _build() -> Mapping[str, measuring.Measure]:
   for name in first:
     importlib.import_module(name)
   groups = importlib.import_module(f'benchmarks.{module}').GROUPS
-  return groups[group](scene.Frame.parse(size))
+  return groups[group](scene.SceneSizes.parse(size))
 
 
 if __name__ == '__main__':

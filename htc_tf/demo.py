@@ -15,10 +15,11 @@ import tqdm
 from pycocotools import coco as coco_lib
 
 from htc_tf import files
-from htc_tf.data import coco_to_tfrecord, nuclei
+from htc_tf.data import coco_to_tfrecord, images, nuclei
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.errors import HTCError
-from htc_tf.evaluation import ground_truth, metrics
+from htc_tf.evaluation import ground_truth as ground_truth_lib
+from htc_tf.evaluation import metrics
 from htc_tf.visualization import draw, panels
 
 EXPERIMENT = 'htc_nuclei'
@@ -188,22 +189,18 @@ def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
   from htc_tf.serving import detectors, predict_files
 
   detector = detectors.load_detector(saved_model)
-  with ground_truth.silence():
+  with ground_truth_lib.silence():
     coco = coco_lib.COCO(split.annotation_file)
   columns = [[], [], []]
   for image_id in sorted(coco.imgs):
-    picture = predict_files.read_picture(
-      os.path.join(split.image_folder, coco.imgs[image_id]['file_name'])
-    )
-    found = predict_files.detect_instances(detector, picture)
-    prediction = predict_files.draw_detections(
-      picture, found, detector.category_names, _SCORE_DRAWN
-    )
-    truth = _draw_truth(picture, coco.imgToAnns[image_id], detector.category_names)
-    enlarged = np.kron(
-      picture, np.ones((prediction.shape[0] // picture.shape[0],) * 2 + (1,), np.uint8)
-    )
-    for column, panel in zip(columns, (enlarged, truth, prediction)):
+    path_of_image = os.path.join(split.image_folder, coco.imgs[image_id]['file_name'])
+    pixels = images.read_image(path_of_image).pixels()
+    found = predict_files.detect_instances(detector, pixels)
+    prediction = predict_files.draw_detections(pixels, found, detector.category_names, _SCORE_DRAWN)
+    ground_truth = _draw_ground_truth(pixels, coco.imgToAnns[image_id], detector.category_names)
+    factor = prediction.shape[0] // pixels.shape[0]
+    enlarged = np.kron(pixels, np.ones((factor, factor, 1), np.uint8))
+    for column, panel in zip(columns, (enlarged, ground_truth, prediction)):
       column.append(panel)
   titles = ('held-out image', 'truth', f'prediction (score >= {_SCORE_DRAWN})')
   panels.write_image(
@@ -212,17 +209,17 @@ def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
   return path
 
 
-def _draw_truth(picture: np.ndarray, annotations: list[dict], names: list[str]) -> np.ndarray:
-  """The picture, enlarged if small, under its annotations."""
+def _draw_ground_truth(pixels: np.ndarray, annotations: list[dict], names: list[str]) -> np.ndarray:
+  """The image, enlarged if small, with its annotations drawn over it."""
   boxes = np.array(
     [[y, x, y + h, x + w] for x, y, w, h in (a['bbox'] for a in annotations)], np.float32
   ).reshape(-1, 4)
   return draw.draw_instances(
-    picture,
+    pixels,
     boxes,
     [a['segmentation'] for a in annotations],
     np.ones(len(annotations), np.int32),
     None,
     names,
-    enlarge=draw.legible_enlargement(picture.shape[:2]),
+    enlarge=draw.legible_enlargement(pixels.shape[:2]),
   )

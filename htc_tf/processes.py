@@ -1,4 +1,4 @@
-"""Worker processes that end with their parent and give results in the order asked for."""
+"""A pool of worker processes that end with their parent and return results in order."""
 
 import collections
 import concurrent.futures
@@ -6,41 +6,49 @@ import contextlib
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import process
 from typing import Any
 
 from htc_tf.errors import DataError
 
-# How many threads the libraries beneath NumPy compute by.
+# Variables that set how many threads the libraries beneath NumPy use.
 _NUM_THREADS = ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS')
+_POLL_SECONDS = 0.2
+
+
+class WorkerError(DataError):
+  """A worker process that was killed or could not start."""
 
 
 def usable_cores() -> int:
-  """Returns how many cores this process may run on."""
+  """Number of cores that this process may run on."""
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
 
 
-def end_with_parent() -> None:
-  """Run once in a worker, ties its life to the parent's.
+def exit_with_parent() -> None:
+  """Make this process exit as soon as its parent has ended.
 
-  A worker whose parent was killed would otherwise wait for work for ever.
+  Without this, a worker whose parent was killed would wait for work forever.
   """
-  threading.Thread(target=_exit_with_parent, daemon=True).start()
+  threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 
-def _exit_with_parent() -> None:
-  multiprocessing.parent_process().join()
-  os._exit(1)
+def _wait_for_parent() -> None:
+  parent = multiprocessing.parent_process()
+  if parent is not None:
+    parent.join()
+    os._exit(1)
 
 
 @contextlib.contextmanager
 def one_thread_each() -> Iterator[None]:
-  """Processes that start within compute by one thread: others would be in each other's way.
+  """A context in which new processes compute with one thread each, so that they do not compete.
 
-  They inherit it, since NumPy may be among the first that a process imports, and asks but then.
+  They inherit the setting through the environment, because NumPy reads it when it is imported and a
+  worker may import NumPy before anything else.
   """
   before = {name: os.environ.get(name) for name in _NUM_THREADS}
   os.environ.update(dict.fromkeys(_NUM_THREADS, '1'))
@@ -54,76 +62,147 @@ def one_thread_each() -> Iterator[None]:
         os.environ[name] = value
 
 
-class OrderedWorkers:
-  """Calls functions in worker processes and gives their results in the order of the calls.
+class WorkerPool:
+  """Calls functions in worker processes and returns their results in the order of the calls.
 
-  Few calls are under way at a time, so that the arguments of waiting ones do not fill the memory.
-  Processes start with the first call and end with `close`, with the object, or with this process.
-  Each imports the module that was started anew: one that imports TensorFlow makes them slow and
-  large, and calls must not be made outside its `if __name__ == '__main__'`.
+  Only few calls are under way at a time, so that the arguments of waiting ones do not fill the
+  memory. Processes start with the first call and end with `close`, with the `with` block, or with
+  this process. Each worker imports the module that was started: if that module imports TensorFlow,
+  workers are slow and large, and calls must be inside its `if __name__ == '__main__'`.
+
+  Args:
+    num_workers: number of processes; with 1, functions are called in this process.
+    on_progress: function that is called in this process, while it waits for results, with the
+      number of steps that `report_progress` has counted since the last time.
   """
 
-  def __init__(self, num_workers: int):
-    """Starts nothing yet.
-
-    Args:
-      num_workers: processes; with 1 calls are made in this process.
-    """
+  def __init__(self, num_workers: int, on_progress: Callable[[int], object] | None = None):
     self.num_workers = num_workers
-    self._pool = None
-    self._pending = collections.deque()
+    self._on_progress = on_progress
+    self._pool: concurrent.futures.ProcessPoolExecutor | None = None
+    self._pending: collections.deque[concurrent.futures.Future] = collections.deque()
+    self._counter: Any = None  # steps that all workers have reported, in shared memory
+    self._num_seen = 0
+
+  def __enter__(self) -> 'WorkerPool':
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    self.close()
 
   def submit(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """Calls `function(*arguments)`, both of which must be picklable, in a worker.
+    """Call `function(*arguments)`, both picklable, in a worker.
 
     Returns:
-      Results that are due: of this call without workers, else of former calls, oldest first.
+      Results that are due: of this call if there are no workers, else of earlier calls, oldest
+      first.
 
     Raises:
       Exception: what a call raised; this and every later call raises it, until `close`.
-      DataError: a worker was killed or could not start.
+      WorkerError: a worker was killed or could not start.
     """
     if self.num_workers == 1:
-      return [function(*arguments)]
+      with _PROGRESS.reported_to(self._on_progress):
+        return [function(*arguments)]
     due = self._take(2 * self.num_workers - 1)
     if self._pool is None:
-      self._pool = concurrent.futures.ProcessPoolExecutor(
-        self.num_workers, multiprocessing.get_context('spawn'), end_with_parent
-      )
+      self._start()
     try:
       with one_thread_each():  # A call may start a process.
         self._pending.append(self._pool.submit(function, *arguments))
     except process.BrokenProcessPool as error:
-      raise _ended(error) from error
+      raise _worker_ended(error) from error
     return due
 
   def drain(self) -> list[Any]:
-    """Waits for all calls and returns the results not yet given; raises as `submit` does."""
+    """Wait for all calls and return the results that are left; raises as `submit` does."""
     return self._take(0)
 
+  def run_all(self, function: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
+    """Results of a function of one argument, in the order of the arguments; raises as `submit`."""
+    results = []
+    for argument in arguments:
+      results += self.submit(function, argument)
+    return results + self.drain()
+
   def close(self) -> None:
-    """Forgets what is not yet done and ends the processes; calls may be made again afterwards."""
+    """Drop the calls that are not done and end the processes; later calls start new ones."""
     self._pending.clear()
     if self._pool is not None:
       self._pool.shutdown(wait=True, cancel_futures=True)
       self._pool = None
 
+  def _start(self) -> None:
+    context = multiprocessing.get_context('spawn')
+    self._counter, self._num_seen = context.Value('q', 0), 0
+    self._pool = concurrent.futures.ProcessPoolExecutor(
+      self.num_workers, context, _initialize_worker, (self._counter,)
+    )
+
   def _take(self, num_left: int) -> list[Any]:
-    """Results of the oldest calls until `num_left` are under way, in their order."""
+    """Results of the oldest calls, in their order, until `num_left` are under way."""
     taken = []
     while len(self._pending) > num_left:
+      self._wait(self._pending[0])
       try:
         taken.append(self._pending[0].result())
       except process.BrokenProcessPool as error:
-        raise _ended(error) from error
-      self._pending.popleft()  # A call that failed stays, and is raised again.
+        raise _worker_ended(error) from error
+      self._pending.popleft()  # A failed call stays, so that it raises again.
     return taken
 
+  def _wait(self, future: concurrent.futures.Future) -> None:
+    """Wait until a call is done, and pass on the progress of all calls."""
+    while concurrent.futures.wait([future], _POLL_SECONDS).not_done:
+      self._pass_on_progress()
+    self._pass_on_progress()
 
-def _ended(error: Exception) -> DataError:
-  return DataError(
+  def _pass_on_progress(self) -> None:
+    if self._on_progress is not None and self._counter.value > self._num_seen:
+      new = self._counter.value - self._num_seen
+      self._num_seen += new
+      self._on_progress(new)
+
+
+class _Progress:
+  """Receiver of the steps that are reported in this process."""
+
+  def __init__(self) -> None:
+    self.report: Callable[[int], object] | None = None
+
+  @contextlib.contextmanager
+  def reported_to(self, receiver: Callable[[int], object] | None) -> Iterator[None]:
+    before, self.report = self.report, receiver
+    try:
+      yield
+    finally:
+      self.report = before
+
+
+_PROGRESS = _Progress()
+
+
+def report_progress(num_steps: int = 1) -> None:
+  """Report steps from a function that a `WorkerPool` calls; elsewhere this has no effect."""
+  if _PROGRESS.report is not None:
+    _PROGRESS.report(num_steps)
+
+
+def _initialize_worker(counter: Any) -> None:
+  """Prepare a new worker: it exits with its parent and counts steps in shared memory."""
+
+  def add(num_steps: int) -> None:
+    with counter.get_lock():
+      counter.value += num_steps
+
+  _PROGRESS.report = add
+  exit_with_parent()
+
+
+def _worker_ended(error: Exception) -> WorkerError:
+  return WorkerError(
     'A worker process ended',
-    expected='one that works until it is told to end',
+    expected='it to work until it is told to end',
     got=str(error),
     likely_cause='too little memory, or a script that starts work '
     "outside `if __name__ == '__main__'`, which every worker would start again",

@@ -1,4 +1,4 @@
-"""Tests of ordered worker processes: order, bound, errors, and that none is left behind."""
+"""Tests of the pool of worker processes: order, bound, errors, progress, and that none is left."""
 
 import os
 import subprocess
@@ -9,7 +9,15 @@ import pytest
 
 from htc_tf import processes
 from htc_tf.errors import DataError
-from tests.data.test_record_pool import alive
+
+
+def _alive(pid):
+  """Whether a process runs; one that has ended but was not reaped does not."""
+  try:
+    with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
+      return file.read().rsplit(')', 1)[1].split()[0] != 'Z'
+  except FileNotFoundError:
+    return False
 
 
 def _work(seconds, value):
@@ -21,7 +29,7 @@ def _work(seconds, value):
 
 @pytest.fixture(name='workers')
 def _workers():
-  workers = processes.OrderedWorkers(2)
+  workers = processes.WorkerPool(2)
   yield workers
   workers.close()
 
@@ -39,7 +47,7 @@ def test_results_come_in_the_order_of_the_calls_and_few_calls_wait(workers):
 
 
 def test_one_worker_is_this_process():
-  workers = processes.OrderedWorkers(1)
+  workers = processes.WorkerPool(1)
   assert workers.submit(_work, 0, 'now') == [('now', os.getpid())]
   assert workers.drain() == []
   with pytest.raises(DataError, match='broken'):
@@ -67,9 +75,9 @@ def test_closing_ends_the_processes(workers):
   for index in range(4):
     workers.submit(_work, 0.05, index)
   pids = {pid for _, pid in workers.drain()}
-  assert all(alive(pid) for pid in pids)
+  assert all(_alive(pid) for pid in pids)
   workers.close()
-  assert not any(alive(pid) for pid in pids)
+  assert not any(_alive(pid) for pid in pids)
 
 
 def test_workers_end_with_a_killed_parent(tmp_path):
@@ -78,7 +86,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     'import os, time\n'
     'from htc_tf import processes\n'
     'if __name__ == "__main__":\n'
-    '  workers = processes.OrderedWorkers(2)\n'
+    '  workers = processes.WorkerPool(2)\n'
     '  workers.submit(os.getpid)\n'
     '  print(*workers.drain(), flush=True)\n'
     '  time.sleep(60)\n',
@@ -91,9 +99,9 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     worker = int(process.stdout.readline())
     process.kill()
   deadline = time.monotonic() + 20
-  while alive(worker) and time.monotonic() < deadline:
+  while _alive(worker) and time.monotonic() < deadline:
     time.sleep(0.05)
-  assert not alive(worker)
+  assert not _alive(worker)
 
 
 def test_workers_are_told_of_one_thread_before_they_import_anything(tmp_path):
@@ -105,7 +113,7 @@ def test_workers_are_told_of_one_thread_before_they_import_anything(tmp_path):
     'def told():\n'
     '  return TOLD\n'
     'if __name__ == "__main__":\n'
-    '  workers = processes.OrderedWorkers(2)\n'
+    '  workers = processes.WorkerPool(2)\n'
     '  results = [result for _ in range(3) for result in workers.submit(told)]\n'
     '  print(results + workers.drain())\n'
     '  print(os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS"))\n',
@@ -117,6 +125,24 @@ def test_workers_are_told_of_one_thread_before_they_import_anything(tmp_path):
     [sys.executable, str(script)], check=True, env=environment, text=True, stdout=subprocess.PIPE
   ).stdout.splitlines()
   assert printed == [str([('1', '1')] * 3), 'None 7']
+
+
+def _report(num_steps):
+  for _ in range(num_steps):
+    processes.report_progress()
+  return num_steps
+
+
+@pytest.mark.parametrize('num_workers', [1, 2])
+def test_progress_of_all_calls_is_reported(num_workers):
+  reported = []
+  with processes.WorkerPool(num_workers, reported.append) as pool:
+    assert pool.run_all(_report, [3, 0, 4, 5]) == [3, 0, 4, 5]
+    assert sum(reported) == 12
+    pool.run_all(_report, [2])
+  assert sum(reported) == 14
+  processes.report_progress()
+  assert sum(reported) == 14
 
 
 def test_at_least_one_core_is_usable():

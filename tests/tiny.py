@@ -81,12 +81,12 @@ def task(config: model_config.HTC | None = None, **values) -> htc.HTCTask:
   return htc.HTCTask(task_config.HTCTask(model=config or model(), **values))
 
 
-def data_in_frames(*sizes: tuple[int, int]) -> task_config.DataConfig:
-  """Training data of frames (height, width), so that steps on them can be compiled."""
+def data_in_buckets(*sizes: tuple[int, int]) -> task_config.DataConfig:
+  """Training data of buckets (height, width), so that steps on them can be compiled."""
   return task_config.DataConfig(
     is_training=True,
     parser=task_config.Parser(
-      frames=[task_config.Frame(height=height, width=width) for height, width in sizes]
+      buckets=[task_config.Bucket(height=height, width=width) for height, width in sizes]
     ),
   )
 
@@ -122,7 +122,7 @@ def batch(
 
   Args:
     config: whose classes and branches the labels are for.
-    size: side of the frame, which the image fills but for 8 rows and 4 columns.
+    size: side of the bucket, which the image fills but for 8 rows and 4 columns.
     num_images: in the batch.
     num_truths: of the first image; each further image has one less, down to none.
   """

@@ -109,7 +109,7 @@ def reduced(name: str, train_path: str, val_path: str = '') -> cfg.ExperimentCon
   )
   for data in (params.task.train_data, params.task.validation_data):
     data.parser.override(
-      {'min_sizes': [SIZE], 'max_size': SIZE, 'max_num_instances': 4, 'frames': []}
+      {'min_sizes': [SIZE], 'max_size': SIZE, 'max_num_instances': 4, 'buckets': []}
     )
   return params
 

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     from htc_tf.serving import client, predict_files
     from htc_tf.serving.target import Target
 
-    paths = predict_files.list_pictures(args.inputs)
+    paths = predict_files.list_images(args.inputs)
     target = Target(args.server, args.model_name, args.model_version, args.timeout)
     detector = client.remote_detector(target, args.export)
     failed = predict_files.predict_files(

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
   try:
     from htc_tf.serving import detectors, predict_files
 
-    paths = predict_files.list_pictures(args.inputs)
+    paths = predict_files.list_images(args.inputs)
     detector = detectors.load_detector(args.model, args.experiment, args.params_override)
     failed = predict_files.predict_files(detector, paths, args.output, args.score_threshold)
   except (HTCError, OSError) as error:

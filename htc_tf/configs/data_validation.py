@@ -1,27 +1,30 @@
-"""Checks that the records of an input pipeline are there and fit the model."""
+"""Checks of an input pipeline: its records exist and match the model."""
 
 import glob
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
 from htc_tf.configs.value_types import check_keys, check_positive, check_value_types
+from htc_tf.data.augmentation.registry import build_augmentations
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError
 
 
 def validate_data(config: task_config.DataConfig, model: model_config.HTC, name: str) -> None:
-  """Checks that records exist and hold what the model needs.
+  """Check that the records of an input pipeline exist and hold what the model needs.
 
   Args:
-    config: one input pipeline.
-    model: the model it feeds.
-    name: where the configuration stands, for the message.
+    config: configuration of the pipeline.
+    model: configuration of the model that it feeds.
+    name: name of the pipeline's configuration, for messages.
 
   Raises:
-    ConfigError: no such files, or records of another number of classes or without masks or maps.
-    DataError: records without their metadata.
+    ConfigError: there are no such files, or a value is out of range, or the records have another
+      number of classes or lack masks or semantic maps.
+    DataError: the metadata of the records is missing.
   """
   patterns = config.input_path
   patterns = list(patterns) if isinstance(patterns, (list, tuple)) else str(patterns).split(',')
@@ -31,13 +34,13 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
         f'{name}.input_path names no file',
         expected='TFRecords of htc-create-coco-records, e.g. coco/train-*.tfrecord',
         got=repr(pattern),
-        likely_cause='records not made yet, or a path relative to another folder',
+        likely_cause='records that were not written yet, or a path relative to another folder',
       )
   check_value_types(config, name)
   check_positive(config.global_batch_size, f'{name}.global_batch_size')
   check_positive(config.shuffle_buffer_size, f'{name}.shuffle_buffer_size')
   _check_parser(config, name)
-  _check_frames(config.parser.frames, model, f'{name}.parser.frames')
+  _check_buckets(config.parser.buckets, model, f'{name}.parser.buckets')
   info = DatasetInfo.find(','.join(patterns))
   if info.num_classes != model.num_classes:
     raise ConfigError(
@@ -69,7 +72,7 @@ def _check_training_records(info: DatasetInfo, model: model_config.HTC, name: st
     raise ConfigError(
       f'{name} has no semantic maps',
       expected='records made with --semantic=stuff_maps or --semantic=instances',
-      got='records without',
+      got='records without semantic maps',
       likely_cause='no stuff maps; convert with '
       '--semantic=instances or set task.model.semantic_head.enabled=false',
     )
@@ -97,38 +100,35 @@ def _check_parser(config: task_config.DataConfig, name: str) -> None:
       expected=f'[low, high] with 0 < low <= high <= max_size = {parser.max_size}',
       got=str(sizes),
     )
-  scales = parser.scale_range
-  if not (len(scales) == 2 and 0 < scales[0] <= scales[1]):
-    raise ConfigError(
-      f'{name}.parser.scale_range is out of order',
-      expected='[low, high] with 0 < low <= high',
-      got=str(parser.scale_range),
-    )
+  # The augmentations check their own values.
+  build_augmentations(parser.augmentation.as_dict())
 
 
-def _check_frames(frames, model: model_config.HTC, name: str) -> None:
-  check_keys(frames, task_config.Frame, name)
+def _check_buckets(
+  buckets: Sequence[task_config.Bucket], model: model_config.HTC, name: str
+) -> None:
+  check_keys(buckets, task_config.Bucket, name)
   divisor, (height, width) = model.size_divisor, model.input_size[:2]
-  for index, frame in enumerate(frames):
-    sides = (frame.height, frame.width)
+  for index, bucket in enumerate(buckets):
+    sides = (bucket.height, bucket.width)
     if any(side <= 0 or side % divisor for side in sides):
       raise ConfigError(
         f'{name}[{index}] is wrong',
         expected=f'height and width that are multiples of {divisor}',
-        got=f'{frame.height} x {frame.width}',
+        got=f'{bucket.height} x {bucket.width}',
       )
-    if frame.height > height or frame.width > width:
+    if bucket.height > height or bucket.width > width:
       raise ConfigError(
         f'{name}[{index}] is larger than task.model.input_size',
         expected=f'at most {height} x {width}',
-        got=f'{frame.height} x {frame.width}',
-        likely_cause='input_size was lowered and the frames of the experiment were not: set '
-        f'{name}=[] for multiples of {divisor}, or frames of that size',
+        got=f'{bucket.height} x {bucket.width}',
+        likely_cause='input_size was reduced and the buckets of the experiment were not: set '
+        f'{name}=[] to pad to multiples of {divisor}, or give buckets of that size',
       )
     if model.uses_static_size and sides != (height, width):
       raise ConfigError(
-        f'{name}[{index}] does not fit the model',
+        f'{name}[{index}] does not match the model',
         expected=f'task.model.input_size alone, {height} x {width}',
-        got=f'{frame.height} x {frame.width}',
-        likely_cause='proposals or RoI aligner of Model Garden, which read static shapes',
+        got=f'{bucket.height} x {bucket.width}',
+        likely_cause='proposals or RoI aligner of Model Garden, which need static shapes',
       )

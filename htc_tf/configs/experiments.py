@@ -1,23 +1,26 @@
 """The registered experiments."""
 
+from collections.abc import Sequence
+
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.vision.configs import backbones, common, decoders
 
+from htc_tf.configs import augmentation as augmentation_config
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
 from htc_tf.configs.schedule import Schedule, build_trainer
 
 _MODEL_GARDEN_RESNET50 = 'gs://cloud-tpu-checkpoints/vision-2.0/resnet50_imagenet/ckpt-28080'
 
-# Least waste with six static frames: 4.6% of the pixels of COCO; see benchmarks/frames.py.
-COCO_FRAMES = ((800, 1088), (800, 1216), (800, 1344), (1088, 800), (1216, 800), (1344, 800))
+# The six buckets with the least padding, 4.6% of the pixels of COCO; see benchmarks/padding.py.
+COCO_BUCKETS = ((800, 1088), (800, 1216), (800, 1344), (1088, 800), (1216, 800), (1344, 800))
 
 
 def _experiment(
-  task: task_config.HTCTask, schedule: Schedule, runtime: cfg.RuntimeConfig = None
+  task: task_config.HTCTask, schedule: Schedule, runtime: cfg.RuntimeConfig | None = None
 ) -> cfg.ExperimentConfig:
-  """An experiment whose training batch is the schedule's."""
+  """An experiment that trains with the schedule and its batch size."""
   task.train_data.global_batch_size = schedule.batch_size
   return cfg.ExperimentConfig(
     runtime=runtime or cfg.RuntimeConfig(mixed_precision_dtype='float32'),
@@ -30,21 +33,29 @@ def _experiment(
   )
 
 
-def _coco_task(model: model_config.HTC, frames=COCO_FRAMES) -> task_config.HTCTask:
-  """Published input sizes on COCO records under `coco/`.
+def _coco_task(
+  model: model_config.HTC, buckets: Sequence[tuple[int, int]] = COCO_BUCKETS
+) -> task_config.HTCTask:
+  """A task with the published input sizes, on COCO records under `coco/`.
 
-  Training has static frames, so that few shapes occur. Evaluation pads as published.
+  Training pads to buckets, so that only few shapes occur. Evaluation pads as in the paper's code.
   """
-  frames = [task_config.Frame(height=height, width=width) for height, width in frames]
+  parser = task_config.Parser(
+    buckets=[task_config.Bucket(height=height, width=width) for height, width in buckets]
+  )
   return task_config.HTCTask(
     model=model,
     train_data=task_config.DataConfig(
-      is_training=True, input_path='coco/train-*.tfrecord', parser=task_config.Parser(frames=frames)
+      is_training=True, input_path='coco/train-*.tfrecord', parser=parser
     ),
     validation_data=task_config.DataConfig(
       is_training=False, drop_remainder=False, global_batch_size=8, input_path='coco/val-*.tfrecord'
     ),
   )
+
+
+def _scale_jitter() -> augmentation_config.ScaleJitter:
+  return augmentation_config.ScaleJitter(min_factor=0.8, max_factor=1.25)
 
 
 def _without_semantic() -> model_config.SemanticHead:
@@ -71,10 +82,10 @@ def htc_without_semantic_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('htc_resnet50fpn_1x_coco_paddle')
 def htc_resnet50fpn_1x_coco_paddle() -> cfg.ExperimentConfig:
-  """HTC R50-FPN as laihuihui/htc (PaddleDetection) runs it, for its checkpoints."""
+  """HTC R50-FPN with the rules of laihuihui/htc (PaddleDetection), for its checkpoints."""
   stages = model_config.published_stages()
   stages[-1].box_coder_weights = [30.0, 30.0, 15.0, 15.0]
-  # A side of 1 px is kept: the bound is the largest float32 below.
+  # A side of 1 px is kept: the limit is the largest float32 below 1.
   proposals = model_config.PublishedRoIGenerator(min_size=1.0 - 2.0**-24, clip_deltas_below=False)
   model = model_config.HTC(
     roi_generator=model_config.RoIGenerator(published=proposals),
@@ -114,7 +125,7 @@ def mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('htc_resnetfpn_coco')
 def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
-  """HTC heads on Model Garden's parts alone: ResNet-50, FPN, RPN head, proposals, RoI aligner."""
+  """HTC heads on Model Garden's ResNet-50, FPN, RPN head, proposals and RoI aligner."""
   model = model_config.HTC(
     input_size=[1024, 1024, 3],
     backbone=model_config.Backbone(type='resnet', resnet=backbones.ResNet(model_id=50)),
@@ -125,13 +136,13 @@ def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
     roi_generator=model_config.RoIGenerator(type='model_garden'),
     roi_aligner=model_config.RoIAligner(type='model_garden'),
   )
-  task = _coco_task(model, frames=())  # Every input is of input_size, as these parts need.
+  task = _coco_task(model, buckets=())  # Model Garden's parts pad every image to input_size.
   task.init_checkpoint = _MODEL_GARDEN_RESNET50
   task.init_checkpoint_modules = 'backbone'
   for data in (task.train_data, task.validation_data):
     data.parser.min_sizes = [1024]
     data.parser.max_size = 1024
-  task.train_data.parser.scale_range = [0.8, 1.25]
+  task.train_data.parser.augmentation.scale_jitter = _scale_jitter()
   task.losses.l2_weight_decay = 4e-5
   task.losses.decay_norm_and_bias = False
   schedule = Schedule(epochs=12, learning_rate=0.08, batch_size=64)
@@ -140,7 +151,7 @@ def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('htc_nuclei')
 def htc_nuclei() -> cfg.ExperimentConfig:
-  """A small HTC for the embedded nuclei image: minutes on two cores."""
+  """A small HTC for the nuclei image in the package; it trains in minutes on two cores."""
   model = model_config.HTC(
     num_classes=2,
     input_size=[256, 256, 3],
@@ -162,7 +173,7 @@ def htc_nuclei() -> cfg.ExperimentConfig:
     mask_head=model_config.MaskHead(num_convs=2, num_filters=64),
     semantic_head=model_config.SemanticHead(num_classes=2, num_convs=2, num_filters=64),
   )
-  task = _coco_task(model, frames=())
+  task = _coco_task(model, buckets=())
   task.train_data.input_path = 'build/demo/records/train-*.tfrecord'
   task.validation_data.input_path = 'build/demo/records/val-*.tfrecord'
   task.validation_data.global_batch_size = 4
@@ -170,8 +181,9 @@ def htc_nuclei() -> cfg.ExperimentConfig:
   for data in (task.train_data, task.validation_data):
     data.parser.min_sizes = [256]
     data.parser.max_size = 256
-  task.train_data.parser.random_vertical_flip = 0.5
-  task.train_data.parser.scale_range = [0.8, 1.25]
+  task.train_data.parser.augmentation = augmentation_config.Augmentation(
+    scale_jitter=_scale_jitter(), flip=augmentation_config.Flip(horizontal=0.5, vertical=0.5)
+  )
   schedule = Schedule(
     epochs=60, milestones=(45, 55), num_images=35, batch_size=4, learning_rate=0.02, warmup_steps=50
   )

@@ -5,11 +5,12 @@ import dataclasses
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
+from htc_tf.configs import augmentation as augmentation_config
 from htc_tf.configs import model as model_config
 
 
 @dataclasses.dataclass
-class Frame(hyperparams.Config):
+class Bucket(hyperparams.Config):
   """A static size of the network input, in pixels."""
 
   height: int = 0
@@ -18,42 +19,39 @@ class Frame(hyperparams.Config):
 
 @dataclasses.dataclass
 class Parser(hyperparams.Config):
-  """How an image becomes a network input.
+  """Resizing, augmentation and padding of images.
 
   Attributes:
-    min_sizes: short side after resizing, in pixels; with several, training draws one an image.
-    min_size_range: lowest and highest short side; training draws a whole number from them, both
-      included, instead of one of `min_sizes`. Empty: `min_sizes`.
-    max_size: bound on the long side, in pixels.
-    frames: static sizes of the network input, none larger than `task.model.input_size`. An image
-      is padded to the least of them that holds it (shrunk into one if none does), and a batch is of
-      one frame. Empty: a batch is of one orientation and padded to the next multiples of 32 of its
-      own largest height and width, as published. Parts of Model Garden that need a static frame
-      take `task.model.input_size`, whether it is given here or not.
-    random_horizontal_flip: probability, in training.
-    random_vertical_flip: probability, in training.
-    scale_range: training multiplies the scale by a factor drawn from it, then crops to the frame
-      (to `task.model.input_size` if there are no frames).
-    max_num_instances: most truths an image trains on.
+    min_sizes: short side after resizing, in pixels; with several, training chooses one per image.
+    min_size_range: smallest and largest short side; training chooses an integer from this range,
+      both ends included, instead of one of `min_sizes`. Empty: use `min_sizes`.
+    max_size: limit of the long side, in pixels.
+    buckets: static sizes of the network input, none larger than `task.model.input_size`. An image
+      is padded to the smallest bucket that holds it, or shrunk into one if none does; all images of
+      a batch are of one bucket. Empty: a batch holds images of one orientation, padded to the next
+      multiples of 32 of its largest height and width, as in the paper's code. Parts of Model Garden
+      that need a static size use `task.model.input_size`, with or without buckets.
+    augmentation: random changes of training images.
+    max_num_instances: largest number of ground-truth instances per image.
   """
 
   min_sizes: list[int] = dataclasses.field(default_factory=lambda: [800])
   min_size_range: list[int] = dataclasses.field(default_factory=list)
   max_size: int = 1333
-  frames: list[Frame] = dataclasses.field(default_factory=list)
-  random_horizontal_flip: float = 0.5
-  random_vertical_flip: float = 0.0
-  scale_range: list[float] = dataclasses.field(default_factory=lambda: [1.0, 1.0])
+  buckets: list[Bucket] = dataclasses.field(default_factory=list)
+  augmentation: augmentation_config.Augmentation = dataclasses.field(
+    default_factory=augmentation_config.Augmentation
+  )
   max_num_instances: int = 100
 
 
 @dataclasses.dataclass
 class DataConfig(cfg.DataConfig):
-  """One input pipeline: which records, how many a step, how they are parsed.
+  """One input pipeline: its records, batch size and parsing.
 
   Attributes:
-    input_path: TFRecord pattern written by `htc-create-coco-records`.
-    dtype: of the images; follows `runtime.mixed_precision_dtype` when empty.
+    input_path: pattern of TFRecord files written by `htc-create-coco-records`.
+    dtype: type of the images; if empty, `runtime.mixed_precision_dtype`.
   """
 
   input_path: str | list[str] = ''
@@ -68,14 +66,15 @@ class DataConfig(cfg.DataConfig):
 
 @dataclasses.dataclass
 class Losses(hyperparams.Config):
-  """Weights and constants of the losses; a stage's weight multiplies its three terms.
+  """Weights and constants of the losses; each stage's weight multiplies its three terms as well.
 
   Attributes:
-    rpn_box_beta: smooth-L1 transition of the RPN, in encoded units.
-    box_beta: smooth-L1 transition of the stages.
-    semantic_average_over_valid: leave ignored pixels out of the mean; published: they count.
-    l2_weight_decay: SGD weight decay (half the squared norm of each decayed variable).
-    decay_norm_and_bias: decay normalisation affines and biases too, as published.
+    rpn_box_beta: smooth-L1 transition point of the RPN, in encoded units.
+    box_beta: smooth-L1 transition point of the stages, in encoded units.
+    semantic_average_over_valid: whether the semantic loss is averaged over the valid pixels only;
+      in the paper's code ignored pixels count as well.
+    l2_weight_decay: SGD weight decay, the factor on half the squared norm of each decayed variable.
+    decay_norm_and_bias: whether norm scales and biases are decayed too, as in the paper's code.
   """
 
   rpn_class_weight: float = 1.0

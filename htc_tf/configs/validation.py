@@ -1,4 +1,4 @@
-"""Checks a configuration as a whole before anything is built."""
+"""Checks of a whole configuration, before anything is built."""
 
 import dataclasses
 
@@ -10,27 +10,27 @@ from htc_tf.configs.model_validation import validate_model
 from htc_tf.configs.value_types import check_positive, check_value_types
 from htc_tf.errors import ConfigError
 
-# What the training command can be told to do.
+# Modes of the training command.
 MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval', 'train_and_post_eval')
-# What `runtime.distribution_strategy` may be.
+# Values of `runtime.distribution_strategy`.
 STRATEGIES = ('one_device', 'mirrored', 'multi_worker_mirrored', 'parameter_server', 'tpu', 'off')
-# What `runtime.mixed_precision_dtype` may be.
+# Values of `runtime.mixed_precision_dtype`.
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 
 def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
-  """Checks an experiment for a mode of the trainer.
+  """Check an experiment for a mode of the trainer.
 
   Args:
-    params: a whole experiment whose task is an `HTCTask`.
-    mode: one of `MODES`, or '' to check what does not depend on it.
+    params: the experiment, whose task is an `HTCTask`.
+    mode: one of `MODES`, or '' to check only what does not depend on the mode.
 
   Raises:
-    ConfigError: for the first thing wrong, with what was expected and the likely cause.
+    ConfigError: a value is wrong; the message is about the first one.
   """
   if not isinstance(params.task, task_config.HTCTask):
     raise ConfigError(
-      'This is no HTC experiment',
+      'This is not an HTC experiment',
       expected='a task of type HTCTask',
       got=type(params.task).__name__,
       likely_cause='an experiment of Model Garden',
@@ -65,14 +65,14 @@ def _check_losses(config: task_config.Losses) -> None:
         f'task.losses.{field.name} is negative',
         expected='0 or more',
         got=repr(value),
-        likely_cause='training would raise what it is to lower',
+        likely_cause='a sign error: training would maximize this term',
       )
   check_positive(config.rpn_box_beta, 'task.losses.rpn_box_beta')
   check_positive(config.box_beta, 'task.losses.box_beta')
 
 
 def _check_task_values(config: task_config.HTCTask) -> None:
-  """Files are named by text: a number in YAML is no name."""
+  """Check that paths are text; YAML reads an unquoted number as a number."""
   for name in ('init_checkpoint', 'annotation_file'):
     value = getattr(config, name)
     if value is not None and not isinstance(value, str):
@@ -80,7 +80,7 @@ def _check_task_values(config: task_config.HTCTask) -> None:
         f'task.{name} is of the wrong type',
         expected='a path',
         got=repr(value),
-        likely_cause='a name that YAML takes for a number: put it in quotes',
+        likely_cause='a name that YAML reads as a number: put it in quotes',
       )
 
 
@@ -101,20 +101,20 @@ def _check_trainer(config: cfg.TrainerConfig, mode: str) -> None:
 
 
 def _check_static_batches(task: task_config.HTCTask) -> None:
-  """XLA compiles for sizes known beforehand."""
+  """Check that all batches have static shapes, which XLA needs."""
   data = task.train_data
-  if not data.drop_remainder or not (data.parser.frames or task.model.uses_static_size):
+  if not data.drop_remainder or not (data.parser.buckets or task.model.uses_static_size):
     raise ConfigError(
       'The training step cannot be compiled (runtime.enable_xla)',
-      expected='task.train_data.drop_remainder and static frames in '
-      'task.train_data.parser.frames, e.g. [{height: 800, width: 1344}]',
-      got=f'drop_remainder={data.drop_remainder}, {len(data.parser.frames)} frames',
+      expected='task.train_data.drop_remainder=true and static sizes in '
+      'task.train_data.parser.buckets, e.g. [{height: 800, width: 1344}]',
+      got=f'drop_remainder={data.drop_remainder}, {len(data.parser.buckets)} buckets',
       likely_cause='an experiment that pads each batch to its own size',
     )
 
 
 def validate_runtime(config: cfg.RuntimeConfig) -> None:
-  """Checks distribution and precision of a run; raises ConfigError if they do not exist."""
+  """Check distribution strategy and precision; raises ConfigError if a value is unknown."""
   if config.distribution_strategy not in STRATEGIES:
     raise ConfigError(
       'runtime.distribution_strategy is unknown',
@@ -138,7 +138,7 @@ def validate_runtime(config: cfg.RuntimeConfig) -> None:
   if scale is not None and config.mixed_precision_dtype != 'float16':
     raise ConfigError(
       'runtime.loss_scale has no effect',
-      expected='mixed_precision_dtype=float16, whose gradients need a scale',
+      expected='mixed_precision_dtype=float16, whose gradients need scaling',
       got=repr(config.mixed_precision_dtype),
       likely_cause='a run changed from float16 to another type',
     )

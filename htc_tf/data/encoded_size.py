@@ -1,21 +1,21 @@
-"""How many pixels an encoded picture has, by its header, before anything is decoded."""
+"""Pixel count of an encoded image, read from its header before anything is decoded."""
 
 import tensorflow as tf
 
-from htc_tf.data.pixel_limit import MAX_PIXELS
+from htc_tf.data.images import MAX_PIXELS
 
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _HEADER = 24  # bytes, up to width and height
 
 
 def num_pixels(encoded: tf.Tensor) -> tf.Tensor:
-  """[] int64 the pixels a JPEG or PNG has by its header.
+  """[] int64 number of pixels that the header of a JPEG or PNG states.
 
   Args:
     encoded: [] string, the bytes of the file.
 
   Raises:
-    InvalidArgumentError: (when run) the bytes do not begin as either.
+    InvalidArgumentError: (when run) the file is neither.
   """
   size = tf.cond(
     tf.io.is_jpeg(encoded),
@@ -37,7 +37,7 @@ def within_limit(encoded: tf.Tensor) -> tf.Tensor:
   with tf.control_dependencies(
     [
       tf.debugging.assert_less_equal(
-        num_pixels(encoded), tf.constant(MAX_PIXELS, tf.int64), 'a picture has too many pixels'
+        num_pixels(encoded), tf.constant(MAX_PIXELS, tf.int64), 'an image has too many pixels'
       )
     ]
   ):
@@ -50,6 +50,6 @@ def _png_size(encoded: tf.Tensor) -> tf.Tensor:
   header = tf.strings.join([tf.strings.substr(encoded, 0, _HEADER), bytes(_HEADER)])
   begin = tf.strings.substr(header, 0, len(_PNG_SIGNATURE))
   is_png = (begin == _PNG_SIGNATURE) & (tf.strings.substr(header, 12, 4) == b'IHDR')
-  with tf.control_dependencies([tf.debugging.Assert(is_png, ['a picture is no JPEG or PNG'])]):
+  with tf.control_dependencies([tf.debugging.Assert(is_png, ['an image is neither JPEG nor PNG'])]):
     size = tf.io.decode_raw(tf.strings.substr(header, 16, 8), tf.int32, little_endian=False)
   return tf.ensure_shape(size, [2])

@@ -1,4 +1,4 @@
-"""Decodes a record into tensors."""
+"""Decoding of records into tensors."""
 
 import tensorflow as tf
 
@@ -23,16 +23,16 @@ _SEMANTIC = 'image/segmentation/class/encoded'
 
 
 class ExampleDecoder:
-  """Decodes records the converter wrote; `decode` fits Model Garden's input reader.
+  """Decodes records of the converter; `decode` fits Model Garden's input reader.
 
   Instance masks stay PNG bytes: the parser decodes the ones it keeps, one at a time.
+
+  Args:
+    include_mask: whether records must hold instance masks.
+    include_semantic: whether records must hold a semantic map.
   """
 
   def __init__(self, include_mask: bool = True, include_semantic: bool = True):
-    """Args:
-    include_mask: whether records must hold instance masks.
-    include_semantic: whether records must hold a semantic map.
-    """
     self._include_mask = include_mask
     self._include_semantic = include_semantic
     self._features = {key: tf.io.FixedLenFeature([], dtype) for key, dtype in _SCALARS.items()}
@@ -43,7 +43,7 @@ class ExampleDecoder:
       self._features[_SEMANTIC] = tf.io.FixedLenFeature([], tf.string, default_value='')
 
   def decode(self, serialized_example: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Decodes one record.
+    """The tensors of one record.
 
     Args:
       serialized_example: [] string, a serialized tf.train.Example.
@@ -59,8 +59,8 @@ class ExampleDecoder:
       semantic: [height, width] uint8, 255 is ignored (only with include_semantic).
 
     Raises:
-      InvalidArgumentError: (when run) the record lacks masks or semantic map although included, or
-        a picture in it is no JPEG or PNG or has more than `pixel_limit.MAX_PIXELS` pixels.
+      InvalidArgumentError: (when run) the record lacks required masks or the semantic map, or an
+        image in it is neither JPEG nor PNG or has more than `images.MAX_PIXELS` pixels.
     """
     parsed = tf.io.parse_single_example(serialized_example, self._features)
     corners = [parsed[f'image/object/bbox/{name}'] for name in ('ymin', 'xmin', 'ymax', 'xmax')]

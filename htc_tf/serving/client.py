@@ -1,9 +1,8 @@
-"""Clients of TensorFlow Serving: gRPC and REST, behind one call.
+"""Clients of TensorFlow Serving: gRPC and REST behind one function.
 
-They send files to the signature `image_bytes` and give back arrays by the names of the outputs.
+They send files to the signature `image_bytes` and return arrays by the names of the outputs.
 """
 
-import io
 import os
 import threading
 import urllib.error
@@ -12,29 +11,28 @@ import urllib.request
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
+from htc_tf.data.images import SourceImage
 from htc_tf.errors import InputError, ServingError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import rest_client
 from htc_tf.serving.instances import Instances, read_outputs
-from htc_tf.serving.predict_files import Detector, Picture
+from htc_tf.serving.predict_files import Detector
 from htc_tf.serving.target import Call, Target
 
-_ORIENTATION_TAG = 0x0112
 _MAX_VERSION = 2**63 - 1
 _CODES = {
   format_lib.UNREADABLE: 'the server cannot decode it',
-  format_lib.TOO_LARGE: 'it has more pixels than the export admits',
+  format_lib.TOO_LARGE: 'it has more pixels than the export allows',
 }
 
 
 def connect(target: Target) -> Call:
-  """The call to a server, by gRPC or REST as its address says; nothing is sent yet.
+  """The function that calls a server, by gRPC or REST according to its address; sends nothing yet.
 
   Raises:
-    InputError: an address of another form, or a name, version or timeout that cannot be.
-    ServingError: gRPC, without tensorflow-serving-api.
+    InputError: the address has another form, or the name, version or timeout is out of range.
+    ServingError: gRPC is asked for and tensorflow-serving-api is not installed.
   """
   _check_target(target)
   scheme, address, port = _parse_address(target.server)
@@ -46,22 +44,22 @@ def connect(target: Target) -> Call:
 
 
 def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
-  """A model on a server, to run on pictures as if it were here.
+  """A detector that sends images to a server.
 
   Args:
-    target: the model.
+    target: model on the server.
     export_dir: the exported folder, or a copy of its `export.json` and `categories.json`; without
-      it, boxes in pixels and cropped masks are expected, and classes have numbers for names.
+      it, boxes in pixels and cropped masks are expected, and classes are named by numbers.
 
   Raises:
-    InputError: what `connect` raises, or an `export_dir` without those files.
-    ServingError: gRPC, without tensorflow-serving-api.
+    InputError: as `connect`, or these files are missing in `export_dir`.
+    ServingError: as `connect`.
   """
   export_format, categories = format_lib.ExportFormat(), ([], [])
   if export_dir is not None:
     if not os.path.exists(os.path.join(export_dir, format_lib.FORMAT_FILE)):
       raise InputError(
-        f'{export_dir} is no export',
+        f'{export_dir} is not an export',
         expected=f'an {format_lib.FORMAT_FILE} in it',
         got='none',
         likely_cause='the folder of all versions: name one of them, such as export/1',
@@ -70,26 +68,26 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
     categories = format_lib.read_categories(export_dir)
   call = connect(target)
 
-  def detect(pictures: Sequence[Picture]) -> list[Instances | InputError]:
-    outputs = _checked(call([encode_picture(picture) for picture in pictures]), len(pictures))
-    return [_read_row(outputs, row, picture, export_format) for row, picture in enumerate(pictures)]
+  def detect(images: Sequence[SourceImage]) -> list[Instances | InputError]:
+    outputs = _checked(call([image.encoded().content for image in images]), len(images))
+    return [_read_row(outputs, row, image, export_format) for row, image in enumerate(images)]
 
   return Detector(detect, *categories)
 
 
 def _check_target(target: Target) -> None:
-  """Raises InputError for what neither protocol can carry."""
+  """Raise InputError if neither protocol can express the target."""
   version, timeout = target.version, target.timeout
   if not target.model or not target.model.isprintable():
     raise InputError(
-      'The model cannot be asked for', expected='its name on the server', got=ascii(target.model)
+      'The model name cannot be sent', expected='its name on the server', got=ascii(target.model)
     )
   if version is not None and not 0 <= version <= _MAX_VERSION:
     raise InputError(
-      'The version cannot be asked for',
+      'The version is out of range',
       expected=f'0 to {_MAX_VERSION}',
       got=str(version),
-      likely_cause='a date and time in place of a version',
+      likely_cause='a date and time instead of a version',
     )
   if not 0 < timeout <= threading.TIMEOUT_MAX:
     raise InputError(
@@ -97,22 +95,6 @@ def _check_target(target: Target) -> None:
       expected=f'more than 0 and at most {threading.TIMEOUT_MAX:.0f} seconds',
       got=str(timeout),
     )
-
-
-def encode_picture(picture: Picture) -> bytes:
-  """The bytes to send: the file itself if it is an upright JPEG or PNG, else a PNG of its pixels.
-
-  The server decodes a file as it is stored and does not follow its EXIF orientation.
-  """
-  if picture.path is not None:
-    with open(picture.path, 'rb') as file:
-      content = file.read()
-    with Image.open(io.BytesIO(content)) as image:
-      if image.format in ('JPEG', 'PNG') and image.getexif().get(_ORIENTATION_TAG, 1) == 1:
-        return content
-  buffer = io.BytesIO()
-  Image.fromarray(picture.pixels).save(buffer, format='PNG')
-  return buffer.getvalue()
 
 
 def _parse_address(server: str) -> tuple:
@@ -133,7 +115,7 @@ def _parse_address(server: str) -> tuple:
 
 
 def _checked(outputs: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
-  """Raises ServingError unless the outputs are those of an export of ours for `count` pictures."""
+  """The outputs; raises ServingError unless they are those of an export for `count` images."""
   needed = (
     'detection_boxes',
     'detection_scores',
@@ -145,8 +127,8 @@ def _checked(outputs: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray
   lengths = {len(value) for value in outputs.values()}
   if missing or lengths != {count}:
     raise ServingError(
-      'The server answers with other outputs',
-      expected=f'{", ".join(needed)} for {count} pictures',
+      'The server returned other outputs',
+      expected=f'{", ".join(needed)} for {count} images',
       got=f'no {", ".join(missing)}' if missing else f'{sorted(lengths)} rows',
       likely_cause='a model that htc-export did not write',
     )
@@ -154,15 +136,18 @@ def _checked(outputs: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray
 
 
 def _read_row(
-  outputs: dict[str, np.ndarray], row: int, picture: Picture, export_format: format_lib.ExportFormat
+  outputs: dict[str, np.ndarray],
+  row: int,
+  image: SourceImage,
+  export_format: format_lib.ExportFormat,
 ) -> Instances | InputError:
-  """The instances of one picture, or why it has none."""
+  """The instances of one image, or the reason why it has none."""
   code = int(outputs['error_code'][row])
   if code != format_lib.READ:
     return InputError(
-      f'{picture.path or "The picture"} was not detected in',
-      expected='a whole JPEG or PNG',
+      f'{image.path or "The image"} was rejected by the server',
+      expected='a complete JPEG or PNG',
       got=_CODES.get(code, f'error code {code}'),
       likely_cause='a damaged file, or one too large for this export',
     )
-  return read_outputs(outputs, row, picture.pixels.shape[:2], export_format)
+  return read_outputs(outputs, row, image.size, export_format)

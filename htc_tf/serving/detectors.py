@@ -1,4 +1,4 @@
-"""Models on this machine to run on pictures: a model directory, a checkpoint or a SavedModel."""
+"""Detectors on this machine: a model directory, a checkpoint or a SavedModel."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -6,22 +6,23 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from htc_tf.data.images import SourceImage
 from htc_tf.errors import CheckpointError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import loading
 from htc_tf.serving.instances import Instances, read_outputs
-from htc_tf.serving.predict_files import Detector, Picture
+from htc_tf.serving.predict_files import Detector
 
-# [1, height, width, 3] uint8 to arrays by name.
+# Function from [1, height, width, 3] uint8 to arrays by name.
 _Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def load_detector(path: str, experiment: str | None = None, params_override: str = '') -> Detector:
-  """Loads a model directory, a checkpoint or a SavedModel folder.
+  """The detector of a model directory, a checkpoint or a SavedModel folder.
 
   Raises:
-    CheckpointError: no model there, or one of another configuration.
-    InputError: a SavedModel whose `export.json` or `categories.json` cannot be read.
+    CheckpointError: there is no model, or it has another configuration.
+    InputError: `export.json` or `categories.json` of a SavedModel cannot be read.
   """
   if os.path.exists(os.path.join(path, 'saved_model.pb')):
     return _load_saved_model(path)
@@ -45,25 +46,27 @@ def _load_saved_model(path: str) -> Detector:
     raise CheckpointError(
       f'{path} cannot be run',
       expected='a SavedModel of htc-export',
-      got=f'one with the signatures {sorted(loaded.signatures)}',
+      got=f'the signatures {sorted(loaded.signatures)}',
       likely_cause='an export of another project',
     )
 
   def run(images: np.ndarray) -> dict[str, np.ndarray]:
-    # The SavedModel is kept by this reference; its signatures alone do not hold the variables.
+    # The closure keeps `loaded` alive; signatures alone do not hold the variables.
     outputs = loaded.signatures['serving_default'](inputs=tf.constant(images))
     return {key: value.numpy() for key, value in outputs.items()}
 
   return Detector(_one_by_one(run, export_format), *categories)
 
 
-def _one_by_one(run: _Run, export_format: format_lib.ExportFormat):
-  """Detects in each picture alone, in a frame of its own."""
+def _one_by_one(
+  run: _Run, export_format: format_lib.ExportFormat
+) -> Callable[[Sequence[SourceImage]], list[Instances]]:
+  """A function that runs on each image alone, so that it is padded by its own size only."""
 
-  def detect(pictures: Sequence[Picture]) -> list[Instances]:
+  def detect(images: Sequence[SourceImage]) -> list[Instances]:
     return [
-      read_outputs(run(picture.pixels[np.newaxis]), 0, picture.pixels.shape[:2], export_format)
-      for picture in pictures
+      read_outputs(run(image.pixels()[np.newaxis]), 0, image.size, export_format)
+      for image in images
     ]
 
   return detect

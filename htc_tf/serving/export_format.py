@@ -5,7 +5,7 @@ import os
 from typing import NamedTuple
 
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.data.pixel_limit import MAX_PIXELS
+from htc_tf.data.images import MAX_PIXELS
 from htc_tf.errors import InputError
 
 FORMAT_FILE = 'export.json'

@@ -1,4 +1,4 @@
-"""Loading a trained model to predict with."""
+"""Loading of a trained model for prediction."""
 
 import os
 
@@ -9,34 +9,34 @@ from htc_tf.errors import InputError
 from htc_tf.modeling.precision import computing_in
 from htc_tf.serving.predictor import HTCPredictor, InputRule
 from htc_tf.tasks.htc import HTCTask
-from htc_tf.tasks.inputs import build_frame_rule
+from htc_tf.tasks.inputs import build_padding_rule
 
 
 def load_model(
   path: files.PathLike, experiment: str | None = None, params_override: str = ''
 ) -> HTCPredictor:
-  """Loads a trained model; Keras `predict` on it takes pictures.
+  """A trained model; its Keras `predict` takes images.
 
   Args:
-    path: a model directory of the training command (its latest checkpoint is taken), or a
+    path: model directory of the training command, of which the latest checkpoint is loaded, or a
       checkpoint prefix such as `model/ckpt-1000`.
-    experiment: registered experiment the weights belong to; by default the configuration and the
-      categories lie beside the checkpoint.
-    params_override: overrides of the configuration, as the training command takes them, e.g.
-      `task.model.detection_generator.score_threshold=0.05`; or
+    experiment: name of the registered experiment of the weights; by default the configuration and
+      the categories are read from files beside the checkpoint.
+    params_override: overrides of the configuration in the form of the training command, such as
+      `task.model.detection_generator.score_threshold=0.05`, or
       `runtime.mixed_precision_dtype=bfloat16` to compute in another type than in training.
 
   Returns:
-    A model whose `predict` answers [batch, height, width, 3] uint8 RGB; see `HTCPredictor.call`.
+    A model whose `predict` takes [batch, height, width, 3] uint8 RGB; see `HTCPredictor.call`.
 
   Raises:
-    CheckpointError: no checkpoint there, or one of another configuration.
-    ConfigError: a configuration that cannot be built.
-    InputError: a `path` that is none.
+    CheckpointError: there is no checkpoint, or it has another configuration.
+    ConfigError: the configuration cannot be built.
+    InputError: `path` is not a path.
   """
   if not isinstance(path, (str, os.PathLike)):
     raise InputError(
-      'There is no model of that name',
+      'The model cannot be loaded',
       expected='a path',
       got=repr(path),
       likely_cause='a variable that was not set',
@@ -55,10 +55,4 @@ def load_model(
 def build_input_rule(config: task_config.HTCTask) -> InputRule:
   """The input rule of the validation data."""
   parser = config.validation_data.parser
-  return InputRule(
-    parser.min_sizes[0],
-    parser.max_size,
-    tuple(config.model.input_size[:2]),
-    None if config.model.uses_static_size else config.model.size_divisor,
-    build_frame_rule(parser, config.model).sizes,
-  )
+  return InputRule(parser.min_sizes[0], parser.max_size, build_padding_rule(parser, config.model))

@@ -1,132 +1,109 @@
-"""Pictures in files to overlays and COCO JSON."""
+"""Prediction on image files, with overlays and COCO JSON as results."""
 
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tqdm
 from absl import logging
-from PIL import ImageOps
 
 from htc_tf import files
-from htc_tf.data import pixel_limit
-from htc_tf.errors import DataError, InputError
+from htc_tf.data import images as image_files
+from htc_tf.data.images import SourceImage
+from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results
 from htc_tf.serving.instances import Instances
 from htc_tf.visualization import draw, panels
 
-_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff')
-_UNREADABLE = (OSError, SyntaxError, ValueError)
-
-
-class Picture(NamedTuple):
-  """A picture to detect in.
-
-  Attributes:
-    pixels: [height, width, 3] uint8 RGB, upright.
-    path: the file it was read from; None if there is none.
-  """
-
-  pixels: np.ndarray
-  path: str | None = None
+_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff')
 
 
 class Detector(NamedTuple):
-  """A model to run on pictures, here or on a server.
+  """A model for images, on this machine or on a server.
 
   Attributes:
-    detect: from pictures, as many as there are, to the instances of each; an InputError in their
-      place where the model could not read the picture.
-    category_names: by class; entry 0 is class 1. Empty if unknown.
-    category_ids: likewise, as the annotations number them.
+    detect: function from images to the instances of each; an InputError takes their place if the
+      model could not read the image.
+    category_names: names by class; entry 0 is class 1. Empty if unknown.
+    category_ids: ids of the annotations by class, as `category_names`.
   """
 
-  detect: Callable[[Sequence[Picture]], Sequence[Instances | InputError]]
+  detect: Callable[[Sequence[SourceImage]], Sequence[Instances | InputError]]
   category_names: Sequence[str]
   category_ids: Sequence[int]
 
 
-def list_pictures(inputs: Sequence[str]) -> list[str]:
-  """Files as they are, and the pictures in each folder, sorted.
+def list_images(inputs: Sequence[str]) -> list[str]:
+  """The given files, and the images in each given folder, sorted.
 
   Raises:
-    InputError: an input that does not exist, or nothing found.
+    InputError: an input does not exist, or there are no images.
   """
   paths = []
   for item in inputs:
     if os.path.isdir(item):
-      names = sorted(n for n in os.listdir(item) if n.lower().endswith(_ENDINGS))
+      names = sorted(name for name in os.listdir(item) if name.lower().endswith(_SUFFIXES))
       paths += [os.path.join(item, name) for name in names]
     elif os.path.exists(item):
       paths.append(item)
     else:
       raise InputError(
-        f'There is no {item}',
-        expected='a picture or a folder',
-        got='nothing',
+        f'{item} does not exist',
+        expected='an image or a folder',
+        got='neither',
         likely_cause='a misspelt path',
       )
   if not paths:
     raise InputError(
-      'There is nothing to predict on',
-      expected=f'files ending in {_ENDINGS}',
+      'There are no images',
+      expected=f'files with a suffix of {_SUFFIXES}',
       got=f'none in {list(inputs)}',
     )
   return paths
 
 
-def read_picture(path: str) -> np.ndarray:
-  """Reads a picture as [height, width, 3] uint8 RGB, turned upright by its EXIF orientation.
+def read_image(path: str) -> SourceImage:
+  """The image in a file, turned upright by its EXIF orientation.
 
   Raises:
-    InputError: empty file, no picture, or one of more than `pixel_limit.MAX_PIXELS` pixels, which
-      is not decoded.
+    InputError: the file is empty, is no image, or has more than `images.MAX_PIXELS` pixels.
   """
-  if os.path.getsize(path) == 0:
-    raise InputError(
-      f'{path} cannot be read',
-      expected='a picture',
-      got='an empty file',
-      likely_cause='an interrupted copy',
-    )
   try:
-    with pixel_limit.open_picture(path) as image:
-      return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))
-  except DataError as error:
-    raise InputError(f'{path} is not read: {error}') from error
-  except _UNREADABLE as error:
-    raise InputError(
-      f'{path} cannot be read',
-      expected='a picture',
-      got=str(error),
-      likely_cause='a file of another type, or a truncated one',
-    ) from error
+    image = image_files.read_image(path)
+    image.pixels()  # Raises for pixels without an 8-bit meaning.
+    return image
+  except (image_files.UnreadableImageError, OSError) as error:
+    raise InputError(f'{path} cannot be read: {error}') from error
 
 
-def detect_instances(detector: Detector, picture: np.ndarray) -> Instances:
-  """Detections of one [height, width, 3] uint8 picture, masks at its full size.
+def detect_instances(detector: Detector, pixels: np.ndarray) -> Instances:
+  """Detections in one image, with masks of its full size.
+
+  Args:
+    detector: the model.
+    pixels: [height, width, 3] uint8 RGB.
 
   Raises:
-    InputError: the model could not read the picture.
+    InputError: the model could not read the image.
   """
-  (found,) = detector.detect([Picture(picture)])
+  (found,) = detector.detect([image_files.image_from_pixels(pixels)])
   if isinstance(found, InputError):
     raise found
   return found
 
 
 def draw_detections(
-  picture: np.ndarray, instances: Instances, names: Sequence[str], score_threshold: float
+  pixels: np.ndarray, instances: Instances, names: Sequence[str], score_threshold: float
 ) -> np.ndarray:
-  """The picture, enlarged if small, under the instances from a score on.
+  """The image, enlarged if small, with the instances drawn over it.
 
   Args:
-    picture: [height, width, 3] uint8 RGB.
-    instances: in its pixels.
-    names: of the classes, the first foreground class first; empty: `class 1`, `class 2`, ...
-    score_threshold: instances of a lower score are not drawn.
+    pixels: [height, width, 3] uint8 RGB.
+    instances: detections in the pixels of the image.
+    names: names of the classes, class 1 first; if empty, `class 1`, `class 2`, ... are used.
+    score_threshold: instances with a lower score are not drawn.
 
   Returns:
     [height, width, 3] uint8 RGB, both sides times `draw.legible_enlargement`.
@@ -136,13 +113,13 @@ def draw_detections(
   names = names or [f'class {label}' for label in range(1, num_labels + 1)]
   rles = None if instances.rles is None else [instances.rles[index] for index in shown]
   return draw.draw_instances(
-    picture,
+    pixels,
     instances.boxes[shown],
     rles,
     instances.classes[shown],
     instances.scores[shown],
     names,
-    enlarge=draw.legible_enlargement(picture.shape[:2]),
+    enlarge=draw.legible_enlargement(pixels.shape[:2]),
   )
 
 
@@ -153,60 +130,63 @@ def predict_files(
   score_threshold: float = 0.3,
   batch_size: int = 1,
 ) -> list[str]:
-  """Predicts on files; writes `<name>.png` each, `predictions.json` and `images.json`.
+  """Predict on files; write `<name>.png` for each, `predictions.json` and `images.json`.
 
-  The two JSON files are a COCO results file and a COCO data set of the pictures and categories
-  without annotations: `COCO('images.json').loadRes('predictions.json')` reads them. A picture whose
-  name is a number, as COCO's, has it as its image id.
+  The two JSON files are a COCO results file, and a COCO data set of images and categories without
+  annotations: `COCO('images.json').loadRes('predictions.json')` reads them. If the names of all
+  files are numbers, as in COCO, these are the image ids.
 
   Args:
     detector: the model.
-    paths: pictures.
-    output: folder, made if missing.
-    score_threshold: least score drawn.
-    batch_size: pictures handed to the detector at once.
+    paths: image files.
+    output: output folder; it is created if missing.
+    score_threshold: smallest score of a drawn instance.
+    batch_size: number of images per call of the detector.
 
   Returns:
     Paths that could not be read; each is logged.
 
   Raises:
-    InputError: a threshold, batch size or folder that cannot be used.
+    InputError: the threshold, batch size or folder cannot be used.
   """
   _check_options(output, score_threshold, batch_size)
   os.makedirs(output, exist_ok=True)
-  images, results, failed = [], [], []
-  ids = _image_ids(paths)
-  overlays = _overlay_names(paths)
-  for path, picture, found in _detect_all(detector, paths, batch_size):
+  entries: list[dict[str, Any]] = []
+  results: list[dict[str, Any]] = []
+  failed = []
+  ids, overlays = _image_ids(paths), _overlay_names(paths)
+  for path, image, found in _detect_all(detector, paths, batch_size):
     if isinstance(found, InputError):
       logging.error('%s', found)
       failed.append(path)
       continue
-    panels.write_image(
-      os.path.join(output, overlays[path]),
-      draw_detections(picture, found, detector.category_names, score_threshold),
-    )
-    category_ids = detector.category_ids or range(1, int(found.classes.max(initial=1)) + 1)
-    results += coco_results.instances_to_results(
-      ids[path], found.boxes, found.scores, found.classes, found.rles, list(category_ids)
-    )
-    images.append(
-      {
-        'id': ids[path],
-        'file_name': os.path.basename(path),
-        'height': picture.shape[0],
-        'width': picture.shape[1],
-      }
-    )
+    overlay = draw_detections(image.pixels(), found, detector.category_names, score_threshold)
+    panels.write_image(os.path.join(output, overlays[path]), overlay)
+    results += _results(detector, ids[path], found)
+    height, width = image.size
+    name = os.path.basename(path)
+    entries.append({'id': ids[path], 'file_name': name, 'height': height, 'width': width})
+  _write_json(output, detector, entries, results)
+  return failed
+
+
+def _results(detector: Detector, image_id: int, found: Instances) -> list[dict[str, Any]]:
+  """COCO results of one image."""
+  category_ids = detector.category_ids or range(1, int(found.classes.max(initial=1)) + 1)
+  return coco_results.instances_to_results(
+    image_id, found.boxes, found.scores, found.classes, found.rles, list(category_ids)
+  )
+
+
+def _write_json(
+  output: str, detector: Detector, entries: list[dict[str, Any]], results: list[dict[str, Any]]
+) -> None:
   categories = [
     {'id': id_, 'name': name} for id_, name in zip(detector.category_ids, detector.category_names)
   ]
   coco_results.write_results(os.path.join(output, 'predictions.json'), results)
-  files.write_bytes(
-    os.path.join(output, 'images.json'),
-    json.dumps({'images': images, 'annotations': [], 'categories': categories}).encode(),
-  )
-  return failed
+  content = {'images': entries, 'annotations': [], 'categories': categories}
+  files.write_bytes(os.path.join(output, 'images.json'), json.dumps(content).encode())
 
 
 def _check_options(output: str, score_threshold: float, batch_size: int) -> None:
@@ -221,40 +201,40 @@ def _check_options(output: str, score_threshold: float, batch_size: int) -> None
     raise InputError('The batch size is out of range', expected='1 or more', got=str(batch_size))
   if os.path.exists(output) and not os.path.isdir(output):
     raise InputError(
-      f'{output} cannot be written to',
-      expected='a folder, new or not',
+      f'{output} is not a folder',
+      expected='a folder, new or existing',
       got='a file',
-      likely_cause='the name of one overlay in place of their folder',
+      likely_cause='the name of one overlay instead of the folder for all of them',
     )
 
 
 def _detect_all(
   detector: Detector, paths: Sequence[str], batch_size: int
-) -> Iterator[tuple[str, np.ndarray | None, Instances | InputError]]:
-  """Yields path, pixels and instances of each picture, or in their place the error, in order."""
+) -> Iterator[tuple[str, SourceImage, Instances] | tuple[str, SourceImage | None, InputError]]:
+  """Path, image and instances of each file in order; an error takes the place of the instances."""
   with tqdm.tqdm(total=len(paths), desc='predicting', unit='image') as progress:
     for start in range(0, len(paths), batch_size):
       batch = [_read_or_error(path) for path in paths[start : start + batch_size]]
-      pictures = [item for item in batch if isinstance(item, Picture)]
-      found = iter(detector.detect(pictures) if pictures else [])
+      readable = [item for item in batch if isinstance(item, SourceImage)]
+      found = iter(detector.detect(readable) if readable else [])
       for path, item in zip(paths[start:], batch):
-        if isinstance(item, Picture):
-          yield path, item.pixels, next(found)
+        if isinstance(item, SourceImage):
+          yield path, item, next(found)
         else:
           yield path, None, item
         progress.update()
 
 
-def _read_or_error(path: str) -> Picture | InputError:
-  """The picture, or why it cannot be read."""
+def _read_or_error(path: str) -> SourceImage | InputError:
+  """The image, or the error that says why it cannot be read."""
   try:
-    return Picture(read_picture(path), path)
+    return read_image(path)
   except InputError as error:
     return error
 
 
 def _image_ids(paths: Sequence[str]) -> dict[str, int]:
-  """The numbers the files are named by, if all are and differ; else 1, 2, 3, ..."""
+  """The numbers that the files are named by if all names are different numbers, else 1, 2, 3 ..."""
   stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
   numbers = [int(stem) for stem in stems if stem.isdigit()]
   if len(set(numbers)) == len(paths):
@@ -263,14 +243,15 @@ def _image_ids(paths: Sequence[str]) -> dict[str, int]:
 
 
 def _overlay_names(paths: Sequence[str]) -> dict[str, str]:
-  """`<stem>.png`, with the ending kept or a number added where stems repeat."""
-  names, taken = {}, set()
+  """`<stem>.png` by path; repeated stems get a number and keep their suffix."""
+  names: dict[str, str] = {}
+  taken: set[str] = set()
   for path in paths:
-    stem, ending = os.path.splitext(os.path.basename(path))
+    stem, suffix = os.path.splitext(os.path.basename(path))
     name, number = f'{stem}.png', 1
     while name in taken:
       number += 1
-      name = f'{stem}_{number}{ending.replace(".", "_")}.png'
+      name = f'{stem}_{number}{suffix.replace(".", "_")}.png'
     taken.add(name)
     names[path] = name
   return names

@@ -1,4 +1,4 @@
-"""From pictures to detections in their own pixels: what predict and serving run."""
+"""From images to detections in their own pixels: the part that prediction and serving share."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,53 +9,56 @@ import tf_keras
 
 from htc_tf.data import preprocess
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.data.frames import Frame, FrameRule
+from htc_tf.data.padding import DynamicSize, PaddingRule
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
 
 Images = np.ndarray | tf.Tensor
-# What Keras takes batch by batch; they are checked one at a time.
+# Types that Keras iterates over; each of their batches is checked on its own.
 _BATCHES = (tf.data.Dataset, tf.distribute.DistributedDataset, Iterator, tf_keras.utils.Sequence)
 
 
 class InputRule(NamedTuple):
-  """How pictures become the network input.
+  """Rule for resizing and padding images.
 
   Attributes:
-    min_size: short side after resizing.
-    max_size: bound on the long side.
-    frame: height, width that no resized picture may exceed.
-    divisor: the input is padded to a multiple of it; None pads to the whole frame.
-    frames: static frames, as `FrameRule.sizes`; the input is padded to the least that holds every
-      picture of the batch, if there is one.
+    min_size: short side after resizing, in pixels.
+    max_size: limit of the long side, in pixels.
+    padding: rule for the padded size.
   """
 
   min_size: int
   max_size: int
-  frame: tuple[int, int]
-  divisor: int | None
-  frames: tuple[tuple[int, int], ...] = ()
+  padding: PaddingRule
 
-  def bound(self, image_hw: tf.Tensor) -> Frame:
-    """Height and width that a picture of [2] original pixels has to fit, as in evaluation."""
-    size = preprocess.scaled_size(image_hw, self.min_size, self.max_size)
-    return FrameRule(self.frames, self.frame, self.divisor).bound(size)
+  def bound(self, image_hw: tf.Tensor) -> DynamicSize:
+    """Height and width into which an image of [2] original pixels has to fit, as in evaluation."""
+    return self.padding.bound(preprocess.scaled_size(image_hw, self.min_size, self.max_size))
 
-  def padded(self, size: tf.Tensor) -> tf.Tensor:
-    """[2] int32 height and width of the input for a batch whose largest are `size`."""
-    rounded = -(-size // self.divisor) * self.divisor
-    if not self.frames:
+  def padded_hw(self, largest_hw: tf.Tensor) -> DynamicSize:
+    """Height and width of the network input of a batch.
+
+    It is the smallest bucket that holds every image of the batch, otherwise the next multiples of
+    the divisor.
+
+    Args:
+      largest_hw: [2] int32 largest height and largest width of the resized images.
+    """
+    buckets, rounded = self.padding.buckets, self.padding.rounded(largest_hw)
+    if len(buckets) == 1:
+      return buckets[0]
+    if not buckets:
       return rounded
-    frame = FrameRule(self.frames, self.frame, self.divisor).bound(size)
-    return tf.where(tf.reduce_all(size <= frame), frame, rounded)
+    bucket = self.padding.bound(largest_hw)
+    return tf.where(tf.reduce_all(largest_hw <= bucket), bucket, rounded)
 
 
 class HTCPredictor(tf_keras.Model):
-  """A trained model behind its pre- and post-processing; Keras `predict` takes pictures.
+  """A trained model with its pre- and postprocessing; Keras `predict` takes images.
 
   Args:
-    model: with its weights.
-    input_rule: how pictures are resized and padded.
+    model: model with its weights.
+    input_rule: rule for resizing and padding images.
     dataset_info: names and ids of the classes; None if unknown.
     **kwargs: passed to Model.
   """
@@ -71,7 +74,7 @@ class HTCPredictor(tf_keras.Model):
     self._autocast = False
     self.model = model
     self._input_rule = input_rule
-    # Keras would wrap the fields of a dataclass attribute; a closure stays as it is.
+    # Keras would wrap the fields of a dataclass attribute, but leaves a closure alone.
     self._dataset_info = lambda: dataset_info
 
   @property
@@ -80,30 +83,30 @@ class HTCPredictor(tf_keras.Model):
     return self._dataset_info()
 
   @property
-  def frame(self) -> tuple[int, int]:
-    """Height and width that nothing `prepare` gives exceeds."""
-    return self._input_rule.frame
+  def max_hw(self) -> tuple[int, int]:
+    """Height and width that no result of `prepare` exceeds."""
+    return self._input_rule.padding.max_hw
 
   def call(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Detects in a batch of pictures of one size.
+    """Detections in a batch of images of one size.
 
     Args:
       images: [batch, height, width, 3] uint8 RGB.
 
     Returns:
-      detection_boxes [batch, max_detections, 4] yxyx in pixels of the pictures,
+      detection_boxes [batch, max_detections, 4] yxyx in pixels of the images,
       detection_scores and detection_classes (1..num_classes-1) [batch, max_detections],
       num_detections [batch], and with masks detection_masks [batch, max_detections, size, size]
       probabilities within each box. Rows from num_detections on are zero.
 
     Raises:
-      InputError: another rank or type.
+      InputError: the rank or type is another one.
     """
     check_images(images)
     return self.detect_prepared(*self.prepare(images))
 
   def prepare(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Network input and image_info of one picture or of a batch of one size.
+    """Network input and image_info of one image, or of a batch of images of one size.
 
     Args:
       images: [height, width, 3] or [batch, height, width, 3] uint8 RGB.
@@ -119,24 +122,24 @@ class HTCPredictor(tf_keras.Model):
   def predict(
     self, x: Images | tf.data.Dataset | Iterator | tf_keras.utils.Sequence, **kwargs: Any
   ) -> dict[str, np.ndarray]:
-    """Detects in pictures of one size, as many at a time as Keras' `batch_size` says.
+    """Detections in images of one size, `batch_size` of them at a time.
 
     Args:
       x: [num, height, width, 3] uint8 RGB, or a data set, iterator or Keras `Sequence` of such
         batches.
-      **kwargs: of Keras' `predict`.
+      **kwargs: passed to Keras' `predict`, such as `batch_size`.
 
     Returns:
-      As `call`, with arrays of all pictures.
+      As `call`, as arrays for all images.
 
     Raises:
-      InputError: another rank or type, or no image.
+      InputError: the rank or type is another one, or there is no image.
     """
     if not isinstance(x, _BATCHES):
       check_images(x)
       if x.shape[0] == 0:
         raise InputError(
-          'There is nothing to predict on',
+          'There are no images',
           expected='one image or more',
           got=f'{list(x.shape)}',
           likely_cause='an empty selection',
@@ -144,37 +147,32 @@ class HTCPredictor(tf_keras.Model):
     return super().predict(x, **kwargs)
 
   def detect_prepared(self, inputs: tf.Tensor, info: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Runs the model and maps its boxes back to the pictures, whose sizes may differ.
+    """Detections of the model, with boxes in the pixels of each image; image sizes may differ.
 
     Args:
-      inputs: [batch, height, width, 3] as `prepare` gives it, or padded further.
-      info: [batch, 4, 2] likewise.
+      inputs: [batch, height, width, 3] as `prepare` returns it, or padded further.
+      info: [batch, 4, 2] as `prepare` returns it.
 
     Returns:
-      As `call`, each picture in its own pixels.
+      As `call`.
     """
     sizes, scales, originals = info[:, 1], info[:, 2], info[:, 0]
-    if self._input_rule.divisor is not None:
-      inputs = self._crop(inputs, tf.reduce_max(sizes, 0))
+    padded_hw = self._input_rule.padded_hw(tf.cast(tf.reduce_max(sizes, 0), tf.int32))
+    inputs = inputs[:, : padded_hw[0], : padded_hw[1]]
     outputs = self.model({'images': inputs, 'image_shape': sizes}, training=False).to_dict()
     boxes = outputs['detection_boxes'] / tf.tile(scales, [1, 2])[:, tf.newaxis]
     limits = tf.tile(originals, [1, 2])[:, tf.newaxis]
     return {**outputs, 'detection_boxes': tf.clip_by_value(boxes, 0.0, limits)}
 
-  def _crop(self, inputs: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Cuts padding beyond what the rule asks for."""
-    height, width = tf.unstack(self._input_rule.padded(tf.cast(size, tf.int32)))
-    return inputs[:, :height, :width]
-
 
 def check_images(images: Images) -> None:
-  """Raises InputError unless `images` is [batch, height, width, 3] uint8."""
+  """Raise InputError unless `images` is [batch, height, width, 3] uint8."""
   if not isinstance(images, (np.ndarray, tf.Tensor, tf.Variable)):
     raise InputError(
       'The model cannot read these images',
       expected='an array or a tensor',
       got=type(images).__name__,
-      likely_cause='file names, or a list of pictures: those of one size make an array by np.stack',
+      likely_cause='file names, or a list of images: np.stack makes an array of images of one size',
     )
   shape = tuple(images.shape)
   if (

@@ -1,10 +1,10 @@
-"""What an export holds: variables, and the graphs of its signatures."""
+"""Contents of an export: variables, and graphs of its signatures."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from htc_tf.serving import encoded_pictures, mask_paste_graph
+from htc_tf.serving import encoded_images, mask_paste_graph
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.predictor import HTCPredictor
@@ -13,61 +13,64 @@ from htc_tf.serving.predictor import HTCPredictor
 class ServedModel(tf.Module):
   """The variables and signatures of a predictor, without any Keras object.
 
-  A SavedModel of Keras layers asks for their classes when loaded; this one holds variables and
-  graphs only, so that a process without htc_tf, Model Garden or Keras loads it.
+  Loading a SavedModel of Keras layers needs their classes. This one holds only variables and
+  graphs, so that it can be loaded without htc_tf, Model Garden and Keras.
 
-  Signatures, each with the one input `inputs`, as Model Garden names it:
+  Signatures, each with one input named `inputs` as in Model Garden:
     serving_default: [batch, height, width, 3] uint8 RGB.
     image_bytes: [batch] string, JPEG or PNG files of any sizes.
     tf_example: [batch] string, serialized tf.train.Example with such a file in `image/encoded`.
 
-  Outputs, of all signatures, with the batch first:
-    detection_boxes [batch, max_detections, 4] float32 yxyx, in the form of the export;
-    detection_scores [batch, max_detections] float32, detection_classes int32 likewise, 1 the first;
-    num_detections [batch] int32, rows from there on are zero;
-    detection_masks [batch, max_detections, ...] in the form of the export, if the model has masks;
-    image_info [batch, 4, 2] float32: height and width of the picture, after resizing, their
-    quotient, and zeros;
-    error_code [batch] int32, see `export_format`. All else is zero where it is not 0.
+  Outputs of all signatures:
+    detection_boxes: [batch, max_detections, 4] float32 yxyx, in the form of the export.
+    detection_scores: [batch, max_detections] float32.
+    detection_classes: [batch, max_detections] int32, from 1 on.
+    num_detections: [batch] int32; rows from this number on are zero.
+    detection_masks: [batch, max_detections, ...] in the form of the export, if the model has masks.
+    image_info: [batch, 4, 2] float32: height and width of the image, after resizing, their
+      quotient, and zeros.
+    error_code: [batch] int32, see `export_format`. If it is not 0, all other outputs are zero.
+
+  Args:
+    predictor: model with its weights.
+    export_format: form of boxes and masks.
   """
 
   def __init__(self, predictor: HTCPredictor, export_format: ExportFormat):
-    """Args:
-    predictor: with its weights.
-    export_format: the form of boxes and masks.
-    """
     super().__init__()
     self.model_variables = list(predictor.variables)
-    answer = _build_answer(predictor, export_format)
+    postprocess = _build_postprocess(predictor, export_format)
 
     def from_images(inputs):
-      return answer(*predictor.prepare(inputs), tf.zeros([tf.shape(inputs)[0]], tf.int32))
+      return postprocess(*predictor.prepare(inputs), tf.zeros([tf.shape(inputs)[0]], tf.int32))
 
     def from_bytes(inputs):
-      return answer(*encoded_pictures.prepare(inputs, predictor, export_format.max_pixels))
+      return postprocess(*encoded_images.prepare(inputs, predictor, export_format.max_pixels))
 
     def from_examples(inputs):
-      return answer(
-        *encoded_pictures.prepare(
-          inputs, predictor, export_format.max_pixels, encoded_pictures.picture_of_example
+      return postprocess(
+        *encoded_images.prepare(
+          inputs, predictor, export_format.max_pixels, encoded_images.image_of_example
         )
       )
 
     strings = tf.TensorSpec([None], tf.string, name='inputs')
     images = tf.TensorSpec([None, None, None, 3], tf.uint8, name='inputs')
     self.served = {
-      'serving_default': tf.function(from_images, input_signature=[images]),
-      'image_bytes': tf.function(from_bytes, input_signature=[strings]),
-      'tf_example': tf.function(from_examples, input_signature=[strings]),
+      'serving_default': tf.function(from_images, autograph=False, input_signature=[images]),
+      'image_bytes': tf.function(from_bytes, autograph=False, input_signature=[strings]),
+      'tf_example': tf.function(from_examples, autograph=False, input_signature=[strings]),
     }
 
 
-def _build_answer(
+def _build_postprocess(
   predictor: HTCPredictor, export_format: ExportFormat
 ) -> Callable[..., dict[str, tf.Tensor]]:
-  """From network inputs, image_info and error codes to the outputs of a signature."""
+  """The function from network inputs, image_info and error codes to the outputs."""
 
-  def answer(inputs: tf.Tensor, info: tf.Tensor, error_code: tf.Tensor) -> dict[str, tf.Tensor]:
+  def postprocess(
+    inputs: tf.Tensor, info: tf.Tensor, error_code: tf.Tensor
+  ) -> dict[str, tf.Tensor]:
     outputs = {**predictor.detect_prepared(inputs, info), 'image_info': info}
     outputs = {
       key: _zero_unless(error_code == format_lib.READ, value) for key, value in outputs.items()
@@ -84,10 +87,10 @@ def _build_answer(
       outputs['detection_boxes'] = boxes / tf.tile(original_hw, [1, 2])[:, tf.newaxis]
     return {**outputs, 'error_code': error_code}
 
-  return answer
+  return postprocess
 
 
 def _zero_unless(condition: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-  """`values` [batch, ...] where `condition` [batch] holds, zeros elsewhere."""
+  """`values` [batch, ...], with zeros where `condition` [batch] is false."""
   shape = tf.concat([tf.shape(condition), tf.ones([tf.rank(values) - 1], tf.int32)], 0)
   return tf.where(tf.reshape(condition, shape), values, tf.zeros_like(values))

@@ -1,4 +1,4 @@
-"""Runs a step compiled by XLA on batches whose frame is one of a few static ones."""
+"""Steps compiled by XLA for batches whose size is one of a few buckets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,39 +10,40 @@ Batch = tuple[tf.Tensor, Mapping[str, tf.Tensor]]
 _BITS = 8
 
 
-def run_compiled(step: Callable[[Batch], Any], batch: Batch, frames: Sequence[Size]) -> Any:
-  """Runs `step(batch)` as one XLA program for each frame, compiled when its first batch comes.
+def run_compiled(step: Callable[[Batch], Any], batch: Batch, buckets: Sequence[Size]) -> Any:
+  """The result of `step(batch)`, run as one XLA program per bucket.
 
-  XLA needs static shapes, while batches of several frames come with unknown height and width.
+  XLA needs static shapes, but with several buckets the height and width of a batch are unknown when
+  the graph is traced. A program is compiled when the first batch of its bucket arrives.
 
   Args:
-    step: a function of (images, labels), returning nested tensors whose shapes do not depend on the
-      frame.
-    batch: images [batch, height, width, 3] and labels as `data.parser.Parser` makes them, with a
-      static batch axis.
-    frames: the (height, width) that may come; one or more.
+    step: function of (images, labels) that returns nested tensors, whose shapes do not depend on
+      the bucket.
+    batch: images [batch, height, width, 3] and labels of `data.parser.Parser`, with a static batch
+      axis.
+    buckets: the possible (height, width); one or more.
 
-  Returns:
-    What `step` returns. A batch of no frame of the list is an error of TensorFlow,
-    `InvalidArgumentError`.
+  Raises:
+    tf.errors.InvalidArgumentError: (when run) the batch is of none of the buckets.
   """
   compiled = tf.function(step, jit_compile=True, autograph=False)
-  if len(frames) == 1:
-    return compiled(_in_frame(batch, frames[0]))
+  if len(buckets) == 1:
+    return compiled(_with_static_shapes(batch, buckets[0]))
   size = tf.shape(batch[0])[1:3]
-  is_frame = tf.reduce_all(tf.equal(size, tf.constant(frames)), axis=1)  # [num_frames]
-  # Of none of them the first branch runs, whose check of shapes fails.
-  index = tf.argmax(is_frame, output_type=tf.int32)
+  matches = tf.reduce_all(tf.equal(size, tf.constant(buckets)), axis=1)  # [num_buckets]
+  # If none matches, the first branch runs, and its check of shapes raises.
+  index = tf.argmax(matches, output_type=tf.int32)
   return tf.switch_case(
-    index, [lambda frame=frame: compiled(_in_frame(batch, frame)) for frame in frames]
+    index,
+    [lambda bucket=bucket: compiled(_with_static_shapes(batch, bucket)) for bucket in buckets],
   )
 
 
-def _in_frame(batch: Batch, frame: Size) -> Batch:
-  """The batch with static shapes, checked when it runs."""
+def _with_static_shapes(batch: Batch, bucket: Size) -> Batch:
+  """The batch with static shapes, which are checked when it runs."""
   images, labels = batch
-  height, width = frame
-  sides: dict[str, Size] = {'gt_masks': (height, width // _BITS), 'gt_semantic': frame}
+  height, width = bucket
+  sides: dict[str, Size] = {'gt_masks': (height, width // _BITS), 'gt_semantic': bucket}
   fixed = {
     key: tf.ensure_shape(value, [*value.shape[:-2], *sides[key]]) if key in sides else value
     for key, value in labels.items()

@@ -1,4 +1,4 @@
-"""The registered task: builds model and inputs, trains a step, evaluates."""
+"""The registered task: model, inputs, training step and evaluation."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ from htc_tf import files, worker_exchange
 from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.data.left_out import KINDS, RECORDS, SHARDS, LeftOut
+from htc_tf.data.skipped import KINDS, RECORDS, SHARDS, SkipCounter
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
@@ -28,24 +28,28 @@ from htc_tf.tasks.finite_loss import NonFiniteLoss
 from htc_tf.tasks.host_count import HostCount
 from htc_tf.tasks.running_statistics import RunningStatistics
 
-_STEPS_SKIPPED = 'steps_skipped'
-# Metrics of training that are counts since the process began.
-COUNTS = (*KINDS, _STEPS_SKIPPED)
+_SKIPPED_STEPS = 'skipped_steps'
+# Training metrics that are counts since the process began.
+COUNTS = (*KINDS, _SKIPPED_STEPS)
 _GROUND_TRUTH = ('gt_boxes', 'gt_classes', 'gt_masks')
 
 
 def model_inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-  """The model's input dict, as `HTCModel.call` has it, of a batch that `Parser` made."""
+  """The input dict of `HTCModel.call` for a batch of `Parser`."""
   inputs = {'images': images, 'image_shape': labels['image_info'][:, 1]}
   inputs.update({key: labels[key] for key in _GROUND_TRUTH if key in labels})
   return inputs
 
 
-def _without_emptiness(inputs: dict[str, tf.Tensor], side: int) -> dict[str, tf.Tensor]:
-  """An empty batch becomes one black image of `side`, another stays as it is.
+def _at_least_one_image(inputs: dict[str, tf.Tensor], side: int) -> dict[str, tf.Tensor]:
+  """The same batch, or one black image if it is empty.
 
-  A replica gets an empty batch, of no height and width where frames vary, in the step in which the
-  data end before its turn; convolutions refuse it.
+  If the data end before a replica's turn, its last batch is empty, and without static shapes it has
+  height and width 0. Convolutions raise for such a batch.
+
+  Args:
+    inputs: inputs of the model.
+    side: height and width of the black image.
   """
   images = inputs['images']
   if images.shape[0] is not None:
@@ -72,7 +76,7 @@ class HTCTask(base_task.Task):
     model_validation.validate_model(params.model)
     self._evaluator = None
     self._non_finite_loss = NonFiniteLoss(params.skip_non_finite_steps)
-    self._left_out = {is_training: LeftOut() for is_training in (True, False)}
+    self._skipped = {is_training: SkipCounter() for is_training in (True, False)}
 
   def build_model(self) -> HTCModel:
     """The model with all its variables."""
@@ -85,8 +89,8 @@ class HTCTask(base_task.Task):
     """Load `init_checkpoint`; the trainer calls this when a run starts without a checkpoint.
 
     Raises:
-      CheckpointError: the checkpoint is missing, or of another configuration.
-      ConfigError: an unknown part in `init_checkpoint_modules`.
+      CheckpointError: the checkpoint is missing, or has another configuration.
+      ConfigError: `init_checkpoint_modules` names an unknown part.
     """
     config = self.task_config
     initialization.initialize(model, config.init_checkpoint, config.init_checkpoint_modules)
@@ -94,22 +98,22 @@ class HTCTask(base_task.Task):
   def build_inputs(
     self, params: task_config.DataConfig, input_context: tf.distribute.InputContext | None = None
   ) -> tf.data.Dataset:
-    """Batches of (images, labels) as `data.parser.Parser` makes them, each of one frame."""
+    """Batches of (images, labels) of `data.parser.Parser`, all images of a batch of one size."""
     return inputs_lib.build_batches(
-      params, self.task_config.model, self._left_out[params.is_training], input_context
+      params, self.task_config.model, self._skipped[params.is_training], input_context
     )
 
   def build_losses(
     self, outputs: TrainingOutputs, labels: Mapping[str, tf.Tensor], variables: list[tf.Variable]
   ) -> dict[str, tf.Tensor]:
-    """Every weighted term by name and their sum, `total_loss`.
+    """All weighted loss terms by name, and their sum `total_loss`.
 
-    The weight decay among them hands no gradient on: `train_step` adds it to the others'.
+    The decay term is only logged; `train_step` adds its gradient.
 
     Args:
-      outputs: of the model on the batch.
-      labels: of the parsed batch.
-      variables: what weight decay acts on.
+      outputs: outputs of the model for the batch.
+      labels: labels of the batch.
+      variables: variables that weight decay acts on.
     """
     losses = self.task_config.losses
     terms = htc_loss.weighted_terms(
@@ -119,7 +123,7 @@ class HTCTask(base_task.Task):
     return {**terms, 'total_loss': htc_loss.total(terms)}
 
   def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
-    """Means of loss terms and accuracies, and counts of what was left out; none in evaluation."""
+    """Means of losses and accuracies, and counts of what was skipped; none in evaluation."""
     if not training:
       return []
     model = self.task_config.model
@@ -130,8 +134,8 @@ class HTCTask(base_task.Task):
       *htc_loss.term_names(num_stages, model.include_mask, model.semantic_head.enabled),
     ]
     names += [f'stage{stage}_accuracy' for stage in range(num_stages)]
-    counts = {kind: functools.partial(self._left_out[True].count, kind) for kind in KINDS}
-    counts[_STEPS_SKIPPED] = lambda: self._non_finite_loss.num_skipped
+    counts = {kind: functools.partial(self._skipped[True].count, kind) for kind in KINDS}
+    counts[_SKIPPED_STEPS] = lambda: self._non_finite_loss.num_skipped
     return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in names] + [
       HostCount(name, count) for name, count in counts.items()
     ]
@@ -143,26 +147,26 @@ class HTCTask(base_task.Task):
     optimizer: tf_keras.optimizers.Optimizer,
     metrics: list[tf_keras.metrics.Metric] | None = None,
   ) -> dict[str, tf.Tensor]:
-    """One update on one replica's batch.
+    """Update the model with one replica's batch.
 
-    Losses are normalised within the replica, as published (per GPU), and averaged over replicas. A
-    step that is not finite changes no weight and stops the run or is skipped: the task's
-    `skip_non_finite_steps`. With the task's `jit_compile` the forward and the backward pass are one
-    XLA program.
+    Losses are normalized within the replica, as in the paper's code (per GPU), and averaged over
+    replicas. If the loss or a gradient is not finite, no weight changes, and the run stops or skips
+    the step, according to the task's `skip_non_finite_steps`. With the task's `jit_compile` the
+    forward and backward pass are one XLA program.
 
     Args:
-      inputs: images [batch, height, width, 3], normalised and padded, and labels as
-        `data.parser.Parser` makes them.
-      model: changed, with its running statistics.
-      optimizer: changed.
-      metrics: of `build_metrics`, updated; None for no figures.
+      inputs: images [batch, height, width, 3], normalized and padded, and labels of
+        `data.parser.Parser`.
+      model: model whose weights and running statistics are updated.
+      optimizer: optimizer, which is updated as well.
+      metrics: metrics of `build_metrics`, which are updated; None for no metrics.
 
     Returns:
       The total loss before the update, a scalar under `self.loss`; 0 for a skipped step.
 
     Raises:
-      TensorFlow's error with `TrainingError` in its message, when the step runs: the loss or a
-      gradient is not finite.
+      tf.errors.OpError: (when run) the loss or a gradient is not finite; the message is that of a
+        `TrainingError`.
     """
     variables = model.trainable_variables
     finite_loss.create_state(optimizer, variables)
@@ -173,15 +177,16 @@ class HTCTask(base_task.Task):
       return self._forward_and_backward(batch, model, optimizer)
 
     if self.task_config.jit_compile:
-      frames = inputs_lib.build_frame_rule(
+      padding = inputs_lib.build_padding_rule(
         self.task_config.train_data.parser, self.task_config.model
       )
-      # The rest involves the other replicas, which a program of XLA of this one cannot.
-      losses, accuracies, gradients = run_compiled(passes, inputs, frames.sizes)
+      # The rest of the step communicates with other replicas, which XLA cannot compile.
+      losses, accuracies, gradients = run_compiled(passes, inputs, padding.buckets)
     else:
       losses, accuracies, gradients = passes(inputs)
-    # Where losses are scaled, infinite gradients are the scale's affair, which skips such a step.
-    norm = {} if _scales(optimizer) else {'gradient_norm': tf.linalg.global_norm(gradients)}
+    # With loss scaling, LossScaleOptimizer already skips such steps, so the gradient norm is not
+    # checked.
+    norm = {} if _scales_losses(optimizer) else {'gradient_norm': tf.linalg.global_norm(gradients)}
     terms = {**losses, **norm}
     finite = finite_loss.finite_everywhere(terms)
     finite_loss.apply_if(finite, optimizer, gradients, variables)
@@ -198,7 +203,7 @@ class HTCTask(base_task.Task):
   def _forward_and_backward(
     self, inputs: tuple[Any, Any], model: HTCModel, optimizer: tf_keras.optimizers.Optimizer
   ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], list[tf.Tensor]]:
-    """(loss terms, accuracies, this replica's share of the gradients) of one replica's batch."""
+    """Loss terms, accuracies and this replica's share of the gradients, for its batch."""
     images, labels = inputs
     share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
     variables = model.trainable_variables
@@ -206,10 +211,10 @@ class HTCTask(base_task.Task):
       outputs = model(model_inputs(images, labels), training=True)
       losses = self.build_losses(outputs, labels, variables)
       loss = share * losses['total_loss']
-      if _scales(optimizer):
+      if _scales_losses(optimizer):
         loss = optimizer.get_scaled_loss(loss)
     gradients = tape.gradient(loss, variables)
-    if _scales(optimizer):
+    if _scales_losses(optimizer):
       gradients = optimizer.get_unscaled_gradients(gradients)
     gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
     return losses, htc_loss.accuracies(outputs), gradients
@@ -217,10 +222,10 @@ class HTCTask(base_task.Task):
   def validation_step(
     self, inputs: tuple[Any, Any], model: HTCModel, metrics: list[Any] | None = None
   ) -> dict[str, Any]:
-    """Detections of one replica's batch, for the evaluator; there is no validation loss."""
+    """Detections in one replica's batch, for the evaluator; there is no validation loss."""
     images, labels = inputs
     divisor = self.task_config.model.size_divisor
-    detections = model(_without_emptiness(model_inputs(images, labels), divisor), training=False)
+    detections = model(_at_least_one_image(model_inputs(images, labels), divisor), training=False)
     outputs = {key: x[: tf.shape(images)[0]] for key, x in detections.to_dict().items()}
     predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}
     return {self.loss: 0.0, 'predictions': predictions}
@@ -228,11 +233,12 @@ class HTCTask(base_task.Task):
   def aggregate_logs(
     self, state: COCOEvaluator | None = None, step_outputs: Mapping[str, Any] | None = None
   ) -> COCOEvaluator:
-    """Hands a step's detections, of all replicas, to the evaluator.
+    """The evaluator, after passing it the detections of one step of all replicas.
 
     Args:
-      state: what the step before returned; None at the first.
-      step_outputs: of `validation_step`, distributed values in its entries with several replicas.
+      state: return value for the previous step; None at the first step.
+      step_outputs: outputs of `validation_step`; with several replicas, its entries are distributed
+        values.
     """
     if state is None:
       self._evaluator = self.build_evaluator()
@@ -246,20 +252,24 @@ class HTCTask(base_task.Task):
     aggregated_logs: COCOEvaluator,
     global_step: int | tf.Tensor | tf.Variable | None = None,
   ) -> dict[str, float]:
-    """AP of all that all workers evaluated, and what was left out; also into `results/` as JSON."""
-    left_out = LeftOut()
-    for collected, numbers in worker_exchange.gather(
-      [aggregated_logs.collected(), self._left_out[False].numbers()]
+    """AP over the images of all workers, and counts of what was skipped.
+
+    The figures are also written to `results/` in the model directory, as JSON.
+    """
+    skipped = SkipCounter()
+    for collected, counts in worker_exchange.gather(
+      [aggregated_logs.collected(), self._skipped[False].counts()]
     ):
-      aggregated_logs.absorb(collected)
-      left_out.absorb(numbers)
-    num_left_out = {kind: float(left_out.count(kind)) for kind in (SHARDS, RECORDS)}
-    figures = {**aggregated_logs.result(), **num_left_out}
-    if any(num_left_out.values()):
+      aggregated_logs.merge(collected)
+      skipped.merge(counts)
+    num_skipped = {kind: float(skipped.count(kind)) for kind in (SHARDS, RECORDS)}
+    figures = {**aggregated_logs.result(), **num_skipped}
+    if any(num_skipped.values()):
       logging.warning(
-        'The AP is of what could be read: %d records were left out, %d shards read in part.',
-        num_left_out[RECORDS],
-        num_left_out[SHARDS],
+        'The AP covers only what could be read: %d records were skipped, and %d shards were read '
+        'only in part.',
+        num_skipped[RECORDS],
+        num_skipped[SHARDS],
       )
     if self.logging_dir:
       step = 0 if global_step is None else int(tf.convert_to_tensor(global_step))
@@ -269,10 +279,10 @@ class HTCTask(base_task.Task):
     return figures
 
   def build_evaluator(self) -> COCOEvaluator:
-    """Evaluator of the validation records' categories.
+    """An evaluator for the categories of the validation records.
 
     Raises:
-      DataError: records without metadata, or annotations that cannot be read.
+      DataError: the metadata of the records is missing, or the annotations cannot be read.
     """
     path = self.task_config.validation_data.input_path
     info = DatasetInfo.find(path if isinstance(path, str) else ','.join(path))
@@ -286,13 +296,13 @@ class HTCTask(base_task.Task):
     )
 
 
-def _scales(optimizer: tf_keras.optimizers.Optimizer) -> bool:
-  """Whether losses are scaled for it, as in float16."""
+def _scales_losses(optimizer: tf_keras.optimizers.Optimizer) -> bool:
+  """Whether the optimizer scales losses, as for float16."""
   return isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
 
 
 def _replicas(predictions: Mapping[str, Any]) -> list[dict[str, Any]]:
-  """One dict of arrays a replica: a distributed step returns a tuple in each entry."""
+  """One dict of arrays per replica; entries of a distributed step hold tuples."""
   first = next(iter(predictions.values()))
   if not isinstance(first, (tuple, list)):
     return [{key: value.numpy() for key, value in predictions.items()}]

@@ -1,4 +1,4 @@
-"""Input pipelines from configuration: what is read, parsed, left out and batched."""
+"""Input pipelines from configuration: reading, parsing, skipping and batching."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,26 +10,23 @@ from official.vision.dataloaders import input_reader_factory
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
+from htc_tf.data.augmentation.registry import build_augmentations
+from htc_tf.data.bucket_batches import batch_by_bucket
 from htc_tf.data.example_decoder import ExampleDecoder
-from htc_tf.data.frame_batches import batch_by_frame
-from htc_tf.data.frames import FrameRule, frame_rule
-from htc_tf.data.left_out import LeftOut
-from htc_tf.data.parser import Parser, augmentation_seeds
+from htc_tf.data.padding import PaddingRule, padding_rule
+from htc_tf.data.parser import SEED_KEY, Parser, augmentation_seeds
+from htc_tf.data.skipped import SkipCounter
 from htc_tf.data.tolerant_reading import RECORD_KEY, TolerantReading, as_element
 from htc_tf.data.usable_instances import usable_instances
 
 Tensors = dict[str, tf.Tensor]
 
 
-def build_frame_rule(params: task_config.Parser, model: model_config.HTC) -> FrameRule:
-  """What one input pipeline pads to, for the model it feeds."""
-  limit = tuple(model.input_size[:2])
-  sizes = [(frame.height, frame.width) for frame in params.frames]
-  return frame_rule(
-    [limit] if model.uses_static_size else sizes,
-    limit,
-    model.size_divisor,
-  )
+def build_padding_rule(params: task_config.Parser, model: model_config.HTC) -> PaddingRule:
+  """The rule for the padded sizes of one input pipeline and the model that it feeds."""
+  max_hw = tuple(model.input_size[:2])
+  buckets = [(bucket.height, bucket.width) for bucket in params.buckets]
+  return padding_rule([max_hw] if model.uses_static_size else buckets, max_hw, model.size_divisor)
 
 
 def build_parser(
@@ -41,55 +38,51 @@ def build_parser(
   """The parser of one input pipeline.
 
   Args:
-    params: the pipeline.
-    model: configuration of the model it feeds.
+    params: configuration of the pipeline.
+    model: configuration of the model that it feeds.
     include_mask: whether training elements have masks.
-    include_semantic: whether they have semantic maps.
+    include_semantic: whether training elements have semantic maps.
   """
   config = params.parser
   min_sizes = tuple(config.min_sizes)
   if params.is_training and config.min_size_range:
     low, high = config.min_size_range
     min_sizes = tuple(range(low, high + 1))
-  scale_range = tuple(config.scale_range)
   return Parser(
-    build_frame_rule(config, model),
+    build_padding_rule(config, model),
     min_sizes=min_sizes,
     max_size=config.max_size,
+    augmentations=build_augmentations(config.augmentation.as_dict()),
     max_num_instances=config.max_num_instances,
     include_mask=include_mask,
     include_semantic=include_semantic,
-    random_horizontal_flip=config.random_horizontal_flip,
-    random_vertical_flip=config.random_vertical_flip,
-    scale_range=None if scale_range == (1.0, 1.0) else scale_range,
     dtype=params.dtype or tf_keras.mixed_precision.global_policy().compute_dtype,
-    seed=params.seed,
   )
 
 
 def build_batches(
   params: task_config.DataConfig,
   model: model_config.HTC,
-  left_out: LeftOut,
+  counter: SkipCounter,
   context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-  """Batches of (images, labels) as `data.parser.Parser` makes them, each of one frame.
+  """Batches of (images, labels) of `data.parser.Parser`, all images of a batch of one size.
 
-  With tf.data service, whose workers are other processes, nothing can be counted here: there, a
-  damaged record ends the run.
+  The workers of tf.data service are other processes, so that nothing can be counted here: with it,
+  a damaged record ends the run.
 
   Args:
-    params: the pipeline.
-    model: configuration of the model it feeds.
-    left_out: counts what cannot be used and is left out.
-    context: of distribution, if any.
+    params: configuration of the pipeline.
+    model: configuration of the model that it feeds.
+    counter: counter of what cannot be used and is skipped.
+    context: context of the distribution strategy, if any.
 
   Raises:
     DataError: no record can be used.
   """
-  parse = _build_parse(params, model, left_out)
-  batch = batch_by_frame(
-    build_frame_rule(params.parser, model), params.global_batch_size, params.drop_remainder
+  parse = _build_parse(params, model, counter)
+  batch = batch_by_bucket(
+    build_padding_rule(params.parser, model), params.global_batch_size, params.drop_remainder
   )
   if params.enable_tf_data_service:
     steps = {
@@ -98,16 +91,16 @@ def build_batches(
       'transform_and_batch_fn': batch,
     }
   else:
-    reading = TolerantReading(parse, left_out, repeats=params.is_training)
+    reading = TolerantReading(parse, counter, repeats=params.is_training)
     steps = {
       'dataset_fn': reading.read_shards,
       'parser_fn': None,
       'transform_and_batch_fn': lambda dataset, context: batch(reading.parse(dataset), context),
     }
-    # In a graph, as of a parameter server, nothing can be read yet.
+    # Traced in a graph (parameter servers do this), files cannot be read yet; skip the check.
     if tf.executing_eagerly():
       reading.check_usable(input_reader.match_files(params.input_path))
-  # Workers order their files alike, of which each takes its share, but augment independently.
+  # All workers order the files alike, so that each takes its own share; augmentations differ.
   worker = context.input_pipeline_id if context else 0
   seed = None if params.seed is None else params.seed + worker
   reader = input_reader_factory.input_reader_generator(
@@ -117,9 +110,9 @@ def build_batches(
 
 
 def _build_parse(
-  params: task_config.DataConfig, model: model_config.HTC, left_out: LeftOut
+  params: task_config.DataConfig, model: model_config.HTC, counter: SkipCounter
 ) -> Callable[[Tensors], Any]:
-  """The function from an element with a serialized record to what is trained or evaluated on."""
+  """The function from an element with a serialized record to the element of the data set."""
   include_mask = model.include_mask and params.is_training
   include_semantic = model.semantic_head.enabled and params.is_training
   decoder = ExampleDecoder(include_mask=include_mask, include_semantic=include_semantic)
@@ -129,8 +122,9 @@ def _build_parse(
     decoded = decoder.decode(element[RECORD_KEY])
     if params.is_training:
       decoded = usable_instances(
-        decoded, model.num_classes, params.parser.max_num_instances, left_out
+        decoded, model.num_classes, params.parser.max_num_instances, counter
       )
-    return parser({**decoded, **element})
+    # Records that are only checked (`check_usable`, error messages) come without a seed.
+    return parser({SEED_KEY: tf.zeros([2], tf.int64), **decoded, **element})
 
   return parse

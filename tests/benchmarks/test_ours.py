@@ -6,7 +6,7 @@ import pytest
 from benchmarks import ours, run, scene
 from htc_tf import processes
 
-_FRAME = scene.Frame.parse('64x96')
+_FRAME = scene.SceneSizes.parse('64x96')
 
 
 def test_every_group_is_measured():
@@ -32,7 +32,7 @@ def test_masks_are_encoded_at_the_original_size():
 @pytest.mark.slow
 @pytest.mark.parametrize('group', ['inference', 'parts', 'training', 'growth'])
 def test_rows_of_the_model(group, capsys):
-  measures = ours.GROUPS[group](scene.Frame.parse('128x192'))
+  measures = ours.GROUPS[group](scene.SceneSizes.parse('128x192'))
   if group == 'growth':
     assert len(measures) == 10 + len({1, processes.usable_cores()})
   else:

@@ -5,14 +5,14 @@ import pytest
 
 from benchmarks import scene
 
-_FRAME = scene.Frame.parse('96x160')
+_FRAME = scene.SceneSizes.parse('96x160')
 
 
 def test_sizes():
-  assert scene.Frame.parse('800x1344') == ((800, 1344), (800, 1333), (480, 800))
+  assert scene.SceneSizes.parse('800x1344') == ((800, 1344), (800, 1333), (480, 800))
   for text in ('800x1333', '0x32', '32'):
     with pytest.raises(ValueError, match='a size of multiples of 32'):
-      scene.Frame.parse(text)
+      scene.SceneSizes.parse(text)
 
 
 def test_the_picture_fills_the_image_and_not_the_padding():
@@ -30,10 +30,10 @@ def test_boxes_lie_within_the_image_and_have_extent():
 
 
 def test_masks_of_the_truth_fill_their_boxes():
-  truth = scene.truth(_FRAME, 5)
-  areas = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
-  np.testing.assert_array_equal(truth.masks.sum(axis=(1, 2)), areas)
-  assert truth.masks.shape == (5, 96, 160) and truth.semantic.shape == (96, 160)
+  ground_truth = scene.ground_truth(_FRAME, 5)
+  areas = np.prod(ground_truth.boxes[:, 2:] - ground_truth.boxes[:, :2], axis=1)
+  np.testing.assert_array_equal(ground_truth.masks.sum(axis=(1, 2)), areas)
+  assert ground_truth.masks.shape == (5, 96, 160) and ground_truth.semantic.shape == (96, 160)
 
 
 def test_annotations_are_among_the_detections():

@@ -114,7 +114,7 @@ def test_records_of_other_classes(run, caplog, records, tmp_path):
 
 
 def test_experiment_of_model_garden(run, caplog):
-  assert_fails(run, caplog, 'This is no HTC experiment', experiment='maskrcnn_resnetfpn_coco')
+  assert_fails(run, caplog, 'This is not an HTC experiment', experiment='maskrcnn_resnetfpn_coco')
 
 
 def test_missing_initial_checkpoint(run, caplog, records, tmp_path):
@@ -339,7 +339,7 @@ def test_a_step_that_is_not_finite_may_be_skipped(run, records, tmp_path, monkey
   )
   assert 'Skipped (1 so far): step 3 is not finite, image ids ' in caplog.text
   assert_finite_checkpoint(folder, 4)
-  assert figures(folder, 'steps_skipped') == {1: 0, 2: 0, 3: 1, 4: 1}
+  assert figures(folder, 'skipped_steps') == {1: 0, 2: 0, 3: 1, 4: 1}
   losses = figures(folder, 'stage0_box_loss')
   assert losses[3] == 0 and all(losses[step] > 0 for step in (1, 2, 4))
 
@@ -401,10 +401,10 @@ def test_damaged_data_train_and_evaluate_and_are_counted(run, tmp_path, caplog):
   assert 'image id 2: cannot be parsed' in caplog.text
   assert 'train-cut.tfrecord: truncated or damaged after' in caplog.text
   assert 'image id 1: 1 instances. So far 1 instances without a usable box' in caplog.text
-  for name, number in (('shards_left_out', 1), ('records_left_out', 1)):
+  for name, number in (('skipped_shards', 1), ('skipped_records', 1)):
     assert figures(folder / 'train', name)[3] == number
     assert figures(folder / 'validation', name) == {3: number}
-  assert figures(folder / 'train', 'instances_left_out')[3] == 1
+  assert figures(folder / 'train', 'skipped_instances')[3] == 1
 
 
 def test_data_of_which_nothing_can_be_used_stop_before_training(run, tmp_path, caplog):

@@ -102,15 +102,17 @@ def test_published_htc():
   assert model.detection_generator.score_threshold == 0.001
 
 
-def test_frames_are_replaced_as_a_whole():
+def test_buckets_are_replaced_as_a_whole():
   name = 'htc_resnet50fpn_1x_coco'
-  registered = [(frame.height, frame.width) for frame in parse(name).task.train_data.parser.frames]
+  registered = [
+    (bucket.height, bucket.width) for bucket in parse(name).task.train_data.parser.buckets
+  ]
   assert sorted(registered) == sorted((width, height) for height, width in registered)
-  assert not parse(name).task.validation_data.parser.frames
-  for frames in ([], [{'height': 1344, 'width': 1344}]):
-    override = json.dumps({'task': {'train_data': {'parser': {'frames': frames}}}})
-    parsed = parse(name, params_override=override).task.train_data.parser.frames
-    assert [frame.as_dict() for frame in parsed] == frames
+  assert not parse(name).task.validation_data.parser.buckets
+  for buckets in ([], [{'height': 1344, 'width': 1344}]):
+    override = json.dumps({'task': {'train_data': {'parser': {'buckets': buckets}}}})
+    parsed = parse(name, params_override=override).task.train_data.parser.buckets
+    assert [bucket.as_dict() for bucket in parsed] == buckets
 
 
 def test_variants_differ_where_they_should():
@@ -212,8 +214,8 @@ def test_deformable_file_trains_at_many_scales():
   ]
   assert parsers[0]._min_sizes == tuple(range(400, 1401))
   assert parsers[1]._min_sizes == (800,)
-  assert all(max(frame.height, frame.width) <= 1600 for frame in task.train_data.parser.frames)
-  assert (1600, 1600) in [(f.height, f.width) for f in task.train_data.parser.frames]
+  assert all(max(bucket.height, bucket.width) <= 1600 for bucket in task.train_data.parser.buckets)
+  assert (1600, 1600) in [(f.height, f.width) for f in task.train_data.parser.buckets]
 
 
 def test_unknown_experiment_lists_the_known():

@@ -227,48 +227,64 @@ WRONG_DATA = {
     r'min_size_range.*max_size = 256.*\[200, 300\]',
   ),
   'one size for a range': ({'parser': {'min_size_range': [200]}}, r'min_size_range.*\[200\]'),
-  'one scale': ({'parser': {'scale_range': [1.2]}}, 'scale_range is out of order.*low, high'),
-  'scale': ({'parser': {'scale_range': [1.2, 0.8]}}, 'scale_range is out of order'),
+  'scale': (
+    {'parser': {'augmentation': {'scale_jitter': {'min_factor': 1.2, 'max_factor': 0.8}}}},
+    'scale_jitter is not a range.*min_factor=1.2, max_factor=0.8',
+  ),
+  'scale of 0': (
+    {'parser': {'augmentation': {'scale_jitter': {'min_factor': 0.0}}}},
+    'scale_jitter is not a range.*0 < min_factor',
+  ),
+  'flip': (
+    {'parser': {'augmentation': {'flip': {'horizontal': 50}}}},
+    'flip.horizontal is out of range.*0..1.*Got: 50.*a percentage',
+  ),
+  'vertical flip': (
+    {'parser': {'augmentation': {'flip': {'vertical': -1.0}}}},
+    'flip.vertical is out of range',
+  ),
 }
 
 
-FRAME = {'height': 32, 'width': 64}
-WRONG_FRAMES = {
+BUCKET = {'height': 32, 'width': 64}
+WRONG_BUCKETS = {
   'divisor': (
-    [FRAME, {'height': 40, 'width': 64}],
-    r'train_data.parser.frames\[1\] is wrong.*multiples of 32.*40 x 64',
+    [BUCKET, {'height': 40, 'width': 64}],
+    r'train_data.parser.buckets\[1\] is wrong.*multiples of 32.*40 x 64',
   ),
-  'side left out': ([{'height': 64}], r'frames\[0\] is wrong.*64 x 0'),
-  'misspelt': ([{'hight': 32, 'width': 64}], r"frames\[0\] has unknown keys.*\['hight'\]"),
+  'side left out': ([{'height': 64}], r'buckets\[0\] is wrong.*64 x 0'),
+  'misspelt': ([{'hight': 32, 'width': 64}], r"buckets\[0\] has unknown keys.*\['hight'\]"),
   'too large': (
     [{'height': 64, 'width': 96}],
-    r'frames\[0\] is larger than task.model.input_size.*64 x 64.*64 x 96',
+    r'buckets\[0\] is larger than task.model.input_size.*64 x 64.*64 x 96',
   ),
-  'word': ([{'height': '32', 'width': 64}], r'frames\[0\].height is of the wrong type'),
-  'no list': (64, r'frames is of the wrong type. Expected: a list. Got: 64'),
-  'no keys': ([64], r"frames\[0\] is of the wrong type. Expected: keys of \['height'"),
+  'word': ([{'height': '32', 'width': 64}], r'buckets\[0\].height is of the wrong type'),
+  'no list': (64, r'buckets is of the wrong type. Expected: a list. Got: 64'),
+  'no keys': ([64], r"buckets\[0\] is of the wrong type. Expected: keys of \['height'"),
 }
 
 
-@pytest.mark.parametrize('case', WRONG_FRAMES)
-def test_wrong_frames(experiment, case):
-  frames, message = WRONG_FRAMES[case]
-  experiment.task.train_data.override({'parser': {'frames': frames}})
+@pytest.mark.parametrize('case', WRONG_BUCKETS)
+def test_wrong_buckets(experiment, case):
+  buckets, message = WRONG_BUCKETS[case]
+  experiment.task.train_data.override({'parser': {'buckets': buckets}})
   with pytest.raises(ConfigError, match=message):
     validation.validate_experiment(experiment, 'train')
 
 
-def test_right_frames(experiment):
-  experiment.task.train_data.override({'parser': {'frames': [FRAME, {'height': 64, 'width': 32}]}})
+def test_right_buckets(experiment):
+  experiment.task.train_data.override(
+    {'parser': {'buckets': [BUCKET, {'height': 64, 'width': 32}]}}
+  )
   validation.validate_experiment(experiment, 'train')
 
 
 def test_parts_of_model_garden_take_the_input_size_alone(experiment):
   experiment.task.model.override({'roi_generator': {'type': 'model_garden'}})
-  experiment.task.train_data.override({'parser': {'frames': [{'height': 64, 'width': 64}]}})
+  experiment.task.train_data.override({'parser': {'buckets': [{'height': 64, 'width': 64}]}})
   validation.validate_experiment(experiment, 'train')
-  experiment.task.train_data.override({'parser': {'frames': [FRAME]}})
-  with pytest.raises(ConfigError, match=r'frames\[0\] does not fit the model.*64 x 64.*32 x 64'):
+  experiment.task.train_data.override({'parser': {'buckets': [BUCKET]}})
+  with pytest.raises(ConfigError, match=r'buckets\[0\] does not match the model.*64 x 64.*32 x 64'):
     validation.validate_experiment(experiment, 'train')
 
 
@@ -352,7 +368,7 @@ def test_unknown_mode(experiment):
 
 def test_other_task():
   params = cfg.ExperimentConfig(task=cfg.TaskConfig())
-  with pytest.raises(ConfigError, match=r'no HTC experiment.*Got: TaskConfig'):
+  with pytest.raises(ConfigError, match=r'not an HTC experiment.*Got: TaskConfig'):
     validation.validate_experiment(params, 'train')
 
 

@@ -7,18 +7,26 @@ import tensorflow as tf
 from official.core import config_definitions
 from official.vision.dataloaders import input_reader_factory
 
-from htc_tf.data import example_decoder, packed_masks
+from htc_tf.data import example_decoder
 from htc_tf.data import parser as parsers
-from htc_tf.data.frames import frame_rule
+from htc_tf.data.augmentation.flip import Flip
+from htc_tf.data.augmentation.scale_jitter import ScaleJitter
+from htc_tf.data.padding import padding_rule
 from htc_tf.errors import ConfigError
+from htc_tf.ops import masks as mask_ops
 
-FRAME = (48, 56)
+BUCKET = (48, 56)
 
 
 def make_parser(**options):
-  values = {'max_num_instances': 5, 'random_horizontal_flip': 0.0, **options}
-  frames = values.pop('frames', frame_rule([FRAME], FRAME))
-  return parsers.Parser(frames, values.pop('min_sizes', [32]), 48, **values)
+  values = {'max_num_instances': 5, **options}
+  padding = values.pop('padding', padding_rule([BUCKET], BUCKET))
+  return parsers.Parser(padding, values.pop('min_sizes', [32]), 48, **values)
+
+
+def parse_training(parser, record, number=0):
+  """A training element of a record, with the choices of one seed."""
+  return parser.parse_fn(True)({**record, parsers.SEED_KEY: tf.constant([number, 1])})
 
 
 @pytest.fixture
@@ -41,7 +49,7 @@ def scaled_size(height, width):
 
 
 def test_element_types_and_shapes(decoded):
-  image, labels = make_parser().parse_fn(True)(decoded[7])
+  image, labels = parse_training(make_parser(), decoded[7])
   assert (image.shape, image.dtype) == ((48, 56, 3), tf.float32)
   assert {key: (tuple(value.shape), value.dtype) for key, value in labels.items()} == {
     'image_info': ((4, 2), tf.float32),
@@ -57,11 +65,12 @@ def test_element_types_and_shapes(decoded):
 @pytest.mark.parametrize('is_training', [True, False])
 def test_tf_data_gives_the_same_as_eager_with_static_shapes(decoded, image_id, is_training):
   parse = make_parser().parse_fn(is_training)
-  record = {key: value[tf.newaxis] for key, value in decoded[image_id].items()}
+  element = {**decoded[image_id], parsers.SEED_KEY: tf.constant([0, 1])}
+  record = {key: value[tf.newaxis] for key, value in element.items()}
   dataset = tf.data.Dataset.from_tensor_slices(record).map(parse)
   for spec in tf.nest.flatten(dataset.element_spec):
     assert spec.shape.is_fully_defined()
-  inside, eager = next(iter(dataset)), parse(decoded[image_id])
+  inside, eager = next(iter(dataset)), parse(element)
   for first, second in zip(tf.nest.flatten(inside), tf.nest.flatten(eager)):
     np.testing.assert_allclose(first, second, atol=1e-5)
 
@@ -70,14 +79,14 @@ def test_tf_data_gives_the_same_as_eager_with_static_shapes(decoded, image_id, i
 @pytest.mark.parametrize('flip', [0.0, 1.0])
 def test_ground_truth_against_opencv(decoded, image_id, flip):
   record = decoded[image_id]
-  parse = make_parser(random_horizontal_flip=flip).parse_fn(True)
-  image, labels = parse(record)
+  parser = make_parser(augmentations=[Flip(horizontal=flip, vertical=0.0)])
+  image, labels = parse_training(parser, record)
   height, width = record['image'].shape[:2]
   new_height, new_width = scaled_size(height, width)
   check_info(labels, (height, width), (new_height, new_width))
   kept = ~record['is_crowd'].numpy()
   count = kept.sum()
-  masks = packed_masks.unpack(labels['gt_masks']).numpy()
+  masks = mask_ops.unpack_bits(labels['gt_masks']).numpy()
   for index, encoded in enumerate(record['masks_png'].numpy()[kept]):
     mask = example_decoder.decode_label_png(encoded).numpy()
     np.testing.assert_array_equal(masks[index], place(mask, new_height, new_width, flip, 0))
@@ -99,7 +108,7 @@ def check_info(labels, original, scaled):
 
 
 def place(labels, height, width, flip, padding):
-  placed = np.full(FRAME, padding, np.uint8)
+  placed = np.full(BUCKET, padding, np.uint8)
   resized = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
   placed[:height, :width] = resized[:, ::-1] if flip else resized
   return placed
@@ -115,20 +124,20 @@ def expected_boxes(normalized, height, width, flip):
 
 
 def test_a_flipped_image_is_the_image_flipped(decoded):
-  plain, _ = make_parser().parse_fn(True)(decoded[7])
-  flipped, _ = make_parser(random_horizontal_flip=1.0).parse_fn(True)(decoded[7])
+  plain, _ = parse_training(make_parser(), decoded[7])
+  flipped, _ = parse_training(make_parser(augmentations=[Flip(1.0, 0.0)]), decoded[7])
   height, width = scaled_size(24, 40)
   np.testing.assert_array_equal(flipped[:height, :width], plain[:height, :width][:, ::-1])
 
 
 def test_crowds_are_left_out_but_ignored_in_the_semantic_map(decoded):
-  _, labels = make_parser().parse_fn(True)(decoded[7])
+  _, labels = parse_training(make_parser(), decoded[7])
   assert labels['gt_classes'].numpy().tolist() == [2, 1, -1, -1, -1]
   assert (labels['gt_semantic'].numpy()[:29, 36:48] == 255).all()
 
 
 def test_of_too_many_instances_the_first_are_kept(decoded):
-  _, labels = make_parser(max_num_instances=1).parse_fn(True)(decoded[7])
+  _, labels = parse_training(make_parser(max_num_instances=1), decoded[7])
   assert labels['gt_classes'].numpy().tolist() == [2]
   assert labels['gt_masks'].shape == (1, 48, 7)
 
@@ -138,38 +147,39 @@ def test_boxes_without_area_are_dropped(decoded):
   boxes = record['boxes_normalized'].numpy()
   boxes[0, 2] = boxes[0, 0]
   record['boxes_normalized'] = tf.constant(boxes)
-  _, labels = make_parser().parse_fn(True)(record)
+  _, labels = parse_training(make_parser(), record)
   assert labels['gt_classes'].numpy().tolist() == [1, -1, -1, -1, -1]
 
 
 def test_without_masks_and_semantic_map(decoded):
   record = {key: value for key, value in decoded[7].items() if key not in ('masks_png', 'semantic')}
-  _, labels = make_parser(include_mask=False, include_semantic=False).parse_fn(True)(record)
+  _, labels = parse_training(make_parser(include_mask=False, include_semantic=False), record)
   assert sorted(labels) == ['gt_boxes', 'gt_classes', 'image_info', 'source_id']
 
 
 def test_evaluation_neither_augments_nor_needs_truth(decoded):
   record = {key: decoded[9][key] for key in ('image', 'source_id')}
-  parser = make_parser(random_horizontal_flip=1.0, scale_range=(2.0, 3.0))
+  parser = make_parser(augmentations=[ScaleJitter(2.0, 3.0), Flip(1.0, 0.0)])
   image, labels = parser.parse_fn(False)(record)
-  plain, _ = make_parser().parse_fn(True)(decoded[9])
+  plain, _ = parse_training(make_parser(), decoded[9])
   np.testing.assert_array_equal(image, plain)
   assert sorted(labels) == ['image_info', 'source_id'] and labels['source_id'] == 9
 
 
 def test_type_of_the_image(decoded):
   for is_training in (True, False):
-    image, _ = make_parser(dtype='bfloat16').parse_fn(is_training)(decoded[7])
+    record = {**decoded[7], parsers.SEED_KEY: tf.constant([0, 1])}
+    image, _ = make_parser(dtype='bfloat16').parse_fn(is_training)(record)
     assert image.dtype == tf.bfloat16
 
 
 def test_crop_keeps_boxes_masks_and_classes_together(decoded):
   """Every kept instance has pixels, all inside its box; the box is inside the visible part."""
-  parse = make_parser(scale_range=(2.0, 3.0), random_vertical_flip=0.5, seed=1).parse_fn(True)
+  parser = make_parser(augmentations=[ScaleJitter(2.0, 3.0), Flip(0.5, 0.5)])
   counts = set()
-  for _ in range(30):
-    _, labels = parse(decoded[7])
-    masks = packed_masks.unpack(labels['gt_masks']).numpy()
+  for number in range(30):
+    _, labels = parse_training(parser, decoded[7], number)
+    masks = mask_ops.unpack_bits(labels['gt_masks']).numpy()
     kept = labels['gt_classes'].numpy() > 0
     counts.add(kept.sum())
     visible = labels['image_info'].numpy()[1]
@@ -185,7 +195,7 @@ def test_an_instance_of_which_the_crop_shows_the_box_alone_is_dropped(decoded):
   record = dict(decoded[7])
   blank = tf.io.encode_png(tf.zeros([24, 40, 1], tf.uint8))
   record['masks_png'] = tf.stack([blank, record['masks_png'][1], blank])
-  _, labels = make_parser(scale_range=(1.0, 1.0)).parse_fn(True)(record)
+  _, labels = parse_training(make_parser(augmentations=[ScaleJitter(0.999, 1.001)]), record)
   assert labels['gt_classes'].numpy().tolist() == [1, -1, -1, -1, -1]
 
 
@@ -210,7 +220,7 @@ def read(shards, parser, **options):
 
 
 def test_the_input_reader_repeats_exactly_with_augmentation_seeds(shards):
-  parser = make_parser(random_horizontal_flip=0.5, scale_range=(0.5, 2.0))
+  parser = make_parser(augmentations=[ScaleJitter(0.5, 2.0), Flip(0.5, 0.0)])
   first, second, other = (
     read(shards, parser, sample_fn=parsers.augmentation_seeds(seed)) for seed in (3, 3, 4)
   )
@@ -223,7 +233,7 @@ def test_the_input_reader_repeats_exactly_with_augmentation_seeds(shards):
 
 def test_epochs_differ(shards):
   """The same image is not augmented the same way every time."""
-  parser = make_parser(scale_range=(0.5, 2.0))
+  parser = make_parser(augmentations=[ScaleJitter(0.5, 2.0)])
   scales = [
     tuple(info[2])
     for _, labels in read(shards, parser, sample_fn=parsers.augmentation_seeds(3))
@@ -236,25 +246,20 @@ def test_epochs_differ(shards):
 @pytest.mark.parametrize(
   'change,message',
   [
-    ({'frames': frame_rule([(48, 56), (48, 50)], (64, 64))}, r'multiple of 8.*\(48, 50\)'),
-    ({'frames': frame_rule([], (48, 50))}, 'multiple of 8'),
-    ({'frames': frame_rule([(0, 48)], (64, 64))}, 'positive sides'),
+    ({'padding': padding_rule([(48, 56), (48, 50)], (64, 64))}, r'multiple of 8.*\(48, 50\)'),
+    ({'padding': padding_rule([], (48, 50))}, 'multiple of 8'),
+    ({'padding': padding_rule([(0, 48)], (64, 64))}, 'positive sides'),
     ({'min_sizes': []}, '1 <= every min_size <= max_size'),
     ({'min_sizes': [64]}, '1 <= every min_size <= max_size'),
     ({'max_num_instances': 0}, 'at least 1'),
-    ({'random_horizontal_flip': 1.5}, 'flip probability is out of range'),
-    ({'random_vertical_flip': -1}, 'flip probability is out of range'),
-    ({'scale_range': (2, 1)}, '0 < lowest <= highest'),
-    ({'scale_range': (0, 1)}, '0 < lowest <= highest'),
-    ({'scale_range': (1,)}, '0 < lowest <= highest'),
   ],
 )
 def test_options_are_checked(change, message):
-  options = {'frames': frame_rule([FRAME], FRAME), 'min_sizes': [32], 'max_size': 48, **change}
+  options = {'padding': padding_rule([BUCKET], BUCKET), 'min_sizes': [32], 'max_size': 48, **change}
   with pytest.raises(ConfigError, match=message):
     parsers.Parser(**options)
 
 
 def test_evaluation_with_several_short_sides_is_refused():
-  with pytest.raises(ConfigError, match='evaluation has no choice of scale'):
+  with pytest.raises(ConfigError, match='Evaluation cannot choose between scales'):
     make_parser(min_sizes=[24, 32]).parse_fn(False)

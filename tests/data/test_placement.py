@@ -6,7 +6,9 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.data import placement as placements
-from htc_tf.data.frames import frame_rule
+from htc_tf.data.augmentation.flip import Flip
+from htc_tf.data.augmentation.scale_jitter import ScaleJitter
+from htc_tf.data.padding import padding_rule
 
 CROP = (slice(5, 35), slice(9, 49))
 FLIPS = [(False, False), (True, False), (False, True), (True, True)]
@@ -79,33 +81,31 @@ def test_boxes_are_clipped_and_lose_their_area_out_of_sight():
   np.testing.assert_allclose(boxes, [[0, 0, 8, 8], [8, 8, 8, 8]], atol=1e-5)
 
 
-_NO_AUGMENTATION = placements.Augmentation()
-
-
-def draw(seed, augmentation=_NO_AUGMENTATION, min_sizes=(32,), original=(24, 40)):
+def draw(seed, augmentations=(), min_sizes=(32,), original=(24, 40)):
   return placements.choose_placement(
     tf.constant(original),
     min_sizes,
     60,
-    frame_rule([(40, 48)], (40, 48)),
-    augmentation,
+    padding_rule([(40, 48)], (40, 48)),
+    augmentations,
     tf.constant([seed, 1]),
   )
 
 
-def test_without_augmentation_the_image_fits_the_frame():
+def test_without_augmentation_the_image_fits_into_the_bucket():
   placement = draw(0)
-  assert placement.scaled_hw.numpy().tolist() == [29, 48]  # the width of the frame limits it
+  assert placement.scaled_hw.numpy().tolist() == [29, 48]  # limited by the width of the bucket
   assert placement.visible_hw.numpy().tolist() == [29, 48]
   assert not placement.flip_yx.numpy().any() and not placement.offset.numpy().any()
 
 
 def test_flips_follow_their_probability():
-  augmentation = placements.Augmentation(0.5, 0.25)
-  flips = np.array([draw(seed, augmentation).flip_yx.numpy() for seed in range(400)])
+  flip = Flip(horizontal=0.5, vertical=0.25)
+  flips = np.array([draw(seed, [flip]).flip_yx.numpy() for seed in range(400)])
   np.testing.assert_allclose(flips.mean(axis=0), [0.25, 0.5], atol=0.08)
-  always = placements.Augmentation(1.0, 1.0)
-  assert all(draw(seed, always).flip_yx.numpy().all() for seed in range(20))
+  always = Flip(1.0, 1.0)
+  assert all(draw(seed, [always]).flip_yx.numpy().all() for seed in range(20))
+  assert not any(draw(seed, [always, always]).flip_yx.numpy().any() for seed in range(20))
 
 
 def test_every_short_side_is_chosen():
@@ -114,8 +114,7 @@ def test_every_short_side_is_chosen():
 
 
 def test_jitter_scales_within_the_range_and_crops_inside_the_image():
-  augmentation = placements.Augmentation(scale_range=(0.5, 2.0))
-  drawn = [draw(seed, augmentation) for seed in range(100)]
+  drawn = [draw(seed, [ScaleJitter(0.5, 2.0)]) for seed in range(100)]
   heights = np.array([placement.scaled_hw[0] for placement in drawn])
   assert heights.min() >= 16 and heights.max() <= 64 and np.ptp(heights) > 35
   offsets = np.array([placement.offset for placement in drawn])
@@ -126,6 +125,6 @@ def test_jitter_scales_within_the_range_and_crops_inside_the_image():
 
 
 def test_the_same_seed_gives_the_same_placement():
-  augmentation = placements.Augmentation(0.5, 0.5, (0.5, 2.0))
-  for first, second in zip(draw(7, augmentation), draw(7, augmentation)):
+  augmentations = [ScaleJitter(0.5, 2.0), Flip(0.5, 0.5)]
+  for first, second in zip(draw(7, augmentations), draw(7, augmentations)):
     np.testing.assert_array_equal(first, second)

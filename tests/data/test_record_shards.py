@@ -42,20 +42,18 @@ def test_an_interrupted_conversion_continues(coco, monkeypatch):
   whole = uninterrupted_bytes(coco)
   real, written = record_shards.write_shard, []
 
-  def write(task, advance):
+  def write(task):
     if written:
       raise KeyboardInterrupt
     written.append(task.path)
-    return real(task, advance)
+    return real(task)
 
   monkeypatch.setattr(record_shards, 'write_shard', write)
   with pytest.raises(KeyboardInterrupt):
     coco.convert()
   assert not (coco.output / 'train.json').exists()
   monkeypatch.setattr(
-    record_shards,
-    'write_shard',
-    lambda task, advance: written.append(task.path) or real(task, advance),
+    record_shards, 'write_shard', lambda task: written.append(task.path) or real(task)
   )
   info, summary = coco.convert()
   assert len(written) == len(set(written)) == 2

@@ -5,8 +5,8 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from htc_tf.data import left_out as left_out_lib
-from htc_tf.data.left_out import RECORDS, SHARDS, LeftOut
+from htc_tf.data import skipped
+from htc_tf.data.skipped import RECORDS, SHARDS, SkipCounter
 from htc_tf.data.tolerant_reading import RECORD_KEY, TolerantReading, as_element
 from htc_tf.errors import DataError
 
@@ -20,14 +20,14 @@ def parse(element):
     return tf.fill([2, 3], value), {'twice': value * 2}
 
 
-@pytest.fixture(name='left_out')
-def _left_out():
-  return LeftOut()
+@pytest.fixture(name='counter')
+def _skipped():
+  return SkipCounter()
 
 
 @pytest.fixture(name='reading')
-def _reading(left_out):
-  return TolerantReading(parse, left_out, repeats=False)
+def _reading(counter):
+  return TolerantReading(parse, counter, repeats=False)
 
 
 def write(path, records):
@@ -64,38 +64,38 @@ def read(reading, paths):
   return [record.decode() for record in reading.read_shards(paths).as_numpy_iterator()]
 
 
-def test_sound_shards_are_read_as_they_are(tmp_path, reading, left_out):
+def test_sound_shards_are_read_as_they_are(tmp_path, reading, counter):
   paths = shards(tmp_path)
   expected = [f'{name}{index}' for name in 'abc' for index in range(4)]
   assert read(reading, paths) == expected
   dataset = tf.data.Dataset.from_tensor_slices(paths).interleave(reading.read_shards)
   assert sorted(record.decode() for record in dataset.as_numpy_iterator()) == expected
-  assert not left_out.count(SHARDS)
+  assert not counter.count(SHARDS)
 
 
 @pytest.mark.parametrize('damage', [cut, corrupt, corrupt_length])
-def test_a_damaged_shard_gives_what_stands_before(tmp_path, reading, left_out, damage, caplog):
+def test_a_damaged_shard_gives_what_stands_before(tmp_path, reading, counter, damage, caplog):
   paths = shards(tmp_path)
   data = (tmp_path / 'b.tfrecord').read_bytes()
   (tmp_path / 'b.tfrecord').write_bytes(damage(data))
   expected = ['a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'c0', 'c1', 'c2', 'c3']
   for _ in range(2):
     assert read(reading, paths) == expected
-  assert left_out.count(SHARDS) == 1
+  assert counter.count(SHARDS) == 1
   assert 'b.tfrecord: truncated or damaged after 36 of ' in caplog.text
 
 
-def test_a_missing_shard_and_an_empty_one(tmp_path, reading, left_out):
+def test_a_missing_shard_and_an_empty_one(tmp_path, reading, counter):
   paths = shards(tmp_path)
   (tmp_path / 'a.tfrecord').unlink()
   (tmp_path / 'b.tfrecord').write_bytes(b'')
   assert read(reading, paths) == ['c0', 'c1', 'c2', 'c3']
-  assert left_out.count(SHARDS) == 1  # Nothing is missing of the empty one.
+  assert counter.count(SHARDS) == 1  # Nothing is missing of the empty one.
 
 
 @pytest.fixture(name='few')
 def _few(monkeypatch):
-  monkeypatch.setattr(left_out_lib, 'MAX_SURPLUS', 5)
+  monkeypatch.setattr(skipped, 'MAX_SURPLUS', 5)
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,11 @@ def parsed(reading, records):
   return reading.parse(dataset)
 
 
-def test_records_that_cannot_be_parsed_are_left_out(reading, left_out, caplog):
+def test_records_that_cannot_be_parsed_are_skipped(reading, counter, caplog):
   dataset = parsed(reading, ['1', 'x', '2', '', '3', '11'])
   assert dataset.element_spec[0].shape == [2, 3]
   assert [int(labels['twice']) for _, labels in dataset] == [2, 4, 6]
-  assert left_out.count(RECORDS) == 3
+  assert counter.count(RECORDS) == 3
   assert 'record of 1 bytes, SHA-1' in caplog.text
   assert 'cannot be parsed (StringToNumberOp could not correctly convert string: x)' in caplog.text
 
@@ -151,7 +151,7 @@ def test_no_record_at_all_is_the_share_of_a_process(reading):
 
 
 def test_data_that_repeat_must_not_end():
-  reading = TolerantReading(parse, LeftOut(), repeats=True)
+  reading = TolerantReading(parse, SkipCounter(), repeats=True)
   iterator = iter(parsed(reading, ['1', '2']))
   for _ in range(2):
     next(iterator)
@@ -168,11 +168,11 @@ def test_records_of_which_none_can_be_parsed_stop(reading, few):
     list(reading.parse(dataset))
 
 
-def test_a_third_of_the_records_may_be_broken(reading, left_out, few):
+def test_a_third_of_the_records_may_be_broken(reading, counter, few):
   del few
   dataset = tf.data.Dataset.from_tensor_slices(['x', '1', '2']).repeat(50)
   parsed_ones = reading.parse(dataset.map(as_element))
-  assert len(list(parsed_ones)) == 100 and left_out.count(RECORDS) == 1
+  assert len(list(parsed_ones)) == 100 and counter.count(RECORDS) == 1
 
 
 def test_two_thirds_of_the_records_may_not(reading, few):
@@ -182,11 +182,11 @@ def test_two_thirds_of_the_records_may_not(reading, few):
     list(reading.parse(dataset.map(as_element)))
 
 
-def test_check_usable_reads_up_to_the_first_usable_record(tmp_path, reading, left_out):
+def test_check_usable_reads_up_to_the_first_usable_record(tmp_path, reading, counter):
   path = write(tmp_path / 'a.tfrecord', [b'x', b'1', b'y'])
   other = write(tmp_path / 'b.tfrecord', [b'z'])
   reading.check_usable([other, path])
-  assert left_out.count(RECORDS) == 2
+  assert counter.count(RECORDS) == 2
 
 
 @pytest.mark.parametrize('content', [b'', b'damaged', None])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.data.left_out import BEYOND_LIMIT, CLIPPED, INSTANCES, KINDS, LeftOut
+from htc_tf.data.skipped import CLIPPED, INSTANCES, KINDS, OVER_LIMIT, SkipCounter
 from htc_tf.data.usable_instances import usable_instances
 
 NAN, INF = float('nan'), float('inf')
@@ -39,9 +39,9 @@ def record_with(boxes, classes, is_crowd=None):
   }
 
 
-def choose(decoded, left_out, inside, max_num_instances=100):
+def choose(decoded, counter, inside, max_num_instances=100):
   def function(item):
-    return usable_instances(item, NUM_CLASSES, max_num_instances, left_out)
+    return usable_instances(item, NUM_CLASSES, max_num_instances, counter)
 
   if not inside:
     return function(decoded)
@@ -49,15 +49,15 @@ def choose(decoded, left_out, inside, max_num_instances=100):
 
 
 @pytest.mark.parametrize('inside', [False, True])
-def test_instances_that_teach_nothing_are_left_out(inside, caplog):
-  left_out = LeftOut()
-  found = choose(record_with(BOXES, CLASSES), left_out, inside)
+def test_instances_that_teach_nothing_are_skipped(inside, caplog):
+  counter = SkipCounter()
+  found = choose(record_with(BOXES, CLASSES), counter, inside)
   np.testing.assert_array_equal(found['boxes_normalized'], np.clip(np.float32(BOXES)[USABLE], 0, 1))
   assert found['masks_png'].numpy().tolist() == [b'0', b'3', b'9']
   assert found['classes'].numpy().tolist() == [1, 2, 2]
   assert found['is_crowd'].numpy().tolist() == [False, True, True]
   assert found['image'].shape == (2, 2, 3)
-  assert {kind: left_out.count(kind) for kind in KINDS if left_out.count(kind)} == {
+  assert {kind: counter.count(kind) for kind in KINDS if counter.count(kind)} == {
     INSTANCES: 7,
     CLIPPED: 1,
   }
@@ -66,21 +66,21 @@ def test_instances_that_teach_nothing_are_left_out(inside, caplog):
 
 @pytest.mark.parametrize('inside', [False, True])
 def test_a_record_of_none(inside):
-  left_out = LeftOut()
-  found = choose(record_with([], []), left_out, inside)
+  counter = SkipCounter()
+  found = choose(record_with([], []), counter, inside)
   assert found['boxes_normalized'].shape == (0, 4) and found['masks_png'].shape == (0,)
-  assert not any(map(left_out.count, KINDS))
+  assert not any(map(counter.count, KINDS))
 
 
 @pytest.mark.parametrize('inside', [False, True])
 @pytest.mark.parametrize('crowds', [0, 3])
 def test_those_beyond_the_limit_are_counted_without_crowds(inside, crowds, caplog):
   """The parser cuts them: it knows which are in sight after a crop."""
-  left_out = LeftOut()
+  counter = SkipCounter()
   is_crowd = [index < crowds for index in range(1000)]
-  found = choose(record_with([BOXES[0]] * 1000, [1] * 1000, is_crowd), left_out, inside)
+  found = choose(record_with([BOXES[0]] * 1000, [1] * 1000, is_crowd), counter, inside)
   assert found['classes'].shape == (1000,)
-  assert {kind: left_out.count(kind) for kind in KINDS if left_out.count(kind)} == {
-    BEYOND_LIMIT: 900 - crowds
+  assert {kind: counter.count(kind) for kind in KINDS if counter.count(kind)} == {
+    OVER_LIMIT: 900 - crowds
   }
-  assert f'{900 - crowds} instances after the first parser.max_num_instances' in caplog.text
+  assert f'{900 - crowds} instances beyond parser.max_num_instances' in caplog.text

@@ -183,7 +183,7 @@ def test_what_two_evaluators_collected_is_that_of_one(tmp_path):
   expected = alone.result()
   for part in parts:
     for content in collected:
-      part.absorb(content)
+      part.merge(content)
     assert part.result() == expected
     assert len(part.collected()['results']) == len(alone.collected()['results'])
 

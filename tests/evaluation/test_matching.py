@@ -12,7 +12,7 @@ _IMAGE_HW = (60, 80)
 _CATEGORY_IDS = [7, 2, 30, 11, 5]  # not sorted; 11 without objects, 5 without detections
 
 
-class _SharesInThisProcess(processes.OrderedWorkers):
+class _SharesInThisProcess(processes.WorkerPool):
   """As many shares as there would be workers, without starting them."""
 
   def __init__(self, num_workers):
@@ -98,12 +98,10 @@ def test_shares_equal_one_evaluation_bit_by_bit(coco_data, iou_type, num_shares)
 
 def test_processes_give_the_same(coco_data):
   truth, results = coco_data
-  workers = processes.OrderedWorkers(2)
+  workers = processes.WorkerPool(2)
   actual = matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 3, workers)
   workers.close()
-  expected = matching.evaluate(
-    truth, results, _CATEGORY_IDS, 'segm', 3, processes.OrderedWorkers(1)
-  )
+  expected = matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 3, processes.WorkerPool(1))
   for name in ('precision', 'recall'):
     np.testing.assert_array_equal(actual.eval[name], expected.eval[name])
 
@@ -118,5 +116,5 @@ def test_no_results_at_all(coco_data):
 def test_results_are_left_as_they_are(coco_data):
   truth, results = coco_data
   before = [dict(result) for result in results]
-  matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 100, processes.OrderedWorkers(1))
+  matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 100, processes.WorkerPool(1))
   assert results == before

@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,7 @@ from PIL import Image
 from pycocotools import mask as mask_utils
 
 from htc_tf.cli import client as command
+from htc_tf.data import images
 from htc_tf.errors import InputError, ServingError
 from htc_tf.serving import client, detectors, predict_files
 from htc_tf.serving.target import Target
@@ -72,7 +74,7 @@ def test_command_answers_as_prediction_on_files(
   request, models, model_dir, folder, tmp_path, kind, name
 ):
   export_dir = request.getfixturevalue(name)
-  paths = predict_files.list_pictures([folder])
+  paths = predict_files.list_images([folder])
   failed = predict_files.predict_files(
     detectors.load_detector(model_dir), paths, str(tmp_path / 'expected')
   )
@@ -127,8 +129,10 @@ def test_a_picture_the_server_cannot_read_is_named_and_the_others_answered(model
   path, cut = os.path.join(folder, '2.jpg'), os.path.join(folder, 'cut.jpg')
   with open(path, 'rb') as whole, open(cut, 'wb') as file:
     file.write(whole.read()[:3000])
-  pixels = predict_files.read_picture(path)
-  pictures = [predict_files.Picture(pixels, path), predict_files.Picture(pixels, cut)]
+  decoded = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
+  decoded.format = 'JPEG'
+  damaged = images.SourceImage(decoded, pathlib.Path(cut).read_bytes(), turned=False, path=cut)
+  pictures = [images.read_image(path), damaged]
   with _serving(models, 'saved_model', kind) as address:
     found, error = client.remote_detector(Target(address)).detect(pictures)
   assert len(found.boxes) > 0
@@ -138,7 +142,7 @@ def test_a_picture_the_server_cannot_read_is_named_and_the_others_answered(model
 def test_files_are_sent_as_they_are_unless_they_lie_on_their_side(folder):
   def sent(name):
     path = os.path.join(folder, name)
-    content = client.encode_picture(predict_files.Picture(predict_files.read_picture(path), path))
+    content = images.read_image(path).encoded().content
     with open(path, 'rb') as file:
       return content, content == file.read()
 
@@ -149,7 +153,7 @@ def test_files_are_sent_as_they_are_unless_they_lie_on_their_side(folder):
     False,
   ]
   upright = tf.io.decode_png(sent('4.jpg')[0]).numpy()
-  np.testing.assert_array_equal(upright, predict_files.read_picture(os.path.join(folder, '4.jpg')))
+  np.testing.assert_array_equal(upright, images.read_image(os.path.join(folder, '4.jpg')).pixels())
 
 
 @pytest.mark.parametrize('kind', sorted(_SERVERS))
@@ -194,8 +198,8 @@ def test_address_of_another_form(server):
     ({'timeout': float('nan')}, 'Got: nan'),
     ({'timeout': float('inf')}, 'Got: inf'),
     ({'version': -1}, 'version.*Got: -1'),
-    ({'version': 2**70}, 'version cannot be asked for'),
-    ({'model': ''}, 'model cannot be asked for'),
+    ({'version': 2**70}, 'version is out of range'),
+    ({'model': ''}, 'model name cannot be sent'),
     ({'model': '\udc80'}, r'Got: .\\udc80'),
   ],
 )
@@ -226,7 +230,7 @@ def test_another_kind_of_server(folder, answer):
     def log_message(self, *args):
       pass
 
-  picture = predict_files.Picture(np.zeros((8, 8, 3), np.uint8))
+  picture = images.image_from_pixels(np.zeros((8, 8, 3), np.uint8))
   with (
     loopback.rest_server(Handler) as address,
     pytest.raises(ServingError, match=r'another|other'),
@@ -235,7 +239,7 @@ def test_another_kind_of_server(folder, answer):
 
 
 def test_without_the_export_packed_masks_are_refused(models, folder):
-  picture = predict_files.Picture(predict_files.read_picture(os.path.join(folder, '1.png')))
+  picture = images.read_image(os.path.join(folder, '1.png'))
   with (
     _serving(models, 'packed_model', 'grpc') as address,
     pytest.raises(InputError, match='name its folder'),

@@ -61,12 +61,12 @@ def test_unreadable_pictures_are_named_and_the_others_predicted(
   (folder / 'empty.png').write_bytes(b'')
   (folder / 'text.jpg').write_text('no picture')
   detector = detectors.load_detector(model_dir)
-  paths = predict_files.list_pictures([str(folder)])
+  paths = predict_files.list_images([str(folder)])
   failed = predict_files.predict_files(detector, paths, str(tmp_path / 'out'))
   assert [os.path.basename(path) for path in failed] == ['empty.png', 'text.jpg']
   coco, _ = _read(tmp_path / 'out')
   assert len(coco.imgs) == 2
-  assert 'an empty file' in caplog.text and 'text.jpg cannot be read' in caplog.text
+  assert 'the file is empty' in caplog.text and 'text.jpg cannot be read' in caplog.text
 
 
 def test_pictures_are_turned_upright(tmp_path):
@@ -74,13 +74,13 @@ def test_pictures_are_turned_upright(tmp_path):
   exif = image.getexif()
   exif[0x0112] = 6  # Rotated by 90 degrees.
   image.save(tmp_path / 'turned.jpg', exif=exif)
-  assert predict_files.read_picture(str(tmp_path / 'turned.jpg')).shape == (60, 40, 3)
+  assert predict_files.read_image(str(tmp_path / 'turned.jpg')).pixels().shape == (60, 40, 3)
 
 
 def test_ids_count_up_where_names_are_no_numbers(model_dir, folder, tmp_path):
   os.rename(folder / '000000000139.png', folder / 'street.png')
   detector = detectors.load_detector(model_dir)
-  paths = predict_files.list_pictures([str(folder)])
+  paths = predict_files.list_images([str(folder)])
   predict_files.predict_files(detector, paths, str(tmp_path))
   with open(tmp_path / 'images.json', encoding='utf-8') as file:
     assert [image['id'] for image in json.load(file)['images']] == [1, 2]
@@ -88,9 +88,9 @@ def test_ids_count_up_where_names_are_no_numbers(model_dir, folder, tmp_path):
 
 def test_missing_input_and_empty_folder(tmp_path):
   with pytest.raises(InputError, match='misspelt'):
-    predict_files.list_pictures([str(tmp_path / 'nothing')])
-  with pytest.raises(InputError, match='nothing to predict on'):
-    predict_files.list_pictures([str(tmp_path)])
+    predict_files.list_images([str(tmp_path / 'nothing')])
+  with pytest.raises(InputError, match='There are no images'):
+    predict_files.list_images([str(tmp_path)])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_missing_input_and_empty_folder(tmp_path):
     (30, 1, 'out', 'Got: 30.*a percentage'),
     (-0.1, 1, 'out', 'Got: -0.1'),
     (0.3, 0, 'out', 'batch size.*1 or more'),
-    (0.3, 1, 'taken', 'Expected: a folder, new or not. Got: a file'),
+    (0.3, 1, 'taken', 'Expected: a folder, new or existing. Got: a file'),
   ],
 )
 def test_options_out_of_range(tmp_path, threshold, batch_size, output, message):
@@ -124,4 +124,4 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path):
   path = tmp_path / 'bomb.png'
   Image.new('1', (10_000, 10_000)).save(path)
   with pytest.raises(InputError, match=r'bomb.png.*too many pixels.*50000000.*10000x10000'):
-    predict_files.read_picture(str(path))
+    predict_files.read_image(str(path))

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.data import preprocess
+from htc_tf.data.padding import padding_rule
 from htc_tf.errors import InputError
-from htc_tf.serving import encoded_pictures
+from htc_tf.serving import encoded_images
 from htc_tf.serving.predictor import HTCPredictor, InputRule
 
 
@@ -31,7 +32,10 @@ def test_boxes_are_in_original_pixels(predictor):
   picture = _pictures(height=20, width=40)  # Scaled by 64 / 40 to 32 x 64.
   outputs = predictor.predict(picture, verbose=0)
   inputs, info = preprocess.preprocess_image(tf.constant(picture), 48, 64, (64, 64))
-  direct = predictor.model({'images': inputs[:, :32], 'image_shape': info[:, 1]}, training=False)
+  detections = predictor.model(
+    {'images': inputs[:, :32], 'image_shape': info[:, 1]}, training=False
+  )
+  direct = detections.to_dict()
   np.testing.assert_allclose(outputs['detection_boxes'], direct['detection_boxes'] / 1.6, atol=1e-3)
   assert outputs['detection_boxes'][..., [0, 2]].max() <= 20
   assert outputs['detection_boxes'][..., [1, 3]].max() <= 40
@@ -47,35 +51,36 @@ def test_batch_equals_single_pictures(predictor):
       np.testing.assert_allclose(single[key][0], both[key][row], atol=tolerance)
 
 
-FRAMES = ((32, 64), (64, 32))
+BUCKETS = ((32, 64), (64, 32))
 
 
 @pytest.mark.parametrize(
-  'frames, size, padded',
+  'buckets, size, padded',
   [
     ((), (20, 40), (32, 64)),
     ((), (64, 33), (64, 64)),
     (((64, 64),), (20, 40), (64, 64)),
-    (FRAMES, (20, 40), (32, 64)),
-    (FRAMES, (33, 20), (64, 32)),
-    (FRAMES, (40, 40), (64, 64)),  # A batch of both orientations, which no frame holds.
+    (BUCKETS, (20, 40), (32, 64)),
+    (BUCKETS, (33, 20), (64, 32)),
+    (BUCKETS, (40, 40), (64, 64)),  # A batch of both orientations, which no bucket holds.
   ],
 )
-def test_what_a_batch_is_padded_to(frames, size, padded):
-  rule = InputRule(48, 64, (64, 64), 32, frames)
-  assert tuple(rule.padded(tf.constant(size)).numpy()) == padded
+def test_what_a_batch_is_padded_to(buckets, size, padded):
+  rule = InputRule(48, 64, padding_rule(buckets, (64, 64)))
+  assert tuple(np.array(rule.padded_hw(tf.constant(size))).tolist()) == padded
 
 
-def test_static_frames(predictor):
-  """A picture goes to its frame, and is shrunk where it fits none, as in evaluation."""
-  framed = HTCPredictor(predictor.model, InputRule(48, 64, (64, 64), 32, FRAMES))
-  for shape, scaled, frame in (((20, 40), (32, 64), (32, 64)), ((40, 50), (32, 40), (32, 64))):
+def test_static_buckets(predictor):
+  """A picture goes to its bucket, and is shrunk where it fits none, as in evaluation."""
+  framed = HTCPredictor(predictor.model, InputRule(48, 64, padding_rule(BUCKETS, (64, 64))))
+  for shape, scaled, bucket in (((20, 40), (32, 64), (32, 64)), ((40, 50), (32, 40), (32, 64))):
     picture = _pictures(height=shape[0], width=shape[1])
-    inputs, info = preprocess.preprocess_image(tf.constant(picture), 48, 64, frame)
-    assert info[0, 1].numpy().tolist() == list(scaled) and inputs.shape[1:3] == frame
-    direct = predictor.model({'images': inputs, 'image_shape': info[:, 1]}, training=False)
+    inputs, info = preprocess.preprocess_image(tf.constant(picture), 48, 64, bucket)
+    assert info[0, 1].numpy().tolist() == list(scaled) and inputs.shape[1:3] == bucket
+    detections = predictor.model({'images': inputs, 'image_shape': info[:, 1]}, training=False)
+    direct = detections.to_dict()
     outputs = framed(tf.constant(picture))
-    prepared = encoded_pictures.prepare(tf.io.encode_png(picture[0])[tf.newaxis], framed, 10**6)
+    prepared = encoded_images.prepare(tf.io.encode_png(picture[0])[tf.newaxis], framed, 10**6)
     encoded = framed.detect_prepared(*prepared[:2])
     for found in (outputs, encoded):
       np.testing.assert_allclose(found['detection_scores'], direct['detection_scores'], atol=1e-5)
@@ -89,7 +94,7 @@ def test_static_frames(predictor):
     (np.zeros([1, 40, 60, 1], np.uint8), r'\[1, 40, 60, 1\]'),
     (np.zeros([1, 40, 60, 3], np.float32), 'float32'),
     (np.zeros([1, 0, 60, 3], np.uint8), r'\[1, 0, 60, 3\]'),
-    (np.zeros([0, 40, 60, 3], np.uint8), 'nothing to predict on.*an empty selection'),
+    (np.zeros([0, 40, 60, 3], np.uint8), 'There are no images.*an empty selection'),
     (np.array(['a.png']), r'\[1\] str'),
     ([np.zeros([40, 60, 3], np.uint8)], 'Got: list.*np.stack'),
     ('a.png', 'Got: str.*file names'),

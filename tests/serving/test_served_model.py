@@ -58,7 +58,8 @@ def _by_hand(predictor, pictures):
   sizes = np.array([info[1].numpy() for _, info in prepared])
   height, width = (-(-sizes.max(0) // 32) * 32).astype(int)
   inputs = tf.stack([image[:height, :width] for image, _ in prepared])
-  outputs = predictor.model({'images': inputs, 'image_shape': tf.constant(sizes)}, training=False)
+  model_inputs = {'images': inputs, 'image_shape': tf.constant(sizes)}
+  outputs = predictor.model(model_inputs, training=False).to_dict()
   scales = np.array([info[2].numpy() for _, info in prepared])
   return {
     **{key: value.numpy() for key, value in outputs.items()},

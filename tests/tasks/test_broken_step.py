@@ -17,8 +17,8 @@ def float32_afterwards():
 
 
 def make(batch, **values):
-  """(task, model); frames as the batch has them, so that the step can be compiled."""
-  task = tiny.task(tiny.model(1), train_data=tiny.data_in_frames(batch[0].shape[1:3]), **values)
+  """(task, model); buckets as the batch has them, so that the step can be compiled."""
+  task = tiny.task(tiny.model(1), train_data=tiny.data_in_buckets(batch[0].shape[1:3]), **values)
   return task, tiny.build(task.task_config.model)
 
 
@@ -67,7 +67,7 @@ def test_it_is_skipped_and_leaves_no_trace_in_the_figures(policy):
   for old, new in zip(weights, model.get_weights()):
     np.testing.assert_array_equal(old, new)
   values = {metric.name: float(metric.result()) for metric in metrics}
-  assert values['steps_skipped'] == 1
+  assert values['skipped_steps'] == 1
   np.testing.assert_allclose(values['total_loss'], loss, rtol=1e-6)
   assert np.isfinite(run(*sound)) and run(*sound) > 0
   assert optimizer.iterations == 4
@@ -100,7 +100,7 @@ def test_of_two_replicas_that_with_the_picture_names_its_ids(two_replicas, skips
   if skips:
     run(split(broken))
     assert 'step 2 is not finite, image ids 42.' in caplog.text
-    assert {metric.name: float(metric.result()) for metric in metrics}['steps_skipped'] == 1
+    assert {metric.name: float(metric.result()) for metric in metrics}['skipped_steps'] == 1
   else:
     with pytest.raises(tf.errors.OpError, match=r'step 2 is not finite, image ids 42. Expected'):
       run(split(broken))

@@ -1,4 +1,4 @@
-"""Steps compiled for static frames; tests/training/test_distribution.py has those of training."""
+"""Steps compiled for static buckets; tests/training/test_distribution.py has those of training."""
 
 import pytest
 import tensorflow as tf
@@ -6,7 +6,7 @@ import tensorflow as tf
 from htc_tf.ops import xla
 from htc_tf.tasks.compiled_step import run_compiled
 
-FRAMES = ((64, 96), (96, 64))
+BUCKETS = ((64, 96), (96, 64))
 
 
 def _batch(height, width):
@@ -29,8 +29,8 @@ def _count(batch):
   }
 
 
-def _outer(frames):
-  """As in training: the frame is not known when the step is traced."""
+def _outer(buckets):
+  """As in training: the bucket is not known when the step is traced."""
   spec = (
     tf.TensorSpec([2, None, None, 3]),
     {
@@ -39,20 +39,20 @@ def _outer(frames):
       'source_id': tf.TensorSpec([2], tf.int32),
     },
   )
-  return tf.function(lambda *batch: run_compiled(_count, batch, frames), input_signature=spec)
+  return tf.function(lambda *batch: run_compiled(_count, batch, buckets), input_signature=spec)
 
 
-@pytest.mark.parametrize('frames', [FRAMES, FRAMES[:1]])
-def test_every_frame_has_its_program(frames):
-  run = _outer(frames)
-  for height, width in frames:
+@pytest.mark.parametrize('buckets', [BUCKETS, BUCKETS[:1]])
+def test_every_bucket_has_its_program(buckets):
+  run = _outer(buckets)
+  for height, width in buckets:
     result = run(*_batch(height, width))
     assert result['height'] == height
     assert result['images'] == 2 * height * width * 3
     assert result['masks'] == 2 * 5 * height * width // 8
 
 
-@pytest.mark.parametrize('frames', [FRAMES, FRAMES[:1]])
-def test_another_size_is_an_error(frames):
+@pytest.mark.parametrize('buckets', [BUCKETS, BUCKETS[:1]])
+def test_another_size_is_an_error(buckets):
   with pytest.raises(tf.errors.InvalidArgumentError):
-    _outer(frames)(*_batch(64, 64))
+    _outer(buckets)(*_batch(64, 64))

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from htc_tf.data import left_out as left_out_lib
-from htc_tf.data.left_out import KINDS
+from htc_tf.data import skipped
+from htc_tf.data.skipped import KINDS
 from htc_tf.errors import DataError
 from htc_tf.tasks.htc import HTCTask
 from tests import tiny_records
@@ -100,7 +100,7 @@ def test_a_record_with_a_broken_part_is_left_out(folder, damage):
   write(folder, examples)
   task, data = make(folder)
   assert set(ids(task, data)) == {1, 3, 4}
-  assert figures(task) == {'records_left_out': 1}
+  assert figures(task) == {'skipped_records': 1}
 
 
 def test_a_record_that_is_no_example_is_left_out(folder):
@@ -108,7 +108,7 @@ def test_a_record_that_is_no_example_is_left_out(folder):
   write(folder, [*examples[:2], b'\xff\xff', *examples[2:]])
   task, data = make(folder)
   assert set(ids(task, data)) == {1, 2, 3, 4}
-  assert figures(task) == {'records_left_out': 1}
+  assert figures(task) == {'skipped_records': 1}
 
 
 def test_a_truncated_shard_trains_on_what_stands_before(folder):
@@ -116,7 +116,7 @@ def test_a_truncated_shard_trains_on_what_stands_before(folder):
   shard(folder).write_bytes(data[:-10])
   task, config = make(folder)
   assert set(ids(task, config)) == {1, 2, 3}
-  assert figures(task) == {'shards_left_out': 1}
+  assert figures(task) == {'skipped_shards': 1}
 
 
 @pytest.mark.parametrize('is_training', [True, False])
@@ -136,7 +136,7 @@ def test_data_of_which_nothing_can_be_used_are_an_error_at_once(folder, is_train
 
 def test_records_of_another_configuration_stop_the_run(folder, monkeypatch):
   """The picture without instances could be trained on, for want of masks that are missing."""
-  monkeypatch.setattr(left_out_lib, 'MAX_SURPLUS', 10)
+  monkeypatch.setattr(skipped, 'MAX_SURPLUS', 10)
   examples = read(folder)
   for example in examples:
     del example.features.feature['image/object/mask']
@@ -159,7 +159,7 @@ def test_a_shard_of_which_all_is_broken_leaves_the_others(folder):
       writer.write(example.SerializeToString())
   task, data = make(folder)
   assert set(ids(task, data, 24)) == {1, 2, 3, 4}
-  assert figures(task) == {'records_left_out': 4}
+  assert figures(task) == {'skipped_records': 4}
 
 
 def test_boxes_without_use_and_pictures_without_any(folder):
@@ -176,7 +176,7 @@ def test_boxes_without_use_and_pictures_without_any(folder):
   counts = {number: int(np.sum(labels['gt_classes'] > 0)) for number, labels in found.items()}
   assert counts == {1: 1, 2: 0, 3: 1, 4: 0}
   assert all(np.isfinite(labels['gt_boxes']).all() for labels in found.values())
-  assert figures(task) == {'instances_left_out': 2}
+  assert figures(task) == {'skipped_instances': 2}
 
 
 def test_a_thousand_instances_train_on_the_first(folder):
@@ -190,7 +190,7 @@ def test_a_thousand_instances_train_on_the_first(folder):
   task, data = make(folder)
   labels = ids(task, data)[2]
   assert labels['gt_classes'].numpy().tolist() == [[2, 1, 1, 1]]
-  assert figures(task) == {'instances_beyond_limit': 996}
+  assert figures(task) == {'instances_over_limit': 996}
 
 
 def test_evaluation_says_what_it_left_out(folder, caplog):
@@ -204,6 +204,6 @@ def test_evaluation_says_what_it_left_out(folder, caplog):
     state = task.aggregate_logs(state, task.validation_step(batch, model))
   assert sorted(found) == [1, 3, 4]
   values = task.reduce_aggregated_logs(state)
-  assert values['records_left_out'] == 1 and values['shards_left_out'] == 0
+  assert values['skipped_records'] == 1 and values['skipped_shards'] == 0
   assert 'image id 2: cannot be parsed' in caplog.text
   assert '1 of the 4 annotated images were not predicted' in caplog.text

@@ -118,7 +118,9 @@ def test_every_loss_falls_on_one_image(name, one_record):
   )
   data = params.task.train_data
   data.global_batch_size = 1
-  data.parser.override({'random_horizontal_flip': 0.0, 'scale_range': [1.0, 1.0]})
+  data.parser.augmentation.override(
+    {'flip': {'horizontal': 0.0}, 'scale_jitter': {'min_factor': 1.0, 'max_factor': 1.0}}
+  )
   batch = next(iter(task.build_inputs(data)))
   history = train(
     task,
@@ -200,7 +202,7 @@ def test_freeze_backbone():
   assert model.decoder.trainable_variables
 
 
-def test_model_with_a_static_frame_builds():
+def test_model_with_a_static_bucket_builds():
   params = tiny_records.reduced('htc_resnetfpn_coco', 'unused')
   assert HTCTask(params.task).build_model().trainable_variables
 

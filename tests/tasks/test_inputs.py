@@ -1,4 +1,4 @@
-"""Tests of the input pipelines of the task: frames, order, and what comes of every record."""
+"""Tests of the input pipelines of the task: buckets, order, and what comes of every record."""
 
 import collections
 import itertools
@@ -12,12 +12,12 @@ from official.core import exp_factory
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.data import preprocess
 from htc_tf.tasks.htc import HTCTask
-from htc_tf.tasks.inputs import build_frame_rule
+from htc_tf.tasks.inputs import build_padding_rule
 from tests import tiny_records
 
 # Landscape, portrait, and of another aspect ratio; the first picture again at the end.
 SIZES = ((64, 96), (96, 64), (64, 120), (64, 96))
-FRAMES = [{'height': 64, 'width': 96}, {'height': 96, 'width': 64}, {'height': 64, 'width': 128}]
+BUCKETS = [{'height': 64, 'width': 96}, {'height': 96, 'width': 64}, {'height': 64, 'width': 128}]
 
 
 @pytest.fixture(scope='module', name='mixed')
@@ -26,12 +26,12 @@ def _mixed(tmp_path_factory):
   return tiny_records.write(tmp_path_factory.mktemp('mixed'), sizes=SIZES)
 
 
-def make(mixed, frames, name='htc_resnet50fpn_1x_coco', **train_data):
+def make(mixed, buckets, name='htc_resnet50fpn_1x_coco', **train_data):
   params = tiny_records.reduced(name, mixed).task
   params.model.input_size = [128, 128, 3]
   params.train_data.override({'deterministic': True, **train_data})
   for data in (params.train_data, params.validation_data):
-    data.parser.override({'min_sizes': [64], 'max_size': 128, 'frames': frames})
+    data.parser.override({'min_sizes': [64], 'max_size': 128, 'buckets': buckets})
   return HTCTask(params), params
 
 
@@ -39,9 +39,9 @@ def take(task, data, number):
   return list(itertools.islice(task.build_inputs(data).as_numpy_iterator(), number))
 
 
-@pytest.mark.parametrize('frames', [FRAMES, []])
-def test_training_batches_are_of_one_frame_and_every_picture_comes(mixed, frames):
-  task, params = make(mixed, frames)
+@pytest.mark.parametrize('buckets', [BUCKETS, []])
+def test_training_batches_are_of_one_bucket_and_every_picture_comes(mixed, buckets):
+  task, params = make(mixed, buckets)
   counts = collections.Counter()
   for images, labels in take(task, params.train_data, 40):
     assert len(images) == 2
@@ -52,14 +52,14 @@ def test_training_batches_are_of_one_frame_and_every_picture_comes(mixed, frames
     assert labels['gt_masks'].shape == (2, 4, expected[0], expected[1] // 8)
     assert labels['gt_semantic'].shape == (2, *expected)
     assert len({height > width for height, width in sizes}) == 1
-    assert len(set(sizes)) == 1 or not frames
+    assert len(set(sizes)) == 1 or not buckets
     counts.update(labels['source_id'].tolist())
   assert max(counts.values()) - min(counts.values()) <= 4  # what waits in groups and buffer
 
 
-@pytest.mark.parametrize('frames', [FRAMES, []])
-def test_a_seed_repeats_batches_exactly(mixed, frames):
-  task, params = make(mixed, frames, seed=3)
+@pytest.mark.parametrize('buckets', [BUCKETS, []])
+def test_a_seed_repeats_batches_exactly(mixed, buckets):
+  task, params = make(mixed, buckets, seed=3)
   first, second = (take(task, params.train_data, 8) for _ in range(2))
   for one, two in zip(tf.nest.flatten(first), tf.nest.flatten(second)):
     np.testing.assert_array_equal(one, two)
@@ -71,14 +71,14 @@ def test_a_seed_repeats_batches_exactly(mixed, frames):
   assert order[0] != order[1]
 
 
-@pytest.mark.parametrize('frames', [FRAMES, []])
-def test_truth_does_not_depend_on_the_frame(mixed, frames):
-  """Elements in their frames equal those in one large square, but for the padding."""
+@pytest.mark.parametrize('buckets', [BUCKETS, []])
+def test_truth_does_not_depend_on_the_bucket(mixed, buckets):
+  """Elements in their buckets equal those in one large square, but for the padding."""
   square = [{'height': 128, 'width': 128}]
   found = []
-  for choice in (frames, square):
+  for choice in (buckets, square):
     task, params = make(mixed, choice, global_batch_size=1)
-    params.train_data.parser.random_horizontal_flip = 0.0
+    params.train_data.parser.augmentation.flip.horizontal = 0.0
     found.append(
       {
         int(labels['source_id'][0]): (images, labels)
@@ -101,8 +101,8 @@ def test_truth_does_not_depend_on_the_frame(mixed, frames):
       np.testing.assert_array_equal(labels[key], large_labels[key], err_msg=key)
 
 
-def test_one_graph_trains_on_every_frame(mixed):
-  task, params = make(mixed, FRAMES)
+def test_one_graph_trains_on_every_bucket(mixed):
+  task, params = make(mixed, BUCKETS)
   params.model.cascade.stages = params.model.cascade.stages[:1]
   model = task.build_model()
   optimizer = tf_keras.optimizers.SGD(0.01)
@@ -120,10 +120,10 @@ def test_one_graph_trains_on_every_frame(mixed):
   assert step.experimental_get_tracing_count() <= 2
 
 
-@pytest.mark.parametrize('frames', [FRAMES, []])
+@pytest.mark.parametrize('buckets', [BUCKETS, []])
 @pytest.mark.parametrize('batch_size', [1, 2, 3])
-def test_evaluation_reads_every_picture_once(mixed, frames, batch_size):
-  task, params = make(mixed, frames)
+def test_evaluation_reads_every_picture_once(mixed, buckets, batch_size):
+  task, params = make(mixed, buckets)
   params.validation_data.global_batch_size = batch_size
   batches = list(task.build_inputs(params.validation_data))
   numbers = [int(number) for _, labels in batches for number in labels['source_id']]
@@ -140,7 +140,7 @@ def take_as_worker(task, data, worker, number):
 
 @pytest.mark.parametrize('name', ['train_data', 'validation_data'])
 def test_workers_read_other_pictures(mixed, name):
-  task, params = make(mixed, FRAMES)
+  task, params = make(mixed, BUCKETS)
   first, second = (
     {
       int(number)
@@ -166,7 +166,7 @@ def test_workers_augment_independently(one_record):
 
 
 def test_replicas_evaluate_every_picture_once(mixed, two_replicas):
-  """Batches of different frames at once, and in the last step one replica without any."""
+  """Batches of different buckets at once, and in the last step one replica without any."""
   task, params = make(mixed, [], 'mask_rcnn_resnet50fpn_1x_coco')
   params.validation_data.global_batch_size = 2
   with two_replicas.scope():
@@ -196,11 +196,11 @@ def test_replicas_evaluate_every_picture_once(mixed, two_replicas):
   'name',
   ['htc_resnet50fpn_1x_coco', 'htc_resnet50fpn_1x_coco_paddle', 'mask_rcnn_resnet50fpn_1x_coco'],
 )
-def test_frames_of_coco_experiments_hold_every_picture(name):
+def test_buckets_of_coco_experiments_hold_every_picture(name):
   """None is shrunk below the published size, and all fit the input size."""
   task = exp_factory.get_exp_config(name).task
   for data in (task.train_data, task.validation_data):
-    rule = build_frame_rule(data.parser, task.model)
+    rule = build_padding_rule(data.parser, task.model)
     for ratio in np.linspace(0.2, 5, 97):
       original = tf.constant([480, round(480 * ratio)])
       size = preprocess.scaled_size(original, data.parser.min_sizes[0], data.parser.max_size)
@@ -209,4 +209,4 @@ def test_frames_of_coco_experiments_hold_every_picture(name):
         original, data.parser.min_sizes[0], data.parser.max_size, bound
       )
       np.testing.assert_array_equal(limited, size)
-      assert (np.array(rule.padded(size, bound)) <= task.model.input_size[:2]).all()
+      assert (np.array(rule.padded_hw(size, bound)) <= task.model.input_size[:2]).all()

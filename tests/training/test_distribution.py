@@ -112,10 +112,10 @@ def _mirrored(request):
 
 
 def test_a_compiled_step_is_the_same(mirrored, monkeypatch):
-  """The passes are a program of XLA for each replica and frame; the update is outside."""
+  """The passes are a program of XLA for each replica and bucket; the update is outside."""
   config = tiny.model(1, cascade=RULE)
   batch = tiny.batch(config)
-  data = tiny.data_in_frames((tiny.SIZE, 2 * tiny.SIZE), (tiny.SIZE, tiny.SIZE))
+  data = tiny.data_in_buckets((tiny.SIZE, 2 * tiny.SIZE), (tiny.SIZE, tiny.SIZE))
   tasks = [
     tiny.task(config, jit_compile=jit_compile, train_data=data) for jit_compile in (False, True)
   ]

@@ -1,4 +1,4 @@
-"""Tests of batches of one frame: nothing lost, nothing twice, one frame a batch."""
+"""Tests of batches of one bucket: nothing lost, nothing twice, one bucket a batch."""
 
 import collections
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.data.frame_batches import batch_by_frame
-from htc_tf.data.frames import frame_rule
+from htc_tf.data.bucket_batches import batch_by_bucket
+from htc_tf.data.padding import padding_rule
 from htc_tf.errors import ConfigError
 
-STATIC = frame_rule([(32, 64), (64, 32), (64, 64)], (64, 64))
-ONE = frame_rule([(64, 64)], (64, 64))
-OWN = frame_rule([], (128, 128))
+STATIC = padding_rule([(32, 64), (64, 32), (64, 64)], (64, 64))
+ONE = padding_rule([(64, 64)], (64, 64))
+OWN = padding_rule([], (128, 128))
 # Padded sizes of the elements, in order; the stored image is twice as large.
 SIZES = [
   (32, 64),
@@ -63,9 +63,9 @@ def elements(sizes):
   )
 
 
-def batches(sizes, frames, batch_size=2, drop_remainder=False, context=None):
+def batches(sizes, buckets, batch_size=2, drop_remainder=False, context=None):
   dataset = elements(sizes).apply(
-    lambda x: batch_by_frame(frames, batch_size, drop_remainder)(x, context)
+    lambda x: batch_by_bucket(buckets, batch_size, drop_remainder)(x, context)
   )
   return list(dataset.as_numpy_iterator())
 
@@ -74,15 +74,15 @@ def numbers(found):
   return [number for _, labels in found for number in labels['source_id'].tolist()]
 
 
-@pytest.mark.parametrize('frames,sizes', [(STATIC, STATIC_SIZES), (OWN, SIZES)])
+@pytest.mark.parametrize('buckets,sizes', [(STATIC, STATIC_SIZES), (OWN, SIZES)])
 @pytest.mark.parametrize('batch_size', [1, 2, 3, 20])
-def test_every_element_comes_once(frames, sizes, batch_size):
-  found = batches(sizes, frames, batch_size)
+def test_every_element_comes_once(buckets, sizes, batch_size):
+  found = batches(sizes, buckets, batch_size)
   assert sorted(numbers(found)) == list(range(1, len(sizes) + 1))
 
 
 @pytest.mark.parametrize('batch_size', [1, 2, 3])
-def test_a_batch_is_of_one_static_frame(batch_size):
+def test_a_batch_is_of_one_static_bucket(batch_size):
   for images, labels in batches(STATIC_SIZES, STATIC, batch_size):
     assert {STATIC_SIZES[number - 1] for number in labels['source_id']} == {images.shape[1:3]}
     np.testing.assert_array_equal(images[:, -1, -1, 0], labels['source_id'])
@@ -95,7 +95,7 @@ def test_incomplete_batches_are_dropped_if_asked_to():
   assert len(found) == sum(count // 2 for count in counts.values())
 
 
-def test_without_frames_orientations_are_kept_apart():
+def test_without_buckets_orientations_are_kept_apart():
   for images, labels in batches(SIZES, OWN, 3):
     sizes = np.array([SIZES[number - 1] for number in labels['source_id']])
     portrait = sizes[:, 0] > sizes[:, 1]
@@ -121,29 +121,29 @@ def test_the_batch_is_shared_by_the_replicas():
   context = tf.distribute.InputContext(
     num_input_pipelines=2, input_pipeline_id=1, num_replicas_in_sync=4
   )
-  for frames in (STATIC, OWN):
-    found = batches(STATIC_SIZES, frames, 8, drop_remainder=True, context=context)
+  for buckets in (STATIC, OWN):
+    found = batches(STATIC_SIZES, buckets, 8, drop_remainder=True, context=context)
     assert found and all(len(images) == 2 for images, _ in found)
 
 
-@pytest.mark.parametrize('frames', [ONE, STATIC, OWN])
-def test_a_batch_that_cannot_be_shared_equally_is_refused(frames):
+@pytest.mark.parametrize('buckets', [ONE, STATIC, OWN])
+def test_a_batch_that_cannot_be_shared_equally_is_refused(buckets):
   context = tf.distribute.InputContext(num_replicas_in_sync=3)
   with pytest.raises(ConfigError, match=r'shared equally.*multiple of 3 replicas.*Got: 4'):
-    batches(SIZES, frames, batch_size=4, context=context)
+    batches(SIZES, buckets, batch_size=4, context=context)
 
 
-def test_a_single_frame_keeps_the_order_and_static_shapes():
+def test_a_single_bucket_keeps_the_order_and_static_shapes():
   dataset = tf.data.Dataset.from_tensors((tf.zeros([64, 64, 3]), {'source_id': 5})).repeat(5)
-  batched = batch_by_frame(ONE, 2, True)(dataset)
+  batched = batch_by_bucket(ONE, 2, True)(dataset)
   assert batched.element_spec[0].shape == (2, 64, 64, 3)
   assert numbers(batches([(64, 64)] * 5, ONE)) == [1, 2, 3, 4, 5]
 
 
 def test_a_repeated_data_set_loses_nothing():
   """What waits at the end of a pass goes on in the next."""
-  for frames, sizes in ((STATIC, STATIC_SIZES), (OWN, SIZES)):
-    dataset = batch_by_frame(frames, 2, True)(elements(sizes).repeat(2))
+  for buckets, sizes in ((STATIC, STATIC_SIZES), (OWN, SIZES)):
+    dataset = batch_by_bucket(buckets, 2, True)(elements(sizes).repeat(2))
     counts = collections.Counter(numbers(dataset.as_numpy_iterator()))
     leftover = 2 * len(sizes) - sum(counts.values())
     assert set(counts) == set(range(1, len(sizes) + 1)) and max(counts.values()) == 2

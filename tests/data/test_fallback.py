@@ -1,10 +1,10 @@
-"""Tests of attempts, eagerly and inside tf.data."""
+"""Tests of ops with a fallback, eagerly and inside tf.data."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.data.attempt import attempt
+from htc_tf.data.fallback import run_or_fallback
 
 
 def numbers(element):
@@ -14,19 +14,21 @@ def numbers(element):
   return {'values': values, 'fixed': tf.fill([2], count), 'more': (tf.reduce_sum(values), 'read')}
 
 
-def results(texts, inside, **blank):
+def results(texts, inside, **fallback):
   elements = [{'text': tf.constant(text)} for text in texts]
   if not inside:
-    return [attempt(numbers, element, **blank) for element in elements]
+    return [run_or_fallback(numbers, element, **fallback) for element in elements]
   dataset = tf.data.Dataset.from_tensor_slices({'text': texts})
-  dataset = dataset.map(lambda element: attempt(numbers, element, **blank), num_parallel_calls=2)
+  dataset = dataset.map(
+    lambda element: run_or_fallback(numbers, element, **fallback), num_parallel_calls=2
+  )
   assert dataset.element_spec['values'].shape.as_list() == [None]
   assert dataset.element_spec['fixed'].shape == [2]
   return list(dataset)
 
 
 @pytest.mark.parametrize('inside', [False, True])
-def test_a_blank_takes_the_place_of_what_raises(inside):
+def test_zeros_replace_what_raises(inside):
   first, broken, last = results(['3', 'x', '0'], inside)
   np.testing.assert_array_equal(first['values'], [0, 1, 2])
   assert [value.numpy() for value in first['more']] == [3, b'read']
@@ -37,12 +39,12 @@ def test_a_blank_takes_the_place_of_what_raises(inside):
 
 
 @pytest.mark.parametrize('inside', [False, True])
-def test_a_blank_that_is_given(inside):
-  blank = {
+def test_a_given_fallback(inside):
+  fallback = {
     'values': tf.constant([7]),
     'fixed': tf.constant([8, 9]),
-    'more': (tf.constant(-1), tf.constant('blank')),
+    'more': (tf.constant(-1), tf.constant('fallback')),
   }
-  read, broken = results(['1', ''], inside, blank=blank)
+  read, broken = results(['1', ''], inside, fallback=fallback)
   assert read['more'][1] == b'read'
-  assert broken['values'].numpy().tolist() == [7] and broken['more'][1] == b'blank'
+  assert broken['values'].numpy().tolist() == [7] and broken['more'][1] == b'fallback'

@@ -1,6 +1,6 @@
-"""Picture files with COCO annotations and stuff maps, the same for both sides.
+"""Image files with COCO annotations and stuff maps, the same for both sides.
 
-NumPy and OpenCV alone, since the peer's environment imports it too.
+Only NumPy and OpenCV are used, since the peer's environment imports this module too.
 """
 
 import atexit
@@ -19,7 +19,7 @@ _BLOCK = 40  # pixels of one semantic label
 
 
 class Folder(NamedTuple):
-  """Where things lie.
+  """Paths of the files.
 
   Attributes:
     annotations: COCO instances JSON.
@@ -32,12 +32,12 @@ class Folder(NamedTuple):
   stuff: pathlib.Path
 
 
-def write(frame: scene.Frame, num: int) -> Folder:
-  """Writes pictures of the size that `frame` has before resizing, with seven objects each.
+def write(sizes: scene.SceneSizes, num: int) -> Folder:
+  """Write images of size `sizes.original`, with seven objects each.
 
   Args:
-    frame: what they are resized to.
-    num: how many.
+    sizes: sizes of the images.
+    num: number of images.
 
   Returns:
     A new temporary folder, removed when this process ends.
@@ -47,17 +47,17 @@ def write(frame: scene.Frame, num: int) -> Folder:
   folder = Folder(root / 'annotations.json', root / 'images', root / 'stuff')
   folder.images.mkdir()
   folder.stuff.mkdir()
-  content = scene.annotations(frame, num)
+  content = scene.annotations(sizes, num)
   folder.annotations.write_text(json.dumps(content), encoding='utf-8')
-  height, width = frame.image
-  network = scene.network_input(frame)[:height, :width]
-  picture = np.clip(60 * network + 115, 0, 255).astype(np.uint8)
-  picture = cv2.resize(picture, frame.original[::-1])
-  rows, columns = (np.arange(side) // _BLOCK for side in frame.original)
+  height, width = sizes.image
+  network = scene.network_input(sizes)[:height, :width]
+  pixels = np.clip(60 * network + 115, 0, 255).astype(np.uint8)
+  pixels = cv2.resize(pixels, sizes.original[::-1])
+  rows, columns = (np.arange(side) // _BLOCK for side in sizes.original)
   stuff = (rows[:, np.newaxis] * 31 + columns * 13) % 183
   for index, image in enumerate(content['images']):
     name = pathlib.Path(image['file_name'])
-    cv2.imwrite(str(folder.images / name), np.roll(picture, 7 * index, axis=(0, 1)))
+    cv2.imwrite(str(folder.images / name), np.roll(pixels, 7 * index, axis=(0, 1)))
     labels = np.roll(stuff, index, axis=1).astype(np.uint8)
     cv2.imwrite(str(folder.stuff / name.with_suffix('.png')), labels)
   return folder

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from htc_tf.data import preprocess
-from htc_tf.serving import encoded_pictures
+from htc_tf.serving import encoded_images
 
 _PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 _MAX_PIXELS = 10_000
@@ -19,10 +19,10 @@ _MAX_PIXELS = 10_000
 class _Rule:
   """The part of a predictor that prepares pictures."""
 
-  frame = (64, 64)
+  max_hw = (64, 64)
 
   def prepare(self, images):
-    return preprocess.preprocess_image(images, 48, 64, self.frame)
+    return preprocess.preprocess_image(images, 48, 64, self.max_hw)
 
 
 def _encode(form, pixels=_PIXELS, **options):
@@ -34,7 +34,7 @@ def _encode(form, pixels=_PIXELS, **options):
 @pytest.fixture(name='prepare', scope='module')
 def _prepare():
   return tf.function(
-    lambda elements: encoded_pictures.prepare(elements, _Rule(), _MAX_PIXELS),
+    lambda elements: encoded_images.prepare(elements, _Rule(), _MAX_PIXELS),
     input_signature=[tf.TensorSpec([None], tf.string)],
   )
 
@@ -156,8 +156,8 @@ def test_empty_batch(prepare):
 
 def test_examples():
   prepare = tf.function(
-    lambda elements: encoded_pictures.prepare(
-      elements, _Rule(), _MAX_PIXELS, encoded_pictures.picture_of_example
+    lambda elements: encoded_images.prepare(
+      elements, _Rule(), _MAX_PIXELS, encoded_images.image_of_example
     )
   )
   bytes_list = tf.train.BytesList(value=[_encode('PNG')])

@@ -1,24 +1,24 @@
-"""Tests of the choice of a frame, against an exhaustive search."""
+"""Tests of the choice of a bucket, against an exhaustive search."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.data.frames import frame_rule
+from htc_tf.data.padding import padding_rule
 
 SIZES = [(64, 96), (96, 64), (64, 64), (32, 128)]
-RULE = frame_rule(SIZES, (128, 128))
+RULE = padding_rule(SIZES, (128, 128))
 
 
 def chosen(rule, size):
   size = tf.constant(size)
   bound = rule.bound(size)
-  padded = rule.padded(tf.minimum(size, bound), bound)
+  padded = rule.padded_hw(tf.minimum(size, bound), bound)
   return tuple(np.array(bound).tolist()), tuple(np.array(padded).tolist())
 
 
 @pytest.mark.parametrize('seed', range(30))
-def test_the_least_frame_that_holds_the_image(seed):
+def test_the_least_bucket_that_holds_the_image(seed):
   height, width = np.random.default_rng(seed).integers(1, 97, 2).tolist()
   holding = [(h, w) for h, w in SIZES if h >= height and w >= width]
   bound, padded = chosen(RULE, (height, width))
@@ -31,7 +31,7 @@ def test_the_least_frame_that_holds_the_image(seed):
 
 
 @pytest.mark.parametrize(
-  'size,frame',
+  'size,bucket',
   [
     ((64, 64), (64, 64)),
     ((64, 65), (64, 96)),
@@ -42,8 +42,8 @@ def test_the_least_frame_that_holds_the_image(seed):
     ((20, 400), (32, 128)),
   ],
 )
-def test_frames_by_hand(size, frame):
-  assert chosen(RULE, size) == (frame, frame)
+def test_buckets_by_hand(size, bucket):
+  assert chosen(RULE, size) == (bucket, bucket)
 
 
 def test_graph_and_unknown_size_give_the_same():
@@ -52,17 +52,17 @@ def test_graph_and_unknown_size_give_the_same():
     np.testing.assert_array_equal(choose(tf.constant(size)), RULE.bound(tf.constant(size)))
 
 
-def test_a_single_frame_is_static():
-  rule = frame_rule([(64, 96)], (128, 128))
+def test_a_single_bucket_is_static():
+  rule = padding_rule([(64, 96)], (128, 128))
   assert rule.bound(tf.constant([500, 1])) == (64, 96)
-  assert rule.padded(tf.constant([5, 1]), (64, 96)) == (64, 96)
+  assert rule.padded_hw(tf.constant([5, 1]), (64, 96)) == (64, 96)
 
 
 @pytest.mark.parametrize(
   'size,padded', [((1, 1), (32, 32)), ((32, 33), (32, 64)), ((100, 128), (128, 128))]
 )
-def test_without_frames_multiples_of_the_divisor(size, padded):
-  assert chosen(frame_rule([], (128, 128)), size) == ((128, 128), padded)
-  assert chosen(frame_rule([], (128, 128), 64), size)[1] == tuple(
+def test_without_buckets_multiples_of_the_divisor(size, padded):
+  assert chosen(padding_rule([], (128, 128)), size) == ((128, 128), padded)
+  assert chosen(padding_rule([], (128, 128), 64), size)[1] == tuple(
     -(-side // 64) * 64 for side in padded
   )

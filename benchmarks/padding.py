@@ -1,9 +1,9 @@
-"""How much of the network input is padding, by rule of padding: `python -m benchmarks.frames`.
+"""Share of padding in the network input by padding rule: `python -m benchmarks.padding`.
 
-The distribution of picture sizes is an assumption: that of the first 464 pictures of the list of
-5000 of COCO val2014 whose widths and heights stand in `data/5k.shapes` of the repository
+The distribution of image sizes is an assumption: that of the first 464 images of the list of 5000
+of COCO val2014 whose widths and heights are in `data/5k.shapes` of the repository
 github.com/ultralytics/yolov3. They are taken to be like those of train2017 and val2017; with 464 of
-them a mean below is uncertain by about half a point. Pictures are resized by the published rule,
+them, the means below are uncertain by about half a point. Images are resized by the published rule,
 short side 800 and long side at most 1333.
 """
 
@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from htc_tf.configs.experiments import COCO_FRAMES
+from htc_tf.configs.experiments import COCO_BUCKETS
 from htc_tf.data import preprocess
-from htc_tf.data.frames import FrameRule, frame_rule
+from htc_tf.data.padding import PaddingRule, padding_rule
 
-# Width x height, and after a colon how many pictures if more than one.
-PICTURE_SIZES = """
+# Width x height, and after a colon the number of images if it is not 1.
+IMAGE_SIZES = """
     640x480:96 640x427:52 480x640:38 640x426:21 427x640:20 500x375:20 426x640:12 612x612:11
     640x428:10 640x425:9 640x424:8 640x640:7 375x500:6 500x333:6 640x360:6 640x478:5 333x500:4
     424x640:4 425x640:4 459x640:3 500x500:3 512x640:3 640x415:3 478x640:2 481x640:2 640x319:2
@@ -37,14 +37,14 @@ MIN_SIZE, MAX_SIZE = 800, 1333
 _NUM_BATCHES = 4000
 
 
-class Waste(NamedTuple):
+class PaddingShare(NamedTuple):
   """Padding as a share of the pixels of the network input.
 
   Attributes:
-    rule: in words.
-    num_shapes: how many different shapes the network sees.
-    mean: over all pictures.
-    worst: of the picture, or batch, with most padding.
+    rule: description of the rule.
+    num_shapes: number of different shapes of the network input.
+    mean: share over all images.
+    worst: share of the image, or batch, with the most padding.
   """
 
   rule: str
@@ -53,10 +53,10 @@ class Waste(NamedTuple):
   worst: float
 
 
-def picture_counts() -> dict[tuple[int, int], int]:
-  """Number of pictures by (height, width)."""
+def image_counts() -> dict[tuple[int, int], int]:
+  """Number of images by (height, width)."""
   counts = {}
-  for word in PICTURE_SIZES.split():
+  for word in IMAGE_SIZES.split():
     size, _, count = word.partition(':')
     width, height = map(int, size.split('x'))
     counts[height, width] = int(count or 1)
@@ -64,34 +64,34 @@ def picture_counts() -> dict[tuple[int, int], int]:
 
 
 def scaled_sizes() -> np.ndarray:
-  """[num_pictures, 2] int height and width after resizing, by the published rule."""
+  """[num_images, 2] int height and width after resizing, by the published rule."""
   rows = []
-  for size, count in picture_counts().items():
+  for size, count in image_counts().items():
     scaled = preprocess.scaled_size(tf.constant(size), MIN_SIZE, MAX_SIZE).numpy().tolist()
     rows += [scaled] * count
   return np.array(rows)
 
 
-def of_rule(name: str, rule: FrameRule, sizes: np.ndarray) -> Waste:
-  """Padding where each picture is padded by a rule.
+def of_rule(name: str, rule: PaddingRule, sizes: np.ndarray) -> PaddingShare:
+  """Padding if each image is padded by a rule.
 
   Args:
-    name: of the rule, in words.
-    rule: none of its frames may be too small for a picture.
+    name: description of the rule.
+    rule: rule whose buckets are large enough for every image.
     sizes: as `scaled_sizes` returns them.
   """
   padded = []
   for size in tf.constant(sizes, tf.int32):
     bound = rule.bound(size)
-    padded.append(np.array(rule.padded(size, bound)))
+    padded.append(np.array(rule.padded_hw(size, bound)))
   padded = np.array(padded)
   if (padded < sizes).any():
-    raise ValueError(f'A picture does not fit its frame in {name}: {rule.sizes}')
-  return _waste(name, sizes.prod(1), padded.prod(1), len(np.unique(padded, axis=0)))
+    raise ValueError(f'An image is larger than its bucket in {name}: {rule.buckets}')
+  return _share(name, sizes.prod(1), padded.prod(1), len(np.unique(padded, axis=0)))
 
 
-def of_batches(batch_size: int, sizes: np.ndarray, divisor: int = 32) -> Waste:
-  """Padding where random batches of one orientation are padded to their own largest sides."""
+def of_batches(batch_size: int, sizes: np.ndarray, divisor: int = 32) -> PaddingShare:
+  """Padding if random batches of one orientation are padded to their own largest sides."""
   generator = np.random.default_rng(0)
   portrait = sizes[:, 0] > sizes[:, 1]
   content, padded, shapes = [], [], set()
@@ -103,35 +103,37 @@ def of_batches(batch_size: int, sizes: np.ndarray, divisor: int = 32) -> Waste:
     content.append(batch.prod(1).sum())
     padded.append(batch_size * largest.prod())
   name = f'largest of a batch of {batch_size}, one orientation, to {divisor}'
-  return _waste(name, np.array(content), np.array(padded), len(shapes))
+  return _share(name, np.array(content), np.array(padded), len(shapes))
 
 
-def _waste(name: str, content: np.ndarray, padded: np.ndarray, num_shapes: int) -> Waste:
-  return Waste(name, num_shapes, 1 - content.sum() / padded.sum(), (1 - content / padded).max())
+def _share(name: str, content: np.ndarray, padded: np.ndarray, num_shapes: int) -> PaddingShare:
+  return PaddingShare(
+    name, num_shapes, 1 - content.sum() / padded.sum(), (1 - content / padded).max()
+  )
 
 
 def _landscape_and_portrait(widths: Sequence[int]) -> list[tuple[int, int]]:
   return sorted({(800, width) for width in widths} | {(width, 800) for width in widths})
 
 
-def table() -> list[Waste]:
-  """One row a rule."""
+def table() -> list[PaddingShare]:
+  """One row per rule."""
   sizes, limit = scaled_sizes(), (1344, 1344)
   static = {
     'one square of 1344': [limit],
     '800x1344 and transposed': _landscape_and_portrait([1344]),
     '800 by 1088, 1344 and transposed': _landscape_and_portrait([1088, 1344]),
-    '800 by 1088, 1216, 1344 and transposed (COCO_FRAMES)': COCO_FRAMES,
-    'the same and 800x800': [*COCO_FRAMES, (800, 800)],
+    '800 by 1088, 1216, 1344 and transposed (COCO_BUCKETS)': COCO_BUCKETS,
+    'the same and 800x800': [*COCO_BUCKETS, (800, 800)],
     '800 by 832, 1088, 1216, 1344 and transposed': _landscape_and_portrait([832, 1088, 1216, 1344]),
   }
-  rows = [of_rule(name, frame_rule(frames, limit), sizes) for name, frames in static.items()]
-  rows.append(of_rule('each picture to a multiple of 32', frame_rule([], limit), sizes))
+  rows = [of_rule(name, padding_rule(buckets, limit), sizes) for name, buckets in static.items()]
+  rows.append(of_rule('each image to a multiple of 32', padding_rule([], limit), sizes))
   return rows + [of_batches(batch_size, sizes) for batch_size in (2, 4, 8)]
 
 
 def main() -> None:
-  """Prints the table."""
+  """Print the table."""
   print(f'{"padded to":56} {"shapes":>6} {"mean":>7} {"worst":>7}')
   for row in table():
     print(f'{row.rule:56} {row.num_shapes:6d} {row.mean:7.1%} {row.worst:7.1%}')

@@ -1,4 +1,4 @@
-"""Tests of reading pictures and stuff maps of every kind."""
+"""Tests of reading images and stuff maps of every kind."""
 
 import io
 import tracemalloc
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from htc_tf.data import source_images
+from htc_tf.data import images
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 RGB = np.stack([GREY, 255 - GREY, GREY // 2], -1)
@@ -21,8 +21,8 @@ def decode(encoded):
 @pytest.mark.parametrize('name', ['a.jpg', 'a.png'])
 def test_rgb_jpeg_and_png_stay_as_they_are(tmp_path, name):
   Image.fromarray(RGB).save(tmp_path / name)
-  image = source_images.read_image(str(tmp_path / name))
-  assert image.encoded == (tmp_path / name).read_bytes()
+  image = images.read_image(str(tmp_path / name)).encoded()
+  assert image.content == (tmp_path / name).read_bytes()
   assert (image.height, image.width, image.converted) == (6, 8, False)
 
 
@@ -43,61 +43,61 @@ def palette():
 )
 def test_other_pixel_types_become_rgb_png(tmp_path, image, expected):
   image.save(tmp_path / 'a.png')
-  result = source_images.read_image(str(tmp_path / 'a.png'))
+  result = images.read_image(str(tmp_path / 'a.png')).encoded()
   assert (result.format, result.converted) == ('png', True)
-  np.testing.assert_array_equal(decode(result.encoded), expected)
+  np.testing.assert_array_equal(decode(result.content), expected)
 
 
 def test_16_bit_rgb_is_converted(tmp_path):
   cv2.imwrite(str(tmp_path / 'a.png'), RGB[..., ::-1].astype(np.uint16) * 257)
-  result = source_images.read_image(str(tmp_path / 'a.png'))
+  result = images.read_image(str(tmp_path / 'a.png')).encoded()
   assert result.converted
-  np.testing.assert_array_equal(decode(result.encoded), RGB)
+  np.testing.assert_array_equal(decode(result.content), RGB)
 
 
 def test_other_formats_are_converted(tmp_path):
   Image.fromarray(RGB).save(tmp_path / 'a.bmp')
-  result = source_images.read_image(str(tmp_path / 'a.bmp'))
+  result = images.read_image(str(tmp_path / 'a.bmp')).encoded()
   assert (result.format, result.converted) == ('png', True)
-  np.testing.assert_array_equal(decode(result.encoded), RGB)
+  np.testing.assert_array_equal(decode(result.content), RGB)
 
 
 def test_empty_and_foreign_and_truncated_files(tmp_path):
   path = tmp_path / 'a.jpg'
   for content, message in ((b'', 'empty'), (b'not an image', 'cannot identify')):
     path.write_bytes(content)
-    with pytest.raises(source_images.UnreadableImageError, match=message):
-      source_images.read_image(str(path))
+    with pytest.raises(images.UnreadableImageError, match=message):
+      images.read_image(str(path))
   Image.fromarray(np.tile(RGB, (20, 20, 1))).save(path)
   path.write_bytes(path.read_bytes()[:900])
-  with pytest.raises(source_images.UnreadableImageError, match='truncated'):
-    source_images.read_image(str(path))
+  with pytest.raises(images.UnreadableImageError, match='truncated'):
+    images.read_image(str(path))
 
 
 def test_floating_point_pixels_are_refused(tmp_path):
   Image.fromarray(GREY.astype(np.float32)).save(tmp_path / 'a.tiff')
-  with pytest.raises(source_images.UnreadableImageError, match='floating-point'):
-    source_images.read_image(str(tmp_path / 'a.tiff'))
+  with pytest.raises(images.UnreadableImageError, match='floating-point'):
+    images.read_image(str(tmp_path / 'a.tiff')).pixels()
 
 
 def test_label_map_keeps_palette_indices(tmp_path):
   image = Image.fromarray(GREY % 4).convert('P')
   image.putpalette([9, 9, 9] * 256)
   image.save(tmp_path / 'a.png')
-  np.testing.assert_array_equal(source_images.read_label_map(str(tmp_path / 'a.png')), GREY % 4)
+  np.testing.assert_array_equal(images.read_label_map(str(tmp_path / 'a.png')), GREY % 4)
 
 
 def test_label_map_with_three_channels_is_refused(tmp_path):
   Image.fromarray(RGB).save(tmp_path / 'a.png')
-  with pytest.raises(source_images.UnreadableImageError, match=r'mode RGB. Expected: one channel'):
-    source_images.read_label_map(str(tmp_path / 'a.png'))
+  with pytest.raises(images.UnreadableImageError, match=r'mode RGB. Expected: one channel'):
+    images.read_label_map(str(tmp_path / 'a.png'))
 
 
 def test_labels_out_of_range_are_ignored():
-  labels, found = source_images.clean_label_map(np.array([[0, 182, 183, 255, 1000]]), 183)
+  labels, found = images.clean_label_map(np.array([[0, 182, 183, 255, 1000]]), 183)
   assert found and labels.dtype == np.uint8
   assert labels.tolist() == [[0, 182, 255, 255, 255]]
-  assert source_images.clean_label_map(np.array([[0, 182, 255]]), 183)[1] is False
+  assert images.clean_label_map(np.array([[0, 182, 255]]), 183)[1] is False
 
 
 @pytest.mark.parametrize('size', [(8000, 6251), (10_000, 10_000), (20_000, 20_000)])
@@ -105,23 +105,40 @@ def test_a_small_file_of_many_pixels_is_not_decoded(tmp_path, size):
   """None warns, and none takes the memory it would decode to; Pillow refuses the last one."""
   path = tmp_path / 'bomb.png'
   Image.new('1', size).save(path)
-  for read in (source_images.read_image, source_images.read_label_map):
+  for read in (images.read_image, images.read_label_map):
     tracemalloc.start()
-    with pytest.raises(source_images.UnreadableImageError, match='too many pixels'):
+    with pytest.raises(images.UnreadableImageError, match='too many pixels'):
       read(str(path))
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
-  'annotated, turned', [((6, 8), False), ((8, 6), True), ((7, 6), False), (None, False)]
+  'annotated, turned', [((6, 8), False), ((8, 6), True), ((7, 6), False), (None, True)]
 )
-def test_pictures_are_turned_where_the_annotations_say_so(tmp_path, annotated, turned):
+def test_images_are_turned_upright_or_to_the_annotated_size(tmp_path, annotated, turned):
   """EXIF orientation 6: stored on its left side."""
   exif = Image.Exif()
   exif[274] = 6
   Image.fromarray(RGB).save(tmp_path / 'a.png', exif=exif)
-  image = source_images.read_image(str(tmp_path / 'a.png'), annotated)
+  source = images.read_image(str(tmp_path / 'a.png'), annotated)
+  image = source.encoded()
   expected = np.rot90(RGB, -1) if turned else RGB
   assert (image.height, image.width, image.converted) == (*expected.shape[:2], turned)
-  np.testing.assert_array_equal(decode(image.encoded), expected)
+  np.testing.assert_array_equal(decode(image.content), expected)
+  np.testing.assert_array_equal(source.pixels(), expected)
+  assert source.size == expected.shape[:2]
+
+
+def test_bytes_and_pixels_are_read_as_a_file(tmp_path):
+  path = tmp_path / 'a.bmp'
+  Image.fromarray(RGB).save(path)
+  read = [
+    images.read_image(path),
+    images.read_image(path.read_bytes()),
+    images.image_from_pixels(RGB),
+  ]
+  assert [image.path for image in read] == [str(path), None, None]
+  for image in read:
+    np.testing.assert_array_equal(image.pixels(), RGB)
+    np.testing.assert_array_equal(decode(image.encoded().content), RGB)

@@ -1,63 +1,62 @@
-"""Batches of images of one frame."""
+"""Batches of images of one padded size."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from htc_tf.data.frames import FrameRule
+from htc_tf.data.padding import PaddingRule
 from htc_tf.errors import ConfigError
 
-# What padding holds where it is not 0.
+# Padding values other than 0.
 _PADDING = {'gt_semantic': 255}
 _MAX_SIDE = 1 << 20
 
 BatchFn = Callable[[tf.data.Dataset, tf.distribute.InputContext | None], tf.data.Dataset]
 
 
-def batch_by_frame(frames: FrameRule, global_batch_size: int, drop_remainder: bool) -> BatchFn:
+def batch_by_bucket(rule: PaddingRule, global_batch_size: int, drop_remainder: bool) -> BatchFn:
   """A `transform_and_batch_fn` of Model Garden's input reader.
 
-  With static frames a batch is of one frame. Without, it is of one orientation (landscape and
-  square, or portrait) and padded to its own largest height and width, as mmdetection's aspect-ratio
-  sampler does; elements are padded to multiples of the divisor before, so that its sides are such.
+  With buckets, all images of a batch are of one bucket. Without, they are of one orientation
+  (landscape and square, or portrait) and are padded to the largest height and width in the batch,
+  as by mmdetection's aspect-ratio sampler. Every image is already padded to multiples of the
+  divisor, so that the sides of the batch are multiples as well.
 
-  An element waits for others of its kind and is never dropped, except with `drop_remainder` at the
-  end of a data set that does not repeat. The order is a function of the order of the elements.
+  An image waits for others of its kind and is never dropped, except with `drop_remainder` at the
+  end of a data set that does not repeat. The order depends on nothing but the order of the images.
 
   Args:
-    frames: what the parser padded to.
-    global_batch_size: of all replicas together.
-    drop_remainder: whether batches that the end of the data leaves incomplete are dropped.
-
-  Raises:
-    ConfigError: (by the function returned) replicas that cannot share a batch equally.
+    rule: rule by which the parser padded the images.
+    global_batch_size: images per batch of all replicas together.
+    drop_remainder: whether incomplete batches at the end of the data are dropped.
 
   Returns:
-    From elements (image, labels) of `data.parser.Parser`, and the context of distribution if any,
-    to batches for one replica.
+    A function from elements (image, labels) of `data.parser.Parser`, and the context of
+    distribution if any, to batches for one replica. It raises ConfigError if the replicas cannot
+    share a batch equally.
   """
 
   def transform(
     dataset: tf.data.Dataset, context: tf.distribute.InputContext | None = None
   ) -> tf.data.Dataset:
     size = global_batch_size // _num_replicas(context, global_batch_size)
-    if len(frames.sizes) == 1:
+    if len(rule.buckets) == 1:
       return dataset.batch(size, drop_remainder=drop_remainder)
     padding = _padding_values(dataset.element_spec)
 
     def batch(_, group: tf.data.Dataset) -> tf.data.Dataset:
-      if frames.sizes:
+      if rule.buckets:
         return group.batch(size, drop_remainder=drop_remainder)
       return group.padded_batch(size, padding_values=padding, drop_remainder=drop_remainder)
 
-    key = _frame_key if frames.sizes else _orientation_key
+    key = _size_key if rule.buckets else _orientation_key
     return dataset.group_by_window(key, batch, window_size=size)
 
   return transform
 
 
 def _num_replicas(context: tf.distribute.InputContext | None, global_batch_size: int) -> int:
-  """Replicas that share a batch; raises ConfigError where it cannot be shared equally."""
+  """Number of replicas that share a batch; raises ConfigError if they cannot share it equally."""
   num_replicas = context.num_replicas_in_sync if context else 1
   if global_batch_size % num_replicas:
     raise ConfigError(
@@ -69,13 +68,13 @@ def _num_replicas(context: tf.distribute.InputContext | None, global_batch_size:
   return num_replicas
 
 
-def _frame_key(image: tf.Tensor, _) -> tf.Tensor:
+def _size_key(image: tf.Tensor, _) -> tf.Tensor:
   height, width = tf.unstack(tf.shape(image, tf.int64)[:2])
   return height * _MAX_SIDE + width
 
 
 def _orientation_key(_, labels) -> tf.Tensor:
-  """1 for portrait, of the stored image."""
+  """1 if the stored image is portrait, else 0."""
   height, width = tf.unstack(labels['image_info'][0])
   return tf.cast(height > width, tf.int64)
 

@@ -5,13 +5,13 @@ import json
 import cv2
 import numpy as np
 
-from benchmarks import pictures, scene
+from benchmarks import images, scene
 
-_FRAME = scene.Frame.parse('64x96')
+_FRAME = scene.SceneSizes.parse('64x96')
 
 
 def test_pictures_annotations_and_stuff_maps_belong_together():
-  folder = pictures.write(_FRAME, 3)
+  folder = images.write(_FRAME, 3)
   content = json.loads(folder.annotations.read_text())
   assert len(content['images']) == 3 and len(content['annotations']) == 21
   seen = []

@@ -1,0 +1,44 @@
+"""Configuration of the augmentations; each field is the name of one in data/augmentation/."""
+
+import dataclasses
+
+from official.modeling import hyperparams
+
+
+@dataclasses.dataclass
+class ScaleJitter(hyperparams.Config):
+  """Random scaling, followed by a random crop to the padded size.
+
+  Attributes:
+    min_factor: smallest factor on the scale; if both factors are 1, images are never cropped.
+    max_factor: largest factor on the scale.
+  """
+
+  min_factor: float = 1.0
+  max_factor: float = 1.0
+
+
+@dataclasses.dataclass
+class Flip(hyperparams.Config):
+  """Random mirroring.
+
+  Attributes:
+    horizontal: probability of mirroring left and right, 0..1.
+    vertical: probability of mirroring top and bottom, 0..1.
+  """
+
+  horizontal: float = 0.5
+  vertical: float = 0.0
+
+
+@dataclasses.dataclass
+class Augmentation(hyperparams.Config):
+  """Augmentations of training images, applied in the order of the fields.
+
+  Attributes:
+    scale_jitter: random scaling and cropping.
+    flip: random mirroring.
+  """
+
+  scale_jitter: ScaleJitter = dataclasses.field(default_factory=ScaleJitter)
+  flip: Flip = dataclasses.field(default_factory=Flip)

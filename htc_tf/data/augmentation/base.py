@@ -1,0 +1,50 @@
+"""What an augmentation can change."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class PlacementPlan(NamedTuple):
+  """The part of an image's placement that augmentations can change.
+
+  Attributes:
+    scale: [] float64 factor from the stored image to the resized one.
+    flip_yx: [2] bool, whether rows and columns are mirrored.
+  """
+
+  scale: tf.Tensor
+  flip_yx: tf.Tensor
+
+
+class Augmentation:
+  """Base class; a subclass overrides one of the two methods.
+
+  Random choices must be functions of the seed (`tf.random.stateless_*`), so that a run with
+  `task.seed` is repeatable whatever the parallelism of the input pipeline.
+
+  Attributes:
+    may_crop: whether the image may become larger than its padded size, which is then cropped.
+  """
+
+  may_crop = False
+
+  def change_plan(self, plan: PlacementPlan, seed: tf.Tensor) -> PlacementPlan:
+    """The plan for placing image, boxes, masks and semantic map.
+
+    Args:
+      plan: plan so far.
+      seed: [2] int32 seed of this augmentation and image.
+    """
+    del seed
+    return plan
+
+  def change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """The pixels after resizing and cropping, before normalization, of unchanged shape.
+
+    Args:
+      image: [height, width, 3] float32 RGB, 0..255.
+      seed: [2] int32 seed of this augmentation and image.
+    """
+    del seed
+    return image

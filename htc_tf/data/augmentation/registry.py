@@ -1,0 +1,48 @@
+"""Augmentations by name, found in the modules of this package."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from htc_tf.data import augmentation
+from htc_tf.data.augmentation.base import Augmentation
+from htc_tf.errors import ConfigError
+
+_CLASSES: dict[str, type[Augmentation]] = {}
+
+
+def register(name: str) -> Callable[[type[Augmentation]], type[Augmentation]]:
+  """A class decorator that registers an augmentation.
+
+  Args:
+    name: name of the augmentation and of its field in the configuration.
+  """
+
+  def add(cls: type[Augmentation]) -> type[Augmentation]:
+    _CLASSES[name] = cls
+    return cls
+
+  return add
+
+
+def build_augmentations(values: Mapping[str, Mapping[str, Any]]) -> tuple[Augmentation, ...]:
+  """Augmentations in the order given.
+
+  Args:
+    values: name to arguments of the constructor, as the configuration holds them.
+
+  Raises:
+    ConfigError: an unknown name, or arguments that the augmentation refuses.
+  """
+  for module in pkgutil.iter_modules(augmentation.__path__, f'{augmentation.__name__}.'):
+    importlib.import_module(module.name)
+  unknown = sorted(set(values) - set(_CLASSES))
+  if unknown:
+    raise ConfigError(
+      'An augmentation is unknown',
+      expected=f'some of {sorted(_CLASSES)}',
+      got=str(unknown),
+      likely_cause='a field in configs/augmentation.py without a module in data/augmentation/',
+    )
+  return tuple(_CLASSES[name](**arguments) for name, arguments in values.items())

@@ -1,0 +1,238 @@
+"""The one reader of images: from a file or bytes to upright 8-bit RGB pixels.
+
+Conversion, prediction and the client of a server read through this module, so that they see the
+same pixels. Grey values of 16 bits are divided by 257, palettes are resolved, alpha is dropped.
+"""
+
+import dataclasses
+import io
+import os
+import warnings
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from htc_tf.errors import DataError
+
+# 150 MB once decoded; photographs of most phones are smaller.
+MAX_PIXELS = 50_000_000
+IGNORED_LABEL = 255
+_KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
+_PNG_BIT_DEPTH_BYTE = 24
+_GREY_MODES = ('I', 'I;16', 'I;16B', 'I;16L')
+_LABEL_MODES = ('L', 'P', 'I', 'I;16', 'I;16B')
+_UNREADABLE = (OSError, SyntaxError, ValueError)
+
+
+class UnreadableImageError(DataError):
+  """A file that is no image, is truncated or too large, or has pixels without an 8-bit meaning."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedImage:
+  """An image as a JPEG or PNG file of 8-bit RGB pixels that needs no turning.
+
+  Attributes:
+    content: bytes of the file.
+    format: 'jpeg' or 'png'.
+    height: height in pixels.
+    width: width in pixels.
+    converted: whether `content` differs from the file that was read.
+  """
+
+  content: bytes
+  format: str
+  height: int
+  width: int
+  converted: bool
+
+
+class SourceImage:
+  """An image as it was read; see `read_image`.
+
+  Args:
+    image: the decoded image, turned as it will be used.
+    content: bytes of the file.
+    turned: whether the EXIF orientation was applied.
+    path: path of the file.
+
+  Attributes:
+    path: path of the file; None if the image came as bytes or pixels.
+  """
+
+  def __init__(self, image: Image.Image, content: bytes, turned: bool, path: str | None = None):
+    self.path = path
+    self._image = image
+    self._content = content
+    self._turned = turned
+
+  @property
+  def size(self) -> tuple[int, int]:
+    """Height and width in pixels."""
+    return self._image.height, self._image.width
+
+  def pixels(self) -> np.ndarray:
+    """[height, width, 3] uint8 RGB.
+
+    Raises:
+      UnreadableImageError: pixels without an 8-bit meaning.
+    """
+    return np.asarray(_to_rgb(self._image))
+
+  def encoded(self) -> EncodedImage:
+    """The image as a file: the one that was read if possible, otherwise a PNG of the pixels.
+
+    Raises:
+      UnreadableImageError: pixels without an 8-bit meaning.
+    """
+    height, width = self.size
+    if self._is_plain():
+      return EncodedImage(self._content, _KEPT_FORMATS[self._image.format], height, width, False)
+    return EncodedImage(encode_png(self.pixels()), 'png', height, width, True)
+
+  def _is_plain(self) -> bool:
+    """Whether the file holds exactly these pixels as JPEG or PNG."""
+    name = self._image.format
+    is_deep = name == 'PNG' and self._content[_PNG_BIT_DEPTH_BYTE] > 8
+    return name in _KEPT_FORMATS and self._image.mode == 'RGB' and not is_deep and not self._turned
+
+
+def read_image(
+  source: str | os.PathLike | bytes, annotated_hw: tuple[int, int] | None = None
+) -> SourceImage:
+  """An image from a file or from its bytes.
+
+  Without `annotated_hw` the image is turned upright by its EXIF orientation. With it, it is turned
+  only if that gives the annotated size and the stored pixels have another one; otherwise boxes are
+  taken to be in stored pixels.
+
+  Args:
+    source: path of a file, or its bytes.
+    annotated_hw: height and width that the annotations give.
+
+  Returns:
+    A `SourceImage`, decoded completely.
+
+  Raises:
+    UnreadableImageError: an empty or damaged file, no image, or more than `MAX_PIXELS` pixels; the
+      latter is not decoded.
+    OSError: the file cannot be opened.
+  """
+  content = _read_bytes(source)
+  path = None if isinstance(source, bytes) else os.fspath(source)
+  image = _decode(content)
+  upright = ImageOps.exif_transpose(image)
+  if annotated_hw is None:
+    turned = _orientation(image) != 1
+  else:
+    turned = annotated_hw != (image.height, image.width) and annotated_hw == (
+      upright.height,
+      upright.width,
+    )
+  if turned:
+    upright.format = image.format
+    return SourceImage(upright, content, turned=True, path=path)
+  return SourceImage(image, content, turned=False, path=path)
+
+
+def image_from_pixels(pixels: np.ndarray) -> SourceImage:
+  """An image without a file, from [height, width, 3] uint8 RGB."""
+  return SourceImage(Image.fromarray(pixels), b'', turned=False)
+
+
+def read_label_map(path: str | os.PathLike) -> np.ndarray:
+  """Labels of a PNG file, [height, width] of any integer type; palette indices stay as they are.
+
+  Raises:
+    UnreadableImageError: no image, or one with more than one channel.
+    OSError: the file cannot be opened.
+  """
+  image = _decode(_read_bytes(path))
+  if image.mode not in _LABEL_MODES:
+    raise UnreadableImageError(f'labels in mode {image.mode}', expected='one channel')
+  return np.asarray(image)
+
+
+def clean_label_map(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, bool]:
+  """Labels as uint8 with invalid ones ignored, and whether there were any invalid ones.
+
+  Args:
+    labels: [height, width] of any integer type.
+    num_classes: labels from this number on are invalid, except for `IGNORED_LABEL`.
+  """
+  invalid = ((labels < 0) | (labels >= num_classes)) & (labels != IGNORED_LABEL)
+  return np.where(invalid, IGNORED_LABEL, labels).astype(np.uint8), bool(invalid.any())
+
+
+def encode_png(array: np.ndarray) -> bytes:
+  """PNG file of [height, width] or [height, width, 3] uint8."""
+  buffer = io.BytesIO()
+  Image.fromarray(array).save(buffer, format='PNG', compress_level=4)
+  return buffer.getvalue()
+
+
+def _read_bytes(source: str | os.PathLike | bytes) -> bytes:
+  if isinstance(source, bytes):
+    return source
+  with open(source, 'rb') as file:
+    return file.read()
+
+
+def _decode(content: bytes) -> Image.Image:
+  if not content:
+    raise UnreadableImageError('the file is empty', likely_cause='an interrupted copy')
+  try:
+    image = _open(io.BytesIO(content))
+    image.load()
+  except UnreadableImageError:
+    raise
+  except _UNREADABLE as error:
+    raise UnreadableImageError(
+      str(error), likely_cause='a file of another type, or a truncated one'
+    ) from error
+  return image
+
+
+def _open(file: BinaryIO) -> Image.Image:
+  """An image of which only the header is read, if it is not too large."""
+  with warnings.catch_warnings():
+    # Pillow's own limits are higher; the one below replaces them.
+    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+    try:
+      image = Image.open(file)
+    except Image.DecompressionBombError as error:
+      raise _too_large(str(error)) from error
+  if image.width * image.height > MAX_PIXELS:
+    raise _too_large(f'{image.width}x{image.height}')
+  return image
+
+
+def _too_large(size: str) -> UnreadableImageError:
+  return UnreadableImageError(
+    'the image has too many pixels',
+    expected=f'at most {MAX_PIXELS}',
+    got=size,
+    likely_cause='a file made to fill the memory, or a scan: make it smaller',
+  )
+
+
+def _orientation(image: Image.Image) -> int:
+  """EXIF orientation, 1..8; 1 is upright."""
+  orientation = image.getexif().get(0x0112, 1)
+  return orientation if orientation in range(1, 9) else 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+  if image.mode in _GREY_MODES:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+      raise UnreadableImageError(
+        'grey values exceed 16 bits', got=f'{values.min()}..{values.max()}'
+      )
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert('RGB')
+  if image.mode == 'F':
+    raise UnreadableImageError('floating-point pixels have no defined range')
+  if image.mode == 'P':
+    return image.convert('RGBA').convert('RGB')
+  return image.convert('RGB')

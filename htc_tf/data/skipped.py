@@ -1,0 +1,105 @@
+"""Counts of what an input pipeline skips or changes, with log messages."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+from absl import logging
+
+from htc_tf.errors import DataError
+
+SHARDS = 'skipped_shards'
+RECORDS = 'skipped_records'
+INSTANCES = 'skipped_instances'
+CLIPPED = 'clipped_instances'
+OVER_LIMIT = 'instances_over_limit'
+KINDS = {
+  SHARDS: 'shards could not be read to the end; the rest of them is skipped',
+  RECORDS: 'records could not be read and are skipped',
+  INSTANCES: 'instances without a usable box or class are skipped',
+  CLIPPED: 'instances with a box that reaches over the border are clipped',
+  OVER_LIMIT: 'instances beyond parser.max_num_instances of their image are skipped',
+}
+# Beyond this surplus of bad records the data set is wrong, not damaged: stop.
+MAX_SURPLUS = 1000
+
+
+class SkipCounter:
+  """Counts of what one process skips; a shard or record counts once, however often it is read.
+
+  The first, second, fourth, eighth ... of a kind is logged, so that the log does not fill up.
+  """
+
+  def __init__(self):
+    self._counts: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
+    self._first: str | None = None
+    self._lock = threading.Lock()
+
+  def count(self, kind: str) -> int:
+    """Number of shards, records or instances of a kind."""
+    with self._lock:
+      return sum(self._counts[kind].values())
+
+  def counts(self) -> dict[str, dict[str, int]]:
+    """Counts by kind and by name of the shard or record, as JSON can hold them."""
+    with self._lock:
+      return {kind: dict(counts) for kind, counts in self._counts.items()}
+
+  def merge(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Add the `counts` of another process; what both have skipped counts once."""
+    with self._lock:
+      for kind, by_name in counts.items():
+        self._counts[kind].update(by_name)
+
+  def add(self, kind: str, name: str, reason: Callable[[], str], number: int = 1) -> None:
+    """Count what was skipped of one shard or record.
+
+    Args:
+      kind: one of `KINDS`.
+      name: name of the shard or record.
+      reason: function that returns the reason; called only if the reason is logged.
+      number: how many of the kind.
+    """
+    with self._lock:
+      counts = self._counts[kind]
+      if name in counts:
+        return
+      counts[name] = number
+      num_names, total = len(counts), sum(counts.values())
+    if num_names & (num_names - 1) == 0:
+      message = f'{name}: {reason()}'
+      if kind in (SHARDS, RECORDS):
+        self._first = self._first or message
+      logging.warning('%s. So far %d %s.', message, total, KINDS[kind])
+
+  def check_surplus(self, number: int) -> None:
+    """Raise DataError if too many more records, or shards, were skipped than used.
+
+    Args:
+      number: skipped records or shards, less the used ones.
+
+    Raises:
+      DataError: `number` exceeds `MAX_SURPLUS`.
+    """
+    if number > MAX_SURPLUS:
+      raise self.unusable(f'{number} more shards or records that cannot be used than usable ones')
+
+  def unusable(self, got: str) -> DataError:
+    """The exception for data of which too little can be used; it names the first skipped record."""
+    first = f'; the first: {self._first}' if self._first else ''
+    return DataError(
+      'the data cannot be used',
+      expected='TFRecords of htc-create-coco-records, converted for this configuration',
+      got=got + first,
+      likely_cause='an incomplete copy: copy or convert the records again',
+    )
+
+
+def record_name(serialized: bytes) -> str:
+  """Name of a record that could not be parsed: its image id if that can be read."""
+  try:
+    feature = tf.train.Example.FromString(serialized).features.feature
+    return f'image id {feature["image/source_id"].bytes_list.value[0].decode()}'
+  except Exception:  # Damaged bytes lead to any kind of error.
+    return f'record of {len(serialized)} bytes, SHA-1 {hashlib.sha1(serialized).hexdigest()[:12]}'

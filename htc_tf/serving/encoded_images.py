@@ -1,0 +1,72 @@
+"""Encoded images to network inputs in a graph, in which each image may be unreadable."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from htc_tf.data import encoded_size, preprocess
+from htc_tf.data.fallback import run_or_fallback
+from htc_tf.serving import export_format as format_lib
+from htc_tf.serving.predictor import HTCPredictor
+
+_Element = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+
+
+def image_of_example(serialized: tf.Tensor) -> tf.Tensor:
+  """The encoded image, [] string, in a serialized tf.train.Example with `image/encoded`."""
+  features = {'image/encoded': tf.io.FixedLenFeature([], tf.string)}
+  return tf.io.parse_single_example(serialized, features)['image/encoded']
+
+
+def prepare(
+  elements: tf.Tensor,
+  predictor: HTCPredictor,
+  max_pixels: int,
+  image_of: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+) -> _Element:
+  """Network inputs of encoded images, whose sizes may differ.
+
+  Args:
+    elements: [batch] string.
+    predictor: model that prepares images.
+    max_pixels: images of more pixels, by their header, are not decoded.
+    image_of: function from an element to the encoded image, JPEG or PNG; its ops may raise.
+
+  Returns:
+    The network inputs [batch, padded_height, padded_width, 3], their image_info [batch, 4, 2] (see
+    `preprocess.image_info`), and error codes [batch] int32: `READ`, `UNREADABLE` or `TOO_LARGE`. An
+    image that was not read is replaced by one black pixel.
+  """
+
+  def substitute(code):
+    return _substitute(predictor, code)
+
+  def read(element: tf.Tensor) -> _Element:
+    encoded = image_of(element)
+    return tf.cond(
+      encoded_size.num_pixels(encoded) > max_pixels,
+      lambda: substitute(format_lib.TOO_LARGE),
+      lambda: _read(encoded, predictor),
+    )
+
+  # Images are decoded on the CPU, wherever the model is.
+  with tf.device('CPU:0'):
+    signature = tf.nest.map_structure(tf.type_spec_from_value, substitute(format_lib.UNREADABLE))
+    return tf.map_fn(
+      lambda element: run_or_fallback(read, element, substitute(format_lib.UNREADABLE)),
+      elements,
+      fn_output_signature=signature,
+    )
+
+
+def _read(encoded: tf.Tensor, predictor: HTCPredictor) -> _Element:
+  """Network input, image_info and `READ` of one encoded image."""
+  inputs, info = predictor.prepare(preprocess.decode_image(encoded))
+  # Elements of a batch must have one size; the predictor crops what no image of the batch needs.
+  return preprocess.pad_to(inputs, predictor.max_hw), info, tf.constant(format_lib.READ)
+
+
+def _substitute(predictor: HTCPredictor, code: int) -> _Element:
+  """The element for an image that was not read: one black pixel."""
+  inputs = tf.zeros([*predictor.max_hw, 3])
+  return inputs, preprocess.image_info([1, 1], [1, 1]), tf.constant(code)
