@@ -1,4 +1,4 @@
-"""Trains and evaluates: `python train.py --experiment=... --mode=... --model_dir=...`."""
+"""Training and evaluation: `python train.py --experiment=... --mode=... --model_dir=...`."""
 
 from htc_tf.cli import train
 

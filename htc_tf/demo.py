@@ -1,14 +1,13 @@
-"""The main job on the embedded images: records, training, AP, SavedModel, picture."""
+"""The whole job on the nuclei image: records, training, AP, SavedModel and a drawing."""
 
-import ctypes
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tqdm
@@ -23,13 +22,19 @@ from htc_tf.evaluation import metrics
 from htc_tf.visualization import draw, panels
 
 EXPERIMENT = 'htc_nuclei'
-_TRAIN_SCRIPT = os.path.join(
-  os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'train.py'
-)
+# Two trainers would damage the same folder: a killed demo must take its trainer along. `htc-train`
+# is what the run record shows as the command.
+_TRAINER = """
+import sys
+from htc_tf import processes
+from htc_tf.cli import train
+processes.exit_with_parent({parent_id})
+sys.argv[0] = 'htc-train'
+train.run()
+"""
 _STEP_LINE = re.compile(r'^train \| step:\s+(\d+) \| steps/sec')
 _LOG_LINES_SHOWN = 15
 _SCORE_DRAWN = 0.5
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class DemoError(HTCError):
@@ -37,18 +42,18 @@ class DemoError(HTCError):
 
 
 def run(folder: str, params_override: dict | None = None) -> dict[str, object]:
-  """Runs the whole job; a killed run continues where it was.
+  """Run the whole job; after an interruption, the same call continues.
 
   Args:
-    folder: gets everything; made if missing.
-    params_override: overrides of the experiment, nested dicts.
+    folder: output folder; it is created if missing.
+    params_override: overrides of the experiment as nested dicts.
 
   Returns:
-    What `summary.json` holds: bbox_ap, bbox_ap50, segm_ap, segm_ap50 in [0, 1] as evaluated on the
-    held-out columns, seconds of this run, and the paths picture and saved_model.
+    The content of `summary.json`: bbox_ap, bbox_ap50, segm_ap and segm_ap50 on the held-out columns
+    in [0, 1], the seconds of this run, and the paths `image` and `saved_model`.
 
   Raises:
-    DemoError: training or evaluation failed; names the log.
+    DemoError: training or evaluation failed; the message names the log.
   """
   start = time.monotonic()
   splits = nuclei.write_nuclei_coco(os.path.join(folder, 'coco'))
@@ -70,14 +75,14 @@ def run(folder: str, params_override: dict | None = None) -> dict[str, object]:
   figures = _evaluate(model_dir, overrides, os.path.join(folder, 'eval.log'))
   print(metrics.format_table(figures))
   saved_model = _export(model_dir, os.path.join(folder, 'saved_model'))
-  picture = _draw_held_out(saved_model, splits['val'], os.path.join(folder, 'held_out.png'))
+  image = _draw_held_out(saved_model, splits['val'], os.path.join(folder, 'held_out.png'))
   summary = {
     'bbox_ap': figures['bbox_AP'],
     'bbox_ap50': figures['bbox_AP50'],
     'segm_ap': figures['segm_AP'],
     'segm_ap50': figures['segm_AP50'],
     'seconds': round(time.monotonic() - start, 1),
-    'picture': picture,
+    'image': image,
     'saved_model': saved_model,
   }
   files.write_bytes(
@@ -87,7 +92,7 @@ def run(folder: str, params_override: dict | None = None) -> dict[str, object]:
 
 
 def _overrides(folder: str, params_override: dict) -> str:
-  """The experiment's overrides as JSON, with the records of this folder."""
+  """Overrides of the experiment as JSON, with the records of this folder."""
   task = dict(params_override.get('task', {}))
   for key, prefix in (('train_data', 'train'), ('validation_data', 'val')):
     pattern = os.path.join(folder, 'records', f'{prefix}-*.tfrecord')
@@ -98,7 +103,8 @@ def _overrides(folder: str, params_override: dict) -> str:
 def _command(mode: str, model_dir: str, overrides: str) -> list[str]:
   return [
     sys.executable,
-    _TRAIN_SCRIPT,
+    '-c',
+    _TRAINER.format(parent_id=os.getpid()),
     f'--experiment={EXPERIMENT}',
     f'--mode={mode}',
     f'--model_dir={model_dir}',
@@ -107,7 +113,7 @@ def _command(mode: str, model_dir: str, overrides: str) -> list[str]:
 
 
 def _train(model_dir: str, overrides: str, log_path: str) -> None:
-  """Trains in a process of its own under a progress bar; its log goes to a file."""
+  """Train in another process, with a progress bar; its log goes to a file."""
   total = _train_steps(overrides)
   with tqdm.tqdm(total=total, desc='training', unit='step', smoothing=0.1) as bar:
 
@@ -116,11 +122,11 @@ def _train(model_dir: str, overrides: str, log_path: str) -> None:
       if match:
         bar.update(int(match[1]) - bar.n)
 
-    _run(_command('train', model_dir, overrides), log_path, show)
+    _run('training', _command('train', model_dir, overrides), log_path, show)
 
 
 def _train_steps(overrides: str) -> int:
-  # Model Garden is imported only once the records are made, which needs no TensorFlow.
+  # Writing the records needs no TensorFlow, so that Model Garden is imported only here.
   from official.core import exp_factory
   from official.modeling import hyperparams
 
@@ -131,18 +137,23 @@ def _train_steps(overrides: str) -> int:
 
 
 def _evaluate(model_dir: str, overrides: str, log_path: str) -> dict[str, float]:
-  """Evaluates the last checkpoint by the training command; the figures it wrote."""
+  """The figures of the last checkpoint, evaluated by the training command."""
   results = os.path.join(model_dir, 'results')
   shutil.rmtree(results, ignore_errors=True)
   print('evaluating on the held-out columns')
-  _run(_command('eval', model_dir, overrides), log_path)
+  _run('evaluation', _command('eval', model_dir, overrides), log_path)
   written = [name for name in os.listdir(results) if name.endswith('-metrics.json')]
   with open(os.path.join(results, written[0]), encoding='utf-8') as file:
     return json.load(file)
 
 
-def _run(command: list[str], log_path: str, on_line=lambda line: None) -> None:
-  """Runs a command with its output in a log; raises DemoError if it fails."""
+def _run(
+  name: str,
+  command: list[str],
+  log_path: str,
+  on_line: Callable[[str], None] = lambda line: None,
+) -> None:
+  """Run a command with its output in a log; raises DemoError if it fails."""
   with (
     open(log_path, 'a', encoding='utf-8') as log,
     subprocess.Popen(
@@ -151,7 +162,6 @@ def _run(command: list[str], log_path: str, on_line=lambda line: None) -> None:
       stderr=subprocess.STDOUT,
       text=True,
       errors='replace',
-      preexec_fn=_die_with_parent,
     ) as process,
   ):
     try:
@@ -167,25 +177,19 @@ def _run(command: list[str], log_path: str, on_line=lambda line: None) -> None:
     with open(log_path, encoding='utf-8') as log:
       tail = ''.join(log.readlines()[-_LOG_LINES_SHOWN:])
     raise DemoError(
-      f'{command[1]} failed with status {status}', got=f'\n{tail}', likely_cause=f'see {log_path}'
+      f'The {name} failed with status {status}', got=f'\n{tail}', likely_cause=f'see {log_path}'
     )
-
-
-def _die_with_parent() -> None:
-  """Two trainers on one folder would spoil it: a killed demo takes its trainer along (Linux)."""
-  if sys.platform == 'linux':
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _export(model_dir: str, export_dir: str) -> str:
   from htc_tf.serving import export, loading
 
-  shutil.rmtree(export_dir, ignore_errors=True)  # Of an earlier run of the demo.
+  shutil.rmtree(export_dir, ignore_errors=True)  # From an earlier run of the demo.
   return export.export_saved_model(loading.load_model(model_dir), export_dir)
 
 
 def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
-  """Image, truth and the SavedModel's prediction of the held-out tiles, each column top down."""
+  """Draw the held-out tiles in three columns: image, ground truth, prediction of the SavedModel."""
   from htc_tf.serving import detectors, predict_files
 
   detector = detectors.load_detector(saved_model)
@@ -202,7 +206,7 @@ def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
     enlarged = np.kron(pixels, np.ones((factor, factor, 1), np.uint8))
     for column, panel in zip(columns, (enlarged, ground_truth, prediction)):
       column.append(panel)
-  titles = ('held-out image', 'truth', f'prediction (score >= {_SCORE_DRAWN})')
+  titles = ('held-out image', 'ground truth', f'prediction (score >= {_SCORE_DRAWN})')
   panels.write_image(
     path, panels.side_by_side([np.concatenate(column) for column in columns], titles)
   )

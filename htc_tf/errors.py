@@ -1,12 +1,14 @@
-"""The exceptions htc_tf raises on purpose: what was expected, what came and the likely cause."""
+"""Exceptions that say what was expected, what came and the likely cause."""
+
+import re
 
 
 class HTCError(Exception):
-  """Base of every error htc_tf raises on purpose.
+  """Base class of every error that htc_tf raises on purpose.
 
   Args:
-    what: what failed, in one clause.
-    expected: what a good input looks like.
+    what: what failed, in one sentence.
+    expected: what a correct input looks like.
     got: what came instead.
     likely_cause: the usual reason, and what to do about it.
   """
@@ -38,11 +40,11 @@ class DataError(HTCError, ValueError):
 
 
 class CheckpointError(HTCError, ValueError):
-  """A checkpoint that is missing, unreadable or of another configuration."""
+  """A checkpoint that is missing, unreadable, or of another configuration."""
 
 
 class TrainingError(HTCError):
-  """A run that cannot go on, as with a loss that is not finite."""
+  """A run that cannot continue, for example because the loss is not finite."""
 
 
 class InputError(HTCError, ValueError):
@@ -50,4 +52,19 @@ class InputError(HTCError, ValueError):
 
 
 class ServingError(HTCError):
-  """A model server that cannot be reached, refuses, or answers something else."""
+  """A model server that cannot be reached, refuses, or sends an unexpected answer."""
+
+
+_STATED = re.compile(
+  r'\b(?:{}): (.+)'.format('|'.join(error.__name__ for error in HTCError.__subclasses__()))
+)
+
+
+def stated_message(error: BaseException) -> str | None:
+  """The message of the HTCError that caused an error of TensorFlow; None if there is none.
+
+  TensorFlow converts an exception that Python raises inside a graph into one of its own errors,
+  whose text holds type, message and traceback of the original exception.
+  """
+  found = _STATED.search(str(error))
+  return found and found[1]

@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import process
 from typing import Any
@@ -28,19 +29,22 @@ def usable_cores() -> int:
   return os.cpu_count() or 1
 
 
-def exit_with_parent() -> None:
-  """Make this process exit as soon as its parent has ended.
+def exit_with_parent(parent_id: int) -> None:
+  """Make this process exit as soon as its parent has ended, also if the parent is killed.
 
   Without this, a worker whose parent was killed would wait for work forever.
+
+  Args:
+    parent_id: process id of the parent, which may already have ended.
   """
-  threading.Thread(target=_wait_for_parent, daemon=True).start()
+  threading.Thread(target=_exit_after, args=(parent_id,), daemon=True).start()
 
 
-def _wait_for_parent() -> None:
-  parent = multiprocessing.parent_process()
-  if parent is not None:
-    parent.join()
-    os._exit(1)
+def _exit_after(parent_id: int) -> None:
+  # An orphan gets another parent.
+  while os.getppid() == parent_id:
+    time.sleep(_POLL_SECONDS)
+  os._exit(1)
 
 
 @contextlib.contextmanager
@@ -196,7 +200,9 @@ def _initialize_worker(counter: Any) -> None:
       counter.value += num_steps
 
   _PROGRESS.report = add
-  exit_with_parent()
+  parent = multiprocessing.parent_process()
+  if parent is not None and parent.pid is not None:
+    exit_with_parent(parent.pid)
 
 
 def _worker_ended(error: Exception) -> WorkerError:

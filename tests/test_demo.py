@@ -50,24 +50,25 @@ def test_overrides_keep_those_given_and_add_the_records():
 
 def test_a_failed_command_shows_the_end_of_its_log(tmp_path):
   script = 'import sys; print("the reason"); sys.exit(3)'
-  with pytest.raises(demo.DemoError, match=r'status 3(.|\n)*the reason'):
-    demo._run([sys.executable, '-c', script], str(tmp_path / 'log'))
+  with pytest.raises(demo.DemoError, match=r'training failed with status 3(.|\n)*the reason'):
+    demo._run('training', [sys.executable, '-c', script], str(tmp_path / 'log'))
 
 
 def test_every_line_of_a_command_reaches_the_callback_and_the_log(tmp_path):
   lines = []
-  demo._run([sys.executable, '-c', 'print("a"); print("b")'], str(tmp_path / 'log'), lines.append)
+  command = [sys.executable, '-c', 'print("a"); print("b")']
+  demo._run('training', command, str(tmp_path / 'log'), lines.append)
   assert lines == ['a\n', 'b\n']
   assert (tmp_path / 'log').read_text() == 'a\nb\n'
 
 
-def test_truth_panel_shows_every_annotation(tmp_path):
+def test_ground_truth_panel_shows_every_annotation(tmp_path):
   split = nuclei.write_nuclei_coco(str(tmp_path))['val']
   with open(split.annotation_file, encoding='utf-8') as file:
     annotations = json.load(file)['annotations']
   first = [a for a in annotations if a['image_id'] == annotations[0]['image_id']]
-  picture = np.zeros([128, 128, 3], np.uint8)
-  panel = demo._draw_truth(picture, first, ['nucleus'])
+  image = np.zeros([128, 128, 3], np.uint8)
+  panel = demo._draw_ground_truth(image, first, ['nucleus'])
   enlarge = panel.shape[0] // 128
   for annotation in first:
     x, y, width, height = annotation['bbox']
@@ -93,6 +94,6 @@ def test_whole_job_and_its_continuation(tmp_path):
     figures = json.load(file)
   assert summary['segm_ap50'] == figures['segm_AP50']
   assert summary['bbox_ap'] == figures['bbox_AP']
-  with Image.open(summary['picture']) as picture:
-    assert picture.width > 1000
+  with Image.open(summary['image']) as image:
+    assert image.width > 1000
   assert os.path.exists(os.path.join(summary['saved_model'], 'saved_model.pb'))

@@ -104,6 +104,31 @@ def test_workers_end_with_a_killed_parent(tmp_path):
   assert not _alive(worker)
 
 
+def test_a_child_exits_with_a_killed_parent():
+  child = (
+    'import sys, time; from htc_tf import processes; '
+    'processes.exit_with_parent(int(sys.argv[1])); time.sleep(60)'
+  )
+  parent = (
+    'import os, subprocess, sys, time\n'
+    f'child = subprocess.Popen([sys.executable, "-c", {child!r}, str(os.getpid())])\n'
+    'print(child.pid, flush=True)\n'
+    'time.sleep(60)\n'
+  )
+  environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
+  with subprocess.Popen(
+    [sys.executable, '-c', parent], stdout=subprocess.PIPE, env=environment
+  ) as process:
+    pid = int(process.stdout.readline())
+    time.sleep(1)
+    assert _alive(pid)
+    process.kill()
+  deadline = time.monotonic() + 20
+  while _alive(pid) and time.monotonic() < deadline:
+    time.sleep(0.05)
+  assert not _alive(pid)
+
+
 def test_workers_are_told_of_one_thread_before_they_import_anything(tmp_path):
   script = tmp_path / 'script.py'
   script.write_text(

@@ -1,65 +1,62 @@
-"""Detects in pictures by a model on TensorFlow Serving: writes overlays and COCO JSON.
+"""Prediction by a model on TensorFlow Serving, with overlays and COCO JSON as results.
 
 Example:
   htc-client --server=grpc://localhost:8500 --export=export/1 --output=predictions street.jpg
 """
 
 import argparse
-import os
 import sys
 
-from htc_tf.errors import HTCError
+from htc_tf.cli import command
 
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='htc-client',
-    description='Sends pictures to a model on TensorFlow Serving; writes one '
-    'overlay a picture and all detections as COCO JSON.',
+    description='Send images to a model on TensorFlow Serving; write an overlay for each image, '
+    'and all detections as COCO JSON.',
   )
   add = parser.add_argument
-  add('inputs', nargs='+', help='pictures, or folders of pictures')
+  add('inputs', nargs='+', help='images, or folders of images')
   add('--server', required=True, help='grpc://host:8500, http://host:8501 or https://host')
-  add('--output', required=True, help='folder for the overlays, predictions.json and images.json')
+  add('--output', required=True, help='folder for overlays, predictions.json and images.json')
   add(
     '--export',
     metavar='FOLDER',
-    help='the exported folder, or a copy of its export.json and '
-    'categories.json: the form of boxes and masks, and the names of the classes',
+    help='exported folder, or a copy of its export.json and categories.json; it tells the form of '
+    'boxes and masks, and the names of the classes',
   )
   add('--model_name', default='htc', help='name of the model on the server (default: htc)')
-  add('--model_version', type=int, help='its version (default: the one the server prefers)')
-  add('--batch_size', type=int, default=1, help='pictures sent at once (default: 1)')
+  add('--model_version', type=int, help='version of the model (default: chosen by the server)')
+  add('--batch_size', type=int, default=1, help='images per request (default: 1)')
   add(
-    '--timeout', type=float, default=60.0, help='seconds a request may take (default: %(default)g)'
+    '--timeout', type=float, default=60.0, help='time limit of a request in seconds (default: 60)'
   )
   add(
     '--score_threshold',
     type=float,
     default=0.3,
-    help='least score drawn; the JSON holds every detection (default: 0.3)',
+    help='smallest score of a drawn instance; the JSON holds all detections (default: 0.3)',
   )
   return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-  """Runs the command; returns its exit status: 0, 1 if pictures were left out, 2 after an error."""
-  args = _parser().parse_args(argv)
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-  try:
-    from htc_tf.serving import client, predict_files
-    from htc_tf.serving.target import Target
+def _execute(args: argparse.Namespace) -> int:
+  from htc_tf.serving import client, predict_files
+  from htc_tf.serving.target import Target
 
-    paths = predict_files.list_images(args.inputs)
-    target = Target(args.server, args.model_name, args.model_version, args.timeout)
-    detector = client.remote_detector(target, args.export)
-    failed = predict_files.predict_files(
-      detector, paths, args.output, args.score_threshold, args.batch_size
-    )
-  except (HTCError, OSError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 2
-  return 1 if failed else 0
+  paths = predict_files.list_images(args.inputs)
+  target = Target(args.server, args.model_name, args.model_version, args.timeout)
+  detector = client.remote_detector(target, args.export)
+  failed = predict_files.predict_files(
+    detector, paths, args.output, args.score_threshold, args.batch_size
+  )
+  return command.PARTIAL if failed else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Run the command; returns 0, 1 if images could not be read, or what `command.run` returns."""
+  return command.run(_parser(), _execute, argv)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Converts a published checkpoint to a model directory.
+"""Conversion of a published checkpoint to a model directory.
 
 Example:
   htc-convert htc_r50_fpn_1x_coco_20200317-7332cf16.pth --experiment=htc_resnet50fpn_1x_coco \
@@ -9,19 +9,19 @@ import argparse
 import os
 import sys
 
-from htc_tf.errors import HTCError
+from htc_tf.cli import command
 
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='htc-convert',
-    description='Converts a checkpoint of mmdetection (.pth), laihuihui/htc '
-    '(.pdparams), or an ImageNet ResNet of torchvision or mmcls (.pth), to a model directory for '
-    'htc-predict, htc-export and task.init_checkpoint. Nothing in the file is executed.',
+    description='Convert a checkpoint of mmdetection (.pth), of laihuihui/htc (.pdparams), or an '
+    'ImageNet ResNet of torchvision or mmcls (.pth) to a model directory for htc-predict, '
+    'htc-export and task.init_checkpoint. No code in the file is executed.',
   )
   add = parser.add_argument
-  add('file', help='the published checkpoint')
-  add('--experiment', required=True, help='the experiment whose model it is')
+  add('file', help='published checkpoint')
+  add('--experiment', required=True, help='experiment that has the model of the checkpoint')
   add('--output', required=True, help='new folder')
   add(
     '--config_file',
@@ -34,17 +34,20 @@ def _parser() -> argparse.ArgumentParser:
   add(
     '--allow_class_mismatch',
     action='store_true',
-    help='leave out the layers that depend on the number of classes where it differs',
+    help='skip layers that depend on the number of classes if this number differs',
   )
-  add('--allow_unused', action='store_true', help='leave out entries the model has no place for')
+  add('--allow_unused', action='store_true', help='skip entries that the model has no variable for')
   add(
-    '--allow_missing', action='store_true', help='leave variables without an entry as initialised'
+    '--allow_missing',
+    action='store_true',
+    help='keep the initial values of variables that have no entry',
   )
   return parser
 
 
-def _run(args: argparse.Namespace) -> str:
-  """Converts as told; returns what to print."""
+def _execute(args: argparse.Namespace) -> int:
+  # The buffers of oneDNN would take a hundred megabytes, and the command computes nothing.
+  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
   from official.core import train_utils
 
   from htc_tf import registry_imports  # noqa: F401
@@ -60,21 +63,13 @@ def _run(args: argparse.Namespace) -> str:
   params = parsing.parse_configuration(train_utils.ParseConfigOptions(**origin))
   allowed = Allowed(args.allow_class_mismatch, args.allow_unused, args.allow_missing)
   result = converted_model.write_model_directory(args.file, params, args.output, allowed, origin)
-  return f'{result.describe()}\n{args.output}'
+  print(f'{result.describe()}\n{args.output}')
+  return 0
 
 
 def main(argv: list[str] | None = None) -> int:
-  """Runs the command; returns its exit status: 0, or 2 after an error message."""
-  args = _parser().parse_args(argv)
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  # Its pools would hold a hundred megabytes of a command that computes nothing.
-  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-  try:
-    print(_run(args))
-  except (HTCError, OSError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 2
-  return 0
+  """Run the command; returns 0, or what `command.run` returns."""
+  return command.run(_parser(), _execute, argv)
 
 
 if __name__ == '__main__':

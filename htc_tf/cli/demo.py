@@ -1,38 +1,40 @@
-"""Runs the main job on the embedded images: `python -m htc_tf.cli.demo`."""
+"""The demo: conversion, training, evaluation, export and prediction on an image in the package.
+
+Example:
+  htc-demo --output=build/demo
+"""
 
 import argparse
 import json
-import os
 import sys
 
-from htc_tf.errors import HTCError
+from htc_tf.cli import command
 
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
-    prog='demo',
-    description='Converts the embedded nuclei image, trains a small HTC, evaluates '
-    'it on held-out columns, exports it and draws what the SavedModel finds. A run that was '
-    'killed continues when started again.',
+    prog='htc-demo',
+    description='Convert the nuclei image in the package, train a small HTC, evaluate it on '
+    'held-out columns, export it, and draw the detections of the SavedModel. After an '
+    'interruption, the same command continues.',
   )
-  parser.add_argument('--output', default='build/demo', help='folder (default: build/demo)')
+  parser.add_argument('--output', default='build/demo', help='output folder (default: build/demo)')
   return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-  """Runs the command; returns its exit status: 0, or 2 after an error message."""
-  args = _parser().parse_args(argv)
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  try:
-    from htc_tf import demo
+def _execute(args: argparse.Namespace) -> int:
+  from htc_tf import demo
 
-    summary = demo.run(args.output)
-  except (HTCError, OSError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 2
+  summary = demo.run(args.output)
   print(json.dumps(summary, indent=2))
-  print(f'picture: {summary["picture"]}')
+  print(f'image: {summary["image"]}')
   return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Run the command; returns 0, or what `command.run` returns."""
+  interrupted = 'interrupted; the same command continues where this one stopped'
+  return command.run(_parser(), _execute, argv, interrupted)
 
 
 if __name__ == '__main__':

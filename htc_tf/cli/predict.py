@@ -1,51 +1,48 @@
-"""Detects in pictures: writes overlays and COCO JSON.
+"""Prediction on image files, with overlays and COCO JSON as results.
 
 Example:
-  htc-predict --model=model --output=predictions street.jpg more_pictures/
+  htc-predict --model=model --output=predictions street.jpg more_images/
 """
 
 import argparse
-import os
 import sys
 
-from htc_tf.errors import HTCError
+from htc_tf.cli import command
 
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='htc-predict',
-    description='Detects and segments instances in pictures; writes one '
-    'overlay a picture and all detections as COCO JSON.',
+    description='Detect and segment instances in images; write an overlay for each image, and all '
+    'detections as COCO JSON.',
   )
   add = parser.add_argument
-  add('inputs', nargs='+', help='pictures, or folders of pictures')
+  add('inputs', nargs='+', help='images, or folders of images')
   add('--model', required=True, help='model directory, checkpoint prefix or SavedModel folder')
-  add('--output', required=True, help='folder for the overlays, predictions.json and images.json')
-  add('--experiment', help='experiment a bare checkpoint belongs to')
+  add('--output', required=True, help='folder for overlays, predictions.json and images.json')
+  add('--experiment', help='experiment of a checkpoint that has no configuration beside it')
   add('--params_override', default='', help='overrides of the configuration, as for training')
   add(
     '--score_threshold',
     type=float,
     default=0.3,
-    help='least score drawn; the JSON holds every detection (default: 0.3)',
+    help='smallest score of a drawn instance; the JSON holds all detections (default: 0.3)',
   )
   return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-  """Runs the command; returns its exit status: 0, 1 if pictures were left out, 2 after an error."""
-  args = _parser().parse_args(argv)
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-  try:
-    from htc_tf.serving import detectors, predict_files
+def _execute(args: argparse.Namespace) -> int:
+  from htc_tf.serving import detectors, predict_files
 
-    paths = predict_files.list_images(args.inputs)
-    detector = detectors.load_detector(args.model, args.experiment, args.params_override)
-    failed = predict_files.predict_files(detector, paths, args.output, args.score_threshold)
-  except (HTCError, OSError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 2
-  return 1 if failed else 0
+  paths = predict_files.list_images(args.inputs)
+  detector = detectors.load_detector(args.model, args.experiment, args.params_override)
+  failed = predict_files.predict_files(detector, paths, args.output, args.score_threshold)
+  return command.PARTIAL if failed else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Run the command; returns 0, 1 if images could not be read, or what `command.run` returns."""
+  return command.run(_parser(), _execute, argv)
 
 
 if __name__ == '__main__':

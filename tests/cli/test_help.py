@@ -42,4 +42,4 @@ def test_help_needs_no_tensorflow(entry_point, text):
     check=False,
   )
   assert text in answer.stdout, answer.stderr
-  assert not answer.stderr
+  assert not answer.stderr and answer.returncode == 0

@@ -45,7 +45,9 @@ def run(tmp_path):
   def run_with(mode='train', **values):
     gin.clear_config()  # Model Garden closes it in every run.
     with flagsaver.flagsaver(mode=mode, model_dir=str(tmp_path / 'model'), **values):
-      train.main([])
+      status = train.main([])
+    if status:
+      raise SystemExit(status)
     return tmp_path / 'model'
 
   return run_with
@@ -228,7 +230,9 @@ def _tags(path):
   }
 
 
-def test_the_configuration_is_written_whole_or_not_at_all(run, records, tmp_path, monkeypatch):
+def test_the_configuration_is_written_whole_or_not_at_all(
+  run, caplog, records, tmp_path, monkeypatch
+):
   def fail_half_way(params, path):
     del params
     pathlib.Path(path).write_text('task:')
@@ -240,8 +244,7 @@ def test_the_configuration_is_written_whole_or_not_at_all(run, records, tmp_path
   config = write_config(
     tmp_path / 'config.yaml', tiny_records.reduced('htc_nuclei', records), train_steps=1
   )
-  with pytest.raises(OSError, match='no space left'):
-    run(experiment='htc_nuclei', config_file=[config])
+  assert_fails(run, caplog, 'no space left', experiment='htc_nuclei', config_file=[config])
   assert (tmp_path / 'model' / 'params.yaml').read_text() == 'of the run so far'
   assert not list((tmp_path / 'model').glob('.params*'))
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.checkpoints import restoration
+from htc_tf.checkpoints import readability
 from htc_tf.configs.model import published_stages
 from htc_tf.training import cluster, driver, run_record
 from tests import evaluable_run, tiny_records, training_runs, worker_processes
@@ -149,7 +149,7 @@ def train_until(model_dir, step, folder, config, kill):
   assert statuses == [None, None], workers.printed()[0][-5000:]
   kill(workers)
   steps = [int(index.stem.rpartition('-')[2]) for index in model_dir.glob('ckpt-*.index')]
-  return max(step for step in steps if restoration.is_readable(str(model_dir / f'ckpt-{step}')))
+  return max(step for step in steps if readability.is_readable(str(model_dir / f'ckpt-{step}')))
 
 
 def kill_both(workers):
@@ -159,7 +159,7 @@ def kill_both(workers):
 def assert_whole(model_dir, num_starts):
   """Nothing half written, and nothing by another worker than the chief."""
   for index in model_dir.glob('ckpt-*.index'):
-    assert restoration.is_readable(str(index.with_suffix('')))
+    assert readability.is_readable(str(index.with_suffix('')))
   for path in model_dir.rglob('*.json'):
     json.loads(path.read_text())
   names = {

@@ -3,8 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from htc_tf.errors import DataError, TrainingError
-from htc_tf.training import graph_errors
+from htc_tf.errors import DataError, TrainingError, stated_message
 
 
 @pytest.mark.parametrize(
@@ -24,11 +23,11 @@ def test_the_message_comes_out_of_a_graph_as_it_went_in(error):
 
   with pytest.raises(tf.errors.OpError) as raised:
     run()
-  assert graph_errors.stated_message(raised.value) == str(error)
+  assert stated_message(raised.value) == str(error)
 
 
 def test_other_errors_have_none():
   with pytest.raises(tf.errors.OpError) as raised:
-    tf.io.decode_png(b'no picture')
-  assert graph_errors.stated_message(raised.value) is None
-  assert graph_errors.stated_message(ValueError('a DataError without a message')) is None
+    tf.io.decode_png(b'no image')
+  assert stated_message(raised.value) is None
+  assert stated_message(ValueError('a DataError without a message')) is None

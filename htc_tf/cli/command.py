@@ -1,0 +1,74 @@
+"""What all commands share: parsing of flags, error messages and exit status."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from htc_tf.errors import HTCError, stated_message
+
+PARTIAL = 1  # Some inputs could not be used.
+STOPPED = 1  # A running graph stopped for a stated reason.
+USAGE_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it.
+
+
+def print_error(message: str) -> None:
+  """Print an error message to standard error."""
+  print(f'error: {message}', file=sys.stderr)
+
+
+def guarded(
+  execute: Callable[[], int],
+  report: Callable[[str], None] = print_error,
+  interrupted: str = 'interrupted',
+) -> int:
+  """The exit status of a command.
+
+  Args:
+    execute: function that runs the command and returns its exit status.
+    report: function that shows an error message.
+    interrupted: message after Ctrl-C.
+
+  Returns:
+    What `execute` returns; 2 for wrong input or a file that cannot be used, 1 if a running graph
+    stopped for a stated reason, 130 after Ctrl-C.
+
+  Raises:
+    Exception: an error that is not one of ours, with its traceback.
+  """
+  try:
+    return execute()
+  except (HTCError, OSError) as error:
+    report(str(error))
+    return USAGE_ERROR
+  except KeyboardInterrupt:
+    print(interrupted, file=sys.stderr)
+    return INTERRUPTED
+  except Exception as error:
+    message = stated_message(error)
+    if message is None:
+      raise
+    report(message)
+    return STOPPED
+
+
+def run(
+  parser: argparse.ArgumentParser,
+  execute: Callable[[argparse.Namespace], int],
+  argv: list[str] | None = None,
+  interrupted: str = 'interrupted',
+) -> int:
+  """Parse flags and run a command; returns its exit status as `guarded` does.
+
+  Args:
+    parser: parser of the flags; it exits for wrong ones and for `--help`.
+    execute: function that runs the command with the parsed flags. It imports what takes long, so
+      that `--help` answers at once.
+    argv: flags; None for those of the process.
+    interrupted: message after Ctrl-C.
+  """
+  args = parser.parse_args(argv)
+  # TensorFlow reads this when it is imported: without it, it logs warnings about the machine.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  return guarded(lambda: execute(args), interrupted=interrupted)

@@ -1,0 +1,82 @@
+"""Tests of what all commands share: exit status, messages, interruption, `python -m`."""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from htc_tf import cli
+from htc_tf.cli import command
+from htc_tf.errors import ConfigError, DataError
+
+_MODULES = sorted(
+  path.stem
+  for path in pathlib.Path(cli.__file__).parent.glob('*.py')
+  if path.stem not in ('__init__', 'command')
+)
+
+
+def run(execute):
+  parser = argparse.ArgumentParser()
+  parser.add_argument('--number', type=int, required=True)
+  return command.run(parser, execute, ['--number=3'], 'interrupted; start it again')
+
+
+def raising(error):
+  def execute(args):
+    assert args.number == 3
+    raise error
+
+  return execute
+
+
+@tf.function(autograph=False)
+def graph():
+  def fail():
+    raise DataError('no data', got='nothing')
+
+  return tf.numpy_function(fail, [], tf.bool)
+
+
+@pytest.mark.parametrize(
+  'execute, status, message',
+  [
+    (lambda args: args.number - 3, 0, ''),
+    (lambda args: args.number - 2, 1, ''),
+    (raising(ConfigError('wrong', got='x')), 2, 'error: wrong. Got: x.\n'),
+    (raising(FileNotFoundError(2, 'No such file', 'a')), 2, "error: [Errno 2] No such file: 'a'\n"),
+    (lambda _: bool(graph()), 1, 'error: no data. Got: nothing.\n'),
+    (raising(KeyboardInterrupt()), 130, 'interrupted; start it again\n'),
+  ],
+)
+def test_status_and_message(capsys, execute, status, message):
+  assert run(execute) == status
+  assert capsys.readouterr().err == message
+
+
+def test_other_errors_keep_their_traceback():
+  with pytest.raises(ZeroDivisionError):
+    run(lambda args: 1 // 0)
+
+
+def test_wrong_flags_exit_with_2(capsys):
+  with pytest.raises(SystemExit) as stop:
+    command.run(argparse.ArgumentParser(), lambda args: 0, ['--wrong'])
+  assert stop.value.code == 2 and '--wrong' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('module', _MODULES)
+def test_every_command_runs_as_a_module_and_as_a_script(module):
+  """Each is installed under its name with hyphens, and `python -m` runs the same."""
+  script = os.path.join(os.path.dirname(sys.executable), f'htc-{module.replace("_", "-")}')
+  answers = [
+    subprocess.run([*start, '--help'], capture_output=True, text=True, check=False)
+    for start in ([sys.executable, '-m', f'htc_tf.cli.{module}'], [script])
+  ]
+  for answer in answers:
+    assert (answer.returncode == 0 and 'output' in answer.stdout) or 'model_dir' in answer.stdout
+  assert not any(answer.stderr for answer in answers)
