@@ -7,10 +7,9 @@ import tensorflow as tf
 
 from htc_tf.evaluation import mask_paste
 from htc_tf.modeling.detection import DetectionGenerator
-from htc_tf.modeling.layers import resize
 from htc_tf.modeling.layers.roi_align import roi_align
 from htc_tf.ops import anchors as anchor_ops
-from htc_tf.ops import assignment, deform_conv, nms
+from htc_tf.ops import assignment, deform_conv, nms, resize
 from htc_tf.ops import boxes as box_ops
 from htc_tf.ops import masks as mask_ops
 from parity import layout

@@ -1,26 +1,28 @@
-"""Functions whose intermediate values are not kept for the backward pass."""
+"""Recomputation of intermediate values in the backward pass (gradient checkpointing)."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
 
-def keep_inputs_only(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
-  """The same function; its gradient computes again what lies between inputs and result.
+def recompute_in_backward(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+  """The same function, whose gradient recomputes the values between inputs and result.
 
-  For what is cheap to compute and large to keep. Where the gradient does not need the last step's
-  result, as that of a convolution, a graph leaves that step out the second time. Unlike
-  `tf.recompute_grad`, no input is copied; XLA may merge both computations.
+  Use it for values that are cheap to compute and large to keep. If the gradient does not need the
+  result of the last step, as for a convolution, the graph omits that step when it recomputes.
+  Unlike `tf.recompute_grad`, this copies no input; XLA may merge both computations.
 
   Args:
-    function: of float tensors to one, reading no variable but through them.
+    function: function of float tensors that returns one tensor. It must not read variables other
+      than through its arguments.
   """
 
-  @tf.autograph.experimental.do_not_convert  # It would take the decorator below away.
+  @tf.autograph.experimental.do_not_convert  # Autograph would remove the decorator below.
   @tf.custom_gradient
   def run(*inputs):
     def gradient(upstream):
-      with tf.control_dependencies([upstream]):  # Else both computations are done at once.
+      # Without the dependency, the graph could recompute right after the forward pass.
+      with tf.control_dependencies([upstream]):
         again = [tf.identity(x) for x in inputs]
       with tf.GradientTape() as tape:
         tape.watch(again)

@@ -29,6 +29,26 @@ class _Taps(NamedTuple):
   lengths: tf.Tensor
 
 
+class _Windows(NamedTuple):
+  """RoIs in views; the windows of an RoI follow each other.
+
+  Attributes:
+    boxes: [num_windows, 4] yxyx in padded-image pixels.
+    starts: [num_windows] int64 first row of the window's map in the pixels.
+    strides: [num_windows] float32 stride of the map.
+    subdivisions: [num_windows] int32 see `roi_pooling.View`.
+    heights: [num_windows] int64 height of the map.
+    widths: [num_windows] int64 width of the map.
+  """
+
+  boxes: tf.Tensor
+  starts: tf.Tensor
+  strides: tf.Tensor
+  subdivisions: tf.Tensor
+  heights: tf.Tensor
+  widths: tf.Tensor
+
+
 def pool(
   pixels: tf.Tensor,
   map_shapes: tuple[tf.Tensor, tf.Tensor],
@@ -53,80 +73,67 @@ def pool(
   heights, widths = map_shapes
   sizes = heights * widths
   starts = tf.cumsum(sizes * tf.cast(shape[0], tf.int64), exclusive=True)  # [num_maps]
-  # A window is an RoI in a view; those of an RoI follow each other.
   maps = tf.reshape(tf.stack([view.maps for view in views], axis=1), [-1])  # [num_windows]
   images = tf.range(shape[0] * shape[1] * num_views) // tf.maximum(shape[1] * num_views, 1)
-  weights = _bin_weights(
-    tf.repeat(tf.reshape(rois, [-1, 4]), num_views, axis=0),
-    tf.gather(starts, maps) + tf.cast(images, tf.int64) * tf.gather(sizes, maps),
-    tf.reshape(tf.stack([view.strides for view in views], axis=1), [-1]),
-    tf.tile(tf.constant([view.subdivision for view in views]), [shape[0] * shape[1]]),
-    tf.gather(heights, maps),
-    tf.gather(widths, maps),
-    size,
-    num_views,
-    tf.shape(pixels, out_type=tf.int64)[0],
+  windows = _Windows(
+    boxes=tf.repeat(tf.reshape(rois, [-1, 4]), num_views, axis=0),
+    starts=tf.gather(starts, maps) + tf.cast(images, tf.int64) * tf.gather(sizes, maps),
+    strides=tf.reshape(tf.stack([view.strides for view in views], axis=1), [-1]),
+    subdivisions=tf.tile(tf.constant([view.subdivision for view in views]), [shape[0] * shape[1]]),
+    heights=tf.gather(heights, maps),
+    widths=tf.gather(widths, maps),
   )
+  weights = _bin_weights(windows, size, num_views, tf.shape(pixels, out_type=tf.int64)[0])
   return _weighted_sums(weights, pixels)
 
 
-_VECTOR = tf.TensorSpec([None], tf.int64)
+_INTEGERS = tf.TensorSpec([None], tf.int64)
 
 
 @tf.function(
   autograph=False,
   experimental_attributes={'_noinline': True},
   input_signature=[
-    tf.TensorSpec([None, 4]),
-    _VECTOR,
-    tf.TensorSpec([None]),
-    tf.TensorSpec([None], tf.int32),
-    _VECTOR,
-    _VECTOR,
+    _Windows(
+      boxes=tf.TensorSpec([None, 4]),
+      starts=_INTEGERS,
+      strides=tf.TensorSpec([None]),
+      subdivisions=tf.TensorSpec([None], tf.int32),
+      heights=_INTEGERS,
+      widths=_INTEGERS,
+    ),
     tf.TensorSpec([], tf.int32),
     tf.TensorSpec([], tf.int32),
     tf.TensorSpec([], tf.int64),
   ],
 )
 def _bin_weights(
-  boxes: tf.Tensor,
-  bases: tf.Tensor,
-  strides: tf.Tensor,
-  subdivisions: tf.Tensor,
-  heights: tf.Tensor,
-  widths: tf.Tensor,
-  size: tf.Tensor,
-  num_views: tf.Tensor,
-  num_pixels: tf.Tensor,
+  windows: _Windows, size: tf.Tensor, num_views: tf.Tensor, num_pixels: tf.Tensor
 ) -> tf.SparseTensor:
-  """Returns the sparse [num_rois * size * size, num_pixels] matrix, rows ascending.
+  """The sparse [num_rois * size * size, num_pixels] matrix, rows ascending.
 
-  A function of the graph of its own: a model calls it several times, and is traced faster so.
+  It is a graph function of its own: a model calls it several times and is traced faster this way.
 
   Args:
-    boxes: [num_windows, 4] yxyx in padded-image pixels, the views of an RoI following each other.
-    bases: [num_windows] row of the pixels where the window's map begins.
-    strides: [num_windows] of the window's map.
-    subdivisions: [num_windows].
-    heights: [num_windows] of the window's map.
-    widths: [num_windows] likewise.
-    size: bins along each axis.
-    num_views: windows of an RoI.
-    num_pixels: columns of the matrix.
+    windows: RoIs in views.
+    size: number of bins along each axis.
+    num_views: number of windows per RoI.
+    num_pixels: number of columns of the matrix.
   """
-  rows = _axis_taps(boxes[:, 0], boxes[:, 2], strides, size, heights, subdivisions)
-  columns = _axis_taps(boxes[:, 1], boxes[:, 3], strides, size, widths, subdivisions)
-  num_bins = tf.shape(boxes)[0] // num_views * size**2
+  rows = _axis_taps(windows, 0, windows.heights, size)
+  columns = _axis_taps(windows, 1, windows.widths, size)
+  num_bins = tf.shape(windows.boxes)[0] // num_views * size**2
   # A bin has a part in each view: parts are ordered by RoI, row, column, view.
   parts = tf.range(num_bins * num_views)
-  windows = parts // (size**2 * num_views) * num_views + parts % num_views
-  part_rows = windows * size + parts // (size * num_views) % size
-  part_columns = windows * size + parts // num_views % size
-  # Each part meets the row taps of its row of bins, and each of these the column taps.
+  part_windows = parts // (size**2 * num_views) * num_views + parts % num_views
+  part_rows = part_windows * size + parts // (size * num_views) % size
+  part_columns = part_windows * size + parts // num_views % size
+  # Each part combines the row taps of its row of bins with the column taps of its column.
   owners = tf.repeat(parts, tf.gather(rows.lengths, part_rows))  # [parts with row taps]
-  owner_windows = tf.gather(windows, owners)
-  offsets = _gather_ragged(rows.pixels, rows.lengths, part_rows) * tf.gather(widths, owner_windows)
-  offsets += tf.gather(bases, owner_windows)
+  owner_windows = tf.gather(part_windows, owners)
+  offsets = _gather_ragged(rows.pixels, rows.lengths, part_rows)
+  offsets *= tf.gather(windows.widths, owner_windows)
+  offsets += tf.gather(windows.starts, owner_windows)
   row_weights = _gather_ragged(rows.weights, rows.lengths, part_rows)
   owner_columns = tf.gather(part_columns, owners)
   repeats = tf.gather(columns.lengths, owner_columns)
@@ -142,20 +149,26 @@ def _bin_weights(
   )
 
 
-def _axis_taps(
-  begins: tf.Tensor,
-  ends: tf.Tensor,
-  strides: tf.Tensor,
-  num_bins: tf.Tensor,
-  map_sizes: tf.Tensor,
-  subdivisions: tf.Tensor,
-) -> _Taps:
-  """Merges the samples of each bin into one weight a pixel.
+def _axis_taps(windows: _Windows, axis: int, map_sizes: tf.Tensor, num_bins: tf.Tensor) -> _Taps:
+  """The weights of all bins along one axis, with the samples of a bin merged into one per pixel.
 
-  The samples of a bin lie a pixel apart at most, so n of them touch at most n + 1 pixels.
+  The samples of a bin are at most one pixel apart, so that n of them touch at most n + 1 pixels.
+
+  Args:
+    windows: RoIs in views.
+    axis: 0 for y, 1 for x.
+    map_sizes: [num_windows] int64 size of the windows' maps along the axis.
+    num_bins: number of bins along the axis.
   """
-  samples = bin_samples.axis_samples(begins, ends, strides, num_bins, map_sizes, subdivisions)
-  num_rows = tf.shape(begins)[0] * num_bins
+  samples = bin_samples.axis_samples(
+    windows.boxes[:, axis],
+    windows.boxes[:, axis + 2],
+    windows.strides,
+    num_bins,
+    map_sizes,
+    windows.subdivisions,
+  )
+  num_rows = tf.shape(windows.boxes)[0] * num_bins
   positions = tf.reshape(samples.positions(), [num_rows, -1])  # [windows * num_bins, max_count]
   counts = tf.repeat(samples.counts, num_bins)  # [num_windows * num_bins]
   lengths = tf.where(counts > 0, counts + 1, 0)
@@ -165,7 +178,7 @@ def _axis_taps(
   pixels = tf.gather(first, owners) + tf.cast(steps, tf.float32)
   weights = bin_samples.bilinear_weights(tf.gather(positions, owners), pixels[:, None])
   weights /= tf.cast(tf.gather(counts, owners), tf.float32)
-  # A pixel beyond the border has weight 0 and needs a place in the map only.
+  # A pixel beyond the border has weight 0; it only needs an index inside the map.
   last = tf.gather(map_sizes, owners // num_bins) - 1
   return _Taps(tf.minimum(tf.cast(pixels, tf.int64), last), weights, lengths)
 

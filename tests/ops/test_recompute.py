@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.ops.recompute import keep_inputs_only
+from htc_tf.ops.recompute import recompute_in_backward
 
 
 def _scaled_convolution(x, kernel, scale):
@@ -33,14 +33,14 @@ def _value_and_gradients(function, inputs):
 )
 def test_value_and_gradients_are_those_of_the_function(inputs, options):
   run = _value_and_gradients if options is None else tf.function(_value_and_gradients, **options)
-  results = run(keep_inputs_only(_scaled_convolution), inputs)
+  results = run(recompute_in_backward(_scaled_convolution), inputs)
   expected = _value_and_gradients(_scaled_convolution, inputs)
   for found, wanted in zip(results, expected):
     np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 
 def test_an_input_without_gradient_gets_none(inputs):
-  run = keep_inputs_only(lambda x, factor: x * tf.stop_gradient(factor))
+  run = recompute_in_backward(lambda x, factor: x * tf.stop_gradient(factor))
   _, first, second = _value_and_gradients(run, [inputs[0], tf.constant(2.0)])
   np.testing.assert_allclose(first, 2 * np.cos(2 * inputs[0].numpy()), atol=1e-6)
   assert second is None
@@ -49,7 +49,7 @@ def test_an_input_without_gradient_gets_none(inputs):
 def test_the_backward_pass_reads_no_intermediate_value(inputs):
   graph = (
     tf.function(_value_and_gradients)
-    .get_concrete_function(keep_inputs_only(_scaled_convolution), inputs)
+    .get_concrete_function(recompute_in_backward(_scaled_convolution), inputs)
     .graph
   )
   products = [
@@ -65,7 +65,7 @@ def test_the_backward_pass_reads_no_intermediate_value(inputs):
 def test_the_second_computation_waits_for_the_gradient(inputs):
   graph = (
     tf.function(_value_and_gradients)
-    .get_concrete_function(keep_inputs_only(_scaled_convolution), inputs)
+    .get_concrete_function(recompute_in_backward(_scaled_convolution), inputs)
     .graph
   )
   waiting = [op for op in graph.get_operations() if op.type == 'Identity' and op.control_inputs]

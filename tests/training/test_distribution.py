@@ -7,6 +7,7 @@ import tf_keras
 from official.common import distribute_utils
 
 from htc_tf.modeling.backbones.published_resnet import PublishedResNet
+from htc_tf.modeling.layers.batch_norm import NormOptions
 from htc_tf.ops import xla
 from htc_tf.tasks.htc import HTCTask
 from tests import evaluable_run, tiny
@@ -153,7 +154,10 @@ def test_synchronised_batch_norm_is_that_of_the_whole_batch(two_replicas, synchr
 
   def build():
     return PublishedResNet(
-      18, frozen_stages=-1, norm_eval=False, width_multiplier=0.125, norm_synchronized=synchronized
+      18,
+      frozen_stages=-1,
+      width_multiplier=0.125,
+      norm=NormOptions(norm_eval=False, synchronized=synchronized),
     )
 
   with two_replicas.scope():

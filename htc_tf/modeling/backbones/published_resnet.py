@@ -1,8 +1,8 @@
 """ResNet and ResNeXt in the layout of the published HTC checkpoints."""
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -11,11 +11,11 @@ from official.vision.modeling.backbones import factory
 
 from htc_tf.errors import ConfigError
 from htc_tf.modeling.backbones.residual_block import EXPANSION, ResidualBlock
-from htc_tf.modeling.layers.batch_norm import BatchNorm
+from htc_tf.modeling.layers.batch_norm import BatchNorm, NormOptions
 from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
-# model_id: (bottleneck blocks, blocks of each of the four stages); He et al. 2016, table 1.
+# model_id: (whether blocks are bottlenecks, blocks of the four stages); He et al. 2016, table 1.
 SPECS = {
   18: (False, (2, 2, 2, 2)),
   34: (False, (3, 4, 6, 3)),
@@ -26,39 +26,51 @@ _STAGE_FILTERS = (64, 128, 256, 512)
 _ANY_IMAGES = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
 
 
+class BottleneckOptions(NamedTuple):
+  """Options of the bottleneck blocks.
+
+  Attributes:
+    groups: number of groups of the 3x3 convolutions, the cardinality of ResNeXt (Xie et al. 2017).
+    base_width: channels per group in the first stage; ResNet has 64 in one group.
+    deformable_stages: stages, 1 to 4, whose 3x3 convolutions are deformable.
+  """
+
+  groups: int = 1
+  base_width: int = 64
+  deformable_stages: Sequence[int] = ()
+
+
+_RESNET = BottleneckOptions()
+_FROZEN_STATISTICS = NormOptions()
+
+
 class PublishedResNet(tf_keras.Model):
   """ResNet (He et al. 2016) with symmetric padding and the stride in the 3x3 convolution.
 
-  Model Garden's ResNet pads strided convolutions and the max-pool on one side only and cannot
-  freeze single stages, so published detector weights do not give their features through it.
+  Model Garden's ResNet pads strided convolutions and the max-pool on one side only, and cannot
+  freeze single stages, so that published detector weights would give other features.
 
   Input [batch, height, width, 3]; output a dict {'2': C2, ..., '5': C5} of
   [batch, ceil(height / 2^level), ceil(width / 2^level), channels].
 
-  Attributes lead to the variables as names do in the published state dict: `layer1[0].conv1`,
-  `bn1`, `layer2[0].downsample[0]`. Of the frozen stages nothing is recorded by a gradient tape.
+  Attributes lead to the variables by the names of the published state dict: `layer1[0].conv1`,
+  `bn1`, `layer2[0].downsample[0]`. Gradient tapes record nothing of the frozen stages.
 
   Args:
-    model_id: one of `SPECS`.
+    model_id: depth, one of `SPECS`.
     input_specs: `InputSpec` of the images.
-    frozen_stages: what is not trained: 0 the stem, 1 the stem and `layer1`, ..., 4 everything;
-      -1 nothing.
-    norm_eval: batch norms keep their running statistics in training.
-    width_multiplier: factor on every channel count.
-    groups: of the 3x3 convolutions of bottleneck blocks: the cardinality of ResNeXt (Xie et al.
-      2017).
-    base_width: channels of a group in the first stage; 64 with one group is ResNet.
-    deformable_stages: stages, 1 to 4, whose bottleneck blocks have a deformable 3x3 convolution.
-    recompute: training keeps the outputs of blocks alone and computes the rest again for the
-      backward pass. Needs `norm_eval`: statistics would move twice.
-    norm_momentum: momentum of the running statistics when `norm_eval` is off.
-    norm_epsilon: added to the variance; 1e-5 as published.
-    norm_synchronized: where `norm_eval` is off, normalise with the statistics of the batches of all
-      replicas together; off, each replica uses those of its own.
+    frozen_stages: last frozen stage; 0 is the stem, 1 the stem and `layer1`, ..., 4 everything; -1:
+      nothing is frozen.
+    width_multiplier: factor on all channel counts.
+    bottleneck: options of the bottleneck blocks.
+    recompute: whether training keeps only the outputs of blocks and recomputes the rest in the
+      backward pass (gradient checkpointing). Needs `norm.norm_eval`: statistics would be updated
+      twice.
+    norm: options of the batch norms.
     **kwargs: passed to Model.
 
   Raises:
-    ConfigError: for an unknown `model_id` or number of frozen stages.
+    ConfigError: `model_id` or the number of frozen stages is unknown.
   """
 
   def __init__(
@@ -66,71 +78,43 @@ class PublishedResNet(tf_keras.Model):
     model_id: int = 50,
     input_specs: tf_keras.layers.InputSpec = _ANY_IMAGES,
     frozen_stages: int = 1,
-    norm_eval: bool = True,
     width_multiplier: float = 1.0,
-    groups: int = 1,
-    base_width: int = 64,
-    deformable_stages: Sequence[int] = (),
+    bottleneck: BottleneckOptions = _RESNET,
     recompute: bool = False,
-    norm_momentum: float = 0.9,
-    norm_epsilon: float = 1e-5,
-    norm_synchronized: bool = False,
+    norm: NormOptions = _FROZEN_STATISTICS,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
-    if model_id not in SPECS:
-      raise ConfigError(
-        'published_resnet cannot be built',
-        expected=f'model_id in {list(SPECS)}',
-        got=repr(model_id),
-        likely_cause='a depth this family does not have',
-      )
-    if not -1 <= frozen_stages <= 4:
-      raise ConfigError(
-        'published_resnet cannot be built',
-        expected='frozen_stages from -1 to 4',
-        got=str(frozen_stages),
-        likely_cause='ResNet has four stages',
-      )
+    _check(model_id, frozen_stages)
     self._image_shape = input_specs.shape
     self._recompute = recompute
-    self._norm_args = {
-      'norm_eval': norm_eval,
-      'momentum': norm_momentum,
-      'epsilon': norm_epsilon,
-      'synchronized': norm_synchronized,
-    }
     self._filters = [int(filters * width_multiplier) for filters in _STAGE_FILTERS]
-    self._bottleneck, num_blocks = SPECS[model_id]
+    self._has_bottlenecks, num_blocks = SPECS[model_id]
     self.conv1 = PaddedConv2D(
       self._filters[0], 7, strides=2, use_bias=False, kernel_initializer='he_normal', name='conv1'
     )
-    self.bn1 = BatchNorm(name='bn1', **self._norm_args)
-    for stage, filters in enumerate(self._filters, 1):
-      width = int(filters * base_width / _STAGE_FILTERS[0]) * groups
-      block_args = {
-        'bottleneck': self._bottleneck,
-        'groups': groups,
-        'width': width,
-        'deformable': stage in deformable_stages,
-      }
-      setattr(self, f'layer{stage}', self._blocks(stage, num_blocks[stage - 1], block_args))
+    self.bn1 = BatchNorm(name='bn1', **norm._asdict())
+    for stage, blocks in enumerate(num_blocks, 1):
+      setattr(self, f'layer{stage}', self._build_blocks(stage, blocks, bottleneck, norm))
     self._freeze(frozen_stages)
     self._build_variables()
 
-  def _blocks(
-    self, stage: int, num_blocks: int, block_args: Mapping[str, Any]
+  def _build_blocks(
+    self, stage: int, num_blocks: int, bottleneck: BottleneckOptions, norm: NormOptions
   ) -> list[ResidualBlock]:
-    strides = [1 if stage == 1 else 2] + [1] * (num_blocks - 1)
+    filters = self._filters[stage - 1]
     return [
       ResidualBlock(
-        self._filters[stage - 1],
-        stride,
-        self._norm_args,
+        filters,
+        2 if stage > 1 and index == 0 else 1,
+        norm,
+        bottleneck=self._has_bottlenecks,
+        groups=bottleneck.groups,
+        width=int(filters * bottleneck.base_width / _STAGE_FILTERS[0]) * bottleneck.groups,
+        deformable=stage in bottleneck.deformable_stages,
         name=f'layer{stage}/{index}',
-        **block_args,
       )
-      for index, stride in enumerate(strides)
+      for index in range(num_blocks)
     ]
 
   def _freeze(self, frozen_stages: int) -> None:
@@ -155,14 +139,14 @@ class PublishedResNet(tf_keras.Model):
     """Feature maps of a batch.
 
     Args:
-      images: [batch, height, width, 3], normalised as `data.preprocess` does it; padding is 0.
-      training: whether batch norms that are not held use the batch's statistics.
+      images: [batch, height, width, 3], normalized by `data.preprocess`; padding is 0.
+      training: whether batch norms without `norm_eval` use the statistics of the batch.
 
     Returns:
-      {'2': C2, ..., '5': C5}, shapes as the class states them.
+      {'2': C2, ..., '5': C5}, of the shapes that the class states.
     """
     x = tf.nn.relu(conv_norm(images, self.conv1, self.bn1, training))
-    # After the ReLU a padding of zeros acts as the published padding of minus infinity.
+    # After a ReLU, padding with zeros is equivalent to the published padding with -infinity.
     x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
     endpoints = {}
     for stage in range(1, 5):
@@ -179,7 +163,7 @@ class PublishedResNet(tf_keras.Model):
   @property
   def output_specs(self) -> dict[str, tf.TensorShape]:
     """Shape of each output by level."""
-    expansion = EXPANSION if self._bottleneck else 1
+    expansion = EXPANSION if self._has_bottlenecks else 1
     sides = self._image_shape[1:3]
     return {
       str(level): tf.TensorShape(
@@ -189,6 +173,23 @@ class PublishedResNet(tf_keras.Model):
     }
 
 
+def _check(model_id: int, frozen_stages: int) -> None:
+  if model_id not in SPECS:
+    raise ConfigError(
+      'published_resnet cannot be built',
+      expected=f'model_id in {list(SPECS)}',
+      got=repr(model_id),
+      likely_cause='a depth that this family does not have',
+    )
+  if not -1 <= frozen_stages <= 4:
+    raise ConfigError(
+      'published_resnet cannot be built',
+      expected='frozen_stages from -1 to 4',
+      got=str(frozen_stages),
+      likely_cause='ResNet has four stages',
+    )
+
+
 @factory.register_backbone_builder('published_resnet')
 def build_published_resnet(
   input_specs: tf_keras.layers.InputSpec,
@@ -196,22 +197,30 @@ def build_published_resnet(
   norm_activation_config: hyperparams.Config,
   l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
 ) -> PublishedResNet:
-  """Builds the backbone for Model Garden's factory.
+  """The backbone, for Model Garden's factory.
 
   Args:
     input_specs: shape of the images, [batch, height, width, 3].
-    backbone_config: whose `get()` is a `configs.model.PublishedResNet`.
-    norm_activation_config: of the batch norms.
-    l2_regularizer: unused; weight decay is the task's.
+    backbone_config: configuration whose `get()` is a `configs.model.PublishedResNet`.
+    norm_activation_config: configuration of the batch norms.
+    l2_regularizer: unused; the task adds weight decay.
 
   Raises:
     ConfigError: see `PublishedResNet`.
   """
   del l2_regularizer
+  config = backbone_config.get()
   return PublishedResNet(
-    input_specs=input_specs,
-    **backbone_config.get().as_dict(),
-    norm_momentum=norm_activation_config.norm_momentum,
-    norm_epsilon=norm_activation_config.norm_epsilon,
-    norm_synchronized=norm_activation_config.use_sync_bn,
+    config.model_id,
+    input_specs,
+    config.frozen_stages,
+    config.width_multiplier,
+    BottleneckOptions(config.groups, config.base_width, config.deformable_stages),
+    config.recompute,
+    NormOptions(
+      config.norm_eval,
+      norm_activation_config.norm_momentum,
+      norm_activation_config.norm_epsilon,
+      norm_activation_config.use_sync_bn,
+    ),
   )

@@ -1,36 +1,36 @@
 """Residual block of ResNet and ResNeXt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.modeling.layers.batch_norm import BatchNorm
+from htc_tf.modeling.layers.batch_norm import BatchNorm, NormOptions
 from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
 from htc_tf.modeling.layers.deform_conv import DeformConv2D
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
-EXPANSION = 4  # of the channels of a bottleneck block, from inside to its end
+EXPANSION = 4  # output channels of a bottleneck block per inner channel
 
 
 class ResidualBlock(tf_keras.layers.Layer):
-  """Convolutions on a path beside a shortcut; the stride is in the (first) 3x3 convolution.
+  """A path of convolutions and a shortcut; the stride is in the (first) 3x3 convolution.
 
-  Its parts are named as in the published state dicts: `conv1`, `bn1`, ..., and
-  `downsample` of a convolution and a norm where the shortcut changes shape.
+  Its parts are named as in the published state dicts: `conv1`, `bn1`, ..., and `downsample`, a
+  convolution and a norm, if the shortcut changes the shape.
 
   Input [batch, height, width, channels]; output [batch, ceil(height / stride), ..., filters], or
   EXPANSION times as many channels with `bottleneck`.
 
   Args:
     filters: channels of the block.
-    stride: of the block.
-    norm_args: of every `BatchNorm`.
-    bottleneck: 1x1, 3x3, 1x1 rather than two 3x3 convolutions.
-    groups: groups of the bottleneck's 3x3 convolution.
-    width: its channels; None: `filters`.
-    deformable: whether it is a `DeformConv2D`.
+    stride: stride of the block.
+    norm: options of the batch norms.
+    bottleneck: whether the path is 1x1, 3x3, 1x1 convolutions instead of two 3x3 convolutions.
+    groups: number of groups of the bottleneck's 3x3 convolution.
+    width: channels of the bottleneck's 3x3 convolution; None: `filters`.
+    deformable: whether the bottleneck's 3x3 convolution is a `DeformConv2D`.
     **kwargs: passed to Layer.
   """
 
@@ -38,7 +38,7 @@ class ResidualBlock(tf_keras.layers.Layer):
     self,
     filters: int,
     stride: int,
-    norm_args: Mapping[str, Any],
+    norm: NormOptions,
     bottleneck: bool = True,
     groups: int = 1,
     width: int | None = None,
@@ -47,7 +47,7 @@ class ResidualBlock(tf_keras.layers.Layer):
   ):
     super().__init__(**kwargs)
     self._stride = stride
-    self._norm_args = dict(norm_args)
+    self._norm_args = norm._asdict()
     self._filters = filters * EXPANSION if bottleneck else filters
     middle = DeformConv2D if deformable else PaddedConv2D
     if bottleneck:
@@ -60,8 +60,9 @@ class ResidualBlock(tf_keras.layers.Layer):
       convs = (_conv(filters, 3, stride, name='conv1'), _conv(filters, 3, name='conv2'))
     self._num_convs = len(convs)
     for index, conv in enumerate(convs, 1):
-      # Blocks start as their shortcut (Goyal et al. 2017, section 5.1): without it features double
-      # in variance at every block of a backbone that is trained from scratch with held statistics.
+      # Blocks start as their shortcut (Goyal et al. 2017, section 5.1). Otherwise the variance of
+      # the features doubles at every block if a backbone is trained from scratch with frozen batch
+      # norm statistics.
       gamma = 'zeros' if index == len(convs) else 'ones'
       setattr(self, f'conv{index}', conv)
       setattr(
@@ -70,7 +71,7 @@ class ResidualBlock(tf_keras.layers.Layer):
     self.downsample = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Creates the variables, with a projection shortcut if the block changes the shape."""
+    """Create the variables, with a projection shortcut if the block changes the shape."""
     if self._stride > 1 or input_shape[-1] != self._filters:
       self.downsample = [
         _conv(self._filters, 1, self._stride, name='downsample/0'),
@@ -85,11 +86,11 @@ class ResidualBlock(tf_keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """Adds the path to the shortcut.
+    """The sum of path and shortcut.
 
     Args:
       inputs: [batch, height, width, channels].
-      training: whether batch norms that are not held use the batch's statistics.
+      training: whether batch norms without `norm_eval` use the statistics of the batch.
 
     Returns:
       [batch, ceil(height / stride), ceil(width / stride), filters], or EXPANSION times as many
@@ -104,7 +105,7 @@ class ResidualBlock(tf_keras.layers.Layer):
     return tf.nn.relu(x + conv_norm(inputs, *self.downsample, training))
 
   def compute_output_shape(self, input_shape: Sequence[int | None]) -> tf.TensorShape:
-    """Shape of what `call` gives for [batch, height, width, channels]; None stays None."""
+    """Shape of the output for an input [batch, height, width, channels]; None stays None."""
     shape = input_shape
     for index in range(1, self._num_convs + 1):
       shape = self._pair(index)[0].compute_output_shape(shape)

@@ -9,7 +9,7 @@ from official.modeling import hyperparams
 from official.vision.modeling.decoders import factory
 
 from htc_tf.errors import ConfigError
-from htc_tf.modeling.layers.resize import resize_nearest, spatial_size
+from htc_tf.ops.resize import resize_nearest, spatial_size
 
 
 class PublishedFPN(tf_keras.layers.Layer):

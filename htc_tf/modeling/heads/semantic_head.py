@@ -6,8 +6,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.modeling.layers.resize import resize_align_corners, spatial_size
-from htc_tf.ops.recompute import keep_inputs_only
+from htc_tf.ops.recompute import recompute_in_backward
+from htc_tf.ops.resize import resize_align_corners, spatial_size
 
 
 class SemanticHead(tf_keras.layers.Layer):
@@ -107,5 +107,5 @@ class SemanticHead(tf_keras.layers.Layer):
       return tf.nn.relu(x)
 
     # Five maps to keep for a backward pass, and a twentieth of the branch to compute them again.
-    run = keep_inputs_only(part) if training else part
+    run = recompute_in_backward(part) if training else part
     return run(x, tf.convert_to_tensor(lateral.kernel), tf.convert_to_tensor(lateral.bias))

@@ -1,20 +1,37 @@
-"""Batch normalisation whose statistics can be held during training."""
+"""Batch normalization whose statistics can be frozen during training."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.modeling.layers.fixed_when_frozen import FixedWhenFrozen
+from htc_tf.modeling.layers.frozen_variables import FrozenVariablesMixin
 
 
-class BatchNorm(FixedWhenFrozen, tf_keras.layers.BatchNormalization):
+class NormOptions(NamedTuple):
+  """Options of all batch norms of a network.
+
+  Attributes:
+    norm_eval: whether training uses the running statistics and leaves them as they are.
+    momentum: momentum of the running statistics.
+    epsilon: number added to the variance; 1e-5 in the paper's code.
+    synchronized: whether training without `norm_eval` normalizes with the statistics of the batches
+      of all replicas together, instead of each replica with its own.
+  """
+
+  norm_eval: bool = True
+  momentum: float = 0.9
+  epsilon: float = 1e-5
+  synchronized: bool = False
+
+
+class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
   """Batch norm over the last axis of [batch, height, width, channels].
 
   Args:
-    norm_eval: normalise with the running statistics in training as well and leave them as they
-      are, while gamma and beta are trained: how the published detectors fine-tune their backbone.
-    **kwargs: those of `tf_keras.layers.BatchNormalization`.
+    norm_eval: whether training, too, normalizes with the running statistics and leaves them as they
+      are, while gamma and beta are trained. The published detectors fine-tune their backbone so.
+    **kwargs: passed to `tf_keras.layers.BatchNormalization`.
   """
 
   def __init__(self, norm_eval: bool = False, **kwargs: Any):
@@ -22,14 +39,14 @@ class BatchNorm(FixedWhenFrozen, tf_keras.layers.BatchNormalization):
     self._norm_eval = norm_eval
 
   def uses_batch_statistics(self, training: bool | None) -> bool:
-    """Whether a call normalises with the batch and moves the running statistics."""
+    """Whether a call normalizes with the batch and updates the running statistics."""
     return bool(training) and self.trainable and not self._norm_eval
 
   def affine(self) -> tuple[tf.Tensor, tf.Tensor]:
-    """The function it is with its running statistics: [channels] scale and shift, float32."""
+    """Scale and shift of inference, [channels] float32 each, from the running statistics."""
     scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
     return scale, self.beta - self.moving_mean * scale
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """Normalises [batch, height, width, channels]; see `uses_batch_statistics` for `training`."""
+    """Normalized [batch, height, width, channels]; see `uses_batch_statistics` for `training`."""
     return super().call(inputs, training=self.uses_batch_statistics(training))

@@ -6,12 +6,12 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.modeling.layers.fixed_when_frozen import FixedWhenFrozen
+from htc_tf.modeling.layers.frozen_variables import FrozenVariablesMixin
 from htc_tf.ops.grouped_conv import grouped_conv2d
-from htc_tf.ops.recompute import keep_inputs_only
+from htc_tf.ops.recompute import recompute_in_backward
 
 
-class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
+class PaddedConv2D(FrozenVariablesMixin, tf_keras.layers.Conv2D):
   """Conv2D that pads (kernel - 1) / 2 on every side, whatever the stride.
 
   TensorFlow's SAME pads a strided convolution of an even-sized map on the right and below only;
@@ -55,7 +55,7 @@ class PaddedConv2D(FixedWhenFrozen, tf_keras.layers.Conv2D):
       outputs = self._convolve(inputs, self.kernel)
     else:
       recomputed = training and self.trainable and self._reads_kernel_only
-      scaled = keep_inputs_only(self._convolve) if recomputed else self._convolve
+      scaled = recompute_in_backward(self._convolve) if recomputed else self._convolve
       with tf.control_dependencies([inputs]):  # Or all kernels are scaled at once and held.
         outputs = scaled(inputs, tf.convert_to_tensor(self.kernel), scale)
     for bias in (self.bias, shift):

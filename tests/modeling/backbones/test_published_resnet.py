@@ -8,7 +8,8 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.errors import ConfigError
-from htc_tf.modeling.backbones.published_resnet import PublishedResNet
+from htc_tf.modeling.backbones.published_resnet import BottleneckOptions, PublishedResNet
+from htc_tf.modeling.layers.batch_norm import NormOptions
 from parity.pack import EXTRACT
 from tests import published_weights
 
@@ -22,7 +23,9 @@ def tf_layout(shape):
   return [shape[2], shape[3], shape[1], shape[0]] if len(shape) == 4 else shape
 
 
-RESNEXT = {'model_id': 101, 'base_width': 4}
+def resnext(groups, **values):
+  options = BottleneckOptions(groups, base_width=4, **values)
+  return {'model_id': 101, 'bottleneck': options}
 
 
 @pytest.mark.parametrize(
@@ -30,10 +33,10 @@ RESNEXT = {'model_id': 101, 'base_width': 4}
   [
     ({'model_id': 50}, 'r50_fpn_1x_coco'),
     ({'model_id': 101}, 'r101_fpn_20e_coco'),
-    (dict(RESNEXT, groups=32), 'x101-32x4d_fpn_16xb1-20e_coco'),
-    (dict(RESNEXT, groups=64), 'x101-64x4d_fpn_16xb1-20e_coco'),
+    (resnext(32), 'x101-32x4d_fpn_16xb1-20e_coco'),
+    (resnext(64), 'x101-64x4d_fpn_16xb1-20e_coco'),
     (
-      dict(RESNEXT, groups=64, deformable_stages=(2, 3, 4)),
+      resnext(64, deformable_stages=(2, 3, 4)),
       'x101-64x4d-dconv-c3-c5_fpn_ms-400-1400-16xb1-20e_coco',
     ),
   ],
@@ -97,7 +100,7 @@ def statistics(model):
 
 
 def test_norm_eval_keeps_and_uses_the_running_statistics():
-  model = PublishedResNet(**TINY, frozen_stages=-1, norm_eval=True)
+  model = PublishedResNet(**TINY, frozen_stages=-1, norm=NormOptions(norm_eval=True))
   images = tf.random.stateless_normal([2, 32, 32, 3], [1, 2])
   before = statistics(model)
   training = model(images, training=True)
@@ -109,7 +112,7 @@ def test_norm_eval_keeps_and_uses_the_running_statistics():
 
 def test_without_norm_eval_batch_statistics_are_used_and_averaged():
   tf_keras.utils.set_random_seed(0)  # A channel that is dead by chance keeps its mean of 0.
-  model = PublishedResNet(**TINY, frozen_stages=0, norm_eval=False, norm_momentum=0.9)
+  model = PublishedResNet(**TINY, frozen_stages=0, norm=NormOptions(norm_eval=False, momentum=0.9))
   images = 3.0 + tf.random.stateless_normal([2, 32, 32, 3], [1, 2])
   before = statistics(model)
   training = model(images, training=True)
@@ -121,7 +124,7 @@ def test_without_norm_eval_batch_statistics_are_used_and_averaged():
 
 
 def test_gradient_reaches_the_affine_of_norms_that_are_not_updated():
-  model = PublishedResNet(**TINY, frozen_stages=1, norm_eval=True)
+  model = PublishedResNet(**TINY, frozen_stages=1, norm=NormOptions(norm_eval=True))
   with tf.GradientTape() as tape:
     loss = tf.reduce_sum(model(tf.ones([1, 32, 32, 3]), training=True)['5'] ** 2)
   gradients = tape.gradient(loss, model.trainable_variables)

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.modeling.backbones.residual_block import ResidualBlock
+from htc_tf.modeling.layers.batch_norm import NormOptions
 
-NORM = {'norm_eval': True, 'momentum': 0.9, 'epsilon': 1e-5}
+NORM = NormOptions()
 
 
 @pytest.mark.parametrize(

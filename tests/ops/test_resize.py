@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.modeling.layers.resize import resize_align_corners, resize_nearest
+from htc_tf.ops.resize import resize_align_corners, resize_nearest
 from parity.pack import EXTRACT
 from tests.published_weights import channels_last, load
 
