@@ -1,39 +1,50 @@
-# make demo: the whole job on the embedded images.   make test: the tests.
-# make parity: the models against stored numbers; PACK=folder: all of them, into docs/parity.md.
-# make bench: time and memory of every part, into build/bench.json (docs/benchmarks.md).
+# make demo: the whole job on the image in the package.   make test: the tests.
+# make lint: format, lint, types, layers.
+# make test-slow: the tests that take minutes.   make test-wheel: the built package in an empty environment.
+# make parity: the models against stored numbers; PACK=folder: all numbers, written to docs/parity.md.
+# make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make fuzz: FILES (100,000) mutated checkpoints through the readers.
-# make audit: known vulnerabilities of the versions in requirements.txt; fails where one could not be looked up.
-# Each first makes its virtual environment from requirements.txt.
+# make audit: known vulnerabilities of the versions in requirements.txt; fails if one cannot be looked up.
+# Each target first creates its virtual environment from requirements.txt.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow parity bench fuzz audit setup clean
+.PHONY: demo lint test test-slow test-wheel parity bench fuzz audit setup clean
 
 setup: $(INSTALLED)
 
-$(INSTALLED): requirements.txt setup.py
+$(INSTALLED): requirements.txt setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 demo: $(INSTALLED)
-	$(RUN) -m htc_tf.cli.demo
+	$(VENV)/bin/htc-demo
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports layers.toml
 
 test: $(INSTALLED)
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
+	$(RUN) -m tests.runner
 
 test-slow: $(INSTALLED)
-	$(RUN) -m pytest -m slow
+	$(RUN) -m tests.runner -m "slow and not wheel"
+
+test-wheel: $(INSTALLED)
+	$(RUN) -m pytest -s -m wheel tests/test_wheel.py
 
 PACK ?= parity/extract
 parity: $(INSTALLED)
 	$(RUN) -m parity --pack=$(PACK) $(if $(filter command line,$(origin PACK)),--markdown=docs/parity.md)
 
-# Passed on where given: PEER, PEER_PATH, PEER_IMPORT, ROWS, SIZES, RUNS.
+# Passed on if given: PEER, PEER_PATH, PEER_IMPORT, ROWS, SIZES, RUNS.
 bench: $(INSTALLED)
 	$(RUN) -m benchmarks.run $(if $(PEER),--peer=$(PEER)) $(if $(PEER_PATH),--peer_path=$(PEER_PATH)) \
 	  $(if $(PEER_IMPORT),--peer_import=$(PEER_IMPORT)) $(if $(ROWS),--rows=$(ROWS)) \
@@ -44,7 +55,7 @@ SEED ?= 1
 fuzz: $(INSTALLED)
 	$(RUN) -m tests.convert.fuzzer --files=$(FILES) --seed=$(SEED)
 
-# In an environment of its own: it shares packages with ours, in other versions.
+# pip-audit has an environment of its own, because it needs other versions of shared packages.
 audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt

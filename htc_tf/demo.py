@@ -91,6 +91,28 @@ def run(folder: str, params_override: dict | None = None) -> dict[str, object]:
   return summary
 
 
+def shortened(train_steps: int) -> dict[str, object]:
+  """Overrides of the experiment for a number of training steps.
+
+  Raises:
+    DemoError: the number is not positive.
+  """
+  if train_steps < 1:
+    raise DemoError(
+      'The number of training steps is out of range', expected='1 or more', got=str(train_steps)
+    )
+  interval = min(25, train_steps)
+  return {
+    'trainer': {
+      'train_steps': train_steps,
+      'validation_interval': train_steps,
+      'steps_per_loop': interval,
+      'summary_interval': interval,
+      'checkpoint_interval': interval,
+    }
+  }
+
+
 def _overrides(folder: str, params_override: dict) -> str:
   """Overrides of the experiment as JSON, with the records of this folder."""
   task = dict(params_override.get('task', {}))

@@ -48,6 +48,19 @@ def test_overrides_keep_those_given_and_add_the_records():
   assert data['input_path'] == os.path.join('out', 'records', 'train-*.tfrecord')
 
 
+def test_a_number_of_steps_must_be_positive():
+  trainer = demo.shortened(10)['trainer']
+  assert set(trainer.values()) == {10}
+  assert demo.shortened(60)['trainer'] == {
+    **trainer,
+    **dict.fromkeys(trainer, 25),
+    'train_steps': 60,
+    'validation_interval': 60,
+  }
+  with pytest.raises(demo.DemoError, match='1 or more. Got: 0'):
+    demo.shortened(0)
+
+
 def test_a_failed_command_shows_the_end_of_its_log(tmp_path):
   script = 'import sys; print("the reason"); sys.exit(3)'
   with pytest.raises(demo.DemoError, match=r'training failed with status 3(.|\n)*the reason'):

@@ -18,14 +18,17 @@ def _parser() -> argparse.ArgumentParser:
     'held-out columns, export it, and draw the detections of the SavedModel. After an '
     'interruption, the same command continues.',
   )
-  parser.add_argument('--output', default='build/demo', help='output folder (default: build/demo)')
+  add = parser.add_argument
+  add('--output', default='build/demo', help='output folder (default: build/demo)')
+  add('--train_steps', type=int, help='number of training steps (default: 540)')
   return parser
 
 
 def _execute(args: argparse.Namespace) -> int:
   from htc_tf import demo
 
-  summary = demo.run(args.output)
+  steps = {} if args.train_steps is None else demo.shortened(args.train_steps)
+  summary = demo.run(args.output, steps)
   print(json.dumps(summary, indent=2))
   print(f'image: {summary["image"]}')
   return 0
