@@ -3,9 +3,13 @@
 import ast
 import builtins
 import importlib
+import importlib.metadata
 import inspect
 import pathlib
 import pkgutil
+import re
+import sys
+import tomllib
 
 import pytest
 
@@ -111,6 +115,30 @@ def test_everything_public_is_documented_and_typed():
     for line, what in contract_gaps(source)
   ]
   assert not gaps, '\n'.join(gaps)
+
+
+def third_party_imports(source):
+  """Top-level packages that a module's source imports, outside the standard library and htc_tf."""
+  names = set()
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Import):
+      names |= {alias.name.partition('.')[0] for alias in node.names}
+    elif isinstance(node, ast.ImportFrom):
+      names.add(node.module.partition('.')[0])
+  return names - set(sys.stdlib_module_names) - {'htc_tf'}
+
+
+def test_every_import_is_a_declared_dependency():
+  with open(_FOLDER.parent / 'pyproject.toml', 'rb') as file:
+    project = tomllib.load(file)['project']
+  declared = project['dependencies'] + project['optional-dependencies']['serving']
+  declared = {re.split('[<>=]', name)[0].lower().replace('_', '-') for name in declared}
+  distributions = importlib.metadata.packages_distributions()
+  imported = set().union(*map(third_party_imports, sources().values()))
+  assert {'tensorflow', 'yaml', 'PIL'} <= imported
+  for name in imported:
+    providers = {provider.lower().replace('_', '-') for provider in distributions[name]}
+    assert providers & declared, f'{name} of {sorted(providers)}'
 
 
 def _modules():
