@@ -128,7 +128,7 @@ def third_party_imports(source):
   return names - set(sys.stdlib_module_names) - {'htc_tf'}
 
 
-def test_every_import_is_a_declared_dependency():
+def test_imports_are_the_declared_dependencies():
   with open(_FOLDER.parent / 'pyproject.toml', 'rb') as file:
     project = tomllib.load(file)['project']
   declared = project['dependencies'] + project['optional-dependencies']['serving']
@@ -136,9 +136,12 @@ def test_every_import_is_a_declared_dependency():
   distributions = importlib.metadata.packages_distributions()
   imported = set().union(*map(third_party_imports, sources().values()))
   assert {'tensorflow', 'yaml', 'PIL'} <= imported
+  used = set()
   for name in imported:
     providers = {provider.lower().replace('_', '-') for provider in distributions[name]}
     assert providers & declared, f'{name} of {sorted(providers)}'
+    used |= providers
+  assert declared - used == {'setuptools'}  # tensorflow_hub needs it.
 
 
 def _modules():
