@@ -1,5 +1,6 @@
 """The whole job on the nuclei image: records, training, AP, SavedModel and a drawing."""
 
+import importlib.util
 import json
 import os
 import re
@@ -207,7 +208,9 @@ def _export(model_dir: str, export_dir: str) -> str:
   from htc_tf.serving import export, loading
 
   shutil.rmtree(export_dir, ignore_errors=True)  # From an earlier run of the demo.
-  return export.export_saved_model(loading.load_model(model_dir), export_dir)
+  # Warm-up requests need a package that only those who serve models install.
+  warmup = importlib.util.find_spec('tensorflow_serving') is not None
+  return export.export_saved_model(loading.load_model(model_dir), export_dir, warmup=warmup)
 
 
 def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
