@@ -1,1 +1,1 @@
-"""What a model directory is: its checkpoints, its configuration and its classes."""
+"""Model directories: checkpoints, configuration and classes."""

@@ -30,7 +30,7 @@ def write_model_directory(
   allowed: Allowed = Allowed(),
   origin: dict[str, Any] | None = None,
 ) -> Conversion:
-  """Convert a published file to a model directory, completely or not at all.
+  """Convert a published file and write a model directory, completely or not at all.
 
   The directory holds the checkpoint `ckpt-0`, `params.yaml`, `conversion.json` and, for the 80
   classes of COCO, `dataset.json`. The checkpoint of an ImageNet classifier has the part `backbone`
@@ -38,17 +38,17 @@ def write_model_directory(
 
   Args:
     path: the published file.
-    params: the experiment whose model the file is for.
+    params: configuration of the experiment that has the model of the file.
     output: a folder that does not exist yet, or an empty one.
     allowed: which mismatches between file and model are accepted.
-    origin: where `params` came from, recorded in `conversion.json`, e.g. {'experiment': ...}.
+    origin: source of `params`, recorded in `conversion.json`, e.g. {'experiment': ...}.
 
   Returns:
-    What was converted.
+    The filled variables and the mismatches.
 
   Raises:
-    CheckpointError: an unreadable file, or one that does not fit the model.
-    ConfigError: an experiment of another task, or a model that cannot be built.
+    CheckpointError: the file cannot be read, or does not fit the model.
+    ConfigError: the experiment is of another task, or its model cannot be built.
     InputError: `output` is in use or cannot be created.
   """
   files.check_new_folder(output, 'an earlier conversion; remove it or name another folder')
@@ -70,7 +70,7 @@ def write_model_directory(
 
 
 def _coco_info(config: model_config.HTC) -> DatasetInfo | None:
-  """COCO's categories if the model has as many classes; other classes are unknown here."""
+  """The categories of COCO if the model has that number of classes, else None."""
   if config.num_classes != len(COCO_CATEGORIES) + 1:
     return None
   categories = tuple(
@@ -89,7 +89,7 @@ def _coco_info(config: model_config.HTC) -> DatasetInfo | None:
 
 
 def _record(checkpoint: Checkpoint, result: Conversion, info: DatasetInfo | None) -> dict[str, Any]:
-  """Content of `conversion.json` about the file and what was converted."""
+  """Content of `conversion.json` about the file and the conversion."""
   categories = None if info is None else [dataclasses.asdict(entry) for entry in info.categories]
   return {
     'version': _RECORD_VERSION,
@@ -109,7 +109,7 @@ def _record(checkpoint: Checkpoint, result: Conversion, info: DatasetInfo | None
 
 
 def _save_checkpoint(model: HTCModel, result: Conversion, folder: pathlib.Path) -> None:
-  """Write `ckpt-0` with the parts that a training run saves, or with those that the file has."""
+  """Write `ckpt-0` with the parts that a training run saves, or only with those of the file."""
   parts = {'model': model, **model.checkpoint_items}
   if result.parts is not None:
     parts = {name: parts[name] for name in result.parts}

@@ -1,8 +1,8 @@
 """The checkpoint that a run continues from: the newest one that can be read.
 
-TensorFlow continues from whatever its state file `checkpoint` names, without checking it. If that
-file is truncated or missing, TensorFlow silently starts from random weights; if it names a missing
-checkpoint, TensorFlow cannot start.
+TensorFlow continues from the checkpoint that its state file `checkpoint` names, without checking
+it. If that file is truncated or missing, TensorFlow silently starts from random weights; if it
+names a missing checkpoint, TensorFlow cannot start.
 """
 
 import glob
@@ -49,7 +49,7 @@ def prepare_to_continue(model_dir: str) -> str | None:
   if damaged and not prefixes:
     raise CheckpointError(
       f'No checkpoint in {model_dir} can be read',
-      expected='one to continue from',
+      expected='a checkpoint to continue from',
       got=f'damaged: {[os.path.basename(prefix) for prefix in damaged]}',
       likely_cause='a full or failing disk; restore a copy, or train into another directory',
     )
@@ -65,7 +65,10 @@ def prepare_to_continue(model_dir: str) -> str | None:
 
 
 def check_latest(model_dir: str) -> None:
-  """Raise CheckpointError if the newest checkpoint cannot be read; it names the last good one."""
+  """Raise CheckpointError if the newest checkpoint cannot be read.
+
+  The message names the newest readable one.
+  """
   prefixes = _on_disk(model_dir)
   if prefixes:
     readability.check_readable(prefixes[-1])
@@ -77,7 +80,7 @@ def require_for_evaluation(model_dir: str, mode: str, init_checkpoint: str | Non
   Args:
     model_dir: the model directory.
     mode: mode of the training command; 'continuous_eval' waits for checkpoints.
-    init_checkpoint: checkpoint that the model starts from if the run has none of its own.
+    init_checkpoint: checkpoint from which a run without checkpoints starts.
   """
   if mode == 'eval' and not init_checkpoint and not _on_disk(model_dir):
     raise CheckpointError(
@@ -101,7 +104,7 @@ def _on_disk(model_dir: str) -> list[str]:
 
 
 def _without_index(model_dir: str) -> list[str]:
-  """Prefixes that have values but no index, as a process killed between the two leaves them."""
+  """Prefixes with values but no index, left by a process that was killed between writing both."""
   paths = glob.glob(os.path.join(glob.escape(model_dir), f'{_PREFIX}-*.data-*'))
   prefixes = {path.rpartition('.data-')[0] for path in paths}
   return sorted(prefix for prefix in prefixes if not os.path.exists(f'{prefix}.index'))
@@ -158,7 +161,7 @@ def _named_by_state_file(model_dir: str) -> str | None:
 
 
 def _remove_unfinished(model_dir: str) -> None:
-  """Remove what a killed process left behind: temporary folders and state files."""
+  """Remove the temporary folders and state files that a killed process left."""
   for name in (f'{_PREFIX}-*_temp', 'checkpoint.tmp*'):
     for path in glob.glob(os.path.join(glob.escape(model_dir), name)):
       logging.warning(

@@ -1,4 +1,4 @@
-"""Configuration and classes that a model directory holds beside its checkpoints."""
+"""Configuration and classes that a model directory stores beside its checkpoints."""
 
 import os
 from typing import Any
@@ -24,7 +24,11 @@ DATASET_FILE = 'dataset.json'
 
 
 def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
-  """Write the classes that a model is trained on beside its checkpoints.
+  """Write the classes of a model beside its checkpoints.
+
+  Args:
+    model_dir: the model directory; it is created if it is missing.
+    info: description of the data set that the model is trained on.
 
   Raises:
     InputError: the directory cannot be created.
@@ -67,7 +71,7 @@ def load_experiment(
 
   Raises:
     CheckpointError: there is no `params.yaml`, and no experiment is given.
-    ConfigError: a configuration that cannot be read or built.
+    ConfigError: the configuration cannot be read, or is not valid.
   """
   try:
     params = exp_factory.get_exp_config(experiment or 'htc_resnet50fpn_1x_coco')

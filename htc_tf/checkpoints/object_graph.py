@@ -17,9 +17,9 @@ class Mismatch(NamedTuple):
   """Differences between a checkpoint and a model, one printable line per variable.
 
   Attributes:
-    missing: variables of the model that the checkpoint does not hold.
+    missing: variables of the model that the checkpoint does not have.
     unused: variables of the checkpoint that the model does not have.
-    shapes: variables that the checkpoint holds in another shape.
+    shapes: variables that have another shape in the checkpoint.
   """
 
   missing: list[str]
@@ -46,7 +46,7 @@ def compare(prefix: str, parts: Mapping[str, tf.Module]) -> Mismatch:
   for name, part in parts.items():
     for path, variable, node in _live_variables(name, part, saved):
       used.add(node)
-      _note(mismatch, path, saved.shape(node), list(variable.shape))
+      _add_difference(mismatch, path, saved.shape(node), list(variable.shape))
   mismatch.unused.extend(
     f'{path} {_text(saved.shape(node))}'
     for name in parts
@@ -56,7 +56,9 @@ def compare(prefix: str, parts: Mapping[str, tf.Module]) -> Mismatch:
   return mismatch
 
 
-def _note(mismatch: Mismatch, path: str, saved: list[int] | None, live: list[int]) -> None:
+def _add_difference(
+  mismatch: Mismatch, path: str, saved: list[int] | None, live: list[int]
+) -> None:
   """Add a line to `mismatch` unless the shapes of a saved and a live variable agree."""
   if saved is None:
     mismatch.missing.append(f'{path} {_text(live)}')
@@ -69,7 +71,11 @@ def _text(shape: list[int] | None) -> str:
 
 
 class _SavedGraph:
-  """Object graph of a checkpoint: numbered nodes, and edges named by attribute."""
+  """Object graph of a checkpoint: numbered nodes, and edges named by attribute.
+
+  Args:
+    prefix: path of the checkpoint.
+  """
 
   def __init__(self, prefix: str):
     reader = tf.train.load_checkpoint(prefix)
@@ -84,14 +90,18 @@ class _SavedGraph:
     return {child.local_name: child.node_id for child in self._graph.nodes[node].children}
 
   def root(self, name: str) -> int:
-    """Node of a part; raises CheckpointError if the checkpoint does not have it."""
+    """Node of a part.
+
+    Raises:
+      CheckpointError: the checkpoint does not have the part.
+    """
     roots = self.children(0)
     if name not in roots:
       raise CheckpointError(
         f'The checkpoint has no part {name!r}',
         expected=name,
         got=f'parts {sorted(roots)}',
-        likely_cause="another program's file",
+        likely_cause='a file of another program',
       )
     return roots[name]
 
@@ -117,7 +127,8 @@ def _live_variables(
 ) -> Iterator[tuple[str, tf.Variable, int | None]]:
   """Triples (path, variable, saved node or None) from walking both graphs in parallel."""
   view = tf.train.TrackableView(part)
-  queue, seen = [(name, part, saved.root(name))], {id(part)}
+  queue: list[tuple[str, Any, int | None]] = [(name, part, saved.root(name))]
+  seen = {id(part)}
   for path, item, node in queue:  # The queue grows during the loop: breadth first.
     if isinstance(item, tf.Variable):
       yield path, item, node

@@ -1,4 +1,4 @@
-"""Whether a checkpoint can be read: every entry is there and matches its checksum."""
+"""Check that a checkpoint can be read: every entry exists and matches its checksum."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from htc_tf.errors import CheckpointError
 
-# What TensorFlow raises for a damaged checkpoint; IndexError where the data end early.
+# Exceptions of TensorFlow for a damaged checkpoint; IndexError if the data end early.
 READ_ERRORS = (tf.errors.OpError, ValueError, IndexError)
 
 
@@ -27,7 +27,7 @@ def check_readable(prefix: str) -> None:
 
 
 def is_readable(prefix: str) -> bool:
-  """Whether `check_readable` accepts the checkpoint."""
+  """Whether every entry of the checkpoint can be read."""
   try:
     _read_all(prefix)
   except READ_ERRORS:

@@ -1,4 +1,4 @@
-"""Restoring weights from a checkpoint, with a report of whatever does not fit."""
+"""Restoring weights from a checkpoint, with a report of the variables that do not fit."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -39,11 +39,11 @@ def restore(path: str, parts: Mapping[str, tf.Module]) -> None:
   """Load parts of a model from a checkpoint, completely or not at all.
 
   Args:
-    path: checkpoint prefix or directory.
+    path: checkpoint prefix, or directory with checkpoints.
     parts: name in the checkpoint to live object, e.g. `{'model': model}`.
 
   Raises:
-    CheckpointError: a missing or unreadable checkpoint, or one of another configuration; the
+    CheckpointError: the checkpoint is missing, cannot be read, or is of another configuration; the
       message lists the variables that do not fit.
   """
   prefix = resolve(path)
@@ -54,7 +54,7 @@ def restore(path: str, parts: Mapping[str, tf.Module]) -> None:
       expected=f'all variables of {sorted(parts)}',
       got='; '.join(_describe(mismatch)),
       likely_cause='another number of classes or stages, another backbone, or a branch switched on '
-      "or off; use the checkpoint's own params.yaml",
+      'or off; use the params.yaml of the checkpoint',
     )
   readability.check_readable(prefix)
   tf.train.Checkpoint(**parts).read(prefix).expect_partial()
@@ -62,6 +62,7 @@ def restore(path: str, parts: Mapping[str, tf.Module]) -> None:
 
 
 def _describe(mismatch: object_graph.Mismatch) -> Iterator[str]:
+  """One line per kind of mismatch."""
   for title, lines in (
     ('not in the checkpoint', mismatch.missing),
     ('not in the model', mismatch.unused),

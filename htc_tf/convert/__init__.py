@@ -1,1 +1,1 @@
-"""Published checkpoints of torch and Paddle, read without either and without running anything."""
+"""Published checkpoints of torch and Paddle, read without either and without executing anything."""

@@ -1,22 +1,33 @@
-"""The whole list of names a checkpoint may ask for.
+"""The complete list of functions and classes that a checkpoint may name.
 
-Names that build arrays give descriptions of arrays. Names that mmdetection and torch leave beside
-the weights (histories, schedules, dates) give placeholders, which drop all they are told. Any other
-name is refused; none is ever imported.
+Names that build arrays have constructors, which build descriptions of arrays. Names that
+mmdetection and torch store beside the weights (histories, schedules, dates) have placeholders,
+which drop their contents. Every other name is refused; none is ever imported.
 """
 
 from typing import Any
 
-from htc_tf.convert.numpy_globals import NUMPY_GLOBALS, NumpyDtype, describe_array, describe_dtype
-from htc_tf.convert.stand_ins import Constructor, Placeholder, require
+from htc_tf.convert.inert_objects import (
+  Constructor,
+  FunctionTable,
+  Placeholder,
+  constructors,
+  require,
+)
+from htc_tf.convert.numpy_globals import (
+  NUMPY_GLOBALS,
+  NumpyDtype,
+  set_array_state,
+  set_dtype_state,
+)
 from htc_tf.convert.stored_array import StoredArray
 from htc_tf.convert.torch_globals import TORCH_GLOBALS
 from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
 
-# mmengine's training histories, and the statistics they name as methods of their own.
+# mmengine pickles training histories with references to these methods of their class.
 _HISTORY = 'mmengine.logging.history_buffer.HistoryBuffer'
 _STATISTICS = ('mean', 'max', 'min', 'current')
-_NOTES = (
+_METADATA = (
   _HISTORY,
   'mmengine.config.config.Config',
   'mmengine.config.config.ConfigDict',
@@ -37,7 +48,7 @@ _NOTES = (
   'torch.device',
 )
 _BUILTIN_MODULES = ('builtins', '__builtin__')  # Python 3 and 2
-_BUILTIN_NOTES = (
+_BUILTIN_METADATA = (
   'bool',
   'complex',
   'dict',
@@ -52,41 +63,51 @@ _BUILTIN_NOTES = (
 
 
 def find_global(module: str, name: str) -> Any:
-  """The stand-in of an allowed name; raises UnreadableError naming any other."""
+  """The inert object for an allowed name.
+
+  Raises:
+    UnreadableError: the name is not allowed; the message shows it.
+  """
   full_name = f'{module}.{name}'
-  stand_in = _GLOBALS.get(full_name)
-  if stand_in is None:
+  inert_object = _GLOBALS.get(full_name)
+  if inert_object is None:
     raise _refused(full_name)
-  return stand_in
+  return inert_object
 
 
 def set_state(target: Any, state: Any) -> None:
-  """Tells `target` its state: what describes an array is checked, what nobody needs is dropped."""
+  """Set the state of an object, as the instruction BUILD does.
+
+  The state of arrays and element types is checked and used; that of placeholders and dictionaries
+  is dropped.
+
+  Raises:
+    UnreadableError: the state is malformed, or the object cannot have a state.
+  """
   if isinstance(target, StoredArray) and target.storage is None:
-    describe_array(target, state)
+    set_array_state(target, state)
   elif isinstance(target, NumpyDtype):
-    describe_dtype(target, state)
-  elif not isinstance(target, (Placeholder, dict)):  # of a dictionary: torch's `_metadata`
-    raise UnreadableError(f'it sets the state of a {type(target).__name__}', NOT_WEIGHTS)
+    set_dtype_state(target, state)
+  elif not isinstance(target, (Placeholder, dict)):  # A dictionary's state is torch's `_metadata`.
+    raise UnreadableError(f'the pickle sets the state of a {type(target).__name__}', NOT_WEIGHTS)
 
 
 def _refused(full_name: str) -> UnreadableError:
   shown = full_name if full_name.isprintable() and full_name.isascii() else ascii(full_name)
-  return UnreadableError(f'it asks for {shown}, which no weights need', NOT_WEIGHTS)
+  return UnreadableError(f'the pickle names {shown}, which weights do not need', NOT_WEIGHTS)
 
 
 def _ordered_dict(pairs: Any = None) -> dict:
-  """collections.OrderedDict, of nothing or, from Python 2, of a list of pairs.
+  """Contents of collections.OrderedDict, which Python 2 pickles as a call with a list of pairs.
 
-  The pairs move: one list cannot be made into many dictionaries, which would multiply a file.
+  The list is emptied, so that a file cannot make many dictionaries from one list and so multiply
+  its size in memory.
   """
-  require(pairs is None or isinstance(pairs, list), 'a dictionary is made of no pairs')
+  reason = 'an OrderedDict is not made from pairs'
+  require(pairs is None or isinstance(pairs, list), reason)
   made = {}
   for pair in pairs or ():
-    require(
-      isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str),
-      'a dictionary is made of no pairs',
-    )
+    require(isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str), reason)
     made[pair[0]] = pair[1]
   if pairs:
     pairs.clear()
@@ -94,18 +115,21 @@ def _ordered_dict(pairs: Any = None) -> dict:
 
 
 def _pair(items: Any) -> tuple:
-  """tuple, by which paddle.save writes a single tensor as (name, array)."""
-  require(isinstance(items, (tuple, list)) and len(items) == 2, 'a pair is made of no pair')
+  """A tuple of two: paddle.save writes a single tensor as tuple((name, array))."""
+  require(isinstance(items, (tuple, list)) and len(items) == 2, 'a tuple is not made from a pair')
   return tuple(items)
 
 
-def _no_bytes() -> memoryview:
-  """bytes, by which protocol 2 writes the contents of an empty array."""
+def _empty_bytes() -> memoryview:
+  """The result of `bytes()`, which protocol 2 writes for the contents of an empty array."""
   return memoryview(b'')
 
 
 def _statistic(target: Any, name: Any) -> Placeholder:
-  """getattr, by which a history names its statistics: looks nothing up, refuses all else."""
+  """The placeholder for getattr(HistoryBuffer, statistic); any other use of getattr is refused.
+
+  Nothing is looked up.
+  """
   is_history = isinstance(target, Placeholder) and target.name == _HISTORY
   if not is_history or name not in _STATISTICS:
     raise _refused('builtins.getattr')
@@ -113,18 +137,18 @@ def _statistic(target: Any, name: Any) -> Placeholder:
 
 
 def _plain_constructors() -> dict[str, Constructor]:
-  table = {'collections.OrderedDict': (_ordered_dict, (0, 1))}
+  functions: FunctionTable = {'collections.OrderedDict': (_ordered_dict, (0, 1))}
   for module in _BUILTIN_MODULES:
-    table[f'{module}.tuple'] = (_pair, (1, 1))
-    table[f'{module}.bytes'] = (_no_bytes, (0, 0))
-    table[f'{module}.getattr'] = (_statistic, (2, 2))
-  return {name: Constructor(name, function, counts) for name, (function, counts) in table.items()}
+    functions[f'{module}.tuple'] = (_pair, (1, 1))
+    functions[f'{module}.bytes'] = (_empty_bytes, (0, 0))
+    functions[f'{module}.getattr'] = (_statistic, (2, 2))
+  return constructors(functions)
 
 
 def _placeholders() -> dict[str, Placeholder]:
-  builtin = [f'{module}.{name}' for module in _BUILTIN_MODULES for name in _BUILTIN_NOTES]
+  builtin = [f'{module}.{name}' for module in _BUILTIN_MODULES for name in _BUILTIN_METADATA]
   statistics = [f'{_HISTORY}.{name}' for name in _STATISTICS]  # as protocol 4 writes them
-  return {name: Placeholder(name) for name in (*_NOTES, *builtin, *statistics)}
+  return {name: Placeholder(name) for name in (*_METADATA, *builtin, *statistics)}
 
 
 _GLOBALS: dict[str, Any] = {

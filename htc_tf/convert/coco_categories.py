@@ -1,6 +1,6 @@
-"""The 80 categories of COCO instances: what published checkpoints were trained on."""
+"""The 80 categories of COCO instances, on which published checkpoints are trained."""
 
-# id: name; ids have gaps, labels 1..80 follow their order.
+# Name by category id. The ids have gaps; labels 1..80 follow the order of the ids.
 COCO_CATEGORIES = {
   1: 'person',
   2: 'bicycle',

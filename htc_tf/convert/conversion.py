@@ -1,4 +1,4 @@
-"""Fills a model with published weights, and gives a model's weights in a published layout."""
+"""Conversion of published weights to the variables of a model, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -16,16 +16,17 @@ from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
 from htc_tf.modeling.htc_model import HTCModel
 
-_LISTED = 20
+_MAX_LISTED = 20
 
 
 class Allowed(NamedTuple):
-  """What may not fit.
+  """Mismatches between a file and a model that are accepted.
 
   Attributes:
-    class_mismatch: another number of classes: the layers that depend on it keep their values.
-    unused: entries of the file without a variable.
-    missing: variables without an entry; they keep their values.
+    class_mismatch: whether the number of classes may differ; the layers that depend on it then keep
+      their values.
+    unused: whether the file may have entries without a variable.
+    missing: whether the model may have variables without an entry, which then keep their values.
   """
 
   class_mismatch: bool = False
@@ -34,15 +35,15 @@ class Allowed(NamedTuple):
 
 
 class Conversion(NamedTuple):
-  """What became of a file and of a model's variables.
+  """The result of a conversion, by variable of the model and by entry of the file.
 
   Attributes:
-    source: whose names the file has.
-    parts: parts of the model that were filled; None: all.
-    filled: paths of the variables that hold published values now.
-    dropped: paths of the variables left out for another number of classes.
+    source: name of the source of the file.
+    parts: parts of the model that were filled; None for all.
+    filled: paths of the variables that have published values now.
+    dropped: paths of the variables that were skipped because their number of classes differs.
     missing: paths of the variables without an entry.
-    unused: entries without a variable.
+    unused: names of the entries without a variable.
   """
 
   source: str
@@ -53,11 +54,11 @@ class Conversion(NamedTuple):
   unused: tuple[str, ...]
 
   def describe(self) -> str:
-    """One line a kind of outcome, every variable that was not filled by name."""
+    """A text with one line per outcome, which names every variable that was not filled."""
     lines = [f'{len(self.filled)} variables filled from {self.source} names']
     for title, names in (
-      ('of another number of classes, left as initialised', self.dropped),
-      ('without an entry, left as initialised', self.missing),
+      ('variables with another number of classes, left as initialized', self.dropped),
+      ('variables without an entry, left as initialized', self.missing),
       ('entries without a variable', self.unused),
     ):
       if names:
@@ -66,11 +67,44 @@ class Conversion(NamedTuple):
 
 
 class _Pair(NamedTuple):
-  """An entry and the variable it belongs to."""
+  """An entry of a file and its variable.
+
+  Attributes:
+    name: published name of the entry.
+    path: path of the variable.
+    row: row of the name map for both.
+    published_shape: shape of the entry.
+    converted_shape: shape of the entry in our layout; None if it does not suit the row's steps.
+    shape: shape of the variable.
+  """
 
   name: str
   path: str
   row: Row
+  published_shape: tuple[int, ...]
+  converted_shape: tuple[int, ...] | None
+  shape: tuple[int, ...]
+
+  def __str__(self) -> str:
+    return f'{self.name} {list(self.published_shape)} for {self.path} {list(self.shape)}'
+
+
+class _Comparison(NamedTuple):
+  """The comparison of a file with a model.
+
+  Attributes:
+    fitting: pairs that fit.
+    other_classes: pairs that depend on a number of classes that differs.
+    other_shape: other pairs whose shapes differ.
+    missing: paths of the variables without an entry.
+    unused: names of the entries without a variable.
+  """
+
+  fitting: list[_Pair]
+  other_classes: list[_Pair]
+  other_shape: list[_Pair]
+  missing: list[str]
+  unused: list[str]
 
 
 def convert_checkpoint(
@@ -79,71 +113,55 @@ def convert_checkpoint(
   allowed: Allowed = Allowed(),
   parts: Sequence[str] | None = None,
 ) -> Conversion:
-  """Fills a model from a published checkpoint, completely or not at all.
+  """Fill a model from a published checkpoint, completely or not at all.
 
   Args:
-    checkpoint: what `read_checkpoint` returns.
-    model: with its variables made.
-    allowed: what may not fit.
-    parts: parts of the model to fill, e.g. ['backbone']; None: all that the source has.
+    checkpoint: result of `read_checkpoint`.
+    model: the model; its variables must exist, and are changed.
+    allowed: accepted mismatches.
+    parts: parts of the model to fill, e.g. ['backbone']; None for all that the source has.
+
+  Returns:
+    The filled variables and the mismatches.
 
   Raises:
-    CheckpointError: the file does not fit the model; lists what.
+    CheckpointError: the file does not fit the model; the message lists the mismatches.
   """
   name_map = find_name_map(checkpoint)
   parts = tuple(parts) if parts is not None else name_map.parts
   variables = {
     path: variable for path, variable in named_variables(model).items() if _is_in(path, parts)
   }
-  pairs, unused = _match(name_map, checkpoint.tensors, variables, parts)
-  missing = sorted(set(variables) - {pair.path for pair in pairs})
-  wrong = {
-    pair.path: shape
-    for pair in pairs
-    if (shape := _converted_shape(pair, checkpoint.tensors)) != tuple(variables[pair.path].shape)
-  }
-  dropped = _class_dependent(pairs, wrong, variables)
-  shapes = [pair for pair in pairs if pair.path in wrong and pair.path not in dropped]
-  problems = list(
-    _problems(
-      pairs,
-      variables,
-      checkpoint.tensors,
-      shapes,
-      [] if allowed.class_mismatch else dropped,
-      [] if allowed.missing else missing,
-      [] if allowed.unused else unused,
-    )
-  )
+  comparison = _compare(name_map, checkpoint.tensors, variables, parts)
+  problems = list(_problems(comparison, allowed))
   if problems:
     raise CheckpointError(
       f'{checkpoint.path} does not fit the model',
-      expected='a place for every entry, and an entry for every variable',
+      expected='a variable for every entry, and an entry for every variable',
       got='; '.join(problems),
-      likely_cause='the experiment of another file: another depth, a branch more or less, or '
+      likely_cause='the experiment of another file, with another depth, more or fewer branches, or '
       'another number of classes',
     )
-  filled = [pair for pair in pairs if pair.path not in dropped]
-  for pair in filled:
+  for pair in comparison.fitting:
     values = transforms.apply(pair.row.steps, checkpoint.tensors[pair.name])
     variables[pair.path].assign(values.astype(np.float32, copy=False))
     checkpoint.release()
   return Conversion(
     name_map.source,
     parts,
-    tuple(pair.path for pair in filled),
-    tuple(dropped),
-    tuple(missing),
-    tuple(unused),
+    filled=tuple(pair.path for pair in comparison.fitting),
+    dropped=tuple(pair.path for pair in comparison.other_classes),
+    missing=tuple(comparison.missing),
+    unused=tuple(comparison.unused),
   )
 
 
 def published_weights(model: HTCModel, name_map: NameMap) -> dict[str, np.ndarray]:
-  """A model's weights under published names and in the published layout.
+  """The weights of a model with published names and in the published layout.
 
   Args:
-    model: with its variables made.
-    name_map: whose names; its source decides which parts are given.
+    model: the model; its variables must exist.
+    name_map: name map of the source; it determines the parts of the model.
 
   Raises:
     CheckpointError: a variable has no published name.
@@ -156,17 +174,17 @@ def published_weights(model: HTCModel, name_map: NameMap) -> dict[str, np.ndarra
     if match is None:
       raise CheckpointError(
         f'{path} has no {name_map.source} name',
-        likely_cause='a model on other parts than the published ones',
+        likely_cause='a model that is built of other parts than the published ones',
       )
     found[match.name] = np.ascontiguousarray(transforms.revert(match.row.steps, variable.numpy()))
   return found
 
 
 def find_name_map(checkpoint: Checkpoint) -> NameMap:
-  """The name map of a checkpoint, by its kind and its names.
+  """The name map for a checkpoint, chosen by its source and the names of its entries.
 
   Raises:
-    CheckpointError: names of no known source.
+    CheckpointError: the names are of no known source.
   """
   names = set(checkpoint.tensors)
   first_parts = {name.split('.', 1)[0] for name in names}
@@ -180,7 +198,7 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
   elif 'conv1.weight' in names:
     return TORCHVISION
   raise CheckpointError(
-    f'{checkpoint.path} holds no model known here',
+    f'{checkpoint.path} does not hold a known model',
     expected='an HTC of mmdetection 2.x or 3.x '
     'or of laihuihui/htc, or a ResNet of torchvision or mmcls',
     got=f'entries such as {sorted(names)[:3]}',
@@ -192,92 +210,102 @@ def _is_in(path: str, parts: Sequence[str] | None) -> bool:
   return parts is None or path.split('/', 1)[0] in parts
 
 
+def _compare(
+  name_map: NameMap,
+  tensors: Mapping[str, np.ndarray],
+  variables: Mapping[str, tf.Variable],
+  parts: Sequence[str] | None,
+) -> _Comparison:
+  pairs, unused = _match(name_map, tensors, variables, parts)
+  keys = {
+    pair.row.classes.key
+    for pair in pairs
+    if pair.row.classes and _only_axis_differs(pair, pair.row.classes.axis)
+  }
+  comparison = _Comparison(
+    fitting=[],
+    other_classes=[],
+    other_shape=[],
+    missing=sorted(set(variables) - {pair.path for pair in pairs}),
+    unused=unused,
+  )
+  for pair in pairs:
+    # All layers that depend on a differing number of classes keep their values together.
+    if pair.row.classes and pair.row.classes.key in keys:
+      comparison.other_classes.append(pair)
+    elif pair.converted_shape != pair.shape:
+      comparison.other_shape.append(pair)
+    else:
+      comparison.fitting.append(pair)
+  return comparison
+
+
 def _match(
   name_map: NameMap,
   tensors: Mapping[str, np.ndarray],
   variables: Mapping[str, tf.Variable],
   parts: Sequence[str] | None,
 ) -> tuple[list[_Pair], list[str]]:
-  """Pairs of entry and variable, and the entries without one; other parts' entries are neither."""
+  """Pairs of an entry and a variable, and the names of the entries without a variable.
+
+  Entries of other parts of the model are in neither list.
+  """
   pairs, unused = [], []
   for name in tensors:
     if name_map.ignores(name):
       continue
     match = name_map.find_path(name)
     if match is not None and match.name in variables:
-      pairs.append(_Pair(name, match.name, match.row))
+      published_shape = tensors[name].shape
+      pairs.append(
+        _Pair(
+          name,
+          match.name,
+          match.row,
+          published_shape,
+          _converted_shape(match.row, published_shape),
+          tuple(variables[match.name].shape),
+        )
+      )
     elif match is None or _is_in(match.name, parts):
       unused.append(name)
   return pairs, unused
 
 
-def _converted_shape(pair: _Pair, tensors: Mapping[str, np.ndarray]) -> tuple[int, ...] | None:
-  """Shape an entry has for us; None if its rank or size suits no step."""
-  # A view without memory of its own: a step copies nothing but what it must.
-  stand_in = np.broadcast_to(np.zeros((), np.bool_), tensors[pair.name].shape)
+def _converted_shape(row: Row, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+  """Shape of an entry in our layout; None if its rank or size does not suit the steps."""
+  # A broadcast array has one element in memory, so that most steps copy nothing.
+  dummy = np.broadcast_to(np.zeros((), np.bool_), shape)
   try:
-    return transforms.apply(pair.row.steps, stand_in).shape
+    return transforms.apply(row.steps, dummy).shape
   except ValueError:
     return None
 
 
-def _class_dependent(
-  pairs: Sequence[_Pair],
-  wrong: Mapping[str, tuple[int, ...] | None],
-  variables: Mapping[str, tf.Variable],
-) -> list[str]:
-  """Paths of all variables whose number of classes differs from the file's."""
-  keys = {
-    pair.row.classes.key
-    for pair in pairs
-    if pair.row.classes
-    and pair.path in wrong
-    and _differ_in_classes(
-      pair.row.classes.axis, wrong[pair.path], tuple(variables[pair.path].shape)
-    )
-  }
-  return [pair.path for pair in pairs if pair.row.classes and pair.row.classes.key in keys]
-
-
-def _differ_in_classes(axis: int, shape: tuple[int, ...] | None, expected: tuple[int, ...]) -> bool:
-  """Whether two shapes differ in the class axis alone."""
-  if shape is None or len(shape) != len(expected):
+def _only_axis_differs(pair: _Pair, axis: int) -> bool:
+  """Whether the shapes of a pair differ, and differ only in one axis."""
+  converted = pair.converted_shape
+  if converted is None or len(converted) != len(pair.shape) or converted == pair.shape:
     return False
   return all(
-    ours == theirs
-    for index, (ours, theirs) in enumerate(zip(expected, shape))
-    if index != axis % len(shape)
+    size == converted_size
+    for index, (size, converted_size) in enumerate(zip(pair.shape, converted))
+    if index != axis % len(converted)
   )
 
 
-def _problems(
-  pairs: Sequence[_Pair],
-  variables: Mapping[str, tf.Variable],
-  tensors: Mapping[str, np.ndarray],
-  shapes: Sequence[_Pair],
-  dropped: Sequence[str],
-  missing: Sequence[str],
-  unused: Sequence[str],
-) -> Iterator[str]:
-  by_path = {pair.path: pair for pair in pairs}
-  for title, names in (
-    ('entries without a variable', unused),
-    ('variables without an entry', missing),
-    ('entries of another shape', [_shapes_of(pair, variables, tensors) for pair in shapes]),
+def _problems(comparison: _Comparison, allowed: Allowed) -> Iterator[str]:
+  """One line per kind of mismatch that is not allowed."""
+  for title, names, accepted in (
+    ('entries without a variable', comparison.unused, allowed.unused),
+    ('variables without an entry', comparison.missing, allowed.missing),
+    ('entries of another shape', list(map(str, comparison.other_shape)), False),
     (
-      'entries of another number of classes (may be left out on request)',
-      [_shapes_of(by_path[path], variables, tensors) for path in dropped],
+      'entries of another number of classes (can be skipped on request)',
+      list(map(str, comparison.other_classes)),
+      allowed.class_mismatch,
     ),
   ):
-    if names:
-      rest = f' and {len(names) - _LISTED} more' if len(names) > _LISTED else ''
-      yield f'{len(names)} {title}: {", ".join(names[:_LISTED])}{rest}'
-
-
-def _shapes_of(
-  pair: _Pair, variables: Mapping[str, tf.Variable], tensors: Mapping[str, np.ndarray]
-) -> str:
-  return (
-    f'{pair.name} {list(tensors[pair.name].shape)} for '
-    f'{pair.path} {variables[pair.path].shape.as_list()}'
-  )
+    if names and not accepted:
+      rest = f' and {len(names) - _MAX_LISTED} more' if len(names) > _MAX_LISTED else ''
+      yield f'{len(names)} {title}: {", ".join(names[:_MAX_LISTED])}{rest}'

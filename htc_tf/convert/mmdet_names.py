@@ -1,4 +1,4 @@
-"""Names of mmdetection's checkpoints (2.x and 3.x) and of their ImageNet backbones."""
+"""Names of mmdetection's checkpoints (2.x and 3.x) and rows that other sources share."""
 
 from htc_tf.convert import transforms as t
 from htc_tf.convert.name_map import ClassAxis, NameMap, Row, rows
@@ -24,7 +24,11 @@ _BLOCK, _OUR_BLOCK = 'layer{layer}.{block}', 'backbone/layer{layer}/{block}'
 
 
 def backbone_rows(prefix: str = '') -> tuple[Row, ...]:
-  """ResNet and ResNeXt as torchvision names them, deformable convolutions as mmdetection does."""
+  """Rows of ResNet and ResNeXt with torchvision's names; mmdetection's for deformable layers.
+
+  Args:
+    prefix: prefix of the published names.
+  """
   block = prefix + _BLOCK
   return (
     *rows(f'{prefix}conv1', 'backbone/conv1', KERNEL, CONV),
@@ -38,7 +42,12 @@ def backbone_rows(prefix: str = '') -> tuple[Row, ...]:
 
 
 def mask_rows(source: str, path: str) -> tuple[Row, ...]:
-  """A mask head; mmdetection's and laihuihui/htc's differ in the prefix only."""
+  """Rows of a mask head, whose names differ between mmdetection and laihuihui/htc in the prefix.
+
+  Args:
+    source: prefix of the published names, without the last dot.
+    path: path of the stage.
+  """
   pointwise: dict[str, tuple[t.Step, ...]] = {'kernel': (t.POINTWISE,)}
   return (
     *rows(f'{source}.convs.{{conv}}.conv', f'{path}/mask_head/convs/{{conv}}', WEIGHTS, CONV),
@@ -55,7 +64,7 @@ def mask_rows(source: str, path: str) -> tuple[Row, ...]:
 
 
 def decoder_rows() -> tuple[Row, ...]:
-  """The FPN, named alike by both."""
+  """Rows of the FPN, which has the same names in mmdetection and laihuihui/htc."""
   return (
     *rows('neck.lateral_convs.{level}.conv', 'decoder/laterals/{level}', WEIGHTS, CONV),
     *rows('neck.fpn_convs.{level}.conv', 'decoder/outputs/{level}', WEIGHTS, CONV),
@@ -104,7 +113,7 @@ _BOX_ROWS = (
   ),
 )
 
-# Counts the training steps of a batch norm; nothing reads it.
+# These entries count the training steps of a batch norm; nothing uses them.
 BATCH_COUNTERS = r'.*\.num_batches_tracked'
 
 MMDET = NameMap(

@@ -1,4 +1,4 @@
-"""A name map: rows of data that lead from published names to paths of variables, and back."""
+"""Name maps: rows of data that translate published names to paths of variables, and back."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +10,13 @@ _FIELD = re.compile(r'\{(\w+)(?::(\w+))?\}')
 
 
 class _Notation(NamedTuple):
-  """How a name writes a number that counts from 0."""
+  """Notation, within a name, of a number that counts from 0.
+
+  Attributes:
+    pattern: regular expression of the text.
+    parse: function from the text to the number.
+    write: function from the number to the text.
+  """
 
   pattern: str
   parse: Callable[[str], int]
@@ -30,13 +36,15 @@ _NOTATIONS = {
 class Template:
   """A name with numbered fields: `layer{stage:from1}.{block}` stands for `layer1.0`, ...
 
-  A field is `{name}` or `{name:notation}`; notations: none counts from 0, `from1`, `from2`, and
-  `letter` for a, b, c. A field that stands twice has the same value twice.
+  Args:
+    text: name with fields `{name}` or `{name:notation}`. Without a notation a field counts from 0;
+      the notations are `from1`, `from2`, and `letter` for a, b, c. A field that occurs twice must
+      have the same value in both places.
   """
 
   def __init__(self, text: str):
     self.text = text
-    self._notations = {}
+    self._notations: dict[str, _Notation] = {}
     pattern, end = '', 0
     for field in _FIELD.finditer(text):
       name, notation = field.groups()
@@ -49,32 +57,37 @@ class Template:
     self._regex = re.compile(pattern + re.escape(text[end:]))
 
   def match(self, name: str) -> dict[str, int] | None:
-    """The fields' values if the template stands for `name`, else None."""
+    """The values of the fields if the template stands for `name`, else None."""
     found = self._regex.fullmatch(name)
     if not found:
       return None
     return {field: self._notations[field].parse(text) for field, text in found.groupdict().items()}
 
   def fill(self, values: dict[str, int]) -> str:
-    """The name with these values of the fields."""
+    """The name with the given values of the fields."""
     return _FIELD.sub(lambda field: _NOTATIONS[field[2]].write(values[field[1]]), self.text)
 
 
 class ClassAxis(NamedTuple):
-  """Which axis of a variable counts classes, and the key of the configuration that sets them."""
+  """The axis of a variable whose size is the number of classes.
+
+  Attributes:
+    key: key of the configuration that sets the number of classes.
+    axis: index of the axis; may be negative.
+  """
 
   key: str
   axis: int
 
 
 class Row(NamedTuple):
-  """One kind of entry.
+  """A rule for the entries of one kind.
 
   Attributes:
-    source: template of its published name.
-    path: template of its variable's path, with the same fields.
-    steps: from the published array to the variable.
-    classes: which axis counts classes, if one does.
+    source: template of the published name.
+    path: template of the path of the variable, with the same fields.
+    steps: steps from the published array to the variable.
+    classes: axis whose size is the number of classes; None if there is none.
   """
 
   source: Template
@@ -84,7 +97,12 @@ class Row(NamedTuple):
 
 
 class Match(NamedTuple):
-  """A row found for an entry, and its name on the other side."""
+  """The row for a published name or a path.
+
+  Attributes:
+    row: the row.
+    name: translated name: the path of a published name, or the published name of a path.
+  """
 
   row: Row
   name: str
@@ -94,10 +112,10 @@ class NameMap:
   """All rows of one source.
 
   Args:
-    source: whose names these are, for messages and records.
-    rows: the first that matches counts, in both directions.
-    ignored: regular expressions of whole published names that have no place in the model.
-    parts: parts of the model the source fills; None: all.
+    source: name of the source, for messages and records.
+    rows: the rows; in both directions the first one that matches is used.
+    ignored: regular expressions of whole published names that the model does not need.
+    parts: parts of the model that the source fills; None for all.
   """
 
   def __init__(
@@ -113,11 +131,11 @@ class NameMap:
     self._ignored = re.compile('|'.join(ignored) or '(?!)')
 
   def ignores(self, name: str) -> bool:
-    """Whether an entry has no place in the model and needs none."""
+    """Whether the model does not need an entry."""
     return self._ignored.fullmatch(name) is not None
 
   def find_path(self, name: str) -> Match | None:
-    """Row and variable's path of a published name, or None."""
+    """The row of a published name and the path of its variable; None if no row matches."""
     return next(
       (
         Match(row, row.path.fill(values))
@@ -128,7 +146,7 @@ class NameMap:
     )
 
   def find_source(self, path: str) -> Match | None:
-    """Row and published name of a variable's path, or None."""
+    """The row of a variable's path and its published name; None if no row matches."""
     return next(
       (
         Match(row, row.source.fill(values))
@@ -149,11 +167,11 @@ def rows(
   """The rows of one layer.
 
   Args:
-    source: template of the layer's published name.
-    path: template of the layer's path.
-    parts: published name of each of its arrays to that of the variable, e.g. `weight: kernel`.
-    steps: of the variables that need any.
-    classes: which axis of all its variables counts classes, if one does.
+    source: template of the published name of the layer.
+    path: template of the path of the layer.
+    parts: published name of each array to the name of the variable, e.g. `weight: kernel`.
+    steps: steps by name of the variable; a variable without an entry needs none.
+    classes: axis of every variable whose size is the number of classes; None if there is none.
   """
   return tuple(
     Row(

@@ -1,9 +1,15 @@
-"""Stand-ins for the names by which pickles build NumPy arrays; numbers and truth values only."""
+"""Inert objects for the names with which pickles build NumPy arrays of numbers and booleans."""
 
 import math
 from typing import Any
 
-from htc_tf.convert.stand_ins import Constructor, Placeholder, require
+from htc_tf.convert.inert_objects import (
+  Constructor,
+  FunctionTable,
+  Placeholder,
+  constructors,
+  require,
+)
 from htc_tf.convert.stored_array import (
   MAX_RANK,
   ElementType,
@@ -22,7 +28,11 @@ _ARRAY_CLASS = 'numpy.ndarray'
 
 
 class NumpyDtype:
-  """An element type while the file describes it: first the code, then the byte order."""
+  """An element type that the pickle makes from a code and completes with a byte order.
+
+  Args:
+    element: the type in little-endian byte order.
+  """
 
   __slots__ = ('element',)
 
@@ -30,16 +40,26 @@ class NumpyDtype:
     self.element = element
 
 
-def describe_array(array: StoredArray, state: Any) -> None:
-  """Tells an announced array what the file says of it: (version, shape, type, order, bytes)."""
-  require(isinstance(state, tuple) and len(state) == 5, 'a NumPy array has no state')
+def set_array_state(array: StoredArray, state: Any) -> None:
+  """Complete an array that `_reconstruct` made.
+
+  Args:
+    array: the array; it is changed.
+    state: state in the file: (version, shape, dtype, whether in Fortran order, bytes).
+
+  Raises:
+    UnreadableError: the state is malformed.
+  """
+  require(
+    isinstance(state, tuple) and len(state) == 5, 'the state of a NumPy array is not a tuple of 5'
+  )
   _, shape, dtype, is_fortran, data = state
-  require(isinstance(dtype, NumpyDtype), 'a NumPy array has no type')
+  require(isinstance(dtype, NumpyDtype), 'the dtype of a NumPy array is not a dtype')
   require(
     isinstance(shape, tuple)
     and len(shape) <= MAX_RANK
     and all(type(size) is int and size >= 0 for size in shape),
-    'a NumPy array has no shape',
+    'the shape of a NumPy array is malformed',
   )
   num_bytes = math.prod(shape) * dtype.element.dtype.itemsize
   _check_length(data, num_bytes)
@@ -48,31 +68,54 @@ def describe_array(array: StoredArray, state: Any) -> None:
   vars(array).update(vars(described))
 
 
-def describe_dtype(dtype: NumpyDtype, state: Any) -> None:
-  """Tells a type its byte order; refuses types with fields."""
-  require(isinstance(state, tuple) and len(state) >= 5, 'a NumPy type has no state')
+def set_dtype_state(dtype: NumpyDtype, state: Any) -> None:
+  """Set the byte order of a dtype.
+
+  Args:
+    dtype: the dtype; it is changed.
+    state: state in the file: a tuple whose second item is the byte order.
+
+  Raises:
+    UnreadableError: the state is malformed, or the dtype has fields.
+  """
+  require(
+    isinstance(state, tuple) and len(state) >= 5, 'the state of a NumPy dtype is not a tuple of 5'
+  )
   order = state[1]
-  require(isinstance(order, str) and order in ('<', '>', '|', '='), 'a NumPy type has no order')
-  require(state[2:5] == (None, None, None), 'a NumPy type has fields')
+  require(
+    isinstance(order, str) and order in ('<', '>', '|', '='),
+    'the byte order of a NumPy dtype is unknown',
+  )
+  require(state[2:5] == (None, None, None), 'a NumPy dtype has fields')
   if order == '>':
     dtype.element = dtype.element.with_byte_order('>')
 
 
 def _check_length(data: Any, num_bytes: int) -> None:
-  """Bytes have the claimed length; spelled as UTF-8 text, those above 127 take two."""
-  require(isinstance(data, (memoryview, Latin1Bytes)), 'a NumPy array has no bytes')
-  spelled = isinstance(data, Latin1Bytes)
-  length = len(data.utf8) if spelled else len(data)
-  fits = num_bytes <= length <= 2 * num_bytes if spelled else num_bytes == length
+  """Raise UnreadableError unless `data` are `num_bytes` bytes.
+
+  Of bytes that are encoded as text only bounds are checked, because each byte above 127 takes two
+  bytes of UTF-8.
+  """
+  require(isinstance(data, (memoryview, Latin1Bytes)), 'the data of a NumPy array are not bytes')
+  if isinstance(data, Latin1Bytes):
+    length = len(data.utf8)
+    fits = num_bytes <= length <= 2 * num_bytes
+  else:
+    length = len(data)
+    fits = num_bytes == length
   require(fits, f'a NumPy array claims {num_bytes} bytes and has {length}')
 
 
 def _reconstruct(array_class: Any, shape: Any, code: Any) -> StoredArray:
-  """Announces an array, of which the arguments say nothing yet."""
+  """An array without contents, which `set_array_state` completes.
+
+  The shape and the code in the file are dummies.
+  """
   del shape, code
   require(
     isinstance(array_class, Placeholder) and array_class.name == _ARRAY_CLASS,
-    'an array of no known class',
+    'the class of an array is unknown',
   )
   return StoredArray()
 
@@ -81,38 +124,43 @@ def _dtype(code: Any, *unused: Any) -> NumpyDtype:
   del unused
   if not isinstance(code, str) or code not in _NUMBERS:
     shown = ascii(code) if isinstance(code, str) else type(code).__name__
-    raise UnreadableError(f'it asks for numpy.dtype({shown}), which is no number', NOT_WEIGHTS)
+    raise UnreadableError(
+      f'the pickle names numpy.dtype({shown}), which is not a type of numbers', NOT_WEIGHTS
+    )
   return NumpyDtype(element_type(code))
 
 
 def _scalar(dtype: Any, data: Any) -> StoredArray:
-  """An array without axes."""
+  """An array of rank 0."""
   array = StoredArray()
-  describe_array(array, (1, (), dtype, False, data))
+  set_array_state(array, (1, (), dtype, False, data))
   return array
 
 
 def _encode(text: Any, encoding: Any) -> Any:
-  """How protocol 2 spells bytes; long ones are decoded when their array is loaded, if ever."""
+  """Bytes that protocol 2 writes as text; long ones are decoded only when their array is loaded."""
   require(
     isinstance(encoding, str) and encoding in ('latin1', 'latin-1'),
-    'bytes are spelled in an encoding other than latin1',
+    'bytes are stored as text in an encoding other than latin1',
   )
   if isinstance(text, LongText):
     return Latin1Bytes(text.utf8)
-  require(isinstance(text, str), 'bytes are spelled by what is no text')
+  require(isinstance(text, str), 'bytes are encoded from an object that is not text')
   try:
     return memoryview(text.encode('latin-1'))
   except UnicodeEncodeError as error:
-    raise UnreadableError('bytes are spelled in characters above 255') from error
+    raise UnreadableError('bytes stored as text have characters above 255') from error
 
 
-def _constructors() -> dict[str, Constructor]:
-  table = {'numpy.dtype': (_dtype, (1, 3)), '_codecs.encode': (_encode, (2, 2))}
+def _numpy_constructors() -> dict[str, Constructor]:
+  functions: FunctionTable = {
+    'numpy.dtype': (_dtype, (1, 3)),
+    '_codecs.encode': (_encode, (2, 2)),
+  }
   for package in ('numpy.core', 'numpy._core'):  # NumPy 1 and 2
-    table[f'{package}.multiarray._reconstruct'] = (_reconstruct, (3, 3))
-    table[f'{package}.multiarray.scalar'] = (_scalar, (2, 2))
-  return {name: Constructor(name, function, counts) for name, (function, counts) in table.items()}
+    functions[f'{package}.multiarray._reconstruct'] = (_reconstruct, (3, 3))
+    functions[f'{package}.multiarray.scalar'] = (_scalar, (2, 2))
+  return constructors(functions)
 
 
-NUMPY_GLOBALS: dict[str, Any] = {**_constructors(), _ARRAY_CLASS: Placeholder(_ARRAY_CLASS)}
+NUMPY_GLOBALS: dict[str, Any] = {**_numpy_constructors(), _ARRAY_CLASS: Placeholder(_ARRAY_CLASS)}

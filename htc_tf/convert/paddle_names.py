@@ -1,4 +1,4 @@
-"""Names of the checkpoints of laihuihui/htc, on PaddleDetection."""
+"""Names of the checkpoints of laihuihui/htc, which is based on PaddleDetection."""
 
 from htc_tf.convert import transforms as t
 from htc_tf.convert.mmdet_names import (
@@ -13,7 +13,7 @@ from htc_tf.convert.mmdet_names import (
 from htc_tf.convert.name_map import NameMap, rows
 
 _NORM = {'weight': 'gamma', 'bias': 'beta', '_mean': 'moving_mean', '_variance': 'moving_variance'}
-# res2a is the first block of our layer1; branch2a is our conv1.
+# res2a is our layer1/0; branch2a is our conv1.
 _BLOCK = 'backbone.res{layer:from2}.res{layer:from2}{block:letter}'
 _OUR_BLOCK = 'backbone/layer{layer:from1}/{block}'
 _STAGE = 'cascade/stages/{stage}'
@@ -48,7 +48,7 @@ _SEMANTIC_ROWS = (
   *rows(f'{_SEMANTIC}.conv_logits', 'semantic_head/logits', WEIGHTS, CONV, SEMANTIC_CLASSES),
 )
 
-# Fully connected weights are [in, out] already.
+# Paddle stores fully connected weights as [in, out], as we do.
 _BOX_ROWS = (
   *rows(
     'bbox_head.head.{stage}.fc6', f'{_STAGE}/box_head/fcs/0', WEIGHTS, {'kernel': (t.FLAT_ROI,)}
@@ -69,7 +69,7 @@ _BOX_ROWS = (
   ),
 )
 
-# The entry maps names to the framework's own names of the parameters.
+# This entry holds the names of the parameters inside Paddle.
 _PADDLE_TABLE = r'StructuredToParameterName@@'
 
 PADDLE = NameMap(

@@ -1,8 +1,9 @@
-"""Reads the pickles inside checkpoints without the means to run anything.
+"""Reader of the pickles inside checkpoints, which cannot execute anything.
 
-Python's own unpickler calls what a file names and allocates what a file claims. This one knows
-only the instructions that plain data needs; a named function or class is looked up in a table of
-stand-ins and never imported, and memory is bounded by a budget that grows with the file.
+Python's unpickler calls the functions that a file names and allocates the memory that a file
+claims. This reader knows only the instructions that plain data needs. The name of a function or
+class is looked up in a table of inert objects and never imported. A budget that grows with the size
+of the file bounds the memory.
 """
 
 import struct
@@ -10,20 +11,21 @@ from collections.abc import Callable
 from typing import Any
 
 from htc_tf.convert.allowed_globals import find_global, set_state
-from htc_tf.convert.stand_ins import Constructor, Placeholder
+from htc_tf.convert.inert_objects import Constructor, Placeholder
 from htc_tf.convert.stored_array import LongText
 from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
 
-# Longer texts stay undecoded: names of tensors are short, and what is long is an array or a note.
+# Longer texts are not decoded: names of tensors are short, and a long text is an array or metadata.
 _MAX_TEXT = 1024
 _MAX_LINE = 256
 _MAX_LONG = 16
-# An instruction makes at most some 300 bytes of objects, so a file takes 30 MB and about its own
-# size at most. A real checkpoint has one instruction in several thousand bytes.
+# One instruction makes at most about 300 bytes of objects. With this budget, the objects take at
+# most 30 MB plus about the size of the file. Real checkpoints have one instruction per several
+# thousand bytes.
 _FREE_INSTRUCTIONS = 100_000
 _BYTES_PER_INSTRUCTION = 256
 _BYTES_OF_TEXT_PER_INSTRUCTION = 64
-# Whole numbers below have distinct hashes, so that crafted keys cannot slow a dictionary down.
+# Integers below this have distinct hashes, so that crafted keys cannot slow a dictionary down.
 _MAX_KEY = 2**60
 
 _REFUSED_NAMES = {
@@ -37,15 +39,16 @@ _REFUSED_NAMES = {
 
 
 class PickleReader:
-  """Interpreter of one pickle after another in a buffer.
+  """Interpreter of consecutive pickles in a buffer.
 
   Args:
     data: the buffer.
-    load_persistent: persistent id -> object, for formats that store arrays outside the pickle.
-    file_size: size of the whole file, which the budget follows.
+    load_persistent: function from a persistent id to an object, for formats that store arrays
+      outside the pickle.
+    file_size: size of the file in bytes, from which the budget is computed.
 
   Attributes:
-    position: the first byte of the buffer not read yet.
+    position: first byte of the buffer that is not read yet.
   """
 
   def __init__(self, data: memoryview, load_persistent: Callable[[Any], Any], file_size: int):
@@ -56,7 +59,11 @@ class PickleReader:
     self._reset()
 
   def read(self) -> Any:
-    """Returns the object of the next pickle and leaves `position` behind it."""
+    """The object of the next pickle; `position` moves to the first byte after it.
+
+    Raises:
+      UnreadableError: the pickle is malformed, or needs more than plain data and allowed names.
+    """
     self._reset()
     while True:
       code = self.take(1)[0]
@@ -67,15 +74,19 @@ class PickleReader:
       if handler is None:
         name = _REFUSED_NAMES.get(chr(code), repr(chr(code)))
         raise UnreadableError(
-          f'it has the pickle instruction {name}, which no weights need', NOT_WEIGHTS
+          f'the pickle has the instruction {name}, which weights do not need', NOT_WEIGHTS
         )
       handler(self)
 
   def take(self, size: int) -> memoryview:
-    """The next `size` bytes of the buffer: of an instruction, or what stands between pickles."""
+    """The next `size` bytes of the buffer, inside a pickle or between pickles.
+
+    Raises:
+      UnreadableError: the buffer ends earlier.
+    """
     end = self.position + size
     if end > len(self._data):
-      raise UnreadableError(f'it ends within an item of {size} bytes')
+      raise UnreadableError(f'the file ends within an item of {size} bytes')
     taken = self._data[self.position : end]
     self.position = end
     return taken
@@ -89,17 +100,17 @@ class PickleReader:
     self._budget -= instructions
     if self._budget < 0:
       raise UnreadableError(
-        'its pickle has more instructions than a checkpoint of its size', NOT_WEIGHTS
+        'the pickle has too many instructions for a checkpoint of this size', NOT_WEIGHTS
       )
 
-  def _number(self, layout: str) -> int | float:
+  def _integer(self, layout: str) -> int:
     return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
 
   def _line(self) -> str:
     window = bytes(self._data[self.position : self.position + _MAX_LINE])
     line, newline, _ = window.partition(b'\n')
     if not newline:
-      raise UnreadableError('a name in its pickle does not end')
+      raise UnreadableError('a name in the pickle does not end')
     self.position += len(line) + 1
     return _decoded(line)
 
@@ -108,17 +119,17 @@ class PickleReader:
 
   def _pop(self) -> Any:
     if not self._stack:
-      raise UnreadableError('its pickle takes a value that is not there')
+      raise UnreadableError('the pickle takes a value from an empty stack')
     return self._stack.pop()
 
   def _top(self) -> Any:
     if not self._stack:
-      raise UnreadableError('its pickle uses a value that is not there')
+      raise UnreadableError('the pickle uses a value of an empty stack')
     return self._stack[-1]
 
   def _pop_to_mark(self) -> list[Any]:
     if not self._marked:
-      raise UnreadableError('its pickle closes a group that was not opened')
+      raise UnreadableError('the pickle closes a group that was not opened')
     items, self._stack = self._stack, self._marked.pop()
     return items
 
@@ -127,20 +138,23 @@ class PickleReader:
     self._stack = []
 
   def _push_text(self, layout: str) -> None:
-    payload = self.take(self._number(layout))
+    payload = self.take(self._integer(layout))
     if len(payload) > _MAX_TEXT:
       self._push(LongText(payload))
       return
     self._spend(len(payload) // _BYTES_OF_TEXT_PER_INSTRUCTION)
     self._push(_decoded(payload))
 
+  def _push_float(self) -> None:
+    self._push(struct.unpack('>d', self.take(8))[0])
+
   def _push_bytes(self, layout: str) -> None:
-    self._push(self.take(self._number(layout)))
+    self._push(self.take(self._integer(layout)))
 
   def _push_long(self, layout: str) -> None:
-    size = self._number(layout)
+    size = self._integer(layout)
     if not 0 <= size <= _MAX_LONG:
-      raise UnreadableError(f'a whole number of {size} bytes')
+      raise UnreadableError(f'an integer has {size} bytes instead of 0 to {_MAX_LONG}')
     self._push(int.from_bytes(self.take(size), 'little', signed=True))
 
   def _push_tuple(self, size: int) -> None:
@@ -152,7 +166,7 @@ class PickleReader:
 
   def _get(self, key: int) -> None:
     if key not in self._memo:
-      raise UnreadableError('its pickle recalls a value that was not kept')
+      raise UnreadableError('the pickle recalls a value that was not stored')
     self._push(self._memo[key])
 
   def _append(self, items: list[Any]) -> None:
@@ -160,12 +174,14 @@ class PickleReader:
     if type(target) is list:
       target.extend(items)
     elif not isinstance(target, Placeholder):
-      raise UnreadableError('its pickle appends to what is no list')
+      raise UnreadableError('the pickle appends to an object that is not a list')
 
   def _set_items(self, items: list[Any]) -> None:
     target = self._top()
     if len(items) % 2 or not isinstance(target, (dict, Placeholder)):
-      raise UnreadableError('its pickle sets entries of what is no dictionary')
+      raise UnreadableError(
+        'the pickle sets a key without a value, or items of an object that is not a dictionary'
+      )
     if isinstance(target, dict):
       for key, value in zip(items[::2], items[1::2]):
         target[_checked_key(key)] = value
@@ -177,7 +193,7 @@ class PickleReader:
 
   def _global(self, module: Any, name: Any) -> None:
     if not isinstance(module, str) or not isinstance(name, str):
-      raise UnreadableError('a name in its pickle is no text')
+      raise UnreadableError('a name in the pickle is not text')
     self._push(find_global(module, name))
 
   def _stack_global(self) -> None:
@@ -185,19 +201,19 @@ class PickleReader:
     self._global(self._pop(), name)
 
   def _call(self) -> None:
-    """REDUCE and NEWOBJ: makes what a stand-in makes of the arguments."""
+    """Execute REDUCE or NEWOBJ: an inert object makes the result from the arguments."""
     arguments = self._pop()
     target = self._pop()
     if not isinstance(target, (Constructor, Placeholder)) or not isinstance(arguments, tuple):
-      raise UnreadableError('its pickle calls what cannot be called', NOT_WEIGHTS)
+      raise UnreadableError('the pickle calls an object that is not callable', NOT_WEIGHTS)
     self._push(target.make(arguments))
 
   def _call_with_keywords(self) -> None:
-    """NEWOBJ_EX: only placeholders, which drop their arguments, may have keywords."""
+    """Execute NEWOBJ_EX: only placeholders, which drop arguments, accept keyword arguments."""
     self._pop()
     arguments = self._pop()
     if not isinstance(self._top(), Placeholder):
-      raise UnreadableError('its pickle calls by keyword', NOT_WEIGHTS)
+      raise UnreadableError('the pickle calls a function with keyword arguments', NOT_WEIGHTS)
     self._push(arguments)
     self._call()
 
@@ -206,7 +222,7 @@ class PickleReader:
     set_state(self._top(), state)
 
   def _add_to_set(self) -> None:
-    """Sets occur in notes alone: what they hold is dropped."""
+    """Drop the items of a set, because sets occur only in metadata."""
     self._pop_to_mark()
     self._append([])
 
@@ -215,11 +231,11 @@ class PickleReader:
     self._push(Placeholder('frozenset'))
 
 
-def _decoded(text) -> str:
+def _decoded(text: bytes | memoryview) -> str:
   try:
     return str(text, 'utf-8')
   except UnicodeDecodeError as error:
-    raise UnreadableError('a name in its pickle is not UTF-8') from error
+    raise UnreadableError('a text in the pickle is not UTF-8') from error
 
 
 def _checked_key(key: Any) -> Any:
@@ -228,7 +244,7 @@ def _checked_key(key: Any) -> Any:
   raise UnreadableError(f'a dictionary has a key of type {type(key).__name__}', NOT_WEIGHTS)
 
 
-# The instructions of the pickle format that weights need, protocols 2 to 5; any other is refused.
+# The instructions that weights need, of protocols 2 to 5; any other instruction is refused.
 _HANDLERS: dict[int, Callable[[PickleReader], Any]] = {
   ord(code): handler
   for code, handler in {
@@ -240,10 +256,10 @@ _HANDLERS: dict[int, Callable[[PickleReader], Any]] = {
     'N': lambda reader: reader._push(None),
     '\x88': lambda reader: reader._push(True),
     '\x89': lambda reader: reader._push(False),
-    'K': lambda reader: reader._push(reader._number('<B')),
-    'M': lambda reader: reader._push(reader._number('<H')),
-    'J': lambda reader: reader._push(reader._number('<i')),
-    'G': lambda reader: reader._push(reader._number('>d')),
+    'K': lambda reader: reader._push(reader._integer('<B')),
+    'M': lambda reader: reader._push(reader._integer('<H')),
+    'J': lambda reader: reader._push(reader._integer('<i')),
+    'G': PickleReader._push_float,
     '\x8a': lambda reader: reader._push_long('<B'),
     '\x8b': lambda reader: reader._push_long('<i'),
     'U': lambda reader: reader._push_text('<B'),  # strings of Python 2, as in early torch files
@@ -270,11 +286,11 @@ _HANDLERS: dict[int, Callable[[PickleReader], Any]] = {
     '\x8f': lambda reader: reader._push(Placeholder('set')),
     '\x90': PickleReader._add_to_set,
     '\x91': PickleReader._frozen_set,
-    'q': lambda reader: reader._put(reader._number('<B')),
-    'r': lambda reader: reader._put(reader._number('<I')),
+    'q': lambda reader: reader._put(reader._integer('<B')),
+    'r': lambda reader: reader._put(reader._integer('<I')),
     '\x94': lambda reader: reader._put(len(reader._memo)),
-    'h': lambda reader: reader._get(reader._number('<B')),
-    'j': lambda reader: reader._get(reader._number('<I')),
+    'h': lambda reader: reader._get(reader._integer('<B')),
+    'j': lambda reader: reader._get(reader._integer('<I')),
     'c': lambda reader: reader._global(reader._line(), reader._line()),
     '\x93': PickleReader._stack_global,
     'Q': lambda reader: reader._push(reader._load_persistent(reader._pop())),

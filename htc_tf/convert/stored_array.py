@@ -1,17 +1,21 @@
-"""Arrays as a checkpoint describes them: a storage of bytes, an element type and a checked view.
+"""Arrays as a checkpoint describes them: bytes of a storage, an element type and a checked view.
 
-Nothing here allocates by what a file claims. A description is checked when it is made; values are
-built when asked for, as read-only views of the file's bytes wherever their layout permits.
+No memory is allocated for the sizes that a file claims. A description is checked when it is made.
+Values are built on request, as read-only views of the file's bytes wherever their layout permits.
 """
 
 import dataclasses
 import math
+import mmap
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from htc_tf.convert.unreadable import UnreadableError
+
+FileData: TypeAlias = bytes | mmap.mmap
+ByteOrder: TypeAlias = Literal['<', '>']  # little-endian, big-endian
 
 MAX_RANK = 32
 _MAX_SIZE = 2**40
@@ -21,42 +25,46 @@ class ElementType(NamedTuple):
   """Type of one stored number.
 
   Attributes:
-    dtype: as stored, byte order included; for bfloat16 the two bytes as an unsigned integer.
+    dtype: type as stored, byte order included; for bfloat16 an unsigned integer of two bytes.
     is_bfloat16: whether the two bytes are the upper half of a float32.
   """
 
   dtype: np.dtype
   is_bfloat16: bool = False
 
-  def with_byte_order(self, order: str) -> 'ElementType':
-    """The same type in byte order '<' or '>'."""
+  def with_byte_order(self, order: ByteOrder) -> 'ElementType':
+    """The same type in the given byte order."""
     return self._replace(dtype=self.dtype.newbyteorder(order))
 
 
 def element_type(code: str) -> ElementType:
-  """Little-endian element type of a code as 'f4', 'i8', 'b1' or 'bf2'."""
+  """The little-endian element type of a code such as 'f4', 'i8', 'b1' or 'bf2'."""
   if code == 'bf2':
     return ElementType(np.dtype('<u2'), is_bfloat16=True)
   return ElementType(np.dtype(f'<{code}'))
 
 
 class LongText(NamedTuple):
-  """A long text of a pickle, left undecoded."""
+  """A long text of a pickle, not decoded."""
 
   utf8: memoryview
 
 
 class Latin1Bytes(NamedTuple):
-  """Bytes that a pickle of protocol 2 spells as text, one character a byte."""
+  """Bytes that a pickle of protocol 2 stores as text, one character per byte."""
 
   utf8: memoryview
 
   def decode(self) -> bytes:
-    """The bytes meant."""
+    """The bytes.
+
+    Raises:
+      UnreadableError: the text is not UTF-8, or has characters above 255.
+    """
     try:
       return str(self.utf8, 'utf-8').encode('latin-1')
     except UnicodeError as error:
-      raise UnreadableError('an array is not spelled in characters below 256') from error
+      raise UnreadableError('an array stored as text has characters above 255') from error
 
 
 @dataclasses.dataclass(eq=False)
@@ -64,8 +72,8 @@ class Storage:
   """Bytes that one or more arrays view.
 
   Attributes:
-    num_bytes: the size the file claims.
-    data: the bytes; None until a format that stores them later has reached them.
+    num_bytes: size that the file claims.
+    data: the bytes; None until they are found, in formats that store them after the arrays.
   """
 
   num_bytes: int
@@ -89,7 +97,7 @@ class Storage:
 
 
 def _native(raw: bytes | memoryview, element: ElementType) -> np.ndarray:
-  """The elements in `raw`: a view of it unless byte order, alignment or bfloat16 ask for a copy."""
+  """The elements in `raw`: a view unless byte order, alignment or bfloat16 require a copy."""
   num_elements = len(raw) // element.dtype.itemsize
   stored = np.ndarray((num_elements,), element.dtype, buffer=raw)
   if element.is_bfloat16:
@@ -105,14 +113,14 @@ def _native(raw: bytes | memoryview, element: ElementType) -> np.ndarray:
 class StoredArray:
   """An array of a checkpoint before its values are built.
 
-  A NumPy array is announced first and described later, so that the fields may be None for a while.
+  A pickle first makes a NumPy array and sets its state later; until then the fields are empty.
 
   Attributes:
-    storage: the bytes.
+    storage: bytes of the array, possibly shared with other arrays.
     element: type of one number.
-    shape: sizes.
-    strides: steps between neighbours along each axis, in elements.
-    offset: first element, counted from the beginning of the storage.
+    shape: size of each axis.
+    strides: distance of neighbors along each axis, in elements.
+    offset: index of the first element in the storage.
   """
 
   storage: Storage | None = None
@@ -125,10 +133,10 @@ class StoredArray:
     """The values, an array of `shape`, read-only; bfloat16 as float32.
 
     Raises:
-      UnreadableError: the file announced the array and never described it.
+      UnreadableError: the pickle made the array and never set its state.
     """
     if self.storage is None or self.element is None:
-      raise UnreadableError('an array is announced and never described')
+      raise UnreadableError('the state of an array is never set')
     values = self.storage.values(self.element)
     if 0 in self.shape:
       return np.zeros(self.shape, values.dtype)
@@ -145,10 +153,21 @@ class StoredArray:
 def view_of(
   storage: Storage, element: ElementType, shape: Sequence[int], strides: Sequence[int], offset: int
 ) -> StoredArray:
-  """Describes an array in `storage`; raises UnreadableError unless all of it lies within."""
+  """The description of an array in a storage.
+
+  Args:
+    storage: bytes of the array.
+    element: type of one number.
+    shape: size of each axis; from the file, so of any type.
+    strides: distance of neighbors along each axis, in elements; from the file.
+    offset: index of the first element in the storage; from the file.
+
+  Raises:
+    UnreadableError: a number is not a count, or the array reaches beyond the storage.
+  """
   integers = (*shape, *strides, offset)
   if any(type(value) is not int or not 0 <= value < _MAX_SIZE for value in integers):
-    raise UnreadableError('a tensor has a size, stride or offset that is no count')
+    raise UnreadableError('a size, stride or offset of a tensor is not an integer in its range')
   if len(shape) != len(strides) or len(shape) > MAX_RANK:
     raise UnreadableError(f'a tensor has {len(shape)} sizes and {len(strides)} strides')
   available = storage.num_bytes // element.dtype.itemsize
@@ -157,12 +176,12 @@ def view_of(
   if num_elements and (last >= available or num_elements > available):
     raise UnreadableError(f'a tensor reaches element {last} of a storage of {available}')
   if not num_elements and math.prod(size for size in shape if size) >= _MAX_SIZE:
-    raise UnreadableError('an empty tensor has sizes beyond any use')
+    raise UnreadableError('the sizes of an empty tensor are too large')
   return StoredArray(storage, element, tuple(shape), tuple(strides), offset)
 
 
 def contiguous_strides(shape: Sequence[int], fortran: bool = False) -> tuple[int, ...]:
-  """Strides, in elements, of an array stored without gaps, in C order or Fortran order."""
+  """Strides, in elements, of an array without gaps, in C order or Fortran order."""
   sizes = tuple(shape) if fortran else tuple(reversed(shape))
   steps = tuple(math.prod(sizes[:axis]) for axis in range(len(sizes)))
   return steps if fortran else tuple(reversed(steps))

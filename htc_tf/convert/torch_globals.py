@@ -1,9 +1,16 @@
-"""Stand-ins for the names by which torch's files build tensors."""
+"""Inert objects for the names with which torch's files build tensors."""
 
 from typing import Any, NamedTuple
 
-from htc_tf.convert.stand_ins import Constructor, require
-from htc_tf.convert.stored_array import ElementType, Storage, StoredArray, element_type, view_of
+from htc_tf.convert.inert_objects import Constructor, FunctionTable, constructors, require
+from htc_tf.convert.stored_array import (
+  ByteOrder,
+  ElementType,
+  Storage,
+  StoredArray,
+  element_type,
+  view_of,
+)
 
 # Name of the storage class, name of the dtype, code of the element type.
 _TYPES = (
@@ -20,20 +27,29 @@ _TYPES = (
   ('ComplexFloatStorage', 'complex64', 'c8'),
   ('ComplexDoubleStorage', 'complex128', 'c16'),
 )
-# Types without a storage class of their own.
+# Types that have no storage class.
 _LATER_DTYPES = (('uint16', 'u2'), ('uint32', 'u4'), ('uint64', 'u8'))
 
 
 class TypedStorage(NamedTuple):
-  """A storage of torch with the element type its class names, and the file's byte order."""
+  """A storage of torch.
+
+  Attributes:
+    storage: bytes of the storage.
+    element: element type that the class of the storage names, in little-endian byte order.
+    byte_order: byte order of the file.
+  """
 
   storage: Storage
   element: ElementType
-  byte_order: str = '<'
+  byte_order: ByteOrder = '<'
 
 
 def _rebuild_tensor(typed: Any, offset: Any, shape: Any, strides: Any, *unused: Any) -> StoredArray:
-  """_rebuild_tensor, and _rebuild_tensor_v2, which adds whether gradients are wanted, and hooks."""
+  """The tensor of `_rebuild_tensor`, or of `_rebuild_tensor_v2`.
+
+  The second has further arguments, requires_grad and hooks, which are ignored.
+  """
   del unused
   require(isinstance(typed, TypedStorage), 'a tensor has no storage')
   require(isinstance(shape, tuple) and isinstance(strides, tuple), 'a tensor has no sizes')
@@ -51,7 +67,7 @@ def _rebuild_tensor_v3(
   element: Any,
   *unused: Any,
 ) -> StoredArray:
-  """The storage is plain bytes, and the element type an argument."""
+  """The tensor of `_rebuild_tensor_v3`: the storage is untyped, the element type an argument."""
   del requires_grad, hooks, unused
   require(
     isinstance(typed, TypedStorage) and isinstance(element, ElementType),
@@ -61,7 +77,7 @@ def _rebuild_tensor_v3(
 
 
 def _rebuild_parameter(array: Any, *unused: Any) -> StoredArray:
-  """A parameter is its tensor."""
+  """The tensor of a parameter; everything else about the parameter is ignored."""
   del unused
   require(isinstance(array, StoredArray), 'a parameter has no tensor')
   return array
@@ -78,16 +94,15 @@ def _element_types() -> dict[str, ElementType]:
   return types
 
 
-def _constructors() -> dict[str, Constructor]:
-  table = {
+def _torch_constructors() -> dict[str, Constructor]:
+  functions: FunctionTable = {
     '_rebuild_tensor': (_rebuild_tensor, (4, 4)),
     '_rebuild_tensor_v2': (_rebuild_tensor, (6, 7)),
     '_rebuild_tensor_v3': (_rebuild_tensor_v3, (7, 8)),
     '_rebuild_parameter': (_rebuild_parameter, (3, 3)),
     '_rebuild_parameter_with_state': (_rebuild_parameter, (4, 4)),
   }
-  names = {f'torch._utils.{name}': row for name, row in table.items()}
-  return {name: Constructor(name, function, counts) for name, (function, counts) in names.items()}
+  return constructors({f'torch._utils.{name}': entry for name, entry in functions.items()})
 
 
-TORCH_GLOBALS: dict[str, Any] = {**_element_types(), **_constructors()}
+TORCH_GLOBALS: dict[str, Any] = {**_element_types(), **_torch_constructors()}

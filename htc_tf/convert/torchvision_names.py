@@ -1,4 +1,4 @@
-"""Names of ImageNet classifiers whose backbone detectors start from: torchvision and mmcls."""
+"""Names of the ImageNet classifiers of torchvision and mmcls, which initialize backbones."""
 
 from htc_tf.convert.mmdet_names import BATCH_COUNTERS, backbone_rows
 from htc_tf.convert.name_map import NameMap

@@ -1,6 +1,6 @@
-"""Steps between the axes of published weights and ours, each with its inverse.
+"""Changes of layout between published weights and our variables, each with its inverse.
 
-A row of a name map lists the steps that lead from the published array to the variable.
+A row of a name map lists the steps that convert the published array to the variable.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,13 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-# The box heads flatten RoI features of this side, published with the channels slowest.
+# Side of the RoI features that box heads flatten; as published, the channels vary slowest.
 _ROI_SIZE = 7
-_YX_ORDER = [1, 0, 3, 2]  # its own inverse
+_YX_ORDER = [1, 0, 3, 2]  # self-inverse
 
 
 class Step(NamedTuple):
-  """A lossless change of layout: `apply` towards our variable, `revert` back."""
+  """A lossless change of layout.
+
+  Attributes:
+    apply: function from the published layout to ours.
+    revert: the inverse of `apply`.
+  """
 
   apply: Callable[[np.ndarray], np.ndarray]
   revert: Callable[[np.ndarray], np.ndarray]
@@ -35,16 +40,16 @@ def _swap_xy(values: np.ndarray) -> np.ndarray:
   return groups.reshape(values.shape)
 
 
-# Convolution [out, in, y, x] to [y, x, in, out]; transposed convolution [in, out, y, x] to
-# [y, x, out, in]: the same permutation.
+# Convolution [out, in, y, x] to [y, x, in, out], and, by the same permutation, transposed
+# convolution [in, out, y, x] to [y, x, out, in].
 CONV = Step(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1))
 # Fully connected [out, in] to [in, out].
 LINEAR = Step(np.transpose, np.transpose)
-# Rows of a fully connected [C * y * x, out] to [y * x * C, out].
+# Fully connected weight of flattened RoIs, [C * y * x, out] to [y * x * C, out].
 FLAT_ROI = Step(_flat_channels_last, _flat_channels_first)
-# Last axis dx, dy, dw, dh (of every anchor) to dy, dx, dh, dw.
+# Last axis from dx, dy, dw, dh (per anchor) to dy, dx, dh, dw.
 YX_DELTAS = Step(_swap_xy, _swap_xy)
-# Last axis with the background last to background first.
+# Last axis from background last to background first.
 BACKGROUND_FIRST = Step(lambda x: np.roll(x, 1, -1), lambda x: np.roll(x, -1, -1))
 # 1x1 convolution [classes, filters, 1, 1] to [classes, filters].
 POINTWISE = Step(lambda x: x.reshape(x.shape[:2]), lambda x: x[..., np.newaxis, np.newaxis])
@@ -54,11 +59,11 @@ def apply(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
   """The published array in the layout of the variable.
 
   Args:
-    steps: of the row of the name map, the first to be applied first.
-    values: an array of the published layout; the constants above say which axes each step takes.
+    steps: steps of the row of the name map, in the order of application.
+    values: array in the published layout; the constants above list the axes of each step.
 
   Raises:
-    ValueError: the array's rank or size does not suit a step.
+    ValueError: the rank or size of the array does not suit a step.
   """
   for step in steps:
     values = step.apply(values)
@@ -66,7 +71,7 @@ def apply(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
 
 
 def revert(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
-  """The variable's value, `values`, in the published layout; the inverse of `apply`."""
+  """The value of a variable in the published layout; the inverse of `apply`."""
   for step in reversed(steps):
     values = step.revert(values)
   return values

@@ -1,4 +1,4 @@
-"""What the readers of one format raise; `read_checkpoint` makes a CheckpointError of it."""
+"""The error of the readers of each format; `read_checkpoint` converts it to a CheckpointError."""
 
 from htc_tf.errors import HTCError
 
@@ -13,7 +13,7 @@ class UnreadableError(HTCError):
   """A file, or part of one, that is not a checkpoint of the format it claims to be.
 
   Args:
-    reason: what was found, in one clause.
+    reason: the finding, in one clause that starts in lower case.
     likely_cause: the usual reason, and what to do about it.
   """
 

@@ -1,6 +1,7 @@
-"""Names of a model's variables: the attributes that lead to them."""
+"""Paths of a model's variables, made of the attribute names that lead to them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,15 +11,15 @@ _PARTS = ('backbone', 'decoder', 'rpn_head', 'semantic_head', 'cascade')
 
 
 def named_variables(model: HTCModel) -> dict[str, tf.Variable]:
-  """Every variable of an `HTCModel` by its path.
+  """Every variable of a model by its path.
 
-  The path is made of attribute names without leading underscores and of list positions, e.g.
+  The path consists of attribute names without leading underscores and of list positions, e.g.
   `cascade/stages/0/box_head/fcs/0/kernel` or `backbone/layer1/0/conv1/kernel`.
 
   Args:
-    model: with its variables made.
+    model: the model; its variables must exist.
   """
-  found = {}
+  found: dict[str, tf.Variable] = {}
   for part in _PARTS:
     if getattr(model, part) is not None:
       found.update(_variables_below(part, getattr(model, part)))
@@ -26,8 +27,10 @@ def named_variables(model: HTCModel) -> dict[str, tf.Variable]:
 
 
 def _variables_below(part: str, root: tf.Module) -> Iterator[tuple[str, tf.Variable]]:
-  queue, seen = [(part, root)], {id(root)}
-  for path, item in queue:  # The queue grows while it is read: breadth first.
+  """Pairs (path, variable), breadth first."""
+  queue: list[tuple[str, Any]] = [(part, root)]
+  seen = {id(root)}
+  for path, item in queue:  # The queue grows during the loop.
     if isinstance(item, tf.Variable):
       yield path, item
       continue

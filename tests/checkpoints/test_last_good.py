@@ -1,4 +1,4 @@
-"""Tests of choosing the checkpoint to continue from, and of runs that do."""
+"""Tests of choosing the checkpoint to continue from, and of runs that continue."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from htc_tf.checkpoints import last_good, restoration
+from htc_tf.checkpoints import last_good, readability
 from htc_tf.errors import CheckpointError
 from htc_tf.training import run_record
 from tests import tiny_records, training_runs
@@ -23,7 +23,7 @@ NUM_KILLS = 6
 
 @pytest.fixture
 def folder(tmp_path):
-  """With three checkpoints, `value` of each being its step."""
+  """A folder with three checkpoints, whose variable `value` is their step."""
   saved = tf.train.Checkpoint(value=tf.Variable(0.0), more=tf.Variable(tf.zeros([1000])))
   manager = tf.train.CheckpointManager(saved, str(tmp_path), max_to_keep=None)
   for step in (1, 2, 10):
@@ -33,7 +33,7 @@ def folder(tmp_path):
 
 
 def value_continued_from(folder):
-  """What TensorFlow restores from a directory."""
+  """The value that TensorFlow restores from a directory; None if it restores nothing."""
   found = tf.train.Checkpoint(value=tf.Variable(-1.0))
   manager = tf.train.CheckpointManager(found, str(folder), max_to_keep=3)
   return None if manager.restore_or_initialize() is None else float(found.value)
@@ -47,7 +47,7 @@ def names(folder):
   return {path.name for path in folder.iterdir()}
 
 
-def test_nothing_wrong_nothing_changed(folder):
+def test_complete_checkpoints_are_not_changed(folder):
   before = {path: path.read_bytes() for path in folder.iterdir()}
   assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
   assert {path: path.read_bytes() for path in folder.iterdir()} == before
@@ -64,7 +64,7 @@ def test_nothing_wrong_nothing_changed(folder):
     lambda folder: (folder / f'ckpt-10{DATA}').write_bytes(b'\1' * 4004),
   ],
 )
-def test_damaged_checkpoint_is_set_aside(folder, damage, caplog):
+def test_a_damaged_checkpoint_is_renamed(folder, damage, caplog):
   damage(folder)
   with pytest.raises(CheckpointError, match=r'ckpt-10 cannot be read.*such as .*ckpt-2'):
     last_good.check_latest(str(folder))
@@ -81,18 +81,18 @@ def test_damaged_checkpoint_is_set_aside(folder, damage, caplog):
 @pytest.mark.parametrize(
   'content', [None, '', 'model_checkpoint_path: "ckpt-', 'model_checkpoint_path: "ckpt-11"\n']
 )
-def test_state_file_that_does_not_help(folder, content):
+def test_a_wrong_state_file_is_corrected(folder, content):
   if content is None:
     (folder / 'checkpoint').unlink()
   else:
     (folder / 'checkpoint').write_text(content)
   with contextlib.suppress(ValueError, tf.errors.NotFoundError):
-    assert value_continued_from(folder) is None  # Why this module is there.
+    assert value_continued_from(folder) is None  # TensorFlow alone loses the checkpoint.
   assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
   assert value_continued_from(folder) == 10.0
 
 
-def test_all_damaged_is_an_error_and_leaves_them(folder):
+def test_damage_to_all_checkpoints_is_an_error_and_renames_none(folder):
   for step in (1, 2, 10):
     truncate(folder / f'ckpt-{step}{DATA}')
   before = names(folder)
@@ -101,7 +101,7 @@ def test_all_damaged_is_an_error_and_leaves_them(folder):
   assert names(folder) == before
 
 
-def test_all_deleted_is_an_error_until_their_state_is_too(folder):
+def test_deleted_checkpoints_are_an_error_until_the_state_file_is_deleted_too(folder):
   for path in folder.glob('ckpt-*'):
     path.unlink()
   with pytest.raises(CheckpointError, match=r'(?s)is not in .*ckpt-10.index.*delete .*checkpoint'):
@@ -110,7 +110,7 @@ def test_all_deleted_is_an_error_until_their_state_is_too(folder):
   assert last_good.prepare_to_continue(str(folder)) is None
 
 
-def test_a_checkpoint_of_another_name_is_the_trainers_affair(folder):
+def test_a_checkpoint_of_another_name_is_left_to_the_trainer(folder):
   for path in folder.glob('ckpt-*'):
     path.rename(folder / path.name.replace('ckpt-', 'own-'))
   (folder / 'checkpoint').write_text('model_checkpoint_path: "own-10"\n')
@@ -128,8 +128,8 @@ def test_unfinished_writes_are_removed(folder):
 
 
 @pytest.mark.parametrize('steps', [(), (1, 2, 10)])
-def test_values_without_an_index_are_set_aside(folder, steps):
-  """Of a first checkpoint, too: the run then starts anew."""
+def test_values_without_an_index_are_renamed(folder, steps):
+  """Without `steps` it is the first checkpoint, and the run starts from scratch."""
   for step in {1, 2, 10} - set(steps):
     for path in folder.glob(f'ckpt-{step}.*'):
       path.unlink()
@@ -143,7 +143,7 @@ def test_values_without_an_index_are_set_aside(folder, steps):
   assert f'ckpt-11{DATA}' not in names(folder)
 
 
-def test_new_run(tmp_path):
+def test_a_new_run_starts_from_scratch(tmp_path):
   assert last_good.prepare_to_continue(str(tmp_path)) is None
   assert last_good.prepare_to_continue(str(tmp_path / 'missing')) is None
   assert last_good.step_of(None) == 0
@@ -164,14 +164,14 @@ def _limit_files(num_bytes):
   resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, num_bytes))
 
 
-def test_run_continues_after_a_full_disk_and_a_truncated_checkpoint(config, tmp_path):
+def test_a_run_continues_after_a_full_disk_and_a_truncated_checkpoint(config, tmp_path):
   model_dir = tmp_path / 'model'
   training_runs.train(model_dir, config)
   shutil.copytree(model_dir, tmp_path / 'full')
   training_runs.train(model_dir, config, 'trainer.train_steps=3')
   expected = training_runs.tensors(str(model_dir / 'ckpt-3'))
 
-  # A limit on the size of files fails writes as a full disk does, with another error number.
+  # With a limit on the size of files, writes fail as on a full disk, with another error number.
   limit = os.path.getsize(model_dir / f'ckpt-3{DATA}') * 3 // 4
   status, output = training_runs.finish(
     training_runs.start(
@@ -191,27 +191,34 @@ def test_run_continues_after_a_full_disk_and_a_truncated_checkpoint(config, tmp_
 
 
 def _kill_while_training(process, model_dir, step, delay):
-  """Kills a run some time after it saved a checkpoint later than `step`; the last readable step."""
+  """The newest readable step of a run that is killed after it saved a step later than `step`.
+
+  Args:
+    process: process of the run; it is killed.
+    model_dir: model directory of the run.
+    step: last step of the runs before.
+    delay: seconds from the checkpoint to the kill.
+  """
   deadline = time.monotonic() + 300
-  while _newest_readable(model_dir, whole=False) <= step and process.poll() is None:
+  while _newest_step(model_dir, readable=False) <= step and process.poll() is None:
     assert time.monotonic() < deadline
     time.sleep(0.05)
   time.sleep(delay)
   process.kill()
   training_runs.finish(process)
   assert process.returncode == -signal.SIGKILL
-  return _newest_readable(model_dir, whole=True)
+  return _newest_step(model_dir, readable=True)
 
 
-def _newest_readable(model_dir, whole):
+def _newest_step(model_dir, readable):
   steps = sorted(int(path.stem.rpartition('-')[2]) for path in model_dir.glob('ckpt-*.index'))
-  while whole and not restoration.is_readable(str(model_dir / f'ckpt-{steps[-1]}')):
+  while readable and not readability.is_readable(str(model_dir / f'ckpt-{steps[-1]}')):
     steps.pop()
   return steps[-1] if steps else 0
 
 
 @pytest.mark.slow
-def test_killed_again_and_again(config, tmp_path):
+def test_a_run_that_is_killed_repeatedly_continues_from_its_checkpoints(config, tmp_path):
   rng = random.Random(0)
   reached = [0]
   for _ in range(NUM_KILLS):

@@ -1,4 +1,4 @@
-"""Tests of restoring with a report of what does not fit."""
+"""Tests of restoring weights, with a report of the variables that do not fit."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from tests import tiny
 
 @pytest.fixture(scope='module')
 def saved(tmp_path_factory):
-  """(model of two stages, prefix of a checkpoint with an optimizer beside it)."""
+  """(model of two stages, prefix of its checkpoint, which also has an optimizer)."""
   model = tiny.build(tiny.model(2), seed=5)
   prefix = str(tmp_path_factory.mktemp('run') / 'ckpt-3')
   tf.train.Checkpoint(
@@ -24,7 +24,7 @@ def saved(tmp_path_factory):
   return model, prefix
 
 
-def test_round_trip(saved):
+def test_the_round_trip_is_lossless(saved):
   model, prefix = saved
   other = tiny.build(tiny.model(2), seed=6)
   assert object_graph.compare(prefix, {'model': other}) == object_graph.Mismatch([], [], [])
@@ -34,7 +34,7 @@ def test_round_trip(saved):
     np.testing.assert_array_equal(new, old, old.name)
 
 
-def test_part_of_a_checkpoint(saved):
+def test_a_part_of_a_checkpoint_is_restored(saved):
   model, prefix = saved
   other = tiny.build(tiny.model(3, num_classes=7), seed=6)
   restoration.restore(prefix, {'backbone': other.backbone})
@@ -43,6 +43,7 @@ def test_part_of_a_checkpoint(saved):
 
 
 def assert_unchanged_by(prefix, model, message):
+  """The error message of a restoration that fails and leaves the model unchanged."""
   before = [variable.numpy() for variable in model.variables]
   with pytest.raises(CheckpointError, match=message) as error:
     restoration.restore(prefix, {'model': model})
@@ -51,7 +52,7 @@ def assert_unchanged_by(prefix, model, message):
   return str(error.value)
 
 
-def test_other_number_of_classes(saved):
+def test_another_number_of_classes_is_reported(saved):
   message = assert_unchanged_by(
     saved[1], tiny.build(tiny.model(2, num_classes=6)), 'is of another configuration'
   )
@@ -63,7 +64,7 @@ def test_other_number_of_classes(saved):
   assert 'not in the checkpoint' not in message
 
 
-def test_more_stages(saved):
+def test_missing_stages_are_reported(saved):
   message = assert_unchanged_by(saved[1], tiny.build(tiny.model(3)), 'another number of classes')
   assert 'not in the checkpoint: ' in message
   assert 'model/cascade/stages/2/box_head' in message
@@ -76,7 +77,7 @@ def test_fewer_stages_fit_but_leave_variables_unused(saved):
   assert all('/stages/1/' in line for line in mismatch.unused)
 
 
-def test_branch_that_was_off(saved, tmp_path):
+def test_a_missing_branch_is_reported(saved, tmp_path):
   config = tiny.model(1, semantic_head={'enabled': False})
   prefix = str(tmp_path / 'ckpt')
   tf.train.Checkpoint(model=tiny.build(config)).write(prefix)
@@ -84,12 +85,12 @@ def test_branch_that_was_off(saved, tmp_path):
   assert 'model/semantic_head' in message
 
 
-def test_missing_part(saved):
+def test_a_missing_part_is_reported(saved):
   with pytest.raises(CheckpointError, match=r"has no part 'neck'.*backbone.*model"):
     restoration.restore(saved[1], {'neck': saved[0].decoder})
 
 
-def test_directory_names_its_latest(saved):
+def test_a_directory_stands_for_its_latest_checkpoint(saved):
   model, _ = saved
   folder = os.path.dirname(saved[1])
   manager = tf.train.CheckpointManager(tf.train.Checkpoint(model=model), folder, max_to_keep=2)
@@ -99,13 +100,13 @@ def test_directory_names_its_latest(saved):
 
 
 @pytest.mark.parametrize('path', ['nowhere/ckpt-1', 'empty', 'empty/ckpt-1'])
-def test_no_checkpoint(tmp_path, path):
+def test_a_missing_checkpoint_is_reported(tmp_path, path):
   (tmp_path / 'empty').mkdir()
   with pytest.raises(CheckpointError, match=f'There is no checkpoint at .*{path}.*no files in'):
     restoration.resolve(str(tmp_path / path))
 
 
-def test_misspelt_checkpoint_lists_what_is_there(saved):
+def test_a_misspelt_checkpoint_is_reported_with_the_files_beside_it(saved):
   with pytest.raises(CheckpointError, match=r'ckpt-3.index'):
     restoration.resolve(saved[1] + '4')
 
@@ -118,7 +119,7 @@ def copied(prefix, folder):
 
 @pytest.mark.parametrize('suffix', ['.index', '.data-00000-of-00001'])
 @pytest.mark.parametrize('lost', ['half', 'end'])
-def test_truncated(saved, tmp_path, suffix, lost):
+def test_truncated_checkpoints_are_refused(saved, tmp_path, suffix, lost):
   prefix = copied(saved[1], tmp_path)
   path = prefix + suffix
   size = os.path.getsize(path)
@@ -126,7 +127,7 @@ def test_truncated(saved, tmp_path, suffix, lost):
   assert_unchanged_by(prefix, tiny.build(tiny.model(2)), 'cannot be read.*truncated')
 
 
-def test_damaged_values_leave_the_model_as_it_is(saved, tmp_path):
+def test_damaged_values_leave_the_model_unchanged(saved, tmp_path):
   prefix = copied(saved[1], tmp_path)
   with open(f'{prefix}.data-00000-of-00001', 'r+b') as file:
     file.seek(os.path.getsize(file.name) // 2)
@@ -134,7 +135,7 @@ def test_damaged_values_leave_the_model_as_it_is(saved, tmp_path):
   assert_unchanged_by(prefix, tiny.build(tiny.model(2)), 'cannot be read')
 
 
-def test_shards_missing(saved, tmp_path):
+def test_missing_shards_are_refused(saved, tmp_path):
   prefix = copied(saved[1], tmp_path)
   os.remove(f'{prefix}.data-00000-of-00001')
   assert_unchanged_by(prefix, tiny.build(tiny.model(2)), 'cannot be read')

@@ -1,9 +1,9 @@
-"""Feeds mutated checkpoint files to the readers and watches what they do (`make fuzz`).
+"""Fuzzer that gives mutated checkpoint files to the readers and observes them (`make fuzz`).
 
 python -m tests.convert.fuzzer --files=100000 --seed=1
 
-Prints one JSON object: how many files were read and refused, the greatest memory, and what went
-wrong. It runs as a process of its own, because Python's audit hooks cannot be taken away again.
+It prints one JSON object: the number of files read and refused, the largest memory, and the
+failures. It runs in a separate process, because Python's audit hooks cannot be removed.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from htc_tf.convert.checkpoint_file import read_checkpoint
 from htc_tf.errors import CheckpointError
 from tests import tiny_checkpoints as tiny
 
-_PARITY = pathlib.Path(__file__).parent / 'files'
+_FILES = pathlib.Path(__file__).parent / 'files'
 _NAMES = (
   'sample.pth',
   'sample_legacy.pth',
@@ -37,9 +37,9 @@ _NAMES = (
   'evil_legacy.pth',
   'evil.pdparams',
 )
-# What Python objects of a small file take: see `PickleReader`, whose budget bounds them.
+# Memory of the Python objects of a small file, which the budget of `PickleReader` bounds.
 SPARE_BYTES = 2**20
-_EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
+_LIMITS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
 _WATCHED = (
   'os.',
   'subprocess.',
@@ -55,14 +55,14 @@ _MAX_FAILURES = 20
 
 
 class Watch:
-  """An audit hook that notes, while on, what touches more than the file to be read."""
+  """An audit hook that, while on, records every access beyond reading the file."""
 
   def __init__(self):
     self.on = False
     self.events = []
-    sys.addaudithook(self._note)
+    sys.addaudithook(self._record)
 
-  def _note(self, event, arguments):
+  def _record(self, event, arguments):
     if not self.on:
       return
     if event == 'open':
@@ -76,8 +76,8 @@ class Watch:
 
 
 def sources():
-  """The files that are mutated, by name."""
-  found = {name: (_PARITY / name).read_bytes() for name in _NAMES}
+  """Content of the files that are mutated, by name."""
+  found = {name: (_FILES / name).read_bytes() for name in _NAMES}
   values = bytes(2**20)
   large = {
     f'w{index}': tiny.tensor(tiny.storage(str(index), 2**16), (2**8, 2**8)) for index in range(4)
@@ -90,14 +90,20 @@ def sources():
 
 
 def mutated(data, other, generator):
-  """`data` after one to eight changes, mostly where it describes itself; `other` lends parts."""
+  """`data` after one to eight changes, mostly to its metadata.
+
+  Args:
+    data: content of the file.
+    other: content of a file from which parts are copied.
+    generator: random generator.
+  """
   changed = bytearray(data)
   for _ in range(generator.choice((1, 1, 2, 3, 8))):
     if not changed:
       break
     end = generator.choice((64, 2000, len(changed), len(changed)))
     place = generator.randrange(min(end, len(changed)))
-    if generator.random() < 0.2:  # A zip file describes itself at its end.
+    if generator.random() < 0.2:  # The directory of a zip file is at its end.
       place = len(changed) - 1 - place
     generator.choice(_MUTATIONS)(changed, place, other, generator)
   return bytes(changed)
@@ -111,10 +117,10 @@ def _flip_bit(data, place, _, generator):
   data[place] ^= 1 << generator.randrange(8)
 
 
-def _set_edge(data, place, _, generator):
-  """A number in 1 to 8 bytes at the edge of its range, as sizes and offsets are."""
+def _set_limit(data, place, _, generator):
+  """Write a limit of an integer type, of 1 to 8 bytes, as crafted sizes and offsets are."""
   size = generator.choice((1, 2, 4, 8))
-  number = generator.choice(_EDGES) % 256**size
+  number = generator.choice(_LIMITS) % 256**size
   data[place : place + size] = number.to_bytes(size, generator.choice(('little', 'big')))
 
 
@@ -135,7 +141,7 @@ def _insert(data, place, _, generator):
   data[place:place] = generator.randbytes(generator.choice((1, 2, 8)))
 
 
-def _lend(data, place, other, generator):
+def _copy_from_other(data, place, other, generator):
   begin = generator.randrange(len(other))
   size = generator.choice((4, 32, 256))
   data[place : place + generator.choice((0, size))] = other[begin : begin + size]
@@ -145,20 +151,20 @@ _MUTATIONS = (
   _set_byte,
   _set_byte,
   _flip_bit,
-  _set_edge,
-  _set_edge,
+  _set_limit,
+  _set_limit,
   _remove,
   _truncate,
   _repeat,
   _insert,
-  _lend,
+  _copy_from_other,
 )
 
 
 def mutated_files(num_files, seed):
-  """Yields the name of the source and the bytes of each file.
+  """Pairs of the name of the source and the bytes of a mutated file.
 
-  Of every second zip file the pickle within is mutated, under checksums that are right.
+  For half of the zip files, only the pickle inside is mutated, and the checksums are correct.
   """
   generator = random.Random(seed)
   files = sources()
@@ -181,7 +187,7 @@ def _with_mutated_pickle(data, other, generator):
 
 
 def read(path):
-  """Reads a file and every number in it: the number of tensors, or None if it was refused."""
+  """The number of tensors in a file, after reading every number; None if it was refused."""
   try:
     tensors = read_checkpoint(path).tensors
   except CheckpointError:
@@ -192,14 +198,14 @@ def read(path):
 
 
 def run(num_files, seed, folder):
-  """Reads mutated files; returns the report."""
+  """The report of reading mutated files."""
   watch = Watch()
   path = pathlib.Path(folder) / 'file.bin'
   path.write_bytes(next(iter(sources().values())))
-  # What is imported at first use: cp437 is for names in zip files that are not marked as UTF-8.
+  # Import before watching: zipfile uses cp437 for names that are not marked as UTF-8.
   codecs.lookup('cp437')
   read(path)
-  report = {'files': 0, 'read': 0, 'refused': 0, 'greatest_spare_bytes': 0, 'failures': []}
+  report = {'files': 0, 'read': 0, 'refused': 0, 'largest_spare_bytes': 0, 'failures': []}
   kinds = collections.Counter()
   tracemalloc.start()
   for name, data in mutated_files(num_files, seed):
@@ -216,7 +222,7 @@ def run(num_files, seed, folder):
 
 
 def _observe(path, size, watch, report):
-  """Reads one file, counts it in the report, and says what was wrong, if anything."""
+  """The failure of reading one file, which is counted in the report; empty if there is none."""
   before = tracemalloc.get_traced_memory()[0]
   tracemalloc.reset_peak()
   watch.events.clear()
@@ -227,9 +233,10 @@ def _observe(path, size, watch, report):
     return f'{type(error).__name__}: {error}'
   finally:
     watch.on = False
-  # The file itself is mapped, which is once its size.
+  # The readers may take twice the size of the file: its mapping, which is not traced, and as much
+  # again.
   taken = tracemalloc.get_traced_memory()[1] - before - size
-  report['greatest_spare_bytes'] = max(report['greatest_spare_bytes'], taken)
+  report['largest_spare_bytes'] = max(report['largest_spare_bytes'], taken)
   if taken > SPARE_BYTES:
     return f'{taken} bytes beside twice the {size} of the file'
   return '; '.join(watch.events)

@@ -1,9 +1,9 @@
-"""Tests of the list of allowed names: what stands beside weights is dropped, the rest refused."""
+"""Tests of the list of allowed names: metadata beside weights is dropped, the rest is refused."""
 
 import pytest
 
 from htc_tf.convert.allowed_globals import find_global, set_state
-from htc_tf.convert.stand_ins import Placeholder
+from htc_tf.convert.inert_objects import Placeholder
 from htc_tf.convert.unreadable import UnreadableError
 
 _HISTORY = ('mmengine.logging.history_buffer', 'HistoryBuffer')
@@ -38,34 +38,34 @@ _HISTORY = ('mmengine.logging.history_buffer', 'HistoryBuffer')
     'a.b.c',
   ],
 )
-def test_refuses_and_names_anything_else(name):
+def test_any_other_name_is_refused_and_shown(name):
   module, _, leaf = name.rpartition('.')
-  with pytest.raises(UnreadableError, match='asks for ') as error:
+  with pytest.raises(UnreadableError, match='the pickle names ') as error:
     find_global(module, leaf)
   assert name in error.value.reason
 
 
-def test_shows_unprintable_names_escaped():
+def test_unprintable_names_are_escaped():
   with pytest.raises(UnreadableError) as error:
     find_global('a\x1b[2J', 'b\n')
   assert error.value.reason.isprintable()
 
 
-def test_placeholders_keep_nothing():
+def test_placeholders_drop_their_contents():
   made = find_global(*_HISTORY).make(('anything', [1]))
   assert isinstance(made, Placeholder)
   set_state(made, {'make': 'other', '__class__': dict})
   assert type(made) is Placeholder and callable(made.make) and not hasattr(made, '__dict__')
 
 
-def test_state_of_a_dictionary_is_dropped():
+def test_the_state_of_a_dictionary_is_dropped():
   stored = {}
   set_state(stored, {'_metadata': {}})
   assert not stored
 
 
 @pytest.mark.parametrize('module', ['builtins', '__builtin__'])
-def test_getattr_names_statistics_of_histories_alone(module):
+def test_getattr_is_accepted_only_for_statistics_of_histories(module):
   constructor = find_global(module, 'getattr')
   assert isinstance(constructor.make((find_global(*_HISTORY), 'mean')), Placeholder)
   for arguments in (
@@ -78,7 +78,7 @@ def test_getattr_names_statistics_of_histories_alone(module):
       constructor.make(arguments)
 
 
-def test_ordered_dictionaries_of_python_2_move_their_pairs():
+def test_an_ordered_dictionary_of_python_2_empties_its_list_of_pairs():
   constructor = find_global('collections', 'OrderedDict')
   pairs = [['a', 1], ('b', 2)]
   assert constructor.make((pairs,)) == {'a': 1, 'b': 2}

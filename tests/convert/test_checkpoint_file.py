@@ -1,4 +1,4 @@
-"""Tests of reading checkpoints: files torch and Paddle wrote, hostile, damaged and mutated ones."""
+"""Tests of reading checkpoints: real files of torch and Paddle, and hostile or damaged files."""
 
 import contextlib
 import hashlib
@@ -17,7 +17,7 @@ from htc_tf.errors import CheckpointError
 from parity.extract import weights
 from tests.tiny_checkpoints import Call, Name, pickled, storage, tensor, torch_legacy, torch_zip
 
-_PARITY = pathlib.Path(__file__).parent / 'files'
+_FILES = pathlib.Path(__file__).parent / 'files'
 _TORCH = ('sample.pth', 'sample_legacy.pth')
 _LAYOUTS = ('sample_layouts.pth', 'sample_layouts_legacy.pth')
 _PADDLE = ('sample_protocol2.pdparams', 'sample_protocol4.pdparams', 'sample_numpy2.pdparams')
@@ -26,6 +26,7 @@ _EVIL = {
   'evil_legacy.pth': '__builtin__.eval',
   'evil.pdparams': 'posix.system',
 }
+# The hostile files create this file if their code is executed.
 _TRACE = pathlib.Path('/tmp/htc_tf_pwned')
 _MUTATIONS = 250
 
@@ -41,13 +42,13 @@ def _write(folder, data, name='file.pth'):
 
 
 @pytest.mark.parametrize('name', _TORCH + _PADDLE)
-def test_reads_what_torch_and_paddle_wrote(name):
-  checkpoint = read_checkpoint(_PARITY / name)
+def test_files_of_torch_and_paddle_are_read(name):
+  checkpoint = read_checkpoint(_FILES / name)
   torch = name in _TORCH
   rule = weights.mmdet_weight if torch else weights.paddle_weight
   assert checkpoint.source == ('torch' if torch else 'paddle')
-  assert checkpoint.path == str(_PARITY / name)
-  assert checkpoint.sha256 == hashlib.sha256((_PARITY / name).read_bytes()).hexdigest()
+  assert checkpoint.path == str(_FILES / name)
+  assert checkpoint.sha256 == hashlib.sha256((_FILES / name).read_bytes()).hexdigest()
   assert len(checkpoint.tensors) == (9 if torch else 7)
   for key, array in checkpoint.tensors.items():
     expected = rule(key, array.shape)
@@ -55,15 +56,15 @@ def test_reads_what_torch_and_paddle_wrote(name):
     np.testing.assert_array_equal(array, expected)
 
 
-def test_entries_are_in_the_files_order():
-  names = list(read_checkpoint(_PARITY / 'sample.pth').tensors)
+def test_entries_are_in_the_order_of_the_file():
+  names = list(read_checkpoint(_FILES / 'sample.pth').tensors)
   assert names[0] == 'backbone.conv1.weight'
   assert names[5] == 'backbone.bn1.num_batches_tracked'
   assert names[-1] == 'roi_head.mask_head.0.upsample.weight'
 
 
 @pytest.mark.parametrize('name', _LAYOUTS)
-def test_reads_layouts(name):
+def test_views_and_other_layouts_are_read(name):
   base = np.arange(24, dtype=np.float32).reshape(4, 6)
   expected = {
     'a_view': base[1:3],
@@ -75,7 +76,7 @@ def test_reads_layouts(name):
     'g_parameter': base[:2],
     'h_double': base.astype(np.float64),
   }
-  tensors = read_checkpoint(_PARITY / name).tensors
+  tensors = read_checkpoint(_FILES / name).tensors
   assert list(tensors) == list(expected)
   for key, array in tensors.items():
     assert (array.dtype, array.shape) == (expected[key].dtype, expected[key].shape)
@@ -83,10 +84,10 @@ def test_reads_layouts(name):
 
 
 @pytest.mark.parametrize('name, refused', _EVIL.items())
-def test_refuses_hostile_files_and_leaves_no_trace(name, refused):
+def test_hostile_files_are_refused_and_not_executed(name, refused):
   _TRACE.unlink(missing_ok=True)
   with pytest.raises(CheckpointError, match=refused) as error:
-    read_checkpoint(_PARITY / name)
+    read_checkpoint(_FILES / name)
   assert name in str(error.value)
   assert not _TRACE.exists()
 
@@ -101,14 +102,14 @@ def test_refuses_hostile_files_and_leaves_no_trace(name, refused):
     {'model': {'state_dict': {'w': _TENSOR}}},
   ],
 )
-def test_finds_the_state_dict(tmp_path, stored):
+def test_the_state_dict_is_found(tmp_path, stored):
   for data in (torch_zip(stored, _STORAGES), torch_legacy(stored, {'0': (6, _STORAGES['0'])})):
     tensors = read_checkpoint(_write(tmp_path, data)).tensors
     assert list(tensors) == ['w']
     np.testing.assert_array_equal(tensors['w'], _VALUES.reshape(2, 3))
 
 
-def test_reads_past_the_notes_of_mmengine(tmp_path):
+def test_the_metadata_of_mmengine_is_skipped(tmp_path):
   history = Name('mmengine.logging.history_buffer.HistoryBuffer')
   method = Call('__builtin__.getattr', (history, 'mean'))
   state = {'_log_history': np.arange(3.0), '_statistics_methods': {'mean': method}}
@@ -141,17 +142,17 @@ def test_reads_past_the_notes_of_mmengine(tmp_path):
     ({'state_dict': {'w': 'text'}}, "'w' is a str"),
     (
       {'w': Call('numpy.core.multiarray._reconstruct', (Name('numpy.ndarray'), (0,), 'b'))},
-      'never described',
+      'never set',
     ),
   ],
 )
-def test_refuses_files_without_a_state_dict(tmp_path, stored, reason):
+def test_files_without_a_state_dict_are_refused(tmp_path, stored, reason):
   with pytest.raises(CheckpointError, match=reason):
     read_checkpoint(_write(tmp_path, torch_zip(stored, _STORAGES)))
 
 
-def test_verifies_a_hash_in_the_name(tmp_path):
-  data = (_PARITY / 'sample.pth').read_bytes()
+def test_a_hash_in_the_name_is_verified(tmp_path):
+  data = (_FILES / 'sample.pth').read_bytes()
   digest = hashlib.sha256(data).hexdigest()
   for name in (
     f'htc_r50_fpn_1x_coco_20200317-{digest[:8]}.pth',
@@ -167,7 +168,7 @@ def test_verifies_a_hash_in_the_name(tmp_path):
     f'resnet50-{digest[:8]}0.pth',
     'model-99999999.pdparams',
   ):
-    with pytest.raises(CheckpointError, match='name says') as error:
+    with pytest.raises(CheckpointError, match='hash in its name') as error:
       read_checkpoint(_write(tmp_path, data, name))
     assert name.rsplit('-', 1)[1].split('.')[0] in str(error.value) and digest in str(error.value)
 
@@ -186,12 +187,12 @@ def test_verifies_a_hash_in_the_name(tmp_path):
     bytes(range(256)) * 40,
   ],
 )
-def test_refuses_what_is_no_checkpoint(tmp_path, data):
+def test_files_that_are_not_checkpoints_are_refused(tmp_path, data):
   with pytest.raises(CheckpointError, match='was refused'):
     read_checkpoint(_write(tmp_path, data))
 
 
-def test_refuses_missing_files_and_directories(tmp_path):
+def test_missing_files_and_directories_are_refused(tmp_path):
   with pytest.raises(CheckpointError, match='no file'):
     read_checkpoint(tmp_path / 'absent.pth')
   with pytest.raises(CheckpointError, match='a directory'):
@@ -200,7 +201,7 @@ def test_refuses_missing_files_and_directories(tmp_path):
     read_checkpoint('/dev/zero')
 
 
-def test_tensors_share_the_files_bytes_once(tmp_path):
+def test_tensors_share_the_bytes_of_the_file(tmp_path):
   values = np.zeros(2**20, np.float32)
   stored = {f'w{index}': tensor(storage('0', 2**20), (2**20,)) for index in range(200)}
   path = _write(tmp_path, torch_zip(stored, {'0': values.tobytes()}))
@@ -212,7 +213,7 @@ def test_tensors_share_the_files_bytes_once(tmp_path):
     tracemalloc.stop()
 
 
-def test_refuses_one_storage_as_many_types(tmp_path):
+def test_one_storage_as_many_types_is_refused(tmp_path):
   untyped = storage('0', 2**16, 'torch.UntypedStorage')
   stored = {
     dtype: Call(
@@ -226,23 +227,23 @@ def test_refuses_one_storage_as_many_types(tmp_path):
     read_checkpoint(_write(tmp_path, data))
 
 
-def test_refuses_one_text_as_many_arrays(tmp_path):
-  """One spelled array and hundreds that recall it would take hundreds of times the file."""
+def test_one_text_as_many_arrays_is_refused(tmp_path):
+  """Hundreds of arrays that recall one text would take hundreds of times the size of the file."""
   dtype = Call('numpy.dtype', ('u1', False, True), (3, '|', None, None, None, -1, -1, 0))
-  spelled = Call('_codecs.encode', ('a' * 10**6, 'latin1'))
+  encoded = Call('_codecs.encode', ('a' * 10**6, 'latin1'))
   array = Call(
     'numpy.core.multiarray._reconstruct',
     (Name('numpy.ndarray'), (0,), 'b'),
-    (1, (10**6,), dtype, False, spelled),
+    (1, (10**6,), dtype, False, encoded),
   )
-  text = spelled.arguments[0]
+  text = encoded.arguments[0]
   data = pickled({f'w{index}': array for index in range(300)})
-  assert data.count(text.encode()) == 1  # recalled, not repeated
+  assert data.count(text.encode()) == 1  # The text is recalled, not repeated.
   with pytest.raises(CheckpointError, match='claim more'):
     read_checkpoint(_write(tmp_path, data))
 
 
-def test_reading_needs_no_framework():
+def test_reading_imports_no_framework():
   program = (
     'import sys; from htc_tf.convert import checkpoint_file; '
     'sys.exit(bool({"tensorflow", "torch", "paddle"} & set(sys.modules)))'
@@ -251,8 +252,8 @@ def test_reading_needs_no_framework():
 
 
 @pytest.mark.parametrize('name', _TORCH + _LAYOUTS + _PADDLE)
-def test_refuses_truncated_files(tmp_path, name):
-  data = (_PARITY / name).read_bytes()
+def test_truncated_files_are_refused(tmp_path, name):
+  data = (_FILES / name).read_bytes()
   generator = random.Random(1)
   lengths = [0, 1, 2, len(data) - 1, *(generator.randrange(len(data)) for _ in range(40))]
   for length in lengths:
@@ -262,7 +263,7 @@ def test_refuses_truncated_files(tmp_path, name):
 
 @pytest.mark.parametrize('name', _TORCH + _LAYOUTS + _PADDLE + tuple(_EVIL))
 def test_mutated_files_are_read_or_refused(tmp_path, name):
-  data = (_PARITY / name).read_bytes()
+  data = (_FILES / name).read_bytes()
   generator = random.Random(name)
   _TRACE.unlink(missing_ok=True)
   for _ in range(_MUTATIONS):
@@ -274,8 +275,8 @@ def test_mutated_files_are_read_or_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize('name', ['sample.pth', 'sample_layouts.pth', 'evil.pth'])
-def test_mutated_pickles_in_sound_archives_are_read_or_refused(tmp_path, name):
-  with zipfile.ZipFile(_PARITY / name) as archive:
+def test_mutated_pickles_in_valid_archives_are_read_or_refused(tmp_path, name):
+  with zipfile.ZipFile(_FILES / name) as archive:
     entries = {entry.split('/', 1)[1]: archive.read(entry) for entry in archive.namelist()}
   pickle = entries.pop('data.pkl')
   generator = random.Random(name)
@@ -290,7 +291,7 @@ def test_mutated_pickles_in_sound_archives_are_read_or_refused(tmp_path, name):
 
 
 def _mutated(data, generator):
-  """One byte, or a few, exchanged, mostly where a file describes itself."""
+  """`data` with one to eight bytes replaced, mostly at the beginning, where its metadata is."""
   changed = bytearray(data)
   for _ in range(generator.choice((1, 1, 2, 8))):
     end = generator.choice((2000, len(data)))

@@ -19,7 +19,13 @@ SOURCES = [MMDET, PADDLE, TORCHVISION, MMCLS]
 
 
 def checkpoint_of(model, name_map=MMDET, **changes):
-  """The file a model's weights would be published as; entries changed to None are left out."""
+  """A published file with the weights of a model.
+
+  Args:
+    model: the model.
+    name_map: name map of the source.
+    **changes: arrays by entry to add or replace; None removes the entry.
+  """
   tensors = {**conversion.published_weights(model, name_map), **changes}
   return Checkpoint(
     {name: value for name, value in tensors.items() if value is not None},
@@ -45,11 +51,11 @@ RESNEXT = {
 
 @pytest.fixture(scope='module')
 def original():
-  """A model every value of which differs from a fresh one's."""
-  return drawn(tiny.model())
+  """A model whose values all differ from those of a new model."""
+  return randomized(tiny.model())
 
 
-def drawn(config):
+def randomized(config):
   """A model with random values."""
   built = tiny.build(config, seed=1)
   rng = np.random.default_rng(0)
@@ -64,7 +70,7 @@ def fresh_fixture():
 
 
 @pytest.mark.parametrize('name_map', SOURCES, ids=lambda name_map: name_map.source)
-def test_round_trip_is_lossless(original, fresh, name_map):
+def test_the_round_trip_is_lossless(original, fresh, name_map):
   checkpoint = checkpoint_of(original, name_map)
   assert conversion.find_name_map(checkpoint) is name_map
   before, expected = values(fresh), values(original)
@@ -79,9 +85,9 @@ def test_round_trip_is_lossless(original, fresh, name_map):
 @pytest.mark.parametrize(
   'name_map', [MMDET, TORCHVISION, MMCLS], ids=lambda name_map: name_map.source
 )
-def test_round_trip_of_a_deformable_resnext(name_map):
+def test_the_round_trip_of_a_deformable_resnext_is_lossless(name_map):
   config = tiny.model(backbone=RESNEXT)
-  expected, copy = drawn(config), tiny.build(config, seed=2)
+  expected, copy = randomized(config), tiny.build(config, seed=2)
   checkpoint = checkpoint_of(expected, name_map)
   result = conversion.convert_checkpoint(checkpoint, copy)
   assert {path.rsplit('/', 1)[0] for path in result.filled} >= {
@@ -95,7 +101,7 @@ def test_round_trip_of_a_deformable_resnext(name_map):
   assert all(np.array_equal(again[name], value) for name, value in checkpoint.tensors.items())
 
 
-def test_every_variable_has_its_own_name(original):
+def test_every_variable_has_a_distinct_name(original):
   assert len(named_variables(original)) == len(original.variables)
   assert {id(v) for v in named_variables(original).values()} == {id(v) for v in original.variables}
   assert len(conversion.published_weights(original, MMDET)) == len(original.variables)
@@ -109,7 +115,7 @@ def test_half_precision_is_read(original, fresh):
   np.testing.assert_array_equal(values(fresh)['backbone/conv1/kernel'], expected)
 
 
-def test_only_the_asked_parts_are_filled(original, fresh):
+def test_only_the_requested_parts_are_filled(original, fresh):
   result = conversion.convert_checkpoint(checkpoint_of(original), fresh, parts=['decoder'])
   assert {path.split('/')[0] for path in result.filled} == {'decoder'}
 
@@ -128,7 +134,7 @@ def test_only_the_asked_parts_are_filled(original, fresh):
     ({'roi_head.bbox_head.0.shared_fcs.0.weight': np.zeros([16, 391])}, 'another shape: .*fcs.0'),
   ],
 )
-def test_what_does_not_fit_is_listed_and_changes_nothing(original, fresh, changes, message):
+def test_mismatches_are_listed_and_change_nothing(original, fresh, changes, message):
   before = values(fresh)
   with pytest.raises(CheckpointError, match=message):
     conversion.convert_checkpoint(checkpoint_of(original, **changes), fresh)
@@ -136,7 +142,7 @@ def test_what_does_not_fit_is_listed_and_changes_nothing(original, fresh, change
     np.testing.assert_array_equal(value, before[path])
 
 
-def test_flags_allow_what_is_unused_or_missing(original, fresh):
+def test_unused_and_missing_entries_can_be_allowed(original, fresh):
   checkpoint = checkpoint_of(
     original, **{'neck.extra.weight': np.zeros(3), 'backbone.conv1.weight': None}
   )
@@ -173,7 +179,7 @@ def test_another_number_of_semantic_classes_drops_the_semantic_logits(original):
   assert set(result.dropped) == {'semantic_head/logits/kernel', 'semantic_head/logits/bias'}
 
 
-def test_a_wrong_width_is_no_other_number_of_classes(original):
+def test_a_wrong_width_is_not_another_number_of_classes(original):
   config = tiny.model(num_classes=7)
   config.box_head.fc_dims = 24
   with pytest.raises(CheckpointError, match=r'another shape: .*shared_fcs'):
@@ -187,11 +193,11 @@ def test_a_wrong_width_is_no_other_number_of_classes(original):
 )
 def test_unknown_names_are_refused(fresh, source, names):
   checkpoint = Checkpoint({name: np.zeros(1) for name in names}, source, 'htc.pth', '')
-  with pytest.raises(CheckpointError, match=r'no model known here.*laihuihui'):
+  with pytest.raises(CheckpointError, match=r'does not hold a known model.*laihuihui'):
     conversion.convert_checkpoint(checkpoint, fresh)
 
 
-def test_model_on_other_parts_has_no_published_names():
+def test_a_model_of_other_parts_has_no_published_names():
   config = tiny.model()
   config.override({'backbone': {'type': 'resnet', **tiny.MODEL_GARDEN_PARTS['backbone']}})
   with pytest.raises(CheckpointError, match=r'backbone/.* has no mmdet name'):

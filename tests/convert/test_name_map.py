@@ -23,7 +23,7 @@ def published_names(stem):
     ('paddle_r50', PADDLE),
   ],
 )
-def test_every_published_name_leads_there_and_back(stem, name_map):
+def test_every_published_name_has_a_distinct_path_that_leads_back(stem, name_map):
   paths = set()
   names = [name for name in published_names(stem) if not name_map.ignores(name)]
   for name in names:
@@ -47,7 +47,7 @@ def test_every_published_name_leads_there_and_back(stem, name_map):
     (MMCLS, 'backbone.bn1.weight', 'backbone/bn1/gamma'),
   ],
 )
-def test_path_of_a_name(name_map, name, path):
+def test_names_and_paths_are_translated(name_map, name, path):
   assert name_map.find_path(name).name == path
   assert name_map.find_source(path).name == name
 
@@ -61,7 +61,7 @@ def test_path_of_a_name(name_map, name, path):
     (PADDLE, 'backbone.res2.res3a.short.conv.weight'),
   ],
 )
-def test_other_names_have_no_place(name_map, name):
+def test_unknown_names_have_no_path(name_map, name):
   assert name_map.find_path(name) is None
   assert not name_map.ignores(name)
 
@@ -75,11 +75,11 @@ def test_other_names_have_no_place(name_map, name):
     (PADDLE, 'StructuredToParameterName@@'),
   ],
 )
-def test_entries_that_need_no_place(name_map, name):
+def test_entries_that_the_model_does_not_need_are_ignored(name_map, name):
   assert name_map.ignores(name)
 
 
-def test_template():
+def test_a_template_matches_and_fills_names():
   template = Template('res{layer:from2}.res{layer:from2}{block:letter}.{conv}')
   assert template.match('res3.res3b.10') == {'layer': 1, 'block': 1, 'conv': 10}
   assert template.fill({'layer': 1, 'block': 1, 'conv': 10}) == 'res3.res3b.10'

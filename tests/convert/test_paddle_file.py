@@ -1,4 +1,4 @@
-"""Tests of Paddle's files, made by hand."""
+"""Tests of reading files of Paddle, which are made without Paddle."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ _VALUES = np.arange(6, dtype=np.float32)
 
 
 @pytest.mark.parametrize('protocol', [2, 4])
-def test_reads_arrays_and_leaves_internal_names_out(protocol):
+def test_arrays_are_read_and_internal_names_skipped(protocol):
   names = {'a': 'conv2d_0.w_0'}
   stored = read_paddle(pickled({'a': _VALUES, 'StructuredToParameterName@@': names}, protocol))
   assert list(stored) == ['a']
@@ -19,21 +19,21 @@ def test_reads_arrays_and_leaves_internal_names_out(protocol):
 
 
 @pytest.mark.parametrize('module', ['builtins', '__builtin__'])
-def test_reads_tensors_saved_with_their_name(module):
+def test_tensors_saved_with_their_name_are_read(module):
   pair = Call(f'{module}.tuple', (('conv2d_0.w_0', _VALUES),))
   np.testing.assert_array_equal(read_paddle(pickled({'a': pair}))['a'].load(), _VALUES)
 
 
-def test_refuses_the_form_that_paddle_itself_evaluates():
+def test_the_form_that_paddle_evaluates_is_refused():
   with pytest.raises(UnreadableError, match=r'builtins.eval'):
     read_paddle(pickled({'a': Call('builtins.eval', ('data', {'data': _VALUES}))}))
 
 
-def test_refuses_what_is_no_dictionary():
+def test_files_without_a_dictionary_are_refused():
   with pytest.raises(UnreadableError, match='list instead of a dictionary'):
     read_paddle(pickled([_VALUES]))
 
 
-def test_refuses_persistent_ids():
+def test_persistent_ids_are_refused():
   with pytest.raises(UnreadableError, match='outside its pickle'):
     read_paddle(pickled({'a': storage('0', 6)}))

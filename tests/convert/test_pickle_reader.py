@@ -1,4 +1,4 @@
-"""Tests of the pickle reader: plain data as Python reads it, and what tries to harm."""
+"""Tests of the pickle reader with plain data, and with malformed and hostile pickles."""
 
 import pickle
 import struct
@@ -32,12 +32,12 @@ def _read(data):
 
 
 @pytest.mark.parametrize('protocol', [2, 3, 4, 5])
-def test_reads_plain_data_as_python_does(protocol):
+def test_plain_data_is_read_as_by_python(protocol):
   assert _read(pickle.dumps(_PLAIN, protocol)) == _PLAIN
 
 
 @pytest.mark.parametrize('protocol', [2, 4])
-def test_reads_what_was_kept_and_cycles(protocol):
+def test_shared_objects_and_cycles_are_read(protocol):
   shared = []
   cycle = [shared, shared]
   cycle.append(cycle)
@@ -45,18 +45,18 @@ def test_reads_what_was_kept_and_cycles(protocol):
   assert value[0] is value[1] and value[2] is value
 
 
-def test_reads_bytes_and_sets_and_strings_of_python_2():
+def test_bytes_and_sets_and_strings_of_python_2_are_read():
   assert _read(pickle.dumps(b'abc', 4)) == b'abc'
   assert _read(program(b'U\x02hi')) == 'hi'
   assert _read(pickle.dumps({'s': {1, 2}, 'f': frozenset([1])}, 4)).keys() == {'s', 'f'}
 
 
-def test_leaves_long_texts_undecoded():
+def test_long_texts_are_not_decoded():
   value = _read(pickle.dumps('ä' * 1000, 2))
   assert isinstance(value, LongText) and str(value.utf8, 'utf-8') == 'ä' * 1000
 
 
-def test_reads_one_pickle_after_another():
+def test_consecutive_pickles_are_read():
   data = memoryview(pickle.dumps(1, 2) + pickle.dumps([2], 2) + b'rest')
   reader = PickleReader(data, lambda identity: None, len(data))
   assert (reader.read(), reader.read(), bytes(reader.take(4))) == (1, [2], b'rest')
@@ -67,31 +67,31 @@ def test_reads_one_pickle_after_another():
   [
     (b'', 'ends within'),
     (b'\x80\x02', 'ends within'),
-    (program(b'0'), 'not there'),
-    (program(b''), 'not there'),
+    (program(b'0'), 'empty stack'),
+    (program(b''), 'empty stack'),
     (program(b't'), 'not opened'),
-    (program(b'h\x05'), 'not kept'),
-    (program(b'q\x05'), 'not there'),
-    (program(b'Na'), 'not there'),
-    (program(b'NNa'), 'no list'),
+    (program(b'h\x05'), 'not stored'),
+    (program(b'q\x05'), 'empty stack'),
+    (program(b'Na'), 'empty stack'),
+    (program(b'NNa'), 'not a list'),
     (program(b']Nb'), 'state of a list'),
-    (program(b'NNNs'), 'no dictionary'),
-    (program(b'}(Nu'), 'no dictionary'),
+    (program(b'NNNs'), 'not a dictionary'),
+    (program(b'}(Nu'), 'key without a value'),
     (program(b'}]Ns'), 'key of type list'),
     (program(b'}G' + bytes(8) + b'Ns'), 'key of type float'),
     (program(b'}))s'), 'key of type tuple'),
     (program(b'}\x8a\x09' + bytes(8) + b'\x10Ns'), 'key of type int'),
-    (program(b'N)R'), 'cannot be called'),
-    (program(b'cbuiltins\nset\nNR'), 'cannot be called'),
-    (program(b'ccollections\nOrderedDict\n)}\x92'), 'by keyword'),
-    (program(b'NN\x93'), 'no text'),
+    (program(b'N)R'), 'not callable'),
+    (program(b'cbuiltins\nset\nNR'), 'not callable'),
+    (program(b'ccollections\nOrderedDict\n)}\x92'), 'keyword arguments'),
+    (program(b'NN\x93'), 'not text'),
     (program(b'c' + b'a' * 300), 'does not end'),
     (program(b'c\xff\nx\n'), 'UTF-8'),
     (program(b'U\x01\xff'), 'UTF-8'),
     (program(b'NQ'), 'persistent'),
   ],
 )
-def test_refuses_what_is_malformed(data, reason):
+def test_malformed_pickles_are_refused(data, reason):
   with pytest.raises(UnreadableError, match=reason):
     _read(data)
 
@@ -108,7 +108,7 @@ def test_refuses_what_is_malformed(data, reason):
     (b'\x96' + bytes(8), '96'),
   ],
 )
-def test_refuses_instructions_weights_never_need(code, name):
+def test_instructions_that_weights_do_not_need_are_refused(code, name):
   with pytest.raises(UnreadableError, match=name):
     _read(program(code))
 
@@ -116,7 +116,7 @@ def test_refuses_instructions_weights_never_need(code, name):
 @pytest.mark.parametrize(
   'claim',
   [
-    b'r\xff\xff\xff\x7f',  # a memo of two thousand million places, of which one is used
+    b'r\xff\xff\xff\x7f',  # a memo of 2**31 entries, one of which is used
     b'B' + struct.pack('<I', 2**32 - 1),
     b'\x8e' + struct.pack('<Q', 10 * 2**30),
     b'X' + struct.pack('<I', 2**32 - 1),
@@ -139,7 +139,7 @@ def test_claimed_sizes_take_no_memory(claim):
 @pytest.mark.parametrize(
   'unit', [b'}', b']', b'(', b'\x8f', b'N\x94', b'K\xffK\xff\x86', b'\x8c\x30' + b'a' * 48]
 )
-def test_many_small_objects_are_bounded_by_the_file(unit):
+def test_the_memory_of_many_small_objects_is_bounded_by_the_file(unit):
   data = program(unit * (2**20 // len(unit)))
   tracemalloc.start()
   try:
@@ -149,7 +149,7 @@ def test_many_small_objects_are_bounded_by_the_file(unit):
     tracemalloc.stop()
 
 
-def test_deep_nesting_is_no_recursion():
+def test_deep_nesting_needs_no_recursion():
   depth = 40_000
   value = _read(program(b']' * depth + b'a' * (depth - 1)))
   for _ in range(depth - 1):
@@ -157,7 +157,7 @@ def test_deep_nesting_is_no_recursion():
   assert value == []
 
 
-def test_nested_references_are_not_multiplied():
+def test_nested_references_are_refused_as_keys():
   doubling = b'(' + b'N' + b''.join(b'q%ch%c\x86' % (index, index) for index in range(60))
   with pytest.raises(UnreadableError, match='key of type tuple'):
     _read(program(b'}' + doubling[1:] + b'Ns'))

@@ -34,7 +34,7 @@ def _storage(array):
     ((1, 2), (2**39, 1), 22, _BASE[3:, 4:]),
   ],
 )
-def test_views(shape, strides, offset, expected):
+def test_a_view_has_the_described_values(shape, strides, offset, expected):
   array = view_of(_storage(_BASE), element_type('f4'), shape, strides, offset).load()
   assert array.dtype == np.float32 and array.shape == expected.shape
   np.testing.assert_array_equal(array, expected)
@@ -49,7 +49,7 @@ def test_views(shape, strides, offset, expected):
     ((1,), (1,), 24),
     ((2, 2), (23, 1), 0),
     ((), (), 24),
-    ((5, 5), (0, 0), 0),  # more values than the storage has, all of them the same
+    ((5, 5), (0, 0), 0),  # more values than the storage has
     ((2**39, 2**39), (0, 0), 0),
     ((0, 2**39, 2**39), (0, 0, 0), 0),
     ((-1,), (1,), 0),
@@ -63,26 +63,26 @@ def test_views(shape, strides, offset, expected):
     ((2**63,), (0,), 0),
   ],
 )
-def test_refuses_views_beyond_the_storage(shape, strides, offset):
+def test_views_beyond_the_storage_are_refused(shape, strides, offset):
   with pytest.raises(UnreadableError):
     view_of(_storage(_BASE), element_type('f4'), shape, strides, offset)
 
 
-def test_values_are_the_files_bytes_where_possible():
+def test_values_are_views_of_the_file_where_possible():
   data = memoryview(bytes(16) + _BASE.tobytes())
   array = view_of(Storage(96, data[16:]), element_type('f4'), (24,), (1,), 0).load()
   assert np.shares_memory(array, np.frombuffer(data, np.uint8))
 
 
 @pytest.mark.parametrize('shift', [1, 2, 3])
-def test_unaligned_bytes_are_copied_once_a_storage(shift):
+def test_unaligned_bytes_are_copied_once_per_storage(shift):
   storage = Storage(96, memoryview(bytes(shift) + _BASE.tobytes())[shift:])
   first, second = (view_of(storage, element_type('f4'), (24,), (1,), 0).load() for _ in range(2))
   np.testing.assert_array_equal(first, _BASE.ravel())
   assert first.flags.aligned and np.shares_memory(first, second)
 
 
-def test_big_endian_becomes_native():
+def test_big_endian_values_become_native():
   storage = _storage(_BASE.astype('>f4'))
   array = view_of(storage, element_type('f4').with_byte_order('>'), (4, 6), (6, 1), 0).load()
   assert array.dtype.isnative
@@ -98,7 +98,7 @@ def test_bfloat16_becomes_float32(order):
   np.testing.assert_array_equal(array, np.float32([1, -2, np.inf, 2.0**-133]))
 
 
-def test_bytes_spelled_as_text():
+def test_bytes_stored_as_text_are_decoded():
   text = memoryview(bytes(range(256)).decode('latin-1').encode('utf-8'))
   array = view_of(Storage(256, Latin1Bytes(text)), element_type('u1'), (256,), (1,), 0).load()
   np.testing.assert_array_equal(array, np.arange(256))
@@ -114,18 +114,18 @@ def test_bytes_spelled_as_text():
     Storage(4, Latin1Bytes(memoryview(b'\xff'))),
   ],
 )
-def test_refuses_storages_without_their_bytes(storage):
+def test_storages_without_their_bytes_are_refused(storage):
   with pytest.raises(UnreadableError):
     view_of(storage, element_type('u1'), (4,), (1,), 0).load()
 
 
-def test_refuses_arrays_never_described():
-  with pytest.raises(UnreadableError, match='never described'):
+def test_arrays_without_a_state_are_refused():
+  with pytest.raises(UnreadableError, match='never set'):
     StoredArray().load()
 
 
 @pytest.mark.parametrize('shape', [(), (5,), (2, 3, 4)])
-def test_contiguous_strides(shape):
+def test_contiguous_strides_are_those_of_numpy(shape):
   for order in 'CF':
     array = np.zeros(shape, np.uint8, order)
     assert contiguous_strides(shape, fortran=order == 'F') == array.strides

@@ -1,4 +1,4 @@
-"""Tests of torch's legacy streams, made by hand."""
+"""Tests of reading legacy streams of torch, which are made without torch."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_the_signature_is_the_pickle_of_the_magic_number():
   assert SIGNATURE == LEGACY_MAGIC
 
 
-def test_reads_tensors_in_the_order_of_the_list():
+def test_storages_are_read_in_the_order_of_the_list():
   stored = read_torch_legacy(torch_legacy(_STORED, _STORAGES))
   np.testing.assert_array_equal(stored['x'].load(), _VALUES.reshape(2, 3))
   np.testing.assert_array_equal(stored['y'].load(), _COUNTS)
@@ -40,17 +40,17 @@ def test_reads_tensors_in_the_order_of_the_list():
     ({**_STORAGES, 'a': (-1, _VALUES.tobytes())}, None),
   ],
 )
-def test_refuses_lists_that_are_not_of_the_tensors(storages, keys):
+def test_storages_that_do_not_match_the_tensors_are_refused(storages, keys):
   with pytest.raises(UnreadableError):
     read_torch_legacy(torch_legacy(_STORED, storages, keys))
 
 
-def test_refuses_storages_that_claim_more_than_the_file():
+def test_storages_that_claim_more_than_the_file_are_refused():
   claim = {'x': tensor(storage('a', 10**10), (10**5, 10**5))}
   with pytest.raises(UnreadableError):
     read_torch_legacy(torch_legacy(claim, {'a': (10**10, b'')}))
 
 
-def test_refuses_unknown_protocols():
+def test_unknown_protocols_are_refused():
   with pytest.raises(UnreadableError, match='1001'):
     read_torch_legacy(LEGACY_MAGIC + pickled(1002))

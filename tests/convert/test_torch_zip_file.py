@@ -1,4 +1,4 @@
-"""Tests of torch's zip files: sound ones made by hand, and what is wrong with others."""
+"""Tests of reading zip files of torch, valid and malformed, which are made without torch."""
 
 import io
 import struct
@@ -17,20 +17,20 @@ _STORAGES = {'0': _VALUES.tobytes()}
 _TENSOR = tensor(storage('0', 6), (2, 3))
 
 
-def test_reads_tensors():
+def test_tensors_are_read():
   stored = read_torch_zip(torch_zip({'a': _TENSOR, 'b': [_TENSOR]}, _STORAGES))
   np.testing.assert_array_equal(stored['a'].load(), _VALUES.reshape(2, 3))
   assert stored['b'][0].storage is stored['a'].storage
 
 
 @pytest.mark.parametrize('order, dtype', [('little', '<f4'), ('big', '>f4')])
-def test_reads_both_byte_orders(order, dtype):
+def test_both_byte_orders_are_read(order, dtype):
   data = torch_zip(_TENSOR, {'0': _VALUES.astype(dtype).tobytes()}, byteorder=order)
   np.testing.assert_array_equal(read_torch_zip(data).load(), _VALUES.reshape(2, 3))
 
 
 @pytest.mark.parametrize('order', ['<', '>'])
-def test_reads_untyped_storages_in_both_byte_orders(order):
+def test_untyped_storages_are_read_in_both_byte_orders(order):
   untyped = storage('0', 4, 'torch.storage.UntypedStorage')
   value = Call(
     'torch._utils._rebuild_tensor_v3', (untyped, 0, (2,), (1,), False, None, Name('torch.uint16'))
@@ -43,7 +43,7 @@ def test_reads_untyped_storages_in_both_byte_orders(order):
   np.testing.assert_array_equal(read_torch_zip(data).load(), np.uint16([1, 65535]))
 
 
-def test_reads_first_version_tensors_and_parameters():
+def test_parameters_and_tensors_of_the_first_version_are_read():
   first = Call('torch._utils._rebuild_tensor', (storage('0', 6), 1, (2,), (2,)))
   hooks = Call('collections.OrderedDict')
   parameter = Call('torch._utils._rebuild_parameter', (first, True, hooks))
@@ -72,29 +72,29 @@ def test_reads_first_version_tensors_and_parameters():
     Call('torch.FloatStorage', (6,)),
   ],
 )
-def test_refuses_tensors_that_are_not_there(value):
+def test_malformed_tensors_and_storages_are_refused(value):
   with pytest.raises(UnreadableError):
     read_torch_zip(torch_zip(value, _STORAGES))
 
 
-def test_refuses_compressed_entries():
+def test_compressed_entries_are_refused():
   data = torch_zip(_TENSOR, {'0': bytes(10**6)}, zipfile.ZIP_DEFLATED)
   with pytest.raises(UnreadableError, match='compressed'):
     read_torch_zip(data)
 
 
 @pytest.mark.parametrize('name', ['m/data/0', 'm/data.pkl'])
-def test_refuses_doubled_names(name):
+def test_duplicate_names_are_refused(name):
   stream = io.BytesIO(torch_zip(_TENSOR, _STORAGES))
   with zipfile.ZipFile(stream, 'a') as archive, warnings.catch_warnings():
-    warnings.simplefilter('ignore')  # zipfile warns of what is made on purpose here
+    warnings.simplefilter('ignore')  # zipfile warns of the duplicate name.
     archive.writestr(name, b'')
-  with pytest.raises(UnreadableError, match='doubled'):
+  with pytest.raises(UnreadableError, match='duplicate'):
     read_torch_zip(stream.getvalue())
 
 
 @pytest.mark.parametrize('name', ['../m', '/etc/x', 'm/../../x', '..\\x', '\\x'])
-def test_refuses_names_that_leave_the_archive(name):
+def test_names_that_leave_the_archive_are_refused(name):
   stream = io.BytesIO(torch_zip(_TENSOR, _STORAGES))
   with zipfile.ZipFile(stream, 'a') as archive:
     archive.writestr(name, b'')
@@ -102,23 +102,24 @@ def test_refuses_names_that_leave_the_archive(name):
     read_torch_zip(stream.getvalue())
 
 
-def test_refuses_other_zip_files():
+def test_zip_files_of_other_programs_are_refused():
   stream = io.BytesIO()
   np.savez(stream, a=_VALUES)
   with pytest.raises(UnreadableError, match=r'0 entries data.pkl'):
     read_torch_zip(stream.getvalue())
 
 
-def test_notices_a_changed_weight():
+def test_a_changed_weight_is_noticed():
   data = torch_zip(_TENSOR, _STORAGES)
   changed = data.replace(_VALUES.tobytes(), (_VALUES + 1).tobytes())
   with pytest.raises(UnreadableError, match='checksum'):
     read_torch_zip(changed)
 
 
-# Places in an entry of the directory: method, compressed size, size, flags, place of the entry.
+# Offsets of fields in an entry of the zip directory: compression method, compressed size, size,
+# flags, and twice the offset of the entry.
 @pytest.mark.parametrize(
-  'place, layout, value',
+  'offset, layout, value',
   [
     (10, '<H', 8),
     (20, '<I', 10**9),
@@ -128,20 +129,20 @@ def test_notices_a_changed_weight():
     (42, '<I', 1),
   ],
 )
-def test_refuses_directories_that_lie(place, layout, value):
+def test_wrong_zip_directories_are_refused(offset, layout, value):
   data = bytearray(torch_zip(_TENSOR, _STORAGES))
   for entry in (data.find(b'PK\x01\x02'), data.rfind(b'PK\x01\x02')):
-    struct.pack_into(layout, data, entry + place, value)
+    struct.pack_into(layout, data, entry + offset, value)
   with pytest.raises(UnreadableError):
     read_torch_zip(bytes(data))
 
 
-def test_refuses_archives_of_very_many_entries():
+def test_archives_with_too_many_entries_are_refused():
   with pytest.raises(UnreadableError, match='entries'):
     read_torch_zip(torch_zip(_TENSOR, _STORAGES) + b'PK\x01\x02' * 100_001)
 
 
 @pytest.mark.parametrize('order', ['', 'middle'])
-def test_refuses_unknown_byte_orders(order):
+def test_unknown_byte_orders_are_refused(order):
   with pytest.raises(UnreadableError, match='byte order'):
     read_torch_zip(torch_zip(_TENSOR, _STORAGES, byteorder=order))
