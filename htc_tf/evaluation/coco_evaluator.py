@@ -1,7 +1,8 @@
-"""Box and mask AP of a stream of detections, as pycocotools measures them."""
+"""Box and mask AP of detections that arrive in batches, as pycocotools computes them."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from absl import logging
@@ -12,25 +13,42 @@ from htc_tf.evaluation import coco_results, matching
 from htc_tf.evaluation import ground_truth as ground_truth_lib
 from htc_tf.evaluation import metrics as metrics_lib
 
-# A worker takes half a second to start: the time in which 50 images are pasted and matched.
+# A worker takes half a second to start; one process pastes and matches 50 images in that time.
 _IMAGES_PER_WORKER = 100
 _MAX_DEFAULT_WORKERS = 16
 
 
 class COCOEvaluator:
-  """Collects detections batch by batch and measures them against COCO annotations.
+  """A collection of detections, and their evaluation against COCO annotations.
 
-  Masks are kept run-length encoded. All images of the annotations count, also those for which no
-  prediction came; regions marked `iscrowd` are neither missed nor matched wrongly, as in COCO.
+  Masks are stored run-length encoded. All images of the annotations count, including those without
+  predictions. As in COCO, a region marked `iscrowd` does not count as missed, and detections in it
+  do not count as wrong.
 
   Mask AP by size: as in the published evaluations, the size of a detection is the area of its mask.
-  pycocotools takes the area of the box instead for results that have a `bbox`, so masks are
-  evaluated without it, and `save_results` writes a second file from which pycocotools gives the
-  very same figures.
+  pycocotools takes the area of the box instead for results that have a `bbox`. Masks are therefore
+  evaluated without `bbox`, and `save_results` writes a second file without it, from which
+  pycocotools computes the same figures.
 
-  Pasting, encoding and matching are spread over processes, with the same results whatever their
-  number. An error that one of them meets is raised by a later `update`, or at the latest by
-  `result` or `save_results`, and again until `reset`.
+  Pasting, encoding and matching are distributed over processes; the results do not depend on their
+  number. An error in one of them is raised by a later `update`, or at the latest by `result` or
+  `save_results`, and again by every later call until `reset`.
+
+  Args:
+    annotation_file: path of a COCO instances file.
+    category_ids: category id of each class; class 1 of the model is the first. These categories are
+      evaluated; those without annotations do not count in the means.
+    include_mask: whether to evaluate masks besides boxes.
+    per_category: whether `result` also gives AP of each category.
+    max_detections: number of detections per image and category that count, best first.
+    num_workers: number of processes; 1 uses this process. None: one for every hundred annotated
+      images, up to the number of usable cores and 16, so that few images are evaluated in this
+      process.
+
+  Raises:
+    DataError: the annotations are missing or malformed, or lack the categories or, with
+      `include_mask`, segmentations.
+    InputError: `max_detections` or `num_workers` is below 1.
   """
 
   def __init__(
@@ -42,23 +60,6 @@ class COCOEvaluator:
     max_detections: int = 100,
     num_workers: int | None = None,
   ):
-    """Reads the annotations.
-
-    Args:
-      annotation_file: path of a COCO instances file.
-      category_ids: category id of each label; class 1 of the model is the first. These categories
-        are evaluated, also those without annotations (which take no part in the means).
-      include_mask: whether to measure masks besides boxes.
-      per_category: whether `result` also gives AP of each category.
-      max_detections: how many detections of an image and category count, best first.
-      num_workers: processes; 1 works in this one. None: the cores at hand, up to 16, and one for
-        every hundred annotated images, so that few images are evaluated in this process.
-
-    Raises:
-      DataError: annotations that are missing, malformed, without the categories or, with
-        `include_mask`, without segmentations.
-      InputError: `max_detections` or `num_workers` below 1.
-    """
     for name, value in (('max_detections', max_detections), ('num_workers', num_workers)):
       if value is not None and value < 1:
         raise InputError(
@@ -76,28 +77,28 @@ class COCOEvaluator:
     self.reset()
 
   def reset(self) -> None:
-    """Forgets all detections and ends the processes."""
+    """Drop all detections and end the processes."""
     self._workers.close()
-    self._results: list[dict] = []
-    self._seen = set()
+    self._results: list[dict[str, Any]] = []
+    self._seen: set[int] = set()
 
   def update(self, predictions: Mapping[str, np.ndarray]) -> None:
-    """Adds a batch of detections; an image that came before is left out.
+    """Add a batch of detections; an image that was added before is skipped.
 
-    An image comes twice when the last batch is filled up, or when replicas read the same data.
+    An image is repeated if the last batch is filled up, or if replicas read the same data.
 
     Args:
       predictions: `source_id` [batch] image ids; `image_info` [batch, 4, 2]; `detection_boxes`
         [batch, num, 4] yxyx in padded-image pixels, `detection_scores` [batch, num],
-        `detection_classes` [batch, num] and `num_detections` [batch], rows from there on being
-        padding; with masks, `detection_masks` [batch, num, 28, 28] probabilities.
+        `detection_classes` [batch, num] and `num_detections` [batch]; later rows are padding. With
+        masks, `detection_masks` [batch, num, 28, 28] probabilities.
 
     Raises:
-      InputError: a missing entry, or values that are not finite.
-      DataError: an image that the annotations do not have or have in another size, or a class
-        without a category.
+      InputError: an entry is missing, or values are not finite.
+      DataError: an image is not in the annotations or has another size there, or a class has no
+        category.
     """
-    arrays = {key: np.asarray(predictions[key]) for key in self._required(predictions)}
+    arrays = {key: np.asarray(predictions[key]) for key in self._required_keys(predictions)}
     for row, image_id in enumerate(arrays.pop('source_id').reshape(-1).tolist()):
       if image_id in self._seen:
         continue
@@ -111,37 +112,42 @@ class COCOEvaluator:
       )
       self._seen.add(image_id)
 
-  def collected(self) -> dict[str, list]:
-    """All detections since the last `reset`, as `merge` of another process' evaluator takes them.
+  def collected(self) -> dict[str, list[Any]]:
+    """All detections since the last `reset`, for `merge` of the evaluator in another process.
 
     Returns:
-      `images`, the ids of the images that came, and `results`, COCO results; JSON can hold them.
+      `images`, the ids of the images that were added, and `results`, COCO results. Both can be
+      written as JSON.
     """
     self._add(self._workers.drain())
     return {'images': sorted(self._seen), 'results': self._results}
 
-  def merge(self, collected: Mapping[str, list]) -> None:
-    """Adds what an evaluator of the same annotations collected; an image both have counts once."""
+  def merge(self, collected: Mapping[str, list[Any]]) -> None:
+    """Add detections of another evaluator of the same annotations; known images are skipped.
+
+    Args:
+      collected: result of `collected` of the other evaluator.
+    """
     new = set(collected['images']) - self._seen
     self._results += [result for result in collected['results'] if result['image_id'] in new]
     self._seen |= new
 
   def result(self) -> dict[str, float]:
-    """Measures all detections that came since the last `reset`, and ends the processes.
+    """The figures of all detections since the last `reset`; also ends the processes.
 
     Returns:
-      For boxes the 12 figures of COCO, `bbox_AP`, `bbox_AP50`, `bbox_AP75`, `bbox_APs`, `bbox_APm`,
-      `bbox_APl`, `bbox_ARmax1`, `bbox_ARmax10`, `bbox_ARmax100`, `bbox_ARs`, `bbox_ARm`,
-      `bbox_ARl`; for masks the same as `segm_*`; on request `bbox_AP_by_category/<name>` and
-      `segm_AP_by_category/<name>`. All in [0, 1]; -1, as pycocotools has it, where the annotations
-      hold no object of that size or category.
+      For boxes, the 12 figures of COCO: `bbox_AP`, `bbox_AP50`, `bbox_AP75`, `bbox_APs`,
+      `bbox_APm`, `bbox_APl`, `bbox_ARmax1`, `bbox_ARmax10`, `bbox_ARmax100`, `bbox_ARs`,
+      `bbox_ARm`, `bbox_ARl`. For masks, the same as `segm_*`. With `per_category`, also
+      `bbox_AP_by_category/<name>` and `segm_AP_by_category/<name>`. All are in [0, 1]; as in
+      pycocotools, -1 if the annotations have no object of that size or category.
     """
     missing = len(self._ground_truth.imgs) - len(self._seen)
     if missing:
       logging.warning(
         '%d of the %d annotated images were not predicted; their objects count as '
-        'missed. Likely cause: trainer.validation_steps below all of them (-1), or '
-        'annotations of more images than the records.',
+        'missed. Likely cause: trainer.validation_steps stops before the last image (-1 reads '
+        'all), or the records have fewer images than the annotations.',
         missing,
         len(self._ground_truth.imgs),
       )
@@ -168,27 +174,29 @@ class COCOEvaluator:
     return figures
 
   def save_results(self, path: files.PathLike) -> list[pathlib.Path]:
-    """Writes the detections as COCO JSON.
+    """Write the detections as COCO JSON.
 
     Args:
-      path: the file for boxes, scores and, of a model with masks, segmentations.
+      path: path of the file for boxes, scores and, with masks, segmentations.
 
     Returns:
-      The files written: `path` and, with masks, `<stem of path>.segm.json`, the same without the
-      boxes. pycocotools gives the figures of `result` from the first for boxes and from the second
-      for masks; from the first for masks too, save the split of mask AP by size.
+      The written files: `path` and, with masks, `<stem of path>.segm.json`, the same without the
+      boxes. pycocotools computes the figures of `result` for boxes from the first and for masks
+      from the second; for masks from the first, only APs, APm and APl differ.
     """
     self._add(self._workers.drain())
     path = pathlib.Path(path)
     contents = {path: self._results}
     if 'segm' in self._iou_types:
-      contents[path.with_name(f'{path.stem}.segm.json')] = matching.fields(self._results, 'segm')
+      contents[path.with_name(f'{path.stem}.segm.json')] = matching.matched_fields(
+        self._results, 'segm'
+      )
     for name, results in contents.items():
       coco_results.write_results(name, results)
     return list(contents)
 
-  def _required(self, predictions: Mapping[str, np.ndarray]) -> list[str]:
-    """Returns the entries to read from a batch, or raises InputError if one is missing."""
+  def _required_keys(self, predictions: Mapping[str, np.ndarray]) -> list[str]:
+    """Names of the entries to read from a batch; raises InputError if one is missing."""
     required = [
       'source_id',
       'image_info',
@@ -205,14 +213,14 @@ class COCOEvaluator:
         'A batch cannot be evaluated',
         expected=', '.join(required),
         got=f'no {", ".join(missing)}',
-        likely_cause='include_mask of the evaluator and the model differ'
+        likely_cause='different include_mask of evaluator and model'
         if missing == ['detection_masks']
         else 'outputs of another model',
       )
     return required
 
-  def _check_image(self, image_id: int, image_info: np.ndarray):
-    """Raises DataError for an image that is not the one of the annotations."""
+  def _check_image(self, image_id: int, image_info: np.ndarray) -> None:
+    """Raise DataError unless the annotations have this image in this size."""
     image = self._ground_truth.imgs.get(image_id)
     if image is None:
       raise DataError(
@@ -230,13 +238,13 @@ class COCOEvaluator:
         likely_cause='images that were resized, or turned by their EXIF flag',
       )
 
-  def _add(self, results_by_image: Sequence[list[dict]]):
+  def _add(self, results_by_image: Sequence[list[dict[str, Any]]]) -> None:
     for results in results_by_image:
       self._results += results
 
 
 def _default_workers(num_images: int) -> int:
-  """Returns how many processes are worth their start."""
+  """Number of processes that save more time than they take to start."""
   return max(
     1, min(processes.usable_cores(), _MAX_DEFAULT_WORKERS, num_images // _IMAGES_PER_WORKER)
   )

@@ -1,7 +1,8 @@
-"""Detections as COCO results: the records that pycocotools reads, and the file that holds them."""
+"""Detections as COCO results, which pycocotools reads, and the JSON file of them."""
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,24 +16,25 @@ def detections_to_results(
   image_info: np.ndarray,
   image_id: int,
   category_ids: Sequence[int],
-) -> list[dict]:
-  """Turns the detections of one image into COCO results on the original image.
+) -> list[dict[str, Any]]:
+  """COCO results, in original-image pixels, of the detections in one image.
 
   Args:
-    detections: what the model returns, without the batch axis: `detection_boxes` [num, 4] yxyx in
+    detections: outputs of the model without the batch axis: `detection_boxes` [num, 4] yxyx in
       padded-image pixels, `detection_scores` [num], `detection_classes` [num], `num_detections`
-      scalar and, of a model with masks, `detection_masks` [num, 28, 28]. Rows from `num_detections`
-      on are padding.
-    image_info: [4, 2]; rows original (h, w), scaled (h, w), scale (y, x), offset (y, x).
+      scalar and, with masks, `detection_masks` [num, 28, 28]. Rows from `num_detections` on are
+      padding.
+    image_info: [4, 2]; rows original (h, w), visible (h, w), scale (y, x), offset (y, x); see
+      `preprocess.image_info`.
     image_id: id of the image in the annotations.
-    category_ids: category id of each label; class 1 is the first.
+    category_ids: category id of each class; class 1 is the first.
 
   Returns:
-    One dict a valid detection; see `instances_to_results`.
+    One dict per valid detection; see `instances_to_results`.
 
   Raises:
-    InputError: a missing entry, or boxes, scores or masks that are not finite.
-    DataError: a class without a category.
+    InputError: an entry is missing, or boxes, scores or masks are not finite.
+    DataError: a class has no category.
   """
   _check_detections(detections)
   valid = slice(0, int(detections['num_detections']))
@@ -56,26 +58,26 @@ def instances_to_results(
   boxes_original: np.ndarray,
   scores: np.ndarray,
   classes: np.ndarray,
-  rles: Sequence[dict] | None,
+  rles: Sequence[dict[str, Any]] | None,
   category_ids: Sequence[int],
-) -> list[dict]:
-  """Turns instances in original-image pixels into COCO results.
+) -> list[dict[str, Any]]:
+  """COCO results of instances in original-image pixels.
 
   Args:
     image_id: id of the image in the annotations.
     boxes_original: [num, 4] yxyx in pixels of the original image.
     scores: [num] in [0, 1].
     classes: [num] int, 1 for the first entry of `category_ids`.
-    rles: `num` COCO RLE dicts with `counts` as str, or None for boxes alone.
-    category_ids: category id of each label; class 1 is the first.
+    rles: `num` COCO run-length encodings with `counts` as str, or None for boxes alone.
+    category_ids: category id of each class; class 1 is the first.
 
   Returns:
-    `num` dicts `{image_id, category_id, bbox: [x, y, width, height], score}`, with `segmentation`
-    where there are masks, made of plain Python numbers only.
+    `num` dicts `{image_id, category_id, bbox: [x, y, width, height], score}`, and `segmentation` if
+    there are masks. All numbers are plain Python numbers.
 
   Raises:
-    InputError: boxes or scores that are not finite.
-    DataError: a class without a category.
+    InputError: boxes or scores are not finite.
+    DataError: a class has no category.
   """
   if not (np.isfinite(boxes_original).all() and np.isfinite(scores).all()):
     raise InputError(
@@ -101,13 +103,13 @@ def instances_to_results(
 
 
 def original_size(image_info: np.ndarray) -> tuple[int, int]:
-  """Returns (height, width) of the original image from `image_info` [4, 2]."""
+  """(height, width) of the original image, read from `image_info` [4, 2]."""
   height, width = np.rint(np.asarray(image_info)[0]).astype(int).tolist()
   return height, width
 
 
 def boxes_to_original(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
-  """Moves boxes into the frame of the original image and clips them to it.
+  """Boxes in pixels of the original image, clipped to it.
 
   Args:
     boxes: [num, 4] yxyx in padded-image pixels, without padding rows.
@@ -121,12 +123,12 @@ def boxes_to_original(boxes: np.ndarray, image_info: np.ndarray) -> np.ndarray:
   return np.clip(boxes_original, 0, np.tile(original, 2))
 
 
-def write_results(path: files.PathLike, results: Sequence[Mapping]) -> None:
-  """Writes COCO results as JSON, whole or not at all.
+def write_results(path: files.PathLike, results: Sequence[Mapping[str, Any]]) -> None:
+  """Write COCO results as JSON, completely or not at all.
 
   Args:
-    path: the file; a former one is replaced.
-    results: what `detections_to_results` returned, of any number of images.
+    path: path of the file; an existing one is replaced.
+    results: results of `detections_to_results`, of any number of images.
   """
   with (
     files.replaced_when_written(path) as temporary,
@@ -136,19 +138,19 @@ def write_results(path: files.PathLike, results: Sequence[Mapping]) -> None:
 
 
 def _category_id(label: int, category_ids: Sequence[int]) -> int:
-  """Returns the category id of a foreground class."""
+  """The category id of a foreground class."""
   if not 1 <= label <= len(category_ids):
     raise DataError(
       'A detection has a class without a category',
       expected=f'classes 1 to {len(category_ids)}',
       got=str(label),
-      likely_cause='num_classes does not fit the categories of the data set',
+      likely_cause='a num_classes that does not fit the categories of the data set',
     )
   return int(category_ids[label - 1])
 
 
-def _check_detections(detections: Mapping[str, np.ndarray]):
-  """Raises InputError if an entry is missing or the row count is impossible."""
+def _check_detections(detections: Mapping[str, np.ndarray]) -> None:
+  """Raise InputError if an entry is missing or the number of detections is impossible."""
   required = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_detections')
   missing = [name for name in required if name not in detections]
   if missing:

@@ -1,10 +1,11 @@
-"""Loading and checking the annotations that detections are measured against."""
+"""Loading and checking of annotations for the evaluation."""
 
 import collections
 import contextlib
 import io
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from absl import logging
 from pycocotools import coco
@@ -16,21 +17,19 @@ _SECTIONS = ('images', 'annotations', 'categories')
 
 
 def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> coco.COCO:
-  """Reads a COCO annotation file for evaluation.
+  """COCO annotations for evaluation, with the index of pycocotools.
 
-  What pycocotools would stumble over later is settled here: a missing `iscrowd` is 0, a missing
-  `area` is the one of the box, and annotations whose ids are not distinct positive numbers are
-  numbered anew, because COCOeval takes a match with annotation 0 for no match at all.
+  Values that pycocotools requires are added: 0 for a missing `iscrowd`, and the area of the box for
+  a missing `area`. Annotations are renumbered unless their ids are distinct positive numbers,
+  because COCOeval takes a match with annotation 0 for no match.
 
   Args:
     annotation_file: path of a COCO instances file.
-    include_mask: whether masks are evaluated, so that every object needs a segmentation.
-
-  Returns:
-    The indexed annotations.
+    include_mask: whether masks are evaluated, so that every annotation needs a segmentation.
 
   Raises:
-    DataError: a file that is missing or no COCO annotations, or objects without what is evaluated.
+    DataError: the file is missing or has another form, annotations refer to unknown images or
+      categories, or they lack boxes or segmentations.
   """
   dataset = _read_dataset(annotation_file)
   _check_references(annotation_file, dataset)
@@ -43,8 +42,8 @@ def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> co
   return index(dataset)
 
 
-def index(dataset: dict) -> coco.COCO:
-  """Returns the annotations with pycocotools' index over them."""
+def index(dataset: dict[str, Any]) -> coco.COCO:
+  """COCO annotations with the index of pycocotools."""
   indexed = coco.COCO()
   indexed.dataset = dataset
   with silence():
@@ -53,10 +52,10 @@ def index(dataset: dict) -> coco.COCO:
 
 
 def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> tuple[str, ...]:
-  """Returns a distinct name of each category; a name given twice carries the id behind it.
+  """A distinct name of each category; if categories share a name, the id is appended.
 
   Raises:
-    DataError: an id that the annotations do not have.
+    DataError: there is no id, or the annotations do not have one.
   """
   unknown = sorted(set(category_ids) - set(ground_truth.cats))
   if unknown or not category_ids:
@@ -76,13 +75,13 @@ def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> tupl
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-  """Keeps pycocotools from printing."""
+  """A context in which pycocotools does not print."""
   with contextlib.redirect_stdout(io.StringIO()):
     yield
 
 
-def _read_dataset(annotation_file: files.PathLike) -> dict:
-  """Reads the JSON file and checks that it has the three sections of COCO annotations."""
+def _read_dataset(annotation_file: files.PathLike) -> dict[str, Any]:
+  """Content of the JSON file; raises DataError unless it has the sections of COCO annotations."""
   expected = 'a COCO annotation file: a JSON object with images, annotations and categories'
   try:
     with open(annotation_file, encoding='utf-8') as stream:
@@ -99,7 +98,7 @@ def _read_dataset(annotation_file: files.PathLike) -> dict:
       f'Annotations {annotation_file} are not JSON',
       expected=expected,
       got=str(error),
-      likely_cause='another file, or one that was cut off in copying',
+      likely_cause='another kind of file, or an incomplete copy',
     ) from error
   lists = [
     key for key in _SECTIONS if isinstance(dataset, dict) and isinstance(dataset.get(key), list)
@@ -114,8 +113,8 @@ def _read_dataset(annotation_file: files.PathLike) -> dict:
   return dataset
 
 
-def _check_references(annotation_file: files.PathLike, dataset: dict):
-  """Raises DataError if an annotation lacks a box or names an unknown image or category."""
+def _check_references(annotation_file: files.PathLike, dataset: dict[str, Any]) -> None:
+  """Raise DataError if an annotation lacks a box or refers to an unknown image or category."""
   for image in dataset['images']:
     if not {'id', 'height', 'width'} <= set(image):
       raise DataError(
@@ -138,31 +137,36 @@ def _check_references(annotation_file: files.PathLike, dataset: dict):
       f'Annotations {annotation_file} are not consistent',
       expected='known image_id and category_id and a bbox [x, y, width, height]',
       got=f'{problem} in annotation {annotation.get("id")}',
-      likely_cause='a subset of the images or categories was cut out by hand',
+      likely_cause='a subset of the images or categories that was made by hand',
     )
 
 
-def _check_segmentations(annotation_file: files.PathLike, annotations: Sequence[dict]):
-  """Raises DataError if mask AP is asked for and an object has no segmentation."""
-  bare = [annotation.get('id') for annotation in annotations if not annotation.get('segmentation')]
-  if bare:
+def _check_segmentations(
+  annotation_file: files.PathLike, annotations: Sequence[dict[str, Any]]
+) -> None:
+  """Raise DataError if an annotation has no segmentation."""
+  missing = [
+    annotation.get('id') for annotation in annotations if not annotation.get('segmentation')
+  ]
+  if missing:
     raise DataError(
       f'Mask AP cannot be computed on {annotation_file}',
       expected='a segmentation of every annotation',
-      got=f'{len(bare)} of {len(annotations)} without one, first id {bare[0]}',
+      got=f'{len(missing)} of {len(annotations)} without one, first id {missing[0]}',
       likely_cause='annotations for boxes alone; set include_mask to False',
     )
 
 
-def _number_annotations(annotation_file: files.PathLike, annotations: Sequence[dict]):
-  """Gives the annotations ids from 1 on if theirs are not distinct and positive."""
+def _number_annotations(
+  annotation_file: files.PathLike, annotations: Sequence[dict[str, Any]]
+) -> None:
+  """Renumber the annotations from 1 unless their ids are distinct and positive."""
   ids = {annotation.get('id') or 0 for annotation in annotations}
   if len(ids) == len(annotations) and min(ids, default=1) > 0:
     return
   logging.warning(
-    'Annotation ids of %s are not distinct positive numbers: numbered anew for the '
-    'evaluation, because COCOeval never matches an object whose id is 0. The file '
-    'stays as it is.',
+    'Annotation ids of %s are not distinct positive numbers. The evaluation renumbers them, '
+    'because COCOeval never matches an object with id 0. The file is not changed.',
     annotation_file,
   )
   for number, annotation in enumerate(annotations, start=1):

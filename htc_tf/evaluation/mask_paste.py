@@ -1,14 +1,14 @@
 """Pasting of box-sized mask probabilities onto the full image, and their run-length encoding.
 
-A mask of 28x28 cells covers its box. Each image pixel is looked up at its centre (x + 0.5, y + 0.5)
-bilinearly between the centres of the cells, with zeros outside the mask; the object is where the
-value reaches the threshold. Bilinear sampling on a grid is separable,
-`values = weights_y @ probs @ weights_x^T`, and only the rows and columns with a non-zero weight,
-those in and just around the box, are computed.
+A mask of 28x28 cells covers its box. The value of an image pixel is interpolated bilinearly at the
+pixel center (x + 0.5, y + 0.5) between the centers of the cells, with zeros outside the mask. The
+object consists of the pixels whose value is at least the threshold. Bilinear sampling on a grid is
+separable, `values = weights_y @ probs @ weights_x^T`; only rows and columns with a non-zero weight
+are computed, which are those in and just around the box.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -22,7 +22,7 @@ class _Patch(NamedTuple):
   Attributes:
     top: first row in the image.
     left: first column in the image.
-    values_xy: [columns, rows] float32, transposed because COCO's encoding runs down the columns.
+    values_xy: [columns, rows] float32; transposed, because COCO encodes column by column.
   """
 
   top: int
@@ -33,19 +33,19 @@ class _Patch(NamedTuple):
 def paste_mask_values(
   mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: tuple[int, int]
 ) -> np.ndarray:
-  """Samples mask probabilities at every pixel of the image.
+  """Mask probabilities at every pixel of the image.
 
   Args:
     mask_probs: [num, mask_height, mask_width] float, the probability in each cell of the box.
-    boxes_original: [num, 4] yxyx in pixels of the original image; may reach beyond it. Coordinates
-      that become infinite (a box of no width or height) count as the middle of the mask.
+    boxes_original: [num, 4] yxyx in pixels of the original image; may extend beyond it. In a box
+      without width or height, pixels sample the middle of the mask along that axis.
     image_hw: height and width of the original image.
 
   Returns:
     [num, height, width] float32, zero outside the boxes.
 
   Raises:
-    InputError: shapes that do not fit, an empty image, or values that are not finite.
+    InputError: the shapes do not fit, the image is empty, or values are not finite.
   """
   height, width = image_hw
   values = np.zeros((len(mask_probs), height, width), np.float32)
@@ -61,19 +61,20 @@ def paste_masks(
   image_hw: tuple[int, int],
   threshold: float = 0.5,
 ) -> np.ndarray:
-  """Pastes masks onto the full image: the pixels whose sampled probability is >= `threshold`.
+  """Masks on the full image: the pixels whose sampled probability is >= `threshold`.
 
   Args:
     mask_probs: [num, mask_height, mask_width] float.
     boxes_original: [num, 4] yxyx in pixels of the original image.
     image_hw: height and width of the original image.
-    threshold: the least probability of a pixel of the object, above 0.
+    threshold: the smallest probability of a pixel of the object, above 0.
 
   Returns:
-    [num, height, width] bool. For many masks prefer `encode_masks`, which never holds this array.
+    [num, height, width] bool. For many masks prefer `encode_masks`, which does not allocate this
+    array.
 
   Raises:
-    InputError: as `paste_mask_values`, or a threshold that is not above 0.
+    InputError: as for `paste_mask_values`, or the threshold is not above 0.
   """
   _check_threshold(threshold)
   height, width = image_hw
@@ -90,23 +91,23 @@ def encode_masks(
   boxes_original: np.ndarray,
   image_hw: tuple[int, int],
   threshold: float = 0.5,
-) -> list:
-  """Pastes masks and run-length encodes each, equal to `pycocotools.mask.encode` of `paste_masks`.
+) -> list[dict[str, Any]]:
+  """Run-length encodings of pasted masks, equal to `pycocotools.mask.encode` of `paste_masks`.
 
-  The runs are read from the pixels around the box alone, so that neither time nor memory grows with
-  the size of the image.
+  Only the pixels around the box are computed, so that time and memory do not grow with the size of
+  the image.
 
   Args:
     mask_probs: [num, mask_height, mask_width] float.
     boxes_original: [num, 4] yxyx in pixels of the original image.
     image_hw: height and width of the original image.
-    threshold: the least probability of a pixel of the object, above 0.
+    threshold: the smallest probability of a pixel of the object, above 0.
 
   Returns:
-    A list of `num` COCO RLE dicts, `{'size': [height, width], 'counts': str}`.
+    `num` dicts `{'size': [height, width], 'counts': str}`.
 
   Raises:
-    InputError: as `paste_masks`.
+    InputError: as for `paste_masks`.
   """
   _check_threshold(threshold)
   return [
@@ -118,7 +119,7 @@ def encode_masks(
 def _patches(
   mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: tuple[int, int]
 ) -> Iterator[_Patch]:
-  """Yields the sampled patch of one mask after the other."""
+  """The sampled patch of each mask."""
   mask_probs = np.asarray(mask_probs, np.float32)
   boxes_original = np.asarray(boxes_original, np.float64)
   _check_inputs(mask_probs, boxes_original, image_hw)
@@ -130,45 +131,47 @@ def _patches(
 
 
 def _axis_weights(low: float, high: float, length: int, num_cells: int) -> tuple[int, np.ndarray]:
-  """Returns, for one axis, the first pixel in reach of the mask and the weights from there on.
+  """Interpolation weights along one axis.
 
   Args:
-    low: edge of the box.
-    high: the opposite edge.
+    low: lower edge of the box.
+    high: upper edge of the box.
     length: number of pixels of the image.
     num_cells: number of cells of the mask.
 
   Returns:
-    A pixel index and [num_pixels, num_cells] float32, empty where image and mask do not meet.
+    The first pixel that the mask reaches, and the weights of it and the following pixels,
+    [num_pixels, num_cells] float32; empty if image and mask do not overlap.
   """
-  centres = np.arange(length) + 0.5
+  centers = np.arange(length) + 0.5
   with np.errstate(divide='ignore', invalid='ignore'):
-    normalized = (centres - low) / (high - low) * 2 - 1
+    normalized = (centers - low) / (high - low) * 2 - 1
   normalized[np.isinf(normalized)] = 0
   cells = ((normalized + 1) * num_cells - 1) / 2
-  cells[np.isnan(cells)] = -1  # 0 / 0, a centre on the edge of a box without extent: outside
+  # 0 / 0, a pixel center on the edge of a box without extent, counts as outside.
+  cells[np.isnan(cells)] = -1
   inside = np.flatnonzero((cells > -1) & (cells < num_cells))
   if not inside.size:
     return 0, np.zeros((0, num_cells), np.float32)
   cells = cells[inside[0] : inside[-1] + 1]
   lower = np.floor(cells)
   pixels, columns = np.arange(len(cells)), lower.astype(np.intp) + 1
-  weights = np.zeros((len(cells), num_cells + 2), np.float32)  # a cell outside at either end
+  weights = np.zeros((len(cells), num_cells + 2), np.float32)  # one more cell at each end
   weights[pixels, columns] = 1 - (cells - lower)
   weights[pixels, columns + 1] = 1 - (lower + 1 - cells)
   return int(inside[0]), weights[:, 1:-1]
 
 
-def _encode_patch(patch: _Patch, image_hw: tuple[int, int], threshold: float) -> dict:
-  """Run-length encodes the thresholded patch within its image."""
+def _encode_patch(patch: _Patch, image_hw: tuple[int, int], threshold: float) -> dict[str, Any]:
+  """Run-length encoding of the image that is zero outside the thresholded patch."""
   height, width = image_hw
   columns, rows = patch.values_xy.shape
-  mask = np.zeros((columns, rows + 2), bool)  # a False pixel above and below closes every run
+  mask = np.zeros((columns, rows + 2), bool)  # False above and below, so that every run ends
   np.greater_equal(patch.values_xy, threshold, out=mask[:, 1:-1])
   pixels = mask.ravel()
   column, row = np.divmod(np.flatnonzero(pixels[1:] != pixels[:-1]), rows + 2)
   changes = (patch.left + column) * height + patch.top + row
-  # A run that ends at the bottom goes on in the next column where that begins with the object.
+  # A run that ends in the last row continues if the next column starts with the object.
   joined = np.flatnonzero(changes[1:] == changes[:-1])
   changes = np.delete(changes, np.concatenate([joined, joined + 1]))
   counts = np.diff(changes, prepend=0, append=height * width)
@@ -178,8 +181,10 @@ def _encode_patch(patch: _Patch, image_hw: tuple[int, int], threshold: float) ->
   return {'size': [height, width], 'counts': rle['counts'].decode('ascii')}
 
 
-def _check_inputs(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: tuple[int, int]):
-  """Raises InputError for masks, boxes or an image size that cannot be pasted."""
+def _check_inputs(
+  mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: tuple[int, int]
+) -> None:
+  """Raise InputError for masks, boxes or an image size that cannot be pasted."""
   if mask_probs.ndim != 3 or boxes_original.shape != (len(mask_probs), 4):
     raise InputError(
       'Masks cannot be pasted',
@@ -204,7 +209,7 @@ def _check_inputs(mask_probs: np.ndarray, boxes_original: np.ndarray, image_hw: 
       )
 
 
-def _check_threshold(threshold: float):
-  """Raises InputError for a threshold that would also take the pixels outside the box."""
+def _check_threshold(threshold: float) -> None:
+  """Raise InputError for a threshold that pixels outside the box, which are zero, would reach."""
   if not threshold > 0:
     raise InputError('Masks cannot be pasted', expected='a threshold above 0', got=str(threshold))

@@ -1,12 +1,12 @@
-"""COCOeval spread over processes: categories are matched and accumulated apart, figures the same.
+"""COCOeval distributed over processes by category, with the same figures.
 
-COCOeval treats categories independently from the first step to the precision and recall of each, so
-that its arrays for some of them are slices of its arrays for all.
+COCOeval treats each category independently up to its precision and recall, so that its arrays for
+some categories are slices of its arrays for all.
 """
 
 import collections
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import coco, cocoeval
@@ -16,18 +16,18 @@ from htc_tf.evaluation import ground_truth as ground_truth_lib
 
 
 class _Part(NamedTuple):
-  """What a worker needs to evaluate some of the categories.
+  """Input of a worker that evaluates some of the categories.
 
   Attributes:
-    dataset: COCO annotations: all images, the annotations of these categories.
+    dataset: COCO annotations of all images, with the annotations of these categories.
     results: COCO results of these categories, with only the field that is matched.
-    category_ids: the categories, ascending, as the arrays have them.
+    category_ids: ids of the categories, ascending, in the order of the arrays.
     iou_type: 'bbox' or 'segm'.
-    max_detections: how many detections of an image and category count.
+    max_detections: number of detections per image and category that count.
   """
 
-  dataset: dict[str, list]
-  results: list[dict]
+  dataset: dict[str, list[Any]]
+  results: list[dict[str, Any]]
   category_ids: tuple[int, ...]
   iou_type: str
   max_detections: int
@@ -35,30 +35,30 @@ class _Part(NamedTuple):
 
 def evaluate(
   ground_truth: coco.COCO,
-  results: Sequence[dict],
+  results: Sequence[dict[str, Any]],
   category_ids: Sequence[int],
   iou_type: str,
   max_detections: int,
   workers: processes.WorkerPool,
 ) -> cocoeval.COCOeval:
-  """Matches results with annotations and accumulates precision and recall.
+  """Precision and recall of results that are matched with annotations.
 
   Args:
-    ground_truth: the indexed annotations.
-    results: COCO results with `bbox` and, for 'segm', `segmentation`; left as they are.
-    category_ids: what is evaluated.
+    ground_truth: annotations with their index.
+    results: COCO results with `bbox` and, for 'segm', `segmentation`; not modified.
+    category_ids: ids of the evaluated categories.
     iou_type: 'bbox' or 'segm'.
-    max_detections: how many detections of an image and category count, best first.
-    workers: where the categories are evaluated; none of its results may be pending.
+    max_detections: number of detections per image and category that count, best first.
+    workers: processes that evaluate the categories; none of their results may be pending.
 
   Returns:
-    A COCOeval whose `params` and whose `eval['precision']` and `eval['recall']` are those of
+    A COCOeval with the same `params`, `eval['precision']` and `eval['recall']` as after
     `accumulate()` over all categories.
   """
   category_ids = sorted(set(category_ids))  # as COCOeval orders its arrays
   parts = _split(
     ground_truth.dataset,
-    fields(results, iou_type),
+    matched_fields(results, iou_type),
     category_ids,
     iou_type,
     max_detections,
@@ -80,28 +80,28 @@ def evaluate(
   return evaluation
 
 
-def fields(results: Sequence[dict], iou_type: str) -> list[dict]:
-  """Returns copies of the results without boxes for 'segm', without masks for 'bbox'."""
+def matched_fields(results: Sequence[dict[str, Any]], iou_type: str) -> list[dict[str, Any]]:
+  """Copies of the results, without boxes for 'segm' and without masks for 'bbox'."""
   unused = 'bbox' if iou_type == 'segm' else 'segmentation'
   return [{key: value for key, value in result.items() if key != unused} for result in results]
 
 
 def _split(
-  dataset: dict[str, list],
-  results: Sequence[dict],
+  dataset: dict[str, list[Any]],
+  results: Sequence[dict[str, Any]],
   category_ids: Sequence[int],
   iou_type: str,
   max_detections: int,
   num_parts: int,
 ) -> list[_Part]:
-  """Shares the categories out, about as many detections to each part."""
+  """Parts of the categories with similar numbers of detections."""
   annotations_of, results_of = (_by_category(items) for items in (dataset['annotations'], results))
-  shares = [[] for _ in range(min(num_parts, len(category_ids)))]
+  shares: list[list[int]] = [[] for _ in range(min(num_parts, len(category_ids)))]
   sizes = [0] * len(shares)
   for category in sorted(category_ids, key=lambda category: -len(results_of[category])):
     smallest = sizes.index(min(sizes))
     shares[smallest].append(category)
-    # Looking through the images costs something in a category without detections too.
+    # A category without detections takes time too, because all images are searched.
     sizes[smallest] += len(results_of[category]) + len(dataset['images'])
   return [
     _Part(
@@ -119,7 +119,7 @@ def _split(
   ]
 
 
-def _by_category(items: Sequence[dict]) -> dict[int, list[dict]]:
+def _by_category(items: Sequence[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
   found = collections.defaultdict(list)
   for item in items:
     found[item['category_id']].append(item)
@@ -127,25 +127,26 @@ def _by_category(items: Sequence[dict]) -> dict[int, list[dict]]:
 
 
 def _evaluate_part(part: _Part) -> tuple[np.ndarray, np.ndarray]:
-  """Returns COCOeval's arrays, whose axes are as follows.
+  """Precision and recall of COCOeval.
 
-  Precision [iou, recall, category, size, detections]; recall [iou, category, size, detections].
+  Returns:
+    [iou, recall, category, size, max_detections] and [iou, category, size, max_detections].
   """
   with ground_truth_lib.silence():
-    truth = ground_truth_lib.index(part.dataset)
-    # pycocotools' own `loadRes` fails where there is nothing.
+    ground_truth = ground_truth_lib.index(part.dataset)
+    # `loadRes` of pycocotools fails if there are no results.
     found = (
-      truth.loadRes(part.results)
+      ground_truth.loadRes(part.results)
       if part.results
       else ground_truth_lib.index({**part.dataset, 'annotations': []})
     )
-    evaluation = cocoeval.COCOeval(truth, found, part.iou_type)
+    evaluation = cocoeval.COCOeval(ground_truth, found, part.iou_type)
     _set_params(evaluation.params, part.category_ids, part.max_detections)
     evaluation.evaluate()
     evaluation.accumulate()
   return evaluation.eval['precision'], evaluation.eval['recall']
 
 
-def _set_params(params: cocoeval.Params, category_ids: Sequence[int], max_detections: int):
+def _set_params(params: cocoeval.Params, category_ids: Sequence[int], max_detections: int) -> None:
   params.catIds = list(category_ids)
   params.maxDets = sorted({1, min(10, max_detections), max_detections})

@@ -1,4 +1,4 @@
-"""The figures of a COCO evaluation: read from the accumulated arrays, and printed as a table."""
+"""The figures of a COCO evaluation, and their table."""
 
 from collections.abc import Mapping
 
@@ -11,18 +11,18 @@ _BY_CATEGORY = 'AP_by_category/'
 
 
 def summary(evaluation: cocoeval.COCOeval, prefix: str) -> dict[str, float]:
-  """Reads the 12 standard figures of COCO from an accumulated evaluation.
+  """The 12 standard figures of COCO.
 
-  `COCOeval.summarize` gives the same for 100 detections an image, prints, and gives -1 for AP when
-  another number of detections is set; hence this reading of our own.
+  `COCOeval.summarize` is not used, because it prints, and gives -1 for AP unless the number of
+  detections per image is 100. With 100, its figures are the same.
 
   Args:
-    evaluation: after `accumulate()`.
-    prefix: what the keys begin with, `bbox` or `segm`.
+    evaluation: evaluation after `accumulate()`.
+    prefix: prefix of the keys, `bbox` or `segm`.
 
   Returns:
-    The figures by key `<prefix>_AP`, `<prefix>_AP50` and so on, in COCO's order; -1 where there was
-    no annotation to measure against.
+    The figures by key `<prefix>_AP`, `<prefix>_AP50` and so on, in COCO's order; -1 if no
+    annotation counts for a figure.
   """
   figures = {
     'AP': _mean_precision(evaluation),
@@ -41,12 +41,12 @@ def summary(evaluation: cocoeval.COCOeval, prefix: str) -> dict[str, float]:
 def average_precision_by_category(
   evaluation: cocoeval.COCOeval, names: Mapping[int, str], prefix: str
 ) -> dict[str, float]:
-  """Reads AP of each category, averaged over the IoU thresholds.
+  """AP of each category, averaged over the IoU thresholds.
 
   Args:
-    evaluation: after `accumulate()`.
-    names: name by category id, of every evaluated category.
-    prefix: what the keys begin with, `bbox` or `segm`.
+    evaluation: evaluation after `accumulate()`.
+    names: name of each category, by category id.
+    prefix: prefix of the keys, `bbox` or `segm`.
 
   Returns:
     AP by key `<prefix>_AP_by_category/<name>`, in the order of `names`; -1 for a category without
@@ -62,15 +62,15 @@ def average_precision_by_category(
 
 
 def format_table(figures: Mapping[str, float]) -> str:
-  """Lays figures out as a table: a row for boxes, one for masks, then those of the categories.
+  """A table of figures: a row for boxes, a row for masks, then a row per category.
 
   Args:
-    figures: what `COCOEvaluator.result` returned; other keys are passed over.
+    figures: figures of `COCOEvaluator.result`; other keys are ignored.
 
   Returns:
-    Lines of text, in per cent with one decimal, `-` where there was nothing to measure.
+    Lines of text with percentages to one decimal; `-` stands for -1.
   """
-  rows = {}
+  rows: dict[str, dict[str, float]] = {}
   for key, value in figures.items():
     prefix, _, name = key.partition('_')
     if prefix in _ROW_NAMES:
@@ -81,7 +81,7 @@ def format_table(figures: Mapping[str, float]) -> str:
     }
     for prefix, row in rows.items()
   }
-  categories = {}
+  categories: dict[str, dict[str, float]] = {}
   for prefix, row in rows.items():
     for name, value in row.items():
       if name.startswith(_BY_CATEGORY):
@@ -95,7 +95,10 @@ def _mean_precision(
   size: str = 'all',
   category_index: int | None = None,
 ) -> float:
-  """Averages precision over recall and what is not fixed, at the largest number of detections."""
+  """Mean precision at the largest number of detections.
+
+  The mean is over recall, and over IoU thresholds and categories unless an argument selects one.
+  """
   precision = evaluation.eval['precision']  # [iou, recall, category, size, max_detections]
   precision = precision[..., evaluation.params.areaRngLbl.index(size), -1]
   if iou_threshold is not None:
@@ -108,7 +111,7 @@ def _mean_precision(
 def _mean_recall(
   evaluation: cocoeval.COCOeval, size: str = 'all', max_detections_index: int = -1
 ) -> float:
-  """Averages the largest recall over IoU thresholds and categories."""
+  """Mean of the largest recall over IoU thresholds and categories."""
   recall = evaluation.eval['recall']  # [iou, category, size, max_detections]
   return _mean_of_measured(
     recall[..., evaluation.params.areaRngLbl.index(size), max_detections_index]
@@ -116,13 +119,13 @@ def _mean_recall(
 
 
 def _mean_of_measured(values: np.ndarray) -> float:
-  """Averages the values that are not -1, COCO's mark of nothing to measure against."""
+  """Mean of the values other than -1, with which COCO marks cases without annotations."""
   measured = values[values > -1]
   return float(np.mean(measured)) if measured.size else -1.0
 
 
 def _format_rows(rows: Mapping[str, Mapping[str, float]]) -> str:
-  """Lays out one row a line under a head line; columns as wide as they need."""
+  """A header and one line per row, with columns as wide as their texts."""
   columns = list(dict.fromkeys(column for row in rows.values() for column in row))
   first = max(map(len, rows))
   lines = [' ' * first + ''.join(f'  {column:>5}' for column in columns)]

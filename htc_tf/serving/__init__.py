@@ -1,1 +1,1 @@
-"""Trained models at work: loading, prediction on files, export, the client of a server."""
+"""Prediction with trained models: loading, files, export, and clients of a server."""

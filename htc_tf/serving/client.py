@@ -1,13 +1,11 @@
-"""Clients of TensorFlow Serving: gRPC and REST behind one function.
+"""Clients of TensorFlow Serving, by gRPC or REST.
 
-They send files to the signature `image_bytes` and return arrays by the names of the outputs.
+They send encoded images to the signature `image_bytes` and return arrays by output name.
 """
 
 import os
 import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,18 +19,20 @@ from htc_tf.serving.predict_files import Detector
 from htc_tf.serving.target import Call, Target
 
 _MAX_VERSION = 2**63 - 1
-_CODES = {
+_REJECTIONS = {
   format_lib.UNREADABLE: 'the server cannot decode it',
   format_lib.TOO_LARGE: 'it has more pixels than the export allows',
 }
 
 
 def connect(target: Target) -> Call:
-  """The function that calls a server, by gRPC or REST according to its address; sends nothing yet.
+  """The function that calls a server, by gRPC or REST according to its address.
+
+  It sends nothing before its first call.
 
   Raises:
-    InputError: the address has another form, or the name, version or timeout is out of range.
-    ServingError: gRPC is asked for and tensorflow-serving-api is not installed.
+    InputError: the address cannot be used, or the name, version or timeout is out of range.
+    ServingError: the address starts with grpc://, and tensorflow-serving-api is not installed.
   """
   _check_target(target)
   scheme, address, port = _parse_address(target.server)
@@ -48,20 +48,21 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
 
   Args:
     target: model on the server.
-    export_dir: the exported folder, or a copy of its `export.json` and `categories.json`; without
-      it, boxes in pixels and cropped masks are expected, and classes are named by numbers.
+    export_dir: the exported folder, or a copy of its `export.json` and `categories.json`. If
+      omitted, boxes in pixels and cropped masks are expected, and classes are named by numbers.
 
   Raises:
-    InputError: as `connect`, or these files are missing in `export_dir`.
-    ServingError: as `connect`.
+    InputError: as for `connect`; or `export.json` is missing, or one of the files cannot be read.
+    ServingError: as for `connect`.
   """
-  export_format, categories = format_lib.ExportFormat(), ([], [])
+  export_format = format_lib.ExportFormat()
+  categories: tuple[list[str], list[int]] = ([], [])
   if export_dir is not None:
     if not os.path.exists(os.path.join(export_dir, format_lib.FORMAT_FILE)):
       raise InputError(
         f'{export_dir} is not an export',
-        expected=f'an {format_lib.FORMAT_FILE} in it',
-        got='none',
+        expected=f'a folder with the file {format_lib.FORMAT_FILE}',
+        got='a folder without it, or no folder',
         likely_cause='the folder of all versions: name one of them, such as export/1',
       )
     export_format = format_lib.read_format(export_dir)
@@ -69,18 +70,21 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
   call = connect(target)
 
   def detect(images: Sequence[SourceImage]) -> list[Instances | InputError]:
-    outputs = _checked(call([image.encoded().content for image in images]), len(images))
+    outputs = call([image.encoded().content for image in images])
+    _check_outputs(outputs, len(images))
     return [_read_row(outputs, row, image, export_format) for row, image in enumerate(images)]
 
   return Detector(detect, *categories)
 
 
 def _check_target(target: Target) -> None:
-  """Raise InputError if neither protocol can express the target."""
+  """Raise InputError unless name, version and timeout of the target can be sent."""
   version, timeout = target.version, target.timeout
   if not target.model or not target.model.isprintable():
     raise InputError(
-      'The model name cannot be sent', expected='its name on the server', got=ascii(target.model)
+      'The model name cannot be sent',
+      expected='a name of printable characters',
+      got=ascii(target.model),
     )
   if version is not None and not 0 <= version <= _MAX_VERSION:
     raise InputError(
@@ -97,16 +101,16 @@ def _check_target(target: Target) -> None:
     )
 
 
-def _parse_address(server: str) -> tuple:
+def _parse_address(server: str) -> tuple[str, str, int | None]:
   """Scheme, host and port (or None) of `Target.server`."""
   try:
     parts = urllib.parse.urlsplit(server)
     scheme, host, port = parts.scheme, parts.hostname, parts.port
   except ValueError:
-    scheme = host = port = None
+    scheme, host, port = '', None, None
   if scheme not in ('grpc', 'http', 'https') or not host:
     raise InputError(
-      f'There is no server at {server}',
+      f'{server} is not the address of a server',
       expected='grpc://host:8500, http://host:8501 or https://host',
       got=server,
       likely_cause='an address without its protocol',
@@ -114,8 +118,8 @@ def _parse_address(server: str) -> tuple:
   return scheme, f'[{host}]' if ':' in host else host, port
 
 
-def _checked(outputs: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
-  """The outputs; raises ServingError unless they are those of an export for `count` images."""
+def _check_outputs(outputs: dict[str, np.ndarray], num_images: int) -> None:
+  """Raise ServingError unless these are the outputs of an export for a number of images."""
   needed = (
     'detection_boxes',
     'detection_scores',
@@ -125,14 +129,13 @@ def _checked(outputs: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray
   )
   missing = [name for name in needed if name not in outputs]
   lengths = {len(value) for value in outputs.values()}
-  if missing or lengths != {count}:
+  if missing or lengths != {num_images}:
     raise ServingError(
-      'The server returned other outputs',
-      expected=f'{", ".join(needed)} for {count} images',
+      'The server returned unexpected outputs',
+      expected=f'{", ".join(needed)} for {num_images} images',
       got=f'no {", ".join(missing)}' if missing else f'{sorted(lengths)} rows',
       likely_cause='a model that htc-export did not write',
     )
-  return outputs
 
 
 def _read_row(
@@ -141,13 +144,13 @@ def _read_row(
   image: SourceImage,
   export_format: format_lib.ExportFormat,
 ) -> Instances | InputError:
-  """The instances of one image, or the reason why it has none."""
+  """The instances of one image, or the error if the server could not read it."""
   code = int(outputs['error_code'][row])
   if code != format_lib.READ:
     return InputError(
       f'{image.path or "The image"} was rejected by the server',
       expected='a complete JPEG or PNG',
-      got=_CODES.get(code, f'error code {code}'),
+      got=_REJECTIONS.get(code, f'error code {code}'),
       likely_cause='a damaged file, or one too large for this export',
     )
   return read_outputs(outputs, row, image.size, export_format)

@@ -1,4 +1,4 @@
-"""Detectors on this machine: a model directory, a checkpoint or a SavedModel."""
+"""Detectors that run on this machine, from a model directory, a checkpoint or a SavedModel."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from htc_tf.serving import loading
 from htc_tf.serving.instances import Instances, read_outputs
 from htc_tf.serving.predict_files import Detector
 
-# Function from [1, height, width, 3] uint8 to arrays by name.
+# Function from [1, height, width, 3] uint8 to arrays by output name.
 _Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
@@ -21,7 +21,9 @@ def load_detector(path: str, experiment: str | None = None, params_override: str
   """The detector of a model directory, a checkpoint or a SavedModel folder.
 
   Raises:
-    CheckpointError: there is no model, or it has another configuration.
+    CheckpointError: there is no model, its weights do not fit the configuration, or the SavedModel
+      lacks a signature.
+    ConfigError: the configuration cannot be built.
     InputError: `export.json` or `categories.json` of a SavedModel cannot be read.
   """
   if os.path.exists(os.path.join(path, 'saved_model.pb')):
@@ -29,7 +31,7 @@ def load_detector(path: str, experiment: str | None = None, params_override: str
   model = loading.load_model(path, experiment, params_override)
   info = model.dataset_info
 
-  def run(images):
+  def run(images: np.ndarray) -> dict[str, np.ndarray]:
     return model.predict(images, verbose=0)
 
   return Detector(
@@ -45,13 +47,13 @@ def _load_saved_model(path: str) -> Detector:
   if 'serving_default' not in loaded.signatures:
     raise CheckpointError(
       f'{path} cannot be run',
-      expected='a SavedModel of htc-export',
+      expected='a SavedModel that htc-export wrote',
       got=f'the signatures {sorted(loaded.signatures)}',
       likely_cause='an export of another project',
     )
 
   def run(images: np.ndarray) -> dict[str, np.ndarray]:
-    # The closure keeps `loaded` alive; signatures alone do not hold the variables.
+    # This closure must refer to `loaded`: signatures alone do not keep the variables in memory.
     outputs = loaded.signatures['serving_default'](inputs=tf.constant(images))
     return {key: value.numpy() for key, value in outputs.items()}
 
@@ -61,7 +63,7 @@ def _load_saved_model(path: str) -> Detector:
 def _one_by_one(
   run: _Run, export_format: format_lib.ExportFormat
 ) -> Callable[[Sequence[SourceImage]], list[Instances]]:
-  """A function that runs on each image alone, so that it is padded by its own size only."""
+  """A function that detects in one image at a time, so that none is padded for another one."""
 
   def detect(images: Sequence[SourceImage]) -> list[Instances]:
     return [

@@ -1,4 +1,4 @@
-"""Encoded images to network inputs in a graph, in which each image may be unreadable."""
+"""Network inputs from encoded images in a graph; unreadable images do not affect the others."""
 
 from collections.abc import Callable
 
@@ -24,12 +24,12 @@ def prepare(
   max_pixels: int,
   image_of: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
 ) -> _Element:
-  """Network inputs of encoded images, whose sizes may differ.
+  """Network inputs of encoded images; their sizes may differ.
 
   Args:
     elements: [batch] string.
     predictor: model that prepares images.
-    max_pixels: images of more pixels, by their header, are not decoded.
+    max_pixels: an image whose header states more pixels is not decoded.
     image_of: function from an element to the encoded image, JPEG or PNG; its ops may raise.
 
   Returns:
@@ -38,35 +38,32 @@ def prepare(
     image that was not read is replaced by one black pixel.
   """
 
-  def substitute(code):
-    return _substitute(predictor, code)
-
   def read(element: tf.Tensor) -> _Element:
     encoded = image_of(element)
     return tf.cond(
       encoded_size.num_pixels(encoded) > max_pixels,
-      lambda: substitute(format_lib.TOO_LARGE),
+      lambda: _fallback(predictor, format_lib.TOO_LARGE),
       lambda: _read(encoded, predictor),
     )
 
   # Images are decoded on the CPU, wherever the model is.
   with tf.device('CPU:0'):
-    signature = tf.nest.map_structure(tf.type_spec_from_value, substitute(format_lib.UNREADABLE))
+    unreadable = _fallback(predictor, format_lib.UNREADABLE)
     return tf.map_fn(
-      lambda element: run_or_fallback(read, element, substitute(format_lib.UNREADABLE)),
+      lambda element: run_or_fallback(read, element, _fallback(predictor, format_lib.UNREADABLE)),
       elements,
-      fn_output_signature=signature,
+      fn_output_signature=tf.nest.map_structure(tf.type_spec_from_value, unreadable),
     )
 
 
 def _read(encoded: tf.Tensor, predictor: HTCPredictor) -> _Element:
   """Network input, image_info and `READ` of one encoded image."""
   inputs, info = predictor.prepare(preprocess.decode_image(encoded))
-  # Elements of a batch must have one size; the predictor crops what no image of the batch needs.
+  # map_fn stacks elements of one size; `detect_prepared` crops padding that no image needs.
   return preprocess.pad_to(inputs, predictor.max_hw), info, tf.constant(format_lib.READ)
 
 
-def _substitute(predictor: HTCPredictor, code: int) -> _Element:
-  """The element for an image that was not read: one black pixel."""
+def _fallback(predictor: HTCPredictor, code: int) -> _Element:
+  """The element that replaces an image that was not read: one black pixel."""
   inputs = tf.zeros([*predictor.max_hw, 3])
   return inputs, preprocess.image_info([1, 1], [1, 1]), tf.constant(code)

@@ -13,9 +13,9 @@ from htc_tf.serving.predictor import HTCPredictor
 from htc_tf.serving.served_model import ServedModel
 
 BATCHING_FILE = 'batching_params.pbtxt'
-_EARLIER_EXPORT = 'an earlier export; a server loads versions 1, 2, 3, ... side by side'
+_EARLIER_EXPORT = 'an earlier export; name a folder for another version, such as export/2'
 
-# Two batches at a time: one is decoded while the other computes.
+# With two threads, one batch is decoded while the other is computed.
 _BATCHING = """max_batch_size {{ value: {max_batch_size} }}
 batch_timeout_micros {{ value: 10000 }}
 max_enqueued_batches {{ value: 100 }}
@@ -30,31 +30,31 @@ def export_saved_model(
   warmup: bool = True,
   max_batch_size: int = 8,
 ) -> str:
-  """Writes a SavedModel, whole or not at all.
+  """Write a SavedModel completely or not at all.
 
-  Signatures and outputs are those of `ServedModel`. Beside the model: `categories.json`, the
+  Signatures and outputs are those of `ServedModel`. The folder also holds `categories.json`, the
   categories by class; `export.json`, the export format; `batching_params.pbtxt` for the server's
   `--batching_parameters_file`; and the warm-up requests.
 
   Args:
-    predictor: with its weights.
+    predictor: model with its weights.
     export_dir: a folder that does not exist yet, e.g. `export/1` for TensorFlow Serving.
-    export_format: the form of boxes and masks.
-    warmup: whether to write warm-up requests, which takes tensorflow-serving-api.
-    max_batch_size: pictures the server may put into one batch.
+    export_format: form of boxes and masks.
+    warmup: whether to write warm-up requests, which requires tensorflow-serving-api.
+    max_batch_size: largest number of images that the server puts into one batch.
 
   Returns:
     `export_dir`.
 
   Raises:
-    InputError: `export_dir` exists and is not empty or cannot be made, or an export format the
-      model cannot have.
+    InputError: `export_dir` is in use or cannot be written, an option is out of range, or the
+      model has no masks to paste.
     ConfigError: tensorflow-serving-api is missing.
   """
   check_options(export_dir, export_format, warmup, max_batch_size)
   _check_has_masks(predictor, export_format)
   module = ServedModel(predictor, export_format)
-  # The temporary name starts with a dot and is no number, so that TensorFlow Serving ignores it.
+  # TensorFlow Serving loads folders named by a number; the temporary folder is not.
   with files.new_folder_when_written(export_dir, _EARLIER_EXPORT) as folder:
     _save(module, str(folder))
     if warmup:
@@ -77,21 +77,27 @@ def _save(module: ServedModel, folder: str) -> None:
   ) as error:
     raise InputError(
       f'{folder} cannot be written',
-      expected='a folder that can be made, and room on its disk',
+      expected='a parent folder with write permission, on a disk with free space',
       got=error.message,
-      likely_cause='a full disk, a file in the '
-      'place of a folder above it, or one that may not be written',
+      likely_cause='a full disk, a file in the place of a parent folder, or missing permissions',
     ) from error
 
 
 def check_options(
   export_dir: str, export_format: format_lib.ExportFormat, warmup: bool, max_batch_size: int
 ) -> None:
-  """Raises what `export_saved_model` would raise without the model, which takes long to load."""
+  """Check everything that can be checked before the model is loaded, which takes long.
+
+  The arguments are those of `export_saved_model`.
+
+  Raises:
+    InputError: `export_dir` is in use, or an option is out of range.
+    ConfigError: tensorflow-serving-api is missing.
+  """
   export_format.check()
   if max_batch_size < 1:
     raise InputError(
-      'The server cannot make batches', expected='a batch size from 1', got=str(max_batch_size)
+      'The batch size is out of range', expected='1 or more', got=str(max_batch_size)
     )
   files.check_new_folder(export_dir, _EARLIER_EXPORT)
   if warmup:
@@ -99,11 +105,11 @@ def check_options(
 
 
 def _check_has_masks(predictor: HTCPredictor, export_format: format_lib.ExportFormat) -> None:
-  """Raises InputError if masks are to be pasted of a model that has none."""
+  """Raise InputError if masks are to be pasted and the model has none."""
   if export_format.masks != 'cropped' and predictor.model.cascade.mask_features is None:
     raise InputError(
       f'The masks cannot be {export_format.masks}',
       expected='a model with masks',
-      got='one of boxes alone',
-      likely_cause='a configuration without task.model.include_mask; leave out --masks',
+      got='a model without masks',
+      likely_cause='a configuration without task.model.include_mask; omit --masks',
     )

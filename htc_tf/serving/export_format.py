@@ -1,8 +1,8 @@
-"""What an export answers, as its files say: the form of boxes and masks, and the classes."""
+"""Files of an export that describe its outputs: the form of boxes and masks, and the classes."""
 
 import json
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.images import MAX_PIXELS
@@ -21,14 +21,14 @@ MASKS = ('cropped', 'full', 'packed')
 
 
 class ExportFormat(NamedTuple):
-  """The choices made at export.
+  """Form of the outputs, which is chosen at export.
 
   Attributes:
-    boxes: `pixels` of the picture, or `normalized` to 0..1 of its height and width.
+    boxes: `pixels` of the image, or `normalized` to 0..1 of its height and width.
     masks: `cropped`: [28, 28] float32 probabilities inside the box. `full`: uint8 0 or 1 at the
-      size of the picture. `packed`: as `full`, eight pixels of a row to a byte, the first in its
+      size of the image. `packed`: as `full`, with eight pixels of a row in a byte, the first in its
       most significant bit.
-    max_pixels: encoded pictures of more pixels are not decoded.
+    max_pixels: largest number of pixels; an encoded image with more is not decoded.
   """
 
   boxes: str = 'pixels'
@@ -36,34 +36,34 @@ class ExportFormat(NamedTuple):
   max_pixels: int = MAX_PIXELS
 
   def check(self) -> None:
-    """Raises InputError for a value that is none of those above."""
+    """Raise InputError unless every value is one of those above."""
     for name, value, known in (('boxes', self.boxes, BOXES), ('masks', self.masks, MASKS)):
       if value not in known:
         raise InputError(
-          f'There is no such form of {name}',
+          f'The form of {name} is unknown',
           expected=f'one of {", ".join(known)}',
           got=str(value),
-          likely_cause='a misspelt name, or an export of a newer version',
+          likely_cause='a misspelled name, or an export of a newer version',
         )
     if not isinstance(self.max_pixels, int) or self.max_pixels < 1:
       raise InputError(
-        'The limit of pixels cannot be used',
+        'The limit of pixels is out of range',
         expected='a whole number from 1',
         got=str(self.max_pixels),
       )
 
 
 def write_format(export_format: ExportFormat, folder: str) -> None:
-  """Writes `export.json` into a folder."""
+  """Write `export.json` into a folder."""
   with open(os.path.join(folder, FORMAT_FILE), 'w', encoding='utf-8') as file:
     json.dump(export_format._asdict(), file, indent=2)
 
 
 def read_format(folder: str) -> ExportFormat:
-  """The choices of an export; the default ones where it has no `export.json`.
+  """Format of an export; the default if there is no `export.json`.
 
   Raises:
-    InputError: a file that is none of ours.
+    InputError: the file cannot be read, or has unknown entries or values.
   """
   path = os.path.join(folder, FORMAT_FILE)
   if not os.path.exists(path):
@@ -91,10 +91,12 @@ def write_categories(info: DatasetInfo | None, folder: str) -> None:
 
 
 def read_categories(folder: str) -> tuple[list[str], list[int]]:
-  """Names and ids by class from an export, entry 0 of class 1; empty if it has none.
+  """Names and ids of the categories of an export; entry 0 is class 1.
+
+  Both are empty if there is no `categories.json`.
 
   Raises:
-    InputError: a file that is none of ours.
+    InputError: the file cannot be read, or has another form.
   """
   path = os.path.join(folder, CATEGORIES_FILE)
   if not os.path.exists(path):
@@ -112,8 +114,7 @@ def read_categories(folder: str) -> tuple[list[str], list[int]]:
     ) from error
 
 
-def _read_json(path: str) -> dict:
-  """The object a JSON file holds."""
+def _read_json(path: str) -> dict[str, Any]:
   try:
     with open(path, encoding='utf-8') as file:
       content = json.load(file)

@@ -1,7 +1,7 @@
-"""The detections of one picture, from what a model, an export or a server answers."""
+"""Detections of one image, read from the outputs of a model, an export or a server."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,46 +12,46 @@ from htc_tf.serving.export_format import ExportFormat
 
 
 class Instances(NamedTuple):
-  """Detections of one picture, in its pixels.
+  """Detections in the pixels of one image.
 
   Attributes:
     boxes: [num, 4] float32 yxyx.
     classes: [num] int, 1..num_classes-1.
     scores: [num] float32.
-    rles: a COCO run-length encoding each, or None in a box-only model.
+    rles: COCO run-length encoding of each mask; None if the model has no masks.
   """
 
   boxes: np.ndarray
   classes: np.ndarray
   scores: np.ndarray
-  rles: list[dict] | None
+  rles: list[dict[str, Any]] | None
 
 
 def read_outputs(
   outputs: Mapping[str, np.ndarray],
   row: int,
-  picture_hw: tuple[int, int],
+  image_hw: tuple[int, int],
   export_format: ExportFormat,
 ) -> Instances:
-  """The instances of one picture of a batch.
+  """The instances of one image of a batch.
 
   Args:
-    outputs: arrays by the names of `HTCPredictor.call` or of an export.
-    row: which picture of the batch.
-    picture_hw: its height and width.
-    export_format: the form of boxes and masks.
+    outputs: arrays by output name of `HTCPredictor.call` or of an export.
+    row: position of the image in the batch.
+    image_hw: height and width of the image.
+    export_format: form of boxes and masks.
 
   Raises:
-    InputError: masks that are not of this form.
+    InputError: the masks have another form.
   """
   count = int(outputs['num_detections'][row])
   boxes = np.asarray(outputs['detection_boxes'][row][:count], np.float32).reshape(-1, 4)
   if export_format.boxes == 'normalized':
-    boxes = boxes * np.tile(np.asarray(picture_hw, np.float32), 2)
+    boxes = boxes * np.tile(np.asarray(image_hw, np.float32), 2)
   rles = None
   if 'detection_masks' in outputs:
     masks = np.asarray(outputs['detection_masks'][row][:count])
-    rles = _encode(masks, boxes, picture_hw, export_format.masks) if count else []
+    rles = _encode(masks, boxes, image_hw, export_format.masks) if count else []
   return Instances(
     boxes,
     np.asarray(outputs['detection_classes'][row][:count], np.int32),
@@ -61,22 +61,22 @@ def read_outputs(
 
 
 def _encode(
-  masks: np.ndarray, boxes: np.ndarray, picture_hw: tuple[int, int], form: str
-) -> list[dict]:
-  """Run-length encodes [num, ...] masks of any form."""
-  height, width = picture_hw
-  _check_masks(masks, picture_hw, form)
+  masks: np.ndarray, boxes: np.ndarray, image_hw: tuple[int, int], form: str
+) -> list[dict[str, Any]]:
+  """Run-length encodings of [num, ...] masks of any form."""
+  height, width = image_hw
+  _check_masks(masks, image_hw, form)
   if form == 'cropped':
-    return mask_paste.encode_masks(masks, boxes, picture_hw)
-  masks = masks[:, :height].astype(np.uint8)  # Rows and columns beyond are of larger pictures.
+    return mask_paste.encode_masks(masks, boxes, image_hw)
+  masks = masks[:, :height].astype(np.uint8)  # Later rows belong to larger images.
   if form == 'packed':
     masks = np.unpackbits(masks, axis=-1)
   return [mask_codec.encode(mask[:, :width]) for mask in masks]
 
 
-def _check_masks(masks: np.ndarray, picture_hw: tuple[int, int], form: str) -> None:
-  """Raises InputError for masks that cannot be of this form."""
-  height, width = picture_hw
+def _check_masks(masks: np.ndarray, image_hw: tuple[int, int], form: str) -> None:
+  """Raise InputError unless the masks can be of this form."""
+  height, width = image_hw
   if form == 'cropped':
     fits = masks.ndim == 3 and masks.dtype.kind == 'f'
   else:
@@ -90,8 +90,8 @@ def _check_masks(masks: np.ndarray, picture_hw: tuple[int, int], form: str) -> N
   if not fits:
     raise InputError(
       'The masks cannot be read',
-      expected=f'{form} ones for a picture of {height}x{width}',
+      expected=f'{form} masks for an image of {height}x{width}',
       got=f'{list(masks.shape)} of {masks.dtype}',
-      likely_cause='the export was made with another --masks: name its folder, so '
-      'that its export.json is read',
+      likely_cause='an export with another --masks: name its folder, so that its export.json is '
+      'read',
     )

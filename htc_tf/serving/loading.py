@@ -30,7 +30,7 @@ def load_model(
     A model whose `predict` takes [batch, height, width, 3] uint8 RGB; see `HTCPredictor.call`.
 
   Raises:
-    CheckpointError: there is no checkpoint, or it has another configuration.
+    CheckpointError: there is no checkpoint, or its weights do not fit the configuration.
     ConfigError: the configuration cannot be built.
     InputError: `path` is not a path.
   """
@@ -53,6 +53,6 @@ def load_model(
 
 
 def build_input_rule(config: task_config.HTCTask) -> InputRule:
-  """The input rule of the validation data."""
+  """The rule by which evaluation resizes and pads images."""
   parser = config.validation_data.parser
   return InputRule(parser.min_sizes[0], parser.max_size, build_padding_rule(parser, config.model))

@@ -1,8 +1,8 @@
-"""Lowers detection to one StableHLO program, to compile where there is no TensorFlow."""
+"""Lowering of detection to one StableHLO program, for compilers other than TensorFlow's."""
 
 import json
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -23,10 +23,11 @@ class LoweredProgram(NamedTuple):
   """Detection on images of one size.
 
   Attributes:
-    program: serialised StableHLO module.
+    program: serialized StableHLO module.
     arguments: names and values in the order of the module's arguments: `images` [batch, height,
-      width, 3] float32, normalised and padded, `image_shape` [batch, 2] float32 height and width
-      inside the padding (the example is a black image without padding), then the weights.
+      width, 3] float32, normalized and padded; `image_shape` [batch, 2] float32, height and width
+      without the padding; then the weights. The values of the first two describe images of zeros
+      without padding.
     results: names of the module's results, in order; see `HTCModel.detect`.
   """
 
@@ -35,25 +36,27 @@ class LoweredProgram(NamedTuple):
   results: list[str]
 
 
-def lower_detection(model: HTCModel, frame: tuple[int, int], batch_size: int = 1) -> LoweredProgram:
-  """Lowers `model.detect` for one padded size.
+def lower_detection(
+  model: HTCModel, padded_hw: tuple[int, int], batch_size: int = 1
+) -> LoweredProgram:
+  """The program of `model.detect` for one padded size.
 
   Args:
-    model: with its weights, which stay arguments of the program.
-    frame: height and width of the padded images, multiples of 32.
-    batch_size: images a call.
+    model: model with its weights, which become arguments of the program.
+    padded_hw: height and width of the padded images, multiples of 32.
+    batch_size: number of images per call.
 
   Raises:
-    InputError: a size that is no multiple of 32, or no image.
+    InputError: a side is no multiple of 32, or the batch size is below 1.
   """
-  if batch_size < 1 or min(frame) < 1 or any(side % _DIVISOR for side in frame):
+  if batch_size < 1 or min(padded_hw) < 1 or any(side % _DIVISOR for side in padded_hw):
     raise InputError(
       'Detection cannot be lowered',
       expected=f'at least one image, and a height and width that are multiples of {_DIVISOR}',
-      got=f'{batch_size} images of {frame[0]}x{frame[1]}',
+      got=f'{batch_size} images of {padded_hw[0]}x{padded_hw[1]}',
     )
-  images = tf.zeros([batch_size, *frame, 3])
-  image_shape = tf.fill([batch_size, 2], 1.0) * tf.constant(frame, tf.float32)
+  images = tf.zeros([batch_size, *padded_hw, 3])
+  image_shape = tf.fill([batch_size, 2], 1.0) * tf.constant(padded_hw, tf.float32)
   detect = tf.function(
     lambda images, image_shape: model.detect(
       {'images': images, 'image_shape': image_shape}
@@ -74,29 +77,29 @@ def lower_detection(model: HTCModel, frame: tuple[int, int], batch_size: int = 1
 
 
 def write_program(lowered: LoweredProgram, output: str) -> str:
-  """Writes the program, its arguments (`a0`, `a1`, ... in order) and a description of both.
+  """Write the program, its arguments (`a0`, `a1`, ... in order) and a description of both.
 
   Args:
-    lowered: what to write.
-    output: a folder that does not exist yet; it appears complete or not at all.
+    lowered: program and arguments.
+    output: a folder that does not exist yet; it is written completely or not at all.
 
   Returns:
     `output`.
 
   Raises:
-    InputError: the folder exists.
+    InputError: the folder is in use or cannot be created.
   """
+  arrays: dict[str, Any] = {
+    f'a{index}': value for index, (_, value) in enumerate(lowered.arguments)
+  }
   with files.new_folder_when_written(output) as folder:
     (folder / PROGRAM_FILE).write_bytes(lowered.program)
-    np.savez(
-      folder / ARGUMENTS_FILE,
-      **{f'a{index}': value for index, (_, value) in enumerate(lowered.arguments)},
-    )
+    np.savez(folder / ARGUMENTS_FILE, **arrays)
     (folder / DESCRIPTION_FILE).write_text(json.dumps(_description(lowered), indent=1))
   return str(pathlib.Path(output))
 
 
-def _description(lowered: LoweredProgram) -> dict[str, list]:
+def _description(lowered: LoweredProgram) -> dict[str, list[Any]]:
   arguments = [
     {'name': name, 'shape': list(value.shape), 'dtype': value.dtype.name}
     for name, value in lowered.arguments

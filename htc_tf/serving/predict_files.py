@@ -1,4 +1,4 @@
-"""Prediction on image files, with overlays and COCO JSON as results."""
+"""Prediction on image files, which writes overlays and COCO JSON."""
 
 import json
 import os
@@ -24,8 +24,8 @@ class Detector(NamedTuple):
   """A model for images, on this machine or on a server.
 
   Attributes:
-    detect: function from images to the instances of each; an InputError takes their place if the
-      model could not read the image.
+    detect: function from images to the instances of each, or to an InputError if the model could
+      not read the image.
     category_names: names by class; entry 0 is class 1. Empty if unknown.
     category_ids: ids of the annotations by class, as `category_names`.
   """
@@ -53,12 +53,12 @@ def list_images(inputs: Sequence[str]) -> list[str]:
         f'{item} does not exist',
         expected='an image or a folder',
         got='neither',
-        likely_cause='a misspelt path',
+        likely_cause='a misspelled path',
       )
   if not paths:
     raise InputError(
       'There are no images',
-      expected=f'files with a suffix of {_SUFFIXES}',
+      expected=f'files with one of the suffixes {", ".join(_SUFFIXES)}',
       got=f'none in {list(inputs)}',
     )
   return paths
@@ -79,7 +79,7 @@ def read_image(path: str) -> SourceImage:
 
 
 def detect_instances(detector: Detector, pixels: np.ndarray) -> Instances:
-  """Detections in one image, with masks of its full size.
+  """Detections in one image, with masks at the size of the image.
 
   Args:
     detector: the model.
@@ -155,11 +155,12 @@ def predict_files(
   results: list[dict[str, Any]] = []
   failed = []
   ids, overlays = _image_ids(paths), _overlay_names(paths)
-  for path, image, found in _detect_all(detector, paths, batch_size):
-    if isinstance(found, InputError):
-      logging.error('%s', found)
+  for path, detected in _detect_all(detector, paths, batch_size):
+    if isinstance(detected, InputError):
+      logging.error('%s', detected)
       failed.append(path)
       continue
+    image, found = detected
     overlay = draw_detections(image.pixels(), found, detector.category_names, score_threshold)
     panels.write_image(os.path.join(output, overlays[path]), overlay)
     results += _results(detector, ids[path], found)
@@ -210,8 +211,8 @@ def _check_options(output: str, score_threshold: float, batch_size: int) -> None
 
 def _detect_all(
   detector: Detector, paths: Sequence[str], batch_size: int
-) -> Iterator[tuple[str, SourceImage, Instances] | tuple[str, SourceImage | None, InputError]]:
-  """Path, image and instances of each file in order; an error takes the place of the instances."""
+) -> Iterator[tuple[str, tuple[SourceImage, Instances] | InputError]]:
+  """Path of each file in order, with image and instances, or with the error if there are none."""
   with tqdm.tqdm(total=len(paths), desc='predicting', unit='image') as progress:
     for start in range(0, len(paths), batch_size):
       batch = [_read_or_error(path) for path in paths[start : start + batch_size]]
@@ -219,14 +220,15 @@ def _detect_all(
       found = iter(detector.detect(readable) if readable else [])
       for path, item in zip(paths[start:], batch):
         if isinstance(item, SourceImage):
-          yield path, item, next(found)
+          instances = next(found)
+          yield path, instances if isinstance(instances, InputError) else (item, instances)
         else:
-          yield path, None, item
+          yield path, item
         progress.update()
 
 
 def _read_or_error(path: str) -> SourceImage | InputError:
-  """The image, or the error that says why it cannot be read."""
+  """The image, or the error if it cannot be read."""
   try:
     return read_image(path)
   except InputError as error:
@@ -234,7 +236,7 @@ def _read_or_error(path: str) -> SourceImage | InputError:
 
 
 def _image_ids(paths: Sequence[str]) -> dict[str, int]:
-  """The numbers that the files are named by if all names are different numbers, else 1, 2, 3 ..."""
+  """Image id by path: the number in the name if all names are distinct numbers, else 1, 2, ..."""
   stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
   numbers = [int(stem) for stem in stems if stem.isdigit()]
   if len(set(numbers)) == len(paths):

@@ -1,7 +1,7 @@
-"""From images to detections in their own pixels: the part that prediction and serving share."""
+"""A model with its pre- and postprocessing, which prediction and serving share."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -13,8 +13,8 @@ from htc_tf.data.padding import DynamicSize, PaddingRule
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
 
-Images = np.ndarray | tf.Tensor
-# Types that Keras iterates over; each of their batches is checked on its own.
+Images: TypeAlias = np.ndarray | tf.Tensor
+# Types that Keras iterates over; `call` checks each of their batches.
 _BATCHES = (tf.data.Dataset, tf.distribute.DistributedDataset, Iterator, tf_keras.utils.Sequence)
 
 
@@ -32,14 +32,18 @@ class InputRule(NamedTuple):
   padding: PaddingRule
 
   def bound(self, image_hw: tf.Tensor) -> DynamicSize:
-    """Height and width into which an image of [2] original pixels has to fit, as in evaluation."""
+    """Height and width that a resized image has to fit into, as in evaluation.
+
+    Args:
+      image_hw: [2] height and width in original pixels.
+    """
     return self.padding.bound(preprocess.scaled_size(image_hw, self.min_size, self.max_size))
 
   def padded_hw(self, largest_hw: tf.Tensor) -> DynamicSize:
     """Height and width of the network input of a batch.
 
-    It is the smallest bucket that holds every image of the batch, otherwise the next multiples of
-    the divisor.
+    It is the smallest bucket that holds every image of the batch. If there is none, both sides are
+    rounded up to multiples of the divisor.
 
     Args:
       largest_hw: [2] int32 largest height and largest width of the resized images.
@@ -74,7 +78,7 @@ class HTCPredictor(tf_keras.Model):
     self._autocast = False
     self.model = model
     self._input_rule = input_rule
-    # Keras would wrap the fields of a dataclass attribute, but leaves a closure alone.
+    # Keras would wrap the fields of a dataclass attribute, but does not change a closure.
     self._dataset_info = lambda: dataset_info
 
   @property
@@ -100,8 +104,14 @@ class HTCPredictor(tf_keras.Model):
       probabilities within each box. Rows from num_detections on are zero.
 
     Raises:
-      InputError: the rank or type is another one.
+      InputError: the images have another rank, shape or type.
     """
+    return self._detect(images)
+
+  # No code of the model relies on autograph. The decorator is not on `call`, because Keras passes
+  # `training` to a function that accepts any keyword, as the decorated one does.
+  @tf.autograph.experimental.do_not_convert
+  def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
     check_images(images)
     return self.detect_prepared(*self.prepare(images))
 
@@ -112,7 +122,7 @@ class HTCPredictor(tf_keras.Model):
       images: [height, width, 3] or [batch, height, width, 3] uint8 RGB.
 
     Returns:
-      As `preprocess.preprocess_image`.
+      The results of `preprocess.preprocess_image`.
     """
     rule = self._input_rule
     return preprocess.preprocess_image(
@@ -122,7 +132,7 @@ class HTCPredictor(tf_keras.Model):
   def predict(
     self, x: Images | tf.data.Dataset | Iterator | tf_keras.utils.Sequence, **kwargs: Any
   ) -> dict[str, np.ndarray]:
-    """Detections in images of one size, `batch_size` of them at a time.
+    """Detections in images of one size, computed in batches of `batch_size`.
 
     Args:
       x: [num, height, width, 3] uint8 RGB, or a data set, iterator or Keras `Sequence` of such
@@ -130,10 +140,10 @@ class HTCPredictor(tf_keras.Model):
       **kwargs: passed to Keras' `predict`, such as `batch_size`.
 
     Returns:
-      As `call`, as arrays for all images.
+      The outputs of `call`, as arrays for all images.
 
     Raises:
-      InputError: the rank or type is another one, or there is no image.
+      InputError: the images have another rank, shape or type, or there are none.
     """
     if not isinstance(x, _BATCHES):
       check_images(x)
@@ -154,7 +164,7 @@ class HTCPredictor(tf_keras.Model):
       info: [batch, 4, 2] as `prepare` returns it.
 
     Returns:
-      As `call`.
+      The outputs of `call`.
     """
     sizes, scales, originals = info[:, 1], info[:, 2], info[:, 0]
     padded_hw = self._input_rule.padded_hw(tf.cast(tf.reduce_max(sizes, 0), tf.int32))
@@ -182,6 +192,6 @@ def check_images(images: Images) -> None:
       'The model cannot read these images',
       expected='[batch, height, width, 3] uint8, RGB',
       got=f'{list(shape)} {images.dtype.name}',
-      likely_cause='a single image without the batch axis, grey or RGBA channels, '
+      likely_cause='a single image without the batch axis, gray or RGBA channels, '
       'or pixels already scaled to floats',
     )

@@ -16,10 +16,10 @@ from htc_tf.serving.target import INPUT, SIGNATURE, Call, Target
 
 
 def connect(target: Target) -> Call:
-  """The call to a server; nothing is sent yet.
+  """The function that calls a server; it sends nothing before its first call.
 
   Args:
-    target: a model whose `server` is an `http` or `https` address.
+    target: model on a server with an `http` or `https` address.
   """
   return functools.partial(_post, target)
 
@@ -37,21 +37,21 @@ def _post(target: Target, images: Sequence[bytes]) -> dict[str, np.ndarray]:
     return {name: np.asarray([row[name] for row in rows]) for name in rows[0]}
   except urllib.error.HTTPError as error:
     raise ServingError(
-      f'{url} answers with an error',
+      f'{url} returned an error',
       expected='predictions',
       got=f'{error.code} {_error_text(error)}',
-      likely_cause='another model name, version or export than the server has',
+      likely_cause='a wrong model name or version, or a model that htc-export did not write',
     ) from error
   except (OSError, http.client.HTTPException) as error:
     raise ServingError(
-      f'{url} gives no answer',
-      expected=f'one within {target.timeout:g} s',
+      f'{url} did not answer',
+      expected=f'an answer within {target.timeout:g} s',
       got=str(getattr(error, 'reason', error)),
       likely_cause='no server there, or one that is still loading',
     ) from error
   except (KeyError, IndexError, TypeError, ValueError) as error:
     raise ServingError(
-      f'{url} gives another answer',
+      f'{url} returned an unexpected answer',
       expected='{"predictions": [{...}, ...]}',
       got=f'{type(error).__name__}: {error}',
       likely_cause='a server that is not TensorFlow Serving',
@@ -59,7 +59,7 @@ def _post(target: Target, images: Sequence[bytes]) -> dict[str, np.ndarray]:
 
 
 def _error_text(error: urllib.error.HTTPError) -> str:
-  """What the server says of an error."""
+  """The error message in the answer of the server, or the reason of its HTTP status."""
   content = error.read()
   try:
     return str(json.loads(content)['error'])

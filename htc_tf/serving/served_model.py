@@ -1,4 +1,4 @@
-"""Contents of an export: variables, and graphs of its signatures."""
+"""The variables and signatures that an export holds."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from htc_tf.serving.predictor import HTCPredictor
 class ServedModel(tf.Module):
   """The variables and signatures of a predictor, without any Keras object.
 
-  Loading a SavedModel of Keras layers needs their classes. This one holds only variables and
+  Loading a SavedModel of Keras layers requires their classes. This module has only variables and
   graphs, so that it can be loaded without htc_tf, Model Garden and Keras.
 
   Signatures, each with one input named `inputs` as in Model Garden:
@@ -24,11 +24,11 @@ class ServedModel(tf.Module):
   Outputs of all signatures:
     detection_boxes: [batch, max_detections, 4] float32 yxyx, in the form of the export.
     detection_scores: [batch, max_detections] float32.
-    detection_classes: [batch, max_detections] int32, from 1 on.
+    detection_classes: [batch, max_detections] int32; the first class is 1.
     num_detections: [batch] int32; rows from this number on are zero.
     detection_masks: [batch, max_detections, ...] in the form of the export, if the model has masks.
-    image_info: [batch, 4, 2] float32: height and width of the image, after resizing, their
-      quotient, and zeros.
+    image_info: [batch, 4, 2] float32; rows are height and width of the image, the same after
+      resizing, the scales (resized / original), and zeros.
     error_code: [batch] int32, see `export_format`. If it is not 0, all other outputs are zero.
 
   Args:
@@ -41,13 +41,13 @@ class ServedModel(tf.Module):
     self.model_variables = list(predictor.variables)
     postprocess = _build_postprocess(predictor, export_format)
 
-    def from_images(inputs):
+    def from_images(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
       return postprocess(*predictor.prepare(inputs), tf.zeros([tf.shape(inputs)[0]], tf.int32))
 
-    def from_bytes(inputs):
+    def from_bytes(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
       return postprocess(*encoded_images.prepare(inputs, predictor, export_format.max_pixels))
 
-    def from_examples(inputs):
+    def from_examples(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
       return postprocess(
         *encoded_images.prepare(
           inputs, predictor, export_format.max_pixels, encoded_images.image_of_example

@@ -1,15 +1,15 @@
-"""The model on a server that a client asks for detections."""
+"""The address of a model on a server, and the type of the functions that call it."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-# Signature of an export that takes encoded images, and the name of its input.
+# Signature of an export for encoded images, and the name of its input.
 SIGNATURE = 'image_bytes'
 INPUT = 'inputs'
 
-# From encoded images to arrays by output name, the batch axis first.
+# Function from encoded images to arrays by output name; their first axis is the batch.
 Call = Callable[[Sequence[bytes]], dict[str, np.ndarray]]
 
 

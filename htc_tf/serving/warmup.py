@@ -1,6 +1,6 @@
-"""Requests that TensorFlow Serving answers before it announces a version, so that no user waits.
+"""Warm-up requests, which TensorFlow Serving answers before it makes a version available.
 
-The first request of a signature builds its executors and, on a GPU, picks kernels.
+The first request to a signature is slow: it builds executors and, on a GPU, selects kernels.
 """
 
 import os
@@ -17,7 +17,7 @@ _LONG_SIDE, _SHORT_SIDE = 640, 480
 
 
 def check_available() -> None:
-  """Raises ConfigError where tensorflow-serving-api, which writes the requests, is missing."""
+  """Raise ConfigError if tensorflow-serving-api, which defines the requests, is missing."""
   try:
     import tensorflow_serving.apis  # noqa: F401
   except ImportError as error:
@@ -31,10 +31,10 @@ def check_available() -> None:
 
 
 def write_requests(folder: str) -> None:
-  """Writes the requests of every signature into an export, `assets.extra/...`.
+  """Write requests to every signature into the file `WARMUP_FILE` of an export.
 
   Args:
-    folder: of the SavedModel.
+    folder: folder of the SavedModel.
 
   Raises:
     ConfigError: tensorflow-serving-api is missing.
@@ -48,13 +48,11 @@ def write_requests(folder: str) -> None:
 
 
 def _records() -> Iterator[bytes]:
-  """Serialized PredictionLogs: pictures lying and upright, the two shapes of network input."""
+  """Serialized PredictionLogs, with landscape and portrait images for both input shapes."""
   from tensorflow_serving.apis import prediction_log_pb2
 
-  lying = _picture(_SHORT_SIDE, _LONG_SIDE)
-  encoded = [
-    tf.io.encode_jpeg(picture).numpy() for picture in (lying, _picture(_LONG_SIDE, _SHORT_SIDE))
-  ]
+  landscape, portrait = _image(_SHORT_SIDE, _LONG_SIDE), _image(_LONG_SIDE, _SHORT_SIDE)
+  encoded = [tf.io.encode_jpeg(image).numpy() for image in (landscape, portrait)]
   example = tf.train.Example(
     features=tf.train.Features(
       feature={'image/encoded': tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded[:1]))}
@@ -63,18 +61,18 @@ def _records() -> Iterator[bytes]:
   for signature, inputs in (
     ('image_bytes', encoded[:1]),
     ('image_bytes', encoded[1:]),
-    ('serving_default', lying[np.newaxis]),
+    ('serving_default', landscape[np.newaxis]),
     ('tf_example', [example.SerializeToString()]),
   ):
     log = prediction_log_pb2.PredictionLog()
     request = log.predict_log.request
-    request.model_spec.name = 'htc'  # Required of a request; a warm-up goes to its own version.
+    request.model_spec.name = 'htc'  # The field is required; a warm-up ignores it.
     request.model_spec.signature_name = signature
     request.inputs['inputs'].CopyFrom(tf.make_tensor_proto(inputs))
     yield log.SerializeToString()
 
 
-def _picture(height: int, width: int) -> np.ndarray:
-  """[height, width, 3] uint8, growing brighter downwards and to the right."""
+def _image(height: int, width: int) -> np.ndarray:
+  """[height, width, 3] uint8; brightness increases downwards and to the right."""
   brightness = np.add.outer(np.linspace(0, 127, height), np.linspace(0, 127, width))
   return np.repeat(brightness[..., np.newaxis], 3, axis=2).astype(np.uint8)

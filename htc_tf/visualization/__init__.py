@@ -1,1 +1,1 @@
-"""Drawing of detections and of panels of pictures."""
+"""Drawing of detections, and of images side by side."""

@@ -1,6 +1,7 @@
-"""Pictures of instances: masks, boxes, names and scores on the image."""
+"""Drawing of instances on their image: masks, boxes, names and scores."""
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from htc_tf.errors import InputError
 from htc_tf.visualization import labels as labels_lib
 from htc_tf.visualization import palette
 
-Masks = np.ndarray | Sequence[dict]
+Masks: TypeAlias = np.ndarray | Sequence[dict[str, Any]]
 
 _MASK_ALPHA = 0.4
 
@@ -24,26 +25,26 @@ def draw_instances(
   names: Sequence[str],
   enlarge: int = 1,
 ) -> np.ndarray:
-  """Draws each instance as a translucent mask with contour, a box, and a label of name and score.
+  """The image with each instance as a translucent mask with outline, a box, a name and a score.
 
-  Large instances are drawn first, so that small ones stay visible; labels are written in the order
-  given, so that with scores in descending order the best find room first.
+  Large instances are drawn first, so that small ones stay visible. Labels are written in the given
+  order: with scores in descending order, the best ones have first choice of the free places.
 
   Args:
     image: [height, width, 3] uint8 RGB; not modified.
     boxes_original: [num, 4] yxyx in pixels of `image`.
-    masks: [num, height, width] bool, or `num` COCO RLE dicts, or None for boxes alone.
+    masks: [num, height, width] bool, or `num` COCO run-length encodings, or None for boxes only.
     classes: [num] int, 1 for the first of `names`.
-    scores: [num], or None (as for the truth).
-    names: name of each foreground class, in the order of the labels.
-    enlarge: whole factor by which the picture is enlarged before drawing, so that lines and labels
-      stay fine on a small image; see `legible_enlargement`.
+    scores: [num], or None, as for ground truth.
+    names: names of the foreground classes, class 1 first.
+    enlarge: integer factor by which the image is enlarged before drawing, so that lines and labels
+      are fine enough for a small image; see `legible_enlargement`.
 
   Returns:
     [height * enlarge, width * enlarge, 3] uint8 RGB.
 
   Raises:
-    InputError: an image, masks or boxes of another form.
+    InputError: image, masks or boxes have another form, or their numbers differ.
   """
   image = _check_image(image)
   boxes = np.asarray(boxes_original, np.float64).reshape(-1, 4)
@@ -60,9 +61,9 @@ def draw_instances(
 
 
 def legible_enlargement(image_hw: tuple[int, int], min_side: int = 400) -> int:
-  """Returns the least whole factor that brings the shorter side of an image to `min_side` pixels.
+  """The smallest integer factor that enlarges the short side of an image to `min_side` pixels.
 
-  The longer side is kept below 2000 pixels all the same, and no image is made smaller.
+  It is limited so that the long side does not exceed 2000 pixels, but is at least 1.
   """
   wanted = -(-min_side // min(image_hw))
   return max(1, min(wanted, 2000 // max(image_hw)))
@@ -71,7 +72,7 @@ def legible_enlargement(image_hw: tuple[int, int], min_side: int = 400) -> int:
 def _labels(
   boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray | None, names: Sequence[str]
 ) -> list[labels_lib.Label]:
-  """Returns the labels; where the name finds no room, the score alone stands for it."""
+  """Labels of name and score; the score alone is the shorter text."""
   labels = []
   for index, (box, label) in enumerate(zip(boxes, classes)):
     name = names[label - 1] if 1 <= label <= len(names) else f'class {label}'
@@ -83,22 +84,22 @@ def _labels(
   return labels
 
 
-def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: palette.Color):
-  """Tints the pixels of a mask and draws their rim, in place."""
+def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: palette.Color) -> None:
+  """Tint the pixels of a mask and draw its outline, in place."""
   tint = np.array(color, np.float32) * _MASK_ALPHA
   canvas[mask] = np.rint(canvas[mask] * (1 - _MASK_ALPHA) + tint).astype(np.uint8)
-  rim_width = 2 * _line_width(canvas) + 1
+  kernel_side = 2 * _line_width(canvas) + 1
   inner = cv2.erode(
     mask.astype(np.uint8),
-    np.ones((rim_width, rim_width), np.uint8),
+    np.ones((kernel_side, kernel_side), np.uint8),
     borderType=cv2.BORDER_CONSTANT,
     borderValue=0,
   )
   canvas[mask & (inner == 0)] = color
 
 
-def _draw_box(canvas: np.ndarray, box: np.ndarray, color: palette.Color):
-  """Draws the outline of a box, in place; parts beyond the picture are left out."""
+def _draw_box(canvas: np.ndarray, box: np.ndarray, color: palette.Color) -> None:
+  """Draw the outline of a box in place, as far as it is inside the image."""
   y_min, x_min, y_max, x_max = np.rint(box).astype(int).tolist()
   cv2.rectangle(
     canvas,
@@ -110,35 +111,35 @@ def _draw_box(canvas: np.ndarray, box: np.ndarray, color: palette.Color):
 
 
 def _line_width(canvas: np.ndarray) -> int:
-  """Returns the width of lines on a picture of this size, in pixels."""
+  """Width of lines on an image of this size, in pixels."""
   return max(1, round(min(canvas.shape[:2]) / 500))
 
 
 def _enlarged_image(image: np.ndarray, factor: int) -> np.ndarray:
-  """Returns a copy of an image, smoothly enlarged by a whole factor."""
+  """A copy of an image, enlarged smoothly by an integer factor."""
   if factor == 1:
     return image.copy()
   return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
 
 
 def _enlarged_mask(mask: np.ndarray, factor: int) -> np.ndarray:
-  """Returns a mask with every pixel repeated `factor` times on both axes."""
+  """A mask with every pixel repeated `factor` times on both axes."""
   return np.repeat(np.repeat(mask, factor, axis=0), factor, axis=1)
 
 
-def _decode(mask: np.ndarray | dict) -> np.ndarray:
-  """Returns one mask as [height, width] bool."""
+def _decode(mask: np.ndarray | dict[str, Any]) -> np.ndarray:
+  """One mask as [height, width] bool."""
   if isinstance(mask, dict):
     return mask_codec.decode(mask)
   return np.asarray(mask).astype(bool)
 
 
 def _check_image(image: np.ndarray) -> np.ndarray:
-  """Returns the image as an array, or raises InputError."""
+  """The image as an array, checked for its form."""
   image = np.asarray(image)
   if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
     raise InputError(
-      'The picture cannot be drawn',
+      'The instances cannot be drawn',
       expected='an image [height, width, 3] of uint8',
       got=f'{list(image.shape)} of {image.dtype}',
     )
@@ -151,8 +152,8 @@ def _check_instances(
   masks: Masks | None,
   classes: np.ndarray,
   scores: np.ndarray | None,
-):
-  """Raises InputError if the parts of the instances do not fit one another or the image."""
+) -> None:
+  """Raise InputError unless boxes, masks, classes and scores fit each other and the image."""
   counts = {'boxes': len(boxes), 'classes': len(classes)}
   if masks is not None:
     counts['masks'] = len(masks)
@@ -160,17 +161,19 @@ def _check_instances(
     counts['scores'] = len(scores)
   if len(set(counts.values())) > 1:
     raise InputError(
-      'The picture cannot be drawn',
-      expected='as many of each part of the instances',
+      'The instances cannot be drawn',
+      expected='the same number of boxes, masks, classes and scores',
       got=str(counts),
     )
   if not np.isfinite(boxes).all():
-    raise InputError('The picture cannot be drawn', expected='finite boxes', got='NaN or infinity')
+    raise InputError(
+      'The instances cannot be drawn', expected='finite boxes', got='NaN or infinity'
+    )
   for mask in masks if masks is not None else ():
     size = tuple(mask['size']) if isinstance(mask, dict) else mask.shape
     if tuple(size) != image.shape[:2]:
       raise InputError(
-        'The picture cannot be drawn',
+        'The instances cannot be drawn',
         expected=f'masks of the size of the image, {image.shape[:2]}',
         got=str(size),
       )

@@ -1,8 +1,8 @@
-"""Text on pictures: a legible size, and places where labels do not hide one another."""
+"""Labels on images: a legible size, and places where they do not cover each other."""
 
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -10,61 +10,67 @@ from PIL import Image, ImageDraw, ImageFont
 from htc_tf.visualization import palette
 
 _PADDING = 2
-_LEAST_FONT_SIZE = 11
+_MIN_FONT_SIZE = 11
+
+# (y_min, x_min, y_max, x_max) in pixels of the image.
+Box: TypeAlias = tuple[float, ...]
+# (top, left, bottom, right) of a label, in pixels of the image.
+_Place: TypeAlias = tuple[int, int, int, int]
 
 
 class Label(NamedTuple):
-  """What to write at a box.
+  """Label of a box.
 
   Attributes:
-    box: (y_min, x_min, y_max, x_max) in pixels of the picture.
-    texts: what to write, the wanted text first, then shorter ones for where there is no room.
-    color: of the ground the text stands on.
+    box: (y_min, x_min, y_max, x_max) in pixels of the image.
+    texts: the preferred text, then shorter ones that replace it if there is no room.
+    color: color of the background of the text.
   """
 
-  box: tuple[float, float, float, float]
+  box: Box
   texts: Sequence[str]
   color: palette.Color
 
 
-def font_size(image_hw: tuple[int, int], boxes: Sequence[tuple[float, ...]] = ()) -> int:
-  """Returns a text height in pixels that is legible on a picture and in proportion to its boxes.
+def font_size(image_hw: tuple[int, int], boxes: Sequence[Box] = ()) -> int:
+  """A text height in pixels that is legible on an image and in proportion to its boxes.
 
   Args:
-    image_hw: height and width of the picture.
-    boxes: (y_min, x_min, y_max, x_max) each; on many small boxes large labels would hide them.
+    image_hw: height and width of the image.
+    boxes: boxes that get labels; large labels would hide small boxes.
   """
   size = min(image_hw) / 36
   if len(boxes):
     heights = [box[2] - box[0] for box in boxes]
     size = min(size, float(np.median(heights)) / 3)
-  return int(np.clip(round(size), _LEAST_FONT_SIZE, 28))
+  return int(np.clip(round(size), _MIN_FONT_SIZE, 28))
 
 
 @functools.cache
 def load_font(size: int) -> ImageFont.FreeTypeFont:
-  """Returns the font that Pillow brings along, so that no font needs to be installed."""
-  return ImageFont.load_default(size)
+  """The font that is part of Pillow, so that none needs to be installed."""
+  # Given a size, Pillow returns its FreeType font and never the bitmap font.
+  return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
 
 
 def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
-  """Writes labels beside their boxes, the first ones first.
+  """A copy of an image with labels at their boxes.
 
-  A label goes above its box, below it or into it, wherever it stays within the picture and covers
-  no label written before; where a text finds no place the next shorter one is tried, and where none
-  does the instance stays without a label.
+  A label is placed above its box, below it or inside it, where it is inside the image and covers no
+  earlier label. If there is no such place, the next shorter text is used; if there is none for any
+  text, the box gets no label.
 
   Args:
     image: [height, width, 3] uint8 RGB; not modified.
-    labels: in order of importance.
+    labels: labels in order of importance.
 
   Returns:
-    A copy of `image` with the labels.
+    [height, width, 3] uint8 RGB.
   """
-  picture = Image.fromarray(image)
-  canvas = ImageDraw.Draw(picture)
+  labeled = Image.fromarray(image)
+  canvas = ImageDraw.Draw(labeled)
   font = load_font(font_size(image.shape[:2], [label.box for label in labels]))
-  taken: list[tuple[int, int, int, int]] = []
+  taken: list[_Place] = []
   for label in labels:
     for text in label.texts:
       place = _find_place(label.box, _extent(text, font), image.shape[:2], taken)
@@ -72,22 +78,22 @@ def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
         taken.append(place)
         _write(canvas, place, text, font, label.color)
         break
-  return np.array(picture)
+  return np.array(labeled)
 
 
 def _extent(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
-  """Returns height and width of a label, padding included; equally high for every text."""
+  """Height and width of a label with its padding; the height is the same for every text."""
   ascent, descent = font.getmetrics()
   return ascent + descent + _PADDING, int(np.ceil(font.getlength(text))) + 2 * _PADDING
 
 
 def _find_place(
-  box: tuple[float, float, float, float],
+  box: Box,
   extent: tuple[int, int],
   image_hw: tuple[int, int],
-  taken: Sequence[tuple[int, int, int, int]],
-) -> tuple[int, int, int, int] | None:
-  """Returns the first free place at a box as (top, left, bottom, right), or None."""
+  taken: Sequence[_Place],
+) -> _Place | None:
+  """The first free place at a box for a label of the given height and width, or None."""
   y_min, x_min, y_max, x_max = (round(value) for value in box)
   height, width = extent
   left = min(max(x_min, 0), image_hw[1] - width)
@@ -106,19 +112,19 @@ def _find_place(
   return None
 
 
-def _overlap(place: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
-  """Tells whether two rectangles share a pixel."""
+def _overlap(place: _Place, other: _Place) -> bool:
+  """Whether two rectangles share a pixel."""
   return place[0] < other[2] and other[0] < place[2] and place[1] < other[3] and other[1] < place[3]
 
 
 def _write(
   canvas: ImageDraw.ImageDraw,
-  place: tuple[int, int, int, int],
+  place: _Place,
   text: str,
   font: ImageFont.FreeTypeFont,
   color: palette.Color,
-):
-  """Writes one text on a ground of its colour."""
+) -> None:
+  """Write one text on a background of a color."""
   top, left, bottom, right = place
   canvas.rectangle((left, top, right - 1, bottom - 1), fill=color)
   canvas.text((left + _PADDING, top), text, fill=palette.text_color(color), font=font)

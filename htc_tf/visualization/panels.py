@@ -1,4 +1,4 @@
-"""Pictures beside each other under titles, and the writing of pictures."""
+"""Images side by side under titles, and writing of image files."""
 
 import math
 import pathlib
@@ -15,59 +15,59 @@ from htc_tf.visualization import labels
 _FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
 _GAP = 8
 _MAX_SIDE = 2000
-_PAPER = (255, 255, 255)
+_BACKGROUND = (255, 255, 255)
 
 
 def side_by_side(
   panels: Sequence[np.ndarray], titles: Sequence[str], min_side: int = 400
 ) -> np.ndarray:
-  """Puts pictures beside each other, each under its title, all equally high.
+  """Images of equal height side by side, each under a title.
 
   Args:
-    panels: pictures [height, width, 3] uint8 RGB, such as image, truth and prediction.
-    titles: one a picture.
-    min_side: least height and width of a panel; smaller pictures are enlarged, though not beyond
-      2000 pixels on their longer side.
+    panels: images [height, width, 3] uint8 RGB, such as image, ground truth and prediction.
+    titles: title of each image.
+    min_side: smallest height and width of a panel; smaller images are enlarged, but not beyond 2000
+      pixels on their long side.
 
   Returns:
-    [height, width, 3] uint8 RGB on white ground.
+    [height, width, 3] uint8 RGB on a white background.
 
   Raises:
-    InputError: no picture, or another number of titles.
+    InputError: there is no image, or another number of titles.
   """
   if not panels or len(panels) != len(titles):
     raise InputError(
-      'Pictures cannot be put side by side',
-      expected='as many titles as pictures',
-      got=f'{len(panels)} pictures and {len(titles)} titles',
+      'Images cannot be put side by side',
+      expected='as many titles as images, at least one',
+      got=f'{len(panels)} images and {len(titles)} titles',
     )
   height = max(_legible_height(panel.shape[:2], min_side) for panel in panels)
   columns = [_titled(_to_height(panel, height), title) for panel, title in zip(panels, titles)]
-  gap = np.full((columns[0].shape[0], _GAP, 3), _PAPER, np.uint8)
+  gap = np.full((columns[0].shape[0], _GAP, 3), _BACKGROUND, np.uint8)
   row = [part for column in columns for part in (gap, column)] + [gap]
   return np.concatenate(row, axis=1)
 
 
 def write_image(path: files.PathLike, image: np.ndarray) -> None:
-  """Writes a picture, whole or not at all.
+  """Write an image file completely or not at all.
 
   Args:
-    path: the file; its ending names the format (.png, .jpg, .jpeg or .webp).
+    path: path of the file; its suffix determines the format (.png, .jpg, .jpeg or .webp).
     image: [height, width, 3] uint8 RGB.
 
   Raises:
-    InputError: another ending, or another kind of array.
+    InputError: the path has another suffix, or the array another shape or type.
   """
   suffix = pathlib.Path(path).suffix.lower()
   if suffix not in _FORMATS:
     raise InputError(
-      f'Picture {path} cannot be written',
-      expected=f'one of {", ".join(_FORMATS)}',
-      got=suffix or 'no ending',
+      f'Image {path} cannot be written',
+      expected=f'one of the suffixes {", ".join(_FORMATS)}',
+      got=suffix or 'no suffix',
     )
   if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
     raise InputError(
-      f'Picture {path} cannot be written',
+      f'Image {path} cannot be written',
       expected='[height, width, 3] of uint8',
       got=f'{list(image.shape)} of {image.dtype}',
     )
@@ -77,13 +77,13 @@ def write_image(path: files.PathLike, image: np.ndarray) -> None:
 
 
 def _legible_height(image_hw: tuple[int, int], min_side: int) -> int:
-  """Returns the height at which a picture has its least side, or at least its own height."""
+  """Height of an image after it is enlarged to `min_side`, as far as its long side allows."""
   scale = max(1, min(min_side / min(image_hw), _MAX_SIDE / max(image_hw)))
   return math.ceil(image_hw[0] * scale)
 
 
 def _to_height(panel: np.ndarray, height: int) -> np.ndarray:
-  """Resizes a picture to a height, keeping its proportions."""
+  """An image resized to a height, with the same aspect ratio."""
   width = max(1, round(panel.shape[1] * height / panel.shape[0]))
   if (height, width) == panel.shape[:2]:
     return panel
@@ -91,13 +91,13 @@ def _to_height(panel: np.ndarray, height: int) -> np.ndarray:
 
 
 def _titled(panel: np.ndarray, title: str) -> np.ndarray:
-  """Adds a strip with a title above a picture; a long title is cut to the width of the picture."""
-  # By the height alone, which all panels share, so that their strips are equally high.
+  """An image with a title above it; a long title is cut to the width of the image."""
+  # All panels have one height, so a font size by the height gives titles of one height.
   font = labels.load_font(max(15, labels.font_size((panel.shape[0], panel.shape[0]))))
   while len(title) > 1 and font.getlength(title) > panel.shape[1]:
     title = title[:-2] + '…'
   ascent, descent = font.getmetrics()
-  strip = Image.new('RGB', (panel.shape[1], ascent + descent + 2 * _GAP), _PAPER)
+  strip = Image.new('RGB', (panel.shape[1], ascent + descent + 2 * _GAP), _BACKGROUND)
   ImageDraw.Draw(strip).text((0, _GAP), title, fill=(0, 0, 0), font=font)
-  bottom = np.full((_GAP, panel.shape[1], 3), _PAPER, np.uint8)
+  bottom = np.full((_GAP, panel.shape[1], 3), _BACKGROUND, np.uint8)
   return np.concatenate([np.array(strip), panel, bottom], axis=0)

@@ -1,4 +1,4 @@
-"""Tests of the evaluator against pycocotools run by hand, and of its checks."""
+"""Tests of the evaluator against direct calls of pycocotools, and of its checks."""
 
 import contextlib
 import io
@@ -51,14 +51,14 @@ def _annotation(annotation_id, image_id, category_id, box, **fields):
 
 
 def _random_boxes(rng, num):
-  """Boxes of all three sizes of COCO, within the picture."""
+  """Boxes of all three sizes of COCO, inside the image."""
   size = rng.choice([14, 50, 105], size=(num, 1)) * rng.uniform(0.95, 1.1, size=(num, 2))
   low = rng.uniform(0, 1, size=(num, 2)) * (np.array(_IMAGE_HW) - size).clip(0)
   return np.concatenate([low, low + size], axis=1)
 
 
 def _dataset(num_images=4, seed=0):
-  """Pictures with ids 10, 11, ... and seven objects each; no owl."""
+  """Images with ids 10, 11, ... and seven objects each, none of them an owl."""
   rng = np.random.default_rng(seed)
   images = [
     {'id': 10 + index, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1], 'file_name': f'{index}.png'}
@@ -79,7 +79,7 @@ def _write(tmp_path, dataset):
 
 
 def _predictions(dataset, noise=3.0, num_rows=20, seed=1):
-  """A batch of all pictures: the objects moved a little, some false ones, and padding rows."""
+  """Detections of all images: the objects with noise, five false positives, and padding rows."""
   rng = np.random.default_rng(seed)
   images = dataset['images']
   batch = {
@@ -111,11 +111,11 @@ def _predictions(dataset, noise=3.0, num_rows=20, seed=1):
   return batch
 
 
-def _by_hand(annotation_file, result_file, iou_type):
-  """Pycocotools' own figures on two files."""
+def _pycocotools_figures(annotation_file, result_file, iou_type):
+  """Figures that pycocotools computes from two files."""
   with contextlib.redirect_stdout(io.StringIO()):
-    truth = coco.COCO(str(annotation_file))
-    evaluation = cocoeval.COCOeval(truth, truth.loadRes(str(result_file)), iou_type)
+    ground_truth = coco.COCO(str(annotation_file))
+    evaluation = cocoeval.COCOeval(ground_truth, ground_truth.loadRes(str(result_file)), iou_type)
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
@@ -132,7 +132,7 @@ def _evaluator(tmp_path, dataset, include_mask=True, **options):
   )
 
 
-def test_result_equals_pycocotools_by_hand_on_the_written_files(tmp_path):
+def test_result_equals_pycocotools_on_the_written_files(tmp_path):
   dataset = _dataset()
   evaluator = _evaluator(tmp_path, dataset)
   evaluator.update(_predictions(dataset))
@@ -140,16 +140,16 @@ def test_result_equals_pycocotools_by_hand_on_the_written_files(tmp_path):
   boxes_and_masks, masks = evaluator.save_results(tmp_path / 'results.json')
   annotation_file = tmp_path / 'instances.json'
   assert 0.05 < result['bbox_AP'] < 0.95 and 0.05 < result['segm_AP'] < 0.95
-  assert _figures(result, 'bbox') == _by_hand(annotation_file, boxes_and_masks, 'bbox')
-  assert _figures(result, 'segm') == _by_hand(annotation_file, masks, 'segm')
-  # From the one file masks differ by nothing but the size of unmatched detections (APs, APm, APl).
-  by_hand = _by_hand(annotation_file, boxes_and_masks, 'segm')
+  assert _figures(result, 'bbox') == _pycocotools_figures(annotation_file, boxes_and_masks, 'bbox')
+  assert _figures(result, 'segm') == _pycocotools_figures(annotation_file, masks, 'segm')
+  # From the first file, masks differ only by the size of unmatched detections (APs, APm, APl).
+  from_first = _pycocotools_figures(annotation_file, boxes_and_masks, 'segm')
   same = [index for index, name in enumerate(_FIGURES) if name not in ('APs', 'APm', 'APl')]
-  assert np.array(_figures(result, 'segm'))[same].tolist() == np.array(by_hand)[same].tolist()
+  assert np.array(_figures(result, 'segm'))[same].tolist() == np.array(from_first)[same].tolist()
 
 
-def test_size_of_a_false_mask_is_its_area_not_that_of_its_box(tmp_path):
-  # An object of 1600 pixels, and a false mask of 400 pixels in a box of 1600: small by its mask.
+def test_size_of_a_false_mask_is_its_area_and_not_that_of_its_box(tmp_path):
+  # An object of 1600 pixels, and a false mask of 400 pixels in a box of 1600: its mask is small.
   dataset = {
     'images': [{'id': 10, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1]}],
     'annotations': [_annotation(1, 10, 3, (0, 0, 40, 40))],
@@ -170,7 +170,7 @@ def test_size_of_a_false_mask_is_its_area_not_that_of_its_box(tmp_path):
   assert result['bbox_APm'] == pytest.approx(0.5)
 
 
-def test_what_two_evaluators_collected_is_that_of_one(tmp_path):
+def test_two_merged_evaluators_equal_one(tmp_path):
   dataset = _dataset()
   batch = _predictions(dataset)
   alone = _evaluator(tmp_path, dataset)
@@ -188,10 +188,10 @@ def test_what_two_evaluators_collected_is_that_of_one(tmp_path):
     assert len(part.collected()['results']) == len(alone.collected()['results'])
 
 
-def test_perfect_detections_reach_one(tmp_path):
+def test_perfect_detections_have_an_ap_of_one(tmp_path):
   dataset = _dataset()
   batch = _predictions(dataset, noise=0)
-  batch['num_detections'] -= 5  # without the false ones
+  batch['num_detections'] -= 5  # without the false positives
   batch['detection_masks'][:] = 1
   evaluator = _evaluator(tmp_path, dataset)
   evaluator.update(batch)
@@ -200,7 +200,7 @@ def test_perfect_detections_reach_one(tmp_path):
   assert result['segm_AP50'] == pytest.approx(1.0)
 
 
-def test_boxes_alone(tmp_path):
+def test_boxes_are_evaluated_without_masks(tmp_path):
   dataset = _dataset()
   batch = _predictions(dataset)
   with_masks = _evaluator(tmp_path, dataset)
@@ -223,7 +223,7 @@ def test_crowds_are_ignored(tmp_path):
   batch = _predictions(dataset)
   evaluator.update(batch)
   without_crowd = evaluator.result()
-  # A crowd over the whole of one picture, as uncompressed RLE, excuses its false detections ...
+  # With a crowd over a whole image, as uncompressed RLE, its false positives do not count ...
   counts = [0, _IMAGE_HW[0] * _IMAGE_HW[1]]
   for category in _CATEGORY_IDS:
     dataset['annotations'].append(
@@ -241,7 +241,7 @@ def test_crowds_are_ignored(tmp_path):
   with_crowd = evaluator.result()
   for prefix in ('bbox', 'segm'):
     assert with_crowd[f'{prefix}_AP'] > without_crowd[f'{prefix}_AP']
-    # ... and is not an object that could be missed.
+    # ... and the crowd is not an object that could be missed.
     assert with_crowd[f'{prefix}_ARmax100'] == without_crowd[f'{prefix}_ARmax100']
 
 
@@ -272,7 +272,7 @@ def test_workers_make_no_difference(tmp_path):
   assert written[1][1]['segm_AP'] > 0.05
 
 
-def test_an_error_of_a_worker_is_raised_by_the_result_and_forgotten_by_reset(tmp_path):
+def test_an_error_of_a_worker_is_raised_by_the_result_until_reset(tmp_path):
   dataset = _dataset()
   batch = _predictions(dataset)
   broken = {**batch, 'detection_masks': np.full_like(batch['detection_masks'], np.nan)}
@@ -290,15 +290,15 @@ def test_an_error_of_a_worker_is_raised_by_the_result_and_forgotten_by_reset(tmp
 def test_padding_rows_do_not_count(tmp_path):
   dataset = _dataset()
   batch = _predictions(dataset)
-  clean = _evaluator(tmp_path, dataset)
-  clean.update(batch)
+  expected = _evaluator(tmp_path, dataset)
+  expected.update(batch)
   for image, num in enumerate(batch['num_detections']):
     batch['detection_boxes'][image, num:] = np.nan
     batch['detection_scores'][image, num:] = 1
     batch['detection_classes'][image, num:] = 1
-  dirty = _evaluator(tmp_path, dataset)
-  dirty.update(batch)
-  assert dirty.result() == clean.result()
+  padded = _evaluator(tmp_path, dataset)
+  padded.update(batch)
+  assert padded.result() == expected.result()
 
 
 def test_no_detections_give_zeros(tmp_path):
@@ -341,18 +341,18 @@ def test_images_that_were_not_predicted_count_as_missed(tmp_path, monkeypatch):
   )
 
 
-def test_per_category_averages_to_the_whole(tmp_path):
+def test_ap_is_the_mean_over_the_categories(tmp_path):
   dataset = _dataset()
   evaluator = _evaluator(tmp_path, dataset, per_category=True)
   evaluator.update(_predictions(dataset))
   result = evaluator.result()
   for prefix in ('bbox', 'segm'):
     cat, dog, owl = (result[f'{prefix}_AP_by_category/{name}'] for name in ('cat', 'dog', 'owl'))
-    assert owl == -1  # there is none
+    assert owl == -1  # no annotations
     assert (cat + dog) / 2 == pytest.approx(result[f'{prefix}_AP'])
 
 
-def test_max_detections_keeps_the_best(tmp_path):
+def test_only_the_best_max_detections_count(tmp_path):
   dataset = _dataset()
   evaluator = _evaluator(tmp_path, dataset, max_detections=2)
   evaluator.update(_predictions(dataset, noise=1))
@@ -364,7 +364,7 @@ def test_max_detections_keeps_the_best(tmp_path):
       _evaluator(tmp_path, dataset, **{name: 0})
 
 
-def test_annotation_with_id_zero_can_be_found(tmp_path):
+def test_an_annotation_with_id_zero_can_be_matched(tmp_path):
   dataset = _dataset(num_images=1)
   batch = _predictions(dataset)
   expected = _evaluator(tmp_path, dataset)
@@ -377,7 +377,7 @@ def test_annotation_with_id_zero_can_be_found(tmp_path):
   assert evaluator.result() == expected.result()
 
 
-def test_images_of_another_data_set_or_size_are_refused(tmp_path):
+def test_images_of_another_data_set_or_size_are_rejected(tmp_path):
   dataset = _dataset()
   batch = _predictions(dataset)
   evaluator = _evaluator(tmp_path, dataset)
@@ -389,7 +389,7 @@ def test_images_of_another_data_set_or_size_are_refused(tmp_path):
     evaluator.update(batch)
 
 
-def test_batches_without_masks_or_boxes_are_refused(tmp_path):
+def test_batches_without_masks_or_boxes_are_rejected(tmp_path):
   batch = _predictions(_dataset())
   evaluator = _evaluator(tmp_path, _dataset())
   for key, cause in (('detection_masks', 'include_mask'), ('detection_boxes', 'another model')):
@@ -397,7 +397,7 @@ def test_batches_without_masks_or_boxes_are_refused(tmp_path):
       evaluator.update({name: array for name, array in batch.items() if name != key})
 
 
-def test_classes_beyond_the_categories_are_refused(tmp_path):
+def test_classes_without_a_category_are_rejected(tmp_path):
   batch = _predictions(_dataset())
   batch['detection_classes'][0, 0] = 4
   with pytest.raises(DataError, match=r'classes 1 to 3.*Got: 4'):
@@ -407,19 +407,19 @@ def test_classes_beyond_the_categories_are_refused(tmp_path):
 @pytest.mark.parametrize(
   'category_ids, message', [([3, 4], r'unknown ids \[4\]'), ([], 'no category')]
 )
-def test_categories_that_the_annotations_lack_are_refused(tmp_path, category_ids, message):
+def test_categories_that_the_annotations_lack_are_rejected(tmp_path, category_ids, message):
   with pytest.raises(DataError, match=message):
     coco_evaluator.COCOEvaluator(_write(tmp_path, _dataset()), category_ids, include_mask=True)
 
 
-def test_mask_evaluation_without_segmentations_is_refused(tmp_path):
+def test_mask_evaluation_without_segmentations_is_rejected(tmp_path):
   dataset = _dataset()
   dataset['annotations'][2]['segmentation'] = []
   with pytest.raises(DataError, match=r'1 of 28 without one, first id 3.*include_mask'):
     _evaluator(tmp_path, dataset)
 
 
-def test_files_that_are_no_annotations_are_refused(tmp_path):
+def test_files_that_are_not_annotations_are_rejected(tmp_path):
   path = tmp_path / 'broken.json'
   with pytest.raises(DataError, match=r'cannot be read.*No such file.*wrong path'):
     coco_evaluator.COCOEvaluator(path, _CATEGORY_IDS, include_mask=True)
@@ -435,18 +435,18 @@ def test_files_that_are_no_annotations_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize('field, value', [('image_id', 1), ('category_id', 4), ('bbox', [1, 2])])
-def test_inconsistent_annotations_are_refused(tmp_path, field, value):
+def test_inconsistent_annotations_are_rejected(tmp_path, field, value):
   dataset = _dataset()
   dataset['annotations'][1][field] = value
   with pytest.raises(DataError, match=f'{field}.*annotation 2'):
     _evaluator(tmp_path, dataset)
 
 
-def test_names_given_twice_are_told_apart(tmp_path):
+def test_categories_with_the_same_name_get_distinct_names(tmp_path):
   dataset = _dataset()
   dataset['categories'] = [{'id': 3, 'name': 'cat'}, {'id': 5, 'name': 'cat'}, {'id': 9}]
-  truth = ground_truth_lib.load_ground_truth(_write(tmp_path, dataset), include_mask=False)
-  assert ground_truth_lib.category_names(truth, [5, 3, 9]) == ('cat (5)', 'cat (3)', '9')
+  ground_truth = ground_truth_lib.load_ground_truth(_write(tmp_path, dataset), include_mask=False)
+  assert ground_truth_lib.category_names(ground_truth, [5, 3, 9]) == ('cat (5)', 'cat (3)', '9')
 
 
 def test_nothing_is_printed(tmp_path, capsys):
@@ -456,7 +456,7 @@ def test_nothing_is_printed(tmp_path, capsys):
   assert capsys.readouterr().out == ''
 
 
-def test_table_shows_boxes_masks_and_categories():
+def test_the_table_shows_boxes_masks_and_categories():
   table = metrics.format_table(
     {
       'bbox_AP': 0.4321,

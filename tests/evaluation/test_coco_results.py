@@ -1,4 +1,4 @@
-"""Tests of the COCO result records."""
+"""Tests of COCO results."""
 
 import json
 
@@ -9,7 +9,7 @@ from pycocotools import mask as mask_utils
 from htc_tf.errors import DataError, InputError
 from htc_tf.evaluation import coco_results
 
-# A picture of 40x60 scaled to 60x120: 1.5 along y, 2 along x.
+# An image of 40x60 resized to 60x120: by 1.5 along y, by 2 along x.
 _IMAGE_INFO = np.array([[40, 60], [60, 120], [1.5, 2], [0, 0]], np.float32)
 
 
@@ -26,23 +26,33 @@ def _detections(num_detections=2, masks=True):
   return detections
 
 
-def test_records_are_in_original_pixels_and_carry_category_ids():
+def test_results_are_in_original_pixels_and_have_category_ids():
   results = coco_results.detections_to_results(_detections(), _IMAGE_INFO, 7, [18, 44])
   assert [result['category_id'] for result in results] == [44, 18]
   assert [result['score'] for result in results] == [np.float32(0.9), 0.25]
   assert all(result['image_id'] == 7 for result in results)
   assert results[0]['bbox'] == [10, 10, 40, 20]
-  np.testing.assert_allclose(results[1]['bbox'], [30, 20, 30, 20])  # clipped to the picture
+  np.testing.assert_allclose(results[1]['bbox'], [30, 20, 30, 20])  # clipped to the image
 
 
-def test_masks_fill_their_boxes_on_the_original_picture():
+def test_masks_fill_their_boxes_on_the_original_image():
   first, second = coco_results.detections_to_results(_detections(), _IMAGE_INFO, 7, [18, 44])
   assert first['segmentation']['size'] == [40, 60]
   assert mask_utils.toBbox(first['segmentation']).tolist() == [10, 10, 40, 20]
   assert mask_utils.area(second['segmentation']) == 600
 
 
-def test_padding_rows_and_masks_can_be_absent():
+def test_boxes_of_a_crop_are_moved_by_its_offset_and_clipped_to_the_image():
+  # An image of 50x80 resized to 100x320, of which a crop starts at row 10 and column 20.
+  image_info = np.array([[50, 80], [60, 200], [2, 4], [10, 20]], np.float32)
+  boxes = np.array([[0, 0, 60, 200], [30, 40, 50, 100], [-30, -40, 100, 320]], np.float32)
+  boxes_original = coco_results.boxes_to_original(boxes, image_info)
+  # By hand: y = (y + 10) / 2 and x = (x + 20) / 4; the last box is -10, -5, 55, 85 before clipping.
+  expected = [[5, 5, 35, 55], [20, 15, 30, 30], [0, 0, 50, 80]]
+  np.testing.assert_array_equal(boxes_original, expected)
+
+
+def test_padding_rows_are_skipped_and_masks_are_optional():
   detections = _detections(1, masks=False)
   results = coco_results.detections_to_results(detections, _IMAGE_INFO, 7, [18, 44])
   assert len(results) == 1
@@ -50,7 +60,7 @@ def test_padding_rows_and_masks_can_be_absent():
   assert coco_results.detections_to_results(_detections(0), _IMAGE_INFO, 7, [18, 44]) == []
 
 
-def test_class_without_category_is_refused():
+def test_a_class_without_category_is_rejected():
   with pytest.raises(DataError, match=r'classes 1 to 1.*Got: 2.*num_classes'):
     coco_results.detections_to_results(_detections(), _IMAGE_INFO, 7, [18])
   detections = _detections(3)
@@ -60,7 +70,7 @@ def test_class_without_category_is_refused():
 
 @pytest.mark.parametrize('key', ['detection_boxes', 'detection_scores'])
 @pytest.mark.parametrize('masks', [False, True])
-def test_nan_is_found_in_valid_rows_and_passed_over_in_padding(key, masks):
+def test_nan_is_rejected_in_valid_rows_and_ignored_in_padding(key, masks):
   detections = _detections(masks=masks)
   detections[key][2] = np.nan
   assert len(coco_results.detections_to_results(detections, _IMAGE_INFO, 7, [18, 44])) == 2
@@ -69,7 +79,7 @@ def test_nan_is_found_in_valid_rows_and_passed_over_in_padding(key, masks):
     coco_results.detections_to_results(detections, _IMAGE_INFO, 7, [18, 44])
 
 
-def test_missing_entries_and_impossible_counts_are_refused():
+def test_missing_entries_and_impossible_counts_are_rejected():
   with pytest.raises(InputError, match='num_detections from 0 to 3'):
     coco_results.detections_to_results(_detections(4), _IMAGE_INFO, 7, [18, 44])
   detections = _detections()

@@ -1,4 +1,4 @@
-"""Tests of matching by shares of the categories against one COCOeval over all of them."""
+"""Tests of the evaluation in parts by category against one COCOeval over all categories."""
 
 import numpy as np
 import pytest
@@ -9,11 +9,11 @@ from htc_tf.evaluation import ground_truth as ground_truth_lib
 from htc_tf.evaluation import mask_paste, matching
 
 _IMAGE_HW = (60, 80)
-_CATEGORY_IDS = [7, 2, 30, 11, 5]  # not sorted; 11 without objects, 5 without detections
+_CATEGORY_IDS = [7, 2, 30, 11, 5]  # not sorted; 11 has no objects, 5 has no detections
 
 
-class _SharesInThisProcess(processes.WorkerPool):
-  """As many shares as there would be workers, without starting them."""
+class _PoolInThisProcess(processes.WorkerPool):
+  """A pool that reports several workers, but calls functions in this process."""
 
   def __init__(self, num_workers):
     super().__init__(1)
@@ -36,7 +36,7 @@ def _instances(rng, num, categories):
 
 
 def _data(num_images=6):
-  """Annotations, and results of which some are the annotations and scores are often equal."""
+  """Annotations, and results that partly equal them and often have equal scores."""
   rng = np.random.default_rng(0)
   images = [
     {'id': 40 - index, 'height': _IMAGE_HW[0], 'width': _IMAGE_HW[1]} for index in range(num_images)
@@ -64,10 +64,10 @@ def _data(num_images=6):
   return {'images': images, 'annotations': annotations, 'categories': categories}, results
 
 
-def _at_once(truth, results, iou_type, max_detections):
+def _evaluate_all(ground_truth, results, iou_type, max_detections):
   with ground_truth_lib.silence():
-    found = truth.loadRes(matching.fields(results, iou_type))
-    evaluation = cocoeval.COCOeval(truth, found, iou_type)
+    found = ground_truth.loadRes(matching.matched_fields(results, iou_type))
+    evaluation = cocoeval.COCOeval(ground_truth, found, iou_type)
     evaluation.params.catIds = list(_CATEGORY_IDS)
     evaluation.params.maxDets = [1, min(10, max_detections), max_detections]
     evaluation.evaluate()
@@ -81,13 +81,13 @@ def _coco_data():
   return ground_truth_lib.index(dataset), results
 
 
-@pytest.mark.parametrize('num_shares', [1, 2, 3, 9])
+@pytest.mark.parametrize('num_parts', [1, 2, 3, 9])
 @pytest.mark.parametrize('iou_type', ['bbox', 'segm'])
-def test_shares_equal_one_evaluation_bit_by_bit(coco_data, iou_type, num_shares):
-  truth, results = coco_data
-  expected = _at_once(truth, results, iou_type, 100)
+def test_parts_equal_one_evaluation_exactly(coco_data, iou_type, num_parts):
+  ground_truth, results = coco_data
+  expected = _evaluate_all(ground_truth, results, iou_type, 100)
   actual = matching.evaluate(
-    truth, results, _CATEGORY_IDS, iou_type, 100, _SharesInThisProcess(num_shares)
+    ground_truth, results, _CATEGORY_IDS, iou_type, 100, _PoolInThisProcess(num_parts)
   )
   assert 0.1 < expected.eval['precision'][0, :, 0, 0, -1].mean() < 0.9
   for name in ('precision', 'recall'):
@@ -96,25 +96,29 @@ def test_shares_equal_one_evaluation_bit_by_bit(coco_data, iou_type, num_shares)
     assert list(getattr(actual.params, name)) == list(getattr(expected.params, name))
 
 
-def test_processes_give_the_same(coco_data):
-  truth, results = coco_data
+def test_processes_give_the_results_of_one_process(coco_data):
+  ground_truth, results = coco_data
   workers = processes.WorkerPool(2)
-  actual = matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 3, workers)
+  actual = matching.evaluate(ground_truth, results, _CATEGORY_IDS, 'segm', 3, workers)
   workers.close()
-  expected = matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 3, processes.WorkerPool(1))
+  expected = matching.evaluate(
+    ground_truth, results, _CATEGORY_IDS, 'segm', 3, processes.WorkerPool(1)
+  )
   for name in ('precision', 'recall'):
     np.testing.assert_array_equal(actual.eval[name], expected.eval[name])
 
 
-def test_no_results_at_all(coco_data):
-  truth, _ = coco_data
-  evaluation = matching.evaluate(truth, [], _CATEGORY_IDS, 'bbox', 100, _SharesInThisProcess(2))
+def test_without_results_the_recall_is_zero(coco_data):
+  ground_truth, _ = coco_data
+  evaluation = matching.evaluate(
+    ground_truth, [], _CATEGORY_IDS, 'bbox', 100, _PoolInThisProcess(2)
+  )
   recall = evaluation.eval['recall'][0, :, 0, -1]
-  np.testing.assert_array_equal(recall, [0, 0, 0, -1, 0])  # 2, 5, 7, 11 without objects, 30
+  np.testing.assert_array_equal(recall, [0, 0, 0, -1, 0])  # 2, 5, 7, 11 (no objects), 30
 
 
-def test_results_are_left_as_they_are(coco_data):
-  truth, results = coco_data
+def test_results_are_not_modified(coco_data):
+  ground_truth, results = coco_data
   before = [dict(result) for result in results]
-  matching.evaluate(truth, results, _CATEGORY_IDS, 'segm', 100, processes.WorkerPool(1))
+  matching.evaluate(ground_truth, results, _CATEGORY_IDS, 'segm', 100, processes.WorkerPool(1))
   assert results == before

@@ -1,4 +1,4 @@
-"""A tiny trained-like model directory, shared by the tests of serving and of the commands."""
+"""A tiny model with random weights: its model directory, the loaded model, and two exports."""
 
 import pytest
 import tensorflow as tf
@@ -31,7 +31,7 @@ def _tiny_experiment():
   return params
 
 
-def _info():
+def _dataset_info():
   categories = (Category(id=7, name='cat', label=1), Category(id=30, name='dog', label=2))
   return DatasetInfo('pets', 1, 1, 1, categories, None, True, 'annotations.json')
 
@@ -44,7 +44,7 @@ def model_dir(tmp_path_factory):
   tf_keras.utils.set_random_seed(3)
   model = HTCTask(params.task).build_model()
   train_utils.serialize_config(params, folder)
-  model_directory.save_dataset_info(folder, _info())
+  model_directory.save_dataset_info(folder, _dataset_info())
   tf.train.CheckpointManager(
     tf.train.Checkpoint(model=model, **model.checkpoint_items), folder, max_to_keep=1
   ).save()
@@ -53,7 +53,7 @@ def model_dir(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def predictor(model_dir):
-  """The loaded model."""
+  """The model loaded from `model_dir`."""
   import htc_tf
 
   return htc_tf.load_model(model_dir)
@@ -61,7 +61,7 @@ def predictor(model_dir):
 
 @pytest.fixture(scope='session')
 def saved_model(predictor, tmp_path_factory):
-  """Path of its export."""
+  """Path of an export with the default format."""
   from htc_tf.serving import export
 
   return export.export_saved_model(predictor, str(tmp_path_factory.mktemp('export') / '1'))
@@ -69,7 +69,7 @@ def saved_model(predictor, tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def packed_model(predictor, tmp_path_factory):
-  """Path of an export with packed masks and normalised boxes."""
+  """Path of an export with packed masks and normalized boxes."""
   from htc_tf.serving import export
   from htc_tf.serving.export_format import ExportFormat
 

@@ -1,7 +1,7 @@
-"""TensorFlow Serving's two interfaces on this machine, answered by a SavedModel in this process.
+"""Servers on this machine with TensorFlow Serving's two interfaces, for tests without its binary.
 
-Built on the service of tensorflow-serving-api and on TensorFlow Serving's JSON rows. They stand for
-a server where its binary is not to be had; they do no batching and know one version.
+A SavedModel in this process answers. The interfaces are the service of tensorflow-serving-api and
+the row format of TensorFlow Serving's JSON. The servers do no batching and have one version.
 """
 
 import base64
@@ -18,14 +18,14 @@ from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 
 class Model:
-  """A SavedModel under a name; `requests` keeps (signature, batch size) of what came in."""
+  """A SavedModel under a name; `requests` lists (signature, batch size) of every request."""
 
   def __init__(self, folder, name='htc', version=1):
     self.name, self.version = name, version
     self.requests = []
     self._loaded = tf.saved_model.load(folder)
 
-  def knows(self, name, version=None):
+  def matches(self, name, version=None):
     return name == self.name and version in (None, self.version)
 
   def input_dtype(self, signature):
@@ -41,12 +41,12 @@ class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
   def __init__(self, model):
     self._model = model
 
-  def Predict(self, request, context):  # noqa: N802  gRPC's name.
+  def Predict(self, request, context):  # noqa: N802  The name is given by gRPC.
     from tensorflow_serving.apis import predict_pb2
 
     spec = request.model_spec
     version = spec.version.value if spec.HasField('version') else None
-    if not self._model.knows(spec.name, version):
+    if not self._model.matches(spec.name, version):
       context.abort(grpc.StatusCode.NOT_FOUND, f'Servable not found for request: {spec.name}')
     try:
       outputs = self._model.run(
@@ -63,7 +63,7 @@ class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 @contextlib.contextmanager
 def grpc_server(model):
-  """Yields the address, `grpc://...`."""
+  """A server of a model; yields its address, `grpc://...`."""
   server = grpc.server(futures.ThreadPoolExecutor(2))
   prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Service(model), server)
   port = server.add_insecure_port('127.0.0.1:0')
@@ -75,14 +75,13 @@ def grpc_server(model):
 
 
 def _handler(model):
-
   class Handler(http.server.BaseHTTPRequestHandler):
-    """POST /v1/models/NAME[/versions/N]:predict, in the row format."""
+    """Handler of POST /v1/models/NAME[/versions/N]:predict, in the row format."""
 
     def do_POST(self):
       request = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
       match = re.fullmatch(r'/v1/models/([^/:]+)(?:/versions/(\d+))?:predict', self.path)
-      if not match or not model.knows(match[1], int(match[2]) if match[2] else None):
+      if not match or not model.matches(match[1], int(match[2]) if match[2] else None):
         return self._answer(404, {'error': f'Servable not found for request: {self.path}'})
       try:
         return self._answer(200, {'predictions': _predict(model, request)})
@@ -117,7 +116,7 @@ def _decode(value):
 
 @contextlib.contextmanager
 def rest_server(handler_or_model):
-  """Yields the address, `http://...`, of a model, or of any handler."""
+  """A server of a model, or of any HTTP handler; yields its address, `http://...`."""
   handler = _handler(handler_or_model) if isinstance(handler_or_model, Model) else handler_or_model
   server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
   thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,4 +1,4 @@
-"""The clients and their command against TensorFlow Serving's interfaces on loopback."""
+"""Tests of the clients and their command against local servers with the same interfaces."""
 
 import contextlib
 import http.server
@@ -27,8 +27,8 @@ _SERVERS = {'grpc': loopback.grpc_server, 'rest': loopback.rest_server}
 
 @pytest.fixture(name='folder')
 def _folder(tmp_path):
-  """Pictures of three sizes and formats, one of them stored on its side, one cut short."""
-  folder = tmp_path / 'pictures'
+  """Images of three sizes and formats, one with an EXIF rotation, and a truncated one."""
+  folder = tmp_path / 'images'
   folder.mkdir()
   rng = np.random.default_rng(0)
   for name, size in (('1.png', (40, 60)), ('2.jpg', (80, 50)), ('3.bmp', (30, 30))):
@@ -58,19 +58,19 @@ def _read(output):
     return json.load(file)
 
 
-def _assert_same(results, expected):
+def _assert_equal_results(results, expected):
   assert len(results) == len(expected) > 0
-  for one, other in zip(results, expected):
-    assert (one['image_id'], one['category_id']) == (other['image_id'], other['category_id'])
-    assert one['score'] == pytest.approx(other['score'], abs=1e-4)
-    np.testing.assert_allclose(one['bbox'], other['bbox'], atol=2e-2)
-    overlap = mask_utils.iou([one['segmentation']], [other['segmentation']], [0])
+  for result, other in zip(results, expected):
+    assert (result['image_id'], result['category_id']) == (other['image_id'], other['category_id'])
+    assert result['score'] == pytest.approx(other['score'], abs=1e-4)
+    np.testing.assert_allclose(result['bbox'], other['bbox'], atol=2e-2)
+    overlap = mask_utils.iou([result['segmentation']], [other['segmentation']], [0])
     assert overlap[0, 0] > 0.99 or mask_utils.area(other['segmentation']) == 0
 
 
 @pytest.mark.parametrize('kind', sorted(_SERVERS))
 @pytest.mark.parametrize('name', ['saved_model', 'packed_model'])
-def test_command_answers_as_prediction_on_files(
+def test_command_gives_the_results_of_local_prediction(
   request, models, model_dir, folder, tmp_path, kind, name
 ):
   export_dir = request.getfixturevalue(name)
@@ -93,8 +93,8 @@ def test_command_answers_as_prediction_on_files(
         folder,
       ]
     )
-  assert status == 1  # For the one cut short.
-  _assert_same(_read(tmp_path / 'out'), _read(tmp_path / 'expected'))
+  assert status == 1  # Because of the truncated image.
+  _assert_equal_results(_read(tmp_path / 'out'), _read(tmp_path / 'expected'))
   assert {entry['category_id'] for entry in _read(tmp_path / 'out')} <= {7, 30}
   for index in range(1, 5):
     assert np.asarray(Image.open(tmp_path / 'out' / f'{index}.png')).std() > 0
@@ -102,7 +102,9 @@ def test_command_answers_as_prediction_on_files(
 
 
 @pytest.mark.parametrize('kind', sorted(_SERVERS))
-def test_pictures_of_different_sizes_go_in_one_batch(models, saved_model, folder, tmp_path, kind):
+def test_images_of_different_sizes_are_sent_in_one_batch(
+  models, saved_model, folder, tmp_path, kind
+):
   with _serving(models, 'saved_model', kind) as address:
     status = command.main(
       [
@@ -125,21 +127,25 @@ def test_pictures_of_different_sizes_go_in_one_batch(models, saved_model, folder
 
 
 @pytest.mark.parametrize('kind', sorted(_SERVERS))
-def test_a_picture_the_server_cannot_read_is_named_and_the_others_answered(models, folder, kind):
-  path, cut = os.path.join(folder, '2.jpg'), os.path.join(folder, 'cut.jpg')
-  with open(path, 'rb') as whole, open(cut, 'wb') as file:
+def test_an_image_that_the_server_cannot_read_is_named_and_the_others_are_detected(
+  models, folder, kind
+):
+  path, truncated = os.path.join(folder, '2.jpg'), os.path.join(folder, 'truncated.jpg')
+  with open(path, 'rb') as whole, open(truncated, 'wb') as file:
     file.write(whole.read()[:3000])
   decoded = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
   decoded.format = 'JPEG'
-  damaged = images.SourceImage(decoded, pathlib.Path(cut).read_bytes(), turned=False, path=cut)
-  pictures = [images.read_image(path), damaged]
+  content = pathlib.Path(truncated).read_bytes()
+  damaged = images.SourceImage(decoded, content, turned=False, path=truncated)
   with _serving(models, 'saved_model', kind) as address:
-    found, error = client.remote_detector(Target(address)).detect(pictures)
+    found, error = client.remote_detector(Target(address)).detect(
+      [images.read_image(path), damaged]
+    )
   assert len(found.boxes) > 0
-  assert isinstance(error, InputError) and 'cut.jpg' in str(error) and 'decode' in str(error)
+  assert isinstance(error, InputError) and 'truncated.jpg' in str(error) and 'decode' in str(error)
 
 
-def test_files_are_sent_as_they_are_unless_they_lie_on_their_side(folder):
+def test_files_are_sent_unchanged_unless_they_are_bmp_or_rotated(folder):
   def sent(name):
     path = os.path.join(folder, name)
     content = images.read_image(path).encoded().content
@@ -157,18 +163,18 @@ def test_files_are_sent_as_they_are_unless_they_lie_on_their_side(folder):
 
 
 @pytest.mark.parametrize('kind', sorted(_SERVERS))
-def test_another_model_name_is_one_clear_error(models, folder, tmp_path, capsys, kind):
+def test_a_wrong_model_name_is_one_clear_error(models, folder, tmp_path, capsys, kind):
   with _serving(models, 'saved_model', kind) as address:
     status = command.main(
       ['--server', address, '--model_name', 'other', '--output', str(tmp_path / 'out'), folder]
     )
   assert status == 2
   message = capsys.readouterr().err
-  assert 'not found' in message and 'another' in message
+  assert 'not found' in message and 'a wrong model name' in message
 
 
 @pytest.mark.parametrize('scheme', ['grpc', 'http'])
-def test_no_server_is_one_clear_error(folder, tmp_path, capsys, scheme):
+def test_a_missing_server_is_one_clear_error(folder, tmp_path, capsys, scheme):
   status = command.main(
     [
       '--server',
@@ -185,7 +191,7 @@ def test_no_server_is_one_clear_error(folder, tmp_path, capsys, scheme):
 
 
 @pytest.mark.parametrize('server', ['localhost:8500', 'ftp://host', 'http://', 'http://host:port'])
-def test_address_of_another_form(server):
+def test_an_address_of_another_form_is_rejected(server):
   with pytest.raises(InputError, match='grpc://host:8500'):
     client.connect(Target(server))
 
@@ -203,7 +209,7 @@ def test_address_of_another_form(server):
     ({'model': '\udc80'}, r'Got: .\\udc80'),
   ],
 )
-def test_what_no_server_can_be_asked_for(server, values, message):
+def test_targets_out_of_range_are_rejected(server, values, message):
   with pytest.raises(InputError, match=message):
     client.connect(Target(server, **values))
 
@@ -218,8 +224,7 @@ def test_what_no_server_can_be_asked_for(server, values, message):
     b'{"predictions": [{"scores": [1]}]}',
   ],
 )
-def test_another_kind_of_server(folder, answer):
-
+def test_an_unexpected_answer_is_rejected(folder, answer):
   class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
       self.rfile.read(int(self.headers['Content-Length']))
@@ -230,29 +235,29 @@ def test_another_kind_of_server(folder, answer):
     def log_message(self, *args):
       pass
 
-  picture = images.image_from_pixels(np.zeros((8, 8, 3), np.uint8))
+  image = images.image_from_pixels(np.zeros((8, 8, 3), np.uint8))
   with (
     loopback.rest_server(Handler) as address,
-    pytest.raises(ServingError, match=r'another|other'),
+    pytest.raises(ServingError, match='unexpected'),
   ):
-    client.remote_detector(Target(address)).detect([picture])
+    client.remote_detector(Target(address)).detect([image])
 
 
-def test_without_the_export_packed_masks_are_refused(models, folder):
-  picture = images.read_image(os.path.join(folder, '1.png'))
+def test_packed_masks_are_rejected_without_the_export(models, folder):
+  image = images.read_image(os.path.join(folder, '1.png'))
   with (
     _serving(models, 'packed_model', 'grpc') as address,
     pytest.raises(InputError, match='name its folder'),
   ):
-    client.remote_detector(Target(address)).detect([picture])
+    client.remote_detector(Target(address)).detect([image])
 
 
-def test_a_folder_without_an_export(tmp_path):
+def test_a_folder_without_an_export_is_rejected(tmp_path):
   with pytest.raises(InputError, match='one of them'):
     client.remote_detector(Target('http://localhost'), str(tmp_path))
 
 
-def test_grpc_without_its_package_is_one_clear_error(monkeypatch):
+def test_a_missing_grpc_package_is_one_clear_error(monkeypatch):
   for name in ('tensorflow_serving', 'tensorflow_serving.apis'):
     monkeypatch.setitem(sys.modules, name, None)
   monkeypatch.delitem(sys.modules, 'htc_tf.serving.grpc_client', raising=False)
@@ -261,7 +266,7 @@ def test_grpc_without_its_package_is_one_clear_error(monkeypatch):
     client.connect(Target('grpc://localhost:8500'))
 
 
-_REFUSING = textwrap.dedent("""
+_WITHOUT_TENSORFLOW = textwrap.dedent("""
     import sys
     sys.modules.update(dict.fromkeys(('tensorflow', 'tf_keras', 'tensorflow_serving', 'grpc')))
     from htc_tf.cli import client
@@ -275,7 +280,7 @@ def test_rest_needs_neither_tensorflow_nor_grpc(models, saved_model, folder, tmp
       [
         sys.executable,
         '-c',
-        _REFUSING,
+        _WITHOUT_TENSORFLOW,
         '--server',
         address,
         '--export',

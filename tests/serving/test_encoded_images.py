@@ -1,4 +1,4 @@
-"""Decoding in a graph: corrupt pictures fail alone."""
+"""Tests of decoding in a graph; a corrupt image must not affect the others."""
 
 import io
 import struct
@@ -16,8 +16,8 @@ _PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 _MAX_PIXELS = 10_000
 
 
-class _Rule:
-  """The part of a predictor that prepares pictures."""
+class _Preparer:
+  """Stub for a predictor, which only prepares images."""
 
   max_hw = (64, 64)
 
@@ -34,7 +34,8 @@ def _encode(form, pixels=_PIXELS, **options):
 @pytest.fixture(name='prepare', scope='module')
 def _prepare():
   return tf.function(
-    lambda elements: encoded_images.prepare(elements, _Rule(), _MAX_PIXELS),
+    lambda elements: encoded_images.prepare(elements, _Preparer(), _MAX_PIXELS),
+    autograph=False,
     input_signature=[tf.TensorSpec([None], tf.string)],
   )
 
@@ -44,7 +45,7 @@ def _codes(prepare, elements):
 
 
 def _mutations(content, header, count, seed):
-  """Files cut short, with bytes changed anywhere, or with bytes changed in the header."""
+  """Files that are truncated, or have changed bytes anywhere or in the header."""
   rng = np.random.default_rng(seed)
   for index in range(count):
     mutated = bytearray(content)
@@ -56,24 +57,24 @@ def _mutations(content, header, count, seed):
 
 
 @pytest.mark.parametrize('form', ['PNG', 'JPEG'])
-def test_whole_pictures_are_prepared_as_their_pixels(prepare, form):
+def test_encoded_images_are_prepared_as_their_pixels(prepare, form):
   encoded = _encode(form)
   inputs, info, codes = prepare(tf.constant([encoded]))
-  expected, expected_info = _Rule().prepare(preprocess.decode_image(encoded))
+  expected, expected_info = _Preparer().prepare(preprocess.decode_image(encoded))
   np.testing.assert_allclose(inputs[0], expected, atol=1e-5)
   np.testing.assert_array_equal(info[0], expected_info)
   assert codes.numpy().tolist() == [0]
 
 
 @pytest.mark.parametrize('mode', ['L', 'P', 'RGBA', '1', 'LA', 'I;16'])
-def test_other_png_colours_are_read(prepare, mode):
+def test_other_png_color_types_are_read(prepare, mode):
   image = Image.fromarray(_PIXELS).convert('L' if mode == 'I;16' else mode)
   buffer = io.BytesIO()
   (image.convert('I').convert('I;16') if mode == 'I;16' else image).save(buffer, 'PNG')
   assert _codes(prepare, [buffer.getvalue()]) == [0]
 
 
-def test_grey_and_cmyk_jpeg_are_read(prepare):
+def test_gray_and_cmyk_jpeg_are_read(prepare):
   files = []
   for mode in ('L', 'CMYK'):
     buffer = io.BytesIO()
@@ -82,7 +83,7 @@ def test_grey_and_cmyk_jpeg_are_read(prepare):
   assert _codes(prepare, files) == [0, 0]
 
 
-def test_what_is_no_jpeg_or_png_is_unreadable(prepare):
+def test_damaged_files_and_other_formats_are_unreadable(prepare):
   png = _encode('PNG')
   bad = [
     b'',
@@ -102,7 +103,7 @@ def test_what_is_no_jpeg_or_png_is_unreadable(prepare):
   assert _codes(prepare, bad) == [1] * len(bad)
 
 
-def test_an_unreadable_picture_leaves_the_others_of_its_batch_alone(prepare):
+def test_an_unreadable_image_does_not_affect_the_others_of_its_batch(prepare):
   good = [_encode('PNG'), _encode('JPEG', _PIXELS[:20]), _encode('PNG', _PIXELS[:, :10])]
   inputs, info, codes = prepare(
     tf.constant([good[0], b'bad', good[1], _encode('PNG')[:900], good[2]])
@@ -115,26 +116,26 @@ def test_an_unreadable_picture_leaves_the_others_of_its_batch_alone(prepare):
 
 
 @pytest.mark.parametrize('form, header', [('PNG', 33), ('JPEG', 200)])
-def test_no_mutated_file_fails_a_batch(prepare, form, header):
+def test_a_mutated_file_does_not_fail_its_batch(prepare, form, header):
   files = list(_mutations(_encode(form), header, 600, seed=1))
   codes = [
     code
     for start in range(0, 600, 50)
     for code in _codes(prepare, [*files[start : start + 50], _encode(form)])
   ]
-  assert codes[50::51] == [0] * 12  # The whole one at the end of each batch.
+  assert codes[50::51] == [0] * 12  # The undamaged file at the end of each batch.
   assert set(codes) == {0, 1, 2}
   assert codes.count(1) > 200
 
 
 @pytest.mark.parametrize('pixels, code', [((100, 100), 0), ((100, 101), 2), ((1, 20_000), 2)])
 @pytest.mark.parametrize('form', ['PNG', 'JPEG'])
-def test_limit_of_pixels(prepare, form, pixels, code):
+def test_an_image_above_the_limit_of_pixels_is_too_large(prepare, form, pixels, code):
   assert _codes(prepare, [_encode(form, np.zeros((*pixels, 3), np.uint8))]) == [code]
 
 
-def test_a_bomb_is_not_decoded(prepare):
-  # The header promises 60,000 x 60,000 pixels, 10.8 GB once decoded.
+def test_a_decompression_bomb_is_not_decoded(prepare):
+  # The header states 60,000 x 60,000 pixels, 10.8 GB once decoded.
   header = struct.pack('>IIBBBBB', 60_000, 60_000, 1, 0, 0, 0, 0)
 
   def chunk(kind, data):
@@ -149,16 +150,17 @@ def test_a_bomb_is_not_decoded(prepare):
   assert _codes(prepare, [png, _encode('PNG')]) == [2, 0]
 
 
-def test_empty_batch(prepare):
+def test_an_empty_batch_is_prepared(prepare):
   inputs, _, codes = prepare(tf.zeros([0], tf.string))
   assert (inputs.shape, codes.shape) == ((0, 64, 64, 3), (0,))
 
 
-def test_examples():
+def test_examples_without_an_image_are_unreadable():
   prepare = tf.function(
     lambda elements: encoded_images.prepare(
-      elements, _Rule(), _MAX_PIXELS, encoded_images.image_of_example
-    )
+      elements, _Preparer(), _MAX_PIXELS, encoded_images.image_of_example
+    ),
+    autograph=False,
   )
   bytes_list = tf.train.BytesList(value=[_encode('PNG')])
   good = tf.train.Example(

@@ -1,4 +1,4 @@
-"""The SavedModel in a process that knows neither htc_tf nor Keras."""
+"""Tests of the export: its files, its errors, and the SavedModel in a process without htc_tf."""
 
 import json
 import os
@@ -27,52 +27,52 @@ _CLIENT = textwrap.dedent("""
     import importlib.abc, sys
     import numpy as np
 
-    class Refuse(importlib.abc.MetaPathFinder):
+    class Reject(importlib.abc.MetaPathFinder):
       def find_spec(self, name, path=None, target=None):
         if name.split('.')[0] in ('htc_tf', 'official', 'tf_keras'):
           raise ImportError('not here: ' + name)
 
-    sys.meta_path.insert(0, Refuse())
+    sys.meta_path.insert(0, Reject())
     import tensorflow as tf
-    folder, pictures, answers = sys.argv[1:]
+    folder, images, answers = sys.argv[1:]
     model = tf.saved_model.load(folder)
-    pictures = np.load(pictures)['pictures']
-    by_tensor = model.signatures['serving_default'](inputs=tf.constant(pictures))
-    encoded = tf.stack([tf.io.encode_png(picture) for picture in pictures])
+    images = np.load(images)['images']
+    by_tensor = model.signatures['serving_default'](inputs=tf.constant(images))
+    encoded = tf.stack([tf.io.encode_png(image) for image in images])
     by_bytes = model.signatures['image_bytes'](inputs=encoded)
     np.savez(answers, **{'tensor_' + key: value for key, value in by_tensor.items()},
              **{'bytes_' + key: value for key, value in by_bytes.items()})
 """)
 
 
-def test_answers_like_predict_where_htc_tf_cannot_be_imported(predictor, saved_model, tmp_path):
-  pictures = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), np.uint8)
-  np.savez(tmp_path / 'pictures.npz', pictures=pictures)
+def test_a_process_without_htc_tf_gets_the_outputs_of_predict(predictor, saved_model, tmp_path):
+  images = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), np.uint8)
+  np.savez(tmp_path / 'images.npz', images=images)
   subprocess.run(
     [
       sys.executable,
       '-c',
       _CLIENT,
       saved_model,
-      str(tmp_path / 'pictures.npz'),
+      str(tmp_path / 'images.npz'),
       str(tmp_path / 'answers.npz'),
     ],
     check=True,
     cwd=tmp_path,
   )
   answers = np.load(tmp_path / 'answers.npz')
-  expected = predictor.predict(pictures, verbose=0)
+  expected = predictor.predict(images, verbose=0)
   for key, value in expected.items():
     np.testing.assert_allclose(answers[f'tensor_{key}'], value, atol=1e-4)
     np.testing.assert_allclose(answers[f'bytes_{key}'], value, atol=1e-4)
 
 
-def test_writes_categories(saved_model):
+def test_categories_are_written(saved_model):
   with open(os.path.join(saved_model, 'categories.json'), encoding='utf-8') as file:
     assert json.load(file) == {'1': {'id': 7, 'name': 'cat'}, '2': {'id': 30, 'name': 'dog'}}
 
 
-def test_signatures(saved_model):
+def test_signatures_have_their_input_types(saved_model):
   signatures = tf.saved_model.load(saved_model).signatures
   inputs = signatures['serving_default'].structured_input_signature[1]['inputs']
   assert (inputs.dtype, inputs.shape.as_list()) == (tf.uint8, [None, None, None, 3])
@@ -82,7 +82,7 @@ def test_signatures(saved_model):
 
 
 def _batching_parameters():
-  """The message of TensorFlow Serving's session_bundle_config.proto, which its API leaves out."""
+  """The message of TensorFlow Serving's session_bundle_config.proto, which its API omits."""
   wrappers = descriptor_pb2.FileDescriptorProto()
   wrappers_pb2.DESCRIPTOR.CopyToProto(wrappers)
   file = descriptor_pb2.FileDescriptorProto(
@@ -101,7 +101,7 @@ def _batching_parameters():
   return message_factory.GetMessageClass(pool.FindMessageTypeByName('serving.BatchingParameters'))()
 
 
-def test_batching_parameters_are_those_of_tensorflow_serving(saved_model):
+def test_tensorflow_serving_can_parse_the_batching_parameters(saved_model):
   with open(os.path.join(saved_model, 'batching_params.pbtxt'), encoding='utf-8') as file:
     parameters = text_format.Parse(file.read(), _batching_parameters())
   assert parameters.max_batch_size.value == 8
@@ -109,7 +109,7 @@ def test_batching_parameters_are_those_of_tensorflow_serving(saved_model):
   assert parameters.max_enqueued_batches.value > 0 and parameters.num_batch_threads.value > 0
 
 
-def test_command_writes_the_form_asked_for(model_dir, tmp_path, capsys):
+def test_command_writes_the_requested_format(model_dir, tmp_path, capsys):
   status = command.main(
     [
       '--model',
@@ -127,8 +127,8 @@ def test_command_writes_the_form_asked_for(model_dir, tmp_path, capsys):
       '--no_warmup',
     ]
   )
-  said = capsys.readouterr()
-  assert status == 0 and said.out.strip() == str(tmp_path / '3') and 'note' not in said.err
+  printed = capsys.readouterr()
+  assert status == 0 and printed.out.strip() == str(tmp_path / '3') and 'note' not in printed.err
   assert os.listdir(tmp_path) == ['3']
   assert not (tmp_path / '3' / 'assets.extra').exists()
   with open(tmp_path / '3' / 'export.json', encoding='utf-8') as file:
@@ -140,7 +140,7 @@ def test_command_writes_the_form_asked_for(model_dir, tmp_path, capsys):
   assert outputs['detection_masks'].shape == (2, 10, 30, 50)
 
 
-def test_refuses_a_folder_with_files(predictor, tmp_path):
+def test_a_folder_with_files_is_rejected(predictor, tmp_path):
   (tmp_path / 'kept').write_text('mine')
   with pytest.raises(InputError, match='new folder'):
     export.export_saved_model(predictor, str(tmp_path))
@@ -158,9 +158,7 @@ def test_refuses_a_folder_with_files(predictor, tmp_path):
     (['--model', 'FOLDER'], 'There is no checkpoint'),
   ],
 )
-def test_what_cannot_be_exported_is_one_clear_error(
-  model_dir, tmp_path, capsys, arguments, message
-):
+def test_an_impossible_export_is_one_clear_error(model_dir, tmp_path, capsys, arguments, message):
   (tmp_path / 'folder').mkdir()
   (tmp_path / 'folder' / 'file').write_text('mine')
   places = {'FILE': str(tmp_path / 'folder' / 'file'), 'FOLDER': str(tmp_path / 'folder')}
@@ -171,21 +169,21 @@ def test_what_cannot_be_exported_is_one_clear_error(
   assert os.listdir(tmp_path) == ['folder'] and os.listdir(tmp_path / 'folder') == ['file']
 
 
-def test_command_says_so_where_the_folder_is_no_version(model_dir, tmp_path, capsys):
+def test_command_warns_if_the_folder_is_no_version(model_dir, tmp_path, capsys):
   assert command.main(['--model', model_dir, '--output', f'{tmp_path}/mine/', '--no_warmup']) == 0
   assert f'export to {tmp_path}/mine/1' in capsys.readouterr().err
 
 
-def test_masks_of_a_model_without_them_are_refused(model_dir, tmp_path):
+def test_pasted_masks_are_rejected_if_the_model_has_none(model_dir, tmp_path):
   import htc_tf
 
   model = htc_tf.load_model(model_dir)
   model.model.cascade.mask_features = None
-  with pytest.raises(InputError, match='one of boxes alone'):
+  with pytest.raises(InputError, match='a model without masks'):
     export.export_saved_model(model, str(tmp_path / '1'), ExportFormat(masks='full'))
 
 
-_KILLED = textwrap.dedent("""
+_KILLED_EXPORT = textwrap.dedent("""
     import os, signal, sys
     import htc_tf
     from htc_tf.serving import export
@@ -196,13 +194,13 @@ _KILLED = textwrap.dedent("""
 
 def test_a_killed_export_leaves_no_version(model_dir, tmp_path):
   status = subprocess.run(
-    [sys.executable, '-c', _KILLED, model_dir, str(tmp_path / '1')],
+    [sys.executable, '-c', _KILLED_EXPORT, model_dir, str(tmp_path / '1')],
     check=False,
     capture_output=True,
   ).returncode
   assert status == -signal.SIGKILL
   left = os.listdir(tmp_path)
-  # TensorFlow Serving takes the folders named by a number.
+  # TensorFlow Serving loads folders named by a number.
   assert len(left) == 1 and left[0].startswith('.1.') and left[0].endswith('.part')
 
 

@@ -1,4 +1,4 @@
-"""Outputs in every form to the same instances."""
+"""Tests of reading instances from outputs of every format."""
 
 import numpy as np
 import pytest
@@ -23,19 +23,19 @@ def _outputs(boxes, masks, count=2):
   }
 
 
-def _in_larger_frame(masks):
+def _padded_for_a_larger_image(masks):
   return np.pad(masks.astype(np.uint8), [(0, 0), (0, 5), (0, 9)])
 
 
 def test_every_form_gives_the_same_instances():
   full = mask_paste.paste_masks(_PROBS, _BOXES, _HW)
   normalized = _BOXES / np.tile(np.array(_HW, np.float32), 2)
-  framed = _in_larger_frame(full)
+  padded = _padded_for_a_larger_image(full)
   expected = mask_paste.encode_masks(_PROBS[:2], _BOXES[:2], _HW)
   for boxes, masks, form in (
     (_BOXES, _PROBS, ExportFormat()),
-    (normalized, framed, ExportFormat('normalized', 'full')),
-    (_BOXES, np.packbits(framed, axis=-1), ExportFormat('pixels', 'packed')),
+    (normalized, padded, ExportFormat('normalized', 'full')),
+    (_BOXES, np.packbits(padded, axis=-1), ExportFormat('pixels', 'packed')),
   ):
     found = read_outputs(_outputs(boxes, masks), 0, _HW, form)
     assert found.rles == expected, form
@@ -44,12 +44,12 @@ def test_every_form_gives_the_same_instances():
     np.testing.assert_allclose(found.scores, [0.9, 0.5])
 
 
-def test_no_detection():
+def test_no_detections_give_no_instances():
   found = read_outputs(_outputs(_BOXES, _PROBS, count=0), 0, _HW, ExportFormat())
   assert found.boxes.shape == (0, 4) and found.rles == []
 
 
-def test_boxes_alone():
+def test_without_masks_there_are_no_encodings():
   outputs = _outputs(_BOXES, _PROBS)
   del outputs['detection_masks']
   assert read_outputs(outputs, 0, _HW, ExportFormat()).rles is None
@@ -65,6 +65,6 @@ def test_boxes_alone():
     (np.ones((3, 29, 3), np.uint8), 'packed'),
   ],
 )
-def test_masks_of_another_form(masks, form):
+def test_masks_of_another_form_are_rejected(masks, form):
   with pytest.raises(InputError, match=r'export.json'):
     read_outputs(_outputs(_BOXES, masks), 0, _HW, ExportFormat(masks=form))

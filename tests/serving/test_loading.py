@@ -1,4 +1,4 @@
-"""Loading model directories and checkpoints."""
+"""Tests of loading model directories and checkpoints."""
 
 import os
 import shutil
@@ -12,18 +12,18 @@ import htc_tf
 from htc_tf.errors import CheckpointError, ConfigError, InputError
 from htc_tf.serving import export
 
-_PICTURE = np.random.default_rng(0).integers(0, 256, (1, 40, 60, 3), np.uint8)
+_IMAGES = np.random.default_rng(0).integers(0, 256, (1, 40, 60, 3), np.uint8)
 
 
 def test_directory_and_prefix_load_the_same(model_dir, predictor):
   other = htc_tf.load_model(os.path.join(model_dir, 'ckpt-1'))
   np.testing.assert_array_equal(
-    other.predict(_PICTURE, verbose=0)['detection_boxes'],
-    predictor.predict(_PICTURE, verbose=0)['detection_boxes'],
+    other.predict(_IMAGES, verbose=0)['detection_boxes'],
+    predictor.predict(_IMAGES, verbose=0)['detection_boxes'],
   )
 
 
-def test_categories_travel_with_the_model(predictor):
+def test_categories_are_loaded_with_the_model(predictor):
   assert predictor.dataset_info.category_names == ['cat', 'dog']
   assert predictor.dataset_info.category_ids == [7, 30]
 
@@ -32,7 +32,7 @@ def test_overrides_change_the_loaded_model(model_dir):
   model = htc_tf.load_model(
     model_dir, params_override='task.model.detection_generator.max_detections=3'
   )
-  assert model.predict(_PICTURE, verbose=0)['detection_boxes'].shape == (1, 3, 4)
+  assert model.predict(_IMAGES, verbose=0)['detection_boxes'].shape == (1, 3, 4)
 
 
 def _compute_type(model):
@@ -48,9 +48,9 @@ def test_precision_is_that_of_training_unless_overridden(model_dir, tmp_path):
     text.replace('mixed_precision_dtype: float32', 'mixed_precision_dtype: bfloat16')
   )
   before = tf_keras.mixed_precision.global_policy().name
-  trained_in_16_bits = htc_tf.load_model(folder)
+  loaded = htc_tf.load_model(folder)
   overridden = htc_tf.load_model(folder, params_override='runtime.mixed_precision_dtype=float32')
-  assert _compute_type(trained_in_16_bits) == 'bfloat16'
+  assert _compute_type(loaded) == 'bfloat16'
   assert _compute_type(overridden) == 'float32'
   assert tf_keras.mixed_precision.global_policy().name == before
 
@@ -59,35 +59,35 @@ def test_precision_is_that_of_training_unless_overridden(model_dir, tmp_path):
 def test_float32_checkpoint_predicts_and_exports_in_16_bits(model_dir, predictor, dtype, tmp_path):
   model = htc_tf.load_model(model_dir, params_override=f'runtime.mixed_precision_dtype={dtype}')
   assert _compute_type(model) == dtype
-  outputs = model.predict(_PICTURE, verbose=0)
-  full = predictor.predict(_PICTURE, verbose=0)
+  outputs = model.predict(_IMAGES, verbose=0)
+  full = predictor.predict(_IMAGES, verbose=0)
   assert outputs['num_detections'][0] > 0
   for key in ('detection_boxes', 'detection_scores', 'detection_masks'):
     assert outputs[key].dtype == np.float32
   np.testing.assert_allclose(outputs['detection_scores'], full['detection_scores'], atol=0.05)
   exported = tf.saved_model.load(export.export_saved_model(model, str(tmp_path / '1')))
-  served = exported.signatures['serving_default'](inputs=tf.constant(_PICTURE))
+  served = exported.signatures['serving_default'](inputs=tf.constant(_IMAGES))
   np.testing.assert_allclose(served['detection_boxes'], outputs['detection_boxes'], atol=0.5)
   np.testing.assert_allclose(served['detection_scores'], outputs['detection_scores'], atol=0.01)
 
 
-def test_unknown_precision(model_dir):
+def test_an_unknown_precision_is_rejected(model_dir):
   with pytest.raises(ConfigError, match=r'mixed_precision_dtype is unknown.*float8'):
     htc_tf.load_model(model_dir, params_override='runtime.mixed_precision_dtype=float8')
 
 
-def test_missing_folder(tmp_path):
+def test_a_missing_folder_is_rejected(tmp_path):
   with pytest.raises(CheckpointError, match=r'There is no checkpoint at .*here'):
     htc_tf.load_model(tmp_path / 'nothing' / 'here')
 
 
-def test_folder_without_checkpoint(model_dir, tmp_path):
+def test_a_folder_without_checkpoint_is_rejected(model_dir, tmp_path):
   shutil.copy(os.path.join(model_dir, 'params.yaml'), tmp_path)
   with pytest.raises(CheckpointError, match='There is no checkpoint'):
     htc_tf.load_model(tmp_path)
 
 
-def test_bare_checkpoint_asks_for_the_experiment(model_dir, tmp_path):
+def test_a_checkpoint_without_configuration_is_rejected(model_dir, tmp_path):
   for name in os.listdir(model_dir):
     if name.startswith('ckpt'):
       shutil.copy(os.path.join(model_dir, name), tmp_path)
@@ -95,14 +95,14 @@ def test_bare_checkpoint_asks_for_the_experiment(model_dir, tmp_path):
     htc_tf.load_model(tmp_path / 'ckpt-1')
 
 
-def test_checkpoint_of_another_configuration_names_what_does_not_fit(model_dir):
+def test_the_error_for_another_configuration_names_the_weights_that_do_not_fit(model_dir):
   with pytest.raises(CheckpointError) as error:
     htc_tf.load_model(model_dir, params_override='task.model.num_classes=5')
   assert 'stages/0/box_head' in str(error.value)
   assert '(16, 3) in the checkpoint, (16, 5) in the model' in str(error.value)
 
 
-def test_unknown_experiment(model_dir):
+def test_an_unknown_experiment_is_rejected(model_dir):
   with pytest.raises(ConfigError, match='htc_resnet51'):
     htc_tf.load_model(model_dir, experiment='htc_resnet51')
 
@@ -116,12 +116,12 @@ def test_a_damaged_configuration_is_one_clear_error(model_dir, tmp_path, content
     htc_tf.load_model(folder)
 
 
-def test_overrides_that_are_no_yaml_are_one_clear_error(model_dir):
+def test_overrides_that_are_not_yaml_are_one_clear_error(model_dir):
   with pytest.raises(ConfigError, match='configuration cannot be read'):
     htc_tf.load_model(model_dir, params_override='{{')
 
 
 @pytest.mark.parametrize('path', [None, 3, b'model'])
-def test_what_is_no_path_is_one_clear_error(path):
+def test_another_type_than_a_path_is_one_clear_error(path):
   with pytest.raises(InputError, match='Expected: a path'):
     htc_tf.load_model(path)

@@ -1,4 +1,4 @@
-"""A lowered program against the model it was made of."""
+"""Tests of the lowered program against its model."""
 
 import json
 
@@ -24,7 +24,7 @@ def _folder(model, tmp_path_factory):
   return folder
 
 
-def test_program_gives_the_detections_of_the_model(model, folder):
+def test_the_program_computes_the_detections_of_the_model(model, folder):
   description = json.loads((folder / 'program.json').read_text())
   with np.load(folder / 'arguments.npz') as arrays:
     arguments = [arrays[f'a{index}'] for index in range(len(description['arguments']))]
@@ -33,11 +33,12 @@ def test_program_gives_the_detections_of_the_model(model, folder):
   expected = model.detect({'images': images, 'image_shape': arguments[1]}).to_dict()
   shapes = [expected[name].shape for name in description['results']]
   types = [expected[name].dtype for name in description['results']]
-  # The version of XlaCallModule that takes a module without a list of platforms.
+  # Version 5 of XlaCallModule accepts a module without a list of platforms.
   run = tf.function(
     lambda *values: xla.call_module(
       values, version=5, module=(folder / 'program.stablehlo').read_bytes(), Tout=types, Sout=shapes
     ),
+    autograph=False,
     jit_compile=True,
   )
   for name, actual in zip(description['results'], run(*map(tf.constant, arguments))):
@@ -52,13 +53,13 @@ def test_arguments_are_described_in_order(folder):
   assert shapes == [entry['shape'] for entry in described]
 
 
-@pytest.mark.parametrize('frame, batch_size', [((64, 100), 1), ((64, 96), 0), ((0, 96), 1)])
-def test_sizes_that_cannot_be_lowered(model, frame, batch_size):
+@pytest.mark.parametrize('padded_hw, batch_size', [((64, 100), 1), ((64, 96), 0), ((0, 96), 1)])
+def test_sizes_that_cannot_be_lowered_are_rejected(model, padded_hw, batch_size):
   with pytest.raises(InputError, match='multiples of 32'):
-    lowering.lower_detection(model, frame, batch_size)
+    lowering.lower_detection(model, padded_hw, batch_size)
 
 
-def test_a_folder_is_not_written_over(folder):
+def test_an_existing_folder_is_not_overwritten(folder):
   program = lowering.LoweredProgram(b'', [], [])
   with pytest.raises(InputError, match='new folder'):
     lowering.write_program(program, str(folder))

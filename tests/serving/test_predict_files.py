@@ -1,4 +1,4 @@
-"""Predicting on files: overlays and COCO JSON, by the library and by the command."""
+"""Tests of prediction on files, which writes overlays and COCO JSON, and of its command."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from htc_tf.serving import detectors, predict_files
 
 @pytest.fixture(name='folder')
 def _folder(tmp_path):
-  folder = tmp_path / 'pictures'
+  folder = tmp_path / 'images'
   folder.mkdir()
   rng = np.random.default_rng(0)
   for name, mode in (('000000000139.png', 'RGB'), ('000000000285.jpg', 'L')):
@@ -55,11 +55,11 @@ def test_command_writes_overlays_and_json(request, kind, folder, tmp_path):
     assert np.asarray(Image.open(output / name)).std() > 0
 
 
-def test_unreadable_pictures_are_named_and_the_others_predicted(
+def test_unreadable_images_are_named_and_the_others_are_predicted(
   model_dir, folder, tmp_path, caplog
 ):
   (folder / 'empty.png').write_bytes(b'')
-  (folder / 'text.jpg').write_text('no picture')
+  (folder / 'text.jpg').write_text('no image')
   detector = detectors.load_detector(model_dir)
   paths = predict_files.list_images([str(folder)])
   failed = predict_files.predict_files(detector, paths, str(tmp_path / 'out'))
@@ -69,7 +69,7 @@ def test_unreadable_pictures_are_named_and_the_others_predicted(
   assert 'the file is empty' in caplog.text and 'text.jpg cannot be read' in caplog.text
 
 
-def test_pictures_are_turned_upright(tmp_path):
+def test_images_are_turned_upright(tmp_path):
   image = Image.fromarray(np.zeros((40, 60, 3), np.uint8))
   exif = image.getexif()
   exif[0x0112] = 6  # Rotated by 90 degrees.
@@ -77,7 +77,7 @@ def test_pictures_are_turned_upright(tmp_path):
   assert predict_files.read_image(str(tmp_path / 'turned.jpg')).pixels().shape == (60, 40, 3)
 
 
-def test_ids_count_up_where_names_are_no_numbers(model_dir, folder, tmp_path):
+def test_ids_are_counted_if_a_name_is_not_a_number(model_dir, folder, tmp_path):
   os.rename(folder / '000000000139.png', folder / 'street.png')
   detector = detectors.load_detector(model_dir)
   paths = predict_files.list_images([str(folder)])
@@ -86,8 +86,8 @@ def test_ids_count_up_where_names_are_no_numbers(model_dir, folder, tmp_path):
     assert [image['id'] for image in json.load(file)['images']] == [1, 2]
 
 
-def test_missing_input_and_empty_folder(tmp_path):
-  with pytest.raises(InputError, match='misspelt'):
+def test_a_missing_input_and_an_empty_folder_are_rejected(tmp_path):
+  with pytest.raises(InputError, match='misspelled'):
     predict_files.list_images([str(tmp_path / 'nothing')])
   with pytest.raises(InputError, match='There are no images'):
     predict_files.list_images([str(tmp_path)])
@@ -103,15 +103,15 @@ def test_missing_input_and_empty_folder(tmp_path):
     (0.3, 1, 'taken', 'Expected: a folder, new or existing. Got: a file'),
   ],
 )
-def test_options_out_of_range(tmp_path, threshold, batch_size, output, message):
+def test_options_out_of_range_are_rejected(tmp_path, threshold, batch_size, output, message):
   (tmp_path / 'taken').write_text('mine')
-  detector = predict_files.Detector(lambda pictures: pytest.fail('detected'), [], [])
+  detector = predict_files.Detector(lambda images: pytest.fail('detected'), [], [])
   with pytest.raises(InputError, match=message):
     predict_files.predict_files(detector, ['a.png'], str(tmp_path / output), threshold, batch_size)
   assert os.listdir(tmp_path) == ['taken']
 
 
-def test_missing_model_is_one_clear_error(tmp_path, folder, capsys):
+def test_a_missing_model_is_one_clear_error(tmp_path, folder, capsys):
   status = predict.main(
     ['--model', str(tmp_path / 'none'), '--output', str(tmp_path / 'out'), str(folder)]
   )
@@ -120,7 +120,7 @@ def test_missing_model_is_one_clear_error(tmp_path, folder, capsys):
   assert not (tmp_path / 'out').exists()
 
 
-def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path):
+def test_an_image_of_too_many_pixels_is_not_decoded(tmp_path):
   path = tmp_path / 'bomb.png'
   Image.new('1', (10_000, 10_000)).save(path)
   with pytest.raises(InputError, match=r'bomb.png.*too many pixels.*50000000.*10000x10000'):

@@ -1,4 +1,4 @@
-"""Keras predict on pictures."""
+"""Tests of the predictor: Keras `predict` on images."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ from htc_tf.serving import encoded_images
 from htc_tf.serving.predictor import HTCPredictor, InputRule
 
 
-def _pictures(batch=1, height=40, width=60, seed=0):
+def _images(batch=1, height=40, width=60, seed=0):
   rng = np.random.default_rng(seed)
   return rng.integers(0, 256, (batch, height, width, 3), np.uint8)
 
 
-def test_shapes_types_and_padding_rows(predictor):
-  outputs = predictor.predict(_pictures(2), verbose=0)
+def test_outputs_have_their_shapes_and_zeros_in_padding_rows(predictor):
+  outputs = predictor.predict(_images(2), verbose=0)
   assert outputs['detection_boxes'].shape == (2, 10, 4)
   assert outputs['detection_masks'].shape == (2, 10, 28, 28)
   assert outputs['detection_classes'].dtype == np.int32
@@ -29,9 +29,9 @@ def test_shapes_types_and_padding_rows(predictor):
 
 
 def test_boxes_are_in_original_pixels(predictor):
-  picture = _pictures(height=20, width=40)  # Scaled by 64 / 40 to 32 x 64.
-  outputs = predictor.predict(picture, verbose=0)
-  inputs, info = preprocess.preprocess_image(tf.constant(picture), 48, 64, (64, 64))
+  images = _images(height=20, width=40)  # Scaled by 64 / 40 to 32 x 64.
+  outputs = predictor.predict(images, verbose=0)
+  inputs, info = preprocess.preprocess_image(tf.constant(images), 48, 64, (64, 64))
   detections = predictor.model(
     {'images': inputs[:, :32], 'image_shape': info[:, 1]}, training=False
   )
@@ -42,11 +42,11 @@ def test_boxes_are_in_original_pixels(predictor):
   assert outputs['detection_boxes'][..., [1, 3]].max() > 20
 
 
-def test_batch_equals_single_pictures(predictor):
-  pictures = _pictures(2)
-  both = predictor.predict(pictures, verbose=0)
+def test_a_batch_gives_the_detections_of_its_single_images(predictor):
+  images = _images(2)
+  both = predictor.predict(images, verbose=0)
   for row in range(2):
-    single = predictor.predict(pictures[row : row + 1], verbose=0)
+    single = predictor.predict(images[row : row + 1], verbose=0)
     for key, tolerance in (('detection_boxes', 1e-3), ('detection_masks', 1e-4)):
       np.testing.assert_allclose(single[key][0], both[key][row], atol=tolerance)
 
@@ -62,26 +62,26 @@ BUCKETS = ((32, 64), (64, 32))
     (((64, 64),), (20, 40), (64, 64)),
     (BUCKETS, (20, 40), (32, 64)),
     (BUCKETS, (33, 20), (64, 32)),
-    (BUCKETS, (40, 40), (64, 64)),  # A batch of both orientations, which no bucket holds.
+    (BUCKETS, (40, 40), (64, 64)),  # A batch of both orientations, which fits no bucket.
   ],
 )
-def test_what_a_batch_is_padded_to(buckets, size, padded):
+def test_a_batch_is_padded_to_its_bucket_or_to_multiples_of_the_divisor(buckets, size, padded):
   rule = InputRule(48, 64, padding_rule(buckets, (64, 64)))
   assert tuple(np.array(rule.padded_hw(tf.constant(size))).tolist()) == padded
 
 
-def test_static_buckets(predictor):
-  """A picture goes to its bucket, and is shrunk where it fits none, as in evaluation."""
-  framed = HTCPredictor(predictor.model, InputRule(48, 64, padding_rule(BUCKETS, (64, 64))))
+def test_an_image_is_padded_to_its_bucket_or_shrunk_into_one(predictor):
+  with_buckets = HTCPredictor(predictor.model, InputRule(48, 64, padding_rule(BUCKETS, (64, 64))))
   for shape, scaled, bucket in (((20, 40), (32, 64), (32, 64)), ((40, 50), (32, 40), (32, 64))):
-    picture = _pictures(height=shape[0], width=shape[1])
-    inputs, info = preprocess.preprocess_image(tf.constant(picture), 48, 64, bucket)
+    images = _images(height=shape[0], width=shape[1])
+    inputs, info = preprocess.preprocess_image(tf.constant(images), 48, 64, bucket)
     assert info[0, 1].numpy().tolist() == list(scaled) and inputs.shape[1:3] == bucket
     detections = predictor.model({'images': inputs, 'image_shape': info[:, 1]}, training=False)
     direct = detections.to_dict()
-    outputs = framed(tf.constant(picture))
-    prepared = encoded_images.prepare(tf.io.encode_png(picture[0])[tf.newaxis], framed, 10**6)
-    encoded = framed.detect_prepared(*prepared[:2])
+    outputs = with_buckets(tf.constant(images))
+    png = tf.io.encode_png(images[0])[tf.newaxis]
+    prepared = encoded_images.prepare(png, with_buckets, 10**6)
+    encoded = with_buckets.detect_prepared(*prepared[:2])
     for found in (outputs, encoded):
       np.testing.assert_allclose(found['detection_scores'], direct['detection_scores'], atol=1e-5)
       np.testing.assert_allclose(found['detection_masks'], direct['detection_masks'], atol=1e-4)
@@ -101,6 +101,6 @@ def test_static_buckets(predictor):
     (None, 'Got: NoneType'),
   ],
 )
-def test_refuses_what_is_no_batch_of_pictures(predictor, bad, got):
+def test_inputs_other_than_a_batch_of_images_are_rejected(predictor, bad, got):
   with pytest.raises(InputError, match=got):
     predictor.predict(bad, verbose=0)

@@ -1,4 +1,4 @@
-"""The signatures of an export: one picture and eight, small and large, whole and corrupt."""
+"""Tests of the signatures of an export."""
 
 import numpy as np
 import pytest
@@ -21,13 +21,13 @@ _OUTPUTS = {
 _SIZES = [(40, 60), (300, 200), (20, 30), (64, 64), (33, 90), (1, 5), (48, 48), (150, 40)]
 
 
-def _pictures(sizes, seed=0):
+def _images(sizes, seed=0):
   rng = np.random.default_rng(seed)
   return [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
 
 
-def _encode(pictures):
-  return tf.stack([tf.io.encode_png(picture) for picture in pictures])
+def _encode(images):
+  return tf.stack([tf.io.encode_png(image) for image in images])
 
 
 def _example(encoded):
@@ -52,12 +52,12 @@ def _run(served, signature, inputs):
   return {key: value.numpy() for key, value in outputs.items()}
 
 
-def _by_hand(predictor, pictures):
-  """The model on each picture padded to what all need together, without the serving code."""
-  prepared = [preprocess.preprocess_image(tf.constant(p), 48, 64, (64, 64)) for p in pictures]
+def _model_outputs(predictor, images):
+  """Outputs of the model for one batch of padded images, without the serving code."""
+  prepared = [preprocess.preprocess_image(tf.constant(image), 48, 64, (64, 64)) for image in images]
   sizes = np.array([info[1].numpy() for _, info in prepared])
   height, width = (-(-sizes.max(0) // 32) * 32).astype(int)
-  inputs = tf.stack([image[:height, :width] for image, _ in prepared])
+  inputs = tf.stack([padded[:height, :width] for padded, _ in prepared])
   model_inputs = {'images': inputs, 'image_shape': tf.constant(sizes)}
   outputs = predictor.model(model_inputs, training=False).to_dict()
   scales = np.array([info[2].numpy() for _, info in prepared])
@@ -70,14 +70,14 @@ def _by_hand(predictor, pictures):
 @pytest.mark.parametrize(
   'batch, size', [(1, (40, 60)), (1, (300, 200)), (8, (40, 60)), (8, (150, 200)), (1, (1, 5))]
 )
-def test_every_signature_answers_as_predict(predictor, served, batch, size):
-  pictures = np.stack(_pictures([size] * batch))
-  expected = predictor.predict(pictures, verbose=0)
-  encoded = _encode(pictures).numpy()
+def test_every_signature_gives_the_outputs_of_predict(predictor, served, batch, size):
+  images = np.stack(_images([size] * batch))
+  expected = predictor.predict(images, verbose=0)
+  encoded = _encode(images).numpy()
   for signature, inputs in (
-    ('serving_default', pictures),
+    ('serving_default', images),
     ('image_bytes', encoded),
-    ('tf_example', [_example(picture) for picture in encoded]),
+    ('tf_example', [_example(image) for image in encoded]),
   ):
     outputs = _run(served, signature, inputs)
     assert set(outputs) == _OUTPUTS
@@ -87,9 +87,12 @@ def test_every_signature_answers_as_predict(predictor, served, batch, size):
       np.testing.assert_allclose(outputs[key], value, atol=1e-3, err_msg=key)
 
 
-def test_eight_pictures_of_eight_sizes(predictor, served):
-  pictures = _pictures(_SIZES)
-  outputs, expected = _run(served, 'image_bytes', _encode(pictures)), _by_hand(predictor, pictures)
+def test_images_of_eight_sizes_are_detected_in_one_batch(predictor, served):
+  images = _images(_SIZES)
+  outputs, expected = (
+    _run(served, 'image_bytes', _encode(images)),
+    _model_outputs(predictor, images),
+  )
   assert outputs['image_info'][:, 0].tolist() == [list(size) for size in _SIZES]
   np.testing.assert_array_equal(outputs['num_detections'], expected['num_detections'])
   for key in ('detection_scores', 'detection_masks', 'detection_classes'):
@@ -99,9 +102,9 @@ def test_eight_pictures_of_eight_sizes(predictor, served):
 
 @pytest.mark.parametrize('fixture', ['served', 'packed'])
 @pytest.mark.parametrize('signature', ['image_bytes', 'tf_example'])
-def test_corrupt_elements_are_empty_and_leave_the_others_alone(request, fixture, signature):
+def test_corrupt_elements_are_empty_and_do_not_affect_the_others(request, fixture, signature):
   model = request.getfixturevalue(fixture)
-  good = _encode(_pictures([(40, 60), (64, 64)])).numpy()
+  good = _encode(_images([(40, 60), (64, 64)])).numpy()
   wrap = _example if signature == 'tf_example' else lambda content: content
   mixed = _run(model, signature, [wrap(x) for x in (good[0], good[1][:500], good[1], b'', b'no')])
   alone = _run(model, signature, [wrap(x) for x in good])
@@ -114,16 +117,16 @@ def test_corrupt_elements_are_empty_and_leave_the_others_alone(request, fixture,
 
 
 @pytest.mark.parametrize('fixture', ['served', 'packed'])
-def test_a_batch_of_corrupt_elements_alone(request, fixture):
-  outputs = _run(request.getfixturevalue(fixture), 'image_bytes', [b'', b'no picture'])
+def test_a_batch_of_corrupt_elements_is_empty(request, fixture):
+  outputs = _run(request.getfixturevalue(fixture), 'image_bytes', [b'', b'no image'])
   assert outputs['error_code'].tolist() == [1, 1]
   assert not any(value.any() for key, value in outputs.items() if key != 'error_code')
 
 
 def test_normalized_boxes_and_packed_masks_are_those_of_predict(predictor, packed):
-  pictures = np.stack(_pictures([(50, 61)] * 2))
-  expected = predictor.predict(pictures, verbose=0)
-  outputs = _run(packed, 'serving_default', pictures)
+  images = np.stack(_images([(50, 61)] * 2))
+  expected = predictor.predict(images, verbose=0)
+  outputs = _run(packed, 'serving_default', images)
   boxes = outputs['detection_boxes']
   assert boxes.min() >= 0 and 0.5 < boxes.max() <= 1
   np.testing.assert_allclose(boxes * [50, 61, 50, 61], expected['detection_boxes'], atol=1e-3)
@@ -138,11 +141,11 @@ def test_normalized_boxes_and_packed_masks_are_those_of_predict(predictor, packe
   assert (packed_masks != masks).mean() < 1e-3
 
 
-def test_full_masks_are_the_evaluations_and_zero_beyond_each_picture(predictor):
-  pictures = _pictures([(40, 60), (90, 33)])
+def test_full_masks_equal_those_of_the_evaluation_and_are_zero_outside_each_image(predictor):
+  images = _images([(40, 60), (90, 33)])
   served = {
     form: ServedModel(predictor, ExportFormat(masks=form)).served['image_bytes'](
-      inputs=_encode(pictures)
+      inputs=_encode(images)
     )
     for form in ('full', 'cropped')
   }
@@ -150,22 +153,22 @@ def test_full_masks_are_the_evaluations_and_zero_beyond_each_picture(predictor):
   assert masks.shape == (2, 10, 90, 60) and masks.dtype == np.uint8 and masks.any()
   assert not masks[0, :, 40:].any() and not masks[1, :, :, 33:].any()
   cropped = {key: value.numpy() for key, value in served['cropped'].items()}
-  for row, picture in enumerate(pictures):
-    height, width = picture.shape[:2]
+  for row, image in enumerate(images):
+    height, width = image.shape[:2]
     expected = mask_paste.paste_masks(
       cropped['detection_masks'][row], cropped['detection_boxes'][row], (height, width)
     )
     assert (masks[row, :, :height, :width] != expected).mean() <= 1e-5
 
 
-def test_too_many_pixels_get_their_own_code(predictor):
+def test_an_image_of_too_many_pixels_has_its_error_code(predictor):
   signature = ServedModel(predictor, ExportFormat(max_pixels=2000)).served['image_bytes']
-  outputs = signature(inputs=_encode(_pictures([(40, 60), (40, 50)])))
+  outputs = signature(inputs=_encode(_images([(40, 60), (40, 50)])))
   assert outputs['error_code'].numpy().tolist() == [2, 0]
   assert outputs['num_detections'].numpy()[0] == 0
 
 
-def test_every_output_has_the_batch_first(served, packed):
+def test_the_first_axis_of_every_output_is_the_batch(served, packed):
   for model in (served, packed):
     for signature in model.signatures.values():
       (inputs,) = signature.structured_input_signature[1].items()

@@ -1,4 +1,4 @@
-"""Warm-up requests, as TensorFlow Serving reads them."""
+"""Tests of the warm-up requests."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ def _requests(folder):
   return [prediction_log_pb2.PredictionLog.FromString(r).predict_log.request for r in records]
 
 
-def test_requests_run_through_their_signatures(saved_model):
+def test_every_request_can_be_answered_by_its_signature(saved_model):
   model = tf.saved_model.load(saved_model)
   requests = _requests(saved_model)
   assert {r.model_spec.signature_name for r in requests} == set(model.signatures)
@@ -42,7 +42,7 @@ def test_both_orientations_are_warmed_up(saved_model):
   assert sizes == [[480, 640], [640, 480]]
 
 
-def test_missing_package_is_named_before_anything_is_written(tmp_path, monkeypatch):
+def test_a_missing_package_is_named_before_anything_is_written(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'tensorflow_serving', None)
   monkeypatch.setitem(sys.modules, 'tensorflow_serving.apis', None)
   with pytest.raises(ConfigError, match='--no_warmup'):
