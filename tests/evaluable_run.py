@@ -40,7 +40,7 @@ class Evaluation(NamedTuple):
 
 def make(folder: pathlib.Path, **overrides) -> EvaluableRun:
   """A new run whose ground truth is some of the detections of its random model."""
-  records = tiny_records.write(folder, num_pictures=NUM_IMAGES)
+  records = tiny_records.write(folder, num_images=NUM_IMAGES)
   annotations = folder / 'instances.json'
   annotations.write_text((folder / 'train_source.json').read_text())
   config = training_runs.write_config(

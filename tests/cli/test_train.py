@@ -35,7 +35,7 @@ def defined_flags():
 
 @pytest.fixture(scope='module')
 def records(tmp_path_factory):
-  return tiny_records.write(tmp_path_factory.mktemp('records'), num_pictures=2)
+  return tiny_records.write(tmp_path_factory.mktemp('records'), num_images=2)
 
 
 @pytest.fixture

@@ -14,4 +14,4 @@ def records(tmp_path_factory) -> str:
 @pytest.fixture(scope='session')
 def one_record(tmp_path_factory) -> str:
   """Pattern of the record of one image with two instances."""
-  return tiny_records.write(tmp_path_factory.mktemp('record'), num_pictures=1)
+  return tiny_records.write(tmp_path_factory.mktemp('record'), num_images=1)

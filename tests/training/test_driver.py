@@ -229,7 +229,7 @@ def assert_same_evaluation(config, tmp_path, results, step):
 
 
 def test_two_workers_continue_after_both_were_killed(tmp_path):
-  records = tiny_records.write(tmp_path, num_pictures=3)
+  records = tiny_records.write(tmp_path, num_images=3)
   config = write_config(tmp_path / 'config.yaml', records, 0.01)
   reached = train_until(tmp_path / 'model', 2, tmp_path / 'first', config, kill_both)
   assert_continues(tmp_path, records, [reached])
@@ -249,7 +249,7 @@ def kill_one(index):
 
 @pytest.mark.slow
 def test_two_workers_continue_after_one_was_killed(tmp_path):
-  records = tiny_records.write(tmp_path, num_pictures=3)
+  records = tiny_records.write(tmp_path, num_images=3)
   config = write_config(tmp_path / 'config.yaml', records, 0.01)
   reached = []
   for index in (1, 0):

@@ -9,7 +9,7 @@ from tests import tiny_records
 
 
 def test_each_start_is_appended(tmp_path):
-  records = tiny_records.write(tmp_path, num_pictures=2)
+  records = tiny_records.write(tmp_path, num_images=2)
   params = tiny_records.reduced('htc_nuclei', records)
   model_dir = tmp_path / 'model'
   run_record.append_start(str(model_dir), params, ['train.py', '--mode=train'], 0)
