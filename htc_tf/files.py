@@ -55,7 +55,7 @@ def new_folder_when_written(path: PathLike, likely_cause: str = '') -> Iterator[
   check_new_folder(path, likely_cause)
   folder = pathlib.Path(os.path.abspath(path))
   temporary = folder.with_name(f'.{folder.name}.{os.getpid()}.part')
-  shutil.rmtree(temporary, ignore_errors=True)  # Of a killed process with the same id.
+  shutil.rmtree(temporary, ignore_errors=True)  # Left by a killed process with this id.
   try:
     _create(temporary)
     yield temporary

@@ -35,7 +35,7 @@ class NonFiniteLoss:
     return self._num_skipped
 
   def react(self, terms: Mapping[str, tf.Tensor], source_ids: tf.Tensor, step: tf.Tensor) -> None:
-    """Raise or count, when run, unless all terms are finite; Python is called only if some are not.
+    """Raise an error or count the step, when run, if a term is not finite; only then call Python.
 
     Args:
       terms: loss terms of this replica by name, each [].
@@ -65,7 +65,8 @@ class NonFiniteLoss:
       f'{name} = {value}' for name, value in zip(names, values) if not np.isfinite(value)
     )
     error = TrainingError(
-      f'Step {step} is not finite, image ids {", ".join(map(str, source_ids))}',
+      f'The loss or a gradient of step {step} is not finite, image ids '
+      f'{", ".join(map(str, source_ids))}',
       expected='finite loss terms and gradients',
       got=found,
       likely_cause='a learning rate too high for the batch, a warm-up too short, or these '

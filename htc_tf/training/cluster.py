@@ -11,7 +11,7 @@ STRATEGY = 'multi_worker_mirrored'
 
 
 def check_workers(params: cfg.ExperimentConfig, mode: str) -> None:
-  """Raise ConfigError unless `TF_CONFIG` names the workers and mode and options suit several."""
+  """Raise ConfigError unless `TF_CONFIG` names the workers and mode and options allow them."""
   text = os.environ.get('TF_CONFIG', '')
   if not _names_this_worker(text):
     raise ConfigError(
@@ -25,7 +25,7 @@ def check_workers(params: cfg.ExperimentConfig, mode: str) -> None:
   if mode == 'continuous_eval':
     raise ConfigError(
       '--mode=continuous_eval does not work with several workers',
-      expected='continuous_eval in one process besides the workers, or --mode=eval',
+      expected='continuous_eval in one additional process, or --mode=eval',
       got=mode,
     )
   if params.trainer.best_checkpoint_export_subdir:

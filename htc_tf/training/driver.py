@@ -1,6 +1,6 @@
 """Runs of an experiment with Model Garden's loop, in one process or in those of `TF_CONFIG`.
 
-Model Garden's driver does not fit several processes, the workers: all of them write to the model
+Model Garden's driver is unsuited to several processes, the workers: all write to the model
 directory, and all except the first, the chief, look for checkpoints in an empty folder, so that
 after a restart they begin at step 0 with new weights while the chief continues. Here only the chief
 writes, and all workers continue from its checkpoint.
@@ -87,8 +87,8 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
     command: the command line.
 
   Raises:
-    ConfigError: `TF_CONFIG` is missing or wrong, or mode, options or batch size do not suit the
-      workers.
+    ConfigError: `TF_CONFIG` is missing or wrong, or the workers cannot run with the mode, an
+      option or a batch size.
     HTCError: the run cannot start; with several workers, all of them raise the chief's error.
     CheckpointError: this worker does not see the chief's checkpoint.
   """
@@ -193,7 +193,7 @@ def _run_follower(
   params: cfg.ExperimentConfig,
   prefix: str | None,
 ) -> None:
-  """Run the experiment as another worker than the chief, in a temporary folder.
+  """Run the experiment as a worker that is not the chief, in a temporary folder.
 
   If the process is killed, the folder `htc-worker-*` stays in the system's temporary folder.
   """

@@ -1,4 +1,4 @@
-"""Tests that `--help` of every command does without TensorFlow, whose import takes seconds."""
+"""Tests that `--help` of every command needs no TensorFlow, whose import takes seconds."""
 
 import subprocess
 import sys

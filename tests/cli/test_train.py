@@ -330,7 +330,10 @@ def test_a_step_that_is_not_finite_stops_with_the_last_checkpoint_intact(
     train_with_a_broken_step(run, records, tmp_path, monkeypatch)
   assert stop.value.code == 1
   message = caplog.records[-1].message
-  assert message.startswith('Step 3 is not finite, image ids ') and '\n' not in message
+  assert (
+    message.startswith('The loss or a gradient of step 3 is not finite, image ids ')
+    and '\n' not in message
+  )
   assert 'Got: stage0_box_loss = nan, total_loss = nan' in message
   assert_finite_checkpoint(tmp_path / 'model', 2)
 
@@ -339,7 +342,9 @@ def test_a_step_that_is_not_finite_can_be_skipped(run, records, tmp_path, monkey
   folder = train_with_a_broken_step(
     run, records, tmp_path, monkeypatch, 'task.skip_non_finite_steps=true'
   )
-  assert 'Skipped (1 so far): Step 3 is not finite, image ids ' in caplog.text
+  assert (
+    'Skipped (1 so far): The loss or a gradient of step 3 is not finite, image ids ' in caplog.text
+  )
   assert_finite_checkpoint(folder, 4)
   assert figures(folder, 'skipped_steps') == {1: 0, 2: 0, 3: 1, 4: 1}
   losses = figures(folder, 'stage0_box_loss')

@@ -47,7 +47,8 @@ def test_a_broken_step_raises_and_leaves_the_model_unchanged(jit_compile):
   with pytest.raises(tf.errors.OpError) as error:
     run(*broken)
   message = str(error.value)
-  assert f'TrainingError: Step 2 is not finite, image ids 7, {BROKEN_ID}. Expected' in message
+  stated = f'The loss or a gradient of step 2 is not finite, image ids 7, {BROKEN_ID}. Expected'
+  assert f'TrainingError: {stated}' in message
   assert 'Got: stage0_box_loss = nan, total_loss = nan, gradient_norm = nan' in message
   for old, new in zip(before, model.get_weights()):
     np.testing.assert_array_equal(old, new)
@@ -103,10 +104,13 @@ def test_with_two_replicas_only_the_broken_replica_reports_its_image_ids(
   before = model.get_weights()
   if skips:
     run(split(broken))
-    assert 'Step 2 is not finite, image ids 42.' in caplog.text
+    assert 'The loss or a gradient of step 2 is not finite, image ids 42.' in caplog.text
     assert {metric.name: float(metric.result()) for metric in metrics}['skipped_steps'] == 1
   else:
-    with pytest.raises(tf.errors.OpError, match=r'Step 2 is not finite, image ids 42. Expected'):
+    with pytest.raises(
+      tf.errors.OpError,
+      match=r'The loss or a gradient of step 2 is not finite, image ids 42. Expected',
+    ):
       run(split(broken))
   for old, new in zip(before, model.get_weights()):
     np.testing.assert_array_equal(old, new)

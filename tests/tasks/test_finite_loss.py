@@ -40,8 +40,8 @@ def test_the_error_names_term_step_and_image_ids(value):
   with pytest.raises(tf.errors.OpError) as error:
     react(NonFiniteLoss(skips=False), [0.5, value])
   assert (
-    'TrainingError: Step 3 is not finite, image ids 7, 9. Expected: finite loss terms and '
-    f'gradients. Got: term1 = {value}.'
+    'TrainingError: The loss or a gradient of step 3 is not finite, image ids 7, 9. Expected: '
+    f'finite loss terms and gradients. Got: term1 = {value}.'
   ) in str(error.value)
 
 
@@ -52,8 +52,11 @@ def test_skipped_steps_are_counted_and_logged(caplog):
     react(handler, [INF], step=5)  # Another replica.
     react(handler, [INF], step=8)
   assert handler.num_skipped == 2
-  assert 'Skipped (1 so far): Step 5 is not finite, image ids 7, 9' in caplog.text
-  assert 'Skipped (2 so far): Step 8' in caplog.text
+  assert (
+    'Skipped (1 so far): The loss or a gradient of step 5 is not finite, image ids 7, 9'
+    in caplog.text
+  )
+  assert 'Skipped (2 so far): The loss or a gradient of step 8' in caplog.text
 
 
 def test_too_many_skipped_steps_in_a_row_are_an_error(monkeypatch):

@@ -73,7 +73,7 @@ def build_tiny_task():
 
 
 def test_replicas_average_losses_and_gradients(two_replicas, tiny_task):
-  """Each replica normalizes its losses by its own samples only."""
+  """Each replica normalizes its losses by the number of samples in its images only."""
   task, model = tiny_task
   batch = tiny.batch(task.task_config.model)  # Two objects in the first image, one in the second.
   alone = [
@@ -195,7 +195,7 @@ def test_synchronized_batch_norm_equals_that_of_the_whole_batch(two_replicas, sy
 
 
 def test_two_replicas_evaluate_like_one_device(two_replicas, tmp_path):
-  """Of three images in batches of two, one replica has two and the other one."""
+  """With three images in batches of two, one replica has two images and the other one."""
   run = evaluable_run.make(tmp_path)
   evaluation = evaluable_run.evaluate(two_replicas, run.config, run.model_dir, tmp_path)
   assert evaluation.figures == pytest.approx(run.figures, abs=1e-6)

@@ -95,7 +95,7 @@ def test_evaluation_uses_the_mean_of_the_replicas_statistics(two_replicas, tmp_p
 
 
 def test_two_workers_evaluate_like_one_device(tmp_path):
-  """Of three images one worker has two; both report the figures of all three, each counted once."""
+  """One worker has two of three images; both report figures of all three, each counted once."""
   run = evaluable_run.make(tmp_path, **STRATEGY)
   logs = Workers(tmp_path, run.config, run.model_dir, 'eval').finish()
   stem = run.model_dir / 'results' / f'step-{evaluable_run.STEP}'
