@@ -1,5 +1,5 @@
-"""Builds the package; pyproject.toml holds its metadata."""
+"""Build script of the package; pyproject.toml has the metadata."""
 
-import setuptools
+import setuptools  # type: ignore[import-untyped]  # It has no types.
 
 setuptools.setup()

@@ -6,7 +6,7 @@ __all__ = ['__version__', 'load_model']
 
 
 def __getattr__(name: str) -> object:
-  # TensorFlow takes seconds to import, and commands that only print their help do without it.
+  # TensorFlow takes seconds to import, and commands that only print their help do not need it.
   if name == 'load_model':
     from htc_tf.serving.loading import load_model
 

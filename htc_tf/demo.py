@@ -1,4 +1,4 @@
-"""The whole job on the nuclei image: records, training, AP, SavedModel and a drawing."""
+"""The whole workflow on the nuclei image: records, training, AP, SavedModel and a drawing."""
 
 import importlib.util
 import json
@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tqdm
@@ -23,8 +23,8 @@ from htc_tf.evaluation import metrics
 from htc_tf.visualization import draw, panels
 
 EXPERIMENT = 'htc_nuclei'
-# Two trainers would damage the same folder: a killed demo must take its trainer along. `htc-train`
-# is what the run record shows as the command.
+# The trainer exits with the demo, even if the demo is killed: a second trainer in the same folder
+# would damage it. The run record shows `htc-train` as the command.
 _TRAINER = """
 import sys
 from htc_tf import processes
@@ -43,15 +43,15 @@ class DemoError(HTCError):
 
 
 def run(folder: str, params_override: dict | None = None) -> dict[str, object]:
-  """Run the whole job; after an interruption, the same call continues.
+  """Run the whole workflow; after an interruption, the same call continues.
 
   Args:
     folder: output folder; it is created if missing.
     params_override: overrides of the experiment as nested dicts.
 
   Returns:
-    The content of `summary.json`: bbox_ap, bbox_ap50, segm_ap and segm_ap50 on the held-out columns
-    in [0, 1], the seconds of this run, and the paths `image` and `saved_model`.
+    The content of `summary.json`: bbox_ap, bbox_ap50, segm_ap and segm_ap50 in [0, 1] on the
+    held-out columns, the seconds of this run, and the paths `image` and `saved_model`.
 
   Raises:
     DemoError: training or evaluation failed; the message names the log.
@@ -136,7 +136,7 @@ def _command(mode: str, model_dir: str, overrides: str) -> list[str]:
 
 
 def _train(model_dir: str, overrides: str, log_path: str) -> None:
-  """Train in another process, with a progress bar; its log goes to a file."""
+  """Train in another process with a progress bar; the log goes to a file."""
   total = _train_steps(overrides)
   with tqdm.tqdm(total=total, desc='training', unit='step', smoothing=0.1) as bar:
 
@@ -149,7 +149,7 @@ def _train(model_dir: str, overrides: str, log_path: str) -> None:
 
 
 def _train_steps(overrides: str) -> int:
-  # Writing the records needs no TensorFlow, so that Model Garden is imported only here.
+  # Writing records does not need TensorFlow, so that Model Garden is imported only here.
   from official.core import exp_factory
   from official.modeling import hyperparams
 
@@ -160,7 +160,7 @@ def _train_steps(overrides: str) -> int:
 
 
 def _evaluate(model_dir: str, overrides: str, log_path: str) -> dict[str, float]:
-  """The figures of the last checkpoint, evaluated by the training command."""
+  """The figures of the last checkpoint, which the training command evaluates."""
   results = os.path.join(model_dir, 'results')
   shutil.rmtree(results, ignore_errors=True)
   print('evaluating on the held-out columns')
@@ -176,7 +176,7 @@ def _run(
   log_path: str,
   on_line: Callable[[str], None] = lambda line: None,
 ) -> None:
-  """Run a command with its output in a log; raises DemoError if it fails."""
+  """Run a command, append its output to a log, and raise DemoError if it fails."""
   with (
     open(log_path, 'a', encoding='utf-8') as log,
     subprocess.Popen(
@@ -188,7 +188,7 @@ def _run(
     ) as process,
   ):
     try:
-      for line in process.stdout:
+      for line in process.stdout or ():
         log.write(line)
         log.flush()
         on_line(line)
@@ -220,7 +220,7 @@ def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
   detector = detectors.load_detector(saved_model)
   with ground_truth_lib.silence():
     coco = coco_lib.COCO(split.annotation_file)
-  columns = [[], [], []]
+  columns: list[list[np.ndarray]] = [[], [], []]
   for image_id in sorted(coco.imgs):
     path_of_image = os.path.join(split.image_folder, coco.imgs[image_id]['file_name'])
     pixels = images.read_image(path_of_image).pixels()
@@ -238,8 +238,10 @@ def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
   return path
 
 
-def _draw_ground_truth(pixels: np.ndarray, annotations: list[dict], names: list[str]) -> np.ndarray:
-  """The image, enlarged if small, with its annotations drawn over it."""
+def _draw_ground_truth(
+  pixels: np.ndarray, annotations: list[dict], names: Sequence[str]
+) -> np.ndarray:
+  """The image with its annotations drawn over it; small images are enlarged."""
   boxes = np.array(
     [[y, x, y + h, x + w] for x, y, w, h in (a['bbox'] for a in annotations)], np.float32
   ).reshape(-1, 4)

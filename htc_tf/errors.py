@@ -1,4 +1,4 @@
-"""Exceptions that say what was expected, what came and the likely cause."""
+"""Exceptions whose messages state the expected input, the actual input and the likely cause."""
 
 import re
 
@@ -7,9 +7,9 @@ class HTCError(Exception):
   """Base class of every error that htc_tf raises on purpose.
 
   Args:
-    what: what failed, in one sentence.
-    expected: what a correct input looks like.
-    got: what came instead.
+    what: sentence that says what failed.
+    expected: description of a correct input.
+    got: the actual input.
     likely_cause: the usual reason, and what to do about it.
   """
 
@@ -40,7 +40,7 @@ class DataError(HTCError, ValueError):
 
 
 class CheckpointError(HTCError, ValueError):
-  """A checkpoint that is missing, unreadable, or of another configuration."""
+  """A checkpoint that is missing, cannot be read, or has another configuration."""
 
 
 class TrainingError(HTCError):
@@ -63,8 +63,8 @@ _STATED = re.compile(
 def stated_message(error: BaseException) -> str | None:
   """The message of the HTCError that caused an error of TensorFlow; None if there is none.
 
-  TensorFlow converts an exception that Python raises inside a graph into one of its own errors,
-  whose text holds type, message and traceback of the original exception.
+  TensorFlow converts an exception that Python code raises inside a graph into an OpError, whose
+  text has the type, message and traceback of the original exception.
   """
   found = _STATED.search(str(error))
   return found and found[1]

@@ -15,7 +15,7 @@ PathLike = str | os.PathLike
 def replaced_when_written(path: PathLike) -> Iterator[pathlib.Path]:
   """A temporary file that replaces `path` if the block succeeds.
 
-  Readers see the old file or the new one, never half of a file. Missing parent folders are created.
+  Readers see the old file or the new one, never part of a file. Missing parent folders are created.
   If the block raises, the temporary file is removed and `path` is left unchanged.
 
   Args:
@@ -44,7 +44,7 @@ def new_folder_when_written(path: PathLike, likely_cause: str = '') -> Iterator[
 
   Args:
     path: a folder that does not exist yet, or an empty one.
-    likely_cause: for the error message, why `path` may be in use.
+    likely_cause: likely reason why `path` is in use, for the error message.
 
   Yields:
     The folder to write to.
@@ -55,7 +55,7 @@ def new_folder_when_written(path: PathLike, likely_cause: str = '') -> Iterator[
   check_new_folder(path, likely_cause)
   folder = pathlib.Path(os.path.abspath(path))
   temporary = folder.with_name(f'.{folder.name}.{os.getpid()}.part')
-  shutil.rmtree(temporary, ignore_errors=True)  # Left by a killed process of the same number.
+  shutil.rmtree(temporary, ignore_errors=True)  # Left by a killed process with this id.
   try:
     _create(temporary)
     yield temporary
@@ -71,7 +71,7 @@ def check_new_folder(path: PathLike, likely_cause: str = '') -> None:
 
   Args:
     path: the folder to write to.
-    likely_cause: for the error message, why it may be in use.
+    likely_cause: likely reason why it is in use, for the error message.
   """
   folder = pathlib.Path(path)
   if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -96,7 +96,7 @@ def _create(folder: pathlib.Path) -> None:
 
 
 def write_bytes(path: PathLike, content: bytes) -> None:
-  """Write a file completely or not at all; a file that already holds `content` is not touched."""
+  """Write a file completely or not at all; a file that already has `content` is not touched."""
   path = pathlib.Path(path)
   if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
     return

@@ -13,7 +13,7 @@ from typing import Any
 
 from htc_tf.errors import DataError
 
-# Variables that set how many threads the libraries beneath NumPy use.
+# Environment variables for the number of threads of the libraries that NumPy uses.
 _NUM_THREADS = ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS')
 _POLL_SECONDS = 0.2
 
@@ -67,17 +67,18 @@ def one_thread_each() -> Iterator[None]:
 
 
 class WorkerPool:
-  """Calls functions in worker processes and returns their results in the order of the calls.
+  """Worker processes that call functions; results are returned in the order of the calls.
 
-  Only few calls are under way at a time, so that the arguments of waiting ones do not fill the
+  Only few calls are pending at a time, so that the arguments of waiting calls do not fill the
   memory. Processes start with the first call and end with `close`, with the `with` block, or with
-  this process. Each worker imports the module that was started: if that module imports TensorFlow,
-  workers are slow and large, and calls must be inside its `if __name__ == '__main__'`.
+  this process. Each worker imports the main module of the program: if that module imports
+  TensorFlow, workers start slowly and are large, and calls must be inside its
+  `if __name__ == '__main__'`.
 
   Args:
     num_workers: number of processes; with 1, functions are called in this process.
     on_progress: function that is called in this process, while it waits for results, with the
-      number of steps that `report_progress` has counted since the last time.
+      number of steps that were reported with `report_progress` since the last call.
   """
 
   def __init__(self, num_workers: int, on_progress: Callable[[int], object] | None = None):
@@ -98,11 +99,12 @@ class WorkerPool:
     """Call `function(*arguments)`, both picklable, in a worker.
 
     Returns:
-      Results that are due: of this call if there are no workers, else of earlier calls, oldest
-      first.
+      Results that are due: that of this call if there are no workers, otherwise those of earlier
+      calls, oldest first.
 
     Raises:
-      Exception: what a call raised; this and every later call raises it, until `close`.
+      Exception: a call raised it; this and every later `submit` or `drain` raises it, until
+        `close`.
       WorkerError: a worker was killed or could not start.
     """
     if self.num_workers == 1:
@@ -110,7 +112,7 @@ class WorkerPool:
         return [function(*arguments)]
     due = self._take(2 * self.num_workers - 1)
     if self._pool is None:
-      self._start()
+      self._pool = self._start()
     try:
       with one_thread_each():  # A call may start a process.
         self._pending.append(self._pool.submit(function, *arguments))
@@ -119,34 +121,34 @@ class WorkerPool:
     return due
 
   def drain(self) -> list[Any]:
-    """Wait for all calls and return the results that are left; raises as `submit` does."""
+    """Wait for all calls and return the remaining results; it raises as `submit` does."""
     return self._take(0)
 
   def run_all(self, function: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
-    """Results of a function of one argument, in the order of the arguments; raises as `submit`."""
+    """Results of a function for each argument, in their order; raises as `submit` does."""
     results = []
     for argument in arguments:
       results += self.submit(function, argument)
     return results + self.drain()
 
   def close(self) -> None:
-    """Drop the calls that are not done and end the processes; later calls start new ones."""
+    """Drop unfinished calls and end the processes; a later call starts new processes."""
     self._pending.clear()
     if self._pool is not None:
       self._pool.shutdown(wait=True, cancel_futures=True)
       self._pool = None
 
-  def _start(self) -> None:
+  def _start(self) -> concurrent.futures.ProcessPoolExecutor:
     context = multiprocessing.get_context('spawn')
     self._counter, self._num_seen = context.Value('q', 0), 0
-    self._pool = concurrent.futures.ProcessPoolExecutor(
+    return concurrent.futures.ProcessPoolExecutor(
       self.num_workers, context, _initialize_worker, (self._counter,)
     )
 
-  def _take(self, num_left: int) -> list[Any]:
-    """Results of the oldest calls, in their order, until `num_left` are under way."""
+  def _take(self, max_pending: int) -> list[Any]:
+    """Results of the oldest calls, in their order; at most `max_pending` calls stay pending."""
     taken = []
-    while len(self._pending) > num_left:
+    while len(self._pending) > max_pending:
       self._wait(self._pending[0])
       try:
         taken.append(self._pending[0].result())
@@ -156,7 +158,7 @@ class WorkerPool:
     return taken
 
   def _wait(self, future: concurrent.futures.Future) -> None:
-    """Wait until a call is done, and pass on the progress of all calls."""
+    """Wait until a call is done; meanwhile report the progress of all calls."""
     while concurrent.futures.wait([future], _POLL_SECONDS).not_done:
       self._pass_on_progress()
     self._pass_on_progress()
@@ -207,8 +209,8 @@ def _initialize_worker(counter: Any) -> None:
 
 def _worker_ended(error: Exception) -> WorkerError:
   return WorkerError(
-    'A worker process ended',
-    expected='it to work until it is told to end',
+    'A worker process ended unexpectedly',
+    expected='a process that runs until the pool is closed',
     got=str(error),
     likely_cause='too little memory, or a script that starts work '
     "outside `if __name__ == '__main__'`, which every worker would start again",

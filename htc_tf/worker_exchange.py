@@ -1,7 +1,7 @@
-"""What the processes of a run on several machines tell each other, besides gradients."""
+"""Exchange of Python values between the workers of a run; TensorFlow exchanges gradients."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,43 +9,45 @@ import tensorflow as tf
 
 from htc_tf.errors import HTCError
 
-# Of one round of gathering, on each replica: what a whole evaluation found does not fit a GPU.
+# Words that each replica gathers per round; all detections of an evaluation would not fit a GPU.
 _ROUND_WORDS = 1 << 20
-_WORD = np.dtype(np.int32)  # Collectives take no bytes.
+_WORD = np.dtype(np.int32)  # Collectives do not support bytes.
 
 
 def from_chief(decide: Callable[[], Any]) -> Any:
-  """What the chief decides; the others wait for it and get the same.
+  """The result of `decide` on the chief; the other workers wait for it and get the same value.
 
-  Must be called by all workers, in the scope of the strategy.
+  All workers must call this in the scope of the strategy.
 
   Args:
-    decide: called on the chief alone; what it returns must be representable in JSON.
+    decide: function that is called only on the chief; its result must be representable in JSON.
 
   Raises:
-    HTCError: what `decide` raised; of the same text on all workers, so that none waits for ever.
+    HTCError: `decide` raised it. The other workers raise an HTCError with the same text, so that
+      none of them waits forever.
   """
-  said, failure = {}, None
+  message: dict[str, Any] = {}
+  failure = None
   if tf.distribute.get_strategy().extended.should_checkpoint:
     try:
-      said = {'value': decide()}
+      message = {'value': decide()}
     except HTCError as error:
-      said, failure = {'error': str(error)}, error
-  said = gather(said)[0]
+      message, failure = {'error': str(error)}, error
+  message = gather(message)[0]
   if failure:
     raise failure
-  if 'error' in said:
-    raise HTCError(f'The chief stopped: {said["error"]}')
-  return said['value']
+  if 'error' in message:
+    raise HTCError(f'The chief stopped: {message["error"]}')
+  return message['value']
 
 
 def gather(value: Any) -> list[Any]:
-  """One value of every worker, on all of them, the chief's first; of one process its own, as it is.
+  """The values of all workers, the chief's first; in a single process, `value` itself.
 
-  Must be called by all workers, in the scope of the strategy.
+  All workers must call this in the scope of the strategy.
 
   Args:
-    value: representable in JSON.
+    value: value of this worker, representable in JSON.
   """
   strategy = tf.distribute.get_strategy()
   if strategy.num_replicas_in_sync == len(_local_devices(strategy)):
@@ -54,7 +56,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def _gather_bytes(strategy: tf.distribute.Strategy, content: bytes) -> list[bytes]:
-  """Cuts the contents over the replicas of each worker, and over rounds."""
+  """The contents of all workers, sent in parts by the replicas of each worker, in rounds."""
   num_replicas, num_local = strategy.num_replicas_in_sync, len(_local_devices(strategy))
   lengths = _gather_rows(strategy, np.full([num_local, 1], len(content), _WORD))
   words = -(-int(lengths.max()) // _WORD.itemsize)
@@ -70,7 +72,7 @@ def _gather_bytes(strategy: tf.distribute.Strategy, content: bytes) -> list[byte
 
 
 def _gather_rows(strategy: tf.distribute.Strategy, rows: np.ndarray) -> np.ndarray:
-  """[replicas of this worker, n] int32 to [all replicas, n], in the order of their numbers."""
+  """Rows [replicas of this worker, n] int32 of all workers: [all replicas, n], in replica order."""
 
   def numbered(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
     replica = context.replica_id_in_sync_group
@@ -82,8 +84,8 @@ def _gather_rows(strategy: tf.distribute.Strategy, rows: np.ndarray) -> np.ndarr
   return gathered[np.argsort(gathered[:, 0]), 1:]
 
 
-def _local_devices(strategy: tf.distribute.Strategy):
-  """The devices of this process' replicas."""
-  if strategy.num_replicas_in_sync == 1:  # The default strategy does not say.
+def _local_devices(strategy: tf.distribute.Strategy) -> Sequence[str]:
+  """Names of the devices of this process's replicas."""
+  if strategy.num_replicas_in_sync == 1:  # The default strategy does not support `worker_devices`.
     return ('',)
   return strategy.extended.worker_devices

@@ -1,1 +1,1 @@
-"""Tests; the package exists so that tests share helpers by `from tests import ...`."""
+"""The tests, as a package so that they share helpers with `from tests import ...`."""

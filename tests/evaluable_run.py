@@ -13,17 +13,17 @@ from htc_tf.tasks.htc import HTCTask
 from tests import tiny, tiny_records, training_runs
 
 STEP = 3
-# Odd: in the last step of an evaluation in batches of two, one of two replicas has none.
+# Odd, so that with batches of two one of two replicas has no image in the last step.
 NUM_IMAGES = 3
 
 
 class EvaluableRun(NamedTuple):
-  """What `make` left.
+  """A run that `make` wrote.
 
   Attributes:
     config: path of the configuration.
-    model_dir: with a checkpoint of step `STEP`.
-    figures: of one device; AP is neither 0 nor 1.
+    model_dir: model directory with a checkpoint of step `STEP`.
+    figures: figures of an evaluation on one device; AP is neither 0 nor 1.
   """
 
   config: str
@@ -32,15 +32,15 @@ class EvaluableRun(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-  """Figures, and the detections as COCO results."""
+  """The figures and the detections, as COCO results, of an evaluation."""
 
   figures: dict
   results: list
 
 
 def make(folder: pathlib.Path, **overrides) -> EvaluableRun:
-  """Builds a model, and takes some of what it detects for the truth."""
-  records = tiny_records.write(folder, num_pictures=NUM_IMAGES)
+  """A new run whose ground truth is some of the detections of its random model."""
+  records = tiny_records.write(folder, num_images=NUM_IMAGES)
   annotations = folder / 'instances.json'
   annotations.write_text((folder / 'train_source.json').read_text())
   config = training_runs.write_config(
@@ -65,7 +65,7 @@ def make(folder: pathlib.Path, **overrides) -> EvaluableRun:
 
 
 def _collect(task: HTCTask, outputs: list):
-  """The task's evaluator with everything in it."""
+  """The task's evaluator after all outputs of `validation_step`."""
   state = None
   for output in outputs:
     state = task.aggregate_logs(state, output)
@@ -75,7 +75,7 @@ def _collect(task: HTCTask, outputs: list):
 def evaluate(
   strategy: tf.distribute.Strategy, config: str, model_dir: pathlib.Path, folder: pathlib.Path
 ) -> Evaluation:
-  """Evaluates the last checkpoint with Model Garden's trainer in this process."""
+  """An evaluation of the last checkpoint with Model Garden's trainer in this process."""
   params = _read(config)
   with strategy.scope():
     trainer = train_utils.create_trainer(
@@ -95,15 +95,15 @@ def _read(config: str) -> cfg.ExperimentConfig:
 
 
 def _annotate(path: pathlib.Path, detected: list) -> None:
-  """The best detection of the first image becomes a truth, the second best of the next."""
+  """Write ground truth: the best detection of the first image, the second best of the next, ..."""
   content = json.loads(path.read_text())
   content['annotations'] = []
   for rank, image in enumerate(content['images']):
-    of_image = sorted(
+    rows = sorted(
       (row for row in detected if row['image_id'] == image['id']), key=lambda row: -row['score']
     )
-    _, _, width, height = of_image[rank]['bbox']
+    _, _, width, height = rows[rank]['bbox']
     content['annotations'].append(
-      {**of_image[rank], 'id': rank + 1, 'area': width * height, 'iscrowd': 0}
+      {**rows[rank], 'id': rank + 1, 'area': width * height, 'iscrowd': 0}
     )
   path.write_text(json.dumps(content))

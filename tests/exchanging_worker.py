@@ -1,4 +1,4 @@
-"""What a worker of the test of exchange does: `python -m tests.exchanging_worker`."""
+"""A worker of tests/test_worker_exchange.py: `python -m tests.exchanging_worker`."""
 
 import tensorflow as tf
 
@@ -13,13 +13,13 @@ def _fail():
 
 
 def main() -> None:
-  """Raises AssertionError where the workers do not get the same."""
+  """Raise AssertionError unless both workers get the same values."""
   strategy = tf.distribute.MultiWorkerMirroredStrategy()
   index = strategy.cluster_resolver.task_id
   calls = []
   with strategy.scope():
     assert worker_exchange.gather({'worker': index}) == [{'worker': 0}, {'worker': 1}]
-    # The lengths differ, and neither is a multiple of what a round takes.
+    # The lengths differ, and neither is a multiple of the size of a round.
     worker_exchange._ROUND_WORDS = 7
     texts = ['\u00e9' * 5, ''.join(map(str, range(100)))]
     assert worker_exchange.gather(texts[index]) == texts

@@ -1,4 +1,4 @@
-"""Fills a model from a state dict in the published layout (mmdetection's names and axes)."""
+"""Assignment of published weights (mmdetection's names and axes) to a model."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,7 +11,7 @@ _NORM = ('weight', 'bias', 'running_mean', 'running_var')
 
 
 def fill(model, state: State) -> None:
-  """Fills every variable of an `HTCModel` with ResNet; KeyError names an entry that is missing."""
+  """Set every variable of an `HTCModel` with ResNet; KeyError names an entry that is missing."""
   for name, layer in backbone_layers(model.backbone):
     if isinstance(layer, tf_keras.layers.Conv2D):
       layer.set_weights([kernel(state[f'backbone.{name}.weight'])])
@@ -37,7 +37,7 @@ def backbone_layers(backbone) -> Iterator[tuple[str, tf_keras.layers.Layer]]:
 
 
 def fill_box_head(head, state: State, name: str) -> None:
-  """Fills a box head, whose inputs and outputs are in another order than the published ones."""
+  """Set a box head's weights, whose inputs and outputs are in another order than published."""
   for index, layer in enumerate(head._fcs):
     weight = state[f'{name}.shared_fcs.{index}.weight']
     if index == 0:
@@ -50,7 +50,7 @@ def fill_box_head(head, state: State, name: str) -> None:
 
 
 def fill_mask_parts(stage, state: State, name: str) -> None:
-  """Fills a stage's mask head and predictor."""
+  """Set the weights of a stage's mask head and mask predictor."""
   convs = [(f'{name}.convs.{i}.conv', conv) for i, conv in enumerate(stage.mask_head._convs)]
   if stage.mask_head._flow is not None:
     convs.append((f'{name}.conv_res.conv', stage.mask_head._flow))
@@ -62,7 +62,7 @@ def fill_mask_parts(stage, state: State, name: str) -> None:
 
 
 def _named_convs(model) -> Iterator[tuple[str, tf_keras.layers.Layer]]:
-  """Pairs (published name, layer) of decoder, RPN and semantic branch, but for the RPN's deltas."""
+  """Pairs (published name, layer) of decoder, RPN and semantic branch."""
   yield from _numbered('neck.lateral_convs', model.decoder._laterals)
   yield from _numbered('neck.fpn_convs', model.decoder._outputs)
   rpn = model.rpn_head
@@ -83,7 +83,7 @@ def _numbered(name: str, layers: list) -> Iterator[tuple[str, tf_keras.layers.La
 
 
 class _YXDeltas:
-  """A layer of deltas that takes weights whose last axis is in published order."""
+  """A layer of box deltas whose `set_weights` takes weights in the published order of deltas."""
 
   def __init__(self, layer):
     self._layer = layer
@@ -93,29 +93,29 @@ class _YXDeltas:
 
 
 def kernel(weight: np.ndarray) -> np.ndarray:
-  """OIHW to HWIO; a transposed convolution's [in, out, h, w] to [h, w, out, in]."""
+  """A kernel in HWIO from OIHW; for transposed convolutions, HWOI from IOHW."""
   return weight.transpose(2, 3, 1, 0)
 
 
 def _channels_last(weight: np.ndarray, size: int = 7) -> np.ndarray:
-  """[out, C * size * size] to [out, size * size * C]."""
+  """Weight [out, size * size * C] from [out, C * size * size]."""
   grid = weight.reshape(len(weight), -1, size, size)  # [out, C, size, size]
   return grid.transpose(0, 2, 3, 1).reshape(len(weight), -1)
 
 
 def background_first(values: np.ndarray) -> np.ndarray:
-  """Moves the last class of the last axis to the front."""
+  """The values with the last class of the last axis moved to the front."""
   return np.roll(values, 1, axis=-1)
 
 
 def yx_order(values: np.ndarray) -> np.ndarray:
-  """dx, dy, dw, dh (or x1, y1, x2, y2) to dy, dx, dh, dw, in groups of four of the last axis."""
+  """The values with dx, dy, dw, dh (or x1, y1, x2, y2) of the last axis as dy, dx, dh, dw."""
   groups = values.reshape(*values.shape[:-1], -1, 4)[..., [1, 0, 3, 2]]
   return groups.reshape(values.shape)
 
 
 def channels_last(maps: np.ndarray) -> np.ndarray:
-  """[..., C, H, W] to [..., H, W, C]."""
+  """Maps [..., H, W, C] from [..., C, H, W]."""
   return np.moveaxis(maps, -3, -1)
 
 

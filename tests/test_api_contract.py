@@ -1,4 +1,4 @@
-"""What is public is documented and typed, and what goes wrong is an HTCError."""
+"""Tests that public names are documented and typed, and that all errors are HTCErrors."""
 
 import ast
 import builtins
@@ -19,12 +19,12 @@ from htc_tf.errors import HTCError
 _FOLDER = pathlib.Path(htc_tf.__file__).parent
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _MAX_COLUMNS = 100
-# A module is asked for a name it has not, and a command ends.
+# Python expects AttributeError from a module's `__getattr__`.
 _BUILTIN_ERRORS = {'__init__.py': ['AttributeError']}
 
 
 def sources():
-  """Path below the package -> text of every module."""
+  """The text of every module by its path in the package."""
   found = {
     str(path.relative_to(_FOLDER)): path.read_text(encoding='utf-8')
     for path in sorted(_FOLDER.rglob('*.py'))
@@ -34,7 +34,7 @@ def sources():
 
 
 def contract_gaps(source):
-  """(line, what) of everything public in a module's source without docstring or type."""
+  """(line, description) of every public name without docstring or type in a module's source."""
   module = ast.parse(source)
   gaps = [] if ast.get_docstring(module) else [(1, 'the module has no docstring')]
   return gaps + _gaps_within(module, '')
@@ -63,7 +63,7 @@ def _is_public(name):
 
 
 def _untyped(function, is_member):
-  """Names of the parameters without annotation, and `the result`; `__init__` has no result."""
+  """Names of parameters without annotation, and 'the result' if it has none; not of `__init__`."""
   arguments = function.args
   parameters = [*arguments.posonlyargs, *arguments.args]
   static = any(getattr(item, 'id', None) == 'staticmethod' for item in function.decorator_list)
@@ -96,11 +96,11 @@ def _untyped(function, is_member):
     ('"""M."""\nclass C:\n  """D."""\n  class D: pass', 'C.D has no docstring'),
   ],
 )
-def test_each_gap_is_found(source, gap):
-  assert [what for _, what in contract_gaps(source)] == [gap]
+def test_a_missing_docstring_or_type_is_found(source, gap):
+  assert [description for _, description in contract_gaps(source)] == [gap]
 
 
-def test_what_is_private_or_complete_has_no_gap():
+def test_private_and_complete_code_has_no_gap():
   assert not contract_gaps(
     '"""M."""\ndef _f(a): pass\nclass _C:\n  def f(self): pass\nclass C:\n  """D."""\n'
     '  def __init__(self, a: int): pass\n  def __len__(self): pass\n  @classmethod\n'
@@ -110,9 +110,9 @@ def test_what_is_private_or_complete_has_no_gap():
 
 def test_everything_public_is_documented_and_typed():
   gaps = [
-    f'{path}:{line}: {what}'
+    f'{path}:{line}: {description}'
     for path, source in sources().items()
-    for line, what in contract_gaps(source)
+    for line, description in contract_gaps(source)
   ]
   assert not gaps, '\n'.join(gaps)
 
@@ -169,7 +169,7 @@ def test_every_error_is_an_htc_error():
 
 
 def builtin_errors(source):
-  """Names of the built-in exceptions that a module's source raises, and its assert statements."""
+  """Names of the built-in exceptions that a module's source raises, and 'assert' per assertion."""
   found = []
   for node in ast.walk(ast.parse(source)):
     if isinstance(node, ast.Assert):
@@ -198,21 +198,21 @@ def test_no_module_raises_errors_without_expected_and_got():
   assert {path: names for path, names in found.items() if names} == _BUILTIN_ERRORS
 
 
-def test_lines_fit_the_page():
+def test_no_line_is_too_long():
   root = _FOLDER.parent
   paths = [
     root / 'train.py',
     root / 'setup.py',
     *(
       path
-      for room in ('htc_tf', 'parity', 'benchmarks', 'tests')
-      for path in (root / room).rglob('*.py')
+      for folder in ('htc_tf', 'parity', 'benchmarks', 'tests')
+      for path in (root / folder).rglob('*.py')
     ),
   ]
-  wide = [
+  long_lines = [
     f'{path.relative_to(root)}:{number}'
     for path in paths
     for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1)
     if len(line) > _MAX_COLUMNS
   ]
-  assert not wide, '\n'.join(wide)
+  assert not long_lines, '\n'.join(long_lines)

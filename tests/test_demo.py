@@ -1,4 +1,4 @@
-"""The demo: its parts quickly, the whole job with a tiny model under `slow`."""
+"""Tests of the demo: its parts, and as a slow test the whole workflow with a tiny model."""
 
 import json
 import os
@@ -33,14 +33,14 @@ def _with_steps(steps):
   return {**_TINY, 'trainer': trainer}
 
 
-def test_progress_is_read_from_the_trainer_log():
+def test_progress_is_read_from_the_log_of_the_trainer():
   line = 'train | step:    175 | steps/sec:    1.4 | output: \n'
   assert demo._STEP_LINE.match(line)[1] == '175'
   for line in (' eval | step:    175 | running', 'train | step:      0 | training until step 4...'):
     assert not demo._STEP_LINE.match(line)
 
 
-def test_overrides_keep_those_given_and_add_the_records():
+def test_given_overrides_are_kept_and_the_records_are_added():
   overrides = json.loads(demo._overrides('out', _with_steps(3)))
   assert overrides['trainer']['train_steps'] == 3
   data = overrides['task']['train_data']
@@ -71,7 +71,7 @@ def test_every_line_of_a_command_reaches_the_callback_and_the_log(tmp_path):
   assert (tmp_path / 'log').read_text() == 'a\nb\n'
 
 
-def test_ground_truth_panel_shows_every_annotation(tmp_path):
+def test_the_ground_truth_panel_shows_every_annotation(tmp_path):
   split = nuclei.write_nuclei_coco(str(tmp_path))['val']
   with open(split.annotation_file, encoding='utf-8') as file:
     annotations = json.load(file)['annotations']
@@ -88,13 +88,13 @@ def test_ground_truth_panel_shows_every_annotation(tmp_path):
 
 
 @pytest.mark.slow
-def test_whole_job_and_its_continuation(tmp_path):
+def test_the_whole_workflow_and_its_continuation(tmp_path):
   folder = str(tmp_path / 'demo')
   demo.run(folder, _with_steps(1))
   summary = demo.run(folder, _with_steps(3))
   with open(os.path.join(folder, 'train.log'), encoding='utf-8') as file:
     steps = [match[1] for match in map(demo._STEP_LINE.match, file) if match]
-  assert steps == ['1', '2', '3']  # The second run went on from the first one's checkpoint.
+  assert steps == ['1', '2', '3']  # The second run continued from the checkpoint of the first.
   with open(os.path.join(folder, 'summary.json'), encoding='utf-8') as file:
     assert json.load(file) == summary
   with open(

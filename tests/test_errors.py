@@ -1,4 +1,4 @@
-"""Tests of finding errors of ours behind those of TensorFlow."""
+"""Tests of finding the message of an HTCError in an error of TensorFlow."""
 
 import pytest
 import tensorflow as tf
@@ -13,11 +13,11 @@ from htc_tf.errors import DataError, TrainingError, stated_message
     TrainingError('step 3 failed'),
   ],
 )
-def test_the_message_comes_out_of_a_graph_as_it_went_in(error):
+def test_the_message_of_an_error_inside_a_graph_is_found(error):
   def host():
     raise error
 
-  @tf.function
+  @tf.function(autograph=False)
   def run():
     return tf.numpy_function(host, [], tf.bool)
 
@@ -26,7 +26,7 @@ def test_the_message_comes_out_of_a_graph_as_it_went_in(error):
   assert stated_message(raised.value) == str(error)
 
 
-def test_other_errors_have_none():
+def test_other_errors_have_no_stated_message():
   with pytest.raises(tf.errors.OpError) as raised:
     tf.io.decode_png(b'no image')
   assert stated_message(raised.value) is None

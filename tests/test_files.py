@@ -1,4 +1,4 @@
-"""Tests of writing files whole or not at all."""
+"""Tests of writing files completely or not at all."""
 
 import os
 
@@ -8,7 +8,7 @@ from htc_tf import files
 from htc_tf.errors import InputError
 
 
-def test_replaces_the_file_when_the_block_ends(tmp_path):
+def test_the_file_is_replaced_when_the_block_ends(tmp_path):
   path = tmp_path / 'new' / 'a.json'
   for content in ('first', 'second'):
     with files.replaced_when_written(path) as temporary:
@@ -18,7 +18,7 @@ def test_replaces_the_file_when_the_block_ends(tmp_path):
   assert list(path.parent.iterdir()) == [path]
 
 
-def test_leaves_the_file_alone_when_the_block_fails(tmp_path):
+def test_the_file_is_unchanged_when_the_block_fails(tmp_path):
   path = tmp_path / 'a.json'
   path.write_text('before')
 
@@ -33,7 +33,7 @@ def test_leaves_the_file_alone_when_the_block_fails(tmp_path):
   assert list(tmp_path.iterdir()) == [path]
 
 
-def test_write_leaves_equal_content_untouched(tmp_path):
+def test_a_file_with_equal_content_is_not_rewritten(tmp_path):
   path = str(tmp_path / 'a')
   files.write_bytes(path, b'one')
   os.utime(path, (1, 1))
@@ -44,7 +44,7 @@ def test_write_leaves_equal_content_untouched(tmp_path):
   assert os.listdir(tmp_path) == ['a']
 
 
-def test_a_failed_write_leaves_the_former_file_and_nothing_else(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_only_the_old_file(tmp_path, monkeypatch):
   files.write_bytes(str(tmp_path / 'a'), b'one')
 
   def fail(*_):
@@ -84,7 +84,7 @@ def test_no_folder_is_left_when_the_block_fails(tmp_path):
   assert not os.listdir(tmp_path)
 
 
-def test_a_folder_in_use_is_refused_with_the_likely_cause(tmp_path):
+def test_a_folder_in_use_is_an_error_with_the_likely_cause(tmp_path):
   (tmp_path / '1').mkdir()
   (tmp_path / '1' / 'mine').touch()
   for path, got in ((tmp_path / '1', 'a folder with files'), (tmp_path / '1' / 'mine', 'a file')):
@@ -96,7 +96,7 @@ def test_a_folder_in_use_is_refused_with_the_likely_cause(tmp_path):
   assert os.listdir(tmp_path / '1') == ['mine']
 
 
-def test_a_folder_below_a_file_is_one_clear_error(tmp_path):
+def test_a_folder_below_a_file_is_an_input_error(tmp_path):
   (tmp_path / 'file').touch()
   with (
     pytest.raises(InputError, match=r'cannot be created.*parent folder'),

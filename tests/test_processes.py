@@ -1,4 +1,4 @@
-"""Tests of the pool of worker processes: order, bound, errors, progress, and that none is left."""
+"""Tests of the pool of worker processes: order, limit, errors, progress and end."""
 
 import os
 import subprocess
@@ -34,12 +34,12 @@ def _workers():
   workers.close()
 
 
-def test_results_come_in_the_order_of_the_calls_and_few_calls_wait(workers):
+def test_results_come_in_the_order_of_the_calls_and_few_calls_are_pending(workers):
   results, given = [], []
   for index in range(12):
     results += workers.submit(_work, 0.1 if index % 3 == 0 else 0, index)
     given.append(len(results))
-  assert given == [0, 0, 0, 0, *range(1, 9)]  # never more than four under way
+  assert given == [0, 0, 0, 0, *range(1, 9)]  # Never more than four pending.
   results += workers.drain()
   assert [value for value, _ in results] == list(range(12))
   assert os.getpid() not in {pid for _, pid in results}
@@ -129,17 +129,17 @@ def test_a_child_exits_with_a_killed_parent():
   assert not _alive(pid)
 
 
-def test_workers_are_told_of_one_thread_before_they_import_anything(tmp_path):
+def test_workers_compute_with_one_thread_each(tmp_path):
   script = tmp_path / 'script.py'
   script.write_text(
     'import os\n'
-    'TOLD = os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS")\n'
+    'AT_START = os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS")\n'
     'from htc_tf import processes\n'
-    'def told():\n'
-    '  return TOLD\n'
+    'def at_start():\n'
+    '  return AT_START\n'
     'if __name__ == "__main__":\n'
     '  workers = processes.WorkerPool(2)\n'
-    '  results = [result for _ in range(3) for result in workers.submit(told)]\n'
+    '  results = [result for _ in range(3) for result in workers.submit(at_start)]\n'
     '  print(results + workers.drain())\n'
     '  print(os.environ.get("OPENBLAS_NUM_THREADS"), os.environ.get("OMP_NUM_THREADS"))\n',
     encoding='utf-8',

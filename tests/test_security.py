@@ -1,4 +1,4 @@
-"""Nothing in htc_tf can run what a file says: no pickle, eval, yaml.load or Lambda layer."""
+"""Tests that htc_tf cannot execute code from a file: no pickle, eval, yaml.load, Lambda layer."""
 
 import ast
 import pathlib
@@ -8,7 +8,7 @@ import pytest
 import htc_tf
 
 _FOLDER = pathlib.Path(htc_tf.__file__).parent
-# What unpickles or runs what it is given.
+# Modules that unpickle objects or execute code.
 _MODULES = {
   'pickle',
   'cPickle',
@@ -40,7 +40,7 @@ _UNSAFE_KEYWORDS = {'allow_pickle': False, 'shell': False, 'safe_mode': True}
 
 
 def findings(source):
-  """(line, what) of everything in a module's source that could run a file's contents."""
+  """(line, name) of everything in a module's source that could execute the content of a file."""
   found = []
   for node in ast.walk(ast.parse(source)):
     if isinstance(node, ast.Import):
@@ -86,22 +86,22 @@ def findings(source):
     'tf_keras.models.load_model(path, safe_mode=False)',
   ],
 )
-def test_each_is_found(source):
+def test_unsafe_code_is_found(source):
   assert findings(source)
 
 
-def test_harmless_code_passes():
+def test_harmless_code_has_no_findings():
   assert not findings(
     'import yaml\nyaml.safe_dump(x)\nnp.load(path, allow_pickle=False)\n'
     'model.evaluate(x)\nf = lambda x: x\nmodel.compile()'
   )
 
 
-def test_no_module_runs_what_a_file_says():
+def test_no_module_can_execute_a_file():
   modules = sorted(_FOLDER.rglob('*.py'))
   assert len(modules) > 100
   found = {
-    str(path.relative_to(_FOLDER)): [what for _, what in findings(path.read_text(encoding='utf-8'))]
+    str(path.relative_to(_FOLDER)): [name for _, name in findings(path.read_text(encoding='utf-8'))]
     for path in modules
   }
-  assert not {name: whats for name, whats in found.items() if whats}
+  assert not {path: names for path, names in found.items() if names}

@@ -1,4 +1,4 @@
-"""Tests of exchange between workers, and of one process alone."""
+"""Tests of the exchange of values between workers, and in a single process."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from htc_tf.errors import DataError
 from tests import exchanging_worker, training_runs, worker_processes
 
 
-def test_two_workers_get_the_same():
+def test_two_workers_get_the_same_values():
   processes = [
     subprocess.Popen(
       [sys.executable, '-m', 'tests.exchanging_worker'],
@@ -33,7 +33,7 @@ def test_two_workers_get_the_same():
   assert f'HTCError The chief stopped: {exchanging_worker.MESSAGE}' in printed[1]
 
 
-def test_one_process_keeps_its_own():
+def test_a_single_process_gets_its_own_value():
   value = object()
   assert worker_exchange.gather(value) == [value]
   assert worker_exchange.from_chief(lambda: value) is value
@@ -46,7 +46,7 @@ def test_replicas_of_one_process_are_one_worker(two_replicas):
     assert worker_exchange.gather({'a': 1}) == [{'a': 1}]
 
 
-def test_error_of_the_only_process():
+def test_a_single_process_raises_its_own_error():
   def fail():
     raise DataError('Disk full')
 

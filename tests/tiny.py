@@ -41,7 +41,7 @@ PUBLISHED_PARTS = {
   'detection_generator': {'max_detections': 6},
 }
 
-# What takes the place of some of them in an experiment on Model Garden's parts.
+# Replacements of some of these parts in experiments with Model Garden's parts.
 MODEL_GARDEN_PARTS = {
   'backbone': {'resnet': {'model_id': 10, 'depth_multiplier': 0.25}},
   'decoder': {'fpn': {'num_filters': CHANNELS}},
@@ -56,7 +56,7 @@ MODEL_GARDEN_PARTS = {
   },
 }
 
-# Five stages need two more than the published three.
+# Configurations of stages after the three published ones.
 _EXTRA_STAGES = [
   model_config.Stage(
     iou_threshold=0.75, box_coder_weights=[30.0, 30.0, 15.0, 15.0], loss_weight=0.125
@@ -68,7 +68,7 @@ _EXTRA_STAGES = [
 
 
 def model(num_stages: int = 3, **overrides) -> model_config.HTC:
-  """The published HTC, reduced; `overrides` are nested dicts of `HTC`."""
+  """A small configuration of the published HTC; `overrides` are nested dicts for `HTC.override`."""
   config = model_config.HTC()
   config.override(PUBLISHED_PARTS)
   config.cascade.stages = (model_config.published_stages() + _EXTRA_STAGES)[:num_stages]
@@ -77,12 +77,12 @@ def model(num_stages: int = 3, **overrides) -> model_config.HTC:
 
 
 def task(config: model_config.HTC | None = None, **values) -> htc.HTCTask:
-  """The task of a configuration."""
+  """A task with a model configuration; `values` are further fields of its configuration."""
   return htc.HTCTask(task_config.HTCTask(model=config or model(), **values))
 
 
 def data_in_buckets(*sizes: tuple[int, int]) -> task_config.DataConfig:
-  """Training data of buckets (height, width), so that steps on them can be compiled."""
+  """Training data with buckets (height, width), so that XLA can compile steps on them."""
   return task_config.DataConfig(
     is_training=True,
     parser=task_config.Parser(
@@ -92,17 +92,17 @@ def data_in_buckets(*sizes: tuple[int, int]) -> task_config.DataConfig:
 
 
 def build(config: model_config.HTC | None = None, seed: int = 0) -> HTCModel:
-  """A model with variables, the same for the same seed; scores differ between classes."""
+  """A model whose variables depend only on the seed; its scores differ between classes."""
   config = config or model()
   model_validation.validate_model(config)
   tf_keras.utils.set_random_seed(seed)
   built = factory.build_htc(config)
-  _leave_initial_values(built)
+  _replace_initial_values(built)
   return built
 
 
-def _leave_initial_values(built: HTCModel) -> None:
-  """A fresh model scores all boxes alike, and its residual blocks hand no gradient on."""
+def _replace_initial_values(built: HTCModel) -> None:
+  """Give boxes different scores and residual blocks a gradient, which a new model does not."""
   rng = np.random.default_rng(1)
   for stage in built.cascade.stages:
     dense = stage.box_head._logits
@@ -116,15 +116,15 @@ def batch(
   config: model_config.HTC | None = None,
   size: int = SIZE,
   num_images: int = 2,
-  num_truths: int = 2,
+  num_objects: int = 2,
 ) -> tuple[tf.Tensor, dict[str, Any]]:
-  """A parsed training batch: noise with bright rectangles that are the truths.
+  """A parsed training batch: noise with bright rectangles as objects.
 
   Args:
-    config: whose classes and branches the labels are for.
-    size: side of the bucket, which the image fills but for 8 rows and 4 columns.
-    num_images: in the batch.
-    num_truths: of the first image; each further image has one less, down to none.
+    config: configuration of the model that the labels are for; None for `model()`.
+    size: height and width of the bucket; the image fills all but 8 rows and 4 columns of it.
+    num_images: number of images.
+    num_objects: number of objects in the first image; each further image has one less, down to 0.
   """
   config = config or model()
   rng = np.random.default_rng(3)
@@ -139,8 +139,8 @@ def batch(
   for image in range(num_images):
     images[image, :height, :width] = rng.normal(0, 0.2, [height, width, 3])
     labels['gt_semantic'][image, :height, :width] = 0
-    for row in range(max(num_truths - image, 0)):
-      _add_truth(images, labels, image, row, rng, config)
+    for row in range(max(num_objects - image, 0)):
+      _add_object(images, labels, image, row, rng, config)
   labels['gt_masks'] = np.packbits(labels['gt_masks'], axis=-1)
   shape = np.array([height, width], np.float32)
   info = np.stack([shape, shape, np.ones(2), np.zeros(2)]).astype(np.float32)
@@ -153,8 +153,8 @@ def batch(
   return tf.constant(images), tf.nest.map_structure(tf.constant, labels)
 
 
-def _add_truth(images, labels, image, row, rng, config):
-  """Truth `row` of an image: a rectangle of 20 to 32 pixels a side."""
+def _add_object(images, labels, image, row, rng, config):
+  """Add object `row` to an image and its labels: a rectangle with sides of 20 to 32 pixels."""
   top, left = rng.integers(0, 20, 2) + np.array([20 * row, 0])
   height, width = rng.integers(20, 32, 2)
   bottom, right = min(top + height, images.shape[1] - 8), min(left + width, images.shape[2] - 4)

@@ -1,4 +1,4 @@
-"""Small checkpoint files, honest and otherwise, made without torch or Paddle."""
+"""Small checkpoint files, valid and malicious, written without torch or Paddle."""
 
 import collections
 import io
@@ -16,8 +16,8 @@ class Call:
 
   Args:
     name: full name, e.g. 'posix.system'.
-    arguments: what it is called with.
-    state: what BUILD tells the result, if anything.
+    arguments: arguments of the call.
+    state: state that a BUILD instruction sets on the result; None for no such instruction.
   """
 
   def __init__(self, name, arguments=(), state=None):
@@ -25,7 +25,7 @@ class Call:
 
 
 class Name(collections.UserString):
-  """A name alone, e.g. the class of a storage."""
+  """A name that pickles as a reference, e.g. to the class of a storage."""
 
 
 class Storage(tuple):
@@ -33,7 +33,7 @@ class Storage(tuple):
 
 
 class _Pickler(pickle._Pickler):
-  """Writes calls of names that need not exist on this machine; the C pickler would look them up."""
+  """A pickler of `Call`s; unlike the C pickler it does not look up the names."""
 
   def persistent_id(self, obj):
     return tuple(obj) if isinstance(obj, Storage) else None
@@ -53,7 +53,7 @@ class _Pickler(pickle._Pickler):
 
 
 def global_(name):
-  """The instruction that names a function or class."""
+  """The instruction that refers to a function or class."""
   module, _, leaf = name.rpartition('.')
   return f'c{module}\n{leaf}\n'.encode()
 
@@ -66,7 +66,7 @@ def pickled(value, protocol=2):
 
 
 def program(instructions):
-  """A pickle made of instructions as they are."""
+  """A pickle with the given instructions."""
   return b'\x80\x02' + instructions + b'.'
 
 
@@ -76,7 +76,7 @@ def storage(key, num_elements, name='torch.FloatStorage'):
 
 
 def tensor(stored, shape, strides=None, offset=0):
-  """What builds a tensor."""
+  """The call that rebuilds a tensor of a storage."""
   if strides is None:
     strides = tuple(int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
   arguments = (stored, offset, tuple(shape), tuple(strides), False, Call('collections.OrderedDict'))
@@ -87,9 +87,9 @@ def torch_zip(value, storages=None, compression=zipfile.ZIP_STORED, **entries):
   """Bytes of a zip file as torch.save writes it.
 
   Args:
-    value: what is pickled; bytes are taken for the pickle itself.
-    storages: bytes by key.
-    compression: of all entries.
+    value: object to pickle, or the bytes of the pickle.
+    storages: bytes of the storages by key.
+    compression: compression of all entries.
     **entries: further entries by name.
   """
   stream = io.BytesIO()
@@ -106,9 +106,9 @@ def torch_legacy(value, storages, keys=None):
   """Bytes of a stream as torch.save wrote it before 1.6.
 
   Args:
-    value: what is pickled.
-    storages: key -> (number of elements, bytes).
-    keys: their order; None: as in `storages`.
+    value: object to pickle.
+    storages: (number of elements, bytes) by key.
+    keys: order of the keys; None for that of `storages`.
   """
   parts = [
     LEGACY_MAGIC,

@@ -1,4 +1,4 @@
-"""Records of a few small pictures, and the registered experiments reduced to train on them."""
+"""Records of a few small images, and the registered experiments reduced to train on them."""
 
 import json
 import pathlib
@@ -14,21 +14,25 @@ from tests import tiny
 
 SIZE = 64
 NUM_CLASSES = 3  # Background and two categories.
-# Left, top, width, height of the instances of each picture; the last one has none.
-PICTURES = (((4, 6, 24, 30), (34, 20, 24, 36)), ((10, 10, 30, 26),), ((30, 4, 28, 28),), ())
-COLOURS = ((220, 30, 30), (30, 60, 220))
+# Left, top, width and height of the instances of each image; the last image has none.
+BOXES = (((4, 6, 24, 30), (34, 20, 24, 36)), ((10, 10, 30, 26),), ((30, 4, 28, 28),), ())
+COLORS = ((220, 30, 30), (30, 60, 220))
 CATEGORY_IDS = (3, 8)
 
 
 def write(
   folder: pathlib.Path,
   prefix: str = 'train',
-  num_pictures: int = len(PICTURES),
+  num_images: int = len(BOXES),
   sizes=((SIZE, SIZE),),
 ) -> str:
-  """Converts pictures of coloured rectangles, of heights and widths that take turns.
+  """Write records of images with colored rectangles, and return the pattern of their paths.
 
-  Returns the pattern of their records.
+  Args:
+    folder: folder for images, annotations (`<prefix>_source.json`) and records.
+    prefix: prefix of the written files.
+    num_images: number of images.
+    sizes: heights and widths, which the images have in turn.
   """
   images = folder / f'{prefix}_images'
   images.mkdir(parents=True)
@@ -36,13 +40,13 @@ def write(
   content = {
     'images': [],
     'annotations': [],
-    'categories': [{'id': id_, 'name': f'colour{id_}'} for id_ in CATEGORY_IDS],
+    'categories': [{'id': id_, 'name': f'color{id_}'} for id_ in CATEGORY_IDS],
   }
-  for image_id, boxes in enumerate(PICTURES[:num_pictures], 1):
+  for image_id, boxes in enumerate(BOXES[:num_images], 1):
     height, width = sizes[(image_id - 1) % len(sizes)]
     pixels = rng.integers(90, 110, [height, width, 3], dtype=np.uint8)
     for index, box in enumerate(boxes):
-      _paint(pixels, box, COLOURS[index])
+      _paint(pixels, box, COLORS[index])
       content['annotations'].append(
         _annotation(len(content['annotations']) + 1, image_id, index, box)
       )
@@ -66,9 +70,9 @@ def write(
   return str(folder / 'records' / f'{prefix}-*.tfrecord')
 
 
-def _paint(pixels, box, colour):
+def _paint(pixels, box, color):
   left, top, width, height = box
-  pixels[top : top + height, left : left + width] = colour
+  pixels[top : top + height, left : left + width] = color
 
 
 def _annotation(id_, image_id, index, box):
@@ -86,9 +90,9 @@ def _annotation(id_, image_id, index, box):
 
 
 def reduced(name: str, train_path: str, val_path: str = '') -> cfg.ExperimentConfig:
-  """A registered experiment made small, on the given records.
+  """A registered experiment with a small model on the given records.
 
-  What tells the experiments apart is kept: branches, stages, kinds of parts.
+  The branches, stages and types of parts, by which experiments differ, are kept.
   """
   params = exp_factory.get_exp_config(name)
   params.task.model.override(model_overrides(params.task.model))
@@ -115,7 +119,7 @@ def reduced(name: str, train_path: str, val_path: str = '') -> cfg.ExperimentCon
 
 
 def model_overrides(model) -> dict:
-  """Overrides that make the model of an experiment small."""
+  """Overrides that reduce the model of an experiment."""
   parts = {**tiny.PUBLISHED_PARTS, 'num_classes': NUM_CLASSES, 'input_size': [SIZE, SIZE, 3]}
   parts['semantic_head'] = {**parts['semantic_head'], 'num_classes': NUM_CLASSES}
   if model.backbone.type == 'resnet':

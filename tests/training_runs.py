@@ -1,4 +1,4 @@
-"""The training command in processes of its own, on small models, and what they leave behind."""
+"""Runs of the training command in subprocesses with small models, and readers of their files."""
 
 import os
 import pathlib
@@ -38,7 +38,7 @@ def write_config(path: pathlib.Path, records: str, num_steps: int, overrides=Non
 
 
 def command(model_dir: pathlib.Path, config: str, overrides: str, mode: str) -> list[str]:
-  """The training command as a user types it."""
+  """The command line of the training command."""
   return [
     sys.executable,
     'train.py',
@@ -58,7 +58,7 @@ def start(
   env=None,
   **popen_args,
 ) -> subprocess.Popen:
-  """Starts the command; its output goes to a pipe unless `stdout` is given."""
+  """Start the command and return its process; output goes to a pipe unless `stdout` is given."""
   return subprocess.Popen(
     command(model_dir, config, overrides, mode),
     cwd=ROOT,
@@ -70,7 +70,7 @@ def start(
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str | None]:
-  """(exit status, output); a process that takes too long is killed and fails the test."""
+  """(exit status, output) of a process; if it takes too long, it is killed and the test fails."""
   try:
     output, _ = process.communicate(timeout=_TIMEOUT_S)
   finally:
@@ -79,14 +79,14 @@ def finish(process: subprocess.Popen) -> tuple[int, str | None]:
 
 
 def train(model_dir: pathlib.Path, config: str, overrides: str = '', mode: str = 'train') -> str:
-  """Runs the command to its end; its output."""
+  """Run the command to its end and return its output."""
   status, output = finish(start(model_dir, config, overrides, mode))
   assert status == 0, output[-5000:]
   return output
 
 
 def summaries(model_dir: pathlib.Path) -> dict[tuple[int, str], bytes]:
-  """Every training figure but the speed: (step, tag) to the bytes of the value, last one wins."""
+  """The bytes of every training figure except the speed, by (step, tag); the last value wins."""
   found = {}
   for path in sorted((model_dir / 'train').glob('events*')):
     for event in tf.compat.v1.train.summary_iterator(str(path)):
@@ -99,7 +99,7 @@ def summaries(model_dir: pathlib.Path) -> dict[tuple[int, str], bytes]:
 
 
 def tensors(prefix: str) -> dict[str, np.ndarray]:
-  """Everything a checkpoint holds, but for the graph of objects and a count of saves."""
+  """All tensors of a checkpoint except the object graph and the number of saves."""
   reader = tf.train.load_checkpoint(prefix)
   return {
     key: reader.get_tensor(key)
@@ -109,7 +109,7 @@ def tensors(prefix: str) -> dict[str, np.ndarray]:
 
 
 def assert_same(actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-  """Bit for bit."""
+  """Fail unless all tensors are equal bit for bit."""
   assert actual.keys() == expected.keys()
   different = [key for key, value in actual.items() if value.tobytes() != expected[key].tobytes()]
   assert not different

@@ -1,4 +1,4 @@
-"""Two processes on this machine that TensorFlow takes for the workers of one run."""
+"""Processes on this machine that are the workers of one run for TensorFlow."""
 
 import json
 import socket
@@ -10,13 +10,13 @@ _TIMEOUT_S = 600
 
 
 def environments(num_workers: int = 2) -> list[dict[str, str]]:
-  """`TF_CONFIG` of each worker, on ports that are free."""
+  """The environment with `TF_CONFIG` for each worker, on free ports."""
   sockets = [socket.socket() for _ in range(num_workers)]
-  for one in sockets:
-    one.bind(('127.0.0.1', 0))
-  addresses = [f'127.0.0.1:{one.getsockname()[1]}' for one in sockets]
-  for one in sockets:
-    one.close()
+  for free in sockets:
+    free.bind(('127.0.0.1', 0))
+  addresses = [f'127.0.0.1:{free.getsockname()[1]}' for free in sockets]
+  for free in sockets:
+    free.close()
   return [
     {
       'TF_CONFIG': json.dumps(
@@ -28,10 +28,10 @@ def environments(num_workers: int = 2) -> list[dict[str, str]]:
 
 
 def wait(processes: list[subprocess.Popen], until: Callable[[], bool] = lambda: False) -> list[int]:
-  """Waits until something is so, or all have ended; kills all if that takes too long.
+  """Wait until `until()` is true or all processes have ended; kill all if this takes too long.
 
   Returns:
-    Exit statuses, None of a process that has not ended.
+    The exit status of each process; None if it has not ended.
   """
   deadline = time.monotonic() + _TIMEOUT_S
   try:
@@ -45,7 +45,7 @@ def wait(processes: list[subprocess.Popen], until: Callable[[], bool] = lambda: 
 
 
 def kill(processes: list[subprocess.Popen]) -> list[int]:
-  """Kills all at once; their exit statuses."""
+  """Kill all processes and return their exit statuses."""
   for process in processes:
     process.kill()
   return [process.wait() for process in processes]

@@ -1,1 +1,1 @@
-"""Commands, one a file: flags and one call into the library."""
+"""Commands, one per file: flags and one call into the library."""

@@ -23,8 +23,8 @@ def _parser() -> argparse.ArgumentParser:
   add(
     '--export',
     metavar='FOLDER',
-    help='exported folder, or a copy of its export.json and categories.json; it tells the form of '
-    'boxes and masks, and the names of the classes',
+    help='exported folder, or a copy of its export.json and categories.json; it defines the form '
+    'of boxes and masks, and the names of the classes',
   )
   add('--model_name', default='htc', help='name of the model on the server (default: htc)')
   add('--model_version', type=int, help='version of the model (default: chosen by the server)')
@@ -55,7 +55,7 @@ def _execute(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-  """Run the command; returns 0, 1 if images could not be read, or what `command.run` returns."""
+  """Run the command and return its status: 1 for unreadable images, else as `command.run`."""
   return command.run(_parser(), _execute, argv)
 
 

@@ -1,4 +1,4 @@
-"""What all commands share: parsing of flags, error messages and exit status."""
+"""The shared part of all commands: parsing of flags, error messages and exit status."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from htc_tf.errors import HTCError, stated_message
 
 PARTIAL = 1  # Some inputs could not be used.
-STOPPED = 1  # A running graph stopped for a stated reason.
+STOPPED = 1  # An HTCError stopped a running graph.
 USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it.
 
@@ -23,7 +23,7 @@ def guarded(
   report: Callable[[str], None] = print_error,
   interrupted: str = 'interrupted',
 ) -> int:
-  """The exit status of a command.
+  """Run a command, report its errors and return its exit status.
 
   Args:
     execute: function that runs the command and returns its exit status.
@@ -31,11 +31,11 @@ def guarded(
     interrupted: message after Ctrl-C.
 
   Returns:
-    What `execute` returns; 2 for wrong input or a file that cannot be used, 1 if a running graph
-    stopped for a stated reason, 130 after Ctrl-C.
+    The result of `execute`; 2 for wrong input or a file that cannot be used, 1 if an HTCError
+    stopped a running graph, 130 after Ctrl-C.
 
   Raises:
-    Exception: an error that is not one of ours, with its traceback.
+    Exception: `execute` raised an error that is neither an HTCError nor an OSError.
   """
   try:
     return execute()
@@ -59,16 +59,16 @@ def run(
   argv: list[str] | None = None,
   interrupted: str = 'interrupted',
 ) -> int:
-  """Parse flags and run a command; returns its exit status as `guarded` does.
+  """Parse flags, run a command and return its exit status; see `guarded`.
 
   Args:
     parser: parser of the flags; it exits for wrong ones and for `--help`.
-    execute: function that runs the command with the parsed flags. It imports what takes long, so
+    execute: function that runs the command with the parsed flags. Slow imports belong there, so
       that `--help` answers at once.
     argv: flags; None for those of the process.
     interrupted: message after Ctrl-C.
   """
   args = parser.parse_args(argv)
-  # TensorFlow reads this when it is imported: without it, it logs warnings about the machine.
+  # TensorFlow reads this when it is imported; otherwise it logs warnings about the machine.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   return guarded(lambda: execute(args), interrupted=interrupted)

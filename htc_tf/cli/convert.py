@@ -21,7 +21,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   add = parser.add_argument
   add('file', help='published checkpoint')
-  add('--experiment', required=True, help='experiment that has the model of the checkpoint')
+  add('--experiment', required=True, help='experiment with the model of the checkpoint')
   add('--output', required=True, help='new folder')
   add(
     '--config_file',
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _execute(args: argparse.Namespace) -> int:
-  # The buffers of oneDNN would take a hundred megabytes, and the command computes nothing.
+  # The command computes nothing, and the buffers of oneDNN would take a hundred megabytes.
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
   from official.core import train_utils
 
@@ -68,7 +68,7 @@ def _execute(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-  """Run the command; returns 0, or what `command.run` returns."""
+  """Run the command and return its exit status; see `command.run`."""
   return command.run(_parser(), _execute, argv)
 
 

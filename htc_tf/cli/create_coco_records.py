@@ -14,7 +14,7 @@ from htc_tf.cli import command
 
 
 def _parser() -> argparse.ArgumentParser:
-  """Parser of flags whose destinations are the fields of `ConversionOptions`."""
+  """A parser of flags whose destinations are the fields of `ConversionOptions`."""
   parser = argparse.ArgumentParser(
     prog='htc-create-coco-records',
     description='Convert a COCO-format data set to sharded TFRecords. After an interruption, the '
@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
   add('--image_folder', required=True, help='folder that the file names are relative to')
   add('--output_folder', required=True, help='folder for shards and metadata')
   add('--prefix', default='train', help='prefix of the written files (default: train)')
-  add('--name', default='', help='name of the data set, for people (default: the prefix)')
+  add('--name', default='', help='name of the data set in its metadata (default: the prefix)')
   add('--num_shards', type=int, default=8, help='number of shards (default: 8; COCO train: 256)')
   add(
     '--num_processes',
@@ -68,7 +68,7 @@ def _execute(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-  """Run the command; returns 0, or what `command.run` returns."""
+  """Run the command and return its exit status; see `command.run`."""
   interrupted = 'interrupted; the same command continues where this one stopped'
   return command.run(_parser(), _execute, argv, interrupted)
 

@@ -76,7 +76,7 @@ def _execute(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-  """Run the command; returns 0, or what `command.run` returns."""
+  """Run the command and return its exit status; see `command.run`."""
   return command.run(_parser(), _execute, argv)
 
 

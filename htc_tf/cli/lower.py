@@ -13,8 +13,8 @@ from htc_tf.cli import command
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='htc-lower',
-    description='Write detection on images of one padded size as a StableHLO program for other '
-    'compilers than TensorFlow. Weights are arguments of the program.',
+    description='Write detection on images of one padded size as a StableHLO program for '
+    'compilers other than TensorFlow. Weights are arguments of the program.',
   )
   add = parser.add_argument
   add('--model', required=True, help='model directory or checkpoint prefix')
@@ -37,7 +37,7 @@ def _execute(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-  """Run the command; returns 0, or what `command.run` returns."""
+  """Run the command and return its exit status; see `command.run`."""
   return command.run(_parser(), _execute, argv)
 
 

@@ -41,7 +41,7 @@ def _execute(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-  """Run the command; returns 0, 1 if images could not be read, or what `command.run` returns."""
+  """Run the command and return its status: 1 for unreadable images, else as `command.run`."""
   return command.run(_parser(), _execute, argv)
 
 

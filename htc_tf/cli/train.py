@@ -22,7 +22,7 @@ def _execute() -> int:
   from htc_tf.configs import parsing, validation
   from htc_tf.training import driver
 
-  # An asynchronous checkpoint that fails, for example on a full disk, would leave the status at 0.
+  # If an asynchronous checkpoint failed, for example on a full disk, the exit status would be 0.
   FLAGS.set_default('enable_async_checkpointing', False)
   params = parsing.parse_configuration(FLAGS)
   parsing.rescale_for_batch(FLAGS.experiment, params)
@@ -33,7 +33,7 @@ def _execute() -> int:
 
 
 def main(_: Sequence[str]) -> int:
-  """Run the command with the parsed flags; returns 0, or what `command.guarded` returns."""
+  """Run the command with the parsed flags and return its exit status; see `command.guarded`."""
   return command.guarded(
     _execute,
     report=lambda message: logging.error('%s', message),
@@ -48,7 +48,7 @@ def _asks_for_help(args: Sequence[str]) -> bool:
 def run() -> None:
   """Parse the flags of the process, run the command and exit."""
   tfm_flags.define_flags()
-  # Help shows the flags of the script that was started; only these matter.
+  # `main_module_help` shows the key flags of the script that was started.
   for flag in FLAGS.get_flags_for_module(tfm_flags):
     FLAGS.register_key_flag_for_module(sys.argv[0], flag)
   if _asks_for_help(sys.argv[1:]):
@@ -56,7 +56,7 @@ def run() -> None:
     sys.exit(0)
   flags.mark_flags_as_required(['experiment', 'mode', 'model_dir'])
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
-  # This import defines a flag, and takes seconds.
+  # This import defines a flag. It takes seconds, so that it comes after help.
   from official.vision import train as _  # noqa: F401
 
   app.run(main)

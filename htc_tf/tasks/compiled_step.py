@@ -1,4 +1,4 @@
-"""Steps compiled by XLA for batches whose size is one of a few buckets."""
+"""Steps that XLA compiles for batches whose size is one of a few buckets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 Size = tuple[int, int]
 Batch = tuple[tf.Tensor, Mapping[str, tf.Tensor]]
-_BITS = 8
+_BITS = 8  # Pixels of a mask per byte.
 
 
 def run_compiled(step: Callable[[Batch], Any], batch: Batch, buckets: Sequence[Size]) -> Any:
@@ -21,17 +21,17 @@ def run_compiled(step: Callable[[Batch], Any], batch: Batch, buckets: Sequence[S
       the bucket.
     batch: images [batch, height, width, 3] and labels of `data.parser.Parser`, with a static batch
       axis.
-    buckets: the possible (height, width); one or more.
+    buckets: possible (height, width) of the batch; one or more.
 
   Raises:
-    tf.errors.InvalidArgumentError: (when run) the batch is of none of the buckets.
+    tf.errors.InvalidArgumentError: (when run) the size of the batch is none of the buckets.
   """
   compiled = tf.function(step, jit_compile=True, autograph=False)
   if len(buckets) == 1:
     return compiled(_with_static_shapes(batch, buckets[0]))
   size = tf.shape(batch[0])[1:3]
   matches = tf.reduce_all(tf.equal(size, tf.constant(buckets)), axis=1)  # [num_buckets]
-  # If none matches, the first branch runs, and its check of shapes raises.
+  # If no bucket matches, the index is 0, and the check of shapes in that branch raises.
   index = tf.argmax(matches, output_type=tf.int32)
   return tf.switch_case(
     index,
@@ -40,7 +40,7 @@ def run_compiled(step: Callable[[Batch], Any], batch: Batch, buckets: Sequence[S
 
 
 def _with_static_shapes(batch: Batch, bucket: Size) -> Batch:
-  """The batch with static shapes, which are checked when it runs."""
+  """The batch with the static shapes of a bucket; they are checked when it runs."""
   images, labels = batch
   height, width = bucket
   sides: dict[str, Size] = {'gt_masks': (height, width // _BITS), 'gt_semantic': bucket}

@@ -1,7 +1,8 @@
-"""A step that is not finite: it changes no weight, and stops the run or is skipped and counted."""
+"""Training steps whose loss or gradient is not finite: they change no weight."""
 
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,15 +11,15 @@ from absl import logging
 
 from htc_tf.errors import TrainingError
 
-# Where every step is skipped nothing is learnt any more.
+# If more steps in a row are not finite, the run stops: it does not learn anything.
 MAX_SKIPPED_IN_A_ROW = 100
 
 
 class NonFiniteLoss:
-  """What is done about a step with a loss term that is infinite or no number.
+  """The reaction to a step with a loss term that is not finite: an error, or a count of such steps.
 
   Args:
-    skips: whether the step is counted and the run goes on, instead of stopping.
+    skips: whether the step is counted as skipped and the run continues, instead of stopping.
   """
 
   def __init__(self, skips: bool):
@@ -34,40 +35,42 @@ class NonFiniteLoss:
     return self._num_skipped
 
   def react(self, terms: Mapping[str, tf.Tensor], source_ids: tf.Tensor, step: tf.Tensor) -> None:
-    """Stops or counts, when run, unless all terms are finite; Python is called only then.
+    """Raise an error or count the step, when run, if a term is not finite; only then call Python.
 
     Args:
-      terms: of this replica, by name, each [].
-      source_ids: [batch] int64, the images of its batch.
-      step: [] int64, the number of the step, the first being 1.
+      terms: loss terms of this replica by name, each [].
+      source_ids: [batch] int64 ids of the images in the replica's batch.
+      step: [] int64 number of the step; the first step is 1.
 
     Raises:
-      TrainingError: (when run, as an error of TensorFlow that has it in its message) see above.
+      tf.errors.OpError: (when run) a term is not finite, and such steps are not skipped or too many
+        were skipped in a row; the message is that of a `TrainingError`.
     """
     names, values = list(terms), _stack(terms)
 
-    def host(values: np.ndarray, source_ids: np.ndarray, step: np.ndarray) -> bool:
-      self._note(names, values, source_ids, int(step))
+    def record(values: np.ndarray, source_ids: np.ndarray, step: np.ndarray) -> bool:
+      self._record(names, values, source_ids, int(step))
       return True
 
     tf.cond(
       _is_finite(values),
       lambda: True,
-      lambda: tf.numpy_function(host, [values, source_ids, step], tf.bool),
+      lambda: tf.numpy_function(record, [values, source_ids, step], tf.bool),
     )
 
-  def _note(
+  def _record(
     self, names: Sequence[str], values: np.ndarray, source_ids: np.ndarray, step: int
   ) -> None:
     found = ', '.join(
       f'{name} = {value}' for name, value in zip(names, values) if not np.isfinite(value)
     )
     error = TrainingError(
-      f'step {step} is not finite, image ids {", ".join(map(str, source_ids))}',
+      f'The loss or a gradient of step {step} is not finite, image ids '
+      f'{", ".join(map(str, source_ids))}',
       expected='finite loss terms and gradients',
       got=found,
       likely_cause='a learning rate too high for the batch, a warm-up too short, or these '
-      'images. No weight was changed by the step, and the last checkpoint is from before. '
+      'images. The step changed no weight, and the last checkpoint was saved before it. '
       'task.skip_non_finite_steps=true skips such steps',
     )
     with self._lock:
@@ -81,18 +84,18 @@ class NonFiniteLoss:
 
 
 def finite_everywhere(terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
-  """[] bool, the same on all replicas: whether all terms of all of them are finite."""
+  """[] bool, the same on all replicas: whether all terms of all replicas are finite."""
   finite = _is_finite(_stack(terms))
   if tf.distribute.get_strategy().num_replicas_in_sync == 1:
     return finite
-  num_broken = tf.distribute.get_replica_context().all_reduce(
+  num_non_finite = tf.distribute.get_replica_context().all_reduce(
     tf.distribute.ReduceOp.SUM, tf.cast(~finite, tf.float32)
   )
-  return tf.equal(num_broken, 0.0)
+  return tf.equal(num_non_finite, 0.0)
 
 
 def create_state(optimizer: tf_keras.optimizers.Optimizer, variables: list[tf.Variable]) -> None:
-  """Creates what an optimizer keeps of variables; within a condition it cannot do that."""
+  """Create the optimizer's variables, which it cannot do inside a condition."""
   with tf.init_scope():
     if hasattr(optimizer, 'build'):
       optimizer.build(variables)
@@ -101,42 +104,38 @@ def create_state(optimizer: tf_keras.optimizers.Optimizer, variables: list[tf.Va
 
 
 def apply_if(
-  chosen: tf.Tensor,
+  accepted: tf.Tensor,
   optimizer: tf_keras.optimizers.Optimizer,
   gradients: list[tf.Tensor],
   variables: list[tf.Variable],
 ) -> None:
-  """Updates the variables, or only counts the step.
+  """Update the variables if the step is accepted; otherwise only count the step.
 
   Args:
-    chosen: [] bool, the same on all replicas.
-    optimizer: after `create_state`; if it scales losses, a step that is not chosen leaves the scale
-      alone.
-    gradients: of this replica.
-    variables: theirs.
+    accepted: [] bool, the same on all replicas.
+    optimizer: optimizer after `create_state`. If it scales losses, a step that is not accepted does
+      not change the scale.
+    gradients: gradients of this replica.
+    variables: variables of the gradients, in the same order.
   """
 
   def apply(gradients: Sequence[tf.Tensor]) -> None:
     optimizer.apply_gradients(list(zip(gradients, variables)))
 
-  def count() -> None:
-    optimizer.iterations.assign_add(1, read_value=False)
+  def update_or_count(strategy: tf.distribute.Strategy, accepted: Any, gradients: Any) -> None:
+    def update() -> tf.Tensor:
+      strategy.extended.call_for_each_replica(apply, args=(gradients,))
+      return tf.constant(True)
 
-  def choose(strategy: tf.distribute.Strategy, chosen, gradients) -> None:
-    chosen = strategy.experimental_local_results(chosen)[0]
-    tf.cond(
-      chosen,
-      lambda: _nothing(strategy.extended.call_for_each_replica(apply, args=(gradients,))),
-      lambda: _nothing(count()),
-    )
+    def count() -> tf.Tensor:
+      optimizer.iterations.assign_add(1, read_value=False)
+      return tf.constant(True)
 
-  # An optimizer leaves its replica to add up gradients, which it cannot do within a condition.
-  tf.distribute.get_replica_context().merge_call(choose, args=(chosen, gradients))
+    tf.cond(strategy.experimental_local_results(accepted)[0], update, count)
 
-
-def _nothing(_) -> tf.Tensor:
-  """A result for both branches of a condition."""
-  return tf.constant(True)
+  # Optimizers call `merge_call` to add up gradients, which is impossible inside a condition of a
+  # replica; so the condition is outside the replicas.
+  tf.distribute.get_replica_context().merge_call(update_or_count, args=(accepted, gradients))
 
 
 def _stack(terms: Mapping[str, tf.Tensor]) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Figures that Python counts beside the training, shown among its metrics."""
+"""Training metrics whose values are counted in Python."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +8,11 @@ import tf_keras
 
 
 class HostCount(tf_keras.metrics.Metric):
-  """A count since this process began; it is not updated by a step and not reset by a summary.
+  """A count since this process began; steps do not update it and summaries do not reset it.
 
   Args:
-    name: of the metric.
-    count: gives the count.
+    name: name of the metric.
+    count: function that returns the count.
   """
 
   def __init__(self, name: str, count: Callable[[], int]):
@@ -20,11 +20,11 @@ class HostCount(tf_keras.metrics.Metric):
     self._count = count
 
   def update_state(self, *args: Any, **kwargs: Any) -> None:
-    """Nothing: another part counts."""
+    """Do nothing: `count` has the current value."""
 
   def reset_state(self) -> None:
-    """Nothing: the count is of the whole run."""
+    """Do nothing: the count is of the whole run."""
 
   def result(self) -> tf.Tensor:
-    """[] float32, of this process."""
+    """[] float32 count of this process."""
     return tf.constant(float(self._count()))

@@ -3,7 +3,7 @@
 import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -42,10 +42,10 @@ def model_inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> dict[str
 
 
 def _at_least_one_image(inputs: dict[str, tf.Tensor], side: int) -> dict[str, tf.Tensor]:
-  """The same batch, or one black image if it is empty.
+  """The inputs, or those of one black image if the batch is empty.
 
-  If the data end before a replica's turn, its last batch is empty, and without static shapes it has
-  height and width 0. Convolutions raise for such a batch.
+  If the data ends before a replica's turn, its last batch is empty, and without static shapes it
+  has height and width 0. Convolutions raise for such a batch.
 
   Args:
     inputs: inputs of the model.
@@ -67,14 +67,22 @@ def _at_least_one_image(inputs: dict[str, tf.Tensor], side: int) -> dict[str, tf
 
 @task_factory.register_task_cls(task_config.HTCTask)
 class HTCTask(base_task.Task):
-  """Hybrid Task Cascade as a Model Garden task."""
+  """Hybrid Task Cascade as a Model Garden task.
+
+  Args:
+    params: configuration of the task.
+    logging_dir: model directory; evaluation writes its results below it. None for no files.
+    name: name of the task.
+
+  Raises:
+    ConfigError: the model of the configuration cannot be built.
+  """
 
   def __init__(
     self, params: task_config.HTCTask, logging_dir: str | None = None, name: str | None = None
   ):
     super().__init__(params, logging_dir, name)
     model_validation.validate_model(params.model)
-    self._evaluator = None
     self._non_finite_loss = NonFiniteLoss(params.skip_non_finite_steps)
     self._skipped = {is_training: SkipCounter() for is_training in (True, False)}
 
@@ -86,10 +94,10 @@ class HTCTask(base_task.Task):
     return model
 
   def initialize(self, model: HTCModel) -> None:
-    """Load `init_checkpoint`; the trainer calls this when a run starts without a checkpoint.
+    """Load `init_checkpoint`; the trainer calls this if the run has no checkpoint yet.
 
     Raises:
-      CheckpointError: the checkpoint is missing, or has another configuration.
+      CheckpointError: the checkpoint is missing or has another configuration.
       ConfigError: `init_checkpoint_modules` names an unknown part.
     """
     config = self.task_config
@@ -98,7 +106,7 @@ class HTCTask(base_task.Task):
   def build_inputs(
     self, params: task_config.DataConfig, input_context: tf.distribute.InputContext | None = None
   ) -> tf.data.Dataset:
-    """Batches of (images, labels) of `data.parser.Parser`, all images of a batch of one size."""
+    """Batches of (images, labels) of `data.parser.Parser`; a batch has images of one size."""
     return inputs_lib.build_batches(
       params, self.task_config.model, self._skipped[params.is_training], input_context
     )
@@ -123,7 +131,7 @@ class HTCTask(base_task.Task):
     return {**terms, 'total_loss': htc_loss.total(terms)}
 
   def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
-    """Means of losses and accuracies, and counts of what was skipped; none in evaluation."""
+    """Means of losses and accuracies, and counts of skipped data and steps; none in evaluation."""
     if not training:
       return []
     model = self.task_config.model
@@ -134,12 +142,15 @@ class HTCTask(base_task.Task):
       *htc_loss.term_names(num_stages, model.include_mask, model.semantic_head.enabled),
     ]
     names += [f'stage{stage}_accuracy' for stage in range(num_stages)]
-    counts = {kind: functools.partial(self._skipped[True].count, kind) for kind in KINDS}
+    counts: dict[str, Callable[[], int]] = {
+      kind: functools.partial(self._skipped[True].count, kind) for kind in KINDS
+    }
     counts[_SKIPPED_STEPS] = lambda: self._non_finite_loss.num_skipped
     return [tf_keras.metrics.Mean(name, dtype=tf.float32) for name in names] + [
       HostCount(name, count) for name, count in counts.items()
     ]
 
+  @tf.autograph.experimental.do_not_convert
   def train_step(
     self,
     inputs: tuple[Any, Any],
@@ -149,10 +160,10 @@ class HTCTask(base_task.Task):
   ) -> dict[str, tf.Tensor]:
     """Update the model with one replica's batch.
 
-    Losses are normalized within the replica, as in the paper's code (per GPU), and averaged over
-    replicas. If the loss or a gradient is not finite, no weight changes, and the run stops or skips
-    the step, according to the task's `skip_non_finite_steps`. With the task's `jit_compile` the
-    forward and backward pass are one XLA program.
+    Losses are normalized per replica, as the paper's code does per GPU, and averaged over replicas.
+    If the loss or a gradient is not finite, no weight changes, and the run stops or skips the step,
+    according to the task's `skip_non_finite_steps`. With the task's `jit_compile` the forward and
+    backward pass are one XLA program.
 
     Args:
       inputs: images [batch, height, width, 3], normalized and padded, and labels of
@@ -170,10 +181,10 @@ class HTCTask(base_task.Task):
     """
     variables = model.trainable_variables
     finite_loss.create_state(optimizer, variables)
-    number = optimizer.iterations + 1
+    step = optimizer.iterations + 1
     statistics = RunningStatistics(model)
 
-    def passes(batch):
+    def run_passes(batch: tuple[Any, Any]) -> tuple[Any, ...]:
       return self._forward_and_backward(batch, model, optimizer)
 
     if self.task_config.jit_compile:
@@ -181,9 +192,9 @@ class HTCTask(base_task.Task):
         self.task_config.train_data.parser, self.task_config.model
       )
       # The rest of the step communicates with other replicas, which XLA cannot compile.
-      losses, accuracies, gradients = run_compiled(passes, inputs, padding.buckets)
+      losses, accuracies, gradients = run_compiled(run_passes, inputs, padding.buckets)
     else:
-      losses, accuracies, gradients = passes(inputs)
+      losses, accuracies, gradients = run_passes(inputs)
     # With loss scaling, LossScaleOptimizer already skips such steps, so the gradient norm is not
     # checked.
     norm = {} if _scales_losses(optimizer) else {'gradient_norm': tf.linalg.global_norm(gradients)}
@@ -197,13 +208,13 @@ class HTCTask(base_task.Task):
         metric.update_state(
           tf.where(finite, values[metric.name], 0.0), sample_weight=tf.cast(finite, tf.float32)
         )
-    self._non_finite_loss.react(terms, inputs[1]['source_id'], number)
+    self._non_finite_loss.react(terms, inputs[1]['source_id'], step)
     return {self.loss: tf.where(finite, losses['total_loss'], 0.0)}
 
   def _forward_and_backward(
     self, inputs: tuple[Any, Any], model: HTCModel, optimizer: tf_keras.optimizers.Optimizer
   ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], list[tf.Tensor]]:
-    """Loss terms, accuracies and this replica's share of the gradients, for its batch."""
+    """Loss terms, accuracies and this replica's share of the gradients."""
     images, labels = inputs
     share = 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
     variables = model.trainable_variables
@@ -219,6 +230,7 @@ class HTCTask(base_task.Task):
     gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
     return losses, htc_loss.accuracies(outputs), gradients
 
+  @tf.autograph.experimental.do_not_convert
   def validation_step(
     self, inputs: tuple[Any, Any], model: HTCModel, metrics: list[Any] | None = None
   ) -> dict[str, Any]:
@@ -231,18 +243,17 @@ class HTCTask(base_task.Task):
     return {self.loss: 0.0, 'predictions': predictions}
 
   def aggregate_logs(
-    self, state: COCOEvaluator | None = None, step_outputs: Mapping[str, Any] | None = None
+    self, state: COCOEvaluator | None, step_outputs: Mapping[str, Any]
   ) -> COCOEvaluator:
-    """The evaluator, after passing it the detections of one step of all replicas.
+    """The evaluator, updated with the detections of one step of all replicas.
 
     Args:
-      state: return value for the previous step; None at the first step.
-      step_outputs: outputs of `validation_step`; with several replicas, its entries are distributed
-        values.
+      state: return value for the previous step; None for the first step.
+      step_outputs: outputs of `validation_step`; with several replicas, each entry is a tuple with
+        one value per replica.
     """
     if state is None:
-      self._evaluator = self.build_evaluator()
-      state = self._evaluator
+      state = self.build_evaluator()
     for predictions in _replicas(step_outputs['predictions']):
       state.update(predictions)
     return state
@@ -252,9 +263,9 @@ class HTCTask(base_task.Task):
     aggregated_logs: COCOEvaluator,
     global_step: int | tf.Tensor | tf.Variable | None = None,
   ) -> dict[str, float]:
-    """AP over the images of all workers, and counts of what was skipped.
+    """AP over the images of all workers, and the numbers of skipped records and shards.
 
-    The figures are also written to `results/` in the model directory, as JSON.
+    The figures and the detections are also written as JSON to `results/` in the model directory.
     """
     skipped = SkipCounter()
     for collected, counts in worker_exchange.gather(
@@ -266,8 +277,8 @@ class HTCTask(base_task.Task):
     figures = {**aggregated_logs.result(), **num_skipped}
     if any(num_skipped.values()):
       logging.warning(
-        'The AP covers only what could be read: %d records were skipped, and %d shards were read '
-        'only in part.',
+        'The AP covers only the data that could be read: %d records were skipped, and %d shards '
+        'were read only in part.',
         num_skipped[RECORDS],
         num_skipped[SHARDS],
       )
@@ -302,7 +313,7 @@ def _scales_losses(optimizer: tf_keras.optimizers.Optimizer) -> bool:
 
 
 def _replicas(predictions: Mapping[str, Any]) -> list[dict[str, Any]]:
-  """One dict of arrays per replica; entries of a distributed step hold tuples."""
+  """One dict of arrays per replica; with several replicas, `predictions` has tuples of tensors."""
   first = next(iter(predictions.values()))
   if not isinstance(first, (tuple, list)):
     return [{key: value.numpy() for key, value in predictions.items()}]

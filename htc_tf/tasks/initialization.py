@@ -10,25 +10,25 @@ from htc_tf.convert.conversion import Allowed, convert_checkpoint
 from htc_tf.errors import ConfigError
 from htc_tf.modeling.htc_model import HTCModel
 
-# Suffixes of published files, which are converted; anything else is a TensorFlow checkpoint.
+# Suffixes of published files, which are converted; every other path is a TensorFlow checkpoint.
 PUBLISHED_SUFFIXES = ('.pth', '.pt', '.pdparams')
 
 
 def initialize(model: HTCModel, path: str | None, modules: str | Sequence[str]) -> None:
   """Load the weights that a run without checkpoints starts from.
 
-  A published file is converted in memory. If its number of classes differs, the layers that depend
-  on it keep their initial values.
+  A published file is converted in memory. If its number of classes differs from the model's, the
+  layers that depend on this number keep their initial values.
 
   Args:
     model: the model; its weights are changed.
     path: `task.init_checkpoint`: a checkpoint, a directory with checkpoints, or a published file.
-      None leaves the random weights.
+      None keeps the random weights.
     modules: `task.init_checkpoint_modules`: 'all', or names of the parts to load.
 
   Raises:
-    CheckpointError: the checkpoint is missing, or of another configuration.
-    ConfigError: an unknown part.
+    CheckpointError: the checkpoint is missing or has another configuration.
+    ConfigError: `modules` names an unknown part.
   """
   if not path:
     logging.warning(
@@ -54,7 +54,7 @@ def _part_names(model: HTCModel, modules: str | Sequence[str]) -> list[str] | No
   unknown = [name for name in names if name not in model.checkpoint_items]
   if unknown:
     raise ConfigError(
-      'task.init_checkpoint_modules is unknown',
+      'task.init_checkpoint_modules names unknown parts',
       expected=f"'all' or some of {sorted(model.checkpoint_items)}",
       got=str(unknown),
     )

@@ -1,4 +1,4 @@
-"""Input pipelines from configuration: reading, parsing, skipping and batching."""
+"""Input pipelines as configured: reading, parsing, skipping and batching."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ Tensors = dict[str, tf.Tensor]
 
 def build_padding_rule(params: task_config.Parser, model: model_config.HTC) -> PaddingRule:
   """The rule for the padded sizes of one input pipeline and the model that it feeds."""
-  max_hw = tuple(model.input_size[:2])
+  max_hw = (model.input_size[0], model.input_size[1])
   buckets = [(bucket.height, bucket.width) for bucket in params.buckets]
   return padding_rule([max_hw] if model.uses_static_size else buckets, max_hw, model.size_divisor)
 
@@ -60,21 +60,22 @@ def build_parser(
   )
 
 
+@tf.autograph.experimental.do_not_convert  # Applies to all functions of the datasets.
 def build_batches(
   params: task_config.DataConfig,
   model: model_config.HTC,
   counter: SkipCounter,
   context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-  """Batches of (images, labels) of `data.parser.Parser`, all images of a batch of one size.
+  """Batches of (images, labels) of `data.parser.Parser`; a batch has images of one size.
 
-  The workers of tf.data service are other processes, so that nothing can be counted here: with it,
-  a damaged record ends the run.
+  With tf.data service a damaged record ends the run, because the service reads in other processes,
+  whose skipped records cannot be counted here.
 
   Args:
     params: configuration of the pipeline.
     model: configuration of the model that it feeds.
-    counter: counter of what cannot be used and is skipped.
+    counter: counter of the data that is skipped because it cannot be used.
     context: context of the distribution strategy, if any.
 
   Raises:
@@ -100,7 +101,8 @@ def build_batches(
     # Traced in a graph (parameter servers do this), files cannot be read yet; skip the check.
     if tf.executing_eagerly():
       reading.check_usable(input_reader.match_files(params.input_path))
-  # All workers order the files alike, so that each takes its own share; augmentations differ.
+  # All workers shuffle files with the same seed, so that their shares do not overlap; only the
+  # augmentations differ.
   worker = context.input_pipeline_id if context else 0
   seed = None if params.seed is None else params.seed + worker
   reader = input_reader_factory.input_reader_generator(
@@ -112,19 +114,19 @@ def build_batches(
 def _build_parse(
   params: task_config.DataConfig, model: model_config.HTC, counter: SkipCounter
 ) -> Callable[[Tensors], Any]:
-  """The function from an element with a serialized record to the element of the data set."""
+  """A function from an element with a serialized record to a training or evaluation element."""
   include_mask = model.include_mask and params.is_training
   include_semantic = model.semantic_head.enabled and params.is_training
   decoder = ExampleDecoder(include_mask=include_mask, include_semantic=include_semantic)
   parser = build_parser(params, model, include_mask, include_semantic).parse_fn(params.is_training)
 
-  def parse(element: Tensors):
+  def parse(element: Tensors) -> Any:
     decoded = decoder.decode(element[RECORD_KEY])
     if params.is_training:
       decoded = usable_instances(
         decoded, model.num_classes, params.parser.max_num_instances, counter
       )
-    # Records that are only checked (`check_usable`, error messages) come without a seed.
+    # Elements have no seed if they are only checked (`check_usable`, error messages).
     return parser({SEED_KEY: tf.zeros([2], tf.int64), **decoded, **element})
 
   return parse

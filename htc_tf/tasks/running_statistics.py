@@ -1,11 +1,11 @@
-"""Running statistics of a model that a rejected step leaves as they were."""
+"""Restoration of a model's running statistics after a rejected step."""
 
 import tensorflow as tf
 import tf_keras
 
 
 class RunningStatistics:
-  """A copy of what a forward pass updates by itself: running means and variances.
+  """A copy of the variables that a forward pass updates: running means and variances.
 
   Args:
     model: the model, before the forward pass.

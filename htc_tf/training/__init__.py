@@ -1,1 +1,1 @@
-"""What a run needs besides its steps: its last good checkpoint, its seeds, its record."""
+"""Training runs: driver, workers, start, seeds and the record of each start."""

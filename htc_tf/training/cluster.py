@@ -1,4 +1,4 @@
-"""What must be so before several processes, the workers, can run together."""
+"""Checks of a run in several processes, the workers."""
 
 import json
 import os
@@ -11,33 +11,34 @@ STRATEGY = 'multi_worker_mirrored'
 
 
 def check_workers(params: cfg.ExperimentConfig, mode: str) -> None:
-  """Raises ConfigError if `TF_CONFIG` does not name the workers, or an option is not theirs."""
+  """Raise ConfigError unless `TF_CONFIG` names the workers and mode and options allow them."""
   text = os.environ.get('TF_CONFIG', '')
-  if not _is_named(text):
+  if not _names_this_worker(text):
     raise ConfigError(
-      f'runtime.distribution_strategy={STRATEGY} does not know its workers',
+      f'runtime.distribution_strategy={STRATEGY} needs a TF_CONFIG that names the workers',
       expected='TF_CONFIG={"cluster": {"worker": ["host0:port", "host1:port"]}, "task": {"type": '
-      '"worker", "index": 0}} in the environment, with another index on each',
+      '"worker", "index": 0}} in the environment, with a different index for each worker',
       got=repr(text),
-      likely_cause='not exported to this process; on one machine use mirrored or one_device',
+      likely_cause='a variable that is not exported to this process; on one machine use mirrored '
+      'or one_device',
     )
   if mode == 'continuous_eval':
     raise ConfigError(
-      '--mode=continuous_eval is not for several workers',
-      expected='it in one process beside them, or --mode=eval',
+      '--mode=continuous_eval does not work with several workers',
+      expected='continuous_eval in one additional process, or --mode=eval',
       got=mode,
     )
   if params.trainer.best_checkpoint_export_subdir:
     raise ConfigError(
-      'trainer.best_checkpoint_export_subdir is not for several workers',
-      expected='none: every '
-      'evaluation leaves its figures in results/, and trainer.max_to_keep checkpoints stay',
+      'trainer.best_checkpoint_export_subdir does not work with several workers',
+      expected='no value: every evaluation writes its figures to results/, and the last '
+      'trainer.max_to_keep checkpoints are kept',
       got=params.trainer.best_checkpoint_export_subdir,
     )
 
 
-def _is_named(text: str) -> bool:
-  """Whether a `TF_CONFIG` says which of the workers this process is."""
+def _names_this_worker(text: str) -> bool:
+  """Whether a `TF_CONFIG` names the workers and says which of them this process is."""
   try:
     content = json.loads(text)
     kind, index = content['task']['type'], content['task']['index']
@@ -47,7 +48,7 @@ def _is_named(text: str) -> bool:
 
 
 def check_batches(params: cfg.ExperimentConfig, mode: str, num_replicas: int) -> None:
-  """Raises ConfigError for a batch that the replicas of all workers cannot share equally."""
+  """Raise ConfigError if the replicas of all workers cannot share a batch equally."""
   for part, name in (('train', 'train_data'), ('eval', 'validation_data')):
     size = getattr(params.task, name).global_batch_size
     if part in mode and size % num_replicas:

@@ -1,9 +1,9 @@
-"""Runs an experiment by Model Garden's loop, in one process or in several that `TF_CONFIG` names.
+"""Runs of an experiment with Model Garden's loop, in one process or in those of `TF_CONFIG`.
 
-Model Garden's own driver serves several processes, the workers, badly: all write into the model
-directory, and all but the first, the chief, get an empty folder to continue from, so that after a
-restart they begin at step 0 with new weights beside a chief that goes on. Here the chief alone
-writes, and all continue from its checkpoint.
+Model Garden's driver is unsuited to several processes, the workers: all write to the model
+directory, and all except the first, the chief, look for checkpoints in an empty folder, so that
+after a restart they begin at step 0 with new weights while the chief continues. Here only the chief
+writes, and all workers continue from its checkpoint.
 """
 
 import os
@@ -28,14 +28,14 @@ from htc_tf.training import cluster, run_record, run_start, seeding
 
 
 class Controller(orbit.Controller):
-  """Evaluates what a checkpoint would hold.
+  """A controller that evaluates the values that a checkpoint would hold.
 
-  Batch norms that are not synchronised have running statistics of their own on every replica, and
-  each would evaluate by these; a checkpoint holds their mean.
+  Without synchronized batch norm, every replica has different running statistics and would evaluate
+  with them; a checkpoint holds their mean.
   """
 
   def evaluate(self, steps: int = -1) -> orbit.runner.Output | None:
-    """As orbit's; the replicas agree on their statistics before."""
+    """The result of orbit's evaluation, after setting all replicas' statistics to their mean."""
     if self.strategy.num_replicas_in_sync > 1:
       for variable in self.evaluator.model.non_trainable_variables:
         if variable.synchronization == tf.VariableSynchronization.ON_READ:
@@ -44,18 +44,18 @@ class Controller(orbit.Controller):
 
 
 class FollowerRunner(train_lib.OrbitExperimentRunner):
-  """Runs a worker that is not the chief; it continues from the chief's checkpoint.
+  """The runner of a worker that is not the chief; it continues from the chief's checkpoint.
 
-  It saves when the chief does, into a folder of its own: reading a variable may need all workers.
+  It saves checkpoints whenever the chief does, because reading a variable may need all workers, but
+  into another folder.
+
+  Args:
+    continue_from: prefix of the checkpoint that the chief continues from; None if the chief
+      initializes the model.
+    **kwargs: arguments of Model Garden's runner; `model_dir` is a folder of this worker.
   """
 
   def __init__(self, continue_from: str | None, **kwargs: Any):
-    """Restores, or initialises where the chief does.
-
-    Args:
-      continue_from: prefix of the checkpoint that the chief continues from; None if from none.
-      **kwargs: of Model Garden's runner; `model_dir` is the folder of this worker.
-    """
     self._continue_from = continue_from
     super().__init__(save_summary=False, controller_cls=Controller, **kwargs)
 
@@ -67,10 +67,10 @@ class FollowerRunner(train_lib.OrbitExperimentRunner):
       step_counter=self.trainer.global_step,
       checkpoint_interval=self.params.trainer.checkpoint_interval,
       last_checkpoint_step=last_good.step_of(self._continue_from),
-      init_fn=self._start_as_the_chief,
+      init_fn=self._restore_or_initialize,
     )
 
-  def _start_as_the_chief(self) -> None:
+  def _restore_or_initialize(self) -> None:
     if self._continue_from:
       self.trainer.checkpoint.restore(self._continue_from)
     else:
@@ -78,26 +78,28 @@ class FollowerRunner(train_lib.OrbitExperimentRunner):
 
 
 def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list[str]) -> None:
-  """Trains or evaluates, as one of the workers or alone.
+  """Train or evaluate, in the only process or as one of the workers.
 
   Args:
-    flags_obj: Model Garden's flags, of which this reads `mode`, `model_dir`,
-      `enable_async_checkpointing` and gin's.
-    params: the experiment; changed to what all workers share.
+    flags_obj: Model Garden's flags; `mode`, `model_dir`, `enable_async_checkpointing` and the flags
+      of gin are used.
+    params: the experiment; values that all workers share are set.
     command: the command line.
 
   Raises:
-    ConfigError: `TF_CONFIG` is missing or wrong, or the mode, an option or a batch does not fit.
-    HTCError: the chief cannot start; without workers, what kept the model directory from use.
+    ConfigError: `TF_CONFIG` is missing or wrong, or the workers cannot run with the mode, an
+      option or a batch size.
+    HTCError: the run cannot start; with several workers, all of them raise the chief's error.
     CheckpointError: this worker does not see the chief's checkpoint.
   """
-  runtime, has_workers = params.runtime, params.runtime.distribution_strategy == cluster.STRATEGY
+  runtime = params.runtime
+  has_workers = runtime.distribution_strategy == cluster.STRATEGY
   if has_workers:
     cluster.check_workers(params, flags_obj.mode)
-    # Sent SIGTERM, Model Garden's process would save a checkpoint and go on.
+    # With it, Model Garden would save a checkpoint after SIGTERM instead of ending.
     params.trainer.preemption_on_demand_checkpoint = False
   gin.parse_config_files_and_bindings(flags_obj.gin_file, flags_obj.gin_params)
-  # Before anything runs: afterwards TensorFlow refuses to join other processes.
+  # TensorFlow joins the other processes only before it has run anything.
   strategy = distribute_utils.get_distribution_strategy(
     runtime.distribution_strategy,
     num_gpus=runtime.num_gpus,
@@ -112,8 +114,8 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
   except tf.errors.UnavailableError:
     if has_workers:
       logging.error(
-        'Another worker ended or cannot be reached, so this one ends; the log of the '
-        'first that ended says why. Start all again: they continue from the last '
+        'Another worker ended or cannot be reached, so this one ends too. The log of the first '
+        'worker that ended has the reason. Start all workers again: they continue from the last '
         'checkpoint.'
       )
     raise
@@ -136,7 +138,10 @@ def _run_in(
 def _start_together(
   flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list[str]
 ) -> str | None:
-  """Has the chief ready the model directory; the checkpoint that all workers continue from."""
+  """Prefix of the checkpoint that all workers continue from, if any.
+
+  The chief prepares the model directory and records the start of a training.
+  """
   mode, model_dir = flags_obj.mode, flags_obj.model_dir
 
   def prepare() -> str | None:
@@ -147,15 +152,15 @@ def _start_together(
   prefix = name and os.path.join(model_dir, name)
   if 'train' in mode:
     if params.runtime.distribution_strategy == cluster.STRATEGY:
-      _share_order_of_data(params)
+      _share_data_order(params)
     step = last_good.step_of(prefix)
     seeding.fix_seeds(params, step)
     worker_exchange.from_chief(lambda: run_record.append_start(model_dir, params, command, step))
   return prefix
 
 
-def _share_order_of_data(params: cfg.ExperimentConfig) -> None:
-  """Each worker shuffles the files and takes its share: of the same order, or shares overlap."""
+def _share_data_order(params: cfg.ExperimentConfig) -> None:
+  """Set one seed for the order of files on all workers; otherwise their shares would overlap."""
   if params.task.train_data.seed is None and params.task.seed is None:
     params.task.train_data.seed = worker_exchange.from_chief(
       lambda: random.randrange(seeding.SEED_LIMIT)
@@ -165,7 +170,7 @@ def _share_order_of_data(params: cfg.ExperimentConfig) -> None:
 def _run_chief(
   strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues, params: cfg.ExperimentConfig
 ) -> None:
-  """Runs the chief, or the only process."""
+  """Run the experiment as the chief or the only process."""
   model_dir = flags_obj.model_dir
   if 'train' in flags_obj.mode:
     model_directory.save_params(model_dir, params)
@@ -188,13 +193,16 @@ def _run_follower(
   params: cfg.ExperimentConfig,
   prefix: str | None,
 ) -> None:
-  """Leaves no file, unless it is killed: then its folder in the system's temporary one."""
+  """Run the experiment as a worker that is not the chief, in a temporary folder.
+
+  If the process is killed, the folder `htc-worker-*` stays in the system's temporary folder.
+  """
   if prefix and not tf.io.gfile.exists(f'{prefix}.index'):
     raise CheckpointError(
-      'This worker does not see the checkpoint that the chief continues from',
+      'The checkpoint that the chief continues from is not visible to this worker',
       expected=prefix,
       got='no such file',
-      likely_cause='a model directory that is not on storage all workers share',
+      likely_cause='a model directory that is not on storage that all workers share',
     )
   with tempfile.TemporaryDirectory(prefix='htc-worker-') as folder:
     FollowerRunner(

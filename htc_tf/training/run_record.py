@@ -1,4 +1,4 @@
-"""What is known of every start of a training run, in `run.json` of its model directory."""
+"""The record of every start of a training run, `run.json` in its model directory."""
 
 import dataclasses
 import datetime
@@ -23,13 +23,13 @@ VERSION = 1
 def append_start(
   model_dir: str, params: cfg.ExperimentConfig, command: list[str], step: int
 ) -> None:
-  """Adds a start to the model directory's `run.json`; a killed writer leaves the former file.
+  """Add a start to the model directory's `run.json`; if killed, the old file is unchanged.
 
   Args:
-    model_dir: made if missing.
+    model_dir: model directory; it is created if missing.
     params: the resolved experiment.
     command: the command line.
-    step: where the run continues; 0 of a new run.
+    step: step at which the run continues; 0 for a new run.
   """
   path = pathlib.Path(model_dir) / RUN_FILE
   starts = [*read_starts(model_dir), _describe(params, command, step)]
@@ -38,22 +38,22 @@ def append_start(
 
 
 def read_starts(model_dir: str) -> list[dict[str, Any]]:
-  """The starts so far, oldest first; a file that is no record is renamed `run.json.damaged`."""
+  """The starts so far, oldest first; an unreadable file is renamed to `run.json.damaged`."""
   path = pathlib.Path(model_dir) / RUN_FILE
   try:
     return list(json.loads(path.read_bytes())['starts'])
   except FileNotFoundError:
     return []
   except (ValueError, KeyError, TypeError) as error:
-    aside = path.with_name(RUN_FILE + '.damaged')
+    renamed = path.with_name(RUN_FILE + '.damaged')
     logging.error(
-      '%s is no record of starts (%s): renamed to %s, and a new one begun. Likely '
-      'cause: a full disk, or a change by hand.',
+      '%s is not a readable record of starts (%s). It is renamed to %s, and a new record is '
+      'begun. Likely cause: a full disk, or an edit by hand.',
       path,
       error,
-      aside.name,
+      renamed.name,
     )
-    os.replace(path, aside)
+    os.replace(path, renamed)
     return []
 
 
@@ -76,7 +76,7 @@ def _describe(params: cfg.ExperimentConfig, command: list[str], step: int) -> di
 
 
 def _hash(config: cfg.DataConfig) -> dict[str, Any] | None:
-  """Of a pipeline's files; None where it names none."""
+  """The hash of a pipeline's files; None if it has no input path."""
   if not config.input_path:
     return None
   return dataclasses.asdict(record_hash.hash_records(config.input_path))

@@ -1,4 +1,4 @@
-"""What happens before a run in a model directory starts."""
+"""Preparation of a model directory before a run starts."""
 
 import tensorflow as tf
 from official.core import config_definitions as cfg
@@ -9,24 +9,24 @@ from htc_tf.tasks.htc import HTCTask
 
 
 def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | None:
-  """Readies a model directory for the trainer; no other process may be doing so.
+  """Prepare a model directory for the trainer; only one process at a time may do so.
 
-  To train it gets the categories of the data, and its last readable checkpoint becomes the one to
-  continue from. To evaluate the annotations are read, for nothing but their errors, which would
-  otherwise show when training has come to its first evaluation.
+  For training, the categories of the data are saved, and the last readable checkpoint becomes the
+  one to continue from. For evaluation, the annotations are read only to raise their errors now;
+  otherwise they would appear at the first evaluation, after hours of training.
 
   Args:
-    mode: of the trainer.
-    model_dir: the directory.
+    mode: mode of the trainer.
+    model_dir: the model directory.
     params: the experiment.
 
   Returns:
     The prefix of the checkpoint that the trainer restores; None if there is none.
 
   Raises:
-    CheckpointError: see `last_checkpoint`.
-    DataError: records without their metadata, or annotations that the model cannot be evaluated
-      against.
+    CheckpointError: no checkpoint can be continued from or evaluated; see `last_good`.
+    DataError: the metadata of the records is missing, or the model cannot be evaluated with the
+      annotations.
   """
   if 'eval' in mode:
     HTCTask(params.task).build_evaluator()

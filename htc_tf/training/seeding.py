@@ -1,4 +1,4 @@
-"""One seed for everything that is random in a run."""
+"""One seed for all random choices of a run."""
 
 import tensorflow as tf
 import tf_keras
@@ -11,18 +11,18 @@ SEED_LIMIT = 2**31
 
 
 def fix_seeds(params: cfg.ExperimentConfig, step: int) -> None:
-  """Makes this process repeatable if `task.seed` is set: the same losses, bit for bit.
+  """Make this process repeatable if `task.seed` is set: the same losses, bit for bit.
 
-  Seeds Python, NumPy and TensorFlow (initial weights, sampling), the order and augmentation of the
-  training data, and has TensorFlow choose deterministic kernels.
+  This seeds Python, NumPy and TensorFlow (initial weights, sampling) and the order and augmentation
+  of the training data, and makes TensorFlow use deterministic kernels.
 
   Args:
-    params: the experiment; gets the seed of the data.
-    step: where the run continues. It is added to the seed, or every start would train on the same
-      first images.
+    params: the experiment; the seed of its training data is set.
+    step: step at which the run continues. It is added to the seed; otherwise every start would
+      train on the same first images.
 
   Raises:
-    ConfigError: a seed that is no seed.
+    ConfigError: `task.seed` is not an integer in range.
   """
   seed = params.task.seed
   if seed is None:
@@ -32,9 +32,7 @@ def fix_seeds(params: cfg.ExperimentConfig, step: int) -> None:
       'task.seed is out of range', expected=f'an integer in [0, {SEED_LIMIT})', got=repr(seed)
     )
   start_seed = (seed + step) % SEED_LIMIT
-  logging.info(
-    'task.seed is %d: this start, at step %d, draws from seed %d', seed, step, start_seed
-  )
+  logging.info('task.seed is %d: this start, at step %d, uses seed %d', seed, step, start_seed)
   tf_keras.utils.set_random_seed(start_seed)
   tf.config.experimental.enable_op_determinism()
   if params.task.train_data.seed is None:

@@ -1,4 +1,4 @@
-"""Tests of what all commands share: exit status, messages, interruption, `python -m`."""
+"""Tests of the shared part of all commands: exit status, messages, interruption, `python -m`."""
 
 import argparse
 import os
@@ -35,7 +35,7 @@ def raising(error):
 
 
 @tf.function(autograph=False)
-def graph():
+def failing_graph():
   def fail():
     raise DataError('no data', got='nothing')
 
@@ -49,16 +49,16 @@ def graph():
     (lambda args: args.number - 2, 1, ''),
     (raising(ConfigError('wrong', got='x')), 2, 'error: wrong. Got: x.\n'),
     (raising(FileNotFoundError(2, 'No such file', 'a')), 2, "error: [Errno 2] No such file: 'a'\n"),
-    (lambda _: bool(graph()), 1, 'error: no data. Got: nothing.\n'),
+    (lambda _: bool(failing_graph()), 1, 'error: no data. Got: nothing.\n'),
     (raising(KeyboardInterrupt()), 130, 'interrupted; start it again\n'),
   ],
 )
-def test_status_and_message(capsys, execute, status, message):
+def test_exit_status_and_message(capsys, execute, status, message):
   assert run(execute) == status
   assert capsys.readouterr().err == message
 
 
-def test_other_errors_keep_their_traceback():
+def test_other_errors_are_raised():
   with pytest.raises(ZeroDivisionError):
     run(lambda args: 1 // 0)
 
@@ -71,7 +71,7 @@ def test_wrong_flags_exit_with_2(capsys):
 
 @pytest.mark.parametrize('module', _MODULES)
 def test_every_command_runs_as_a_module_and_as_a_script(module):
-  """Each is installed under its name with hyphens, and `python -m` runs the same."""
+  """The script is installed under the name of the module, with hyphens."""
   script = os.path.join(os.path.dirname(sys.executable), f'htc-{module.replace("_", "-")}')
   answers = [
     subprocess.run([*start, '--help'], capture_output=True, text=True, check=False)

@@ -30,7 +30,7 @@ def coco_model():
 
 @pytest.fixture(scope='module')
 def published(coco_model, tmp_path_factory):
-  """Its weights as the framework's users save them."""
+  """A Paddle file with the weights of `coco_model`."""
   path = tmp_path_factory.mktemp('published') / 'model.pdparams'
   tensors = conversion.published_weights(coco_model, PADDLE)
   path.write_bytes(
@@ -43,7 +43,7 @@ def published(coco_model, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def small(tmp_path_factory):
-  """The option that makes the experiment as small as the model."""
+  """The flag that makes the experiment as small as `coco_model`."""
   path = tmp_path_factory.mktemp('config') / 'small.yaml'
   parser = {'parser': {'min_sizes': [48], 'max_size': 64}}
   path.write_text(
@@ -56,13 +56,13 @@ def small(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def converted(published, small, tmp_path_factory):
-  """A model directory made by the command."""
+  """A model directory that the command wrote."""
   output = tmp_path_factory.mktemp('converted') / 'model'
   assert convert.main([str(published), EXPERIMENT, small, f'--output={output}']) == 0
   return output
 
 
-def test_directory_is_whole(converted):
+def test_the_directory_has_all_files(converted):
   assert {path.name for path in converted.iterdir()} == {
     'checkpoint',
     'ckpt-0.index',
@@ -74,7 +74,7 @@ def test_directory_is_whole(converted):
   assert [path.name for path in converted.parent.iterdir()] == ['model']
 
 
-def test_record(converted, published):
+def test_the_conversion_is_recorded(converted, published):
   record = json.loads((converted / 'conversion.json').read_text())
   assert record['source'] == {
     'file': 'model.pdparams',
@@ -89,7 +89,7 @@ def test_record(converted, published):
   assert record['dropped'] == record['missing'] == record['unused'] == []
 
 
-def test_directory_predicts_like_the_model(converted, coco_model):
+def test_the_directory_predicts_like_the_model(converted, coco_model):
   predictor = htc_tf.load_model(str(converted))
   assert predictor.dataset_info.num_classes == 81
   loaded = named_variables(predictor.model)
@@ -99,7 +99,7 @@ def test_directory_predicts_like_the_model(converted, coco_model):
   assert found['detection_boxes'].shape == [1, 6, 4]
 
 
-def test_directory_starts_a_training(converted, coco_model):
+def test_training_starts_from_the_directory(converted, coco_model):
   task = tiny.task(tiny.model(num_classes=81), init_checkpoint=str(converted))
   model = task.build_model()
   task.initialize(model)
@@ -107,18 +107,17 @@ def test_directory_starts_a_training(converted, coco_model):
   restoration.restore(str(converted), {'backbone': model.backbone, 'decoder': model.decoder})
 
 
-def test_published_file_starts_a_training_of_other_classes(published, coco_model):
+def test_training_of_other_classes_starts_from_the_published_file(published, coco_model):
   task = tiny.task(init_checkpoint=str(published))
   model = task.build_model()
   task.initialize(model)
-  ours, theirs = named_variables(model), named_variables(coco_model)
-  np.testing.assert_array_equal(
-    ours['cascade/stages/2/box_head/fcs/0/kernel'], theirs['cascade/stages/2/box_head/fcs/0/kernel']
-  )
-  assert ours['cascade/stages/2/box_head/logits/kernel'].shape[-1] == tiny.NUM_CLASSES
+  loaded, published_values = named_variables(model), named_variables(coco_model)
+  name = 'cascade/stages/2/box_head/fcs/0/kernel'
+  np.testing.assert_array_equal(loaded[name], published_values[name])
+  assert loaded['cascade/stages/2/box_head/logits/kernel'].shape[-1] == tiny.NUM_CLASSES
 
 
-def test_published_file_starts_the_backbone_alone(published, coco_model):
+def test_only_the_backbone_starts_from_the_published_file(published, coco_model):
   task = tiny.task(init_checkpoint=str(published), init_checkpoint_modules='backbone')
   model = task.build_model()
   before = model.decoder.variables[0].numpy()
@@ -127,7 +126,7 @@ def test_published_file_starts_the_backbone_alone(published, coco_model):
   np.testing.assert_array_equal(model.decoder.variables[0], before)
 
 
-def test_other_classes_need_the_flag(published, small, tmp_path, capsys):
+def test_another_number_of_classes_needs_a_flag(published, small, tmp_path, capsys):
   output = tmp_path / 'model'
   arguments = [
     str(published),
@@ -154,7 +153,7 @@ def test_other_classes_need_the_flag(published, small, tmp_path, capsys):
     ([EXPERIMENT, '--output=FOLDER'], 'an earlier conversion'),
   ],
 )
-def test_errors_are_one_message(published, tmp_path, capsys, arguments, message):
+def test_an_error_is_one_message(published, tmp_path, capsys, arguments, message):
   folder = tmp_path / 'folder'
   folder.mkdir()
   (folder / 'file').touch()
@@ -168,7 +167,7 @@ def test_errors_are_one_message(published, tmp_path, capsys, arguments, message)
   assert [path.name for path in tmp_path.iterdir()] == ['folder']
 
 
-def test_missing_file(tmp_path, capsys):
+def test_a_missing_file_is_an_error(tmp_path, capsys):
   assert convert.main([str(tmp_path / 'no.pth'), EXPERIMENT, f'--output={tmp_path / "out"}']) == 2
   assert 'no.pth' in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Tests of the command: exit status, messages, a fast --help."""
+"""Tests of the command that converts a COCO data set: exit status, messages, a fast --help."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def arguments(tmp_path):
   ]
 
 
-def test_converts(arguments, tmp_path, capsys):
+def test_the_command_writes_records(arguments, tmp_path, capsys):
   assert create_coco_records.main([*arguments, '--prefix=val', '--semantic=instances']) == 0
   assert 'val: 1 images, 0 instances, 1 shards' in capsys.readouterr().out
   assert (tmp_path / 'records' / 'val-00000-of-00001.tfrecord').exists()
@@ -44,13 +44,13 @@ def test_an_error_is_one_message_and_status_2(arguments, tmp_path, capsys):
   assert len(lines) == 1 and lines[0].startswith('error: 1 of 1 files named by')
 
 
-def test_an_output_folder_that_cannot_be_made(arguments, tmp_path, capsys):
+def test_an_output_folder_that_cannot_be_created_is_an_error(arguments, tmp_path, capsys):
   (tmp_path / 'records').write_text('a file', encoding='utf-8')
   assert create_coco_records.main(arguments) == 2
   assert capsys.readouterr().err.startswith('error: ')
 
 
-def test_interruption_says_how_to_continue(arguments, capsys, monkeypatch):
+def test_an_interrupted_command_prints_how_to_continue(arguments, capsys, monkeypatch):
   from htc_tf.data import coco_to_tfrecord
 
   def interrupt(_):
@@ -61,14 +61,14 @@ def test_interruption_says_how_to_continue(arguments, capsys, monkeypatch):
   assert 'the same command continues' in capsys.readouterr().err
 
 
-def test_misspelt_flag(arguments, capsys):
+def test_a_misspelt_flag_is_an_error(arguments, capsys):
   with pytest.raises(SystemExit) as error:
     create_coco_records.main([*arguments, '--shards=3'])
   assert error.value.code == 2
   assert 'unrecognized arguments: --shards=3' in capsys.readouterr().err
 
 
-def test_help_answers_without_tensorflow():
+def test_help_is_fast_and_needs_no_tensorflow():
   code = (
     'import sys\nfrom htc_tf.cli import create_coco_records\n'
     'try:\n  create_coco_records.main(["--help"])\n'
@@ -77,4 +77,4 @@ def test_help_answers_without_tensorflow():
   start = time.monotonic()
   result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
   assert result.returncode == 0 and '--skip_missing_images' in result.stdout
-  assert time.monotonic() - start < 5  # a fraction of a second on an idle machine
+  assert time.monotonic() - start < 5  # It takes a fraction of a second on an idle machine.

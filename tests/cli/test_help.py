@@ -1,4 +1,4 @@
-"""`--help` of every command answers without TensorFlow, whose import takes seconds."""
+"""Tests that `--help` of every command needs no TensorFlow, whose import takes seconds."""
 
 import subprocess
 import sys
@@ -9,12 +9,12 @@ import pytest
 _WITHOUT_TENSORFLOW = textwrap.dedent("""
     import importlib.abc, importlib, sys
 
-    class Refuse(importlib.abc.MetaPathFinder):
+    class Blocker(importlib.abc.MetaPathFinder):
       def find_spec(self, name, path=None, target=None):
         if name.split('.')[0] in ('tensorflow', 'tf_keras'):
-          raise ImportError('not for a help text: ' + name)
+          raise ImportError('not allowed in this test: ' + name)
 
-    sys.meta_path.insert(0, Refuse())
+    sys.meta_path.insert(0, Blocker())
     module, function = sys.argv[1].split(':')
     sys.argv = ['command', '--help']
     sys.exit(getattr(importlib.import_module(module), function)())

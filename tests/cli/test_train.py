@@ -35,15 +35,15 @@ def defined_flags():
 
 @pytest.fixture(scope='module')
 def records(tmp_path_factory):
-  return tiny_records.write(tmp_path_factory.mktemp('records'), num_pictures=2)
+  return tiny_records.write(tmp_path_factory.mktemp('records'), num_images=2)
 
 
 @pytest.fixture
 def run(tmp_path):
-  """Runs the command in this process with a fresh model directory; returns the directory."""
+  """A function that runs the command in this process and returns its new model directory."""
 
   def run_with(mode='train', **values):
-    gin.clear_config()  # Model Garden closes it in every run.
+    gin.clear_config()  # Model Garden locks it in every run.
     with flagsaver.flagsaver(mode=mode, model_dir=str(tmp_path / 'model'), **values):
       status = train.main([])
     if status:
@@ -54,9 +54,9 @@ def run(tmp_path):
 
 
 def write_config(path, params, **trainer):
-  """A configuration file that makes of htc_nuclei the given reduced experiment.
+  """A configuration file that makes htc_nuclei the given reduced experiment.
 
-  It runs as without a word on devices: mirrored, on one.
+  It does not choose devices: the default is the mirrored strategy, here with one device.
   """
   tree = {'trainer': trainer, 'task': {'model': tiny_records.model_overrides(params.task.model)}}
   stages = [stage.as_dict() for stage in params.task.model.cascade.stages]
@@ -79,7 +79,7 @@ def assert_fails(run, caplog, message, **values):
   assert message in caplog.text
 
 
-def test_unknown_experiment(run, caplog):
+def test_an_unknown_experiment_is_an_error(run, caplog):
   assert_fails(run, caplog, 'The experiment is unknown', experiment='htc_resnet50')
   assert all(name in caplog.text for name in parsing.known_experiments())
 
@@ -100,11 +100,11 @@ def test_unknown_experiment(run, caplog):
     ('task.model.input_size=[100,100,3]', 'task.model.input_size is wrong'),
   ],
 )
-def test_wrong_override(run, caplog, override, message):
+def test_a_wrong_override_is_an_error(run, caplog, override, message):
   assert_fails(run, caplog, message, experiment='htc_nuclei', params_override=override)
 
 
-def test_records_of_other_classes(run, caplog, records, tmp_path):
+def test_records_of_other_classes_are_an_error(run, caplog, records, tmp_path):
   assert_fails(
     run,
     caplog,
@@ -115,11 +115,11 @@ def test_records_of_other_classes(run, caplog, records, tmp_path):
   assert not (tmp_path / 'model').exists()
 
 
-def test_experiment_of_model_garden(run, caplog):
+def test_an_experiment_of_model_garden_is_an_error(run, caplog):
   assert_fails(run, caplog, 'This is not an HTC experiment', experiment='maskrcnn_resnetfpn_coco')
 
 
-def test_missing_initial_checkpoint(run, caplog, records, tmp_path):
+def test_a_missing_initial_checkpoint_is_an_error(run, caplog, records, tmp_path):
   params = tiny_records.reduced('htc_nuclei', records)
   config = write_config(tmp_path / 'config.yaml', params, train_steps=1)
   assert_fails(
@@ -142,7 +142,7 @@ def test_missing_initial_checkpoint(run, caplog, records, tmp_path):
   ],
 )
 def test_annotations_are_read_before_training(run, caplog, records, tmp_path, content, message):
-  """Not hours later, when the first evaluation comes."""
+  """Otherwise the error would come with the first evaluation, after hours."""
   annotations = tmp_path / 'val.json'
   if content is not None:
     annotations.write_text(content)
@@ -160,7 +160,7 @@ def test_annotations_are_read_before_training(run, caplog, records, tmp_path, co
   assert not list((tmp_path / 'model').glob('ckpt*'))
 
 
-def test_an_evaluation_of_random_weights_is_refused(run, caplog, records, tmp_path):
+def test_an_evaluation_of_random_weights_is_an_error(run, caplog, records, tmp_path):
   params = tiny_records.reduced('htc_nuclei', records)
   config = write_config(tmp_path / 'config.yaml', params, validation_steps=1)
   assert_fails(
@@ -173,7 +173,7 @@ def test_an_evaluation_of_random_weights_is_refused(run, caplog, records, tmp_pa
   )
 
 
-def test_a_file_in_place_of_the_model_directory(run, caplog, records, tmp_path):
+def test_a_file_in_place_of_the_model_directory_is_an_error(run, caplog, records, tmp_path):
   params = tiny_records.reduced('htc_nuclei', records)
   config = write_config(tmp_path / 'config.yaml', params, train_steps=1)
   (tmp_path / 'model').write_text('mine')
@@ -186,11 +186,11 @@ def test_a_file_in_place_of_the_model_directory(run, caplog, records, tmp_path):
   )
 
 
-def test_unknown_mode(run, caplog):
+def test_an_unknown_mode_is_an_error(run, caplog):
   assert_fails(run, caplog, 'The mode is unknown', mode='trian', experiment='htc_nuclei')
 
 
-def test_trains_and_evaluates(run, records, tmp_path):
+def test_the_command_trains_and_evaluates(run, records, tmp_path):
   params = tiny_records.reduced('htc_nuclei', records)
   params.task.model.cascade.stages = params.task.model.cascade.stages[:1]
   config = write_config(
@@ -230,7 +230,7 @@ def _tags(path):
   }
 
 
-def test_the_configuration_is_written_whole_or_not_at_all(
+def test_the_configuration_is_written_completely_or_not_at_all(
   run, caplog, records, tmp_path, monkeypatch
 ):
   def fail_half_way(params, path):
@@ -240,30 +240,30 @@ def test_the_configuration_is_written_whole_or_not_at_all(
 
   monkeypatch.setattr(hyperparams, 'save_params_dict_to_yaml', fail_half_way)
   (tmp_path / 'model').mkdir()
-  (tmp_path / 'model' / 'params.yaml').write_text('of the run so far')
+  (tmp_path / 'model' / 'params.yaml').write_text('old content')
   config = write_config(
     tmp_path / 'config.yaml', tiny_records.reduced('htc_nuclei', records), train_steps=1
   )
   assert_fails(run, caplog, 'no space left', experiment='htc_nuclei', config_file=[config])
-  assert (tmp_path / 'model' / 'params.yaml').read_text() == 'of the run so far'
+  assert (tmp_path / 'model' / 'params.yaml').read_text() == 'old content'
   assert not list((tmp_path / 'model').glob('.params*'))
 
 
-def test_schedule_follows_the_batch():
+def test_the_schedule_follows_the_batch_size():
   params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
   params.task.train_data.global_batch_size = 8
   parsing.rescale_for_batch('htc_resnet50fpn_1x_coco', params)
   assert params.trainer.train_steps == 175920
 
 
-def test_schedule_that_was_given_stays():
+def test_a_schedule_that_was_overridden_is_kept():
   params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
   params.override({'task': {'train_data': {'global_batch_size': 8}}, 'trainer': {'train_steps': 5}})
   parsing.rescale_for_batch('htc_resnet50fpn_1x_coco', params)
   assert params.trainer.train_steps == 5
 
 
-def test_xla_is_asked_of_the_task():
+def test_the_xla_flag_moves_to_the_task():
   params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
   params.runtime.enable_xla = True
   parsing.move_xla_flag(params)
@@ -271,8 +271,7 @@ def test_xla_is_asked_of_the_task():
   assert not params.runtime.enable_xla
 
 
-def test_script(tmp_path):
-  """The script itself, in a process of its own."""
+def test_the_script_reports_an_error_without_traceback(tmp_path):
   process = subprocess.run(
     [
       sys.executable,
@@ -292,7 +291,7 @@ def test_script(tmp_path):
 
 
 def train_with_a_broken_step(run, records, tmp_path, monkeypatch, overrides=''):
-  """Four steps, a checkpoint after each; a box loss of the third is no number."""
+  """Train four steps with a checkpoint after each; a box loss of the third step is NaN."""
   calls = tf.Variable(0)
   build_losses = HTCTask.build_losses
 
@@ -331,16 +330,21 @@ def test_a_step_that_is_not_finite_stops_with_the_last_checkpoint_intact(
     train_with_a_broken_step(run, records, tmp_path, monkeypatch)
   assert stop.value.code == 1
   message = caplog.records[-1].message
-  assert message.startswith('step 3 is not finite, image ids ') and '\n' not in message
+  assert (
+    message.startswith('The loss or a gradient of step 3 is not finite, image ids ')
+    and '\n' not in message
+  )
   assert 'Got: stage0_box_loss = nan, total_loss = nan' in message
   assert_finite_checkpoint(tmp_path / 'model', 2)
 
 
-def test_a_step_that_is_not_finite_may_be_skipped(run, records, tmp_path, monkeypatch, caplog):
+def test_a_step_that_is_not_finite_can_be_skipped(run, records, tmp_path, monkeypatch, caplog):
   folder = train_with_a_broken_step(
     run, records, tmp_path, monkeypatch, 'task.skip_non_finite_steps=true'
   )
-  assert 'Skipped (1 so far): step 3 is not finite, image ids ' in caplog.text
+  assert (
+    'Skipped (1 so far): The loss or a gradient of step 3 is not finite, image ids ' in caplog.text
+  )
   assert_finite_checkpoint(folder, 4)
   assert figures(folder, 'skipped_steps') == {1: 0, 2: 0, 3: 1, 4: 1}
   losses = figures(folder, 'stage0_box_loss')
@@ -359,7 +363,7 @@ def figures(folder, tag):
 
 
 def change_records(path, change):
-  """Rewrites a shard of examples."""
+  """Rewrite a shard after calling `change` with number and features of each example."""
   examples = [
     tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(path))
   ]
@@ -370,14 +374,14 @@ def change_records(path, change):
 
 
 def damage_some(number, features):
-  """A broken picture in one record, a NaN in a box of another."""
+  """Break the image of record 1, and put a NaN into a box of record 0."""
   if number == 1:
-    features['image/encoded'].bytes_list.value[0] = b'no picture'
+    features['image/encoded'].bytes_list.value[0] = b'no image'
   if number == 0:
     features['image/object/bbox/ymin'].float_list.value[0] = np.nan
 
 
-def test_damaged_data_train_and_evaluate_and_are_counted(run, tmp_path, caplog):
+def test_damaged_data_is_skipped_and_counted_in_training_and_evaluation(run, tmp_path, caplog):
   pattern = tiny_records.write(tmp_path)
   (shard,) = (tmp_path / 'records').glob('*.tfrecord')
   change_records(shard, damage_some)
@@ -410,7 +414,7 @@ def test_damaged_data_train_and_evaluate_and_are_counted(run, tmp_path, caplog):
   assert figures(folder / 'train', 'skipped_instances')[3] == 1
 
 
-def test_data_of_which_nothing_can_be_used_stop_before_training(run, tmp_path, caplog):
+def test_data_without_any_usable_record_is_an_error_before_training(run, tmp_path, caplog):
   pattern = tiny_records.write(tmp_path)
   for path in (tmp_path / 'records').glob('*.tfrecord'):
     path.write_bytes(path.read_bytes()[:100])

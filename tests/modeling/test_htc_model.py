@@ -188,7 +188,7 @@ def test_keras_predict(htc):
 
 def test_images_without_truth_train(htc):
   config, model, *_ = htc
-  images, labels = tiny.batch(config, num_truths=0)
+  images, labels = tiny.batch(config, num_objects=0)
   assert np.all(labels['gt_classes'] == -1)
   terms, gradients = train_once(model, config, images, labels)
   for name, term in terms.items():

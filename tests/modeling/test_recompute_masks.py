@@ -30,9 +30,9 @@ def step(recompute, images, labels, **overrides):
   return run, names
 
 
-@pytest.mark.parametrize('num_truths', [2, 0])
-def test_gradients_are_the_same(num_truths):
-  batch = tiny.batch(num_truths=num_truths)
+@pytest.mark.parametrize('num_objects', [2, 0])
+def test_gradients_are_the_same(num_objects):
+  batch = tiny.batch(num_objects=num_objects)
   (kept, names), (recomputed, _) = step(False, *batch), step(True, *batch)
   loss, gradients = kept()
   other_loss, others = recomputed()
@@ -43,7 +43,7 @@ def test_gradients_are_the_same(num_truths):
       other, value, rtol=0, atol=1e-5 * np.abs(value).max() + 1e-9, err_msg=name
     )
   mask_heads = [value for name, value in zip(names, gradients) if 'mask_head' in name]
-  assert mask_heads and all(np.any(value) for value in mask_heads) == (num_truths > 0)
+  assert mask_heads and all(np.any(value) for value in mask_heads) == (num_objects > 0)
 
 
 def test_activations_are_computed_again():

@@ -1,4 +1,4 @@
-"""Steps compiled for static buckets; tests/training/test_distribution.py has those of training."""
+"""Tests of steps compiled per bucket; tests/training/test_distribution.py tests training steps."""
 
 import pytest
 import tensorflow as tf
@@ -10,7 +10,7 @@ BUCKETS = ((64, 96), (96, 64))
 
 
 def _batch(height, width):
-  """Images and masks of which each pixel counts once."""
+  """Images, masks and semantic maps in which every byte is 1."""
   return tf.ones([2, height, width, 3]), {
     'gt_masks': tf.ones([2, 5, height, width // 8], tf.uint8),
     'gt_semantic': tf.ones([2, height, width], tf.uint8),
@@ -29,8 +29,8 @@ def _count(batch):
   }
 
 
-def _outer(buckets):
-  """As in training: the bucket is not known when the step is traced."""
+def _step_function(buckets):
+  """The compiled step in a graph that is traced without knowing the bucket, as in training."""
   spec = (
     tf.TensorSpec([2, None, None, 3]),
     {
@@ -39,12 +39,14 @@ def _outer(buckets):
       'source_id': tf.TensorSpec([2], tf.int32),
     },
   )
-  return tf.function(lambda *batch: run_compiled(_count, batch, buckets), input_signature=spec)
+  return tf.function(
+    lambda *batch: run_compiled(_count, batch, buckets), input_signature=spec, autograph=False
+  )
 
 
 @pytest.mark.parametrize('buckets', [BUCKETS, BUCKETS[:1]])
-def test_every_bucket_has_its_program(buckets):
-  run = _outer(buckets)
+def test_every_bucket_gets_a_program_with_static_shapes(buckets):
+  run = _step_function(buckets)
   for height, width in buckets:
     result = run(*_batch(height, width))
     assert result['height'] == height
@@ -53,6 +55,6 @@ def test_every_bucket_has_its_program(buckets):
 
 
 @pytest.mark.parametrize('buckets', [BUCKETS, BUCKETS[:1]])
-def test_another_size_is_an_error(buckets):
+def test_a_size_that_is_no_bucket_is_an_error(buckets):
   with pytest.raises(tf.errors.InvalidArgumentError):
-    _outer(buckets)(*_batch(64, 64))
+    _step_function(buckets)(*_batch(64, 64))

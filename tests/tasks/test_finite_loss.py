@@ -1,4 +1,4 @@
-"""A step that is not finite: stops the run and says where, or is skipped, and changes nothing."""
+"""Tests of steps that are not finite: they change no weight, and raise an error or are skipped."""
 
 import logging as python_logging
 
@@ -17,62 +17,65 @@ NAN, INF = float('nan'), float('inf')
 IDS = tf.constant([7, 9], tf.int64)
 
 
-def react(reaction, values, step=3):
+def react(handler, values, step=3):
   terms = {f'term{number}': tf.constant(value) for number, value in enumerate(values)}
 
-  @tf.function
+  @tf.function(autograph=False)
   def run():
-    reaction.react(terms, IDS, tf.constant(step, tf.int64))
+    handler.react(terms, IDS, tf.constant(step, tf.int64))
     return tf.constant(1.0)
 
   return run()
 
 
 @pytest.mark.parametrize('skips', [False, True])
-def test_finite_terms_pass(skips):
-  reaction = NonFiniteLoss(skips)
-  react(reaction, [0.5, 1e30])
-  assert reaction.num_skipped == 0
+def test_finite_terms_have_no_effect(skips):
+  handler = NonFiniteLoss(skips)
+  react(handler, [0.5, 1e30])
+  assert handler.num_skipped == 0
 
 
 @pytest.mark.parametrize('value', [NAN, INF, -INF])
-def test_the_error_names_term_step_and_pictures(value):
+def test_the_error_names_term_step_and_image_ids(value):
   with pytest.raises(tf.errors.OpError) as error:
     react(NonFiniteLoss(skips=False), [0.5, value])
   assert (
-    'TrainingError: step 3 is not finite, image ids 7, 9. Expected: finite loss terms and '
-    f'gradients. Got: term1 = {value}.'
+    'TrainingError: The loss or a gradient of step 3 is not finite, image ids 7, 9. Expected: '
+    f'finite loss terms and gradients. Got: term1 = {value}.'
   ) in str(error.value)
 
 
-def test_skipped_steps_are_counted_and_named_in_the_log(caplog):
-  reaction = NonFiniteLoss(skips=True)
+def test_skipped_steps_are_counted_and_logged(caplog):
+  handler = NonFiniteLoss(skips=True)
   with caplog.at_level(python_logging.ERROR):
-    react(reaction, [NAN], step=5)
-    react(reaction, [INF], step=5)  # Another replica.
-    react(reaction, [INF], step=8)
-  assert reaction.num_skipped == 2
-  assert 'Skipped (1 so far): step 5 is not finite, image ids 7, 9' in caplog.text
-  assert 'Skipped (2 so far): step 8' in caplog.text
+    react(handler, [NAN], step=5)
+    react(handler, [INF], step=5)  # Another replica.
+    react(handler, [INF], step=8)
+  assert handler.num_skipped == 2
+  assert (
+    'Skipped (1 so far): The loss or a gradient of step 5 is not finite, image ids 7, 9'
+    in caplog.text
+  )
+  assert 'Skipped (2 so far): The loss or a gradient of step 8' in caplog.text
 
 
-def test_too_many_skipped_in_a_row_stop(monkeypatch):
+def test_too_many_skipped_steps_in_a_row_are_an_error(monkeypatch):
   monkeypatch.setattr(finite_loss, 'MAX_SKIPPED_IN_A_ROW', 2)
-  reaction = NonFiniteLoss(skips=True)
+  handler = NonFiniteLoss(skips=True)
   for step in (1, 2, 4, 5):
-    react(reaction, [NAN], step)
+    react(handler, [NAN], step)
   with pytest.raises(tf.errors.OpError, match='TrainingError'):
-    react(reaction, [NAN], 6)
+    react(handler, [NAN], 6)
 
 
-def test_the_error_is_one_of_ours():
-  note = NonFiniteLoss(False)._note
+def test_the_error_is_a_training_error():
+  record = NonFiniteLoss(False)._record
   with pytest.raises(TrainingError):
-    note(['a'], np.float32([NAN]), np.int64([1]), 0)
+    record(['a'], np.float32([NAN]), np.int64([1]), 0)
 
 
 def build_optimizer(kind):
-  """Momentum, so that a step with a gradient of 0 would move the weights."""
+  """An optimizer with momentum, so that a step with a gradient of 0 would change the weights."""
   factory = optimization.OptimizerFactory(
     optimization.OptimizationConfig(
       {
@@ -93,7 +96,7 @@ def build_optimizer(kind):
 
 
 class Training:
-  """Steps of a small model with statistics of its own; a NaN among its inputs breaks a step."""
+  """Training of a small model with running statistics; a NaN in the input breaks a step."""
 
   def __init__(self, kind='legacy', jit_compile=False):
     tf_keras.utils.set_random_seed(1)
@@ -104,7 +107,7 @@ class Training:
     self.optimizer = build_optimizer(kind)
     if kind == 'averaged':
       self.optimizer.shadow_copy(self.model)
-    self.run = tf.function(self.step, jit_compile=jit_compile)
+    self.run = tf.function(self.step, jit_compile=jit_compile, autograph=False)
 
   def step(self, value):
     statistics = RunningStatistics(self.model)
@@ -113,9 +116,9 @@ class Training:
       loss = tf.reduce_sum(
         self.model(value * tf.constant([[1.0, 2.0], [3.0, 5.0]]), training=True) ** 3
       )
-      goal = self.optimizer.get_scaled_loss(loss) if scaled else loss
+      minimized = self.optimizer.get_scaled_loss(loss) if scaled else loss
     variables = self.model.trainable_variables
-    gradients = tape.gradient(goal, variables)
+    gradients = tape.gradient(minimized, variables)
     if scaled:
       gradients = self.optimizer.get_unscaled_gradients(gradients)
     finite_loss.create_state(self.optimizer, variables)
@@ -125,7 +128,7 @@ class Training:
     return loss
 
   def values(self):
-    """Weights, statistics, loss scale and the optimizer's state without its count of steps."""
+    """Weights, statistics, loss scale, and the optimizer's state without its number of steps."""
     variables = self.optimizer.variables
     state = [
       variable
@@ -138,24 +141,24 @@ class Training:
 
 @pytest.mark.parametrize('jit_compile', [False, True])
 @pytest.mark.parametrize('kind', ['legacy', 'new', 'averaged', 'scaled'])
-@pytest.mark.parametrize('place', [0, 2])
-def test_a_broken_step_changes_nothing_but_the_number_of_steps(kind, place, jit_compile):
+@pytest.mark.parametrize('broken_step', [0, 2])
+def test_a_broken_step_changes_only_the_number_of_steps(kind, broken_step, jit_compile):
   training = Training(kind, jit_compile)
   for step in range(4):
     before = training.values()
-    loss = training.run(tf.constant(NAN if step == place else 1.0 + step))
+    loss = training.run(tf.constant(NAN if step == broken_step else 1.0 + step))
     after = training.values()
     assert int(training.optimizer.iterations) == step + 1
-    assert np.isnan(loss) == (step == place)
-    # The state of an optimizer may begin with the first step: `before` is shorter then.
+    assert np.isnan(loss) == (step == broken_step)
+    # Some optimizers create their state in the first step; then `before` is shorter.
     same = [np.array_equal(old, new) for old, new in zip(before, after)]
     beta, running_mean = same[3:5]
-    assert all(same) if step == place else not beta and not running_mean
+    assert all(same) if step == broken_step else not beta and not running_mean
   assert len(after) > len(training.model.variables)
 
 
-def test_an_infinite_gradient_of_a_scaled_loss_is_for_the_scale():
-  """The loss is finite: the step is left out by the scale, which is halved."""
+def test_an_infinite_gradient_of_a_scaled_loss_halves_the_scale():
+  """The loss is finite, so that LossScaleOptimizer skips the step."""
   training = Training('scaled')
   training.optimizer.loss_scale  # noqa: B018  Reading it creates its variable.
   training.optimizer._loss_scale._current_loss_scale.assign(2.0**127)
@@ -167,7 +170,7 @@ def test_an_infinite_gradient_of_a_scaled_loss_is_for_the_scale():
 
 
 @pytest.mark.parametrize('broken', [[NAN, 1.0], [1.0, NAN]])
-def test_two_replicas_decide_alike(two_replicas, broken):
+def test_a_nan_on_one_replica_rejects_the_step_on_both(two_replicas, broken):
   with two_replicas.scope():
     training = Training()
 
@@ -176,7 +179,7 @@ def test_two_replicas_decide_alike(two_replicas, broken):
       lambda context: tf.constant(values[context.replica_id_in_sync_group])
     )
 
-  run = tf.function(lambda values: two_replicas.run(training.step, args=(values,)))
+  run = tf.function(lambda values: two_replicas.run(training.step, args=(values,)), autograph=False)
   run(inputs([1.0, 2.0]))
   before = training.values()
   losses = two_replicas.experimental_local_results(run(inputs(broken)))

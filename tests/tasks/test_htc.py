@@ -1,4 +1,4 @@
-"""Tests of the task: steps, inputs, evaluation and where training starts from."""
+"""Tests of the task: steps, inputs, evaluation and initial weights."""
 
 import itertools
 import json
@@ -24,7 +24,7 @@ COCO_EXPERIMENTS = (
   'htc_resnetfpn_coco',
 )
 
-# Random weights need the batch's statistics: their running ones would let values explode.
+# With random weights, frozen batch norm would let the values explode.
 FROM_SCRATCH = {'backbone': {'published_resnet': {'frozen_stages': -1, 'norm_eval': False}}}
 
 
@@ -35,7 +35,7 @@ def float32_afterwards():
 
 
 def make_task(name, records, **model_overrides):
-  """(task, model, parameters) of a reduced experiment, under its precision policy."""
+  """(task, model, configuration) of a reduced experiment, with its precision policy set."""
   params = tiny_records.reduced(name, records)
   params.task.model.override(model_overrides)
   validation.validate_experiment(params, 'train_and_eval')
@@ -57,7 +57,7 @@ def expected_names(model_config):
 
 
 @pytest.mark.parametrize('name', COCO_EXPERIMENTS)
-def test_coco_experiment_runs_steps_from_records(name, records):
+def test_coco_experiments_train_on_records(name, records):
   task, model, params = make_task(name, records)
   optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
   metrics = task.build_metrics()
@@ -70,15 +70,15 @@ def test_coco_experiment_runs_steps_from_records(name, records):
   assert all(np.isfinite(value) for value in values.values()), values
   assert all(value > 0 for name, value in values.items() if 'class_loss' in name), values
   moved = [np.any(old != new) for old, new in zip(before, model.trainable_variables)]
-  assert np.mean(moved) > 0.6  # Residual blocks begin as identities.
+  assert np.mean(moved) > 0.6  # Not all: residual blocks start as identities.
 
 
 def train(task, model, batch, num_steps, learning_rate):
-  """Values of all metrics after each step on one batch."""
+  """Values of all metrics for each of several steps on one batch."""
   optimizer = tf_keras.optimizers.SGD(learning_rate, momentum=0.9, clipnorm=10.0)
   metrics = task.build_metrics()
 
-  @tf.function
+  @tf.function(autograph=False)
   def step():
     task.train_step(batch, model, optimizer, metrics)
 
@@ -91,7 +91,7 @@ def train(task, model, batch, num_steps, learning_rate):
   return history
 
 
-def test_overfits_a_batch():
+def test_a_model_overfits_one_image():
   config = tiny.model(2, **FROM_SCRATCH)
   task = tiny.task(config)
   tf_keras.utils.set_random_seed(0)
@@ -127,7 +127,7 @@ def test_every_loss_falls_on_one_image(name, one_record):
     model,
     batch,
     num_steps=500,
-    learning_rate=(tf_keras.optimizers.schedules.PiecewiseConstantDecay([300], [0.01, 0.002])),
+    learning_rate=tf_keras.optimizers.schedules.PiecewiseConstantDecay([300], [0.01, 0.002]),
   )
   assert all(np.isfinite(list(values.values())).all() for values in history)
   for term in expected_names(params.task.model) - {'weight_decay'}:
@@ -136,13 +136,13 @@ def test_every_loss_falls_on_one_image(name, one_record):
     if 'accuracy' in term:
       assert means[-1] > max(first, 0.9), (term, first, means)
     elif term.startswith('stage') and 'box' in term:
-      # A stage's box loss first rises: better boxes of the stage before are more positives.
+      # The box loss of a stage rises first: better boxes from the stage before mean more positives.
       assert means[-1] < 0.85 * max(first, *means), (term, first, means)
     else:
       assert means[-1] < 0.5 * first, (term, first, means)
 
 
-def test_metrics_and_losses_agree(records):
+def test_the_loss_terms_add_up_to_the_total_loss(records):
   task, model, params = make_task('htc_resnet50fpn_1x_coco', records)
   images, labels = next(iter(task.build_inputs(params.task.train_data)))
   metrics = task.build_metrics()
@@ -157,7 +157,7 @@ def test_metrics_and_losses_agree(records):
   assert not task.build_metrics(training=False)
 
 
-def test_evaluation(records, tmp_path):
+def test_evaluation_gives_figures_and_writes_detections(records, tmp_path):
   params = tiny_records.reduced('htc_resnet50fpn_1x_coco', records)
   task = HTCTask(params.task, logging_dir=str(tmp_path))
   model = task.build_model()
@@ -173,7 +173,7 @@ def test_evaluation(records, tmp_path):
   assert {row['category_id'] for row in results} <= set(tiny_records.CATEGORY_IDS)
 
 
-def test_evaluation_starts_anew_each_time(records):
+def test_a_second_evaluation_gives_the_same_figures(records):
   task, model, params = make_task('mask_rcnn_resnet50fpn_1x_coco', records)
   outputs = [
     task.validation_step(batch, model) for batch in task.build_inputs(params.task.validation_data)
@@ -188,33 +188,33 @@ def test_evaluation_starts_anew_each_time(records):
   assert first == second
 
 
-def test_box_only_model_trains_without_masks_in_its_labels(records):
+def test_a_model_without_masks_trains_without_gt_masks(records):
   task, model, params = make_task('htc_resnet50fpn_1x_coco', records, include_mask=False)
   batch = next(iter(task.build_inputs(params.task.train_data)))
   assert 'gt_masks' not in batch[1]
   task.train_step(batch, model, tf_keras.optimizers.SGD(0.01), task.build_metrics())
 
 
-def test_freeze_backbone():
+def test_a_frozen_backbone_has_no_trainable_variables():
   task = tiny.task(tiny.model(1), freeze_backbone=True)
   model = task.build_model()
   assert not model.backbone.trainable_variables
   assert model.decoder.trainable_variables
 
 
-def test_model_with_a_static_bucket_builds():
+def test_a_model_with_a_static_size_builds():
   params = tiny_records.reduced('htc_resnetfpn_coco', 'unused')
   assert HTCTask(params.task).build_model().trainable_variables
 
 
-def test_configuration_is_checked_before_building():
+def test_the_configuration_is_checked_before_building():
   with pytest.raises(ConfigError, match='num_classes is too small'):
     HTCTask(task_config.HTCTask(model=tiny.model(num_classes=1)))
 
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-  """(model, path of its checkpoint) as a trainer leaves it."""
+  """(model, path of its checkpoint), saved as by a trainer."""
   model = tiny.build(tiny.model(2), seed=5)
   folder = tmp_path_factory.mktemp('run')
   tf.train.CheckpointManager(
@@ -236,14 +236,14 @@ def initialized(path, modules='all', **overrides):
   return model, before
 
 
-def test_initialize_all(trained):
+def test_all_parts_are_initialized(trained):
   model, path = trained
   for new, old in zip(initialized(path)[0].variables, model.variables):
     np.testing.assert_array_equal(new, old)
 
 
 @pytest.mark.parametrize('modules', ['backbone', ['backbone', 'decoder']])
-def test_initialize_some_parts(trained, modules):
+def test_only_the_named_parts_are_initialized(trained, modules):
   model, path = trained
   other, before = initialized(path, modules, num_classes=6)
   for new, old in zip(other.backbone.variables, model.backbone.variables):
@@ -252,29 +252,29 @@ def test_initialize_some_parts(trained, modules):
     np.array_equal(new, old) for new, old in zip(other.decoder.variables, model.decoder.variables)
   )
   assert decoder_equal == ('decoder' in modules)
-  part = {id(v) for v in other.backbone.variables + other.decoder.variables}
+  loaded = {id(v) for v in other.backbone.variables + other.decoder.variables}
   for variable, value in zip(other.variables, before):
-    if id(variable) not in part:
+    if id(variable) not in loaded:
       np.testing.assert_array_equal(variable, value)
 
 
-def test_initialize_unknown_part(trained):
-  with pytest.raises(ConfigError, match=r"init_checkpoint_modules is unknown.*\['neck'\]"):
+def test_an_unknown_part_is_an_error(trained):
+  with pytest.raises(ConfigError, match=r"init_checkpoint_modules names unknown parts.*\['neck'\]"):
     initialized(trained[1], 'neck')
 
 
-def test_initialize_from_nothing_is_an_error(tmp_path):
+def test_a_folder_without_checkpoint_is_an_error(tmp_path):
   with pytest.raises(CheckpointError, match='There is no checkpoint at'):
     initialized(str(tmp_path))
 
 
-def test_no_initial_checkpoint():
+def test_without_initial_checkpoint_the_weights_stay_random():
   model, before = initialized('')
   for variable, value in zip(model.variables, before):
     np.testing.assert_array_equal(variable, value)
 
 
-def test_two_replicas_with_one_batch_step_as_one(records, two_replicas):
+def test_two_replicas_with_the_same_batch_update_like_one(records, two_replicas):
   params = tiny_records.reduced('mask_rcnn_resnet50fpn_1x_coco', records)
   params.task.model.cascade.sampling_rule = 'even'
   params.task.train_data.global_batch_size = 1
@@ -288,7 +288,8 @@ def test_two_replicas_with_one_batch_step_as_one(records, two_replicas):
   alone.set_weights(model.get_weights())
   before = alone.get_weights()
 
-  tf.function(lambda: two_replicas.run(task.train_step, args=(batch, model, optimizer, metrics)))()
+  arguments = (batch, model, optimizer, metrics)
+  tf.function(lambda: two_replicas.run(task.train_step, args=arguments), autograph=False)()
   assert all(np.isfinite(value) for value in values_of(metrics).values())
   task.train_step(batch, alone, tf_keras.optimizers.SGD(0.1))
   for name, old, two, one in zip(

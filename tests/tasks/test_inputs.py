@@ -1,4 +1,4 @@
-"""Tests of the input pipelines of the task: buckets, order, and what comes of every record."""
+"""Tests of the task's input pipelines: buckets, order, and that every record is read."""
 
 import collections
 import itertools
@@ -15,18 +15,18 @@ from htc_tf.tasks.htc import HTCTask
 from htc_tf.tasks.inputs import build_padding_rule
 from tests import tiny_records
 
-# Landscape, portrait, and of another aspect ratio; the first picture again at the end.
+# Sizes of the images: landscape, portrait, another aspect ratio, and the first size again.
 SIZES = ((64, 96), (96, 64), (64, 120), (64, 96))
 BUCKETS = [{'height': 64, 'width': 96}, {'height': 96, 'width': 64}, {'height': 64, 'width': 128}]
 
 
 @pytest.fixture(scope='module', name='mixed')
 def _mixed(tmp_path_factory):
-  """Pattern of records of four pictures of three sizes, in two shards."""
+  """Pattern of the records of four images of three sizes."""
   return tiny_records.write(tmp_path_factory.mktemp('mixed'), sizes=SIZES)
 
 
-def make(mixed, buckets, name='htc_resnet50fpn_1x_coco', **train_data):
+def make_task(mixed, buckets, name='htc_resnet50fpn_1x_coco', **train_data):
   params = tiny_records.reduced(name, mixed).task
   params.model.input_size = [128, 128, 3]
   params.train_data.override({'deterministic': True, **train_data})
@@ -40,8 +40,8 @@ def take(task, data, number):
 
 
 @pytest.mark.parametrize('buckets', [BUCKETS, []])
-def test_training_batches_are_of_one_bucket_and_every_picture_comes(mixed, buckets):
-  task, params = make(mixed, buckets)
+def test_training_batches_are_of_one_bucket_and_every_image_is_read(mixed, buckets):
+  task, params = make_task(mixed, buckets)
   counts = collections.Counter()
   for images, labels in take(task, params.train_data, 40):
     assert len(images) == 2
@@ -54,12 +54,14 @@ def test_training_batches_are_of_one_bucket_and_every_picture_comes(mixed, bucke
     assert len({height > width for height, width in sizes}) == 1
     assert len(set(sizes)) == 1 or not buckets
     counts.update(labels['source_id'].tolist())
-  assert max(counts.values()) - min(counts.values()) <= 4  # what waits in groups and buffer
+  assert (
+    max(counts.values()) - min(counts.values()) <= 4
+  )  # Those in groups and in the shuffle buffer.
 
 
 @pytest.mark.parametrize('buckets', [BUCKETS, []])
 def test_a_seed_repeats_batches_exactly(mixed, buckets):
-  task, params = make(mixed, buckets, seed=3)
+  task, params = make_task(mixed, buckets, seed=3)
   first, second = (take(task, params.train_data, 8) for _ in range(2))
   for one, two in zip(tf.nest.flatten(first), tf.nest.flatten(second)):
     np.testing.assert_array_equal(one, two)
@@ -72,12 +74,12 @@ def test_a_seed_repeats_batches_exactly(mixed, buckets):
 
 
 @pytest.mark.parametrize('buckets', [BUCKETS, []])
-def test_truth_does_not_depend_on_the_bucket(mixed, buckets):
-  """Elements in their buckets equal those in one large square, but for the padding."""
+def test_ground_truth_does_not_depend_on_the_bucket(mixed, buckets):
+  """Elements in their buckets equal those in one large square, except for the padding."""
   square = [{'height': 128, 'width': 128}]
   found = []
   for choice in (buckets, square):
-    task, params = make(mixed, choice, global_batch_size=1)
+    task, params = make_task(mixed, choice, global_batch_size=1)
     params.train_data.parser.augmentation.flip.horizontal = 0.0
     found.append(
       {
@@ -102,13 +104,13 @@ def test_truth_does_not_depend_on_the_bucket(mixed, buckets):
 
 
 def test_one_graph_trains_on_every_bucket(mixed):
-  task, params = make(mixed, BUCKETS)
+  task, params = make_task(mixed, BUCKETS)
   params.model.cascade.stages = params.model.cascade.stages[:1]
   model = task.build_model()
   optimizer = tf_keras.optimizers.SGD(0.01)
   iterator = iter(task.build_inputs(params.train_data))
 
-  @tf.function
+  @tf.function(autograph=False)
   def step():
     batch = next(iterator)
     return tf.shape(batch[0]), task.train_step(batch, model, optimizer)['loss']
@@ -116,14 +118,14 @@ def test_one_graph_trains_on_every_bucket(mixed):
   shapes, losses = zip(*(step() for _ in range(8)))
   assert np.isfinite(losses).all()
   assert len({tuple(shape.numpy()) for shape in shapes}) > 1
-  # The second trace is without the creation of the optimizer's variables.
+  # The first trace creates the optimizer's variables; then tf.function traces once more.
   assert step.experimental_get_tracing_count() <= 2
 
 
 @pytest.mark.parametrize('buckets', [BUCKETS, []])
 @pytest.mark.parametrize('batch_size', [1, 2, 3])
-def test_evaluation_reads_every_picture_once(mixed, buckets, batch_size):
-  task, params = make(mixed, buckets)
+def test_evaluation_reads_every_image_once(mixed, buckets, batch_size):
+  task, params = make_task(mixed, buckets)
   params.validation_data.global_batch_size = batch_size
   batches = list(task.build_inputs(params.validation_data))
   numbers = [int(number) for _, labels in batches for number in labels['source_id']]
@@ -139,8 +141,8 @@ def take_as_worker(task, data, worker, number):
 
 
 @pytest.mark.parametrize('name', ['train_data', 'validation_data'])
-def test_workers_read_other_pictures(mixed, name):
-  task, params = make(mixed, BUCKETS)
+def test_workers_read_different_images(mixed, name):
+  task, params = make_task(mixed, BUCKETS)
   first, second = (
     {
       int(number)
@@ -155,7 +157,9 @@ def test_workers_read_other_pictures(mixed, name):
 
 def test_workers_augment_independently(one_record):
   params = tiny_records.reduced('htc_nuclei', one_record).task
-  params.train_data.override({'deterministic': True, 'sharding': False})  # The same picture.
+  params.train_data.override(
+    {'deterministic': True, 'sharding': False}
+  )  # Both read the same image.
   task = HTCTask(params)
   first, again, second = (
     [images for images, _ in take_as_worker(task, params.train_data, worker, 4)]
@@ -165,9 +169,9 @@ def test_workers_augment_independently(one_record):
   assert any(np.any(one != other) for one, other in zip(first, second))
 
 
-def test_replicas_evaluate_every_picture_once(mixed, two_replicas):
-  """Batches of different buckets at once, and in the last step one replica without any."""
-  task, params = make(mixed, [], 'mask_rcnn_resnet50fpn_1x_coco')
+def test_replicas_evaluate_every_image_once(mixed, two_replicas):
+  """The replicas get batches of different sizes, and in the last step one replica gets none."""
+  task, params = make_task(mixed, [], 'mask_rcnn_resnet50fpn_1x_coco')
   params.validation_data.global_batch_size = 2
   with two_replicas.scope():
     model = task.build_model()
@@ -177,7 +181,7 @@ def test_replicas_evaluate_every_picture_once(mixed, two_replicas):
     )
   )
 
-  @tf.function
+  @tf.function(autograph=False)
   def step():
     return two_replicas.run(task.validation_step, args=(next(iterator), model))
 
@@ -196,8 +200,8 @@ def test_replicas_evaluate_every_picture_once(mixed, two_replicas):
   'name',
   ['htc_resnet50fpn_1x_coco', 'htc_resnet50fpn_1x_coco_paddle', 'mask_rcnn_resnet50fpn_1x_coco'],
 )
-def test_buckets_of_coco_experiments_hold_every_picture(name):
-  """None is shrunk below the published size, and all fit the input size."""
+def test_buckets_of_coco_experiments_hold_every_image(name):
+  """No image is shrunk below the published size, and all fit the input size."""
   task = exp_factory.get_exp_config(name).task
   for data in (task.train_data, task.validation_data):
     rule = build_padding_rule(data.parser, task.model)

@@ -1,4 +1,4 @@
-"""Tests of what must be so before workers run together."""
+"""Tests of the checks of a run with several workers."""
 
 import json
 
@@ -27,30 +27,30 @@ def params():
     '{"cluster": {"worker": ["one:1"]}, "task": {"type": "evaluator", "index": 0}}',
   ],
 )
-def test_workers_that_are_not_named(params, monkeypatch, content):
+def test_a_tf_config_that_does_not_name_this_worker_is_an_error(params, monkeypatch, content):
   if content is None:
     monkeypatch.delenv('TF_CONFIG', raising=False)
   else:
     monkeypatch.setenv('TF_CONFIG', content)
-  with pytest.raises(ConfigError, match=r'does not know its workers.*TF_CONFIG'):
+  with pytest.raises(ConfigError, match='needs a TF_CONFIG that names the workers'):
     cluster.check_workers(params, 'train')
 
 
-def test_modes_and_options_for_workers(params, monkeypatch):
+def test_modes_and_options_that_do_not_work_with_workers_are_errors(params, monkeypatch):
   monkeypatch.setenv(
     'TF_CONFIG',
     json.dumps({'cluster': {'worker': ['one:1', 'two:1']}, 'task': {'type': 'worker', 'index': 1}}),
   )
   for mode in ('train', 'eval', 'train_and_eval'):
     cluster.check_workers(params, mode)
-  with pytest.raises(ConfigError, match='continuous_eval is not for several workers'):
+  with pytest.raises(ConfigError, match='continuous_eval does not work with several workers'):
     cluster.check_workers(params, 'continuous_eval')
   params.trainer.best_checkpoint_export_subdir = 'best'
-  with pytest.raises(ConfigError, match='best_checkpoint_export_subdir is not for several'):
+  with pytest.raises(ConfigError, match='best_checkpoint_export_subdir does not work with'):
     cluster.check_workers(params, 'train')
 
 
-def test_batches_are_shared_equally(params):
+def test_a_batch_that_replicas_cannot_share_equally_is_an_error(params):
   cluster.check_batches(params, 'train_and_eval', 4)
   params.task.validation_data.global_batch_size = 6
   cluster.check_batches(params, 'train', 4)

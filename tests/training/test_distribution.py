@@ -1,4 +1,4 @@
-"""Tests of training on two replicas: what is averaged, and what is normalised together."""
+"""Tests of training on two replicas: averages, normalization and batch norm."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ RULE = {'sampling_rule': 'even'}
 
 
 def per_replica(strategy, batch):
-  """The rows of a batch, one a replica."""
+  """The batch as distributed values, one row per replica."""
   return tf.nest.map_structure(
     lambda values: strategy.experimental_distribute_values_from_function(
       lambda context: values[context.replica_id_in_sync_group :][:1]
@@ -31,7 +31,7 @@ def values_of(metrics):
 
 
 def step(task, model, batch):
-  """Metrics and weights after a step from the model's weights, which it puts back."""
+  """Metrics and weights after a step; the model's weights are restored afterwards."""
   before, metrics = model.get_weights(), task.build_metrics()
   task.train_step(batch, model, tf_keras.optimizers.SGD(LEARNING_RATE), metrics)
   after = model.get_weights()
@@ -40,7 +40,7 @@ def step(task, model, batch):
 
 
 def distributed_step(strategy, task, weights, batch):
-  """As `step`; the size of the pictures is known when it runs, as in training."""
+  """Metrics and weights after a step; as in training, the image size is unknown in the graph."""
   with strategy.scope():
     model = task.build_model()
     optimizer = tf_keras.optimizers.SGD(LEARNING_RATE)
@@ -54,15 +54,15 @@ def distributed_step(strategy, task, weights, batch):
       labels[key] = tf.compat.v1.placeholder_with_default(labels[key], unknown)
     task.train_step((images, labels), model, optimizer, metrics)
 
-  tf.function(lambda: strategy.run(run, args=per_replica(strategy, batch)))()
+  tf.function(lambda: strategy.run(run, args=per_replica(strategy, batch)), autograph=False)()
   return values_of(metrics), model.get_weights()
 
 
 def assert_same_update(actual, expected, before, names):
-  for name, old, found, wanted in zip(names, before, actual, expected):
-    largest = np.abs(wanted - old).max()
+  for name, old, new, expected_new in zip(names, before, actual, expected):
+    largest = np.abs(expected_new - old).max()
     np.testing.assert_allclose(
-      found - old, wanted - old, rtol=0, atol=1e-3 * largest + 1e-6, err_msg=name
+      new - old, expected_new - old, rtol=0, atol=1e-3 * largest + 1e-6, err_msg=name
     )
 
 
@@ -73,9 +73,9 @@ def build_tiny_task():
 
 
 def test_replicas_average_losses_and_gradients(two_replicas, tiny_task):
-  """Every normaliser is the replica's own, whatever the other one's images hold."""
+  """Each replica normalizes its losses by the number of samples in its images only."""
   task, model = tiny_task
-  batch = tiny.batch(task.task_config.model)  # Two truths in the first image, one in the second.
+  batch = tiny.batch(task.task_config.model)  # Two objects in the first image, one in the second.
   alone = [
     step(task, model, tf.nest.map_structure(lambda x, row=row: x[row : row + 1], batch))
     for row in range(2)
@@ -89,8 +89,8 @@ def test_replicas_average_losses_and_gradients(two_replicas, tiny_task):
   assert_same_update(weights, mean, model.get_weights(), [v.name for v in model.weights])
 
 
-def test_one_device_with_the_global_batch(two_replicas, tiny_task):
-  """Where the replicas have as many samples, their average is that of the whole batch."""
+def test_replicas_with_equal_numbers_of_samples_step_like_one_device(two_replicas, tiny_task):
+  """Then the average over replicas equals the average over the whole batch."""
   task, model = tiny_task
   batch = tf.nest.map_structure(
     lambda x: tf.concat([x[:1], x[:1]], axis=0), tiny.batch(task.task_config.model)
@@ -106,14 +106,14 @@ def test_one_device_with_the_global_batch(two_replicas, tiny_task):
 
 @pytest.fixture(name='mirrored', params=['mirrored', 'two_replicas'])
 def _mirrored(request):
-  """Replicas of Model Garden's default strategy: of one device, and two."""
+  """A mirrored strategy: that of Model Garden on one device, and one with two replicas."""
   if request.param == 'mirrored':
     return distribute_utils.get_distribution_strategy('mirrored')
   return request.getfixturevalue('two_replicas')
 
 
-def test_a_compiled_step_is_the_same(mirrored, monkeypatch):
-  """The passes are a program of XLA for each replica and bucket; the update is outside."""
+def test_a_compiled_step_gives_the_same_losses_and_weights(mirrored, monkeypatch):
+  """The forward and backward pass are an XLA program per replica and bucket, without the update."""
   config = tiny.model(1, cascade=RULE)
   batch = tiny.batch(config)
   data = tiny.data_in_buckets((tiny.SIZE, 2 * tiny.SIZE), (tiny.SIZE, tiny.SIZE))
@@ -140,7 +140,7 @@ def test_a_compiled_step_is_the_same(mirrored, monkeypatch):
 
 
 def norm_step(backbone, images, share):
-  """(features, gradients), the running statistics having moved."""
+  """(features, gradients) of a backbone in training, which updates its running statistics."""
   with tf.GradientTape() as tape:
     features = backbone(images, training=True)
     loss = share * tf.add_n([tf.reduce_mean(x**2) for x in features.values()])
@@ -148,7 +148,7 @@ def norm_step(backbone, images, share):
 
 
 @pytest.mark.parametrize('synchronized', [True, False])
-def test_synchronised_batch_norm_is_that_of_the_whole_batch(two_replicas, synchronized):
+def test_synchronized_batch_norm_equals_that_of_the_whole_batch(two_replicas, synchronized):
   images = tf.constant(np.random.default_rng(0).normal(0, 1, [2, 64, 64, 3]), tf.float32)
   images *= tf.constant([1.0, 3.0], shape=[2, 1, 1, 1])
 
@@ -168,7 +168,7 @@ def test_synchronised_batch_norm_is_that_of_the_whole_batch(two_replicas, synchr
       variable.assign(tf.ones_like(variable))
   replicated.set_weights(whole.get_weights())
 
-  @tf.function
+  @tf.function(autograph=False)
   def run():
     return two_replicas.run(norm_step, args=(replicated, per_replica(two_replicas, images), 0.5))
 
@@ -180,22 +180,22 @@ def test_synchronised_batch_norm_is_that_of_the_whole_batch(two_replicas, synchr
     assert np.abs(found - expected['5']).max() > 0.1 * scale
     return
   np.testing.assert_allclose(found, expected['5'], rtol=0, atol=1e-4 * scale)
-  for variable, of_replicas, wanted in zip(
+  for variable, replica_gradients, gradient in zip(
     whole.trainable_variables, gradients, expected_gradients
   ):
     np.testing.assert_allclose(
-      sum(of_replicas),
-      wanted,
+      sum(replica_gradients),
+      gradient,
       rtol=0,
       err_msg=variable.name,
-      atol=2e-3 * np.abs(wanted).max() + 1e-6,
+      atol=2e-3 * np.abs(gradient).max() + 1e-6,
     )
-  for variable, moved in zip(whole.variables, replicated.get_weights()):
-    np.testing.assert_allclose(moved, variable, rtol=1e-3, atol=1e-5, err_msg=variable.name)
+  for variable, value in zip(whole.variables, replicated.get_weights()):
+    np.testing.assert_allclose(value, variable, rtol=1e-3, atol=1e-5, err_msg=variable.name)
 
 
-def test_two_replicas_give_the_figures_of_one_device(two_replicas, tmp_path):
-  """Three images in batches of two: one replica has two of them, the other one."""
+def test_two_replicas_evaluate_like_one_device(two_replicas, tmp_path):
+  """With three images in batches of two, one replica has two images and the other one."""
   run = evaluable_run.make(tmp_path)
   evaluation = evaluable_run.evaluate(two_replicas, run.config, run.model_dir, tmp_path)
   assert evaluation.figures == pytest.approx(run.figures, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Tests of the driver: workers train, evaluate and save together, and continue when killed."""
+"""Tests of the driver: workers train, evaluate and save together, and continue after a kill."""
 
 import contextlib
 import json
@@ -22,10 +22,10 @@ MOMENTUM = 0.9
 
 
 class Workers:
-  """Two processes of the training command, what they print, and their temporary folders."""
+  """Two processes of the training command, with their logs and temporary folder."""
 
   def __init__(self, folder, config, model_dir, mode, overrides=''):
-    self._logs = [folder / f'worker{index}.log' for index in range(2)]
+    self._log_paths = [folder / f'worker{index}.log' for index in range(2)]
     self._temporary = folder / 'temporary'
     self._temporary.mkdir(parents=True)
     with contextlib.ExitStack() as stack:
@@ -35,27 +35,27 @@ class Workers:
           config,
           overrides,
           mode,
-          stdout=stack.enter_context(log.open('w')),
+          stdout=stack.enter_context(path.open('w')),
           env={**environment, 'TMPDIR': str(self._temporary)},
         )
-        for environment, log in zip(worker_processes.environments(), self._logs)
+        for environment, path in zip(worker_processes.environments(), self._log_paths)
       ]
 
-  def printed(self):
-    return [log.read_text() for log in self._logs]
+  def logs(self):
+    return [path.read_text() for path in self._log_paths]
 
   def finish(self):
-    """Waits for a good end of both; what each printed."""
+    """Wait until both have ended without error, and return their logs."""
     statuses = worker_processes.wait(self.processes)
-    assert statuses == [0, 0], '\n'.join(text[-5000:] for text in self.printed())
+    assert statuses == [0, 0], '\n'.join(log[-5000:] for log in self.logs())
     assert not list(self._temporary.iterdir())
-    return self.printed()
+    return self.logs()
 
 
-def figures_told(printed):
-  """Step to losses or AP, of training and evaluation, as the log has them."""
+def logged_figures(log):
+  """Losses by ('train', step) and AP by ('eval', step), as texts from a log."""
   found = re.findall(
-    r'(train|eval) \| step: +(\d+) \| (?:steps/sec|eval time): .*?(\{.*?\})', printed, re.DOTALL
+    r'(train|eval) \| step: +(\d+) \| (?:steps/sec|eval time): .*?(\{.*?\})', log, re.DOTALL
   )
   return {(kind, int(step)): values for kind, step, values in found}
 
@@ -66,7 +66,7 @@ def local_means(norm):
 
 
 class StatisticsEvaluator(orbit.AbstractEvaluator):
-  """Its evaluation keeps the running mean of each replica."""
+  """An evaluator that only keeps the running mean of each replica, in `seen`."""
 
   def __init__(self, model):
     self.model = model
@@ -75,7 +75,7 @@ class StatisticsEvaluator(orbit.AbstractEvaluator):
     self.seen = local_means(self.model)
 
 
-def test_evaluation_is_by_the_mean_of_the_statistics(two_replicas, tmp_path):
+def test_evaluation_uses_the_mean_of_the_replicas_statistics(two_replicas, tmp_path):
   with two_replicas.scope():
     norm = tf_keras.layers.BatchNormalization(momentum=0.0)
     norm.build([None, 1])
@@ -94,22 +94,22 @@ def test_evaluation_is_by_the_mean_of_the_statistics(two_replicas, tmp_path):
   assert evaluator.seen == [4.0, 4.0]
 
 
-def test_two_workers_evaluate_as_one_device(tmp_path):
-  """Three images, two of them one worker's: figures of all three, on both, each counted once."""
+def test_two_workers_evaluate_like_one_device(tmp_path):
+  """One worker has two of three images; both report figures of all three, each counted once."""
   run = evaluable_run.make(tmp_path, **STRATEGY)
-  printed = Workers(tmp_path, run.config, run.model_dir, 'eval').finish()
+  logs = Workers(tmp_path, run.config, run.model_dir, 'eval').finish()
   stem = run.model_dir / 'results' / f'step-{evaluable_run.STEP}'
   figures = json.loads(pathlib.Path(f'{stem}-metrics.json').read_text())
   assert figures == pytest.approx(run.figures, abs=1e-6)
-  for text in printed:
+  for log in logs:
     for name in ('bbox_AP', 'segm_AP'):
-      assert f"'{name}': {figures[name]}" in text
-    assert 'Evaluation of 3 images' in text
-    assert 'annotated images were not predicted' not in text
+      assert f"'{name}': {figures[name]}" in log
+    assert 'Evaluation of 3 images' in log
+    assert 'annotated images were not predicted' not in log
 
 
 def optimizer_state(model_dir, step):
-  """(number of updates, {variable: momentum}) of a checkpoint."""
+  """(number of updates, momentum by variable) in a checkpoint."""
   saved = training_runs.tensors(str(model_dir / f'ckpt-{step}'))
   momenta = {key: value for key, value in saved.items() if '.OPTIMIZER_SLOT' in key}
   (updates,) = (int(value) for key, value in saved.items() if 'optimizer/iter' in key)
@@ -118,7 +118,7 @@ def optimizer_state(model_dir, step):
 
 
 def write_config(path, records, learning_rate):
-  """One stage and boxes alone, to be quick; saves every step and evaluates at the end."""
+  """A configuration of one stage without masks that saves every step and evaluates at the end."""
   model = {
     'include_mask': False,
     'semantic_head': {'enabled': False},
@@ -142,11 +142,11 @@ def write_config(path, records, learning_rate):
 
 
 def train_until(model_dir, step, folder, config, kill):
-  """Trains until a checkpoint, and ends the workers by `kill`; the last step saved."""
+  """Train until a checkpoint is saved, call `kill`, and return the last saved step."""
   workers = Workers(folder, config, model_dir, 'train_and_eval')
   saved = model_dir / f'ckpt-{step}.index'
   statuses = worker_processes.wait(workers.processes, until=saved.exists)
-  assert statuses == [None, None], workers.printed()[0][-5000:]
+  assert statuses == [None, None], workers.logs()[0][-5000:]
   kill(workers)
   steps = [int(index.stem.rpartition('-')[2]) for index in model_dir.glob('ckpt-*.index')]
   return max(step for step in steps if readability.is_readable(str(model_dir / f'ckpt-{step}')))
@@ -156,8 +156,8 @@ def kill_both(workers):
   assert worker_processes.kill(workers.processes) == [-signal.SIGKILL] * 2
 
 
-def assert_whole(model_dir, num_starts):
-  """Nothing half written, and nothing by another worker than the chief."""
+def assert_complete(model_dir, num_starts):
+  """Fail if a file is not written completely, or by another worker than the chief."""
   for index in model_dir.glob('ckpt-*.index'):
     assert readability.is_readable(str(index.with_suffix('')))
   for path in model_dir.rglob('*.json'):
@@ -184,11 +184,14 @@ def assert_whole(model_dir, num_starts):
 
 
 def assert_continues(tmp_path, records, reached):
-  """Two more steps without learning, which only the momentum changes, and the evaluation."""
+  """Fail unless a run continues from the last step reached, with its momentum.
+
+  The learning rate of the two further steps is 0, so that they only decay the momentum.
+  """
   model_dir, end, num_starts = tmp_path / 'model', reached[-1] + 2, len(reached)
-  config = write_config(tmp_path / 'still.yaml', records, 0.0)
+  config = write_config(tmp_path / 'zero_rate.yaml', records, 0.0)
   _, before = optimizer_state(model_dir, reached[-1])
-  printed = Workers(
+  logs = Workers(
     tmp_path / 'last', config, model_dir, 'train_and_eval', f'trainer.train_steps={end}'
   ).finish()
   updates, after = optimizer_state(model_dir, end)
@@ -198,15 +201,15 @@ def assert_continues(tmp_path, records, reached):
       after[name], MOMENTUM**2 * value, rtol=1e-5, atol=1e-30, err_msg=name
     )
   assert [start['step'] for start in run_record.read_starts(str(model_dir))] == [0, *reached]
-  chief, other = map(figures_told, printed)
+  chief, other = map(logged_figures, logs)
   assert set(chief) == {*(('train', step) for step in (end - 1, end)), ('eval', end)}
   assert other == chief
-  assert_whole(model_dir, num_starts + 1)
+  assert_complete(model_dir, num_starts + 1)
   assert_same_evaluation(config, tmp_path, model_dir / 'results', end)
 
 
 def assert_same_evaluation(config, tmp_path, results, step):
-  """One device finds in the chief's checkpoint what the workers found, each in its images."""
+  """Fail unless one device detects with the chief's checkpoint what the workers detected."""
   alone = evaluable_run.evaluate(
     tf.distribute.OneDeviceStrategy('CPU:0'), config, tmp_path / 'model', tmp_path
   )
@@ -218,35 +221,35 @@ def assert_same_evaluation(config, tmp_path, results, step):
   expected = sorted(alone.results, key=order)
   assert {row['image_id'] for row in detected} == {1, 2, 3}
   assert [row['image_id'] for row in detected] == [row['image_id'] for row in expected]
-  for row, wanted in zip(detected, expected):
-    assert row['score'] == pytest.approx(wanted['score'], abs=1e-5)
-    assert row['bbox'] == pytest.approx(wanted['bbox'], abs=1e-2)
+  for row, expected_row in zip(detected, expected):
+    assert row['score'] == pytest.approx(expected_row['score'], abs=1e-5)
+    assert row['bbox'] == pytest.approx(expected_row['bbox'], abs=1e-2)
   figures = json.loads((results / f'step-{step}-metrics.json').read_text())
   assert figures == pytest.approx(alone.figures, abs=1e-6)
 
 
 def test_two_workers_continue_after_both_were_killed(tmp_path):
-  records = tiny_records.write(tmp_path, num_pictures=3)
+  records = tiny_records.write(tmp_path, num_images=3)
   config = write_config(tmp_path / 'config.yaml', records, 0.01)
   reached = train_until(tmp_path / 'model', 2, tmp_path / 'first', config, kill_both)
   assert_continues(tmp_path, records, [reached])
 
 
 def kill_one(index):
-  """Kills a worker: the other one ends by itself, and says why."""
+  """A function that kills one worker; the other one must end by itself and log the reason."""
 
   def kill(workers):
     worker_processes.kill([workers.processes[index]])
     other = 1 - index
     assert worker_processes.wait([workers.processes[other]])[0] > 0
-    assert 'Another worker ended or cannot be reached' in workers.printed()[other]
+    assert 'Another worker ended or cannot be reached' in workers.logs()[other]
 
   return kill
 
 
 @pytest.mark.slow
 def test_two_workers_continue_after_one_was_killed(tmp_path):
-  records = tiny_records.write(tmp_path, num_pictures=3)
+  records = tiny_records.write(tmp_path, num_images=3)
   config = write_config(tmp_path / 'config.yaml', records, 0.01)
   reached = []
   for index in (1, 0):

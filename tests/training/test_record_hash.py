@@ -15,7 +15,7 @@ def write(path, records):
   return str(path)
 
 
-def test_place_of_the_files_does_not_matter(tmp_path):
+def test_the_folder_of_the_files_does_not_change_the_hash(tmp_path):
   write(tmp_path / 'a-0.tfrecord', [b'one', b'two'])
   write(tmp_path / 'a-1.tfrecord', [b'three'])
   shutil.copytree(tmp_path, tmp_path / 'copy')
@@ -29,23 +29,23 @@ def test_place_of_the_files_does_not_matter(tmp_path):
 @pytest.mark.parametrize(
   'records', [[b'one', b'twO'], [b'two', b'one'], [b'one'], [b'one', b'two', b''], []]
 )
-def test_other_records(tmp_path, records):
+def test_other_records_have_another_hash(tmp_path, records):
   same = hash_records(write(tmp_path / 'same', [b'one', b'two']))
   assert hash_records(write(tmp_path / 'other', records)).sha256 != same.sha256
 
 
 @pytest.mark.parametrize('size', [5, 12, 13, 18, 19 + 7])
-def test_truncated_file_counts_its_whole_records(tmp_path, size):
-  path = write(tmp_path / 'cut', [b'one', b'two'])
-  whole = hash_records(path)
+def test_a_truncated_file_counts_its_complete_records(tmp_path, size):
+  path = write(tmp_path / 'records', [b'one', b'two'])
+  complete = hash_records(path)
   with open(path, 'r+b') as file:
     file.truncate(size)
-  cut = hash_records(path)
-  assert cut.num_records == size // 19
-  assert cut.sha256 != whole.sha256
+  truncated = hash_records(path)
+  assert truncated.num_records == size // 19
+  assert truncated.sha256 != complete.sha256
 
 
-def test_length_beyond_the_file(tmp_path):
+def test_a_record_length_beyond_the_end_of_the_file_is_not_followed(tmp_path):
   path = tmp_path / 'garbage'
   path.write_bytes(b'\xff' * 40)
   assert hash_records(str(path)).num_records == 0

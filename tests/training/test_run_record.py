@@ -9,7 +9,7 @@ from tests import tiny_records
 
 
 def test_each_start_is_appended(tmp_path):
-  records = tiny_records.write(tmp_path, num_pictures=2)
+  records = tiny_records.write(tmp_path, num_images=2)
   params = tiny_records.reduced('htc_nuclei', records)
   model_dir = tmp_path / 'model'
   run_record.append_start(str(model_dir), params, ['train.py', '--mode=train'], 0)
@@ -29,7 +29,7 @@ def test_each_start_is_appended(tmp_path):
   assert [path.name for path in model_dir.iterdir()] == ['run.json']
 
 
-def test_file_that_is_no_record_is_kept_aside(tmp_path):
+def test_an_unreadable_record_is_renamed(tmp_path):
   (tmp_path / 'run.json').write_text('{"starts": [')
   assert not run_record.read_starts(str(tmp_path))
   assert (tmp_path / 'run.json.damaged').read_text() == '{"starts": ['

@@ -20,7 +20,7 @@ def config(tmp_path_factory):
   )
 
 
-def test_same_seed_same_losses_bit_for_bit(config, tmp_path):
+def test_the_same_seed_gives_the_same_losses_bit_for_bit(config, tmp_path):
   runs = [tmp_path / name for name in ('first', 'again', 'other')]
   for run, seed in zip(runs, (7, 7, 8)):
     training_runs.train(run, config, f'task.seed={seed}')
@@ -36,14 +36,14 @@ def test_same_seed_same_losses_bit_for_bit(config, tmp_path):
 
 
 @pytest.mark.parametrize('seed', [-1, 2**31, 1.5, True])
-def test_wrong_seed(seed):
+def test_a_wrong_seed_is_an_error(seed):
   params = exp_factory.get_exp_config('htc_nuclei')
   params.task.seed = seed
   with pytest.raises(ConfigError, match=r'task.seed is out of range'):
     seeding.fix_seeds(params, 0)
 
 
-def test_without_a_seed_nothing_is_fixed():
+def test_without_a_seed_the_configuration_is_unchanged():
   params = exp_factory.get_exp_config('htc_nuclei')
   before = params.as_dict()
   seeding.fix_seeds(params, 5)
