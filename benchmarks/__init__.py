@@ -1,1 +1,1 @@
-"""Measurements of time, memory and accuracy, each a command; none asserts a time."""
+"""Commands that measure time, memory and accuracy; none of them asserts a time."""

@@ -1,6 +1,6 @@
-"""Image files with COCO annotations and stuff maps, the same for both sides.
+"""Image files with COCO annotations and stuff maps that both sides of the benchmark read.
 
-Only NumPy and OpenCV are used, since the peer's environment imports this module too.
+This module needs only NumPy and OpenCV, because the environment of the peer imports it too.
 """
 
 import atexit
@@ -15,16 +15,16 @@ import numpy as np
 
 from benchmarks import scene
 
-_BLOCK = 40  # pixels of one semantic label
+_BLOCK = 40  # side of a square of one semantic label, in pixels
 
 
 class Folder(NamedTuple):
-  """Paths of the files.
+  """Paths of the written files.
 
   Attributes:
-    annotations: COCO instances JSON.
+    annotations: COCO JSON file of the instances.
     images: folder of JPEG files.
-    stuff: folder of PNG files of the same names.
+    stuff: folder of PNG files with the same names.
   """
 
   annotations: pathlib.Path

@@ -1,8 +1,8 @@
-"""A process that measures on request, and the other end of the conversation with it.
+"""A process that measures on request, and the object that controls it.
 
-The standard library alone, since the peer's environment runs the measuring side too. A side tells
-what it can measure in one line of JSON, then answers the name of a row with its figures, so that
-the runs of two sides can alternate.
+The process first writes one line of JSON with the rows that it can measure. Then it reads the name
+of a row and writes its figures, again and again, so that the runs of two sides can alternate. This
+module needs only the standard library, because the environment of the peer runs the process too.
 """
 
 import json
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 _KIB = 1024
 
@@ -21,25 +21,25 @@ class Measure(NamedTuple):
   """One row of a side.
 
   Attributes:
-    run: does the work once.
-    count: how many items (images) that is; figures are given per item.
-    gmac: multiply-accumulates of convolutions and matrix products per item, in 1e9; None: not
-      counted.
+    run: function that does the work once.
+    num_items: number of items, such as images, that one run processes; figures are per item.
+    gmac: multiply-accumulates of convolutions and matrix products per item, in 1e9; None if they
+      are not counted.
   """
 
   run: Callable[[], Any]
-  count: int = 1
+  num_items: int = 1
   gmac: float | None = None
 
 
 def serve(build: Callable[[], Mapping[str, Measure]]) -> None:
-  """Measures in this process until standard input ends.
+  """Measure in this process until standard input ends.
 
   Args:
-    build: makes the rows; what it or they print is dropped.
+    build: function that returns the rows. Everything that it or they print is discarded.
   """
   answers = os.fdopen(os.dup(1), 'w')
-  # Libraries print; only answers may be read as such.
+  # Libraries print to standard output, where only answers may appear.
   os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
   measures = build()
   _write(answers, {name: measure.gmac for name, measure in measures.items()})
@@ -51,59 +51,72 @@ def _timed(measure: Measure) -> dict[str, float]:
   wall, cpu = time.perf_counter(), _cpu_seconds()
   measure.run()
   return {
-    'seconds': (time.perf_counter() - wall) / measure.count,
-    'cpu_seconds': (_cpu_seconds() - cpu) / measure.count,
+    'seconds': (time.perf_counter() - wall) / measure.num_items,
+    'cpu_seconds': (_cpu_seconds() - cpu) / measure.num_items,
     'peak_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB,
   }
 
 
 def _cpu_seconds() -> float:
-  """Of all threads of this process and of the processes it waited for."""
+  """CPU time of all threads of this process, and of its processes that have ended."""
   children = resource.getrusage(resource.RUSAGE_CHILDREN)
   return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def _write(stream, answer: dict[str, Any]) -> None:
+def _write(stream: TextIO, answer: dict[str, Any]) -> None:
   stream.write(json.dumps(answer) + '\n')
   stream.flush()
 
 
 class Side:
-  """A measuring process, seen from outside. A context manager; the process ends with it."""
+  """A measuring process, started by the constructor, which waits until the rows are built.
+
+  It is a context manager, at whose end the process ends.
+
+  Args:
+    command: command of a process that calls `serve`.
+    environment: environment variables of the process; None for those of this process.
+
+  Attributes:
+    gmac: multiply-accumulates in 1e9 by row, in the order of the rows; None if not counted.
+
+  Raises:
+    RuntimeError: the process ended instead.
+  """
 
   def __init__(self, command: list[str], environment: Mapping[str, str] | None = None):
-    """Starts the process and waits until its rows are built.
-
-    Args:
-      command: runs a module that ends in `serve`.
-      environment: of the process; None: this one's.
-
-    Raises:
-      RuntimeError: the process ended instead.
-    """
     self._command = command
     self._process = subprocess.Popen(
       command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )
+    assert self._process.stdin is not None and self._process.stdout is not None
+    self._requests, self._answers = self._process.stdin, self._process.stdout
     self.gmac = self._read()
 
   def measure(self, row: str) -> dict[str, float]:
-    """Runs a row once; returns `seconds` and `cpu_seconds` per item and `peak_bytes` so far."""
-    self._process.stdin.write(f'{row}\n')
-    self._process.stdin.flush()
+    """Run a row once; returns `seconds` and `cpu_seconds` per item, and `peak_bytes` so far.
+
+    Args:
+      row: name of the row.
+    """
+    self._requests.write(f'{row}\n')
+    self._requests.flush()
     return self._read()
 
   def __enter__(self):
     return self
 
   def __exit__(self, *_):
-    self._process.stdin.close()
-    self._process.stdout.close()
+    self._requests.close()
+    self._answers.close()
     self._process.wait()
 
   def _read(self) -> dict[str, Any]:
-    line = self._process.stdout.readline()
+    line = self._answers.readline()
     if not line:
       self.__exit__()
-      raise RuntimeError(f'exit status {self._process.returncode} of: {" ".join(self._command)}')
+      raise RuntimeError(
+        f'The measuring process ended with exit status {self._process.returncode}: '
+        f'{" ".join(self._command)}'
+      )
     return json.loads(line)

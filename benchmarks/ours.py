@@ -1,4 +1,4 @@
-"""htc_tf's side of the benchmark: by group, functions that make its rows for a size."""
+"""The benchmark rows of htc_tf: one function per group, which makes the rows for a size."""
 
 import json
 import pathlib
@@ -38,11 +38,11 @@ _MULTIPLE = 32
 _GROWING_ROIS = (125, 250, 500, 1000)
 _GROWING_DETECTIONS = (25, 50, 100)
 _GROWING_INSTANCES = (10, 100, 500)
-_GROWING_SIDES = (0.5, 0.7, 1.0)  # of the sizes
+_GROWING_SIDES = (0.5, 0.7, 1.0)  # factors on the sides of the network input
 
 
 def convolution(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """What this machine does in a plain 3x3 convolution on a map like P2."""
+  """A plain 3x3 convolution on a map of the size of P2, to which other rows are compared."""
   height, width = (side // scene.STRIDES[0] for side in sizes.padded)
   rng = np.random.default_rng(0)
   maps = rng.standard_normal((1, height, width, scene.CHANNELS), np.float32)
@@ -56,7 +56,7 @@ def convolution(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def inference(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """From the network input to masks of the size of the original picture."""
+  """Inference from the network input to masks of the size of the original image."""
   model = _model(_task())
   detect = tf.function(model.detect, autograph=False)
   inputs = _inputs(sizes)
@@ -70,23 +70,25 @@ def inference(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def parts(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """The same by part, each a graph of its own on what the parts before it gave."""
+  """The parts of inference, each a separate graph on the outputs of the previous parts."""
   model, inputs = _model(_task()), _inputs(sizes)
-  runs = {}
+  decoder, semantic_head = model.decoder, model.semantic_head
+  assert decoder is not None and semantic_head is not None
+  runs: dict[str, Callable[[], Any]] = {}
 
-  def part(name: str, function: Callable[..., Any], *arguments):
+  def part(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
     runs[name], value = _compiled(function, *arguments)
     return value
 
   maps = part('backbone', lambda images: model.backbone(images, training=False), inputs['images'])
-  part('fpn', lambda maps: model.decoder(maps, training=False), maps)
+  part('fpn', lambda maps: decoder(maps, training=False), maps)
   features, _ = model.extract(inputs, training=False)
   proposals = part('rpn', _propose(model), features)
-  part('semantic', lambda pyramid: model.semantic_head(pyramid)[1], features.pyramid)
+  part('semantic', lambda pyramid: semantic_head(pyramid)[1], features.pyramid)
   logits, boxes = part('box_stages', model.cascade.classify, features, proposals)
   found = part('nms', model.detection_generator, logits, boxes, proposals.valid)
   masks = part('mask_stages', model.cascade.segment, features, found.boxes, found.classes)
-  _say(
+  _log(
     f'{tf.reduce_sum(tf.cast(proposals.valid, tf.int32))} proposals, '
     f'{found.num_detections[0]} detections'
   )
@@ -97,12 +99,12 @@ def parts(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def training(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """A step of SGD with momentum on one picture with eight objects."""
+  """A step of SGD with momentum on one image with eight objects."""
   return {'training_step': Measure(_training_step(sizes, 8))}
 
 
 def roi_align(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """RoIAlign alone: 1000 RoIs by 7x7 bins on random maps, forward, and forward and backward."""
+  """RoIAlign of 1000 RoIs into 7x7 bins on random maps: forward, and forward with backward."""
   align = factory.build_roi_aligner(_task().task_config.model.roi_aligner, 7)
   maps = {
     str(level): tf.constant(values) for level, values in enumerate(scene.pyramid(sizes), start=2)
@@ -122,7 +124,7 @@ def roi_align(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def evaluation(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """Masks of a picture to RLE on one core; and pictures to AP."""
+  """Run-length encoding of the masks of an image on one core, and evaluation from images to AP."""
   found = scene.detections(sizes, 0)
   boxes = coco_results.boxes_to_original(found.boxes, _image_info(sizes))
   return {
@@ -136,10 +138,16 @@ def evaluation(sizes: scene.SceneSizes) -> dict[str, Measure]:
 def _evaluation(
   sizes: scene.SceneSizes, num_images: int, num_workers: int | None = None
 ) -> Measure:
-  """Pictures to AP by a number of processes, 1 being this one alone; None: as the trainer does."""
-  some = [_predictions(sizes, image) for image in range(_NUM_EVALUATED)]
+  """Evaluation from images to AP.
+
+  Args:
+    sizes: sizes of the images.
+    num_images: number of images.
+    num_workers: number of processes, 1 for this one alone; None for the default of the trainer.
+  """
+  predictions = [_predictions(sizes, image) for image in range(_NUM_EVALUATED)]
   batches = [
-    {**some[image % _NUM_EVALUATED], 'source_id': np.array([image])}
+    {**predictions[image % _NUM_EVALUATED], 'source_id': np.array([image])}
     for image in range(1, num_images + 1)
   ]
   with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +167,7 @@ def _evaluation(
 
 
 def input_pipeline(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """Pictures of records to training batches of one, from the start of the pipeline on."""
+  """Training batches of one image from records, including the start of the pipeline."""
   written = images.write(sizes, _NUM_READ)
   records = written.images.parent / 'records'
   coco_to_tfrecord.convert(
@@ -171,7 +179,7 @@ def input_pipeline(sizes: scene.SceneSizes) -> dict[str, Measure]:
       semantic='stuff_maps',
       stuff_folder=str(written.stuff),
     ),
-    log=_say,
+    log=_log,
   )
   task = _task()
   task.task_config.model.input_size = [*sizes.padded, 3]
@@ -192,11 +200,12 @@ def input_pipeline(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def growth(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """Inference by pixels, box stages by RoIs, mask stages by detections; evaluation by processes.
+  """Inference by pixels, box stages by RoIs, mask stages by detections, evaluation by processes.
 
-  Names are '<what>:<amount>'.
+  Rows are named '<unit>:<amount>'.
   """
-  model, runs = _model(_task()), {}
+  model = _model(_task())
+  runs: dict[str, Callable[[], None]] = {}
   for factor in _GROWING_SIDES:
     height, width = (round(side * factor / _MULTIPLE) * _MULTIPLE for side in sizes.padded)
     inputs = _inputs(scene.SceneSizes.parse(f'{height}x{width}'))
@@ -204,8 +213,8 @@ def growth(sizes: scene.SceneSizes) -> dict[str, Measure]:
   features, _ = model.extract(_inputs(sizes), training=False)
   proposals = _propose(model)(features)
   for num in _GROWING_ROIS:
-    some = Proposals(*(values[:, :num] for values in proposals))
-    runs[f'RoIs:{num}'], _ = _compiled(model.cascade.classify, features, some)
+    first = Proposals(*(values[:, :num] for values in proposals))
+    runs[f'RoIs:{num}'], _ = _compiled(model.cascade.classify, features, first)
   boxes = tf.constant(scene.boxes(sizes, _NUM_DETECTIONS)[np.newaxis])
   classes = tf.ones([1, _NUM_DETECTIONS], tf.int32)
   for num in _GROWING_DETECTIONS:
@@ -220,7 +229,7 @@ def growth(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def growth_training(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """The training step by objects of the picture."""
+  """The training step by number of objects in the image."""
   return {f'instances:{num}': Measure(_training_step(sizes, num)) for num in _GROWING_INSTANCES}
 
 
@@ -245,7 +254,7 @@ def _task() -> HTCTask:
 
 
 def _model(task: HTCTask) -> HTCModel:
-  """With the weights that the peer has too."""
+  """The model with the weights that the peer has too."""
   model = task.build_model()
   convert_checkpoint(Checkpoint(scene.Weights(), 'torch', f'{scene.CONFIG}.pth', ''), model)
   return model
@@ -262,8 +271,8 @@ def _inputs(sizes: scene.SceneSizes) -> dict[str, tf.Tensor]:
   }
 
 
-def _compiled(function: Callable[..., Any], *arguments) -> tuple[Callable[[], None], Any]:
-  """A graph of `function` on the arguments, to be run until it is done; and what it gave."""
+def _compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[], None], Any]:
+  """A function that runs the graph of `function` on the arguments to its end, and its result."""
   graph = tf.function(function, autograph=False)
   value = graph(*arguments)
 
@@ -275,7 +284,7 @@ def _compiled(function: Callable[..., Any], *arguments) -> tuple[Callable[[], No
 
 
 def _propose(model: HTCModel) -> Callable[..., Proposals]:
-  """The RPN's convolutions, decoding and NMS."""
+  """A function from features to proposals: convolutions, decoding and NMS of the RPN."""
   return lambda features: model.propose(features, training=False).proposals
 
 
@@ -290,7 +299,7 @@ def _paste(sizes: scene.SceneSizes, masks: np.ndarray, boxes: np.ndarray) -> np.
 
 
 def _predictions(sizes: scene.SceneSizes, image: int) -> dict[str, np.ndarray]:
-  """Detections of one picture as a batch for the evaluator."""
+  """Detections of one image as a batch for the evaluator."""
   found = scene.detections(sizes, image)
   return {
     'source_id': np.array([image]),
@@ -325,5 +334,5 @@ def _training_step(sizes: scene.SceneSizes, num_instances: int) -> Callable[[], 
   return lambda: float(step(images, labels)[task.loss])
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
   print(text, file=sys.stderr, flush=True)

@@ -1,10 +1,10 @@
-"""Share of padding in the network input by padding rule: `python -m benchmarks.padding`.
+"""Share of padding in the network input, by padding rule: `python -m benchmarks.padding`.
 
-The distribution of image sizes is an assumption: that of the first 464 images of the list of 5000
-of COCO val2014 whose widths and heights are in `data/5k.shapes` of the repository
-github.com/ultralytics/yolov3. They are taken to be like those of train2017 and val2017; with 464 of
-them, the means below are uncertain by about half a point. Images are resized by the published rule,
-short side 800 and long side at most 1333.
+The distribution of image sizes is an assumption: it is that of the first 464 images in the list of
+5000 images of COCO val2014 whose widths and heights are in `data/5k.shapes` of the repository
+github.com/ultralytics/yolov3. They are assumed to be distributed like those of train2017 and
+val2017; with 464 images, the means below are uncertain by about half a percentage point. Images are
+resized by the published rule: short side 800, long side at most 1333.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from htc_tf.configs.experiments import COCO_BUCKETS
 from htc_tf.data import preprocess
 from htc_tf.data.padding import PaddingRule, padding_rule
 
-# Width x height, and after a colon the number of images if it is not 1.
+# Width x height, followed by a colon and the number of images if that is not 1.
 IMAGE_SIZES = """
     640x480:96 640x427:52 480x640:38 640x426:21 427x640:20 500x375:20 426x640:12 612x612:11
     640x428:10 640x425:9 640x424:8 640x640:7 375x500:6 500x333:6 640x360:6 640x478:5 333x500:4
@@ -78,20 +78,20 @@ def of_rule(name: str, rule: PaddingRule, sizes: np.ndarray) -> PaddingShare:
   Args:
     name: description of the rule.
     rule: rule whose buckets are large enough for every image.
-    sizes: as `scaled_sizes` returns them.
+    sizes: [num_images, 2] heights and widths after resizing.
   """
-  padded = []
+  padded_sizes: list[np.ndarray] = []
   for size in tf.constant(sizes, tf.int32):
     bound = rule.bound(size)
-    padded.append(np.array(rule.padded_hw(size, bound)))
-  padded = np.array(padded)
+    padded_sizes.append(np.array(rule.padded_hw(size, bound)))
+  padded = np.array(padded_sizes)
   if (padded < sizes).any():
     raise ValueError(f'An image is larger than its bucket in {name}: {rule.buckets}')
   return _share(name, sizes.prod(1), padded.prod(1), len(np.unique(padded, axis=0)))
 
 
 def of_batches(batch_size: int, sizes: np.ndarray, divisor: int = 32) -> PaddingShare:
-  """Padding if random batches of one orientation are padded to their own largest sides."""
+  """Padding if random batches of one orientation are padded to the largest sides in the batch."""
   generator = np.random.default_rng(0)
   portrait = sizes[:, 0] > sizes[:, 1]
   content, padded, shapes = [], [], set()

@@ -1,7 +1,7 @@
-"""mmdetection's side of the benchmark: by group, functions that make its rows for a size.
+"""The benchmark rows of mmdetection: one function per group, which makes the rows for a size.
 
-It runs in the Python that has mmdet and mmcv. The model comes from mmdetection's own configuration,
-its weights are those of the other side.
+This module runs in the Python environment that has mmdet and mmcv. The model is built from the
+published configuration of mmdetection; the weights are those of htc_tf's side.
 """
 
 import json
@@ -22,7 +22,7 @@ _NUM_READ = 64
 
 
 def convolution(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """Torch's 3x3 convolution on a map like P2."""
+  """The 3x3 convolution of torch on a map of the size of P2."""
   import torch
 
   height, width = (side // scene.STRIDES[0] for side in sizes.padded)
@@ -32,7 +32,7 @@ def convolution(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def inference(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """From the network input to masks of the size of the original picture."""
+  """Inference from the network input to masks of the size of the original image."""
   model, images, samples = _model(), _images(sizes), _samples(sizes)
   return {
     'inference': Measure(
@@ -44,13 +44,14 @@ def inference(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def parts(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """The same by part, each on what the parts before it gave."""
+  """The parts of inference, each on the outputs of the previous parts."""
   from mmdet.structures.bbox import bbox2roi
 
   model, images, samples = _model(), _images(sizes), _samples(sizes)
-  head, metas, runs = model.roi_head, [samples[0].metainfo], {}
+  head, metas = model.roi_head, [samples[0].metainfo]
+  runs: dict[str, Callable[[], Any]] = {}
 
-  def part(name: str, function: Callable[..., Any], *arguments, **options):
+  def part(name: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     runs[name] = _without_gradient(function, *arguments, **options)
     return runs[name]()
 
@@ -99,7 +100,7 @@ def parts(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def training(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """A step of SGD with momentum on one picture with eight objects."""
+  """A step of SGD with momentum on one image with eight objects."""
   import torch
   from mmdet.structures.mask import BitmapMasks
   from mmengine.structures import InstanceData, PixelData
@@ -127,7 +128,7 @@ def training(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def roi_align(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """RoIAlign alone: 1000 RoIs by 7x7 bins on random maps, forward, and forward and backward."""
+  """RoIAlign of 1000 RoIs into 7x7 bins on random maps: forward, and forward with backward."""
   import torch
   from mmdet.registry import MODELS
   from mmdet.utils import register_all_modules
@@ -157,7 +158,7 @@ def roi_align(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def evaluation(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """Masks of a picture to RLE; and pictures to AP."""
+  """Run-length encoding of the masks of an image, and evaluation from images to AP."""
   from mmdet.evaluation.metrics import CocoMetric
   from mmdet.structures.mask import encode_mask_results
   from mmdet.utils import register_all_modules
@@ -188,7 +189,7 @@ def evaluation(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def input_pipeline(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """Picture files to training batches of one, from the start of the loader on."""
+  """Training batches of one image from image files, including the start of the loader."""
   import torch
   from mmdet.datasets import CocoDataset
   from mmdet.registry import MODELS
@@ -229,7 +230,7 @@ GROUPS = {
 
 
 def _config():
-  """Mmdetection's own configuration."""
+  """The published configuration of mmdetection."""
   import mmdet
   from mmengine.config import Config
 
@@ -238,14 +239,14 @@ def _config():
 
 
 def _model():
-  """Mmdetection's model in evaluation mode."""
+  """The model of mmdetection in evaluation mode."""
   import torch
   from mmdet.registry import MODELS
   from mmdet.utils import register_all_modules
 
   register_all_modules(init_default_scope=True)
   config = _config().model
-  config.backbone.init_cfg = None  # would be downloaded
+  config.backbone.init_cfg = None  # Otherwise weights would be downloaded.
   model = MODELS.build(config)
   model.load_state_dict(
     {name: torch.from_numpy(np.asarray(values)) for name, values in scene.Weights().items()}
@@ -254,7 +255,7 @@ def _model():
 
 
 def _images(sizes: scene.SceneSizes):
-  """[1, 3, height, width]; both models take RGB, normalised."""
+  """The network input [1, 3, height, width]; both models take normalized RGB."""
   import torch
 
   return torch.from_numpy(scene.network_input(sizes).transpose(2, 0, 1)[np.newaxis].copy())
@@ -278,7 +279,7 @@ def _meta(sizes: scene.SceneSizes) -> dict[str, Any]:
 
 
 def _paster(sizes: scene.SceneSizes) -> Callable[[scene.Detected], dict[str, Any]]:
-  """A function that pastes with mmdetection's mask head and returns what its metric reads."""
+  """A function from detections to the input of mmdetection's metric, pasted by its mask head."""
   import torch
   from mmdet.registry import MODELS
   from mmengine.structures import InstanceData
@@ -286,7 +287,7 @@ def _paster(sizes: scene.SceneSizes) -> Callable[[scene.Detected], dict[str, Any
   head = MODELS.build({'type': 'FCNMaskHead', 'class_agnostic': True})
   config = types.SimpleNamespace(mask_thr_binary=0.5)
 
-  def paste(found):
+  def paste(found: scene.Detected) -> dict[str, Any]:
     instances = InstanceData(
       bboxes=torch.from_numpy(found.boxes[:, [1, 0, 3, 2]].copy()),
       scores=torch.from_numpy(found.scores.copy()),
@@ -305,7 +306,9 @@ def _paster(sizes: scene.SceneSizes) -> Callable[[scene.Detected], dict[str, Any
   return paste
 
 
-def _without_gradient(function: Callable[..., Any], *arguments, **options) -> Callable[[], Any]:
+def _without_gradient(
+  function: Callable[..., Any], *arguments: Any, **options: Any
+) -> Callable[[], Any]:
   import torch
 
   def run():

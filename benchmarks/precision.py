@@ -1,17 +1,17 @@
-"""How many detections of float32 other precisions find again, and float32 itself under noise.
+"""Share of the detections in float32 that 16-bit precisions, or float32 under noise, find again.
 
-With the seeded weights, which stand for a model that is not trained, detections hang on differences
-far below what 16 bits resolve; the rows with noise on the input say how far.
+The detections of the seeded weights, a model that is not trained, depend on differences that 16
+bits cannot resolve; the rows with noise on the input show how small those differences are.
 
 Example:
   python -m benchmarks.precision --size=256x320
-  python -m benchmarks.precision --model=model --pictures=pictures/
+  python -m benchmarks.precision --model=model --images=images/
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -28,15 +28,19 @@ class Found(NamedTuple):
   masks: np.ndarray
 
 
+# Name of a row, and per image the detections in float32 and those of the row.
+Row: TypeAlias = tuple[str, Sequence[tuple[Found, Found]]]
+
+
 def found_again(reference: Found, other: Found) -> np.ndarray:
-  """Which of `reference` have one of their class, and a mask as good as theirs, in `other`.
+  """Whether each reference detection is found again with its class and nearly the same mask.
 
   Args:
-    reference: of one image.
-    other: of the same image.
+    reference: detections of one image.
+    other: detections of the same image, among which they are searched.
 
   Returns:
-    [num] bool; a detection whose mask is empty counts where an empty one of its class is found.
+    [num] bool. A detection with an empty mask is found if `other` has an empty mask of its class.
   """
   again = np.zeros(len(reference.classes), bool)
   for row, (label, mask) in enumerate(zip(reference.classes, reference.masks)):
@@ -47,8 +51,12 @@ def found_again(reference: Found, other: Found) -> np.ndarray:
   return again
 
 
-def seeded(size: str) -> list[tuple[str, list[tuple[Found, Found]]]]:
-  """Rows (name, pairs of float32 and other detections) of the seeded model on a made-up picture."""
+def seeded(size: str) -> list[Row]:
+  """Rows of the seeded model on a synthetic image.
+
+  Args:
+    size: size of the network input, 'HEIGHTxWIDTH'.
+  """
   from benchmarks import scene
 
   sizes = scene.SceneSizes.parse(size)
@@ -57,19 +65,24 @@ def seeded(size: str) -> list[tuple[str, list[tuple[Found, Found]]]]:
 
   def run(precision: str, images: np.ndarray) -> Found:
     detections = _seeded_model(precision).detect({'images': images, 'image_shape': shape})
-    return _clipped_to(detections.to_dict(), sizes.padded)
+    return _pasted(detections.to_dict(), sizes.padded)
 
   exact = run('float32', image)
   rng = np.random.default_rng(0)
-  rows = [(precision, [(exact, run(precision, image))]) for precision in _PRECISIONS]
+  rows: list[Row] = [(precision, [(exact, run(precision, image))]) for precision in _PRECISIONS]
   for noise in _NOISE:
     noisy = image + rng.normal(0, noise, image.shape).astype(np.float32)
     rows.append((f'float32, input noise {noise:g}', [(exact, run('float32', noisy))]))
   return rows
 
 
-def trained(model: str, paths: list[str]) -> list[tuple[str, list[tuple[Found, Found]]]]:
-  """Rows of a model directory on image files."""
+def trained(model: str, paths: list[str]) -> list[Row]:
+  """Rows of a trained model on image files, as `seeded` returns them.
+
+  Args:
+    model: model directory.
+    paths: image files or folders.
+  """
   from htc_tf.serving import loading, predict_files
 
   images = [predict_files.read_image(path).pixels() for path in predict_files.list_images(paths)]
@@ -78,7 +91,7 @@ def trained(model: str, paths: list[str]) -> list[tuple[str, list[tuple[Found, F
     predictor = loading.load_model(
       model, params_override=f'runtime.mixed_precision_dtype={precision}'
     )
-    return [_clipped_to(predictor(image[np.newaxis]), image.shape[:2]) for image in images]
+    return [_pasted(predictor(image[np.newaxis]), image.shape[:2]) for image in images]
 
   exact = run('float32')
   return [(precision, list(zip(exact, run(precision)))) for precision in _PRECISIONS]
@@ -97,8 +110,8 @@ def _seeded_model(precision: str):
     return build_model('htc_resnet50fpn_1x_coco', {}, state)
 
 
-def _clipped_to(outputs: dict[str, Any], size: tuple[int, int]) -> Found:
-  """Detections of the one image of a batch, masks pasted at `size`."""
+def _pasted(outputs: dict[str, Any], size: tuple[int, int]) -> Found:
+  """Detections of the only image of a batch, with masks pasted into an image of `size`."""
   from htc_tf.evaluation.mask_paste import paste_masks
 
   num = int(outputs['num_detections'][0])
@@ -110,14 +123,14 @@ def _clipped_to(outputs: dict[str, Any], size: tuple[int, int]) -> Found:
 
 
 def table(
-  rows: Iterable[tuple[str, Sequence[tuple[Found, Found]]]],
+  rows: Iterable[Row],
   min_scores: Sequence[float] = (0.0, 0.05, 0.3),
 ) -> str:
-  """Lines of Markdown: found again of all detections from some scores on.
+  """A Markdown table of the numbers of detections that are found again.
 
   Args:
-    rows: name, and for each picture the detections compared with and those of the row.
-    min_scores: one column each.
+    rows: rows of the table.
+    min_scores: smallest scores of the detections in float32 that count, one column per score.
   """
   lines = [
     '| compared with float32 | ' + ' | '.join(f'score >= {score:g}' for score in min_scores) + ' |',
@@ -132,13 +145,13 @@ def table(
 
 
 def main(argv: list[str] | None = None, log: Callable[[str], None] = print) -> int:
-  """Runs the command; returns its exit status."""
+  """Run the command; returns the exit status."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--size', default='800x1344', help='of the made-up picture')
-  parser.add_argument('--model', help='model directory to compare on --pictures instead')
-  parser.add_argument('--pictures', nargs='*', default=[], help='files or folders')
+  parser.add_argument('--size', default='800x1344', help='size of the synthetic image')
+  parser.add_argument('--model', help='model directory to compare on --images instead')
+  parser.add_argument('--images', nargs='*', default=[], help='image files or folders')
   args = parser.parse_args(argv)
-  log(table(trained(args.model, args.pictures) if args.model else seeded(args.size)))
+  log(table(trained(args.model, args.images) if args.model else seeded(args.size)))
   return 0
 
 

@@ -1,4 +1,4 @@
-"""Measures htc_tf, beside mmdetection where it is installed, and writes the figures.
+"""The command that measures htc_tf, optionally together with mmdetection, and writes the figures.
 
 Examples:
   python -m benchmarks.run
@@ -12,7 +12,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tqdm
 
@@ -20,7 +20,7 @@ from benchmarks import measuring, scene, table
 from htc_tf import files, processes
 
 PEER = 'mmdet'
-# What is measured in one process each; a name of either side of the colon selects.
+# Rows by group. Each group is measured in a separate process; names of both can be selected.
 ROWS = {
   'convolution': ('convolution',),
   'inference': ('inference',),
@@ -30,7 +30,7 @@ ROWS = {
   'input_pipeline': ('input_pipeline',),
   'evaluation': ('paste_and_encode', 'evaluation'),
 }
-# Without a peer; their rows, '<what>:<amount>', are what the process says it has.
+# Groups that the peer does not have. The process lists their rows, '<unit>:<amount>'.
 GROWTH = ('growth', 'growth_training')
 _DEFAULT_ROWS = (*ROWS, 'growth')
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -38,33 +38,49 @@ _ROOT = pathlib.Path(__file__).parents[1]
 Row = dict[str, Any]
 
 
+class Peer(NamedTuple):
+  """The Python environment of the peer.
+
+  Attributes:
+    python: path of the Python that has mmdet and mmcv.
+    path: folder for its PYTHONPATH; '' for none.
+    first_import: module that it imports before mmdet; '' for none.
+  """
+
+  python: str
+  path: str = ''
+  first_import: str = ''
+
+
 def measure(
   rows: Sequence[str],
   sizes: Sequence[str],
   runs: int,
-  peer: tuple[str, str, str] | None = None,
+  peer: Peer | None = None,
   output: files.PathLike | None = None,
 ) -> list[Row]:
-  """Measures, each group of rows and each size in fresh processes, both sides by turns.
+  """The measured rows; every group and size runs in fresh processes, with both sides alternating.
 
   Args:
     rows: names of groups or of rows.
-    sizes: of the network input, 'HEIGHTxWIDTH'.
-    runs: how often each row is run after one run that is not counted.
-    peer: the Python that has mmdet, a folder for its PYTHONPATH ('' for none) and a module for it
-      to import first ('' for none); None: no peer.
-    output: JSON file, written anew after each group; None: no file.
+    sizes: sizes of the network input, 'HEIGHTxWIDTH'.
+    runs: number of runs of each row, after one run that is not counted.
+    peer: environment of the peer; None for none.
+    output: JSON file, which is written again after each group; None for none.
 
   Returns:
-    Rows as `table.make_row` and `table.add_shares` make them.
+    Rows as described by `table.make_row` and `table.add_shares`.
 
   Raises:
-    ValueError: a row or size that does not exist.
+    ValueError: a row or size does not exist.
   """
   selected = {group: _wanted(group, rows) for group in (*ROWS, *GROWTH)}
   unknown = set(rows) - {*ROWS, *GROWTH, *(row for names in ROWS.values() for row in names)}
   if unknown:
-    raise ValueError(f'rows among {", ".join([*ROWS, *GROWTH])}; got {", ".join(sorted(unknown))}')
+    raise ValueError(
+      f'Rows must be among {", ".join([*ROWS, *GROWTH])} or their rows; '
+      f'got {", ".join(sorted(unknown))}'
+    )
   for size in sizes:
     scene.SceneSizes.parse(size)
   measured = []
@@ -80,18 +96,18 @@ def measure(
 
 
 def write(path: files.PathLike, rows: Sequence[Row]) -> None:
-  """Writes rows as JSON, whole or not at all."""
+  """Write rows as a JSON file, completely or not at all."""
   files.write_bytes(path, (json.dumps(rows, indent=1, allow_nan=False) + '\n').encode())
 
 
 def report(rows: Sequence[Row]) -> str:
-  """The table of figures and that of growing cost."""
+  """The table of figures, and the table of cost by amount."""
   plain = [row for row in rows if ':' not in row['name']]
   costs: dict[str, dict[float, float]] = {}
   for row in rows:
-    what, _, amount = row['name'].partition(':')
+    unit, _, amount = row['name'].partition(':')
     if amount:
-      costs.setdefault(f'{what} ({row["size"]})', {})[int(amount)] = row['seconds']
+      costs.setdefault(f'{unit} ({row["size"]})', {})[int(amount)] = row['seconds']
   texts = ([table.format_rows(plain)] if plain else []) + (
     [table.format_growth(costs)] if costs else []
   )
@@ -99,23 +115,21 @@ def report(rows: Sequence[Row]) -> str:
 
 
 def _wanted(group: str, rows: Sequence[str]) -> list[str] | None:
-  """The rows of a group that are asked for, [] for all that it has; None: nothing of it."""
+  """The selected rows of a group: [] for all that the process lists, None for none."""
   if group in rows:
     return list(ROWS.get(group, ()))
   return [row for row in ROWS.get(group, ()) if row in rows] or None
 
 
 def _measure_group(
-  group: str, names: Sequence[str], size: str, runs: int, peer: tuple[str, str, str] | None
+  group: str, names: Sequence[str], size: str, runs: int, peer: Peer | None
 ) -> list[Row]:
   rows = []
   with _side('ours', sys.executable, [group, size]) as ours, contextlib.ExitStack() as stack:
     other = None
     if peer is not None:
-      python, folder, first = peer
-      other = stack.enter_context(
-        _side('peer_mmdet', python, [group, size, *filter(None, [first])], folder)
-      )
+      arguments = [group, size, *filter(None, [peer.first_import])]
+      other = stack.enter_context(_side('peer_mmdet', peer.python, arguments, peer.path))
     names = names or list(ours.gmac)
     with tqdm.tqdm(total=len(names) * (runs + 1), desc=f'{group} {size}') as bar:
       for name in names:
@@ -128,13 +142,13 @@ def _measure_group(
 def _alternate(
   sides: Sequence[measuring.Side], name: str, runs: int, bar: tqdm.tqdm
 ) -> Iterator[list[Mapping[str, float]]]:
-  """The counted runs of each side; those of the sides follow each other one by one."""
+  """The counted runs of each side, which alternate."""
   figures = []
   for _ in range(runs + 1):
     figures.append([side.measure(name) for side in sides])
     bar.set_postfix_str(name + ' ' + ' : '.join(f'{run["seconds"]:.3f} s' for run in figures[-1]))
     bar.update()
-  # The first run of a side allocates, and compiles its graph.
+  # The first run of each side is not counted: it allocates memory and compiles graphs.
   return map(list, zip(*figures[1:]))
 
 
@@ -144,7 +158,7 @@ def _side(module: str, python: str, arguments: list[str], folder: str = '') -> m
     'TF_CPP_MIN_LOG_LEVEL': '2',
     **os.environ,
     'PYTHONPATH': path,
-    # torch would leave out what it takes for a core's second half.
+    # By default torch uses one thread per physical core, and takes some cores for hyper-threads.
     'OMP_NUM_THREADS': str(processes.usable_cores()),
   }
   return measuring.Side([python, '-m', 'benchmarks.side', module, *arguments], environment)
@@ -159,22 +173,26 @@ def _parser() -> argparse.ArgumentParser:
     default=','.join(_DEFAULT_ROWS),
     help=f'comma-separated groups or rows ({known}; {", ".join(GROWTH)}); default: %(default)s',
   )
-  add('--sizes', default='800x1344,320x512', help='network inputs; default: %(default)s')
-  add('--runs', type=int, default=5, help='counted runs of each row; default: %(default)s')
-  add('--peer', default='', help='the Python of an environment with mmdet and mmcv')
-  add('--peer_path', default='', help="a folder for that Python's PYTHONPATH")
-  add('--peer_import', default='', help='a module for that Python to import before mmdet')
-  add('--output', default='build/bench.json', help='default: %(default)s')
+  add(
+    '--sizes', default='800x1344,320x512', help='sizes of the network input; default: %(default)s'
+  )
+  add(
+    '--runs', type=int, default=5, help='number of counted runs of each row; default: %(default)s'
+  )
+  add('--peer', default='', help='Python of an environment with mmdet and mmcv')
+  add('--peer_path', default='', help='folder for the PYTHONPATH of that Python')
+  add('--peer_import', default='', help='module that this Python imports before mmdet')
+  add('--output', default='build/bench.json', help='JSON file; default: %(default)s')
   return parser
 
 
 def main(argv: list[str] | None = None) -> None:
-  """Measures, writes the file, prints the tables."""
+  """Measure, write the file and print the tables."""
   parser = _parser()
   args = parser.parse_args(argv)
   if args.runs < 1:
-    parser.error('--runs: at least 1')
-  peer = (args.peer, args.peer_path, args.peer_import) if args.peer else None
+    parser.error('--runs must be at least 1')
+  peer = Peer(args.peer, args.peer_path, args.peer_import) if args.peer else None
   try:
     rows = measure(args.rows.split(','), args.sizes.split(','), args.runs, peer, args.output)
   except ValueError as error:

@@ -1,7 +1,7 @@
 """Inputs of both sides of a comparison: a synthetic image, its objects, RoIs and detections.
 
-Only NumPy is used, since the peer's environment imports this module too. Everything is a function
-of the size.
+This module needs only NumPy, because the environment of the peer imports it too. Everything is a
+function of the size.
 """
 
 import importlib.util
@@ -9,11 +9,11 @@ import json
 import pathlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-CONFIG = 'htc_r50_fpn_1x_coco'  # mmdetection's name of the compared model
+CONFIG = 'htc_r50_fpn_1x_coco'  # name of the compared model in mmdetection
 NUM_ROIS = 1000
 NUM_CLASSES = 80
 CHANNELS = 256
@@ -39,30 +39,34 @@ class SceneSizes(NamedTuple):
 
   @classmethod
   def parse(cls, text: str) -> 'SceneSizes':
-    """From 'HEIGHTxWIDTH' of the network input.
+    """The sizes that belong to a size of the network input.
+
+    Args:
+      text: 'HEIGHTxWIDTH'.
 
     Raises:
-      ValueError: another text, or sides that are no positive multiples of 32.
+      ValueError: the text has another form, or a side is not a positive multiple of 32.
     """
     found = re.fullmatch(r'(\d+)x(\d+)', text)
     height, width = (int(side) for side in found.groups()) if found else (0, 0)
     if min(height, width) < 32 or height % 32 or width % 32:
-      raise ValueError(f'a size of multiples of 32, such as 800x1344; got {text}')
+      raise ValueError(f'A size must consist of multiples of 32, such as 800x1344; got {text}')
     image = (height, width - _PADDED_COLUMNS)
-    original = tuple(round(side * _ORIGINAL_SCALE) for side in image)
+    original = round(image[0] * _ORIGINAL_SCALE), round(image[1] * _ORIGINAL_SCALE)
     return cls((height, width), image, original)
 
 
 class Weights(Mapping[str, np.ndarray]):
-  """Weights that both models load, a function of names and shapes: mmdetection's state dict.
+  """Weights that both models load: a state_dict of mmdetection, a function of names and shapes.
 
-  They are made so that the RPN proposes NUM_ROIS boxes and about 100 detections remain, so that no
-  part of the model has less to do than with trained weights. An entry is made whenever it is asked
-  for: all of them beside a model would be its peak of memory.
+  With them, the RPN proposes NUM_ROIS boxes and about 100 detections remain, so that every part of
+  the model has as much work as with trained weights. An entry is made whenever it is read, because
+  all of them together with a model would determine the peak of memory.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     spec = importlib.util.spec_from_file_location('seeded_weights', _WEIGHTS)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     self._make = module.mmdet_weight
@@ -80,28 +84,34 @@ class Weights(Mapping[str, np.ndarray]):
 
 
 def network_input(sizes: SceneSizes) -> np.ndarray:
-  """[height, width, 3] float32 RGB, normalised and padded with zeros."""
+  """The synthetic image, [height, width, 3] float32 RGB, normalized and padded with zeros."""
   height, width = sizes.image
   rng = np.random.default_rng(7)
   y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-  picture = np.full((height, width, 3), 120, np.float32)
+  image = np.full((height, width, 3), 120, np.float32)
   for channel in range(3):
     for _ in range(4):
       frequency_y, frequency_x = rng.uniform(-0.06, 0.06, 2)
       phase = 2 * np.pi * (frequency_x * x + frequency_y * y) + rng.uniform(0, 6.28)
-      picture[..., channel] += 22 * np.sin(phase)
+      image[..., channel] += 22 * np.sin(phase)
   for _ in range(14):
     side, aspect = rng.uniform(8, 90), rng.uniform(0.3, 0.9)
     distance_x, distance_y = x - rng.uniform(0, width), y - rng.uniform(0, height)
     inside = (np.abs(distance_x) < side / 2) & (np.abs(distance_y) < side * aspect)
-    picture[inside] = 0.25 * picture[inside] + 0.75 * rng.uniform(0, 255, 3)
+    image[inside] = 0.25 * image[inside] + 0.75 * rng.uniform(0, 255, 3)
   padded = np.zeros((*sizes.padded, 3), np.float32)
-  padded[:height, :width] = (np.clip(np.rint(picture), 0, 255) - _MEAN) / _STD
+  padded[:height, :width] = (np.clip(np.rint(image), 0, 255) - _MEAN) / _STD
   return padded
 
 
 def boxes(sizes: SceneSizes, num: int, seed: int = 0) -> np.ndarray:
-  """[num, 4] float32 yxyx within the image: sides from 16 pixels to the image's, log-uniform."""
+  """Random boxes [num, 4] float32 yxyx within the image; sides of 16 pixels or more, log-uniform.
+
+  Args:
+    sizes: sizes of the image.
+    num: number of boxes.
+    seed: seed of the random numbers.
+  """
   rng = np.random.default_rng(seed)
   limits = np.array(sizes.image)
   sides = np.exp(rng.uniform(np.log(16), np.log(0.9 * min(limits)), (num, 1)))
@@ -137,7 +147,7 @@ class GroundTruth(NamedTuple):
 
 
 def ground_truth(sizes: SceneSizes, num: int = 8) -> GroundTruth:
-  """`num` objects."""
+  """Ground truth of the image, with `num` objects."""
   rng = np.random.default_rng(3)
   corners = np.rint(boxes(sizes, num, seed=4)).astype(int)
   masks = np.zeros((num, *sizes.padded), np.uint8)
@@ -152,7 +162,7 @@ def ground_truth(sizes: SceneSizes, num: int = 8) -> GroundTruth:
 
 
 class Detected(NamedTuple):
-  """Detections of a picture.
+  """Detections of an image.
 
   Attributes:
     boxes: [num, 4] float32 yxyx in padded pixels.
@@ -168,7 +178,13 @@ class Detected(NamedTuple):
 
 
 def detections(sizes: SceneSizes, seed: int, num: int = 100) -> Detected:
-  """`num` detections of ten classes with blob-like masks."""
+  """Detections of ten classes with blob-like masks.
+
+  Args:
+    sizes: sizes of the image.
+    seed: seed of the random numbers.
+    num: number of detections.
+  """
   rng = np.random.default_rng(seed)
   y, x = np.mgrid[0:28, 0:28] / 28 - 0.5
   angle = np.arctan2(y, x)
@@ -183,9 +199,10 @@ def detections(sizes: SceneSizes, seed: int, num: int = 100) -> Detected:
   )
 
 
-def annotations(sizes: SceneSizes, num_images: int) -> dict:
-  """COCO annotations of pictures 1..num_images: the first seven detections of each, as ellipses."""
-  images, objects = [], []
+def annotations(sizes: SceneSizes, num_images: int) -> dict[str, list[dict[str, Any]]]:
+  """COCO annotations of images 1..num_images: the first seven detections per image, as ellipses."""
+  images: list[dict[str, Any]] = []
+  objects: list[dict[str, Any]] = []
   scale = sizes.original[0] / sizes.image[0], sizes.original[1] / sizes.image[1]
   angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
   circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)  # [24, xy]
@@ -202,7 +219,7 @@ def annotations(sizes: SceneSizes, num_images: int) -> dict:
     for box, label in zip(found.boxes[:7], found.labels):
       top, left, bottom, right = (float(side) for side in box * (scale * 2))
       size = right - left, bottom - top
-      polygon = (np.array([left, top]) + size * (1 + circle) / 2).round(2).ravel().tolist()
+      polygon = np.array([left, top]) + np.array(size) * (1 + circle) / 2  # [24, xy]
       objects.append(
         {
           'id': len(objects) + 1,
@@ -211,7 +228,7 @@ def annotations(sizes: SceneSizes, num_images: int) -> dict:
           'bbox': [left, top, *size],
           'iscrowd': 0,
           'area': 0.78 * size[0] * size[1],
-          'segmentation': [polygon],
+          'segmentation': [polygon.round(2).ravel().tolist()],
         }
       )
   categories = [{'id': label + 1, 'name': f'class {label}'} for label in range(NUM_CLASSES)]

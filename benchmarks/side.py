@@ -1,7 +1,8 @@
 """One side of the benchmark: `python -m benchmarks.side MODULE GROUP SIZE [FIRST]`.
 
-MODULE is `ours` or `peer_mmdet`; FIRST is a module to import before it. `benchmarks.run` drives it.
-Worker processes import the module that was started anew: hence one without TensorFlow.
+MODULE is `ours` or `peer_mmdet`; FIRST is a module to import before it. `benchmarks.run` starts
+this module. It must not import TensorFlow, because worker processes import the started module
+again.
 """
 
 import importlib
@@ -12,7 +13,7 @@ from benchmarks import measuring, scene
 
 
 def _build() -> Mapping[str, measuring.Measure]:
-  """The rows that the command line names."""
+  """The rows of the module, group and size on the command line."""
   module, group, size, *first = sys.argv[1:]
   for name in first:
     importlib.import_module(name)

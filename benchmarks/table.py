@@ -1,4 +1,4 @@
-"""Rows of figures: what they hold, how they are laid out, how cost grows."""
+"""Rows of figures: their contents, their layout as text, and the growth of cost."""
 
 import math
 import statistics
@@ -30,20 +30,20 @@ def make_row(
   peer: str | None,
   gmac: float | None,
 ) -> dict[str, Any]:
-  """Medians of the runs of both sides.
+  """The row of a report: medians of the runs of both sides.
 
   Args:
-    name: of the row.
-    size: of the network input, 'HEIGHTxWIDTH'.
-    ours: the figures of each run, as `measuring.Side.measure` gives them.
-    peers: likewise; empty without a peer.
-    peer: name of the peer, None without.
-    gmac: of the row, or None.
+    name: name of the row.
+    size: size of the network input, 'HEIGHTxWIDTH'.
+    ours: figures of our runs, as returned by `measuring.Side.measure`.
+    peers: figures of the runs of the peer; empty without a peer.
+    peer: name of the peer, or None without a peer.
+    gmac: multiply-accumulates in 1e9, or None if they are not counted.
 
   Returns:
-    The row as it is stored: `name`, `size`, `seconds`, `cpu_seconds`, `peak_bytes`, `gmac`, `runs`,
-    and `peer`, `peer_seconds`, `peer_cpu_seconds`, `peer_peak_bytes`, `ratio` (ours to the peer's
-    seconds), None without a peer.
+    A row with `name`, `size`, `seconds`, `cpu_seconds`, `peak_bytes`, `gmac`, `runs`, and with
+    `peer`, `peer_seconds`, `peer_cpu_seconds`, `peer_peak_bytes` and `ratio` (our seconds divided
+    by those of the peer), which are None without a peer.
   """
   seconds, peer_seconds = _median(ours, 'seconds'), _median(peers, 'seconds')
   return {
@@ -52,7 +52,7 @@ def make_row(
     'seconds': seconds,
     'peer': peer if peers else None,
     'peer_seconds': peer_seconds,
-    'ratio': seconds / peer_seconds if peers else None,
+    'ratio': None if seconds is None or peer_seconds is None else seconds / peer_seconds,
     'gmac': gmac,
     'peak_bytes': _peak(ours),
     'cpu_seconds': _median(ours, 'cpu_seconds'),
@@ -63,7 +63,7 @@ def make_row(
 
 
 def add_shares(rows: Sequence[dict[str, Any]]) -> None:
-  """Adds `share` to each row: its rate of GMAC to that of the plain convolution of its size."""
+  """Add `share` to each row: its GMAC per second, divided by those of the plain convolution."""
   rates = {row['size']: row['gmac'] / row['seconds'] for row in rows if row['name'] == _CONVOLUTION}
   for row in rows:
     counted = row['gmac'] is not None and row['size'] in rates
@@ -71,7 +71,7 @@ def add_shares(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-  """Lays rows out as a table; a dash where there is nothing to say."""
+  """The rows as a table in text; a dash replaces missing figures."""
   lines = [_COLUMNS]
   for row in rows:
     peaks = row['peak_bytes'], row['peer_peak_bytes']
@@ -94,14 +94,14 @@ def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def growth(amounts: Sequence[float], seconds: Sequence[float]) -> list[float]:
-  """How time grows between neighbours: 1 in proportion to the amount, 0 not at all.
+  """Exponents of time as a power of the amount, between neighbors: 1 means proportional growth.
 
   Args:
-    amounts: ascending.
-    seconds: at each.
+    amounts: amounts in ascending order.
+    seconds: time at each amount.
 
   Returns:
-    One exponent for each amount but the first: of time as a power of the amount.
+    One exponent per amount except the first.
   """
   return [
     math.log(later / earlier) / math.log(more / less)
@@ -110,10 +110,10 @@ def growth(amounts: Sequence[float], seconds: Sequence[float]) -> list[float]:
 
 
 def format_growth(costs: Mapping[str, Mapping[float, float]]) -> str:
-  """Lays out how cost grows.
+  """Time by amount, with exponents, as a table in text.
 
   Args:
-    costs: what grows, such as 'RoIs', to {amount: seconds}, amounts ascending.
+    costs: name of the amount, such as 'RoIs', to {amount: seconds}, in ascending order.
   """
   lines = [('cost by', 'amount', 'seconds', 'per 1000', 'exponent')]
   for name, by_amount in costs.items():
@@ -130,7 +130,7 @@ def _median(runs: Sequence[Mapping[str, float]], key: str) -> float | None:
   return statistics.median(run[key] for run in runs) if runs else None
 
 
-def _peak(runs: Sequence[Mapping[str, float]]) -> int | None:
+def _peak(runs: Sequence[Mapping[str, float]]) -> float | None:
   return max((run['peak_bytes'] for run in runs), default=None)
 
 
@@ -139,7 +139,7 @@ def _text(value: float | None, form: str) -> str:
 
 
 def _align(lines: Sequence[Sequence[str]]) -> str:
-  """The first two columns to the left, figures to the right."""
+  """Columns of text: the first two aligned to the left, the others to the right."""
   widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
   return '\n'.join(
     '  '.join(

@@ -1,4 +1,4 @@
-"""Peak memory of a training step, measured in a process of its own.
+"""Peak memory of a training step, measured in a separate process.
 
 Example:
   python -m benchmarks.training_memory --height=800 --width=1344 --instances=20
@@ -9,27 +9,30 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_BITS = 8
+if TYPE_CHECKING:  # The process that starts the measuring one does not import TensorFlow.
+  from htc_tf.configs.model import HTC
+
+_PIXELS_PER_BYTE = 8
 _MIN_SIDE, _MAX_SIDE = 24, 320
 _STATUS = '/proc/self/status'
 
 
-def measure(**options) -> dict[str, Any]:
-  """Figures of a training step on a made-up batch, from a fresh process.
+def measure(**options: Any) -> dict[str, Any]:
+  """Figures of a training step on a synthetic batch, measured in a fresh process.
 
   Args:
-    **options: the flags of this module, e.g. `experiment='htc_resnet50fpn_1x_coco', height=800,
+    **options: flags of this module, e.g. `experiment='htc_resnet50fpn_1x_coco', height=800,
       width=1344, instances=20, precision='bfloat16', override='task.model....=true'`.
 
   Returns:
-    peak_bytes: largest resident memory of the process; before_bytes: with the model built and the
-    batch made, before a step; variable_bytes: of the model; cpu_seconds: of the last step, all
-    cores; loss: of the last step; and the options.
+    The options, and: `peak_bytes`, largest resident memory of the process; `before_bytes`, resident
+    memory before the first step, with model and batch; `variable_bytes`, size of the variables of
+    the model; `cpu_seconds`, CPU time of the last step on all cores; `loss` of the last step.
 
   Raises:
-    subprocess.CalledProcessError: the process did not end well.
+    subprocess.CalledProcessError: the process ended with an error.
   """
   flags = [f'--{name}={value}' for name, value in options.items()]
   command = [sys.executable, '-m', 'benchmarks.training_memory', '--in_process', *flags]
@@ -40,30 +43,32 @@ def measure(**options) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   add = parser.add_argument
-  add('--experiment', default='htc_resnet50fpn_1x_coco')
-  add('--height', type=int, default=800, help='of the padded images')
-  add('--width', type=int, default=1344)
-  add('--batch', type=int, default=1)
-  add('--instances', type=int, default=20, help='truths an image')
-  add('--steps', type=int, default=2)
+  add('--experiment', default='htc_resnet50fpn_1x_coco', help='registered name')
+  add('--height', type=int, default=800, help='height of the padded images')
+  add('--width', type=int, default=1344, help='width of the padded images')
+  add('--batch', type=int, default=1, help='number of images')
+  add('--instances', type=int, default=20, help='number of objects per image')
+  add('--steps', type=int, default=2, help='number of steps')
   add('--precision', default='float32', help='float32, bfloat16 or float16')
   add('--override', default='', help='overrides of the configuration, as for training')
   add('--in_process', action='store_true', help='measure this process instead of a fresh one')
   return parser
 
 
-def make_batch(model, height: int, width: int, batch: int, instances: int) -> tuple[Any, Any]:
-  """A parsed training batch of noise; `instances` rectangles an image, fewest at the rim.
+def make_batch(
+  model: 'HTC', height: int, width: int, batch: int, instances: int
+) -> tuple[Any, dict[str, Any]]:
+  """A training batch of noise with random rectangles inside the images as objects.
 
   Args:
-    model: its configuration.
-    height: of the frame, which the images fill; a multiple of 32.
-    width: likewise.
-    batch: images.
-    instances: an image.
+    model: configuration of the model.
+    height: height of the images, which have no padding; a multiple of 32.
+    width: width of the images; a multiple of 32.
+    batch: number of images.
+    instances: number of objects per image.
 
   Returns:
-    Images and labels as `data.parser.Parser` makes them.
+    Images and labels, as the input pipeline makes them.
   """
   import numpy as np
   import tensorflow as tf
@@ -81,10 +86,10 @@ def make_batch(model, height: int, width: int, batch: int, instances: int) -> tu
     'source_id': np.arange(batch),
   }
   if model.include_mask:
-    masks = np.zeros([batch, instances, height, width // _BITS], np.uint8)
+    masks = np.zeros([batch, instances, height, width // _PIXELS_PER_BYTE], np.uint8)
     for image, row in np.ndindex(batch, instances):
       top, left, bottom, right = boxes[image, row]
-      masks[image, row, top:bottom, left // _BITS : right // _BITS] = 255
+      masks[image, row, top:bottom, left // _PIXELS_PER_BYTE : right // _PIXELS_PER_BYTE] = 255
     labels['gt_masks'] = masks
   if model.semantic_head.enabled:
     labels['gt_semantic'] = rng.integers(
@@ -95,14 +100,14 @@ def make_batch(model, height: int, width: int, batch: int, instances: int) -> tu
 
 
 def _resident_bytes(field: str) -> int:
-  """`VmRSS` or the peak, `VmHWM`, of this process."""
+  """Resident memory of this process: 'VmRSS' for the present, 'VmHWM' for the peak."""
   with open(_STATUS, encoding='ascii') as status:
     line = next(line for line in status if line.startswith(f'{field}:'))
   return int(line.split()[1]) * 1024
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-  """Trains a few steps in this process."""
+  """Figures of a few training steps in this process."""
   import time
 
   import tensorflow as tf
@@ -142,7 +147,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> None:
-  """Prints the figures as JSON."""
+  """Measure and print the figures as JSON."""
   args = _parser().parse_args(argv)
   if args.in_process:
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')

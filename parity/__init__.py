@@ -1,1 +1,1 @@
-"""Comparison, level by level, with the published implementations on stored reference arrays."""
+"""Comparison with the published implementations, level by level, on stored reference arrays."""

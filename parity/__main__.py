@@ -1,4 +1,6 @@
-"""Compares the models with stored numbers of the published implementations: `make parity`.
+"""The command that compares the models with stored outputs of the published implementations.
+
+`make parity` runs it.
 
 Example:
   python -m parity --pack=folder --markdown=docs/parity.md
@@ -12,35 +14,39 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from htc_tf.errors import HTCError
+from parity import measurement, report
+from parity.check import Check
+from parity.measurement import Measurement, NotRun
+from parity.report import Section
 
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='python -m parity',
-    description='Measures, level by level, how far the models '
-    'are from mmdetection and laihuihui/htc with the same weights.',
+    description='Measure, level by level, how far the models deviate from mmdetection and '
+    'laihuihui/htc with the same weights.',
   )
   add = parser.add_argument
   add(
     '--pack',
     default=str(pathlib.Path(__file__).parent / 'extract'),
-    help='folder with the reference arrays; what it lacks is '
-    'listed as not run (default: the extract of the tests)',
+    help='folder with the reference arrays; checks whose arrays are missing there are listed as '
+    'not run (default: the arrays that the repository holds for its tests)',
   )
-  add('--json', default='build/parity.json', help='rows for machines (default: build/parity.json)')
-  add('--markdown', default='', help='also write the page of the documentation')
+  add('--json', default='build/parity.json', help='JSON file of the rows (default: %(default)s)')
+  add('--markdown', default='', help='Markdown file to write as well, such as docs/parity.md')
   return parser
 
 
-def _sections(folder: str) -> Iterator:
-  """The report, section by section; each model is gone before the next is built."""
+def _sections(folder: str) -> Iterator[Section]:
+  """The sections of the report; each model is freed before the next one is built."""
   from parity import inputs, mmdet_batch, mmdet_image, ops, paddle_image, training
   from parity.pack import Pack
 
   pack = Pack(folder)
   yield _section('single operations', ops.measurements(pack))
-  yield _step(
-    'from pictures to network inputs',
+  yield _whole_section(
+    'network inputs from images',
     folder,
     inputs.input_checks,
     ('paddle_r50_a.npz', 'paddle_r50_b.npz', 'mmdet_r50_inference.npz'),
@@ -59,7 +65,7 @@ def _sections(folder: str) -> Iterator:
       paddle_image.PaddleImage(pack, image, model).measurements(),
     )
   del model
-  yield _step(
+  yield _whole_section(
     'mmdetection 3.3.0, training step of htc_r50_fpn_1x_coco',
     folder,
     training.training_checks,
@@ -67,34 +73,28 @@ def _sections(folder: str) -> Iterator:
   )
 
 
-def _section(title: str, measurements: Iterable):
-  """A section of rows that are measured or not one by one."""
-  from parity import measurement
-  from parity.report import Section
-
+def _section(title: str, measurements: Iterable[Measurement]) -> Section:
+  """A section in which each measurement whose arrays are missing is listed as not run."""
   print(f'\n{title}', flush=True)
   return Section(title, *measurement.run(measurements, lambda line: print(line, flush=True)))
 
 
-def _step(title: str, folder: str, run: Callable, needed: Sequence[str]):
-  """A section that is measured as a whole or not at all."""
-  from parity.measurement import NotRun
-  from parity.report import Section
-
+def _whole_section(
+  title: str, folder: str, run: Callable[[str], Sequence[Check]], needed: Sequence[str]
+) -> Section:
+  """A section that is not run at all if one of the needed files is missing."""
   missing = [name for name in needed if not os.path.exists(os.path.join(folder, name))]
   if missing:
-    return Section(title, (), (NotRun('all of its checks', None, ', '.join(missing)),))
+    return Section(title, (), (NotRun('all checks of this section', None, ', '.join(missing)),))
   print(f'\n{title}', flush=True)
   return Section(title, run(folder))
 
 
 def main(argv: list[str] | None = None) -> int:
-  """Runs the command; returns 0, 1 if a check fails, 2 after an error message."""
+  """Run the command; the exit status is 1 if a check fails and 2 after an error message."""
   args = _parser().parse_args(argv)
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   try:
-    from parity import report
-
     sections = list(_sections(args.pack))
     report.write(sections, args.json, args.markdown)
   except (HTCError, OSError) as error:

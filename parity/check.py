@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 
 class Check(NamedTuple):
-  """A figure and the bar it must keep.
+  """A measured difference and the bar that it must not exceed.
 
   Attributes:
-    name: what was compared.
-    measured: how far ours is from the reference, in the unit the name says.
-    bar: the largest `measured` that passes.
-    ok: whether it passes.
+    name: compared quantity, and the unit of the difference.
+    measured: difference from the reference.
+    bar: largest difference that passes.
+    ok: whether the check passes.
   """
 
   name: str
@@ -21,6 +21,6 @@ class Check(NamedTuple):
 
 
 def at_most(name: str, measured: float, bar: float) -> Check:
-  """The check that `measured` is not above `bar`; NaN fails."""
+  """A check that passes if `measured` is at most `bar`; NaN fails."""
   measured, bar = float(measured), float(bar)
   return Check(name, measured, bar, not math.isnan(measured) and measured <= bar)

@@ -1,4 +1,4 @@
-"""Detections of one image held against the reference's, as sets."""
+"""Comparison of the detections of one image with the reference's, regardless of their order."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,21 +21,21 @@ class Detected(NamedTuple):
     boxes: [num, 4] yxyx in input pixels.
     scores: [num].
     classes: [num], 1 is the first foreground class.
-    masks: [num, size, size] probabilities, or None where they are not asked for.
+    masks: [num, size, size] probabilities, or None if they are not compared.
   """
 
   boxes: np.ndarray
   scores: np.ndarray
   classes: np.ndarray
-  masks: np.ndarray = None
+  masks: np.ndarray | None = None
 
 
 class PastedMasks(NamedTuple):
-  """Reference masks, and how ours come there.
+  """Masks of the reference in the original image, and the scale of the network input.
 
   Attributes:
-    masks: [num, H, W] bool in original pixels, one a reference detection.
-    scale: [2] height, width of the input over the original's.
+    masks: [num, H, W] bool in original pixels, one per detection of the reference.
+    scale: [2] height and width of the resized image, divided by those of the original image.
   """
 
   masks: np.ndarray
@@ -43,9 +43,10 @@ class PastedMasks(NamedTuple):
 
 
 def matched_rows(ours: Detected, reference: Detected) -> np.ndarray:
-  """For each reference detection the row of ours with its class and box, or -1: [num_reference].
+  """Row of our detection that matches each reference detection, or -1: [num_reference].
 
-  Of several, the one of the nearest score: two detections of a class may almost coincide.
+  A match has the same class and nearly the same box. If there are several, the one with the nearest
+  score is taken, because two detections of a class may almost coincide.
   """
   if not len(ours.boxes):
     return np.full(len(reference.boxes), -1)
@@ -58,7 +59,13 @@ def matched_rows(ours: Detected, reference: Detected) -> np.ndarray:
 def detection_measurements(
   name: str, ours: Callable[[], Detected], reference: Callable[[], Detected]
 ) -> list[Measurement]:
-  """Found again, and the score of those that are."""
+  """Measurements of the share of detections not found, and of the scores of those found.
+
+  Args:
+    name: start of the names of the measurements.
+    ours: function that returns our detections.
+    reference: function that returns the detections of the reference.
+  """
 
   def pair() -> tuple[Detected, Detected, np.ndarray]:
     expected = reference()
@@ -73,7 +80,9 @@ def detection_measurements(
     return np.abs(actual.scores[rows[found]] - expected.scores[found]).max(initial=0.0)
 
   return [
-    Measurement(f'{name}: share not found with its label within {_BOX_PX} px', _LOST_BAR, lost),
+    Measurement(
+      f'{name}: share not found with the same class within {_BOX_PX} px', _LOST_BAR, lost
+    ),
     Measurement(f'{name}: scores of those found, largest difference', _SCORE_BAR, score_difference),
   ]
 
@@ -84,7 +93,14 @@ def mask_measurement(
   reference: Callable[[], Detected],
   pasted: Callable[[], PastedMasks],
 ) -> Measurement:
-  """Share of differing pixels, all of the image counted, in the masks of matched detections."""
+  """Measurement of the share of differing pixels, over whole images, in masks of detections found.
+
+  Args:
+    name: start of the name of the measurement.
+    ours: function that returns our detections, with masks.
+    reference: function that returns the detections of the reference.
+    pasted: function that returns the masks of the reference.
+  """
 
   def measure():
     expected = pasted()

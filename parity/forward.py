@@ -1,7 +1,7 @@
-"""A model with reference weights, and what it makes of an input, level by level."""
+"""A model with the reference weights, and its outputs for an input, level by level."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,14 +19,14 @@ from parity.detections import Detected
 
 
 def build_model(
-  experiment: str, overrides: dict[str, Any], state: Callable[[], Checkpoint]
+  experiment: str, overrides: Mapping[str, Any], state: Callable[[], Checkpoint]
 ) -> HTCModel:
-  """The model of an experiment, filled by the converter.
+  """The model of an experiment, with weights that the converter has read.
 
   Args:
-    experiment: registered name.
-    overrides: nested dict of the model's configuration.
-    state: gives the weights.
+    experiment: registered name of the experiment.
+    overrides: nested overrides of the configuration of the model.
+    state: function that returns the weights.
   """
   task = exp_factory.get_exp_config(experiment).task
   task.model.override(overrides)
@@ -36,16 +36,16 @@ def build_model(
 
 
 class Levels(NamedTuple):
-  """What the model makes of a batch, before the cascade.
+  """Outputs of the model for a batch, up to the cascade.
 
   Attributes:
     backbone: {'2': [batch, h, w, channels], ...}.
     rpn_logits: {'2': [batch, h, w, anchors], ...}.
-    rpn_deltas: {'2': [batch, h, w, 4 anchors], ...}.
+    rpn_deltas: {'2': [batch, h, w, 4 * anchors], ...}.
     anchors: {'2': [h * w * anchors, 4], ...} yxyx.
-    proposals: of the batch.
-    features: pyramid and semantic embedding.
-    semantic_logits: [batch, h, w, classes], or None.
+    proposals: proposals of the RPN.
+    features: feature pyramid and semantic embedding.
+    semantic_logits: [batch, h, w, classes], or None without the semantic branch.
   """
 
   backbone: dict[str, tf.Tensor]
@@ -54,15 +54,21 @@ class Levels(NamedTuple):
   anchors: dict[str, tf.Tensor]
   proposals: Proposals
   features: ImageFeatures
-  semantic_logits: tf.Tensor
+  semantic_logits: tf.Tensor | None
+
+  def semantic(self, name: str) -> tf.Tensor:
+    """The 'logits' or the 'embedding' of the semantic branch, [batch, h, w, channels]."""
+    maps = {'logits': self.semantic_logits, 'embedding': self.features.semantic}[name]
+    assert maps is not None, 'The model has no semantic branch.'
+    return maps
 
 
 class Forward:
-  """A model and an input, run when first asked.
+  """Outputs of a model for an input; both are made when they are first needed.
 
   Args:
-    model: gives the model.
-    inputs: gives images [batch, height, width, 3] and image_shape [batch, 2].
+    model: function that returns the model.
+    inputs: function that returns images [batch, height, width, 3] and image_shape [batch, 2].
   """
 
   def __init__(self, model: Callable[[], HTCModel], inputs: Callable[[], dict[str, np.ndarray]]):
@@ -71,17 +77,17 @@ class Forward:
 
   @property
   def model(self) -> HTCModel:
-    """With the reference weights."""
+    """The model with the reference weights."""
     return self._model()
 
   @functools.cached_property
   def inputs(self) -> dict[str, tf.Tensor]:
-    """The model's input dict: `images` and `image_shape`, as `HTCModel.call` has them."""
+    """The inputs of the model, `images` and `image_shape`, as described by `HTCModel.call`."""
     return {key: tf.constant(value, tf.float32) for key, value in self._inputs().items()}
 
   @functools.cached_property
   def levels(self) -> Levels:
-    """Every map up to the proposals."""
+    """All maps up to the proposals."""
     model, inputs = self.model, self.inputs
     features, semantic_logits = model.extract(inputs, training=False)
     rpn = model.propose(features, training=False)
@@ -101,7 +107,7 @@ class Forward:
 
   @functools.cached_property
   def _last_masks(self) -> np.ndarray:
-    """Masks of the detections by the last stage alone, [batch, num, size, size]."""
+    """Masks that the last stage alone predicts for the detections, [batch, num, size, size]."""
     cascade, found = self.model.cascade, self._detections
     last = Cascade(
       cascade.stages, cascade.box_features, cascade.mask_features, mask_ensemble='last'
@@ -113,11 +119,16 @@ class Forward:
     ).numpy()
 
   def detected(self, image: int, mask_ensemble: str = 'mean') -> Detected:
-    """Detections of one image, with masks of the stages' 'mean' or of the 'last' stage."""
+    """Detections of one image.
+
+    Args:
+      image: index of the image in the batch.
+      mask_ensemble: 'mean' for masks averaged over the stages, 'last' for those of the last stage.
+    """
     found = self._detections
     rows = slice(found['num_detections'][image])
     masks = found['detection_masks'] if mask_ensemble == 'mean' else self._last_masks
-    return Detected(
-      *(found[f'detection_{key}'][image][rows] for key in ('boxes', 'scores', 'classes')),
-      masks[image][rows],
+    boxes, scores, classes = (
+      found[f'detection_{key}'][image][rows] for key in ('boxes', 'scores', 'classes')
     )
+    return Detected(boxes, scores, classes, masks[image][rows])

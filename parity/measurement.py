@@ -1,4 +1,4 @@
-"""Measurements to be made against stored arrays, some of which may not be there."""
+"""Measurements against stored arrays, some of which may be missing."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -10,17 +10,18 @@ from parity.pack import MissingArrayError
 
 Array = Callable[[], np.ndarray]
 
-MAPS_BAR = 5e-5  # of the largest reference value
-_RELATIVE = 'largest difference / largest value'
+MAPS_BAR = 5e-5  # divided by the largest reference value
+RELATIVE = 'largest difference / largest value'
 
 
 class Measurement(NamedTuple):
   """A row of the report before it is measured.
 
   Attributes:
-    name: what is compared, and the unit.
-    bar: the largest figure that passes.
-    measure: gives the figure; raises MissingArrayError without its reference.
+    name: compared quantity, and the unit of the difference.
+    bar: largest difference that passes.
+    measure: function that returns the difference; it raises MissingArrayError if the reference is
+      missing.
   """
 
   name: str
@@ -29,7 +30,13 @@ class Measurement(NamedTuple):
 
 
 class NotRun(NamedTuple):
-  """A row, or several as one (their `bar` is None), whose reference `missing` is not there."""
+  """A row that was not measured because its reference is missing.
+
+  Attributes:
+    name: name of the measurement, or a name for several of them.
+    bar: bar of the measurement; None for several.
+    missing: name of the missing array or files.
+  """
 
   name: str
   bar: float | None
@@ -39,11 +46,11 @@ class NotRun(NamedTuple):
 def run(
   measurements: Iterable[Measurement], show: Callable[[str], None] = lambda line: None
 ) -> tuple[list[Check], list[NotRun]]:
-  """Measures what can be measured; the rest is listed.
+  """The checks of all measurements whose reference is there, and the rows of the others.
 
   Args:
-    measurements: in the order of the report.
-    show: told of each as it is done.
+    measurements: measurements in the order of the report.
+    show: function that is called with a line of text after each measurement.
   """
   checks, not_run = [], []
   for name, bar, measure in measurements:
@@ -56,30 +63,37 @@ def run(
 
 
 def near(name: str, actual: Array, expected: Array, bar: float = MAPS_BAR) -> Measurement:
-  """Largest difference in shares of the largest reference value.
+  """Measurement of the largest difference, divided by the largest reference value.
 
   Args:
-    name: what is compared.
-    actual: gives our array; asked after the reference, so that nothing runs in vain.
-    expected: gives the reference, in our layout.
-    bar: the largest share.
+    name: compared quantity.
+    actual: function that returns our array. It is called after `expected`, so that nothing is
+      computed if the reference is missing.
+    expected: function that returns the reference in our layout.
+    bar: largest quotient that passes.
   """
 
   def measure():
     reference = expected()
     return relative_difference(np.asarray(actual()), reference)
 
-  return Measurement(f'{name}, {_RELATIVE}', bar, measure)
+  return Measurement(f'{name}, {RELATIVE}', bar, measure)
 
 
 def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
-  """Largest difference in shares of the largest reference value; NaN for another shape."""
+  """Largest difference, divided by the largest reference value; NaN if the shapes differ."""
   if actual.shape != expected.shape:
     return float('nan')
   return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
 def lost_share(boxes: np.ndarray, reference: np.ndarray, tolerance: float) -> float:
-  """Share of reference boxes [n, 4] that are nowhere in `boxes` [m, 4] within `tolerance` px."""
-  distances = np.abs(reference[:, np.newaxis] - boxes).max(-1)  # [n, m]
+  """Share of reference boxes that no box matches within a tolerance.
+
+  Args:
+    boxes: [num, 4] our boxes.
+    reference: [num_reference, 4] boxes of the reference.
+    tolerance: largest difference of a coordinate, in pixels.
+  """
+  distances = np.abs(reference[:, np.newaxis] - boxes).max(-1)  # [num_reference, num]
   return float(np.mean(distances.min(1, initial=np.inf) > tolerance))

@@ -1,7 +1,7 @@
-"""Measurements of the R50 model on mmdetection's batch of two images: every level."""
+"""Measurements of every level of the R50 model on mmdetection's batch of two images."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,12 +11,12 @@ from parity import rois as roi_heads
 from parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
 from parity.forward import Forward, build_model
 from parity.measurement import Measurement, lost_share, near
+from parity.network_inputs import network_input
 from parity.pack import Pack
-from parity.pictures import network_input
 
 _CONFIG, _EXPERIMENT = 'htc_r50_fpn_1x_coco', 'htc_resnet50fpn_1x_coco'
 _PROPOSAL_PX, _LOST_BAR, _DECODED_PX_BAR = 0.05, 0.01, 1e-3
-# For each image: the key and the step between stored positions.
+# For each of the two images: array key, and step between the stored positions.
 _BACKBONE_KEYS = {
   '2': ('C2_image0_every2nd', 2, 'C2_image1_every4th', 4),
   '3': ('C3_image0', 1, 'C3_image1_every4th', 4),
@@ -33,10 +33,10 @@ _PYRAMID_KEYS = {
 
 
 class MmdetBatch:
-  """The stored batch and the model on it.
+  """Measurements of the model on the stored batch.
 
   Args:
-    pack: the reference arrays.
+    pack: reference arrays.
   """
 
   def __init__(self, pack: Pack):
@@ -44,27 +44,27 @@ class MmdetBatch:
     self._fixed = pack.arrays('mmdet_r50_fixed_rois')
     self._pack = pack
     self._stored = Forward(lambda: self._model, self._stored_inputs)
-    self._pictures = Forward(lambda: self._model, self._picture_inputs)
+    self._from_pixels = Forward(lambda: self._model, self._pixel_inputs)
     self._box_head = functools.lru_cache(maxsize=1)(self._run_box_head)
 
   @functools.cached_property
   def _model(self) -> HTCModel:
     return build_model(_EXPERIMENT, {}, lambda: self._pack.mmdet_state(_CONFIG))
 
-  def _stored_inputs(self):
+  def _stored_inputs(self) -> dict[str, np.ndarray]:
     return {
       'images': layout.channels_last(self._arrays['input']),
       'image_shape': self._arrays['image_sizes_hw'],
     }
 
-  def _picture_inputs(self):
+  def _pixel_inputs(self) -> dict[str, np.ndarray]:
     return network_input([self._arrays[f'image{image}_bgr'][..., ::-1] for image in (0, 1)])
 
   def measurements(self) -> Iterator[Measurement]:
-    """All of them, from the input to the masks."""
+    """All measurements, from the network input to the masks."""
     yield near(
-      'network input from the pictures',
-      lambda: self._picture_inputs()['images'],
+      'network input from the pixels',
+      lambda: self._pixel_inputs()['images'],
       lambda: layout.channels_last(self._arrays['input']),
     )
     yield from self._backbone_and_pyramid()
@@ -104,29 +104,32 @@ class MmdetBatch:
 
   def _rpn(self) -> Iterator[Measurement]:
     for level in '23456':
-      yield self._near(
-        f'RPN logits of P{level}',
-        lambda level=level: self._stored.levels.rpn_logits[level],
-        f'rpn_logits_P{level}',
-      )
-      yield self._near(
-        f'RPN deltas of P{level}',
-        lambda level=level: self._stored.levels.rpn_deltas[level],
-        f'rpn_deltas_P{level}',
-        lambda x: layout.yx(layout.channels_last(x)),
-      )
-      yield self._near(
-        f'anchors of P{level}',
-        lambda level=level: self._stored.levels.anchors[level],
-        f'anchors_P{level}',
-        layout.yx,
-      )
+      yield from self._rpn_level(level)
     for image in (0, 1):
       yield Measurement(
         f'proposals of image {image}: share not found within {_PROPOSAL_PX} px',
         _LOST_BAR,
         functools.partial(self._lost_proposals, image),
       )
+
+  def _rpn_level(self, level: str) -> Iterator[Measurement]:
+    yield self._near(
+      f'RPN logits of P{level}',
+      lambda: self._stored.levels.rpn_logits[level],
+      f'rpn_logits_P{level}',
+    )
+    yield self._near(
+      f'RPN deltas of P{level}',
+      lambda: self._stored.levels.rpn_deltas[level],
+      f'rpn_deltas_P{level}',
+      lambda x: layout.yx(layout.channels_last(x)),
+    )
+    yield self._near(
+      f'anchors of P{level}',
+      lambda: self._stored.levels.anchors[level],
+      f'anchors_P{level}',
+      layout.yx,
+    )
 
   def _lost_proposals(self, image: int) -> float:
     reference = layout.yx(self._arrays[f'proposals_image{image}'])
@@ -142,11 +145,10 @@ class MmdetBatch:
         )
 
   def _semantic_map(self, name: str, image: int, step: int) -> np.ndarray:
-    levels = self._stored.levels
-    maps = levels.semantic_logits if name == 'logits' else levels.features.semantic
-    return maps[image, ::step, ::step]
+    return self._stored.levels.semantic(name)[image, ::step, ::step]
 
-  def _run_box_head(self, stage: int, fixed: bool):
+  def _run_box_head(self, stage: int, fixed: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outputs of a box head on the 21 fixed RoIs, or on the RoIs that the stage had."""
     rois = self._fixed['rois'] if fixed else self._arrays[f'stage{stage}_rois']
     return self._given(rois).box_head(stage)
 
@@ -178,31 +180,35 @@ class MmdetBatch:
     return np.abs(self._box_head(stage, False)[2] - reference).max()
 
   def _fixed_roi_features(self) -> list[Measurement]:
-    def both(kind, suffix=''):
+    def pyramid_and_semantic(kind: str, suffix: str = '') -> np.ndarray:
       return layout.channels_last(
         self._fixed[f'{kind}_feature_fpn{suffix}'] + self._fixed[f'{kind}_feature_semantic{suffix}']
       )
 
-    def given():
+    def given() -> roi_heads.GivenRois:
       return self._given(self._fixed['rois'])
 
-    eighth = '_every8th_channel'
+    every_eighth = '_every8th_channel'
     return [
       near(
         'RoIAlign 7 of the pyramid, 21 RoIs',
         lambda: given().box_features(False),
         lambda: layout.channels_last(self._fixed['box_feature_fpn']),
       ),
-      near('input of the box heads, 21 RoIs', lambda: given().box_features(), lambda: both('box')),
+      near(
+        'input of the box heads, 21 RoIs',
+        lambda: given().box_features(),
+        lambda: pyramid_and_semantic('box'),
+      ),
       near(
         'RoIAlign 14 of the pyramid, 21 RoIs',
         lambda: given().mask_features(False)[..., ::8],
-        lambda: layout.channels_last(self._fixed[f'mask_feature_fpn{eighth}']),
+        lambda: layout.channels_last(self._fixed[f'mask_feature_fpn{every_eighth}']),
       ),
       near(
         'input of the mask heads, 21 RoIs',
         lambda: given().mask_features()[..., ::8],
-        lambda: both('mask', eighth),
+        lambda: pyramid_and_semantic('mask', every_eighth),
       ),
     ]
 
@@ -252,18 +258,21 @@ class MmdetBatch:
       ),
     ]
 
-  def _mask_logits(self, stage: int, classes, subset=slice(None)) -> np.ndarray:
+  def _mask_logits(
+    self, stage: int, classes: Sequence[int], subset: np.ndarray | slice = slice(None)
+  ) -> np.ndarray:
     features = self._given(self._fixed['rois']).mask_features()[subset]
     chain = roi_heads.mask_chain(self._stored.model, features, stage)
     return roi_heads.mask_logits(self._stored.model, chain, stage, classes)
 
-  def _mask_feature_alone(self, stage: int):
+  def _mask_feature_alone(self, stage: int) -> np.ndarray:
+    """Mask feature of a stage without information flow, on the stored input of the mask head."""
     given = layout.channels_last(self._fixed['mask_head_input_subset8'])
-    return self._stored.model.cascade.stages[stage].mask_head(given)
+    return self._stored.model.cascade.stages[stage].mask_feature(given, None)
 
   def _detections(self, image: int) -> Iterator[Measurement]:
     reference = functools.partial(self._reference, image)
-    for name, forward in (('stored input', self._stored), ('picture', self._pictures)):
+    for name, forward in (('stored input', self._stored), ('pixels', self._from_pixels)):
       yield from detection_measurements(
         f'detections of image {image} from the {name}',
         functools.partial(forward.detected, image),

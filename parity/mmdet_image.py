@@ -1,8 +1,8 @@
-"""Measurements of one of mmdetection's configurations on its single image."""
+"""Measurements of a configuration of mmdetection on its stored image."""
 
 import functools
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,8 @@ from parity import layout
 from parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
 from parity.forward import Forward, build_model
 from parity.measurement import Measurement, lost_share, near
+from parity.network_inputs import network_input
 from parity.pack import Pack
-from parity.pictures import network_input
 
 _PROPOSAL_PX, _LOST_BAR = 0.05, 0.01
 _PYRAMID_KEYS = {
@@ -35,10 +35,10 @@ class Variant(NamedTuple):
   """A published configuration of mmdetection.
 
   Attributes:
-    config: its name there.
-    experiment: ours.
-    overrides: of the experiment's model.
-    has_semantic: whether it has the semantic branch.
+    config: name of the configuration in mmdetection.
+    experiment: name of our experiment.
+    overrides: nested overrides of the configuration of the experiment's model.
+    has_semantic: whether the model has the semantic branch.
   """
 
   config: str
@@ -47,8 +47,8 @@ class Variant(NamedTuple):
   has_semantic: bool = True
 
 
-def _resnext(groups: int, **values) -> dict[str, Any]:
-  """Overrides for ResNeXt-101 with groups of 4 channels."""
+def _resnext(groups: int, **values: Any) -> dict[str, Any]:
+  """Overrides for ResNeXt-101 whose groups have 4 channels each."""
   return {
     'backbone': {'published_resnet': {'model_id': 101, 'groups': groups, 'base_width': 4, **values}}
   }
@@ -76,11 +76,11 @@ VARIANTS = (
 
 
 class MmdetImage:
-  """The stored image of a configuration and the model on it.
+  """Measurements of the model of a configuration on the stored image.
 
   Args:
-    pack: the reference arrays.
-    variant: the configuration.
+    pack: reference arrays.
+    variant: configuration.
   """
 
   def __init__(self, pack: Pack, variant: Variant):
@@ -97,13 +97,13 @@ class MmdetImage:
       lambda: self._pack.mmdet_state(self._variant.config),
     )
 
-  def _inputs(self):
+  def _inputs(self) -> dict[str, np.ndarray]:
     return network_input([self._arrays['image_bgr'][..., ::-1]])
 
   def measurements(self) -> Iterator[Measurement]:
-    """All of them, from the picture on."""
+    """All measurements, from the network input to the masks."""
     yield near(
-      'network input from the picture',
+      'network input from the pixels',
       lambda: self._inputs()['images'][0],
       lambda: layout.channels_last(self._arrays['input']),
     )
@@ -114,12 +114,12 @@ class MmdetImage:
     if self._variant.has_semantic:
       yield self._near(
         'semantic logits',
-        lambda: self._forward.levels.semantic_logits[0, ::4, ::4],
+        lambda: self._forward.levels.semantic('logits')[0, ::4, ::4],
         'semantic_logits_every4th',
       )
       yield self._near(
         'semantic embedding',
-        lambda: self._forward.levels.features.semantic[0, ::4, ::4],
+        lambda: self._forward.levels.semantic('embedding')[0, ::4, ::4],
         'semantic_feature_every4th',
       )
     yield Measurement(
@@ -127,7 +127,7 @@ class MmdetImage:
     )
     yield from self._detections()
 
-  def _near(self, name: str, actual, key: str) -> Measurement:
+  def _near(self, name: str, actual: Callable[[], np.ndarray], key: str) -> Measurement:
     return near(name, actual, lambda: layout.channels_last(self._arrays[key]))
 
   def _map(self, kind: str, level: str, step: int) -> np.ndarray:
@@ -141,7 +141,7 @@ class MmdetImage:
 
   def _detections(self) -> Iterator[Measurement]:
     yield from detection_measurements(
-      'detections from the picture', lambda: self._forward.detected(0), self._reference
+      'detections from the pixels', lambda: self._forward.detected(0), self._reference
     )
     for ensemble in ('mean', 'last'):
       yield mask_measurement(

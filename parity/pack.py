@@ -1,7 +1,8 @@
-"""Access to a folder of reference arrays and to the rule that makes the weights they belong to."""
+"""Access to a folder of reference arrays, and to the weights that they were computed with."""
 
 import importlib.util
 import pathlib
+import types
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from htc_tf import files
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.errors import HTCError
 
-# The part of the pack that the repository holds, for its tests.
+# The part of the pack that the repository holds for its tests.
 EXTRACT = pathlib.Path(__file__).parent / 'extract'
 
 
@@ -17,27 +18,35 @@ class MissingArrayError(HTCError):
   """A reference array that the folder does not hold.
 
   Args:
-    name: of the array and its file, or of the file.
+    name: name of the missing file, or of the array and its file.
   """
 
   def __init__(self, name: str):
     super().__init__(
-      f'The reference {name} is not there',
-      expected='it in the folder of the pack',
+      f'The reference {name} is missing',
+      expected='the array in the folder of the pack',
       likely_cause='a pack that covers other levels of the comparison',
     )
     self.name = name
 
 
 class Arrays:
-  """The arrays of one .npz file, read when asked for."""
+  """The arrays of one .npz file, which is opened when an array is first needed.
+
+  Args:
+    path: path of the file, which may be missing.
+  """
 
   def __init__(self, path: pathlib.Path):
     self._path = path
-    self._file = None
+    self._file: np.lib.npyio.NpzFile | None = None
 
   def __getitem__(self, key: str) -> np.ndarray:
-    """Raises MissingArrayError for an array that is not there."""
+    """The array of a key.
+
+    Raises:
+      MissingArrayError: the file or the array is missing.
+    """
     if not self._path.exists():
       raise MissingArrayError(self._path.name)
     if key not in self._open():
@@ -45,36 +54,47 @@ class Arrays:
     return self._open()[key]
 
   def names(self) -> list[str]:
-    """Keys of the arrays; none without the file."""
+    """Keys of the arrays; none if the file is missing."""
     return list(self._open()) if self._path.exists() else []
 
-  def _open(self):
+  def _open(self) -> np.lib.npyio.NpzFile:
     if self._file is None:
       self._file = np.load(self._path)
     return self._file
 
 
 class Pack:
-  """A folder with `weights.py` and .npz files, or a part of them.
+  """A folder with `weights.py` and .npz files, of which some may be missing.
 
   Args:
-    folder: where they lie.
+    folder: path of the folder.
   """
 
   def __init__(self, folder: files.PathLike):
     self._folder = pathlib.Path(folder)
 
   def arrays(self, stem: str) -> Arrays:
-    """The file `<stem>.npz`, which may be absent."""
+    """The arrays of the file `<stem>.npz`, which may be missing."""
     return Arrays(self._folder / f'{stem}.npz')
 
   def mmdet_state(self, config: str) -> Checkpoint:
-    """Weights of an mmdetection configuration; raises MissingArrayError without their shapes."""
+    """The weights of a configuration of mmdetection.
+
+    Args:
+      config: name of the configuration.
+
+    Raises:
+      MissingArrayError: the shapes of the weights are missing.
+    """
     self._require(f'mmdet_{config}_shapes.json')
     return Checkpoint(self._weights().mmdet_state_dict(config), 'torch', f'{config}.pth', '')
 
   def paddle_state(self) -> Checkpoint:
-    """Weights of laihuihui/htc; raises MissingArrayError without their shapes."""
+    """The weights of laihuihui/htc.
+
+    Raises:
+      MissingArrayError: the shapes of the weights are missing.
+    """
     self._require('paddle_r50_shapes.json')
     return Checkpoint(self._weights().paddle_state_dict(), 'paddle', 'paddle_r50.pdparams', '')
 
@@ -83,9 +103,10 @@ class Pack:
       raise MissingArrayError(name)
     return self._folder / name
 
-  def _weights(self):
-    """The module `weights.py` of the folder, which finds its shapes beside itself."""
+  def _weights(self) -> types.ModuleType:
+    """The module `weights.py` of the folder; it reads the shapes from the folder that it is in."""
     spec = importlib.util.spec_from_file_location('parity_weights', self._require('weights.py'))
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -1,4 +1,4 @@
-"""Measurements of laihuihui/htc's model on one of its two images."""
+"""Measurements of the model of laihuihui/htc on one of its two stored images."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -12,13 +12,14 @@ from htc_tf.modeling.outputs import Proposals
 from parity import layout
 from parity import rois as roi_heads
 from parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
-from parity.forward import Forward, build_model
+from parity.forward import Forward, Levels, build_model
 from parity.measurement import Measurement, lost_share, near
+from parity.network_inputs import network_input, share_off_by_more_than_a_grey_level
 from parity.pack import Pack
-from parity.pictures import network_input, share_off_by_more_than_a_grey_level
 
 EXPERIMENT = 'htc_resnet50fpn_1x_coco_paddle'
-_MIN_SIZE, _MAX_SIZE = 256, 400  # of the stored images
+# The stored images were resized to this short side, with this limit of the long side.
+_MIN_SIZE, _MAX_SIZE = 256, 400
 _PROPOSAL_PX, _LOST_BAR, _DECODED_PX_BAR = 0.05, 0.01, 1e-3
 _GREY_LEVEL_BAR, _PROBABILITY_BAR = 1e-3, 1e-3
 _BACKBONE_KEYS = {
@@ -34,22 +35,22 @@ _PYRAMID_KEYS = {
   '5': ('p5', 1),
   '6': ('p6', 1),
 }
-# Arrays the second image is stored with; the first has them all.
+# Maps that are stored for image b; for image a all of them are stored.
 _KEYS_OF_B = ('p3',)
 
 
 def build_paddle_model(pack: Pack) -> HTCModel:
-  """The model with the weights of the pack, for both images."""
+  """The model with the weights of the pack; both images use it."""
   return build_model(EXPERIMENT, {}, pack.paddle_state)
 
 
 class PaddleImage:
-  """A stored image and the model on it.
+  """Measurements of the model on a stored image.
 
   Args:
-    pack: the reference arrays.
-    image: 'a', not resized, or 'b', resized.
-    model: gives the model.
+    pack: reference arrays.
+    image: 'a', which the reference did not resize, or 'b', which it did.
+    model: function that returns the model.
   """
 
   def __init__(self, pack: Pack, image: str, model: Callable[[], HTCModel]):
@@ -63,14 +64,14 @@ class PaddleImage:
     size = preprocess.scaled_size(raw.shape[:2], _MIN_SIZE, _MAX_SIZE)
     return preprocess.resize_image(tf.constant(raw), size).numpy()
 
-  def _inputs(self):
-    """The reference's own resized picture: ours may differ by a grey level."""
+  def _inputs(self) -> dict[str, np.ndarray]:
+    """Inputs from the image as resized by the reference; ours may differ by a grey level."""
     return network_input([self._arrays['resized_rgb']])
 
   def measurements(self) -> Iterator[Measurement]:
-    """All of them, from the picture on."""
+    """All measurements, from the resized image to the masks."""
     yield Measurement(
-      'resized picture: share of values off by more than a grey level',
+      'resized image: share of values off by more than a grey level',
       _GREY_LEVEL_BAR,
       lambda: share_off_by_more_than_a_grey_level(self._resized(), self._arrays['resized_rgb']),
     )
@@ -89,11 +90,17 @@ class PaddleImage:
     yield from self._masks_on_given_boxes()
     yield from self._detections()
 
-  def _near(self, name, actual, key, change=layout.channels_last) -> Measurement:
+  def _near(
+    self,
+    name: str,
+    actual: Callable[[], np.ndarray],
+    key: str,
+    change: Callable[[np.ndarray], np.ndarray] = layout.channels_last,
+  ) -> Measurement:
     return near(name, actual, lambda: change(self._arrays[key]))
 
   def _maps(self) -> Iterator[Measurement]:
-    def levels():
+    def levels() -> Levels:
       return self._forward.levels
 
     for kind, keys in (('backbone', _BACKBONE_KEYS), ('pyramid', _PYRAMID_KEYS)):
@@ -103,8 +110,8 @@ class PaddleImage:
             f'{key[0].upper()}{level}', functools.partial(self._map, kind, level, step), key
           )
     if self._is_complete:
-      yield self._near('semantic logits', lambda: levels().semantic_logits, 'semantic_logits')
-    yield self._near('semantic embedding', lambda: levels().features.semantic, 'semantic_feat')
+      yield self._near('semantic logits', lambda: levels().semantic('logits'), 'semantic_logits')
+    yield self._near('semantic embedding', lambda: levels().semantic('embedding'), 'semantic_feat')
     yield self._near('RPN logits of P4', lambda: levels().rpn_logits['4'], 'rpn_score_l2')
     yield self._near(
       'RPN deltas of P4',
@@ -128,7 +135,7 @@ class PaddleImage:
     reference = layout.yx(self._arrays['proposals'])
     return lost_share(self._forward.levels.proposals.boxes[0].numpy(), reference, _PROPOSAL_PX)
 
-  def _run_box_head(self, stage: int):
+  def _run_box_head(self, stage: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     boxes = self._arrays[f'stage{stage}_rois']
     rois = np.concatenate([np.zeros([len(boxes), 1], np.float32), boxes], 1)
     given = roi_heads.GivenRois(self._forward.model, self._forward.levels.features, rois)
@@ -164,9 +171,8 @@ class PaddleImage:
     return np.abs(tf.nn.softmax(logits[0]).numpy() - expected).max()
 
   def _masks_on_given_boxes(self) -> Iterator[Measurement]:
-    """Of the stored detections in input pixels: rows of label, score, box."""
-
-    def probabilities():
+    def probabilities() -> np.ndarray:
+      # [num, 6] label, score, and box xyxy in input pixels
       detected = self._arrays['det_resized']
       boxes = tf.constant(layout.yx(detected[:, 2:])[np.newaxis])
       classes = tf.constant(detected[:, 0].astype(np.int32)[np.newaxis] + 1)
@@ -180,7 +186,7 @@ class PaddleImage:
     )
 
   def _detections(self) -> list[Measurement]:
-    def ours():
+    def ours() -> Detected:
       return self._forward.detected(0)
 
     return [

@@ -1,4 +1,4 @@
-"""The parity report: a table on the screen, JSON for machines, Markdown for readers."""
+"""The parity report as a table on the screen, as a JSON file and as a Markdown page."""
 
 import json
 import math
@@ -11,13 +11,14 @@ from parity.measurement import NotRun
 
 _INTRODUCTION = """# Parity with the published implementations
 
-Made by `make parity PACK=folder`; do not edit. The same random weights were given to the reference
-implementation and, through the converter of published checkpoints, to this one (float32, CPU). Each
-row is the largest difference found and the bar it must keep.
+`make parity PACK=folder` writes this page; do not edit it. The reference implementation and this
+one had the same random weights (float32, CPU); this one read them through the converter of
+published checkpoints. Each row shows a measured difference and the bar that it must not exceed.
 
-Published checkpoints were evaluated with mmdetection 2.x, which averages the masks of the three
-stages; mmdetection 3.3.0 as released uses the last stage's mask alone. Both are selectable here,
-`task.model.detection_generator.mask_ensemble=mean` (the default) or `last`, and both were compared.
+The published checkpoints were evaluated with mmdetection 2.x, which averages the masks of the three
+stages; mmdetection 3.3.0 as released uses the mask of the last stage alone. Here,
+`task.model.detection_generator.mask_ensemble` selects between them: `mean` (the default) or `last`.
+Both were compared.
 
 The AP of the published checkpoints was not measured again here.
 """
@@ -27,9 +28,9 @@ class Section(NamedTuple):
   """A part of the report.
 
   Attributes:
-    title: what was compared with what.
-    checks: measured rows.
-    not_run: rows whose reference was not there.
+    title: the compared model and implementation.
+    checks: rows that were measured.
+    not_run: rows whose reference is missing.
   """
 
   title: str
@@ -38,12 +39,12 @@ class Section(NamedTuple):
 
   @property
   def num_failed(self) -> int:
-    """Rows that miss their bar."""
+    """Number of rows that exceed their bar."""
     return sum(not check.ok for check in self.checks)
 
   @property
-  def closest(self) -> float:
-    """Largest share of a bar used up; 0 without rows."""
+  def largest_share(self) -> float:
+    """Largest quotient of a measured difference and its bar; 0 without rows."""
     return max(
       (check.measured / check.bar if check.bar else float(not check.ok) for check in self.checks),
       default=0.0,
@@ -51,12 +52,13 @@ class Section(NamedTuple):
 
 
 def write(sections: Sequence[Section], json_path: str, markdown_path: str = '') -> None:
-  """Writes build/parity.json and, if asked for, the page of the documentation.
+  """Write the JSON file and, if asked for, the Markdown page.
 
   Args:
-    sections: in order.
-    json_path: list of {name, measured, bar, ok}; a row that was not run has null for both.
-    markdown_path: '' writes none.
+    sections: sections in the order of the report.
+    json_path: file for a list of {name, measured, bar, ok}; in a row that was not run, `measured`
+      and `ok` are null.
+    markdown_path: file for the page; '' for none.
   """
   rows = [row for section in sections for row in _json_rows(section)]
   files.write_bytes(json_path, (json.dumps(rows, indent=2) + '\n').encode())
@@ -81,7 +83,7 @@ def _json_rows(section: Section) -> list[dict[str, Any]]:
 
 
 def _finite(figure: float) -> float | None:
-  """JSON knows neither NaN nor infinity."""
+  """A number as JSON can hold it: None for NaN and infinity."""
   return figure if math.isfinite(figure) else None
 
 
@@ -90,7 +92,7 @@ def _bar(row: NotRun) -> str:
 
 
 def table(sections: Sequence[Section]) -> str:
-  """All rows in columns, for the screen."""
+  """The report as text in columns."""
   lines = []
   for section in sections:
     lines.append(f'\n{section.title}')
@@ -99,14 +101,14 @@ def table(sections: Sequence[Section]) -> str:
       for check in section.checks
     ]
     lines += [
-      f'  {"not run":>9}  {_bar(row):>7}        {row.name} (no {row.missing})'
+      f'  {"not run":>9}  {_bar(row):>7}        {row.name} ({row.missing} is missing)'
       for row in section.not_run
     ]
   return '\n'.join([*lines, '', summary(sections)])
 
 
 def summary(sections: Sequence[Section]) -> str:
-  """One line of counts."""
+  """One line with the numbers of checks that ran, failed and were not run."""
   return (
     f'{sum(len(section.checks) for section in sections)} checks, '
     f'{sum(section.num_failed for section in sections)} failed, '
@@ -115,17 +117,17 @@ def summary(sections: Sequence[Section]) -> str:
 
 
 def markdown(sections: Sequence[Section]) -> str:
-  """The page of the documentation."""
+  """The report as a Markdown page."""
   lines = [
     _INTRODUCTION,
     f'**{summary(sections)}.**',
     '',
-    '| compared | checks | failed | not run | most of a bar used |',
+    '| compared | checks | failed | not run | largest share of a bar |',
     '|---|---|---|---|---|',
   ]
   lines += [
     f'| {section.title} | {len(section.checks)} | {section.num_failed} | '
-    f'{len(section.not_run)} | {section.closest:.0%} |'
+    f'{len(section.not_run)} | {section.largest_share:.0%} |'
     for section in sections
   ]
   for section in sections:
@@ -136,6 +138,7 @@ def markdown(sections: Sequence[Section]) -> str:
       for check in section.checks
     ]
     lines += [
-      f'| {row.name} | not run: no {row.missing} | {_bar(row)} | |' for row in section.not_run
+      f'| {row.name} | not run: {row.missing} is missing | {_bar(row)} | |'
+      for row in section.not_run
     ]
   return '\n'.join(lines) + '\n'

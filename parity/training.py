@@ -1,7 +1,7 @@
-"""Training parity: a stored step of the reference, run again here, down to every gradient.
+"""Comparison of a training step with a stored one of the reference, down to every gradient.
 
-The step is repeatable: sampling takes entries at even distances, and the stored proposals stand in
-for the RPN's, because one swapped pair of almost equal scores would change what is trained on.
+The step is repeatable: sampling takes entries at even distances, and the stored proposals replace
+those of the RPN, because one swapped pair of almost equal scores would change the sampled RoIs.
 """
 
 import contextlib
@@ -42,12 +42,12 @@ _LOSSES = {
 
 
 class StepResult(NamedTuple):
-  """What a step gave here.
+  """Results of our training step.
 
   Attributes:
-    outputs: of the model.
-    terms: the weighted losses and their sum, `total`.
-    gradients: of the sum, one a variable asked for.
+    outputs: outputs of the model.
+    terms: weighted losses and their sum, `total`.
+    gradients: gradients of the sum, one per requested variable.
   """
 
   outputs: TrainingOutputs
@@ -56,9 +56,9 @@ class StepResult(NamedTuple):
 
 
 def training_checks(folder: str) -> list[Check]:
-  """Runs the step stored in a folder with the parity pack and measures all of it.
+  """All checks of the step stored in a folder with the parity pack.
 
-  It takes two minutes on two cores and 6 GB.
+  They take two minutes on two cores, and 6 GB of memory.
   """
   config = step_config()
   model = build_model(config, folder)
@@ -74,14 +74,14 @@ def training_checks(folder: str) -> list[Check]:
 
 
 def step_config() -> task_config.HTCTask:
-  """The published experiment of the step, with the repeatable sampling rule."""
+  """Configuration of the published experiment, with the repeatable sampling rule."""
   config = exp_factory.get_exp_config(_EXPERIMENT).task
   config.model.cascade.sampling_rule = 'even'
   return config
 
 
 def build_model(config: task_config.HTCTask, folder: str) -> HTCModel:
-  """The model of the step, with the weights that the pack's rule generates."""
+  """The model of the step, with the weights that the pack generates."""
   model = build_htc(config.model)
   convert_checkpoint(Pack(folder).mmdet_state(_WEIGHTS), model)
   return model
@@ -93,15 +93,15 @@ def run_step(
   step: TrainingStep,
   variables: Sequence[tf.Variable] = (),
 ) -> StepResult:
-  """Forward and, for `variables`, backward, on the stored proposals.
+  """Results of the forward pass, and of the backward pass for `variables`, on the stored proposals.
 
-  Weight decay is left out: it is no part of the reference's losses.
+  Weight decay is omitted, because the losses of the reference do not contain it.
 
   Args:
-    config: as `step_config` gives it.
-    model: its model, with the weights of the pack.
-    step: the stored one.
-    variables: whose gradients are wanted.
+    config: configuration that `step_config` returns.
+    model: model of that configuration, with the weights of the pack.
+    step: stored step.
+    variables: variables whose gradients are requested.
   """
 
   @tf.function
@@ -122,12 +122,12 @@ def loss_checks(terms: Mapping[str, tf.Tensor], arrays: Mapping[str, np.ndarray]
   """Checks of every weighted term and of their sum.
 
   Args:
-    terms: by our names.
-    arrays: the reference's, by the pack's keys.
+    terms: our losses by our names.
+    arrays: arrays of the reference by the keys of the pack.
   """
   checks = []
   for name, published in _LOSSES.items():
-    expected = np.sum(arrays[f'loss/{published}'])  # The RPN's are stored level by level.
+    expected = np.sum(arrays[f'loss/{published}'])  # Those of the RPN are stored by level.
     checks.append(
       at_most(
         f'losses: {name}, relative difference', abs(float(terms[name]) / expected - 1.0), _LOSS_BAR
@@ -138,7 +138,7 @@ def loss_checks(terms: Mapping[str, tf.Tensor], arrays: Mapping[str, np.ndarray]
 
 @contextlib.contextmanager
 def _given_proposals(model: HTCModel, proposals: Proposals) -> Iterator[None]:
-  """Lets the model train on `proposals` in place of its RPN's."""
+  """Replace the proposals of the RPN by `proposals` within the block."""
   generator = model.rpn.roi_generator
   model.rpn.roi_generator = lambda *maps, **options: proposals
   try:

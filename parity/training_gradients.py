@@ -1,4 +1,4 @@
-"""Gradients of a training step against the reference's, in the published layout."""
+"""Comparison of the gradients of a training step with the reference's, in the published layout."""
 
 import json
 import os
@@ -18,19 +18,25 @@ from parity.check import Check, at_most
 _FILE = 'mmdet_r50_grads.json'
 _NORM_BAR, _MEDIAN_BAR, _PROBE_BAR = 0.01, 5e-4, 0.05
 
-# Published name to {'norm', 'sum', 'probe'} of its gradient, or to None where it has none.
+# Published name to {'norm', 'sum', 'probe'} of the gradient, or to None without a gradient. The
+# probe is the product of the gradient with a random direction, a function of the name.
 Figures = Mapping[str, Mapping[str, float] | None]
 
 
 class _Deviation(NamedTuple):
-  """Of one gradient: relative in the norm, and of the probe as a part of the norm."""
+  """Deviation of one gradient.
+
+  Attributes:
+    norm: relative difference of the norm.
+    probe: difference of the probe, divided by the norm.
+  """
 
   norm: float
   probe: float
 
 
 def read_figures(folder: str) -> Figures:
-  """The reference's figures in a folder that holds the parity pack's gradients."""
+  """Figures of the reference in a folder with the gradients of the parity pack."""
   with open(os.path.join(folder, _FILE), encoding='utf-8') as file:
     return json.load(file)
 
@@ -41,15 +47,17 @@ def published_gradients(
   """Gradients by published name and in the published layout.
 
   Args:
-    model: whose variables these are.
-    variables: some or all of them.
-    gradients: one a variable.
+    model: model that owns the variables.
+    variables: some or all variables of the model.
+    gradients: one gradient per variable.
   """
   paths = {id(variable): path for path, variable in named_variables(model).items()}
   published = {}
   for variable, gradient in zip(variables, gradients):
-    match = MMDET.find_source(paths[id(variable)])
-    values = tf.convert_to_tensor(gradient).numpy()  # A gather's gradient comes as slices.
+    path = paths[id(variable)]
+    match = MMDET.find_source(path)
+    assert match is not None, f'{path} has no published name.'
+    values = tf.convert_to_tensor(gradient).numpy()  # The gradient of a gather is IndexedSlices.
     published[match.name] = transforms.revert(match.row.steps, values)
   return published
 
@@ -58,16 +66,18 @@ def gradient_checks(gradients: Mapping[str, np.ndarray], figures: Figures) -> li
   """Checks that the same parameters train, by gradients of the same norm and direction.
 
   Args:
-    gradients: by published name, of every variable that trains.
-    figures: of the reference.
+    gradients: gradient of every trained variable by published name.
+    figures: figures of the reference.
   """
-  trained = {name for name, values in figures.items() if values is not None}
-  shared = sorted(trained & set(gradients))
-  deviations = [_deviation(name, gradients[name], figures[name]) for name in shared]
+  trained = {name: values for name, values in figures.items() if values is not None}
+  shared = sorted(set(trained) & set(gradients))
+  deviations = [_deviation(name, gradients[name], trained[name]) for name in shared]
   norms, probes = np.transpose(deviations)
   return [
     at_most(
-      'gradients: parameters that train only here or only there', len(trained ^ set(gradients)), 0
+      'gradients: parameters that train in only one implementation',
+      len(set(trained) ^ set(gradients)),
+      0,
     ),
     at_most('gradients: norm, largest relative difference', np.max(norms), _NORM_BAR),
     at_most('gradients: norm, median relative difference', np.median(norms), _MEDIAN_BAR),
@@ -80,6 +90,6 @@ def _deviation(name: str, gradient: np.ndarray, expected: Mapping[str, float]) -
   direction = np.random.default_rng(zlib.crc32(f'grad:{name}'.encode('ascii')))
   probe = np.vdot(gradient, direction.standard_normal(gradient.shape))
   return _Deviation(
-    abs(np.linalg.norm(gradient) / expected['norm'] - 1.0),
-    abs(probe - expected['probe']) / expected['norm'],
+    float(abs(np.linalg.norm(gradient) / expected['norm'] - 1.0)),
+    float(abs(probe - expected['probe']) / expected['norm']),
   )

@@ -1,4 +1,4 @@
-"""Tests that the groups have the rows that `run` lists, and that these do what they are to."""
+"""Tests that every group of htc_tf makes the rows that `run` lists, and that the rows run."""
 
 import numpy as np
 import pytest
@@ -6,32 +6,32 @@ import pytest
 from benchmarks import ours, run, scene
 from htc_tf import processes
 
-_FRAME = scene.SceneSizes.parse('64x96')
+_SIZES = scene.SceneSizes.parse('64x96')
 
 
-def test_every_group_is_measured():
+def test_every_listed_group_exists():
   assert set(ours.GROUPS) == {*run.ROWS, *run.GROWTH}
 
 
 @pytest.mark.parametrize('group', ['convolution', 'roi_align', 'input_pipeline', 'evaluation'])
-def test_rows_without_a_model(group):
-  measures = ours.GROUPS[group](_FRAME)
+def test_rows_that_need_no_model_run(group):
+  measures = ours.GROUPS[group](_SIZES)
   assert tuple(measures) == run.ROWS[group]
   for name, measure in measures.items():
-    if name != 'evaluation':  # would start processes
+    if name != 'evaluation':  # It would start processes.
       measure.run()
 
 
 def test_masks_are_encoded_at_the_original_size():
-  measure = ours.evaluation(_FRAME)['paste_and_encode']
+  measure = ours.evaluation(_SIZES)['paste_and_encode']
   rles = measure.run()
   assert len(rles) == 100
-  assert rles[0]['size'] == list(_FRAME.original)
+  assert rles[0]['size'] == list(_SIZES.original)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('group', ['inference', 'parts', 'training', 'growth'])
-def test_rows_of_the_model(group, capsys):
+def test_rows_that_need_the_model_run(group, capsys):
   measures = ours.GROUPS[group](scene.SceneSizes.parse('128x192'))
   if group == 'growth':
     assert len(measures) == 10 + len({1, processes.usable_cores()})
@@ -40,7 +40,7 @@ def test_rows_of_the_model(group, capsys):
   for measure in measures.values():
     measure.run()
   if group == 'parts':
-    assert capsys.readouterr().err.split()[2] == '100'  # as many detections as count at most
+    assert capsys.readouterr().err.split()[2] == '100'  # the maximum number of detections
     assert all(
       (measure.gmac is None) == (name in ('nms', 'paste')) for name, measure in measures.items()
     )

@@ -1,4 +1,4 @@
-"""Counting detections that are found again."""
+"""Tests of the count of detections that are found again."""
 
 import numpy as np
 
@@ -6,26 +6,26 @@ from benchmarks import precision
 
 
 def _found(classes, columns):
-  """Masks of one row of ten pixels, the given (first, end) of each set."""
+  """Detections whose masks are one row of 100 pixels, set from `first` to `end` of `columns`."""
   masks = np.zeros([len(classes), 1, 100], bool)
   for row, (first, end) in enumerate(columns):
     masks[row, 0, first:end] = True
   return precision.Found(np.array(classes), np.full(len(classes), 0.5), masks)
 
 
-def test_class_and_mask_must_be_found():
+def test_a_detection_is_found_again_if_class_and_mask_agree():
   exact = _found([1, 1, 2, 3], [(0, 100), (0, 50), (0, 40), (5, 5)])
   other = _found([1, 1, 1, 3], [(0, 95), (3, 50), (0, 40), (7, 7)])
   np.testing.assert_array_equal(precision.found_again(exact, other), [True, False, False, True])
 
 
-def test_nothing_found():
+def test_nothing_is_found_among_no_detections():
   exact, none = _found([1], [(0, 9)]), _found([], [])
   assert not precision.found_again(exact, none).any()
   assert precision.found_again(none, exact).shape == (0,)
 
 
-def test_table_counts_from_each_score_on():
+def test_the_table_counts_detections_from_each_smallest_score():
   exact = precision.Found(np.array([1, 2]), np.array([0.9, 0.1]), np.ones([2, 1, 4], bool))
   other = precision.Found(np.array([1]), np.array([0.9]), np.ones([1, 1, 4], bool))
   last = precision.table([('half', [(exact, other)])], (0.0, 0.3)).splitlines()[-1]

@@ -1,4 +1,4 @@
-"""Tests of the harness: a small run of our side alone, rows beside a made-up peer, the file."""
+"""Tests of the benchmark command: a small run without a peer, one with a fake peer, the file."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import measuring, run, table
 
-# Stands for both sides: the row `work` takes a while, four items of it, and prints besides.
+# Program of a fake side: its row `work` processes four items, takes some time, and prints text.
 _SIDE = """
 import sys, time
 from benchmarks.measuring import Measure, serve
@@ -24,7 +24,7 @@ def _side(*_, **__):
   return measuring.Side([sys.executable, '-c', _SIDE])
 
 
-def test_rows_of_a_small_size_without_a_peer(tmp_path):
+def test_without_a_peer_its_figures_are_none(tmp_path):
   output = tmp_path / 'build' / 'bench.json'
   rows = run.measure(['convolution'], ['64x96'], 2, output=output)
   assert json.loads(output.read_text()) == rows
@@ -42,7 +42,7 @@ def test_rows_of_a_small_size_without_a_peer(tmp_path):
   assert run.report(rows).count('\n') == 1
 
 
-def test_a_side_measures_per_item_and_only_answers_are_read():
+def test_a_side_measures_per_item_and_its_prints_are_discarded():
   with _side() as side:
     assert side.gmac == {'work': 1.5}
     figures = side.measure('work')
@@ -50,12 +50,12 @@ def test_a_side_measures_per_item_and_only_answers_are_read():
   assert set(figures) == {'seconds', 'cpu_seconds', 'peak_bytes'}
 
 
-def test_a_process_that_ends_is_an_error():
+def test_a_process_that_ends_early_is_an_error():
   with pytest.raises(RuntimeError, match='exit status 3'):
     measuring.Side([sys.executable, '-c', 'raise SystemExit(3)'])
 
 
-def test_both_sides_run_by_turns(monkeypatch):
+def test_the_runs_of_both_sides_alternate(monkeypatch):
   calls = []
 
   class Recorded(measuring.Side):
@@ -70,13 +70,13 @@ def test_both_sides_run_by_turns(monkeypatch):
 
   monkeypatch.setattr(run, '_side', side)
   monkeypatch.setitem(run.ROWS, 'convolution', ('work',))
-  (row,) = run.measure(['convolution'], ['64x96'], 2, peer=('python', '', ''))
+  (row,) = run.measure(['convolution'], ['64x96'], 2, peer=run.Peer('python'))
   assert calls == ['ours', 'peer_mmdet'] * 3
   assert row['peer'] == 'mmdet' and row['runs'] == 2
   assert row['ratio'] == row['seconds'] / row['peer_seconds']
 
 
-def test_growing_cost_has_a_table_of_its_own():
+def test_cost_by_amount_has_a_separate_table():
   rows = [
     table.make_row(
       name, '64x96', [{'seconds': 1.0, 'cpu_seconds': 1.0, 'peak_bytes': 1}], [], None, None
@@ -97,7 +97,7 @@ def test_growing_cost_has_a_table_of_its_own():
     ('fpn', '64', 'multiples of 32.*got 64'),
   ],
 )
-def test_what_does_not_exist_is_refused_before_anything_runs(capsys, rows, sizes, message):
+def test_unknown_rows_and_wrong_sizes_are_refused_at_once(capsys, rows, sizes, message):
   with pytest.raises(SystemExit):
     run.main([f'--rows={rows}', f'--sizes={sizes}'])
   assert re.search(message, capsys.readouterr().err)

@@ -1,4 +1,4 @@
-"""Tests of rows, ratios, shares, growth and their layout."""
+"""Tests of rows of figures, of growth, and of their layout as text."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_row_has_medians_the_ratio_and_the_largest_peak():
   }
 
 
-def test_without_a_peer_its_columns_are_empty():
+def test_without_a_peer_its_figures_are_none():
   row = table.make_row('nms', '64x96', [_run(3.0)], [], 'mmdet', None)
   assert {key for key, value in row.items() if value is None} == {
     'peer',
@@ -46,7 +46,7 @@ def test_without_a_peer_its_columns_are_empty():
   }
 
 
-def test_shares_are_of_the_rate_of_the_same_size():
+def test_shares_refer_to_the_convolution_of_the_same_size():
   rows = [
     table.make_row(name, size, [_run(seconds)], [], None, gmac)
     for name, size, seconds, gmac in (
@@ -62,7 +62,7 @@ def test_shares_are_of_the_rate_of_the_same_size():
   assert [row['share'] for row in rows] == [1.0, 0.25, None, 1.0, 0.5, None]
 
 
-def test_layout():
+def test_rows_are_laid_out_in_columns():
   rows = [
     table.make_row('rpn', '64x96', [_run(2.0, 3e9)], [_run(4.0, 2e9)], 'mmdet', 5.0),
     table.make_row('paste', '64x96', [_run(0.5)], [], None, None),
@@ -107,7 +107,7 @@ def test_growth_is_the_exponent_of_a_power_law():
   assert table.growth([10], [1]) == []
 
 
-def test_layout_of_growth():
+def test_growth_is_laid_out_in_columns():
   text = table.format_growth({'RoIs (64x96)': {100: 1.0, 200: 2.0}})
   assert [line.split() for line in text.splitlines()[1:]] == [
     ['RoIs', '(64x96)', '100', '1.0000', '10.0000', '-'],

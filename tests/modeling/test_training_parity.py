@@ -76,8 +76,8 @@ def test_another_truth_is_noticed(model, result, step):
   arrays['gt_image1_boxes'] = arrays['gt_image1_boxes'] + 40
   checks = training_sampling.sampling_checks(model, result.outputs, step._replace(arrays=arrays))
   failed = {check.name for check in checks if not check.ok}
-  assert 'RPN: anchors of another assignment' in failed
-  assert 'stage0 box_sampling: RoIs sampled otherwise' in failed
+  assert 'RPN: anchors assigned differently' in failed
+  assert 'stage0 box_sampling: RoIs sampled differently' in failed
 
 
 def _figures(gradients):

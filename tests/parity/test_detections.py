@@ -1,4 +1,4 @@
-"""Tests of the comparison of detections as sets."""
+"""Tests of the comparison of detections."""
 
 import numpy as np
 import pytest
@@ -13,30 +13,33 @@ def detected(boxes=BOXES, scores=(0.9, 0.5, 0.4, 0.3), classes=(1, 1, 2, 3), mas
   return Detected(np.asarray(boxes), np.asarray(scores), np.asarray(classes), masks)
 
 
-def figures(ours, reference):
+def measured(ours, reference):
   checks = detections.detection_measurements('', lambda: ours, lambda: reference)
   return [check.measure() for check in checks]
 
 
-def test_order_does_not_matter():
+def test_detections_in_another_order_are_equal():
   order = [3, 1, 0, 2]
   ours = detected(*(np.asarray(value)[order] for value in detected()[:3]))
-  assert figures(ours, detected()) == [0, 0]
+  assert measured(ours, detected()) == [0, 0]
 
 
-def test_label_box_and_score_count():
-  assert figures(detected(classes=(1, 1, 3, 3)), detected()) == [0.25, 0]
-  assert figures(detected(BOXES + np.array([[0.0], [0.0], [0.09], [0.2]])), detected()) == [0.25, 0]
-  lost, difference = figures(detected(scores=(0.9, 0.5, 0.4, 0.35)), detected())
+def test_differences_in_class_box_and_score_are_measured():
+  assert measured(detected(classes=(1, 1, 3, 3)), detected()) == [0.25, 0]
+  assert measured(detected(BOXES + np.array([[0.0], [0.0], [0.09], [0.2]])), detected()) == [
+    0.25,
+    0,
+  ]
+  lost, difference = measured(detected(scores=(0.9, 0.5, 0.4, 0.35)), detected())
   assert lost == 0 and difference == pytest.approx(0.05)
 
 
-def test_nothing_found():
+def test_without_detections_all_of_the_reference_are_lost():
   nothing = detected(np.zeros([0, 4]), np.zeros(0), np.zeros(0))
-  assert figures(nothing, detected()) == [1, 0]
+  assert measured(nothing, detected()) == [1, 0]
 
 
-def test_mask_pixels_of_matched_detections():
+def test_mask_pixels_of_matched_detections_are_compared_in_the_original_image():
   ours = detected(BOXES[2:3], [0.4], [2], np.ones([1, 28, 28]))
   masks = np.zeros([1, 10, 10], bool)
   masks[0, 2:6, 2:6] = True  # the box at half its size

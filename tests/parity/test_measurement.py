@@ -1,4 +1,4 @@
-"""Tests of how differences are measured and of rows without a reference."""
+"""Tests of measurements of differences, and of rows whose reference is missing."""
 
 import numpy as np
 import pytest
@@ -8,19 +8,19 @@ from parity.measurement import Measurement
 from parity.pack import MissingArrayError, Pack
 
 
-def test_relative_difference():
+def test_relative_difference_is_divided_by_the_largest_reference_value():
   expected = np.array([1.0, -4.0])
   assert measurement.relative_difference(expected + np.array([0.0, 0.5]), expected) == 0.125
   assert np.isnan(measurement.relative_difference(np.ones(3), expected))
 
 
-def test_lost_share():
+def test_reference_boxes_without_a_near_box_are_lost():
   boxes = np.array([[0, 0, 9, 9], [5, 5, 9, 9.0]])
   reference = np.array([[5, 5, 9, 9.04], [0, 0, 9, 9.06], [1, 1, 2, 2], [0, 0, 9, 9]])
   assert measurement.lost_share(boxes, reference, 0.05) == 0.5
 
 
-def test_run_lists_what_has_no_reference():
+def test_rows_whose_reference_is_missing_are_listed_as_not_run():
   def missing():
     raise MissingArrayError('C2 of file.npz')
 
@@ -36,15 +36,15 @@ def test_run_lists_what_has_no_reference():
   assert len(shown) == 2
 
 
-def test_reference_is_asked_before_anything_runs():
+def test_nothing_is_computed_if_the_reference_is_missing():
   def missing():
     raise MissingArrayError('x')
 
-  check = measurement.near('a', lambda: pytest.fail('ran'), missing)
+  check = measurement.near('a', lambda: pytest.fail('The model ran.'), missing)
   assert measurement.run([check])[1]
 
 
-def test_pack_names_what_is_missing(tmp_path):
+def test_the_error_names_the_missing_array_or_file(tmp_path):
   np.savez(tmp_path / 'some.npz', a=np.arange(3))
   pack = Pack(tmp_path)
   np.testing.assert_array_equal(pack.arrays('some')['a'], [0, 1, 2])

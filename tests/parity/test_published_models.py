@@ -1,4 +1,4 @@
-"""The published models against the reference, with what is stored here of its arrays."""
+"""Tests of the published models against the reference arrays that the repository holds."""
 
 import numpy as np
 import pytest
@@ -11,21 +11,21 @@ from parity.pack import EXTRACT, Pack
 PACK = Pack(EXTRACT)
 
 
-def assert_all_meet_their_bars(measurements, least):
-  """At least `least` rows have their reference here, and all of these pass."""
+def assert_all_pass(measurements, min_checks):
+  """Check that at least `min_checks` references are present and that all their checks pass."""
   checks, _ = measurement.run(measurements)
   assert not [check for check in checks if not check.ok]
-  assert len(checks) >= least
+  assert len(checks) >= min_checks
 
 
-def test_operations():
-  assert_all_meet_their_bars(ops.measurements(PACK), 33)
+def test_operations_agree_with_the_reference():
+  assert_all_pass(ops.measurements(PACK), 33)
 
 
-def test_paddle():
+def test_the_model_of_paddle_agrees_with_the_reference():
   image = paddle_image.PaddleImage(PACK, 'b', lambda: model)
   model = paddle_image.build_paddle_model(PACK)
-  assert_all_meet_their_bars(image.measurements(), 13)
+  assert_all_pass(image.measurements(), 13)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_paddle():
   [mmdet_image.VARIANTS[0], pytest.param(mmdet_image.VARIANTS[1], marks=pytest.mark.slow)],
   ids=lambda variant: variant.config,
 )
-def test_mmdet(variant):
-  assert_all_meet_their_bars(mmdet_image.MmdetImage(PACK, variant).measurements(), 8)
+def test_models_of_mmdetection_agree_with_the_reference(variant):
+  assert_all_pass(mmdet_image.MmdetImage(PACK, variant).measurements(), 8)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('variant', mmdet_image.VARIANTS[2:], ids=lambda variant: variant.config)
-def test_conversion_of_resnext_is_lossless(variant):
+def test_weights_of_resnext_are_unchanged_after_conversion_and_back(variant):
   state = PACK.mmdet_state(variant.config)
   model = forward.build_model(variant.experiment, variant.overrides, lambda: state)
   written = conversion.published_weights(model, MMDET)

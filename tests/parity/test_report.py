@@ -1,4 +1,4 @@
-"""Tests of the report's three forms and of its command."""
+"""Tests of the forms of the report and of the command that writes them."""
 
 import json
 
@@ -15,12 +15,12 @@ SECTIONS = [
   Section(
     'masks',
     [at_most('pixels', float('nan'), 1e-3)],
-    [NotRun('last', 1e-3, 'a.npz'), NotRun('all of its checks', None, 'b.npz')],
+    [NotRun('last', 1e-3, 'a.npz'), NotRun('all checks of this section', None, 'b.npz')],
   ),
 ]
 
 
-def test_files(tmp_path):
+def test_json_file_and_page_hold_all_rows(tmp_path):
   report.write(SECTIONS, str(tmp_path / 'parity.json'), str(tmp_path / 'parity.md'))
   rows = json.loads((tmp_path / 'parity.json').read_text())
   assert rows == [
@@ -28,34 +28,34 @@ def test_files(tmp_path):
     {'name': 'maps: C3', 'measured': 1e-3, 'bar': 5e-5, 'ok': False},
     {'name': 'masks: pixels', 'measured': None, 'bar': 1e-3, 'ok': False},
     {'name': 'masks: last', 'measured': None, 'bar': 1e-3, 'ok': None},
-    {'name': 'masks: all of its checks', 'measured': None, 'bar': None, 'ok': None},
+    {'name': 'masks: all checks of this section', 'measured': None, 'bar': None, 'ok': None},
   ]
   page = (tmp_path / 'parity.md').read_text()
   assert '| maps | 2 | 1 | 0 | 2000% |' in page
-  assert '| last | not run: no a.npz | 1e-03 | |' in page
+  assert '| last | not run: a.npz is missing | 1e-03 | |' in page
   assert 'mask_ensemble' in page and '2.x' in page
 
 
-def test_page_is_written_on_request(tmp_path):
+def test_the_page_is_written_only_on_request(tmp_path):
   report.write(SECTIONS, str(tmp_path / 'parity.json'))
   assert [path.name for path in tmp_path.iterdir()] == ['parity.json']
 
 
-def test_table():
+def test_the_table_marks_failed_and_missing_rows():
   lines = report.table(SECTIONS).splitlines()
   assert lines[-1] == '3 checks, 2 failed, 2 not run'
   assert sum('FAIL' in line for line in lines) == 2
-  assert any('not run' in line and 'last (no a.npz)' in line for line in lines)
+  assert any('not run' in line and 'last (a.npz is missing)' in line for line in lines)
 
 
 @pytest.mark.parametrize('sections,status', [(SECTIONS, 1), (SECTIONS[:0], 0)])
-def test_status(monkeypatch, tmp_path, capsys, sections, status):
+def test_the_exit_status_is_1_if_a_check_fails(monkeypatch, tmp_path, capsys, sections, status):
   monkeypatch.setattr(command, '_sections', lambda folder: sections)
   assert command.main([f'--json={tmp_path / "parity.json"}']) == status
   assert 'checks' in capsys.readouterr().out
 
 
-def test_empty_folder_runs_nothing_and_says_so(tmp_path, capsys):
+def test_an_empty_folder_lists_all_checks_as_not_run(tmp_path, capsys):
   assert command.main([f'--pack={tmp_path}', f'--json={tmp_path / "parity.json"}']) == 0
   rows = json.loads((tmp_path / 'parity.json').read_text())
   assert len(rows) > 100 and all(row['ok'] is None for row in rows)
