@@ -98,7 +98,7 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
   def view(self, table: roi_pooling.FeatureTable, boxes: tf.Tensor) -> roi_pooling.View:
     """Where each of `boxes` [batch, num_rois, 4] is pooled from in a table that has the levels."""
     names = [str(level) for level in range(self._min_level, self._max_level + 1)]
-    indices = tuple(table.index(name) for name in names)
+    indices = tuple(table.map_index(name) for name in names)
     levels = self.assign_levels(tf.reshape(tf.cast(boxes, tf.float32), [-1, 4]))
     return roi_pooling.View(
       tf.gather(tf.constant(indices), levels - self._min_level),
