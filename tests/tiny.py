@@ -116,7 +116,7 @@ def batch(
   config: model_config.HTC | None = None,
   size: int = SIZE,
   num_images: int = 2,
-  num_objects: int = 2,
+  num_instances: int = 2,
 ) -> tuple[tf.Tensor, dict[str, Any]]:
   """A parsed training batch: noise with bright rectangles as objects.
 
@@ -124,7 +124,7 @@ def batch(
     config: configuration of the model that the labels are for; None for `model()`.
     size: height and width of the bucket; the image fills all but 8 rows and 4 columns of it.
     num_images: number of images.
-    num_objects: number of objects in the first image; each further image has one less, down to 0.
+    num_instances: number of objects in the first image; each further image has one less, down to 0.
   """
   config = config or model()
   rng = np.random.default_rng(3)
@@ -139,7 +139,7 @@ def batch(
   for image in range(num_images):
     images[image, :height, :width] = rng.normal(0, 0.2, [height, width, 3])
     labels['gt_semantic'][image, :height, :width] = 0
-    for row in range(max(num_objects - image, 0)):
+    for row in range(max(num_instances - image, 0)):
       _add_object(images, labels, image, row, rng, config)
   labels['gt_masks'] = np.packbits(labels['gt_masks'], axis=-1)
   shape = np.array([height, width], np.float32)

@@ -1,1 +1,1 @@
-"""Pure functions of tensors; `htc_loss` alone applies the weights of the terms."""
+"""Losses as pure functions of tensors; only `htc_loss` applies the weights of the terms."""

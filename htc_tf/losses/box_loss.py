@@ -10,7 +10,7 @@ from htc_tf.ops import boxes as box_ops
 
 
 def class_loss(logits: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-  """Returns the softmax cross entropy, averaged over the valid RoIs of the batch.
+  """Softmax cross entropy, averaged over the valid RoIs of the batch.
 
   Args:
     logits: [batch, num_rois, num_classes], background at index 0.
@@ -32,28 +32,28 @@ def box_loss(
   box_coder_weights: Sequence[float],
   beta: float = 1.0,
 ) -> tf.Tensor:
-  """Returns the smooth L1 of the deltas, summed over the positives of the batch.
+  """Smooth L1 loss of the deltas, summed over the positives of the batch.
 
   As published, the sum is divided by the number of all valid RoIs, background included.
 
   Args:
     deltas: [batch, num_rois, 4] dy, dx, dh, dw, class-agnostic.
-    rois: the sampled RoIs and their truth.
-    box_coder_weights: the four factors of the stage's box coder.
-    beta: where smooth L1 becomes linear.
+    rois: sampled RoIs and their ground truth.
+    box_coder_weights: four factors of the stage's box coder on dy, dx, dh, dw.
+    beta: size of a difference from which smooth L1 is linear.
 
   Returns:
     Scalar float32; 0 without a positive.
   """
   encoded = box_ops.encode(rois.matched_boxes, rois.boxes, box_coder_weights)
-  # Padding rows have no extent to encode with; what comes of it must not reach a gradient.
+  # Padding rows have no extent, so their encoding is not finite; it must not reach a gradient.
   targets = tf.where(rois.positive[..., None], encoded, 0.0)
   losses = smooth_l1.smooth_l1(tf.cast(deltas, tf.float32) - targets, beta)
   return _sum_where(rois.positive[..., None], losses) / _num_true(rois.valid)
 
 
 def accuracy(logits: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-  """Returns the part, 0 to 1, of the valid RoIs whose class has the largest logit.
+  """Share, 0 to 1, of the valid RoIs whose class has the largest logit.
 
   Args:
     logits: [batch, num_rois, num_classes].
@@ -63,8 +63,8 @@ def accuracy(logits: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> tf.Tens
   Returns:
     Scalar float32; 0 without a valid RoI.
   """
-  right = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), classes)
-  return _sum_where(valid, tf.cast(right, tf.float32)) / _num_true(valid)
+  correct = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), classes)
+  return _sum_where(valid, tf.cast(correct, tf.float32)) / _num_true(valid)
 
 
 def _sum_where(mask: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:

@@ -1,9 +1,10 @@
-"""All terms of HTC's objective, weighted: the one place where weights of losses act."""
+"""Weighted terms of HTC's objective; the only module that applies weights of losses."""
 
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
 from htc_tf.losses import box_loss, mask_loss, rpn_loss, semantic_loss
 from htc_tf.modeling.outputs import StageOutputs, TrainingOutputs
@@ -11,8 +12,8 @@ from htc_tf.modeling.outputs import StageOutputs, TrainingOutputs
 _NOT_DECAYED = ('gamma', 'beta', 'bias')
 
 
-def term_names(num_stages: int, include_mask: bool, include_semantic: bool) -> Sequence[str]:
-  """Names of the terms `weighted_terms` gives for a model, in its order."""
+def term_names(num_stages: int, include_mask: bool, include_semantic: bool) -> list[str]:
+  """Names of the terms that `weighted_terms` computes for a model, in the same order."""
   kinds = ('class_loss', 'box_loss') + (('mask_loss',) if include_mask else ())
   names = ['rpn_class_loss', 'rpn_box_loss'] + (['semantic_loss'] if include_semantic else [])
   return names + [f'stage{stage}_{kind}' for stage in range(num_stages) for kind in kinds]
@@ -22,19 +23,20 @@ def weighted_terms(
   outputs: TrainingOutputs,
   semantic_labels: tf.Tensor | None,
   losses: task_config.Losses,
-  stages: Sequence,
+  stages: Sequence[model_config.Stage],
 ) -> dict[str, tf.Tensor]:
-  """The terms of Chen et al. 2019, equation 7, each with its weight.
+  """Terms of the objective (Chen et al. 2019, equation 7), each multiplied by its weight.
 
   Args:
-    outputs: of the model in training.
+    outputs: outputs of the model in training.
     semantic_labels: [batch, height, width] uint8 in padded-image pixels, 255 ignored; None without
       the semantic branch.
-    losses: weights and constants.
-    stages: the stages' configurations, for their box coders and weights.
+    losses: weights and constants of the losses.
+    stages: configurations of the stages, with box coder weights and loss weight.
 
   Returns:
-    {name: scalar float32} as `term_names` lists them; their sum is the objective without decay.
+    {name: scalar float32} in the order of `term_names`; the sum is the objective without weight
+    decay.
   """
   terms = {
     'rpn_class_loss': losses.rpn_class_weight
@@ -56,8 +58,10 @@ def weighted_terms(
   return terms
 
 
-def _stage_terms(outputs: StageOutputs, stage, losses: task_config.Losses) -> dict[str, tf.Tensor]:
-  """Terms of one stage, without the stage's own weight."""
+def _stage_terms(
+  outputs: StageOutputs, stage: model_config.Stage, losses: task_config.Losses
+) -> dict[str, tf.Tensor]:
+  """Terms of one stage before multiplication by the loss weight of the stage."""
   rois = outputs.rois
   terms = {
     'class_loss': losses.class_weight
@@ -73,7 +77,7 @@ def _stage_terms(outputs: StageOutputs, stage, losses: task_config.Losses) -> di
 
 
 def accuracies(outputs: TrainingOutputs) -> dict[str, tf.Tensor]:
-  """Share of each stage's sampled RoIs classified right, [] `stage<n>_accuracy`; no loss."""
+  """Share of correctly classified RoIs per stage, scalar `stage<n>_accuracy` each; not a loss."""
   return {
     f'stage{index}_accuracy': box_loss.accuracy(stage.logits, stage.rois.classes, stage.rois.valid)
     for index, stage in enumerate(outputs.stages)
@@ -81,14 +85,14 @@ def accuracies(outputs: TrainingOutputs) -> dict[str, tf.Tensor]:
 
 
 def weight_decay(variables: Sequence[tf.Variable], losses: task_config.Losses) -> tf.Tensor:
-  """Half the squared norm of the decayed variables times the decay, without gradient.
+  """Half the squared norm of the decayed variables times the decay factor, without gradient.
 
-  The regularisers of Model Garden's layers leave out biases and norms, which the published training
-  decays.
+  It is only logged; `add_weight_decay` adds the gradient. The regularizers of Model Garden's layers
+  do not apply to biases and norms, which the published training decays.
 
   Args:
-    variables: the trainable variables.
-    losses: `l2_weight_decay` and `decay_norm_and_bias`.
+    variables: trainable variables.
+    losses: configuration with `l2_weight_decay` and `decay_norm_and_bias`.
 
   Returns:
     Scalar float32.
@@ -107,19 +111,21 @@ def add_weight_decay(
   losses: task_config.Losses,
   scale: float = 1.0,
 ) -> list[tf.Tensor | None]:
-  """Adds the gradient of `weight_decay`: under SGD the published optimiser's weight decay.
+  """Gradients plus those of `weight_decay`: under SGD, the weight decay of the published optimizer.
 
-  By a tape this gradient, as large as all variables, would be there from the start of a step,
-  because it depends on nothing else; here each part is made when its place is due.
+  A gradient tape would compute the gradient of the decay, as large as all variables, at the start
+  of a step, because it depends on nothing else. Here each part is computed when the other gradient
+  of its variable is ready.
 
   Args:
-    gradients: of the other terms, in the order of `variables`; None where a variable has none.
-    variables: the trainable variables.
-    losses: `l2_weight_decay` and `decay_norm_and_bias`.
-    scale: factor on the decay: what `gradients` are scaled by, too.
+    gradients: gradients of the other terms, in the order of `variables`; None where a variable has
+      none.
+    variables: trainable variables.
+    losses: configuration with `l2_weight_decay` and `decay_norm_and_bias`.
+    scale: factor on the decay, equal to the factor that the gradients were scaled by.
 
   Returns:
-    The sums, in the same order; None only where neither has a gradient.
+    Sums in the same order; None where neither the other terms nor the decay have a gradient.
   """
   decay = scale * losses.l2_weight_decay
   return [

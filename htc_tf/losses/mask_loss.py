@@ -4,10 +4,10 @@ import tensorflow as tf
 
 
 def mask_loss(logits: tf.Tensor, targets: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-  """Returns the binary cross entropy, averaged over the pixels of the valid RoIs of the batch.
+  """Binary cross entropy, averaged over the pixels of the valid RoIs of the batch.
 
   Args:
-    logits: [batch, num_rois, height, width] of each RoI's true class.
+    logits: [batch, num_rois, height, width] for the ground-truth class of each RoI.
     targets: [batch, num_rois, height, width] 0 or 1.
     valid: [batch, num_rois] bool, True for positives.
 

@@ -10,7 +10,7 @@ _BOX_CODER_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
 
 def rpn_class_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-  """Returns the binary cross entropy over the sampled anchors.
+  """Binary cross entropy over the sampled anchors.
 
   It is divided by the number of sampled anchors of the whole batch (at least 1).
 
@@ -33,15 +33,15 @@ def rpn_box_loss(
   targets: AnchorTargets,
   beta: float = 1.0 / 9.0,
 ) -> tf.Tensor:
-  """Returns the smooth L1 of the deltas of the positive anchors.
+  """Smooth L1 loss of the deltas of the positive anchors.
 
-  Like the class loss it is divided by the number of sampled anchors, background included.
+  Like the class loss, it is divided by the number of sampled anchors, background included.
 
   Args:
     deltas: [batch, num, 4] dy, dx, dh, dw of all levels.
     anchors: [num, 4] yxyx in padded-image pixels.
-    targets: labels and truth of the anchors.
-    beta: where smooth L1 becomes linear.
+    targets: labels and matched ground truth of the anchors.
+    beta: size of a difference from which smooth L1 is linear.
 
   Returns:
     Scalar float32.

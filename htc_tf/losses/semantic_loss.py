@@ -6,14 +6,15 @@ import tensorflow as tf
 def semantic_loss(
   logits: tf.Tensor, labels: tf.Tensor, ignore_label: int = 255, average_over_valid: bool = False
 ) -> tf.Tensor:
-  """Returns the pixelwise softmax cross entropy, with labels at every stride-th pixel.
+  """Pixelwise softmax cross entropy; labels are subsampled to the stride of the logits.
 
   Args:
     logits: [batch, height, width, num_classes].
-    labels: [batch, padded_height, padded_width] uint8, whole multiples of the size of the logits.
-    ignore_label: pixels of this label contribute 0.
-    average_over_valid: whether the mean is over the other pixels only. As published it is over all
-      pixels, ignored ones included.
+    labels: [batch, padded_height, padded_width] uint8; both sides are whole multiples of those of
+      the logits.
+    ignore_label: label of pixels that contribute 0.
+    average_over_valid: whether the mean is over the other pixels only. As published, it is over all
+      pixels, including ignored ones.
 
   Returns:
     Scalar float32.

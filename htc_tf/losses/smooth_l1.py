@@ -1,16 +1,16 @@
-"""The regression loss shared by the proposal network and the stages."""
+"""Regression loss of the region proposal network and of the stages."""
 
 import tensorflow as tf
 
 
 def smooth_l1(differences: tf.Tensor, beta: float) -> tf.Tensor:
-  """Returns the elementwise smooth L1 of `differences` (Fast R-CNN, equation 3).
+  """Elementwise smooth L1 loss of `differences` (Fast R-CNN, equation 3).
 
   It is quadratic below `beta` and continues with slope 1; beta 1 is the equation of the paper.
 
   Args:
-    differences: of any shape and float type.
-    beta: where the two parts meet; positive.
+    differences: tensor of any shape and float dtype.
+    beta: size of a difference at which the quadratic part ends; positive.
 
   Returns:
     The shape of `differences`, float32.

@@ -1,1 +1,1 @@
-"""The model: `factory` builds it from configuration, `htc_model` wires its parts."""
+"""The model: `factory` builds it from configuration, `htc_model` connects its parts."""

@@ -1,4 +1,4 @@
-"""Parts of the model that run backward one at a time, to free memory between them."""
+"""Order of the model's parts in the backward pass: one at a time, to free memory between them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,10 @@ from htc_tf.ops.backward_order import run_backward_later
 
 
 class BackwardTurns:
-  """Runs parts that read the same features, so that their backward passes take turns.
+  """Calls of parts that read the same features, with backward passes that run one at a time.
 
-  The last part runs backward first. Values and gradients are those of plain calls; only the order
-  differs, and with it the peak of memory (see `run_backward_later`).
+  The last part runs backward first. Values and gradients are those of plain calls; only the order,
+  and with it the peak of memory, differs (see `run_backward_later`).
 
   Args:
     features: features of the batch.
@@ -23,7 +23,7 @@ class BackwardTurns:
     self._num_left = num_parts
 
   def run(self, part: Callable[..., Any], *arguments: Any) -> Any:
-    """The results of `part(features, *arguments)`.
+    """Results of `part(features, *arguments)`.
 
     Args:
       part: function of features and arguments that returns nested float tensors.
@@ -31,7 +31,7 @@ class BackwardTurns:
     """
     self._num_left -= 1
     results = part(self._features, *arguments)
-    if self._num_left:  # Nothing follows the last part that it would have to wait for.
+    if self._num_left:  # The last part has no later part to wait for.
       results, self._features = delay_backward(results, self._features)
     return results
 
@@ -47,7 +47,7 @@ def delay_backward(results: Any, features: ImageFeatures) -> tuple[Any, ImageFea
     `results`, and the features that later parts must read.
   """
   table = features.pooling_table
-  if table is None or table.pixels is None:  # Under XLA, which orders its programs itself.
+  if table is None or table.pixels is None:  # Under XLA; XLA orders its programs itself.
     return results, features
   results, pixels = run_backward_later(results, table.pixels)
   return results, features._replace(pooling_table=table._replace(pixels=pixels))

@@ -25,7 +25,7 @@ from htc_tf.modeling.outputs import (
 from htc_tf.ops import masks as mask_ops
 from htc_tf.ops import xla
 
-# The number of mask RoIs is a multiple of this, because GPU and oneDNN kernels are prepared once
+# The number of mask RoIs is a multiple of this, because GPU and oneDNN kernels are prepared anew
 # for every number of RoIs.
 _MASK_ROI_STEP = 16
 
@@ -59,12 +59,12 @@ class Cascade(tf_keras.layers.Layer):
     super().__init__(autocast=False, **kwargs)
     self.stages = list(stages)
     self.box_features = box_features
-    self.mask_features = mask_features
+    self.mask_features: Any = mask_features  # A layer; None in a box-only model.
     self._interleaved = interleaved
     self._information_flow = information_flow
     self._num_mask_rois = num_mask_rois
     self._mask_ensemble = mask_ensemble
-    self.built = True  # It has no weights of its own.
+    self.built = True  # Only its sublayers have weights.
 
   @property
   def has_masks(self) -> bool:
@@ -132,15 +132,16 @@ class Cascade(tf_keras.layers.Layer):
     Returns:
       [batch, num_detections, size, size] float32 probabilities of each detection's class.
     """
-    roi_features = _flatten_rois(self.mask_features(features, boxes))
+    roi_features = self._flat_mask_features(features, boxes)
     flat_classes = tf.reshape(classes, [-1])  # [batch * num_detections]
-    feature, probs = None, []
+    feature: tf.Tensor | None = None
+    probs = []
     for stage in self.stages:
       # m_t = M_t(F(x^mask, m_{t-1}^-)): equations 3 and 4.
       previous = feature if self._information_flow else None
       feature = stage.mask_feature(roi_features, previous)
-      probs.append(tf.sigmoid(stage.mask_predictor(feature, flat_classes)))
-    # All stages run, so that detection creates every variable; a graph drops what is not used.
+      probs.append(tf.sigmoid(stage.mask_logits(feature, flat_classes)))
+    # All stages run, so that detection creates every variable; a graph drops unused results.
     used = probs if self._mask_ensemble == 'mean' else probs[-1:]
     return _unflatten_rois(tf.add_n(used) / len(used), boxes)
 
@@ -157,13 +158,17 @@ class Cascade(tf_keras.layers.Layer):
 
     The earlier stages run on the same RoIs to compute the feature that flows into the last one.
     """
-    roi_features = _flatten_rois(self.mask_features(features, rois.boxes))
-    feature = None
+    roi_features = self._flat_mask_features(features, rois.boxes)
+    feature: tf.Tensor | None = None
     for stage in stages:
       # m_t^- = M_t^-(F(x^mask, m_{t-1}^-)): equations 3 and 4.
       feature = stage.mask_feature(roi_features, feature, training=True)
     classes = tf.reshape(rois.classes, [-1])  # [batch * num_rois]
     return _unflatten_rois(stages[-1].mask_logits(feature, classes, training=True), rois.boxes)
+
+  def _flat_mask_features(self, features: ImageFeatures, boxes: tf.Tensor) -> tf.Tensor:
+    """x^mask = P(x, boxes) for the mask heads, [batch * num_rois, size, size, channels]."""
+    return _flatten_rois(self.mask_features(features, boxes))
 
   def _mask_stages(self, number: int) -> list[CascadeStage]:
     """Stages whose mask heads run when stage `number`, counted from 1, trains its mask branch."""
@@ -187,7 +192,7 @@ class Cascade(tf_keras.layers.Layer):
 def _mask_targets(
   ground_truth: GroundTruth, rois: SampledRois, image_shape: tf.Tensor, logits: tf.Tensor
 ) -> tf.Tensor:
-  """Targets of mask logits [batch, num_rois, size, size], of the same shape."""
+  """Targets for mask logits [batch, num_rois, size, size], of the same shape."""
   return mask_ops.mask_targets(
     ground_truth.masks, rois.boxes, rois.gt_index, image_shape, size=logits.shape[-1]
   )

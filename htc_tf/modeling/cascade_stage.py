@@ -1,4 +1,4 @@
-"""One stage of the cascade: its heads, its sampling of RoIs and its box coder."""
+"""Stage of the cascade: heads, sampling of RoIs and box coder."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from htc_tf.ops import boxes as box_ops
 
 
 class CascadeStage(tf_keras.layers.Layer):
-  """The parts of a stage under one name in checkpoints; the cascade calls them.
+  """Parts of a stage, under one name in checkpoints; the cascade calls them.
 
   Args:
     box_head: layer from RoI features to class logits and box deltas.
@@ -38,18 +38,19 @@ class CascadeStage(tf_keras.layers.Layer):
     super().__init__(autocast=False, **kwargs)
     self.box_head = box_head
     self.assigner = assigner
-    self.mask_head = mask_head
-    self.mask_predictor = mask_predictor
+    # Layers; None in a box-only model, which does not call `mask_feature` and `mask_logits`.
+    self.mask_head: Any = mask_head
+    self.mask_predictor: Any = mask_predictor
     self.box_coder_weights = tuple(box_coder_weights)
     self._recompute_masks = recompute_masks
-    self.built = True  # It has no weights of its own.
+    self.built = True  # Only its sublayers have weights.
 
   def sample(self, candidates: Candidates, ground_truth: GroundTruth) -> SampledRois:
     """RoIs to train on, sampled from candidates and ground-truth boxes; without gradient.
 
     Args:
       candidates: boxes to sample from.
-      ground_truth: instances to match them with.
+      ground_truth: instances to match the candidates with.
     """
     return self.assigner(
       candidates.boxes, candidates.valid, ground_truth.boxes, ground_truth.classes
@@ -59,7 +60,7 @@ class CascadeStage(tf_keras.layers.Layer):
     """Refined boxes [batch, num_rois, 4], clipped to the image.
 
     Args:
-      deltas: [batch, num_rois, 4] of the box head.
+      deltas: [batch, num_rois, 4] box deltas dy, dx, dh, dw of the box head.
       rois: [batch, num_rois, 4] yxyx in padded-image pixels.
       image_shape: [batch, 2] height and width inside the padding.
     """
@@ -72,7 +73,7 @@ class CascadeStage(tf_keras.layers.Layer):
 
     Args:
       rois: sampled RoIs of the box branch.
-      deltas: [batch, num_rois, 4] of the box head.
+      deltas: [batch, num_rois, 4] box deltas dy, dx, dh, dw of the box head.
       image_shape: [batch, 2] height and width inside the padding.
     """
     boxes = self.decode(tf.stop_gradient(deltas), rois.boxes, image_shape)

@@ -1,4 +1,4 @@
-"""From the averaged class logits of the stages and the last boxes to detections."""
+"""Detections from the averaged class logits of the stages and the boxes of the last stage."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ import tf_keras
 from htc_tf.modeling.outputs import Detections
 from htc_tf.ops import nms
 
-# Not above any score threshold: marks RoIs that must not be detected.
+# Score of RoIs that must not be detected: not above any score threshold.
 _EXCLUDED = -1.0
 
 
 class DetectionGenerator(tf_keras.layers.Layer):
-  """Selects detections: NMS within each class over all RoIs, then the best of all classes.
+  """Selection of detections: NMS within each class over all RoIs, then the best of all classes.
 
   Args:
     score_threshold: only probabilities strictly above it become detections; 0 or more.
@@ -47,10 +47,10 @@ class DetectionGenerator(tf_keras.layers.Layer):
     return self.select(probs, boxes, valid)
 
   def select(self, probs: tf.Tensor, boxes: tf.Tensor, valid: tf.Tensor) -> Detections:
-    """Detections as `call` gives them, from probabilities.
+    """Detections, without masks, from class probabilities.
 
     Args:
-      probs: [batch, num_rois, num_classes] float32, background at index 0.
+      probs: [batch, num_rois, num_classes] float32 class probabilities, background at index 0.
       boxes: [batch, num_rois, 4] yxyx in padded-image pixels, clipped to the image.
       valid: [batch, num_rois] bool, False for RoIs that must not be detected.
     """

@@ -1,4 +1,4 @@
-"""From configuration to objects: the only place of the model that reads configuration."""
+"""Builders of the model's parts; the only module of the model that reads configuration."""
 
 import functools
 
@@ -31,10 +31,10 @@ from htc_tf.ops import anchors
 
 
 def build_htc(config: model_config.HTC) -> HTCModel:
-  """Builds the model a configuration describes, with all its variables.
+  """The model of a configuration, with all its variables.
 
   Args:
-    config: a validated configuration (`configs.validation`).
+    config: configuration that has been validated (`configs.model_validation`).
   """
   static = config.uses_static_size
   shape = list(config.input_size) if static else [None, None, 3]
@@ -58,7 +58,7 @@ def build_htc(config: model_config.HTC) -> HTCModel:
 
 
 def build_rpn(config: model_config.HTC) -> RegionProposalNetwork:
-  """The region proposal network."""
+  """The region proposal network of a model."""
   anchor = config.anchor
   return RegionProposalNetwork(
     build_rpn_head(config),
@@ -74,7 +74,7 @@ def build_rpn(config: model_config.HTC) -> RegionProposalNetwork:
 
 
 def build_rpn_head(config: model_config.HTC) -> tf_keras.layers.Layer:
-  """The RPN head of `config.rpn_head.type`."""
+  """The RPN head of type `config.rpn_head.type`."""
   head = config.rpn_head.get()
   num_anchors = len(config.anchor.aspect_ratios)
   if config.rpn_head.type == 'published':
@@ -95,7 +95,7 @@ def build_rpn_head(config: model_config.HTC) -> tf_keras.layers.Layer:
 
 
 def build_roi_generator(config: model_config.RoIGenerator) -> tf_keras.layers.Layer:
-  """The proposal generator of `config.type`."""
+  """The proposal generator of type `config.type`."""
   values = config.get().as_dict()
   if config.type == 'published':
     return ProposalGenerator(**values)
@@ -103,7 +103,7 @@ def build_roi_generator(config: model_config.RoIGenerator) -> tf_keras.layers.La
 
 
 def build_roi_aligner(config: model_config.RoIAligner, crop_size: int) -> tf_keras.layers.Layer:
-  """The RoI aligner of `config.type` for one crop size."""
+  """The RoI aligner of type `config.type` for one crop size."""
   values = config.get().as_dict()
   if config.type == 'published':
     return MultilevelRoIAligner(crop_size, **values)
@@ -111,7 +111,7 @@ def build_roi_aligner(config: model_config.RoIAligner, crop_size: int) -> tf_ker
 
 
 def build_roi_features(config: model_config.HTC, crop_size: int, use_semantic: bool) -> RoIFeatures:
-  """RoI features of one kind of head."""
+  """The layer of RoI features for the box heads or the mask heads."""
   semantic = config.semantic_head
   return RoIFeatures(
     build_roi_aligner(config.roi_aligner, crop_size),
@@ -122,7 +122,7 @@ def build_roi_features(config: model_config.HTC, crop_size: int, use_semantic: b
 
 
 def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
-  """Stage `index` of the cascade."""
+  """Stage `index`, counted from 0, of the cascade."""
   cascade, stage = config.cascade, config.cascade.stages[index]
   assigner = StageAssigner(
     stage.iou_threshold,
@@ -146,7 +146,7 @@ def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
 def build_mask_parts(
   config: model_config.HTC, index: int
 ) -> tuple[MaskHead | None, MaskPredictor | None]:
-  """Mask head and predictor of stage `index`; a pair of None in a box-only model."""
+  """Mask head and mask predictor of stage `index`; both None in a box-only model."""
   if not config.include_mask:
     return None, None
   head = config.mask_head
@@ -158,7 +158,7 @@ def build_mask_parts(
 
 
 def build_cascade(config: model_config.HTC) -> Cascade:
-  """All stages and the features they share."""
+  """All stages, with the layers of RoI features that they share."""
   cascade, semantic = config.cascade, config.semantic_head
   mask_features = None
   if config.include_mask:
@@ -176,12 +176,12 @@ def build_cascade(config: model_config.HTC) -> Cascade:
 
 
 def build_detection_generator(config: model_config.DetectionGenerator) -> DetectionGenerator:
-  """From scores to detections."""
+  """The layer that selects detections."""
   return DetectionGenerator(config.score_threshold, config.nms_threshold, config.max_detections)
 
 
 def build_semantic_head(config: model_config.HTC) -> SemanticHead | None:
-  """The semantic branch, or None."""
+  """The semantic branch, or None if it is disabled."""
   head = config.semantic_head
   if not head.enabled:
     return None

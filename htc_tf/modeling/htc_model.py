@@ -26,9 +26,10 @@ class HTCModel(tf_keras.Model):
 
   Args:
     backbone: model from images to {level: feature map}.
-    decoder: layer from these to the feature pyramid; None if the backbone gives the pyramid.
+    decoder: layer from the feature maps to the feature pyramid; None if the backbone outputs the
+      pyramid.
     rpn: region proposal network.
-    cascade: stages.
+    cascade: stages of the cascade.
     detection_generator: layer from mean class logits and boxes to detections.
     semantic_head: layer from the pyramid to semantic logits and embedding; None without the branch.
     **kwargs: arguments of Model.
@@ -57,7 +58,7 @@ class HTCModel(tf_keras.Model):
   def call(
     self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
   ) -> TrainingOutputs | Detections:
-    """The outputs of `train` if `training` is true, else those of `detect`.
+    """Outputs of `train` if `training` is true, else outputs of `detect`.
 
     Args:
       inputs: `images` [batch, height, width, 3], normalized and padded; `image_shape` [batch, 2]
@@ -137,8 +138,8 @@ class HTCModel(tf_keras.Model):
     """Create every variable by running each part on an image of zeros, and the heads on one RoI.
 
     Args:
-      height: height of the image; a multiple of the model's divisor of sizes.
-      width: width of the image, likewise.
+      height: height of the image; a multiple of the configuration's `size_divisor`.
+      width: width of the image; a multiple of `size_divisor`.
     """
     inputs = {'images': tf.zeros([1, height, width, 3]), 'image_shape': [[height, width]]}
     features, _ = self.extract(inputs, training=False)
@@ -153,7 +154,7 @@ class HTCModel(tf_keras.Model):
 
   @property
   def checkpoint_items(self) -> dict[str, tf_keras.layers.Layer]:
-    """Parts that checkpoints also hold by name, so that other models can start from them."""
+    """Parts that checkpoints also contain by name, so that other models can start from them."""
     items = {'backbone': self.backbone}
     if self.decoder is not None:
       items['decoder'] = self.decoder

@@ -1,4 +1,4 @@
-"""What the parts of the model pass to each other and return.
+"""Data that the parts of the model pass to each other and return.
 
 Boxes are yxyx in padded-image pixels. Padding rows of boxes are all -1 unless stated otherwise.
 """
@@ -19,7 +19,7 @@ class ImageFeatures(NamedTuple):
     semantic: [batch, height, width, channels] embedding of the semantic branch, or None without it.
     image_shape: [batch, 2] float32 height and width of the images inside the padding, in pixels.
     pooling_table: pyramid and embedding in the layout for RoI pooling, shared by all stages; None
-      if every pooling builds its own.
+      if every call of RoI pooling builds a new table.
   """
 
   pyramid: Mapping[str, tf.Tensor]
@@ -28,17 +28,21 @@ class ImageFeatures(NamedTuple):
   pooling_table: roi_pooling.FeatureTable | None = None
 
   def with_pooling_table(self) -> 'ImageFeatures':
-    """These features with the pooling table, in which the embedding is named 'semantic'."""
+    """These features with the pooling table."""
     if self.pooling_table is not None:
       return self
+    return self._replace(pooling_table=self.build_pooling_table())
+
+  def build_pooling_table(self) -> roi_pooling.FeatureTable:
+    """A new pooling table; maps are named by level, and the embedding is named 'semantic'."""
     maps = {level: self.pyramid[level] for level in sorted(self.pyramid)}
     if self.semantic is not None:
       maps['semantic'] = self.semantic
-    return self._replace(pooling_table=roi_pooling.feature_table(maps))
+    return roi_pooling.feature_table(maps)
 
 
 class GroundTruth(NamedTuple):
-  """The annotated instances of a batch.
+  """Annotated instances of a batch.
 
   Attributes:
     boxes: [batch, num_instances, 4] float32.
@@ -128,10 +132,10 @@ class SampledRois(NamedTuple):
 
 
 class MaskOutputs(NamedTuple):
-  """Mask branch of a stage on its training RoIs.
+  """Outputs and targets of the mask branch of a stage on its training RoIs.
 
   Attributes:
-    logits: [batch, num_rois, size, size] float32, of the true class.
+    logits: [batch, num_rois, size, size] float32, of the ground-truth class.
     targets: [batch, num_rois, size, size] float32, 0 or 1.
     valid: [batch, num_rois] bool, False in padding rows.
   """
@@ -148,7 +152,7 @@ class StageOutputs(NamedTuple):
     rois: RoIs that the box branch trains on.
     logits: [batch, num_rois, num_classes] class logits.
     deltas: [batch, num_rois, 4] box deltas dy, dx, dh, dw.
-    masks: the mask branch, or None in a box-only model.
+    masks: outputs of the mask branch, or None in a box-only model.
   """
 
   rois: SampledRois

@@ -1,6 +1,7 @@
-"""Region proposal network: anchors, head, selection of proposals, training targets."""
+"""Region proposal network: anchors, head, selection of proposals and training targets."""
 
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import tensorflow as tf
 import tf_keras
@@ -8,13 +9,15 @@ import tf_keras
 from htc_tf.modeling.layers.anchor_assigner import AnchorAssigner
 from htc_tf.modeling.outputs import AnchorTargets, RPNOutputs
 
-AnchorGenerator = Callable[[Mapping[str, tuple[tf.Tensor, tf.Tensor]]], dict[str, tf.Tensor]]
+AnchorGenerator: TypeAlias = Callable[
+  [Mapping[str, tuple[tf.Tensor, tf.Tensor]]], dict[str, tf.Tensor]
+]
 
 
 class RegionProposalNetwork:
   """Region proposal network (Ren et al. 2015, section 3.1) on a feature pyramid.
 
-  It is not a layer: the model holds its layers as attributes, which name them in checkpoints.
+  It is not a layer: its layers are attributes of the model, which name them in checkpoints.
 
   Args:
     head: layer from the pyramid to logits and deltas of every anchor.
@@ -43,7 +46,7 @@ class RegionProposalNetwork:
     Args:
       pyramid: {'2': [batch, height, width, channels], ...} by level.
       image_shape: [batch, 2] float32 height and width inside the padding.
-      training: selects the number of proposals.
+      training: whether the model trains, which determines the number of proposals.
     """
     logits, deltas = self.head(pyramid, training=training)
     logits = {level: tf.cast(x, tf.float32) for level, x in logits.items()}
@@ -61,6 +64,6 @@ class RegionProposalNetwork:
     Args:
       anchors: [num_anchors, 4] yxyx in padded-image pixels.
       image_shape: [batch, 2] float32 height and width inside the padding.
-      gt_boxes: [batch, num_gt, 4] in the same frame; padding rows are all -1.
+      gt_boxes: [batch, num_gt, 4] yxyx in padded-image pixels; padding rows are all -1.
     """
     return self.anchor_assigner(anchors, image_shape, gt_boxes)

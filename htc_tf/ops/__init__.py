@@ -1,1 +1,1 @@
-"""Array maths without weights."""
+"""Array math without weights."""

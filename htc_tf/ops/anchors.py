@@ -1,10 +1,11 @@
-"""The anchors of the region proposal network, in the frame of the padded image."""
+"""Anchors of the region proposal network, in the frame of the padded image."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
-Size = int | tf.Tensor
+Size: TypeAlias = int | tf.Tensor
 
 
 def generate_anchors(
@@ -13,18 +14,18 @@ def generate_anchors(
   aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
   center_offset: float = 0.0,
 ) -> dict[str, tf.Tensor]:
-  """Returns the anchors of every feature level (FPN, section 4.1: one scale a level).
+  """Anchors of every feature level (FPN, section 4.1: one scale per level).
 
   Args:
-    feature_shapes: level, as in '2', to height and width of its map; the stride is 2**level.
+    feature_shapes: level, such as '2', to height and width of its map; the stride is 2**level.
     scale: side of the square anchor in units of the stride.
-    aspect_ratios: height / width of the anchors of a position, at constant area.
-    center_offset: where an anchor is centred in its cell, in units of the stride: 0 is the cell's
-      upper left corner (as published), 0.5 its centre.
+    aspect_ratios: height / width of the anchors at a position; all have the same area.
+    center_offset: position of an anchor's center in its cell, in units of the stride: 0 is the
+      upper left corner of the cell (as published), 0.5 its center.
 
   Returns:
     Level to [height * width * num_ratios, 4] float32 yxyx in padded-image pixels, ordered by row,
-    column, ratio; anchors reach beyond the image.
+    column, ratio. Anchors may extend beyond the image.
   """
   return {
     level: _level_anchors(shape, 2 ** int(level), scale, aspect_ratios, center_offset)
@@ -33,7 +34,7 @@ def generate_anchors(
 
 
 def inside_image(anchors: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
-  """Tells which anchors lie wholly inside each image; the far edges are exclusive, as published.
+  """Whether each anchor lies wholly inside each image; the far edges are exclusive, as published.
 
   Args:
     anchors: [num, 4] yxyx in padded-image pixels.
@@ -42,9 +43,9 @@ def inside_image(anchors: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
   Returns:
     [batch, num] bool.
   """
-  begins = tf.reduce_all(anchors[:, :2] >= 0, axis=-1)  # [num]
+  starts_inside = tf.reduce_all(anchors[:, :2] >= 0, axis=-1)  # [num]
   limits = tf.cast(image_shape, anchors.dtype)[:, None, :]  # [batch, 1, 2]
-  return begins & tf.reduce_all(anchors[:, 2:] < limits, axis=-1)
+  return starts_inside & tf.reduce_all(anchors[:, 2:] < limits, axis=-1)
 
 
 def _level_anchors(
@@ -54,7 +55,7 @@ def _level_anchors(
   aspect_ratios: Sequence[float],
   center_offset: float,
 ) -> tf.Tensor:
-  """Returns [height * width * num_ratios, 4] anchors of one level."""
+  """Anchors of one level, [height * width * num_ratios, 4]."""
   height, width = shape
   ratio_roots = tf.sqrt(tf.constant(aspect_ratios, tf.float32))
   sizes = stride * scale * tf.stack([ratio_roots, 1.0 / ratio_roots], axis=-1)  # [num_ratios, 2]

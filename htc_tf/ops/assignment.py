@@ -50,7 +50,7 @@ def assign(
   Args:
     boxes: [batch, num, 4] yxyx in padded-image pixels.
     valid: [batch, num] bool; other boxes are ignored and are never the best match.
-    gt_boxes: [batch, num_gt, 4] in the same frame; padding rows are all -1.
+    gt_boxes: [batch, num_gt, 4] yxyx in padded-image pixels; padding rows are all -1.
     positive_threshold: IoU from which a box is positive.
     negative_threshold: IoU below which a box is background.
     min_positive_threshold: minimum IoU of a low-quality match.
@@ -72,17 +72,17 @@ def assign(
 def sample(
   gt_index: tf.Tensor, num_samples: int, positive_fraction: float, rule: str = 'random'
 ) -> Samples:
-  """Positives and background; background fills the places that positives leave.
+  """Boxes to train on; background fills the places that the positives leave free.
 
   Args:
-    gt_index: [batch, num] int32 as `assign` returns it; ignored entries are never sampled.
-    num_samples: samples per image; fewer if there are not enough boxes.
+    gt_index: [batch, num] int32, the result of `assign`; ignored entries are never sampled.
+    num_samples: number of samples per image; fewer boxes are sampled if there are not enough.
     positive_fraction: maximum share of positives in `num_samples`.
     rule: 'random' draws uniformly without replacement; 'even' takes entries at even distances,
       which makes a training step repeatable.
 
   Raises:
-    ConfigError: an unknown rule.
+    ConfigError: the rule is unknown.
   """
   check_rule(rule)
   gt_index = tf.pad(gt_index, [[0, 0], [0, num_samples]], constant_values=IGNORED)
@@ -95,10 +95,10 @@ def sample(
 
 
 def check_rule(rule: str) -> None:
-  """Raise ConfigError for an unknown sampling rule."""
+  """Raise ConfigError unless the sampling rule is known."""
   if rule not in SAMPLING_RULES:
     raise ConfigError(
-      'Unknown sampling rule', expected=f'one of {list(SAMPLING_RULES)}', got=repr(rule)
+      'The sampling rule is unknown', expected=f'one of {list(SAMPLING_RULES)}', got=repr(rule)
     )
 
 
@@ -108,7 +108,8 @@ class _Matches(NamedTuple):
   Attributes:
     max_iou: [batch, num] float32 highest IoU; -1 without ground truth.
     best: [batch, num] int32 first ground-truth box at that IoU.
-    low_quality: [batch, num] int32 last ground-truth box that has the box among its best, or -1.
+    low_quality: [batch, num] int32 last ground-truth box that has the box among its best; -1
+      without such a ground-truth box.
   """
 
   max_iou: tf.Tensor
@@ -119,7 +120,7 @@ class _Matches(NamedTuple):
 def _match(
   boxes: tf.Tensor, valid: tf.Tensor, gt_boxes: tf.Tensor, min_positive_threshold: float
 ) -> _Matches:
-  """Matches with the whole ground truth; arguments as for `assign`."""
+  """Matches over the whole ground truth; arguments as for `assign`."""
   valid = tf.convert_to_tensor(valid)
   num_gt = tf.shape(gt_boxes)[1]
   gt_boxes = tf.pad(gt_boxes, [[0, 0], [0, -num_gt % _GROUP_SIZE], [0, 0]], constant_values=-1)
@@ -167,7 +168,7 @@ def _count(mask: tf.Tensor) -> tf.Tensor:
 
 
 def _pick(mask: tf.Tensor, num_picked: tf.Tensor, max_picked: int, rule: str) -> tf.Tensor:
-  """[batch, max_picked] rows where `mask` is true; only the first `num_picked` [batch, 1] count."""
+  """Rows [batch, max_picked] where `mask` is true; only the first `num_picked` [batch, 1] count."""
   if rule == 'random':
     noise = tf.random.uniform(tf.shape(mask))
     return tf.math.top_k(tf.where(mask, noise, -1.0), max_picked).indices
@@ -178,7 +179,7 @@ def _pick(mask: tf.Tensor, num_picked: tf.Tensor, max_picked: int, rule: str) ->
 def _merge(
   positives: tf.Tensor, num_positive: tf.Tensor, negatives: tf.Tensor, num_negative: tf.Tensor
 ) -> Samples:
-  """The picked rows [batch, num_samples] in the order of `Samples`."""
+  """Picked rows [batch, num_samples] in the order of `Samples`."""
   num_samples = positives.shape[1]
   places = tf.range(num_samples)
   # One sort orders everything: background rows get an offset above any row number, and entries that

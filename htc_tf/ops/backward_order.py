@@ -1,5 +1,6 @@
-"""The order in which a backward pass runs parts that do not depend on each other."""
+"""Order in which a backward pass runs parts that do not depend on each other."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -9,15 +10,15 @@ def run_backward_later(results: Any, shared: Any) -> tuple[Any, Any]:
   """Identity whose backward pass runs everything after it before anything before it.
 
   Parts of a model that read the same features, such as the stages of the cascade, could all run
-  backward at once. Each would then hold its activations and a gradient as large as the features
-  until the last part is done. A call between two parts makes them take turns: the gradient of the
-  first part's results is passed on only when the gradient of the features from all later parts is
-  complete, so that the memory of those parts is free again.
+  backward at once. The activations of each part, and a gradient as large as the features, would
+  then stay in memory until the last part is done. A call between two parts runs them one after the
+  other: the gradient of the first part's results is passed on only when the gradient of the
+  features from all later parts is complete, so that the memory of those parts is free again.
 
   Args:
     results: nested float tensors that the parts so far have computed; entries may be None.
-    shared: nested float tensors that the parts so far have read, and that later parts will read in
-      the version returned here. Later parts must use them: an unused one gets a gradient of zeros.
+    shared: nested float tensors that the parts so far have read. Later parts must read the version
+      returned here; a tensor that they do not read gets a gradient of zeros.
 
   Returns:
     `results` and `shared`, unchanged in value.
@@ -27,8 +28,8 @@ def run_backward_later(results: Any, shared: Any) -> tuple[Any, Any]:
   num_shared = sum(value is not None for value in tf.nest.flatten(shared))
 
   @tf.custom_gradient
-  def identity(*tensors):
-    def gradient(*upstream):
+  def identity(*tensors: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., list[tf.Tensor]]]:
+    def gradient(*upstream: tf.Tensor) -> list[tf.Tensor]:
       with tf.control_dependencies(upstream[:num_shared]):
         delayed = [tf.identity(x) for x in upstream[num_shared:]]
       return [*upstream[:num_shared], *delayed]

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-# The largest log-scale a regressor may ask for: a side grows or shrinks 62.5 times at most.
+# Largest change of log-scale by a regressor: a side grows or shrinks at most 62.5 times.
 MAX_LOG_SCALE = math.log(1000.0 / 16.0)
 
 
 def area(boxes: tf.Tensor) -> tf.Tensor:
-  """Returns the area of each box; a side that is negative counts as 0.
+  """Area of each box; a negative side counts as 0.
 
   Args:
     boxes: [..., 4] yxyx; padding rows (all -1) have area 0.
@@ -23,24 +23,24 @@ def area(boxes: tf.Tensor) -> tf.Tensor:
 
 
 def box_sizes(boxes: tf.Tensor) -> tf.Tensor:
-  """Returns height and width, [..., 2], of `boxes` [..., 4] yxyx."""
+  """Height and width, [..., 2], of `boxes` [..., 4] yxyx."""
   return boxes[..., 2:] - boxes[..., :2]
 
 
 def is_padding(boxes: tf.Tensor) -> tf.Tensor:
-  """Returns [...] bool, True where a row of `boxes` [..., 4] is padding, i.e. all -1."""
+  """Whether each row of `boxes` [..., 4] is padding, that is, all -1; [...] bool."""
   return tf.reduce_all(tf.equal(boxes, -1), axis=-1)
 
 
 def pairwise_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
-  """Returns the intersection over union of every box with every other box.
+  """Intersection over union of every box with every other box.
 
   Args:
-    boxes: [..., num, 4] yxyx in any one frame; padding rows are all -1.
-    others: [..., num_others, 4] yxyx in the same frame; padding rows are all -1.
+    boxes: [..., num, 4] yxyx in any coordinate frame; padding rows are all -1.
+    others: [..., num_others, 4] yxyx in the same coordinate frame; padding rows are all -1.
 
   Returns:
-    [..., num, num_others] float32; 0 where the union is empty, as it is for padding rows.
+    [..., num, num_others] float32; 0 for padding rows and where the union is empty.
   """
   boxes, others = tf.cast(boxes, tf.float32), tf.cast(others, tf.float32)
   intersection = 1.0
@@ -53,13 +53,13 @@ def pairwise_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
 
 
 def encode(boxes: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float]) -> tf.Tensor:
-  """Encodes boxes as deltas from anchors (Fast R-CNN, section 3.1; R-CNN, appendix C).
+  """Boxes encoded as deltas from anchors (Fast R-CNN, section 3.1; R-CNN, appendix C).
 
   Args:
     boxes: [..., 4] yxyx, with positive sides.
-    anchors: [..., 4] yxyx in the same frame, with positive sides. Rows without a positive side give
-      deltas that are not finite; callers mask them.
-    weights: the four factors of dy, dx, dh, dw (the inverse standard deviations).
+    anchors: [..., 4] yxyx in the same coordinate frame, with positive sides. Boxes or anchors with
+      another side give deltas that are not finite; callers must mask them.
+    weights: four factors on dy, dx, dh, dw (the inverse standard deviations).
 
   Returns:
     [..., 4] float32 dy, dx, dh, dw.
@@ -74,16 +74,16 @@ def encode(boxes: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float]) -> tf
 def decode(
   deltas: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float], clip_below: bool = True
 ) -> tf.Tensor:
-  """Decodes deltas into boxes; the inverse of `encode`.
+  """Boxes decoded from deltas; the inverse of `encode`.
 
   Args:
     deltas: [..., 4] dy, dx, dh, dw.
     anchors: [..., 4] yxyx.
-    weights: the four factors that `encode` multiplied by.
+    weights: four factors that `encode` multiplied dy, dx, dh, dw by.
     clip_below: whether dh and dw are clipped at -ln(1000 / 16) too, not only at +ln(1000 / 16).
 
   Returns:
-    [..., 4] float32 yxyx in the frame of the anchors, not clipped to the image.
+    [..., 4] float32 yxyx in the coordinate frame of the anchors, not clipped to the image.
   """
   deltas = tf.cast(deltas, tf.float32) / tf.constant(weights, tf.float32)
   centers, sizes = _centers_and_sizes(tf.cast(anchors, tf.float32))
@@ -96,7 +96,7 @@ def decode(
 
 
 def clip(boxes: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
-  """Clips boxes to [0, height] and [0, width].
+  """Boxes clipped to [0, height] and [0, width].
 
   Args:
     boxes: [batch, num, 4] yxyx in padded-image pixels.

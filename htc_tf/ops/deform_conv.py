@@ -13,20 +13,21 @@ def deform_conv2d(
 ) -> tf.Tensor:
   """Convolution whose taps read displaced, bilinearly sampled positions.
 
-  The map is zero outside: a tap within a pixel of the border fades out. Padding is
-  (kernel - 1) / 2 on every side. Works tap after tap: the samples of all taps would be as large as
-  the map times their number. The backward pass makes them again instead of keeping them.
+  The map is zero outside, so the samples of a tap fade to 0 within a pixel of the border. Padding
+  is (kernel - 1) / 2 on every side. The taps are processed one at a time, because the samples of
+  all taps together are as large as the map times the number of taps. The backward pass recomputes
+  the samples.
 
   Args:
     x: [batch, height, width, channels].
     offsets: [batch, ceil(height / stride), ceil(width / stride), 2 * kernel_height * kernel_width]
       dy, dx of each tap in pixels of `x`, taps row by row; the same for all groups.
-    kernel: [kernel_height, kernel_width, channels / groups, filters] of the type of `x`.
-    stride: along y and x.
-    groups: of channels, as `grouped_conv2d` has them.
+    kernel: [kernel_height, kernel_width, channels / groups, filters] of the dtype of `x`.
+    stride: stride along y and x.
+    groups: number of groups of channels, as in `grouped_conv2d`.
 
   Returns:
-    [batch, ceil(height / stride), ceil(width / stride), filters] of the type of `x`.
+    [batch, ceil(height / stride), ceil(width / stride), filters] of the dtype of `x`.
   """
   positions = _positions(offsets, kernel.shape[:2], stride)  # [batch, h, w, taps, 2]
   positions = tf.transpose(positions, [3, 0, 1, 2, 4])  # [taps, batch, h, w, 2]
@@ -34,12 +35,9 @@ def deform_conv2d(
   return _sum_taps(x, positions, kernels, groups)
 
 
-def _sum_taps(x, positions, kernels, groups):
-  """Sum over taps of pointwise convolutions of the samples."""
+def _sum_taps(x: tf.Tensor, positions: tf.Tensor, kernels: tf.Tensor, groups: int) -> tf.Tensor:
+  """Sum over the taps of pointwise convolutions of their samples."""
   num_taps, channels, filters = kernels.shape[0], x.shape[-1], kernels.shape[-1]
-
-  def convolve(samples, kernel):
-    return grouped_conv2d(samples, kernel, groups, (1, 1), 'VALID')
 
   @tf.custom_gradient
   def run(x, positions, kernels):
@@ -48,38 +46,31 @@ def _sum_taps(x, positions, kernels, groups):
 
     def add_tap(tap, total):
       samples = _sample(flat, _corners(positions[tap], shape))
-      return tap + 1, total + tf.cast(convolve(samples, kernels[tap]), tf.float32)
-
-    def add_gradient(upstream):
-      def step(tap, pixels, moves, kernel_gradients):
-        corners = _corners(positions[tap], shape)
-        samples, kernel = _sample(flat, corners), kernels[tap]
-        with tf.GradientTape() as tape:
-          tape.watch([samples, kernel])
-          outputs = convolve(samples, kernel)
-        by_samples, by_kernel = tape.gradient(outputs, [samples, kernel], upstream)
-        pixel, move = _sample_gradient(flat, corners, tf.cast(by_samples, tf.float32))
-        return (
-          tap + 1,
-          pixels + pixel,
-          moves.write(tap, move),
-          kernel_gradients.write(tap, by_kernel),
-        )
-
-      return step
+      return tap + 1, total + tf.cast(_convolve(samples, kernels[tap], groups), tf.float32)
 
     def gradient(upstream):
-      moves = tf.TensorArray(tf.float32, num_taps, element_shape=positions.shape[1:])
-      by_kernel = tf.TensorArray(kernels.dtype, num_taps, element_shape=kernels.shape[1:])
+      def add_tap_gradient(tap, pixel_gradient, position_gradients, kernel_gradients):
+        corners = _corners(positions[tap], shape)
+        tap_gradient = _tap_gradient(flat, corners, kernels[tap], groups, upstream)
+        return (
+          tap + 1,
+          pixel_gradient + tap_gradient[0],
+          position_gradients.write(tap, tap_gradient[1]),
+          kernel_gradients.write(tap, tap_gradient[2]),
+        )
+
+      position_gradients = tf.TensorArray(tf.float32, num_taps, element_shape=positions.shape[1:])
+      kernel_gradients = tf.TensorArray(kernels.dtype, num_taps, element_shape=kernels.shape[1:])
       zeros = tf.zeros(tf.shape(flat), tf.float32)
-      _, pixels, moves, by_kernel = tf.while_loop(
+      _, pixel_gradient, position_gradients, kernel_gradients = tf.while_loop(
         lambda tap, *_: tap < num_taps,
-        add_gradient(upstream),
-        [0, zeros, moves, by_kernel],
+        add_tap_gradient,
+        [0, zeros, position_gradients, kernel_gradients],
         shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, channels]), None, None],
         parallel_iterations=1,
       )
-      return tf.cast(tf.reshape(pixels, shape), x.dtype), moves.stack(), by_kernel.stack()
+      x_gradient = tf.cast(tf.reshape(pixel_gradient, shape), x.dtype)
+      return x_gradient, position_gradients.stack(), kernel_gradients.stack()
 
     zeros = tf.zeros(tf.concat([tf.shape(positions)[1:4], [filters]], 0))
     _, total = tf.while_loop(
@@ -95,8 +86,13 @@ def _sum_taps(x, positions, kernels, groups):
   return run(x, positions, kernels)
 
 
+def _convolve(samples: tf.Tensor, kernel: tf.Tensor, groups: int) -> tf.Tensor:
+  """Pointwise convolution of the samples of one tap."""
+  return grouped_conv2d(samples, kernel, groups, (1, 1), 'VALID')
+
+
 def _positions(offsets: tf.Tensor, kernel_size: tuple[int, int], stride: int) -> tf.Tensor:
-  """Where each tap reads: [batch, h, w, taps, 2] float32 y, x in pixels of the input map."""
+  """Positions that each tap reads: [batch, h, w, taps, 2] float32 y, x in pixels of the map."""
   num_taps = kernel_size[0] * kernel_size[1]
   height, width = tf.unstack(tf.shape(offsets)[1:3])
   taps = tf.meshgrid(*(tf.range(size) - (size - 1) // 2 for size in kernel_size), indexing='ij')
@@ -111,9 +107,9 @@ class _Corner(NamedTuple):
   """One of the four pixels around each position.
 
   Attributes:
-    rows: [batch, h, w] its row in the map flattened to [batch * height * width, channels].
-    weights: [batch, h, w] float32 its share of the sample; 0 outside the map.
-    slopes: [batch, h, w, 2] float32 derivative of the share by y and x.
+    rows: [batch, h, w] row of the pixel in the map flattened to [batch * height * width, channels].
+    weights: [batch, h, w] float32 weight of the pixel in the sample; 0 outside the map.
+    slopes: [batch, h, w, 2] float32 derivative of the weight by y and x.
   """
 
   rows: tf.Tensor
@@ -122,7 +118,7 @@ class _Corner(NamedTuple):
 
 
 def _sample(flat: tf.Tensor, corners: Sequence[_Corner]) -> tf.Tensor:
-  """[batch, h, w, channels] from the pixels [batch * height * width, channels]."""
+  """Samples [batch, h, w, channels] of the pixels [batch * height * width, channels]."""
   return tf.add_n(
     [
       tf.gather(flat, corner.rows) * tf.cast(corner.weights, flat.dtype)[..., tf.newaxis]
@@ -131,24 +127,45 @@ def _sample(flat: tf.Tensor, corners: Sequence[_Corner]) -> tf.Tensor:
   )
 
 
-def _sample_gradient(flat, corners, upstream) -> tuple[tf.Tensor, tf.Tensor]:
+def _tap_gradient(
+  flat: tf.Tensor,
+  corners: Sequence[_Corner],
+  kernel: tf.Tensor,
+  groups: int,
+  upstream: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Gradients of the pixels and the positions, float32, and of the kernel, for one tap."""
+  samples = _sample(flat, corners)
+  with tf.GradientTape() as tape:
+    tape.watch([samples, kernel])
+    outputs = _convolve(samples, kernel, groups)
+  sample_gradient, kernel_gradient = tape.gradient(outputs, [samples, kernel], upstream)
+  pixel_gradient, position_gradient = _sample_gradient(
+    flat, corners, tf.cast(sample_gradient, tf.float32)
+  )
+  return pixel_gradient, position_gradient, kernel_gradient
+
+
+def _sample_gradient(
+  flat: tf.Tensor, corners: Sequence[_Corner], upstream: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
   """Gradients of the pixels and of the positions [batch, h, w, 2], float32."""
-  pixels, moves = [], []
+  pixel_gradients, position_gradients = [], []
   for corner in corners:
     shares = corner.weights[..., tf.newaxis] * upstream  # [batch, h, w, channels]
-    pixels.append(tf.math.unsorted_segment_sum(shares, corner.rows, tf.shape(flat)[0]))
+    pixel_gradients.append(tf.math.unsorted_segment_sum(shares, corner.rows, tf.shape(flat)[0]))
     values = tf.cast(tf.gather(flat, corner.rows), tf.float32)
-    moves.append(tf.reduce_sum(values * upstream, -1, keepdims=True) * corner.slopes)
-  return tf.add_n(pixels), tf.add_n(moves)
+    position_gradients.append(tf.reduce_sum(values * upstream, -1, keepdims=True) * corner.slopes)
+  return tf.add_n(pixel_gradients), tf.add_n(position_gradients)
 
 
 def _corners(positions: tf.Tensor, shape: tf.Tensor) -> list[_Corner]:
-  """The four corners of positions [batch, h, w, 2] in a map [batch, height, width, channels]."""
+  """Four corners of positions [batch, h, w, 2] in a map [batch, height, width, channels]."""
   return [_corner(positions, shape, below, right) for below in (0, 1) for right in (0, 1)]
 
 
 def _corner(positions: tf.Tensor, shape: tf.Tensor, below: int, right: int) -> _Corner:
-  """The corner above (0) or below (1), left (0) or right (1) of positions [batch, h, w, 2]."""
+  """Corner above (0) or below (1), left (0) or right (1) of positions [batch, h, w, 2]."""
   side = tf.constant([below, right], tf.float32)
   origin = tf.floor(positions)
   fraction = positions - origin

@@ -1,28 +1,29 @@
 """Exact RoIAlign by dense products of static shapes, for XLA.
 
 RoIAlign is separable: output = weights_y @ map @ transpose(weights_x). Both products run over whole
-axes of a map, a chunk of RoIs at a time to bound memory; RoIs are ordered by map, so that most
-chunks touch one map only.
+axes of a map, for one chunk of RoIs at a time to bound memory. RoIs are ordered by map, so that
+most chunks read only one map.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
 from htc_tf.ops import bin_samples
+from htc_tf.ops.roi_view import View
 
-# Bound on the elements of the product over one axis of one chunk: 128 MiB of float32.
+# Maximum number of elements in the product over one axis for one chunk: 128 MiB of float32.
 _MAX_ELEMENTS = 2**25
 
 
-def pool(maps: Sequence[tf.Tensor], rois: tf.Tensor, views: Sequence, size: int) -> tf.Tensor:
-  """Pools RoIs from the views and adds these up.
+def pool(maps: Sequence[tf.Tensor], rois: tf.Tensor, views: Sequence[View], size: int) -> tf.Tensor:
+  """RoIs pooled from every view, summed over the views.
 
   Args:
     maps: [batch, height, width, channels] each, of static shape.
     rois: [batch, num_rois, 4] float32 yxyx in padded-image pixels, of static shape.
-    views: `roi_pooling.View`s.
-    size: bins of an RoI along each axis.
+    views: one or more views.
+    size: number of bins of an RoI along each axis.
 
   Returns:
     [batch, num_rois, size, size, channels] float32.
@@ -56,7 +57,7 @@ def pool(maps: Sequence[tf.Tensor], rois: tf.Tensor, views: Sequence, size: int)
 
 
 def _chunk_size(maps: Sequence[tf.Tensor], size: int) -> int:
-  """RoIs that go through the largest map together."""
+  """Number of RoIs that are pooled together, bounded for the largest map."""
   widest = max(x.shape[2] * x.shape[3] for x in maps)
   return max(1, _MAX_ELEMENTS // (size * widest))
 
@@ -64,22 +65,22 @@ def _chunk_size(maps: Sequence[tf.Tensor], size: int) -> int:
 class _Pooling:
   """Forward and backward pass of one image.
 
-  In both, `windows` are rois [num_rois, 4] and, of each view, index of the map and stride, both
-  [num_rois, num_views].
+  In both, `windows` are the RoIs [num_rois, 4], and for every view the index of the map and its
+  stride, both [num_rois, num_views].
 
   Args:
-    views: as for `pool`.
-    size: bins along each axis.
-    chunk_size: RoIs that are pooled together.
+    views: views, as for `pool`.
+    size: number of bins along each axis.
+    chunk_size: number of RoIs that are pooled together.
   """
 
-  def __init__(self, views: Sequence, size: int, chunk_size: int):
+  def __init__(self, views: Sequence[View], size: int, chunk_size: int):
     self._views = [(view.candidates, view.subdivision) for view in views]
     self._size = size
     self._chunk_size = chunk_size
 
-  def forward(self, maps: list[tf.Tensor], windows) -> tf.Tensor:
-    """Returns [num_rois, size, size, channels] from maps [height, width, channels]."""
+  def forward(self, maps: Sequence[tf.Tensor], windows: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Pooled RoIs [num_rois, size, size, channels] of maps [height, width, channels]."""
     num_rois, channels = windows[0].shape[0], maps[0].shape[-1]
     shape = [self._chunk(num_rois), self._size, self._size, channels]
 
@@ -94,8 +95,10 @@ class _Pooling:
     pooled = tf.reshape(chunks, [-1, *shape[1:]])[:num_rois]
     return tf.gather(pooled, tf.math.invert_permutation(order))
 
-  def backward(self, maps: list[tf.Tensor], windows, upstream: tf.Tensor) -> list[tf.Tensor]:
-    """Returns the gradients of the maps."""
+  def backward(
+    self, maps: Sequence[tf.Tensor], windows: Sequence[tf.Tensor], upstream: tf.Tensor
+  ) -> list[tf.Tensor]:
+    """Gradients of the maps."""
 
     def add_chunk(gradients, inputs):
       *chunk, upstream = inputs
@@ -111,14 +114,20 @@ class _Pooling:
     inputs = self._in_chunks((*windows, upstream), _order(windows))
     return tf.foldl(add_chunk, inputs, initializer=[tf.zeros_like(x) for x in maps])
 
-  def _over_parts(self, maps, chunk, add: Callable, total: tf.Tensor) -> tf.Tensor:
-    """Runs `add(weights, map, total)` for each view and map that RoIs of the chunk are pooled from.
+  def _over_parts(
+    self,
+    maps: Mapping[int, tf.Tensor],
+    chunk: Sequence[tf.Tensor],
+    add: Callable[..., tf.Tensor],
+    total: tf.Tensor,
+  ) -> tf.Tensor:
+    """Total after `add` for each view and map that RoIs of the chunk are pooled from.
 
     Args:
-      maps: those to look at, by index.
-      chunk: windows.
-      add: returns the new total.
-      total: to start from.
+      maps: maps to consider, by index.
+      chunk: windows of a chunk.
+      add: function from the weights along both axes, the map and the total to the new total.
+      total: initial total.
     """
     for view, (candidates, _) in enumerate(self._views):
       for index in candidates:
@@ -126,22 +135,30 @@ class _Pooling:
           total = self._add_part(view, index, maps[index], chunk, add, total)
     return total
 
-  def _add_part(self, view: int, index: int, x: tf.Tensor, chunk, add: Callable, total: tf.Tensor):
-    """The new total after the RoIs of a chunk that are pooled from map `x`, number `index`."""
+  def _add_part(
+    self,
+    view: int,
+    index: int,
+    x: tf.Tensor,
+    chunk: Sequence[tf.Tensor],
+    add: Callable[..., tf.Tensor],
+    total: tf.Tensor,
+  ) -> tf.Tensor:
+    """Total after the RoIs of a chunk that a view pools from map `x`, which has number `index`."""
     rois, indices, strides = chunk
     used = tf.equal(indices[:, view], index)
     boxes = tf.where(used[:, None], rois, -1.0)
     subdivision = self._views[view][1]
 
-    def run():
+    def run() -> tf.Tensor:
       return add(self._weights(boxes, strides[:, view], subdivision, x.shape), x, total)
 
     return tf.cond(tf.reduce_any(used), run, lambda: total)
 
   def _weights(
-    self, boxes: tf.Tensor, strides: tf.Tensor, subdivision: int, shape
-  ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns [num_rois, size, height] and [num_rois, size, width] shares of rows and columns."""
+    self, boxes: tf.Tensor, strides: tf.Tensor, subdivision: int, shape: tf.TensorShape
+  ) -> tuple[tf.Tensor, ...]:
+    """Weights of rows [num_rois, size, height] and of columns [num_rois, size, width]."""
     return tuple(
       bin_samples.static_pixel_weights(
         bin_samples.axis_samples(
@@ -155,8 +172,8 @@ class _Pooling:
   def _chunk(self, num_rois: int) -> int:
     return min(self._chunk_size, max(num_rois, 1))
 
-  def _in_chunks(self, values, order: tf.Tensor):
-    """Orders rows and cuts them, [num_rois, ...] to [num_chunks, chunk, ...]; fills up with -1."""
+  def _in_chunks(self, values: Sequence[tf.Tensor], order: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Ordered rows in chunks, [num_rois, ...] to [num_chunks, chunk, ...]; padding rows are -1."""
     num_rois = order.shape[0]
     chunk = self._chunk(num_rois)
     missing = -num_rois % chunk
@@ -169,18 +186,18 @@ class _Pooling:
     return tuple(cut(rows) for rows in values)
 
 
-def _order(windows) -> tf.Tensor:
-  """Returns [num_rois] the RoIs sorted by the map of their first view."""
+def _order(windows: Sequence[tf.Tensor]) -> tf.Tensor:
+  """Rows of the RoIs, [num_rois], sorted by the map of their first view."""
   return tf.argsort(windows[1][:, 0], stable=True)
 
 
 def _align(x: tf.Tensor, weights_y: tf.Tensor, weights_x: tf.Tensor) -> tf.Tensor:
-  """Returns [num_rois, size, size, channels] from a map [height, width, channels]."""
+  """Pooled RoIs [num_rois, size, size, channels] of a map [height, width, channels]."""
   rows = tf.einsum('nih,hwc->niwc', weights_y, x)
   return tf.einsum('njw,niwc->nijc', weights_x, rows)
 
 
 def _align_gradient(upstream: tf.Tensor, weights_y: tf.Tensor, weights_x: tf.Tensor) -> tf.Tensor:
-  """Returns the gradient [height, width, channels] of the map."""
+  """Gradient [height, width, channels] of the map."""
   rows = tf.einsum('njw,nijc->niwc', weights_x, upstream)
   return tf.einsum('nih,niwc->hwc', weights_y, rows)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-# Groups are run together until they have as many channels: a group of ResNeXt has 4 to 32, too few
-# to fill the vectors of a processor.
+# Maximum number of channels of groups that run together. A group of ResNeXt has 4 to 32 channels,
+# too few to fill the vector registers of a processor.
 _CHANNELS_TOGETHER = 32
 
 
@@ -16,20 +16,20 @@ def grouped_conv2d(
   strides: Sequence[int],
   padding: str | list[list[int]],
 ) -> tf.Tensor:
-  """Convolution whose output channels each see one group of input channels.
+  """Convolution whose output channels each read one group of input channels.
 
-  `tf.nn.conv2d` takes such a kernel, but its gradient has no CPU kernel outside XLA, and under XLA
-  it is slow on a CPU. Here neighbouring groups run as one dense convolution whose kernel is zero
-  between them: more multiplications, in the fast routine. Where a GPU is present, `tf.nn.conv2d`
-  runs all groups in one launch.
+  `tf.nn.conv2d` accepts such a kernel, but its gradient has no CPU kernel outside XLA, and under
+  XLA it is slow on a CPU. Without a GPU, neighboring groups therefore run as one dense convolution
+  whose kernel is zero between the groups: more multiplications, but in the fast routine. With a
+  GPU, `tf.nn.conv2d` runs all groups in one launch.
 
   Args:
     x: [batch, height, width, in_channels].
-    kernel: [kernel_height, kernel_width, in_channels / groups, out_channels] of the same type; the
-      output channels of a group lie together, as in published checkpoints.
-    groups: their number; divides both numbers of channels.
-    strides: along y and x.
-    padding: as `tf.nn.conv2d` takes it.
+    kernel: [kernel_height, kernel_width, in_channels / groups, out_channels] of the same dtype;
+      the output channels of a group are adjacent, as in published checkpoints.
+    groups: number of groups; divides the numbers of input and output channels.
+    strides: strides along y and x.
+    padding: padding in the form of `tf.nn.conv2d`.
 
   Returns:
     [batch, out_height, out_width, out_channels].
@@ -45,7 +45,10 @@ def grouped_conv2d(
 
 
 def _groups_together(groups: int, channels: int) -> int:
-  """The largest divisor of `groups` with which a convolution has few enough channels."""
+  """Largest divisor of `groups` for which a convolution has at most _CHANNELS_TOGETHER channels.
+
+  It is 1 if a single group already has more.
+  """
   return max(
     n
     for n in range(1, groups + 1)
@@ -54,12 +57,12 @@ def _groups_together(groups: int, channels: int) -> int:
 
 
 def _dense_kernels(kernel: tf.Tensor, groups: int, together: int) -> tf.Tensor:
-  """Kernels of runs of `together` groups, zero between different groups.
+  """Dense kernels for runs of `together` groups, zero between different groups.
 
   Args:
-    kernel: [h, w, in, groups * out], `in` and `out` being channels of a group.
-    groups: their number.
-    together: groups in a run.
+    kernel: [h, w, in, groups * out]; `in` and `out` are the channels of one group.
+    groups: number of groups.
+    together: number of groups in a run.
 
   Returns:
     [groups / together, h, w, together * in, together * out].

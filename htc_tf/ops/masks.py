@@ -10,16 +10,16 @@ _BIT_VALUES = (128, 64, 32, 16, 8, 4, 2, 1)
 
 
 def pack_bits(masks: tf.Tensor) -> tf.Tensor:
-  """Masks with eight pixels of a row in one byte, the first in its most significant bit.
+  """Masks with eight pixels of a row per byte, the first pixel in the most significant bit.
 
   Args:
-    masks: [..., width], zero or not; the width is a multiple of 8.
+    masks: [..., width], zero or nonzero; the width is a multiple of 8.
 
   Returns:
-    [..., width / 8] uint8, as `numpy.packbits(masks, axis=-1)`.
+    [..., width / 8] uint8, equal to `numpy.packbits(masks, axis=-1)`.
   """
   shape, width = tf.shape(masks), masks.shape[-1]
-  # A matrix product takes 0.7 of the time of a reduction; float32 is exact up to 2^24.
+  # A matrix product takes 0.7 times as long as a reduction; float32 is exact up to 2^24.
   bits = tf.reshape(tf.cast(tf.cast(masks, tf.bool), tf.float32), [-1, _BITS])  # [bytes, 8]
   values = tf.matmul(bits, tf.constant(_BIT_VALUES, tf.float32, [_BITS, 1]))  # [bytes, 1]
   packed_shape = tf.concat([shape[:-1], [shape[-1] // _BITS]], axis=0)
@@ -49,17 +49,19 @@ def mask_targets(
   image_shape: tf.Tensor,
   size: int = 28,
 ) -> tf.Tensor:
-  """Returns what the mask head should answer: the mask of the truth within each box.
+  """Training targets of the mask head: the mask of the matched instance within each box.
 
-  As published: the box is clipped to the image, the bitmap pooled by exact RoIAlign, and at least
-  0.5 is foreground. Masks are unpacked one at a time and only where the box is.
+  As published, the box is clipped to the image, the mask is pooled by exact RoIAlign, and values of
+  at least 0.5 are foreground. Masks are unpacked one at a time, and only around the box.
 
   Args:
-    packed_masks: [batch, num_gt, height, width / 8] uint8, see `pack_bits`, of the padded image.
+    packed_masks: [batch, num_gt, height, width / 8] uint8 masks of the padded image, packed by
+      `pack_bits`.
     boxes: [batch, num_rois, 4] yxyx in padded-image pixels; padding rows are all -1.
-    gt_index: [batch, num_rois] int32 row of the truth; any valid row where the box is padding.
+    gt_index: [batch, num_rois] int32 row of the ground truth; any valid row where the box is
+      padding.
     image_shape: [batch, 2] height and width of each image before padding.
-    size: pixels of a target along each axis.
+    size: number of pixels of a target along each axis.
 
   Returns:
     [batch, num_rois, size, size] float32, 0 or 1; 0 for boxes without extent within the image.
@@ -70,10 +72,10 @@ def mask_targets(
     return _static_mask_targets(packed_masks, clipped, gt_index, image_shape, size)
   rows = tf.cast(tf.where(box_ops.area(clipped) > 0)[:, 0], tf.int32)  # [num_boxes]
   images = rows // tf.maximum(shape[1], 1)
-  truths = tf.gather(tf.reshape(gt_index, [-1]), rows)
+  instances = tf.gather(tf.reshape(gt_index, [-1]), rows)
   shares = tf.map_fn(
     lambda roi: _pool_mask(packed_masks, image_shape, size, *roi),
-    (images, truths, tf.gather(clipped, rows)),
+    (images, instances, tf.gather(clipped, rows)),
     fn_output_signature=tf.TensorSpec([size, size], tf.float32),
   )
   targets = tf.cast(shares >= 0.5, tf.float32)
@@ -89,13 +91,13 @@ def _static_mask_targets(
   image_shape: tf.Tensor,
   size: int,
 ) -> tf.Tensor:
-  """`mask_targets` in static shapes: every row, over the whole mask."""
+  """`mask_targets` with static shapes: every row is pooled, and from its whole mask."""
   batch, num_rois = gt_index.shape
   height, width = packed_masks.shape[2], packed_masks.shape[3] * _BITS
 
-  def pool_mask(inputs):
-    image, truth, box = inputs
-    mask = tf.cast(unpack_bits(packed_masks[image, truth]), tf.float32)  # [height, width]
+  def pool_mask(inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    image, instance, box = inputs
+    mask = tf.cast(unpack_bits(packed_masks[image, instance]), tf.float32)  # [height, width]
     weights_y, weights_x = (
       bin_samples.static_pixel_weights(
         bin_samples.axis_samples(
@@ -121,23 +123,23 @@ def _pool_mask(
   image_shape: tf.Tensor,
   size: int,
   image: tf.Tensor,
-  truth: tf.Tensor,
+  instance: tf.Tensor,
   box: tf.Tensor,
 ) -> tf.Tensor:
-  """Returns [size, size] float32 the part of each cell of a box that the mask of a truth covers."""
+  """Share of each cell of a box that the mask of an instance covers, [size, size] float32."""
   limits = image_shape[image]
-  first_row, end_row = _touched(box[0], box[2])
-  first_column, end_column = _touched(box[1], box[3])
+  first_row, end_row = _pixels_read(box[0], box[2])
+  first_column, end_column = _pixels_read(box[1], box[3])
   first_byte, end_byte = first_column // _BITS, -(-end_column // _BITS)
-  packed = packed_masks[image, truth, first_row:end_row, first_byte:end_byte]
+  packed = packed_masks[image, instance, first_row:end_row, first_byte:end_byte]
   mask = tf.cast(unpack_bits(packed), tf.float32)  # [rows, columns] around the box
   weights_y = _axis_weights(box[0::2], size, limits[0], first_row, tf.shape(mask)[0])
   weights_x = _axis_weights(box[1::2], size, limits[1], first_byte * _BITS, tf.shape(mask)[1])
   return tf.matmul(tf.matmul(weights_y, mask), weights_x, transpose_b=True)
 
 
-def _touched(begin: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-  """Returns first and end of the pixels that samples from `begin` to `end` may read."""
+def _pixels_read(begin: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  """First and end (exclusive) of the pixels that samples between `begin` and `end` may read."""
   first = tf.cast(tf.floor(begin - 0.5), tf.int32)
   return tf.maximum(first, 0), tf.cast(tf.math.ceil(end + 0.5), tf.int32)
 
@@ -145,6 +147,6 @@ def _touched(begin: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _axis_weights(
   edges: tf.Tensor, size: int, limit: tf.Tensor, first: tf.Tensor, num_pixels: tf.Tensor
 ) -> tf.Tensor:
-  """Returns [size, num_pixels] shares of the pixels from `first` in the bins between two edges."""
+  """Shares [size, num_pixels] of the pixels from `first` on in the bins between two edges."""
   samples = bin_samples.axis_samples(edges[:1], edges[1:], 1.0, size, limit)
   return bin_samples.pixel_weights(samples, first, num_pixels)[0]

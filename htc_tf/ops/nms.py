@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression within groups (feature levels or classes) of each image."""
+"""Greedy non-maximum suppression within the groups (feature levels or classes) of each image."""
 
 from typing import NamedTuple
 
@@ -7,18 +7,18 @@ import tensorflow as tf
 from htc_tf.ops import boxes as box_ops
 from htc_tf.ops import xla
 
-# Below every score.
-_NEVER = -1e30
+# Score of rows that do not take part: below every other score.
+_EXCLUDED = -1e30
 
 
 class KeptBoxes(NamedTuple):
-  """What suppression left over, best score first.
+  """Boxes that survive suppression, best score first.
 
   Attributes:
     boxes: [batch, max_outputs, 4] yxyx, float32; rows beyond `num_valid` are 0.
     scores: [batch, max_outputs] float32; rows beyond `num_valid` are 0.
     groups: [batch, max_outputs] int32 index of the group; rows beyond `num_valid` are 0.
-    num_valid: [batch] int32.
+    num_valid: [batch] int32 number of boxes.
   """
 
   boxes: tf.Tensor
@@ -34,18 +34,18 @@ def grouped_nms(
   score_threshold: float,
   max_outputs: int,
 ) -> KeptBoxes:
-  """Suppresses overlapping boxes within each group, then keeps the best over all groups.
+  """Best boxes over all groups after suppression of overlapping boxes within each group.
 
-  A box is suppressed by a better one of its group where their IoU is above the threshold; at
-  exactly the threshold it stays, as does a box without area. Groups are kept apart exactly, not by
+  A box is suppressed if its IoU with a better kept box of its group is above the threshold. At
+  exactly the threshold it is kept, as is a box without area. Groups are separated exactly, not by
   shifting their boxes, which would cost float32 precision.
 
   Args:
-    boxes: [batch, num, num_groups or 1, 4] yxyx; 1 where all groups share the boxes.
-    scores: [batch, num, num_groups]; give rows that must not take part a score of at most
+    boxes: [batch, num, num_groups or 1, 4] yxyx; 1 if all groups share the boxes.
+    scores: [batch, num, num_groups]; rows that must not take part need a score of at most
       `score_threshold`.
-    iou_threshold: the largest IoU that two boxes of a group may keep.
-    score_threshold: only scores strictly above take part.
+    iou_threshold: maximum IoU of two kept boxes of a group.
+    score_threshold: only boxes with a score strictly above it take part.
     max_outputs: number of rows returned.
   """
   boxes, scores = tf.cast(boxes, tf.float32), tf.cast(scores, tf.float32)
@@ -67,24 +67,25 @@ def grouped_nms(
     )
   if 0 in scores.shape:
     empty = tf.zeros([scores.shape[0], max_outputs])
-    return _kept(tf.zeros([*empty.shape, 4]), empty + _NEVER, tf.zeros(empty.shape, tf.int32))
-  # That kernel does not compile. Few outputs are found fastest one after the other, many at once.
-  scores = tf.where(scores > score_threshold, scores, _NEVER)
+    return _kept(tf.zeros([*empty.shape, 4]), empty + _EXCLUDED, tf.zeros(empty.shape, tf.int32))
+  # XLA cannot compile combined_non_max_suppression. Selecting boxes one by one is fastest for few
+  # outputs (detections), suppressing all at once for many (proposals).
+  scores = tf.where(scores > score_threshold, scores, _EXCLUDED)
   if boxes.shape[2] == 1:
-    return _select_in_turn(boxes[:, :, 0], scores, iou_threshold, max_outputs)
+    return _select_one_by_one(boxes[:, :, 0], scores, iou_threshold, max_outputs)
   return _select_at_once(boxes, scores, iou_threshold, max_outputs)
 
 
-def _select_in_turn(
+def _select_one_by_one(
   boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
 ) -> KeptBoxes:
-  """Takes the best score over all groups and suppresses what overlaps, `max_outputs` times.
+  """Boxes kept in `max_outputs` steps: each keeps the best box, which suppresses others.
 
   Args:
     boxes: [batch, num, 4], shared by the groups.
-    scores: [batch, num, num_groups]; `_NEVER` for rows that do not take part.
-    iou_threshold: as for `grouped_nms`.
-    max_outputs: likewise.
+    scores: [batch, num, num_groups]; `_EXCLUDED` for rows that do not take part.
+    iou_threshold: maximum IoU of two kept boxes of a group.
+    max_outputs: number of rows returned.
   """
   batch, num, num_groups = scores.shape
   iou = box_ops.pairwise_iou(boxes, boxes)  # [batch, num, num]
@@ -100,7 +101,7 @@ def _select_in_turn(
     place = tf.equal(tf.range(max_outputs), step)
     return (
       step + 1,
-      tf.where(gone, _NEVER, alive),
+      tf.where(gone, _EXCLUDED, alive),
       tf.where(place, best[:, None], rows),
       tf.where(place, score[:, None], best_scores),
     )
@@ -108,7 +109,7 @@ def _select_in_turn(
   *_, rows, kept = tf.while_loop(
     lambda step, *_: step < max_outputs,
     select,
-    (0, scores, tf.zeros([batch, max_outputs], tf.int32), tf.fill([batch, max_outputs], _NEVER)),
+    (0, scores, tf.zeros([batch, max_outputs], tf.int32), tf.fill([batch, max_outputs], _EXCLUDED)),
   )
   return _kept(tf.gather(boxes, rows // num_groups, batch_dims=1), kept, rows % num_groups)
 
@@ -116,35 +117,35 @@ def _select_in_turn(
 def _select_at_once(
   boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
 ) -> KeptBoxes:
-  """Suppresses within all groups in parallel, then takes the best.
+  """Best boxes after suppression within all groups in parallel.
 
-  A box stays if no better one that stays overlaps it. Applied over and over, this rule settles from
-  the best box on; what it settles at is the result of the greedy algorithm (Cluster-NMS, Zheng et
-  al. 2021, section 3.2).
+  A box is kept if no better kept box overlaps it. Repeated application of this rule converges,
+  beginning with the best box, to the result of the greedy algorithm (Cluster-NMS, Zheng et al.
+  2021, section 3.2).
 
   Args:
     boxes: [batch, num, num_groups, 4].
-    scores: [batch, num, num_groups]; `_NEVER` for rows that do not take part.
-    iou_threshold: as for `grouped_nms`.
-    max_outputs: likewise.
+    scores: [batch, num, num_groups]; `_EXCLUDED` for rows that do not take part.
+    iou_threshold: maximum IoU of two kept boxes of a group.
+    max_outputs: number of rows returned.
   """
   batch, num, num_groups = scores.shape
   ordered, order = tf.math.top_k(tf.transpose(scores, [0, 2, 1]), num)  # [batch, groups, num]
   boxes = tf.gather(tf.transpose(boxes, [0, 2, 1, 3]), order, batch_dims=2)
-  taking_part = ordered > _NEVER
+  taking_part = ordered > _EXCLUDED
   better = tf.range(num)[:, None] < tf.range(num)
   suppresses = (box_ops.pairwise_iou(boxes, boxes) > iou_threshold) & better
 
-  def settle(kept, _):
+  def apply_rule(kept: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     suppressed = tf.reduce_any(suppresses & kept[..., None], axis=-2)
-    settled = taking_part & ~suppressed
-    return settled, tf.reduce_any(tf.not_equal(settled, kept))
+    still_kept = taking_part & ~suppressed
+    return still_kept, tf.reduce_any(tf.not_equal(still_kept, kept))
 
-  kept, _ = tf.while_loop(lambda _, changed: changed, settle, (taking_part, tf.constant(True)))
-  ordered = tf.reshape(tf.where(kept, ordered, _NEVER), [batch, num_groups * num])
+  kept, _ = tf.while_loop(lambda _, changed: changed, apply_rule, (taking_part, tf.constant(True)))
+  ordered = tf.reshape(tf.where(kept, ordered, _EXCLUDED), [batch, num_groups * num])
   groups = tf.repeat(tf.range(num_groups), num)
   missing = max(max_outputs - num * num_groups, 0)
-  ordered = tf.pad(ordered, [[0, 0], [0, missing]], constant_values=_NEVER)
+  ordered = tf.pad(ordered, [[0, 0], [0, missing]], constant_values=_EXCLUDED)
   best, rows = tf.math.top_k(ordered, max_outputs)
   rows = tf.minimum(rows, num * num_groups - 1)
   flat = tf.reshape(boxes, [batch, num_groups * num, 4])
@@ -152,8 +153,8 @@ def _select_at_once(
 
 
 def _kept(boxes: tf.Tensor, scores: tf.Tensor, groups: tf.Tensor) -> KeptBoxes:
-  """Empties the rows whose score is `_NEVER`."""
-  valid = scores > _NEVER  # [batch, max_outputs]
+  """The rows, with zeros where the score is `_EXCLUDED`."""
+  valid = scores > _EXCLUDED  # [batch, max_outputs]
   return KeptBoxes(
     tf.where(valid[..., None], boxes, 0.0),
     tf.where(valid, scores, 0.0),

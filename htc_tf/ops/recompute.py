@@ -6,21 +6,21 @@ import tensorflow as tf
 
 
 def recompute_in_backward(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
-  """The same function, whose gradient recomputes the values between inputs and result.
+  """The same function with a gradient that recomputes the values between inputs and result.
 
   Use it for values that are cheap to compute and large to keep. If the gradient does not need the
   result of the last step, as for a convolution, the graph omits that step when it recomputes.
   Unlike `tf.recompute_grad`, this copies no input; XLA may merge both computations.
 
   Args:
-    function: function of float tensors that returns one tensor. It must not read variables other
-      than through its arguments.
+    function: function of float tensors that returns one tensor. It must read variables only through
+      its arguments.
   """
 
   @tf.autograph.experimental.do_not_convert  # Autograph would remove the decorator below.
   @tf.custom_gradient
-  def run(*inputs):
-    def gradient(upstream):
+  def run(*inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor | None]]]:
+    def gradient(upstream: tf.Tensor) -> list[tf.Tensor | None]:
       # Without the dependency, the graph could recompute right after the forward pass.
       with tf.control_dependencies([upstream]):
         again = [tf.identity(x) for x in inputs]

@@ -1,21 +1,23 @@
-"""The two resizings inside the network, as the published weights saw them."""
+"""Resize operations inside the network, with the sampling that the published weights need."""
+
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from htc_tf.ops import xla
 
-# Height and width: numbers where they are static, else a tensor [2].
-Size = list[int] | tf.Tensor
+# Height and width: numbers if they are static, else a tensor [2].
+Size: TypeAlias = list[int] | tf.Tensor
 
 
 def spatial_size(x: tf.Tensor) -> Size:
-  """Height and width of [batch, h, w, channels]: a list of numbers if static, else a tensor."""
+  """Height and width of `x` [batch, h, w, channels]: a list of numbers if static, else a tensor."""
   return x.shape[1:3].as_list() if x.shape[1:3].is_fully_defined() else tf.shape(x)[1:3]
 
 
 def resize_nearest(x: tf.Tensor, size: Size) -> tf.Tensor:
-  """Nearest-neighbour resize of the FPN's top-down path: source = floor(target * in / out).
+  """Nearest-neighbor resize of the FPN's top-down path: source = floor(target * in / out).
 
   Args:
     x: [batch, h, w, channels].
@@ -24,7 +26,7 @@ def resize_nearest(x: tf.Tensor, size: Size) -> tf.Tensor:
   Returns:
     [batch, size[0], size[1], channels] of the dtype of `x`.
   """
-  if xla.compiling():  # It has no kernel for the gradient of that operation.
+  if xla.compiling():  # XLA has no kernel for the gradient of ResizeNearestNeighbor.
     height, width = tf.get_static_value(tf.convert_to_tensor(size))
     return _repeat(_repeat(x, height, 1), width, 2)
   return tf.raw_ops.ResizeNearestNeighbor(
@@ -33,7 +35,7 @@ def resize_nearest(x: tf.Tensor, size: Size) -> tf.Tensor:
 
 
 def _repeat(x: tf.Tensor, size: int, axis: int) -> tf.Tensor:
-  """Resizes one axis of static size."""
+  """Nearest-neighbor resize of one axis of static size."""
   old_size = x.shape[axis]
   if size % old_size == 0:
     return tf.repeat(x, size // old_size, axis=axis)
@@ -51,7 +53,7 @@ def resize_align_corners(x: tf.Tensor, size: Size) -> tf.Tensor:
   Returns:
     [batch, size[0], size[1], channels] of the dtype of `x`, interpolated in float32.
   """
-  if xla.compiling():  # Its own kernel is a pixel off for some sizes.
+  if xla.compiling():  # XLA's kernel for ResizeBilinear is a pixel off for some sizes.
     height, width = tf.get_static_value(tf.convert_to_tensor(size))
     resized = tf.einsum(
       'yh,bhwc->bywc', _corner_weights(x.shape[1], height), tf.cast(x, tf.float32)
@@ -65,7 +67,7 @@ def resize_align_corners(x: tf.Tensor, size: Size) -> tf.Tensor:
 
 
 def _corner_weights(old_size: int, size: int) -> tf.Tensor:
-  """Returns [size, old_size] the share of each old pixel in each new one, corners aligned."""
+  """Share of each old pixel in each new one, with aligned corners: [size, old_size]."""
   positions = np.arange(size) * ((old_size - 1) / max(size - 1, 1))
   shares = 1.0 - np.abs(positions[:, None] - np.arange(old_size))
   return tf.constant(np.maximum(shares, 0.0), tf.float32)

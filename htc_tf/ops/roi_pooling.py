@@ -1,4 +1,4 @@
-"""Pools RoIs from several maps at once: the sum, over views, of exact RoIAlign on one map each."""
+"""Pooling of RoIs from several maps: the sum over views of exact RoIAlign on one map per RoI."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -6,46 +6,31 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from htc_tf.ops import dense_pooling, sparse_pooling, xla
+from htc_tf.ops.roi_view import View
 
 
 class FeatureTable(NamedTuple):
-  """Maps of a batch, laid out for pooling.
+  """Maps of a batch in the layout for pooling.
 
   Attributes:
     maps: name to [batch, height, width, channels], all of one dtype and number of channels.
-    pixels: [num_pixels, channels] float32 all pixels, map by map, image by image, row by row; None
-      under XLA, which pools from the maps.
+    pixels: [num_pixels, channels] float32 pixels of all maps, map by map, image by image, row by
+      row; None under XLA, which pools from the maps.
   """
 
   maps: dict[str, tf.Tensor]
   pixels: tf.Tensor | None
 
-  def index(self, name: str) -> int:
-    """Place of a map among the maps."""
+  def map_index(self, name: str) -> int:
+    """Index of a map in the table."""
     return list(self.maps).index(name)
 
 
-class View(NamedTuple):
-  """From where and how finely RoIs are pooled.
-
-  Attributes:
-    maps: [batch * num_rois] int32 index of the map in the table.
-    strides: [batch * num_rois] float32 padded-image pixels per pixel of that map.
-    candidates: the indices that `maps` may hold.
-    subdivision: with n, a bin is the average of the n x n bins of a finer RoIAlign.
-  """
-
-  maps: tf.Tensor
-  strides: tf.Tensor
-  candidates: tuple[int, ...]
-  subdivision: int = 1
-
-
 def feature_table(maps: Mapping[str, tf.Tensor]) -> FeatureTable:
-  """Lays maps out for any number of calls of `pool`.
+  """Table of maps for any number of calls of `pool`.
 
   Args:
-    maps: name to [batch, height, width, channels], all of one batch and number of channels.
+    maps: name to [batch, height, width, channels], all of one batch size and number of channels.
   """
   if xla.compiling():
     return FeatureTable(dict(maps), None)
@@ -56,31 +41,31 @@ def feature_table(maps: Mapping[str, tf.Tensor]) -> FeatureTable:
 def single_map(
   table: FeatureTable, name: str, stride: float, num_rois: tf.Tensor, subdivision: int = 1
 ) -> View:
-  """The view in which every RoI is pooled from one map.
+  """View in which every RoI is pooled from the same map.
 
   Args:
-    table: holds the map.
-    name: of the map.
+    table: table that contains the map.
+    name: name of the map.
     stride: padded-image pixels per pixel of the map.
-    num_rois: scalar int32, RoIs of the whole batch.
-    subdivision: see `View`.
+    num_rois: scalar int32, number of RoIs in the whole batch.
+    subdivision: subdivision of the bins, see `View`.
   """
-  index = table.index(name)
+  index = table.map_index(name)
   return View(tf.fill([num_rois], index), tf.fill([num_rois], float(stride)), (index,), subdivision)
 
 
 def pool(table: FeatureTable, rois: tf.Tensor, views: Sequence[View], size: int) -> tf.Tensor:
-  """Pools every RoI from each view and adds the views up.
+  """RoIs pooled from every view, summed over the views.
 
-  Samples more than a pixel outside a map count as 0 in the mean of their bin; nearer ones take the
-  value of the border. RoIs without extent, padding rows among them, give 0.
+  Samples more than a pixel outside a map count as 0 in the mean of their bin; samples nearer to the
+  map have the value at its border. RoIs without extent, including padding rows, give 0.
 
   Args:
-    table: the maps.
-    rois: [batch, num_rois, 4] yxyx in padded-image pixels; padding rows are all -1. They get no
+    table: table of the maps.
+    rois: [batch, num_rois, 4] yxyx in padded-image pixels; padding rows are all -1. RoIs get no
       gradient.
-    views: one or more.
-    size: bins of an RoI along each axis.
+    views: one or more views.
+    size: number of bins of an RoI along each axis.
 
   Returns:
     [batch, num_rois, size, size, channels] of the dtype of the maps, summed in float32.
@@ -98,6 +83,6 @@ def pool(table: FeatureTable, rois: tf.Tensor, views: Sequence[View], size: int)
 
 
 def _map_shapes(maps: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-  """Returns heights and widths, each [num_maps] int64."""
+  """Heights and widths, each [num_maps] int64."""
   shapes = tf.stack([tf.shape(x, out_type=tf.int64) for x in maps])
   return shapes[:, 1], shapes[:, 2]

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def gather_rows(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-  """Rows of each image; if `values` has no rows, the result is padding (-1).
+  """Selected rows per image; if `values` has no rows, the result is padding (-1).
 
   Args:
     values: [batch, num, ...].

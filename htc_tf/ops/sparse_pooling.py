@@ -1,22 +1,23 @@
-"""Exact RoIAlign as one sparse product, whose size follows the data.
+"""Exact RoIAlign as one sparse product, whose size depends on the data.
 
 An output bin is a weighted sum of feature pixels, and its weights are the outer product of weights
-along y and along x. The mean over a bin's samples folds into these, so a pixel is read once for
-each bin it touches, however many samples fall near it. All weights together form one sparse matrix
-from pixels to bins; its product with the pixels is the forward pass, and the product of its
-transpose with the upstream gradient the backward pass.
+along y and along x. The mean over the samples of a bin is part of these weights, so a pixel is read
+once per bin that it contributes to, regardless of the number of samples near it. All weights
+together form one sparse matrix from pixels to bins. Its product with the pixels is the forward
+pass, and the product of its transpose with the upstream gradient is the backward pass.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from htc_tf.ops import bin_samples
+from htc_tf.ops.roi_view import View
 
 
 class _Taps(NamedTuple):
-  """The pixels that every bin touches along one axis, ragged: `lengths[n]` of them for row n.
+  """Pixels that contribute to each bin along one axis, ragged: row n has `lengths[n]` taps.
 
   Attributes:
     pixels: [taps] int64 pixel of the map.
@@ -30,13 +31,13 @@ class _Taps(NamedTuple):
 
 
 class _Windows(NamedTuple):
-  """RoIs in views; the windows of an RoI follow each other.
+  """Pairs of RoI and view, called windows; those of one RoI are adjacent.
 
   Attributes:
     boxes: [num_windows, 4] yxyx in padded-image pixels.
-    starts: [num_windows] int64 first row of the window's map in the pixels.
+    starts: [num_windows] int64 row of the map's first pixel in the table of pixels.
     strides: [num_windows] float32 stride of the map.
-    subdivisions: [num_windows] int32 see `roi_pooling.View`.
+    subdivisions: [num_windows] int32 subdivision of the bins, see `roi_view.View`.
     heights: [num_windows] int64 height of the map.
     widths: [num_windows] int64 width of the map.
   """
@@ -53,17 +54,17 @@ def pool(
   pixels: tf.Tensor,
   map_shapes: tuple[tf.Tensor, tf.Tensor],
   rois: tf.Tensor,
-  views: Sequence,
+  views: Sequence[View],
   size: int,
 ) -> tf.Tensor:
-  """Pools RoIs from the views and adds these up.
+  """RoIs pooled from every view, summed over the views.
 
   Args:
     pixels: [num_pixels, channels] float32, map by map, image by image, row by row.
     map_shapes: heights and widths of the maps, [num_maps] int64 each.
     rois: [batch, num_rois, 4] float32 yxyx in padded-image pixels.
-    views: `roi_pooling.View`s.
-    size: bins of an RoI along each axis.
+    views: one or more views.
+    size: number of bins of an RoI along each axis.
 
   Returns:
     [batch * num_rois * size * size, channels] float32.
@@ -110,12 +111,12 @@ _INTEGERS = tf.TensorSpec([None], tf.int64)
 def _bin_weights(
   windows: _Windows, size: tf.Tensor, num_views: tf.Tensor, num_pixels: tf.Tensor
 ) -> tf.SparseTensor:
-  """The sparse [num_rois * size * size, num_pixels] matrix, rows ascending.
+  """Sparse [num_rois * size * size, num_pixels] matrix of weights, with ascending rows.
 
-  It is a graph function of its own: a model calls it several times and is traced faster this way.
+  It is a separate graph function so that a model, which calls it several times, is traced faster.
 
   Args:
-    windows: RoIs in views.
+    windows: pairs of RoI and view.
     size: number of bins along each axis.
     num_views: number of windows per RoI.
     num_pixels: number of columns of the matrix.
@@ -150,14 +151,14 @@ def _bin_weights(
 
 
 def _axis_taps(windows: _Windows, axis: int, map_sizes: tf.Tensor, num_bins: tf.Tensor) -> _Taps:
-  """The weights of all bins along one axis, with the samples of a bin merged into one per pixel.
+  """Taps of all bins along one axis; the samples of a bin are merged into one weight per pixel.
 
-  The samples of a bin are at most one pixel apart, so that n of them touch at most n + 1 pixels.
+  The samples of a bin are at most one pixel apart, so that n samples read at most n + 1 pixels.
 
   Args:
-    windows: RoIs in views.
+    windows: pairs of RoI and view.
     axis: 0 for y, 1 for x.
-    map_sizes: [num_windows] int64 size of the windows' maps along the axis.
+    map_sizes: [num_windows] int64 size of each window's map along the axis.
     num_bins: number of bins along the axis.
   """
   samples = bin_samples.axis_samples(
@@ -178,45 +179,45 @@ def _axis_taps(windows: _Windows, axis: int, map_sizes: tf.Tensor, num_bins: tf.
   pixels = tf.gather(first, owners) + tf.cast(steps, tf.float32)
   weights = bin_samples.bilinear_weights(tf.gather(positions, owners), pixels[:, None])
   weights /= tf.cast(tf.gather(counts, owners), tf.float32)
-  # A pixel beyond the border has weight 0; it only needs an index inside the map.
+  # A pixel beyond the border has weight 0, but its index must be inside the map.
   last = tf.gather(map_sizes, owners // num_bins) - 1
   return _Taps(tf.minimum(tf.cast(pixels, tf.int64), last), weights, lengths)
 
 
 def _gather_ragged(values: tf.Tensor, lengths: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-  """Concatenates the given rows of the ragged rows of `lengths` that make up `values`."""
+  """Concatenation of the given rows of a ragged array with flat `values` and row `lengths`."""
   ragged = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
   return tf.gather(ragged, rows).values
 
 
 def _weighted_sums(weights: tf.SparseTensor, pixels: tf.Tensor) -> tf.Tensor:
-  """Multiplies a sparse matrix that gets no gradient with a dense one that does.
+  """Product of a sparse matrix, which gets no gradient, and a dense one, which does.
 
   The compressed-row kernel is several times faster than `tf.sparse.sparse_dense_matmul`, which
-  works entry by entry; it wants the rows of the matrix in order.
+  processes entry by entry; it needs the rows of the matrix in ascending order.
   """
 
   @tf.custom_gradient
-  def product(pixels):
+  def product(pixels: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     return _multiply(weights, pixels), lambda upstream: _multiply(weights, upstream, transpose=True)
 
   return product(pixels)
 
 
 def _multiply(weights: tf.SparseTensor, dense: tf.Tensor, transpose: bool = False) -> tf.Tensor:
-  """Returns `weights @ dense` or `transpose(weights) @ dense`."""
+  """`weights @ dense`, or `transpose(weights) @ dense`."""
 
-  def multiply():
+  def multiply() -> tf.Tensor:
     matrix = tf.raw_ops.SparseTensorToCSRSparseMatrix(
       indices=weights.indices, values=weights.values, dense_shape=weights.dense_shape
     )
-    if transpose:  # Beforehand: with `transpose_a` every thread fills a whole result of its own.
+    if transpose:  # With `transpose_a` instead, every thread would allocate a whole result.
       matrix = tf.raw_ops.SparseMatrixTranspose(input=matrix, type=tf.float32)
     return tf.raw_ops.SparseMatrixMatMul(a=matrix, b=dense)
 
-  def zeros():
+  def zeros() -> tf.Tensor:
     num_rows = weights.dense_shape[1 if transpose else 0]
     return tf.zeros(tf.stack([num_rows, tf.shape(dense, out_type=tf.int64)[1]]))
 
-  # The kernel divides by the number of rows: nothing to pool would end the process.
+  # The kernel divides by the number of rows, and a division by 0 would end the process.
   return tf.cond(tf.size(weights.values) > 0, multiply, zeros)

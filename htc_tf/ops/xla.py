@@ -1,4 +1,4 @@
-"""What code has to know of XLA: whether it is traced for it, and how to stop one simplification."""
+"""Detection of traces for XLA, and a barrier against one of XLA's simplifications."""
 
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
@@ -6,18 +6,18 @@ from tensorflow.python.ops import control_flow_util
 
 
 def compiling() -> bool:
-  """Returns whether the current trace will be compiled by XLA (`jit_compile=True` or a TPU).
+  """Whether the current trace will be compiled by XLA (`jit_compile=True` or a TPU).
 
-  Several operations here exist in two forms with equal results: one whose sizes follow the data,
-  for TensorFlow's own kernels, and one of static shapes, for XLA.
+  Several operations of this package have two implementations with equal results: one whose shapes
+  depend on the data, for TensorFlow's own kernels, and one with static shapes, for XLA.
   """
   return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
 def opaque(value: tf.Tensor) -> tf.Tensor:
-  """Returns `value`, of any shape, as something a compiler cannot compute ahead.
+  """Identity whose value XLA does not treat as a constant; any shape.
 
-  XLA replaces a division by a known number with a product with its reciprocal, which rounds
+  XLA replaces a division by a constant with a product with the reciprocal, which rounds
   differently.
   """
   if not compiling():

@@ -1,4 +1,4 @@
-"""Tests of the losses of a stage: a stored training step and cases by hand."""
+"""Tests of the box losses against a stored training step and hand-computed cases."""
 
 import math
 
@@ -22,7 +22,7 @@ def _step():
 
 
 def _sampled(step, stage):
-  """The stored samples of a stage as the assigner would return them."""
+  """Stored samples of a stage, in the form of the assigner's result."""
   boxes, matched = np.zeros([2, 512, 4], np.float32), np.full([2, 512, 4], -1, np.float32)
   positive = np.zeros([2, 512], bool)
   for image in range(2):
@@ -33,13 +33,13 @@ def _sampled(step, stage):
     boxes[image], num = candidates[rows], len(step[prefix + 'pos_inds'])
     positive[image, :num] = True
     matched[image, :num] = gt_boxes[step[prefix + 'pos_gt_index']]
-  nothing = np.zeros([2, 512], np.int32)
+  unused = np.zeros([2, 512], np.int32)
   return SampledRois(
     boxes,
     np.ones([2, 512], bool),
     positive,
-    nothing,
-    nothing,
+    unused,
+    unused,
     np.where(positive[..., None], matched, boxes),
     positive,
   )
@@ -66,7 +66,7 @@ def test_class_loss_and_accuracy_equal_the_reference(step):
   np.testing.assert_allclose(100 * accuracy, step['loss/s1.acc'][0], atol=0.2)
 
 
-def test_class_loss_and_accuracy_leave_padding_out():
+def test_class_loss_and_accuracy_ignore_padding():
   logits = tf.math.log([[[0.5, 0.25, 0.25], [0.2, 0.7, 0.1], [1.0, 1.0, 1.0]]])
   classes, valid = tf.constant([[0, 2, 0]]), tf.constant([[True, True, False]])
   loss = box_loss.class_loss(logits, classes, valid)
@@ -75,14 +75,14 @@ def test_class_loss_and_accuracy_leave_padding_out():
 
 
 def _rois(boxes, valid, positive, matched):
-  nothing = tf.zeros_like(valid, tf.int32)
+  unused = tf.zeros_like(valid, tf.int32)
   return SampledRois(
-    tf.constant([boxes]), valid, positive, nothing, nothing, tf.constant([matched]), positive
+    tf.constant([boxes]), valid, positive, unused, unused, tf.constant([matched]), positive
   )
 
 
 def test_box_loss_by_hand():
-  """A positive whose truth is 1 lower than the RoI of 10; background; padding."""
+  """A positive RoI of side 10 whose ground truth is 1 pixel lower; background; padding."""
   rois = _rois(
     [[0.0, 0, 10, 10], [0.0, 0, 4, 4], [-1.0] * 4],
     tf.constant([[True, True, False]]),
@@ -94,8 +94,8 @@ def test_box_loss_by_hand():
 
 
 def test_padding_gives_zero_and_finite_gradients():
-  nobody = tf.zeros([1, 2], tf.bool)
-  rois = _rois([[-1.0] * 4, [5.0, 5, 5, 9]], nobody, nobody, [[-1.0] * 4, [5.0, 5, 5, 9]])
+  none = tf.zeros([1, 2], tf.bool)
+  rois = _rois([[-1.0] * 4, [5.0, 5, 5, 9]], none, none, [[-1.0] * 4, [5.0, 5, 5, 9]])
   deltas, logits = tf.ones([1, 2, 4]), tf.ones([1, 2, 3])
   with tf.GradientTape() as tape:
     tape.watch([deltas, logits])
@@ -104,14 +104,12 @@ def test_padding_gives_zero_and_finite_gradients():
     )
   assert loss == 0
   for gradient in tape.gradient(loss, [deltas, logits]):
-    assert not np.any(gradient)  # NaN would count as true
+    assert not np.any(gradient)  # np.any is true for NaN.
 
 
-def test_no_rois():
-  nobody = tf.zeros([1, 0], tf.bool)
-  rois = SampledRois(
-    tf.zeros([1, 0, 4]), nobody, nobody, nobody, nobody, tf.zeros([1, 0, 4]), nobody
-  )
+def test_without_rois_all_losses_are_zero():
+  none = tf.zeros([1, 0], tf.bool)
+  rois = SampledRois(tf.zeros([1, 0, 4]), none, none, none, none, tf.zeros([1, 0, 4]), none)
   assert box_loss.box_loss(tf.zeros([1, 0, 4]), rois, (10, 10, 5, 5)) == 0
-  assert box_loss.class_loss(tf.zeros([1, 0, 3]), tf.zeros([1, 0], tf.int32), nobody) == 0
-  assert box_loss.accuracy(tf.zeros([1, 0, 3]), tf.zeros([1, 0], tf.int32), nobody) == 0
+  assert box_loss.class_loss(tf.zeros([1, 0, 3]), tf.zeros([1, 0], tf.int32), none) == 0
+  assert box_loss.accuracy(tf.zeros([1, 0, 3]), tf.zeros([1, 0], tf.int32), none) == 0

@@ -29,15 +29,15 @@ STAGES = model_config.published_stages()[:2]
 
 
 def make_outputs(with_masks=True, with_semantic=True):
-  """Two stages with one positive and one background RoI whose outputs are all zero."""
-  box, truth = [0.0, 0.0, 10.0, 10.0], [0.0, 5.0, 10.0, 15.0]
+  """Two stages with one positive and one background RoI; all logits and deltas are zero."""
+  box, gt_box = [0.0, 0.0, 10.0, 10.0], [0.0, 5.0, 10.0, 15.0]
   rois = SampledRois(
     tf.constant([[box, box]]),
     tf.constant([[True, True]]),
     tf.constant([[True, False]]),
     tf.zeros([1, 2], tf.int32),
     tf.constant([[1, 0]]),
-    tf.constant([[truth, box]]),
+    tf.constant([[gt_box, box]]),
     tf.zeros([1, 2], bool),
   )
   masks = MaskOutputs(tf.zeros([1, 1, 4, 4]), tf.ones([1, 1, 4, 4]), tf.constant([[True]]))
@@ -48,7 +48,7 @@ def make_outputs(with_masks=True, with_semantic=True):
     tf.constant([box, box]),
     tf.zeros([1, 2]),
     tf.zeros([1, 2, 4]),
-    AnchorTargets(tf.constant([[1, 0]]), tf.constant([[truth, box]])),
+    AnchorTargets(tf.constant([[1, 0]]), tf.constant([[gt_box, box]])),
     tf.zeros([1, 2, 2, 4]) if with_semantic else None,
     (stage, stage),
   )
@@ -59,7 +59,7 @@ LABELS = tf.zeros([1, 16, 16], tf.uint8)
 
 def test_terms_by_hand():
   terms = htc_loss.weighted_terms(make_outputs(), LABELS, task_config.Losses(), STAGES)
-  # The truth lies half a width to the right: dx = 0.5 times the box coder's weight.
+  # The ground truth is half a width to the right: dx = 0.5 times the weight of the box coder.
   expected = {
     'rpn_class_loss': np.log(2),
     'rpn_box_loss': (0.5 - 0.5 / 9) / 2,
@@ -77,7 +77,7 @@ def test_terms_by_hand():
 
 
 @pytest.mark.parametrize('weight', WEIGHTS)
-def test_each_weight_acts_on_its_terms_only(weight):
+def test_each_weight_changes_only_its_terms(weight):
   base = task_config.Losses()
   doubled = dataclasses.replace(base, **{weight: 2 * getattr(base, weight)})
   before = htc_loss.weighted_terms(make_outputs(), LABELS, base, STAGES)
@@ -88,7 +88,7 @@ def test_each_weight_acts_on_its_terms_only(weight):
     np.testing.assert_allclose(after[name], factor * value, rtol=1e-6, err_msg=name)
 
 
-def test_betas_reach_their_terms():
+def test_each_beta_applies_to_its_terms():
   losses = task_config.Losses(rpn_box_beta=1.0, box_beta=10.0)
   terms = htc_loss.weighted_terms(make_outputs(), LABELS, losses, STAGES)
   np.testing.assert_allclose(terms['rpn_box_loss'], 0.5 * 0.25 / 2, rtol=1e-5)
@@ -97,7 +97,7 @@ def test_betas_reach_their_terms():
 
 @pytest.mark.parametrize('masks', [True, False])
 @pytest.mark.parametrize('semantic', [True, False])
-def test_absent_branches_have_no_terms(masks, semantic):
+def test_disabled_branches_have_no_terms(masks, semantic):
   terms = htc_loss.weighted_terms(
     make_outputs(masks, semantic), LABELS if semantic else None, task_config.Losses(), STAGES
   )
@@ -106,11 +106,11 @@ def test_absent_branches_have_no_terms(masks, semantic):
   assert ('semantic_loss' in terms) == semantic
 
 
-def test_accuracies():
+def test_accuracies_are_named_by_stage():
   outputs = make_outputs()
-  right = outputs.stages[0]._replace(logits=tf.constant([[[0.0, 1.0], [1.0, 0.0]]]))
-  half = right._replace(logits=tf.constant([[[0.0, 1.0], [0.0, 1.0]]]))
-  values = htc_loss.accuracies(outputs._replace(stages=(right, half)))
+  correct = outputs.stages[0]._replace(logits=tf.constant([[[0.0, 1.0], [1.0, 0.0]]]))
+  half_correct = correct._replace(logits=tf.constant([[[0.0, 1.0], [0.0, 1.0]]]))
+  values = htc_loss.accuracies(outputs._replace(stages=(correct, half_correct)))
   assert {key: float(value) for key, value in values.items()} == {
     'stage0_accuracy': 1.0,
     'stage1_accuracy': 0.5,
@@ -118,7 +118,7 @@ def test_accuracies():
 
 
 @pytest.mark.parametrize('decay_norm_and_bias,expected', [(True, 4 + 9 + 16), (False, 4)])
-def test_weight_decay(decay_norm_and_bias, expected):
+def test_weight_decay_by_hand(decay_norm_and_bias, expected):
   variables = [
     tf.Variable([2.0], name='conv/kernel'),
     tf.Variable([3.0], name='bn/gamma'),
@@ -128,14 +128,14 @@ def test_weight_decay(decay_norm_and_bias, expected):
   np.testing.assert_allclose(htc_loss.weight_decay(variables, losses), 0.05 * expected, rtol=1e-6)
 
 
-def test_weight_decay_hands_no_gradient_on():
+def test_weight_decay_has_no_gradient():
   variable = tf.Variable([2.0, -3.0], name='kernel')
   with tf.GradientTape() as tape:
     loss = htc_loss.weight_decay([variable], task_config.Losses(l2_weight_decay=0.1))
   assert tape.gradient(loss, variable) is None
 
 
-def test_added_weight_decay_is_the_decay_of_sgd():
+def test_added_weight_decay_equals_that_of_sgd():
   variables = [
     tf.Variable([2.0, -3.0], name='conv/kernel'),
     tf.Variable([4.0], name='bn/gamma'),
@@ -157,5 +157,5 @@ def test_added_weight_decay_is_the_decay_of_sgd():
 
 
 @pytest.mark.parametrize('variables,decay', [([], 0.1), ([tf.Variable([1.0])], 0.0)])
-def test_no_weight_decay(variables, decay):
+def test_weight_decay_is_zero_without_variables_or_factor(variables, decay):
   assert htc_loss.weight_decay(variables, task_config.Losses(l2_weight_decay=decay)) == 0

@@ -1,4 +1,4 @@
-"""Tests of the mask loss: a stored training step and cases by hand."""
+"""Tests of the mask loss against a stored training step and hand-computed cases."""
 
 import math
 
@@ -24,7 +24,7 @@ def test_loss_equals_the_reference(stage):
   np.testing.assert_allclose(_STAGE_WEIGHTS[stage] * loss, expected, rtol=1e-5)
 
 
-def test_mean_is_over_valid_rois_of_the_batch():
+def test_the_mean_is_over_the_valid_rois_of_the_batch():
   logits = tf.reshape(tf.constant([0.0, math.log(3.0), 50.0, 50.0]), [2, 2, 1, 1])
   logits *= tf.ones([1, 1, 4, 4])
   valid = tf.constant([[True, True], [False, False]])

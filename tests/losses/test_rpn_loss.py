@@ -1,4 +1,4 @@
-"""Tests of the losses of the proposal network: a stored training step and cases by hand."""
+"""Tests of the losses of the RPN against a stored training step and hand-computed cases."""
 
 import math
 
@@ -38,7 +38,7 @@ def _targets(step, anchors):
 
 
 def _outputs(step, num):
-  """Logits and deltas; only those of sampled anchors are stored, others would not matter."""
+  """Logits and deltas; only those of sampled anchors are stored, because no others count."""
   logits, deltas = np.zeros([2, num], np.float32), np.zeros([2, num, 4], np.float32)
   for image in range(2):
     rows = step[f'rpn_sampled_image{image}/anchor_rows']
@@ -64,7 +64,7 @@ def test_class_loss_by_hand():
 
 
 def test_box_loss_by_hand():
-  """One positive of two sampled anchors; its truth is a pixel lower than the anchor of 10."""
+  """Two sampled anchors; the positive one has side 10, and its ground truth is a pixel lower."""
   anchors = tf.constant([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 4.0, 4.0]])
   targets = AnchorTargets(
     tf.constant([[1, 0]]), tf.stack([anchors[0] + [1.0, 0.0, 1.0, 0.0], anchors[1]])[None]

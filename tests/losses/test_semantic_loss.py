@@ -1,4 +1,4 @@
-"""Tests of the semantic loss: stored reference arrays and cases by hand."""
+"""Tests of the semantic loss against stored reference arrays and hand-computed cases."""
 
 import math
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 from htc_tf.losses import semantic_loss
 from parity.pack import EXTRACT
 
-_WEIGHT = 0.2  # The stored values include it.
+_WEIGHT = 0.2  # weight of the loss, included in the stored values
 
 
 @pytest.fixture(scope='module', name='reference')
@@ -33,7 +33,7 @@ def test_loss_and_gradient_equal_the_reference(reference, traced):
   np.testing.assert_allclose(tape.gradient(loss, logits), reference['logits_gradient'], atol=1e-8)
 
 
-def test_ignored_pixels_count_in_the_mean_unless_asked_otherwise():
+def test_ignored_pixels_count_in_the_mean_unless_it_is_over_valid_pixels():
   logits = tf.zeros([1, 1, 4, 3], tf.bfloat16)
   labels = np.full([1, 8, 32], 255, np.uint8)
   labels[0, 0, [0, 8]] = [2, 0]

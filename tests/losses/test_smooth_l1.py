@@ -1,4 +1,4 @@
-"""Tests of smooth L1 by hand."""
+"""Tests of the smooth L1 loss by hand-computed cases."""
 
 import numpy as np
 import tensorflow as tf

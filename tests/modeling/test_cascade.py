@@ -1,4 +1,4 @@
-"""Tests of the stage loop with hand-made heads whose results are known."""
+"""Tests of the cascade with simple heads whose results can be computed by hand."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ from htc_tf.modeling.outputs import GroundTruth, ImageFeatures, Proposals, Sampl
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 FEATURES = ImageFeatures({}, None, tf.constant([[64.0, 64.0]]))
-TRUTH_BOX = [10.0, 10.0, 30.0, 30.0]
-# IoU with the truth: 2/3, 1/3 and 0.
+GT_BOX = [10.0, 10.0, 30.0, 30.0]
+# IoU with the ground-truth box: 2/3, 1/3 and 0.
 PROPOSED = [[10.0, 14.0, 30.0, 34.0], [10.0, 20.0, 30.0, 40.0], [40.0, 40.0, 60.0, 60.0]]
 
 
@@ -26,7 +26,7 @@ class RoIBoxes(tf_keras.layers.Layer):
 
 
 class ShiftHead(tf_keras.layers.Layer):
-  """Shifts every RoI left by a share of its width; logits are one constant row."""
+  """Box head that shifts every RoI left by a share of its width; the logits are constant."""
 
   def __init__(self, share, logits=(0.0, 1.0)):
     super().__init__()
@@ -42,7 +42,7 @@ class ShiftHead(tf_keras.layers.Layer):
 
 
 class AddHead(tf_keras.layers.Layer):
-  """A mask head that adds a constant to the RoI feature and to half of the previous feature."""
+  """Mask head: the sum of the RoI feature, a constant and half of the previous feature."""
 
   def __init__(self, constant):
     super().__init__()
@@ -55,14 +55,14 @@ class AddHead(tf_keras.layers.Layer):
 
 
 class FirstChannel(tf_keras.layers.Layer):
-  """A mask predictor whose logit is the feature itself."""
+  """Mask predictor whose logit is the feature itself."""
 
   def call(self, features, classes):
     del classes
     return features[..., 0]
 
 
-def make_stage(share=0.0, logits=(0.0, 1.0), constant=None, iou_threshold=0.5, num_samples=8):
+def build_stage(share=0.0, logits=(0.0, 1.0), constant=None, iou_threshold=0.5, num_samples=8):
   masks = (
     {} if constant is None else {'mask_head': AddHead(constant), 'mask_predictor': FirstChannel()}
   )
@@ -80,13 +80,13 @@ def ground_truth():
   masks = np.zeros([1, 1, 64, 64], np.uint8)
   masks[0, 0, 10:30, 10:30] = 1
   return GroundTruth(
-    tf.constant([[TRUTH_BOX]]), tf.constant([[1]]), tf.constant(np.packbits(masks, -1))
+    tf.constant([[GT_BOX]]), tf.constant([[1]]), tf.constant(np.packbits(masks, -1))
   )
 
 
 def test_refine_drops_ground_truth_and_padding_and_stops_the_gradient():
-  stage = make_stage()
-  boxes = tf.constant([[TRUTH_BOX, PROPOSED[0], [50.0, 50.0, 60.0, 60.0], [-1.0] * 4]])
+  stage = build_stage()
+  boxes = tf.constant([[GT_BOX, PROPOSED[0], [50.0, 50.0, 60.0, 60.0], [-1.0] * 4]])
   rois = SampledRois(
     boxes,
     valid=tf.constant([[True, True, True, False]]),
@@ -107,104 +107,105 @@ def test_refine_drops_ground_truth_and_padding_and_stops_the_gradient():
   assert tape.gradient(total, deltas) is None
 
 
-def test_each_stage_starts_from_the_boxes_of_the_one_before():
-  stages = [make_stage(0.1), make_stage(0.2), make_stage(0.0)]
+def test_each_stage_samples_from_the_boxes_of_the_previous_stage():
+  stages = [build_stage(0.1), build_stage(0.2), build_stage(0.0)]
   outputs = Cascade(stages, RoIBoxes()).train(FEATURES, proposals(), ground_truth())
-  for stage, moved in zip(outputs, (0.0, 2.0, 6.0)):
+  for stage, shift in zip(outputs, (0.0, 2.0, 6.0)):
     rows = set(map(tuple, stage.rois.boxes[stage.rois.valid].numpy().round(3)))
-    expected = {(top, left - moved, bottom, right - moved) for top, left, bottom, right in PROPOSED}
-    assert rows == expected | {tuple(TRUTH_BOX)}
+    expected = {(top, left - shift, bottom, right - shift) for top, left, bottom, right in PROPOSED}
+    assert rows == expected | {tuple(GT_BOX)}
     assert stage.masks is None
     np.testing.assert_array_equal(stage.rois.is_gt[0, :4].numpy().sum(), 1)
 
 
 @pytest.mark.parametrize('interleaved,left', [(True, 10.0), (False, 14.0)])
 def test_mask_branch_trains_on_refined_boxes_when_interleaved(interleaved, left):
-  stage = make_stage(0.2, constant=0.0)  # The refined first proposal lies on the truth.
+  stage = build_stage(0.2, constant=0.0)  # The first proposal is refined to GT_BOX.
   cascade = Cascade([stage], RoIBoxes(), RoIBoxes(), interleaved=interleaved, num_mask_rois=4)
   (output,) = cascade.train(FEATURES, proposals(), ground_truth())
   ((roi_features, _),) = stage.mask_head.calls
   valid = output.masks.valid[0].numpy()
   boxes = roi_features.numpy().reshape(-1, 4)
-  expected = [TRUTH_BOX, [10.0, left, 30.0, left + 20.0]]
+  expected = [GT_BOX, [10.0, left, 30.0, left + 20.0]]
   if interleaved:
     expected.append([10.0, 16.0, 30.0, 36.0])  # The second proposal has become positive.
   np.testing.assert_allclose(boxes[valid], expected, atol=1e-4)
   np.testing.assert_array_equal(boxes[~valid], -1.0)
-  np.testing.assert_allclose(output.rois.boxes[0, :2], [TRUTH_BOX, PROPOSED[0]], atol=1e-4)
+  np.testing.assert_allclose(output.rois.boxes[0, :2], [GT_BOX, PROPOSED[0]], atol=1e-4)
 
 
-def test_mask_rois_are_bounded_by_the_share_of_positives():
-  stage = make_stage(constant=0.0)
+def test_the_number_of_mask_rois_is_limited():
+  stage = build_stage(constant=0.0)
   cascade = Cascade([stage], RoIBoxes(), RoIBoxes(), num_mask_rois=4)
-  (output,) = cascade.train(FEATURES, proposals([TRUTH_BOX] * 9), ground_truth())
+  (output,) = cascade.train(FEATURES, proposals([GT_BOX] * 9), ground_truth())
   assert output.masks.logits.shape[:2] == [1, 4]
   assert np.all(output.masks.valid)
 
 
 @pytest.mark.parametrize('num_positive,expected', [(0, 16), (3, 16), (16, 16), (17, 20)])
-def test_mask_heads_run_on_the_positives_alone(num_positive, expected):
-  """In steps of 16 up to the most there may be."""
-  stage = make_stage(constant=0.0, num_samples=40)
+def test_mask_heads_run_only_on_the_positives(num_positive, expected):
+  """The number of RoIs is rounded up to a multiple of 16, and limited to the maximum of 20."""
+  stage = build_stage(constant=0.0, num_samples=40)
   cascade = Cascade([stage], RoIBoxes(), RoIBoxes(), interleaved=False, num_mask_rois=20)
-  truth = ground_truth()
+  instances = ground_truth()
   if not num_positive:
-    truth = truth._replace(boxes=-tf.ones([1, 1, 4]), classes=-tf.ones([1, 1], tf.int32))
-  boxes = [TRUTH_BOX] * max(num_positive - 1, 0) + [PROPOSED[2]] * 20  # The truth joins them.
-  (output,) = cascade.train(FEATURES, proposals(boxes), truth)
+    instances = instances._replace(boxes=-tf.ones([1, 1, 4]), classes=-tf.ones([1, 1], tf.int32))
+  # The ground-truth box is one more positive.
+  boxes = [GT_BOX] * max(num_positive - 1, 0) + [PROPOSED[2]] * 20
+  (output,) = cascade.train(FEATURES, proposals(boxes), instances)
   ((roi_features, _),) = stage.mask_head.calls
   assert len(roi_features) == expected
   assert output.masks.logits.shape == [*output.masks.targets.shape[:2], 1, 1]
   assert np.sum(output.masks.valid) == num_positive
 
 
-def test_compiled_mask_heads_run_on_the_static_number():
-  stage = make_stage(constant=0.0)
+def test_compiled_mask_heads_run_on_the_maximum_number_of_rois():
+  stage = build_stage(constant=0.0)
   cascade = Cascade([stage], RoIBoxes(), RoIBoxes(), num_mask_rois=20)
-  seen = []
+  numbers = []
 
   @tf.function(jit_compile=True)
   def trace(positive):
-    seen.append(cascade._num_rois_to_run(positive))
+    numbers.append(cascade._num_rois_to_run(positive))
     return positive
 
   trace(tf.constant([[True, False]]))
-  assert seen == [20]
+  assert numbers == [20]
 
 
-def test_later_mask_heads_run_the_earlier_ones_for_their_feature():
-  """Equation 4 of the paper by hand, on one RoI whose top is 10."""
-  stages = [make_stage(constant=constant) for constant in (1.0, 2.0, 4.0)]
+def test_a_mask_head_gets_the_feature_of_all_earlier_mask_heads():
+  """Equations 3 and 4 of the paper by hand, on one RoI; its feature is its top edge, 10."""
+  stages = [build_stage(constant=constant) for constant in (1.0, 2.0, 4.0)]
   cascade = Cascade(stages, RoIBoxes(), RoIBoxes(), num_mask_rois=1)
-  outputs = cascade.train(FEATURES, proposals([TRUTH_BOX]), ground_truth())
+  outputs = cascade.train(FEATURES, proposals([GT_BOX]), ground_truth())
   expected = [10 + 1.0, 10 + 2 + 11 / 2, 10 + 4 + 17.5 / 2]
   for output, value in zip(outputs, expected):
     np.testing.assert_allclose(output.masks.logits[0, 0], [[value]])
   assert [len(stage.mask_head.calls) for stage in stages] == [3, 2, 1]
 
 
-def test_without_information_flow_a_mask_head_runs_alone():
-  stages = [make_stage(constant=constant) for constant in (1.0, 2.0)]
+def test_without_information_flow_earlier_mask_heads_do_not_run():
+  stages = [build_stage(constant=constant) for constant in (1.0, 2.0)]
   cascade = Cascade(stages, RoIBoxes(), RoIBoxes(), num_mask_rois=1, information_flow=False)
-  outputs = cascade.train(FEATURES, proposals([TRUTH_BOX]), ground_truth())
+  outputs = cascade.train(FEATURES, proposals([GT_BOX]), ground_truth())
   for output, value in zip(outputs, (11.0, 12.0)):
     np.testing.assert_allclose(output.masks.logits[0, 0], [[value]])
   assert [len(stage.mask_head.calls) for stage in stages] == [1, 1]
 
 
-def test_gradient_passes_through_the_chain_of_mask_heads():
-  stages = [make_stage(constant=tf.Variable(constant)) for constant in (1.0, 2.0)]
+def test_the_gradient_passes_through_the_chain_of_mask_heads():
+  stages = [build_stage(constant=tf.Variable(constant)) for constant in (1.0, 2.0)]
   cascade = Cascade(stages, RoIBoxes(), RoIBoxes(), num_mask_rois=1)
   with tf.GradientTape() as tape:
-    last = cascade.train(FEATURES, proposals([TRUTH_BOX]), ground_truth())[-1]
+    last = cascade.train(FEATURES, proposals([GT_BOX]), ground_truth())[-1]
     total = tf.reduce_sum(last.masks.logits)
   gradients = tape.gradient(total, [stage.mask_head.constant for stage in stages])
   np.testing.assert_allclose(gradients, [0.5, 1.0])
 
 
-def test_classify_averages_logits_and_ends_on_the_last_boxes():
+def test_classify_gives_mean_logits_and_the_boxes_of_the_last_stage():
   logits = [(0.0, 1.0), (4.0, 2.0), (2.0, 0.0)]
-  stages = [make_stage(share, row) for share, row in zip((0.1, 0.2, 0.1), logits)]
+  stages = [build_stage(share, row) for share, row in zip((0.1, 0.2, 0.1), logits)]
   mean, boxes = Cascade(stages, RoIBoxes()).classify(FEATURES, proposals(valid=[True, False, True]))
   np.testing.assert_allclose(mean[0], [[2.0, 1.0]] * 3)
   np.testing.assert_allclose(
@@ -219,8 +220,8 @@ def probability(logit):
 
 @pytest.mark.parametrize('flow,logits', [(True, (0.5, -0.25, -1.125)), (False, (0.5, -0.5, -1.0))])
 @pytest.mark.parametrize('ensemble', ['mean', 'last'])
-def test_segment_runs_each_head_once(flow, logits, ensemble):
-  stages = [make_stage(constant=constant) for constant in (0.5, -0.5, -1.0)]
+def test_segment_runs_each_mask_head_once(flow, logits, ensemble):
+  stages = [build_stage(constant=constant) for constant in (0.5, -0.5, -1.0)]
   cascade = Cascade(stages, RoIBoxes(), RoIBoxes(), information_flow=flow, mask_ensemble=ensemble)
   boxes = tf.constant([[[0.0, 0.0, 8.0, 8.0]] * 2])
   masks = cascade.segment(FEATURES, boxes, tf.constant([[1, 1]]))

@@ -24,7 +24,7 @@ def _valid(boxes):
 
 
 def test_detections_equal_the_reference(reference):
-  """A probability of exactly the threshold is no detection, the next larger one is."""
+  """A probability exactly at the threshold gives no detection, the next larger one does."""
   boxes = reference['boxes'][None]
   found = detection.DetectionGenerator().select(reference['probs'][None], boxes, _valid(boxes))
   np.testing.assert_array_equal(found.boxes[0], reference['detections'][:, :4])
@@ -34,8 +34,8 @@ def test_detections_equal_the_reference(reference):
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'mixed_bfloat16'])
-def test_logits_go_through_a_softmax_in_float32(reference, dtype):
-  """Under mixed precision, too, neither logits nor boxes lose digits on the way in."""
+def test_the_softmax_of_the_logits_is_computed_in_float32(reference, dtype):
+  """Under mixed precision, neither logits nor boxes may be rounded when the layer is called."""
   boxes, logits = tf.constant(reference['boxes'][None]), np.log(reference['probs'])[None] + 3.0
   generator = detection.DetectionGenerator(dtype=dtype)
   found = tf.function(generator)(tf.constant(logits), boxes, _valid(boxes))
@@ -50,8 +50,8 @@ def test_16_bit_logits_give_float32_detections(reference):
   assert found.scores.dtype == found.boxes.dtype == tf.float32
 
 
-def test_padding_by_hand():
-  """The second RoI is not valid, the third overlaps the first in its class only."""
+def test_invalid_rois_are_not_detected_and_nms_is_per_class():
+  """The second RoI is invalid; the third overlaps the first and is suppressed in its class."""
   boxes = tf.constant([[[0.0, 0, 10, 10], [20, 20, 30, 30], [0, 0, 10, 9], [-1, -1, -1, -1]]])
   probs = tf.constant([[[0.1, 0.9, 0.0], [0.1, 0.0, 0.9], [0.1, 0.5, 0.4], [0.1, 0.9, 0.0]]])
   found = detection.DetectionGenerator(max_detections=5).select(
@@ -63,7 +63,7 @@ def test_padding_by_hand():
   np.testing.assert_array_equal(found.boxes[0], [[0, 0, 10, 10], [0, 0, 10, 9]] + [[0] * 4] * 3)
 
 
-def test_without_rois_there_is_nothing():
+def test_without_rois_there_are_no_detections():
   found = detection.DetectionGenerator(max_detections=3)(
     tf.zeros([2, 0, 4]), tf.zeros([2, 0, 4]), tf.zeros([2, 0], tf.bool)
   )

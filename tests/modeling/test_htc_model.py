@@ -1,4 +1,4 @@
-"""Tests of the whole model, small, in every arrangement of its parts."""
+"""Tests of a small complete model in every combination of its parts."""
 
 import contextlib
 
@@ -35,7 +35,7 @@ def detection_inputs(images, labels):
 
 
 def train_once(model, config, images, labels):
-  """Terms of the loss, and pairs (variable, dense gradient or None)."""
+  """Loss terms, and pairs (variable, dense gradient or None), of one training step."""
   with tf.GradientTape() as tape:
     outputs = model(model_inputs(images, labels), training=True)
     terms = htc_loss.weighted_terms(
@@ -78,16 +78,16 @@ def test_trains_predicts_saves_and_loads(variant, tmp_path):
     num_stages, config.include_mask, config.semantic_head.enabled
   )
   assert all(np.isfinite(term) and term > 0 for term in terms.values()), terms
-  without = [variable.name for variable, gradient in gradients if gradient is None]
-  assert not without
+  disconnected = [variable.name for variable, gradient in gradients if gradient is None]
+  assert not disconnected
   assert all(np.isfinite(gradient).all() for _, gradient in gradients)
-  # No anchor of a coarse level lies inside so small an image, so its output may stay untrained.
-  dead = [
+  # No anchor of a coarse level is inside this small image, so fpn_convs may have zero gradients.
+  untrained = [
     variable.name
     for variable, gradient in gradients
     if not np.any(gradient) and 'fpn_convs' not in variable.name
   ]
-  assert not dead
+  assert not untrained
 
   inputs = detection_inputs(images, labels)
   outputs = model(inputs, training=False).to_dict()
@@ -101,27 +101,28 @@ def test_trains_predicts_saves_and_loads(variant, tmp_path):
     np.testing.assert_array_equal(value, outputs[key], key)
 
 
-def test_semantic_branch_that_feeds_nothing_trains_but_for_its_embedding():
+def test_only_the_embedding_is_untrained_if_the_semantic_branch_feeds_no_heads():
   config = tiny.model(1, semantic_head={'feeds_box': False, 'feeds_mask': False})
   model = tiny.build(config)
   _, gradients = train_once(model, config, *tiny.batch(config))
-  still = [variable.name for variable, gradient in gradients if not np.any(gradient)]
-  assert {'conv_embedding'} == {name.split('/')[-2] for name in still if 'semantic_head' in name}
+  untrained = [variable.name for variable, gradient in gradients if not np.any(gradient)]
+  layers = {name.split('/')[-2] for name in untrained if 'semantic_head' in name}
+  assert layers == {'conv_embedding'}
 
 
 @pytest.fixture(scope='module')
 def htc():
-  """(config, model, images, labels) of a small published HTC."""
+  """(config, model, images, labels) of a small HTC in the published layout."""
   config = tiny.model()
   return config, tiny.build(config), *tiny.batch(config)
 
 
-def test_padding_rows_are_zero(htc):
+def test_padding_rows_of_detections_are_zero(htc):
   config, model, images, labels = htc
   inputs = detection_inputs(images, labels)
   generator = model.detection_generator
   scores = np.unique(model.detect(inputs).scores)
-  with changed(generator, '_score_threshold', float(scores[-2])):
+  with replaced(generator, '_score_threshold', float(scores[-2])):
     outputs = model.detect(inputs).to_dict()
   assert sorted(outputs['num_detections'].numpy()) == [0, 1]
   rows = np.arange(config.detection_generator.max_detections)
@@ -132,14 +133,14 @@ def test_padding_rows_are_zero(htc):
 
 
 @contextlib.contextmanager
-def changed(item, name, value):
-  """Sets a private attribute for the body of a `with`."""
-  before = getattr(item, name)
-  setattr(item, name, value)
+def replaced(layer, name, value):
+  """Context in which a private attribute of a layer has another value."""
+  before = getattr(layer, name)
+  setattr(layer, name, value)
   try:
     yield
   finally:
-    setattr(item, name, before)
+    setattr(layer, name, before)
 
 
 def test_detections_stay_inside_the_image(htc):
@@ -167,15 +168,15 @@ def test_graph_equals_eager(htc):
   inputs = detection_inputs(images, labels)
   spec = {'images': tf.TensorSpec([None, None, None, 3]), 'image_shape': tf.TensorSpec([None, 2])}
   detect = tf.function(model.detect, input_signature=[spec])
-  for size in (64, 96):  # One trace serves every frame.
-    frame = {**inputs, 'images': tf.pad(images, [[0, 0], [0, size - 64], [0, 0], [0, 0]])}
-    expected = model.detect(frame).to_dict()
-    for key, value in detect(frame).to_dict().items():
+  for size in (64, 96):  # One trace is used for every padded size.
+    padded = {**inputs, 'images': tf.pad(images, [[0, 0], [0, size - 64], [0, 0], [0, 0]])}
+    expected = model.detect(padded).to_dict()
+    for key, value in detect(padded).to_dict().items():
       np.testing.assert_allclose(value, expected[key], rtol=1e-3, atol=1e-3, err_msg=key)
   assert detect.experimental_get_tracing_count() == 1
 
 
-def test_keras_predict(htc):
+def test_keras_predict_equals_detect(htc):
   config, model, images, labels = htc
   inputs = detection_inputs(images, labels)
   outputs = model.predict(
@@ -186,9 +187,9 @@ def test_keras_predict(htc):
   np.testing.assert_allclose(outputs['detection_scores'], expected['detection_scores'], atol=1e-3)
 
 
-def test_images_without_truth_train(htc):
+def test_images_without_ground_truth_can_be_trained_on(htc):
   config, model, *_ = htc
-  images, labels = tiny.batch(config, num_objects=0)
+  images, labels = tiny.batch(config, num_instances=0)
   assert np.all(labels['gt_classes'] == -1)
   terms, gradients = train_once(model, config, images, labels)
   for name, term in terms.items():
@@ -207,7 +208,7 @@ def test_images_without_truth_train(htc):
     ('gt_masks', True),
   ],
 )
-def test_missing_input_is_named(htc, missing, training):
+def test_a_missing_input_is_named(htc, missing, training):
   _, model, images, labels = htc
   inputs = model_inputs(images, labels)
   del inputs[missing]
@@ -215,7 +216,7 @@ def test_missing_input_is_named(htc, missing, training):
     model(inputs, training=training)
 
 
-def test_box_only_model_needs_no_masks():
+def test_a_box_only_model_trains_without_masks():
   config = tiny.model(1, include_mask=False, **NO_SEMANTIC)
   images, labels = tiny.batch(config)
   assert 'gt_masks' not in labels
@@ -224,7 +225,7 @@ def test_box_only_model_needs_no_masks():
   assert outputs.semantic_logits is None
 
 
-def test_box_only_model_predicts_without_masks():
+def test_a_box_only_model_predicts_without_masks():
   config = tiny.model(1, include_mask=False, **NO_SEMANTIC)
   model = tiny.build(config)
   inputs = detection_inputs(*tiny.batch(config))
@@ -241,13 +242,13 @@ def bfloat16():
 
 
 def share_rounded(values) -> float:
-  """Share of the values that would survive a trip through bfloat16; clipped ones do not count."""
+  """Share of the values that bfloat16 represents exactly; integers (clipped boxes) do not count."""
   values = np.asarray(values)
   values = values[values != np.round(values)]
   return np.mean(values == np.asarray(tf.cast(tf.cast(values, tf.bfloat16), tf.float32)))
 
 
-def test_bfloat16_computes_boxes_in_float32(bfloat16):
+def test_boxes_and_scores_are_float32_under_bfloat16(bfloat16):
   config = tiny.model()
   model = tiny.build(config)
   images, labels = tiny.batch(config)
@@ -262,20 +263,20 @@ def test_bfloat16_computes_boxes_in_float32(bfloat16):
   assert share_rounded(outputs['detection_scores']) < 0.2
 
 
-def test_bfloat16_samples_unrounded_boxes(bfloat16):
+def test_sampled_boxes_are_not_rounded_under_bfloat16(bfloat16):
   config = tiny.model(2)
   images, labels = tiny.batch(config)
-  truths = tf.where(labels['gt_boxes'] < 0, -1.0, labels['gt_boxes'] + 0.337)
+  gt_boxes = tf.where(labels['gt_boxes'] < 0, -1.0, labels['gt_boxes'] + 0.337)
   model = tiny.build(config)
-  outputs = model({**model_inputs(images, labels), 'gt_boxes': truths}, training=True)
-  rows = set(map(tuple, truths.numpy().reshape(-1, 4)))
+  outputs = model({**model_inputs(images, labels), 'gt_boxes': gt_boxes}, training=True)
+  rows = set(map(tuple, gt_boxes.numpy().reshape(-1, 4)))
   for stage in outputs.stages:
     rois = tf.nest.map_structure(np.asarray, stage.rois)
     assert set(map(tuple, rois.matched_boxes[rois.positive])) <= rows
     assert share_rounded(rois.boxes[rois.valid & ~rois.is_gt]) < 0.2
 
 
-def test_bfloat16_decodes_proposals_in_float32(bfloat16):
+def test_proposals_are_decoded_in_float32_under_bfloat16(bfloat16):
   config = tiny.model(1)
   model = tiny.build(config)
   deltas = {'2': tf.fill([1, 2, 2, 12], 0.1017)}
@@ -283,9 +284,9 @@ def test_bfloat16_decodes_proposals_in_float32(bfloat16):
   anchors = {'2': tf.tile([[10.0, 10.0, 30.0, 30.0]], [12, 1])}
   best = model.rpn.roi_generator(deltas, logits, anchors, tf.constant([[64.0, 64.0]])).boxes[0, 0]
   half = 10 * np.exp(0.1017)
-  centre = 20 + 20 * 0.1017
-  np.testing.assert_allclose(best, np.repeat([centre - half, centre + half], 2), rtol=1e-6)
+  center = 20 + 20 * 0.1017
+  np.testing.assert_allclose(best, np.repeat([center - half, center + half], 2), rtol=1e-6)
 
 
-def test_policy_is_restored():
+def test_the_bfloat16_fixture_restores_the_policy():
   assert tf_keras.mixed_precision.global_policy().name == 'float32'

@@ -1,4 +1,4 @@
-"""Model Garden's backbones, decoders and RoI parts under the cascade."""
+"""Tests of the cascade on Model Garden's backbones, decoders and RoI layers."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize('name', PARTS)
-def test_backbone_detects(name):
+def test_a_model_on_each_backbone_detects(name):
   config = tiny.model(2, **PARTS[name])
   model = tiny.build(config)
   images, labels = tiny.batch(config, size=config.input_size[0], num_images=1)
@@ -56,7 +56,7 @@ def test_backbone_detects(name):
 
 
 def reduced_resnetfpn():
-  """The experiment on Model Garden's parts alone, at its smallest."""
+  """Reduced configuration of the experiment that uses only Model Garden's parts."""
   config = exp_factory.get_exp_config('htc_resnetfpn_coco').task.model
   config.override({**tiny.PUBLISHED_PARTS, **tiny.MODEL_GARDEN_PARTS})
   model_validation.validate_model(config)
@@ -70,7 +70,7 @@ def policy(request):
   tf_keras.mixed_precision.set_global_policy('float32')
 
 
-def test_experiment_on_model_garden_parts_trains_and_detects(policy):
+def test_the_experiment_on_model_garden_parts_trains_and_detects(policy):
   config = reduced_resnetfpn()
   model = tiny.build(config)
   images, labels = tiny.batch(config)

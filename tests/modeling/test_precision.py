@@ -1,4 +1,4 @@
-"""Training and detection in 16 bits by the runtime flag alone."""
+"""Tests of training and detection in 16 bits, selected by `runtime.mixed_precision_dtype`."""
 
 import contextlib
 
@@ -17,8 +17,8 @@ SIXTEEN_BITS = ('bfloat16', 'float16')
 
 
 @contextlib.contextmanager
-def made(experiment, dtype, **runtime):
-  """(task, model, optimizer, batch) as the trainer makes them under a runtime configuration."""
+def built(experiment, dtype, **runtime):
+  """(task, model, optimizer, batch), built as the trainer does for a runtime configuration."""
   params = tiny_records.reduced(experiment, 'unused')
   params.override({'runtime': {'mixed_precision_dtype': dtype, **runtime}})
   with computing_in(dtype):
@@ -30,7 +30,7 @@ def made(experiment, dtype, **runtime):
     yield task, model, optimizer, (tf.cast(images, dtype), labels)
 
 
-def test_computing_in_is_undone():
+def test_the_policy_is_restored_after_computing_in():
   before = tf_keras.mixed_precision.global_policy().name
 
   def fail_in_bfloat16():
@@ -47,8 +47,8 @@ def test_computing_in_is_undone():
 
 @pytest.mark.parametrize('dtype', SIXTEEN_BITS)
 @pytest.mark.parametrize('experiment', EXPERIMENTS)
-def test_trains_and_detects(experiment, dtype):
-  with made(experiment, dtype) as (task, model, optimizer, batch):
+def test_models_in_16_bits_train_and_detect(experiment, dtype):
+  with built(experiment, dtype) as (task, model, optimizer, batch):
     assert all(variable.dtype == tf.float32 for variable in model.trainable_variables)
     before = [variable.numpy() for variable in model.trainable_variables]
     step = tf.function(lambda: task.train_step(batch, model, optimizer))
@@ -57,8 +57,8 @@ def test_trains_and_detects(experiment, dtype):
     values = [variable.numpy() for variable in model.variables]
     assert all(np.isfinite(value).all() for value in values)
     if dtype == 'bfloat16':
-      moved = [np.any(old != new) for old, new in zip(before, model.trainable_variables)]
-      assert np.mean(moved) > 0.6  # Residual blocks begin as identities.
+      changed = [np.any(old != new) for old, new in zip(before, model.trainable_variables)]
+      assert np.mean(changed) > 0.6  # Not all, because residual blocks start as identities.
     outputs = model(model_inputs(*batch), training=False)
     assert outputs.boxes.dtype == outputs.scores.dtype == tf.float32
     assert outputs.masks.dtype == tf.float32
@@ -67,8 +67,8 @@ def test_trains_and_detects(experiment, dtype):
 
 
 @pytest.mark.parametrize('dtype', ['float32', *SIXTEEN_BITS])
-def test_scores_boxes_and_their_losses_are_float32(dtype):
-  with made('htc_resnet50fpn_1x_coco', dtype) as (task, model, _, (images, labels)):
+def test_logits_boxes_and_losses_are_float32(dtype):
+  with built('htc_resnet50fpn_1x_coco', dtype) as (task, model, _, (images, labels)):
     outputs = model(model_inputs(images, labels), training=True)
     assert outputs.rpn_logits.dtype == outputs.rpn_deltas.dtype == tf.float32
     for stage in outputs.stages:
@@ -76,16 +76,16 @@ def test_scores_boxes_and_their_losses_are_float32(dtype):
       assert {value.dtype for value in floats} == {tf.float32}
     terms = task.build_losses(outputs, labels, model.trainable_variables)
     assert {value.dtype for value in terms.values()} == {tf.float32}
-    # Were they computed in 16 bits and cast, all would be among the few numbers of 16 bits.
+    # Values computed in 16 bits and then cast would all be equal to their rounded versions.
     rounded = tf.cast(tf.cast(outputs.rpn_deltas, dtype), tf.float32)
     assert np.mean(rounded == outputs.rpn_deltas) < 0.9 or dtype == 'float32'
 
 
 @pytest.mark.parametrize('dtype,tolerance', [('bfloat16', 0.1), ('float16', 0.02)])
-def test_losses_are_near_those_of_float32(dtype, tolerance):
+def test_losses_in_16_bits_are_near_those_in_float32(dtype, tolerance):
   losses = {}
   for name in ('float32', dtype):
-    with made('htc_resnet50fpn_1x_coco', name) as (task, model, _, (images, labels)):
+    with built('htc_resnet50fpn_1x_coco', name) as (task, model, _, (images, labels)):
       for stage in model.cascade.stages:
         stage.assigner._rule = 'even'
       model.rpn.anchor_assigner._rule = 'even'
@@ -96,8 +96,8 @@ def test_losses_are_near_those_of_float32(dtype, tolerance):
 
 
 @pytest.mark.parametrize('loss_scale', [None, 'dynamic', 128.0])
-def test_float16_scales_the_loss(loss_scale):
-  with made('htc_resnet50fpn_1x_coco', 'float16', loss_scale=loss_scale) as (
+def test_the_loss_is_scaled_under_float16(loss_scale):
+  with built('htc_resnet50fpn_1x_coco', 'float16', loss_scale=loss_scale) as (
     task,
     model,
     optimizer,
@@ -109,8 +109,8 @@ def test_float16_scales_the_loss(loss_scale):
     task.train_step(batch, model, optimizer)
 
 
-def test_a_step_with_an_infinite_gradient_is_left_out():
-  with made('htc_resnet50fpn_1x_coco', 'float16') as (task, model, _, batch):
+def test_a_step_with_an_infinite_gradient_is_skipped():
+  with built('htc_resnet50fpn_1x_coco', 'float16') as (task, model, _, batch):
     optimizer = tf_keras.mixed_precision.LossScaleOptimizer(
       tf_keras.optimizers.legacy.SGD(0.01), initial_scale=2.0**120
     )

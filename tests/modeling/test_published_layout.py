@@ -1,4 +1,4 @@
-"""The whole R50 model against numbers of the reference implementation with the same weights."""
+"""Tests of the whole R50 model against values of the paper's code with the same weights."""
 
 import numpy as np
 import pytest
@@ -17,8 +17,8 @@ MAPS = published_weights.load(EXTRACT / 'r50_maps.npz')
 HEADS = published_weights.load(EXTRACT / 'r50_heads.npz')
 DETECTIONS = published_weights.load(EXTRACT / 'r50_detections.npz')
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-FRAME = (256, 320)
-TOLERANCE = 5e-5  # of the largest reference value
+PADDED_SIZE = (256, 320)
+TOLERANCE = 5e-5  # relative to the largest reference value
 
 
 def assert_near(actual, expected, tolerance=TOLERANCE):
@@ -29,7 +29,7 @@ def assert_near(actual, expected, tolerance=TOLERANCE):
 
 @pytest.fixture(scope='module')
 def model():
-  """HTC R50 with the weights of the reference, as a converter will fill it."""
+  """HTC R50 with the weights of the reference."""
   task = HTCTask(exp_factory.get_exp_config('htc_resnet50fpn_1x_coco').task)
   model = task.build_model()
   published_weights.fill(model, weights.mmdet_state_dict('htc_r50_fpn_1x_coco'))
@@ -40,10 +40,10 @@ def model():
 def inputs():
   rgb = MAPS['image0_bgr'][..., ::-1].astype(np.float32)
   pixels = (rgb - np.float32(MEAN)) / np.float32(STD)
-  frame = np.zeros([*FRAME, 3], np.float32)
-  frame[: pixels.shape[0], : pixels.shape[1]] = pixels
+  image = np.zeros([*PADDED_SIZE, 3], np.float32)
+  image[: pixels.shape[0], : pixels.shape[1]] = pixels
   return {
-    'images': tf.constant(frame[np.newaxis]),
+    'images': tf.constant(image[np.newaxis]),
     'image_shape': tf.constant(MAPS['image_size_hw'][np.newaxis], tf.float32),
   }
 
@@ -61,24 +61,24 @@ def features(maps, inputs):
   return ImageFeatures(maps[1], maps[3], inputs['image_shape'])
 
 
-def test_every_published_entry_has_a_variable(model):
+def test_the_number_of_parameters_is_the_published_one(model):
   state = weights.mmdet_state_dict('htc_r50_fpn_1x_coco')
   count = sum(value.size for name, value in state.items() if 'num_batches_tracked' not in name)
   assert model.count_params() == count
 
 
 @pytest.mark.parametrize('level', '2345')
-def test_backbone(maps, level):
+def test_backbone_equals_the_reference(maps, level):
   assert_near(maps[0][level][0, ::4, ::4, ::4], channels_last(MAPS[f'C{level}_every4th']))
 
 
 @pytest.mark.parametrize('level', '23456')
-def test_decoder(maps, level):
+def test_decoder_equals_the_reference(maps, level):
   assert_near(maps[1][level][0, ::4, ::4, ::4], channels_last(MAPS[f'P{level}_every4th']))
 
 
 @pytest.mark.parametrize('level', '23456')
-def test_rpn_head(model, maps, level):
+def test_rpn_head_equals_the_reference(model, maps, level):
   logits, deltas = model.rpn_head(maps[1])
   assert_near(logits[level][0, ::4, ::4], channels_last(MAPS[f'rpn_logits_P{level}_every4th']))
   assert_near(
@@ -86,13 +86,13 @@ def test_rpn_head(model, maps, level):
   )
 
 
-def test_semantic_head(maps):
+def test_semantic_head_equals_the_reference(maps):
   assert_near(maps[2][0, ::4, ::4, ::4], channels_last(MAPS['semantic_logits_every4th']))
   assert_near(maps[3][0, ::4, ::4, ::4], channels_last(MAPS['semantic_feature_every4th']))
 
 
 @pytest.mark.parametrize('kind,step', [('box', 8), ('mask', 32)])
-def test_roi_features(model, features, kind, step):
+def test_roi_features_equal_the_reference(model, features, kind, step):
   name = {8: 'every8th', 32: 'every32nd'}[step]
   pyramid, semantic = (
     channels_last(HEADS[f'{kind}_feature_{part}_{name}']) for part in ('fpn', 'semantic')
@@ -100,12 +100,12 @@ def test_roi_features(model, features, kind, step):
   layer = getattr(model.cascade, f'{kind}_features')
   rois = tf.constant(yx_order(HEADS['rois_image0']))[tf.newaxis]
   assert_near(layer(features, rois)[0, ..., ::step], pyramid + semantic)
-  without = layer(features._replace(semantic=None), rois)
-  assert_near(without[0, ..., ::step], pyramid)
+  without_semantic = layer(features._replace(semantic=None), rois)
+  assert_near(without_semantic[0, ..., ::step], pyramid)
 
 
 @pytest.mark.parametrize('stage', range(3))
-def test_box_head(model, stage):
+def test_box_head_equals_the_reference(model, stage):
   roi_features = channels_last(HEADS['box_head_input'])[np.newaxis]
   logits, deltas = model.cascade.stages[stage].box_head(roi_features)
   assert_near(logits[0], background_first(HEADS[f'stage{stage}_logits']))
@@ -113,17 +113,17 @@ def test_box_head(model, stage):
 
 
 @pytest.mark.parametrize('stage', range(3))
-def test_mask_chain(model, stage):
+def test_chain_of_mask_heads_equals_the_reference(model, stage):
   roi_features = tf.constant(channels_last(HEADS['mask_head_input']))
   feature = None
-  for part in model.cascade.stages[: stage + 1]:
-    feature = part.mask_head(roi_features, feature)
+  for cascade_stage in model.cascade.stages[: stage + 1]:
+    feature = cascade_stage.mask_head(roi_features, feature)
   expected = HEADS[f'stage{stage}_mask_logits_every10th_class']
   assert_near(_masks(model, stage, feature, range(0, 80, 10)), expected)
 
 
 @pytest.mark.parametrize('stage', range(3))
-def test_mask_head_alone(model, stage):
+def test_mask_head_without_information_flow_equals_the_reference(model, stage):
   roi_features = tf.constant(channels_last(HEADS['mask_head_input']))
   feature = model.cascade.stages[stage].mask_head(roi_features)
   expected = HEADS[f'stage{stage}_mask_logits_alone_first8_classes']
@@ -145,14 +145,14 @@ def detections(model, inputs):
 
 
 def _matched_rows(detections):
-  """For each reference detection the row of ours with its class and box, or -1."""
+  """Row of our detection with the class and box of each reference detection, or -1."""
   boxes, labels = yx_order(DETECTIONS['boxes']), DETECTIONS['labels'] + 1
   distance = np.abs(boxes[:, np.newaxis] - detections['detection_boxes']).max(-1)
   near = (distance < 0.1) & (labels[:, np.newaxis] == detections['detection_classes'])
   return np.where(near.any(1), near.argmax(1), -1)
 
 
-def test_detections(detections):
+def test_detections_equal_the_reference(detections):
   rows = _matched_rows(detections)
   assert np.mean(rows >= 0) >= 0.99
   scores = detections['detection_scores'][rows]

@@ -1,4 +1,4 @@
-"""Mask heads whose activations are computed twice."""
+"""Tests of mask heads that recompute their activations in the backward pass."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,10 @@ from tests import tiny
 
 
 def step(recompute, images, labels, **overrides):
-  """Traced function of one forward and backward pass of the same model; its variables' names."""
+  """Traced function of one forward and backward pass, and the names of the model's variables.
+
+  The initial weights of the model are always the same.
+  """
   cascade = {'sampling_rule': 'even', 'recompute_masks': recompute}
   config = tiny.model(cascade=cascade, **overrides)
   model = tiny.build(config)
@@ -30,9 +33,9 @@ def step(recompute, images, labels, **overrides):
   return run, names
 
 
-@pytest.mark.parametrize('num_objects', [2, 0])
-def test_gradients_are_the_same(num_objects):
-  batch = tiny.batch(num_objects=num_objects)
+@pytest.mark.parametrize('num_instances', [2, 0])
+def test_gradients_are_the_same(num_instances):
+  batch = tiny.batch(num_instances=num_instances)
   (kept, names), (recomputed, _) = step(False, *batch), step(True, *batch)
   loss, gradients = kept()
   other_loss, others = recomputed()
@@ -43,10 +46,10 @@ def test_gradients_are_the_same(num_objects):
       other, value, rtol=0, atol=1e-5 * np.abs(value).max() + 1e-9, err_msg=name
     )
   mask_heads = [value for name, value in zip(names, gradients) if 'mask_head' in name]
-  assert mask_heads and all(np.any(value) for value in mask_heads) == (num_objects > 0)
+  assert mask_heads and all(np.any(value) for value in mask_heads) == (num_instances > 0)
 
 
-def test_activations_are_computed_again():
+def test_the_backward_pass_recomputes_the_activations():
   batch = tiny.batch()
 
   def num_convs(recompute):

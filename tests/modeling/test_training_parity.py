@@ -1,4 +1,4 @@
-"""One training step of R50 against the reference's: sampling, losses, gradients."""
+"""Tests of one training step of R50 against the reference: sampling, losses and gradients."""
 
 import zlib
 
@@ -16,15 +16,15 @@ def _load(name):
 
 
 def _stored_arrays():
-  """The pack's arrays again, of extracts that leave out what follows from the rest."""
+  """All arrays of the pack, of which the extracts omit those that can be computed from others."""
   arrays = {**_load('training_step.npz'), **_load('training_inputs.npz')}
   arrays['image0_bgr'] = _load('r50_maps.npz')['image0_bgr']
   for image in range(2):
     arrays[f'proposals_image{image}'] = arrays[f'stage0/box_sampling_image{image}/input_boxes']
-    arrays[f'proposal_scores_image{image}'] = np.zeros([2000], np.float32)  # Nothing reads them.
+    arrays[f'proposal_scores_image{image}'] = np.zeros([2000], np.float32)  # not read
     packed = arrays[f'gt_image{image}_masks_padded_packed']
     arrays[f'gt_image{image}_masks'] = np.unpackbits(packed, axis=-1)
-    for stage in range(2):  # What a stage's mask branch samples from is the next stage's input.
+    for stage in range(2):  # The mask branch of a stage samples from the input of the next stage.
       arrays[f'stage{stage}/mask_sampling_image{image}/input_boxes'] = arrays[
         f'stage{stage + 1}/box_sampling_image{image}/input_boxes'
       ]
@@ -58,20 +58,20 @@ def _assert_ok(checks):
   assert not [check for check in checks if not check.ok]
 
 
-def test_assignments_samples_and_mask_targets_are_the_reference_s(model, result, step):
+def test_assignments_samples_and_mask_targets_equal_the_reference(model, result, step):
   checks = training_sampling.sampling_checks(model, result.outputs, step)
   assert len(checks) == 2 + 3 * (3 + 3 + 1)
   _assert_ok(checks)
 
 
-def test_every_loss_is_the_reference_s(result, step):
+def test_every_loss_equals_the_reference(result, step):
   checks = training.loss_checks(result.terms, step.arrays)
   assert len(checks) == 3 + 3 * 3 + 1
   _assert_ok(checks)
 
 
-def test_another_truth_is_noticed(model, result, step):
-  """The checks can fail: another object at one place is seen in assignment and samples."""
+def test_checks_fail_for_other_ground_truth(model, result, step):
+  """Shifted ground-truth boxes of one image change the assignment and the samples."""
   arrays = dict(step.arrays)
   arrays['gt_image1_boxes'] = arrays['gt_image1_boxes'] + 40
   checks = training_sampling.sampling_checks(model, result.outputs, step._replace(arrays=arrays))
@@ -81,7 +81,7 @@ def test_another_truth_is_noticed(model, result, step):
 
 
 def _figures(gradients):
-  """What the reference would store of these gradients."""
+  """Figures of gradients, computed like those that the reference stores."""
   figures = {}
   for name, values in gradients.items():
     direction = np.random.default_rng(zlib.crc32(f'grad:{name}'.encode())).standard_normal(
@@ -101,7 +101,7 @@ def _figures(gradients):
     (lambda gradients: {**gradients, 'frozen': gradients['a']}, 'only'),
   ],
 )
-def test_another_gradient_is_noticed(change, failed):
+def test_checks_fail_for_other_gradients(change, failed):
   gradients = {name: np.full([2, 3], value) for name, value in zip('abc', (1.0, 2.0, -3.0))}
   figures = {**_figures(gradients), 'frozen': None}
   checks = training_gradients.gradient_checks(change(gradients), figures)
@@ -110,13 +110,13 @@ def test_another_gradient_is_noticed(change, failed):
   assert all(failed in name for name in names)
 
 
-def test_an_undefined_figure_fails():
+def test_the_check_of_nan_fails():
   assert not at_most('a figure', float('nan'), 1.0).ok
   assert at_most('a figure', 1.0, 1.0).ok
 
 
 @pytest.mark.slow
-def test_every_gradient_is_the_reference_s(task, model, step):
+def test_every_gradient_equals_the_reference(task, model, step):
   variables = model.trainable_variables
   result = training.run_step(task, model, step, variables)
   gradients = training_gradients.published_gradients(model, variables, result.gradients)

@@ -1,4 +1,4 @@
-"""The model compiled by XLA against the same model run operation by operation."""
+"""Tests of the model compiled by XLA against the same model without compilation."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def detections(model, inputs, jit_compile):
   ],
   ids=str,
 )
-def test_detections_are_the_same(overrides):
+def test_compiled_detections_are_the_same(overrides):
   config = tiny.model(**overrides)
   model = tiny.build(config)
   images, labels = tiny.batch(config)
@@ -43,7 +43,7 @@ def test_detections_are_the_same(overrides):
 @pytest.mark.parametrize(
   'overrides', [{'num_stages': 2}, {'num_stages': 1, 'include_mask': False}], ids=str
 )
-def test_losses_and_gradients_are_the_same(overrides):
+def test_compiled_losses_and_gradients_are_the_same(overrides):
   config = tiny.model(cascade={'sampling_rule': 'even'}, **overrides)
   model, task = tiny.build(config), tiny.task(config)
   images, labels = tiny.batch(config)

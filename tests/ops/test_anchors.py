@@ -24,7 +24,7 @@ def test_anchors_equal_the_reference(reference, level):
 
 
 @pytest.mark.parametrize('level', _LEVELS)
-def test_inside_equals_the_reference(reference, level):
+def test_anchors_inside_the_image_equal_the_reference(reference, level):
   anchors = anchor_ops.generate_anchors(_SHAPES)[level]
   shapes = tf.stack([reference['anchors/image_size_hw'], [0, 0]])
   inside = anchor_ops.inside_image(anchors, shapes)
@@ -32,24 +32,24 @@ def test_inside_equals_the_reference(reference, level):
   assert not np.any(inside[1])
 
 
-def test_size_may_be_unknown_when_traced():
+def test_the_map_size_may_be_unknown_when_traced():
   @tf.function(input_signature=[tf.TensorSpec([None, None, None, 1])])
-  def trace(feature):
+  def anchors_of(feature):
     shape = tf.shape(feature)
     return anchor_ops.generate_anchors({'3': (shape[1], shape[2])})['3']
 
   expected = anchor_ops.generate_anchors({'3': (2, 3)})['3']
-  np.testing.assert_array_equal(trace(tf.zeros([1, 2, 3, 1])), expected)
+  np.testing.assert_array_equal(anchors_of(tf.zeros([1, 2, 3, 1])), expected)
 
 
-def test_center_offset_and_ratio_by_hand():
+def test_center_offset_and_aspect_ratio_by_hand():
   anchors = anchor_ops.generate_anchors(
     {'2': (1, 2)}, scale=2.0, aspect_ratios=(4.0,), center_offset=0.5
   )['2']
   np.testing.assert_array_equal(anchors, [[-6, 0, 10, 4], [-6, 4, 10, 8]])
 
 
-def test_the_far_edge_is_exclusive():
+def test_the_far_edges_of_the_image_are_exclusive():
   anchors = tf.constant([[0.0, 0.0, 10.0, 19.9], [0.0, 0.0, 9.9, 19.9], [-0.1, 0.0, 5.0, 5.0]])
   np.testing.assert_array_equal(
     anchor_ops.inside_image(anchors, tf.constant([[10.0, 20.0]])), [[False, True, False]]

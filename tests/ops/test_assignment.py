@@ -8,7 +8,7 @@ from htc_tf import errors
 from htc_tf.ops import assignment
 from parity.pack import EXTRACT
 
-# Positive, negative and lowest positive threshold.
+# Positive, negative and minimum positive threshold.
 _THRESHOLDS = {
   'rpn': (0.7, 0.3, 0.3),
   'stage0': (0.5,) * 3,
@@ -40,43 +40,43 @@ def test_assignment_equals_the_reference(reference, name):
   np.testing.assert_array_equal(result[0], reference[f'{name}_gt_index_plus1'] - 1)
 
 
-def _assign_plainly(boxes, valid, gt_boxes, positive, negative, lowest):
-  """`assign` for one image, box by box and truth by truth."""
+def _assign_in_loops(boxes, valid, gt_boxes, positive, negative, min_positive):
+  """`assign` for one image, by loops over boxes and ground-truth boxes."""
   iou = np.full([len(boxes), len(gt_boxes)], -1.0)
   for row, box in enumerate(boxes):
-    for column, truth in enumerate(gt_boxes):
-      if valid[row] and truth[2] >= 0:
-        sides = np.maximum(np.minimum(box[2:], truth[2:]) - np.maximum(box[:2], truth[:2]), 0)
-        areas = np.prod(box[2:] - box[:2]) + np.prod(truth[2:] - truth[:2])
+    for column, gt_box in enumerate(gt_boxes):
+      if valid[row] and gt_box[2] >= 0:
+        sides = np.maximum(np.minimum(box[2:], gt_box[2:]) - np.maximum(box[:2], gt_box[:2]), 0)
+        areas = np.prod(box[2:] - box[:2]) + np.prod(gt_box[2:] - gt_box[:2])
         iou[row, column] = np.prod(sides) / (areas - np.prod(sides))
   result = np.where(iou.max(1) < negative, -1, -2)
   result = np.where(iou.max(1) >= positive, iou.argmax(1), result)
   for column in range(len(gt_boxes)):
     best = iou[:, column].max()
-    if best >= lowest:
+    if best >= min_positive:
       result[iou[:, column] == best] = column
   return np.where(valid, result, -2)
 
 
 @pytest.mark.parametrize('function', [assignment.assign, tf.function(assignment.assign)])
 @pytest.mark.parametrize('num_gt', [15, 16, 17, 50])
-def test_many_truths_are_as_one_by_one(function, num_gt):
+def test_many_ground_truth_boxes_give_the_result_of_plain_loops(function, num_gt):
   rng = np.random.default_rng(num_gt)
-  # On a coarse grid many boxes are at the same IoU, and many truths the same.
+  # On a coarse grid many IoUs are equal, and many ground-truth boxes are equal.
   corners, sides = rng.integers(0, 5, [2, 300, 2]), rng.integers(1, 3, [2, 300, 2])
-  boxes, truths = (4.0 * np.concatenate([corners, corners + sides], -1)).astype(np.float32)
-  truths = truths[:num_gt]
-  truths[[3, num_gt - 2]] = -1
+  boxes, gt_boxes = (4.0 * np.concatenate([corners, corners + sides], -1)).astype(np.float32)
+  gt_boxes = gt_boxes[:num_gt]
+  gt_boxes[[3, num_gt - 2]] = -1
   valid = rng.random(300) < 0.9
-  found = function(boxes[None], valid[None], truths[None], 0.7, 0.3, 0.3, match_low_quality=True)
-  expected = _assign_plainly(boxes, valid, truths, 0.7, 0.3, 0.3)
+  found = function(boxes[None], valid[None], gt_boxes[None], 0.7, 0.3, 0.3, match_low_quality=True)
+  expected = _assign_in_loops(boxes, valid, gt_boxes, 0.7, 0.3, 0.3)
   np.testing.assert_array_equal(found[0], expected)
   assert len(set(expected)) > num_gt // 3
 
 
 @pytest.mark.parametrize('name', _THRESHOLDS)
 @pytest.mark.parametrize('gt_boxes', [np.zeros([1, 0, 4]), np.full([1, 3, 4], -1.0)])
-def test_without_truth_everything_is_background(reference, name, gt_boxes):
+def test_without_ground_truth_every_box_is_background(reference, name, gt_boxes):
   boxes = reference['boxes']
   result = assignment.assign(
     boxes,
@@ -89,7 +89,7 @@ def test_without_truth_everything_is_background(reference, name, gt_boxes):
 
 
 def test_low_quality_matching_by_hand():
-  """Truth 1 claims boxes 0 and 2 at its best IoU, although truth 0 is nearer to box 0."""
+  """Ground truth 1 gets boxes 0 and 2 (its best IoU), although box 0 fits ground truth 0 better."""
   boxes = tf.constant([[[0.0, 0, 10, 10], [0, 20, 10, 30], [0, -10, 10, 0]]])
   gt_boxes = tf.constant([[[0.0, 0, 10, 10], [0, -5, 10, 5]]])
   valid = tf.ones([1, 3], tf.bool)
@@ -99,7 +99,7 @@ def test_low_quality_matching_by_hand():
   np.testing.assert_array_equal(off, [[0, -1, -2]])
 
 
-def test_boxes_that_are_not_valid_are_ignored_and_claim_nothing():
+def test_invalid_boxes_are_ignored_and_are_never_the_best_match():
   boxes = tf.constant([[[0.0, 0, 10, 10], [0, 0, 10, 16], [-1, -1, -1, -1]]])
   valid = tf.constant([[False, True, False]])
   result = assignment.assign(boxes, valid, boxes[:, :1], 0.7, 0.3, 0.3, match_low_quality=True)
@@ -107,7 +107,7 @@ def test_boxes_that_are_not_valid_are_ignored_and_claim_nothing():
 
 
 @pytest.mark.parametrize('function', [assignment.sample, _traced_sample])
-def test_even_sampling_follows_its_formula(function):
+def test_even_sampling_equals_its_formula(function):
   rng = np.random.default_rng(0)
   gt_index = rng.choice([-2, -1, 0, 3], p=[0.2, 0.4, 0.2, 0.2], size=[3, 100]).astype(np.int32)
   indices, valid, positive = function(gt_index, 16, 0.25, 'even')
@@ -124,7 +124,7 @@ def test_even_sampling_follows_its_formula(function):
 
 
 @pytest.mark.parametrize('rule', assignment.SAMPLING_RULES)
-def test_everything_is_taken_where_there_is_too_little(rule):
+def test_every_box_is_sampled_if_there_are_too_few(rule):
   gt_index = np.array([[-1, 5, -2, -1, 2], [-2] * 5], np.int32)
   indices, valid, positive = _traced_sample(gt_index, 8, 0.25, rule)
   np.testing.assert_array_equal(indices, [[1, 4, 0, 3, 0, 0, 0, 0], [0] * 8])
@@ -133,7 +133,7 @@ def test_everything_is_taken_where_there_is_too_little(rule):
 
 
 @pytest.mark.parametrize('rule', assignment.SAMPLING_RULES)
-def test_sampling_from_nothing(rule):
+def test_without_boxes_every_sample_is_padding(rule):
   indices, valid, positive = _traced_sample(tf.zeros([2, 0], tf.int32), 4, 0.5, rule)
   assert indices.shape == (2, 4)
   assert not np.any(indices) and not np.any(valid) and not np.any(positive)
@@ -150,6 +150,6 @@ def test_random_sampling_is_uniform_without_replacement():
   np.testing.assert_allclose(shares, np.where(np.arange(40) < 10, 4 / 10, 4 / 30), atol=0.05)
 
 
-def test_unknown_rule():
+def test_an_unknown_sampling_rule_is_rejected():
   with pytest.raises(errors.ConfigError, match='odd'):
     assignment.sample(tf.zeros([1, 3], tf.int32), 2, 0.5, 'odd')

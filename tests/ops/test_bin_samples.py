@@ -35,14 +35,14 @@ def test_weights_equal_a_loop_over_samples(begin, end):
   np.testing.assert_allclose(weights, _loop_weights(begin, end, 8.0, 3, 10), atol=1e-6)
 
 
-def test_a_part_of_the_pixels():
+def test_weights_of_some_pixels_are_a_slice_of_all_weights():
   samples = bin_samples.axis_samples(tf.constant([3.0]), tf.constant([9.0]), 1.0, 4, 12)
-  whole = bin_samples.pixel_weights(samples, 0, 12)
-  np.testing.assert_array_equal(bin_samples.pixel_weights(samples, 2, 7), whole[..., 2:9])
+  weights = bin_samples.pixel_weights(samples, 0, 12)
+  np.testing.assert_array_equal(bin_samples.pixel_weights(samples, 2, 7), weights[..., 2:9])
 
 
 @pytest.mark.parametrize('begin, end', [(5, 5), (-1, -1), (9, 4)])
-def test_without_extent_there_is_no_sample(begin, end):
+def test_an_roi_without_extent_has_no_samples(begin, end):
   begins, ends = tf.constant([begin], tf.float32), tf.constant([end], tf.float32)
   samples = bin_samples.axis_samples(begins, ends, 4.0, 7, 10)
   assert samples.counts[0] == 0
@@ -50,17 +50,17 @@ def test_without_extent_there_is_no_sample(begin, end):
 
 
 @pytest.mark.parametrize('jit_compile', [False, True])
-def test_whole_numbers_of_pixels_are_not_rounded_up_when_traced(jit_compile):
+def test_bins_of_whole_pixels_take_no_extra_sample_when_traced(jit_compile):
   lengths = tf.range(1.0, 200.0)
 
   @tf.function(jit_compile=jit_compile)
   def counts(num_bins):
     return bin_samples.axis_samples(tf.zeros_like(lengths), lengths, 1.0, num_bins, 10).counts
 
-  for num_bins in (7, 14, 28):  # Numbers known when traced: what the optimisers look for.
+  for num_bins in (7, 14, 28):  # Python numbers, which the graph optimizers treat as constants.
     np.testing.assert_array_equal(counts(num_bins), -(-lengths.numpy().astype(int) // num_bins))
 
 
-def test_no_roi():
+def test_without_rois_the_weights_are_empty():
   samples = bin_samples.axis_samples(tf.zeros([0]), tf.zeros([0]), 4.0, 7, 10)
   assert bin_samples.pixel_weights(samples, 0, 10).shape == (0, 7, 10)

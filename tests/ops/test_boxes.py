@@ -18,7 +18,7 @@ def _reference():
 
 
 def _coder(reference, name):
-  """Returns RoIs, weights and a getter of arrays, all in yx order."""
+  """RoIs, weights and a function that returns an array by key, all in yx order."""
 
   def get(key):
     return reference[f'box_coder/{key}'][..., _SWAP]
@@ -26,7 +26,7 @@ def _coder(reference, name):
   return get('rois'), tuple(1.0 / get(f'{name}_stds')), get
 
 
-def test_area_of_boxes_padding_and_reversed_sides():
+def test_padding_and_reversed_boxes_have_no_area():
   areas = box_ops.area([[1.0, 2.0, 4.0, 6.0], [-1.0] * 4, [5.0, 5.0, 2.0, 1.0]])
   np.testing.assert_array_equal(areas, [12.0, 0.0, 0.0])
 
@@ -40,7 +40,7 @@ def test_iou_by_hand():
 
 
 @pytest.mark.parametrize('num, num_others', [(0, 3), (2, 0), (0, 0)])
-def test_iou_of_nothing_is_empty(num, num_others):
+def test_iou_without_boxes_is_empty(num, num_others):
   iou = box_ops.pairwise_iou(tf.zeros([2, num, 4]), tf.zeros([2, num_others, 4]))
   assert iou.shape == (2, num, num_others)
 
@@ -71,7 +71,7 @@ def test_decode_inverts_encode():
   np.testing.assert_allclose(decoded, boxes, atol=1e-4)
 
 
-def test_decode_clips_below_only_on_request():
+def test_decode_clips_small_scales_only_on_request():
   deltas, anchors = tf.constant([[0.0, 0.0, -10.0, 10.0]]), tf.constant([[0.0, 0.0, 16.0, 16.0]])
   both = box_ops.box_sizes(box_ops.decode(deltas, anchors, (1, 1, 1, 1)))
   above = box_ops.box_sizes(box_ops.decode(deltas, anchors, (1, 1, 1, 1), clip_below=False))
@@ -85,6 +85,6 @@ def test_clip_uses_the_shape_of_each_image():
   np.testing.assert_array_equal(clipped[:, 0], [[0, 0, 10, 20], [0, 0, 30, 40]])
 
 
-def test_is_padding():
+def test_only_rows_of_minus_one_are_padding():
   boxes = [[-1.0] * 4, [-1.0, -1.0, -1.0, 3.0], [0.0] * 4]
   np.testing.assert_array_equal(box_ops.is_padding(boxes), [True, False, False])

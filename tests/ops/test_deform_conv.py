@@ -1,4 +1,4 @@
-"""Tests of the deformable convolution, against the reference's arrays and by hand."""
+"""Tests of the deformable convolution against stored reference arrays and by hand."""
 
 import numpy as np
 import pytest
@@ -13,12 +13,12 @@ OPS = published_weights.load(EXTRACT / 'ops.npz')
 CASES = ('stride1', 'stride2', 'grouped', 'far')
 
 
-def stored(case, key):
+def stored_array(case, key):
   return OPS[f'deform_conv/{case}/{key}']
 
 
 def inputs_of(case):
-  x, offset, weight = (stored(case, key) for key in ('x', 'offset', 'weight'))
+  x, offset, weight = (stored_array(case, key) for key in ('x', 'offset', 'weight'))
   return [
     tf.constant(channels_last(x)),
     tf.constant(channels_last(offset)),
@@ -41,19 +41,19 @@ def assert_near(actual, expected, tolerance):
 @pytest.mark.parametrize('case', CASES)
 @pytest.mark.parametrize('mode', ['eager', 'graph', 'xla'])
 def test_equals_the_reference(case, mode):
-  stride, groups = int(stored(case, 'stride')), int(stored(case, 'groups'))
+  stride, groups = int(stored_array(case, 'stride')), int(stored_array(case, 'groups'))
   function = run if mode == 'eager' else tf.function(run, jit_compile=mode == 'xla')
-  upstream = tf.constant(channels_last(stored(case, 'upstream')))
+  upstream = tf.constant(channels_last(stored_array(case, 'upstream')))
   output, gradients = function(*inputs_of(case), stride, groups, upstream)
-  assert_near(output, channels_last(stored(case, 'output')), 5e-5)
+  assert_near(output, channels_last(stored_array(case, 'output')), 5e-5)
   for actual, key in zip(gradients, ('x', 'offset', 'weight')):
-    expected = stored(case, f'{key}_gradient')
+    expected = stored_array(case, f'{key}_gradient')
     expected = published_weights.kernel(expected) if key == 'weight' else channels_last(expected)
     assert_near(actual, expected, 1e-4)
 
 
 def test_samples_by_hand():
-  """A kernel of one tap reads the map itself; offsets lead from pixel (0, 0) to the positions."""
+  """A kernel of one tap outputs its samples; at pixel (0, 0) the offset is the position."""
   x = tf.constant([[1.0, 2.0], [3.0, 5.0]])[tf.newaxis, ..., tf.newaxis]
   positions = [[0, 0], [0.5, 0.5], [-0.5, 0], [1, 1.75], [-1, 0], [2, 1], [1.5, -0.5], [-9, 70]]
   values = [
@@ -64,7 +64,7 @@ def test_samples_by_hand():
 
 
 @pytest.mark.parametrize('stride', [1, 2])
-def test_without_offsets_it_is_a_convolution(stride):
+def test_zero_offsets_give_a_plain_convolution(stride):
   x = tf.random.stateless_normal([2, 7, 9, 4], [1, 2])
   kernel = tf.random.stateless_normal([3, 3, 4, 6], [3, 4])
   offsets = tf.zeros([2, -(-7 // stride), -(-9 // stride), 18])
@@ -72,7 +72,7 @@ def test_without_offsets_it_is_a_convolution(stride):
   np.testing.assert_allclose(deform_conv2d(x, offsets, kernel, stride), expected, atol=1e-5)
 
 
-def test_empty_batch():
+def test_an_empty_batch_has_empty_outputs_and_gradients():
   output, gradients = run(
     tf.zeros([0, 4, 4, 2]), tf.zeros([0, 4, 4, 18]), tf.ones([3, 3, 2, 2]), 1, 1
   )
@@ -83,14 +83,14 @@ def test_empty_batch():
 
 @pytest.mark.parametrize('dtype', [tf.bfloat16, tf.float16])
 def test_positions_stay_float32_in_half_precision(dtype):
-  """A column far from the origin moves by a fraction that the type could not add to it."""
+  """Far from the origin, the dtype cannot represent a column plus a fractional offset."""
   width = 600
-  ramp = tf.cast(tf.range(width) % 2, dtype)  # Rounding a position would give another parity.
-  x = tf.reshape(ramp, [1, 1, width, 1])
+  stripes = tf.cast(tf.range(width) % 2, dtype)  # A rounded position would give other values.
+  x = tf.reshape(stripes, [1, 1, width, 1])
   offsets = tf.cast(tf.fill([1, 1, width, 18], 0.25), dtype)
-  kernel = tf.cast(tf.one_hot([4], 9), dtype)  # the middle tap alone
+  kernel = tf.cast(tf.one_hot([4], 9), dtype)  # only the middle tap
   output, gradients = run(x, offsets, tf.reshape(kernel, [3, 3, 1, 1]), 1, 1)
   assert output.dtype == dtype and all(gradient.dtype == dtype for gradient in gradients)
-  # dy = 0.25 fades three quarters in; dx = 0.25 mixes a quarter of the next column.
+  # dy = 0.25 weights the row by 0.75; dx = 0.25 mixes in a quarter of the next column.
   expected = 0.75 * np.where(np.arange(width - 1) % 2, 0.75, 0.25)
   np.testing.assert_allclose(tf.cast(output, tf.float32)[0, 0, :-1, 0], expected, atol=2e-3)

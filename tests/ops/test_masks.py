@@ -17,7 +17,7 @@ def _reference():
     return {key[12:]: arrays[key] for key in arrays.files if key.startswith('mask_target/')}
 
 
-def test_packing_is_that_of_numpy():
+def test_packing_equals_that_of_numpy():
   masks = np.random.default_rng(0).integers(0, 3, size=(2, 3, 5, 24)).astype(np.uint8)
   packed = mask_ops.pack_bits(masks)
   np.testing.assert_array_equal(packed, np.packbits(masks > 0, axis=-1))
@@ -40,30 +40,30 @@ def test_targets_equal_the_reference(reference, function):
     np.array([[96.0, 128.0]], np.float32),
   )
   different = targets[0].numpy() != reference['targets']
-  unclear = np.abs(reference['before_threshold'] - 0.5) < 1e-5
-  assert not np.any(different & ~unclear)
+  near_threshold = np.abs(reference['before_threshold'] - 0.5) < 1e-5
+  assert not np.any(different & ~near_threshold)
 
 
 @pytest.mark.parametrize('stage', [0, 1, 2])
 def test_targets_of_a_training_step_equal_the_reference(stage):
-  """The masks are padded to the batch; the border rule must be that of the image."""
+  """The masks are padded to the size of the batch, but samples end at the border of the image."""
   with np.load(EXTRACT / 'training_step.npz') as arrays:
     step = dict(arrays)
-  rois, truths = step[f'stage{stage}/mask_rois'], step[f'stage{stage}/mask_gt_index']
+  rois, gt_index = step[f'stage{stage}/mask_rois'], step[f'stage{stage}/mask_gt_index']
   expected = np.unpackbits(step[f'stage{stage}/mask_targets_packed'], axis=-1)
   for image in range(2):
     rows = rois[:, 0] == image
     targets = _traced_targets(
       step[f'gt_image{image}_masks_padded_packed'][None],
       rois[None, rows][..., [2, 1, 4, 3]],
-      truths[None, rows].astype(np.int32),
+      gt_index[None, rows].astype(np.int32),
       step['image_sizes_hw'][None, image].astype(np.float32),
     )
     np.testing.assert_array_equal(targets[0], expected[rows].reshape(-1, 28, 28))
 
 
 @pytest.mark.parametrize('function', [mask_ops.mask_targets, _compiled_targets])
-def test_padding_and_boxes_outside_give_zeros(function):
+def test_padding_and_boxes_outside_the_image_give_zeros(function):
   packed = np.full([2, 1, 16, 2], 255, np.uint8)
   boxes = np.array([[[-1] * 4, [2, 2, 12, 12]], [[20, 3, 30, 9], [-1] * 4]], np.float32)
   targets = function(
@@ -73,7 +73,7 @@ def test_padding_and_boxes_outside_give_zeros(function):
 
 
 @pytest.mark.parametrize('num_rois, num_gt', [(0, 2), (0, 0), (3, 0)])
-def test_nothing_to_do(num_rois, num_gt):
+def test_without_rois_or_instances_targets_are_empty_or_zero(num_rois, num_gt):
   targets = _traced_targets(
     tf.zeros([1, num_gt, 16, 2], tf.uint8),
     tf.fill([1, num_rois, 4], -1.0),

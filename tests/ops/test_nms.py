@@ -7,7 +7,7 @@ import tensorflow as tf
 from htc_tf.ops import nms
 from parity.pack import EXTRACT
 
-_ALL = -1.0  # A score threshold below any score.
+_NO_THRESHOLD = -1.0  # below every score
 
 
 @pytest.fixture(scope='module', name='reference')
@@ -19,48 +19,53 @@ def _reference():
   return reference
 
 
-@pytest.fixture(name='suppress', params=['kernel', 'in turn', 'at once'])
+@pytest.fixture(name='suppress', params=['kernel', 'one by one', 'at once'])
 def _suppress(request):
-  """Each of the three forms; runs one image with scores [num, groups]."""
+  """Function that runs one of the three implementations on one image with scores [num, groups]."""
   compiled = tf.function(nms.grouped_nms, jit_compile=True)
   function = nms.grouped_nms if request.param == 'kernel' else compiled
 
   def run(boxes, scores, threshold, max_outputs):
     boxes = boxes[None, :, None]
-    if request.param == 'at once':  # Groups with boxes of their own.
-      boxes, extra = np.tile(boxes, [1, 1, scores.shape[1] + 1, 1]), np.full([len(scores), 1], _ALL)
+    if request.param == 'at once':  # This implementation needs separate boxes per group.
+      boxes, extra = (
+        np.tile(boxes, [1, 1, scores.shape[1] + 1, 1]),
+        np.full([len(scores), 1], _NO_THRESHOLD),
+      )
       scores = np.concatenate([scores, extra.astype(np.float32)], axis=1)
-    return function(tf.constant(boxes), tf.constant(scores[None]), threshold, _ALL, max_outputs)
+    return function(
+      tf.constant(boxes), tf.constant(scores[None]), threshold, _NO_THRESHOLD, max_outputs
+    )
 
   return run
 
 
-def _check(kept, boxes, scores, rows):
+def _assert_kept(kept, boxes, scores, rows):
   assert kept.num_valid[0] == len(rows)
   np.testing.assert_array_equal(kept.boxes[0, : len(rows)], boxes[rows])
   np.testing.assert_array_equal(kept.scores[0, : len(rows)], scores[rows])
 
 
 @pytest.mark.parametrize('threshold', [0.3, 0.5, 0.7])
-def test_ties_at_the_threshold_and_empty_boxes(reference, suppress, threshold):
+def test_ties_at_the_threshold_and_empty_boxes_equal_the_reference(reference, suppress, threshold):
   boxes, scores = reference['boxes'], reference['scores']
   kept = suppress(boxes, scores[:, None], threshold, len(boxes))
-  _check(kept, boxes, scores, reference[f'keep_threshold{threshold}'])
+  _assert_kept(kept, boxes, scores, reference[f'keep_threshold{threshold}'])
 
 
 @pytest.mark.parametrize('threshold', [0.5, 0.7])
-def test_random_boxes(reference, suppress, threshold):
+def test_random_boxes_equal_the_reference(reference, suppress, threshold):
   boxes, scores = reference['random_boxes'], reference['random_scores']
   kept = suppress(boxes, scores[:, None], threshold, len(boxes))
-  _check(kept, boxes, scores, reference[f'random_keep_threshold{threshold}'])
+  _assert_kept(kept, boxes, scores, reference[f'random_keep_threshold{threshold}'])
 
 
 def test_groups_do_not_suppress_each_other(reference, suppress):
   boxes, scores, labels = (reference[f'random_{key}'] for key in ('boxes', 'scores', 'labels'))
-  of_group = np.where(labels[:, None] == np.arange(labels.max() + 1), scores[:, None], _ALL)
-  kept = suppress(boxes, of_group, 0.5, len(boxes))
+  in_group = labels[:, None] == np.arange(labels.max() + 1)
+  kept = suppress(boxes, np.where(in_group, scores[:, None], _NO_THRESHOLD), 0.5, len(boxes))
   rows = reference['random_keep_per_label_threshold0.5']
-  _check(kept, boxes, scores, rows)
+  _assert_kept(kept, boxes, scores, rows)
   np.testing.assert_array_equal(kept.groups[0, : len(rows)], labels[rows])
 
 
@@ -75,6 +80,6 @@ def test_rows_beyond_the_number_kept_are_zero(reference, suppress):
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_without_boxes_nothing_is_kept(jit_compile):
   function = tf.function(nms.grouped_nms, jit_compile=jit_compile)
-  kept = function(tf.zeros([2, 0, 3, 4]), tf.zeros([2, 0, 3]), 0.5, _ALL, 5)
+  kept = function(tf.zeros([2, 0, 3, 4]), tf.zeros([2, 0, 3]), 0.5, _NO_THRESHOLD, 5)
   np.testing.assert_array_equal(kept.num_valid, [0, 0])
   assert kept.boxes.shape == (2, 5, 4)

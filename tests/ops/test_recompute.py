@@ -1,4 +1,4 @@
-"""Tests of functions that keep their inputs only."""
+"""Tests of the recomputation of intermediate values in the backward pass."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def _value_and_gradients(function, inputs):
 @pytest.mark.parametrize(
   'options', [None, {}, {'jit_compile': True}], ids=['eager', 'graph', 'xla']
 )
-def test_value_and_gradients_are_those_of_the_function(inputs, options):
+def test_value_and_gradients_equal_those_of_the_function(inputs, options):
   run = _value_and_gradients if options is None else tf.function(_value_and_gradients, **options)
   results = run(recompute_in_backward(_scaled_convolution), inputs)
   expected = _value_and_gradients(_scaled_convolution, inputs)
@@ -58,11 +58,11 @@ def test_the_backward_pass_reads_no_intermediate_value(inputs):
     if op.type == 'Mul' and op.outputs[0].shape == inputs[1].shape
   ]
   readers = [{reader.type for reader in op.outputs[0].consumers()} for op in products]
-  assert {'Conv2D'} in readers  # that of the forward pass
-  assert {'Conv2D', 'Conv2DBackpropInput', 'ShapeN'} in readers  # that of the backward pass
+  assert {'Conv2D'} in readers  # product of the forward pass
+  assert {'Conv2D', 'Conv2DBackpropInput', 'ShapeN'} in readers  # product of the backward pass
 
 
-def test_the_second_computation_waits_for_the_gradient(inputs):
+def test_the_recomputation_waits_for_the_gradient(inputs):
   graph = (
     tf.function(_value_and_gradients)
     .get_concrete_function(recompute_in_backward(_scaled_convolution), inputs)

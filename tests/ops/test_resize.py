@@ -1,4 +1,4 @@
-"""Tests of the resizings inside the network."""
+"""Tests of the resize operations inside the network."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def _compiled(function, x, size):
 
 @pytest.mark.parametrize('function', [resize_align_corners, resize_nearest])
 @pytest.mark.parametrize('jit_compile', [False, True])
-def test_equals_the_reference(function, jit_compile):
+def test_resize_equals_the_reference(function, jit_compile):
   name = function.__name__
   x = channels_last(OPS[f'{name}/x'])
   targets = [key for key in OPS if key.startswith(f'{name}/to_')]
@@ -30,7 +30,7 @@ def test_equals_the_reference(function, jit_compile):
 
 
 @pytest.mark.parametrize('function', [resize_align_corners, resize_nearest])
-def test_keeps_dtype_and_gives_gradients(function):
+def test_resize_keeps_the_dtype_and_has_gradients(function):
   x = tf.cast(tf.random.stateless_normal([2, 3, 4, 1], [1, 2]), tf.bfloat16)
   assert function(x, tf.constant([5, 7])).dtype == tf.bfloat16
   x = tf.Variable(tf.ones([1, 3, 4, 1]))

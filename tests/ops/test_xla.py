@@ -1,4 +1,4 @@
-"""Whether a trace is compiled by XLA is known inside it."""
+"""Tests of the detection of traces for XLA."""
 
 import pytest
 import tensorflow as tf
@@ -7,22 +7,22 @@ from htc_tf.ops import xla
 
 
 @pytest.mark.parametrize('options,expected', [({}, False), ({'jit_compile': True}, True)])
-def test_compiling_in_a_function_and_in_one_it_calls(options, expected):
-  seen = []
+def test_compiling_is_known_in_a_function_and_in_one_that_it_calls(options, expected):
+  results = []
 
   @tf.function
   def inner(x):
-    seen.append(xla.compiling())
+    results.append(xla.compiling())
     return x + 1.0
 
   @tf.function(**options)
   def outer(x):
-    seen.append(xla.compiling())
+    results.append(xla.compiling())
     return inner(x)
 
   assert outer(tf.constant(1.0)) == 2.0
-  assert seen == [expected, expected]
+  assert results == [expected, expected]
 
 
-def test_nothing_is_compiled_eagerly():
+def test_eager_code_is_not_compiled():
   assert not xla.compiling()

@@ -47,27 +47,27 @@ _FROZEN_STATISTICS = NormOptions()
 class PublishedResNet(tf_keras.Model):
   """ResNet (He et al. 2016) with symmetric padding and the stride in the 3x3 convolution.
 
-  Model Garden's ResNet pads strided convolutions and the max-pool on one side only, and cannot
-  freeze single stages, so that published detector weights would give other features.
+  Model Garden's ResNet pads strided convolutions and the max-pool on one side only, so published
+  detector weights would give other features; also, it cannot freeze single stages.
 
   Input [batch, height, width, 3]; output a dict {'2': C2, ..., '5': C5} of
   [batch, ceil(height / 2^level), ceil(width / 2^level), channels].
 
-  Attributes lead to the variables by the names of the published state dict: `layer1[0].conv1`,
-  `bn1`, `layer2[0].downsample[0]`. Gradient tapes record nothing of the frozen stages.
+  Layers are reached by the names of the published state dict: `layer1[0].conv1`, `bn1`,
+  `layer2[0].downsample[0]`. Gradient tapes do not record the frozen stages.
 
   Args:
     model_id: depth, one of `SPECS`.
     input_specs: `InputSpec` of the images.
-    frozen_stages: last frozen stage; 0 is the stem, 1 the stem and `layer1`, ..., 4 everything; -1:
-      nothing is frozen.
+    frozen_stages: last frozen stage; 0 is the stem, 1 the stem and `layer1`, ..., 4 everything; -1
+      freezes nothing.
     width_multiplier: factor on all channel counts.
     bottleneck: options of the bottleneck blocks.
     recompute: whether training keeps only the outputs of blocks and recomputes the rest in the
       backward pass (gradient checkpointing). Needs `norm.norm_eval`: statistics would be updated
       twice.
     norm: options of the batch norms.
-    **kwargs: passed to Model.
+    **kwargs: arguments of Model.
 
   Raises:
     ConfigError: `model_id` or the number of frozen stages is unknown.
@@ -118,7 +118,7 @@ class PublishedResNet(tf_keras.Model):
     ]
 
   def _freeze(self, frozen_stages: int) -> None:
-    frozen = [self.conv1, self.bn1] if frozen_stages >= 0 else []
+    frozen: list[tf_keras.layers.Layer] = [self.conv1, self.bn1] if frozen_stages >= 0 else []
     for stage in range(1, frozen_stages + 1):
       frozen += self._stage(stage)
     for layer in frozen:
@@ -143,7 +143,7 @@ class PublishedResNet(tf_keras.Model):
       training: whether batch norms without `norm_eval` use the statistics of the batch.
 
     Returns:
-      {'2': C2, ..., '5': C5}, of the shapes that the class states.
+      {'2': C2, ..., '5': C5}, with the shapes given in the class docstring.
     """
     x = tf.nn.relu(conv_norm(images, self.conv1, self.bn1, training))
     # After a ReLU, padding with zeros is equivalent to the published padding with -infinity.
@@ -197,7 +197,7 @@ def build_published_resnet(
   norm_activation_config: hyperparams.Config,
   l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
 ) -> PublishedResNet:
-  """The backbone, for Model Garden's factory.
+  """The backbone of a configuration, for Model Garden's factory.
 
   Args:
     input_specs: shape of the images, [batch, height, width, 3].
@@ -206,7 +206,7 @@ def build_published_resnet(
     l2_regularizer: unused; the task adds weight decay.
 
   Raises:
-    ConfigError: see `PublishedResNet`.
+    ConfigError: `model_id` or the number of frozen stages is unknown.
   """
   del l2_regularizer
   config = backbone_config.get()

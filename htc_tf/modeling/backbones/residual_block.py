@@ -29,9 +29,9 @@ class ResidualBlock(tf_keras.layers.Layer):
     norm: options of the batch norms.
     bottleneck: whether the path is 1x1, 3x3, 1x1 convolutions instead of two 3x3 convolutions.
     groups: number of groups of the bottleneck's 3x3 convolution.
-    width: channels of the bottleneck's 3x3 convolution; None: `filters`.
+    width: channels of the bottleneck's 3x3 convolution; `filters` if None.
     deformable: whether the bottleneck's 3x3 convolution is a `DeformConv2D`.
-    **kwargs: passed to Layer.
+    **kwargs: arguments of Layer.
   """
 
   def __init__(
@@ -50,6 +50,7 @@ class ResidualBlock(tf_keras.layers.Layer):
     self._norm_args = norm._asdict()
     self._filters = filters * EXPANSION if bottleneck else filters
     middle = DeformConv2D if deformable else PaddedConv2D
+    convs: tuple[PaddedConv2D, ...]
     if bottleneck:
       convs = (
         _conv(width or filters, 1, name='conv1'),
@@ -68,25 +69,24 @@ class ResidualBlock(tf_keras.layers.Layer):
       setattr(
         self, f'bn{index}', BatchNorm(gamma_initializer=gamma, name=f'bn{index}', **self._norm_args)
       )
-    self.downsample = None
+    self.downsample: list[tf_keras.layers.Layer] | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
     """Create the variables, with a projection shortcut if the block changes the shape."""
     if self._stride > 1 or input_shape[-1] != self._filters:
-      self.downsample = [
-        _conv(self._filters, 1, self._stride, name='downsample/0'),
-        BatchNorm(name='downsample/1', **self._norm_args),
-      ]
-      for layer in self.downsample:
-        layer.trainable = self.trainable
-      build_conv_norm(*self.downsample, input_shape)
+      conv = _conv(self._filters, 1, self._stride, name='downsample/0')
+      norm = BatchNorm(name='downsample/1', **self._norm_args)
+      conv.trainable = norm.trainable = self.trainable
+      build_conv_norm(conv, norm, input_shape)
+      self.downsample = [conv, norm]
     shape = input_shape
     for index in range(1, self._num_convs + 1):
-      shape = build_conv_norm(*self._pair(index), shape)
+      conv, norm = self._conv_and_norm(index)
+      shape = build_conv_norm(conv, norm, shape)
     super().build(input_shape)
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """The sum of path and shortcut.
+    """ReLU of the sum of path and shortcut.
 
     Args:
       inputs: [batch, height, width, channels].
@@ -98,24 +98,34 @@ class ResidualBlock(tf_keras.layers.Layer):
     """
     x = inputs
     for index in range(1, self._num_convs):
-      x = tf.nn.relu(conv_norm(x, *self._pair(index), training))
-    x = conv_norm(x, *self._pair(self._num_convs), training)
+      conv, norm = self._conv_and_norm(index)
+      x = tf.nn.relu(conv_norm(x, conv, norm, training))
+    conv, norm = self._conv_and_norm(self._num_convs)
+    x = conv_norm(x, conv, norm, training)
     if self.downsample is None:
       return tf.nn.relu(x + inputs)
-    return tf.nn.relu(x + conv_norm(inputs, *self.downsample, training))
+    conv, norm = self.downsample
+    return tf.nn.relu(x + conv_norm(inputs, conv, norm, training))
 
   def compute_output_shape(self, input_shape: Sequence[int | None]) -> tf.TensorShape:
     """Shape of the output for an input [batch, height, width, channels]; None stays None."""
     shape = input_shape
     for index in range(1, self._num_convs + 1):
-      shape = self._pair(index)[0].compute_output_shape(shape)
+      conv, _ = self._conv_and_norm(index)
+      shape = conv.compute_output_shape(shape)
     return shape
 
-  def _pair(self, index: int):
+  def _conv_and_norm(self, index: int) -> tuple[PaddedConv2D, BatchNorm]:
     return getattr(self, f'conv{index}'), getattr(self, f'bn{index}')
 
 
-def _conv(filters: int, kernel_size: int, stride: int = 1, kind=PaddedConv2D, **kwargs):
+def _conv(
+  filters: int,
+  kernel_size: int,
+  stride: int = 1,
+  kind: type[PaddedConv2D] = PaddedConv2D,
+  **kwargs: Any,
+) -> PaddedConv2D:
   return kind(
     filters, kernel_size, strides=stride, use_bias=False, kernel_initializer='he_normal', **kwargs
   )

@@ -1,1 +1,1 @@
-"""The feature pyramid in the layout of the published checkpoints."""
+"""Feature pyramid in the layout of the published checkpoints."""

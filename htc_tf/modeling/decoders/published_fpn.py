@@ -13,22 +13,23 @@ from htc_tf.ops.resize import resize_nearest, spatial_size
 
 
 class PublishedFPN(tf_keras.layers.Layer):
-  """FPN (Lin et al. 2017): biased 1x1 laterals, nearest top-down path, biased 3x3 outputs.
+  """FPN (Lin et al. 2017): 1x1 laterals, nearest-neighbor top-down path, 3x3 outputs; all biased.
 
-  Model Garden's FPN normalises every output and convolves for its coarsest levels; here there is
-  no norm, and each level above the backbone's is every second pixel of the one below.
+  Model Garden's FPN normalizes every output and computes its coarsest levels by convolutions. This
+  FPN has no norm, and each level above those of the backbone consists of every second pixel of the
+  level below it.
 
   Input and output: dicts {'2': [batch, h, w, channels], ...} by level.
 
   Args:
-    input_levels: levels the backbone gives.
+    input_levels: levels of the backbone's outputs.
     min_level: finest output level.
     max_level: coarsest output level.
     num_filters: channels of every output.
-    **kwargs: passed to Layer.
+    **kwargs: arguments of Layer.
 
   Raises:
-    ConfigError: if the backbone does not reach down to `min_level`.
+    ConfigError: the backbone does not output `min_level`.
   """
 
   def __init__(
@@ -47,7 +48,7 @@ class PublishedFPN(tf_keras.layers.Layer):
         'The FPN cannot be built',
         expected=f'backbone levels from {min_level} on',
         got=str(levels),
-        likely_cause='min_level below what the backbone gives',
+        likely_cause='a min_level that the backbone does not output',
       )
     self._max_level = max_level
     self._num_filters = num_filters
@@ -63,15 +64,16 @@ class PublishedFPN(tf_keras.layers.Layer):
     """The pyramid of a batch.
 
     Args:
-      features: level to [batch, ceil(height / 2^level), ceil(width / 2^level), channels], those
-        of `input_levels`; finer ones than `min_level` are not used.
+      features: level to [batch, ceil(height / 2^level), ceil(width / 2^level), channels] for
+        `input_levels`; levels finer than `min_level` are not used.
 
     Returns:
       {'2': [batch, h, w, num_filters], ...} from `min_level` to `max_level`.
     """
-    outputs, merged = {}, None
+    outputs: dict[str, tf.Tensor] = {}
+    merged = None
     for level, lateral, conv in reversed(list(zip(self._levels, self._laterals, self._outputs))):
-      # Coarse levels first, and one at a time: all at once would be held together.
+      # One level at a time, coarse levels first, so that the lateral maps are not all in memory.
       with tf.control_dependencies(list(outputs.values())):
         x = lateral(features[str(level)])
       merged = x if merged is None else x + resize_nearest(merged, spatial_size(x))
@@ -93,15 +95,15 @@ def build_published_fpn(
   model_config: hyperparams.Config,
   l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
 ) -> PublishedFPN:
-  """Builds the decoder for Model Garden's factory.
+  """The decoder of a configuration, for Model Garden's factory.
 
   Args:
     input_specs: shapes of the backbone's outputs by level.
-    model_config: `configs.model.HTC`, whose `decoder.get()` is a `configs.model.PublishedFPN`.
-    l2_regularizer: unused; weight decay is the task's.
+    model_config: `configs.model.HTC`; its `decoder.get()` is a `configs.model.PublishedFPN`.
+    l2_regularizer: unused; the task adds weight decay.
 
   Raises:
-    ConfigError: see `PublishedFPN`.
+    ConfigError: the backbone does not output `min_level`.
   """
   del l2_regularizer
   return PublishedFPN(

@@ -1,1 +1,1 @@
-"""The heads of the proposal network, the stages and the semantic branch."""
+"""Heads of the region proposal network, the stages and the semantic branch."""

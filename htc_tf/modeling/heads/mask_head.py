@@ -19,16 +19,17 @@ def _conv(filters: int, kernel_size: int, name: str) -> tf_keras.layers.Conv2D:
 
 
 class MaskHead(tf_keras.layers.Layer):
-  """Convolutions on an RoI feature, joined by the feature of the stage before.
+  """Convolutions on an RoI feature, to which the mask feature of the previous stage is added.
 
   The information flow is HTC's equation 4 (section 3.1): the previous stage's feature passes a 1x1
   convolution and is added to this stage's RoI feature.
 
   Args:
-    num_convs: 3x3 convolutions.
-    num_filters: their channels, which must equal the RoI feature's for the sum.
-    takes_previous: whether a previous stage's feature flows in.
-    **kwargs: passed to Layer.
+    num_convs: number of 3x3 convolutions.
+    num_filters: channels of all convolutions; with information flow, the RoI feature must have the
+      same number.
+    takes_previous: whether the feature of the previous stage flows in.
+    **kwargs: arguments of Layer.
   """
 
   def __init__(
@@ -43,8 +44,8 @@ class MaskHead(tf_keras.layers.Layer):
 
     Args:
       roi_features: [num_rois, size, size, channels].
-      previous: the preceding stage's result on the same RoIs, of the same shape; ignored by a head
-        without information flow.
+      previous: mask feature of the previous stage on the same RoIs, of the same shape; ignored by
+        a head without information flow.
 
     Returns:
       [num_rois, size, size, num_filters].

@@ -1,4 +1,4 @@
-"""From a mask feature to the mask logits of one class."""
+"""Prediction of the mask logits of one class from a mask feature."""
 
 from typing import Any
 
@@ -7,14 +7,15 @@ import tf_keras
 
 
 class MaskPredictor(tf_keras.layers.Layer):
-  """Transposed convolution to twice the side, then a 1x1 classifier of which one row is used.
+  """Transposed convolution to twice the size, then the row of a 1x1 classifier for one class.
 
-  Only the asked class's kernel is applied to an RoI: training and inference need no other.
+  Only the kernel of the given class is applied to an RoI, because training and inference need no
+  other.
 
   Args:
-    num_classes: classes, background included (which has no mask).
-    num_filters: channels of the mask feature and of the upsampled one.
-    **kwargs: passed to Layer.
+    num_classes: number of classes, including background, which has no mask.
+    num_filters: channels of the mask feature and of the upsampled feature.
+    **kwargs: arguments of Layer.
   """
 
   def __init__(self, num_classes: int, num_filters: int = 256, **kwargs: Any):
@@ -27,7 +28,7 @@ class MaskPredictor(tf_keras.layers.Layer):
     )
 
   def build(self, input_shape: tf.TensorShape) -> None:
-    """Makes the classifier's variables; `input_shape` is that of the features, see `call`."""
+    """Create the classifier's variables; `input_shape` is the shape of the features in `call`."""
     self._kernel = self.add_weight(
       name='conv_logits/kernel',
       shape=[self._num_classes - 1, self._num_filters],
@@ -39,14 +40,15 @@ class MaskPredictor(tf_keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, features: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-    """Mask logits of the given class of every RoI.
+    """Mask logits of one class per RoI.
 
     Args:
       features: [num_rois, size, size, num_filters].
-      classes: [num_rois] int, 1..num_classes-1; other values (padding) give the first class's.
+      classes: [num_rois] int, 1..num_classes-1; for other values (padding), the nearest of these
+        classes is used.
 
     Returns:
-      [num_rois, 2 size, 2 size] float32 logits.
+      [num_rois, 2 * size, 2 * size] float32.
     """
     index = tf.clip_by_value(tf.cast(classes, tf.int32) - 1, 0, self._num_classes - 2)
     x = self._upsample(features)

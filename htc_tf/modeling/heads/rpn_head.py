@@ -10,23 +10,25 @@ import tf_keras
 class RPNHead(tf_keras.layers.Layer):
   """One 3x3 convolution with ReLU, then 1x1 to logits and deltas, shared by all levels.
 
-  Model Garden's head normalises each level on its own, which the published weights do not know;
-  inputs, outputs and their order are the same (Ren et al. 2015, section 3.1).
+  Model Garden's head has separate norms for each level, for which the published checkpoints have no
+  weights; inputs, outputs and their order are the same (Ren et al. 2015, section 3.1).
 
   Args:
-    num_anchors: anchors a position.
+    num_anchors: number of anchors per position.
     num_filters: channels of the 3x3 convolution.
-    **kwargs: passed to Layer.
+    **kwargs: arguments of Layer.
   """
 
   def __init__(self, num_anchors: int = 3, num_filters: int = 256, **kwargs: Any):
     super().__init__(**kwargs)
     self._conv = self._conv2d(num_filters, 3, 'rpn_conv', activation='relu')
-    # In float32 whatever the features are: of 16 bits, scores would tie and boxes move by pixels.
+    # Always float32: in 16 bits, scores would tie and boxes would move by pixels.
     self._logits = self._conv2d(num_anchors, 1, 'rpn_cls', dtype=tf.float32)
     self._deltas = self._conv2d(4 * num_anchors, 1, 'rpn_reg', dtype=tf.float32)
 
-  def _conv2d(self, filters, kernel_size, name, **kwargs):
+  def _conv2d(
+    self, filters: int, kernel_size: int, name: str, **kwargs: Any
+  ) -> tf_keras.layers.Conv2D:
     return tf_keras.layers.Conv2D(
       filters,
       kernel_size,
@@ -39,18 +41,19 @@ class RPNHead(tf_keras.layers.Layer):
   def call(
     self, features: Mapping[str, tf.Tensor]
   ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-    """Scores and box deltas of every anchor.
+    """Class logits and box deltas of every anchor.
 
     Args:
       features: {'2': [batch, h, w, channels], ...} by level.
 
     Returns:
-      logits {level: [batch, h, w, num_anchors]} and deltas {level: [batch, h, w, 4 num_anchors]},
-      float32, the latter anchor by anchor as dy, dx, dh, dw.
+      Logits {level: [batch, h, w, num_anchors]} and deltas {level: [batch, h, w, 4 * num_anchors]},
+      both float32; the deltas are dy, dx, dh, dw, anchor by anchor.
     """
-    logits, deltas = {}, {}
+    logits: dict[str, tf.Tensor] = {}
+    deltas: dict[str, tf.Tensor] = {}
     for level, x in features.items():
-      # A level at a time, so that one map of hidden features is held.
+      # One level at a time, so that only one map of hidden features is in memory.
       with tf.control_dependencies([*logits.values(), *deltas.values()]):
         hidden = self._conv(x)
       logits[level], deltas[level] = self._logits(hidden), self._deltas(hidden)

@@ -7,23 +7,23 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.ops.recompute import recompute_in_backward
-from htc_tf.ops.resize import resize_align_corners, spatial_size
+from htc_tf.ops.resize import Size, resize_align_corners, spatial_size
 
 
 class SemanticHead(tf_keras.layers.Layer):
-  """Semantic branch of HTC (section 3.2, figure 3): all levels fused at one, then convolutions.
+  """Semantic branch of HTC (section 3.2, figure 3): fusion of all levels, then convolutions.
 
-  The published head resizes every level to the fusion level before its own 1x1 convolution. Both
-  are linear and the shares of an interpolation add up to 1, so a coarser level passes its
-  convolution first, where it is small; ReLU comes last either way.
+  The published head resizes every level to the fusion level before its 1x1 convolution. Both
+  operations are linear and interpolation weights add up to 1, so their order can be swapped: here,
+  a coarser level passes its convolution before it is enlarged. ReLU follows in either case.
 
   Args:
-    num_classes: semantic classes, background included.
+    num_classes: number of semantic classes, including background.
     levels: decoder levels to fuse, in the order of the published laterals.
-    level: the level all are resized to.
-    num_convs: 3x3 convolutions after the sum.
-    num_filters: channels throughout.
-    **kwargs: passed to Layer.
+    level: fusion level, to which all levels are resized.
+    num_convs: number of 3x3 convolutions after the sum.
+    num_filters: channels of all convolutions except that of the logits.
+    **kwargs: arguments of Layer.
   """
 
   def __init__(
@@ -45,7 +45,9 @@ class SemanticHead(tf_keras.layers.Layer):
     self._embedding = self._conv(num_filters, 1, 'conv_embedding')
     self._logits = self._conv(num_classes, 1, 'conv_logits', activation=None)
 
-  def _conv(self, filters, kernel_size, name, activation='relu'):
+  def _conv(
+    self, filters: int, kernel_size: int, name: str, activation: str | None = 'relu'
+  ) -> tf_keras.layers.Conv2D:
     initializer = tf_keras.initializers.VarianceScaling(2.0, 'fan_out', 'truncated_normal')
     return tf_keras.layers.Conv2D(
       filters,
@@ -57,7 +59,7 @@ class SemanticHead(tf_keras.layers.Layer):
     )
 
   def build(self, input_shape: Mapping[str, tf.TensorShape]) -> None:
-    """Makes the variables of the laterals, which are read without calling them."""
+    """Create the variables of the laterals, which are read without a call of the laterals."""
     for level, lateral in zip(self._levels, self._laterals):
       with tf.name_scope(lateral.name):
         lateral.build(input_shape[level])
@@ -66,20 +68,20 @@ class SemanticHead(tf_keras.layers.Layer):
   def call(
     self, features: Mapping[str, tf.Tensor], training: bool | None = None
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Segments the image and embeds its context.
+    """Semantic logits and the embedding that is added to RoI features.
 
     Args:
       features: {'2': [batch, h, w, channels], ...} by level.
       training: whether a backward pass follows.
 
     Returns:
-      logits [batch, h, w, num_classes] float32 and embedding [batch, h, w, num_filters], both at
-      the fusion level's stride.
+      Logits [batch, h, w, num_classes] float32 and embedding [batch, h, w, num_filters], both at
+      the stride of the fusion level.
     """
     size = spatial_size(features[self._level])
     fused = None
     for level, lateral in zip(self._levels, self._laterals):
-      # A level at a time, so that one map beside the sum is held.
+      # One level at a time, so that only one map besides the sum is in memory.
       with tf.control_dependencies([] if fused is None else [fused]):
         x = self._fused_part(features[level], int(level), lateral, size, training)
       fused = x if fused is None else fused + x
@@ -92,12 +94,12 @@ class SemanticHead(tf_keras.layers.Layer):
     x: tf.Tensor,
     level: int,
     lateral: tf_keras.layers.Layer,
-    size: tf.Tensor,
+    size: Size,
     training: bool | None,
   ) -> tf.Tensor:
-    """Convolution, resize and ReLU of a level; first what leaves less to the other."""
+    """ReLU of the convolution and resize of a level, in the order that needs fewer operations."""
 
-    def part(x, kernel, bias):
+    def part(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
       if level < int(self._level):
         x = resize_align_corners(x, size)
       x = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, 'SAME')
@@ -106,6 +108,7 @@ class SemanticHead(tf_keras.layers.Layer):
         x = resize_align_corners(x, size)
       return tf.nn.relu(x)
 
-    # Five maps to keep for a backward pass, and a twentieth of the branch to compute them again.
+    # Otherwise five maps would be kept for the backward pass. Recomputing them takes a twentieth of
+    # the time of the branch.
     run = recompute_in_backward(part) if training else part
     return run(x, tf.convert_to_tensor(lateral.kernel), tf.convert_to_tensor(lateral.bias))

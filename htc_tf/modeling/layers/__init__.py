@@ -1,1 +1,1 @@
-"""Layers between the heads: RoI features, proposals, assignment, convolutions and norms."""
+"""Layers other than heads: RoI features, proposals, assignment, convolutions and norms."""

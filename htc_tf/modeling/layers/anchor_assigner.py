@@ -13,20 +13,20 @@ from htc_tf.ops.rows import gather_rows
 
 
 class AnchorAssigner(tf_keras.layers.Layer):
-  """Samples anchors (Faster R-CNN, section 3.1.2); only those inside the image take part.
+  """Assignment and sampling of anchors inside the image (Faster R-CNN, section 3.1.2).
 
   Args:
     positive_threshold: IoU from which an anchor is positive.
     negative_threshold: IoU below which an anchor is background.
     min_positive_threshold: minimum IoU of a low-quality match: every ground-truth box also gets its
       best anchors if they reach this IoU.
-    num_samples: anchors per image.
+    num_samples: number of sampled anchors per image.
     positive_fraction: maximum share of positives among them.
     rule: sampling rule, see `ops.assignment.sample`.
     **kwargs: arguments of Layer.
 
   Raises:
-    ConfigError: an unknown rule.
+    ConfigError: the rule is unknown.
   """
 
   def __init__(
@@ -52,7 +52,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
     Args:
       anchors: [num, 4] of all levels, yxyx in padded-image pixels.
       image_shape: [batch, 2] height and width of each image before padding.
-      gt_boxes: [batch, num_gt, 4] in the same frame; padding rows are all -1.
+      gt_boxes: [batch, num_gt, 4] yxyx in padded-image pixels; padding rows are all -1.
     """
     gt_boxes = tf.stop_gradient(tf.cast(gt_boxes, tf.float32))
     inside = anchor_ops.inside_image(anchors, image_shape)  # [batch, num]
@@ -68,9 +68,9 @@ class AnchorAssigner(tf_keras.layers.Layer):
     return AnchorTargets(labels, tf.where(tf.equal(labels, 1)[..., None], matched, anchors))
 
   def _assign_image(self, anchors: tf.Tensor, inside: tf.Tensor, gt_boxes: tf.Tensor) -> tf.Tensor:
-    """[num] int32 assignment of one image.
+    """Assignment of the anchors of one image, [num] int32.
 
-    Images run one at a time and only up to their last ground-truth box, to save memory.
+    To save memory, images are processed one at a time, and only up to their last ground-truth box.
     """
     if not xla.compiling():
       rows = tf.where(~box_ops.is_padding(gt_boxes))[:, 0]
@@ -81,7 +81,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
 
 
 def _labels(samples: assignment.Samples, num: tf.Tensor) -> tf.Tensor:
-  """[batch, num] int32: 1 positive, 0 background, -1 not sampled."""
+  """Labels of the anchors, [batch, num] int32: 1 positive, 0 background, -1 not sampled."""
   batch = tf.shape(samples.indices)[0]
   rows = samples.indices + tf.range(batch)[:, None] * num
   values = tf.cast(samples.valid, tf.int32) + tf.cast(samples.positive, tf.int32)

@@ -12,11 +12,11 @@ class NormOptions(NamedTuple):
   """Options of all batch norms of a network.
 
   Attributes:
-    norm_eval: whether training uses the running statistics and leaves them as they are.
+    norm_eval: whether training uses the running statistics and does not update them.
     momentum: momentum of the running statistics.
     epsilon: number added to the variance; 1e-5 in the paper's code.
-    synchronized: whether training without `norm_eval` normalizes with the statistics of the batches
-      of all replicas together, instead of each replica with its own.
+    synchronized: whether training without `norm_eval` normalizes with the statistics over the
+      batches of all replicas together, instead of separately for each replica.
   """
 
   norm_eval: bool = True
@@ -29,9 +29,9 @@ class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
   """Batch norm over the last axis of [batch, height, width, channels].
 
   Args:
-    norm_eval: whether training, too, normalizes with the running statistics and leaves them as they
-      are, while gamma and beta are trained. The published detectors fine-tune their backbone so.
-    **kwargs: passed to `tf_keras.layers.BatchNormalization`.
+    norm_eval: whether training normalizes with the running statistics and does not update them,
+      while gamma and beta are trained. The published detectors train their backbone in this way.
+    **kwargs: arguments of `tf_keras.layers.BatchNormalization`.
   """
 
   def __init__(self, norm_eval: bool = False, **kwargs: Any):
@@ -43,10 +43,10 @@ class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
     return bool(training) and self.trainable and not self._norm_eval
 
   def affine(self) -> tuple[tf.Tensor, tf.Tensor]:
-    """Scale and shift of inference, [channels] float32 each, from the running statistics."""
+    """Scale and shift from the running statistics, [channels] float32 each."""
     scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
     return scale, self.beta - self.moving_mean * scale
 
   def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """Normalized [batch, height, width, channels]; see `uses_batch_statistics` for `training`."""
+    """Normalized inputs [batch, height, width, channels]; see `uses_batch_statistics`."""
     return super().call(inputs, training=self.uses_batch_statistics(training))

@@ -1,4 +1,4 @@
-"""Convolution followed by batch norm, as one where that is the same function."""
+"""Convolution followed by batch norm, merged into one convolution if the norm is frozen."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 def conv_norm(
   x: tf.Tensor, conv: PaddedConv2D, norm: BatchNorm, training: bool | None = None
 ) -> tf.Tensor:
-  """norm(conv(x)).
+  """The result of norm(conv(x)).
 
-  Where the norm's statistics are held it is a factor and a shift of each channel, and these go into
-  the convolution: no pass over the map, and no activation of it kept for the backward pass.
+  A frozen batch norm is a scale and a shift per channel. These are merged into the convolution,
+  which saves a pass over the map and the memory of an activation for the backward pass.
 
   Args:
     x: [batch, height, width, channels].
-    conv: without bias.
-    norm: of its output; both built.
+    conv: convolution without bias, already built.
+    norm: batch norm of the convolution's output, already built.
     training: whether the model trains.
   """
   if norm.uses_batch_statistics(training):
@@ -31,11 +31,11 @@ def conv_norm(
 def build_conv_norm(
   conv: PaddedConv2D, norm: BatchNorm, input_shape: Sequence[int | None]
 ) -> tf.TensorShape:
-  """Makes the variables of both, which `conv_norm` may use without calling them.
+  """Create the variables of both layers, which `conv_norm` may read without calling the layers.
 
   Args:
-    conv: without bias.
-    norm: of its output.
+    conv: convolution without bias.
+    norm: batch norm of the convolution's output.
     input_shape: [batch, height, width, channels]; the channels must be known.
 
   Returns:

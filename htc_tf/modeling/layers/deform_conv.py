@@ -9,18 +9,19 @@ from htc_tf.ops.deform_conv import deform_conv2d
 
 
 class DeformConv2D(PaddedConv2D):
-  """Convolution that reads where a convolution of its input says (Dai et al. 2017).
+  """Convolution whose sampling offsets another convolution predicts (Dai et al. 2017).
 
-  The offsets come from a plain convolution with bias, in one group and with the same stride. It
-  starts at zero, so that a fresh layer is the plain convolution.
+  The offsets are the result of a plain convolution of the input, with bias, in one group and with
+  the same stride. Its variables are initialized to zero, so that a new layer is a plain
+  convolution.
 
-  Input and output as `PaddedConv2D`; the same stride along both axes.
+  Input and output are those of `PaddedConv2D`; the stride must be the same along both axes.
   """
 
   _reads_kernel_only = False
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the variables, the offsets' among them, for [batch, height, width, channels]."""
+    """Create the variables, those of the offsets included, for [batch, height, width, channels]."""
     super().build(input_shape)
     self.conv_offset = PaddedConv2D(
       2 * self.kernel_size[0] * self.kernel_size[1],

@@ -3,13 +3,16 @@
 from typing import Any
 
 import tensorflow as tf
+import tf_keras
 
 
-class FrozenVariablesMixin:
+class FrozenVariablesMixin(tf_keras.layers.Layer):
   """Mixin for Keras layers: variables that are built while the layer is frozen are not trainable.
 
-  Keras only removes such variables from `trainable_variables`. A tape would still record what is
-  computed from them, and keep the activations.
+  Keras only removes such variables from `trainable_variables`. A tape would still record the
+  operations that read them, and keep the activations.
+
+  It is a Layer so that `add_weight` and `trainable` are defined. It must be the first base class.
   """
 
   def add_weight(self, *args: Any, trainable: bool | None = None, **kwargs: Any) -> tf.Variable:

@@ -1,4 +1,4 @@
-"""Model Garden's proposal generator behind the interface of the cascade."""
+"""Model Garden's proposal generator with the interface that the cascade needs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +12,11 @@ from htc_tf.modeling.outputs import Proposals
 class ModelGardenProposalGenerator(roi_generator.MultilevelROIGenerator):
   """Model Garden's `MultilevelROIGenerator` with a validity mask.
 
-  Its padding rows are boxes of zeros that would go through the heads like any other; here they are
-  marked. It needs static feature shapes.
+  In Model Garden, padding rows are boxes of zeros, which the heads would treat like other boxes;
+  here they are marked. The shapes of the features must be static.
 
   Args:
-    **kwargs: of `MultilevelROIGenerator`.
+    **kwargs: arguments of `MultilevelROIGenerator`.
   """
 
   def __init__(self, **kwargs: Any):
@@ -37,7 +37,7 @@ class ModelGardenProposalGenerator(roi_generator.MultilevelROIGenerator):
       raw_scores: level to [batch, height, width, num_anchors] logits.
       anchor_boxes: level to [height * width * num_anchors, 4] yxyx in padded-image pixels.
       image_shape: [batch, 2] height and width of each image before padding.
-      training: chooses between the two sets of sizes.
+      training: whether the model trains, which selects the numbers of candidates and proposals.
     """
     boxes, scores = super().call(raw_boxes, raw_scores, anchor_boxes, image_shape, training)
     boxes, scores = tf.stop_gradient(boxes), tf.stop_gradient(scores)

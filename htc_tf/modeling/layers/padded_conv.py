@@ -12,28 +12,27 @@ from htc_tf.ops.recompute import recompute_in_backward
 
 
 class PaddedConv2D(FrozenVariablesMixin, tf_keras.layers.Conv2D):
-  """Conv2D that pads (kernel - 1) / 2 on every side, whatever the stride.
+  """Conv2D that pads (kernel - 1) / 2 on every side, for every stride.
 
-  TensorFlow's SAME pads a strided convolution of an even-sized map on the right and below only;
-  the published weights were trained with equal padding on both sides. Odd kernels only. Variables
-  are read in full precision, so that a factor on the kernel is applied before it is rounded.
+  For a strided convolution of an even-sized map, TensorFlow's SAME pads only on the right and
+  below; the published weights were trained with equal padding on all sides. Variables are read in
+  full precision, so that a factor on the kernel is applied before the kernel is rounded.
 
-  Input [batch, height, width, channels]; output [batch, ceil(height / stride), ...] for kernels
-  of 3 and 7.
+  Input [batch, height, width, channels]; output [batch, ceil(height / stride), ...].
 
   Args:
     filters: channels of the output.
-    kernel_size: side of the kernel.
-    **kwargs: of Conv2D, besides `padding`.
+    kernel_size: side of the kernel; odd.
+    **kwargs: arguments of Conv2D except `padding`.
   """
 
-  _reads_kernel_only = True  # No other variable takes part in `convolution_op`.
+  _reads_kernel_only = True  # `convolution_op` reads no other variable.
 
   def __init__(self, filters: int, kernel_size: int, **kwargs: Any):
     super().__init__(filters, kernel_size, padding='valid', **kwargs)
 
   def add_weight(self, *args: Any, **kwargs: Any) -> tf.Variable:
-    """Makes a variable as Keras does; one that is read in full precision."""
+    """A new variable, as Keras creates it, but read in full precision."""
     return super().add_weight(*args, experimental_autocast=False, **kwargs)
 
   def call(
@@ -43,20 +42,21 @@ class PaddedConv2D(FrozenVariablesMixin, tf_keras.layers.Conv2D):
     shift: tf.Tensor | None = None,
     training: bool | None = None,
   ) -> tf.Tensor:
-    """The convolution, or scale * convolution + shift.
+    """Convolution of the inputs, or scale * convolution + shift.
 
     Args:
       inputs: [batch, height, width, channels].
-      scale: [filters] float32 factors that go into the kernel.
+      scale: [filters] float32 factors, which are merged into the kernel.
       shift: [filters] float32.
-      training: whether a backward pass follows; the scaled kernel is not kept for it.
+      training: whether a backward pass follows; it recomputes the scaled kernel.
     """
     if scale is None:
       outputs = self._convolve(inputs, self.kernel)
     else:
       recomputed = training and self.trainable and self._reads_kernel_only
       scaled = recompute_in_backward(self._convolve) if recomputed else self._convolve
-      with tf.control_dependencies([inputs]):  # Or all kernels are scaled at once and held.
+      # Without the dependency, the kernels of all layers could be scaled, and kept, at once.
+      with tf.control_dependencies([inputs]):
         outputs = scaled(inputs, tf.convert_to_tensor(self.kernel), scale)
     for bias in (self.bias, shift):
       if bias is not None:
@@ -71,7 +71,7 @@ class PaddedConv2D(FrozenVariablesMixin, tf_keras.layers.Conv2D):
     return self.convolution_op(inputs, tf.cast(kernel, inputs.dtype))
 
   def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """The convolution without bias.
+    """Convolution without bias.
 
     Args:
       inputs: [batch, height, width, channels].
@@ -87,7 +87,7 @@ class PaddedConv2D(FrozenVariablesMixin, tf_keras.layers.Conv2D):
     return [[0, 0], [pad_y, pad_y], [pad_x, pad_x], [0, 0]]
 
   def compute_output_shape(self, input_shape: Sequence[int | None]) -> tf.TensorShape:
-    """Shape of what `call` gives for [batch, height, width, channels]; None stays None."""
+    """Shape of the output for an input [batch, height, width, channels]; None stays None."""
     shape = tf.TensorShape(input_shape).as_list()
     padded = [
       side if side is None else side + size - 1 for side, size in zip(shape[1:3], self.kernel_size)

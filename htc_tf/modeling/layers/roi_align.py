@@ -10,23 +10,23 @@ from htc_tf import errors
 from htc_tf.ops import boxes as box_ops
 from htc_tf.ops import roi_pooling
 
-# Where sqrt(area) / unit + 1e-6 reaches 1, an RoI leaves the finest level. The units, in finest
-# scales, and that value as a power of two: the two implementations add 1e-6 at another scale.
+# Level rule to (unit, power): RoIs with sqrt(area) / (unit * finest_scale) + 1e-6 of at least
+# 2**(1 + power) are above the finest level. The two implementations add 1e-6 at different scales.
 _LEVEL_RULES = {'mmdet': (1.0, 0), 'paddle': (4.0, -2)}
 
 
 def roi_align(feature: tf.Tensor, rois: tf.Tensor, stride: float, output_size: int) -> tf.Tensor:
-  """Pools every RoI from one map.
+  """RoIs pooled from one map.
 
-  Samples more than a pixel outside the map count as 0 in the mean of their bin; nearer ones take
-  the value of the border. RoIs without extent, padding rows among them, give 0.
+  Samples more than a pixel outside the map count as 0 in the mean of their bin; samples nearer to
+  the map have the value at its border. RoIs without extent, including padding rows, give 0.
 
   Args:
     feature: [batch, height, width, channels].
-    rois: [batch, num_rois, 4] yxyx in padded-image pixels; padding rows are all -1. They get no
+    rois: [batch, num_rois, 4] yxyx in padded-image pixels; padding rows are all -1. RoIs get no
       gradient.
     stride: padded-image pixels per pixel of the map.
-    output_size: bins of an RoI along each axis.
+    output_size: number of bins of an RoI along each axis.
 
   Returns:
     [batch, num_rois, output_size, output_size, channels] of the dtype of `feature`.
@@ -37,7 +37,19 @@ def roi_align(feature: tf.Tensor, rois: tf.Tensor, stride: float, output_size: i
 
 
 class MultilevelRoIAligner(tf_keras.layers.Layer):
-  """Pools every RoI from the one level of a pyramid that fits its size (FPN, equation 1)."""
+  """Pooling of every RoI from the pyramid level that fits its size (FPN, equation 1).
+
+  Args:
+    crop_size: number of bins of an RoI along each axis.
+    finest_scale: half the sqrt(area), in pixels, from which RoIs are above the finest level.
+    min_level: finest level to pool from.
+    max_level: coarsest level to pool from.
+    level_rule: 'mmdet' or 'paddle'; they differ for RoIs within 3e-4 px of a boundary.
+    **kwargs: arguments of Layer.
+
+  Raises:
+    ConfigError: the level rule is unknown.
+  """
 
   def __init__(
     self,
@@ -48,25 +60,11 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     level_rule: str = 'mmdet',
     **kwargs: Any,
   ):
-    """Builds the layer.
-
-    Args:
-      crop_size: bins of an RoI along each axis.
-      finest_scale: sqrt(area) in pixels below which all RoIs belong to the finest level's octave;
-        twice this begins the next level.
-      min_level: finest level pooled from.
-      max_level: coarsest level pooled from.
-      level_rule: 'mmdet' or 'paddle'; they differ for RoIs within 3e-4 px of a boundary.
-      **kwargs: passed to Layer.
-
-    Raises:
-      ConfigError: for a level rule that does not exist.
-    """
-    # Under a mixed precision policy Keras would cast the RoIs to 16 bits: errors of pixels.
+    # Under mixed precision, Keras would cast the RoIs to 16 bits: errors of several pixels.
     super().__init__(autocast=False, **kwargs)
     if level_rule not in _LEVEL_RULES:
       raise errors.ConfigError(
-        'Unknown level rule of the RoI aligner',
+        'The level rule of the RoI aligner is unknown',
         expected=f'one of {sorted(_LEVEL_RULES)}',
         got=repr(level_rule),
       )
@@ -79,11 +77,10 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
   def call(
     self, features: Mapping[str, tf.Tensor], boxes: tf.Tensor, training: bool | None = None
   ) -> tf.Tensor:
-    """Pools the boxes.
+    """Features of the boxes.
 
     Args:
-      features: level to [batch, height, width, channels]; levels that are not pooled from may be
-        there too.
+      features: level to [batch, height, width, channels]; may contain further levels.
       boxes: [batch, num_rois, 4] yxyx in padded-image pixels; padding rows (all -1) give 0.
       training: unused.
 
@@ -96,9 +93,9 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     return roi_pooling.pool(table, boxes, [self.view(table, boxes)], self.crop_size)
 
   def view(self, table: roi_pooling.FeatureTable, boxes: tf.Tensor) -> roi_pooling.View:
-    """Where each of `boxes` [batch, num_rois, 4] is pooled from in a table that has the levels."""
+    """View of `boxes` [batch, num_rois, 4]: their levels in a table that contains all levels."""
     names = [str(level) for level in range(self._min_level, self._max_level + 1)]
-    indices = tuple(table.index(name) for name in names)
+    indices = tuple(table.map_index(name) for name in names)
     levels = self.assign_levels(tf.reshape(tf.cast(boxes, tf.float32), [-1, 4]))
     return roi_pooling.View(
       tf.gather(tf.constant(indices), levels - self._min_level),
@@ -107,7 +104,7 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
     )
 
   def assign_levels(self, rois: tf.Tensor) -> tf.Tensor:
-    """Returns the [...] int32 level that each of `rois` [..., 4] is pooled from."""
+    """Level that each of `rois` [..., 4] is pooled from, [...] int32."""
     unit, power = _LEVEL_RULES[self._level_rule]
     scales = tf.sqrt(box_ops.area(rois)) / (unit * self._finest_scale) + 1e-6
     levels = tf.fill(tf.shape(scales), self._min_level)

@@ -1,4 +1,4 @@
-"""RoI features: pyramid and semantic context in one tensor."""
+"""RoI features: the sum of pyramid and semantic embedding."""
 
 from typing import Any
 
@@ -11,18 +11,19 @@ from htc_tf.ops import roi_pooling
 
 
 class RoIFeatures(tf_keras.layers.Layer):
-  """Pools RoIs from the pyramid and adds the pooled semantic embedding (section 3.2, equation 6).
+  """RoI features of the pyramid plus those of the semantic embedding (section 3.2, equation 6).
 
-  The published boxes take the embedding by RoIAlign 14, averaged 2 x 2 to 7. Both means, and the
-  sum with the pyramid's feature, are one weighted sum of pixels.
+  For box heads, the paper's code pools the embedding by RoIAlign to 14 x 14 and averages 2 x 2 to
+  7 x 7. Both means, and the sum with the feature of the pyramid, are one weighted sum of pixels.
 
   Args:
-    aligner: layer of (pyramid, rois) to [batch, num_rois, size, size, channels].
-    crop_size: its size.
-    semantic_crop_size: side the embedding is pooled to, a multiple of `crop_size`; averaged down
-      to it. None: the semantic branch does not feed this head.
-    semantic_stride: pixels a cell of the embedding covers.
-    **kwargs: passed to Layer.
+    aligner: layer from (pyramid, rois) to [batch, num_rois, crop_size, crop_size, channels].
+    crop_size: number of bins of an RoI along each axis.
+    semantic_crop_size: number of bins, along each axis, that the embedding is pooled to before it
+      is averaged down to `crop_size`; a multiple of `crop_size`. None if the semantic branch does
+      not feed these heads.
+    semantic_stride: padded-image pixels per pixel of the embedding.
+    **kwargs: arguments of Layer.
   """
 
   def __init__(
@@ -33,7 +34,7 @@ class RoIFeatures(tf_keras.layers.Layer):
     semantic_stride: int = 8,
     **kwargs: Any,
   ):
-    # Casting inputs to the compute type would round the RoIs.
+    # Under mixed precision, Keras would cast the RoIs to 16 bits: errors of several pixels.
     super().__init__(autocast=False, **kwargs)
     self._aligner = aligner
     self._crop_size = crop_size
@@ -44,13 +45,15 @@ class RoIFeatures(tf_keras.layers.Layer):
     """Features of RoIs.
 
     Args:
-      features: of the batch.
+      features: features of the batch.
       rois: [batch, num_rois, 4] yxyx in padded-image pixels; padding rows are all -1.
 
     Returns:
       [batch, num_rois, crop_size, crop_size, channels] of the pyramid's dtype; 0 in padding rows.
     """
-    table = features.with_pooling_table().pooling_table
+    table = features.pooling_table
+    if table is None:
+      table = features.build_pooling_table()
     views = []
     if isinstance(self._aligner, MultilevelRoIAligner):
       views.append(self._aligner.view(table, rois))

@@ -1,4 +1,4 @@
-"""Turns the maps of the region proposal network into proposals with a validity mask."""
+"""Selection of proposals, with a validity mask, from the maps of the region proposal network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,25 @@ from htc_tf.ops import boxes as box_ops
 from htc_tf.ops import nms
 
 _BOX_CODER_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
-# Below any sigmoid: marks candidates that must not be kept.
+# Score of candidates that must not be kept: below every sigmoid.
 _EXCLUDED = -1.0
 
 
 class ProposalGenerator(tf_keras.layers.Layer):
-  """Selects proposals: best of each level, NMS within each level, best over all levels.
+  """Selection of proposals: best of each level, NMS within each level, best over all levels.
 
-  In contrast to Model Garden's generator it clips to the image rather than to its padding, keeps a
-  box at exactly the NMS threshold and says which rows are padding.
+  In contrast to Model Garden's generator, it clips to the image and not to its padded size, keeps a
+  box at exactly the NMS threshold, and marks padding rows.
+
+  Args:
+    pre_nms_top_k: number of candidates per level and image in training.
+    nms_threshold: maximum IoU of two proposals of a level.
+    num_proposals: number of rows returned in training.
+    test_pre_nms_top_k: number of candidates per level and image at inference.
+    test_num_proposals: number of rows returned at inference.
+    min_size: boxes with a side of at most this many pixels are dropped.
+    clip_deltas_below: whether dh and dw are also clipped from below.
+    **kwargs: arguments of Layer.
   """
 
   def __init__(
@@ -33,19 +43,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
     clip_deltas_below: bool = True,
     **kwargs: Any,
   ):
-    """Builds the layer.
-
-    Args:
-      pre_nms_top_k: candidates of each level and image in training.
-      nms_threshold: the largest IoU two proposals of a level may have.
-      num_proposals: rows returned in training.
-      test_pre_nms_top_k: candidates of each level and image at inference.
-      test_num_proposals: rows returned at inference.
-      min_size: boxes with a side of at most this many pixels are dropped.
-      clip_deltas_below: whether dh, dw are clipped on both sides.
-      **kwargs: passed to Layer.
-    """
-    # Under a mixed precision policy Keras would cast the anchors to 16 bits: errors of pixels.
+    # Under mixed precision, Keras would cast the anchors to 16 bits: errors of several pixels.
     super().__init__(autocast=False, **kwargs)
     self._pre_nms_top_k = pre_nms_top_k
     self._nms_threshold = nms_threshold
@@ -63,7 +61,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
     image_shape: tf.Tensor,
     training: bool | None = None,
   ) -> Proposals:
-    """Selects the proposals; no gradient flows through them.
+    """Proposals of a batch; no gradient flows through them.
 
     Args:
       raw_boxes: level to [batch, height, width, 4 * num_anchors] deltas dy, dx, dh, dw.
@@ -71,7 +69,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
       anchor_boxes: level to [height * width * num_anchors, 4] (or with a batch axis in front) yxyx
         in padded-image pixels.
       image_shape: [batch, 2] height and width of each image before padding.
-      training: chooses between the two sets of sizes.
+      training: whether the model trains, which selects the numbers of candidates and proposals.
 
     Returns:
       Proposals with `num_proposals` or `test_num_proposals` rows.
@@ -95,7 +93,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
     image_shape: tf.Tensor,
     top_k: int,
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns boxes [batch, num, 4] and scores [batch, num] of the best anchors of one level."""
+    """Boxes [batch, num, 4] and scores [batch, num] of the best anchors of one level."""
     batch = tf.shape(logits)[0]
     logits = tf.stop_gradient(tf.cast(tf.reshape(logits, [batch, -1]), tf.float32))
     deltas = tf.stop_gradient(tf.reshape(deltas, [batch, -1, 4]))  # [batch, anchors, 4]
@@ -109,7 +107,7 @@ class ProposalGenerator(tf_keras.layers.Layer):
 
 
 def _stack_levels(candidates: list[tuple[tf.Tensor, tf.Tensor]]) -> tuple[tf.Tensor, tf.Tensor]:
-  """Pads levels to one length; [batch, num, levels, 4] boxes and [batch, num, levels] scores."""
+  """Boxes [batch, num, levels, 4] and scores [batch, num, levels], padded to the longest level."""
   length = tf.reduce_max(tf.stack([tf.shape(scores)[1] for _, scores in candidates]))
   all_boxes, all_scores = [], []
   for boxes, scores in candidates:
@@ -120,6 +118,6 @@ def _stack_levels(candidates: list[tuple[tf.Tensor, tf.Tensor]]) -> tuple[tf.Ten
 
 
 def _with_validity(kept: nms.KeptBoxes) -> Proposals:
-  """Marks rows beyond the number kept as padding."""
+  """Proposals whose rows beyond the number of kept boxes are marked as padding."""
   valid = tf.sequence_mask(kept.num_valid, kept.scores.shape[1])  # [batch, num]
   return Proposals(tf.where(valid[..., None], kept.boxes, -1.0), kept.scores, valid)

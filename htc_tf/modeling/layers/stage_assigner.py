@@ -12,13 +12,13 @@ from htc_tf.ops.rows import gather_rows
 
 
 class StageAssigner(tf_keras.layers.Layer):
-  """Samples the RoIs of one stage (Cascade R-CNN, section 4.2).
+  """Assignment and sampling of the RoIs of one stage (Cascade R-CNN, section 4.2).
 
   Ground-truth boxes are added to the candidates before sampling, as published.
 
   Args:
     iou_threshold: IoU from which a box is positive; below it, a box is background.
-    num_samples: RoIs per image.
+    num_samples: number of sampled RoIs per image.
     positive_fraction: maximum share of positives among them.
     match_low_quality: whether every ground-truth box also gets its best boxes, even if they match
       another one better, as published.
@@ -26,7 +26,7 @@ class StageAssigner(tf_keras.layers.Layer):
     **kwargs: arguments of Layer.
 
   Raises:
-    ConfigError: an unknown rule.
+    ConfigError: the rule is unknown.
   """
 
   def __init__(
@@ -55,7 +55,7 @@ class StageAssigner(tf_keras.layers.Layer):
     Args:
       boxes: [batch, num, 4] yxyx in padded-image pixels; padding rows are all -1.
       valid: [batch, num] bool, False for boxes that must not be sampled.
-      gt_boxes: [batch, num_gt, 4] in the same frame; padding rows are all -1.
+      gt_boxes: [batch, num_gt, 4] yxyx in padded-image pixels; padding rows are all -1.
       gt_classes: [batch, num_gt] int32; padding rows are -1.
     """
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
@@ -71,7 +71,7 @@ class StageAssigner(tf_keras.layers.Layer):
 
 
 def _own_index(gt_boxes: tf.Tensor) -> tf.Tensor:
-  """[batch, num_gt] int32 assignment of each ground-truth box to itself."""
+  """Assignment of each ground-truth box to itself, [batch, num_gt] int32."""
   return tf.where(box_ops.is_padding(gt_boxes), assignment.IGNORED, tf.range(tf.shape(gt_boxes)[1]))
 
 
@@ -82,7 +82,7 @@ def _look_up(
   gt_boxes: tf.Tensor,
   gt_classes: tf.Tensor,
 ) -> SampledRois:
-  """The sampled rows of `boxes`, which start with the ground truth, and their matches."""
+  """Sampled rows of `boxes`, of which the first are the ground truth, and their matches."""
   indices, valid, positive = samples
   rois = tf.where(valid[..., None], gather_rows(boxes, indices), -1.0)
   gt_rows = tf.where(positive, gather_rows(gt_index, indices), 0)

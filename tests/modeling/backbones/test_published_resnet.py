@@ -1,4 +1,4 @@
-"""Tests of the published ResNet; test_published_layout.py holds it against published numbers."""
+"""Tests of the published ResNet; test_published_layout.py compares it with published values."""
 
 import json
 
@@ -14,7 +14,7 @@ from parity.pack import EXTRACT
 from tests import published_weights
 
 TINY = {'model_id': 18, 'width_multiplier': 0.0625}
-# Without the classifier, as known of the ImageNet models.
+# Numbers of parameters of the ImageNet models without the classifier.
 NUM_TRAINABLE = {18: 11_176_512, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160}
 GROUPS = ('stem', 'layer1', 'layer2', 'layer3', 'layer4')
 
@@ -41,7 +41,7 @@ def resnext(groups, **values):
     ),
   ],
 )
-def test_variables_are_those_published(values, config):
+def test_variables_have_the_published_shapes(values, config):
   stored = json.loads((EXTRACT / f'mmdet_htc_{config}_shapes.json').read_text())
   published = {
     name.removeprefix('backbone.'): tf_layout(shape)
@@ -50,7 +50,7 @@ def test_variables_are_those_published(values, config):
   }
   ours = {}
   for name, layer in published_weights.backbone_layers(PublishedResNet(**values)):
-    # After a deformable convolution's kernel come kernel and bias of its offsets.
+    # The kernel and bias of the offsets follow the kernel of a deformable convolution.
     parts = (
       ('weight', 'conv_offset.weight', 'conv_offset.bias')
       if isinstance(layer, tf_keras.layers.Conv2D)
@@ -63,13 +63,13 @@ def test_variables_are_those_published(values, config):
 
 
 @pytest.mark.parametrize('model_id', [18, 34, 50, 101])
-def test_number_of_parameters(model_id):
+def test_the_number_of_parameters_is_the_published_one(model_id):
   model = PublishedResNet(model_id, frozen_stages=-1)
   assert sum(np.prod(v.shape) for v in model.trainable_variables) == NUM_TRAINABLE[model_id]
 
 
 @pytest.mark.parametrize('height,width', [(64, 64), (63, 90)])
-def test_output_sizes(height, width):
+def test_output_sizes_are_rounded_up(height, width):
   model = PublishedResNet(**TINY)
   outputs = model(tf.zeros([1, height, width, 3]))
   assert sorted(outputs) == ['2', '3', '4', '5']
@@ -88,7 +88,7 @@ def group_of(variable):
   'frozen_stages,trained',
   [(-1, GROUPS), (0, GROUPS[1:]), (1, GROUPS[2:]), (2, GROUPS[3:]), (3, GROUPS[4:]), (4, ())],
 )
-def test_frozen_stages(frozen_stages, trained):
+def test_only_stages_that_are_not_frozen_are_trained(frozen_stages, trained):
   model = PublishedResNet(**TINY, frozen_stages=frozen_stages)
   assert {group_of(variable) for variable in model.trainable_variables} == set(trained)
   names = {variable.name.split('/')[-1] for variable in model.trainable_variables}
@@ -111,19 +111,19 @@ def test_norm_eval_keeps_and_uses_the_running_statistics():
 
 
 def test_without_norm_eval_batch_statistics_are_used_and_averaged():
-  tf_keras.utils.set_random_seed(0)  # A channel that is dead by chance keeps its mean of 0.
+  tf_keras.utils.set_random_seed(0)  # With other weights, a dead channel could keep its mean of 0.
   model = PublishedResNet(**TINY, frozen_stages=0, norm=NormOptions(norm_eval=False, momentum=0.9))
   images = 3.0 + tf.random.stateless_normal([2, 32, 32, 3], [1, 2])
   before = statistics(model)
   training = model(images, training=True)
   assert not np.allclose(training['5'], model(images, training=False)['5'])
-  moved = [not np.array_equal(old, new) for old, new in zip(before, statistics(model))]
+  changed = [not np.array_equal(old, new) for old, new in zip(before, statistics(model))]
   names = [variable.name for variable in model.non_trainable_variables]
-  # The frozen stem keeps its own.
-  assert moved == [not name.startswith(('conv1/', 'bn1/')) for name in names]
+  # The statistics of the frozen stem are not updated.
+  assert changed == [not name.startswith(('conv1/', 'bn1/')) for name in names]
 
 
-def test_gradient_reaches_the_affine_of_norms_that_are_not_updated():
+def test_the_gradient_reaches_gamma_and_beta_of_frozen_norms():
   model = PublishedResNet(**TINY, frozen_stages=1, norm=NormOptions(norm_eval=True))
   with tf.GradientTape() as tape:
     loss = tf.reduce_sum(model(tf.ones([1, 32, 32, 3]), training=True)['5'] ** 2)
@@ -140,12 +140,12 @@ def test_gradient_reaches_the_affine_of_norms_that_are_not_updated():
     ({'frozen_stages': -2}, 'frozen_stages from -1 to 4.*Got: -2'),
   ],
 )
-def test_errors(values, message):
+def test_unknown_options_are_rejected(values, message):
   with pytest.raises(ConfigError, match=message):
     PublishedResNet(**values)
 
 
-def test_epsilon_is_the_published_one():
+def test_epsilon_of_the_norms_is_the_published_one():
   norms = [
     layer
     for _, layer in published_weights.backbone_layers(PublishedResNet(**TINY))
@@ -155,8 +155,8 @@ def test_epsilon_is_the_published_one():
   assert {norm.epsilon for norm in norms} == {1e-5}
 
 
-def drawn(**values):
-  """A backbone whose blocks hand gradients on, and a batch."""
+def random_model(**values):
+  """A backbone in which all residual paths have gradients, and a batch."""
   tf_keras.utils.set_random_seed(0)
   model = PublishedResNet(**values)
   for variable in model.variables:
@@ -180,7 +180,9 @@ def gradients_of(model, images):
 def test_recompute_gives_the_same_gradients(values, policy, in_graph):
   tf_keras.mixed_precision.set_global_policy(policy)
   try:
-    (kept, images), (recomputed, _) = (drawn(**values, recompute=flag) for flag in (False, True))
+    (kept, images), (recomputed, _) = (
+      random_model(**values, recompute=flag) for flag in (False, True)
+    )
   finally:
     tf_keras.mixed_precision.set_global_policy('float32')
   run = tf.function(gradients_of) if in_graph else gradients_of
@@ -192,22 +194,22 @@ def test_recompute_gives_the_same_gradients(values, policy, in_graph):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance, err_msg=variable.name)
 
 
-def test_recompute_runs_trained_blocks_again():
-  """Twice as many convolutions in the graph of a step; frozen blocks once."""
+def test_recompute_runs_only_trained_blocks_twice():
+  """The graph of a step contains the convolutions of trained blocks twice, others once."""
   counts = {}
   for recompute in (False, True):
-    model, images = drawn(**TINY, frozen_stages=1, recompute=recompute)
+    model, images = random_model(**TINY, frozen_stages=1, recompute=recompute)
     graph = tf.function(lambda x, m=model: gradients_of(m, x)).get_concrete_function(images).graph
     counts[recompute] = sum(op.type == 'Conv2D' for op in needed(graph.outputs))
-  # ResNet-18: stem, 4 convolutions in layer1, 5 in each of the others.
+  # ResNet-18 has 1 convolution in the stem, 4 in layer1 and 5 in each of the other stages.
   assert counts == {False: 20, True: 20 + 15}
 
 
 def needed(outputs):
-  """Every operation that these tensors of a graph are computed from."""
+  """All operations of a graph that these tensors are computed from."""
   queue = [output.op for output in outputs]
   found = set(queue)
-  for op in queue:  # It grows while it is read.
+  for op in queue:  # The loop appends to the queue.
     inputs = [tensor.op for tensor in op.inputs]
     queue += [op for op in dict.fromkeys(inputs) if op not in found]
     found.update(inputs)
@@ -215,8 +217,8 @@ def needed(outputs):
 
 
 @pytest.mark.parametrize('frozen_stages', [1, 3])
-def test_the_backward_pass_reads_nothing_of_frozen_stages(frozen_stages):
-  model, images = drawn(**TINY, frozen_stages=frozen_stages)
+def test_frozen_stages_have_no_backward_pass(frozen_stages):
+  model, images = random_model(**TINY, frozen_stages=frozen_stages)
   with tf.GradientTape() as tape:
     model(images, training=True)
   assert {v.ref() for v in tape.watched_variables()} == {v.ref() for v in model.trainable_variables}
@@ -224,5 +226,5 @@ def test_the_backward_pass_reads_nothing_of_frozen_stages(frozen_stages):
   kinds = [op.type for op in needed(graph.outputs)]
   trained = 5 * (4 - frozen_stages)
   assert kinds.count('Conv2DBackpropFilter') == trained
-  # Two convolutions read the last frozen map, and need no gradient of it.
+  # Two convolutions read the last frozen map, whose gradient is not needed.
   assert kinds.count('Conv2DBackpropInput') == trained - 2

@@ -20,7 +20,7 @@ NORM = NormOptions()
   ],
 )
 @pytest.mark.parametrize('stride', [1, 2])
-def test_shapes(values, filters, stride):
+def test_output_shapes_are_those_computed(values, filters, stride):
   block = ResidualBlock(8, stride, NORM, **values)
   x = tf.random.stateless_normal([2, 7, 6, 5], [1, 2])
   expected = [2, -(-7 // stride), -(-6 // stride), filters]
@@ -28,14 +28,14 @@ def test_shapes(values, filters, stride):
   assert block.compute_output_shape(x.shape) == expected
 
 
-def test_starts_as_its_shortcut():
+def test_a_new_block_is_its_shortcut():
   x = tf.random.stateless_uniform([2, 4, 4, 32], [1, 2])
   block = ResidualBlock(8, 1, NORM)
   np.testing.assert_array_equal(block(x), x)
   assert block.downsample is None
 
 
-def test_groups_and_width_shape_the_middle_convolution():
+def test_groups_and_width_apply_to_the_middle_convolution():
   block = ResidualBlock(128, 2, NORM, groups=32, width=256)
   block.build([None, None, None, 256])
   assert block.conv1.kernel.shape == [1, 1, 256, 256]
@@ -63,8 +63,8 @@ RESNEXT = pytest.mark.parametrize(
 )
 
 
-def drawn(values):
-  """A block of ResNeXt that is not its shortcut, and an input."""
+def random_block(values):
+  """A block of ResNeXt that differs from its shortcut, and an input."""
   x = tf.random.stateless_normal([2, 7, 6, 8], [1, 2])
   block = ResidualBlock(8, 2, NORM, **values)
   block.build(x.shape)
@@ -75,8 +75,8 @@ def drawn(values):
 
 
 @RESNEXT
-def test_compiled_and_recomputed_it_is_the_same_function(values):
-  block, x = drawn(values)
+def test_a_compiled_or_recomputed_block_is_the_same_function(values):
+  block, x = random_block(values)
 
   def run(x):
     return block(x, training=True)
@@ -98,8 +98,8 @@ def test_compiled_and_recomputed_it_is_the_same_function(values):
 
 
 @RESNEXT
-def test_exported_it_is_the_same_function(values, tmp_path):
-  block, x = drawn(values)
+def test_an_exported_block_is_the_same_function(values, tmp_path):
+  block, x = random_block(values)
   module = tf.Module()
   module.weights = block.weights
   module.run = tf.function(block, input_signature=[tf.TensorSpec([None, None, None, 8])])

@@ -1,4 +1,4 @@
-"""Tests of the published FPN against plain NumPy."""
+"""Tests of the published FPN against NumPy."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_equals_numpy_on_odd_sizes():
   layer = PublishedFPN(SIZES, max_level=7, num_filters=3)
   layer(maps)
   rng = np.random.default_rng(1)
-  for variable in layer.variables:  # Biases would be zero.
+  for variable in layer.variables:  # The initial biases are zero.
     variable.assign(rng.normal(size=variable.shape))
 
   def parts(name):
@@ -62,14 +62,14 @@ def test_equals_numpy_on_odd_sizes():
     np.testing.assert_allclose(actual[level], value, rtol=1e-4, atol=1e-4, err_msg=level)
 
 
-def test_min_level_leaves_finer_maps_out():
+def test_levels_below_min_level_are_not_used():
   layer = PublishedFPN(SIZES, min_level=3, max_level=5, num_filters=3)
   assert sorted(layer(make_maps())) == ['3', '4', '5'] == sorted(layer.output_specs)
   assert not any('/3/' in variable.name for variable in layer.variables)
 
 
 @pytest.mark.parametrize('levels', [{}, {'3': (7, 9), '4': (4, 5)}])
-def test_missing_level(levels):
+def test_a_missing_level_is_rejected(levels):
   with pytest.raises(ConfigError, match='backbone levels from 2 on'):
     PublishedFPN(levels)
 

@@ -1,4 +1,7 @@
-"""Tests of the box head by hand-computed cases; its published numbers: with the model."""
+"""Tests of the box head by hand-computed cases.
+
+test_published_layout.py compares it with published values.
+"""
 
 import numpy as np
 import pytest
@@ -20,7 +23,7 @@ def gradients_of(layer, *inputs):
   return tape.gradient(total, layer.trainable_variables)
 
 
-def test_box_head_keeps_rois_apart():
+def test_box_head_treats_rois_independently():
   head = BoxHead(num_classes=3, num_fcs=2, fc_dims=5)
   features = np.random.default_rng(0).normal(size=[2, 3, 2, 2, 4]).astype(np.float32)
   head(features)
@@ -32,13 +35,13 @@ def test_box_head_keeps_rois_apart():
   np.testing.assert_allclose(alone[1][0, 0], deltas[1, 2], rtol=1e-4)
 
 
-def test_box_head_takes_no_rois():
+def test_box_head_without_rois_has_empty_outputs():
   logits, deltas = BoxHead(num_classes=3, fc_dims=5)(tf.zeros([2, 0, 2, 2, 4]))
   assert logits.shape == [2, 0, 3] and deltas.shape == [2, 0, 4]
 
 
 @pytest.mark.parametrize('num_fcs', [1, 3])
-def test_box_head_gradients(num_fcs):
+def test_box_head_gradients_reach_every_variable(num_fcs):
   head = BoxHead(num_classes=3, num_fcs=num_fcs, fc_dims=5)
   gradients = gradients_of(head, tf.ones([1, 2, 2, 2, 4]))
   assert len(gradients) == 2 * (num_fcs + 2)

@@ -1,4 +1,7 @@
-"""Tests of the mask predictor by hand-computed cases; its published numbers: with the model."""
+"""Tests of the mask predictor by hand-computed cases.
+
+test_published_layout.py compares it with published values.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -21,13 +24,13 @@ def test_mask_predictor_applies_the_kernel_of_the_class():
   kernel, bias = predictor._kernel.numpy(), predictor._bias.numpy()
   logits = predictor(features, tf.constant([1, 3, 2, 0, -1]))
   assert logits.shape == [5, 4, 4]
-  for row, index in enumerate([0, 2, 1, 0, 0]):  # Padding takes the first class.
+  for row, index in enumerate([0, 2, 1, 0, 0]):  # Padding uses the first class.
     np.testing.assert_allclose(
       logits[row], hidden[row] @ kernel[index] + bias[index], rtol=1e-4, atol=1e-5
     )
 
 
-def test_mask_predictor_trains_only_the_asked_class():
+def test_mask_predictor_trains_only_the_given_class():
   predictor = MaskPredictor(num_classes=4, num_filters=2)
   features = tf.ones([1, 2, 2, 2])
   predictor(features, tf.constant([2]))

@@ -1,4 +1,7 @@
-"""Tests of the RPN head by hand-computed cases; its published numbers: with the model."""
+"""Tests of the RPN head by hand-computed cases.
+
+test_published_layout.py compares it with published values.
+"""
 
 import numpy as np
 import tensorflow as tf

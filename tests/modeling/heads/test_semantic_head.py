@@ -1,4 +1,7 @@
-"""Tests of the semantic head by hand-computed cases; its published numbers: with the model."""
+"""Tests of the semantic head by hand-computed cases.
+
+test_published_layout.py compares it with published values.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +17,7 @@ def gradients_of(layer, *inputs):
   return tape.gradient(total, layer.trainable_variables)
 
 
-def test_semantic_head_fuses_all_levels_at_one():
+def test_semantic_head_fuses_all_levels_at_the_fusion_level():
   head = SemanticHead(num_classes=3, levels=('2', '3', '4'), level=3, num_convs=0, num_filters=2)
   sizes = {'2': (10, 14), '3': (5, 7), '4': (3, 4)}
   zeros = {level: tf.zeros([1, *size, 2]) for level, size in sizes.items()}
@@ -30,7 +33,7 @@ def test_semantic_head_fuses_all_levels_at_one():
     for level, x in zeros.items()
   }
   _, fused = head(ramps)
-  # With aligned corners a ramp stays one: from its first to its last value.
+  # With aligned corners, a resized ramp is a ramp between the same first and last values.
   expected = sum(10.0**i * np.linspace(1 / width, 1.0, 7) for i, width in enumerate((14, 7, 4)))
   np.testing.assert_allclose(fused[0, 2, :, 0], expected, rtol=1e-5)
 

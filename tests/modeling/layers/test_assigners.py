@@ -1,4 +1,4 @@
-"""Tests of the assigners of stages and anchors, among them a stored training step."""
+"""Tests of the assigners of stages and anchors against a stored training step and by hand."""
 
 import numpy as np
 import pytest
@@ -28,14 +28,14 @@ def _pad(rows, length):
   return padded
 
 
-def _truth(step):
+def _ground_truth(step):
   boxes = [_pad(step[f'gt_image{image}_boxes'][:, _SWAP], _MAX_INSTANCES) for image in range(2)]
   classes = [_pad(step[f'gt_image{image}_labels'] + 1, _MAX_INSTANCES) for image in range(2)]
   return np.stack(boxes), np.stack(classes).astype(np.int32)
 
 
 def _input_boxes(step, stage, kind):
-  """The boxes of both images; those of a stage's mask sampling are the next stage's."""
+  """Candidate boxes of both images; the mask branch samples from those of the next stage."""
   if kind == 'mask' and stage < 2:
     stage, kind = stage + 1, 'box'
   boxes = [step[f'stage{stage}/{kind}_sampling_image{image}/input_boxes'] for image in range(2)]
@@ -45,7 +45,7 @@ def _input_boxes(step, stage, kind):
 @pytest.mark.parametrize('kind', ['box', 'mask'])
 @pytest.mark.parametrize('stage', [0, 1, 2])
 def test_samples_of_a_stage_equal_the_reference(step, stage, kind):
-  gt_boxes, gt_classes = _truth(step)
+  gt_boxes, gt_classes = _ground_truth(step)
   boxes = _input_boxes(step, stage, kind)
   assigner = StageAssigner((0.5, 0.6, 0.7)[stage], rule='even')
   rois = tf.function(assigner)(boxes, ~np.all(boxes == -1, axis=-1), gt_boxes, gt_classes)
@@ -58,16 +58,16 @@ def test_samples_of_a_stage_equal_the_reference(step, stage, kind):
       rois.boxes[image], candidates[np.concatenate([positives, negatives])]
     )
     np.testing.assert_array_equal(rois.positive[image], np.arange(512) < num)
-    truths = step[prefix + 'pos_gt_index']
-    np.testing.assert_array_equal(rois.gt_index[image], np.pad(truths, [0, 512 - num]))
+    gt_index = step[prefix + 'pos_gt_index']
+    np.testing.assert_array_equal(rois.gt_index[image], np.pad(gt_index, [0, 512 - num]))
     np.testing.assert_array_equal(rois.is_gt[image, :num], step[prefix + 'pos_is_gt'] > 0)
-    np.testing.assert_array_equal(rois.classes[image, :num], gt_classes[image, truths])
-    np.testing.assert_array_equal(rois.matched_boxes[image, :num], gt_boxes[image, truths])
+    np.testing.assert_array_equal(rois.classes[image, :num], gt_classes[image, gt_index])
+    np.testing.assert_array_equal(rois.matched_boxes[image, :num], gt_boxes[image, gt_index])
   assert np.all(rois.valid)
 
 
 def test_sampled_anchors_equal_the_reference(step):
-  gt_boxes, _ = _truth(step)
+  gt_boxes, _ = _ground_truth(step)
   image_shape = step['image_sizes_hw'].astype(np.float32)
   anchors = tf.concat(list(anchor_ops.generate_anchors(_SHAPES).values()), axis=0)
   targets = tf.function(AnchorAssigner(rule='even'))(anchors, image_shape, gt_boxes)
@@ -101,7 +101,7 @@ def test_padding_is_never_sampled():
 
 @pytest.mark.parametrize('num_gt', [0, 3])
 @pytest.mark.parametrize('num_boxes', [0, 5])
-def test_without_truth_or_boxes(num_gt, num_boxes):
+def test_without_ground_truth_nothing_is_positive(num_gt, num_boxes):
   boxes = np.tile(np.array([0, 0, 8, 8], np.float32), [2, num_boxes, 1])
   gt_boxes = tf.fill([2, num_gt, 4], -1.0)
   rois = tf.function(StageAssigner(0.5, num_samples=8))(
@@ -126,7 +126,7 @@ def test_no_gradient_flows_through_the_rois():
   assert tape.gradient(total, boxes) is None
 
 
-def test_unknown_rule():
+def test_an_unknown_sampling_rule_is_rejected():
   with pytest.raises(errors.ConfigError, match='odd'):
     StageAssigner(0.5, rule='odd')
   with pytest.raises(errors.ConfigError, match='odd'):

@@ -1,4 +1,4 @@
-"""Tests of batch norm with held statistics."""
+"""Tests of frozen batch norm."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from htc_tf.modeling.layers.batch_norm import BatchNorm
 
 
 @pytest.mark.parametrize('norm_eval', [True, False])
-def test_statistics_in_training(norm_eval):
+def test_training_uses_and_updates_statistics_unless_they_are_frozen(norm_eval):
   layer = BatchNorm(norm_eval=norm_eval, momentum=0.9, epsilon=0.0)
   x = tf.constant([1.0, 3.0], shape=[2, 1, 1, 1])  # mean 2, variance 1
   layer.build(x.shape)

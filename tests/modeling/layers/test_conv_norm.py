@@ -1,4 +1,4 @@
-"""Tests of convolutions with the norm folded in, against the two layers one after the other."""
+"""Tests of convolutions merged with a batch norm, against separate calls of the two layers."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
 
 def built(kind=PaddedConv2D, norm_eval=True, dtype='float32', **kwargs):
-  """A convolution and its norm, all values random; input [2, 7, 6, 8]."""
+  """A convolution and its norm with random variables, for input [2, 7, 6, 8]."""
   conv = kind(12, 3, use_bias=False, dtype=dtype, **kwargs)
   norm = BatchNorm(norm_eval=norm_eval, epsilon=1e-5, momentum=0.9, dtype=dtype)
   assert build_conv_norm(conv, norm, [2, 7, 6, 8])[-1] == 12
@@ -44,7 +44,7 @@ def outputs_and_gradients(function, x, variables):
   ],
 )
 @pytest.mark.parametrize('training', [True, False])
-def test_held_statistics_fold_with_the_same_gradients(kind, values, training):
+def test_a_frozen_norm_is_merged_with_the_same_value_and_gradients(kind, values, training):
   conv, norm = built(kind, **values)
   variables = conv.trainable_weights + norm.trainable_weights
   expected = outputs_and_gradients(lambda x: norm(conv(x)), images(), variables)
@@ -53,15 +53,15 @@ def test_held_statistics_fold_with_the_same_gradients(kind, values, training):
     np.testing.assert_allclose(value, reference, rtol=0, atol=1e-5 * np.abs(reference).max())
 
 
-def test_folded_norm_keeps_one_map_for_the_backward_pass():
-  """The graph's gradient reads the input; of the norm's own input there is none to read."""
+def test_a_merged_norm_adds_no_map_for_the_backward_pass():
+  """The graph has no separate norm, whose input a backward pass would read."""
   conv, norm = built()
   function = tf.function(lambda x: conv_norm(x, conv, norm, True)).get_concrete_function(images())
   kinds = [op.type for op in function.graph.get_operations()]
   assert kinds.count('Conv2D') == 1 and not any('BatchNorm' in kind for kind in kinds)
 
 
-def test_batch_statistics_stay_a_norm():
+def test_a_norm_with_batch_statistics_is_not_merged():
   conv, norm = built(norm_eval=False)
   before = norm.moving_mean.numpy()
   mean, variance = tf.nn.moments(conv(images()), [0, 1, 2])
@@ -76,7 +76,7 @@ def test_batch_statistics_stay_a_norm():
 
 
 @pytest.mark.parametrize('kind', [PaddedConv2D, DeformConv2D])
-def test_half_precision_rounds_the_product_once(kind):
+def test_half_precision_rounds_the_scaled_kernel_once(kind):
   conv, norm = built(kind, dtype='mixed_bfloat16')
   x = tf.cast(images(), tf.bfloat16)
   actual = conv_norm(x, conv, norm)
@@ -87,7 +87,7 @@ def test_half_precision_rounds_the_product_once(kind):
   np.testing.assert_array_equal(tf.cast(actual, tf.float32), tf.cast(expected, tf.float32))
 
 
-def test_frozen_layers_have_no_variable_a_tape_watches():
+def test_tapes_watch_no_variable_of_frozen_layers():
   conv = DeformConv2D(4, 3, use_bias=False)
   norm = BatchNorm(norm_eval=True)
   conv.trainable = norm.trainable = False

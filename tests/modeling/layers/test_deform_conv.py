@@ -10,7 +10,7 @@ from htc_tf.ops.deform_conv import deform_conv2d
 
 
 @pytest.mark.parametrize('strides,groups', [(1, 1), (2, 2)])
-def test_starts_as_the_plain_convolution(strides, groups):
+def test_a_new_layer_is_a_plain_convolution(strides, groups):
   x = tf.random.stateless_normal([2, 7, 6, 4], [1, 2])
   layer = DeformConv2D(6, 3, strides=strides, groups=groups)
   plain = PaddedConv2D(6, 3, strides=strides, groups=groups)

@@ -1,4 +1,4 @@
-"""Tests of symmetric padding against plain loops."""
+"""Tests of the convolution with symmetric padding against plain loops."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_equals_a_loop(size, stride, height, width):
   np.testing.assert_allclose(actual[0], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_output_shape_of_unknown_sizes():
+def test_the_output_shape_of_unknown_sizes_is_unknown():
   assert PaddedConv2D(3, 3, strides=2).compute_output_shape([None, None, None, 2]).as_list() == [
     None,
     None,

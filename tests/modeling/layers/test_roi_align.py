@@ -15,7 +15,7 @@ _compiled_align = tf.function(roi_align_lib.roi_align, jit_compile=True)
 
 @pytest.fixture(scope='module', name='reference')
 def _reference():
-  """The stored arrays, channels last; RoIs of both images in one batch with padding between."""
+  """Stored arrays, channels last; the RoIs of both images form a batch, separated by padding."""
   path = EXTRACT / 'ops.npz'
   with np.load(path) as arrays:
     stored = {key[10:]: arrays[key] for key in arrays.files if key.startswith('roi_align/')}
@@ -64,7 +64,7 @@ def test_rois_get_no_gradient(reference):
   assert tape.gradient(output, rois) is None
 
 
-def test_all_sizes_may_be_unknown_and_nothing_may_come(reference):
+def test_sizes_may_be_unknown_and_inputs_may_be_empty(reference):
   function = tf.function(
     lambda feature, rois: roi_align_lib.roi_align(feature, rois, _STRIDE, 7),
     input_signature=[tf.TensorSpec([None, None, None, 12]), tf.TensorSpec([None, None, 4])],
@@ -110,8 +110,8 @@ def test_every_roi_is_pooled_from_its_level(wrap):
   assert set(levels.ravel()) == {2, 3, 4, 5}
   for level in range(2, 6):
     alone = roi_align_lib.roi_align(features[str(level)], rois, 2.0**level, 7).numpy()
-    of_level = levels == level
-    np.testing.assert_allclose(output.numpy()[of_level], alone[of_level], atol=3e-5)
+    in_level = levels == level
+    np.testing.assert_allclose(output.numpy()[in_level], alone[in_level], atol=3e-5)
 
 
 @pytest.mark.parametrize('jit_compile', [False, True])
@@ -134,7 +134,7 @@ def test_multilevel_gradient_is_the_transpose_of_the_output(jit_compile):
   np.testing.assert_allclose(gradient_product, 2 * product, rtol=1e-4)
 
 
-def test_dtype_of_the_features_is_kept():
+def test_the_dtype_of_the_features_is_kept():
   aligner = roi_align_lib.MultilevelRoIAligner(crop_size=7)
   output = aligner(_pyramid(tf.bfloat16), _rois())
   assert output.dtype == tf.bfloat16
@@ -149,7 +149,7 @@ def _levels_of_sides(rule, *sides):
   return aligner.assign_levels([[0.0, 0.0, side, side] for side in sides]).numpy().tolist()
 
 
-def test_level_rules():
+def test_level_rules_differ_only_near_a_boundary():
   sides = (1.0, 111.0, 112.0, 223.0, 224.0, 447.0, 448.0, 5000.0)
   for rule in ('mmdet', 'paddle'):
     assert _levels_of_sides(rule, *sides) == [2, 2, 3, 3, 4, 4, 5, 5]

@@ -1,4 +1,4 @@
-"""Tests of the proposal generator against a plain NumPy version and by hand."""
+"""Tests of the proposal generator against NumPy and by hand-computed cases."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def _maps(seed=0, shapes=_SHAPES):
 
 
 def _suppress(boxes, threshold):
-  """Rows of `boxes`, best first, that a better one does not suppress."""
+  """Rows of `boxes`, which are sorted from the best on, that no better box suppresses."""
   kept = []
   for row, box in enumerate(boxes):
     sizes = np.minimum(boxes[kept, 2:], box[2:]) - np.maximum(boxes[kept, :2], box[:2])
@@ -65,7 +65,7 @@ def _expected(deltas, logits, anchors, image, top_k, num):
 
 @pytest.mark.parametrize('training, top_k, num', [(True, 50, 300), (False, 40, 20)])
 @pytest.mark.parametrize('traced', [False, True])
-def test_proposals_equal_a_plain_version(training, top_k, num, traced):
+def test_proposals_equal_those_of_numpy(training, top_k, num, traced):
   generator = roi_generator.ProposalGenerator(
     pre_nms_top_k=50, num_proposals=300, test_pre_nms_top_k=40, test_num_proposals=20
   )
@@ -93,8 +93,8 @@ def test_anchors_may_have_a_batch_axis():
     np.testing.assert_array_equal(one, other)
 
 
-def test_small_boxes_are_dropped():
-  """Without deltas the proposals are the anchors: 8, 16 and 32 px, clipped to a strip of 10 px."""
+def test_boxes_of_at_most_the_minimum_size_are_dropped():
+  """With zero deltas, proposals are the anchors of 8 and 16 px, clipped to a strip of 10 px."""
   shapes = {'1': (4, 4), '2': (4, 4)}
   deltas = {level: tf.zeros([1, *shape, 4]) for level, shape in shapes.items()}
   logits = {level: tf.random.normal([1, *shape, 1]) for level, shape in shapes.items()}

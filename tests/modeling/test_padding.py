@@ -1,6 +1,7 @@
-"""The padding around an image must not matter, as far as the model's own wiring goes.
+"""Tests that the padding around an image does not change its detections.
 
-Convolutions see where a frame ends, so the parts here have none: pooling and matrices only.
+The outputs of convolutions depend on the distance to the border of the padded image, so the parts
+of this model have no convolutions, only pooling and matrix products.
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ TO_LOGITS = rng.normal(size=[tiny.CHANNELS, 3]).astype(np.float32)
 
 
 class PooledPyramid(tf_keras.layers.Layer):
-  """Levels 2 to 6 by averaging; the padding, of zeros, stays 0."""
+  """Levels 2 to 6 by average pooling; padding with zeros stays zero."""
 
   def call(self, images):
     return {
@@ -33,7 +34,7 @@ class PooledPyramid(tf_keras.layers.Layer):
 
 
 class PointwiseRPN(tf_keras.layers.Layer):
-  """Scores and deltas from one cell each; a cell of zeros scores low."""
+  """Logits and deltas that each depend on one pixel; the logits of a pixel of zeros are low."""
 
   def call(self, features):
     logits = {level: tf.abs(x @ TO_LOGITS) - 5.0 for level, x in features.items()}
@@ -59,23 +60,24 @@ def model():
   )
 
 
-def framed(height, width):
+def padded_inputs(height, width):
+  """Model inputs with the same image, padded to a height and width."""
   image = np.random.default_rng(5).normal(size=[HEIGHT, WIDTH, 3])
-  frame = np.zeros([1, height, width, 3], np.float32)
-  frame[0, :HEIGHT, :WIDTH] = image
-  return {'images': tf.constant(frame), 'image_shape': tf.constant([[HEIGHT, WIDTH]], tf.float32)}
+  images = np.zeros([1, height, width, 3], np.float32)
+  images[0, :HEIGHT, :WIDTH] = image
+  return {'images': tf.constant(images), 'image_shape': tf.constant([[HEIGHT, WIDTH]], tf.float32)}
 
 
-@pytest.mark.parametrize('frame', [(64, 128), (128, 64), (192, 192)])
-def test_a_larger_frame_gives_the_same_detections(model, frame):
-  expected = model(framed(64, 64))
-  actual = model(framed(*frame))
+@pytest.mark.parametrize('padded_size', [(64, 128), (128, 64), (192, 192)])
+def test_a_larger_padded_size_gives_the_same_detections(model, padded_size):
+  expected = model(padded_inputs(64, 64))
+  actual = model(padded_inputs(*padded_size))
   assert expected.num_detections[0] > 3
   for key, value in expected.to_dict().items():
     np.testing.assert_allclose(actual.to_dict()[key], value, rtol=1e-4, atol=1e-4, err_msg=key)
 
 
-def test_the_size_inside_the_frame_matters(model):
-  inputs = framed(64, 64)
-  whole = {**inputs, 'image_shape': tf.constant([[64.0, 64.0]])}
-  assert not np.allclose(model(whole).boxes, model(inputs).boxes)
+def test_the_size_inside_the_padding_changes_the_detections(model):
+  inputs = padded_inputs(64, 64)
+  without_padding = {**inputs, 'image_shape': tf.constant([[64.0, 64.0]])}
+  assert not np.allclose(model(without_padding).boxes, model(inputs).boxes)
