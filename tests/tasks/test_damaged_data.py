@@ -129,7 +129,7 @@ def test_data_of_which_nothing_can_be_used_are_an_error_at_once(folder, is_train
   data = train_data if is_training else task.task_config.validation_data
   with pytest.raises(
     DataError,
-    match=r'the data cannot be used.*none in 1 files; the first: image id 1: cannot be parsed',
+    match=r'The data cannot be used.*none in 1 files; the first: image id 1: cannot be parsed',
   ):
     task.build_inputs(data)
 
@@ -144,7 +144,7 @@ def test_records_of_another_configuration_stop_the_run(folder, monkeypatch):
   task, data = make(folder)
   with pytest.raises(
     tf.errors.InvalidArgumentError,
-    match=r'DataError: the data cannot.*The record holds no instance masks',
+    match=r'DataError: The data cannot.*The record holds no instance masks',
   ):
     ids(task, data, 50)
 
