@@ -1,1 +1,1 @@
-"""The configuration: its dataclasses, the rules across their fields, the registered experiments."""
+"""Configuration: dataclasses, checks of their values, registered experiments."""

@@ -1,4 +1,4 @@
-"""Configuration of the augmentations; each field is the name of one in data/augmentation/."""
+"""Configuration of the augmentations, which are modules in data/augmentation/."""
 
 import dataclasses
 
@@ -34,6 +34,8 @@ class Flip(hyperparams.Config):
 @dataclasses.dataclass
 class Augmentation(hyperparams.Config):
   """Augmentations of training images, applied in the order of the fields.
+
+  The name of a field is that of the registered augmentation.
 
   Attributes:
     scale_jitter: random scaling and cropping.

@@ -1,4 +1,4 @@
-"""Checks of an input pipeline: its records exist and match the model."""
+"""Checks of the configuration of an input pipeline: its records exist and match the model."""
 
 import glob
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from htc_tf.errors import ConfigError
 
 
 def validate_data(config: task_config.DataConfig, model: model_config.HTC, name: str) -> None:
-  """Check that the records of an input pipeline exist and hold what the model needs.
+  """Check that the records of an input pipeline exist and hold the data that the model needs.
 
   Args:
     config: configuration of the pipeline.
@@ -26,8 +26,8 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
       number of classes or lack masks or semantic maps.
     DataError: the metadata of the records is missing.
   """
-  patterns = config.input_path
-  patterns = list(patterns) if isinstance(patterns, (list, tuple)) else str(patterns).split(',')
+  paths = config.input_path
+  patterns = list(paths) if isinstance(paths, (list, tuple)) else str(paths).split(',')
   for pattern in map(str, patterns):
     if not pattern.strip() or not _exists(pattern.strip()):
       raise ConfigError(
@@ -64,16 +64,17 @@ def _check_training_records(info: DatasetInfo, model: model_config.HTC, name: st
       f'{name} has no masks',
       expected='records with instance masks',
       got='records with boxes only',
-      likely_cause='set task.model.include_mask=false',
+      likely_cause='a conversion with --no_masks; convert again or set '
+      'task.model.include_mask=false',
     )
   if not model.semantic_head.enabled:
     return
   if info.semantic is None:
     raise ConfigError(
       f'{name} has no semantic maps',
-      expected='records made with --semantic=stuff_maps or --semantic=instances',
+      expected='records converted with --semantic=stuff_maps or --semantic=instances',
       got='records without semantic maps',
-      likely_cause='no stuff maps; convert with '
+      likely_cause='a data set without stuff maps; convert it with '
       '--semantic=instances or set task.model.semantic_head.enabled=false',
     )
   if info.semantic.num_classes != model.semantic_head.num_classes:
@@ -81,7 +82,7 @@ def _check_training_records(info: DatasetInfo, model: model_config.HTC, name: st
       f'{name} and task.model.semantic_head.num_classes disagree',
       expected=str(info.semantic.num_classes),
       got=str(model.semantic_head.num_classes),
-      likely_cause=f'semantic maps made from {info.semantic.source}',
+      likely_cause=f'semantic maps that were made from {info.semantic.source}',
     )
 
 
@@ -100,7 +101,7 @@ def _check_parser(config: task_config.DataConfig, name: str) -> None:
       expected=f'[low, high] with 0 < low <= high <= max_size = {parser.max_size}',
       got=str(sizes),
     )
-  # The augmentations check their own values.
+  # The constructors of the augmentations check their arguments.
   build_augmentations(parser.augmentation.as_dict())
 
 
@@ -122,13 +123,13 @@ def _check_buckets(
         f'{name}[{index}] is larger than task.model.input_size',
         expected=f'at most {height} x {width}',
         got=f'{bucket.height} x {bucket.width}',
-        likely_cause='input_size was reduced and the buckets of the experiment were not: set '
+        likely_cause='a smaller input_size with the buckets of the experiment: set '
         f'{name}=[] to pad to multiples of {divisor}, or give buckets of that size',
       )
     if model.uses_static_size and sides != (height, width):
       raise ConfigError(
         f'{name}[{index}] does not match the model',
-        expected=f'task.model.input_size alone, {height} x {width}',
+        expected=f'only the size task.model.input_size, {height} x {width}',
         got=f'{bucket.height} x {bucket.width}',
-        likely_cause='proposals or RoI aligner of Model Garden, which need static shapes',
+        likely_cause="Model Garden's proposals or RoI aligner, which need a static shape",
       )

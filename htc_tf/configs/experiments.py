@@ -13,14 +13,15 @@ from htc_tf.configs.schedule import Schedule, build_trainer
 
 _MODEL_GARDEN_RESNET50 = 'gs://cloud-tpu-checkpoints/vision-2.0/resnet50_imagenet/ckpt-28080'
 
-# The six buckets with the least padding, 4.6% of the pixels of COCO; see benchmarks/padding.py.
+# The six buckets with the smallest amount of padding, 4.6% of the pixels of COCO; see
+# benchmarks/padding.py.
 COCO_BUCKETS = ((800, 1088), (800, 1216), (800, 1344), (1088, 800), (1216, 800), (1344, 800))
 
 
 def _experiment(
   task: task_config.HTCTask, schedule: Schedule, runtime: cfg.RuntimeConfig | None = None
 ) -> cfg.ExperimentConfig:
-  """An experiment that trains with the schedule and its batch size."""
+  """An experiment with the schedule and its batch size."""
   task.train_data.global_batch_size = schedule.batch_size
   return cfg.ExperimentConfig(
     runtime=runtime or cfg.RuntimeConfig(mixed_precision_dtype='float32'),
@@ -38,7 +39,8 @@ def _coco_task(
 ) -> task_config.HTCTask:
   """A task with the published input sizes, on COCO records under `coco/`.
 
-  Training pads to buckets, so that only few shapes occur. Evaluation pads as in the paper's code.
+  Training images are padded to buckets, so that there are only few shapes. Evaluation images are
+  padded as in the paper's code.
   """
   parser = task_config.Parser(
     buckets=[task_config.Bucket(height=height, width=width) for height, width in buckets]
@@ -82,10 +84,10 @@ def htc_without_semantic_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('htc_resnet50fpn_1x_coco_paddle')
 def htc_resnet50fpn_1x_coco_paddle() -> cfg.ExperimentConfig:
-  """HTC R50-FPN with the rules of laihuihui/htc (PaddleDetection), for its checkpoints."""
+  """HTC R50-FPN with the rules of laihuihui/htc (PaddleDetection), for checkpoints from there."""
   stages = model_config.published_stages()
   stages[-1].box_coder_weights = [30.0, 30.0, 15.0, 15.0]
-  # A side of 1 px is kept: the limit is the largest float32 below 1.
+  # The limit is the largest float32 below 1, so that proposals with a side of 1 pixel are kept.
   proposals = model_config.PublishedRoIGenerator(min_size=1.0 - 2.0**-24, clip_deltas_below=False)
   model = model_config.HTC(
     roi_generator=model_config.RoIGenerator(published=proposals),
@@ -125,7 +127,7 @@ def mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('htc_resnetfpn_coco')
 def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
-  """HTC heads on Model Garden's ResNet-50, FPN, RPN head, proposals and RoI aligner."""
+  """HTC heads with Model Garden's ResNet-50, FPN, RPN head, proposals and RoI aligner."""
   model = model_config.HTC(
     input_size=[1024, 1024, 3],
     backbone=model_config.Backbone(type='resnet', resnet=backbones.ResNet(model_id=50)),
@@ -136,7 +138,9 @@ def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
     roi_generator=model_config.RoIGenerator(type='model_garden'),
     roi_aligner=model_config.RoIAligner(type='model_garden'),
   )
-  task = _coco_task(model, buckets=())  # Model Garden's parts pad every image to input_size.
+  task = _coco_task(
+    model, buckets=()
+  )  # With Model Garden's parts, images are padded to input_size.
   task.init_checkpoint = _MODEL_GARDEN_RESNET50
   task.init_checkpoint_modules = 'backbone'
   for data in (task.train_data, task.validation_data):
@@ -151,7 +155,7 @@ def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('htc_nuclei')
 def htc_nuclei() -> cfg.ExperimentConfig:
-  """A small HTC for the nuclei image in the package; it trains in minutes on two cores."""
+  """A small HTC for the nuclei image in the package, trained in minutes on two CPU cores."""
   model = model_config.HTC(
     num_classes=2,
     input_size=[256, 256, 3],

@@ -1,17 +1,19 @@
 """Configuration of the HTC model, part by part; the defaults are the published HTC R50-FPN."""
 
 import dataclasses
+from typing import Any
 
 from official.modeling import hyperparams
 from official.vision.configs import backbones, common, decoders, maskrcnn
 
 
-def _part(config_class, **values):
-  """A dataclass field holding a nested configuration of its own."""
+def _part(config_class: type[hyperparams.Config], **values: Any) -> Any:
+  """A dataclass field with a nested configuration as its default."""
   return dataclasses.field(default_factory=lambda: config_class(**values))
 
 
-def _list(*values):
+def _list(*values: float) -> Any:
+  """A dataclass field with a list as its default."""
   return dataclasses.field(default_factory=lambda: list(values))
 
 
@@ -21,16 +23,18 @@ class PublishedResNet(hyperparams.Config):
 
   Attributes:
     model_id: depth, one of 18, 34, 50, 101.
-    frozen_stages: what is not trained: 0 the stem, 1 the stem and the first residual stage, ...,
-      4 everything; -1 nothing.
-    norm_eval: batch norm uses its running statistics in training too; its affine is trained.
-    width_multiplier: factor on every channel count, for small models; 1 as published.
-    groups: groups of the 3x3 convolutions of depths 50 and 101: 32 or 64 in ResNeXt.
-    base_width: channels of each group in the first residual stage: 4 in ResNeXt.
-    deformable_stages: residual stages, 1 to 4, whose 3x3 convolutions are deformable; [2, 3, 4] in
-      the published model with deformable convolutions.
-    recompute: training keeps the outputs of residual blocks alone and computes what is inside them
-      again for the backward pass: less memory, more time, the same gradients. Needs norm_eval.
+    frozen_stages: last frozen stage: -1 none, 0 the stem, 1 the stem and the first residual stage,
+      ..., 4 everything.
+    norm_eval: whether batch norm uses its running statistics in training as well; its scale and
+      bias are still trained.
+    width_multiplier: factor on every number of channels, for small models; 1 as published.
+    groups: number of groups of the 3x3 convolutions with depth 50 or 101; 32 or 64 in ResNeXt.
+    base_width: number of channels per group in the first residual stage; 4 in ResNeXt.
+    deformable_stages: residual stages, 1 to 4, with deformable 3x3 convolutions; [2, 3, 4] in the
+      published model with deformable convolutions.
+    recompute: whether training keeps only the outputs of residual blocks and recomputes their
+      activations for the backward pass: less memory, more time, the same gradients. Needs
+      norm_eval.
   """
 
   model_id: int = 50
@@ -53,7 +57,11 @@ class Backbone(backbones.Backbone):
 
 @dataclasses.dataclass
 class PublishedFPN(hyperparams.Config):
-  """FPN with biased convolutions, no norm, and the coarsest level a subsampling."""
+  """FPN with biased convolutions, without norm; the coarsest level is subsampled.
+
+  Attributes:
+    num_filters: number of channels of every level.
+  """
 
   num_filters: int = 256
 
@@ -73,7 +81,7 @@ class Anchor(hyperparams.Config):
   Attributes:
     scale: side of a square anchor in strides of its level.
     aspect_ratios: height / width.
-    center_offset: centre of the first anchor in strides: 0 published, 0.5 Model Garden.
+    center_offset: center of the first anchor in strides; 0 as published, 0.5 in Model Garden.
   """
 
   scale: float = 8.0
@@ -83,14 +91,18 @@ class Anchor(hyperparams.Config):
 
 @dataclasses.dataclass
 class PublishedRPNHead(hyperparams.Config):
-  """One 3x3 convolution shared by the levels, without norm."""
+  """RPN head with one 3x3 convolution, shared by the levels, without norm.
+
+  Attributes:
+    num_filters: number of channels of the convolution.
+  """
 
   num_filters: int = 256
 
 
 @dataclasses.dataclass
 class RPNHead(hyperparams.OneOfConfig):
-  """Which RPN head: the published one or Model Garden's."""
+  """The published RPN head or Model Garden's; `type` selects one by field name."""
 
   type: str | None = 'published'
   published: PublishedRPNHead = _part(PublishedRPNHead)
@@ -99,14 +111,15 @@ class RPNHead(hyperparams.OneOfConfig):
 
 @dataclasses.dataclass
 class RPNSampler(hyperparams.Config):
-  """Which anchors the RPN trains on.
+  """Selection of the anchors that the RPN is trained on.
 
   Attributes:
-    positive_threshold: IoU from which an anchor is positive.
-    negative_threshold: IoU below which it is negative.
-    min_positive_threshold: least IoU at which a truth claims its best anchors anyway.
-    num_samples: sampled anchors an image.
-    positive_fraction: largest share of positives among them.
+    positive_threshold: smallest IoU of a positive anchor.
+    negative_threshold: IoU below which an anchor is negative.
+    min_positive_threshold: smallest IoU of low-quality matches: from it on, the best anchors of a
+      ground-truth box are positive even below `positive_threshold`.
+    num_samples: number of sampled anchors per image.
+    positive_fraction: largest share of positives among the samples.
   """
 
   positive_threshold: float = 0.7
@@ -118,14 +131,16 @@ class RPNSampler(hyperparams.Config):
 
 @dataclasses.dataclass
 class PublishedRoIGenerator(hyperparams.Config):
-  """Proposals as published: top-k a level, NMS a level with `>`, best of all levels.
+  """Proposals as published: top-k and NMS (IoU `>` threshold) per level, then the best of all.
 
   Attributes:
-    pre_nms_top_k: anchors a level that enter NMS in training; `test_` prefix: at inference.
-    num_proposals: proposals an image in training; `test_` prefix: at inference.
-    nms_threshold: IoU above which NMS suppresses.
-    min_size: proposals whose width or height is not above it are dropped, in pixels.
-    clip_deltas_below: also bound dh, dw from below, as mmdetection does.
+    pre_nms_top_k: number of anchors per level that enter NMS in training.
+    num_proposals: number of proposals per image in training.
+    test_pre_nms_top_k: number of anchors per level that enter NMS at inference.
+    test_num_proposals: number of proposals per image at inference.
+    nms_threshold: IoU above which NMS suppresses a proposal.
+    min_size: limit in pixels; proposals are dropped unless width and height are above it.
+    clip_deltas_below: whether dh and dw have a lower bound too, as in the paper's code.
   """
 
   pre_nms_top_k: int = 2000
@@ -139,7 +154,7 @@ class PublishedRoIGenerator(hyperparams.Config):
 
 @dataclasses.dataclass
 class RoIGenerator(hyperparams.OneOfConfig):
-  """Which proposal generator: the published one or Model Garden's."""
+  """The published proposal generator or Model Garden's; `type` selects one by field name."""
 
   type: str | None = 'published'
   published: PublishedRoIGenerator = _part(PublishedRoIGenerator)
@@ -148,13 +163,13 @@ class RoIGenerator(hyperparams.OneOfConfig):
 
 @dataclasses.dataclass
 class PublishedRoIAligner(hyperparams.Config):
-  """Exact RoIAlign; the crop size belongs to the head that uses it.
+  """Exact RoIAlign; the crop size is configured with the head that uses it.
 
   Attributes:
-    finest_scale: square RoIs below twice this side, in pixels, belong to `min_level`.
-    min_level: finest pyramid level RoIs are pooled from.
-    max_level: coarsest such level.
-    level_rule: 'mmdet' or 'paddle': where the rounding constant of the level rule is added.
+    finest_scale: half of the side, in pixels, below which a square RoI is pooled from `min_level`.
+    min_level: finest pyramid level that RoIs are pooled from.
+    max_level: coarsest pyramid level that RoIs are pooled from.
+    level_rule: 'mmdet' or 'paddle', which add the rounding constant at different places.
   """
 
   finest_scale: float = 56.0
@@ -165,14 +180,18 @@ class PublishedRoIAligner(hyperparams.Config):
 
 @dataclasses.dataclass
 class ModelGardenRoIAligner(hyperparams.Config):
-  """Model Garden's aligner: one bilinear sample a bin, levels by box size."""
+  """Model Garden's aligner: one bilinear sample per bin, levels by box size.
+
+  Attributes:
+    sample_offset: position of the sample in its bin, as a share of the bin.
+  """
 
   sample_offset: float = 0.5
 
 
 @dataclasses.dataclass
 class RoIAligner(hyperparams.OneOfConfig):
-  """Which RoI aligner: the exact one or Model Garden's."""
+  """The exact RoI aligner or Model Garden's; `type` selects one by field name."""
 
   type: str | None = 'published'
   published: PublishedRoIAligner = _part(PublishedRoIAligner)
@@ -184,9 +203,9 @@ class Stage(hyperparams.Config):
   """One stage of the cascade.
 
   Attributes:
-    iou_threshold: IoU from which an RoI is positive; below it is background.
-    box_coder_weights: factors on dy, dx, dh, dw (the reciprocal standard deviations).
-    loss_weight: factor on the stage's class, box and mask losses.
+    iou_threshold: smallest IoU of a positive RoI; the others are background.
+    box_coder_weights: factors on dy, dx, dh, dw: the reciprocals of their standard deviations.
+    loss_weight: factor on the class, box and mask loss of the stage.
   """
 
   iou_threshold: float = 0.5
@@ -209,18 +228,20 @@ def published_stages() -> list[Stage]:
 
 @dataclasses.dataclass
 class Cascade(hyperparams.Config):
-  """The cascade: its stages and how box and mask branches are joined.
+  """The stages of the cascade, and the connections of box and mask branches.
 
   Attributes:
-    stages: one to five stages; their number is the length of the list.
-    interleaved: the mask branch of a stage trains on boxes refined by its box branch (section 3.1).
-    mask_information_flow: mask features flow from stage to stage (section 3.1, equation 4).
-    num_sampled_rois: RoIs an image each branch trains on.
-    positive_fraction: largest share of positives among them.
-    match_low_quality: a truth claims its best boxes even from another truth, as published HTC.
+    stages: one to five stages.
+    interleaved: whether the mask branch of a stage is trained on boxes that its box branch refined
+      (section 3.1).
+    mask_information_flow: whether mask features flow from stage to stage (section 3.1, equation 4).
+    num_sampled_rois: number of RoIs per image that each branch is trained on.
+    positive_fraction: largest share of positives among the sampled RoIs.
+    match_low_quality: whether there are low-quality matches, as in the paper's code: the best boxes
+      of a ground-truth box are assigned to it even if they overlap another one more.
     sampling_rule: 'random', or 'even' for reproducible comparisons.
-    recompute_masks: training computes the activations inside the mask heads a second time instead
-      of keeping them: less memory, more time, the same gradients.
+    recompute_masks: whether training recomputes the activations of the mask heads instead of
+      keeping them: less memory, more time, the same gradients.
   """
 
   stages: list[Stage] = dataclasses.field(default_factory=published_stages)
@@ -235,7 +256,13 @@ class Cascade(hyperparams.Config):
 
 @dataclasses.dataclass
 class BoxHead(hyperparams.Config):
-  """Fully connected class-agnostic box head."""
+  """Fully connected class-agnostic box head.
+
+  Attributes:
+    crop_size: side of the RoI feature.
+    num_fcs: number of fully connected layers.
+    fc_dims: number of units per layer.
+  """
 
   crop_size: int = 7
   num_fcs: int = 2
@@ -244,7 +271,13 @@ class BoxHead(hyperparams.Config):
 
 @dataclasses.dataclass
 class MaskHead(hyperparams.Config):
-  """Convolutional mask head; its mask has twice the side of `crop_size`."""
+  """Convolutional mask head.
+
+  Attributes:
+    crop_size: side of the RoI feature; the mask has twice this side.
+    num_convs: number of 3x3 convolutions before the upsampling.
+    num_filters: number of channels.
+  """
 
   crop_size: int = 14
   num_convs: int = 4
@@ -257,13 +290,14 @@ class SemanticHead(hyperparams.Config):
 
   Attributes:
     enabled: whether the model has the branch.
-    num_classes: classes of the semantic map, background included; 183 for COCO-stuff.
-    level: pyramid level all others are resized to.
-    num_convs: 3x3 convolutions after the fusion.
-    num_filters: channels; must equal the decoder's, as its RoI feature is added to the decoder's.
-    crop_size: side of the semantic RoI feature; averaged down to a head's crop size.
-    feeds_box: its RoI feature is added to the box branch's.
-    feeds_mask: its RoI feature is added to the mask branch's.
+    num_classes: number of classes of the semantic map, background included; 183 for COCO-stuff.
+    level: pyramid level that all others are resized to.
+    num_convs: number of 3x3 convolutions after the fusion.
+    num_filters: number of channels; must equal that of the decoder, because the RoI features of the
+      two are added.
+    crop_size: side of the semantic RoI feature, which is averaged down to the crop size of a head.
+    feeds_box: whether the semantic RoI feature is added to that of the box branch.
+    feeds_mask: whether the semantic RoI feature is added to that of the mask branch.
   """
 
   enabled: bool = True
@@ -278,13 +312,13 @@ class SemanticHead(hyperparams.Config):
 
 @dataclasses.dataclass
 class DetectionGenerator(hyperparams.Config):
-  """From the ensemble's scores to detections.
+  """Selection of detections by the scores of the ensemble of stages.
 
   Attributes:
-    score_threshold: scores not above it are dropped.
-    nms_threshold: IoU above which NMS suppresses within a class.
-    max_detections: most detections an image.
-    mask_ensemble: 'mean' of the stages' mask probabilities (the published results), or 'last'.
+    score_threshold: limit of the scores; detections are dropped unless their score is above it.
+    nms_threshold: IoU above which NMS suppresses a detection of the same class.
+    max_detections: largest number of detections per image.
+    mask_ensemble: 'mean' of the mask probabilities of all stages, as published, or 'last' stage.
   """
 
   score_threshold: float = 0.001
@@ -298,14 +332,27 @@ class HTC(hyperparams.Config):
   """The whole model.
 
   Attributes:
-    num_classes: classes of the instances, background included; 81 for COCO.
-    input_size: largest height and width of the network input, and channels. An image that
-      resizing would make larger is shrunk to fit; `parser.frames` of the data say what an image is
-      padded to. Parts of Model Garden read static shapes: with them every input is of this size.
-      The sides are multiples of 32 (there, of 2^max_level if that is larger).
+    num_classes: number of classes of the instances, background included; 81 for COCO.
+    input_size: largest height and width of the network input, and number of channels. A larger
+      image is shrunk to fit. Images are padded according to `parser.buckets` of the data; with the
+      proposals or the RoI aligner of Model Garden, which read static shapes, every image is padded
+      to this size. Height and width are multiples of `size_divisor`.
     min_level: finest decoder level.
     max_level: coarsest decoder level.
-    include_mask: False builds the box-only cascade.
+    include_mask: whether the model predicts masks.
+    backbone: backbone.
+    decoder: feature pyramid.
+    norm_activation: batch norm of the backbone, and norm and activation of Model Garden's parts.
+    anchor: anchors of the RPN.
+    rpn_head: head of the RPN.
+    rpn_sampler: selection of the anchors that the RPN is trained on.
+    roi_generator: proposals.
+    roi_aligner: pooling of RoI features.
+    cascade: stages.
+    box_head: box head of every stage.
+    mask_head: mask head of every stage.
+    semantic_head: semantic segmentation branch.
+    detection_generator: selection of detections.
   """
 
   num_classes: int = 81
@@ -331,10 +378,10 @@ class HTC(hyperparams.Config):
 
   @property
   def uses_static_size(self) -> bool:
-    """Whether every network input has `input_size`, because a part reads static shapes."""
+    """Whether every network input has the size `input_size`, because a part reads static shapes."""
     return 'model_garden' in (self.roi_generator.type, self.roi_aligner.type)
 
   @property
   def size_divisor(self) -> int:
-    """Number that the sides of a padded image are multiples of."""
+    """Number that height and width of padded images are multiples of."""
     return 32 if self.decoder.type == 'published_fpn' else max(32, 2**self.max_level)

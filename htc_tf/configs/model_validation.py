@@ -1,4 +1,4 @@
-"""Checks that the parts of a model fit each other."""
+"""Checks of the configuration of a model: its parts fit each other."""
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs.value_types import check_keys, check_positive, check_value_types
@@ -8,7 +8,7 @@ _MAX_STAGES = 5
 
 
 def validate_model(config: model_config.HTC) -> None:
-  """Checks that the parts of a model fit each other; raises ConfigError if not."""
+  """Raise ConfigError unless the values are in range and the parts of the model fit each other."""
   _check_stage_keys(config)
   check_value_types(config, 'task.model')
   for check in (
@@ -31,12 +31,12 @@ def _check_classes(config: model_config.HTC) -> None:
       'task.model.num_classes is too small',
       expected='at least 2',
       got=str(config.num_classes),
-      likely_cause='the background counts as a class',
+      likely_cause='a number without the background, which is a class too',
     )
 
 
 def _check_sizes(config: model_config.HTC) -> None:
-  """Numbers of things of which there must be one or more."""
+  """Check the numbers that must be positive."""
   sizes = {
     'anchor.scale': config.anchor.scale,
     'rpn_sampler.num_samples': config.rpn_sampler.num_samples,
@@ -49,7 +49,7 @@ def _check_sizes(config: model_config.HTC) -> None:
     'semantic_head.num_filters': config.semantic_head.num_filters,
     'semantic_head.crop_size': config.semantic_head.crop_size,
     'detection_generator.max_detections': config.detection_generator.max_detections,
-    'anchor.aspect_ratios: the least': min(config.anchor.aspect_ratios, default=0),
+    'anchor.aspect_ratios: the smallest entry': min(config.anchor.aspect_ratios, default=0),
     'decoder.published_fpn.num_filters': config.decoder.published_fpn.num_filters,
     'rpn_head.published.num_filters': config.rpn_head.published.num_filters,
   }
@@ -75,7 +75,7 @@ def _check_backbone(config: model_config.HTC) -> None:
       f'{name}.base_width is too small',
       expected='base_width * width_multiplier of 1 or more',
       got=f'{resnet.base_width} * {resnet.width_multiplier}',
-      likely_cause='a group of the first stage would have no channel',
+      likely_cause='a small width_multiplier: a group of the first stage would have no channel',
     )
   stages = resnet.deformable_stages
   if not set(stages) <= {1, 2, 3, 4}:
@@ -83,7 +83,7 @@ def _check_backbone(config: model_config.HTC) -> None:
       f'{name}.deformable_stages is wrong',
       expected='stages from 1 to 4',
       got=str(stages),
-      likely_cause='levels C3-C5 given: they are stages 2-4',
+      likely_cause='levels instead of stages: C3-C5 are the stages 2-4',
     )
   plain = (resnet.groups, resnet.base_width, list(stages)) == (1, 64, [])
   if not plain and resnet.model_id < 50:
@@ -91,14 +91,14 @@ def _check_backbone(config: model_config.HTC) -> None:
       f'{name} has no bottleneck blocks',
       expected='model_id 50 or 101 with groups, base_width or deformable_stages',
       got=f'model_id {resnet.model_id}',
-      likely_cause='ResNeXt and deformable stages are made of them',
+      likely_cause='options of ResNeXt or deformable stages, which consist of such blocks',
     )
   if resnet.recompute and not resnet.norm_eval:
     raise ConfigError(
-      f'{name}.recompute does not fit',
+      f'{name}.recompute cannot be used',
       expected='norm_eval=true',
       got='norm_eval=false',
-      likely_cause='a block that runs twice a step would move the running statistics twice',
+      likely_cause='running statistics, which recomputed blocks would update twice per step',
     )
 
 
@@ -116,7 +116,7 @@ def _check_stages(config: model_config.HTC) -> None:
   if thresholds != sorted(thresholds):
     raise ConfigError(
       'The stages are inconsistent',
-      expected='iou_threshold rising by stage',
+      expected='iou_thresholds that rise from stage to stage',
       got=str(thresholds),
       likely_cause='stages in the wrong order',
     )
@@ -157,14 +157,14 @@ def _check_levels(config: model_config.HTC) -> None:
     aligner = config.roi_aligner.published
     if not config.min_level <= aligner.min_level <= aligner.max_level <= config.max_level:
       raise ConfigError(
-        'The RoI aligner pools levels the decoder does not give',
+        'The RoI aligner pools from levels that the decoder does not have',
         expected=f'levels within {config.min_level}..{config.max_level}',
         got=f'{aligner.min_level}..{aligner.max_level}',
       )
   semantic = config.semantic_head
   if semantic.enabled and not config.min_level <= semantic.level <= config.max_level:
     raise ConfigError(
-      'The semantic branch fuses at a level the decoder does not give',
+      'The semantic branch fuses at a level that the decoder does not have',
       expected=f'within {config.min_level}..{config.max_level}',
       got=str(semantic.level),
     )
@@ -184,7 +184,7 @@ def _check_input_size(config: model_config.HTC) -> None:
 def _check_channels(config: model_config.HTC) -> None:
   decoder = config.decoder.get()
   channels = getattr(decoder, 'num_filters', None)
-  if channels is None:  # 'identity': the backbone decides.
+  if channels is None:  # Type 'identity': the number of channels is that of the backbone.
     return
   parts = []
   if config.include_mask and config.cascade.mask_information_flow:
@@ -197,7 +197,7 @@ def _check_channels(config: model_config.HTC) -> None:
         f'{name} does not fit the decoder',
         expected=str(channels),
         got=str(filters),
-        likely_cause="its feature is added to the decoder's",
+        likely_cause='a changed number of channels: the feature is added to that of the decoder',
       )
 
 

@@ -1,4 +1,4 @@
-"""From the flags of a command to a whole experiment."""
+"""From the flags of a command to the configuration of an experiment."""
 
 import tensorflow as tf
 import yaml
@@ -10,8 +10,8 @@ from htc_tf.configs import schedule
 from htc_tf.configs import task as task_config
 from htc_tf.errors import ConfigError
 
-# What Model Garden's reading of configurations raises; a YAML file that holds no mapping is an
-# AttributeError to it.
+# Errors that Model Garden raises for a configuration that it cannot read. For a YAML file without a
+# mapping it is an AttributeError.
 PARSE_ERRORS = (
   AttributeError,
   LookupError,
@@ -32,14 +32,15 @@ def known_experiments() -> list[str]:
 def parse_configuration(
   flags_obj: flags.FlagValues | train_utils.ParseConfigOptions,
 ) -> cfg.ExperimentConfig:
-  """The experiment the flags describe, or one clear error.
+  """The experiment that the flags describe.
 
   Args:
-    flags_obj: with Model Garden's flags `experiment`, `config_file`, `params_override`, ... as
-      attributes; the experiments must be registered (`registry_imports`).
+    flags_obj: object with Model Garden's flags `experiment`, `config_file`, `params_override`, ...
+      as attributes. The experiments must have been registered (`registry_imports`).
 
   Raises:
-    ConfigError: unknown experiment or key, or a value of the wrong type.
+    ConfigError: the experiment or a key is unknown, a value has the wrong type, or a file cannot be
+      read.
   """
   names = exp_factory._REGISTERED_CONFIGS
   if flags_obj.experiment not in names:
@@ -62,11 +63,11 @@ def parse_configuration(
 
 
 def rescale_for_batch(experiment: str, params: cfg.ExperimentConfig) -> None:
-  """Fits the schedule to another training batch than the experiment's, unless it was given too.
+  """Fit the schedule to a changed training batch size, unless the schedule was changed as well.
 
   Args:
     experiment: name of the registered experiment.
-    params: what it became by files and overrides; changed.
+    params: the experiment after files and overrides; its schedule is replaced.
   """
   if not isinstance(params.task, task_config.HTCTask) or not _trains(params):
     return
@@ -76,8 +77,8 @@ def rescale_for_batch(experiment: str, params: cfg.ExperimentConfig) -> None:
     return
   overrides = {'trainer': schedule.rescaled(params.trainer, old, new)}
   logging.info(
-    'The schedule is for %d images a step and was fitted to %d: %s. To train by another '
-    'one, set any value of trainer.',
+    'The schedule is for %d images per step and was fitted to %d: %s. To train with another '
+    'schedule, set any value of trainer.',
     old,
     new,
     overrides,
@@ -86,18 +87,18 @@ def rescale_for_batch(experiment: str, params: cfg.ExperimentConfig) -> None:
 
 
 def move_xla_flag(params: cfg.ExperimentConfig) -> None:
-  """Turns `runtime.enable_xla` into the task's `jit_compile`.
+  """Replace `runtime.enable_xla` by the task's `jit_compile`.
 
-  Model Garden acts on the flag on GPUs only, and compiles one step for all frames, whose sizes it
-  then does not know; the task compiles one for each, on any device.
+  Model Garden applies the flag on GPUs only, and compiles a single step in which the padded size is
+  unknown. The task compiles one step per padded size, on any device.
 
   Args:
-    params: an experiment; changed.
+    params: the experiment to change.
   """
   if isinstance(params.task, task_config.HTCTask) and params.runtime.enable_xla:
     params.override({'runtime': {'enable_xla': False}, 'task': {'jit_compile': True}})
 
 
 def _trains(params: cfg.ExperimentConfig) -> bool:
-  """Whether there is a batch to fit the schedule to."""
+  """Whether there is a training batch that the schedule can be fitted to."""
   return params.task.train_data.global_batch_size > 0

@@ -1,4 +1,4 @@
-"""The published training schedule, and the one rule by which it changes with the batch size."""
+"""The published training schedule, and the rule that fits it to another batch size."""
 
 import dataclasses
 from typing import Any
@@ -6,23 +6,23 @@ from typing import Any
 from official.core import config_definitions as cfg
 from official.modeling import optimization
 
-# Images of COCO train2017 with at least one instance: the published epochs count these.
+# Number of images of COCO train2017 with at least one instance, which make a published epoch.
 COCO_TRAIN_IMAGES = 117266
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-  """Step-wise SGD with linear warm-up; the defaults are the published 1x.
+  """Step-wise SGD with linear warm-up; the defaults are the published 1x schedule.
 
   Attributes:
-    epochs: passes over the data.
+    epochs: number of passes over the data.
     milestones: epochs after which the learning rate is divided by ten.
-    learning_rate: at `batch_size` images a step.
-    batch_size: images a step.
-    num_images: images an epoch.
-    warmup_steps: steps of linear warm-up.
+    learning_rate: learning rate for `batch_size` images per step.
+    batch_size: number of images per step.
+    num_images: number of images per epoch.
+    warmup_steps: number of steps of the linear warm-up.
     warmup_factor: first learning rate as a share of the full one.
-    momentum: of SGD.
+    momentum: momentum of SGD.
   """
 
   epochs: int = 12
@@ -36,12 +36,12 @@ class Schedule:
 
   @property
   def steps_per_epoch(self) -> int:
-    """Steps an epoch, the last one filled up."""
+    """Number of steps per epoch, rounded up."""
     return -(-self.num_images // self.batch_size)
 
 
 def build_trainer(schedule: Schedule) -> cfg.TrainerConfig:
-  """Model Garden's trainer configuration of a schedule: a checkpoint and an evaluation an epoch."""
+  """Model Garden's trainer for a schedule, with a checkpoint and an evaluation per epoch."""
   epoch = schedule.steps_per_epoch
   values = [schedule.learning_rate * 0.1**i for i in range(len(schedule.milestones) + 1)]
   return cfg.TrainerConfig(
@@ -72,22 +72,22 @@ def build_trainer(schedule: Schedule) -> cfg.TrainerConfig:
 
 
 def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> dict[str, Any]:
-  """A step-wise schedule for another batch size: same epochs, learning rate by the linear rule.
+  """A step-wise schedule for another batch size, with the same number of epochs.
 
-  Goyal et al. 2017, section 2.1: k times the images a step, k times the learning rate. The
-  warm-up keeps its number of steps.
+  The learning rate follows the linear rule of Goyal et al. 2017, section 2.1: k times the images
+  per step, k times the learning rate. The warm-up keeps its number of steps.
 
   Args:
-    trainer: a configuration as `build_trainer` makes it.
-    old_batch: images a step it was made for.
-    new_batch: images a step it shall run with.
+    trainer: trainer configuration made by `build_trainer`.
+    old_batch: number of images per step of that configuration.
+    new_batch: number of images per step of the new one.
 
   Returns:
-    Overrides of a trainer configuration, nested dicts.
+    Overrides of the trainer configuration, as nested dictionaries.
   """
   factor = new_batch / old_batch
 
-  def steps(old):
+  def steps(old: int) -> int:
     return max(1, round(old / factor))
 
   rate = trainer.optimizer_config.learning_rate.stepwise

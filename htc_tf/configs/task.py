@@ -11,7 +11,12 @@ from htc_tf.configs import model as model_config
 
 @dataclasses.dataclass
 class Bucket(hyperparams.Config):
-  """A static size of the network input, in pixels."""
+  """A static size of the network input.
+
+  Attributes:
+    height: height in pixels.
+    width: width in pixels.
+  """
 
   height: int = 0
   width: int = 0
@@ -22,15 +27,16 @@ class Parser(hyperparams.Config):
   """Resizing, augmentation and padding of images.
 
   Attributes:
-    min_sizes: short side after resizing, in pixels; with several, training chooses one per image.
-    min_size_range: smallest and largest short side; training chooses an integer from this range,
-      both ends included, instead of one of `min_sizes`. Empty: use `min_sizes`.
+    min_sizes: short side after resizing, in pixels; of several, training chooses one per image.
+    min_size_range: smallest and largest short side, in pixels; training chooses an integer from
+      this range, both ends included, instead of one of `min_sizes`. Empty: use `min_sizes`.
     max_size: limit of the long side, in pixels.
     buckets: static sizes of the network input, none larger than `task.model.input_size`. An image
       is padded to the smallest bucket that holds it, or shrunk into one if none does; all images of
       a batch are of one bucket. Empty: a batch holds images of one orientation, padded to the next
-      multiples of 32 of its largest height and width, as in the paper's code. Parts of Model Garden
-      that need a static size use `task.model.input_size`, with or without buckets.
+      multiples of `task.model.size_divisor` (32 with the published decoder) of their largest height
+      and width, as in the paper's code. With the proposals or the RoI aligner of Model Garden,
+      images are always padded to `task.model.input_size`.
     augmentation: random changes of training images.
     max_num_instances: largest number of ground-truth instances per image.
   """
@@ -50,8 +56,15 @@ class DataConfig(cfg.DataConfig):
   """One input pipeline: its records, batch size and parsing.
 
   Attributes:
-    input_path: pattern of TFRecord files written by `htc-create-coco-records`.
+    input_path: glob pattern of TFRecord files written by `htc-create-coco-records`, or several
+      patterns, separated by commas or in a list.
+    global_batch_size: number of images per batch of all replicas together.
+    is_training: whether the pipeline shuffles, repeats and augments the images.
     dtype: type of the images; if empty, `runtime.mixed_precision_dtype`.
+    parser: resizing, augmentation and padding.
+    shuffle_buffer_size: number of records from which training draws the next one.
+    file_type: type of the files.
+    drop_remainder: whether incomplete batches at the end of the data are dropped.
   """
 
   input_path: str | list[str] = ''
@@ -66,9 +79,17 @@ class DataConfig(cfg.DataConfig):
 
 @dataclasses.dataclass
 class Losses(hyperparams.Config):
-  """Weights and constants of the losses; each stage's weight multiplies its three terms as well.
+  """Weights and constants of the losses.
+
+  The class, box and mask terms of a stage are also multiplied by the `loss_weight` of the stage.
 
   Attributes:
+    rpn_class_weight: factor on the class loss of the RPN.
+    rpn_box_weight: factor on the box loss of the RPN.
+    class_weight: factor on the class losses of the stages.
+    box_weight: factor on the box losses of the stages.
+    mask_weight: factor on the mask losses of the stages.
+    semantic_weight: factor on the loss of the semantic branch.
     rpn_box_beta: smooth-L1 transition point of the RPN, in encoded units.
     box_beta: smooth-L1 transition point of the stages, in encoded units.
     semantic_average_over_valid: whether the semantic loss is averaged over the valid pixels only;
@@ -92,20 +113,24 @@ class Losses(hyperparams.Config):
 
 @dataclasses.dataclass
 class HTCTask(cfg.TaskConfig):
-  """The task: model, data, losses, where to start from and what to evaluate against.
+  """The task: model, data, losses, initial weights and evaluation.
 
   Attributes:
-    init_checkpoint: checkpoint or directory that training starts from.
-    init_checkpoint_modules: 'all', or some of 'backbone', 'decoder'.
-    annotation_file: COCO annotations to evaluate against; empty: the copy beside the records.
-    per_category_metrics: report AP of every category too.
-    freeze_backbone: train nothing of the backbone.
-    jit_compile: compile forward and backward pass of a training step by XLA, once for each static
-      frame of the training data; the training command sets it for `runtime.enable_xla`.
-    skip_non_finite_steps: leave out and count a step whose loss or gradient is not finite, instead
-      of stopping the run; a hundred in a row stop it.
-    seed: makes a run repeatable, bit for bit on one machine, at some cost in speed; None: every
-      run differs.
+    model: configuration of the model.
+    train_data: input pipeline of training.
+    validation_data: input pipeline of evaluation.
+    losses: weights and constants of the losses.
+    init_checkpoint: checkpoint, or directory of checkpoints, that training starts from.
+    init_checkpoint_modules: modules that are read from it: 'all', or some of 'backbone', 'decoder'.
+    annotation_file: COCO annotations for the evaluation; empty: the copy beside the records.
+    per_category_metrics: whether the AP of every category is reported as well.
+    freeze_backbone: whether the whole backbone is frozen.
+    jit_compile: whether XLA compiles forward and backward pass of a training step, once per bucket
+      of the training data; the training command sets it for `runtime.enable_xla`.
+    skip_non_finite_steps: whether a step with a loss or gradient that is not finite is skipped and
+      counted, instead of stopping the run; a hundred such steps in a row stop it.
+    seed: seed that makes a run repeatable, bit for bit on one machine, at some cost in speed; None:
+      every run differs.
   """
 
   model: model_config.HTC = dataclasses.field(default_factory=model_config.HTC)

@@ -1,4 +1,4 @@
-"""Checks of a whole configuration, before anything is built."""
+"""Checks of the configuration of an experiment, before anything is built."""
 
 import dataclasses
 
@@ -19,14 +19,15 @@ PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 
 def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
-  """Check an experiment for a mode of the trainer.
+  """Check an experiment for a mode of the training command.
 
   Args:
-    params: the experiment, whose task is an `HTCTask`.
-    mode: one of `MODES`, or '' to check only what does not depend on the mode.
+    params: the experiment, with a task of type `HTCTask`.
+    mode: one of `MODES`; or '', then the checks that depend on the mode are omitted.
 
   Raises:
-    ConfigError: a value is wrong; the message is about the first one.
+    ConfigError: a value is wrong; the message names the first one.
+    DataError: the metadata of the records is missing.
   """
   if not isinstance(params.task, task_config.HTCTask):
     raise ConfigError(
@@ -65,14 +66,14 @@ def _check_losses(config: task_config.Losses) -> None:
         f'task.losses.{field.name} is negative',
         expected='0 or more',
         got=repr(value),
-        likely_cause='a sign error: training would maximize this term',
+        likely_cause='a wrong sign, with which training would maximize the term',
       )
   check_positive(config.rpn_box_beta, 'task.losses.rpn_box_beta')
   check_positive(config.box_beta, 'task.losses.box_beta')
 
 
 def _check_task_values(config: task_config.HTCTask) -> None:
-  """Check that paths are text; YAML reads an unquoted number as a number."""
+  """Check that paths are strings; YAML reads an unquoted number as a number."""
   for name in ('init_checkpoint', 'annotation_file'):
     value = getattr(config, name)
     if value is not None and not isinstance(value, str):
@@ -109,12 +110,12 @@ def _check_static_batches(task: task_config.HTCTask) -> None:
       expected='task.train_data.drop_remainder=true and static sizes in '
       'task.train_data.parser.buckets, e.g. [{height: 800, width: 1344}]',
       got=f'drop_remainder={data.drop_remainder}, {len(data.parser.buckets)} buckets',
-      likely_cause='an experiment that pads each batch to its own size',
+      likely_cause='an experiment in which each batch has another padded size',
     )
 
 
 def validate_runtime(config: cfg.RuntimeConfig) -> None:
-  """Check distribution strategy and precision; raises ConfigError if a value is unknown."""
+  """Raise ConfigError unless the distribution strategy and the precision are known."""
   if config.distribution_strategy not in STRATEGIES:
     raise ConfigError(
       'runtime.distribution_strategy is unknown',
@@ -140,5 +141,5 @@ def validate_runtime(config: cfg.RuntimeConfig) -> None:
       'runtime.loss_scale has no effect',
       expected='mixed_precision_dtype=float16, whose gradients need scaling',
       got=repr(config.mixed_precision_dtype),
-      likely_cause='a run changed from float16 to another type',
+      likely_cause='a configuration that was changed from float16 to another type',
     )

@@ -1,4 +1,4 @@
-"""Holds the values of a configuration against the types and ranges of its fields."""
+"""Checks of configuration values: types, positive numbers and keys."""
 
 import dataclasses
 import typing
@@ -9,21 +9,21 @@ from official.modeling import hyperparams
 
 from htc_tf.errors import ConfigError
 
-# What a field of a type takes besides its own type.
+# Types of the values that a field of a type accepts.
 _ACCEPTED = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
 
 
 def check_value_types(config: hyperparams.Config, name: str) -> None:
-  """Checks numbers, flags, strings and lists of them, in nested configurations too.
+  """Check numbers, booleans, strings and lists of them, in nested configurations as well.
 
-  Model Garden takes any value for a field, e.g. a word for a number.
+  Model Garden accepts any value for a field, e.g. a string for a number.
 
   Args:
-    config: a dataclass.
-    name: where it stands, for the message.
+    config: configuration to check.
+    name: name of the configuration, for messages.
 
   Raises:
-    ConfigError: for the first value of another type.
+    ConfigError: a value has another type than its field; the message names the first one.
   """
   hints = typing.get_type_hints(type(config))
   for field in dataclasses.fields(config):
@@ -31,13 +31,13 @@ def check_value_types(config: hyperparams.Config, name: str) -> None:
     if isinstance(value, hyperparams.Config):
       check_value_types(value, path)
     elif value is None:
-      _check_may_be_empty(field, hints[field.name], path)
+      _check_optional(field, hints[field.name], path)
     else:
       _check(value, hints[field.name], path)
 
 
-def _check_may_be_empty(field: dataclasses.Field, hint: Any, path: str) -> None:
-  """Model Garden gives some fields no value by default without saying so in their type."""
+def _check_optional(field: dataclasses.Field, hint: Any, path: str) -> None:
+  """Check that a field may be None: by its type, or by its default, as some of Model Garden's."""
   if field.default is not None and (hint in _ACCEPTED or typing.get_origin(hint) is list):
     raise ConfigError(
       f'{path} has no value',
@@ -66,7 +66,7 @@ def _check_list(value: Any, element: Any, path: str) -> None:
       f'{path} is of the wrong type',
       expected='a list',
       got=repr(value),
-      likely_cause='brackets left out, as in [1, 2]',
+      likely_cause='missing brackets, as in [1, 2]',
     )
   for index, entry in enumerate(value):
     if isinstance(entry, hyperparams.Config):
@@ -76,12 +76,12 @@ def _check_list(value: Any, element: Any, path: str) -> None:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-  """Whether a scalar has the declared type; True is no number."""
+  """Whether a scalar has the declared type; booleans are not numbers."""
   return isinstance(value, _ACCEPTED[hint]) and (hint is bool or not isinstance(value, bool))
 
 
 def check_positive(value: float, name: str) -> None:
-  """Raises ConfigError unless the value called `name` is more than 0."""
+  """Raise ConfigError unless the value called `name` is above 0."""
   if not value > 0:
     raise ConfigError(f'{name} is out of range', expected='a positive number', got=repr(value))
 
@@ -89,15 +89,15 @@ def check_positive(value: float, name: str) -> None:
 def check_keys(
   entries: Sequence[hyperparams.Config], entry_type: type[hyperparams.Config], name: str
 ) -> None:
-  """Checks a list of configurations, in whose place Model Garden accepts anything.
+  """Check a list of configurations; Model Garden accepts any value for such a field.
 
   Args:
-    entries: what stands there.
-    entry_type: what they should be, with no other keys.
-    name: where they stand, for the message.
+    entries: value of the field.
+    entry_type: type of the configurations, which gives their keys.
+    name: name of the field, for messages.
 
   Raises:
-    ConfigError: for the first thing of another kind.
+    ConfigError: the value is not a list, or an entry is not a configuration or has other keys.
   """
   if not isinstance(entries, (list, tuple)):
     raise ConfigError(f'{name} is of the wrong type', expected='a list', got=repr(entries))

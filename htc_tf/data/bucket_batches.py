@@ -4,13 +4,16 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from htc_tf.data.images import IGNORED_LABEL
 from htc_tf.data.padding import PaddingRule
 from htc_tf.errors import ConfigError
 
-# Padding values other than 0.
-_PADDING = {'gt_semantic': 255}
+# Padding values of labels that are not padded with 0.
+_PADDING = {'gt_semantic': IGNORED_LABEL}
 _MAX_SIDE = 1 << 20
 
+Tensors = dict[str, tf.Tensor]
+Specs = dict[str, tf.TensorSpec]
 BatchFn = Callable[[tf.data.Dataset, tf.distribute.InputContext | None], tf.data.Dataset]
 
 
@@ -22,8 +25,9 @@ def batch_by_bucket(rule: PaddingRule, global_batch_size: int, drop_remainder: b
   as by mmdetection's aspect-ratio sampler. Every image is already padded to multiples of the
   divisor, so that the sides of the batch are multiples as well.
 
-  An image waits for others of its kind and is never dropped, except with `drop_remainder` at the
-  end of a data set that does not repeat. The order depends on nothing but the order of the images.
+  An image waits until enough others of its bucket or orientation have come. No image is dropped,
+  except with `drop_remainder` at the end of a data set that does not repeat. The order of the
+  batches depends only on the order of the images.
 
   Args:
     rule: rule by which the parser padded the images.
@@ -31,9 +35,9 @@ def batch_by_bucket(rule: PaddingRule, global_batch_size: int, drop_remainder: b
     drop_remainder: whether incomplete batches at the end of the data are dropped.
 
   Returns:
-    A function from elements (image, labels) of `data.parser.Parser`, and the context of
-    distribution if any, to batches for one replica. It raises ConfigError if the replicas cannot
-    share a batch equally.
+    A function from the elements (image, labels) of `data.parser.Parser`, and the context of the
+    distribution strategy if any, to batches for one replica. It raises ConfigError if the replicas
+    cannot share a batch equally.
   """
 
   def transform(
@@ -44,6 +48,7 @@ def batch_by_bucket(rule: PaddingRule, global_batch_size: int, drop_remainder: b
       return dataset.batch(size, drop_remainder=drop_remainder)
     padding = _padding_values(dataset.element_spec)
 
+    @tf.autograph.experimental.do_not_convert
     def batch(_, group: tf.data.Dataset) -> tf.data.Dataset:
       if rule.buckets:
         return group.batch(size, drop_remainder=drop_remainder)
@@ -63,23 +68,26 @@ def _num_replicas(context: tf.distribute.InputContext | None, global_batch_size:
       'A batch cannot be shared equally',
       expected=f'a global_batch_size that is a multiple of {num_replicas} replicas',
       got=str(global_batch_size),
-      likely_cause='more devices than before: runtime.num_gpus, or more workers',
+      likely_cause='a larger runtime.num_gpus, or more workers, than before',
     )
   return num_replicas
 
 
+@tf.autograph.experimental.do_not_convert
 def _size_key(image: tf.Tensor, _) -> tf.Tensor:
+  """An integer that is different for each padded size."""
   height, width = tf.unstack(tf.shape(image, tf.int64)[:2])
   return height * _MAX_SIDE + width
 
 
-def _orientation_key(_, labels) -> tf.Tensor:
+@tf.autograph.experimental.do_not_convert
+def _orientation_key(_, labels: Tensors) -> tf.Tensor:
   """1 if the stored image is portrait, else 0."""
   height, width = tf.unstack(labels['image_info'][0])
   return tf.cast(height > width, tf.int64)
 
 
-def _padding_values(element_spec):
+def _padding_values(element_spec: tuple[tf.TensorSpec, Specs]) -> tuple[tf.Tensor, Tensors]:
   image, labels = element_spec
   return (
     tf.zeros([], image.dtype),

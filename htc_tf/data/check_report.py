@@ -1,4 +1,4 @@
-"""Counts of what the converter found wrong with a data set, and how it reads in words."""
+"""Counts of what the converter found in a data set, and their description in words."""
 
 import collections
 from collections.abc import Iterable
@@ -10,19 +10,19 @@ _DESCRIPTIONS = {
   'unreadable_image': 'images that are empty or cannot be decoded (dropped)',
   'image_size_mismatch': 'images whose size differs from the annotation (dropped)',
   'image_converted': 'images converted to 8-bit RGB PNG',
-  'duplicate_image': 'image entries given twice (dropped once)',
+  'duplicate_image': 'image entries that occur twice (dropped once)',
   'unknown_image_id': 'annotations of an unknown image (dropped)',
-  'duplicate_annotation': 'annotations given twice (dropped once)',
-  'annotation_id_renumbered': 'annotations with an unusable id (given a new one)',
+  'duplicate_annotation': 'annotations that occur twice (dropped once)',
+  'annotation_id_renumbered': 'annotations with an unusable id (replaced by a new one)',
   'bad_box': 'annotations without a box of four finite numbers (dropped)',
-  'box_outside': 'boxes wholly outside the image or without area (dropped)',
-  'box_clipped': 'boxes that reached over the image border (clipped)',
+  'box_outside': 'boxes completely outside the image or without area (dropped)',
+  'box_clipped': 'boxes that cross the image border (clipped)',
   'empty_segmentation': 'annotations without a usable polygon (dropped)',
   'bad_rle': 'run-length masks that do not fit their image (dropped)',
-  'polygon_removed': 'degenerate polygons of otherwise usable annotations (removed)',
+  'polygon_removed': 'usable annotations with degenerate polygons (polygons removed)',
   'empty_mask': 'annotations whose mask covers no pixel (dropped)',
-  'area_filled': 'annotations without area (filled in)',
-  'category_ids_mapped': 'categories whose id is not their label (mapped to 1..K)',
+  'area_filled': 'annotations without area (computed)',
+  'category_ids_mapped': 'categories with ids other than 1..K (mapped to labels 1..K)',
   'missing_stuff_map': 'images whose stuff map is missing (dropped)',
   'stuff_map_unusable': 'stuff maps that are unreadable or of another size (all pixels ignored)',
   'semantic_label_out_of_range': 'stuff maps with labels out of range (those pixels ignored)',
@@ -30,7 +30,12 @@ _DESCRIPTIONS = {
 
 
 class CheckReport:
-  """Counts by check, with a few examples each."""
+  """Number of findings per check, with a few examples.
+
+  Attributes:
+    counts: number of findings by name of the check, a key of the table above.
+    examples: up to `MAX_EXAMPLES` examples by name of the check.
+  """
 
   MAX_EXAMPLES = 3
 
@@ -39,18 +44,18 @@ class CheckReport:
     self.examples: dict[str, list[str]] = collections.defaultdict(list)
 
   def add(self, check: str, example: str = '') -> None:
-    """Counts one finding.
+    """Count one finding.
 
     Args:
-      check: a name of the table above.
-      example: what it was found on.
+      check: name of the check.
+      example: name of the image, annotation or category that the check found.
     """
     self.counts[check] += 1
     if example and len(self.examples[check]) < self.MAX_EXAMPLES:
       self.examples[check].append(example)
 
   def merge(self, counts: dict[str, int], examples: dict[str, list[str]]) -> None:
-    """Adds the findings of another report."""
+    """Add the findings of another report."""
     for check, count in counts.items():
       self.counts[check] += count
     for check, names in examples.items():

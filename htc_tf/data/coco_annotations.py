@@ -1,7 +1,7 @@
-"""Reads and cleans a COCO annotation file.
+"""Reading and cleaning of a COCO annotation file.
 
-What makes the data set as a whole unusable raises a DataError that names it; a bad entry is
-dropped or mended, and counted.
+A fault that makes the whole data set unusable raises a DataError that names it. A single bad entry
+is dropped or repaired, and counted.
 """
 
 import dataclasses
@@ -21,13 +21,13 @@ class CocoAnnotations:
   """A cleaned annotation file.
 
   Attributes:
-    header: the top-level entries other than images, annotations and categories.
-    categories: as in the file.
-    classes: the categories by label, ids sorted ascending -> 1..K.
+    header: top-level entries other than images, annotations and categories.
+    categories: category entries as in the file.
+    classes: categories ordered by label; the ids in ascending order have the labels 1..K.
     images: image entries with integer `id`, `height`, `width` and a `file_name`.
-    annotations: by image id, in file order; every one has a clipped `bbox`, an `area`, `iscrowd`, a
-      unique positive `id` and, with masks, a usable `segmentation`.
-    report: what was found.
+    annotations: annotations by image id, in the order of the file; each has a clipped `bbox`, an
+      `area`, `iscrowd`, a unique positive `id` and, with masks, a usable `segmentation`.
+    report: findings, by check.
   """
 
   header: Entry
@@ -39,15 +39,15 @@ class CocoAnnotations:
 
 
 def read_annotations(path: str, include_masks: bool = True) -> CocoAnnotations:
-  """Reads an annotation file.
+  """The cleaned content of an annotation file.
 
   Args:
-    path: the JSON file.
+    path: path of the JSON file.
     include_masks: whether an annotation needs a segmentation.
 
   Raises:
-    DataError: not JSON, no images, no categories, an annotation of an unknown category, malformed
-      or contradictory image or category entries.
+    DataError: the file is not JSON, has no images or no categories, or has malformed or
+      contradictory image or category entries, or an annotation is of an unknown category.
   """
   content = _read_json(path)
   report = CheckReport()
@@ -70,16 +70,16 @@ def _read_json(path: str) -> Entry:
     with open(path, encoding='utf-8') as file:
       content = json.load(file)
   except OSError as error:
-    raise DataError(f'cannot read the annotation file {path}', got=str(error)) from error
+    raise DataError(f'The annotation file {path} cannot be read', got=str(error)) from error
   except (ValueError, RecursionError) as error:
     raise DataError(
-      f'the annotation file {path} is not JSON',
+      f'The annotation file {path} is not JSON',
       got=str(error),
       likely_cause='an incomplete download, or the path of another file',
     ) from error
   if not isinstance(content, dict):
     raise DataError(
-      f'{path} is no COCO annotation file',
+      f'{path} is not a COCO annotation file',
       expected='an object with images, annotations, categories',
       got=f'a {type(content).__name__}',
       likely_cause='a results file, which is a list',
@@ -91,7 +91,9 @@ def _entries(content: Entry, key: str, path: str, may_be_empty: bool = False) ->
   entries = content.get(key, [])
   if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
     raise DataError(
-      f'"{key}" in {path} is malformed', expected='a list of objects', got=type(entries).__name__
+      f'The entry "{key}" in {path} is malformed',
+      expected='a list of objects',
+      got=type(entries).__name__,
     )
   if not entries and not may_be_empty:
     raise DataError(
@@ -108,16 +110,16 @@ def _is_integer(value: Any) -> bool:
 
 
 def _read_classes(entries: list[Entry], report: CheckReport, path: str) -> tuple[Category, ...]:
-  names = {}
+  names: dict[int, str] = {}
   for entry in entries:
     if not _is_integer(entry.get('id')) or not isinstance(entry.get('name'), str):
       raise DataError(
-        f'a category in {path} is malformed', expected='an integer id and a name', got=str(entry)
+        f'A category in {path} is malformed', expected='an integer id and a name', got=str(entry)
       )
     if entry['id'] in names:
       raise DataError(
-        f'category id {entry["id"]} is given twice in {path}',
-        expected='one category for an id',
+        f'Category id {entry["id"]} is given twice in {path}',
+        expected='one category per id',
         got=f'{names[entry["id"]]!r} and {entry["name"]!r}',
       )
     names[entry['id']] = entry['name']
@@ -141,31 +143,33 @@ def _read_images(entries: list[Entry], report: CheckReport, path: str) -> dict[i
       report.add('duplicate_image', entry['file_name'])
     else:
       raise DataError(
-        f'image id {entry["id"]} is given twice in {path}',
-        expected='one image for an id',
+        f'Image id {entry["id"]} is given twice in {path}',
+        expected='one image per id',
         got=f'{known["file_name"]!r} and {entry["file_name"]!r}',
       )
   return images
 
 
 def _check_image_entry(entry: Entry, path: str) -> None:
-  sizes = [entry.get('height'), entry.get('width')]
   if (
     not _is_integer(entry.get('id'))
     or not isinstance(entry.get('file_name'), str)
-    or not all(_is_integer(size) and size > 0 for size in sizes)
+    or not all(_is_integer(entry.get(side)) and entry[side] > 0 for side in ('height', 'width'))
   ):
     raise DataError(
-      f'an image entry in {path} is malformed',
+      f'An image entry in {path} is malformed',
       expected='integer id, file_name, positive integer height and width',
       got=str(entry),
     )
 
 
-class _IdGiver:
-  """Gives an annotation without a usable id a new one.
+class _AnnotationIds:
+  """The ids of the annotations read so far, and new ids for annotations without a usable one.
 
-  pycocotools notes a match by the id of the annotation, so that id 0 reads as 'not matched'.
+  pycocotools stores the id of the matched annotation, so that id 0 would mean "not matched".
+
+  Args:
+    entries: all annotations of the file.
   """
 
   def __init__(self, entries: list[Entry]):
@@ -175,16 +179,16 @@ class _IdGiver:
     )
     self._next = max(self._next, 1)
 
-  def usable(self, entry: Entry) -> bool:
-    """Whether the id is a positive integer no earlier annotation has; it is taken then."""
-    id_ = entry.get('id')
+  def take(self, entry: Entry) -> bool:
+    """Whether the id is a positive integer that no earlier annotation took."""
+    id_: Any = entry.get('id')
     if not _is_integer(id_) or id_ <= 0 or id_ in self._seen:
       return False
     self._seen.add(id_)
     return True
 
-  def next(self) -> int:
-    """An id no annotation of the file has."""
+  def new(self) -> int:
+    """An id that no annotation of the file has."""
     self._next += 1
     return self._next - 1
 
@@ -199,10 +203,10 @@ def _read_annotations(
   kept: dict[int, list[Entry]] = {image_id: [] for image_id in images}
   originals: dict[Any, Entry] = {}
   category_ids = {category.id for category in classes}
-  ids = _IdGiver(entries)
+  ids = _AnnotationIds(entries)
   for entry in entries:
     _check_category(entry, category_ids)
-    image = images.get(entry.get('image_id')) if _is_integer(entry.get('image_id')) else None
+    image = images.get(entry['image_id']) if _is_integer(entry.get('image_id')) else None
     if image is None:
       report.add(
         'unknown_image_id', f'annotation {entry.get("id")} of image {entry.get("image_id")}'
@@ -214,9 +218,9 @@ def _read_annotations(
       continue
     cleaned = _clean_annotation(entry, image, report, include_masks)
     if cleaned is not None:
-      if not ids.usable(cleaned):
+      if not ids.take(cleaned):
         report.add('annotation_id_renumbered', f'annotation {cleaned.get("id")}')
-        cleaned['id'] = ids.next()
+        cleaned['id'] = ids.new()
       kept[image['id']].append(cleaned)
   return kept
 
@@ -227,7 +231,7 @@ def _check_category(entry: Entry, category_ids: set[int]) -> None:
     known = sorted(category_ids)
     shown = ', '.join(map(str, known[:20])) + (', ...' if len(known) > 20 else '')
     raise DataError(
-      f'annotation {entry.get("id")} has the unknown category id {category_id!r}',
+      f'Annotation {entry.get("id")} has the unknown category id {category_id!r}',
       expected=f'one of the ids in "categories": {shown}',
       got=repr(category_id),
       likely_cause='annotations and categories of different data sets',
@@ -237,7 +241,7 @@ def _check_category(entry: Entry, category_ids: set[int]) -> None:
 def _clean_annotation(
   entry: Entry, image: Entry, report: CheckReport, include_masks: bool
 ) -> Entry | None:
-  """A mended copy of an annotation, or None if nothing usable remains."""
+  """A repaired copy of an annotation, or None if nothing usable remains."""
   name = f'annotation {entry.get("id")}'
   box = _clean_box(entry.get('bbox'), image, name, report)
   if box is None:
@@ -259,7 +263,7 @@ def _clean_annotation(
 
 
 def _clean_box(box: Any, image: Entry, name: str, report: CheckReport) -> list[float] | None:
-  """The box x, y, width, height clipped to the image, or None if nothing of it remains."""
+  """The box (x, y, width, height) clipped to the image, or None if it has no area inside."""
   if (
     not isinstance(box, list) or len(box) != 4 or not all(map(segmentations.is_finite_number, box))
   ):

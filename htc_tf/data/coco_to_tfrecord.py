@@ -1,7 +1,7 @@
-"""Converts a COCO-format data set into sharded TFRecords.
+"""Conversion of a COCO-format data set into sharded TFRecords.
 
-A run that was killed continues where it was: a shard appears under its final name only when
-complete, and is kept by the next run if nothing of the inputs has changed.
+A run that was killed can be continued: a shard gets its final name only when it is complete, and
+the next run keeps it if the inputs have not changed.
 """
 
 import dataclasses
@@ -24,20 +24,21 @@ _FORMAT_VERSION = 1
 
 
 def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> DatasetInfo:
-  """Converts a data set and writes shards, `<prefix>.json` and `<prefix>_annotations.json`.
+  """Convert a data set: write its shards, `<prefix>.json` and `<prefix>_annotations.json`.
 
-  Worker processes are spawned: a script that calls this with more than one needs the usual
-  `if __name__ == '__main__'`.
+  Worker processes are spawned. A script that calls this function with more than one process
+  therefore needs `if __name__ == '__main__'`.
 
   Args:
-    options: what to convert.
-    log: receives the summary.
+    options: inputs, outputs and options of the conversion.
+    log: function that receives the summary.
 
   Returns:
     The metadata, as written.
 
   Raises:
-    DataError: the data set cannot be used; the message names why.
+    ConfigError: an output would overwrite the annotation file.
+    DataError: the data set cannot be used; the message gives the reason.
   """
   _protect_inputs(options)
   needs_masks = options.include_masks or options.semantic == 'instances'
@@ -45,16 +46,16 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
   semantic = _semantic_info(options, annotations)
   images = _usable_images(options, annotations)
   tasks = _plan(options, annotations, images)
-  known = _load_finished(options, tasks)
-  if known is None:
+  info = _load_finished(options, tasks)
+  if info is None:
     results = record_pool.write_shards(tasks, options.num_processes)
-    known = _finish(options, annotations, semantic, images, results)
-  log(summary(options.prefix, known, annotations.report))
-  return known
+    info = _finish(options, annotations, semantic, images, results)
+  log(summary(options.prefix, info, annotations.report))
+  return info
 
 
 def summary(prefix: str, info: DatasetInfo, report: CheckReport) -> str:
-  """What was written and what was found, in words; examples come from `report`."""
+  """The counts of the metadata in words, with the examples of `report`."""
   shown = CheckReport()
   shown.merge(info.checks, report.examples)
   head = (
@@ -69,7 +70,7 @@ def _protect_inputs(options: ConversionOptions) -> None:
     both_exist = os.path.exists(options.annotation_file) and os.path.exists(path)
     if both_exist and os.path.samefile(options.annotation_file, path):
       raise ConfigError(
-        f'the conversion would overwrite its own annotation file {path}',
+        f'The conversion would overwrite its annotation file {path}',
         expected='another output folder or prefix',
         got=options.output_folder,
       )
@@ -83,7 +84,7 @@ def _semantic_info(options: ConversionOptions, annotations: CocoAnnotations) -> 
   num_classes = len(annotations.classes) + 1
   if num_classes > 255:
     raise DataError(
-      'too many categories for a semantic map made from instances',
+      'There are too many categories for a semantic map made from instances',
       expected='at most 254',
       got=str(num_classes - 1),
       likely_cause='a large-vocabulary data set; use --semantic none',
@@ -92,10 +93,10 @@ def _semantic_info(options: ConversionOptions, annotations: CocoAnnotations) -> 
 
 
 def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> list[Entry]:
-  """The images whose files (and stuff maps) are there.
+  """The images whose files, and stuff maps if needed, exist.
 
   Raises:
-    DataError: a file is missing, unless these are skipped; or none is left.
+    DataError: a file is missing and `skip_missing_images` is not set, or no image is left.
   """
   usable = annotations.images
   paths = {
@@ -103,7 +104,7 @@ def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> 
     for image in usable
   }
   usable = _with_file(usable, paths, 'missing_image', options, annotations.report)
-  if options.semantic == 'stuff_maps':
+  if options.stuff_folder:
     maps = {
       image['id']: record_shards.stuff_map_path(options.stuff_folder, image['file_name'])
       for image in usable
@@ -133,7 +134,7 @@ def _with_file(
     )
   if not present:
     raise DataError(
-      'no image is left',
+      'No image is left',
       expected='at least one file of the annotations',
       got=f'no {missing[0]}',
       likely_cause='another image folder',
@@ -144,14 +145,14 @@ def _with_file(
 def _plan(
   options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]
 ) -> list[record_shards.ShardTask]:
-  """Deals the images out to the shards in turn."""
+  """The shards to write: shard i of n has the images i, i + n, i + 2n, ..."""
   fingerprint = _fingerprint(options, images)
   record_options = record_shards.RecordOptions(
     options.image_folder,
     {category.id: category.label for category in annotations.classes},
     options.include_masks,
     options.semantic,
-    options.stuff_folder,
+    options.stuff_folder or '',
     options.num_semantic_classes,
     options.skip_missing_images,
   )
@@ -169,7 +170,7 @@ def _plan(
 
 
 def _fingerprint(options: ConversionOptions, images: list[Entry]) -> str:
-  """Identifies the inputs: annotations by content, pictures and stuff maps by name, size, time."""
+  """A hash of the inputs: the annotations, and name, size and time of images and stuff maps."""
   digest = hashlib.sha256()
   with open(options.annotation_file, 'rb') as file:
     digest.update(file.read())
@@ -180,7 +181,7 @@ def _fingerprint(options: ConversionOptions, images: list[Entry]) -> str:
   digest.update(json.dumps([_FORMAT_VERSION, relevant], sort_keys=True).encode())
   for image in images:
     paths = [image_paths.path_inside(options.image_folder, image['file_name'])]
-    if options.semantic == 'stuff_maps':
+    if options.stuff_folder:
       paths.append(record_shards.stuff_map_path(options.stuff_folder, image['file_name']))
     stats = [os.stat(path) for path in paths]
     digest.update(
@@ -196,10 +197,13 @@ def _progress_folder(options: ConversionOptions) -> str:
 def _load_finished(
   options: ConversionOptions, tasks: list[record_shards.ShardTask]
 ) -> DatasetInfo | None:
-  """The metadata if an earlier run finished on the same inputs; else clears what is out of date."""
+  """The metadata if an earlier run finished with the same inputs, else None.
+
+  If it is None, outputs of other inputs have been removed.
+  """
   path = options.output_path('.json')
   if os.path.isfile(path):
-    info = DatasetInfo.load(path)  # fails on a file that is not the converter's own
+    info = DatasetInfo.load(path)  # Raises DataError for a file that the converter did not write.
     outputs = [info.annotation_path, *(task.path for task in tasks)]
     if info.fingerprint == tasks[0].fingerprint and all(map(os.path.isfile, outputs)):
       return info
@@ -211,13 +215,13 @@ def _load_finished(
 
 
 def _remove_stale_shards(options: ConversionOptions, keep: set[str]) -> None:
-  """Removes shards and temporary files of this prefix but those to keep."""
-  own_file = re.compile(
+  """Remove shards and temporary files of this prefix, except those to keep."""
+  of_prefix = re.compile(
     rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}(\.\d+\.part)?\.tfrecord'
   )
   for name in os.listdir(options.output_folder):
     stale = os.path.join(options.output_folder, name)
-    if own_file.fullmatch(name) and stale not in keep:
+    if of_prefix.fullmatch(name) and stale not in keep:
       os.remove(stale)
 
 
@@ -228,13 +232,13 @@ def _finish(
   images: list[Entry],
   results: list[record_shards.ShardResult],
 ) -> DatasetInfo:
-  """Writes the cleaned annotations, then the metadata, which says that all is complete."""
+  """Write the cleaned annotations, then the metadata, which marks the conversion as complete."""
   for result in results:
     annotations.report.merge(result.counts, result.examples)
   num_images = sum(result.num_images for result in results)
   if not num_images:
     raise DataError(
-      'no image is left',
+      'No image is left',
       expected='at least one usable image',
       got='; '.join(annotations.report.lines()),
     )
@@ -261,7 +265,7 @@ def _finish(
 def _cleaned_annotations(
   annotations: CocoAnnotations, images: list[Entry], results: list[record_shards.ShardResult]
 ) -> dict[str, object]:
-  """The COCO content of what was written, for pycocotools."""
+  """COCO annotations of the images and instances that were written, for pycocotools."""
   dropped_images = {id_ for result in results for id_ in result.dropped_images}
   dropped_annotations = {id_ for result in results for id_ in result.dropped_annotations}
   kept = [image for image in images if image['id'] not in dropped_images]

@@ -1,4 +1,4 @@
-"""What to convert into records, and how."""
+"""Options of the conversion of a COCO-format data set into records."""
 
 import dataclasses
 import os
@@ -12,24 +12,28 @@ _PREFIX = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')
 
 @dataclasses.dataclass(frozen=True)
 class ConversionOptions:
-  """What to convert, and how.
+  """Inputs, outputs and options of a conversion.
 
   Attributes:
-    annotation_file: COCO instances JSON.
-    image_folder: what the file names in it are relative to.
-    output_folder: where shards, metadata and cleaned annotations go; made if absent.
-    prefix: of all output files, e.g. 'train'; several may share a folder. Shards of an earlier
-      conversion of this prefix from other inputs are removed.
-    name: of the data set; by default the prefix.
-    num_shards: number of shards; lowered to the number of images.
-    num_processes: worker processes; 1 works in this process.
-    semantic: source of the semantic map: 'none', 'stuff_maps' (a PNG for each image, named
-      as it) or 'instances' (0 background, labels of the instances, crowds ignored).
-    stuff_folder: where the stuff maps are.
-    num_semantic_classes: of the stuff maps; labels are below it, or 255 for ignored.
-    include_masks: whether to store instance masks.
-    skip_missing_images: drop images (and stuff maps) that are missing or unreadable, instead of
-      failing.
+    annotation_file: JSON file of COCO instance annotations.
+    image_folder: folder that the file names in the annotations are relative to.
+    output_folder: folder for shards, metadata and cleaned annotations; created if missing.
+    prefix: first part of the names of all output files, e.g. 'train'; several prefixes may share a
+      folder. Shards of an earlier conversion with this prefix and other inputs are removed.
+    name: name of the data set; empty: the prefix.
+    num_shards: largest number of shards; each holds at least one image.
+    num_processes: number of worker processes; with 1 the records are written in this process.
+    semantic: source of the semantic map: 'none', 'stuff_maps' (a PNG per image, with the name of
+      the image) or 'instances' (0 is background; labels of the instances; crowds are ignored).
+    stuff_folder: folder of the stuff maps; given if and only if `semantic` is 'stuff_maps'.
+    num_semantic_classes: number of classes of the stuff maps; labels that are not below it are
+      ignored.
+    include_masks: whether instance masks are stored.
+    skip_missing_images: whether images that are missing or unreadable, or have no stuff map, are
+      dropped instead of ending the conversion.
+
+  Raises:
+    ConfigError: a value is out of range.
   """
 
   annotation_file: str
@@ -45,35 +49,35 @@ class ConversionOptions:
   include_masks: bool = True
   skip_missing_images: bool = False
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not _PREFIX.fullmatch(self.prefix):
       raise ConfigError(
-        'prefix cannot begin a file name',
-        expected='letters, digits, ., _ and -',
+        'prefix cannot be the first part of a file name',
+        expected='letters, digits, ., _ and -, with a letter or digit first',
         got=repr(self.prefix),
       )
     if self.semantic not in SEMANTIC_SOURCES:
       raise ConfigError(
-        'unknown source of semantic maps',
+        'semantic is unknown',
         expected=' or '.join(SEMANTIC_SOURCES),
         got=repr(self.semantic),
       )
     if (self.semantic == 'stuff_maps') != bool(self.stuff_folder):
       raise ConfigError(
-        'stuff_folder goes with semantic=stuff_maps',
-        expected='both or neither',
+        'stuff_folder and semantic do not match',
+        expected='stuff_folder with semantic=stuff_maps, and only then',
         got=f'semantic={self.semantic}, stuff_folder={self.stuff_folder!r}',
       )
     if min(self.num_shards, self.num_processes) < 1:
       raise ConfigError(
-        'a conversion needs shards and processes',
+        'num_shards or num_processes is too small',
         expected='at least 1 of each',
         got=f'num_shards={self.num_shards}, num_processes={self.num_processes}',
       )
     if not 1 <= self.num_semantic_classes <= 255:
       raise ConfigError(
-        'semantic labels are 8-bit and 255 is ignored',
-        expected='1 to 255 classes',
+        'num_semantic_classes is out of range',
+        expected='1 to 255 classes: labels have 8 bits, and 255 is ignored',
         got=str(self.num_semantic_classes),
       )
 

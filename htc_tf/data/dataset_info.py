@@ -1,6 +1,6 @@
-"""The metadata file `<prefix>.json` that lies beside the TFRecord shards of a data set.
+"""The metadata file `<prefix>.json`, which lies beside the TFRecord shards of a data set.
 
-Free of TensorFlow: configuration, evaluation and prediction read class names from here.
+This module does not import TensorFlow, so that class names can be read without it.
 """
 
 import dataclasses
@@ -15,17 +15,23 @@ from htc_tf import files
 from htc_tf.errors import DataError
 
 VERSION = 1
-_MAX_BYTES = 2**22  # beyond it a JSON file is annotations, not metadata
+_MAX_BYTES = 2**22  # A larger JSON file holds annotations, not metadata.
 
 
 def shard_name(prefix: str, shard: int, num_shards: int) -> str:
-  """File name of one shard, e.g. train-00000-of-00008.tfrecord."""
+  """File name of a shard, e.g. train-00000-of-00008.tfrecord."""
   return f'{prefix}-{shard:05d}-of-{num_shards:05d}.tfrecord'
 
 
 @dataclasses.dataclass(frozen=True)
 class Category:
-  """A foreground class: `id` as in the annotations, `label` 1..K as in the model."""
+  """A foreground class.
+
+  Attributes:
+    id: category id in the annotations.
+    name: name of the class.
+    label: class label of the model, 1..K.
+  """
 
   id: int
   name: str
@@ -34,7 +40,12 @@ class Category:
 
 @dataclasses.dataclass(frozen=True)
 class SemanticInfo:
-  """Source of the semantic maps, `stuff_maps` or `instances`, and their number of classes."""
+  """Description of the semantic maps.
+
+  Attributes:
+    source: 'stuff_maps' or 'instances'.
+    num_classes: number of classes.
+  """
 
   source: str
   num_classes: int
@@ -42,20 +53,20 @@ class SemanticInfo:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-  """What a data set in TFRecords holds.
+  """Description of a data set in TFRecords.
 
   Attributes:
-    name: of the data set, for people.
-    num_images: images in all shards.
-    num_instances: instances in all shards, crowds included.
+    name: name of the data set, for people.
+    num_images: number of images in all shards.
+    num_instances: number of instances in all shards, crowds included.
     num_shards: number of shard files.
     categories: foreground classes ordered by label.
-    semantic: None if the records hold no semantic map.
+    semantic: description of the semantic maps; None if the records hold none.
     include_masks: whether the records hold instance masks.
-    annotation_file: name of the cleaned COCO annotations, relative to the metadata file.
-    checks: what the converter found, by name of the check.
-    fingerprint: identifies the converter's inputs.
-    folder: where the metadata was loaded from; not stored.
+    annotation_file: name of the file of cleaned COCO annotations, relative to the metadata file.
+    checks: number of findings of the converter by name of the check.
+    fingerprint: hash of the converter's inputs.
+    folder: folder that the metadata was loaded from; not stored.
   """
 
   name: str
@@ -72,17 +83,17 @@ class DatasetInfo:
 
   @property
   def num_classes(self) -> int:
-    """Number of classes including background, as the model counts them."""
+    """Number of classes, background included, as the model counts them."""
     return len(self.categories) + 1
 
   @property
   def category_names(self) -> list[str]:
-    """Names ordered by label; entry 0 has label 1."""
+    """Names of the classes ordered by label; entry 0 has label 1."""
     return [category.name for category in self.categories]
 
   @property
   def category_ids(self) -> list[int]:
-    """Ids of the annotations ordered by label; entry 0 has label 1."""
+    """Category ids in the annotations ordered by label; entry 0 has label 1."""
     return [category.id for category in self.categories]
 
   @property
@@ -91,48 +102,49 @@ class DatasetInfo:
     return os.path.join(self.folder, self.annotation_file)
 
   def save(self, path: str) -> None:
-    """Writes the metadata as JSON; a killed writer leaves the former file."""
+    """Write the metadata as JSON, completely or not at all."""
     content = {'version': VERSION, **dataclasses.asdict(self)}
     del content['folder']
     files.write_bytes(path, (json.dumps(content, indent=2) + '\n').encode())
 
   @classmethod
   def load(cls, path: str) -> 'DatasetInfo':
-    """Reads a metadata file.
+    """The content of a metadata file.
 
     Raises:
-      DataError: the file is missing, is no such metadata or is of another version.
+      DataError: the file is missing, holds something else or is of another version.
     """
     content = _read_json(path)
     if not _is_metadata(content) or content['version'] != VERSION:
       raise DataError(
-        f'{path} is no data set metadata',
-        expected=f'the JSON written by the converter, version {VERSION}',
+        f'{path} is not the metadata of a data set',
+        expected=f'the JSON file written by the converter, version {VERSION}',
         got=f'version {content.get("version")}'
         if isinstance(content, dict)
         else type(content).__name__,
-        likely_cause='another file, or records of another htc_tf; convert the data set again',
+        likely_cause='another file, or records of another version of htc_tf: convert the data set '
+        'again',
       )
     return _from_json(content, path)
 
   @classmethod
   def find(cls, input_path: str | Sequence[str]) -> 'DatasetInfo':
-    """Finds the metadata of the records an input path names.
+    """The metadata of the records that an input path names.
 
     Args:
-      input_path: path or glob pattern of shards of one data set, or several separated by commas
-        or in a list; e.g. `/data/train-*.tfrecord` or `/data/train-00000-of-00008.tfrecord`.
+      input_path: path or glob pattern of shards of one data set, e.g. `/data/train-*.tfrecord` or
+        `/data/train-00000-of-00008.tfrecord`; or several of them, separated by commas or in a list.
 
     Raises:
-      DataError: no metadata, or that of several data sets, belongs to the path.
+      DataError: the path names records of no data set, or of several.
     """
-    found = {}
+    found: dict[str, DatasetInfo] = {}
     patterns = input_path.split(',') if isinstance(input_path, str) else input_path
     for pattern in patterns:
       matches = _metadata_of(pattern.strip())
       if not matches:
         raise DataError(
-          f'no data set metadata belongs to {pattern.strip()!r}',
+          f'No metadata of a data set belongs to {pattern.strip()!r}',
           expected='<prefix>.json beside <prefix>-00000-of-0000N.tfrecord',
           got=_describe_folder(os.path.dirname(pattern.strip())),
           likely_cause='a misspelt path, or a conversion that did not finish: run it again',
@@ -140,7 +152,7 @@ class DatasetInfo:
       found.update(matches)
     if len(found) > 1:
       raise DataError(
-        f'{input_path!r} takes in several data sets',
+        f'{input_path!r} matches several data sets',
         expected='shards of one data set',
         got=', '.join(sorted(found)),
         likely_cause='a pattern that is too wide',
@@ -149,7 +161,7 @@ class DatasetInfo:
 
 
 def _metadata_of(pattern: str) -> dict[str, DatasetInfo]:
-  """Metadata, by path, of which the pattern names at least one shard."""
+  """Metadata by path, of all data sets of which the pattern matches at least one shard."""
   folder, name_pattern = os.path.split(pattern)
   found = {}
   for path in sorted(glob.glob(os.path.join(folder, '*.json'))):
@@ -165,7 +177,7 @@ def _metadata_of(pattern: str) -> dict[str, DatasetInfo]:
 
 
 def _read_candidate(path: str) -> Any:
-  """The content of a JSON file that may be metadata; None of one that is large or malformed."""
+  """The content of a JSON file that may be metadata; None if the file is large or malformed."""
   try:
     return _read_json(path) if os.path.getsize(path) <= _MAX_BYTES else None
   except (DataError, OSError):
@@ -177,7 +189,7 @@ def _read_json(path: str) -> Any:
     with open(path, encoding='utf-8') as file:
       return json.load(file)
   except OSError as error:
-    raise DataError(f'cannot read {path}', got=str(error)) from error
+    raise DataError(f'{path} cannot be read', got=str(error)) from error
   except (ValueError, RecursionError) as error:
     raise DataError(f'{path} is not JSON', got=str(error)) from error
 
@@ -213,13 +225,14 @@ def _from_json(content: dict[str, Any], path: str) -> DatasetInfo:
   labels = [category.label for category in categories]
   if labels != list(range(1, len(labels) + 1)):
     raise DataError(
-      f'the category labels in {path} are not contiguous', expected='1..K', got=str(labels)
+      f'The category labels in {path} are not contiguous', expected='1..K', got=str(labels)
     )
   values.update(categories=tuple(categories), semantic=semantic, folder=os.path.dirname(path))
   return DatasetInfo(**values)
 
 
 def _describe_folder(folder: str) -> str:
+  """The metadata files in a folder, for an error message."""
   folder = folder or '.'
   if not glob.glob(folder):
     return f'no folder {folder}'

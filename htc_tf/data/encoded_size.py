@@ -5,17 +5,17 @@ import tensorflow as tf
 from htc_tf.data.images import MAX_PIXELS
 
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_HEADER = 24  # bytes, up to width and height
+_HEADER = 24  # Number of bytes up to and including width and height.
 
 
 def num_pixels(encoded: tf.Tensor) -> tf.Tensor:
-  """[] int64 number of pixels that the header of a JPEG or PNG states.
+  """Number of pixels that the header of a JPEG or PNG gives, [] int64.
 
   Args:
     encoded: [] string, the bytes of the file.
 
   Raises:
-    InvalidArgumentError: (when run) the file is neither.
+    InvalidArgumentError: (when run) the file is neither JPEG nor PNG.
   """
   size = tf.cond(
     tf.io.is_jpeg(encoded),
@@ -26,18 +26,19 @@ def num_pixels(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def within_limit(encoded: tf.Tensor) -> tf.Tensor:
-  """The same bytes of a JPEG or PNG.
+  """The unchanged bytes of a JPEG or PNG, after a check of its size.
 
   Args:
     encoded: [] string, the bytes of the file.
 
   Raises:
-    InvalidArgumentError: (when run) it is neither, or has more than `MAX_PIXELS` pixels.
+    InvalidArgumentError: (when run) the file is neither JPEG nor PNG, or has more than `MAX_PIXELS`
+      pixels.
   """
   with tf.control_dependencies(
     [
       tf.debugging.assert_less_equal(
-        num_pixels(encoded), tf.constant(MAX_PIXELS, tf.int64), 'an image has too many pixels'
+        num_pixels(encoded), tf.constant(MAX_PIXELS, tf.int64), 'An image has too many pixels'
       )
     ]
   ):
@@ -45,11 +46,11 @@ def within_limit(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _png_size(encoded: tf.Tensor) -> tf.Tensor:
-  """[2] int32 width and height, which stand first in a PNG, big end first."""
-  # Filled up, because `substr` refuses to begin behind the end.
+  """[2] int32 width and height: the first fields of a PNG, in big-endian order."""
+  # Bytes are appended because `substr` raises an error for a position beyond the end.
   header = tf.strings.join([tf.strings.substr(encoded, 0, _HEADER), bytes(_HEADER)])
   begin = tf.strings.substr(header, 0, len(_PNG_SIGNATURE))
   is_png = (begin == _PNG_SIGNATURE) & (tf.strings.substr(header, 12, 4) == b'IHDR')
-  with tf.control_dependencies([tf.debugging.Assert(is_png, ['an image is neither JPEG nor PNG'])]):
+  with tf.control_dependencies([tf.debugging.Assert(is_png, ['An image is neither JPEG nor PNG'])]):
     size = tf.io.decode_raw(tf.strings.substr(header, 16, 8), tf.int32, little_endian=False)
   return tf.ensure_shape(size, [2])

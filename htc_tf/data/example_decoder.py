@@ -1,4 +1,4 @@
-"""Decoding of records into tensors."""
+"""Decoding of serialized records into tensors."""
 
 import tensorflow as tf
 
@@ -23,9 +23,9 @@ _SEMANTIC = 'image/segmentation/class/encoded'
 
 
 class ExampleDecoder:
-  """Decodes records of the converter; `decode` fits Model Garden's input reader.
+  """Decoder of the converter's records; `decode` is a `decoder_fn` of Model Garden's input reader.
 
-  Instance masks stay PNG bytes: the parser decodes the ones it keeps, one at a time.
+  Instance masks stay PNG bytes: the parser decodes the masks that it keeps, one at a time.
 
   Args:
     include_mask: whether records must hold instance masks.
@@ -42,6 +42,7 @@ class ExampleDecoder:
     if include_semantic:
       self._features[_SEMANTIC] = tf.io.FixedLenFeature([], tf.string, default_value='')
 
+  @tf.autograph.experimental.do_not_convert
   def decode(self, serialized_example: tf.Tensor) -> dict[str, tf.Tensor]:
     """The tensors of one record.
 
@@ -49,18 +50,19 @@ class ExampleDecoder:
       serialized_example: [] string, a serialized tf.train.Example.
 
     Returns:
-      source_id: [] int64, the image id of the annotations.
+      source_id: [] int64, the image id in the annotations.
       image: [height, width, 3] uint8 RGB.
-      height, width: [] int64, original pixels.
+      height: [] int64, height of the image in pixels.
+      width: [] int64, width of the image in pixels.
       boxes_normalized: [num_instances, 4] float32 yxyx, 0..1 of the original image.
       classes: [num_instances] int32, 1..num_classes-1.
       is_crowd: [num_instances] bool.
-      masks_png: [num_instances] string, PNG [height, width] of 0 and 1 (only with include_mask).
-      semantic: [height, width] uint8, 255 is ignored (only with include_semantic).
+      masks_png: [num_instances] string, PNG [height, width] of 0 and 1; only with include_mask.
+      semantic: [height, width] uint8, 255 where ignored; only with include_semantic.
 
     Raises:
-      InvalidArgumentError: (when run) the record lacks required masks or the semantic map, or an
-        image in it is neither JPEG nor PNG or has more than `images.MAX_PIXELS` pixels.
+      InvalidArgumentError: (when run) the record lacks required masks or the semantic map, or one
+        of its images is neither JPEG nor PNG or has more than `images.MAX_PIXELS` pixels.
     """
     parsed = tf.io.parse_single_example(serialized_example, self._features)
     corners = [parsed[f'image/object/bbox/{name}'] for name in ('ymin', 'xmin', 'ymax', 'xmax')]
@@ -81,7 +83,7 @@ class ExampleDecoder:
 
 
 def decode_label_png(encoded: tf.Tensor) -> tf.Tensor:
-  """[height, width] uint8 of a one-channel PNG given as [] string."""
+  """Labels [height, width] uint8 of a one-channel PNG given as [] string."""
   return tf.io.decode_png(encoded_size.within_limit(encoded), channels=1, dtype=tf.uint8)[:, :, 0]
 
 

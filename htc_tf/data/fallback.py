@@ -11,14 +11,14 @@ import tensorflow as tf
 
 
 def run_or_fallback(function: Callable[[Any], Any], element: Any, fallback: Any = None) -> Any:
-  """The result of `function(element)`, or the fallback if one of its ops raises.
+  """The result of `function(element)`, or the fallback if an op of the function raises.
 
   Args:
-    function: function from the element to nested tensors. Its random ops must be stateless, because
-      stateful ones would restart with every call.
+    function: function from the element to nested tensors, without Python control flow on tensors.
+      Its random ops must be stateless, because stateful ones would restart with every call.
     element: nested tensors.
-    fallback: tensors of the structure and types of the result; None stands for zeros and empty
-      strings, with length 0 along axes of unknown length.
+    fallback: tensors of the structure and types of the result; None means zeros and empty strings,
+      with length 0 along axes of unknown length.
 
   Returns:
     Nested tensors with the static shapes of the function's result.
@@ -34,17 +34,21 @@ def dataset_or_fallback(
   """`run_or_fallback` as a dataset of one element, for use in a pipeline.
 
   Args:
-    function: as for `run_or_fallback`.
+    function: function as in `run_or_fallback`.
     element: nested tensors.
     make_fallback: function from zeros in the structure of the result to the fallback.
   """
+
+  @tf.autograph.experimental.do_not_convert
+  def call(item: dict[str, Any]) -> Any:
+    return function(item['element'])
+
   # A dataset passes a dictionary to its function as one argument, but unpacks a tuple.
-  tried = tf.data.Dataset.from_tensors({'element': element}).map(
-    lambda item: function(item['element'])
-  )
+  tried = tf.data.Dataset.from_tensors({'element': element}).map(call)
   fallback = tf.data.Dataset.from_tensors(make_fallback(zeros_like_spec(tried.element_spec)))
 
-  def restore_shapes(*result):
+  @tf.autograph.experimental.do_not_convert
+  def restore_shapes(*result: Any) -> Any:
     return tf.nest.map_structure(
       lambda value, spec: tf.ensure_shape(value, spec.shape),
       result if len(result) > 1 else result[0],

@@ -1,4 +1,4 @@
-"""File names from annotation files, which must stay in the image folder."""
+"""File names from annotation files, which must not lead out of the image folder."""
 
 import os
 import posixpath
@@ -7,9 +7,13 @@ from htc_tf.errors import DataError
 
 
 def path_inside(folder: str, name: str) -> str:
-  """Joins a file name from an annotation file to the folder it must stay in.
+  """Path of a file that an annotation file names.
 
-  The check is on the name alone: links inside the folder are the user's own and are followed.
+  Only the name is checked. Links inside the folder were made by the user and are followed.
+
+  Args:
+    folder: folder of the images.
+    name: file name in the annotations, relative to the folder.
 
   Raises:
     DataError: the name is absolute or leads out of the folder.
@@ -18,9 +22,9 @@ def path_inside(folder: str, name: str) -> str:
   first = normal.split('/')[0]
   if first in ('', '.', '..') or ':' in first or '\0' in name:
     raise DataError(
-      f'file name {name!r} in the annotations leaves the image folder',
+      f'The file name {name!r} in the annotations leaves the image folder',
       expected='a name relative to the image folder',
       got=name,
-      likely_cause='annotations written for another folder, or made with ill intent',
+      likely_cause='annotations written for another folder, or made with malicious intent',
     )
   return os.path.join(folder, normal)

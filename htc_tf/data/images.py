@@ -1,7 +1,7 @@
-"""The one reader of images: from a file or bytes to upright 8-bit RGB pixels.
+"""Reading of images: from a file or its bytes to upright 8-bit RGB pixels.
 
-Conversion, prediction and the client of a server read through this module, so that they see the
-same pixels. Grey values of 16 bits are divided by 257, palettes are resolved, alpha is dropped.
+Conversion, prediction and the client of a server all use this module, so that they see the same
+pixels. Gray values of 16 bits are divided by 257, palettes are resolved, alpha is dropped.
 """
 
 import dataclasses
@@ -20,21 +20,21 @@ MAX_PIXELS = 50_000_000
 IGNORED_LABEL = 255
 _KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
 _PNG_BIT_DEPTH_BYTE = 24
-_GREY_MODES = ('I', 'I;16', 'I;16B', 'I;16L')
+_GRAY_MODES = ('I', 'I;16', 'I;16B', 'I;16L')
 _LABEL_MODES = ('L', 'P', 'I', 'I;16', 'I;16B')
 _UNREADABLE = (OSError, SyntaxError, ValueError)
 
 
 class UnreadableImageError(DataError):
-  """A file that is no image, is truncated or too large, or has pixels without an 8-bit meaning."""
+  """A file that is not an image, is truncated, has too many pixels or cannot be made 8-bit."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EncodedImage:
-  """An image as a JPEG or PNG file of 8-bit RGB pixels that needs no turning.
+  """An image as a JPEG or PNG file of upright 8-bit RGB pixels.
 
   Attributes:
-    content: bytes of the file.
+    content: content of the file.
     format: 'jpeg' or 'png'.
     height: height in pixels.
     width: width in pixels.
@@ -49,16 +49,16 @@ class EncodedImage:
 
 
 class SourceImage:
-  """An image as it was read; see `read_image`.
+  """A decoded image, made by `read_image` or `image_from_pixels`.
 
   Args:
-    image: the decoded image, turned as it will be used.
-    content: bytes of the file.
-    turned: whether the EXIF orientation was applied.
-    path: path of the file.
+    image: the decoded image, after the EXIF orientation was applied or ignored.
+    content: content of the file.
+    turned: whether the EXIF orientation was applied and changed the image.
+    path: path of the file; None if the image was given as bytes or pixels.
 
   Attributes:
-    path: path of the file; None if the image came as bytes or pixels.
+    path: as the argument.
   """
 
   def __init__(self, image: Image.Image, content: bytes, turned: bool, path: str | None = None):
@@ -73,10 +73,10 @@ class SourceImage:
     return self._image.height, self._image.width
 
   def pixels(self) -> np.ndarray:
-    """[height, width, 3] uint8 RGB.
+    """The pixels, [height, width, 3] uint8 RGB.
 
     Raises:
-      UnreadableImageError: pixels without an 8-bit meaning.
+      UnreadableImageError: the pixels have no 8-bit meaning.
     """
     return np.asarray(_to_rgb(self._image))
 
@@ -84,39 +84,38 @@ class SourceImage:
     """The image as a file: the one that was read if possible, otherwise a PNG of the pixels.
 
     Raises:
-      UnreadableImageError: pixels without an 8-bit meaning.
+      UnreadableImageError: the pixels have no 8-bit meaning.
     """
     height, width = self.size
-    if self._is_plain():
-      return EncodedImage(self._content, _KEPT_FORMATS[self._image.format], height, width, False)
+    kept_format = self._kept_format()
+    if kept_format:
+      return EncodedImage(self._content, kept_format, height, width, False)
     return EncodedImage(encode_png(self.pixels()), 'png', height, width, True)
 
-  def _is_plain(self) -> bool:
-    """Whether the file holds exactly these pixels as JPEG or PNG."""
-    name = self._image.format
+  def _kept_format(self) -> str | None:
+    """Format of the file that was read if it is a JPEG or PNG of exactly these pixels."""
+    name = self._image.format or ''
     is_deep = name == 'PNG' and self._content[_PNG_BIT_DEPTH_BYTE] > 8
-    return name in _KEPT_FORMATS and self._image.mode == 'RGB' and not is_deep and not self._turned
+    is_exact = self._image.mode == 'RGB' and not is_deep and not self._turned
+    return _KEPT_FORMATS.get(name) if is_exact else None
 
 
 def read_image(
   source: str | os.PathLike | bytes, annotated_hw: tuple[int, int] | None = None
 ) -> SourceImage:
-  """An image from a file or from its bytes.
+  """An image from a file or from its bytes, completely decoded.
 
-  Without `annotated_hw` the image is turned upright by its EXIF orientation. With it, it is turned
-  only if that gives the annotated size and the stored pixels have another one; otherwise boxes are
-  taken to be in stored pixels.
+  Without `annotated_hw` the image is turned upright according to its EXIF orientation. With
+  `annotated_hw` it is turned only if the turned image has the annotated size and the stored one has
+  not; otherwise the annotations are assumed to refer to the stored pixels.
 
   Args:
-    source: path of a file, or its bytes.
-    annotated_hw: height and width that the annotations give.
-
-  Returns:
-    A `SourceImage`, decoded completely.
+    source: path of a file, or its content.
+    annotated_hw: height and width according to the annotations.
 
   Raises:
-    UnreadableImageError: an empty or damaged file, no image, or more than `MAX_PIXELS` pixels; the
-      latter is not decoded.
+    UnreadableImageError: the file is empty, damaged or not an image, or it has more than
+      `MAX_PIXELS` pixels; in that case it is not decoded.
     OSError: the file cannot be opened.
   """
   content = _read_bytes(source)
@@ -142,31 +141,38 @@ def image_from_pixels(pixels: np.ndarray) -> SourceImage:
 
 
 def read_label_map(path: str | os.PathLike) -> np.ndarray:
-  """Labels of a PNG file, [height, width] of any integer type; palette indices stay as they are.
+  """Labels of a PNG file, [height, width] of any integer type; palette indices are not resolved.
 
   Raises:
-    UnreadableImageError: no image, or one with more than one channel.
+    UnreadableImageError: the file is not an image, or it has more than one channel.
     OSError: the file cannot be opened.
   """
   image = _decode(_read_bytes(path))
   if image.mode not in _LABEL_MODES:
-    raise UnreadableImageError(f'labels in mode {image.mode}', expected='one channel')
+    raise UnreadableImageError(
+      'The label map has the wrong channels', expected='one channel', got=f'mode {image.mode}'
+    )
   return np.asarray(image)
 
 
 def clean_label_map(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, bool]:
-  """Labels as uint8 with invalid ones ignored, and whether there were any invalid ones.
+  """A label map without invalid labels.
 
   Args:
     labels: [height, width] of any integer type.
-    num_classes: labels from this number on are invalid, except for `IGNORED_LABEL`.
+    num_classes: number of classes; labels that are not below it are invalid, except for
+      `IGNORED_LABEL`.
+
+  Returns:
+    [height, width] uint8 with `IGNORED_LABEL` in place of invalid labels, and whether there were
+    any.
   """
   invalid = ((labels < 0) | (labels >= num_classes)) & (labels != IGNORED_LABEL)
   return np.where(invalid, IGNORED_LABEL, labels).astype(np.uint8), bool(invalid.any())
 
 
 def encode_png(array: np.ndarray) -> bytes:
-  """PNG file of [height, width] or [height, width, 3] uint8."""
+  """Content of a PNG file of [height, width] or [height, width, 3] uint8."""
   buffer = io.BytesIO()
   Image.fromarray(array).save(buffer, format='PNG', compress_level=4)
   return buffer.getvalue()
@@ -181,7 +187,7 @@ def _read_bytes(source: str | os.PathLike | bytes) -> bytes:
 
 def _decode(content: bytes) -> Image.Image:
   if not content:
-    raise UnreadableImageError('the file is empty', likely_cause='an interrupted copy')
+    raise UnreadableImageError('The file is empty', likely_cause='an interrupted copy')
   try:
     image = _open(io.BytesIO(content))
     image.load()
@@ -189,15 +195,17 @@ def _decode(content: bytes) -> Image.Image:
     raise
   except _UNREADABLE as error:
     raise UnreadableImageError(
-      str(error), likely_cause='a file of another type, or a truncated one'
+      'The file cannot be decoded',
+      got=str(error),
+      likely_cause='a file of another type, or a truncated one',
     ) from error
   return image
 
 
 def _open(file: BinaryIO) -> Image.Image:
-  """An image of which only the header is read, if it is not too large."""
+  """An image of which only the header is read; raises `UnreadableImageError` if it is too large."""
   with warnings.catch_warnings():
-    # Pillow's own limits are higher; the one below replaces them.
+    # Pillow's limits are higher than `MAX_PIXELS`.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     try:
       image = Image.open(file)
@@ -210,7 +218,7 @@ def _open(file: BinaryIO) -> Image.Image:
 
 def _too_large(size: str) -> UnreadableImageError:
   return UnreadableImageError(
-    'the image has too many pixels',
+    'The image has too many pixels',
     expected=f'at most {MAX_PIXELS}',
     got=size,
     likely_cause='a file made to fill the memory, or a scan: make it smaller',
@@ -224,15 +232,15 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-  if image.mode in _GREY_MODES:
+  if image.mode in _GRAY_MODES:
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
       raise UnreadableImageError(
-        'grey values exceed 16 bits', got=f'{values.min()}..{values.max()}'
+        'The gray values need more than 16 bits', got=f'{values.min()}..{values.max()}'
       )
     return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert('RGB')
   if image.mode == 'F':
-    raise UnreadableImageError('floating-point pixels have no defined range')
+    raise UnreadableImageError('The pixels are floating-point numbers without a defined range')
   if image.mode == 'P':
     return image.convert('RGBA').convert('RGB')
   return image.convert('RGB')

@@ -1,6 +1,6 @@
 """COCO run-length encodings of masks.
 
-A mask is encoded column by column: `counts` alternates the lengths of runs of zeros and ones.
+A mask is encoded column by column: `counts` holds the lengths of runs of zeros and of ones in turn.
 """
 
 from typing import Any
@@ -12,10 +12,10 @@ from htc_tf.errors import DataError
 
 
 def encode(mask: np.ndarray) -> dict[str, Any]:
-  """The encoding of a mask, `{'size': [height, width], 'counts': str}`, ready for JSON.
+  """The encoding of a mask, `{'size': [height, width], 'counts': str}`, which JSON can hold.
 
   Args:
-    mask: [height, width] bool, or numbers of which all but 0 count as 1.
+    mask: [height, width] bool, or numbers; all numbers except 0 count as 1.
   """
   encoded = coco_mask.encode(np.asfortranarray(mask, dtype=bool).view(np.uint8))
   return {'size': list(mask.shape), 'counts': encoded['counts'].decode('ascii')}
@@ -24,13 +24,13 @@ def encode(mask: np.ndarray) -> dict[str, Any]:
 def decode(encoded: dict[str, Any]) -> np.ndarray:
   """The mask of a compressed encoding, [height, width] bool.
 
-  pycocotools' own decoder warns under NumPy 2, hence this one.
+  The decoder of pycocotools gives a warning under NumPy 2 and is therefore not used.
 
   Args:
-    encoded: `size` and `counts`, the latter as text or bytes.
+    encoded: dictionary of `size` and `counts`; the counts are text or bytes.
 
   Raises:
-    DataError: `counts` cannot be read.
+    DataError: the counts cannot be read.
   """
   height, width = encoded['size']
   runs = run_lengths(encoded['counts'])
@@ -41,14 +41,18 @@ def decode(encoded: dict[str, Any]) -> np.ndarray:
 def run_lengths(counts: str | bytes) -> list[int]:
   """The run lengths in a compressed COCO string.
 
-  Each character holds six bits, counted from '0': five bits of the value, least significant first,
-  and one that is set if the value continues. From the third run on, the value is the difference
-  from the run before the last.
+  A character, less '0', has six bits: five bits of the value, with the least significant character
+  first, and one bit that is set if the value continues. From the fourth run on, the value is the
+  difference to the run two places before.
+
+  Args:
+    counts: compressed string or bytes.
 
   Raises:
-    DataError: a character out of range, or a string that ends inside a value.
+    DataError: a character is out of range, or the string ends inside a value.
   """
-  runs, value, shift = [], 0, 0
+  runs: list[int] = []
+  value, shift = 0, 0
   for character in map(ord, counts) if isinstance(counts, str) else counts:
     bits = character - 48
     if not 0 <= bits < 64:

@@ -1,7 +1,7 @@
-"""The demo data set: one real microscopy field cut into COCO-format tiles.
+"""The demo data set: one real microscopy field, cut into tiles in COCO format.
 
-Columns 0-383 of the field give the training tiles, which overlap; columns 384-511 the validation
-tiles, which do not.
+The training tiles are cut from columns 0-383 of the field and may overlap. The validation tiles are
+cut from columns 384-511 and do not overlap.
 """
 
 import importlib.resources
@@ -31,7 +31,7 @@ _LICENSE = {'id': 1, 'name': 'CC0 1.0', 'url': 'https://creativecommons.org/publ
 
 
 class CocoSplit(NamedTuple):
-  """Paths of one split."""
+  """Image folder and annotation file of the training or validation set."""
 
   image_folder: str
   annotation_file: str
@@ -46,18 +46,19 @@ class _Tile(NamedTuple):
 def write_nuclei_coco(
   output_folder: str, tile_size: int = 128, train_stride: int = 64, min_visible: float = 0.25
 ) -> dict[str, CocoSplit]:
-  """Write the training and the validation set; files that are already right stay untouched.
+  """Write the training and the validation set; files that are already up to date are not touched.
 
-  Images are the square root of the grey values times sqrt(255), in all three channels. This one
-  curve for every tile lifts the dim nuclei (three quarters of the pixels are below 38 of 255) and,
-  unlike a linear stretch, clips nothing. Masks are exact, as compressed run lengths.
+  All three channels are the square root of the gray values times sqrt(255). This makes dim nuclei
+  brighter (three quarters of the pixels are below 38 of 255) and, unlike a linear stretch, clips
+  nothing. Masks are exact, as compressed run lengths.
 
   Args:
     output_folder: folder for train/, train.json, val/ and val.json.
     tile_size: side of the square tiles in pixels.
-    train_stride: distance between training tiles; if less than tile_size, they overlap.
+    train_stride: distance between training tiles; if it is less than tile_size, they overlap.
     min_visible: smallest visible part of a nucleus in a training tile, 0..1. A smaller part is
-      marked `iscrowd`: it is neither an instance nor background. Validation tiles keep every part.
+      marked `iscrowd`: it is neither an instance nor background. In validation tiles every part is
+      an instance.
 
   Returns:
     The splits 'train' and 'val'.
@@ -84,9 +85,9 @@ def write_nuclei_coco(
 
 
 def load_field() -> tuple[np.ndarray, np.ndarray]:
-  """The field: image [512, 512, 3] uint8, instance numbers [512, 512] int64 (0 background)."""
-  grey = _read('image.png').astype(np.float64)
-  image = np.round(np.sqrt(grey * 255)).astype(np.uint8)
+  """The field: image [512, 512, 3] uint8, instance numbers [512, 512] int64, 0 is background."""
+  gray = _read('image.png').astype(np.float64)
+  image = np.round(np.sqrt(gray * 255)).astype(np.uint8)
   return np.repeat(image[:, :, np.newaxis], 3, axis=2), _read('instances.png').astype(np.int64)
 
 
@@ -108,7 +109,8 @@ def _write_split(
 ) -> CocoSplit:
   folder = os.path.join(output_folder, split)
   os.makedirs(folder, exist_ok=True)
-  images, annotations = [], []
+  images: list[dict[str, Any]] = []
+  annotations: list[dict[str, Any]] = []
   for image_id, tile in enumerate(tiles, start=1):
     files.write_bytes(os.path.join(folder, tile.file_name), image_files.encode_png(tile.image))
     height, width = tile.instances.shape
@@ -131,7 +133,14 @@ def _write_split(
 def _annotations(
   tile: _Tile, image_id: int, first_id: int, min_areas: np.ndarray
 ) -> list[dict[str, Any]]:
-  """COCO annotations of the nuclei in a tile; parts below their `min_areas` are crowds."""
+  """COCO annotations of the nuclei in a tile.
+
+  Args:
+    tile: the tile.
+    image_id: id of the tile's image.
+    first_id: id of the first annotation.
+    min_areas: smallest area in pixels by number of the nucleus; smaller parts are crowds.
+  """
   numbers = np.unique(tile.instances)
   annotations = []
   for annotation_id, number in enumerate(numbers[numbers > 0], start=first_id):

@@ -1,22 +1,22 @@
 """The sizes that network inputs are padded to."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-Size = tuple[int, int]
+Size: TypeAlias = tuple[int, int]
 # Height and width: numbers if known before the graph runs, otherwise a tensor [2] int32.
-DynamicSize = Size | tf.Tensor
+DynamicSize: TypeAlias = Size | tf.Tensor
 
 
 class PaddingRule(NamedTuple):
-  """Rule for the padded size of an image; `padding_rule` makes one.
+  """Rule for the padded size of an image, made by `padding_rule`.
 
   Attributes:
     buckets: (height, width) of the static sizes, smallest area first. If there are none, each image
       is padded to the next multiples of `divisor`.
-    max_hw: (height, width) that no image may exceed if there are no buckets.
+    max_hw: largest (height, width) of an image if there are no buckets.
     divisor: number that padded sides are multiples of if there are no buckets.
   """
 
@@ -25,10 +25,10 @@ class PaddingRule(NamedTuple):
   divisor: int
 
   def bound(self, image_hw: tf.Tensor) -> DynamicSize:
-    """Height and width that an image has to fit into: the smallest bucket that holds it.
+    """Height and width that an image has to fit into.
 
-    If no bucket holds it, the bucket into which it has to be shrunk least. Without buckets,
-    `max_hw`.
+    This is the smallest bucket that holds the image or, if none does, the bucket that it has to be
+    shrunk least for. Without buckets it is `max_hw`.
 
     Args:
       image_hw: [2] height and width after resizing.
@@ -45,17 +45,17 @@ class PaddingRule(NamedTuple):
 
     Args:
       visible_hw: [2] int32 height and width of the visible part, at most `bound`.
-      bound: what `bound` returned for the image.
+      bound: result of `bound` for the image.
     """
     return bound if self.buckets else self.rounded(visible_hw)
 
   def rounded(self, image_hw: tf.Tensor) -> tf.Tensor:
-    """[2] int32 next multiples of the divisor."""
+    """The next multiples of the divisor, [2] int32."""
     return -(-image_hw // self.divisor) * self.divisor
 
 
 def padding_rule(buckets: Iterable[Size], max_hw: Size, divisor: int = 32) -> PaddingRule:
-  """A rule with buckets in any order; see `PaddingRule`."""
+  """A `PaddingRule`; the buckets may be in any order."""
   ordered = sorted((int(height), int(width)) for height, width in buckets)
   ordered.sort(key=lambda size: size[0] * size[1])
   return PaddingRule(tuple(ordered), (int(max_hw[0]), int(max_hw[1])), divisor)

@@ -24,15 +24,15 @@ class _Instances(NamedTuple):
 
 
 class Parser:
-  """Resizes, augments, normalizes and pads images; `parse_fn` fits Model Garden's input reader.
+  """Resizing, augmentation, normalization and padding of images.
 
   Args:
     padding: rule for the padded size; with exactly one bucket all elements have static shapes.
-    min_sizes: targets of the short side; training chooses one for each image, evaluation needs
-      exactly one.
-    max_size: limit of the long side. An image too large for every bucket is made smaller.
-    augmentations: augmentations of training images, in their order.
-    max_num_instances: rows of gt_boxes; of more instances the first are kept.
+    min_sizes: lengths of the short side; training chooses one per image, evaluation needs exactly
+      one.
+    max_size: limit of the long side; an image that is larger than every bucket is shrunk further.
+    augmentations: augmentations of training images, in the order of application.
+    max_num_instances: number of rows of gt_boxes; instances beyond it are dropped.
     include_mask: whether training elements have gt_masks.
     include_semantic: whether training elements have gt_semantic.
     dtype: type of the image.
@@ -83,14 +83,14 @@ class Parser:
       )
 
   def parse_fn(self, is_training: bool) -> Callable[[Tensors], tuple[tf.Tensor, Tensors]]:
-    """The function that parses what `ExampleDecoder.decode` returns.
+    """A `parser_fn` of Model Garden's input reader, for the results of `ExampleDecoder.decode`.
 
     Args:
       is_training: whether elements have ground truth and are augmented. Training needs the entry
         that `augmentation_seeds` adds to each element.
 
     Raises:
-      ConfigError: evaluation with several short sides.
+      ConfigError: `is_training` is False, and there are several short sides.
     """
     if is_training:
       return self._parse_training
@@ -102,8 +102,9 @@ class Parser:
       )
     return self._parse_evaluation
 
+  @tf.autograph.experimental.do_not_convert
   def _parse_evaluation(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
-    """Image [padded_h, padded_w, 3]; labels image_info [4, 2] and source_id []."""
+    """Image [padded_h, padded_w, 3], and labels image_info [4, 2] and source_id []."""
     original_hw = tf.shape(decoded['image'])[:2]
     rule = (original_hw, self._min_sizes[0], self._max_size)
     bound = self._padding.bound(preprocess.scaled_size(*rule))
@@ -116,6 +117,7 @@ class Parser:
     }
     return tf.cast(image, self._dtype), labels
 
+  @tf.autograph.experimental.do_not_convert
   def _parse_training(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
     """Image [padded_h, padded_w, 3] and labels.
 
@@ -151,8 +153,8 @@ class Parser:
   def _change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The image [height, width, 3] after the pixel changes of all augmentations."""
     for number, augmentation in enumerate(self._augmentations):
-      its_seed = tf.random.experimental.stateless_fold_in(seed, number)
-      image = augmentation.change_pixels(image, its_seed)
+      image_seed = tf.random.experimental.stateless_fold_in(seed, number)
+      image = augmentation.change_pixels(image, image_seed)
     return image
 
   def _ground_truth(
@@ -166,45 +168,49 @@ class Parser:
     if self._include_mask:
       instances = self._place_masks(instances, indices, placement.padded_hw)
     limit = self._max_num_instances
+    instances = _first(instances, limit)
     labels = {
-      'gt_boxes': _pad_rows(instances.boxes[:limit], limit, -1.0),
-      'gt_classes': _pad_rows(instances.classes[:limit], limit, -1),
+      'gt_boxes': _pad_rows(instances.boxes, limit, -1.0),
+      'gt_classes': _pad_rows(instances.classes, limit, -1),
     }
-    if self._include_mask:
-      labels['gt_masks'] = _pad_rows(instances.masks[:limit], limit, 0)
+    if instances.masks is not None:
+      labels['gt_masks'] = _pad_rows(instances.masks, limit, 0)
     return labels
 
   def _place_masks(
     self, instances: _Instances, indices: tuple[tf.Tensor, tf.Tensor], padded_hw: DynamicSize
   ) -> _Instances:
-    """Decodes, places and packs the masks, one at a time.
+    """The instances with decoded, placed and packed masks.
 
-    A crop can keep part of an instance's box but none of its pixels; such instances are dropped.
-    Without a crop every instance stays, as in the paper's code, even if resizing lost all its
-    pixels.
+    After a crop, instances without a visible pixel are dropped, even if part of their box is
+    visible. Without a crop all instances are kept, as in the paper's code, even those that lost all
+    pixels by resizing.
     """
     crops = any(augmentation.may_crop for augmentation in self._augmentations)
     if not crops:
-      instances = _Instances(*(values[: self._max_num_instances] for values in instances))
+      instances = _first(instances, self._max_num_instances)
     masks = _place_each(instances.masks, indices, padded_hw)
     instances = instances._replace(masks=masks)
     return _select(instances, tf.reduce_any(masks > 0, axis=[1, 2])) if crops else instances
 
 
 def augmentation_seeds(seed: int | None) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
-  """A `sample_fn` of Model Garden's input reader that gives each decoded element its own seed.
+  """A `sample_fn` of Model Garden's input reader that adds a seed to each decoded element.
 
-  With a seed and a fixed order of elements, training elements are the same in every run, whatever
-  the parallelism of the pipeline. Without one they differ from run to run.
+  Args:
+    seed: seed of the added seeds. With it and a fixed order of elements, training elements are the
+      same in every run, whatever the parallelism of the pipeline. With None they differ.
   """
 
-  def attach(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    numbers = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    return tf.data.Dataset.zip((dataset, numbers)).map(
-      lambda decoded, number: {**decoded, SEED_KEY: tf.stack([number, seed or 0])}
-    )
+  @tf.autograph.experimental.do_not_convert
+  def add_seed(decoded: Tensors, number: tf.Tensor) -> Tensors:
+    return {**decoded, SEED_KEY: tf.stack([number, seed or 0])}
 
-  return attach
+  def add_seeds(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    numbers = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+    return tf.data.Dataset.zip((dataset, numbers)).map(add_seed)
+
+  return add_seeds
 
 
 def _place_each(
@@ -214,17 +220,22 @@ def _place_each(
   height, width = (None, None) if tf.is_tensor(padded_hw) else padded_hw
   spec = tf.TensorSpec([height, width and width // 8], tf.uint8)
 
+  @tf.autograph.experimental.do_not_convert
   def place(encoded: tf.Tensor) -> tf.Tensor:
     mask = example_decoder.decode_label_png(encoded)
     return tf.ensure_shape(placements.place_mask(mask, indices, padded_hw), spec.shape)
 
-  # With several buckets, `map_fn` could not tell the shape of an empty result.
+  # With several buckets, `map_fn` does not know the shape of an empty result.
   masks = tf.cond(
     tf.size(masks_png) > 0,
     lambda: tf.map_fn(place, masks_png, fn_output_signature=spec),
     lambda: tf.zeros([0, padded_hw[0], padded_hw[1] // 8], tf.uint8),
   )
   return tf.ensure_shape(masks, [None, *spec.shape])
+
+
+def _first(instances: _Instances, number: int) -> _Instances:
+  return _Instances(*(None if values is None else values[:number] for values in instances))
 
 
 def _select(instances: _Instances, keep: tf.Tensor) -> _Instances:

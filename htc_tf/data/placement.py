@@ -1,7 +1,6 @@
-"""The position of an image in the network input, and what follows for boxes and label maps.
+"""Placement of image, boxes, masks and semantic map in the network input.
 
-One `Placement` describes resizing, cropping and flipping. Image, boxes, masks and semantic map all
-follow it, so that they cannot disagree.
+One `Placement` describes resizing, cropping and flipping for all of them, so that they match.
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from htc_tf.ops import masks as mask_ops
 
 
 class Placement(NamedTuple):
-  """How an image is placed in the padded input: resize, then crop, then flip.
+  """Placement of an image in the padded input: resize, then crop, then flip.
 
   Attributes:
     original_hw: [2] int32 size of the stored image.
@@ -24,7 +23,7 @@ class Placement(NamedTuple):
     offset: [2] int32 first visible row and column of the resized image.
     visible_hw: [2] int32 size of the visible part, which starts at the origin of the input.
     flip_yx: [2] bool, whether rows and columns of the visible part are reversed.
-    padded_hw: height and width of the input; numbers if there is one bucket only, else [2] int32.
+    padded_hw: height and width of the input; numbers if there is one bucket, otherwise [2] int32.
   """
 
   original_hw: tf.Tensor
@@ -50,18 +49,18 @@ def choose_placement(
     min_sizes: short sides to choose from, all equally likely.
     max_size: limit of the long side.
     padding: rule for the padded size.
-    augmentations: augmentations that change the placement.
+    augmentations: augmentations, which may change the placement.
     seed: [2] int; the same seed gives the same placement.
   """
   seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3 + len(augmentations)))
-  # This order keeps the choices that a `task.seed` led to before augmentations were modules.
+  # In this order of the seeds, a `task.seed` gives the same choices as in earlier versions.
   size_seed, crop_seed, augmentation_seeds = seeds[0], seeds[2], (seeds[1], *seeds[3:])
   choice = tf.random.stateless_uniform([], size_seed, 0, len(min_sizes), tf.int32)
   min_size = tf.gather(tf.constant(min_sizes, tf.int32), choice)
   scale = preprocess.resize_scale(original_hw, min_size, max_size)
   plan = PlacementPlan(scale, tf.constant([False, False]))
-  for augmentation, its_seed in zip(augmentations, augmentation_seeds):
-    plan = augmentation.change_plan(plan, its_seed)
+  for augmentation, plan_seed in zip(augmentations, augmentation_seeds):
+    plan = augmentation.change_plan(plan, plan_seed)
   bound = padding.bound(preprocess.apply_scale(original_hw, plan.scale))
   scale = plan.scale
   if not any(augmentation.may_crop for augmentation in augmentations):
@@ -75,14 +74,22 @@ def choose_placement(
 
 
 def place_image(image: tf.Tensor, placement: Placement) -> tf.Tensor:
-  """[height, width, 3] uint8 to [visible_h, visible_w, 3] float32 of integers 0..255."""
+  """The visible part of a resized image.
+
+  Args:
+    image: [height, width, 3] uint8.
+    placement: placement of the image.
+
+  Returns:
+    [visible_h, visible_w, 3] float32 of integers 0..255.
+  """
   resized = preprocess.resize_image(image, placement.scaled_hw)
   visible = tf.slice(
     resized,
     tf.concat([placement.offset, [0]], 0),
     tf.concat([placement.visible_hw, [3]], 0),
   )
-  # Slicing backwards takes seven times as long as `reverse`.
+  # Slicing with a negative stride takes seven times as long as `reverse`.
   visible = tf.cond(placement.flip_yx[0], lambda: tf.reverse(visible, [0]), lambda: visible)
   return tf.cond(placement.flip_yx[1], lambda: tf.reverse(visible, [1]), lambda: visible)
 
@@ -139,7 +146,7 @@ def place_labels(
 
   Args:
     labels: [height, width] uint8 in original pixels.
-    indices: see `source_indices`.
+    indices: result of `source_indices`.
     padded_hw: height and width of the result.
     padding: value outside the visible part.
 
@@ -155,12 +162,12 @@ def place_mask(
 ) -> tf.Tensor:
   """A mask after resizing, cropping, flipping, padding and packing.
 
-  Only the rows that the instance touches are resized. They are repeated after packing, when they
-  have an eighth of the size.
+  Only the rows that the instance touches are resized. They are repeated after packing, because
+  packed rows are eight times smaller.
 
   Args:
     mask: [height, width] uint8 of 0 and 1 in original pixels.
-    indices: see `source_indices`.
+    indices: result of `source_indices`.
     padded_hw: height and width of the result; the width is a multiple of 8.
 
   Returns:
@@ -170,7 +177,7 @@ def place_mask(
   first, count = tf.cast(filled[:1], tf.int32), tf.cast(filled[-1:] - filled[:1] + 1, tf.int32)
   first, count = tf.reduce_sum(first), tf.reduce_sum(count)  # 0, 0 for an empty mask
   columns = _take_columns(mask[first : first + count], indices[1])  # [count, visible_w]
-  # An empty row above and below stands for all rows that the instance does not touch.
+  # The empty rows above and below replace all rows that the instance does not touch.
   columns = tf.pad(columns, [[1, 1], [0, padded_hw[1] - tf.shape(columns)[1]]])
   rows = tf.clip_by_value(indices[0] - first + 1, 0, count + 1)
   packed = tf.gather(mask_ops.pack_bits(columns), rows)  # [visible_h, padded_w / 8]
@@ -178,5 +185,8 @@ def place_mask(
 
 
 def _take_columns(labels: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-  """Columns of a map, gathered as rows of the transpose, which is several times faster."""
+  """Columns of a map.
+
+  Gathering rows of the transpose is several times faster than gathering columns.
+  """
   return tf.transpose(tf.gather(tf.transpose(labels), columns))

@@ -1,29 +1,31 @@
 """From a uint8 image to the network input: resizing by the published rule, normalizing, padding.
 
-Training, prediction and serving call these functions, so that all three see the same pixels. They
-take one image [height, width, 3], or a batch [batch, height, width, 3] of images of one size. They
-work eagerly and in graphs, with static and dynamic shapes.
+Training, prediction and serving all call these functions, so that they see the same pixels. The
+functions take one image [height, width, 3] or a batch [batch, height, width, 3] of images of one
+size. They work eagerly and in graphs, with static and dynamic shapes.
 """
+
+from typing import TypeAlias
 
 import tensorflow as tf
 
 from htc_tf.data.padding import DynamicSize
 
 # A length in pixels: a number, or a tensor [] if training chooses it at random.
-Side = int | tf.Tensor
+Side: TypeAlias = int | tf.Tensor
 
 IMAGE_MEAN = (123.675, 116.28, 103.53)
 IMAGE_STDDEV = (58.395, 57.12, 57.375)
 
 
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:
-  """Decodes a JPEG, PNG, BMP or GIF (its first frame).
+  """The pixels of a JPEG, PNG or BMP file, or of the first image of a GIF file.
 
-  JPEG is decoded with the accurate transform, as by OpenCV and Pillow. TensorFlow's default is a
-  fast one that differs by up to 3 grey levels at most pixels.
+  JPEG is decoded with the accurate transform, as in OpenCV and Pillow. TensorFlow's default is a
+  fast transform, which differs by up to 3 gray levels at most pixels.
 
   Args:
-    encoded: [] string, the bytes of the file.
+    encoded: [] string, the content of the file.
 
   Returns:
     [height, width, 3] uint8 RGB.
@@ -44,12 +46,12 @@ def resize_scale(
 
   Args:
     image_hw: [2] height and width in original pixels.
-    min_size: target of the short side.
+    min_size: length of the short side, unless a limit makes it shorter.
     max_size: limit of the long side.
     bound: if given, the factor is reduced until the result fits into this height and width.
 
   Returns:
-    [] float64, the precision in which the published rule rounds.
+    [] float64, because the published rule rounds in this precision.
   """
   image_hw = tf.cast(image_hw, tf.float64)
   scale = tf.minimum(
@@ -70,13 +72,14 @@ def apply_scale(image_hw: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
 def scaled_size(
   image_hw: tf.Tensor, min_size: Side, max_size: Side, bound: DynamicSize | None = None
 ) -> tf.Tensor:
-  """The size an image is resized to by the published rule.
+  """The size that an image is resized to by the published rule.
 
   Args:
     image_hw: [2] height and width in original pixels.
-    min_size: target of the short side.
+    min_size: length of the short side, unless a limit makes it shorter.
     max_size: limit of the long side.
-    bound: if given, the image is shrunk, at its aspect ratio, until it fits this height and width.
+    bound: if given, the image is shrunk, with its aspect ratio kept, until it fits into this height
+      and width.
 
   Returns:
     [2] int32 height and width.
@@ -85,14 +88,16 @@ def scaled_size(
 
 
 def resize_image(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-  """Resizes as OpenCV does on uint8: bilinear, half-pixel centres, no antialiasing, rounded.
+  """The resized image, as OpenCV computes it for uint8.
+
+  The interpolation is bilinear with half-pixel centers and without antialiasing, then rounded.
 
   Args:
     image: [..., height, width, 3] uint8.
-    size: [2] int32 target height and width.
+    size: [2] int32 height and width of the result.
 
   Returns:
-    [..., size[0], size[1], 3] float32 holding integers 0..255.
+    [..., size[0], size[1], 3] float32 of integers 0..255.
   """
   return tf.floor(tf.image.resize(image, size, method='bilinear', antialias=False) + 0.5)
 
@@ -103,7 +108,7 @@ def normalize(image: tf.Tensor) -> tf.Tensor:
   Args:
     image: [..., width, 3] RGB 0..255.
   """
-  # Mean and deviation of a whole row: broadcasting over three channels takes three times as long.
+  # Mean and deviation of a whole row: broadcasting three channels takes three times as long.
   width = tf.shape(image)[-2]
   rows = tf.reshape(tf.cast(image, tf.float32), [-1, width * 3])
   mean, deviation = (tf.tile(tf.constant(x), [width]) for x in (IMAGE_MEAN, IMAGE_STDDEV))
@@ -112,11 +117,11 @@ def normalize(image: tf.Tensor) -> tf.Tensor:
 
 
 def pad_to(image: tf.Tensor, padded_hw: DynamicSize, value: float = 0) -> tf.Tensor:
-  """The image with padding below and on the right.
+  """The image with padding at the bottom and on the right.
 
   Args:
     image: [..., height, width, channels], not larger than `padded_hw`.
-    padded_hw: height and width of the result; numbers make its shape static.
+    padded_hw: height and width of the result; its shape is static if they are numbers.
     value: value of the padding.
 
   Returns:
@@ -141,7 +146,7 @@ def image_info(
   Args:
     original_hw: [2] height and width of the stored image.
     scaled_hw: [2] height and width after resizing.
-    visible_hw: [2] height and width of the visible part; by default all of it.
+    visible_hw: [2] height and width of the visible part; by default `scaled_hw`.
     offset: [2] first visible row and column of the resized image; by default 0, 0.
 
   Returns:
@@ -158,20 +163,20 @@ def image_info(
 def preprocess_image(
   image: tf.Tensor, min_size: Side, max_size: Side, padded_hw: DynamicSize
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Resizes, normalizes and pads one image or a batch of images of one size.
+  """The network input of one image or of a batch of images of one size, and its `image_info`.
 
-  An image that would be larger than the padded size after the published rule is shrunk further; it
-  is never cropped.
+  An image that the published rule would make larger than the padded size is shrunk further; it is
+  never cropped.
 
   Args:
     image: [height, width, 3] or [batch, height, width, 3] uint8 RGB.
-    min_size: target of the short side.
+    min_size: length of the short side, unless a limit makes it shorter.
     max_size: limit of the long side.
     padded_hw: height and width of the network input.
 
   Returns:
     The network input, [padded_h, padded_w, 3] or [batch, padded_h, padded_w, 3] float32, and
-    image_info, [4, 2] or [batch, 4, 2] float32 (see `image_info`).
+    `image_info`, [4, 2] or [batch, 4, 2] float32.
   """
   original_hw = tf.shape(image)[-3:-1]
   size = scaled_size(original_hw, min_size, max_size, padded_hw)

@@ -1,6 +1,6 @@
 """The tf.train.Example of one image, in Model Garden's detection schema plus a semantic map.
 
-TensorFlow is imported in the function that needs it, so that options can be checked without it.
+The function that needs TensorFlow imports it, so that options can be checked without TensorFlow.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,14 @@ from htc_tf.data import segmentation as segmentations
 Features = dict[str, list[Any]]
 
 
-class LabelledInstance(NamedTuple):
-  """An annotation, its class label and, if wanted, its bitmap [height, width] uint8."""
+class LabeledInstance(NamedTuple):
+  """An annotation with its class label and bitmap.
+
+  Attributes:
+    annotation: cleaned COCO annotation.
+    label: class label, 1..K.
+    mask: [height, width] uint8 of 0 and 1; None if masks are not needed.
+  """
 
   annotation: dict[str, Any]
   label: int
@@ -28,21 +34,35 @@ def label_instances(
   height: int,
   width: int,
   include_masks: bool,
-) -> list[LabelledInstance]:
-  """Cleaned annotations with their labels (given by category id) and bitmaps."""
+) -> list[LabeledInstance]:
+  """Annotations with their labels and bitmaps.
+
+  Args:
+    annotations: cleaned annotations of an image.
+    labels: class label by category id.
+    height: height of the image.
+    width: width of the image.
+    include_masks: whether bitmaps are needed.
+  """
   instances = []
   for annotation in annotations:
     mask = None
     if include_masks:
       mask = segmentations.to_bitmap(annotation['segmentation'], height, width)
-    instances.append(LabelledInstance(annotation, labels[annotation['category_id']], mask))
+    instances.append(LabeledInstance(annotation, labels[annotation['category_id']], mask))
   return instances
 
 
-def paint_semantic(instances: Sequence[LabelledInstance], height: int, width: int) -> np.ndarray:
-  """A semantic map from instances: 0 background, labels in annotation order, crowds ignored.
+def paint_semantic(instances: Sequence[LabeledInstance], height: int, width: int) -> np.ndarray:
+  """A semantic map from instances, painted in the order of the annotations.
 
-  Crowd regions are painted first, so that an instance inside one keeps its label.
+  Background is 0. Crowd regions are ignored; they are painted first, so that an instance inside one
+  keeps its label.
+
+  Args:
+    instances: instances with bitmaps.
+    height: height of the image.
+    width: width of the image.
 
   Returns:
     [height, width] uint8.
@@ -50,7 +70,7 @@ def paint_semantic(instances: Sequence[LabelledInstance], height: int, width: in
   semantic = np.zeros([height, width], np.uint8)
   for instance in sorted(instances, key=lambda item: not item.annotation['iscrowd']):
     is_crowd = instance.annotation['iscrowd']
-    semantic[instance.mask > 0] = images.IGNORED_LABEL if is_crowd else instance.label
+    semantic[_mask(instance) > 0] = images.IGNORED_LABEL if is_crowd else instance.label
   return semantic
 
 
@@ -67,9 +87,16 @@ def image_features(entry: dict[str, Any], image: images.EncodedImage) -> Feature
 
 
 def instance_features(
-  instances: Sequence[LabelledInstance], height: int, width: int, include_masks: bool
+  instances: Sequence[LabeledInstance], height: int, width: int, include_masks: bool
 ) -> Features:
-  """Features of the instances: boxes normalized by the image size, masks as PNG of 0 and 1."""
+  """Features of the instances: boxes normalized by the image size, masks as PNG of 0 and 1.
+
+  Args:
+    instances: instances, with bitmaps if masks are included.
+    height: height of the image.
+    width: width of the image.
+    include_masks: whether masks are included.
+  """
   boxes = np.array([item.annotation['bbox'] for item in instances], np.float64).reshape(-1, 4)
   left, top = boxes[:, 0], boxes[:, 1]
   features = {
@@ -82,8 +109,13 @@ def instance_features(
     'image/object/area': [float(item.annotation['area']) for item in instances],
   }
   if include_masks:
-    features['image/object/mask'] = [images.encode_png(item.mask) for item in instances]
+    features['image/object/mask'] = [images.encode_png(_mask(item)) for item in instances]
   return features
+
+
+def _mask(instance: LabeledInstance) -> np.ndarray:
+  assert instance.mask is not None, 'instances were labeled without masks'
+  return instance.mask
 
 
 def semantic_features(semantic: np.ndarray) -> Features:

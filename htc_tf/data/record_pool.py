@@ -1,4 +1,4 @@
-"""Writing of shards in parallel processes, with a progress bar."""
+"""Writing of shards in several processes, with a progress bar."""
 
 import tqdm
 
@@ -13,8 +13,8 @@ def write_shards(
   """Write the shards that are not finished yet.
 
   Args:
-    tasks: all shards.
-    num_processes: number of workers; with 1 the shards are written in this process.
+    tasks: all shards of the conversion.
+    num_processes: largest number of worker processes; with 1 the shards are written in this one.
 
   Returns:
     The results in the order of the tasks, including those of earlier runs.

@@ -1,4 +1,4 @@
-"""Writing of one shard of records: the part of the conversion that runs in worker processes."""
+"""Writing of one shard of records, which is what the worker processes of a conversion do."""
 
 import dataclasses
 import json
@@ -18,29 +18,29 @@ Entry = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class RecordOptions:
-  """What a record holds.
+  """Options of the records of a conversion.
 
   Attributes:
     image_folder: folder of the images.
     labels: class label by category id.
     include_masks: whether to store instance masks.
-    semantic: 'none', 'stuff_maps' or 'instances'.
-    stuff_folder: folder of the stuff maps.
-    num_semantic_classes: number of labels of the semantic map; 255 is ignored.
-    skip_missing_images: whether unreadable images are dropped instead of raising.
+    semantic: source of the semantic map: 'none', 'stuff_maps' or 'instances'.
+    stuff_folder: folder of the stuff maps; empty for other sources.
+    num_semantic_classes: number of classes of the stuff maps; other labels are ignored.
+    skip_missing_images: whether unreadable images are dropped instead of ending the conversion.
   """
 
   image_folder: str
   labels: dict[int, int]
   include_masks: bool
   semantic: str
-  stuff_folder: str | None
+  stuff_folder: str
   num_semantic_classes: int
   skip_missing_images: bool
 
   @property
   def needs_masks(self) -> bool:
-    """Whether bitmaps are needed, to be stored or for the semantic map."""
+    """Whether bitmaps are needed, for the records or for the semantic map."""
     return self.include_masks or self.semantic == 'instances'
 
 
@@ -50,10 +50,10 @@ class ShardTask:
 
   Attributes:
     path: final name of the shard.
-    state_path: file that says the shard is complete, and what it holds.
+    state_path: path of the state file, which holds the `ShardResult` once the shard is complete.
     fingerprint: fingerprint of the inputs of the whole conversion.
     items: image entries and their cleaned annotations.
-    options: what a record holds.
+    options: options of the records.
   """
 
   path: str
@@ -65,7 +65,18 @@ class ShardTask:
 
 @dataclasses.dataclass
 class ShardResult:
-  """What a written shard holds: counts, ids of dropped images and annotations, findings."""
+  """Content of a written shard, and what was dropped from it.
+
+  Attributes:
+    fingerprint: fingerprint of the inputs of the whole conversion.
+    num_bytes: size of the file.
+    num_images: number of images in the shard.
+    num_instances: number of instances in the shard, crowds included.
+    dropped_images: ids of images that were dropped.
+    dropped_annotations: ids of annotations that were dropped, except those of dropped images.
+    counts: number of findings by check, as in `CheckReport`.
+    examples: examples of findings by check, as in `CheckReport`.
+  """
 
   fingerprint: str
   num_bytes: int
@@ -78,7 +89,7 @@ class ShardResult:
 
 
 def stuff_map_path(folder: str, file_name: str) -> str:
-  """Path of the stuff map of an image: the same name with the suffix .png."""
+  """Path of the stuff map of an image: the name of the image with the suffix .png."""
   return image_paths.path_inside(folder, os.path.splitext(file_name)[0] + '.png')
 
 
@@ -96,10 +107,10 @@ def finished_result(task: ShardTask) -> ShardResult | None:
 def write_shard(task: ShardTask) -> ShardResult:
   """Write a shard under a temporary name, rename it, then write its state file.
 
-  It reports each image by `processes.report_progress`.
+  Each image is reported by `processes.report_progress`.
 
   Raises:
-    DataError: an image cannot be read, unless such images are skipped.
+    DataError: an image cannot be read, and such images are not dropped.
   """
   import tensorflow as tf
 
@@ -126,7 +137,11 @@ def write_shard(task: ShardTask) -> ShardResult:
 
 
 class _RecordBuilder:
-  """Builds serialized records from images and their annotations, and counts what it finds."""
+  """A builder of serialized records, which counts instances and findings.
+
+  Args:
+    options: options of the records.
+  """
 
   def __init__(self, options: RecordOptions):
     self._options = options
@@ -136,7 +151,7 @@ class _RecordBuilder:
     self.dropped_annotations: list[int] = []
 
   def records(self, items: list[tuple[Entry, list[Entry]]]) -> Iterator[bytes]:
-    """Records of the images that can be used."""
+    """Serialized records of the images that can be used."""
     for entry, annotations in items:
       record = self._record(entry, annotations)
       if record is not None:
@@ -161,7 +176,7 @@ class _RecordBuilder:
     self,
     entry: Entry,
     image: images.EncodedImage,
-    instances: list[record_example.LabelledInstance],
+    instances: list[record_example.LabeledInstance],
   ) -> None:
     self.num_instances += len(instances)
     if image.converted:
@@ -173,7 +188,7 @@ class _RecordBuilder:
         self.report.add('crowd_regions')
 
   def _read_image(self, entry: Entry) -> images.EncodedImage | None:
-    """The image, or None if it is to be dropped."""
+    """The image, or None if it is dropped."""
     path = image_paths.path_inside(self._options.image_folder, entry['file_name'])
     try:
       image = images.read_image(path, (entry['height'], entry['width'])).encoded()
@@ -199,7 +214,7 @@ class _RecordBuilder:
 
   def _instances(
     self, annotations: list[Entry], size: tuple[int, int]
-  ) -> list[record_example.LabelledInstance]:
+  ) -> list[record_example.LabeledInstance]:
     instances = record_example.label_instances(
       annotations, self._options.labels, *size, self._options.needs_masks
     )
@@ -211,7 +226,7 @@ class _RecordBuilder:
     return kept
 
   def _semantic_map(
-    self, entry: Entry, instances: list[record_example.LabelledInstance], size: tuple[int, int]
+    self, entry: Entry, instances: list[record_example.LabeledInstance], size: tuple[int, int]
   ) -> np.ndarray:
     if self._options.semantic == 'instances':
       return record_example.paint_semantic(instances, *size)

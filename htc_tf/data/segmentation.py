@@ -1,7 +1,7 @@
-"""COCO segmentations: cleaning polygons and run lengths, and turning them into bitmaps.
+"""COCO segmentations: checks of polygons and run lengths, and conversion to bitmaps.
 
-pycocotools reads a run length that ends early as uninitialised memory, and a polygon of four
-numbers as a box; nothing reaches it here that has not been checked.
+For run lengths that end early, pycocotools reads uninitialized memory, and it takes a polygon of
+four numbers for a box. Segmentations are therefore checked before pycocotools reads them.
 """
 
 import math
@@ -17,16 +17,16 @@ Segmentation = list[list[float]] | dict[str, Any]
 
 
 def clean(segmentation: Any, height: int, width: int) -> tuple[Segmentation | None, str | None]:
-  """Checks a segmentation of an image of the given size.
+  """The usable part of a segmentation.
 
   Args:
-    segmentation: list of polygons, or a run-length dict, compressed or not.
-    height: of the image.
-    width: of the image.
+    segmentation: list of polygons, or dictionary of run lengths, compressed or not.
+    height: height of the image.
+    width: width of the image.
 
   Returns:
-    The segmentation without degenerate polygons (None if nothing usable remains), and the name of
-    the check that found something (None if nothing did).
+    The segmentation without degenerate polygons, or None if nothing usable remains; and the name of
+    the check that found a fault, or None.
   """
   if isinstance(segmentation, dict):
     return (segmentation, None) if _is_valid_rle(segmentation, height, width) else (None, 'bad_rle')
@@ -39,7 +39,7 @@ def clean(segmentation: Any, height: int, width: int) -> tuple[Segmentation | No
 
 
 def to_rle(segmentation: Segmentation, height: int, width: int) -> dict[str, Any]:
-  """The compressed run length of a cleaned segmentation; polygons are united."""
+  """The compressed run lengths of a cleaned segmentation; polygons are united."""
   if isinstance(segmentation, list):
     return coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
   if isinstance(segmentation['counts'], list):
@@ -48,7 +48,7 @@ def to_rle(segmentation: Segmentation, height: int, width: int) -> dict[str, Any
 
 
 def to_bitmap(segmentation: Segmentation, height: int, width: int) -> np.ndarray:
-  """[height, width] uint8 of 0 and 1."""
+  """The bitmap of a cleaned segmentation, [height, width] uint8 of 0 and 1."""
   return mask_codec.decode(to_rle(segmentation, height, width)).astype(np.uint8)
 
 
@@ -69,7 +69,10 @@ def _is_valid_rle(segmentation: dict[str, Any], height: int, width: int) -> bool
 
 
 def _is_valid_polygon(polygon: Any, image_side: int) -> bool:
-  """Whether a polygon has an area and lies near its image, as pycocotools walks it by pixels."""
+  """Whether a polygon has an area and lies near its image.
+
+  A polygon far outside would take pycocotools very long, because it visits every pixel of an edge.
+  """
   if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
     return False
   if not all(is_finite_number(value) for value in polygon):
@@ -81,5 +84,5 @@ def _is_valid_polygon(polygon: Any, image_side: int) -> bool:
 
 
 def is_finite_number(value: Any) -> bool:
-  """Whether a JSON value is a number other than nan and infinity; truth values are none."""
+  """Whether a JSON value is a number other than NaN and infinity; booleans are not numbers."""
   return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -18,7 +18,7 @@ KINDS = {
   SHARDS: 'shards could not be read to the end; the rest of them is skipped',
   RECORDS: 'records could not be read and are skipped',
   INSTANCES: 'instances without a usable box or class are skipped',
-  CLIPPED: 'instances with a box that reaches over the border are clipped',
+  CLIPPED: 'instances with a box that crosses the border of the image are clipped',
   OVER_LIMIT: 'instances beyond parser.max_num_instances of their image are skipped',
 }
 # Beyond this surplus of bad records the data set is wrong, not damaged: stop.
@@ -26,12 +26,13 @@ MAX_SURPLUS = 1000
 
 
 class SkipCounter:
-  """Counts of what one process skips; a shard or record counts once, however often it is read.
+  """Counts of what one process skips; a shard or record counts once even if it is read again.
 
-  The first, second, fourth, eighth ... of a kind is logged, so that the log does not fill up.
+  Only the first, second, fourth, eighth ... shard or record of a kind is logged, so that the log
+  does not fill up.
   """
 
-  def __init__(self):
+  def __init__(self) -> None:
     self._counts: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
     self._first: str | None = None
     self._lock = threading.Lock()
@@ -42,24 +43,24 @@ class SkipCounter:
       return sum(self._counts[kind].values())
 
   def counts(self) -> dict[str, dict[str, int]]:
-    """Counts by kind and by name of the shard or record, as JSON can hold them."""
+    """Counts by kind and by name of the shard or record, in a form that JSON can hold."""
     with self._lock:
       return {kind: dict(counts) for kind, counts in self._counts.items()}
 
   def merge(self, counts: Mapping[str, Mapping[str, int]]) -> None:
-    """Add the `counts` of another process; what both have skipped counts once."""
+    """Add the `counts` of another process; shards and records that both skipped count once."""
     with self._lock:
       for kind, by_name in counts.items():
         self._counts[kind].update(by_name)
 
   def add(self, kind: str, name: str, reason: Callable[[], str], number: int = 1) -> None:
-    """Count what was skipped of one shard or record.
+    """Count one shard or record, or the instances of one record.
 
     Args:
       kind: one of `KINDS`.
       name: name of the shard or record.
-      reason: function that returns the reason; called only if the reason is logged.
-      number: how many of the kind.
+      reason: function that returns the reason; it is called only if the reason is logged.
+      number: number of instances; 1 for a shard or record.
     """
     with self._lock:
       counts = self._counts[kind]
@@ -74,10 +75,10 @@ class SkipCounter:
       logging.warning('%s. So far %d %s.', message, total, KINDS[kind])
 
   def check_surplus(self, number: int) -> None:
-    """Raise DataError if too many more records, or shards, were skipped than used.
+    """Raise DataError if many more records or shards were skipped than used.
 
     Args:
-      number: skipped records or shards, less the used ones.
+      number: number of skipped records or shards, less that of the used ones.
 
     Raises:
       DataError: `number` exceeds `MAX_SURPLUS`.
@@ -86,10 +87,14 @@ class SkipCounter:
       raise self.unusable(f'{number} more shards or records that cannot be used than usable ones')
 
   def unusable(self, got: str) -> DataError:
-    """The exception for data of which too little can be used; it names the first skipped record."""
+    """The exception for unusable data; it names the first skipped shard or record.
+
+    Args:
+      got: description of the data.
+    """
     first = f'; the first: {self._first}' if self._first else ''
     return DataError(
-      'the data cannot be used',
+      'The data cannot be used',
       expected='TFRecords of htc-create-coco-records, converted for this configuration',
       got=got + first,
       likely_cause='an incomplete copy: copy or convert the records again',
@@ -97,9 +102,9 @@ class SkipCounter:
 
 
 def record_name(serialized: bytes) -> str:
-  """Name of a record that could not be parsed: its image id if that can be read."""
+  """Name of a record that could not be parsed: its image id, or its size and hash."""
   try:
     feature = tf.train.Example.FromString(serialized).features.feature
     return f'image id {feature["image/source_id"].bytes_list.value[0].decode()}'
-  except Exception:  # Damaged bytes lead to any kind of error.
+  except Exception:  # Damaged bytes can raise any kind of error.
     return f'record of {len(serialized)} bytes, SHA-1 {hashlib.sha1(serialized).hexdigest()[:12]}'

@@ -1,7 +1,7 @@
-"""Reading of records that skips and counts what cannot be read, instead of ending the run.
+"""Reading of records that skips and counts unreadable shards and records.
 
-`ignore_errors` around a whole pipeline would skip as well, but would count and name nothing. Python
-is called only for what fails and at the end of each shard, never for an intact record.
+`ignore_errors` around a whole pipeline would skip them too, but neither count nor name them. Python
+is called only for failures and at the end of each shard, never for an intact record.
 """
 
 import re
@@ -16,23 +16,24 @@ from htc_tf.data.skipped import SkipCounter
 
 Tensors = dict[str, tf.Tensor]
 RECORD_KEY = 'serialized'
-# Bytes around each record of a TFRecord file: its length and two checksums.
-_FRAMING = 16
+# Number of bytes around each record of a TFRecord file: its length and two checksums.
+_RECORD_OVERHEAD = 16
 _FAILED, _PARSED, _END = range(3)
-# Names of ops that TensorFlow adds to a message.
-_OPS = re.compile(r'\{\{.*?\}\} ?| ?\[Op:.*')
+# Names of ops, which TensorFlow adds to error messages.
+_OP_NAMES = re.compile(r'\{\{.*?\}\} ?| ?\[Op:.*')
 
 
 class TolerantReading:
-  """The steps of one input pipeline that skip and count what cannot be read.
+  """The steps of an input pipeline that skip and count unreadable shards and records.
 
   The steps are `read_shards`, `as_element` and `parse`, in this order. In between, elements may be
-  shuffled and may get further entries. The counter counts what this process skips.
+  shuffled and may get further entries.
 
   Args:
     parse: function from an element, a dictionary with the serialized record in `RECORD_KEY`, to
-      nested tensors. Its ops may raise; its random ops must be stateless.
-    counter: counter of what is skipped.
+      nested tensors. Its ops may raise; its random ops must be stateless. Autograph does not
+      convert it.
+    counter: counter of the shards and records that this process skips.
     repeats: whether the pipeline repeats its data, so that its end is an error.
   """
 
@@ -43,7 +44,10 @@ class TolerantReading:
     self._empty_shards = 0
 
   def check_usable(self, paths: Sequence[str]) -> None:
-    """Read until one record can be used; call it before a run depends on the data.
+    """Read records until one of them can be used.
+
+    Args:
+      paths: paths of the shards.
 
     Raises:
       DataError: no record can be used.
@@ -55,31 +59,35 @@ class TolerantReading:
       self._counter.check_surplus(number)
     raise self._counter.unusable(f'none in {len(paths)} files')
 
+  @tf.autograph.experimental.do_not_convert
   def read_shards(self, paths: str | Sequence[str] | tf.Tensor) -> tf.data.Dataset:
-    """Serialized records of TFRecord files; of a damaged file, those before the damage."""
+    """Serialized records of TFRecord files; a damaged file gives those before the damage."""
     return tf.data.Dataset.from_tensor_slices(tf.reshape(paths, [-1])).flat_map(self._read_shard)
 
+  @tf.autograph.experimental.do_not_convert
   def _read_shard(self, path: tf.Tensor) -> tf.data.Dataset:
     opened = tf.numpy_function(self._open_shard, [path], tf.bool)
     # TFRecordDataset repeats its error forever for a file that cannot be opened; drop it first.
     paths = tf.boolean_mask([path], tf.reshape(opened, [1]))
-    stream = tf.data.TFRecordDataset(paths).ignore_errors().map(lambda record: (record, False))
+    stream = tf.data.TFRecordDataset(paths).ignore_errors().map(_with_end_flag)
     stream = stream.concatenate(tf.data.Dataset.from_tensors((b'', True)))
 
-    def count_bytes(num_bytes: tf.Tensor, item):
+    @tf.autograph.experimental.do_not_convert
+    def count_bytes(num_bytes: tf.Tensor, item: tuple[tf.Tensor, tf.Tensor]) -> tuple:
       record, is_end = item
-      size = tf.where(is_end, 0, tf.strings.length(record) + _FRAMING)
+      size = tf.where(is_end, 0, tf.strings.length(record) + _RECORD_OVERHEAD)
       num_bytes += tf.cast(size, tf.int64)
       return num_bytes, (record, is_end, num_bytes)
 
+    @tf.autograph.experimental.do_not_convert
     def is_record(_, is_end: tf.Tensor, num_bytes: tf.Tensor) -> tf.Tensor:
-      def close():
+      def close() -> tf.Tensor:
         return tf.numpy_function(self._close_shard, [path, num_bytes], tf.bool)
 
       return tf.ensure_shape(tf.cond(is_end, close, lambda: True), [])
 
     scanned = stream.scan(tf.constant(0, tf.int64), count_bytes)
-    return scanned.filter(is_record).map(lambda record, *_: record)
+    return scanned.filter(is_record).map(_record)
 
   def _open_shard(self, path: bytes) -> bool:
     """Whether the shard can be opened; counts it as skipped if not."""
@@ -93,7 +101,7 @@ class TolerantReading:
       return False
 
   def _close_shard(self, path: bytes, num_bytes: int) -> bool:
-    """False, after counting a shard of which not all bytes were read."""
+    """False, after counting the shard if not all of its bytes were read."""
     self._empty_shards = 0 if num_bytes else self._empty_shards + 1
     self._counter.check_surplus(self._empty_shards)
     name = path.decode()
@@ -105,17 +113,18 @@ class TolerantReading:
     return False
 
   def parse(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Results for the elements that can be parsed.
+    """Results of the elements that can be parsed.
 
     Iterating over them raises `tf.errors.InvalidArgumentError`, with the message of a DataError, if
     too few elements can be parsed or if data that should repeat ends.
     """
-    # `map` with a one-element dataset inside would prepare the parsing anew for every record.
+    # `map` with a one-element dataset inside would set up the parsing again for every record.
     tried = dataset.interleave(self._parse_or_fail, num_parallel_calls=tf.data.AUTOTUNE)
-    return self._count_failed(tried).filter(_is_parsed).map(lambda element: element['result'])
+    return self._count_failed(tried).filter(_is_parsed).map(_result)
 
+  @tf.autograph.experimental.do_not_convert
   def _parse_or_fail(self, element: Tensors) -> tf.data.Dataset:
-    """A dataset of one element: the result, the status, and the record if parsing failed."""
+    """A dataset of one element: result, status, and the serialized record if parsing failed."""
     parsed = {'status': tf.constant(_PARSED), RECORD_KEY: tf.constant('')}
     failed = {'status': tf.constant(_FAILED), RECORD_KEY: element[RECORD_KEY]}
     return dataset_or_fallback(
@@ -125,17 +134,18 @@ class TolerantReading:
     )
 
   def _count_failed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The same elements; counts those that failed, and notices an end without any result."""
+    """The same elements, with a step that counts failures and checks the end of the data."""
     end = {**zeros_like_spec(dataset.element_spec), 'status': tf.constant(_END)}
     ended = dataset.concatenate(tf.data.Dataset.from_tensors(end))
 
-    def update(state, element: Tensors):
+    @tf.autograph.experimental.do_not_convert
+    def update(state: tuple[tf.Tensor, tf.Tensor], element: Tensors) -> tuple:
       num_parsed, surplus = state
       is_parsed = _is_parsed(element)
       num_parsed += tf.cast(is_parsed, tf.int64)
       surplus = tf.maximum(surplus + tf.where(is_parsed, -1, 1), 0)
 
-      def notify():
+      def notify() -> tf.Tensor:
         return tf.numpy_function(
           self._handle_status,
           [element['status'], element[RECORD_KEY], num_parsed, surplus],
@@ -148,7 +158,17 @@ class TolerantReading:
     return ended.scan((tf.constant(0, tf.int64), tf.constant(0)), update)
 
   def _handle_status(self, status: int, record: bytes, num_parsed: int, surplus: int) -> bool:
-    """True, after counting a record that failed or checking how the data ended."""
+    """True, after counting a failed record or checking the end of the data.
+
+    Args:
+      status: `_FAILED` or `_END`.
+      record: serialized record that failed.
+      num_parsed: number of records parsed so far.
+      surplus: number of failed records, less that of parsed ones.
+
+    Raises:
+      DataError: too few records can be parsed, or data that should repeat ended.
+    """
     if status == _FAILED:
       self._count_record(record)
       self._counter.check_surplus(surplus)
@@ -157,24 +177,41 @@ class TolerantReading:
     return True
 
   def _count_record(self, record: bytes) -> None:
-    def reason():
+    def reason() -> str:
       return f'cannot be parsed ({self._reason_unusable(record)})'
 
     self._counter.add(skipped.RECORDS, skipped.record_name(record), reason)
 
   def _reason_unusable(self, record: bytes) -> str | None:
-    """The error message of parsing a record eagerly, or None if it can be parsed."""
+    """The message of the error when a record is parsed eagerly, or None if there is none."""
     try:
       self._parse(as_element(tf.constant(record)))
     except (tf.errors.OpError, ValueError) as error:
-      return _OPS.sub('', str(error).splitlines()[0])
+      return _OP_NAMES.sub('', str(error).splitlines()[0])
     return None
 
 
+@tf.autograph.experimental.do_not_convert
 def as_element(serialized: tf.Tensor) -> Tensors:
   """The element of a serialized record, [] string."""
   return {RECORD_KEY: serialized}
 
 
+@tf.autograph.experimental.do_not_convert
+def _with_end_flag(record: tf.Tensor) -> tuple[tf.Tensor, bool]:
+  return record, False
+
+
+@tf.autograph.experimental.do_not_convert
+def _record(record: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
+  return record
+
+
+@tf.autograph.experimental.do_not_convert
+def _result(element: dict[str, Any]) -> Any:
+  return element['result']
+
+
+@tf.autograph.experimental.do_not_convert
 def _is_parsed(element: Tensors) -> tf.Tensor:
   return tf.equal(element['status'], _PARSED)

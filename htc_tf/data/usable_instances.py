@@ -1,7 +1,8 @@
-"""Selection of the instances that are trained on, with clipped boxes."""
+"""Selection of the instances that can be trained on, with clipped boxes."""
 
 import functools
 
+import numpy as np
 import tensorflow as tf
 
 from htc_tf.data import skipped
@@ -9,7 +10,7 @@ from htc_tf.data.skipped import SkipCounter
 
 Tensors = dict[str, tf.Tensor]
 _PER_INSTANCE = ('boxes_normalized', 'classes', 'is_crowd', 'masks_png')
-# Part of the image's side by which rounding may push a box over the border without being counted.
+# Boxes beyond the border by at most this part of the image's side are rounding errors: not counted.
 _ROUNDING = 1e-3
 
 
@@ -18,15 +19,15 @@ def usable_instances(
 ) -> Tensors:
   """A decoded record without the instances that cannot be trained on.
 
-  These are instances whose box has a coordinate that is not finite or has no area inside the image,
-  or whose class is not one of the model's. Boxes that reach over the border are clipped. Instances
+  An instance is skipped if its box has a coordinate that is not finite or has no area inside the
+  image, or if the model does not have its class. Boxes that cross the border are clipped. Instances
   beyond the limit per image are only counted here; the parser keeps the first ones.
 
   Args:
-    decoded: what `ExampleDecoder.decode` returns.
+    decoded: result of `ExampleDecoder.decode`.
     num_classes: number of classes of the model, background included.
-    max_num_instances: how many instances of an image the parser keeps.
-    counter: counter of what is skipped.
+    max_num_instances: largest number of instances per image that the parser keeps.
+    counter: counter of skipped and clipped instances.
   """
   boxes, classes = decoded['boxes_normalized'], decoded['classes']
   clipped = tf.clip_by_value(boxes, 0.0, 1.0)
@@ -58,10 +59,10 @@ def _number(chosen: tf.Tensor) -> tf.Tensor:
 
 
 def _count(source_id: tf.Tensor, numbers: Tensors, counter: SkipCounter) -> tf.Tensor:
-  """An op that counts the numbers by kind; it calls Python unless all of them are 0."""
+  """An op that adds the numbers by kind to the counter; it calls Python only if one is not 0."""
   kinds, values = list(numbers), tf.stack(list(numbers.values()))
 
-  def count(source_id: int, values) -> bool:
+  def count(source_id: int, values: np.ndarray) -> bool:
     for kind, number in zip(kinds, values.tolist()):
       if number:
         reason = functools.partial('{} instances'.format, number)

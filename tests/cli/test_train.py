@@ -422,7 +422,7 @@ def test_data_without_any_usable_record_is_an_error_before_training(run, tmp_pat
     tmp_path / 'config.yaml', tiny_records.reduced('htc_nuclei', pattern), train_steps=1
   )
   assert_fails(
-    run, caplog, 'the data cannot be used', experiment='htc_nuclei', config_file=[config]
+    run, caplog, 'The data cannot be used', experiment='htc_nuclei', config_file=[config]
   )
   assert 'truncated or damaged after 0 of 100 bytes' in caplog.records[-1].message
   assert not tf.train.latest_checkpoint(str(tmp_path / 'model'))

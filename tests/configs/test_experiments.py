@@ -1,4 +1,4 @@
-"""Tests of the registered experiments and of the files under experiments/."""
+"""Tests of the registered experiments and of the files in experiments/."""
 
 import json
 import pathlib
@@ -34,13 +34,13 @@ PUBLISHED_AP = {
 
 
 class Flags(dict):
-  """Parsed flags: by attribute, and `in` asks for one."""
+  """Parsed flags as attributes; `in` tells whether a flag exists."""
 
   __getattr__ = dict.__getitem__
 
 
 def parse(experiment, config_file=None, params_override=''):
-  """What the training command makes of its flags."""
+  """The experiment that the training command makes of its flags."""
   return parsing.parse_configuration(
     Flags(
       experiment=experiment,
@@ -55,7 +55,7 @@ def parse(experiment, config_file=None, params_override=''):
 
 
 @pytest.mark.parametrize('content', ['', '[1, 2]', 'task: [', 'task: 3'])
-def test_a_file_without_keys(tmp_path, content):
+def test_a_file_without_keys_is_refused(tmp_path, content):
   (tmp_path / 'wrong.yaml').write_text(content)
   with pytest.raises(ConfigError, match='cannot be read'):
     parse('htc_nuclei', [str(tmp_path / 'wrong.yaml')])
@@ -65,7 +65,7 @@ def model_of(experiment):
   return exp_factory.get_exp_config(experiment).task.model
 
 
-def test_known_experiments():
+def test_the_known_experiments_are_those_of_this_package():
   assert set(parsing.known_experiments()) == COCO_EXPERIMENTS | {'htc_nuclei'}
 
 
@@ -73,13 +73,13 @@ def test_known_experiments():
 def test_every_experiment_is_valid(name):
   params = parse(name)
   params.task.train_data.input_path = params.task.validation_data.input_path = '/nowhere'
-  # All that comes before the records is right.
+  # The missing records are the first error, hence everything that is checked before them is valid.
   with pytest.raises(ConfigError, match=r'task.train_data.input_path names no file'):
     validation.validate_experiment(params, 'train_and_eval')
   assert params.task.train_data.is_training and not params.task.validation_data.is_training
 
 
-def test_published_htc():
+def test_the_default_model_is_the_published_htc():
   model = model_of('htc_resnet50fpn_1x_coco')
   assert model.backbone.type == 'published_resnet'
   assert model.backbone.get().as_dict() == {
@@ -115,7 +115,7 @@ def test_buckets_are_replaced_as_a_whole():
     assert [bucket.as_dict() for bucket in parsed] == buckets
 
 
-def test_variants_differ_where_they_should():
+def test_each_variant_has_its_parts():
   without = model_of('htc_without_semantic_resnet50fpn_1x_coco')
   assert not without.semantic_head.enabled and without.cascade.interleaved
   cascade = model_of('cascade_mask_rcnn_resnet50fpn_1x_coco')
@@ -139,7 +139,7 @@ def test_variants_differ_where_they_should():
 
 
 @pytest.mark.parametrize('path', FILES, ids=[path.stem for path in FILES])
-def test_file_is_valid_and_only_a_delta(path):
+def test_a_file_is_valid_and_holds_only_changes(path):
   text = path.read_text(encoding='utf-8')
   experiment = re.search(r'--experiment=(\w+)', text).group(1)
   assert f'--config_file=experiments/{path.name}' in text
@@ -150,7 +150,7 @@ def test_file_is_valid_and_only_a_delta(path):
     node = registered
     for key in keys:
       node = node[key]
-    assert node != value, f'{".".join(keys)} is no change'
+    assert node != value, f'{".".join(keys)} is not changed'
 
 
 def _leaves(tree, keys=()):
@@ -162,7 +162,7 @@ def _leaves(tree, keys=()):
 
 
 @pytest.mark.parametrize('path', FILES, ids=[path.stem for path in FILES])
-def test_file_says_what_to_expect(path):
+def test_a_file_names_the_hardware_and_the_published_result(path):
   header = path.read_text(encoding='utf-8').split('task:')[0]
   assert all(line.startswith('#') for line in header.splitlines())
   assert re.search(r'# Hardware: +\S', header) and '--params_override=runtime.num_gpus=' in header
@@ -171,8 +171,8 @@ def test_file_says_what_to_expect(path):
   assert 'published by mmdetection' in header and 'not measured here' in header
 
 
-def test_every_published_row_is_an_experiment_or_a_file():
-  """A file changes an experiment; the machine is not part of either."""
+def test_every_published_result_has_an_experiment_or_a_file():
+  """Files change the task only: the hardware is given by flags."""
   stems = {path.stem for path in FILES}
   assert stems == set(PUBLISHED_AP) - COCO_EXPERIMENTS
   for path in FILES:
@@ -191,7 +191,7 @@ def test_every_published_row_is_an_experiment_or_a_file():
     ('htc_resnext101_64x4d_dcn_fpn_20e_coco', (101, 64, 4, [2, 3, 4])),
   ],
 )
-def test_files_of_other_backbones(stem, expected):
+def test_files_select_other_backbones(stem, expected):
   path = next(path for path in FILES if path.stem == stem)
   backbone = parse('htc_resnet50fpn_20e_coco', [str(path)]).task.model.backbone.get()
   assert (
@@ -202,7 +202,7 @@ def test_files_of_other_backbones(stem, expected):
   ) == expected
 
 
-def test_deformable_file_trains_at_many_scales():
+def test_the_file_with_deformable_convolutions_trains_at_many_scales():
   path = next(path for path in FILES if path.stem == 'htc_resnext101_64x4d_dcn_fpn_20e_coco')
   task = parse('htc_resnet50fpn_20e_coco', [str(path)]).task
   assert (task.train_data.parser.min_size_range, task.train_data.parser.max_size) == (
@@ -219,10 +219,10 @@ def test_deformable_file_trains_at_many_scales():
   assert parsers[0]._min_sizes == tuple(range(400, 1401))
   assert parsers[1]._min_sizes == (800,)
   assert all(max(bucket.height, bucket.width) <= 1600 for bucket in task.train_data.parser.buckets)
-  assert (1600, 1600) in [(f.height, f.width) for f in task.train_data.parser.buckets]
+  assert (1600, 1600) in [(b.height, b.width) for b in task.train_data.parser.buckets]
 
 
-def test_unknown_experiment_lists_the_known():
+def test_the_error_for_an_unknown_experiment_lists_the_known_ones():
   with pytest.raises(ConfigError) as error:
     parse('htc_resnet50_coco')
   assert all(name in str(error.value) for name in parsing.known_experiments())
@@ -237,23 +237,23 @@ def test_unknown_experiment_lists_the_known():
     ('trainer.train_step=3', 'train_step'),
   ],
 )
-def test_misspelt_key_is_named(override, message):
+def test_a_misspelt_key_is_named(override, message):
   with pytest.raises(ConfigError, match=f'cannot be read.*{message}'):
     parse('htc_nuclei', params_override=override)
 
 
-def test_missing_configuration_file_is_named():
+def test_a_missing_configuration_file_is_named():
   with pytest.raises(ConfigError, match=r'nowhere.yaml'):
     parse('htc_nuclei', ['nowhere.yaml'])
 
 
-def test_malformed_configuration_file(tmp_path):
+def test_a_malformed_configuration_file_is_refused(tmp_path):
   (tmp_path / 'broken.yaml').write_text('task: [1,')
   with pytest.raises(ConfigError, match='cannot be read'):
     parse('htc_nuclei', [str(tmp_path / 'broken.yaml')])
 
 
-def test_misspelt_key_in_a_stage_is_named():
+def test_a_misspelt_key_in_a_stage_is_named():
   params = parse(
     'htc_nuclei',
     params_override=('{"task": {"model": {"cascade": {"stages": [{"iou_treshold": 0.5}]}}}}'),

@@ -1,4 +1,4 @@
-"""Tests of the published schedules and of fitting them to another batch."""
+"""Tests of the published schedules and of fitting them to another batch size."""
 
 import pytest
 from official.core import exp_factory
@@ -6,8 +6,8 @@ from official.core import exp_factory
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import schedule
 
-# 117266 images, 16 a step.
-STEPS = 7330
+# 117266 images, 16 per step.
+STEPS_PER_EPOCH = 7330
 
 
 def trainer_of(name):
@@ -24,10 +24,10 @@ def trainer_of(name):
     ('htc_resnet50fpn_20e_coco', 20, [117280, 139270]),
   ],
 )
-def test_published_schedules(name, epochs, boundaries):
+def test_the_schedules_are_the_published_ones(name, epochs, boundaries):
   trainer = trainer_of(name)
-  assert trainer.train_steps == epochs * STEPS
-  assert trainer.validation_interval == trainer.checkpoint_interval == STEPS
+  assert trainer.train_steps == epochs * STEPS_PER_EPOCH
+  assert trainer.validation_interval == trainer.checkpoint_interval == STEPS_PER_EPOCH
   optimizer = trainer.optimizer_config
   assert optimizer.learning_rate.stepwise.boundaries == boundaries
   assert optimizer.learning_rate.stepwise.values == pytest.approx([0.02, 0.002, 0.0002])
@@ -39,11 +39,11 @@ def test_published_schedules(name, epochs, boundaries):
   assert params.task.losses.l2_weight_decay == 1e-4
 
 
-def test_one_x_in_steps():
+def test_the_1x_schedule_has_87960_steps():
   assert trainer_of('htc_resnet50fpn_1x_coco').train_steps == 87960
 
 
-def test_steps_are_rounded_up():
+def test_steps_per_epoch_are_rounded_up():
   assert schedule.Schedule(num_images=33, batch_size=16).steps_per_epoch == 3
   assert schedule.Schedule(num_images=32, batch_size=16).steps_per_epoch == 2
 
@@ -52,7 +52,9 @@ def test_steps_are_rounded_up():
   'batch,train_steps,boundaries,rate',
   [(8, 175920, [117280, 161260], 0.01), (32, 43980, [29320, 40315], 0.04)],
 )
-def test_rescaled(batch, train_steps, boundaries, rate):
+def test_steps_and_learning_rate_are_fitted_to_another_batch_size(
+  batch, train_steps, boundaries, rate
+):
   trainer = trainer_of('htc_resnet50fpn_1x_coco')
   trainer.override(schedule.rescaled(trainer, 16, batch))
   assert trainer.train_steps == train_steps
@@ -65,7 +67,7 @@ def test_rescaled(batch, train_steps, boundaries, rate):
   assert optimizer.optimizer.sgd.momentum == 0.9
 
 
-def test_rescaled_to_the_same_batch_changes_nothing():
+def test_fitting_to_the_same_batch_size_changes_nothing():
   trainer, other = (trainer_of('htc_resnet50fpn_1x_coco') for _ in range(2))
   trainer.override(schedule.rescaled(trainer, 16, 16))
   assert trainer.as_dict() == other.as_dict()

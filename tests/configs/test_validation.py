@@ -1,4 +1,4 @@
-"""One test for each error of the configuration's checks."""
+"""Tests of the errors that the checks of a configuration raise."""
 
 import dataclasses
 
@@ -57,40 +57,40 @@ WRONG_MODELS = {
     {'backbone': {'published_resnet': {'model_id': 34, 'deformable_stages': [4]}}},
     'no bottleneck blocks.*Got: model_id 34',
   ),
-  'recompute with moving statistics': (
+  'recompute without norm_eval': (
     {'backbone': {'published_resnet': {'recompute': True, 'norm_eval': False}}},
-    'published_resnet.recompute does not fit.*norm_eval=true',
+    'published_resnet.recompute cannot be used.*norm_eval=true',
   ),
   'no stage': (stages(), 'stages has the wrong length.*1 to 5 stages.*Got: 0'),
   'six stages': (stages(*[{}] * 6), 'stages has the wrong length.*Got: 6'),
-  'order': (
+  'falling thresholds': (
     stages({'iou_threshold': 0.6}, {'iou_threshold': 0.5}),
-    r'stages are inconsistent.*rising.*\[0.6, 0.5\]',
+    r'stages are inconsistent.*rise from stage to stage.*\[0.6, 0.5\]',
   ),
   'threshold': (stages({'iou_threshold': 1.5}), r'stages\[0\].iou_threshold is out of range.*1.5'),
-  'coder': (
+  'three coder weights': (
     stages({}, {'box_coder_weights': [10.0, 10.0, 5.0]}),
     r'stages\[1\].box_coder_weights is wrong',
   ),
-  'coder sign': (
+  'negative coder weight': (
     stages({'box_coder_weights': [10.0, 10.0, 5.0, -5.0]}),
     r'stages\[0\].box_coder_weights is wrong.*positive',
   ),
   'loss weight': (stages({'loss_weight': -1.0}), r'stages\[0\].loss_weight is negative'),
-  'levels': ({'min_level': 5, 'max_level': 4}, 'levels are out of order.*Got: 5, 4'),
-  'aligner levels': (
+  'order of levels': ({'min_level': 5, 'max_level': 4}, 'levels are out of order.*Got: 5, 4'),
+  'coarsest level of the aligner': (
     {'roi_aligner': {'published': {'max_level': 7}}},
-    r'pools levels the decoder does not give.*2..6.*Got: 2..7',
+    r'pools from levels that the decoder does not have.*2..6.*Got: 2..7',
   ),
-  'aligner order': (
+  'order of the aligner levels': (
     {'roi_aligner': {'published': {'min_level': 5, 'max_level': 4}}},
-    'pools levels the decoder does not give',
+    'pools from levels that the decoder does not have',
   ),
   'semantic level': ({'semantic_head': {'level': 7}}, 'fuses at a level .*Got: 7'),
   'input size': ({'input_size': [64, 65, 3]}, r'input_size is wrong.*multiples of 32.*65'),
   'channels': ({'input_size': [64, 64, 1]}, r'input_size is wrong.*\[64, 64, 1\]'),
-  'sides': ({'input_size': [64, 64]}, 'input_size is wrong'),
-  'input size of a pyramid by strides': (
+  'no channels': ({'input_size': [64, 64]}, 'input_size is wrong'),
+  'input size with the decoder of Model Garden': (
     {'decoder': {'type': 'fpn', 'fpn': {'num_filters': 8}}, 'input_size': [96, 96, 3]},
     'multiples of 64',
   ),
@@ -123,7 +123,7 @@ WRONG_MODELS = {
 
 
 @pytest.mark.parametrize('case', WRONG_MODELS)
-def test_wrong_model(case):
+def test_a_wrong_model_is_refused(case):
   overrides, message = WRONG_MODELS[case]
   config = tiny.model()
   new_stages = overrides.get('cascade', {}).get('stages')
@@ -158,7 +158,7 @@ def test_wrong_model(case):
     {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}},
   ],
 )
-def test_right_model(overrides):
+def test_a_valid_model_is_accepted(overrides):
   model_validation.validate_model(tiny.model(**overrides))
 
 
@@ -190,26 +190,26 @@ def experiment(tmp_path):
   return params
 
 
-def test_right_experiment(experiment):
+def test_a_valid_experiment_is_accepted(experiment):
   validation.validate_experiment(experiment, 'train')
 
 
 @pytest.mark.parametrize('mode', ['eval', 'train_and_eval', 'continuous_eval'])
-def test_validation_records_matter_in_evaluation_only(experiment, mode):
+def test_validation_records_are_checked_in_modes_with_evaluation(experiment, mode):
   with pytest.raises(ConfigError, match=r'task.validation_data.input_path names no file.*val-\*'):
     validation.validate_experiment(experiment, mode)
 
 
 @pytest.mark.parametrize('path', ['', 'nowhere/train-*.tfrecord', ['nowhere'], 3, None])
-def test_missing_input_path(experiment, path):
+def test_an_input_path_without_files_is_refused(experiment, path):
   experiment.task.train_data.input_path = path
   with pytest.raises(ConfigError, match=r'task.train_data.input_path names no file'):
     validation.validate_experiment(experiment, 'train')
 
 
-def test_records_without_metadata(experiment, tmp_path):
+def test_records_without_metadata_are_refused(experiment, tmp_path):
   (tmp_path / 'train.json').unlink()
-  with pytest.raises(DataError, match='no data set metadata'):
+  with pytest.raises(DataError, match='No metadata of a data set'):
     validation.validate_experiment(experiment, 'train')
 
 
@@ -252,34 +252,37 @@ WRONG_BUCKETS = {
     [BUCKET, {'height': 40, 'width': 64}],
     r'train_data.parser.buckets\[1\] is wrong.*multiples of 32.*40 x 64',
   ),
-  'side left out': ([{'height': 64}], r'buckets\[0\] is wrong.*64 x 0'),
-  'misspelt': ([{'hight': 32, 'width': 64}], r"buckets\[0\] has unknown keys.*\['hight'\]"),
+  'missing side': ([{'height': 64}], r'buckets\[0\] is wrong.*64 x 0'),
+  'misspelt key': ([{'hight': 32, 'width': 64}], r"buckets\[0\] has unknown keys.*\['hight'\]"),
   'too large': (
     [{'height': 64, 'width': 96}],
     r'buckets\[0\] is larger than task.model.input_size.*64 x 64.*64 x 96',
   ),
-  'word': ([{'height': '32', 'width': 64}], r'buckets\[0\].height is of the wrong type'),
+  'string instead of a number': (
+    [{'height': '32', 'width': 64}],
+    r'buckets\[0\].height is of the wrong type',
+  ),
   'no list': (64, r'buckets is of the wrong type. Expected: a list. Got: 64'),
   'no keys': ([64], r"buckets\[0\] is of the wrong type. Expected: keys of \['height'"),
 }
 
 
 @pytest.mark.parametrize('case', WRONG_BUCKETS)
-def test_wrong_buckets(experiment, case):
+def test_wrong_buckets_are_refused(experiment, case):
   buckets, message = WRONG_BUCKETS[case]
   experiment.task.train_data.override({'parser': {'buckets': buckets}})
   with pytest.raises(ConfigError, match=message):
     validation.validate_experiment(experiment, 'train')
 
 
-def test_right_buckets(experiment):
+def test_valid_buckets_are_accepted(experiment):
   experiment.task.train_data.override(
     {'parser': {'buckets': [BUCKET, {'height': 64, 'width': 32}]}}
   )
   validation.validate_experiment(experiment, 'train')
 
 
-def test_parts_of_model_garden_take_the_input_size_alone(experiment):
+def test_parts_of_model_garden_need_buckets_of_the_input_size(experiment):
   experiment.task.model.override({'roi_generator': {'type': 'model_garden'}})
   experiment.task.train_data.override({'parser': {'buckets': [{'height': 64, 'width': 64}]}})
   validation.validate_experiment(experiment, 'train')
@@ -289,7 +292,7 @@ def test_parts_of_model_garden_take_the_input_size_alone(experiment):
 
 
 @pytest.mark.parametrize('case', WRONG_DATA)
-def test_wrong_data(experiment, case):
+def test_a_wrong_input_pipeline_is_refused(experiment, case):
   overrides, message = WRONG_DATA[case]
   experiment.task.train_data.override(overrides)
   with pytest.raises(ConfigError, match=message):
@@ -311,14 +314,14 @@ WRONG_RECORDS = {
 
 
 @pytest.mark.parametrize('case', WRONG_RECORDS)
-def test_wrong_records(experiment, tmp_path, case):
+def test_records_that_do_not_match_the_model_are_refused(experiment, tmp_path, case):
   changes, message = WRONG_RECORDS[case]
   write_records(tmp_path, dataclasses.replace(INFO, **changes))
   with pytest.raises(ConfigError, match=message):
     validation.validate_experiment(experiment, 'train')
 
 
-def test_evaluation_needs_no_masks_or_maps(experiment, tmp_path):
+def test_evaluation_needs_neither_masks_nor_semantic_maps(experiment, tmp_path):
   write_records(tmp_path, dataclasses.replace(INFO, include_masks=False, semantic=None))
   experiment.task.validation_data.input_path = experiment.task.train_data.input_path
   validation.validate_experiment(experiment, 'eval')
@@ -326,9 +329,15 @@ def test_evaluation_needs_no_masks_or_maps(experiment, tmp_path):
 
 WRONG_RUNS = {
   'steps': ({'trainer': {'train_steps': 0}}, 'trainer.train_steps is out of range.*Got: 0'),
-  'word': ({'trainer': {'train_steps': 'many'}}, 'trainer.train_steps is of the wrong type'),
-  'loop': ({'trainer': {'steps_per_loop': -1}}, 'trainer.steps_per_loop is out of range'),
-  'never saved': ({'trainer': {'checkpoint_interval': 0}}, 'checkpoint_interval is out of range'),
+  'string instead of steps': (
+    {'trainer': {'train_steps': 'many'}},
+    'trainer.train_steps is of the wrong type',
+  ),
+  'steps per loop': ({'trainer': {'steps_per_loop': -1}}, 'trainer.steps_per_loop is out of range'),
+  'checkpoint interval': (
+    {'trainer': {'checkpoint_interval': 0}},
+    'checkpoint_interval is out of range',
+  ),
   'weight': (
     {'task': {'losses': {'l2_weight_decay': -1}}},
     'task.losses.l2_weight_decay is negative.*Got: -1',
@@ -344,14 +353,14 @@ WRONG_RUNS = {
 
 
 @pytest.mark.parametrize('case', WRONG_RUNS)
-def test_wrong_run(experiment, case):
+def test_a_wrong_run_is_refused(experiment, case):
   overrides, message = WRONG_RUNS[case]
   experiment.override(overrides)
   with pytest.raises(ConfigError, match=message):
     validation.validate_experiment(experiment, 'train')
 
 
-def test_number_of_validation_steps(experiment):
+def test_validation_steps_are_positive_or_minus_one(experiment):
   experiment.task.validation_data.input_path = experiment.task.train_data.input_path
   for steps in (-1, 1):
     experiment.trainer.validation_steps = steps
@@ -361,12 +370,12 @@ def test_number_of_validation_steps(experiment):
     validation.validate_experiment(experiment, 'eval')
 
 
-def test_unknown_mode(experiment):
+def test_an_unknown_mode_is_refused(experiment):
   with pytest.raises(ConfigError, match=r"mode is unknown.*'train_and_eval'.*Got: 'trian'"):
     validation.validate_experiment(experiment, 'trian')
 
 
-def test_other_task():
+def test_an_experiment_of_another_task_is_refused():
   params = cfg.ExperimentConfig(task=cfg.TaskConfig())
   with pytest.raises(ConfigError, match=r'not an HTC experiment.*Got: TaskConfig'):
     validation.validate_experiment(params, 'train')
@@ -384,7 +393,7 @@ def test_other_task():
     ('float16', 1024),
   ],
 )
-def test_precision(dtype, loss_scale):
+def test_a_valid_precision_is_accepted(dtype, loss_scale):
   validation.validate_runtime(cfg.RuntimeConfig(mixed_precision_dtype=dtype, loss_scale=loss_scale))
 
 
@@ -398,7 +407,7 @@ def test_precision(dtype, loss_scale):
     (None, 128.0, 'loss_scale has no effect'),
   ],
 )
-def test_wrong_precision(dtype, loss_scale, message):
+def test_a_wrong_precision_is_refused(dtype, loss_scale, message):
   with pytest.raises(ConfigError, match=message):
     validation.validate_runtime(
       cfg.RuntimeConfig(mixed_precision_dtype=dtype, loss_scale=loss_scale)

@@ -1,4 +1,4 @@
-"""A tiny COCO-format data set on disk, shared by the tests of the data package."""
+"""Fixtures of the tests of the data package: a tiny data set in COCO format on disk."""
 
 import dataclasses
 import json
@@ -12,17 +12,17 @@ from PIL import Image
 
 from htc_tf.data import coco_to_tfrecord, conversion_options, dataset_info, example_decoder
 
-# Three pictures: landscape with two instances and a crowd, portrait with one, one without any.
+# Image id to size: landscape with two instances and a crowd; portrait with one; without instances.
 SIZES_HW = {7: (24, 40), 9: (40, 24), 12: (16, 16)}
 
 
 def rectangle(left, top, width, height):
-  """A polygon around whole pixels."""
+  """The polygon of a rectangle."""
   return [left, top, left + width, top, left + width, top + height, left, top + height]
 
 
-def annotation(id_, image_id, category_id, box, **changes) -> dict[str, Any]:
-  """An annotation of a rectangle; `changes` replace entries, None removes them."""
+def annotation(id_, image_id, category_id, box, **changes: Any) -> dict[str, Any]:
+  """An annotation of a rectangle; `changes` replace entries, and None removes an entry."""
   entry = {
     'id': id_,
     'image_id': image_id,
@@ -38,7 +38,12 @@ def annotation(id_, image_id, category_id, box, **changes) -> dict[str, Any]:
 
 @dataclasses.dataclass
 class CocoFolder:
-  """A data set on disk: change `content`, `save`, convert."""
+  """A data set on disk.
+
+  Attributes:
+    root: folder of images, annotations and records.
+    content: content of the annotation file; a test may change it before the conversion.
+  """
 
   root: pathlib.Path
   content: dict[str, Any]
@@ -66,7 +71,7 @@ class CocoFolder:
     )
 
   def convert(self, **changes) -> tuple[dataset_info.DatasetInfo, str]:
-    """Converts what `content` holds now; returns the metadata and the summary."""
+    """Save `content` and convert the data set; returns the metadata and the summary."""
     lines = []
     info = coco_to_tfrecord.convert(self.save().options(**changes), lines.append)
     return info, '\n'.join(lines)
@@ -79,13 +84,13 @@ class CocoFolder:
     return {int(record['source_id']): record for record in dataset.as_numpy_iterator()}
 
   def shard_bytes(self) -> dict[str, bytes]:
-    """Content of the shards by name."""
+    """Content of the shards by file name."""
     return {path.name: path.read_bytes() for path in self.output.glob('*.tfrecord')}
 
 
 @pytest.fixture
 def coco(tmp_path) -> CocoFolder:
-  """Category ids 3 and 8 (labels 1 and 2); crowd given as uncompressed run length."""
+  """A data set with category ids 3 and 8 (labels 1 and 2), and a crowd as uncompressed counts."""
   (tmp_path / 'images').mkdir()
   rng = np.random.default_rng(0)
   entries = []

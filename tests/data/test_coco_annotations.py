@@ -1,4 +1,4 @@
-"""Tests of the annotation checks, each with its message or count."""
+"""Tests of reading and cleaning annotations: error messages and counts of findings."""
 
 import pathlib
 
@@ -13,7 +13,7 @@ def read(coco, **options):
   return coco_annotations.read_annotations(coco.save().annotation_file, **options)
 
 
-def fails(coco, message):
+def check_fails(coco, message):
   with pytest.raises(DataError, match=message):
     read(coco)
 
@@ -25,65 +25,67 @@ def test_categories_that_are_not_contiguous_are_mapped_in_order_of_their_ids(coc
   assert '3 (cat) -> 1' in '\n'.join(result.report.lines())
 
 
-def test_good_annotations_stay_as_they_are(coco):
+def test_good_annotations_are_not_changed(coco):
   result = read(coco)
   kept = [entry for image in result.images for entry in result.annotations[image['id']]]
   assert kept == coco.content['annotations']
   assert result.annotations[12] == []
 
 
-@pytest.mark.parametrize('content', ['{"images": [', '[' * 100_000], ids=['cut off', 'deep'])
-def test_not_json(coco, content):
+@pytest.mark.parametrize('content', ['{"images": [', '[' * 100_000], ids=['truncated', 'deep'])
+def test_a_file_that_is_not_json_is_refused(coco, content):
   pathlib.Path(coco.annotation_file).write_text(content, encoding='utf-8')
   with pytest.raises(DataError, match='is not JSON'):
     coco_annotations.read_annotations(coco.annotation_file)
 
 
-def test_missing_annotation_file():
-  with pytest.raises(DataError, match=r'cannot read the annotation file /nowhere.json'):
+def test_a_missing_annotation_file_is_named():
+  with pytest.raises(DataError, match=r'The annotation file /nowhere.json cannot be read'):
     coco_annotations.read_annotations('/nowhere.json')
 
 
-def test_a_results_file_is_no_annotation_file(coco):
+def test_a_results_file_is_not_an_annotation_file(coco):
   coco.content = []
-  fails(coco, 'Expected: an object with images, annotations, categories. Got: a list')
+  check_fails(coco, 'Expected: an object with images, annotations, categories. Got: a list')
 
 
 @pytest.mark.parametrize('key', ['images', 'categories'])
-def test_empty_data_set(coco, key):
+def test_an_empty_data_set_is_refused(coco, key):
   coco.content[key] = []
-  fails(coco, f'has no {key}')
+  check_fails(coco, f'has no {key}')
 
 
-def test_malformed_list(coco):
+def test_a_malformed_list_is_refused(coco):
   coco.content['annotations'] = {'id': 1}
-  fails(coco, '"annotations" in .* is malformed. Expected: a list of objects. Got: dict')
+  check_fails(
+    coco, 'The entry "annotations" in .* is malformed. Expected: a list of objects. Got: dict'
+  )
 
 
 @pytest.mark.parametrize('change', [{'height': None}, {'width': 0}, {'id': '7'}, {'file_name': 3}])
-def test_malformed_image_entry(coco, change):
+def test_a_malformed_image_entry_is_refused(coco, change):
   coco.content['images'][0].update(change)
-  fails(coco, 'an image entry in .* is malformed')
+  check_fails(coco, 'An image entry in .* is malformed')
 
 
-def test_malformed_category(coco):
+def test_a_malformed_category_is_refused(coco):
   del coco.content['categories'][0]['name']
-  fails(coco, 'a category in .* is malformed')
+  check_fails(coco, 'A category in .* is malformed')
 
 
-def test_unknown_category_id_is_named(coco):
+def test_an_unknown_category_id_is_named(coco):
   coco.content['annotations'][1]['category_id'] = 5
-  fails(coco, r'annotation 102 has the unknown category id 5. Expected: .*3, 8')
+  check_fails(coco, r'Annotation 102 has the unknown category id 5. Expected: .*3, 8')
 
 
-def test_category_id_given_twice(coco):
+def test_a_category_id_given_twice_is_refused(coco):
   coco.content['categories'][1]['id'] = 8
-  fails(coco, "category id 8 is given twice in .* Got: 'dog' and 'cat'")
+  check_fails(coco, "Category id 8 is given twice in .* Got: 'dog' and 'cat'")
 
 
-def test_image_id_given_twice_for_two_files(coco):
+def test_an_image_id_given_twice_for_two_files_is_refused(coco):
   coco.content['images'][1]['id'] = 7
-  fails(coco, "image id 7 is given twice in .* Got: '7.png' and '9.png'")
+  check_fails(coco, "Image id 7 is given twice in .* Got: '7.png' and '9.png'")
 
 
 def test_the_same_image_given_twice_is_kept_once(coco):
@@ -119,7 +121,7 @@ def test_the_same_image_given_twice_is_kept_once(coco):
     (annotation(101, 7, 8, (2, 3, 10, 5)), 'duplicate_annotation', 4),
   ],
 )
-def test_bad_annotations_are_counted_and_dropped_or_mended(coco, entry, check, num_kept):
+def test_bad_annotations_are_counted_and_dropped_or_repaired(coco, entry, check, num_kept):
   coco.content['annotations'].append(entry)
   result = read(coco)
   assert result.report.counts[check] == 1
@@ -129,14 +131,14 @@ def test_bad_annotations_are_counted_and_dropped_or_mended(coco, entry, check, n
   assert len(set(ids)) == len(ids) and min(ids) > 0
 
 
-def test_clipped_box_and_filled_area(coco):
+def test_boxes_are_clipped_and_missing_areas_are_computed(coco):
   coco.content['annotations'] = [annotation(1, 7, 3, (36, -2, 9, 9), area=None)]
   (entry,) = read(coco).annotations[7]
   assert entry['bbox'] == [36, 0, 4, 7]
   assert entry['area'] == 28
 
 
-def test_boxes_alone_need_no_segmentation(coco):
+def test_without_masks_annotations_need_no_segmentation(coco):
   coco.content['annotations'] = [annotation(1, 7, 3, (1, 1, 4, 4), segmentation=None, area=None)]
   (entry,) = read(coco, include_masks=False).annotations[7]
   assert entry['area'] == 16

@@ -1,4 +1,4 @@
-"""Tests of the converter: round trip, semantic maps, checks on files."""
+"""Tests of the conversion to records: round trip, semantic maps, missing and unusable files."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError, DataError
 
 
-def stuff_folder(coco, low=0, high=183):
+def write_stuff_maps(coco, low=0, high=183):
   folder = coco.root / 'stuff'
   folder.mkdir()
   rng = np.random.default_rng(5)
@@ -26,12 +26,12 @@ def stuff_folder(coco, low=0, high=183):
   return folder
 
 
-def fails(coco, message, **options):
+def check_fails(coco, message, **options):
   with pytest.raises(DataError, match=message):
     coco.convert(**options)
 
 
-def test_round_trip(coco):
+def test_records_hold_the_images_and_annotations(coco):
   info, summary = coco.convert()
   assert (info.num_images, info.num_instances, info.num_shards) == (3, 4, 2)
   assert info.checks == {
@@ -54,7 +54,7 @@ def test_round_trip(coco):
 
 
 def check_instances(record, entries):
-  """Compares a record with the annotations, masks by pycocotools."""
+  """Compare a record with the annotations; pycocotools gives the expected masks."""
   height, width = record['image'].shape[:2]
   assert record['classes'].tolist() == [{3: 1, 8: 2}[entry['category_id']] for entry in entries]
   assert record['is_crowd'].tolist() == [bool(entry['iscrowd']) for entry in entries]
@@ -69,7 +69,7 @@ def check_instances(record, entries):
     assert coco_mask.encode(np.asfortranarray(mask))['counts'] == expected['counts']
 
 
-def test_the_cleaned_annotations_load_in_pycocotools_and_hold_what_was_written(coco):
+def test_pycocotools_loads_the_annotations_of_the_written_instances(coco):
   coco.content['annotations'].append(
     {**coco.content['annotations'][0], 'id': 200, 'bbox': [60, 0, 1, 1]}
   )
@@ -88,13 +88,13 @@ def test_semantic_map_from_instances(coco):
   expected = np.zeros([24, 40], np.uint8)
   expected[:, 30:] = 255
   expected[3:8, 2:12] = 2
-  expected[6:15, 8:20] = 1  # painted later
+  expected[6:15, 8:20] = 1  # The later annotation covers the earlier one.
   np.testing.assert_array_equal(semantic, expected)
   assert not coco.records(include_semantic=True)[12]['semantic'].any()
 
 
 def test_semantic_map_from_stuff_maps(coco):
-  folder = stuff_folder(coco)
+  folder = write_stuff_maps(coco)
   info, summary = coco.convert(semantic='stuff_maps', stuff_folder=str(folder))
   assert dataclasses.astuple(info.semantic) == ('stuff_maps', 183)
   assert 'stuff maps' not in summary
@@ -103,7 +103,7 @@ def test_semantic_map_from_stuff_maps(coco):
 
 
 def test_stuff_labels_out_of_range_are_counted_and_ignored(coco):
-  folder = stuff_folder(coco, 180, 256)
+  folder = write_stuff_maps(coco, 180, 256)
   _, summary = coco.convert(semantic='stuff_maps', stuff_folder=str(folder))
   assert '3 stuff maps with labels out of range (those pixels ignored): e.g. 7.png' in summary
   semantic = coco.records(include_semantic=True)[7]['semantic']
@@ -111,27 +111,29 @@ def test_stuff_labels_out_of_range_are_counted_and_ignored(coco):
   np.testing.assert_array_equal(semantic, np.where(original < 183, original, 255))
 
 
-def test_stuff_map_of_another_size_is_counted_and_ignored(coco):
-  folder = stuff_folder(coco)
+def test_a_stuff_map_of_another_size_is_counted_and_ignored(coco):
+  folder = write_stuff_maps(coco)
   Image.fromarray(np.zeros([3, 4], np.uint8)).save(folder / '7.png')
   _, summary = coco.convert(semantic='stuff_maps', stuff_folder=str(folder))
   assert 'of another size (all pixels ignored): e.g. 7.png (size 4x3)' in summary
   assert (coco.records(include_semantic=True)[7]['semantic'] == 255).all()
 
 
-def test_missing_stuff_map(coco):
-  folder = stuff_folder(coco)
+def test_a_missing_stuff_map_is_an_error_unless_skipped(coco):
+  folder = write_stuff_maps(coco)
   (folder / '9.png').unlink()
-  fails(coco, '1 of 3 files named .* are missing', semantic='stuff_maps', stuff_folder=str(folder))
+  check_fails(
+    coco, '1 of 3 files named .* are missing', semantic='stuff_maps', stuff_folder=str(folder)
+  )
   info, summary = coco.convert(
     semantic='stuff_maps', stuff_folder=str(folder), skip_missing_images=True
   )
   assert info.num_images == 2 and '1 images whose stuff map is missing (dropped)' in summary
 
 
-def test_missing_image_is_fatal_unless_skipped(coco):
+def test_a_missing_image_is_an_error_unless_skipped(coco):
   (coco.images / '9.png').unlink()
-  fails(coco, '1 of 3 files named by .* are missing.*no .*9.png.*--skip_missing_images')
+  check_fails(coco, '1 of 3 files named by .* are missing.*no .*9.png.*--skip_missing_images')
   assert not coco.output.exists()
   info, summary = coco.convert(skip_missing_images=True)
   assert (info.num_images, info.num_instances) == (2, 3)
@@ -143,23 +145,23 @@ def test_missing_image_is_fatal_unless_skipped(coco):
   ]
 
 
-def test_no_image_file_at_all(coco):
+def test_a_data_set_without_any_image_file_is_refused(coco):
   for path in coco.images.iterdir():
     path.unlink()
-  fails(coco, 'no image is left', skip_missing_images=True)
+  check_fails(coco, 'No image is left', skip_missing_images=True)
 
 
 @pytest.mark.parametrize(
-  'content,reason', [(b'', 'the file is empty'), (b'hello', 'cannot identify')]
+  'content,reason', [(b'', 'The file is empty'), (b'hello', 'cannot identify')]
 )
 @pytest.mark.parametrize('num_processes', [1, 2])
-def test_unreadable_image_is_fatal(coco, content, reason, num_processes):
+def test_an_unreadable_image_is_an_error(coco, content, reason, num_processes):
   (coco.images / '9.png').write_bytes(content)
-  fails(coco, f'9.png cannot be read as an image.*{reason}', num_processes=num_processes)
+  check_fails(coco, f'9.png cannot be read as an image.*{reason}', num_processes=num_processes)
   assert not (coco.output / 'train.json').exists()
 
 
-def test_unreadable_image_is_skipped_on_request(coco):
+def test_an_unreadable_image_is_skipped_on_request(coco):
   (coco.images / '9.png').write_bytes(b'')
   info, summary = coco.convert(skip_missing_images=True)
   assert (info.num_images, info.num_instances) == (2, 3)
@@ -167,25 +169,25 @@ def test_unreadable_image_is_skipped_on_request(coco):
   assert sorted(coco.records()) == [7, 12]
 
 
-def test_only_unreadable_images(coco):
+def test_a_data_set_of_unreadable_images_is_refused(coco):
   for path in coco.images.iterdir():
     path.write_bytes(b'')
-  fails(coco, 'no image is left.*3 images that are empty', skip_missing_images=True)
+  check_fails(coco, 'No image is left.*3 images that are empty', skip_missing_images=True)
 
 
-def test_image_of_another_size_is_counted_and_dropped(coco):
+def test_an_image_of_another_size_is_counted_and_dropped(coco):
   coco.content['images'][1]['height'] = 41
   _, summary = coco.convert()
   assert '(dropped): e.g. 9.png is 24x40, annotated as 24x41' in summary
   assert sorted(coco.records()) == [7, 12]
 
 
-def test_image_name_that_leaves_the_folder(coco):
+def test_an_image_name_that_leaves_the_folder_is_refused(coco):
   coco.content['images'][1]['file_name'] = '../9.png'
-  fails(coco, "file name '../9.png' in the annotations leaves the image folder")
+  check_fails(coco, "The file name '../9.png' in the annotations leaves the image folder")
 
 
-def test_annotation_whose_mask_covers_no_pixel_is_counted_and_dropped(coco):
+def test_an_annotation_with_an_empty_mask_is_counted_and_dropped(coco):
   coco.content['annotations'][0]['segmentation'] = [[-9, -9, -5, -9, -5, -5]]
   info, summary = coco.convert()
   assert '1 annotations whose mask covers no pixel (dropped): e.g. annotation 101' in summary
@@ -197,7 +199,7 @@ def test_annotation_whose_mask_covers_no_pixel_is_counted_and_dropped(coco):
   ]
 
 
-def test_boxes_only(coco):
+def test_records_without_masks(coco):
   for entry in coco.content['annotations']:
     del entry['segmentation']
   info, _ = coco.convert(include_masks=False)
@@ -207,18 +209,18 @@ def test_boxes_only(coco):
     coco.records(include_mask=True)
 
 
-def test_too_many_categories_for_a_map_from_instances(coco):
+def test_too_many_categories_for_a_semantic_map_are_refused(coco):
   coco.content['categories'] += [{'id': id_, 'name': str(id_)} for id_ in range(10, 264)]
-  fails(coco, 'too many categories for a semantic map', semantic='instances')
+  check_fails(coco, 'There are too many categories for a semantic map', semantic='instances')
 
 
 @pytest.mark.parametrize(
   'change,message',
   [
-    ({'semantic': 'stuff'}, 'unknown source of semantic maps'),
-    ({'semantic': 'stuff_maps'}, 'stuff_folder goes with'),
+    ({'semantic': 'stuff'}, 'semantic is unknown'),
+    ({'semantic': 'stuff_maps'}, 'stuff_folder and semantic do not match'),
     ({'num_shards': 0}, 'at least 1 of each'),
-    ({'prefix': '../x'}, 'prefix cannot begin a file name'),
+    ({'prefix': '../x'}, 'prefix cannot be the first part of a file name'),
     ({'num_semantic_classes': 256}, '1 to 255 classes'),
   ],
 )
@@ -229,7 +231,7 @@ def test_options_are_checked(coco, change, message):
 
 def test_the_annotation_file_is_not_overwritten(coco):
   options = dataclasses.replace(coco.options(prefix='annotations'), output_folder=str(coco.root))
-  with pytest.raises(ConfigError, match='would overwrite its own annotation file'):
+  with pytest.raises(ConfigError, match='would overwrite its annotation file'):
     coco_to_tfrecord.convert(options)
 
 
@@ -241,7 +243,7 @@ def test_two_splits_share_a_folder(coco):
   assert DatasetInfo.find(str(coco.output / 'train-2-*.tfrecord')) == info
 
 
-def test_metadata_is_plain_json(coco):
+def test_the_metadata_file_is_json(coco):
   coco.convert()
   content = json.loads((coco.output / 'train.json').read_text(encoding='utf-8'))
   assert content['version'] == 1

@@ -1,4 +1,4 @@
-"""Tests of the metadata beside the shards."""
+"""Tests of the metadata of a data set."""
 
 import dataclasses
 import subprocess
@@ -31,7 +31,7 @@ def folder(tmp_path):
   return tmp_path
 
 
-def test_save_and_load(folder):
+def test_saved_metadata_is_loaded_unchanged(folder):
   loaded = dataset_info.DatasetInfo.load(str(folder / 'train.json'))
   assert loaded == INFO
   assert loaded.category_names == ['cat', 'dog']
@@ -50,12 +50,12 @@ def test_save_and_load(folder):
     'train-00000-of-00002.tfrecord,{}/train-00001-of-00002.tfrecord',
   ],
 )
-def test_find(folder, pattern):
+def test_metadata_is_found_by_a_pattern_of_shards(folder, pattern):
   path = f'{folder}/{pattern}'.format(folder)
   assert dataset_info.DatasetInfo.find(path) == INFO
 
 
-def test_find_with_a_pattern_of_folders(tmp_path):
+def test_metadata_is_found_by_a_pattern_of_folders(tmp_path):
   (tmp_path / 'pets').mkdir()
   INFO.save(str(tmp_path / 'pets' / 'val.json'))
   assert dataset_info.DatasetInfo.find(f'{tmp_path}/*/val-*').name == 'pets'
@@ -64,34 +64,34 @@ def test_find_with_a_pattern_of_folders(tmp_path):
 @pytest.mark.parametrize(
   'pattern', ['trian-*.tfrecord', 'train-00000-of-00004.tfrecord', 'sub/train-*']
 )
-def test_find_nothing(folder, pattern):
-  with pytest.raises(DataError, match='no data set metadata belongs to'):
+def test_a_path_without_metadata_is_refused(folder, pattern):
+  with pytest.raises(DataError, match='No metadata of a data set belongs to'):
     dataset_info.DatasetInfo.find(str(folder / pattern))
 
 
-def test_find_says_what_is_there(folder):
+def test_the_error_lists_the_metadata_in_the_folder(folder):
   with pytest.raises(DataError, match=r'Got: metadata files there: train.json'):
     dataset_info.DatasetInfo.find(str(folder / 'test-*'))
   with pytest.raises(DataError, match='Got: no folder'):
     dataset_info.DatasetInfo.find(str(folder / 'nowhere' / 'test-*'))
 
 
-def test_find_two_data_sets(folder):
-  with pytest.raises(DataError, match='takes in several data sets'):
+def test_a_pattern_of_several_data_sets_is_refused(folder):
+  with pytest.raises(DataError, match='matches several data sets'):
     dataset_info.DatasetInfo.find(str(folder / '*.tfrecord'))
 
 
-def test_load_of_other_files(folder):
-  with pytest.raises(DataError, match='is no data set metadata'):
+def test_other_files_are_refused(folder):
+  with pytest.raises(DataError, match='is not the metadata of a data set'):
     dataset_info.DatasetInfo.load(str(folder / 'train_annotations.json'))
-  with pytest.raises(DataError, match='cannot read'):
+  with pytest.raises(DataError, match='cannot be read'):
     dataset_info.DatasetInfo.load(str(folder / 'nothing.json'))
   (folder / 'bad.json').write_text('{', encoding='utf-8')
   with pytest.raises(DataError, match='is not JSON'):
     dataset_info.DatasetInfo.load(str(folder / 'bad.json'))
 
 
-def test_a_foreign_json_file_beside_the_shards_does_not_disturb_find(folder):
+def test_other_json_files_beside_the_shards_are_ignored(folder):
   (folder / 'notes.json').write_text('{', encoding='utf-8')
   assert dataset_info.DatasetInfo.find(str(folder / 'train-*')) == INFO
 
@@ -108,9 +108,9 @@ def test_metadata_is_read_without_tensorflow():
   assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
 
 
-def test_find_takes_a_list_of_patterns(tmp_path):
+def test_metadata_is_found_by_a_list_of_patterns(tmp_path):
   pattern = str(tmp_path / 'train-*.tfrecord')
-  with pytest.raises(DataError, match='no data set metadata belongs to'):
+  with pytest.raises(DataError, match='No metadata of a data set belongs to'):
     dataset_info.DatasetInfo.find([pattern])
   info = dataset_info.DatasetInfo('n', 1, 0, 1, (), None, False, 'train_annotations.json')
   info.save(str(tmp_path / 'train.json'))

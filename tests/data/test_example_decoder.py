@@ -1,4 +1,4 @@
-"""Tests of decoding records, eagerly and inside tf.data."""
+"""Tests of decoding records, eagerly and in tf.data."""
 
 import io
 
@@ -11,7 +11,7 @@ from htc_tf.data import example_decoder
 
 
 def serialized(coco, **options):
-  """Records by image id, still serialized."""
+  """Serialized records by image id."""
   coco.convert(**options)
   decoder = example_decoder.ExampleDecoder(False, False)
   paths = sorted(str(path) for path in coco.output.glob('*.tfrecord'))
@@ -20,13 +20,14 @@ def serialized(coco, **options):
   }
 
 
-@pytest.fixture
-def with_semantic(coco):
+@pytest.fixture(name='records')
+def _records(coco):
+  """Serialized records with masks and semantic maps, by image id."""
   return serialized(coco, semantic='instances')
 
 
-def test_types_and_shapes(with_semantic):
-  decoded = example_decoder.ExampleDecoder().decode(with_semantic[7])
+def test_types_and_shapes(records):
+  decoded = example_decoder.ExampleDecoder().decode(records[7])
   expected = {
     'source_id': ((), tf.int64),
     'image': ((24, 40, 3), tf.uint8),
@@ -41,22 +42,22 @@ def test_types_and_shapes(with_semantic):
   assert {key: (tuple(value.shape), value.dtype) for key, value in decoded.items()} == expected
 
 
-def test_tf_data_gives_the_same_as_eager(with_semantic):
+def test_tf_data_gives_the_same_as_eager(records):
   decoder = example_decoder.ExampleDecoder()
-  dataset = tf.data.Dataset.from_tensor_slices(list(with_semantic.values())).map(decoder.decode)
+  dataset = tf.data.Dataset.from_tensor_slices(list(records.values())).map(decoder.decode)
   assert dataset.element_spec['image'].shape.as_list() == [None, None, 3]
-  for inside, record in zip(dataset, with_semantic.values()):
+  for in_dataset, record in zip(dataset, records.values()):
     for key, value in decoder.decode(record).items():
-      np.testing.assert_array_equal(inside[key], value)
+      np.testing.assert_array_equal(in_dataset[key], value)
 
 
-def test_image_without_instances(with_semantic):
-  decoded = example_decoder.ExampleDecoder().decode(with_semantic[12])
+def test_an_image_without_instances(records):
+  decoded = example_decoder.ExampleDecoder().decode(records[12])
   assert decoded['boxes_normalized'].shape == (0, 4)
   assert decoded['masks_png'].shape == (0,)
 
 
-def test_records_without_what_is_asked_for(coco):
+def test_records_without_required_masks_or_semantic_map_are_refused(coco):
   record = serialized(coco, include_masks=False)[7]
   with pytest.raises(tf.errors.InvalidArgumentError, match=r'no instance masks.*--no_masks'):
     example_decoder.ExampleDecoder(True, False).decode(record)
@@ -69,11 +70,11 @@ def test_records_without_what_is_asked_for(coco):
     next(iter(dataset))
 
 
-def test_pictures_of_too_many_pixels_are_refused_by_their_header(with_semantic):
+def test_images_with_too_many_pixels_are_refused_by_their_header(records):
   buffer = io.BytesIO()
   Image.new('1', (8000, 6251)).save(buffer, format='PNG')
   for key in ('image/encoded', 'image/segmentation/class/encoded'):
-    example = tf.train.Example.FromString(with_semantic[7].numpy())
+    example = tf.train.Example.FromString(records[7].numpy())
     example.features.feature[key].bytes_list.value[0] = buffer.getvalue()
     with pytest.raises(tf.errors.InvalidArgumentError, match='too many pixels'):
       example_decoder.ExampleDecoder().decode(tf.constant(example.SerializeToString()))

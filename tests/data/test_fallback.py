@@ -1,4 +1,4 @@
-"""Tests of ops with a fallback, eagerly and inside tf.data."""
+"""Tests of ops with a fallback, eagerly and in tf.data."""
 
 import numpy as np
 import pytest
@@ -8,28 +8,30 @@ from htc_tf.data.fallback import run_or_fallback
 
 
 def numbers(element):
-  """As many as the text says, and their sum in another structure; raises for other text."""
+  """The numbers below the one in a text, and their sum in a nested structure; raises for others."""
   count = tf.strings.to_number(element['text'], tf.int32)
   values = tf.range(count)
   return {'values': values, 'fixed': tf.fill([2], count), 'more': (tf.reduce_sum(values), 'read')}
 
 
-def results(texts, inside, **fallback):
+def results(texts, in_dataset, **fallback):
   elements = [{'text': tf.constant(text)} for text in texts]
-  if not inside:
+  if not in_dataset:
     return [run_or_fallback(numbers, element, **fallback) for element in elements]
-  dataset = tf.data.Dataset.from_tensor_slices({'text': texts})
-  dataset = dataset.map(
-    lambda element: run_or_fallback(numbers, element, **fallback), num_parallel_calls=2
-  )
+
+  @tf.autograph.experimental.do_not_convert
+  def run(element):
+    return run_or_fallback(numbers, element, **fallback)
+
+  dataset = tf.data.Dataset.from_tensor_slices({'text': texts}).map(run, num_parallel_calls=2)
   assert dataset.element_spec['values'].shape.as_list() == [None]
   assert dataset.element_spec['fixed'].shape == [2]
   return list(dataset)
 
 
-@pytest.mark.parametrize('inside', [False, True])
-def test_zeros_replace_what_raises(inside):
-  first, broken, last = results(['3', 'x', '0'], inside)
+@pytest.mark.parametrize('in_dataset', [False, True])
+def test_zeros_replace_a_result_that_raises(in_dataset):
+  first, broken, last = results(['3', 'x', '0'], in_dataset)
   np.testing.assert_array_equal(first['values'], [0, 1, 2])
   assert [value.numpy() for value in first['more']] == [3, b'read']
   assert broken['values'].shape == (0,)
@@ -38,13 +40,13 @@ def test_zeros_replace_what_raises(inside):
   assert last['values'].shape == (0,) and last['more'][1] == b'read'
 
 
-@pytest.mark.parametrize('inside', [False, True])
-def test_a_given_fallback(inside):
+@pytest.mark.parametrize('in_dataset', [False, True])
+def test_a_given_fallback_replaces_a_result_that_raises(in_dataset):
   fallback = {
     'values': tf.constant([7]),
     'fixed': tf.constant([8, 9]),
     'more': (tf.constant(-1), tf.constant('fallback')),
   }
-  read, broken = results(['1', ''], inside, fallback=fallback)
+  read, broken = results(['1', ''], in_dataset, fallback=fallback)
   assert read['more'][1] == b'read'
   assert broken['values'].numpy().tolist() == [7] and broken['more'][1] == b'fallback'

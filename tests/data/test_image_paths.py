@@ -1,4 +1,4 @@
-"""Tests of file names that must stay in their folder."""
+"""Tests of file names that must not lead out of the image folder."""
 
 import pathlib
 
@@ -26,15 +26,15 @@ def test_names_that_leave_the_folder_are_refused(name):
     ('..a.jpg', '/images/..a.jpg'),
   ],
 )
-def test_names_inside_the_folder(name, path):
+def test_names_inside_the_folder_are_accepted(name, path):
   assert image_paths.path_inside('/images', name) == path
 
 
-def test_links_inside_the_folder_are_the_users_own(tmp_path):
-  """As folders of links to the pictures of several disks are; no annotation file can make one."""
+def test_links_inside_the_folder_are_followed(tmp_path):
+  """Users collect images of several disks by links; an annotation file cannot create a link."""
   (tmp_path / 'elsewhere').mkdir()
-  (tmp_path / 'elsewhere' / 'a.jpg').write_bytes(b'picture')
+  (tmp_path / 'elsewhere' / 'a.jpg').write_bytes(b'image')
   (tmp_path / 'images').mkdir()
   (tmp_path / 'images' / 'a.jpg').symlink_to(tmp_path / 'elsewhere' / 'a.jpg')
   path = image_paths.path_inside(str(tmp_path / 'images'), 'a.jpg')
-  assert pathlib.Path(path).read_bytes() == b'picture'
+  assert pathlib.Path(path).read_bytes() == b'image'

@@ -1,4 +1,4 @@
-"""Tests of reading images and stuff maps of every kind."""
+"""Tests of reading images and label maps of every kind."""
 
 import io
 import tracemalloc
@@ -10,8 +10,8 @@ from PIL import Image
 
 from htc_tf.data import images
 
-GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
-RGB = np.stack([GREY, 255 - GREY, GREY // 2], -1)
+GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+RGB = np.stack([GRAY, 255 - GRAY, GRAY // 2], -1)
 
 
 def decode(encoded):
@@ -19,14 +19,15 @@ def decode(encoded):
 
 
 @pytest.mark.parametrize('name', ['a.jpg', 'a.png'])
-def test_rgb_jpeg_and_png_stay_as_they_are(tmp_path, name):
+def test_rgb_jpeg_and_png_files_are_kept(tmp_path, name):
   Image.fromarray(RGB).save(tmp_path / name)
   image = images.read_image(str(tmp_path / name)).encoded()
   assert image.content == (tmp_path / name).read_bytes()
   assert (image.height, image.width, image.converted) == (6, 8, False)
 
 
-def palette():
+def palette_image():
+  """An image with a palette, and its RGB pixels."""
   image = Image.fromarray(RGB).quantize(16)
   return image, np.asarray(image.convert('RGB'))
 
@@ -34,11 +35,11 @@ def palette():
 @pytest.mark.parametrize(
   'image,expected',
   [
-    (Image.fromarray(GREY), np.stack([GREY] * 3, -1)),
-    (Image.fromarray(np.dstack([RGB, GREY])), RGB),
-    (Image.fromarray(GREY.astype(np.uint16) * 257), np.stack([GREY] * 3, -1)),
-    (Image.fromarray(GREY > 100), np.stack([(GREY > 100) * np.uint8(255)] * 3, -1)),
-    palette(),
+    (Image.fromarray(GRAY), np.stack([GRAY] * 3, -1)),
+    (Image.fromarray(np.dstack([RGB, GRAY])), RGB),
+    (Image.fromarray(GRAY.astype(np.uint16) * 257), np.stack([GRAY] * 3, -1)),
+    (Image.fromarray(GRAY > 100), np.stack([(GRAY > 100) * np.uint8(255)] * 3, -1)),
+    palette_image(),
   ],
 )
 def test_other_pixel_types_become_rgb_png(tmp_path, image, expected):
@@ -62,7 +63,7 @@ def test_other_formats_are_converted(tmp_path):
   np.testing.assert_array_equal(decode(result.content), RGB)
 
 
-def test_empty_and_foreign_and_truncated_files(tmp_path):
+def test_empty_truncated_and_other_files_are_refused(tmp_path):
   path = tmp_path / 'a.jpg'
   for content, message in ((b'', 'empty'), (b'not an image', 'cannot identify')):
     path.write_bytes(content)
@@ -75,25 +76,25 @@ def test_empty_and_foreign_and_truncated_files(tmp_path):
 
 
 def test_floating_point_pixels_are_refused(tmp_path):
-  Image.fromarray(GREY.astype(np.float32)).save(tmp_path / 'a.tiff')
+  Image.fromarray(GRAY.astype(np.float32)).save(tmp_path / 'a.tiff')
   with pytest.raises(images.UnreadableImageError, match='floating-point'):
     images.read_image(str(tmp_path / 'a.tiff')).pixels()
 
 
-def test_label_map_keeps_palette_indices(tmp_path):
-  image = Image.fromarray(GREY % 4).convert('P')
+def test_a_label_map_keeps_palette_indices(tmp_path):
+  image = Image.fromarray(GRAY % 4).convert('P')
   image.putpalette([9, 9, 9] * 256)
   image.save(tmp_path / 'a.png')
-  np.testing.assert_array_equal(images.read_label_map(str(tmp_path / 'a.png')), GREY % 4)
+  np.testing.assert_array_equal(images.read_label_map(str(tmp_path / 'a.png')), GRAY % 4)
 
 
-def test_label_map_with_three_channels_is_refused(tmp_path):
+def test_a_label_map_with_three_channels_is_refused(tmp_path):
   Image.fromarray(RGB).save(tmp_path / 'a.png')
-  with pytest.raises(images.UnreadableImageError, match=r'mode RGB. Expected: one channel'):
+  with pytest.raises(images.UnreadableImageError, match=r'Expected: one channel. Got: mode RGB'):
     images.read_label_map(str(tmp_path / 'a.png'))
 
 
-def test_labels_out_of_range_are_ignored():
+def test_labels_out_of_range_become_the_ignored_label():
   labels, found = images.clean_label_map(np.array([[0, 182, 183, 255, 1000]]), 183)
   assert found and labels.dtype == np.uint8
   assert labels.tolist() == [[0, 182, 255, 255, 255]]
@@ -101,8 +102,8 @@ def test_labels_out_of_range_are_ignored():
 
 
 @pytest.mark.parametrize('size', [(8000, 6251), (10_000, 10_000), (20_000, 20_000)])
-def test_a_small_file_of_many_pixels_is_not_decoded(tmp_path, size):
-  """None warns, and none takes the memory it would decode to; Pillow refuses the last one."""
+def test_an_image_with_too_many_pixels_is_not_decoded(tmp_path, size):
+  """There is no warning either; Pillow itself refuses the largest one."""
   path = tmp_path / 'bomb.png'
   Image.new('1', size).save(path)
   for read in (images.read_image, images.read_label_map):
@@ -117,7 +118,7 @@ def test_a_small_file_of_many_pixels_is_not_decoded(tmp_path, size):
   'annotated, turned', [((6, 8), False), ((8, 6), True), ((7, 6), False), (None, True)]
 )
 def test_images_are_turned_upright_or_to_the_annotated_size(tmp_path, annotated, turned):
-  """EXIF orientation 6: stored on its left side."""
+  """EXIF orientation 6 means that the image is stored lying on its left side."""
   exif = Image.Exif()
   exif[274] = 6
   Image.fromarray(RGB).save(tmp_path / 'a.png', exif=exif)
@@ -130,7 +131,7 @@ def test_images_are_turned_upright_or_to_the_annotated_size(tmp_path, annotated,
   assert source.size == expected.shape[:2]
 
 
-def test_bytes_and_pixels_are_read_as_a_file(tmp_path):
+def test_bytes_and_pixels_give_the_same_image_as_a_file(tmp_path):
   path = tmp_path / 'a.bmp'
   Image.fromarray(RGB).save(path)
   read = [

@@ -1,4 +1,4 @@
-"""Tests of run-length encodings against pycocotools."""
+"""Tests of run-length encodings, against pycocotools."""
 
 import json
 
@@ -12,7 +12,7 @@ from htc_tf.errors import DataError
 
 @pytest.mark.parametrize('density', [0.0, 0.02, 0.5, 1.0])
 @pytest.mark.parametrize('dtype', [bool, np.uint8, np.int32])
-def test_encodes_as_pycocotools_and_decodes_again(density, dtype):
+def test_masks_are_encoded_as_by_pycocotools_and_decoded_again(density, dtype):
   mask = np.random.default_rng(3).random([37, 90]) < density
   encoded = mask_codec.encode(mask.astype(dtype))
   expected = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
@@ -24,7 +24,7 @@ def test_encodes_as_pycocotools_and_decodes_again(density, dtype):
     np.testing.assert_array_equal(decoded, mask)
 
 
-def test_numbers_other_than_one_count_as_one():
+def test_all_numbers_except_zero_count_as_one():
   mask = np.array([[0, 256], [3, 0]])
   np.testing.assert_array_equal(mask_codec.decode(mask_codec.encode(mask)), mask != 0)
 
@@ -36,6 +36,6 @@ def test_run_lengths_alternate_between_zeros_and_ones():
 
 
 @pytest.mark.parametrize('counts', ['\u20ac', 'garbage!!', 'P'])
-def test_text_that_is_no_encoding_is_refused(counts):
+def test_text_that_is_not_an_encoding_is_refused(counts):
   with pytest.raises(DataError, match='run length'):
     mask_codec.run_lengths(counts)

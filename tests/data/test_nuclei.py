@@ -18,7 +18,7 @@ def splits(tmp_path_factory):
   return nuclei.write_nuclei_coco(str(tmp_path_factory.mktemp('nuclei')))
 
 
-def test_tiles_and_counts(splits):
+def test_numbers_of_tiles_and_crowds(splits):
   train, val = (COCO(splits[name].annotation_file) for name in ('train', 'val'))
   assert (len(train.imgs), len(val.imgs)) == (35, 4)
   assert [c['name'] for c in train.dataset['categories']] == ['nucleus']
@@ -29,14 +29,14 @@ def test_tiles_and_counts(splits):
 
 
 @pytest.mark.parametrize('split,first_column', [('train', 0), ('val', 384)])
-def test_masks_and_pictures_are_those_of_the_field(splits, split, first_column):
-  picture, instances = nuclei.load_field()
+def test_masks_and_images_are_those_of_the_field(splits, split, first_column):
+  field, instances = nuclei.load_field()
   loaded = COCO(splits[split].annotation_file)
   for image in loaded.imgs.values():
     top, left = int(image['file_name'][1:4]), int(image['file_name'][6:9]) + first_column
     part = (slice(top, top + 128), slice(left, left + 128))
     path = os.path.join(splits[split].image_folder, image['file_name'])
-    np.testing.assert_array_equal(np.asarray(Image.open(path)), picture[part])
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), field[part])
     covered = np.zeros([128, 128], int)
     for entry in loaded.imgToAnns[image['id']]:
       mask = segmentation.to_bitmap(entry['segmentation'], 128, 128)
@@ -47,18 +47,18 @@ def test_masks_and_pictures_are_those_of_the_field(splits, split, first_column):
     np.testing.assert_array_equal(covered, instances[part] > 0)
 
 
-def test_validation_does_not_see_training_columns(splits):
+def test_training_tiles_have_no_validation_columns(splits):
   train = COCO(splits['train'].annotation_file)
   assert max(int(image['file_name'][6:9]) for image in train.imgs.values()) + 128 == 384
 
 
-def test_crowds_are_the_parts_below_the_limit(tmp_path):
+def test_without_a_smallest_visible_part_there_are_no_crowds(tmp_path):
   splits = nuclei.write_nuclei_coco(str(tmp_path), min_visible=0.0)
   with open(splits['train'].annotation_file, encoding='utf-8') as file:
     assert not any(entry['iscrowd'] for entry in json.load(file)['annotations'])
 
 
-def test_writing_again_touches_nothing(tmp_path):
+def test_files_that_are_up_to_date_are_not_written_again(tmp_path):
   first = nuclei.write_nuclei_coco(str(tmp_path))
   paths = [
     first['train'].annotation_file,
@@ -71,6 +71,6 @@ def test_writing_again_touches_nothing(tmp_path):
 
 
 @pytest.mark.parametrize('tile_size,stride', [(0, 1), (129, 64), (64, 65), (64, 0)])
-def test_tiles_that_do_not_fit(tmp_path, tile_size, stride):
+def test_tiles_that_do_not_fit_are_refused(tmp_path, tile_size, stride):
   with pytest.raises(InputError, match='tiles do not fit'):
     nuclei.write_nuclei_coco(str(tmp_path), tile_size, stride)

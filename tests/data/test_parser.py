@@ -1,4 +1,4 @@
-"""Tests of training and evaluation elements: eagerly, in tf.data, through the input reader."""
+"""Tests of parsing records for training and evaluation: eagerly, in tf.data and in the reader."""
 
 import cv2
 import numpy as np
@@ -24,9 +24,9 @@ def make_parser(**options):
   return parsers.Parser(padding, values.pop('min_sizes', [32]), 48, **values)
 
 
-def parse_training(parser, record, number=0):
-  """A training element of a record, with the choices of one seed."""
-  return parser.parse_fn(True)({**record, parsers.SEED_KEY: tf.constant([number, 1])})
+def parse_training(parser, record, seed=0):
+  """The training element of a record, with the random choices of a seed."""
+  return parser.parse_fn(True)({**record, parsers.SEED_KEY: tf.constant([seed, 1])})
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def shards(coco):
 
 @pytest.fixture
 def decoded(shards):
-  """Decoded records by image id: landscape 7, portrait 9, empty 12."""
+  """Decoded records by image id: 7 is landscape, 9 portrait, 12 has no instances."""
   dataset = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(shards)))
   records = map(example_decoder.ExampleDecoder().decode, dataset)
   return {int(record['source_id']): record for record in records}
@@ -48,7 +48,7 @@ def scaled_size(height, width):
   return int(height * scale + 0.5), int(width * scale + 0.5)
 
 
-def test_element_types_and_shapes(decoded):
+def test_types_and_shapes(decoded):
   image, labels = parse_training(make_parser(), decoded[7])
   assert (image.shape, image.dtype) == ((48, 56, 3), tf.float32)
   assert {key: (tuple(value.shape), value.dtype) for key, value in labels.items()} == {
@@ -70,14 +70,14 @@ def test_tf_data_gives_the_same_as_eager_with_static_shapes(decoded, image_id, i
   dataset = tf.data.Dataset.from_tensor_slices(record).map(parse)
   for spec in tf.nest.flatten(dataset.element_spec):
     assert spec.shape.is_fully_defined()
-  inside, eager = next(iter(dataset)), parse(element)
-  for first, second in zip(tf.nest.flatten(inside), tf.nest.flatten(eager)):
+  in_dataset, eager = next(iter(dataset)), parse(element)
+  for first, second in zip(tf.nest.flatten(in_dataset), tf.nest.flatten(eager)):
     np.testing.assert_allclose(first, second, atol=1e-5)
 
 
 @pytest.mark.parametrize('image_id', [7, 9, 12])
 @pytest.mark.parametrize('flip', [0.0, 1.0])
-def test_ground_truth_against_opencv(decoded, image_id, flip):
+def test_ground_truth_is_placed_as_by_opencv(decoded, image_id, flip):
   record = decoded[image_id]
   parser = make_parser(augmentations=[Flip(horizontal=flip, vertical=0.0)])
   image, labels = parse_training(parser, record)
@@ -130,13 +130,13 @@ def test_a_flipped_image_is_the_image_flipped(decoded):
   np.testing.assert_array_equal(flipped[:height, :width], plain[:height, :width][:, ::-1])
 
 
-def test_crowds_are_left_out_but_ignored_in_the_semantic_map(decoded):
+def test_crowds_are_dropped_and_ignored_in_the_semantic_map(decoded):
   _, labels = parse_training(make_parser(), decoded[7])
   assert labels['gt_classes'].numpy().tolist() == [2, 1, -1, -1, -1]
   assert (labels['gt_semantic'].numpy()[:29, 36:48] == 255).all()
 
 
-def test_of_too_many_instances_the_first_are_kept(decoded):
+def test_only_the_first_instances_are_kept_if_there_are_too_many(decoded):
   _, labels = parse_training(make_parser(max_num_instances=1), decoded[7])
   assert labels['gt_classes'].numpy().tolist() == [2]
   assert labels['gt_masks'].shape == (1, 48, 7)
@@ -151,13 +151,13 @@ def test_boxes_without_area_are_dropped(decoded):
   assert labels['gt_classes'].numpy().tolist() == [1, -1, -1, -1, -1]
 
 
-def test_without_masks_and_semantic_map(decoded):
+def test_labels_without_masks_and_semantic_map(decoded):
   record = {key: value for key, value in decoded[7].items() if key not in ('masks_png', 'semantic')}
   _, labels = parse_training(make_parser(include_mask=False, include_semantic=False), record)
   assert sorted(labels) == ['gt_boxes', 'gt_classes', 'image_info', 'source_id']
 
 
-def test_evaluation_neither_augments_nor_needs_truth(decoded):
+def test_evaluation_neither_augments_nor_needs_ground_truth(decoded):
   record = {key: decoded[9][key] for key in ('image', 'source_id')}
   parser = make_parser(augmentations=[ScaleJitter(2.0, 3.0), Flip(1.0, 0.0)])
   image, labels = parser.parse_fn(False)(record)
@@ -166,19 +166,19 @@ def test_evaluation_neither_augments_nor_needs_truth(decoded):
   assert sorted(labels) == ['image_info', 'source_id'] and labels['source_id'] == 9
 
 
-def test_type_of_the_image(decoded):
+def test_the_image_has_the_configured_type(decoded):
   for is_training in (True, False):
     record = {**decoded[7], parsers.SEED_KEY: tf.constant([0, 1])}
     image, _ = make_parser(dtype='bfloat16').parse_fn(is_training)(record)
     assert image.dtype == tf.bfloat16
 
 
-def test_crop_keeps_boxes_masks_and_classes_together(decoded):
-  """Every kept instance has pixels, all inside its box; the box is inside the visible part."""
+def test_after_a_crop_boxes_masks_and_classes_match(decoded):
+  """Every kept instance has pixels, all inside its box, and the box is in the visible part."""
   parser = make_parser(augmentations=[ScaleJitter(2.0, 3.0), Flip(0.5, 0.5)])
   counts = set()
-  for number in range(30):
-    _, labels = parse_training(parser, decoded[7], number)
+  for seed in range(30):
+    _, labels = parse_training(parser, decoded[7], seed)
     masks = mask_ops.unpack_bits(labels['gt_masks']).numpy()
     kept = labels['gt_classes'].numpy() > 0
     counts.add(kept.sum())
@@ -188,10 +188,10 @@ def test_crop_keeps_boxes_masks_and_classes_together(decoded):
       assert (box >= 0).all() and (box[2:] <= visible).all()
       assert box[0] - 1 < rows.min() and rows.max() < box[2] + 1
       assert box[1] - 1 < columns.min() and columns.max() < box[3] + 1
-  assert len(counts) > 1  # the crop sometimes loses an instance
+  assert len(counts) > 1  # Some crops lose an instance.
 
 
-def test_an_instance_of_which_the_crop_shows_the_box_alone_is_dropped(decoded):
+def test_an_instance_without_visible_pixels_after_a_crop_is_dropped(decoded):
   record = dict(decoded[7])
   blank = tf.io.encode_png(tf.zeros([24, 40, 1], tf.uint8))
   record['masks_png'] = tf.stack([blank, record['masks_png'][1], blank])
@@ -200,7 +200,7 @@ def test_an_instance_of_which_the_crop_shows_the_box_alone_is_dropped(decoded):
 
 
 def read(shards, parser, **options):
-  """Elements through Model Garden's input reader."""
+  """Training batches of Model Garden's input reader."""
   params = config_definitions.DataConfig(
     input_path=shards,
     is_training=True,
@@ -219,7 +219,7 @@ def read(shards, parser, **options):
   return list(reader.read().take(6).as_numpy_iterator())
 
 
-def test_the_input_reader_repeats_exactly_with_augmentation_seeds(shards):
+def test_the_input_reader_gives_the_same_batches_for_the_same_seed(shards):
   parser = make_parser(augmentations=[ScaleJitter(0.5, 2.0), Flip(0.5, 0.0)])
   first, second, other = (
     read(shards, parser, sample_fn=parsers.augmentation_seeds(seed)) for seed in (3, 3, 4)
@@ -231,8 +231,7 @@ def test_the_input_reader_repeats_exactly_with_augmentation_seeds(shards):
   assert any((one[0] != two[0]).any() for one, two in zip(first, other))
 
 
-def test_epochs_differ(shards):
-  """The same image is not augmented the same way every time."""
+def test_an_image_is_augmented_differently_in_each_epoch(shards):
   parser = make_parser(augmentations=[ScaleJitter(0.5, 2.0)])
   scales = [
     tuple(info[2])

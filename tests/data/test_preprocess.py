@@ -1,4 +1,4 @@
-"""Tests of the resize rule, resizing, normalisation and padding."""
+"""Tests of the resize rule, resizing, normalization, padding and decoding."""
 
 import cv2
 import numpy as np
@@ -16,14 +16,14 @@ def published_size(height, width, min_size, max_size):
 
 
 @pytest.mark.parametrize('height,width', SIZES)
-def test_scaled_size_is_the_published_rule(height, width):
+def test_the_scaled_size_follows_the_published_rule(height, width):
   size = preprocess.scaled_size(tf.constant([height, width]), 800, 1333)
   assert size.dtype == tf.int32
   assert size.numpy().tolist() == published_size(height, width, 800, 1333)
 
 
 @pytest.mark.parametrize('height,width', SIZES)
-def test_scaled_size_fits_the_frame_and_keeps_the_aspect_ratio(height, width):
+def test_the_scaled_size_fits_the_bound_and_keeps_the_aspect_ratio(height, width):
   size = preprocess.scaled_size(tf.constant([height, width]), 800, 1333, (800, 1344)).numpy()
   assert size[0] <= 800 and size[1] <= 1344
   unlimited = published_size(height, width, 800, 1333)
@@ -43,7 +43,7 @@ def test_scaled_size_fits_the_frame_and_keeps_the_aspect_ratio(height, width):
     ((123, 457), (77, 286)),
   ],
 )
-def test_resize_equals_opencv_within_one_grey_level(source, target):
+def test_resized_images_are_those_of_opencv_to_one_gray_level(source, target):
   image = np.random.default_rng(1).integers(0, 256, (*source, 3), dtype=np.uint8)
   expected = cv2.resize(image, target[::-1], interpolation=cv2.INTER_LINEAR).astype(int)
   resized = preprocess.resize_image(tf.constant(image), tf.constant(target)).numpy()
@@ -53,14 +53,14 @@ def test_resize_equals_opencv_within_one_grey_level(source, target):
   assert np.mean(difference == 0) >= 0.8
 
 
-def test_normalize_uses_the_published_statistics():
+def test_pixels_are_normalized_with_the_published_statistics():
   values = preprocess.normalize(tf.constant([[[0, 128, 255]]], tf.uint8)).numpy()[0, 0]
   expected = (np.array([0, 128, 255]) - [123.675, 116.28, 103.53]) / [58.395, 57.12, 57.375]
   np.testing.assert_allclose(values, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize('height,width', [(24, 40), (40, 24), (16, 16)])
-def test_preprocess_pads_with_zeros_after_normalisation(height, width):
+def test_images_are_padded_with_zeros_after_normalization(height, width):
   image = np.full([height, width, 3], 255, np.uint8)
   padded, info = preprocess.preprocess_image(tf.constant(image), 32, 48, (48, 56))
   scaled = published_size(height, width, 32, 48)
@@ -73,10 +73,12 @@ def test_preprocess_pads_with_zeros_after_normalisation(height, width):
   assert not padded.numpy()[scaled[0] :].any() and not padded.numpy()[:, scaled[1] :].any()
 
 
-def test_batch_unknown_size_and_graph_give_the_same_as_one_image_eagerly():
+def test_a_batch_of_unknown_size_in_a_graph_gives_the_same_as_single_images():
   images = np.random.default_rng(2).integers(0, 256, [2, 30, 44, 3], dtype=np.uint8)
   signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
-  graph = tf.function(lambda x: preprocess.preprocess_image(x, 32, 48, (48, 56)), signature)
+  graph = tf.function(
+    lambda x: preprocess.preprocess_image(x, 32, 48, (48, 56)), signature, autograph=False
+  )
   batch, infos = graph(tf.constant(images))
   assert infos.shape == (2, 4, 2)
   for image, padded, info in zip(images, batch, infos):
@@ -89,11 +91,12 @@ def test_jpeg_is_decoded_as_by_opencv():
   noise = np.random.default_rng(3).integers(0, 256, [40, 56, 3], dtype=np.uint8)
   encoded = cv2.imencode('.jpg', cv2.GaussianBlur(noise, (0, 0), 2))[1]
   expected = cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1]
-  decoded = tf.function(preprocess.decode_image)(tf.constant(encoded.tobytes()))
+  decode = tf.function(preprocess.decode_image, autograph=False)
+  decoded = decode(tf.constant(encoded.tobytes()))
   np.testing.assert_array_equal(decoded, expected)
 
 
-def test_decode_image_makes_grey_pictures_rgb():
-  grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
-  decoded = preprocess.decode_image(tf.constant(cv2.imencode('.png', grey)[1].tobytes()))
-  np.testing.assert_array_equal(decoded, np.repeat(grey[..., None], 3, -1))
+def test_gray_images_are_decoded_to_rgb():
+  gray = np.arange(12, dtype=np.uint8).reshape(3, 4)
+  decoded = preprocess.decode_image(tf.constant(cv2.imencode('.png', gray)[1].tobytes()))
+  np.testing.assert_array_equal(decoded, np.repeat(gray[..., None], 3, -1))

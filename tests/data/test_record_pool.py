@@ -1,4 +1,4 @@
-"""Tests of writing shards in worker processes: any number of them writes the same bytes."""
+"""Tests of writing shards in worker processes: the bytes do not depend on their number."""
 
 import hashlib
 import subprocess
@@ -9,11 +9,11 @@ from htc_tf.data import record_example
 
 def test_one_and_two_processes_give_the_same_bytes(coco):
   coco.convert(semantic='instances')
-  alone = coco.shard_bytes()
+  of_one_process = coco.shard_bytes()
   for path in coco.output.iterdir():
     path.unlink()
   coco.convert(semantic='instances', num_processes=2)
-  assert coco.shard_bytes() == alone
+  assert coco.shard_bytes() == of_one_process
   assert sorted(path.name for path in coco.output.iterdir()) == [
     'train-00000-of-00002.tfrecord',
     'train-00001-of-00002.tfrecord',
@@ -23,7 +23,7 @@ def test_one_and_two_processes_give_the_same_bytes(coco):
 
 
 def test_serialized_examples_do_not_depend_on_the_process():
-  """Feature maps are hashed differently in each process; the bytes must not be."""
+  """The order of a feature map depends on a hash that differs between processes."""
   code = (
     'import hashlib\nfrom htc_tf.data import record_example\n'
     'features = {f"image/{n}": [n] for n in range(40)}\n'

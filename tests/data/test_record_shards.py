@@ -1,4 +1,4 @@
-"""Tests of interrupted conversions: whole shards stay, nothing half-written shows."""
+"""Tests of interrupted conversions: complete shards are kept, no partial file is visible."""
 
 import signal
 import subprocess
@@ -12,6 +12,7 @@ from htc_tf.data import record_shards
 
 
 def uninterrupted_bytes(coco):
+  """Shards of a conversion that is not interrupted; removes them again."""
   coco.convert()
   whole = coco.shard_bytes()
   for path in coco.output.iterdir():
@@ -19,14 +20,14 @@ def uninterrupted_bytes(coco):
   return whole
 
 
-def test_a_finished_conversion_is_not_done_again(coco, monkeypatch):
+def test_a_finished_conversion_is_not_repeated(coco, monkeypatch):
   first, _ = coco.convert()
   monkeypatch.setattr(record_shards, 'write_shard', None)
   second, summary = coco.convert()
   assert second == first and '1 crowd regions' in summary
 
 
-def test_changed_inputs_convert_again_and_remove_stale_shards(coco):
+def test_changed_inputs_are_converted_again_and_stale_shards_removed(coco):
   coco.convert()
   coco.content['annotations'].pop()
   info, _ = coco.convert(num_shards=3)
@@ -39,7 +40,7 @@ def test_changed_inputs_convert_again_and_remove_stale_shards(coco):
 
 
 def test_an_interrupted_conversion_continues(coco, monkeypatch):
-  whole = uninterrupted_bytes(coco)
+  expected = uninterrupted_bytes(coco)
   real, written = record_shards.write_shard, []
 
   def write(task):
@@ -58,12 +59,12 @@ def test_an_interrupted_conversion_continues(coco, monkeypatch):
   info, summary = coco.convert()
   assert len(written) == len(set(written)) == 2
   assert info.num_instances == 4 and '1 crowd regions' in summary
-  assert coco.shard_bytes() == whole
+  assert coco.shard_bytes() == expected
 
 
-def test_a_killed_conversion_leaves_nothing_half_written_and_continues(coco):
-  """Kills the command in the middle of a shard; its workers must end with it."""
-  whole = uninterrupted_bytes(coco)
+def test_a_killed_conversion_leaves_no_partial_file_and_continues(coco):
+  """The process is killed in the middle of a shard; its workers must end as well."""
+  expected = uninterrupted_bytes(coco)
   code = (
     'import os, sys, time\n'
     'from htc_tf.data import coco_to_tfrecord as c, record_example\n'
@@ -87,5 +88,5 @@ def test_a_killed_conversion_leaves_nothing_half_written_and_continues(coco):
   assert 'train-00000-of-00002.tfrecord' in names
   assert 'train-00001-of-00002.tfrecord' not in names and 'train.json' not in names
   coco.convert()
-  assert coco.shard_bytes() == whole
+  assert coco.shard_bytes() == expected
   assert not [path.name for path in coco.output.iterdir() if path.name.startswith('.')]

@@ -1,4 +1,4 @@
-"""Tests of the segmentation checks against pycocotools."""
+"""Tests of checks and bitmaps of segmentations, against pycocotools."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from htc_tf.data import mask_codec, segmentation
 SQUARE = [2, 2, 8, 2, 8, 6, 2, 6]
 
 
-def test_every_form_gives_the_same_bitmap():
+def test_polygons_and_run_lengths_give_the_same_bitmap():
   bitmap = np.zeros([10, 12], np.uint8)
   bitmap[2:6, 2:8] = 1
   compressed = coco_mask.encode(np.asfortranarray(bitmap))
@@ -30,7 +30,7 @@ def test_run_lengths_that_do_not_cover_the_image_are_refused(counts):
   assert segmentation.clean({'size': [10, 12], 'counts': counts}, 10, 12) == (None, 'bad_rle')
 
 
-def test_run_length_of_another_image_size_is_refused():
+def test_run_lengths_of_another_image_size_are_refused():
   assert segmentation.clean({'size': [12, 10], 'counts': [120]}, 10, 12) == (None, 'bad_rle')
 
 

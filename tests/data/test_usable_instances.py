@@ -1,4 +1,4 @@
-"""Tests of which instances are trained on, eagerly and inside tf.data."""
+"""Tests of the selection of instances to train on, eagerly and in tf.data."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from htc_tf.data.skipped import CLIPPED, INSTANCES, KINDS, OVER_LIMIT, SkipCount
 from htc_tf.data.usable_instances import usable_instances
 
 NAN, INF = float('nan'), float('inf')
-# Sound; NaN, no height, over two borders, outside, infinite, turned round, class 0, class too high;
-# over a border by rounding.
+# In this order: intact; NaN, no height, across two borders, outside, infinite, negative height;
+# class 0, class too large; across a border by a rounding error.
 BOXES = [
   [0.1, 0.2, 0.3, 0.4],
   [NAN, 0, 1, 1],
@@ -39,19 +39,20 @@ def record_with(boxes, classes, is_crowd=None):
   }
 
 
-def choose(decoded, counter, inside, max_num_instances=100):
+def select(decoded, counter, in_dataset, max_num_instances=100):
+  @tf.autograph.experimental.do_not_convert
   def function(item):
     return usable_instances(item, NUM_CLASSES, max_num_instances, counter)
 
-  if not inside:
+  if not in_dataset:
     return function(decoded)
   return next(iter(tf.data.Dataset.from_tensors(decoded).map(function)))
 
 
-@pytest.mark.parametrize('inside', [False, True])
-def test_instances_that_teach_nothing_are_skipped(inside, caplog):
+@pytest.mark.parametrize('in_dataset', [False, True])
+def test_unusable_instances_are_skipped_and_counted(in_dataset, caplog):
   counter = SkipCounter()
-  found = choose(record_with(BOXES, CLASSES), counter, inside)
+  found = select(record_with(BOXES, CLASSES), counter, in_dataset)
   np.testing.assert_array_equal(found['boxes_normalized'], np.clip(np.float32(BOXES)[USABLE], 0, 1))
   assert found['masks_png'].numpy().tolist() == [b'0', b'3', b'9']
   assert found['classes'].numpy().tolist() == [1, 2, 2]
@@ -64,23 +65,23 @@ def test_instances_that_teach_nothing_are_skipped(inside, caplog):
   assert 'image id 7: 7 instances' in caplog.text
 
 
-@pytest.mark.parametrize('inside', [False, True])
-def test_a_record_of_none(inside):
+@pytest.mark.parametrize('in_dataset', [False, True])
+def test_a_record_without_instances(in_dataset):
   counter = SkipCounter()
-  found = choose(record_with([], []), counter, inside)
+  found = select(record_with([], []), counter, in_dataset)
   assert found['boxes_normalized'].shape == (0, 4) and found['masks_png'].shape == (0,)
   assert not any(map(counter.count, KINDS))
 
 
-@pytest.mark.parametrize('inside', [False, True])
-@pytest.mark.parametrize('crowds', [0, 3])
-def test_those_beyond_the_limit_are_counted_without_crowds(inside, crowds, caplog):
-  """The parser cuts them: it knows which are in sight after a crop."""
+@pytest.mark.parametrize('in_dataset', [False, True])
+@pytest.mark.parametrize('num_crowds', [0, 3])
+def test_instances_beyond_the_limit_are_counted_without_crowds(in_dataset, num_crowds, caplog):
+  """They are kept here; the parser drops them, because it knows which are visible after a crop."""
   counter = SkipCounter()
-  is_crowd = [index < crowds for index in range(1000)]
-  found = choose(record_with([BOXES[0]] * 1000, [1] * 1000, is_crowd), counter, inside)
+  is_crowd = [index < num_crowds for index in range(1000)]
+  found = select(record_with([BOXES[0]] * 1000, [1] * 1000, is_crowd), counter, in_dataset)
   assert found['classes'].shape == (1000,)
   assert {kind: counter.count(kind) for kind in KINDS if counter.count(kind)} == {
-    OVER_LIMIT: 900 - crowds
+    OVER_LIMIT: 900 - num_crowds
   }
-  assert f'{900 - crowds} instances beyond parser.max_num_instances' in caplog.text
+  assert f'{900 - num_crowds} instances beyond parser.max_num_instances' in caplog.text

@@ -66,7 +66,7 @@ def test_unreadable_images_are_named_and_the_others_are_predicted(
   assert [os.path.basename(path) for path in failed] == ['empty.png', 'text.jpg']
   coco, _ = _read(tmp_path / 'out')
   assert len(coco.imgs) == 2
-  assert 'the file is empty' in caplog.text and 'text.jpg cannot be read' in caplog.text
+  assert 'The file is empty' in caplog.text and 'text.jpg cannot be read' in caplog.text
 
 
 def test_images_are_turned_upright(tmp_path):

@@ -131,7 +131,7 @@ def test_data_without_any_usable_record_is_an_error_before_reading_begins(folder
   data = train_data if is_training else task.task_config.validation_data
   with pytest.raises(
     DataError,
-    match=r'the data cannot be used.*none in 1 files; the first: image id 1: cannot be parsed',
+    match=r'The data cannot be used.*none in 1 files; the first: image id 1: cannot be parsed',
   ):
     task.build_inputs(data)
 
@@ -146,7 +146,7 @@ def test_records_without_the_masks_of_the_configuration_stop_the_run(folder, mon
   task, data = make_task(folder)
   with pytest.raises(
     tf.errors.InvalidArgumentError,
-    match=r'DataError: the data cannot.*The record holds no instance masks',
+    match=r'DataError: The data cannot.*The record holds no instance masks',
   ):
     labels_by_id(task, data, 50)
 

@@ -1,4 +1,4 @@
-"""What an augmentation can change."""
+"""The base class of augmentations, and the plan that they can change."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,8 @@ class Augmentation:
   """Base class; a subclass overrides one of the two methods.
 
   Random choices must be functions of the seed (`tf.random.stateless_*`), so that a run with
-  `task.seed` is repeatable whatever the parallelism of the input pipeline.
+  `task.seed` is repeatable whatever the parallelism of the input pipeline. Choices that depend on
+  tensors need `tf.where` or `tf.cond`, because autograph does not convert Python's `if`.
 
   Attributes:
     may_crop: whether the image may become larger than its padded size, which is then cropped.
@@ -33,18 +34,21 @@ class Augmentation:
     """The plan for placing image, boxes, masks and semantic map.
 
     Args:
-      plan: plan so far.
-      seed: [2] int32 seed of this augmentation and image.
+      plan: plan after the augmentations before this one.
+      seed: [2] int32 seed, different for each augmentation and image.
     """
     del seed
     return plan
 
   def change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The pixels after resizing and cropping, before normalization, of unchanged shape.
+    """The changed pixels, of unchanged shape.
+
+    They are those of the visible part, after resizing, cropping and flipping and before
+    normalization.
 
     Args:
       image: [height, width, 3] float32 RGB, 0..255.
-      seed: [2] int32 seed of this augmentation and image.
+      seed: [2] int32 seed, different for each augmentation and image.
     """
     del seed
     return image

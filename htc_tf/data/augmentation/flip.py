@@ -9,7 +9,7 @@ from htc_tf.data.augmentation.registry import register
 
 @register('flip')
 class Flip(Augmentation):
-  """Mirrors an image along one axis, both or none.
+  """Random mirroring along one axis, both or none.
 
   Args:
     horizontal: probability of mirroring left and right, 0..1.

@@ -16,7 +16,7 @@ def register(name: str) -> Callable[[type[Augmentation]], type[Augmentation]]:
   """A class decorator that registers an augmentation.
 
   Args:
-    name: name of the augmentation and of its field in the configuration.
+    name: name of the augmentation, and of the field in `configs.augmentation.Augmentation`.
   """
 
   def add(cls: type[Augmentation]) -> type[Augmentation]:
@@ -27,10 +27,11 @@ def register(name: str) -> Callable[[type[Augmentation]], type[Augmentation]]:
 
 
 def build_augmentations(values: Mapping[str, Mapping[str, Any]]) -> tuple[Augmentation, ...]:
-  """Augmentations in the order given.
+  """Augmentations in the given order.
 
   Args:
-    values: name to arguments of the constructor, as the configuration holds them.
+    values: arguments of the constructor by name of the augmentation, as the configuration holds
+      them.
 
   Raises:
     ConfigError: an unknown name, or arguments that the augmentation refuses.

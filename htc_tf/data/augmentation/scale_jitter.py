@@ -9,9 +9,9 @@ from htc_tf.errors import ConfigError
 
 @register('scale_jitter')
 class ScaleJitter(Augmentation):
-  """Multiplies the scale of an image by a random factor.
+  """Multiplication of the scale by a random factor.
 
-  With a factor of exactly 1, images are shrunk into their padded size instead of cropped to it.
+  If both factors are 1, images are shrunk into their padded size instead of cropped to it.
 
   Args:
     min_factor: smallest factor, above 0.

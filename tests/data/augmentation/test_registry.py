@@ -1,0 +1,234 @@
+"""Tests of registered augmentations, among them one that changes pixels, as a user would add it."""
+
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.configs import augmentation as augmentation_config
+from htc_tf.data import augmentation as package
+from htc_tf.data import parser as parsers
+from htc_tf.data import preprocess
+from htc_tf.data.augmentation import registry
+from htc_tf.data.augmentation.base import Augmentation, PlacementPlan
+from htc_tf.data.augmentation.flip import Flip
+from htc_tf.data.augmentation.registry import build_augmentations, register
+from htc_tf.data.augmentation.scale_jitter import ScaleJitter
+from htc_tf.data.padding import padding_rule
+from htc_tf.data.placement import choose_placement
+from htc_tf.errors import ConfigError
+
+RULE = padding_rule([(48, 56)], (48, 56))
+# Size of the image of `record` in the network input: 24x40 is resized to 29x48.
+VISIBLE = (slice(0, 29), slice(0, 48))
+
+
+@pytest.fixture(name='registered', autouse=True)
+def _registered(monkeypatch):
+  """The registered classes; those that a test registers are removed after it."""
+  build_augmentations({})  # The modules of the package register when they are first imported.
+  monkeypatch.setattr(registry, '_CLASSES', dict(registry._CLASSES))
+  return registry._CLASSES
+
+
+@pytest.fixture(name='brightness')
+def _brightness():
+  """A registered augmentation that changes pixels; a user would put the class into a module."""
+
+  @register('brightness')
+  class Brightness(Augmentation):
+    """Addition of a random number to all pixels.
+
+    Args:
+      max_change: largest change of a pixel.
+    """
+
+    def __init__(self, max_change: float):
+      if not 0 <= max_change <= 255:
+        raise ConfigError(
+          'augmentation.brightness.max_change is out of range',
+          expected='0..255',
+          got=repr(max_change),
+        )
+      self._max_change = max_change
+
+    def change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+      """The image with another brightness."""
+      change = tf.random.stateless_uniform([], seed, -self._max_change, self._max_change)
+      return tf.clip_by_value(image + change, 0.0, 255.0)
+
+  return Brightness
+
+
+def record(seed=0):
+  """A decoded record with a gray image and one instance."""
+  mask = np.zeros([24, 40, 1], np.uint8)
+  mask[6:15, 8:20] = 1
+  return {
+    'image': tf.fill([24, 40, 3], tf.constant(120, tf.uint8)),
+    'source_id': tf.constant(7, tf.int64),
+    'boxes_normalized': tf.constant([[6 / 24, 8 / 40, 15 / 24, 20 / 40]]),
+    'classes': tf.constant([2]),
+    'is_crowd': tf.constant([False]),
+    'masks_png': tf.stack([tf.io.encode_png(mask)]),
+    'semantic': tf.constant(mask[..., 0] * np.uint8(2)),
+    parsers.SEED_KEY: tf.constant([seed, 1]),
+  }
+
+
+def parse(augmentations, element, is_training=True):
+  """Image and labels of a decoded record, parsed in tf.data."""
+  parser = parsers.Parser(RULE, [32], 48, max_num_instances=3, augmentations=augmentations)
+  dataset = tf.data.Dataset.from_tensors(element).map(parser.parse_fn(is_training))
+  return dataset.get_single_element()
+
+
+def pixels(image):
+  """The visible part of a network input as gray values 0..255."""
+  return image[VISIBLE].numpy() * preprocess.IMAGE_STDDEV + preprocess.IMAGE_MEAN
+
+
+def test_the_decorator_registers_a_class_and_returns_it(registered):
+  @register('nothing')
+  class Nothing(Augmentation):
+    pass
+
+  assert registered['nothing'] is Nothing
+  (built,) = build_augmentations({'nothing': {}})
+  assert type(built) is Nothing
+
+
+def test_augmentations_are_built_in_the_given_order_with_their_arguments():
+  values = {
+    'flip': {'horizontal': 1.0, 'vertical': 0.0},
+    'scale_jitter': {'min_factor': 2.0, 'max_factor': 2.0},
+  }
+  assert [type(built) for built in build_augmentations(values)] == [Flip, ScaleJitter]
+  jitter, flip = build_augmentations(dict(reversed(values.items())))
+  plan = PlacementPlan(tf.constant(1.0, tf.float64), tf.constant([False, False]))
+  assert jitter.change_plan(plan, tf.constant([0, 1])).scale == 2
+  assert flip.change_plan(plan, tf.constant([0, 1])).flip_yx.numpy().tolist() == [False, True]
+
+
+def test_every_field_of_the_configuration_is_a_registered_augmentation():
+  values = augmentation_config.Augmentation().as_dict()
+  assert list(values) == ['scale_jitter', 'flip']
+  assert len(build_augmentations(values)) == 2
+
+
+@pytest.fixture(name='added_module')
+def _added_module(tmp_path, monkeypatch):
+  """Name of a module in the package that nothing has imported."""
+  source = """
+    from htc_tf.data.augmentation.base import Augmentation
+    from htc_tf.data.augmentation.registry import register
+
+    @register('added')
+    class Added(Augmentation):
+      pass
+  """
+  (tmp_path / 'added.py').write_text(textwrap.dedent(source), encoding='utf-8')
+  monkeypatch.setattr(package, '__path__', [*package.__path__, str(tmp_path)])
+  name = f'{package.__name__}.added'
+  yield name
+  sys.modules.pop(name, None)
+  vars(package).pop('added', None)
+
+
+def test_modules_of_the_package_are_found(added_module):
+  assert added_module not in sys.modules
+  (built,) = build_augmentations({'added': {}})
+  assert type(built).__module__ == added_module
+
+
+def test_an_unknown_name_is_refused():
+  with pytest.raises(
+    ConfigError, match=r"unknown. Expected: some of \['flip', 'scale_jitter'\]. Got: \['rotate'\]"
+  ):
+    build_augmentations({'flip': {'horizontal': 0.5, 'vertical': 0.0}, 'rotate': {}})
+
+
+@pytest.mark.parametrize(
+  'name,arguments,message',
+  [
+    ('flip', {'horizontal': 50, 'vertical': 0.0}, 'flip.horizontal is out of range'),
+    ('scale_jitter', {'min_factor': 0.0, 'max_factor': 1.0}, 'scale_jitter is not a range'),
+    ('brightness', {'max_change': 256}, 'brightness.max_change is out of range'),
+  ],
+)
+def test_values_that_an_augmentation_refuses_are_errors(brightness, name, arguments, message):
+  del brightness
+  with pytest.raises(ConfigError, match=message):
+    build_augmentations({name: arguments})
+
+
+class Double(Augmentation):
+  def change_plan(self, plan, seed):
+    return plan._replace(scale=plan.scale * 2)
+
+  def change_pixels(self, image, seed):
+    return image * 2
+
+
+class AddTen(Augmentation):
+  def change_pixels(self, image, seed):
+    return image + 10
+
+
+class LimitScale(Augmentation):
+  may_crop = True
+
+  def change_plan(self, plan, seed):
+    return plan._replace(scale=tf.minimum(plan.scale, 1.0))
+
+
+@pytest.mark.parametrize(
+  'augmentations,expected', [([Double(), AddTen()], 250), ([AddTen(), Double()], 260)]
+)
+def test_pixels_are_changed_in_the_order_of_the_augmentations(augmentations, expected):
+  image, _ = parse(augmentations, record())
+  np.testing.assert_allclose(pixels(image), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  'augmentations,expected',
+  [([LimitScale(), Double()], [48, 80]), ([Double(), LimitScale()], [24, 40])],
+)
+def test_the_plan_is_changed_in_the_order_of_the_augmentations(augmentations, expected):
+  placement = choose_placement(
+    tf.constant([24, 40]), (32,), 48, RULE, augmentations, tf.constant([0, 1])
+  )
+  assert placement.scaled_hw.numpy().tolist() == expected
+
+
+def test_changed_pixels_leave_the_labels_and_the_padding_unchanged(brightness):
+  image, labels = parse([brightness(80.0)], record())
+  plain_image, plain_labels = parse([], record())
+  assert labels.keys() == plain_labels.keys()
+  for key, value in labels.items():
+    np.testing.assert_array_equal(value, plain_labels[key])
+  changes = pixels(image) - pixels(plain_image)
+  assert 1 < abs(changes).max() <= 80 and np.ptp(changes) < 1e-3
+  assert not image.numpy()[29:].any() and not image.numpy()[:, 48:].any()
+
+
+def test_pixels_are_changed_in_the_same_way_for_the_same_seed(brightness):
+  augmentations = [brightness(80.0)]
+  images = [parse(augmentations, record(seed))[0] for seed in (3, 3, 4)]
+  np.testing.assert_array_equal(images[0], images[1])
+  assert (images[0] != images[2]).numpy().any()
+
+
+def test_two_augmentations_have_different_seeds(brightness):
+  once, _ = parse([brightness(40.0)], record())
+  twice, _ = parse([brightness(40.0), brightness(40.0)], record())
+  plain, _ = parse([], record())
+  changes = [(pixels(image) - pixels(plain)).mean() for image in (once, twice)]
+  assert changes[1] != pytest.approx(2 * changes[0], abs=0.1)
+
+
+def test_evaluation_images_are_not_augmented(brightness):
+  image, _ = parse([brightness(80.0)], record(), is_training=False)
+  np.testing.assert_array_equal(image, parse([], record())[0])
