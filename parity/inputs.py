@@ -48,16 +48,16 @@ def resize_checks(title: str, rgb: np.ndarray, expected: np.ndarray) -> list[Che
     tf.constant(rgb), _MIN_SIZE, _MAX_SIZE, expected.shape[:2]
   )
   height, width = info[1].numpy().astype(int)
-  differences = np.abs(_grey_levels(actual.numpy()) - _grey_levels(expected))[:height, :width]
+  differences = np.abs(_gray_levels(actual.numpy()) - _gray_levels(expected))[:height, :width]
   far = np.mean(differences > _LEVEL_BAR)
   return [
     at_most(
-      f'{title}: network input, difference in grey levels, {_PERCENTILE}th percentile',
+      f'{title}: network input, difference in gray levels, {_PERCENTILE}th percentile',
       np.percentile(differences, _PERCENTILE),
       _LEVEL_BAR,
     ),
     at_most(
-      f'{title}: network input, share of values off by more than 1 grey level',
+      f'{title}: network input, share of values off by more than 1 gray level',
       far,
       1 - _PERCENTILE / 100,
     ),
@@ -96,8 +96,8 @@ def _padding_check(
   )
 
 
-def _grey_levels(network_input: np.ndarray) -> np.ndarray:
-  """Whole grey levels 0..255, from which the normalized pixels were computed."""
+def _gray_levels(network_input: np.ndarray) -> np.ndarray:
+  """Whole gray levels 0..255, from which the normalized pixels were computed."""
   stddev, mean = (
     np.array(values, np.float32) for values in (preprocess.IMAGE_STDDEV, preprocess.IMAGE_MEAN)
   )

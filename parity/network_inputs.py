@@ -25,7 +25,7 @@ def network_input(resized_rgb: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
   return {'images': np.stack(images), 'image_shape': sizes.astype(np.float32)}
 
 
-def share_off_by_more_than_a_grey_level(actual: np.ndarray, expected: np.ndarray) -> float:
+def share_off_by_more_than_a_gray_level(actual: np.ndarray, expected: np.ndarray) -> float:
   """Share of values that differ by more than 1; NaN if the shapes differ."""
   if actual.shape != expected.shape:
     return float('nan')

@@ -14,7 +14,7 @@ from parity import rois as roi_heads
 from parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
 from parity.forward import Forward, Levels, build_model
 from parity.measurement import Measurement, lost_share, near
-from parity.network_inputs import network_input, share_off_by_more_than_a_grey_level
+from parity.network_inputs import network_input, share_off_by_more_than_a_gray_level
 from parity.pack import Pack
 
 EXPERIMENT = 'htc_resnet50fpn_1x_coco_paddle'
@@ -65,15 +65,15 @@ class PaddleImage:
     return preprocess.resize_image(tf.constant(raw), size).numpy()
 
   def _inputs(self) -> dict[str, np.ndarray]:
-    """Inputs from the image as resized by the reference; ours may differ by a grey level."""
+    """Inputs from the image as resized by the reference; ours may differ by a gray level."""
     return network_input([self._arrays['resized_rgb']])
 
   def measurements(self) -> Iterator[Measurement]:
     """All measurements, from the resized image to the masks."""
     yield Measurement(
-      'resized image: share of values off by more than a grey level',
+      'resized image: share of values off by more than a gray level',
       _GREY_LEVEL_BAR,
-      lambda: share_off_by_more_than_a_grey_level(self._resized(), self._arrays['resized_rgb']),
+      lambda: share_off_by_more_than_a_gray_level(self._resized(), self._arrays['resized_rgb']),
     )
     yield self._near('network input', lambda: self._inputs()['images'], 'input')
     yield from self._maps()

@@ -87,7 +87,7 @@ def require_for_evaluation(model_dir: str, mode: str, init_checkpoint: str | Non
       f'There is no checkpoint to evaluate in {model_dir}',
       expected='the directory of a training run, or task.init_checkpoint',
       got='neither',
-      likely_cause='a misspelt --model_dir',
+      likely_cause='a misspelled --model_dir',
     )
 
 

@@ -85,7 +85,7 @@ def load_experiment(
       'The configuration cannot be read',
       expected='a registered experiment and its keys',
       got=str(error).strip('"\''),
-      likely_cause='a misspelt name, a damaged params.yaml, or a run of another version',
+      likely_cause='a misspelled name, a damaged params.yaml, or a run of another version',
     ) from error
   model_validation.validate_model(params.task.model)
   validation.validate_runtime(params.runtime)

@@ -31,7 +31,7 @@ def resolve(path: str) -> str:
     f'There is no checkpoint at {path}',
     expected='a checkpoint prefix such as model/ckpt-1000, or a directory with checkpoints',
     got=f'{folder} with {there}' if there else f'no files in {folder}',
-    likely_cause='training has not saved yet, or a misspelt path',
+    likely_cause='training has not saved yet, or a misspelled path',
   )
 
 

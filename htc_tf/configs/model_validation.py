@@ -238,5 +238,5 @@ def _check_choices(config: model_config.HTC) -> None:
         f'task.model.{name} is unknown',
         expected=f'one of {list(allowed)}',
         got=repr(value),
-        likely_cause='a misspelt value',
+        likely_cause='a misspelled value',
       )

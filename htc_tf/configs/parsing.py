@@ -48,7 +48,7 @@ def parse_configuration(
       'The experiment is unknown',
       expected=f'one of {known_experiments()}',
       got=repr(flags_obj.experiment),
-      likely_cause='a misspelt name',
+      likely_cause='a misspelled name',
     )
   try:
     return train_utils.parse_configuration(flags_obj, lock_return=False, print_return=False)
@@ -58,7 +58,7 @@ def parse_configuration(
       expected='keys and types of the experiment, in '
       'YAML files (--config_file) or key=value pairs (--params_override)',
       got=str(error).strip('"\''),
-      likely_cause='a misspelt key or file name, or a file without keys',
+      likely_cause='a misspelled key or file name, or a file without keys',
     ) from error
 
 

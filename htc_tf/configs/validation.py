@@ -41,7 +41,7 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
       'The mode is unknown',
       expected=f'one of {list(MODES)}',
       got=repr(mode),
-      likely_cause='a misspelt --mode',
+      likely_cause='a misspelled --mode',
     )
   validate_model(params.task.model)
   validate_runtime(params.runtime)
@@ -121,14 +121,14 @@ def validate_runtime(config: cfg.RuntimeConfig) -> None:
       'runtime.distribution_strategy is unknown',
       expected=f'one of {list(STRATEGIES)}',
       got=repr(config.distribution_strategy),
-      likely_cause='a misspelt value',
+      likely_cause='a misspelled value',
     )
   if config.mixed_precision_dtype not in (None, *PRECISIONS):
     raise ConfigError(
       'runtime.mixed_precision_dtype is unknown',
       expected=f'one of {list(PRECISIONS)}',
       got=repr(config.mixed_precision_dtype),
-      likely_cause='a misspelt value',
+      likely_cause='a misspelled value',
     )
   scale = config.loss_scale
   is_number = isinstance(scale, (int, float)) and scale > 0

@@ -56,7 +56,7 @@ def _check(value: Any, hint: Any, path: str) -> None:
       f'{path} is of the wrong type',
       expected=hint.__name__,
       got=repr(value),
-      likely_cause='a misspelt value',
+      likely_cause='a misspelled value',
     )
 
 
@@ -115,5 +115,5 @@ def check_keys(
         f'{name}[{index}] has unknown keys',
         expected=f'keys of {sorted(known)}',
         got=str(unknown),
-        likely_cause='a misspelt key',
+        likely_cause='a misspelled key',
       )

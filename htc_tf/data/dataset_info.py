@@ -147,7 +147,7 @@ class DatasetInfo:
           f'No metadata of a data set belongs to {pattern.strip()!r}',
           expected='<prefix>.json beside <prefix>-00000-of-0000N.tfrecord',
           got=_describe_folder(os.path.dirname(pattern.strip())),
-          likely_cause='a misspelt path, or a conversion that did not finish: run it again',
+          likely_cause='a misspelled path, or a conversion that did not finish: run it again',
         )
       found.update(matches)
     if len(found) > 1:

@@ -1,4 +1,4 @@
-"""Anchors of the region proposal network, in the frame of the padded image."""
+"""Anchors of the region proposal network, in the coordinate frame of the padded image."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias

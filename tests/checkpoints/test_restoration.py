@@ -106,7 +106,7 @@ def test_a_missing_checkpoint_is_reported(tmp_path, path):
     restoration.resolve(str(tmp_path / path))
 
 
-def test_a_misspelt_checkpoint_is_reported_with_the_files_beside_it(saved):
+def test_a_misspelled_checkpoint_is_reported_with_the_files_beside_it(saved):
   with pytest.raises(CheckpointError, match=r'ckpt-3.index'):
     restoration.resolve(saved[1] + '4')
 

@@ -61,7 +61,7 @@ def test_an_interrupted_command_prints_how_to_continue(arguments, capsys, monkey
   assert 'the same command continues' in capsys.readouterr().err
 
 
-def test_a_misspelt_flag_is_an_error(arguments, capsys):
+def test_a_misspelled_flag_is_an_error(arguments, capsys):
   with pytest.raises(SystemExit) as error:
     create_coco_records.main([*arguments, '--shards=3'])
   assert error.value.code == 2

@@ -237,7 +237,7 @@ def test_the_error_for_an_unknown_experiment_lists_the_known_ones():
     ('trainer.train_step=3', 'train_step'),
   ],
 )
-def test_a_misspelt_key_is_named(override, message):
+def test_a_misspelled_key_is_named(override, message):
   with pytest.raises(ConfigError, match=f'cannot be read.*{message}'):
     parse('htc_nuclei', params_override=override)
 
@@ -253,7 +253,7 @@ def test_a_malformed_configuration_file_is_refused(tmp_path):
     parse('htc_nuclei', [str(tmp_path / 'broken.yaml')])
 
 
-def test_a_misspelt_key_in_a_stage_is_named():
+def test_a_misspelled_key_in_a_stage_is_named():
   params = parse(
     'htc_nuclei',
     params_override=('{"task": {"model": {"cascade": {"stages": [{"iou_treshold": 0.5}]}}}}'),

@@ -253,7 +253,7 @@ WRONG_BUCKETS = {
     r'train_data.parser.buckets\[1\] is wrong.*multiples of 32.*40 x 64',
   ),
   'missing side': ([{'height': 64}], r'buckets\[0\] is wrong.*64 x 0'),
-  'misspelt key': ([{'hight': 32, 'width': 64}], r"buckets\[0\] has unknown keys.*\['hight'\]"),
+  'misspelled key': ([{'hight': 32, 'width': 64}], r"buckets\[0\] has unknown keys.*\['hight'\]"),
   'too large': (
     [{'height': 64, 'width': 96}],
     r'buckets\[0\] is larger than task.model.input_size.*64 x 64.*64 x 96',
