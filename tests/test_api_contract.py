@@ -19,6 +19,12 @@ from htc_tf.errors import HTCError
 _FOLDER = pathlib.Path(htc_tf.__file__).parent
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _MAX_COLUMNS = 100
+_MAX_LINES = 60  # of a function
+_PERCENTILES = {50: 8, 90: 22}  # lines of a function without its docstring
+_THIRD_PERSON = (
+  'Adds|Applies|Builds|Computes|Converts|Creates|Draws|Gives|Loads|Makes|Prints|Raises|'
+  'Reads|Removes|Restores|Runs|Saves|Sets|Updates|Wraps|Writes'
+)
 # Python expects AttributeError from a module's `__getattr__`.
 _BUILTIN_ERRORS = {'__init__.py': ['AttributeError']}
 
@@ -216,3 +222,73 @@ def test_no_line_is_too_long():
     if len(line) > _MAX_COLUMNS
   ]
   assert not long_lines, '\n'.join(long_lines)
+
+
+def functions(source):
+  """Every function of a module's source, nested ones too."""
+  return [node for node in ast.walk(ast.parse(source)) if isinstance(node, _FUNCTIONS)]
+
+
+def num_lines(function, with_docstring=True):
+  """Number of lines from `def` to the end of a function."""
+  lines = function.end_lineno - function.lineno + 1
+  if with_docstring or ast.get_docstring(function) is None:
+    return lines
+  docstring = function.body[0]
+  return lines - (docstring.end_lineno - docstring.lineno + 1)
+
+
+def test_lines_are_counted():
+  (function,) = functions('@decorated\ndef f(\n  a,\n):\n  """One.\n\n  Two.\n  """\n  return a')
+  assert num_lines(function) == 8
+  assert num_lines(function, with_docstring=False) == 4
+
+
+def test_functions_are_short():
+  found = [function for source in sources().values() for function in functions(source)]
+  too_long = [item.name for item in found if num_lines(item) > _MAX_LINES]
+  assert not too_long
+  lines = sorted(num_lines(item, with_docstring=False) for item in found)
+  for percentile, limit in _PERCENTILES.items():
+    assert lines[len(lines) * percentile // 100] <= limit
+
+
+def docstring_gaps(source):
+  """Descriptions of docstrings that differ from the form of this package.
+
+  A function that returns something has a noun phrase, a function with an effect an imperative, and
+  a class documents the arguments of its constructor.
+  """
+  gaps = []
+  for node in ast.walk(ast.parse(source)):
+    if not isinstance(node, (ast.ClassDef, *_FUNCTIONS)):
+      continue
+    docstring = ast.get_docstring(node) or ''
+    if re.match(r'(Returns?|Args|Raises)\b', docstring):
+      gaps.append(f'{node.name}: starts with {docstring.split()[0]}')
+    if node.name == '__init__' and docstring:
+      gaps.append('__init__ has a docstring; its arguments belong to that of the class')
+    if isinstance(node, _FUNCTIONS) and re.match(rf'({_THIRD_PERSON})\b', docstring):
+      gaps.append(f'{node.name}: starts with {docstring.split()[0]}')
+  return gaps
+
+
+@pytest.mark.parametrize(
+  'source, gap',
+  [
+    ('def f():\n  """Returns x."""', 'f: starts with Returns'),
+    ('def f(a):\n  """Args:\n    a: an a.\n  """', 'f: starts with Args:'),
+    (
+      'class C:\n  """C."""\n  def __init__(self):\n    """C."""',
+      '__init__ has a docstring; its arguments belong to that of the class',
+    ),
+    ('def f():\n  """Writes a file."""', 'f: starts with Writes'),
+  ],
+)
+def test_another_docstring_form_is_found(source, gap):
+  assert docstring_gaps(source) == [gap]
+
+
+def test_docstrings_have_one_form():
+  gaps = [f'{path}: {gap}' for path, source in sources().items() for gap in docstring_gaps(source)]
+  assert not gaps, '\n'.join(gaps)

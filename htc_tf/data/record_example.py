@@ -4,7 +4,7 @@ The function that needs TensorFlow imports it, so that options can be checked wi
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -114,8 +114,7 @@ def instance_features(
 
 
 def _mask(instance: LabeledInstance) -> np.ndarray:
-  assert instance.mask is not None, 'instances were labeled without masks'
-  return instance.mask
+  return cast(np.ndarray, instance.mask)  # Callers label the instances with masks.
 
 
 def semantic_features(semantic: np.ndarray) -> Features:
