@@ -12,6 +12,8 @@ _FIELD = re.compile(r'\{(\w+)(?::(\w+))?\}')
 class _Notation(NamedTuple):
   """Notation, within a name, of a number that counts from 0.
 
+  Each number has one text, so that no two names stand for the same variable.
+
   Attributes:
     pattern: regular expression of the text.
     parse: function from the text to the number.
@@ -24,9 +26,9 @@ class _Notation(NamedTuple):
 
 
 _NOTATIONS = {
-  None: _Notation(r'\d+', int, str),
-  'from1': _Notation(r'[1-9]\d*', lambda text: int(text) - 1, lambda value: str(value + 1)),
-  'from2': _Notation(r'[2-9]\d*', lambda text: int(text) - 2, lambda value: str(value + 2)),
+  None: _Notation('0|[1-9][0-9]*', int, str),
+  'from1': _Notation('[1-9][0-9]*', lambda text: int(text) - 1, lambda value: str(value + 1)),
+  'from2': _Notation('[2-9]|[1-9][0-9]+', lambda text: int(text) - 2, lambda value: str(value + 2)),
   'letter': _Notation(
     '[a-z]', lambda text: ord(text) - ord('a'), lambda value: chr(ord('a') + value)
   ),

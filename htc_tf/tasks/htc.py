@@ -29,8 +29,6 @@ from htc_tf.tasks.host_count import HostCount
 from htc_tf.tasks.running_statistics import RunningStatistics
 
 _SKIPPED_STEPS = 'skipped_steps'
-# Training metrics that are counts since the process began.
-COUNTS = (*KINDS, _SKIPPED_STEPS)
 _GROUND_TRUTH = ('gt_boxes', 'gt_classes', 'gt_masks')
 
 

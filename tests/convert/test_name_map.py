@@ -58,6 +58,9 @@ def test_names_and_paths_are_translated(name_map, name, path):
     (MMDET, 'backbone.layer1.0.conv1'),
     (MMDET, 'backbone.layer1.x.conv1.weight'),
     (MMDET, 'xbackbone.conv1.weight'),
+    (MMDET, 'backbone.layer3.022.bn2.running_var'),
+    (MMDET, 'backbone.layer3.٢.bn2.running_var'),  # An Arabic digit, which \d and int accept.
+    (MMDET, 'backbone.layer03.2.bn2.running_var'),
     (PADDLE, 'backbone.res2.res3a.short.conv.weight'),
   ],
 )
@@ -85,3 +88,12 @@ def test_a_template_matches_and_fills_names():
   assert template.fill({'layer': 1, 'block': 1, 'conv': 10}) == 'res3.res3b.10'
   assert template.match('res3.res4b.1') is None
   assert template.match('res1.res1b.1') is None
+
+
+@pytest.mark.parametrize('notation', ['x', 'x:from1', 'x:from2', 'x:letter'])
+def test_every_number_has_one_text(notation):
+  template = Template(f'a{{{notation}}}')
+  for value in range(25):
+    name = template.fill({'x': value})
+    assert template.match(name) == {'x': value}
+    assert template.match(f'a0{name[1:]}') is None

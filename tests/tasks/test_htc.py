@@ -10,9 +10,10 @@ import tf_keras
 
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
+from htc_tf.data.skipped import KINDS
 from htc_tf.errors import CheckpointError, ConfigError
 from htc_tf.losses import htc_loss
-from htc_tf.tasks.htc import COUNTS, HTCTask
+from htc_tf.tasks.htc import HTCTask
 from tests import tiny, tiny_records
 
 COCO_EXPERIMENTS = (
@@ -24,6 +25,8 @@ COCO_EXPERIMENTS = (
   'htc_resnetfpn_coco',
 )
 
+# Training metrics that are counts since the process began.
+COUNTS = (*KINDS, 'skipped_steps')
 # With random weights, frozen batch norm would let the values explode.
 FROM_SCRATCH = {'backbone': {'published_resnet': {'frozen_stages': -1, 'norm_eval': False}}}
 
