@@ -1,10 +1,11 @@
-"""What all tests share: parsed flags, and two logical CPU devices for a test of replicas."""
+"""Fixtures of all tests: parsed flags, two logical CPU devices, and a check of autograph."""
 
 import sys
 
 import pytest
 import tensorflow as tf
 from absl import flags
+from tensorflow.python.autograph.impl import api
 
 # Before anything runs: afterwards TensorFlow refuses to change its devices.
 tf.config.set_logical_device_configuration(
@@ -30,3 +31,21 @@ def _two_replicas():
   strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
   assert strategy.num_replicas_in_sync == 2
   return strategy
+
+
+@pytest.fixture(autouse=True)
+def _no_autograph(monkeypatch):
+  """Fail a test in which autograph converts a function of the package.
+
+  No function needs it. A conversion takes time and writes a temporary file.
+  """
+  converted, convert = [], api._convert_actual
+
+  def record(entity, context):
+    if entity.__module__.partition('.')[0] == 'htc_tf':
+      converted.append(f'{entity.__module__}.{entity.__qualname__}')
+    return convert(entity, context)
+
+  monkeypatch.setattr(api, '_convert_actual', record)
+  yield
+  assert not converted

@@ -25,6 +25,7 @@ class HostCount(tf_keras.metrics.Metric):
   def reset_state(self) -> None:
     """Do nothing: the count is of the whole run."""
 
+  @tf.autograph.experimental.do_not_convert
   def result(self) -> tf.Tensor:
     """[] float32 count of this process."""
     return tf.constant(float(self._count()))
