@@ -130,7 +130,9 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     params.task.model, args.height, args.width, args.batch, args.instances
   )
   images = tf.cast(images, args.precision)
-  step = tf.function(lambda images, labels: task.train_step((images, labels), model, optimizer))
+  step = tf.function(
+    lambda images, labels: task.train_step((images, labels), model, optimizer), autograph=False
+  )
   before = _resident_bytes('VmRSS')
   for _ in range(args.steps):
     start = time.process_time()

@@ -104,7 +104,7 @@ def run_step(
     variables: variables whose gradients are requested.
   """
 
-  @tf.function
+  @tf.function(autograph=False)
   def run(inputs, semantic_labels):
     with tf.GradientTape() as tape:
       outputs = model(inputs, training=True)

@@ -55,6 +55,7 @@ class HTCModel(tf_keras.Model):
     self.detection_generator = detection_generator
     self.semantic_head = semantic_head
 
+  @tf.autograph.experimental.do_not_convert
   def call(
     self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
   ) -> TrainingOutputs | Detections:
@@ -71,6 +72,7 @@ class HTCModel(tf_keras.Model):
     """
     return self.train(inputs) if training else self.detect(inputs)
 
+  @tf.autograph.experimental.do_not_convert
   def train(self, inputs: Mapping[str, tf.Tensor]) -> TrainingOutputs:
     """Everything that the losses need; inputs and errors as for `call`."""
     masks = {'gt_masks'} if self.cascade.has_masks else set()
@@ -89,6 +91,7 @@ class HTCModel(tf_keras.Model):
       anchors, _flatten(logits, 1)[..., 0], _flatten(deltas, 4), targets, semantic_logits, stages
     )
 
+  @tf.autograph.experimental.do_not_convert
   def detect(self, inputs: Mapping[str, tf.Tensor]) -> Detections:
     """Detections of a batch, in padded-image pixels; inputs and errors as for `call`."""
     _check_inputs(inputs, {'images', 'image_shape'})
@@ -105,6 +108,7 @@ class HTCModel(tf_keras.Model):
     found = tf.sequence_mask(detections.num_detections, tf.shape(masks)[1])
     return detections._replace(masks=tf.where(found[..., tf.newaxis, tf.newaxis], masks, 0.0))
 
+  @tf.autograph.experimental.do_not_convert
   def extract(
     self, inputs: Mapping[str, tf.Tensor], training: bool
   ) -> tuple[ImageFeatures, tf.Tensor | None]:
@@ -123,6 +127,7 @@ class HTCModel(tf_keras.Model):
     image_shape = tf.cast(inputs['image_shape'], tf.float32)
     return ImageFeatures(pyramid, embedding, image_shape), semantic_logits
 
+  @tf.autograph.experimental.do_not_convert
   def propose(self, features: ImageFeatures, training: bool) -> RPNOutputs:
     """Proposals of the RPN, with its maps and anchors.
 

@@ -164,7 +164,7 @@ def test_compiled_mask_heads_run_on_the_maximum_number_of_rois():
   cascade = Cascade([stage], RoIBoxes(), RoIBoxes(), num_mask_rois=20)
   numbers = []
 
-  @tf.function(jit_compile=True)
+  @tf.function(jit_compile=True, autograph=False)
   def trace(positive):
     numbers.append(cascade._num_rois_to_run(positive))
     return positive

@@ -167,7 +167,7 @@ def test_graph_equals_eager(htc):
   _, model, images, labels = htc
   inputs = detection_inputs(images, labels)
   spec = {'images': tf.TensorSpec([None, None, None, 3]), 'image_shape': tf.TensorSpec([None, 2])}
-  detect = tf.function(model.detect, input_signature=[spec])
+  detect = tf.function(model.detect, input_signature=[spec], autograph=False)
   for size in (64, 96):  # One trace is used for every padded size.
     padded = {**inputs, 'images': tf.pad(images, [[0, 0], [0, size - 64], [0, 0], [0, 0]])}
     expected = model.detect(padded).to_dict()

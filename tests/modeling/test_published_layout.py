@@ -140,7 +140,8 @@ def _masks(model, stage, feature, published_classes):
 @pytest.fixture(scope='module')
 def detections(model, inputs):
   return {
-    key: value[0].numpy() for key, value in tf.function(model.detect)(inputs).to_dict().items()
+    key: value[0].numpy()
+    for key, value in tf.function(model.detect, autograph=False)(inputs).to_dict().items()
   }
 
 

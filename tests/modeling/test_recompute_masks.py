@@ -20,7 +20,7 @@ def step(recompute, images, labels, **overrides):
   model = tiny.build(config)
   names = [variable.name for variable in model.trainable_variables]
 
-  @tf.function
+  @tf.function(autograph=False)
   def run():
     with tf.GradientTape() as tape:
       outputs = model(model_inputs(images, labels), training=True)

@@ -33,7 +33,7 @@ def test_anchors_inside_the_image_equal_the_reference(reference, level):
 
 
 def test_the_map_size_may_be_unknown_when_traced():
-  @tf.function(input_signature=[tf.TensorSpec([None, None, None, 1])])
+  @tf.function(input_signature=[tf.TensorSpec([None, None, None, 1])], autograph=False)
   def anchors_of(feature):
     shape = tf.shape(feature)
     return anchor_ops.generate_anchors({'3': (shape[1], shape[2])})['3']

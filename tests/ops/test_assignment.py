@@ -15,7 +15,7 @@ _THRESHOLDS = {
   'stage1': (0.6,) * 3,
   'stage2': (0.7,) * 3,
 }
-_traced_sample = tf.function(assignment.sample)
+_traced_sample = tf.function(assignment.sample, autograph=False)
 
 
 @pytest.fixture(scope='module', name='reference')
@@ -58,7 +58,9 @@ def _assign_in_loops(boxes, valid, gt_boxes, positive, negative, min_positive):
   return np.where(valid, result, -2)
 
 
-@pytest.mark.parametrize('function', [assignment.assign, tf.function(assignment.assign)])
+@pytest.mark.parametrize(
+  'function', [assignment.assign, tf.function(assignment.assign, autograph=False)]
+)
 @pytest.mark.parametrize('num_gt', [15, 16, 17, 50])
 def test_many_ground_truth_boxes_give_the_result_of_plain_loops(function, num_gt):
   rng = np.random.default_rng(num_gt)

@@ -29,7 +29,7 @@ def recording(name, order, seconds=0.0):
   return function
 
 
-@pytest.mark.parametrize('wrap', [lambda f: f, tf.function])
+@pytest.mark.parametrize('wrap', [lambda f: f, tf.function(autograph=False)])
 def test_values_and_gradients_are_unchanged(wrap):
   weight = tf.constant([2.0, -3.0])
 
@@ -54,7 +54,7 @@ def test_values_and_gradients_are_unchanged(wrap):
 def test_the_first_part_runs_backward_after_the_second():
   order = []
 
-  @tf.function
+  @tf.function(autograph=False)
   def run(x):
     with tf.GradientTape() as tape:
       tape.watch(x)
@@ -72,7 +72,7 @@ def test_the_gradient_of_the_first_part_alone_requires_that_of_the_second():
   """TensorFlow runs only what a result depends on, so this does not depend on timing."""
   order = []
 
-  @tf.function
+  @tf.function(autograph=False)
   def run(x, weight):
     with tf.GradientTape() as tape:
       tape.watch(weight)

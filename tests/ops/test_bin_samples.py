@@ -53,7 +53,7 @@ def test_an_roi_without_extent_has_no_samples(begin, end):
 def test_bins_of_whole_pixels_take_no_extra_sample_when_traced(jit_compile):
   lengths = tf.range(1.0, 200.0)
 
-  @tf.function(jit_compile=jit_compile)
+  @tf.function(jit_compile=jit_compile, autograph=False)
   def counts(num_bins):
     return bin_samples.axis_samples(tf.zeros_like(lengths), lengths, 1.0, num_bins, 10).counts
 

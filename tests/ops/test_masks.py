@@ -7,8 +7,8 @@ import tensorflow as tf
 from htc_tf.ops import masks as mask_ops
 from parity.pack import EXTRACT
 
-_traced_targets = tf.function(mask_ops.mask_targets)
-_compiled_targets = tf.function(mask_ops.mask_targets, jit_compile=True)
+_traced_targets = tf.function(mask_ops.mask_targets, autograph=False)
+_compiled_targets = tf.function(mask_ops.mask_targets, jit_compile=True, autograph=False)
 
 
 @pytest.fixture(scope='module', name='reference')

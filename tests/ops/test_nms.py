@@ -22,7 +22,7 @@ def _reference():
 @pytest.fixture(name='suppress', params=['kernel', 'one by one', 'at once'])
 def _suppress(request):
   """Function that runs one of the three implementations on one image with scores [num, groups]."""
-  compiled = tf.function(nms.grouped_nms, jit_compile=True)
+  compiled = tf.function(nms.grouped_nms, jit_compile=True, autograph=False)
   function = nms.grouped_nms if request.param == 'kernel' else compiled
 
   def run(boxes, scores, threshold, max_outputs):
@@ -79,7 +79,7 @@ def test_rows_beyond_the_number_kept_are_zero(reference, suppress):
 
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_without_boxes_nothing_is_kept(jit_compile):
-  function = tf.function(nms.grouped_nms, jit_compile=jit_compile)
+  function = tf.function(nms.grouped_nms, jit_compile=jit_compile, autograph=False)
   kept = function(tf.zeros([2, 0, 3, 4]), tf.zeros([2, 0, 3]), 0.5, _NO_THRESHOLD, 5)
   np.testing.assert_array_equal(kept.num_valid, [0, 0])
   assert kept.boxes.shape == (2, 5, 4)

@@ -12,7 +12,7 @@ OPS = load(EXTRACT / 'ops.npz')
 
 
 def _compiled(function, x, size):
-  return tf.function(lambda: function(tf.constant(x), size), jit_compile=True)()
+  return tf.function(lambda: function(tf.constant(x), size), jit_compile=True, autograph=False)()
 
 
 @pytest.mark.parametrize('function', [resize_align_corners, resize_nearest])

@@ -10,12 +10,12 @@ from htc_tf.ops import xla
 def test_compiling_is_known_in_a_function_and_in_one_that_it_calls(options, expected):
   results = []
 
-  @tf.function
+  @tf.function(autograph=False)
   def inner(x):
     results.append(xla.compiling())
     return x + 1.0
 
-  @tf.function(**options)
+  @tf.function(autograph=False, **options)
   def outer(x):
     results.append(xla.compiling())
     return inner(x)

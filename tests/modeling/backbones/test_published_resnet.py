@@ -185,7 +185,7 @@ def test_recompute_gives_the_same_gradients(values, policy, in_graph):
     )
   finally:
     tf_keras.mixed_precision.set_global_policy('float32')
-  run = tf.function(gradients_of) if in_graph else gradients_of
+  run = tf.function(gradients_of, autograph=False) if in_graph else gradients_of
   for variable, expected, actual in zip(
     kept.trainable_variables, run(kept, images), run(recomputed, images)
   ):
@@ -199,7 +199,11 @@ def test_recompute_runs_only_trained_blocks_twice():
   counts = {}
   for recompute in (False, True):
     model, images = random_model(**TINY, frozen_stages=1, recompute=recompute)
-    graph = tf.function(lambda x, m=model: gradients_of(m, x)).get_concrete_function(images).graph
+    graph = (
+      tf.function(lambda x, m=model: gradients_of(m, x), autograph=False)
+      .get_concrete_function(images)
+      .graph
+    )
     counts[recompute] = sum(op.type == 'Conv2D' for op in needed(graph.outputs))
   # ResNet-18 has 1 convolution in the stem, 4 in layer1 and 5 in each of the other stages.
   assert counts == {False: 20, True: 20 + 15}
@@ -222,7 +226,11 @@ def test_frozen_stages_have_no_backward_pass(frozen_stages):
   with tf.GradientTape() as tape:
     model(images, training=True)
   assert {v.ref() for v in tape.watched_variables()} == {v.ref() for v in model.trainable_variables}
-  graph = tf.function(lambda x: gradients_of(model, x)).get_concrete_function(images).graph
+  graph = (
+    tf.function(lambda x: gradients_of(model, x), autograph=False)
+    .get_concrete_function(images)
+    .graph
+  )
   kinds = [op.type for op in needed(graph.outputs)]
   trained = 5 * (4 - frozen_stages)
   assert kinds.count('Conv2DBackpropFilter') == trained

@@ -89,7 +89,7 @@ def test_a_compiled_or_recomputed_block_is_the_same_function(values):
   }
   for mode, (function, jit) in modes.items():
     compiled = tf.function(
-      lambda x, f=function: outputs_and_gradients(block, f, x), jit_compile=jit
+      lambda x, f=function: outputs_and_gradients(block, f, x), jit_compile=jit, autograph=False
     )
     for actual, value in zip(compiled(x), expected):
       np.testing.assert_allclose(
@@ -102,7 +102,9 @@ def test_an_exported_block_is_the_same_function(values, tmp_path):
   block, x = random_block(values)
   module = tf.Module()
   module.weights = block.weights
-  module.run = tf.function(block, input_signature=[tf.TensorSpec([None, None, None, 8])])
+  module.run = tf.function(
+    block, input_signature=[tf.TensorSpec([None, None, None, 8])], autograph=False
+  )
   tf.saved_model.save(module, str(tmp_path))
   exported = tf.saved_model.load(str(tmp_path))
   np.testing.assert_allclose(exported.run(x), block(x), atol=1e-5)

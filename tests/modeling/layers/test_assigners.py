@@ -48,7 +48,9 @@ def test_samples_of_a_stage_equal_the_reference(step, stage, kind):
   gt_boxes, gt_classes = _ground_truth(step)
   boxes = _input_boxes(step, stage, kind)
   assigner = StageAssigner((0.5, 0.6, 0.7)[stage], rule='even')
-  rois = tf.function(assigner)(boxes, ~np.all(boxes == -1, axis=-1), gt_boxes, gt_classes)
+  rois = tf.function(assigner, autograph=False)(
+    boxes, ~np.all(boxes == -1, axis=-1), gt_boxes, gt_classes
+  )
   for image in range(2):
     prefix = f'stage{stage}/{kind}_sampling_image{image}/'
     positives, negatives = step[prefix + 'pos_inds'], step[prefix + 'neg_inds']
@@ -70,7 +72,9 @@ def test_sampled_anchors_equal_the_reference(step):
   gt_boxes, _ = _ground_truth(step)
   image_shape = step['image_sizes_hw'].astype(np.float32)
   anchors = tf.concat(list(anchor_ops.generate_anchors(_SHAPES).values()), axis=0)
-  targets = tf.function(AnchorAssigner(rule='even'))(anchors, image_shape, gt_boxes)
+  targets = tf.function(AnchorAssigner(rule='even'), autograph=False)(
+    anchors, image_shape, gt_boxes
+  )
   inside = anchor_ops.inside_image(anchors, image_shape).numpy()
   for image in range(2):
     rows = np.flatnonzero(inside[image])
@@ -104,12 +108,12 @@ def test_padding_is_never_sampled():
 def test_without_ground_truth_nothing_is_positive(num_gt, num_boxes):
   boxes = np.tile(np.array([0, 0, 8, 8], np.float32), [2, num_boxes, 1])
   gt_boxes = tf.fill([2, num_gt, 4], -1.0)
-  rois = tf.function(StageAssigner(0.5, num_samples=8))(
+  rois = tf.function(StageAssigner(0.5, num_samples=8), autograph=False)(
     boxes, np.ones([2, num_boxes], bool), gt_boxes, tf.fill([2, num_gt], -1)
   )
   assert not np.any(rois.positive) and not np.any(rois.classes)
   np.testing.assert_array_equal(np.sum(rois.valid, axis=1), [num_boxes] * 2)
-  targets = tf.function(AnchorAssigner())(
+  targets = tf.function(AnchorAssigner(), autograph=False)(
     tf.constant([[0.0, 0.0, 8.0, 8.0]]), tf.constant([[9.0, 9.0], [4.0, 4.0]]), gt_boxes
   )
   np.testing.assert_array_equal(targets.labels, [[0], [-1]])

@@ -56,7 +56,9 @@ def test_a_frozen_norm_is_merged_with_the_same_value_and_gradients(kind, values,
 def test_a_merged_norm_adds_no_map_for_the_backward_pass():
   """The graph has no separate norm, whose input a backward pass would read."""
   conv, norm = built()
-  function = tf.function(lambda x: conv_norm(x, conv, norm, True)).get_concrete_function(images())
+  function = tf.function(
+    lambda x: conv_norm(x, conv, norm, True), autograph=False
+  ).get_concrete_function(images())
   kinds = [op.type for op in function.graph.get_operations()]
   assert kinds.count('Conv2D') == 1 and not any('BatchNorm' in kind for kind in kinds)
 

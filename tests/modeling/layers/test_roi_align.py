@@ -9,8 +9,8 @@ from htc_tf.modeling.layers import roi_align as roi_align_lib
 from parity.pack import EXTRACT
 
 _STRIDE = 8.0
-_traced_align = tf.function(roi_align_lib.roi_align)
-_compiled_align = tf.function(roi_align_lib.roi_align, jit_compile=True)
+_traced_align = tf.function(roi_align_lib.roi_align, autograph=False)
+_compiled_align = tf.function(roi_align_lib.roi_align, jit_compile=True, autograph=False)
 
 
 @pytest.fixture(scope='module', name='reference')
@@ -68,6 +68,7 @@ def test_sizes_may_be_unknown_and_inputs_may_be_empty(reference):
   function = tf.function(
     lambda feature, rois: roi_align_lib.roi_align(feature, rois, _STRIDE, 7),
     input_signature=[tf.TensorSpec([None, None, None, 12]), tf.TensorSpec([None, None, 4])],
+    autograph=False,
   )
   expected = reference['output7']
   output = function(reference['features'], reference['rois']).numpy()
@@ -97,8 +98,8 @@ def _rois(num=60):
   'wrap',
   [
     lambda function: function,
-    tf.function,
-    lambda function: tf.function(function, jit_compile=True),
+    lambda function: tf.function(function, autograph=False),
+    lambda function: tf.function(function, jit_compile=True, autograph=False),
   ],
   ids=['eager', 'traced', 'compiled'],
 )
@@ -121,7 +122,7 @@ def test_multilevel_gradient_is_the_transpose_of_the_output(jit_compile):
   aligner = roi_align_lib.MultilevelRoIAligner(crop_size=7, finest_scale=28.0)
   pooled_from = {level: features[level] for level in ('2', '3', '4', '5')}
 
-  @tf.function(jit_compile=jit_compile)
+  @tf.function(jit_compile=jit_compile, autograph=False)
   def products():
     with tf.GradientTape() as tape:
       tape.watch(pooled_from)

@@ -70,7 +70,7 @@ def test_proposals_equal_those_of_numpy(training, top_k, num, traced):
     pre_nms_top_k=50, num_proposals=300, test_pre_nms_top_k=40, test_num_proposals=20
   )
   maps = _maps()
-  function = tf.function(generator) if traced else generator
+  function = tf.function(generator, autograph=False) if traced else generator
   proposals = function(*maps, _IMAGE_SHAPE, training=training)
   assert proposals.boxes.shape == (2, num, 4)
   for image in range(2):
@@ -127,6 +127,7 @@ def test_sizes_may_be_unknown_when_traced():
       {level: free(value, 2) for level, value in anchors.items()},
       tf.TensorSpec([None, 2]),
     ],
+    autograph=False,
   )
   assert function(deltas, logits, anchors, _IMAGE_SHAPE).boxes.shape == (2, 7, 4)
 
