@@ -1,4 +1,4 @@
-"""Checks of the configuration of an input pipeline: its records exist and match the model."""
+"""Checks that the records of an input pipeline exist and match the model."""
 
 import glob
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
 
   Args:
     config: configuration of the pipeline.
-    model: configuration of the model that it feeds.
+    model: configuration of the model that the pipeline feeds.
     name: name of the pipeline's configuration, for messages.
 
   Raises:
-    ConfigError: there are no such files, or a value is out of range, or the records have another
+    ConfigError: a pattern matches no file, a value is out of range, or the records have another
       number of classes or lack masks or semantic maps.
     DataError: the metadata of the records is missing.
   """

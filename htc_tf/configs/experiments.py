@@ -39,7 +39,7 @@ def _coco_task(
 ) -> task_config.HTCTask:
   """A task with the published input sizes, on COCO records under `coco/`.
 
-  Training images are padded to buckets, so that there are only few shapes. Evaluation images are
+  Training images are padded to buckets, so that there are only a few shapes. Evaluation images are
   padded as in the paper's code.
   """
   parser = task_config.Parser(
@@ -138,9 +138,8 @@ def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
     roi_generator=model_config.RoIGenerator(type='model_garden'),
     roi_aligner=model_config.RoIAligner(type='model_garden'),
   )
-  task = _coco_task(
-    model, buckets=()
-  )  # With Model Garden's parts, images are padded to input_size.
+  # With Model Garden's parts, images are padded to input_size instead of to buckets.
+  task = _coco_task(model, buckets=())
   task.init_checkpoint = _MODEL_GARDEN_RESNET50
   task.init_checkpoint_modules = 'backbone'
   for data in (task.train_data, task.validation_data):

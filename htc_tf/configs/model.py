@@ -80,7 +80,7 @@ class Anchor(hyperparams.Config):
 
   Attributes:
     scale: side of a square anchor in strides of its level.
-    aspect_ratios: height / width.
+    aspect_ratios: height / width of each anchor at a position.
     center_offset: center of the first anchor in strides; 0 as published, 0.5 in Model Garden.
   """
 
@@ -116,8 +116,8 @@ class RPNSampler(hyperparams.Config):
   Attributes:
     positive_threshold: smallest IoU of a positive anchor.
     negative_threshold: IoU below which an anchor is negative.
-    min_positive_threshold: smallest IoU of low-quality matches: from it on, the best anchors of a
-      ground-truth box are positive even below `positive_threshold`.
+    min_positive_threshold: smallest IoU of a low-quality match: the best anchors of a ground-truth
+      box are positive from this IoU on, even below `positive_threshold`.
     num_samples: number of sampled anchors per image.
     positive_fraction: largest share of positives among the samples.
   """
@@ -169,7 +169,7 @@ class PublishedRoIAligner(hyperparams.Config):
     finest_scale: half of the side, in pixels, below which a square RoI is pooled from `min_level`.
     min_level: finest pyramid level that RoIs are pooled from.
     max_level: coarsest pyramid level that RoIs are pooled from.
-    level_rule: 'mmdet' or 'paddle', which add the rounding constant at different places.
+    level_rule: 'mmdet' or 'paddle', which add the constant 1e-6 at different places.
   """
 
   finest_scale: float = 56.0
@@ -203,7 +203,7 @@ class Stage(hyperparams.Config):
   """One stage of the cascade.
 
   Attributes:
-    iou_threshold: smallest IoU of a positive RoI; the others are background.
+    iou_threshold: smallest IoU of a positive RoI; RoIs below it are background.
     box_coder_weights: factors on dy, dx, dh, dw: the reciprocals of their standard deviations.
     loss_weight: factor on the class, box and mask loss of the stage.
   """
@@ -232,13 +232,13 @@ class Cascade(hyperparams.Config):
 
   Attributes:
     stages: one to five stages.
-    interleaved: whether the mask branch of a stage is trained on boxes that its box branch refined
-      (section 3.1).
+    interleaved: whether the mask branch of a stage is trained on the boxes that the box branch of
+      the same stage refined (section 3.1).
     mask_information_flow: whether mask features flow from stage to stage (section 3.1, equation 4).
     num_sampled_rois: number of RoIs per image that each branch is trained on.
     positive_fraction: largest share of positives among the sampled RoIs.
     match_low_quality: whether there are low-quality matches, as in the paper's code: the best boxes
-      of a ground-truth box are assigned to it even if they overlap another one more.
+      of a ground-truth box are assigned to it even if they overlap another ground-truth box more.
     sampling_rule: 'random', or 'even' for reproducible comparisons.
     recompute_masks: whether training recomputes the activations of the mask heads instead of
       keeping them: less memory, more time, the same gradients.
@@ -259,7 +259,7 @@ class BoxHead(hyperparams.Config):
   """Fully connected class-agnostic box head.
 
   Attributes:
-    crop_size: side of the RoI feature.
+    crop_size: side of the RoI feature in bins.
     num_fcs: number of fully connected layers.
     fc_dims: number of units per layer.
   """
@@ -274,7 +274,7 @@ class MaskHead(hyperparams.Config):
   """Convolutional mask head.
 
   Attributes:
-    crop_size: side of the RoI feature; the mask has twice this side.
+    crop_size: side of the RoI feature in bins; the mask has twice as many pixels per side.
     num_convs: number of 3x3 convolutions before the upsampling.
     num_filters: number of channels.
   """
@@ -291,11 +291,12 @@ class SemanticHead(hyperparams.Config):
   Attributes:
     enabled: whether the model has the branch.
     num_classes: number of classes of the semantic map, background included; 183 for COCO-stuff.
-    level: pyramid level that all others are resized to.
+    level: pyramid level that all other levels are resized to.
     num_convs: number of 3x3 convolutions after the fusion.
     num_filters: number of channels; must equal that of the decoder, because the RoI features of the
       two are added.
-    crop_size: side of the semantic RoI feature, which is averaged down to the crop size of a head.
+    crop_size: side of the semantic RoI feature in bins; it is averaged down to the crop size of a
+      head.
     feeds_box: whether the semantic RoI feature is added to that of the box branch.
     feeds_mask: whether the semantic RoI feature is added to that of the mask branch.
   """
@@ -318,7 +319,8 @@ class DetectionGenerator(hyperparams.Config):
     score_threshold: limit of the scores; detections are dropped unless their score is above it.
     nms_threshold: IoU above which NMS suppresses a detection of the same class.
     max_detections: largest number of detections per image.
-    mask_ensemble: 'mean' of the mask probabilities of all stages, as published, or 'last' stage.
+    mask_ensemble: 'mean' for the mean mask probabilities of all stages, as published; 'last' for
+      those of the last stage.
   """
 
   score_threshold: float = 0.001
@@ -336,19 +338,19 @@ class HTC(hyperparams.Config):
     input_size: largest height and width of the network input, and number of channels. A larger
       image is shrunk to fit. Images are padded according to `parser.buckets` of the data; with the
       proposals or the RoI aligner of Model Garden, which read static shapes, every image is padded
-      to this size. Height and width are multiples of `size_divisor`.
+      to this size. Height and width must be multiples of `size_divisor`.
     min_level: finest decoder level.
     max_level: coarsest decoder level.
     include_mask: whether the model predicts masks.
-    backbone: backbone.
-    decoder: feature pyramid.
+    backbone: backbone network.
+    decoder: feature pyramid network.
     norm_activation: batch norm of the backbone, and norm and activation of Model Garden's parts.
     anchor: anchors of the RPN.
     rpn_head: head of the RPN.
     rpn_sampler: selection of the anchors that the RPN is trained on.
-    roi_generator: proposals.
+    roi_generator: selection of proposals.
     roi_aligner: pooling of RoI features.
-    cascade: stages.
+    cascade: stages of the cascade and their connections.
     box_head: box head of every stage.
     mask_head: mask head of every stage.
     semantic_head: semantic segmentation branch.
@@ -383,5 +385,5 @@ class HTC(hyperparams.Config):
 
   @property
   def size_divisor(self) -> int:
-    """Number that height and width of padded images are multiples of."""
+    """Divisor of the height and width of padded images."""
     return 32 if self.decoder.type == 'published_fpn' else max(32, 2**self.max_level)

@@ -1,4 +1,4 @@
-"""Checks of the configuration of a model: its parts fit each other."""
+"""Checks of the configuration of a model: ranges of values, and whether the parts fit together."""
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs.value_types import check_keys, check_positive, check_value_types

@@ -1,4 +1,4 @@
-"""From the flags of a command to the configuration of an experiment."""
+"""Parsing of the flags of a command into the configuration of an experiment."""
 
 import tensorflow as tf
 import yaml
@@ -10,8 +10,8 @@ from htc_tf.configs import schedule
 from htc_tf.configs import task as task_config
 from htc_tf.errors import ConfigError
 
-# Errors that Model Garden raises for a configuration that it cannot read. For a YAML file without a
-# mapping it is an AttributeError.
+# Errors that Model Garden raises for a configuration that it cannot read, e.g. AttributeError for a
+# YAML file without a mapping.
 PARSE_ERRORS = (
   AttributeError,
   LookupError,

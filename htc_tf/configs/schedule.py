@@ -6,13 +6,13 @@ from typing import Any
 from official.core import config_definitions as cfg
 from official.modeling import optimization
 
-# Number of images of COCO train2017 with at least one instance, which make a published epoch.
+# Number of images of COCO train2017 with at least one instance, the images of a published epoch.
 COCO_TRAIN_IMAGES = 117266
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-  """Step-wise SGD with linear warm-up; the defaults are the published 1x schedule.
+  """SGD with a step-wise learning rate and linear warm-up; by default the published 1x schedule.
 
   Attributes:
     epochs: number of passes over the data.
@@ -74,13 +74,13 @@ def build_trainer(schedule: Schedule) -> cfg.TrainerConfig:
 def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> dict[str, Any]:
   """A step-wise schedule for another batch size, with the same number of epochs.
 
-  The learning rate follows the linear rule of Goyal et al. 2017, section 2.1: k times the images
-  per step, k times the learning rate. The warm-up keeps its number of steps.
+  The learning rate follows the linear rule of Goyal et al. 2017, section 2.1: with k times the
+  images per step, the rate is k times as large. The warm-up keeps its number of steps.
 
   Args:
     trainer: trainer configuration made by `build_trainer`.
-    old_batch: number of images per step of that configuration.
-    new_batch: number of images per step of the new one.
+    old_batch: number of images per step that `trainer` is made for.
+    new_batch: number of images per step of the new schedule.
 
   Returns:
     Overrides of the trainer configuration, as nested dictionaries.

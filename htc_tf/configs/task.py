@@ -27,16 +27,16 @@ class Parser(hyperparams.Config):
   """Resizing, augmentation and padding of images.
 
   Attributes:
-    min_sizes: short side after resizing, in pixels; of several, training chooses one per image.
+    min_sizes: lengths of the short side after resizing, in pixels; training chooses one per image.
     min_size_range: smallest and largest short side, in pixels; training chooses an integer from
       this range, both ends included, instead of one of `min_sizes`. Empty: use `min_sizes`.
     max_size: limit of the long side, in pixels.
     buckets: static sizes of the network input, none larger than `task.model.input_size`. An image
       is padded to the smallest bucket that holds it, or shrunk into one if none does; all images of
-      a batch are of one bucket. Empty: a batch holds images of one orientation, padded to the next
-      multiples of `task.model.size_divisor` (32 with the published decoder) of their largest height
-      and width, as in the paper's code. With the proposals or the RoI aligner of Model Garden,
-      images are always padded to `task.model.input_size`.
+      a batch are of one bucket. Empty: a batch holds images of one orientation, padded to their
+      largest height and width, rounded up to multiples of `task.model.size_divisor` (32 with the
+      published decoder), as in the paper's code. With the proposals or the RoI aligner of Model
+      Garden, images are always padded to `task.model.input_size`.
     augmentation: random changes of training images.
     max_num_instances: largest number of ground-truth instances per image.
   """
@@ -121,12 +121,13 @@ class HTCTask(cfg.TaskConfig):
     validation_data: input pipeline of evaluation.
     losses: weights and constants of the losses.
     init_checkpoint: checkpoint, or directory of checkpoints, that training starts from.
-    init_checkpoint_modules: modules that are read from it: 'all', or some of 'backbone', 'decoder'.
+    init_checkpoint_modules: modules to read from `init_checkpoint`: 'all', or some of 'backbone'
+      and 'decoder'.
     annotation_file: COCO annotations for the evaluation; empty: the copy beside the records.
     per_category_metrics: whether the AP of every category is reported as well.
     freeze_backbone: whether the whole backbone is frozen.
-    jit_compile: whether XLA compiles forward and backward pass of a training step, once per bucket
-      of the training data; the training command sets it for `runtime.enable_xla`.
+    jit_compile: whether XLA compiles the forward and backward pass of training, once per bucket of
+      the training data; the training command sets it for `runtime.enable_xla`.
     skip_non_finite_steps: whether a step with a loss or gradient that is not finite is skipped and
       counted, instead of stopping the run; a hundred such steps in a row stop it.
     seed: seed that makes a run repeatable, bit for bit on one machine, at some cost in speed; None:

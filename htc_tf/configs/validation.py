@@ -23,7 +23,7 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
 
   Args:
     params: the experiment, with a task of type `HTCTask`.
-    mode: one of `MODES`; or '', then the checks that depend on the mode are omitted.
+    mode: one of `MODES`, or '' to omit the checks that depend on the mode.
 
   Raises:
     ConfigError: a value is wrong; the message names the first one.
@@ -73,7 +73,7 @@ def _check_losses(config: task_config.Losses) -> None:
 
 
 def _check_task_values(config: task_config.HTCTask) -> None:
-  """Check that paths are strings; YAML reads an unquoted number as a number."""
+  """Check that paths are strings; YAML reads an unquoted path such as 2024 as a number."""
   for name in ('init_checkpoint', 'annotation_file'):
     value = getattr(config, name)
     if value is not None and not isinstance(value, str):

@@ -9,12 +9,12 @@ from official.modeling import hyperparams
 
 from htc_tf.errors import ConfigError
 
-# Types of the values that a field of a type accepts.
+# Type of a field to the types of the values that it accepts.
 _ACCEPTED = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
 
 
 def check_value_types(config: hyperparams.Config, name: str) -> None:
-  """Check numbers, booleans, strings and lists of them, in nested configurations as well.
+  """Check the types of numbers, booleans, strings and lists, also in nested configurations.
 
   Model Garden accepts any value for a field, e.g. a string for a number.
 
@@ -37,7 +37,7 @@ def check_value_types(config: hyperparams.Config, name: str) -> None:
 
 
 def _check_optional(field: dataclasses.Field, hint: Any, path: str) -> None:
-  """Check that a field may be None: by its type, or by its default, as some of Model Garden's."""
+  """Check that a field may be None, because of its type or because None is its default."""
   if field.default is not None and (hint in _ACCEPTED or typing.get_origin(hint) is list):
     raise ConfigError(
       f'{path} has no value',

@@ -16,13 +16,13 @@ from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
 from htc_tf.errors import CheckpointError
 
 _READABLE = 'a .pth file of torch.save or a .pdparams file of paddle.save that holds weights'
-# Keys under which training scripts store the state dictionary, the outermost first.
+# Keys under which training scripts store the state dictionary, in order of preference.
 _STATE_DICT_KEYS = ('state_dict', 'model')
 _MAX_NESTING = 4
 # mmdetection's averaging hook stores an averaged copy of each variable with this prefix.
 _AVERAGED_PREFIX = 'ema_'
 _DATA_PARALLEL_PREFIX = 'module.'
-# Publishers put 8 or more digits of the SHA-256 before the suffix; 8 digits of a date are no hash.
+# Publishers put 8 or more digits of the SHA-256 before the suffix; a date of 8 digits is no hash.
 _PUBLISHED_HASH = re.compile(
   r'-(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\.)'
   r'([0-9a-f]{8,64})\.(?:pth|pt|pdparams)$'
@@ -81,7 +81,7 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
       expected=_READABLE,
       likely_cause=error.likely_cause,
     ) from error
-  _release(data)  # The hash has read all of the file.
+  _release(data)  # Hashing has read the whole file.
   return Checkpoint(tensors, source, path, sha256, lambda: _release(data))
 
 
@@ -91,7 +91,7 @@ def _release(data: FileData) -> None:
 
 
 def _read_file(path: str) -> FileData:
-  """The file's bytes, mapped, so that only the parts in use take memory."""
+  """The file's bytes, memory-mapped so that only the parts in use take memory."""
   if not os.path.isfile(path):
     raise CheckpointError(
       f'There is no checkpoint file {path}',
@@ -122,7 +122,7 @@ def _verify_published_hash(path: str, sha256: str) -> None:
 
 
 def _read_format(data: FileData) -> tuple[str, Any]:
-  """(source, object that the file holds)."""
+  """The source of a file, and the object that the file holds."""
   for module, source, read in (
     (torch_zip_file, 'torch', torch_zip_file.read_torch_zip),
     (torch_legacy_file, 'torch', torch_legacy_file.read_torch_legacy),
@@ -183,7 +183,7 @@ def _without_data_parallel(arrays: dict[str, StoredArray]) -> dict[str, StoredAr
 
 
 def _load(arrays: dict[str, StoredArray], file_size: int) -> dict[str, np.ndarray]:
-  # Each storage is in memory once per element type it is read as; real files use one type.
+  # Each storage takes memory once per element type that it is read as; real files use one type.
   claims = {
     (id(array.storage), array.element): array.storage.num_bytes
     for array in arrays.values()

@@ -40,7 +40,7 @@ class Conversion(NamedTuple):
   Attributes:
     source: name of the source of the file.
     parts: parts of the model that were filled; None for all.
-    filled: paths of the variables that have published values now.
+    filled: paths of the variables that now have published values.
     dropped: paths of the variables that were skipped because their number of classes differs.
     missing: paths of the variables without an entry.
     unused: names of the entries without a variable.
@@ -72,7 +72,7 @@ class _Pair(NamedTuple):
   Attributes:
     name: published name of the entry.
     path: path of the variable.
-    row: row of the name map for both.
+    row: row of the name map that connects the two.
     published_shape: shape of the entry.
     converted_shape: shape of the entry in our layout; None if it does not suit the row's steps.
     shape: shape of the variable.
@@ -184,7 +184,7 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
   """The name map for a checkpoint, chosen by its source and the names of its entries.
 
   Raises:
-    CheckpointError: the names are of no known source.
+    CheckpointError: the names belong to no known source.
   """
   names = set(checkpoint.tensors)
   first_parts = {name.split('.', 1)[0] for name in names}
@@ -283,7 +283,7 @@ def _converted_shape(row: Row, shape: tuple[int, ...]) -> tuple[int, ...] | None
 
 
 def _only_axis_differs(pair: _Pair, axis: int) -> bool:
-  """Whether the shapes of a pair differ, and differ only in one axis."""
+  """Whether the shapes of a pair differ, and only along the given axis."""
   converted = pair.converted_shape
   if converted is None or len(converted) != len(pair.shape) or converted == pair.shape:
     return False

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from htc_tf.convert.unreadable import UnreadableError
 
-# Full name to our function and its smallest and largest number of arguments.
+# Full name to our function, and to the smallest and largest number of its arguments.
 FunctionTable: TypeAlias = dict[str, tuple[Callable[..., Any], tuple[int, int]]]
 
 
@@ -31,7 +31,7 @@ class Placeholder:
 
 
 class Constructor(NamedTuple):
-  """The replacement of a function or class that a pickle may call.
+  """The replacement for a function or class that a pickle may call.
 
   Attributes:
     name: full name of the function or class in the file.

@@ -24,7 +24,7 @@ _BLOCK, _OUR_BLOCK = 'layer{layer}.{block}', 'backbone/layer{layer}/{block}'
 
 
 def backbone_rows(prefix: str = '') -> tuple[Row, ...]:
-  """Rows of ResNet and ResNeXt with torchvision's names; mmdetection's for deformable layers.
+  """Rows of ResNet and ResNeXt with torchvision's names; deformable layers have mmdetection's.
 
   Args:
     prefix: prefix of the published names.
@@ -42,7 +42,7 @@ def backbone_rows(prefix: str = '') -> tuple[Row, ...]:
 
 
 def mask_rows(source: str, path: str) -> tuple[Row, ...]:
-  """Rows of a mask head, whose names differ between mmdetection and laihuihui/htc in the prefix.
+  """Rows of a mask head, whose names in mmdetection and laihuihui/htc differ only in the prefix.
 
   Args:
     source: prefix of the published names, without the last dot.

@@ -92,10 +92,10 @@ def set_dtype_state(dtype: NumpyDtype, state: Any) -> None:
 
 
 def _check_length(data: Any, num_bytes: int) -> None:
-  """Raise UnreadableError unless `data` are `num_bytes` bytes.
+  """Raise UnreadableError unless `data` consists of `num_bytes` bytes.
 
-  Of bytes that are encoded as text only bounds are checked, because each byte above 127 takes two
-  bytes of UTF-8.
+  For bytes that are encoded as text, only bounds are checked, because each byte above 127 takes two
+  bytes in UTF-8.
   """
   require(isinstance(data, (memoryview, Latin1Bytes)), 'the data of a NumPy array are not bytes')
   if isinstance(data, Latin1Bytes):
@@ -138,7 +138,7 @@ def _scalar(dtype: Any, data: Any) -> StoredArray:
 
 
 def _encode(text: Any, encoding: Any) -> Any:
-  """Bytes that protocol 2 writes as text; long ones are decoded only when their array is loaded."""
+  """Bytes that protocol 2 writes as text; long texts are decoded when their array is loaded."""
   require(
     isinstance(encoding, str) and encoding in ('latin1', 'latin-1'),
     'bytes are stored as text in an encoding other than latin1',

@@ -158,12 +158,13 @@ def view_of(
   Args:
     storage: bytes of the array.
     element: type of one number.
-    shape: size of each axis; from the file, so of any type.
-    strides: distance of neighbors along each axis, in elements; from the file.
-    offset: index of the first element in the storage; from the file.
+    shape: size of each axis, as the file claims.
+    strides: distance of neighbors along each axis, in elements, as the file claims.
+    offset: index of the first element in the storage, as the file claims.
 
   Raises:
-    UnreadableError: a number is not a count, or the array reaches beyond the storage.
+    UnreadableError: a number is not an integer in its range, or the array reaches beyond the
+      storage.
   """
   integers = (*shape, *strides, offset)
   if any(type(value) is not int or not 0 <= value < _MAX_SIZE for value in integers):

@@ -46,9 +46,9 @@ class TypedStorage(NamedTuple):
 
 
 def _rebuild_tensor(typed: Any, offset: Any, shape: Any, strides: Any, *unused: Any) -> StoredArray:
-  """The tensor of `_rebuild_tensor`, or of `_rebuild_tensor_v2`.
+  """The tensor of `_rebuild_tensor` or `_rebuild_tensor_v2`.
 
-  The second has further arguments, requires_grad and hooks, which are ignored.
+  The further arguments of `_rebuild_tensor_v2`, requires_grad and hooks, are ignored.
   """
   del unused
   require(isinstance(typed, TypedStorage), 'a tensor has no storage')
@@ -67,7 +67,7 @@ def _rebuild_tensor_v3(
   element: Any,
   *unused: Any,
 ) -> StoredArray:
-  """The tensor of `_rebuild_tensor_v3`: the storage is untyped, the element type an argument."""
+  """The tensor of `_rebuild_tensor_v3`, which gets an untyped storage and an element type."""
   del requires_grad, hooks, unused
   require(
     isinstance(typed, TypedStorage) and isinstance(element, ElementType),

@@ -12,7 +12,7 @@ from htc_tf.convert.torch_globals import TypedStorage
 from htc_tf.convert.torch_zip_file import storage_identity
 from htc_tf.convert.unreadable import UnreadableError
 
-# The first pickle of the stream: protocol 2, an integer of ten bytes, the end.
+# The first pickle of the stream: protocol 2, an integer of ten bytes, the end of the pickle.
 SIGNATURE = b'\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.'
 
 _PROTOCOL = 1001
@@ -41,7 +41,7 @@ def read_torch_legacy(data: FileData) -> Any:
 
 
 class _Storages:
-  """Storages by key; the pickle refers to them, and their bytes follow it."""
+  """Storages by key; the pickle refers to the storages, and their bytes follow the pickle."""
 
   def __init__(self) -> None:
     self._by_key: dict[str, TypedStorage] = {}

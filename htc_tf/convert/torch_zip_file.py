@@ -121,7 +121,7 @@ def storage_identity(identity: Any) -> tuple[ElementType, str, int]:
 
 
 def _directory(data: FileData) -> dict[str, zipfile.ZipInfo]:
-  """Entries by name; duplicate names, names that leave the archive, and too many are refused."""
+  """Entries by name; duplicates, names that leave the archive, and too many entries are refused."""
   signatures = re.finditer(re.escape(_DIRECTORY_SIGNATURE), data)
   if sum(1 for _ in itertools.islice(signatures, _MAX_ENTRIES + 1)) > _MAX_ENTRIES:
     raise UnreadableError(f'the zip file has more than {_MAX_ENTRIES} entries', NOT_WEIGHTS)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Side of the RoI features that box heads flatten; as published, the channels vary slowest.
+# Side of the RoI features that box heads flatten; in the published layout, the channels come first.
 _ROI_SIZE = 7
 _YX_ORDER = [1, 0, 3, 2]  # self-inverse
 

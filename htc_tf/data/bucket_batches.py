@@ -1,4 +1,4 @@
-"""Batches of images of one padded size."""
+"""Batching of images by bucket or, without buckets, by orientation."""
 
 from collections.abc import Callable
 
@@ -20,18 +20,18 @@ BatchFn = Callable[[tf.data.Dataset, tf.distribute.InputContext | None], tf.data
 def batch_by_bucket(rule: PaddingRule, global_batch_size: int, drop_remainder: bool) -> BatchFn:
   """A `transform_and_batch_fn` of Model Garden's input reader.
 
-  With buckets, all images of a batch are of one bucket. Without, they are of one orientation
-  (landscape and square, or portrait) and are padded to the largest height and width in the batch,
-  as by mmdetection's aspect-ratio sampler. Every image is already padded to multiples of the
+  With buckets, all images of a batch are of one bucket. Without buckets, they have one orientation
+  (landscape or square, or portrait) and are padded to the largest height and width in the batch, as
+  with mmdetection's aspect-ratio sampler. Every image is already padded to multiples of the
   divisor, so that the sides of the batch are multiples as well.
 
-  An image waits until enough others of its bucket or orientation have come. No image is dropped,
+  An image waits until its bucket or orientation has enough images for a batch. No image is dropped,
   except with `drop_remainder` at the end of a data set that does not repeat. The order of the
   batches depends only on the order of the images.
 
   Args:
     rule: rule by which the parser padded the images.
-    global_batch_size: images per batch of all replicas together.
+    global_batch_size: number of images per batch of all replicas together.
     drop_remainder: whether incomplete batches at the end of the data are dropped.
 
   Returns:

@@ -33,7 +33,7 @@ class CheckReport:
   """Number of findings per check, with a few examples.
 
   Attributes:
-    counts: number of findings by name of the check, a key of the table above.
+    counts: number of findings by name of the check, a key of `_DESCRIPTIONS`.
     examples: up to `MAX_EXAMPLES` examples by name of the check.
   """
 
@@ -70,5 +70,5 @@ class CheckReport:
         yield f'{self.counts[check]:8d} {description}{suffix}'
 
   def to_json(self) -> dict[str, int]:
-    """The counts that are not zero, in the order of the table."""
+    """The counts that are not zero, in the order of `_DESCRIPTIONS`."""
     return {check: self.counts[check] for check in _DESCRIPTIONS if self.counts[check]}

@@ -1,7 +1,7 @@
 """Reading and cleaning of a COCO annotation file.
 
-A fault that makes the whole data set unusable raises a DataError that names it. A single bad entry
-is dropped or repaired, and counted.
+A fault that makes the whole data set unusable raises a DataError that names the fault. A single
+bad entry is dropped or repaired, and counted.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ def read_annotations(path: str, include_masks: bool = True) -> CocoAnnotations:
 
   Raises:
     DataError: the file is not JSON, has no images or no categories, or has malformed or
-      contradictory image or category entries, or an annotation is of an unknown category.
+      contradictory image or category entries, or an annotation has an unknown category.
   """
   content = _read_json(path)
   report = CheckReport()
@@ -166,7 +166,8 @@ def _check_image_entry(entry: Entry, path: str) -> None:
 class _AnnotationIds:
   """The ids of the annotations read so far, and new ids for annotations without a usable one.
 
-  pycocotools stores the id of the matched annotation, so that id 0 would mean "not matched".
+  The id 0 is not usable: pycocotools stores the id of the annotation that a detection matches, and
+  0 means "not matched".
 
   Args:
     entries: all annotations of the file.
@@ -180,7 +181,7 @@ class _AnnotationIds:
     self._next = max(self._next, 1)
 
   def take(self, entry: Entry) -> bool:
-    """Whether the id is a positive integer that no earlier annotation took."""
+    """Whether the id is a positive integer that is still free; if so, it is taken now."""
     id_: Any = entry.get('id')
     if not _is_integer(id_) or id_ <= 0 or id_ in self._seen:
       return False

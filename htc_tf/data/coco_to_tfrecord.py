@@ -170,7 +170,7 @@ def _plan(
 
 
 def _fingerprint(options: ConversionOptions, images: list[Entry]) -> str:
-  """A hash of the inputs: the annotations, and name, size and time of images and stuff maps."""
+  """A hash of the annotations, the options, and names, sizes and times of images and stuff maps."""
   digest = hashlib.sha256()
   with open(options.annotation_file, 'rb') as file:
     digest.update(file.read())
@@ -199,7 +199,7 @@ def _load_finished(
 ) -> DatasetInfo | None:
   """The metadata if an earlier run finished with the same inputs, else None.
 
-  If it is None, outputs of other inputs have been removed.
+  In the latter case, the outputs that were made from other inputs are removed.
   """
   path = options.output_path('.json')
   if os.path.isfile(path):

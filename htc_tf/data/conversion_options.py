@@ -20,11 +20,11 @@ class ConversionOptions:
     output_folder: folder for shards, metadata and cleaned annotations; created if missing.
     prefix: first part of the names of all output files, e.g. 'train'; several prefixes may share a
       folder. Shards of an earlier conversion with this prefix and other inputs are removed.
-    name: name of the data set; empty: the prefix.
+    name: name of the data set; if empty, the prefix.
     num_shards: largest number of shards; each holds at least one image.
     num_processes: number of worker processes; with 1 the records are written in this process.
     semantic: source of the semantic map: 'none', 'stuff_maps' (a PNG per image, with the name of
-      the image) or 'instances' (0 is background; labels of the instances; crowds are ignored).
+      the image) or 'instances' (labels of the instances, 0 for background, crowds ignored).
     stuff_folder: folder of the stuff maps; given if and only if `semantic` is 'stuff_maps'.
     num_semantic_classes: number of classes of the stuff maps; labels that are not below it are
       ignored.

@@ -1,4 +1,4 @@
-"""The metadata file `<prefix>.json`, which lies beside the TFRecord shards of a data set.
+"""The metadata file `<prefix>.json` beside the TFRecord shards of a data set.
 
 This module does not import TensorFlow, so that class names can be read without it.
 """
@@ -161,7 +161,7 @@ class DatasetInfo:
 
 
 def _metadata_of(pattern: str) -> dict[str, DatasetInfo]:
-  """Metadata by path, of all data sets of which the pattern matches at least one shard."""
+  """Metadata by path, for all data sets with at least one shard that the pattern matches."""
   folder, name_pattern = os.path.split(pattern)
   found = {}
   for path in sorted(glob.glob(os.path.join(folder, '*.json'))):

@@ -5,7 +5,7 @@ import tensorflow as tf
 from htc_tf.data.images import MAX_PIXELS
 
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_HEADER = 24  # Number of bytes up to and including width and height.
+_HEADER = 24  # Number of bytes of a PNG up to and including width and height.
 
 
 def num_pixels(encoded: tf.Tensor) -> tf.Tensor:
@@ -46,7 +46,7 @@ def within_limit(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _png_size(encoded: tf.Tensor) -> tf.Tensor:
-  """[2] int32 width and height: the first fields of a PNG, in big-endian order."""
+  """Width and height in the header of a PNG, [2] int32."""
   # Bytes are appended because `substr` raises an error for a position beyond the end.
   header = tf.strings.join([tf.strings.substr(encoded, 0, _HEADER), bytes(_HEADER)])
   begin = tf.strings.substr(header, 0, len(_PNG_SIGNATURE))

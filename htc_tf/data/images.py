@@ -1,6 +1,6 @@
 """Reading of images: from a file or its bytes to upright 8-bit RGB pixels.
 
-Conversion, prediction and the client of a server all use this module, so that they see the same
+Conversion, prediction and the client of a server all use this module, so that they get the same
 pixels. Gray values of 16 bits are divided by 257, palettes are resolved, alpha is dropped.
 """
 
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from htc_tf.errors import DataError
 
-# 150 MB once decoded; photographs of most phones are smaller.
+# An RGB image of this size takes 150 MB once decoded; photographs of most phones are smaller.
 MAX_PIXELS = 50_000_000
 IGNORED_LABEL = 255
 _KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
@@ -26,7 +26,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError)
 
 
 class UnreadableImageError(DataError):
-  """A file that is not an image, is truncated, has too many pixels or cannot be made 8-bit."""
+  """A file that is no image, is truncated, has too many pixels or cannot be converted to 8 bits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class SourceImage:
     path: path of the file; None if the image was given as bytes or pixels.
 
   Attributes:
-    path: as the argument.
+    path: path of the file; None if the image was given as bytes or pixels.
   """
 
   def __init__(self, image: Image.Image, content: bytes, turned: bool, path: str | None = None):
@@ -76,7 +76,7 @@ class SourceImage:
     """The pixels, [height, width, 3] uint8 RGB.
 
     Raises:
-      UnreadableImageError: the pixels have no 8-bit meaning.
+      UnreadableImageError: the pixels cannot be converted to 8 bits.
     """
     return np.asarray(_to_rgb(self._image))
 
@@ -84,7 +84,7 @@ class SourceImage:
     """The image as a file: the one that was read if possible, otherwise a PNG of the pixels.
 
     Raises:
-      UnreadableImageError: the pixels have no 8-bit meaning.
+      UnreadableImageError: the pixels cannot be converted to 8 bits.
     """
     height, width = self.size
     kept_format = self._kept_format()
@@ -93,7 +93,7 @@ class SourceImage:
     return EncodedImage(encode_png(self.pixels()), 'png', height, width, True)
 
   def _kept_format(self) -> str | None:
-    """Format of the file that was read if it is a JPEG or PNG of exactly these pixels."""
+    """Format of the file that was read if it is a JPEG or PNG of just these pixels, else None."""
     name = self._image.format or ''
     is_deep = name == 'PNG' and self._content[_PNG_BIT_DEPTH_BYTE] > 8
     is_exact = self._image.mode == 'RGB' and not is_deep and not self._turned
@@ -106,8 +106,8 @@ def read_image(
   """An image from a file or from its bytes, completely decoded.
 
   Without `annotated_hw` the image is turned upright according to its EXIF orientation. With
-  `annotated_hw` it is turned only if the turned image has the annotated size and the stored one has
-  not; otherwise the annotations are assumed to refer to the stored pixels.
+  `annotated_hw` it is turned only if the turned image has the annotated size and the stored image
+  does not; otherwise the annotations are assumed to refer to the stored pixels.
 
   Args:
     source: path of a file, or its content.
@@ -115,7 +115,7 @@ def read_image(
 
   Raises:
     UnreadableImageError: the file is empty, damaged or not an image, or it has more than
-      `MAX_PIXELS` pixels; in that case it is not decoded.
+      `MAX_PIXELS` pixels, in which case it is not decoded.
     OSError: the file cannot be opened.
   """
   content = _read_bytes(source)
@@ -203,9 +203,9 @@ def _decode(content: bytes) -> Image.Image:
 
 
 def _open(file: BinaryIO) -> Image.Image:
-  """An image of which only the header is read; raises `UnreadableImageError` if it is too large."""
+  """An image that is not decoded yet; raises `UnreadableImageError` if it is too large."""
   with warnings.catch_warnings():
-    # Pillow's limits are higher than `MAX_PIXELS`.
+    # The limit for Pillow's warning is higher than `MAX_PIXELS`, which is checked below.
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     try:
       image = Image.open(file)

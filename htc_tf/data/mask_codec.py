@@ -41,9 +41,10 @@ def decode(encoded: dict[str, Any]) -> np.ndarray:
 def run_lengths(counts: str | bytes) -> list[int]:
   """The run lengths in a compressed COCO string.
 
-  A character, less '0', has six bits: five bits of the value, with the least significant character
-  first, and one bit that is set if the value continues. From the fourth run on, the value is the
-  difference to the run two places before.
+  The code of a character minus that of '0' has six bits: five bits of a value, and one bit that is
+  set if the value continues in the next character. The first character of a value holds its least
+  significant bits. From the fourth run on, the value is the difference from the run two places
+  before.
 
   Args:
     counts: compressed string or bytes.

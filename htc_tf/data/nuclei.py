@@ -1,4 +1,4 @@
-"""The demo data set: one real microscopy field, cut into tiles in COCO format.
+"""The demo data set: a real microscopy image, called the field, cut into tiles in COCO format.
 
 The training tiles are cut from columns 0-383 of the field and may overlap. The validation tiles are
 cut from columns 384-511 and do not overlap.
@@ -48,17 +48,17 @@ def write_nuclei_coco(
 ) -> dict[str, CocoSplit]:
   """Write the training and the validation set; files that are already up to date are not touched.
 
-  All three channels are the square root of the gray values times sqrt(255). This makes dim nuclei
-  brighter (three quarters of the pixels are below 38 of 255) and, unlike a linear stretch, clips
-  nothing. Masks are exact, as compressed run lengths.
+  Each of the three channels is sqrt(255 * gray value). This makes dim nuclei brighter (three
+  quarters of the pixels are below 38 of 255) and, unlike a linear stretch, clips nothing. Masks are
+  stored exactly, as compressed run lengths.
 
   Args:
     output_folder: folder for train/, train.json, val/ and val.json.
     tile_size: side of the square tiles in pixels.
     train_stride: distance between training tiles; if it is less than tile_size, they overlap.
-    min_visible: smallest visible part of a nucleus in a training tile, 0..1. A smaller part is
-      marked `iscrowd`: it is neither an instance nor background. In validation tiles every part is
-      an instance.
+    min_visible: smallest visible share of a nucleus, 0..1, that counts as an instance in a training
+      tile. A smaller part is marked `iscrowd`: it is neither an instance nor background. In
+      validation tiles every part is an instance.
 
   Returns:
     The splits 'train' and 'val'.

@@ -27,8 +27,8 @@ class PaddingRule(NamedTuple):
   def bound(self, image_hw: tf.Tensor) -> DynamicSize:
     """Height and width that an image has to fit into.
 
-    This is the smallest bucket that holds the image or, if none does, the bucket that it has to be
-    shrunk least for. Without buckets it is `max_hw`.
+    This is the smallest bucket that holds the image or, if none does, the bucket that requires the
+    least shrinking. Without buckets it is `max_hw`.
 
     Args:
       image_hw: [2] height and width after resizing.

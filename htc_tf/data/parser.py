@@ -20,7 +20,7 @@ Tensors = dict[str, tf.Tensor]
 class _Instances(NamedTuple):
   boxes: tf.Tensor  # [num, 4] yxyx in padded-image pixels
   classes: tf.Tensor  # [num] int32
-  masks: tf.Tensor | None  # [num] PNG strings, then [num, height, width / 8] uint8
+  masks: tf.Tensor | None  # [num] PNG; once placed, [num, height, width / 8] uint8
 
 
 class Parser:
@@ -198,8 +198,9 @@ def augmentation_seeds(seed: int | None) -> Callable[[tf.data.Dataset], tf.data.
   """A `sample_fn` of Model Garden's input reader that adds a seed to each decoded element.
 
   Args:
-    seed: seed of the added seeds. With it and a fixed order of elements, training elements are the
-      same in every run, whatever the parallelism of the pipeline. With None they differ.
+    seed: seed of the added seeds. If it is given and the order of the elements is fixed, training
+      elements are the same in every run, whatever the parallelism of the pipeline. If it is None,
+      they differ.
   """
 
   @tf.autograph.experimental.do_not_convert
@@ -216,7 +217,7 @@ def augmentation_seeds(seed: int | None) -> Callable[[tf.data.Dataset], tf.data.
 def _place_each(
   masks_png: tf.Tensor, indices: tuple[tf.Tensor, tf.Tensor], padded_hw: DynamicSize
 ) -> tf.Tensor:
-  """[num] PNG strings to [num, padded_h, padded_w / 8] uint8, decoding one at a time."""
+  """Placed masks [num, padded_h, padded_w / 8] uint8 of [num] PNG strings, decoded one by one."""
   height, width = (None, None) if tf.is_tensor(padded_hw) else padded_hw
   spec = tf.TensorSpec([height, width and width // 8], tf.uint8)
 
@@ -225,7 +226,7 @@ def _place_each(
     mask = example_decoder.decode_label_png(encoded)
     return tf.ensure_shape(placements.place_mask(mask, indices, padded_hw), spec.shape)
 
-  # With several buckets, `map_fn` does not know the shape of an empty result.
+  # With several buckets, `map_fn` cannot infer the shape of an empty result.
   masks = tf.cond(
     tf.size(masks_png) > 0,
     lambda: tf.map_fn(place, masks_png, fn_output_signature=spec),

@@ -53,7 +53,7 @@ def choose_placement(
     seed: [2] int; the same seed gives the same placement.
   """
   seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3 + len(augmentations)))
-  # In this order of the seeds, a `task.seed` gives the same choices as in earlier versions.
+  # This order of the seeds is kept so that a `task.seed` gives the choices of earlier versions.
   size_seed, crop_seed, augmentation_seeds = seeds[0], seeds[2], (seeds[1], *seeds[3:])
   choice = tf.random.stateless_uniform([], size_seed, 0, len(min_sizes), tf.int32)
   min_size = tf.gather(tf.constant(min_sizes, tf.int32), choice)
@@ -119,7 +119,7 @@ def place_boxes(boxes_normalized: tf.Tensor, placement: Placement) -> tf.Tensor:
 
 
 def source_indices(placement: Placement) -> tuple[tf.Tensor, tf.Tensor]:
-  """The original row and column of each visible row and column, nearest as in OpenCV.
+  """The nearest original row and column of each visible row and column, chosen as by OpenCV.
 
   Returns:
     [visible_h] and [visible_w] int32: floor(scaled position * step). The step is the reciprocal of
@@ -162,8 +162,8 @@ def place_mask(
 ) -> tf.Tensor:
   """A mask after resizing, cropping, flipping, padding and packing.
 
-  Only the rows that the instance touches are resized. They are repeated after packing, because
-  packed rows are eight times smaller.
+  The width is resized first, only in the rows that the instance touches. The height is resized
+  after packing, because packed rows are eight times smaller.
 
   Args:
     mask: [height, width] uint8 of 0 and 1 in original pixels.
@@ -177,7 +177,7 @@ def place_mask(
   first, count = tf.cast(filled[:1], tf.int32), tf.cast(filled[-1:] - filled[:1] + 1, tf.int32)
   first, count = tf.reduce_sum(first), tf.reduce_sum(count)  # 0, 0 for an empty mask
   columns = _take_columns(mask[first : first + count], indices[1])  # [count, visible_w]
-  # The empty rows above and below replace all rows that the instance does not touch.
+  # One empty row is added above and below; every row that the instance does not touch reads it.
   columns = tf.pad(columns, [[1, 1], [0, padded_hw[1] - tf.shape(columns)[1]]])
   rows = tf.clip_by_value(indices[0] - first + 1, 0, count + 1)
   packed = tf.gather(mask_ops.pack_bits(columns), rows)  # [visible_h, padded_w / 8]
@@ -185,7 +185,7 @@ def place_mask(
 
 
 def _take_columns(labels: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-  """Columns of a map.
+  """The given columns of a map.
 
   Gathering rows of the transpose is several times faster than gathering columns.
   """

@@ -1,6 +1,6 @@
 """From a uint8 image to the network input: resizing by the published rule, normalizing, padding.
 
-Training, prediction and serving all call these functions, so that they see the same pixels. The
+Training, prediction and serving all call these functions, so that they get the same pixels. The
 functions take one image [height, width, 3] or a batch [batch, height, width, 3] of images of one
 size. They work eagerly and in graphs, with static and dynamic shapes.
 """
@@ -22,7 +22,7 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
   """The pixels of a JPEG, PNG or BMP file, or of the first image of a GIF file.
 
   JPEG is decoded with the accurate transform, as in OpenCV and Pillow. TensorFlow's default is a
-  fast transform, which differs by up to 3 gray levels at most pixels.
+  fast transform, with which most pixels differ by up to 3 gray levels.
 
   Args:
     encoded: [] string, the content of the file.
@@ -108,7 +108,7 @@ def normalize(image: tf.Tensor) -> tf.Tensor:
   Args:
     image: [..., width, 3] RGB 0..255.
   """
-  # Mean and deviation of a whole row: broadcasting three channels takes three times as long.
+  # Mean and deviation are tiled to a row: broadcasting three channels takes three times as long.
   width = tf.shape(image)[-2]
   rows = tf.reshape(tf.cast(image, tf.float32), [-1, width * 3])
   mean, deviation = (tf.tile(tf.constant(x), [width]) for x in (IMAGE_MEAN, IMAGE_STDDEV))

@@ -56,8 +56,8 @@ def label_instances(
 def paint_semantic(instances: Sequence[LabeledInstance], height: int, width: int) -> np.ndarray:
   """A semantic map from instances, painted in the order of the annotations.
 
-  Background is 0. Crowd regions are ignored; they are painted first, so that an instance inside one
-  keeps its label.
+  Background is 0. Crowd regions get the ignored label; they are painted first, so that an instance
+  inside a crowd region keeps its label.
 
   Args:
     instances: instances with bitmaps.
@@ -114,7 +114,7 @@ def instance_features(
 
 
 def _mask(instance: LabeledInstance) -> np.ndarray:
-  return cast(np.ndarray, instance.mask)  # Callers label the instances with masks.
+  return cast(np.ndarray, instance.mask)  # Not None: callers pass instances with masks.
 
 
 def semantic_features(semantic: np.ndarray) -> Features:

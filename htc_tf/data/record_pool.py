@@ -14,7 +14,8 @@ def write_shards(
 
   Args:
     tasks: all shards of the conversion.
-    num_processes: largest number of worker processes; with 1 the shards are written in this one.
+    num_processes: largest number of worker processes; with 1 the shards are written in this
+      process.
 
   Returns:
     The results in the order of the tasks, including those of earlier runs.

@@ -1,4 +1,4 @@
-"""Writing of one shard of records, which is what the worker processes of a conversion do."""
+"""Writing of one shard of records, the task of a worker process of a conversion."""
 
 import dataclasses
 import json
@@ -26,7 +26,8 @@ class RecordOptions:
     include_masks: whether to store instance masks.
     semantic: source of the semantic map: 'none', 'stuff_maps' or 'instances'.
     stuff_folder: folder of the stuff maps; empty for other sources.
-    num_semantic_classes: number of classes of the stuff maps; other labels are ignored.
+    num_semantic_classes: number of classes of the stuff maps; labels that are not below it are
+      ignored.
     skip_missing_images: whether unreadable images are dropped instead of ending the conversion.
   """
 
@@ -65,7 +66,7 @@ class ShardTask:
 
 @dataclasses.dataclass
 class ShardResult:
-  """Content of a written shard, and what was dropped from it.
+  """Description of a written shard and of the entries that were dropped from it.
 
   Attributes:
     fingerprint: fingerprint of the inputs of the whole conversion.
@@ -110,7 +111,7 @@ def write_shard(task: ShardTask) -> ShardResult:
   Each image is reported by `processes.report_progress`.
 
   Raises:
-    DataError: an image cannot be read, and such images are not dropped.
+    DataError: an image cannot be read, and `skip_missing_images` is not set.
   """
   import tensorflow as tf
 

@@ -1,7 +1,7 @@
 """COCO segmentations: checks of polygons and run lengths, and conversion to bitmaps.
 
-For run lengths that end early, pycocotools reads uninitialized memory, and it takes a polygon of
-four numbers for a box. Segmentations are therefore checked before pycocotools reads them.
+pycocotools reads uninitialized memory if run lengths end early, and takes a polygon of four numbers
+for a box. Segmentations are therefore checked before pycocotools reads them.
 """
 
 import math
@@ -39,7 +39,7 @@ def clean(segmentation: Any, height: int, width: int) -> tuple[Segmentation | No
 
 
 def to_rle(segmentation: Segmentation, height: int, width: int) -> dict[str, Any]:
-  """The compressed run lengths of a cleaned segmentation; polygons are united."""
+  """The compressed run lengths of a cleaned segmentation; for polygons, those of their union."""
   if isinstance(segmentation, list):
     return coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
   if isinstance(segmentation['counts'], list):

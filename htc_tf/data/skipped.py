@@ -1,4 +1,4 @@
-"""Counts of what an input pipeline skips or changes, with log messages."""
+"""Counts of the shards, records and instances that an input pipeline skips, with log messages."""
 
 import hashlib
 import threading
@@ -21,15 +21,15 @@ KINDS = {
   CLIPPED: 'instances with a box that crosses the border of the image are clipped',
   OVER_LIMIT: 'instances beyond parser.max_num_instances of their image are skipped',
 }
-# Beyond this surplus of bad records the data set is wrong, not damaged: stop.
+# If so many more records are bad than good, the data set is wrong rather than damaged: stop.
 MAX_SURPLUS = 1000
 
 
 class SkipCounter:
-  """Counts of what one process skips; a shard or record counts once even if it is read again.
+  """Counts of the shards, records and instances that one process skips or clips.
 
-  Only the first, second, fourth, eighth ... shard or record of a kind is logged, so that the log
-  does not fill up.
+  A shard or record counts once even if it is read again. Only the first, second, fourth, eighth ...
+  shard or record of a kind is logged, so that the log does not fill up.
   """
 
   def __init__(self) -> None:
@@ -78,7 +78,7 @@ class SkipCounter:
     """Raise DataError if many more records or shards were skipped than used.
 
     Args:
-      number: number of skipped records or shards, less that of the used ones.
+      number: number of skipped records or shards, minus the number of used ones.
 
     Raises:
       DataError: `number` exceeds `MAX_SURPLUS`.

@@ -1,7 +1,8 @@
 """Reading of records that skips and counts unreadable shards and records.
 
 `ignore_errors` around a whole pipeline would skip them too, but neither count nor name them. Python
-is called only for failures and at the end of each shard, never for an intact record.
+is called for failures, at the start and end of each shard and at the end of the data, but never for
+an intact record.
 """
 
 import re
@@ -34,7 +35,7 @@ class TolerantReading:
       nested tensors. Its ops may raise; its random ops must be stateless. Autograph does not
       convert it.
     counter: counter of the shards and records that this process skips.
-    repeats: whether the pipeline repeats its data, so that its end is an error.
+    repeats: whether the pipeline repeats its data, so that the end of the data is an error.
   """
 
   def __init__(self, parse: Callable[[Tensors], Any], counter: SkipCounter, repeats: bool):
@@ -61,7 +62,7 @@ class TolerantReading:
 
   @tf.autograph.experimental.do_not_convert
   def read_shards(self, paths: str | Sequence[str] | tf.Tensor) -> tf.data.Dataset:
-    """Serialized records of TFRecord files; a damaged file gives those before the damage."""
+    """Serialized records of TFRecord files; a damaged file gives the records before the damage."""
     return tf.data.Dataset.from_tensor_slices(tf.reshape(paths, [-1])).flat_map(self._read_shard)
 
   @tf.autograph.experimental.do_not_convert
@@ -101,7 +102,11 @@ class TolerantReading:
       return False
 
   def _close_shard(self, path: bytes, num_bytes: int) -> bool:
-    """False, after counting the shard if not all of its bytes were read."""
+    """False, after counting the shard as skipped if not all of its bytes were read.
+
+    Raises:
+      DataError: too many shards in a row hold no record.
+    """
     self._empty_shards = 0 if num_bytes else self._empty_shards + 1
     self._counter.check_surplus(self._empty_shards)
     name = path.decode()
@@ -118,7 +123,7 @@ class TolerantReading:
     Iterating over them raises `tf.errors.InvalidArgumentError`, with the message of a DataError, if
     too few elements can be parsed or if data that should repeat ends.
     """
-    # `map` with a one-element dataset inside would set up the parsing again for every record.
+    # `map` with `run_or_fallback` would set up the parsing again for every record.
     tried = dataset.interleave(self._parse_or_fail, num_parallel_calls=tf.data.AUTOTUNE)
     return self._count_failed(tried).filter(_is_parsed).map(_result)
 
@@ -134,7 +139,7 @@ class TolerantReading:
     )
 
   def _count_failed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The same elements, with a step that counts failures and checks the end of the data."""
+    """The elements and an end marker, after a step that counts failures and checks the end."""
     end = {**zeros_like_spec(dataset.element_spec), 'status': tf.constant(_END)}
     ended = dataset.concatenate(tf.data.Dataset.from_tensors(end))
 
@@ -164,7 +169,7 @@ class TolerantReading:
       status: `_FAILED` or `_END`.
       record: serialized record that failed.
       num_parsed: number of records parsed so far.
-      surplus: number of failed records, less that of parsed ones.
+      surplus: running count of failed records minus parsed ones, never below 0.
 
     Raises:
       DataError: too few records can be parsed, or data that should repeat ended.
@@ -183,7 +188,7 @@ class TolerantReading:
     self._counter.add(skipped.RECORDS, skipped.record_name(record), reason)
 
   def _reason_unusable(self, record: bytes) -> str | None:
-    """The message of the error when a record is parsed eagerly, or None if there is none."""
+    """The message of the error that parsing the record eagerly raises, or None if it succeeds."""
     try:
       self._parse(as_element(tf.constant(record)))
     except (tf.errors.OpError, ValueError) as error:

@@ -10,7 +10,8 @@ from htc_tf.data.skipped import SkipCounter
 
 Tensors = dict[str, tf.Tensor]
 _PER_INSTANCE = ('boxes_normalized', 'classes', 'is_crowd', 'masks_png')
-# Boxes beyond the border by at most this part of the image's side are rounding errors: not counted.
+# Boxes that cross the border by at most this share of the image's side are not counted, because the
+# cause is rounding.
 _ROUNDING = 1e-3
 
 

@@ -40,7 +40,7 @@ def box_loss(
     deltas: [batch, num_rois, 4] dy, dx, dh, dw, class-agnostic.
     rois: sampled RoIs and their ground truth.
     box_coder_weights: four factors of the stage's box coder on dy, dx, dh, dw.
-    beta: size of a difference from which smooth L1 is linear.
+    beta: size of a difference from which on smooth L1 is linear.
 
   Returns:
     Scalar float32; 0 without a positive.

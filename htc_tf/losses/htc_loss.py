@@ -88,7 +88,7 @@ def weight_decay(variables: Sequence[tf.Variable], losses: task_config.Losses) -
   """Half the squared norm of the decayed variables times the decay factor, without gradient.
 
   It is only logged; `add_weight_decay` adds the gradient. The regularizers of Model Garden's layers
-  do not apply to biases and norms, which the published training decays.
+  are not used, because they omit biases and norms, which the published training decays.
 
   Args:
     variables: trainable variables.
@@ -111,11 +111,11 @@ def add_weight_decay(
   losses: task_config.Losses,
   scale: float = 1.0,
 ) -> list[tf.Tensor | None]:
-  """Gradients plus those of `weight_decay`: under SGD, the weight decay of the published optimizer.
+  """Gradients plus those of `weight_decay`; with SGD, this is the published weight decay.
 
-  A gradient tape would compute the gradient of the decay, as large as all variables, at the start
-  of a step, because it depends on nothing else. Here each part is computed when the other gradient
-  of its variable is ready.
+  A gradient tape would compute the gradient of the decay, which is as large as all variables, at
+  the start of a step, because that gradient depends on nothing else. Here each part is computed
+  when the other gradient of its variable is ready.
 
   Args:
     gradients: gradients of the other terms, in the order of `variables`; None where a variable has

@@ -12,10 +12,10 @@ _BOX_CODER_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 def rpn_class_loss(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
   """Binary cross entropy over the sampled anchors.
 
-  It is divided by the number of sampled anchors of the whole batch (at least 1).
+  The sum is divided by the number of sampled anchors of the whole batch (at least 1).
 
   Args:
-    logits: [batch, num] of all levels.
+    logits: [batch, num] logits of the anchors of all levels.
     labels: [batch, num] int32; 1 positive, 0 background, -1 not sampled.
 
   Returns:
@@ -35,13 +35,13 @@ def rpn_box_loss(
 ) -> tf.Tensor:
   """Smooth L1 loss of the deltas of the positive anchors.
 
-  Like the class loss, it is divided by the number of sampled anchors, background included.
+  As in the class loss, the sum is divided by the number of sampled anchors, background included.
 
   Args:
     deltas: [batch, num, 4] dy, dx, dh, dw of all levels.
     anchors: [num, 4] yxyx in padded-image pixels.
     targets: labels and matched ground truth of the anchors.
-    beta: size of a difference from which smooth L1 is linear.
+    beta: size of a difference from which on smooth L1 is linear.
 
   Returns:
     Scalar float32.

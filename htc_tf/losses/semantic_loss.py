@@ -13,8 +13,8 @@ def semantic_loss(
     labels: [batch, padded_height, padded_width] uint8; both sides are whole multiples of those of
       the logits.
     ignore_label: label of pixels that contribute 0.
-    average_over_valid: whether the mean is over the other pixels only. As published, it is over all
-      pixels, including ignored ones.
+    average_over_valid: whether the mean is over the pixels that are not ignored. By default, as
+      published, ignored pixels count in the mean.
 
   Returns:
     Scalar float32.

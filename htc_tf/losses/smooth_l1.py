@@ -13,7 +13,7 @@ def smooth_l1(differences: tf.Tensor, beta: float) -> tf.Tensor:
     beta: size of a difference at which the quadratic part ends; positive.
 
   Returns:
-    The shape of `differences`, float32.
+    Losses in the shape of `differences`, float32.
   """
   sizes = tf.abs(tf.cast(differences, tf.float32))
   return tf.where(sizes < beta, 0.5 / beta * tf.square(sizes), sizes - 0.5 * beta)

@@ -47,7 +47,7 @@ def delay_backward(results: Any, features: ImageFeatures) -> tuple[Any, ImageFea
     `results`, and the features that later parts must read.
   """
   table = features.pooling_table
-  if table is None or table.pixels is None:  # Under XLA; XLA orders its programs itself.
+  if table is None or table.pixels is None:  # Under XLA, which orders its programs itself.
     return results, features
   results, pixels = run_backward_later(results, table.pixels)
   return results, features._replace(pooling_table=table._replace(pixels=pixels))

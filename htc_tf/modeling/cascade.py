@@ -1,8 +1,9 @@
 """The hybrid task cascade: a loop over its stages, in training and at inference.
 
-Notation of the paper (Chen et al. 2019, section 3.1), as the comments use it: x are the image
+The comments use the notation of the paper (Chen et al. 2019, section 3.1): x are the image
 features, r_t the boxes after stage t, P pools RoI features, B_t and M_t are the box and mask heads,
-and m_t^- is the feature of mask head M_t before its predictor.
+m_t^- is the feature of mask head M_t before its predictor, and F adds the feature of the previous
+mask head to the RoI features.
 """
 
 from collections.abc import Sequence
@@ -35,13 +36,14 @@ class Cascade(tf_keras.layers.Layer):
 
   Args:
     stages: one to five stages.
-    box_features: layer of (ImageFeatures, RoIs) that pools the features of the box heads.
-    mask_features: layer that pools the features of the mask heads; None in a box-only model.
+    box_features: layer from (ImageFeatures, RoIs) to the RoI features of the box heads.
+    mask_features: layer from (ImageFeatures, RoIs) to the RoI features of the mask heads; None in a
+      box-only model.
     interleaved: whether the mask branch of a stage trains on RoIs that its box branch has refined
       (equation 2); otherwise it trains on the RoIs of the box branch (equation 1).
     information_flow: whether mask features flow from stage to stage (equations 3 and 4).
     num_mask_rois: maximum number of RoIs per image that a mask branch trains on.
-    mask_ensemble: 'mean' of the mask probabilities of all stages, or 'last'.
+    mask_ensemble: 'mean' for the mean mask probabilities of all stages, 'last' for the last stage.
     **kwargs: arguments of Layer.
   """
 
@@ -74,7 +76,7 @@ class Cascade(tf_keras.layers.Layer):
   def train(
     self, features: ImageFeatures, proposals: Proposals, ground_truth: GroundTruth
   ) -> tuple[StageOutputs, ...]:
-    """Outputs of every stage on its sampled RoIs; box gradients stop between stages.
+    """Outputs of every stage on its sampled RoIs; boxes pass no gradient between stages.
 
     Args:
       features: features of the batch.
@@ -102,7 +104,7 @@ class Cascade(tf_keras.layers.Layer):
   def classify(self, features: ImageFeatures, proposals: Proposals) -> tuple[tf.Tensor, tf.Tensor]:
     """Class logits averaged over the stages, and the boxes of the last stage.
 
-    Each stage scores the boxes that it refines (Cai and Vasconcelos 2018, section 4.3).
+    Each stage scores its input boxes (Cai and Vasconcelos 2018, section 4.3).
 
     Args:
       features: features of the batch.
@@ -122,7 +124,7 @@ class Cascade(tf_keras.layers.Layer):
     return logits_sum / len(self.stages), boxes
 
   def segment(self, features: ImageFeatures, boxes: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-    """Mask probabilities of detections, averaged over the stages or those of the last stage.
+    """Mask probabilities of detections, averaged over all stages or from the last stage only.
 
     Args:
       features: features of the batch.
@@ -175,7 +177,7 @@ class Cascade(tf_keras.layers.Layer):
     return self.stages[:number] if self._information_flow else self.stages[number - 1 : number]
 
   def _positives(self, rois: SampledRois) -> SampledRois:
-    """The first rows of a sample, which hold all positives; the others become padding."""
+    """The first rows of a sample, which hold all positives; background rows become padding."""
     num_rois = self._num_rois_to_run(rois.positive)
     rois = SampledRois(*(values[:, :num_rois] for values in rois))
     return rois._replace(boxes=tf.where(rois.positive[..., tf.newaxis], rois.boxes, -1.0))

@@ -12,11 +12,11 @@ from htc_tf.ops import boxes as box_ops
 
 
 class CascadeStage(tf_keras.layers.Layer):
-  """Parts of a stage, under one name in checkpoints; the cascade calls them.
+  """Parts of a stage, grouped under one name in checkpoints and called by the cascade.
 
   Args:
     box_head: layer from RoI features to class logits and box deltas.
-    assigner: matches boxes with the ground truth and samples RoIs.
+    assigner: layer that matches boxes with the ground truth and samples RoIs.
     box_coder_weights: factors on dy, dx, dh, dw.
     mask_head: layer from RoI features to mask features; None in a box-only model.
     mask_predictor: layer from mask features and classes to mask logits; None in a box-only model.

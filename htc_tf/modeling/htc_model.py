@@ -159,7 +159,7 @@ class HTCModel(tf_keras.Model):
 
   @property
   def checkpoint_items(self) -> dict[str, tf_keras.layers.Layer]:
-    """Parts that checkpoints also contain by name, so that other models can start from them."""
+    """Parts that checkpoints also store by name, so that other models can start from them."""
     items = {'backbone': self.backbone}
     if self.decoder is not None:
       items['decoder'] = self.decoder

@@ -70,7 +70,7 @@ class Proposals(NamedTuple):
 
 
 class RPNOutputs(NamedTuple):
-  """Maps, anchors and proposals of the region proposal network, by level '2', '3', ...
+  """Maps and anchors of the region proposal network by level '2', '3', ..., and its proposals.
 
   Attributes:
     logits: level to [batch, height, width, num_anchors] float32.

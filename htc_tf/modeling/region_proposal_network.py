@@ -17,11 +17,11 @@ AnchorGenerator: TypeAlias = Callable[
 class RegionProposalNetwork:
   """Region proposal network (Ren et al. 2015, section 3.1) on a feature pyramid.
 
-  It is not a layer: its layers are attributes of the model, which name them in checkpoints.
+  It is not a layer, so that checkpoints contain its head only as the model's attribute `rpn_head`.
 
   Args:
     head: layer from the pyramid to logits and deltas of every anchor.
-    generate_anchors: function from level and map size to anchors, see `ops.anchors`.
+    generate_anchors: function from map sizes to anchors, both by level; see `ops.anchors`.
     roi_generator: layer that selects `Proposals` from deltas, logits and anchors.
     anchor_assigner: layer that matches anchors with the ground truth.
   """

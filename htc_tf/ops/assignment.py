@@ -40,16 +40,17 @@ def assign(
 ) -> tf.Tensor:
   """The ground-truth box that each box is matched with (Faster R-CNN, section 3.1.2).
 
-  A box is matched with the ground-truth box of highest IoU if that reaches `positive_threshold`,
-  and is background if it stays below `negative_threshold`. With `match_low_quality`, every
-  ground-truth box whose best IoU reaches `min_positive_threshold` is also matched with all boxes at
-  that IoU, even if they match another one better; the last such ground-truth box wins.
+  A box is matched with the ground-truth box of highest IoU if that IoU reaches
+  `positive_threshold`, and is background if the IoU is below `negative_threshold`. With
+  `match_low_quality`, every ground-truth box whose best IoU reaches `min_positive_threshold` is
+  also matched with all boxes at that IoU, even if they match another ground-truth box better; the
+  last such ground-truth box wins.
 
   Ground-truth boxes are processed a few at a time, so that memory does not grow with their number.
 
   Args:
     boxes: [batch, num, 4] yxyx in padded-image pixels.
-    valid: [batch, num] bool; other boxes are ignored and are never the best match.
+    valid: [batch, num] bool; boxes that are not valid are ignored and are never the best match.
     gt_boxes: [batch, num_gt, 4] yxyx in padded-image pixels; padding rows are all -1.
     positive_threshold: IoU from which a box is positive.
     negative_threshold: IoU below which a box is background.
@@ -72,7 +73,7 @@ def assign(
 def sample(
   gt_index: tf.Tensor, num_samples: int, positive_fraction: float, rule: str = 'random'
 ) -> Samples:
-  """Boxes to train on; background fills the places that the positives leave free.
+  """Boxes to train on: positives, and background boxes for the remaining places.
 
   Args:
     gt_index: [batch, num] int32, the result of `assign`; ignored entries are never sampled.
@@ -108,8 +109,8 @@ class _Matches(NamedTuple):
   Attributes:
     max_iou: [batch, num] float32 highest IoU; -1 without ground truth.
     best: [batch, num] int32 first ground-truth box at that IoU.
-    low_quality: [batch, num] int32 last ground-truth box that has the box among its best; -1
-      without such a ground-truth box.
+    low_quality: [batch, num] int32 last ground-truth box whose best boxes include this box; -1 if
+      there is none.
   """
 
   max_iou: tf.Tensor

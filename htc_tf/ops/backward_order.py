@@ -7,13 +7,13 @@ import tensorflow as tf
 
 
 def run_backward_later(results: Any, shared: Any) -> tuple[Any, Any]:
-  """Identity whose backward pass runs everything after it before anything before it.
+  """Identity that delays the backward pass of earlier parts until that of later parts is done.
 
   Parts of a model that read the same features, such as the stages of the cascade, could all run
   backward at once. The activations of each part, and a gradient as large as the features, would
-  then stay in memory until the last part is done. A call between two parts runs them one after the
-  other: the gradient of the first part's results is passed on only when the gradient of the
-  features from all later parts is complete, so that the memory of those parts is free again.
+  then stay in memory until the last part is done. A call between two parts makes their backward
+  passes run one after the other: the gradient of the first part's results is passed on only when
+  all later parts have contributed to the gradient of the features and their memory is free again.
 
   Args:
     results: nested float tensors that the parts so far have computed; entries may be None.

@@ -7,8 +7,7 @@ import tensorflow as tf
 from htc_tf.ops import xla
 
 Number: TypeAlias = float | tf.Tensor
-# Position of a sample that does not count. Any position at least a pixel below the map has weight 0
-# at every pixel.
+# Position of a sample that does not count. Any position of -1 or less has weight 0 at every pixel.
 _OUTSIDE = -2.0
 
 
@@ -58,9 +57,10 @@ def axis_samples(
   map_size: tf.Tensor,
   subdivision: int | tf.Tensor = 1,
 ) -> AxisSamples:
-  """Layout of the samples: every bin has ceil(bin size in pixels of the map), evenly spaced.
+  """Layout of the samples along one axis of a map.
 
-  A sample more than a pixel outside the map counts as 0 in the mean of its bin.
+  Every bin has ceil(bin size in pixels of the map) evenly spaced samples. A sample more than a
+  pixel outside the map counts as 0 in the mean of its bin.
 
   Args:
     begins: [num_rois] float32 lower edges of the RoIs along the axis, in padded-image pixels.
@@ -133,8 +133,8 @@ def bilinear_weights(positions: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
 def _divide(values: tf.Tensor, divisor: int | tf.Tensor) -> tf.Tensor:
   """Quotient by an integer, correctly rounded; 0 if the divisor is 0.
 
-  Both graph optimizers, TensorFlow's and XLA's, replace a plain division by a constant with a
-  product with the reciprocal. A bin of exactly n pixels would then be slightly larger than n and
-  take n + 1 samples.
+  The graph optimizers of TensorFlow and XLA replace a plain division by a constant with a
+  multiplication by the reciprocal. A bin of exactly n pixels would then be slightly larger than n
+  and take n + 1 samples.
   """
   return tf.math.divide_no_nan(values, xla.opaque(tf.cast(divisor, tf.float32)))

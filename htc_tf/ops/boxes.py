@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-# Largest change of log-scale by a regressor: a side grows or shrinks at most 62.5 times.
+# Largest change of log-scale by a regressor: a side grows or shrinks at most by the factor 62.5.
 MAX_LOG_SCALE = math.log(1000.0 / 16.0)
 
 
@@ -57,8 +57,8 @@ def encode(boxes: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float]) -> tf
 
   Args:
     boxes: [..., 4] yxyx, with positive sides.
-    anchors: [..., 4] yxyx in the same coordinate frame, with positive sides. Boxes or anchors with
-      another side give deltas that are not finite; callers must mask them.
+    anchors: [..., 4] yxyx in the same coordinate frame, with positive sides. If a side is not
+      positive, the deltas are not finite, and callers must mask them.
     weights: four factors on dy, dx, dh, dw (the inverse standard deviations).
 
   Returns:

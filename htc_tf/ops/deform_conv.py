@@ -13,7 +13,7 @@ def deform_conv2d(
 ) -> tf.Tensor:
   """Convolution whose taps read displaced, bilinearly sampled positions.
 
-  The map is zero outside, so the samples of a tap fade to 0 within a pixel of the border. Padding
+  The map is zero outside, so that samples fade to 0 within a pixel beyond the border. Padding
   is (kernel - 1) / 2 on every side. The taps are processed one at a time, because the samples of
   all taps together are as large as the map times the number of taps. The backward pass recomputes
   the samples.

@@ -144,7 +144,7 @@ class _Pooling:
     add: Callable[..., tf.Tensor],
     total: tf.Tensor,
   ) -> tf.Tensor:
-    """Total after the RoIs of a chunk that a view pools from map `x`, which has number `index`."""
+    """Total after `add` for those RoIs of a chunk that a view pools from the map `x` at `index`."""
     rois, indices, strides = chunk
     used = tf.equal(indices[:, view], index)
     boxes = tf.where(used[:, None], rois, -1.0)

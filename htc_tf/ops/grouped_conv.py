@@ -20,8 +20,8 @@ def grouped_conv2d(
 
   `tf.nn.conv2d` accepts such a kernel, but its gradient has no CPU kernel outside XLA, and under
   XLA it is slow on a CPU. Without a GPU, neighboring groups therefore run as one dense convolution
-  whose kernel is zero between the groups: more multiplications, but in the fast routine. With a
-  GPU, `tf.nn.conv2d` runs all groups in one launch.
+  whose kernel is zero between different groups, which takes more multiplications but uses the fast
+  routine. With a GPU, `tf.nn.conv2d` runs all groups in one launch.
 
   Args:
     x: [batch, height, width, in_channels].

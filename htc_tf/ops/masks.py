@@ -91,7 +91,7 @@ def _static_mask_targets(
   image_shape: tf.Tensor,
   size: int,
 ) -> tf.Tensor:
-  """`mask_targets` with static shapes: every row is pooled, and from its whole mask."""
+  """`mask_targets` with static shapes: every box is pooled, from the whole mask of its instance."""
   batch, num_rois = gt_index.shape
   height, width = packed_masks.shape[2], packed_masks.shape[3] * _BITS
 

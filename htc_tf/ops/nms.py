@@ -79,7 +79,7 @@ def grouped_nms(
 def _select_one_by_one(
   boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
 ) -> KeptBoxes:
-  """Boxes kept in `max_outputs` steps: each keeps the best box, which suppresses others.
+  """Boxes kept in `max_outputs` steps; each keeps the best remaining box, which suppresses others.
 
   Args:
     boxes: [batch, num, 4], shared by the groups.

@@ -10,7 +10,8 @@ def recompute_in_backward(function: Callable[..., tf.Tensor]) -> Callable[..., t
 
   Use it for values that are cheap to compute and large to keep. If the gradient does not need the
   result of the last step, as for a convolution, the graph omits that step when it recomputes.
-  Unlike `tf.recompute_grad`, this copies no input; XLA may merge both computations.
+  Unlike `tf.recompute_grad`, this copies no input, but XLA may merge the recomputation with the
+  forward pass.
 
   Args:
     function: function of float tensors that returns one tensor. It must read variables only through

@@ -44,7 +44,7 @@ def _repeat(x: tf.Tensor, size: int, axis: int) -> tf.Tensor:
 
 
 def resize_align_corners(x: tf.Tensor, size: Size) -> tf.Tensor:
-  """Bilinear resize that maps corner pixels onto corner pixels (the semantic branch).
+  """Bilinear resize of the semantic branch, which maps corner pixels onto corner pixels.
 
   Args:
     x: [batch, h, w, channels].

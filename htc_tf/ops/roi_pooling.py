@@ -1,4 +1,7 @@
-"""Pooling of RoIs from several maps: the sum over views of exact RoIAlign on one map per RoI."""
+"""Pooling of RoIs from several maps.
+
+A view assigns one map to each RoI. The results of exact RoIAlign are summed over the views.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -15,7 +18,7 @@ class FeatureTable(NamedTuple):
   Attributes:
     maps: name to [batch, height, width, channels], all of one dtype and number of channels.
     pixels: [num_pixels, channels] float32 pixels of all maps, map by map, image by image, row by
-      row; None under XLA, which pools from the maps.
+      row; None under XLA, where the maps themselves are read.
   """
 
   maps: dict[str, tf.Tensor]

@@ -17,7 +17,7 @@ from htc_tf.ops.roi_view import View
 
 
 class _Taps(NamedTuple):
-  """Pixels that contribute to each bin along one axis, ragged: row n has `lengths[n]` taps.
+  """Taps, the pixels that contribute to a bin along one axis; ragged row n has `lengths[n]` taps.
 
   Attributes:
     pixels: [taps] int64 pixel of the map.
@@ -31,7 +31,7 @@ class _Taps(NamedTuple):
 
 
 class _Windows(NamedTuple):
-  """Pairs of RoI and view, called windows; those of one RoI are adjacent.
+  """Pairs of RoI and view, called windows; the windows of one RoI are adjacent.
 
   Attributes:
     boxes: [num_windows, 4] yxyx in padded-image pixels.
@@ -191,10 +191,10 @@ def _gather_ragged(values: tf.Tensor, lengths: tf.Tensor, rows: tf.Tensor) -> tf
 
 
 def _weighted_sums(weights: tf.SparseTensor, pixels: tf.Tensor) -> tf.Tensor:
-  """Product of a sparse matrix, which gets no gradient, and a dense one, which does.
+  """Product of a sparse matrix, which gets no gradient, and a dense matrix, which gets one.
 
-  The compressed-row kernel is several times faster than `tf.sparse.sparse_dense_matmul`, which
-  processes entry by entry; it needs the rows of the matrix in ascending order.
+  The compressed-row kernel needs the rows of the matrix in ascending order. It is several times
+  faster than `tf.sparse.sparse_dense_matmul`, which processes entry by entry.
   """
 
   @tf.custom_gradient

@@ -15,9 +15,9 @@ def compiling() -> bool:
 
 
 def opaque(value: tf.Tensor) -> tf.Tensor:
-  """Identity whose value XLA does not treat as a constant; any shape.
+  """Identity whose result XLA does not treat as a constant; `value` may have any shape.
 
-  XLA replaces a division by a constant with a product with the reciprocal, which rounds
+  XLA replaces a division by a constant with a multiplication by the reciprocal, which rounds
   differently.
   """
   if not compiling():

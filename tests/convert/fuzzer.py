@@ -37,7 +37,7 @@ _NAMES = (
   'evil_legacy.pth',
   'evil.pdparams',
 )
-# Memory of the Python objects of a small file, which the budget of `PickleReader` bounds.
+# Limit for the Python objects of a small file, whose memory the budget of `PickleReader` bounds.
 SPARE_BYTES = 2**20
 _LIMITS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
 _WATCHED = (
@@ -118,7 +118,7 @@ def _flip_bit(data, place, _, generator):
 
 
 def _set_limit(data, place, _, generator):
-  """Write a limit of an integer type, of 1 to 8 bytes, as crafted sizes and offsets are."""
+  """Write a limit of an integer type of 1 to 8 bytes, as in crafted sizes and offsets."""
   size = generator.choice((1, 2, 4, 8))
   number = generator.choice(_LIMITS) % 256**size
   data[place : place + size] = number.to_bytes(size, generator.choice(('little', 'big')))
@@ -187,7 +187,7 @@ def _with_mutated_pickle(data, other, generator):
 
 
 def read(path):
-  """The number of tensors in a file, after reading every number; None if it was refused."""
+  """The number of tensors in a file, after reading every number; None if the file is refused."""
   try:
     tensors = read_checkpoint(path).tensors
   except CheckpointError:

@@ -41,7 +41,7 @@ def test_mutated_files_are_read_or_refused_within_bounds(num_files):
   ],
 )
 def test_faults_of_a_reader_are_noticed(fault, shown):
-  """Replace the reader by one with a fault."""
+  """The reader is replaced by a reader with a fault."""
   program = (
     f'import sys\nfrom tests.convert import fuzzer\ncalls = []\ndef read(path):\n'
     f'  calls.append(path)\n  if len(calls) > 1:\n    {fault}\n'

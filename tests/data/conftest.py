@@ -90,7 +90,7 @@ class CocoFolder:
 
 @pytest.fixture
 def coco(tmp_path) -> CocoFolder:
-  """A data set with category ids 3 and 8 (labels 1 and 2), and a crowd as uncompressed counts."""
+  """A data set with category ids 3 and 8 (labels 1 and 2), and a crowd in uncompressed counts."""
   (tmp_path / 'images').mkdir()
   rng = np.random.default_rng(0)
   entries = []

@@ -31,7 +31,7 @@ BUCKET_SIZES = [(min(h, 64), min(w, 64)) for h, w in SIZES]
 
 
 def elements(sizes):
-  """A data set of numbered elements in the form of the parser's; every value is the number."""
+  """A data set of numbered elements in the form of the parser, filled with their number."""
 
   def make():
     for number, (height, width) in enumerate(sizes, 1):
@@ -139,7 +139,7 @@ def test_a_single_bucket_keeps_the_order_and_static_shapes():
 
 
 def test_a_repeated_data_set_loses_no_image():
-  """Images that wait at the end of a pass come in the next one."""
+  """Images that wait at the end of a pass are batched in the next pass."""
   for rule, sizes in ((BUCKETS, BUCKET_SIZES), (NO_BUCKETS, SIZES)):
     dataset = batch_by_bucket(rule, 2, True)(elements(sizes).repeat(2))
     counts = collections.Counter(numbers(dataset.as_numpy_iterator()))

@@ -8,7 +8,7 @@ from htc_tf.data.fallback import run_or_fallback
 
 
 def numbers(element):
-  """The numbers below the one in a text, and their sum in a nested structure; raises for others."""
+  """The numbers below the number in a text, and their sum, nested; raises for other texts."""
   count = tf.strings.to_number(element['text'], tf.int32)
   values = tf.range(count)
   return {'values': values, 'fixed': tf.fill([2], count), 'more': (tf.reduce_sum(values), 'read')}

@@ -103,7 +103,7 @@ def test_labels_out_of_range_become_the_ignored_label():
 
 @pytest.mark.parametrize('size', [(8000, 6251), (10_000, 10_000), (20_000, 20_000)])
 def test_an_image_with_too_many_pixels_is_not_decoded(tmp_path, size):
-  """There is no warning either; Pillow itself refuses the largest one."""
+  """There is no warning either; the largest image is refused by Pillow itself."""
   path = tmp_path / 'bomb.png'
   Image.new('1', size).save(path)
   for read in (images.read_image, images.read_label_map):

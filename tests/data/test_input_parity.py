@@ -42,7 +42,7 @@ def test_image_info_holds_sizes_and_factors(image):
 
 
 def test_images_are_normalized_and_padded_as_by_mmdetection():
-  """The expected values are computed here: RGB minus mean, over deviation, padded with zeros."""
+  """The expected values are computed here: (RGB - mean) / deviation, padded with zeros."""
   with np.load(EXTRACT / 'r50_maps.npz') as arrays:
     rgb = arrays['image0_bgr'][..., ::-1]
   expected = np.zeros([256, 320, 3], np.float32)

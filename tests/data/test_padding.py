@@ -1,4 +1,4 @@
-"""Tests of the padded size of an image; the choice of a bucket against an exhaustive search."""
+"""Tests of the padded size of an image; buckets are compared with an exhaustive search."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of writing shards in worker processes: the bytes do not depend on their number."""
+"""Tests of writing shards in worker processes: the bytes do not depend on the number."""
 
 import hashlib
 import subprocess

@@ -12,7 +12,7 @@ from htc_tf.data import record_shards
 
 
 def uninterrupted_bytes(coco):
-  """Shards of a conversion that is not interrupted; removes them again."""
+  """Content of the shards of an uninterrupted conversion, whose files are then removed."""
   coco.convert()
   whole = coco.shard_bytes()
   for path in coco.output.iterdir():
@@ -63,7 +63,7 @@ def test_an_interrupted_conversion_continues(coco, monkeypatch):
 
 
 def test_a_killed_conversion_leaves_no_partial_file_and_continues(coco):
-  """The process is killed in the middle of a shard; its workers must end as well."""
+  """The process is killed in the middle of a shard."""
   expected = uninterrupted_bytes(coco)
   code = (
     'import os, sys, time\n'

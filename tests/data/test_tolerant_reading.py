@@ -14,7 +14,7 @@ RECORD_OVERHEAD = 16  # bytes
 
 
 def parse(element):
-  """An image and labels of a number below 10; raises for larger numbers and for text."""
+  """An image and labels of a number below 10; raises for other numbers and for text."""
   value = tf.strings.to_number(element[RECORD_KEY], tf.int32)
   with tf.control_dependencies([tf.debugging.assert_less(value, 10, 'too large')]):
     return tf.fill([2, 3], value), {'twice': value * 2}
@@ -99,7 +99,7 @@ def test_a_missing_shard_counts_as_skipped_but_an_empty_one_does_not(tmp_path, r
 
 @pytest.fixture(name='small_surplus')
 def _small_surplus(monkeypatch):
-  """A limit of 5 instead of 1000 unusable records more than usable ones."""
+  """A limit of 5, instead of 1000, on how far unusable records may outnumber usable ones."""
   monkeypatch.setattr(skipped, 'MAX_SURPLUS', 5)
 
 

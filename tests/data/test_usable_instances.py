@@ -76,7 +76,7 @@ def test_a_record_without_instances(in_dataset):
 @pytest.mark.parametrize('in_dataset', [False, True])
 @pytest.mark.parametrize('num_crowds', [0, 3])
 def test_instances_beyond_the_limit_are_counted_without_crowds(in_dataset, num_crowds, caplog):
-  """They are kept here; the parser drops them, because it knows which are visible after a crop."""
+  """They are only counted; the parser, which crops, drops the instances beyond the limit."""
   counter = SkipCounter()
   is_crowd = [index < num_crowds for index in range(1000)]
   found = select(record_with([BOXES[0]] * 1000, [1] * 1000, is_crowd), counter, in_dataset)

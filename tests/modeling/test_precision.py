@@ -18,7 +18,7 @@ SIXTEEN_BITS = ('bfloat16', 'float16')
 
 @contextlib.contextmanager
 def built(experiment, dtype, **runtime):
-  """(task, model, optimizer, batch), built as the trainer does for a runtime configuration."""
+  """(task, model, optimizer, batch), built as by the trainer for a runtime configuration."""
   params = tiny_records.reduced(experiment, 'unused')
   params.override({'runtime': {'mixed_precision_dtype': dtype, **runtime}})
   with computing_in(dtype):

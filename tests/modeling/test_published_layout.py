@@ -146,7 +146,7 @@ def detections(model, inputs):
 
 
 def _matched_rows(detections):
-  """Row of our detection with the class and box of each reference detection, or -1."""
+  """For each reference detection, the row of our detection with its class and box, or -1."""
   boxes, labels = yx_order(DETECTIONS['boxes']), DETECTIONS['labels'] + 1
   distance = np.abs(boxes[:, np.newaxis] - detections['detection_boxes']).max(-1)
   near = (distance < 0.1) & (labels[:, np.newaxis] == detections['detection_classes'])

@@ -16,7 +16,7 @@ def _load(name):
 
 
 def _stored_arrays():
-  """All arrays of the pack, of which the extracts omit those that can be computed from others."""
+  """All arrays of the pack; arrays that the extracts omit are computed from other arrays."""
   arrays = {**_load('training_step.npz'), **_load('training_inputs.npz')}
   arrays['image0_bgr'] = _load('r50_maps.npz')['image0_bgr']
   for image in range(2):

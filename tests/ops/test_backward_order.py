@@ -69,7 +69,7 @@ def test_the_first_part_runs_backward_after_the_second():
 
 
 def test_the_gradient_of_the_first_part_alone_requires_that_of_the_second():
-  """TensorFlow runs only what a result depends on, so this does not depend on timing."""
+  """TensorFlow runs only what a result depends on, so the test does not depend on timing."""
   order = []
 
   @tf.function(autograph=False)

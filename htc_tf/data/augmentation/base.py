@@ -18,14 +18,14 @@ class PlacementPlan(NamedTuple):
 
 
 class Augmentation:
-  """Base class; a subclass overrides one of the two methods.
+  """Base class; a subclass overrides one or both of the methods.
 
   Random choices must be functions of the seed (`tf.random.stateless_*`), so that a run with
   `task.seed` is repeatable whatever the parallelism of the input pipeline. Choices that depend on
   tensors need `tf.where` or `tf.cond`, because autograph does not convert Python's `if`.
 
   Attributes:
-    may_crop: whether the image may become larger than its padded size, which is then cropped.
+    may_crop: whether images may become larger than their padded size and are then cropped.
   """
 
   may_crop = False
@@ -34,17 +34,16 @@ class Augmentation:
     """The plan for placing image, boxes, masks and semantic map.
 
     Args:
-      plan: plan after the augmentations before this one.
+      plan: plan as changed by the preceding augmentations.
       seed: [2] int32 seed, different for each augmentation and image.
     """
     del seed
     return plan
 
   def change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The changed pixels, of unchanged shape.
+    """The image with changed pixels and unchanged shape.
 
-    They are those of the visible part, after resizing, cropping and flipping and before
-    normalization.
+    The image is the visible part, after resizing, cropping and flipping and before normalization.
 
     Args:
       image: [height, width, 3] float32 RGB, 0..255.

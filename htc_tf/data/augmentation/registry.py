@@ -34,7 +34,7 @@ def build_augmentations(values: Mapping[str, Mapping[str, Any]]) -> tuple[Augmen
       them.
 
   Raises:
-    ConfigError: an unknown name, or arguments that the augmentation refuses.
+    ConfigError: a name is unknown, or an augmentation refuses its arguments.
   """
   for module in pkgutil.iter_modules(augmentation.__path__, f'{augmentation.__name__}.'):
     importlib.import_module(module.name)

@@ -15,7 +15,7 @@ from htc_tf.modeling.layers.batch_norm import BatchNorm, NormOptions
 from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
-# model_id: (whether blocks are bottlenecks, blocks of the four stages); He et al. 2016, table 1.
+# model_id: (whether blocks are bottlenecks, number of blocks per stage); He et al. 2016, table 1.
 SPECS = {
   18: (False, (2, 2, 2, 2)),
   34: (False, (3, 4, 6, 3)),
@@ -47,8 +47,8 @@ _FROZEN_STATISTICS = NormOptions()
 class PublishedResNet(tf_keras.Model):
   """ResNet (He et al. 2016) with symmetric padding and the stride in the 3x3 convolution.
 
-  Model Garden's ResNet pads strided convolutions and the max-pool on one side only, so published
-  detector weights would give other features; also, it cannot freeze single stages.
+  Model Garden's ResNet pads strided convolutions and the max-pool asymmetrically, so that published
+  detector weights would give other features. It also cannot freeze single stages.
 
   Input [batch, height, width, 3]; output a dict {'2': C2, ..., '5': C5} of
   [batch, ceil(height / 2^level), ceil(width / 2^level), channels].
@@ -64,8 +64,8 @@ class PublishedResNet(tf_keras.Model):
     width_multiplier: factor on all channel counts.
     bottleneck: options of the bottleneck blocks.
     recompute: whether training keeps only the outputs of blocks and recomputes the rest in the
-      backward pass (gradient checkpointing). Needs `norm.norm_eval`: statistics would be updated
-      twice.
+      backward pass (gradient checkpointing). Needs `norm.norm_eval`, since running statistics
+      would be updated twice.
     norm: options of the batch norms.
     **kwargs: arguments of Model.
 

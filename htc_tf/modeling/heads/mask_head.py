@@ -27,8 +27,8 @@ class MaskHead(tf_keras.layers.Layer):
   Args:
     num_convs: number of 3x3 convolutions.
     num_filters: channels of all convolutions; with information flow, the RoI feature must have the
-      same number.
-    takes_previous: whether the feature of the previous stage flows in.
+      same number of channels.
+    takes_previous: whether the feature of the previous stage is added (information flow).
     **kwargs: arguments of Layer.
   """
 

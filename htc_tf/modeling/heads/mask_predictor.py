@@ -7,10 +7,10 @@ import tf_keras
 
 
 class MaskPredictor(tf_keras.layers.Layer):
-  """Transposed convolution to twice the size, then the row of a 1x1 classifier for one class.
+  """Transposed convolution to twice the size, then the kernel of one class of a 1x1 classifier.
 
   Only the kernel of the given class is applied to an RoI, because training and inference need no
-  other.
+  other class.
 
   Args:
     num_classes: number of classes, including background, which has no mask.

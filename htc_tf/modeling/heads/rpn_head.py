@@ -8,7 +8,7 @@ import tf_keras
 
 
 class RPNHead(tf_keras.layers.Layer):
-  """One 3x3 convolution with ReLU, then 1x1 to logits and deltas, shared by all levels.
+  """A 3x3 convolution with ReLU, then 1x1 convolutions to logits and deltas, for all levels.
 
   Model Garden's head has separate norms for each level, for which the published checkpoints have no
   weights; inputs, outputs and their order are the same (Ren et al. 2015, section 3.1).

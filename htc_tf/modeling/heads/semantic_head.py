@@ -59,7 +59,7 @@ class SemanticHead(tf_keras.layers.Layer):
     )
 
   def build(self, input_shape: Mapping[str, tf.TensorShape]) -> None:
-    """Create the variables of the laterals, which are read without a call of the laterals."""
+    """Create the variables of the laterals, which `call` reads without calling the laterals."""
     for level, lateral in zip(self._levels, self._laterals):
       with tf.name_scope(lateral.name):
         lateral.build(input_shape[level])
@@ -108,7 +108,7 @@ class SemanticHead(tf_keras.layers.Layer):
         x = resize_align_corners(x, size)
       return tf.nn.relu(x)
 
-    # Otherwise five maps would be kept for the backward pass. Recomputing them takes a twentieth of
-    # the time of the branch.
+    # Without recomputation, five maps would be kept for the backward pass. Recomputing them takes a
+    # twentieth of the time of the branch.
     run = recompute_in_backward(part) if training else part
     return run(x, tf.convert_to_tensor(lateral.kernel), tf.convert_to_tensor(lateral.bias))

@@ -21,7 +21,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
     min_positive_threshold: minimum IoU of a low-quality match: every ground-truth box also gets its
       best anchors if they reach this IoU.
     num_samples: number of sampled anchors per image.
-    positive_fraction: maximum share of positives among them.
+    positive_fraction: maximum share of positives among the sampled anchors.
     rule: sampling rule, see `ops.assignment.sample`.
     **kwargs: arguments of Layer.
 

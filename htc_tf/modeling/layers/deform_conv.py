@@ -9,7 +9,7 @@ from htc_tf.ops.deform_conv import deform_conv2d
 
 
 class DeformConv2D(PaddedConv2D):
-  """Convolution whose sampling offsets another convolution predicts (Dai et al. 2017).
+  """Convolution whose sampling offsets are predicted by another convolution (Dai et al. 2017).
 
   The offsets are the result of a plain convolution of the input, with bias, in one group and with
   the same stride. Its variables are initialized to zero, so that a new layer is a plain

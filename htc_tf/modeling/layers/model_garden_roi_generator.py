@@ -13,7 +13,7 @@ class ModelGardenProposalGenerator(roi_generator.MultilevelROIGenerator):
   """Model Garden's `MultilevelROIGenerator` with a validity mask.
 
   In Model Garden, padding rows are boxes of zeros, which the heads would treat like other boxes;
-  here they are marked. The shapes of the features must be static.
+  here padding rows are marked as not valid. The shapes of the features must be static.
 
   Args:
     **kwargs: arguments of `MultilevelROIGenerator`.

@@ -14,9 +14,9 @@ from htc_tf.ops.recompute import recompute_in_backward
 class PaddedConv2D(FrozenVariablesMixin, tf_keras.layers.Conv2D):
   """Conv2D that pads (kernel - 1) / 2 on every side, for every stride.
 
-  For a strided convolution of an even-sized map, TensorFlow's SAME pads only on the right and
-  below; the published weights were trained with equal padding on all sides. Variables are read in
-  full precision, so that a factor on the kernel is applied before the kernel is rounded.
+  For a strided convolution of an even-sized map, TensorFlow's SAME pads one pixel more on the right
+  and below; the published weights were trained with equal padding on all sides. Variables are read
+  in full precision, so that a factor on the kernel is applied before the kernel is rounded.
 
   Input [batch, height, width, channels]; output [batch, ceil(height / stride), ...].
 
@@ -48,7 +48,7 @@ class PaddedConv2D(FrozenVariablesMixin, tf_keras.layers.Conv2D):
       inputs: [batch, height, width, channels].
       scale: [filters] float32 factors, which are merged into the kernel.
       shift: [filters] float32.
-      training: whether a backward pass follows; it recomputes the scaled kernel.
+      training: whether a backward pass follows, which then recomputes the scaled kernel.
     """
     if scale is None:
       outputs = self._convolve(inputs, self.kernel)

@@ -41,7 +41,7 @@ class MultilevelRoIAligner(tf_keras.layers.Layer):
 
   Args:
     crop_size: number of bins of an RoI along each axis.
-    finest_scale: half the sqrt(area), in pixels, from which RoIs are above the finest level.
+    finest_scale: half of the sqrt(area), in pixels, from which on RoIs are above the finest level.
     min_level: finest level to pool from.
     max_level: coarsest level to pool from.
     level_rule: 'mmdet' or 'paddle'; they differ for RoIs within 3e-4 px of a boundary.

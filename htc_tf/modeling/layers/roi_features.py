@@ -1,4 +1,4 @@
-"""RoI features: the sum of pyramid and semantic embedding."""
+"""RoI features: features of the pyramid plus features of the semantic embedding."""
 
 from typing import Any
 

@@ -18,8 +18,8 @@ _EXCLUDED = -1.0
 class ProposalGenerator(tf_keras.layers.Layer):
   """Selection of proposals: best of each level, NMS within each level, best over all levels.
 
-  In contrast to Model Garden's generator, it clips to the image and not to its padded size, keeps a
-  box at exactly the NMS threshold, and marks padding rows.
+  In contrast to Model Garden's generator, it keeps a box whose IoU is exactly the NMS threshold and
+  marks padding rows.
 
   Args:
     pre_nms_top_k: number of candidates per level and image in training.

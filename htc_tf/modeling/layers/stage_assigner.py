@@ -19,9 +19,9 @@ class StageAssigner(tf_keras.layers.Layer):
   Args:
     iou_threshold: IoU from which a box is positive; below it, a box is background.
     num_samples: number of sampled RoIs per image.
-    positive_fraction: maximum share of positives among them.
-    match_low_quality: whether every ground-truth box also gets its best boxes, even if they match
-      another one better, as published.
+    positive_fraction: maximum share of positives among the sampled RoIs.
+    match_low_quality: whether every ground-truth box also gets its best boxes with at least this
+      IoU, even if they match another ground-truth box better, as published.
     rule: sampling rule, see `ops.assignment.sample`.
     **kwargs: arguments of Layer.
 
@@ -82,7 +82,7 @@ def _look_up(
   gt_boxes: tf.Tensor,
   gt_classes: tf.Tensor,
 ) -> SampledRois:
-  """Sampled rows of `boxes`, of which the first are the ground truth, and their matches."""
+  """Sampled rows of `boxes`, which begin with the ground-truth boxes, and their matches."""
   indices, valid, positive = samples
   rois = tf.where(valid[..., None], gather_rows(boxes, indices), -1.0)
   gt_rows = tf.where(positive, gather_rows(gt_index, indices), 0)

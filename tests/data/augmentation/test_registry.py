@@ -27,7 +27,7 @@ VISIBLE = (slice(0, 29), slice(0, 48))
 
 @pytest.fixture(name='registered', autouse=True)
 def _registered(monkeypatch):
-  """The registered classes; those that a test registers are removed after it."""
+  """The registered classes; classes that a test registers are removed after the test."""
   build_augmentations({})  # The modules of the package register when they are first imported.
   monkeypatch.setattr(registry, '_CLASSES', dict(registry._CLASSES))
   return registry._CLASSES
@@ -120,7 +120,7 @@ def test_every_field_of_the_configuration_is_a_registered_augmentation():
 
 @pytest.fixture(name='added_module')
 def _added_module(tmp_path, monkeypatch):
-  """Name of a module in the package that nothing has imported."""
+  """Name of a module in the package that has not been imported."""
   source = """
     from htc_tf.data.augmentation.base import Augmentation
     from htc_tf.data.augmentation.registry import register

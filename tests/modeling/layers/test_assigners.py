@@ -35,7 +35,7 @@ def _ground_truth(step):
 
 
 def _input_boxes(step, stage, kind):
-  """Candidate boxes of both images; the mask branch samples from those of the next stage."""
+  """Candidate boxes of both images; a mask branch has those of the next box branch."""
   if kind == 'mask' and stage < 2:
     stage, kind = stage + 1, 'box'
   boxes = [step[f'stage{stage}/{kind}_sampling_image{image}/input_boxes'] for image in range(2)]

@@ -15,7 +15,7 @@ _compiled_align = tf.function(roi_align_lib.roi_align, jit_compile=True, autogra
 
 @pytest.fixture(scope='module', name='reference')
 def _reference():
-  """Stored arrays, channels last; the RoIs of both images form a batch, separated by padding."""
+  """Stored arrays, channels last; in each of the two images, RoIs of the other are padding."""
   path = EXTRACT / 'ops.npz'
   with np.load(path) as arrays:
     stored = {key[10:]: arrays[key] for key in arrays.files if key.startswith('roi_align/')}

@@ -21,7 +21,7 @@ def _maps(seed=0, shapes=_SHAPES):
 
 
 def _suppress(boxes, threshold):
-  """Rows of `boxes`, which are sorted from the best on, that no better box suppresses."""
+  """Rows of `boxes`, sorted best first, that no better box suppresses."""
   kept = []
   for row, box in enumerate(boxes):
     sizes = np.minimum(boxes[kept, 2:], box[2:]) - np.maximum(boxes[kept, :2], box[:2])
