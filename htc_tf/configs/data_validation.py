@@ -31,7 +31,7 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
   for pattern in map(str, patterns):
     if not pattern.strip() or not _exists(pattern.strip()):
       raise ConfigError(
-        f'{name}.input_path names no file',
+        f'{name}.input_path matches no file',
         expected='TFRecords of htc-create-coco-records, e.g. coco/train-*.tfrecord',
         got=repr(pattern),
         likely_cause='records that were not written yet, or a path relative to another folder',

@@ -88,10 +88,10 @@ def _check_backbone(config: model_config.HTC) -> None:
   plain = (resnet.groups, resnet.base_width, list(stages)) == (1, 64, [])
   if not plain and resnet.model_id < 50:
     raise ConfigError(
-      f'{name} has no bottleneck blocks',
+      f'{name} needs bottleneck blocks',
       expected='model_id 50 or 101 with groups, base_width or deformable_stages',
       got=f'model_id {resnet.model_id}',
-      likely_cause='options of ResNeXt or deformable stages, which consist of such blocks',
+      likely_cause='options of ResNeXt or deformable stages without a model that has such blocks',
     )
   if resnet.recompute and not resnet.norm_eval:
     raise ConfigError(

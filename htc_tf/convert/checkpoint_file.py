@@ -164,7 +164,7 @@ def _arrays(state_dict: dict[Any, Any]) -> dict[str, StoredArray]:
   for name, value in state_dict.items():
     if not isinstance(name, str) or not isinstance(value, StoredArray):
       raise UnreadableError(
-        f'entry {name!a} is a {type(value).__name__} instead of a tensor',
+        f'entry {name!a} has the type {type(value).__name__} instead of a tensor',
         'the file holds more than weights: save its state_dict alone',
       )
     if not name.startswith(_AVERAGED_PREFIX):

@@ -51,7 +51,8 @@ def set_array_state(array: StoredArray, state: Any) -> None:
     UnreadableError: the state is malformed.
   """
   require(
-    isinstance(state, tuple) and len(state) == 5, 'the state of a NumPy array is not a tuple of 5'
+    isinstance(state, tuple) and len(state) == 5,
+    'the state of a NumPy array is not a tuple of 5 items',
   )
   _, shape, dtype, is_fortran, data = state
   require(isinstance(dtype, NumpyDtype), 'the dtype of a NumPy array is not a dtype')
@@ -79,7 +80,8 @@ def set_dtype_state(dtype: NumpyDtype, state: Any) -> None:
     UnreadableError: the state is malformed, or the dtype has fields.
   """
   require(
-    isinstance(state, tuple) and len(state) >= 5, 'the state of a NumPy dtype is not a tuple of 5'
+    isinstance(state, tuple) and len(state) >= 5,
+    'the state of a NumPy dtype is not a tuple of at least 5 items',
   )
   order = state[1]
   require(
@@ -97,14 +99,14 @@ def _check_length(data: Any, num_bytes: int) -> None:
   For bytes that are encoded as text, only bounds are checked, because each byte above 127 takes two
   bytes in UTF-8.
   """
-  require(isinstance(data, (memoryview, Latin1Bytes)), 'the data of a NumPy array are not bytes')
+  require(isinstance(data, (memoryview, Latin1Bytes)), 'the data of a NumPy array is not bytes')
   if isinstance(data, Latin1Bytes):
     length = len(data.utf8)
     fits = num_bytes <= length <= 2 * num_bytes
   else:
     length = len(data)
     fits = num_bytes == length
-  require(fits, f'a NumPy array claims {num_bytes} bytes and has {length}')
+  require(fits, f'a NumPy array claims {num_bytes} bytes but has {length}')
 
 
 def _reconstruct(array_class: Any, shape: Any, code: Any) -> StoredArray:

@@ -124,7 +124,7 @@ class PickleReader:
 
   def _top(self) -> Any:
     if not self._stack:
-      raise UnreadableError('the pickle uses a value of an empty stack')
+      raise UnreadableError('the pickle reads a value from an empty stack')
     return self._stack[-1]
 
   def _pop_to_mark(self) -> list[Any]:

@@ -92,7 +92,7 @@ class Storage:
     data = self.data.decode() if isinstance(self.data, Latin1Bytes) else self.data
     if data is None or len(data) != self.num_bytes:
       size = 'none' if data is None else len(data)
-      raise UnreadableError(f'a storage claims {self.num_bytes} bytes and has {size}')
+      raise UnreadableError(f'a storage claims {self.num_bytes} bytes but has {size}')
     return data
 
 

@@ -22,7 +22,9 @@ _DIRECTORY_SIGNATURE = b'PK\x01\x02'
 _MAX_ENTRIES = 100_000
 _LOCAL_HEADER = struct.Struct('<4s22xHH')  # signature, lengths of the name and the extra field
 _ENCRYPTED = 0x1
-_COMPRESSED = 'another program packed the file again, since torch.save does not compress'
+_COMPRESSED = (
+  'another program packed the file again, since torch.save neither compresses nor encrypts'
+)
 
 
 def read_torch_zip(data: FileData) -> Any:
@@ -78,7 +80,7 @@ class _Archive:
       contents = self.read(f'data/{key}')
       if len(contents) != num_elements * element.dtype.itemsize:
         raise UnreadableError(
-          f'storage {key!a} claims {num_elements} numbers and has {len(contents)} bytes'
+          f'storage {key!a} claims {num_elements} numbers but has {len(contents)} bytes'
         )
       storage = Storage(len(contents), contents)
       self._storages[key] = TypedStorage(storage, element, self._byte_order)

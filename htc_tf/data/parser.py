@@ -96,7 +96,7 @@ class Parser:
       return self._parse_training
     if len(self._min_sizes) > 1:
       raise ConfigError(
-        'Evaluation cannot choose between scales',
+        'Evaluation needs a single short side',
         expected='one entry in min_sizes',
         got=str(list(self._min_sizes)),
       )

@@ -15,7 +15,7 @@ INSTANCES = 'skipped_instances'
 CLIPPED = 'clipped_instances'
 OVER_LIMIT = 'instances_over_limit'
 KINDS = {
-  SHARDS: 'shards could not be read to the end; the rest of them is skipped',
+  SHARDS: 'shards could not be read to the end; the rest of each is skipped',
   RECORDS: 'records could not be read and are skipped',
   INSTANCES: 'instances without a usable box or class are skipped',
   CLIPPED: 'instances with a box that crosses the border of the image are clipped',
@@ -84,7 +84,7 @@ class SkipCounter:
       DataError: `number` exceeds `MAX_SURPLUS`.
     """
     if number > MAX_SURPLUS:
-      raise self.unusable(f'{number} more shards or records that cannot be used than usable ones')
+      raise self.unusable(f'{number} more unusable than usable shards or records')
 
   def unusable(self, got: str) -> DataError:
     """The exception for unusable data; it names the first skipped shard or record.

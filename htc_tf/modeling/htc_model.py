@@ -176,7 +176,7 @@ def _check_inputs(inputs: Mapping[str, tf.Tensor], needed: set[str]) -> None:
   missing = needed - set(inputs)
   if missing:
     raise InputError(
-      'HTCModel cannot run',
+      'HTCModel lacks an input',
       expected=f'inputs {sorted(needed)}',
       got=f'no {sorted(missing)}',
       likely_cause='a batch parsed without masks, or training=True on images without ground truth',

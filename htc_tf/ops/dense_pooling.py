@@ -16,6 +16,7 @@ from htc_tf.ops.roi_view import View
 _MAX_ELEMENTS = 2**25
 
 
+@tf.autograph.experimental.do_not_convert
 def pool(maps: Sequence[tf.Tensor], rois: tf.Tensor, views: Sequence[View], size: int) -> tf.Tensor:
   """RoIs pooled from every view, summed over the views.
 
@@ -43,6 +44,7 @@ def pool(maps: Sequence[tf.Tensor], rois: tf.Tensor, views: Sequence[View], size
       fn_output_signature=tf.float32,
     )
 
+    @tf.autograph.experimental.do_not_convert
     def gradient(upstream):
       return tf.map_fn(
         lambda image: pooling.backward(*image),

@@ -42,6 +42,7 @@ def unpack_bits(packed: tf.Tensor) -> tf.Tensor:
   return tf.reshape(bits, shape)  # [..., width]
 
 
+@tf.autograph.experimental.do_not_convert
 def mask_targets(
   packed_masks: tf.Tensor,
   boxes: tf.Tensor,

@@ -92,7 +92,7 @@ def test_an_unknown_experiment_is_an_error(run, caplog):
       'task.model.cascade.num_sampled_rois=many',
       "task.model.cascade.num_sampled_rois is of the wrong type. Expected: int. Got: 'many'",
     ),
-    ('task.train_data.input_path=nowhere/*', 'task.train_data.input_path names no file'),
+    ('task.train_data.input_path=nowhere/*', 'task.train_data.input_path matches no file'),
     (
       'task.train_data.global_batch_size=0,task.train_data.input_path=train.py',
       'task.train_data.global_batch_size is out of range',

@@ -74,7 +74,7 @@ def test_every_experiment_is_valid(name):
   params = parse(name)
   params.task.train_data.input_path = params.task.validation_data.input_path = '/nowhere'
   # The missing records are the first error, hence everything that is checked before them is valid.
-  with pytest.raises(ConfigError, match=r'task.train_data.input_path names no file'):
+  with pytest.raises(ConfigError, match=r'task.train_data.input_path matches no file'):
     validation.validate_experiment(params, 'train_and_eval')
   assert params.task.train_data.is_training and not params.task.validation_data.is_training
 

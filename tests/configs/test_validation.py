@@ -51,11 +51,11 @@ WRONG_MODELS = {
   ),
   'groups of basic blocks': (
     {'backbone': {'published_resnet': {'model_id': 18, 'groups': 32, 'base_width': 8}}},
-    'no bottleneck blocks.*model_id 50 or 101.*Got: model_id 18',
+    'needs bottleneck blocks.*model_id 50 or 101.*Got: model_id 18',
   ),
   'deformable basic blocks': (
     {'backbone': {'published_resnet': {'model_id': 34, 'deformable_stages': [4]}}},
-    'no bottleneck blocks.*Got: model_id 34',
+    'needs bottleneck blocks.*Got: model_id 34',
   ),
   'recompute without norm_eval': (
     {'backbone': {'published_resnet': {'recompute': True, 'norm_eval': False}}},
@@ -196,14 +196,14 @@ def test_a_valid_experiment_is_accepted(experiment):
 
 @pytest.mark.parametrize('mode', ['eval', 'train_and_eval', 'continuous_eval'])
 def test_validation_records_are_checked_in_modes_with_evaluation(experiment, mode):
-  with pytest.raises(ConfigError, match=r'task.validation_data.input_path names no file.*val-\*'):
+  with pytest.raises(ConfigError, match=r'task.validation_data.input_path matches no file.*val-\*'):
     validation.validate_experiment(experiment, mode)
 
 
 @pytest.mark.parametrize('path', ['', 'nowhere/train-*.tfrecord', ['nowhere'], 3, None])
 def test_an_input_path_without_files_is_refused(experiment, path):
   experiment.task.train_data.input_path = path
-  with pytest.raises(ConfigError, match=r'task.train_data.input_path names no file'):
+  with pytest.raises(ConfigError, match=r'task.train_data.input_path matches no file'):
     validation.validate_experiment(experiment, 'train')
 
 

@@ -238,7 +238,7 @@ def _observe(path, size, watch, report):
   taken = tracemalloc.get_traced_memory()[1] - before - size
   report['largest_spare_bytes'] = max(report['largest_spare_bytes'], taken)
   if taken > SPARE_BYTES:
-    return f'{taken} bytes beside twice the {size} of the file'
+    return f'{taken} bytes more than twice the file size {size}'
   return '; '.join(watch.events)
 
 

@@ -213,7 +213,7 @@ def test_tensors_share_the_bytes_of_the_file(tmp_path):
     tracemalloc.stop()
 
 
-def test_one_storage_as_many_types_is_refused(tmp_path):
+def test_a_storage_read_as_many_types_is_refused(tmp_path):
   untyped = storage('0', 2**16, 'torch.UntypedStorage')
   stored = {
     dtype: Call(
@@ -227,7 +227,7 @@ def test_one_storage_as_many_types_is_refused(tmp_path):
     read_checkpoint(_write(tmp_path, data))
 
 
-def test_one_text_as_many_arrays_is_refused(tmp_path):
+def test_a_text_reused_for_many_arrays_is_refused(tmp_path):
   """Hundreds of arrays that recall one text would take hundreds of times the size of the file."""
   dtype = Call('numpy.dtype', ('u1', False, True), (3, '|', None, None, None, -1, -1, 0))
   encoded = Call('_codecs.encode', ('a' * 10**6, 'latin1'))

@@ -260,5 +260,5 @@ def test_options_are_checked(change, message):
 
 
 def test_evaluation_with_several_short_sides_is_refused():
-  with pytest.raises(ConfigError, match='Evaluation cannot choose between scales'):
+  with pytest.raises(ConfigError, match='Evaluation needs a single short side'):
     make_parser(min_sizes=[24, 32]).parse_fn(False)

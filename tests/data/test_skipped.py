@@ -58,8 +58,8 @@ def test_many_more_unusable_records_than_usable_ones_are_an_error():
   counter.check_surplus(skipped.MAX_SURPLUS)
   with pytest.raises(
     DataError,
-    match=r'The data cannot be used.*Got: 1001 more shards or records '
-    'that cannot.*; the first: image id 5: no image.*copy or convert',
+    match=r'The data cannot be used.*Got: 1001 more unusable than usable shards or records'
+    '; the first: image id 5: no image.*copy or convert',
   ):
     counter.check_surplus(skipped.MAX_SURPLUS + 1)
 

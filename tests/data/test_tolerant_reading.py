@@ -117,7 +117,7 @@ def test_repeated_shards_without_a_record_are_an_error(tmp_path, reading, small_
   for path in paths:
     damage(pathlib.Path(path))
   with pytest.raises(
-    tf.errors.InvalidArgumentError, match=r'DataError: The data cannot be used.*6 more shards'
+    tf.errors.InvalidArgumentError, match=r'DataError: The data cannot be used.*6 more unusable'
   ):
     list(tf.data.Dataset.from_tensor_slices(paths).repeat().interleave(reading.read_shards))
 
@@ -168,7 +168,7 @@ def test_repeated_records_that_cannot_be_parsed_are_an_error(reading, small_surp
   del small_surplus
   dataset = tf.data.Dataset.from_tensors('x').repeat().map(as_element)
   with pytest.raises(
-    tf.errors.InvalidArgumentError, match=r'DataError: The data cannot be used.*6 more shards'
+    tf.errors.InvalidArgumentError, match=r'DataError: The data cannot be used.*6 more unusable'
   ):
     list(reading.parse(dataset))
 
@@ -211,5 +211,5 @@ def test_check_usable_fails_if_no_record_is_usable(tmp_path, reading, content):
 def test_check_usable_stops_after_many_unusable_records(tmp_path, reading, small_surplus):
   del small_surplus
   path = write(tmp_path / 'a.tfrecord', [*(b'x%d' % number for number in range(6)), b'1'])
-  with pytest.raises(DataError, match='6 more shards or records'):
+  with pytest.raises(DataError, match='6 more unusable than usable'):
     reading.check_usable([path])

@@ -7,7 +7,7 @@ from htc_tf.ops import xla
 
 
 @pytest.mark.parametrize('options,expected', [({}, False), ({'jit_compile': True}, True)])
-def test_compiling_is_known_in_a_function_and_in_one_that_it_calls(options, expected):
+def test_compiling_also_holds_in_functions_that_a_compiled_function_calls(options, expected):
   results = []
 
   @tf.function(autograph=False)

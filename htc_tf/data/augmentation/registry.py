@@ -42,7 +42,7 @@ def build_augmentations(values: Mapping[str, Mapping[str, Any]]) -> tuple[Augmen
   if unknown:
     raise ConfigError(
       'An augmentation is unknown',
-      expected=f'some of {sorted(_CLASSES)}',
+      expected=f'names from {sorted(_CLASSES)}',
       got=str(unknown),
       likely_cause='a field in configs/augmentation.py without a module in data/augmentation/',
     )

@@ -46,6 +46,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
     self._positive_fraction = positive_fraction
     self._rule = rule
 
+  @tf.autograph.experimental.do_not_convert
   def call(self, anchors: tf.Tensor, image_shape: tf.Tensor, gt_boxes: tf.Tensor) -> AnchorTargets:
     """Labels and matched boxes of the anchors.
 
