@@ -1,11 +1,11 @@
-# make demo: the whole job on the image in the package.   make test: the tests.
+# make demo: the whole workflow on the image in the package.   make test: the tests.
 # make lint: format, lint, types, layers.
 # make test-slow: the tests that take minutes.   make test-wheel: the built package in an empty environment.
 # make parity: the models against stored numbers; PACK=folder: all numbers, written to docs/parity.md.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make fuzz: FILES (100,000) mutated checkpoints through the readers.
-# make audit: known vulnerabilities of the versions in requirements.txt; fails if one cannot be looked up.
-# Each target first creates its virtual environment from requirements.txt.
+# make audit: known vulnerabilities of the versions in requirements.txt; fails if a version cannot be looked up.
+# Each target first creates the virtual environment that it needs.
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -44,7 +44,7 @@ PACK ?= parity/extract
 parity: $(INSTALLED)
 	$(RUN) -m parity --pack=$(PACK) $(if $(filter command line,$(origin PACK)),--markdown=docs/parity.md)
 
-# Passed on if given: PEER, PEER_PATH, PEER_IMPORT, ROWS, SIZES, RUNS.
+# These variables are passed on if they are given: PEER, PEER_PATH, PEER_IMPORT, ROWS, SIZES, RUNS.
 bench: $(INSTALLED)
 	$(RUN) -m benchmarks.run $(if $(PEER),--peer=$(PEER)) $(if $(PEER_PATH),--peer_path=$(PEER_PATH)) \
 	  $(if $(PEER_IMPORT),--peer_import=$(PEER_IMPORT)) $(if $(ROWS),--rows=$(ROWS)) \
@@ -55,7 +55,7 @@ SEED ?= 1
 fuzz: $(INSTALLED)
 	$(RUN) -m tests.convert.fuzzer --files=$(FILES) --seed=$(SEED)
 
-# pip-audit has an environment of its own, because it needs other versions of shared packages.
+# pip-audit has a separate environment, because it needs other versions of shared packages.
 audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt

@@ -1,8 +1,9 @@
 """A process that measures on request, and the object that controls it.
 
-The process first writes one line of JSON with the rows that it can measure. Then it reads the name
-of a row and writes its figures, again and again, so that the runs of two sides can alternate. This
-module needs only the standard library, because the environment of the peer runs the process too.
+The process first writes one line of JSON with the rows that it can measure. Then, for every name of
+a row that it reads, it runs the row once and writes the figures, so that the runs of two sides can
+alternate. This module needs only the standard library, because it also runs in the environment of
+the peer.
 """
 
 import json
@@ -36,7 +37,7 @@ def serve(build: Callable[[], Mapping[str, Measure]]) -> None:
   """Measure in this process until standard input ends.
 
   Args:
-    build: function that returns the rows. Everything that it or they print is discarded.
+    build: function that returns the rows. Everything that `build` or a row prints is discarded.
   """
   answers = os.fdopen(os.dup(1), 'w')
   # Libraries print to standard output, where only answers may appear.
@@ -71,7 +72,7 @@ def _write(stream: TextIO, answer: dict[str, Any]) -> None:
 class Side:
   """A measuring process, started by the constructor, which waits until the rows are built.
 
-  It is a context manager, at whose end the process ends.
+  The process ends when the `with` block ends.
 
   Args:
     command: command of a process that calls `serve`.
@@ -81,7 +82,7 @@ class Side:
     gmac: multiply-accumulates in 1e9 by row, in the order of the rows; None if not counted.
 
   Raises:
-    RuntimeError: the process ended instead.
+    RuntimeError: the process ended early.
   """
 
   def __init__(self, command: list[str], environment: Mapping[str, str] | None = None):
@@ -94,7 +95,7 @@ class Side:
     self.gmac = self._read()
 
   def measure(self, row: str) -> dict[str, float]:
-    """Run a row once; returns `seconds` and `cpu_seconds` per item, and `peak_bytes` so far.
+    """Run a row once and return `seconds` and `cpu_seconds` per item, and `peak_bytes` so far.
 
     Args:
       row: name of the row.

@@ -124,7 +124,7 @@ def roi_align(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def evaluation(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """Run-length encoding of the masks of an image on one core, and evaluation from images to AP."""
+  """Run-length encoding of the masks of an image on one core, and evaluation of detections."""
   found = scene.detections(sizes, 0)
   boxes = coco_results.boxes_to_original(found.boxes, _image_info(sizes))
   return {
@@ -138,12 +138,12 @@ def evaluation(sizes: scene.SceneSizes) -> dict[str, Measure]:
 def _evaluation(
   sizes: scene.SceneSizes, num_images: int, num_workers: int | None = None
 ) -> Measure:
-  """Evaluation from images to AP.
+  """Evaluation from detections to AP.
 
   Args:
     sizes: sizes of the images.
     num_images: number of images.
-    num_workers: number of processes, 1 for this one alone; None for the default of the trainer.
+    num_workers: number of processes; 1 for this process alone, None for the default in training.
   """
   predictions = [_predictions(sizes, image) for image in range(_NUM_EVALUATED)]
   batches = [

@@ -158,7 +158,7 @@ def roi_align(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 
 def evaluation(sizes: scene.SceneSizes) -> dict[str, Measure]:
-  """Run-length encoding of the masks of an image, and evaluation from images to AP."""
+  """Run-length encoding of the masks of an image, and evaluation of detections."""
   from mmdet.evaluation.metrics import CocoMetric
   from mmdet.structures.mask import encode_mask_results
   from mmdet.utils import register_all_modules

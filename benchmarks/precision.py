@@ -1,7 +1,7 @@
-"""Share of the detections in float32 that 16-bit precisions, or float32 under noise, find again.
+"""Number of float32 detections that 16-bit precisions, or float32 with input noise, find again.
 
-The detections of the seeded weights, a model that is not trained, depend on differences that 16
-bits cannot resolve; the rows with noise on the input show how small those differences are.
+The model with seeded weights is not trained, and its detections depend on differences that 16 bits
+cannot resolve; the rows with noise on the input show how small these differences are.
 
 Example:
   python -m benchmarks.precision --size=256x320
@@ -37,7 +37,7 @@ def found_again(reference: Found, other: Found) -> np.ndarray:
 
   Args:
     reference: detections of one image.
-    other: detections of the same image, among which they are searched.
+    other: detections of the same image in another precision or with noise.
 
   Returns:
     [num] bool. A detection with an empty mask is found if `other` has an empty mask of its class.
@@ -145,7 +145,7 @@ def table(
 
 
 def main(argv: list[str] | None = None, log: Callable[[str], None] = print) -> int:
-  """Run the command; returns the exit status."""
+  """Run the command and return the exit status."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--size', default='800x1344', help='size of the synthetic image')
   parser.add_argument('--model', help='model directory to compare on --images instead')

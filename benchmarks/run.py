@@ -20,7 +20,8 @@ from benchmarks import measuring, scene, table
 from htc_tf import files, processes
 
 PEER = 'mmdet'
-# Rows by group. Each group is measured in a separate process; names of both can be selected.
+# Rows by group. Each group is measured in a separate process. Both groups and single rows can be
+# selected by name.
 ROWS = {
   'convolution': ('convolution',),
   'inference': ('inference',),
@@ -30,7 +31,7 @@ ROWS = {
   'input_pipeline': ('input_pipeline',),
   'evaluation': ('paste_and_encode', 'evaluation'),
 }
-# Groups that the peer does not have. The process lists their rows, '<unit>:<amount>'.
+# Groups that the peer does not have. The measuring process names their rows, '<unit>:<amount>'.
 GROWTH = ('growth', 'growth_training')
 _DEFAULT_ROWS = (*ROWS, 'growth')
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -65,8 +66,8 @@ def measure(
     rows: names of groups or of rows.
     sizes: sizes of the network input, 'HEIGHTxWIDTH'.
     runs: number of runs of each row, after one run that is not counted.
-    peer: environment of the peer; None for none.
-    output: JSON file, which is written again after each group; None for none.
+    peer: environment of the peer; None to measure htc_tf alone.
+    output: JSON file, which is written again after each group; None for no file.
 
   Returns:
     Rows as described by `table.make_row` and `table.add_shares`.
@@ -158,7 +159,7 @@ def _side(module: str, python: str, arguments: list[str], folder: str = '') -> m
     'TF_CPP_MIN_LOG_LEVEL': '2',
     **os.environ,
     'PYTHONPATH': path,
-    # By default torch uses one thread per physical core, and takes some cores for hyper-threads.
+    # By default torch uses one thread per physical core, but mistakes some cores for hyper-threads.
     'OMP_NUM_THREADS': str(processes.usable_cores()),
   }
   return measuring.Side([python, '-m', 'benchmarks.side', module, *arguments], environment)

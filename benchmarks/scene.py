@@ -18,7 +18,7 @@ NUM_ROIS = 1000
 NUM_CLASSES = 80
 CHANNELS = 256
 STRIDES = (4, 8, 16, 32)
-_PADDED_COLUMNS = 11  # of 1344: an image of 800x1333 is padded to 800x1344
+_PADDED_COLUMNS = 11  # an image of 800x1333 is padded to 800x1344
 _ORIGINAL_SCALE = 0.6  # 800x1333 comes from 480x800
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 _WEIGHTS = pathlib.Path(__file__).parents[1] / 'parity' / 'extract' / 'weights.py'
@@ -59,9 +59,9 @@ class SceneSizes(NamedTuple):
 class Weights(Mapping[str, np.ndarray]):
   """Weights that both models load: a state_dict of mmdetection, a function of names and shapes.
 
-  With them, the RPN proposes NUM_ROIS boxes and about 100 detections remain, so that every part of
-  the model has as much work as with trained weights. An entry is made whenever it is read, because
-  all of them together with a model would determine the peak of memory.
+  With these weights, the RPN proposes NUM_ROIS boxes and about 100 detections remain, so every part
+  of the model has as much work as with trained weights. An entry is generated whenever it is read,
+  because all entries together with a model would determine the peak memory.
   """
 
   def __init__(self) -> None:

@@ -23,8 +23,8 @@ from htc_tf.evaluation import metrics
 from htc_tf.visualization import draw, panels
 
 EXPERIMENT = 'htc_nuclei'
-# The trainer exits with the demo, even if the demo is killed: a second trainer in the same folder
-# would damage it. The run record shows `htc-train` as the command.
+# The trainer exits with the demo, even if the demo is killed: otherwise the next demo would start a
+# second trainer in the same model directory. The run record shows `htc-train` as the command.
 _TRAINER = """
 import sys
 from htc_tf import processes
@@ -149,7 +149,7 @@ def _train(model_dir: str, overrides: str, log_path: str) -> None:
 
 
 def _train_steps(overrides: str) -> int:
-  # Writing records does not need TensorFlow, so that Model Garden is imported only here.
+  # Writing records does not need Model Garden, so it is imported only here.
   from official.core import exp_factory
   from official.modeling import hyperparams
 

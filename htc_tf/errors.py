@@ -61,7 +61,7 @@ _STATED = re.compile(
 
 
 def stated_message(error: BaseException) -> str | None:
-  """The message of the HTCError that caused an error of TensorFlow; None if there is none.
+  """The message of the HTCError that caused an error of TensorFlow; None for other causes.
 
   TensorFlow converts an exception that Python code raises inside a graph into an OpError, whose
   text has the type, message and traceback of the original exception.

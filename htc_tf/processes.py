@@ -30,7 +30,7 @@ def usable_cores() -> int:
 
 
 def exit_with_parent(parent_id: int) -> None:
-  """Make this process exit as soon as its parent has ended, also if the parent is killed.
+  """Make this process exit as soon as its parent has ended, even if the parent was killed.
 
   Without this, a worker whose parent was killed would wait for work forever.
 
@@ -41,7 +41,7 @@ def exit_with_parent(parent_id: int) -> None:
 
 
 def _exit_after(parent_id: int) -> None:
-  # An orphan gets another parent.
+  # A process whose parent has ended gets another parent.
   while os.getppid() == parent_id:
     time.sleep(_POLL_SECONDS)
   os._exit(1)
@@ -69,7 +69,7 @@ def one_thread_each() -> Iterator[None]:
 class WorkerPool:
   """Worker processes that call functions; results are returned in the order of the calls.
 
-  Only few calls are pending at a time, so that the arguments of waiting calls do not fill the
+  Only a few calls are pending at a time, so that the arguments of waiting calls do not fill the
   memory. Processes start with the first call and end with `close`, with the `with` block, or with
   this process. Each worker imports the main module of the program: if that module imports
   TensorFlow, workers start slowly and are large, and calls must be inside its
@@ -96,15 +96,15 @@ class WorkerPool:
     self.close()
 
   def submit(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """Call `function(*arguments)`, both picklable, in a worker.
+    """Call `function(*arguments)` in a worker; function and arguments must be picklable.
 
     Returns:
-      Results that are due: that of this call if there are no workers, otherwise those of earlier
+      Results that are due: with one worker, the result of this call; with more, results of earlier
       calls, oldest first.
 
     Raises:
-      Exception: a call raised it; this and every later `submit` or `drain` raises it, until
-        `close`.
+      Exception: the call whose result is due raised it. Until `close`, this call stays due, and its
+        error is raised again.
       WorkerError: a worker was killed or could not start.
     """
     if self.num_workers == 1:
@@ -121,11 +121,11 @@ class WorkerPool:
     return due
 
   def drain(self) -> list[Any]:
-    """Wait for all calls and return the remaining results; it raises as `submit` does."""
+    """Wait for all calls and return the remaining results; the errors are those of `submit`."""
     return self._take(0)
 
   def run_all(self, function: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
-    """Results of a function for each argument, in their order; raises as `submit` does."""
+    """Results of a function for each argument, in order; the errors are those of `submit`."""
     results = []
     for argument in arguments:
       results += self.submit(function, argument)

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from htc_tf.errors import HTCError
 
-# Words that each replica gathers per round; all detections of an evaluation would not fit a GPU.
+# Largest number of words that each replica sends per round, because all detections of an
+# evaluation at once would not fit into the memory of a GPU.
 _ROUND_WORDS = 1 << 20
 _WORD = np.dtype(np.int32)  # Collectives do not support bytes.
 
@@ -42,7 +43,7 @@ def from_chief(decide: Callable[[], Any]) -> Any:
 
 
 def gather(value: Any) -> list[Any]:
-  """The values of all workers, the chief's first; in a single process, `value` itself.
+  """The values of all workers, the chief's first; in a single process, only `value` itself.
 
   All workers must call this in the scope of the strategy.
 

@@ -64,7 +64,7 @@ class Levels(NamedTuple):
 
 
 class Forward:
-  """Outputs of a model for an input; both are made when they are first needed.
+  """Outputs of a model for an input; input and outputs are computed when first needed.
 
   Args:
     model: function that returns the model.

@@ -46,7 +46,7 @@ class NotRun(NamedTuple):
 def run(
   measurements: Iterable[Measurement], show: Callable[[str], None] = lambda line: None
 ) -> tuple[list[Check], list[NotRun]]:
-  """The checks of all measurements whose reference is there, and the rows of the others.
+  """The checks of all measurements whose reference exists, and the rows of the others.
 
   Args:
     measurements: measurements in the order of the report.

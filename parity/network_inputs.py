@@ -1,4 +1,4 @@
-"""Network inputs from images that were resized already, made as the reference makes them."""
+"""Network inputs from images that were resized already, prepared as in the reference."""
 
 from collections.abc import Sequence
 

@@ -271,7 +271,7 @@ def _pasted(arrays: Arrays, paste: Callable[..., np.ndarray]) -> np.ndarray:
 
 
 def _resizings(arrays: Arrays) -> Iterator[tuple[str, str]]:
-  """Pairs of a function of `ops.resize` and the name of a stored result of it."""
+  """Pairs of the name of a function of `ops.resize` and the name of a stored result."""
   for key in arrays.names():
     name, _, target = key.partition('/')
     if name in ('resize_align_corners', 'resize_nearest') and target.startswith('to_'):

@@ -104,7 +104,7 @@ class Pack:
     return self._folder / name
 
   def _weights(self) -> types.ModuleType:
-    """The module `weights.py` of the folder; it reads the shapes from the folder that it is in."""
+    """The module `weights.py` of the folder, which reads the shapes from the same folder."""
     spec = importlib.util.spec_from_file_location('parity_weights', self._require('weights.py'))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

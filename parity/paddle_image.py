@@ -35,7 +35,7 @@ _PYRAMID_KEYS = {
   '5': ('p5', 1),
   '6': ('p6', 1),
 }
-# Maps that are stored for image b; for image a all of them are stored.
+# Maps that are stored for image b; for image a, all maps are stored.
 _KEYS_OF_B = ('p3',)
 
 
@@ -65,7 +65,7 @@ class PaddleImage:
     return preprocess.resize_image(tf.constant(raw), size).numpy()
 
   def _inputs(self) -> dict[str, np.ndarray]:
-    """Inputs from the image as resized by the reference; ours may differ by a gray level."""
+    """Inputs from the image that the reference resized; our resizing may differ by a gray level."""
     return network_input([self._arrays['resized_rgb']])
 
   def measurements(self) -> Iterator[Measurement]:

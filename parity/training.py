@@ -1,4 +1,4 @@
-"""Comparison of a training step with a stored one of the reference, down to every gradient.
+"""Comparison of a training step with a stored step of the reference, down to every gradient.
 
 The step is repeatable: sampling takes entries at even distances, and the stored proposals replace
 those of the RPN, because one swapped pair of almost equal scores would change the sampled RoIs.
@@ -127,7 +127,7 @@ def loss_checks(terms: Mapping[str, tf.Tensor], arrays: Mapping[str, np.ndarray]
   """
   checks = []
   for name, published in _LOSSES.items():
-    expected = np.sum(arrays[f'loss/{published}'])  # Those of the RPN are stored by level.
+    expected = np.sum(arrays[f'loss/{published}'])  # RPN losses are stored by level.
     checks.append(
       at_most(
         f'losses: {name}, relative difference', abs(float(terms[name]) / expected - 1.0), _LOSS_BAR

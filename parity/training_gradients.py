@@ -18,8 +18,8 @@ from parity.check import Check, at_most
 _FILE = 'mmdet_r50_grads.json'
 _NORM_BAR, _MEDIAN_BAR, _PROBE_BAR = 0.01, 5e-4, 0.05
 
-# Published name to {'norm', 'sum', 'probe'} of the gradient, or to None without a gradient. The
-# probe is the product of the gradient with a random direction, a function of the name.
+# Published name to {'norm', 'sum', 'probe'} of the gradient; to None for an entry without gradient.
+# The probe is the product of the gradient with a random direction, which is a function of the name.
 Figures = Mapping[str, Mapping[str, float] | None]
 
 
@@ -36,7 +36,7 @@ class _Deviation(NamedTuple):
 
 
 def read_figures(folder: str) -> Figures:
-  """Figures of the reference in a folder with the gradients of the parity pack."""
+  """Figures of the gradients of the reference, from a folder with the parity pack."""
   with open(os.path.join(folder, _FILE), encoding='utf-8') as file:
     return json.load(file)
 
@@ -63,7 +63,7 @@ def published_gradients(
 
 
 def gradient_checks(gradients: Mapping[str, np.ndarray], figures: Figures) -> list[Check]:
-  """Checks that the same parameters train, by gradients of the same norm and direction.
+  """Checks that the same parameters train, with gradients of the same norm and direction.
 
   Args:
     gradients: gradient of every trained variable by published name.

@@ -40,7 +40,7 @@ def read_step(folder: str) -> TrainingStep:
 
 
 def make_step(arrays: Mapping[str, np.ndarray]) -> TrainingStep:
-  """The step that is stored in some arrays.
+  """The step that is stored in the given arrays.
 
   Args:
     arrays: images, ground truth, proposals and results by the keys of the pack.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import flags
 from tensorflow.python.autograph.impl import api
 
-# Before anything runs: afterwards TensorFlow refuses to change its devices.
+# This must precede every operation, because TensorFlow cannot change its devices afterwards.
 tf.config.set_logical_device_configuration(
   tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
@@ -15,7 +15,7 @@ tf.config.set_logical_device_configuration(
 
 @pytest.fixture(scope='session', autouse=True)
 def parsed_flags():
-  """Absl refuses to read flags that were not parsed; Model Garden reads some of its own."""
+  """Parse absl's flags: Model Garden reads some of them, which fails before they are parsed."""
   if not flags.FLAGS.is_parsed():
     flags.FLAGS(sys.argv[:1])
 
@@ -24,8 +24,8 @@ def parsed_flags():
 def _two_replicas():
   """The strategy of all tests in this process.
 
-  A second one would number its collectives from the same start, and TensorFlow take an operation of
-  one for an operation of the other.
+  A second strategy would number its collectives from the same start, and TensorFlow would confuse
+  the operations of the two strategies.
   """
   devices = tf.config.list_logical_devices('CPU')
   strategy = tf.distribute.MirroredStrategy([device.name for device in devices])

@@ -13,7 +13,7 @@ from htc_tf.tasks.htc import HTCTask
 from tests import tiny, tiny_records, training_runs
 
 STEP = 3
-# Odd, so that with batches of two one of two replicas has no image in the last step.
+# Odd, so that one of two replicas has no image in the last step with batches of two.
 NUM_IMAGES = 3
 
 

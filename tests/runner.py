@@ -1,8 +1,8 @@
-"""Runs the tests in groups, two at a time, each group in a fresh process: `python -m tests.runner`.
+"""The tests in groups, two at a time, each group in a fresh process: `python -m tests.runner`.
 
-TensorFlow keeps every program that it has compiled until its process ends, so that one process for
-all tests grows to ten gigabytes. The groups end, and with them their memory and temporary files.
-The last lines are the numbers of tests, the time, and the peak memory of all processes together.
+TensorFlow keeps every program that it has compiled until its process ends, so one process for all
+tests would grow to ten gigabytes. When a group ends, its memory and temporary files are freed. The
+last lines are the numbers of tests, the time, and the peak memory of all processes together.
 
 Arguments are passed on to pytest; paths select test files.
 """
@@ -60,12 +60,12 @@ class Group:
 
   @property
   def failed(self) -> bool:
-    """Whether a test failed or the process ended otherwise."""
+    """Whether a test failed or the process did not end normally."""
     return self.status not in (0, _NO_TESTS)
 
 
 class Memory:
-  """Samples the memory of this process's children: proportional set size, shared pages divided."""
+  """A sampler of the memory of child processes: their proportional set size (pss)."""
 
   def __init__(self) -> None:
     self.peak = 0
@@ -205,7 +205,7 @@ def _summarize(groups: Sequence[Group], seconds: float, peak: int) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-  """Run the command; returns 0 if all tests passed, else 1."""
+  """Run the command and return 0 if all tests passed, else 1."""
   parser = argparse.ArgumentParser(description='Run the tests in groups, each in a fresh process.')
   parser.add_argument('-m', default='not slow', dest='marker', help='default: %(default)s')
   options, arguments = parser.parse_known_args(argv)

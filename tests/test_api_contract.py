@@ -69,7 +69,10 @@ def _is_public(name):
 
 
 def _untyped(function, is_member):
-  """Names of parameters without annotation, and 'the result' if it has none; not of `__init__`."""
+  """Names of parameters without annotation, and 'the result' if it has none.
+
+  The result of `__init__` needs no annotation.
+  """
   arguments = function.args
   parameters = [*arguments.posonlyargs, *arguments.args]
   static = any(getattr(item, 'id', None) == 'staticmethod' for item in function.decorator_list)

@@ -1,4 +1,4 @@
-"""Tests of the documents: what they name exists."""
+"""Tests that the names, links, commands and files in the documents exist."""
 
 import importlib
 import os

@@ -12,7 +12,7 @@ from htc_tf.errors import DataError
 
 
 def _alive(pid):
-  """Whether a process runs; one that has ended but was not reaped does not."""
+  """Whether a process runs; a zombie, which has ended but was not reaped, does not."""
   try:
     with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
       return file.read().rsplit(')', 1)[1].split()[0] != 'Z'

@@ -1,4 +1,4 @@
-"""Tests of the test runner: groups, results, failures, nothing left behind."""
+"""Tests of the test runner: groups, results, failures and removal of temporary files."""
 
 import os
 import tempfile

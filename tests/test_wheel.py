@@ -1,6 +1,6 @@
-"""The built package, installed into an empty environment and used in another folder.
+"""Tests of the built package, installed into an empty environment and used in another folder.
 
-It takes several minutes and a network; run it by `make test-wheel`, which prints each step.
+They take several minutes and need a network; `make test-wheel` runs them and prints each step.
 """
 
 import json
@@ -47,7 +47,7 @@ class Environment:
     self.folder = root / 'work'
     self.folder.mkdir()
     self._bin = root / 'environment' / 'bin'
-    # Nothing of the checkout or of the environment of the tests is visible.
+    # Without these variables, neither the checkout nor the environment of the tests is visible.
     self._variables = {
       key: value
       for key, value in os.environ.items()
@@ -61,7 +61,7 @@ class Environment:
     self.run('pip', 'install', '--quiet', self.wheel, '-c', ROOT / 'requirements.txt')
 
   def run(self, program, *arguments):
-    """Run a program of the environment in the folder; returns its output."""
+    """Run a program of the environment in the folder and return its output."""
     program = str(program)
     path = self._bin / program
     command = [str(path) if not os.path.isabs(program) else program, *map(str, arguments)]

@@ -102,7 +102,7 @@ def build(config: model_config.HTC | None = None, seed: int = 0) -> HTCModel:
 
 
 def _replace_initial_values(built: HTCModel) -> None:
-  """Give boxes different scores and residual blocks a gradient, which a new model does not."""
+  """Give boxes different scores and residual blocks a gradient, unlike in a new model."""
   rng = np.random.default_rng(1)
   for stage in built.cascade.stages:
     dense = stage.box_head._logits

@@ -33,14 +33,15 @@ def write_model_directory(
   """Convert a published file and write a model directory, completely or not at all.
 
   The directory holds the checkpoint `ckpt-0`, `params.yaml`, `conversion.json` and, for the 80
-  classes of COCO, `dataset.json`. The checkpoint of an ImageNet classifier has the part `backbone`
-  only. Prediction, export and `task.init_checkpoint` accept the directory.
+  classes of COCO, `dataset.json`. Prediction, export and `task.init_checkpoint` accept the
+  directory. For an ImageNet classifier, the checkpoint has only the part `backbone`; only
+  `task.init_checkpoint` accepts it, with `task.init_checkpoint_modules=backbone`.
 
   Args:
     path: the published file.
     params: configuration of the experiment that has the model of the file.
     output: a folder that does not exist yet, or an empty one.
-    allowed: which mismatches between file and model are accepted.
+    allowed: mismatches between file and model that are accepted.
     origin: source of `params`, recorded in `conversion.json`, e.g. {'experiment': ...}.
 
   Returns:
@@ -109,7 +110,7 @@ def _record(checkpoint: Checkpoint, result: Conversion, info: DatasetInfo | None
 
 
 def _save_checkpoint(model: HTCModel, result: Conversion, folder: pathlib.Path) -> None:
-  """Write `ckpt-0` with the parts that a training run saves, or only with those of the file."""
+  """Write `ckpt-0` with the parts that a training run saves, or only the parts of the file."""
   parts = {'model': model, **model.checkpoint_items}
   if result.parts is not None:
     parts = {name: parts[name] for name in result.parts}

@@ -67,7 +67,7 @@ def prepare_to_continue(model_dir: str) -> str | None:
 def check_latest(model_dir: str) -> None:
   """Raise CheckpointError if the newest checkpoint cannot be read.
 
-  The message names the newest readable one.
+  The message names the newest readable checkpoint.
   """
   prefixes = _on_disk(model_dir)
   if prefixes:
@@ -104,7 +104,7 @@ def _on_disk(model_dir: str) -> list[str]:
 
 
 def _without_index(model_dir: str) -> list[str]:
-  """Prefixes with values but no index, left by a process that was killed between writing both."""
+  """Prefixes with values but no index, left by a process that was killed before it wrote one."""
   paths = glob.glob(os.path.join(glob.escape(model_dir), f'{_PREFIX}-*.data-*'))
   prefixes = {path.rpartition('.data-')[0] for path in paths}
   return sorted(prefix for prefix in prefixes if not os.path.exists(f'{prefix}.index'))

@@ -62,10 +62,10 @@ def run(
   """Parse flags, run a command and return its exit status; see `guarded`.
 
   Args:
-    parser: parser of the flags; it exits for wrong ones and for `--help`.
+    parser: parser of the flags; it ends the process after wrong flags and after `--help`.
     execute: function that runs the command with the parsed flags. Slow imports belong there, so
       that `--help` answers at once.
-    argv: flags; None for those of the process.
+    argv: flags; None for the flags of the process.
     interrupted: message after Ctrl-C.
   """
   args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""The demo: conversion, training, evaluation, export and prediction on an image in the package.
+"""The demo: conversion, training, evaluation, export and prediction on the packaged image.
 
 Example:
   htc-demo --output=build/demo

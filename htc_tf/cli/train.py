@@ -56,7 +56,7 @@ def run() -> None:
     sys.exit(0)
   flags.mark_flags_as_required(['experiment', 'mode', 'model_dir'])
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
-  # This import defines a flag. It takes seconds, so that it comes after help.
+  # This import defines a flag. It takes seconds and therefore comes after the help.
   from official.vision import train as _  # noqa: F401
 
   app.run(main)

@@ -25,10 +25,10 @@ class COCOEvaluator:
   predictions. As in COCO, a region marked `iscrowd` does not count as missed, and detections in it
   do not count as wrong.
 
-  Mask AP by size: as in the published evaluations, the size of a detection is the area of its mask.
-  pycocotools takes the area of the box instead for results that have a `bbox`. Masks are therefore
-  evaluated without `bbox`, and `save_results` writes a second file without it, from which
-  pycocotools computes the same figures.
+  For mask AP by size, the size of a detection is the area of its mask, as in the published
+  evaluations. pycocotools takes the area of the box instead for results that have a `bbox`. Masks
+  are therefore evaluated without `bbox`, and `save_results` writes a second file without it, from
+  which pycocotools computes the same figures.
 
   Pasting, encoding and matching are distributed over processes; the results do not depend on their
   number. An error in one of them is raised by a later `update`, or at the latest by `result` or
@@ -41,9 +41,8 @@ class COCOEvaluator:
     include_mask: whether to evaluate masks besides boxes.
     per_category: whether `result` also gives AP of each category.
     max_detections: number of detections per image and category that count, best first.
-    num_workers: number of processes; 1 uses this process. None: one for every hundred annotated
-      images, up to the number of usable cores and 16, so that few images are evaluated in this
-      process.
+    num_workers: number of processes; 1 for this process alone. None for one per hundred annotated
+      images, but at least 1, and at most 16 and the number of usable cores.
 
   Raises:
     DataError: the annotations are missing or malformed, or lack the categories or, with
@@ -136,11 +135,11 @@ class COCOEvaluator:
     """The figures of all detections since the last `reset`; also ends the processes.
 
     Returns:
-      For boxes, the 12 figures of COCO: `bbox_AP`, `bbox_AP50`, `bbox_AP75`, `bbox_APs`,
-      `bbox_APm`, `bbox_APl`, `bbox_ARmax1`, `bbox_ARmax10`, `bbox_ARmax100`, `bbox_ARs`,
-      `bbox_ARm`, `bbox_ARl`. For masks, the same as `segm_*`. With `per_category`, also
-      `bbox_AP_by_category/<name>` and `segm_AP_by_category/<name>`. All are in [0, 1]; as in
-      pycocotools, -1 if the annotations have no object of that size or category.
+      For boxes, the 12 figures of COCO if `max_detections` is 100: `bbox_AP`, `bbox_AP50`,
+      `bbox_AP75`, `bbox_APs`, `bbox_APm`, `bbox_APl`, `bbox_ARmax1`, `bbox_ARmax10`,
+      `bbox_ARmax100`, `bbox_ARs`, `bbox_ARm`, `bbox_ARl`. For masks, the same as `segm_*`. With
+      `per_category`, also `bbox_AP_by_category/<name>` and `segm_AP_by_category/<name>`. All are in
+      [0, 1]; as in pycocotools, -1 if the annotations have no object of that size or category.
     """
     missing = len(self._ground_truth.imgs) - len(self._seen)
     if missing:

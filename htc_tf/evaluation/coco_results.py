@@ -1,4 +1,4 @@
-"""Detections as COCO results, which pycocotools reads, and the JSON file of them."""
+"""Detections as COCO results, which pycocotools reads, and the JSON file of these results."""
 
 import json
 from collections.abc import Mapping, Sequence

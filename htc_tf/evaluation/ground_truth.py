@@ -21,7 +21,7 @@ def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> co
 
   Values that pycocotools requires are added: 0 for a missing `iscrowd`, and the area of the box for
   a missing `area`. Annotations are renumbered unless their ids are distinct positive numbers,
-  because COCOeval takes a match with annotation 0 for no match.
+  because COCOeval treats a match with an annotation of id 0 as no match.
 
   Args:
     annotation_file: path of a COCO instances file.
@@ -55,7 +55,7 @@ def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> tupl
   """A distinct name of each category; if categories share a name, the id is appended.
 
   Raises:
-    DataError: there is no id, or the annotations do not have one.
+    DataError: `category_ids` is empty, or has an id that the annotations do not have.
   """
   unknown = sorted(set(category_ids) - set(ground_truth.cats))
   if unknown or not category_ids:

@@ -42,7 +42,7 @@ def paste_mask_values(
     image_hw: height and width of the original image.
 
   Returns:
-    [num, height, width] float32, zero outside the boxes.
+    [num, height, width] float32, zero beyond half a mask cell around each box.
 
   Raises:
     InputError: the shapes do not fit, the image is empty, or values are not finite.
@@ -140,7 +140,7 @@ def _axis_weights(low: float, high: float, length: int, num_cells: int) -> tuple
     num_cells: number of cells of the mask.
 
   Returns:
-    The first pixel that the mask reaches, and the weights of it and the following pixels,
+    The first pixel that the mask reaches, and the weights of this and the following pixels,
     [num_pixels, num_cells] float32; empty if image and mask do not overlap.
   """
   centers = np.arange(length) + 0.5
@@ -210,6 +210,6 @@ def _check_inputs(
 
 
 def _check_threshold(threshold: float) -> None:
-  """Raise InputError for a threshold that pixels outside the box, which are zero, would reach."""
+  """Raise InputError for a threshold that the zeros outside the mask would reach."""
   if not threshold > 0:
     raise InputError('Masks cannot be pasted', expected='a threshold above 0', got=str(threshold))

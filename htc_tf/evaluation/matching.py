@@ -1,7 +1,7 @@
 """COCOeval distributed over processes by category, with the same figures.
 
-COCOeval treats each category independently up to its precision and recall, so that its arrays for
-some categories are slices of its arrays for all.
+COCOeval computes the precision and recall of each category independently, so its arrays for some
+categories are slices of its arrays for all categories.
 """
 
 import collections
@@ -49,7 +49,7 @@ def evaluate(
     category_ids: ids of the evaluated categories.
     iou_type: 'bbox' or 'segm'.
     max_detections: number of detections per image and category that count, best first.
-    workers: processes that evaluate the categories; none of their results may be pending.
+    workers: pool that evaluates the categories; it must have no pending calls.
 
   Returns:
     A COCOeval with the same `params`, `eval['precision']` and `eval['recall']` as after

@@ -63,7 +63,7 @@ def _load_saved_model(path: str) -> Detector:
 def _one_by_one(
   run: _Run, export_format: format_lib.ExportFormat
 ) -> Callable[[Sequence[SourceImage]], list[Instances]]:
-  """A function that detects in one image at a time, so that none is padded for another one."""
+  """A function that detects in one image at a time, so that no image is padded for another."""
 
   def detect(images: Sequence[SourceImage]) -> list[Instances]:
     return [

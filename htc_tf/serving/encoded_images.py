@@ -59,7 +59,7 @@ def prepare(
 def _read(encoded: tf.Tensor, predictor: HTCPredictor) -> _Element:
   """Network input, image_info and `READ` of one encoded image."""
   inputs, info = predictor.prepare(preprocess.decode_image(encoded))
-  # map_fn stacks elements of one size; `detect_prepared` crops padding that no image needs.
+  # map_fn stacks only elements of one size; `detect_prepared` crops padding that no image needs.
   return preprocess.pad_to(inputs, predictor.max_hw), info, tf.constant(format_lib.READ)
 
 

@@ -36,7 +36,7 @@ class ExportFormat(NamedTuple):
   max_pixels: int = MAX_PIXELS
 
   def check(self) -> None:
-    """Raise InputError unless every value is one of those above."""
+    """Raise InputError unless the forms are known and `max_pixels` is positive."""
     for name, value, known in (('boxes', self.boxes, BOXES), ('masks', self.masks, MASKS)):
       if value not in known:
         raise InputError(

@@ -18,7 +18,7 @@ def load_model(
   """A trained model; its Keras `predict` takes images.
 
   Args:
-    path: model directory of the training command, of which the latest checkpoint is loaded, or a
+    path: model directory of the training command, whose latest checkpoint is loaded, or a
       checkpoint prefix such as `model/ckpt-1000`.
     experiment: name of the registered experiment of the weights; by default the configuration and
       the categories are read from files beside the checkpoint.

@@ -26,8 +26,8 @@ class LoweredProgram(NamedTuple):
     program: serialized StableHLO module.
     arguments: names and values in the order of the module's arguments: `images` [batch, height,
       width, 3] float32, normalized and padded; `image_shape` [batch, 2] float32, height and width
-      without the padding; then the weights. The values of the first two describe images of zeros
-      without padding.
+      without the padding; then the weights. The values of `images` and `image_shape` are
+      placeholders: zeros, and the padded size.
     results: names of the module's results, in order; see `HTCModel.detect`.
   """
 

@@ -24,8 +24,8 @@ def paste_masks(
     packed: whether to put eight pixels of a row into a byte, as `numpy.packbits(axis=-1)`.
 
   Returns:
-    [batch, num, height, width] uint8 of 0 and 1, with the largest height and width of the batch;
-    packed, [batch, num, height, ceil(width / 8)]. Zero outside of each image.
+    [batch, num, height, width] uint8 of 0 and 1, with the largest height and width of the batch; if
+    packed, [batch, num, height, ceil(width / 8)]. Zero outside each image.
   """
   largest_hw = tf.reduce_max(original_hw, axis=0)
   num = tf.shape(mask_probs)[1]
@@ -85,16 +85,16 @@ def _cells(
     num_cells: number of cells of the mask.
 
   Returns:
-    [] int32, the first pixel that the mask reaches, and [num_pixels] float64, positions of it and
-    the following pixels in cells of the mask: between -1 and num_cells, which are cells of zeros.
-    There are no pixels if mask and image do not overlap.
+    [] int32, the first pixel that the mask reaches, and [num_pixels] float64, the positions of this
+    and the following pixels in cells of the mask. They lie between -1 and num_cells, the cells of
+    zeros around the mask. There are no pixels if mask and image do not overlap.
   """
   low, high = tf.cast(low, tf.float64), tf.cast(high, tf.float64)
   num_cells = tf.cast(num_cells, tf.float64)
   pixels = tf.range(length)
   normalized = (tf.cast(pixels, tf.float64) + 0.5 - low) / (high - low) * 2 - 1
   # In a box without extent, a pixel samples the middle of the mask, as published. 0 / 0, a pixel
-  # center on its edge, counts as outside.
+  # center on the edge of such a box, counts as outside.
   normalized = tf.where(tf.math.is_inf(normalized), tf.zeros_like(normalized), normalized)
   cells = ((normalized + 1) * num_cells - 1) / 2
   inside = (cells > -1) & (cells < num_cells)

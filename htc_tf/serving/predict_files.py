@@ -27,7 +27,7 @@ class Detector(NamedTuple):
     detect: function from images to the instances of each, or to an InputError if the model could
       not read the image.
     category_names: names by class; entry 0 is class 1. Empty if unknown.
-    category_ids: ids of the annotations by class, as `category_names`.
+    category_ids: category ids of the data set, in the order of `category_names`.
   """
 
   detect: Callable[[Sequence[SourceImage]], Sequence[Instances | InputError]]
@@ -134,7 +134,7 @@ def predict_files(
 
   The two JSON files are a COCO results file, and a COCO data set of images and categories without
   annotations: `COCO('images.json').loadRes('predictions.json')` reads them. If the names of all
-  files are numbers, as in COCO, these are the image ids.
+  files are different numbers, as in COCO, these numbers are the image ids.
 
   Args:
     detector: the model.
@@ -212,7 +212,7 @@ def _check_options(output: str, score_threshold: float, batch_size: int) -> None
 def _detect_all(
   detector: Detector, paths: Sequence[str], batch_size: int
 ) -> Iterator[tuple[str, tuple[SourceImage, Instances] | InputError]]:
-  """Path of each file in order, with image and instances, or with the error if there are none."""
+  """Path of each file in order, with image and instances, or with the error of an unread image."""
   with tqdm.tqdm(total=len(paths), desc='predicting', unit='image') as progress:
     for start in range(0, len(paths), batch_size):
       batch = [_read_or_error(path) for path in paths[start : start + batch_size]]

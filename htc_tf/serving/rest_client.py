@@ -25,7 +25,7 @@ def connect(target: Target) -> Call:
 
 
 def _post(target: Target, images: Sequence[bytes]) -> dict[str, np.ndarray]:
-  """Send encoded images in the row format of the REST interface."""
+  """Outputs for encoded images, by a request in the row format of the REST interface."""
   version = '' if target.version is None else f'/versions/{target.version}'
   url = f'{target.server.rstrip("/")}/v1/models/{urllib.parse.quote(target.model)}{version}:predict'
   instances = [{INPUT: {'b64': base64.b64encode(image).decode()}} for image in images]

@@ -48,7 +48,7 @@ def write_requests(folder: str) -> None:
 
 
 def _records() -> Iterator[bytes]:
-  """Serialized PredictionLogs, with landscape and portrait images for both input shapes."""
+  """Serialized PredictionLogs: a landscape image per signature, a portrait for `image_bytes`."""
   from tensorflow_serving.apis import prediction_log_pb2
 
   landscape, portrait = _image(_SHORT_SIDE, _LONG_SIDE), _image(_LONG_SIDE, _SHORT_SIDE)

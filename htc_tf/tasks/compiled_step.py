@@ -40,7 +40,7 @@ def run_compiled(step: Callable[[Batch], Any], batch: Batch, buckets: Sequence[S
 
 
 def _with_static_shapes(batch: Batch, bucket: Size) -> Batch:
-  """The batch with the static shapes of a bucket; they are checked when it runs."""
+  """The batch with the static shapes of a bucket, which are checked when the step runs."""
   images, labels = batch
   height, width = bucket
   sides: dict[str, Size] = {'gt_masks': (height, width // _BITS), 'gt_semantic': bucket}

@@ -11,7 +11,7 @@ from absl import logging
 
 from htc_tf.errors import TrainingError
 
-# If more steps in a row are not finite, the run stops: it does not learn anything.
+# If more steps than this in a row are not finite, the run stops, because it learns nothing.
 MAX_SKIPPED_IN_A_ROW = 100
 
 
@@ -31,11 +31,13 @@ class NonFiniteLoss:
 
   @property
   def num_skipped(self) -> int:
-    """Steps skipped since this process began; one that several replicas skip counts once."""
+    """Number of steps skipped by this process; a step that several replicas skip counts once."""
     return self._num_skipped
 
   def react(self, terms: Mapping[str, tf.Tensor], source_ids: tf.Tensor, step: tf.Tensor) -> None:
-    """Raise an error or count the step, when run, if a term is not finite; only then call Python.
+    """Raise an error or count the step if a term is not finite.
+
+    The check is part of the graph, which calls Python only if a term is not finite.
 
     Args:
       terms: loss terms of this replica by name, each [].
@@ -95,7 +97,7 @@ def finite_everywhere(terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
 
 
 def create_state(optimizer: tf_keras.optimizers.Optimizer, variables: list[tf.Variable]) -> None:
-  """Create the optimizer's variables, which it cannot do inside a condition."""
+  """Create the optimizer's variables, which cannot be created inside a `tf.cond`."""
   with tf.init_scope():
     if hasattr(optimizer, 'build'):
       optimizer.build(variables)
@@ -133,8 +135,8 @@ def apply_if(
 
     tf.cond(strategy.experimental_local_results(accepted)[0], update, count)
 
-  # Optimizers call `merge_call` to add up gradients, which is impossible inside a condition of a
-  # replica; so the condition is outside the replicas.
+  # Optimizers call `merge_call` to add up gradients. Inside a `tf.cond` of a replica this call is
+  # impossible, so the `tf.cond` is outside the replicas.
   tf.distribute.get_replica_context().merge_call(update_or_count, args=(accepted, gradients))
 
 

@@ -23,7 +23,7 @@ class HostCount(tf_keras.metrics.Metric):
     """Do nothing: `count` has the current value."""
 
   def reset_state(self) -> None:
-    """Do nothing: the count is of the whole run."""
+    """Do nothing: the count covers all steps since this process began."""
 
   @tf.autograph.experimental.do_not_convert
   def result(self) -> tf.Tensor:

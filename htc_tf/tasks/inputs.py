@@ -98,7 +98,8 @@ def build_batches(
       'parser_fn': None,
       'transform_and_batch_fn': lambda dataset, context: batch(reading.parse(dataset), context),
     }
-    # Traced in a graph (parameter servers do this), files cannot be read yet; skip the check.
+    # Parameter servers trace this function in a graph, where files cannot be read yet; then the
+    # check is skipped.
     if tf.executing_eagerly():
       reading.check_usable(input_reader.match_files(params.input_path))
   # All workers shuffle files with the same seed, so that their shares do not overlap; only the

@@ -11,7 +11,7 @@ STRATEGY = 'multi_worker_mirrored'
 
 
 def check_workers(params: cfg.ExperimentConfig, mode: str) -> None:
-  """Raise ConfigError unless `TF_CONFIG` names the workers and mode and options allow them."""
+  """Raise ConfigError unless `TF_CONFIG` names the workers, and mode and options suit them."""
   text = os.environ.get('TF_CONFIG', '')
   if not _names_this_worker(text):
     raise ConfigError(

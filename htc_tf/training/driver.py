@@ -1,9 +1,9 @@
-"""Runs of an experiment with Model Garden's loop, in one process or in those of `TF_CONFIG`.
+"""Runs of an experiment with Model Garden's loop, in one process or in the workers of `TF_CONFIG`.
 
-Model Garden's driver is unsuited to several processes, the workers: all write to the model
-directory, and all except the first, the chief, look for checkpoints in an empty folder, so that
-after a restart they begin at step 0 with new weights while the chief continues. Here only the chief
-writes, and all workers continue from its checkpoint.
+Model Garden's driver is unsuited to several workers: all of them write to the model directory, and
+all except the first one, the chief, look for checkpoints in an empty folder. After a restart they
+therefore begin at step 0 with new weights, while the chief continues. Here only the chief writes to
+the model directory, and all workers continue from its checkpoint.
 """
 
 import os
@@ -28,10 +28,10 @@ from htc_tf.training import cluster, run_record, run_start, seeding
 
 
 class Controller(orbit.Controller):
-  """A controller that evaluates the values that a checkpoint would hold.
+  """A controller that evaluates the model as a checkpoint would store it.
 
-  Without synchronized batch norm, every replica has different running statistics and would evaluate
-  with them; a checkpoint holds their mean.
+  Without synchronized batch norm, every replica has different running statistics, and would use
+  them in an evaluation; a checkpoint holds their mean.
   """
 
   def evaluate(self, steps: int = -1) -> orbit.runner.Output | None:
@@ -46,8 +46,8 @@ class Controller(orbit.Controller):
 class FollowerRunner(train_lib.OrbitExperimentRunner):
   """The runner of a worker that is not the chief; it continues from the chief's checkpoint.
 
-  It saves checkpoints whenever the chief does, because reading a variable may need all workers, but
-  into another folder.
+  Whenever the chief saves a checkpoint, this worker saves one too, into another folder, because
+  reading a variable may need all workers.
 
   Args:
     continue_from: prefix of the checkpoint that the chief continues from; None if the chief
@@ -83,7 +83,7 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
   Args:
     flags_obj: Model Garden's flags; `mode`, `model_dir`, `enable_async_checkpointing` and the flags
       of gin are used.
-    params: the experiment; values that all workers share are set.
+    params: the experiment; values that must be equal on all workers are set in it.
     command: the command line.
 
   Raises:
@@ -96,10 +96,10 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
   has_workers = runtime.distribution_strategy == cluster.STRATEGY
   if has_workers:
     cluster.check_workers(params, flags_obj.mode)
-    # With it, Model Garden would save a checkpoint after SIGTERM instead of ending.
+    # With this option, Model Garden saves a checkpoint after SIGTERM instead of ending.
     params.trainer.preemption_on_demand_checkpoint = False
   gin.parse_config_files_and_bindings(flags_obj.gin_file, flags_obj.gin_params)
-  # TensorFlow joins the other processes only before it has run anything.
+  # TensorFlow can connect to the other workers only before it has run an operation.
   strategy = distribute_utils.get_distribution_strategy(
     runtime.distribution_strategy,
     num_gpus=runtime.num_gpus,

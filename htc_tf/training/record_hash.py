@@ -1,4 +1,4 @@
-"""A hash of the training data that reads a few bytes of each record."""
+"""A hash of the records of a pipeline, computed from a few bytes of each record."""
 
 import dataclasses
 import glob
@@ -33,7 +33,7 @@ class DataHash:
 def hash_records(input_path: str | Sequence[str]) -> DataHash:
   """The hash of the files of an input path; a truncated file is hashed up to its end.
 
-  The CRC of each record is read from the file. Only training reads the bytes and compares them.
+  The CRC of each record is taken from the file; only training compares it with the record.
 
   Args:
     input_path: path or pattern of local files, or several, separated by commas or in a list.

@@ -23,7 +23,7 @@ VERSION = 1
 def append_start(
   model_dir: str, params: cfg.ExperimentConfig, command: list[str], step: int
 ) -> None:
-  """Add a start to the model directory's `run.json`; if killed, the old file is unchanged.
+  """Add a start to the model directory's `run.json`; if interrupted, keep the old file.
 
   Args:
     model_dir: model directory; it is created if missing.

@@ -24,9 +24,11 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
     The prefix of the checkpoint that the trainer restores; None if there is none.
 
   Raises:
-    CheckpointError: no checkpoint can be continued from or evaluated; see `last_good`.
+    CheckpointError: there is no checkpoint that the run can continue from or evaluate; see
+      `last_good`.
     DataError: the metadata of the records is missing, or the model cannot be evaluated with the
       annotations.
+    InputError: the model directory cannot be created.
   """
   if 'eval' in mode:
     HTCTask(params.task).build_evaluator()

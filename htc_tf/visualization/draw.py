@@ -61,7 +61,7 @@ def draw_instances(
 
 
 def legible_enlargement(image_hw: tuple[int, int], min_side: int = 400) -> int:
-  """The smallest integer factor that enlarges the short side of an image to `min_side` pixels.
+  """The smallest integer factor by which the short side reaches at least `min_side` pixels.
 
   It is limited so that the long side does not exceed 2000 pixels, but is at least 1.
   """
@@ -135,7 +135,7 @@ def _decode(mask: np.ndarray | dict[str, Any]) -> np.ndarray:
 
 
 def _check_image(image: np.ndarray) -> np.ndarray:
-  """The image as an array, checked for its form."""
+  """The image as an array; raises InputError for another form."""
   image = np.asarray(image)
   if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
     raise InputError(

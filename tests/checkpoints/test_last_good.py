@@ -129,7 +129,7 @@ def test_unfinished_writes_are_removed(folder):
 
 @pytest.mark.parametrize('steps', [(), (1, 2, 10)])
 def test_values_without_an_index_are_renamed(folder, steps):
-  """Without `steps` it is the first checkpoint, and the run starts from scratch."""
+  """Without `steps` there is no other checkpoint, and the run starts from scratch."""
   for step in {1, 2, 10} - set(steps):
     for path in folder.glob(f'ckpt-{step}.*'):
       path.unlink()
@@ -171,7 +171,7 @@ def test_a_run_continues_after_a_full_disk_and_a_truncated_checkpoint(config, tm
   training_runs.train(model_dir, config, 'trainer.train_steps=3')
   expected = training_runs.tensors(str(model_dir / 'ckpt-3'))
 
-  # With a limit on the size of files, writes fail as on a full disk, with another error number.
+  # With a limit on the size of files, writes fail as on a full disk, but with another error number.
   limit = os.path.getsize(model_dir / f'ckpt-3{DATA}') * 3 // 4
   status, output = training_runs.finish(
     training_runs.start(
@@ -196,7 +196,7 @@ def _kill_while_training(process, model_dir, step, delay):
   Args:
     process: process of the run; it is killed.
     model_dir: model directory of the run.
-    step: last step of the runs before.
+    step: last step of the earlier runs.
     delay: seconds from the checkpoint to the kill.
   """
   deadline = time.monotonic() + 300

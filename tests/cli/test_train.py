@@ -54,9 +54,9 @@ def run(tmp_path):
 
 
 def write_config(path, params, **trainer):
-  """A configuration file that makes htc_nuclei the given reduced experiment.
+  """A configuration file that changes htc_nuclei to the given reduced experiment.
 
-  It does not choose devices: the default is the mirrored strategy, here with one device.
+  It does not set the devices: the default is the mirrored strategy, here with one device.
   """
   tree = {'trainer': trainer, 'task': {'model': tiny_records.model_overrides(params.task.model)}}
   stages = [stage.as_dict() for stage in params.task.model.cascade.stages]

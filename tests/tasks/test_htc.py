@@ -73,7 +73,7 @@ def test_coco_experiments_train_on_records(name, records):
   assert all(np.isfinite(value) for value in values.values()), values
   assert all(value > 0 for name, value in values.items() if 'class_loss' in name), values
   moved = [np.any(old != new) for old, new in zip(before, model.trainable_variables)]
-  assert np.mean(moved) > 0.6  # Not all: residual blocks start as identities.
+  assert np.mean(moved) > 0.6  # Not 1, because residual blocks start as identities.
 
 
 def train(task, model, batch, num_steps, learning_rate):

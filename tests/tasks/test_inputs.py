@@ -56,7 +56,7 @@ def test_training_batches_are_of_one_bucket_and_every_image_is_read(mixed, bucke
     counts.update(labels['source_id'].tolist())
   assert (
     max(counts.values()) - min(counts.values()) <= 4
-  )  # Those in groups and in the shuffle buffer.
+  )  # The difference is due to images in groups and in the shuffle buffer.
 
 
 @pytest.mark.parametrize('buckets', [BUCKETS, []])

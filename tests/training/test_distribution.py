@@ -52,7 +52,7 @@ def test_replicas_average_losses_and_gradients(two_replicas, tiny_task):
 
 
 def test_replicas_with_equal_numbers_of_samples_step_like_one_device(two_replicas, tiny_task):
-  """Then the average over replicas equals the average over the whole batch."""
+  """With equal numbers, the average over replicas equals the average over the whole batch."""
   task, model = tiny_task
   batch = tf.nest.map_structure(
     lambda x: tf.concat([x[:1], x[:1]], axis=0), tiny.batch(task.task_config.model)
@@ -122,7 +122,7 @@ def test_synchronized_batch_norm_equals_that_of_the_whole_batch(two_replicas, sy
 
 
 def test_two_replicas_evaluate_like_one_device(two_replicas, tmp_path):
-  """With three images in batches of two, one replica has two images and the other one."""
+  """With three images in batches of two, one replica gets two images and the other one gets one."""
   run = evaluable_run.make(tmp_path)
   evaluation = evaluable_run.evaluate(two_replicas, run.config, run.model_dir, tmp_path)
   assert evaluation.figures == pytest.approx(run.figures, abs=1e-6)

@@ -157,7 +157,7 @@ def kill_both(workers):
 
 
 def assert_complete(model_dir, num_starts):
-  """Fail if a file is not written completely, or by another worker than the chief."""
+  """Fail if a file is incomplete, or was written by a worker other than the chief."""
   for index in model_dir.glob('ckpt-*.index'):
     assert readability.is_readable(str(index.with_suffix('')))
   for path in model_dir.rglob('*.json'):
