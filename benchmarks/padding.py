@@ -72,7 +72,7 @@ def scaled_sizes() -> np.ndarray:
   return np.array(rows)
 
 
-def of_rule(name: str, rule: PaddingRule, sizes: np.ndarray) -> PaddingShare:
+def share_of_rule(name: str, rule: PaddingRule, sizes: np.ndarray) -> PaddingShare:
   """Padding if each image is padded by a rule.
 
   Args:
@@ -90,7 +90,7 @@ def of_rule(name: str, rule: PaddingRule, sizes: np.ndarray) -> PaddingShare:
   return _share(name, sizes.prod(1), padded.prod(1), len(np.unique(padded, axis=0)))
 
 
-def of_batches(batch_size: int, sizes: np.ndarray, divisor: int = 32) -> PaddingShare:
+def share_of_batches(batch_size: int, sizes: np.ndarray, divisor: int = 32) -> PaddingShare:
   """Padding if random batches of one orientation are padded to the largest sides in the batch."""
   generator = np.random.default_rng(0)
   portrait = sizes[:, 0] > sizes[:, 1]
@@ -102,7 +102,7 @@ def of_batches(batch_size: int, sizes: np.ndarray, divisor: int = 32) -> Padding
     shapes.add(tuple(largest))
     content.append(batch.prod(1).sum())
     padded.append(batch_size * largest.prod())
-  name = f'largest of a batch of {batch_size}, one orientation, to {divisor}'
+  name = f'largest sides in batches of {batch_size} with one orientation, multiples of {divisor}'
   return _share(name, np.array(content), np.array(padded), len(shapes))
 
 
@@ -127,9 +127,11 @@ def table() -> list[PaddingShare]:
     'the same and 800x800': [*COCO_BUCKETS, (800, 800)],
     '800 by 832, 1088, 1216, 1344 and transposed': _landscape_and_portrait([832, 1088, 1216, 1344]),
   }
-  rows = [of_rule(name, padding_rule(buckets, limit), sizes) for name, buckets in static.items()]
-  rows.append(of_rule('each image to a multiple of 32', padding_rule([], limit), sizes))
-  return rows + [of_batches(batch_size, sizes) for batch_size in (2, 4, 8)]
+  rows = [
+    share_of_rule(name, padding_rule(buckets, limit), sizes) for name, buckets in static.items()
+  ]
+  rows.append(share_of_rule('each image to a multiple of 32', padding_rule([], limit), sizes))
+  return rows + [share_of_batches(batch_size, sizes) for batch_size in (2, 4, 8)]
 
 
 def main() -> None:

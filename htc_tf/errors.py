@@ -1,6 +1,7 @@
 """Exceptions whose messages state the expected input, the actual input and the likely cause."""
 
 import re
+from collections.abc import Iterator
 
 
 class HTCError(Exception):
@@ -55,9 +56,10 @@ class ServingError(HTCError):
   """A model server that cannot be reached, refuses, or sends an unexpected answer."""
 
 
-_STATED = re.compile(
-  r'\b(?:{}): (.+)'.format('|'.join(error.__name__ for error in HTCError.__subclasses__()))
-)
+def _subclasses(cls: type[HTCError]) -> Iterator[type[HTCError]]:
+  for subclass in cls.__subclasses__():
+    yield subclass
+    yield from _subclasses(subclass)
 
 
 def stated_message(error: BaseException) -> str | None:
@@ -66,5 +68,7 @@ def stated_message(error: BaseException) -> str | None:
   TensorFlow converts an exception that Python code raises inside a graph into an OpError, whose
   text has the type, message and traceback of the original exception.
   """
-  found = _STATED.search(str(error))
+  classes: list[type[HTCError]] = [HTCError, *_subclasses(HTCError)]
+  names = '|'.join(cls.__name__ for cls in classes)
+  found = re.search(rf'\b(?:{names}): (.+)', str(error))
   return found and found[1]

@@ -68,8 +68,8 @@ def detection_measurements(
   """
 
   def pair() -> tuple[Detected, Detected, np.ndarray]:
-    expected = reference()
-    return ours(), expected, matched_rows(ours(), expected)
+    actual, expected = ours(), reference()
+    return actual, expected, matched_rows(actual, expected)
 
   def lost():
     return np.mean(pair()[2] < 0)

@@ -21,7 +21,7 @@ EXPERIMENT = 'htc_resnet50fpn_1x_coco_paddle'
 # The stored images were resized to this short side, with this limit of the long side.
 _MIN_SIZE, _MAX_SIZE = 256, 400
 _PROPOSAL_PX, _LOST_BAR, _DECODED_PX_BAR = 0.05, 0.01, 1e-3
-_GREY_LEVEL_BAR, _PROBABILITY_BAR = 1e-3, 1e-3
+_GRAY_LEVEL_BAR, _PROBABILITY_BAR = 1e-3, 1e-3
 _BACKBONE_KEYS = {
   '2': ('c2_every4th', 4),
   '3': ('c3_every4th', 4),
@@ -72,7 +72,7 @@ class PaddleImage:
     """All measurements, from the resized image to the masks."""
     yield Measurement(
       'resized image: share of values off by more than a gray level',
-      _GREY_LEVEL_BAR,
+      _GRAY_LEVEL_BAR,
       lambda: share_off_by_more_than_a_gray_level(self._resized(), self._arrays['resized_rgb']),
     )
     yield self._near('network input', lambda: self._inputs()['images'], 'input')

@@ -23,9 +23,18 @@ from collections.abc import Iterable, Sequence
 import psutil
 
 ROOT = pathlib.Path(__file__).parents[1]
-# Test files that need more than a gigabyte, heaviest first: each is a group of its own. The other
-# files of a folder below tests/ are one group. The summary shows what each group needs.
-HEAVY = ('tests/modeling/test_precision.py',)
+# Groups that need more than two gigabytes, heaviest first. A file is a group of its own; a folder
+# stands for its other files. All other folders follow. The summary shows what each group needs.
+HEAVY = (
+  'training/test_compiled_distribution.py',
+  'serving',
+  'modeling',
+  'tasks',
+  'training/test_driver.py',
+  'training',
+  'modeling/test_precision.py',
+  'cli',
+)
 _NUM_LANES = 2
 _SAMPLE_SECONDS = 0.5
 _COUNT = re.compile(r'(\d+) (passed|failed|error|skipped|xfailed|deselected)')
@@ -118,15 +127,15 @@ def make_groups(files: Iterable[str], heavy: Sequence[str] = HEAVY) -> list[Grou
 
   Args:
     files: paths of test files below the root, with forward slashes.
-    heavy: files that are groups of their own.
+    heavy: files and folders below `tests`, in the order of their groups.
   """
-  files = sorted(files)
-  groups = [Group(file.removeprefix('tests/'), [file]) for file in heavy if file in files]
-  by_folder: dict[str, list[str]] = collections.defaultdict(list)
-  for file in files:
-    if file not in heavy:
-      by_folder[file.split('/')[1] if file.count('/') > 1 else '.'].append(file)
-  return groups + [Group(folder, members) for folder, members in sorted(by_folder.items())]
+  members: dict[str, list[str]] = {name: [] for name in heavy}
+  for file in sorted(files):
+    name = file.removeprefix('tests/')
+    if name not in heavy:
+      name = name.split('/')[0] if '/' in name else '.'
+    members.setdefault(name, []).append(file)
+  return [Group(name, group) for name, group in members.items() if group]
 
 
 def run_group(group: Group, memory: Memory, arguments: Sequence[str]) -> None:

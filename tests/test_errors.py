@@ -3,7 +3,11 @@
 import pytest
 import tensorflow as tf
 
-from htc_tf.errors import DataError, TrainingError, stated_message
+from htc_tf.errors import DataError, HTCError, TrainingError, stated_message
+
+
+class DerivedError(DataError):
+  pass
 
 
 @pytest.mark.parametrize(
@@ -11,6 +15,8 @@ from htc_tf.errors import DataError, TrainingError, stated_message
   [
     DataError('no data', expected='some', got='None: [nothing]', likely_cause='a test'),
     TrainingError('step 3 failed'),
+    HTCError('neither data nor training'),
+    DerivedError('a class of another module'),
   ],
 )
 def test_the_message_of_an_error_inside_a_graph_is_found(error):

@@ -110,18 +110,18 @@ def test_the_source_distribution_is_complete(installed):
 
 
 @pytest.mark.parametrize('command', COMMANDS)
-def test_help(installed, command):
+def test_every_command_prints_help(installed, command):
   assert '--' in installed.run(f'htc-{command}', '--help')
 
 
-def test_ten_training_steps_of_the_demo(installed, demo):
+def test_the_demo_trains_ten_steps(installed, demo):
   log = (installed.folder / 'demo' / 'train.log').read_text(encoding='utf-8')
   assert f'train | step: {STEPS:6d} | steps/sec' in log
   assert 0 <= demo['segm_ap'] <= 1
   assert (installed.folder / demo['image']).stat().st_size > 10_000
 
 
-def test_conversion_of_annotations(installed, demo):
+def test_annotations_are_converted(installed, demo):
   del demo
   coco = 'demo/coco'
   flags = [f'--annotations={coco}/val.json', f'--image_folder={coco}/val', '--prefix=val']
@@ -132,7 +132,7 @@ def test_conversion_of_annotations(installed, demo):
   assert list((installed.folder / 'records').glob('val-*.tfrecord'))
 
 
-def test_training_command(installed, demo):
+def test_the_training_command_saves_a_checkpoint(installed, demo):
   del demo
   records = {'input_path': 'demo/records/train-*.tfrecord'}
   trainer = {'train_steps': 2, 'steps_per_loop': 2, 'summary_interval': 2, 'checkpoint_interval': 2}
@@ -148,7 +148,7 @@ def test_training_command(installed, demo):
 
 
 @pytest.mark.parametrize('model', ['demo/model', 'demo/saved_model'])
-def test_prediction(installed, demo, model):
+def test_predictions_are_written(installed, demo, model):
   del demo
   output = installed.folder / f'predictions_{pathlib.Path(model).name}'
   installed.run('htc-predict', f'--model={model}', f'--output={output}', 'demo/coco/val')
@@ -156,13 +156,13 @@ def test_prediction(installed, demo, model):
   assert isinstance(json.loads((output / 'predictions.json').read_text(encoding='utf-8')), list)
 
 
-def test_export(installed, demo):
+def test_a_saved_model_is_exported(installed, demo):
   del demo
   installed.run('htc-export', '--model=demo/model', '--output=export/1', '--no_warmup')
   assert (installed.folder / 'export' / '1' / 'saved_model.pb').exists()
 
 
-def test_conversion_of_a_checkpoint(installed, demo):
+def test_a_checkpoint_is_converted(installed, demo):
   """A small model's weights as PaddlePaddle stores them."""
   del demo
   model = tiny.build(tiny.model(num_classes=81), seed=5)

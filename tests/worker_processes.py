@@ -27,7 +27,9 @@ def environments(num_workers: int = 2) -> list[dict[str, str]]:
   ]
 
 
-def wait(processes: list[subprocess.Popen], until: Callable[[], bool] = lambda: False) -> list[int]:
+def wait(
+  processes: list[subprocess.Popen], until: Callable[[], bool] = lambda: False
+) -> list[int | None]:
   """Wait until `until()` is true or all processes have ended; kill all if this takes too long.
 
   Returns:

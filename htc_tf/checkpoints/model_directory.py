@@ -38,7 +38,7 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
   except (tf.errors.FailedPreconditionError, tf.errors.PermissionDeniedError) as error:
     raise InputError(
       f'The model directory {model_dir} cannot be created',
-      expected='a folder, new or of an earlier start',
+      expected='a new folder, or the folder of an earlier start',
       got=error.message,
       likely_cause='a file of that name, or a parent folder without write permission',
     ) from error

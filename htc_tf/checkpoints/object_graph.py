@@ -101,7 +101,7 @@ class _SavedGraph:
         f'The checkpoint has no part {name!r}',
         expected=name,
         got=f'parts {sorted(roots)}',
-        likely_cause='a file of another program',
+        likely_cause='a checkpoint that another program wrote',
       )
     return roots[name]
 

@@ -59,5 +59,5 @@ def _readable_beside(prefix: str) -> Iterator[str]:
     [path.removesuffix('.index') for path in tf.io.gfile.glob(f'{run}-*.index')] if run else []
   )
   steps = {path: path.rpartition('-')[2] for path in found if path != prefix}
-  numbered = {path: int(step) for path, step in steps.items() if step.isdigit()}
+  numbered = {path: int(step) for path, step in steps.items() if step.isdecimal()}
   yield from filter(is_readable, sorted(numbered, key=numbered.__getitem__, reverse=True))

@@ -31,7 +31,7 @@ def resolve(path: str) -> str:
     f'There is no checkpoint at {path}',
     expected='a checkpoint prefix such as model/ckpt-1000, or a directory with checkpoints',
     got=f'{folder} with {there}' if there else f'no files in {folder}',
-    likely_cause='training has not saved yet, or a misspelled path',
+    likely_cause='a training run that has not saved yet, or a misspelled path',
   )
 
 
@@ -43,14 +43,14 @@ def restore(path: str, parts: Mapping[str, tf.Module]) -> None:
     parts: name in the checkpoint to live object, e.g. `{'model': model}`.
 
   Raises:
-    CheckpointError: the checkpoint is missing, cannot be read, or is of another configuration; the
+    CheckpointError: the checkpoint is missing, cannot be read, or has another configuration; the
       message lists the variables that do not fit.
   """
   prefix = resolve(path)
   mismatch = object_graph.compare(prefix, parts)
   if mismatch.missing or mismatch.shapes:
     raise CheckpointError(
-      f'{prefix} is of another configuration',
+      f'{prefix} has another configuration',
       expected=f'all variables of {sorted(parts)}',
       got='; '.join(_describe(mismatch)),
       likely_cause='another number of classes or stages, another backbone, or a branch switched on '

@@ -6,6 +6,7 @@ Example:
 
 import argparse
 import os
+import re
 import sys
 
 from htc_tf.cli import command
@@ -66,7 +67,7 @@ def _execute(args: argparse.Namespace) -> int:
   predictor = loading.load_model(args.model, args.experiment, args.params_override)
   folder = export.export_saved_model(predictor, args.output, *options)
   print(folder)
-  if not os.path.basename(folder).isdigit():
+  if not re.fullmatch('[0-9]+', os.path.basename(folder)):
     print(
       'note: TensorFlow Serving only loads folders whose name is a number; to serve this model, '
       f'export to {folder}/1',

@@ -120,7 +120,7 @@ class HTCTask(cfg.TaskConfig):
     train_data: input pipeline of training.
     validation_data: input pipeline of evaluation.
     losses: weights and constants of the losses.
-    init_checkpoint: checkpoint, or directory of checkpoints, that training starts from.
+    init_checkpoint: checkpoint, model directory or published file that training starts from.
     init_checkpoint_modules: modules to read from `init_checkpoint`: 'all', or some of 'backbone'
       and 'decoder'.
     annotation_file: COCO annotations for the evaluation; empty: the copy beside the records.
@@ -129,7 +129,7 @@ class HTCTask(cfg.TaskConfig):
     jit_compile: whether XLA compiles the forward and backward pass of training, once per bucket of
       the training data; the training command sets it for `runtime.enable_xla`.
     skip_non_finite_steps: whether a step with a loss or gradient that is not finite is skipped and
-      counted, instead of stopping the run; a hundred such steps in a row stop it.
+      counted, instead of stopping the run; more than 100 such steps in a row stop it.
     seed: seed that makes a run repeatable, bit for bit on one machine, at some cost in speed; None:
       every run differs.
   """

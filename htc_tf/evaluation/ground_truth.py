@@ -107,7 +107,7 @@ def _read_dataset(annotation_file: files.PathLike) -> dict[str, Any]:
     raise DataError(
       f'Annotations {annotation_file} are not in COCO format',
       expected=expected,
-      got=f'lists of: {", ".join(lists) or "none of them"}',
+      got=f'the lists: {", ".join(lists)}' if lists else 'none of these lists',
       likely_cause='a result file, or annotations of another format',
     )
   return dataset

@@ -42,8 +42,8 @@ def connect(target: Target, address: str) -> Call:
         f'{target.server} returned no detections',
         expected=f'an answer of model {target.model} within {target.timeout:g} s',
         got=f'{error.code().name}: {error.details()}',
-        likely_cause='no server there or one that is still loading (UNAVAILABLE), a wrong '
-        'model name or version (NOT_FOUND), or too short a timeout',
+        likely_cause='no server at this address, or a server that is still loading (UNAVAILABLE), '
+        'a wrong model name or version (NOT_FOUND), or too short a timeout',
       ) from error
     return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
 

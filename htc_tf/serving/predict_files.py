@@ -238,7 +238,7 @@ def _read_or_error(path: str) -> SourceImage | InputError:
 def _image_ids(paths: Sequence[str]) -> dict[str, int]:
   """Image id by path: the number in the name if all names are distinct numbers, else 1, 2, ..."""
   stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
-  numbers = [int(stem) for stem in stems if stem.isdigit()]
+  numbers = [int(stem) for stem in stems if stem.isdecimal()]
   if len(set(numbers)) == len(paths):
     return dict(zip(paths, numbers))
   return {path: index for index, path in enumerate(paths, 1)}

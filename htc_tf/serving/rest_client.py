@@ -47,7 +47,7 @@ def _post(target: Target, images: Sequence[bytes]) -> dict[str, np.ndarray]:
       f'{url} did not answer',
       expected=f'an answer within {target.timeout:g} s',
       got=str(getattr(error, 'reason', error)),
-      likely_cause='no server there, or one that is still loading',
+      likely_cause='no server at this address, or a server that is still loading',
     ) from error
   except (KeyError, IndexError, TypeError, ValueError) as error:
     raise ServingError(

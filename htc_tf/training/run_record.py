@@ -48,7 +48,7 @@ def read_starts(model_dir: str) -> list[dict[str, Any]]:
     renamed = path.with_name(RUN_FILE + '.damaged')
     logging.error(
       '%s is not a readable record of starts (%s). It is renamed to %s, and a new record is '
-      'begun. Likely cause: a full disk, or an edit by hand.',
+      'started. Likely cause: a full disk, or an edit by hand.',
       path,
       error,
       renamed.name,

@@ -15,25 +15,25 @@ def test_the_list_of_image_sizes_is_complete():
 
 def test_padding_by_rule_agrees_with_counting_by_hand():
   sizes = np.array([[32, 64], [64, 32], [32, 60]])
-  square = padding.of_rule('square', padding_rule([(64, 64)], (64, 64)), sizes)
+  square = padding.share_of_rule('square', padding_rule([(64, 64)], (64, 64)), sizes)
   assert square.num_shapes == 1
   assert square.mean == pytest.approx(1 - (2048 + 2048 + 1920) / (3 * 4096))
   assert square.worst == pytest.approx(1 - 1920 / 4096)
-  multiples = padding.of_rule('multiples of 32', padding_rule([], (64, 64)), sizes)
+  multiples = padding.share_of_rule('multiples of 32', padding_rule([], (64, 64)), sizes)
   assert multiples.num_shapes == 2
   assert multiples.mean == pytest.approx(1 - (2048 + 2048 + 1920) / (3 * 2048))
 
 
 def test_padding_of_batches_agrees_with_counting_by_hand():
   sizes = np.array([[32, 40]] * 3 + [[40, 32]] * 3)
-  row = padding.of_batches(2, sizes)
+  row = padding.share_of_batches(2, sizes)
   assert row.num_shapes == 2
   assert row.mean == row.worst == pytest.approx(1 - 40 / 64)
 
 
 def test_an_image_that_is_larger_than_every_bucket_is_an_error():
   with pytest.raises(ValueError, match='is larger than its bucket'):
-    padding.of_rule('small', padding_rule([(32, 32)], (32, 32)), np.array([[32, 40]]))
+    padding.share_of_rule('small', padding_rule([(32, 32)], (32, 32)), np.array([[32, 40]]))
 
 
 def test_less_than_15_percent_is_padding_with_the_buckets_of_the_experiments():

@@ -32,7 +32,7 @@ def folder(tmp_path):
   return tmp_path
 
 
-def value_continued_from(folder):
+def restored_value(folder):
   """The value that TensorFlow restores from a directory; None if it restores nothing."""
   found = tf.train.Checkpoint(value=tf.Variable(-1.0))
   manager = tf.train.CheckpointManager(found, str(folder), max_to_keep=3)
@@ -70,7 +70,7 @@ def test_a_damaged_checkpoint_is_renamed(folder, damage, caplog):
     last_good.check_latest(str(folder))
   there = {name for name in names(folder) if name.startswith('ckpt-10')}
   assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
-  assert value_continued_from(folder) == 2.0
+  assert restored_value(folder) == 2.0
   assert {f'damaged-{name}' for name in there} == {
     name for name in names(folder) if name.startswith('damaged')
   }
@@ -87,9 +87,9 @@ def test_a_wrong_state_file_is_corrected(folder, content):
   else:
     (folder / 'checkpoint').write_text(content)
   with contextlib.suppress(ValueError, tf.errors.NotFoundError):
-    assert value_continued_from(folder) is None  # TensorFlow alone loses the checkpoint.
+    assert restored_value(folder) is None  # TensorFlow alone loses the checkpoint.
   assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
-  assert value_continued_from(folder) == 10.0
+  assert restored_value(folder) == 10.0
 
 
 def test_damage_to_all_checkpoints_is_an_error_and_renames_none(folder):
@@ -115,7 +115,7 @@ def test_a_checkpoint_of_another_name_is_left_to_the_trainer(folder):
     path.rename(folder / path.name.replace('ckpt-', 'own-'))
   (folder / 'checkpoint').write_text('model_checkpoint_path: "own-10"\n')
   assert last_good.prepare_to_continue(str(folder)) is None
-  assert value_continued_from(folder) == 10.0
+  assert restored_value(folder) == 10.0
 
 
 def test_unfinished_writes_are_removed(folder):

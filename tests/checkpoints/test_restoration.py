@@ -54,7 +54,7 @@ def assert_unchanged_by(prefix, model, message):
 
 def test_another_number_of_classes_is_reported(saved):
   message = assert_unchanged_by(
-    saved[1], tiny.build(tiny.model(2, num_classes=6)), 'is of another configuration'
+    saved[1], tiny.build(tiny.model(2, num_classes=6)), 'has another configuration'
   )
   assert 'other shape: ' in message
   assert (
@@ -81,7 +81,7 @@ def test_a_missing_branch_is_reported(saved, tmp_path):
   config = tiny.model(1, semantic_head={'enabled': False})
   prefix = str(tmp_path / 'ckpt')
   tf.train.Checkpoint(model=tiny.build(config)).write(prefix)
-  message = assert_unchanged_by(prefix, tiny.build(tiny.model(1)), 'is of another configuration')
+  message = assert_unchanged_by(prefix, tiny.build(tiny.model(1)), 'has another configuration')
   assert 'model/semantic_head' in message
 
 

@@ -426,7 +426,7 @@ def test_files_that_are_not_annotations_are_rejected(tmp_path):
   for content, message in (
     ('{"images": [', 'not JSON'),
     ('[]', 'not in COCO format'),
-    ('{"images": []}', 'lists of: images'),
+    ('{"images": []}', 'the lists: images'),
     ('\xff', 'not JSON'),
   ):
     path.write_bytes(content.encode('latin-1'))

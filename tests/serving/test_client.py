@@ -187,7 +187,7 @@ def test_a_missing_server_is_one_clear_error(folder, tmp_path, capsys, scheme):
     ]
   )
   assert status == 2
-  assert 'no server there' in capsys.readouterr().err
+  assert 'no server at this address' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('server', ['localhost:8500', 'ftp://host', 'http://', 'http://host:port'])

@@ -77,8 +77,10 @@ def test_images_are_turned_upright(tmp_path):
   assert predict_files.read_image(str(tmp_path / 'turned.jpg')).pixels().shape == (60, 40, 3)
 
 
-def test_ids_are_counted_if_a_name_is_not_a_number(model_dir, folder, tmp_path):
-  os.rename(folder / '000000000139.png', folder / 'street.png')
+# Python calls the superscript a digit, and cannot convert it to a number.
+@pytest.mark.parametrize('name', ['street.png', '²³.png'])
+def test_ids_are_counted_if_a_name_is_not_a_number(model_dir, folder, tmp_path, name):
+  os.rename(folder / '000000000139.png', folder / name)
   detector = detectors.load_detector(model_dir)
   paths = predict_files.list_images([str(folder)])
   predict_files.predict_files(detector, paths, str(tmp_path))

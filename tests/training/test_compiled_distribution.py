@@ -23,7 +23,7 @@ def _mirrored(request):
 
 
 def test_a_compiled_step_gives_the_same_losses_and_weights(mirrored, monkeypatch):
-  """The forward and backward pass are an XLA program per replica and bucket, without the update."""
+  """An XLA program per replica and bucket has the forward and backward pass, not the update."""
   config = tiny.model(1, cascade={'sampling_rule': 'even'})
   batch = tiny.batch(config)
   data = tiny.data_in_buckets((tiny.SIZE, 2 * tiny.SIZE), (tiny.SIZE, tiny.SIZE))
