@@ -7,6 +7,7 @@ import tensorflow as tf
 from htc_tf.data.images import IGNORED_LABEL
 from htc_tf.data.padding import PaddingRule
 from htc_tf.errors import ConfigError
+from htc_tf.ops.without_autograph import without_autograph
 
 # Padding values of labels that are not padded with 0.
 _PADDING = {'gt_semantic': IGNORED_LABEL}
@@ -48,7 +49,7 @@ def batch_by_bucket(rule: PaddingRule, global_batch_size: int, drop_remainder: b
       return dataset.batch(size, drop_remainder=drop_remainder)
     padding = _padding_values(dataset.element_spec)
 
-    @tf.autograph.experimental.do_not_convert
+    @without_autograph
     def batch(_, group: tf.data.Dataset) -> tf.data.Dataset:
       if rule.buckets:
         return group.batch(size, drop_remainder=drop_remainder)
@@ -73,14 +74,14 @@ def _num_replicas(context: tf.distribute.InputContext | None, global_batch_size:
   return num_replicas
 
 
-@tf.autograph.experimental.do_not_convert
+@without_autograph
 def _size_key(image: tf.Tensor, _) -> tf.Tensor:
   """An integer that is different for each padded size."""
   height, width = tf.unstack(tf.shape(image, tf.int64)[:2])
   return height * _MAX_SIDE + width
 
 
-@tf.autograph.experimental.do_not_convert
+@without_autograph
 def _orientation_key(_, labels: Tensors) -> tf.Tensor:
   """1 if the stored image is portrait, else 0."""
   height, width = tf.unstack(labels['image_info'][0])

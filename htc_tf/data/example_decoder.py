@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from htc_tf.data import encoded_size, preprocess
+from htc_tf.ops.without_autograph import without_autograph
 
 _SCALARS = {
   'image/encoded': tf.string,
@@ -42,7 +43,7 @@ class ExampleDecoder:
     if include_semantic:
       self._features[_SEMANTIC] = tf.io.FixedLenFeature([], tf.string, default_value='')
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def decode(self, serialized_example: tf.Tensor) -> dict[str, tf.Tensor]:
     """The tensors of one record.
 

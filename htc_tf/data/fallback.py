@@ -9,6 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from htc_tf.ops.without_autograph import without_autograph
+
 
 def run_or_fallback(function: Callable[[Any], Any], element: Any, fallback: Any = None) -> Any:
   """The result of `function(element)`, or the fallback if an op of the function raises.
@@ -39,7 +41,7 @@ def dataset_or_fallback(
     make_fallback: function from zeros in the structure of the result to the fallback.
   """
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def call(item: dict[str, Any]) -> Any:
     return function(item['element'])
 
@@ -47,7 +49,7 @@ def dataset_or_fallback(
   tried = tf.data.Dataset.from_tensors({'element': element}).map(call)
   fallback = tf.data.Dataset.from_tensors(make_fallback(zeros_like_spec(tried.element_spec)))
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def restore_shapes(*result: Any) -> Any:
     return tf.nest.map_structure(
       lambda value, spec: tf.ensure_shape(value, spec.shape),

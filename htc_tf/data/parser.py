@@ -10,6 +10,7 @@ from htc_tf.data import placement as placements
 from htc_tf.data.augmentation.base import Augmentation
 from htc_tf.data.padding import DynamicSize, PaddingRule
 from htc_tf.errors import ConfigError
+from htc_tf.ops.without_autograph import without_autograph
 
 SEED_KEY = 'augmentation_seed'
 _MIN_BOX_SIDE = 1e-3
@@ -102,7 +103,7 @@ class Parser:
       )
     return self._parse_evaluation
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def _parse_evaluation(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
     """Image [padded_h, padded_w, 3], and labels image_info [4, 2] and source_id []."""
     original_hw = tf.shape(decoded['image'])[:2]
@@ -117,7 +118,7 @@ class Parser:
     }
     return tf.cast(image, self._dtype), labels
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def _parse_training(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
     """Image [padded_h, padded_w, 3] and labels.
 
@@ -203,7 +204,7 @@ def augmentation_seeds(seed: int | None) -> Callable[[tf.data.Dataset], tf.data.
       they differ.
   """
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def add_seed(decoded: Tensors, number: tf.Tensor) -> Tensors:
     return {**decoded, SEED_KEY: tf.stack([number, seed or 0])}
 
@@ -221,7 +222,7 @@ def _place_each(
   height, width = (None, None) if tf.is_tensor(padded_hw) else padded_hw
   spec = tf.TensorSpec([height, width and width // 8], tf.uint8)
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def place(encoded: tf.Tensor) -> tf.Tensor:
     mask = example_decoder.decode_label_png(encoded)
     return tf.ensure_shape(placements.place_mask(mask, indices, padded_hw), spec.shape)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from htc_tf.data import skipped
 from htc_tf.data.fallback import dataset_or_fallback, zeros_like_spec
 from htc_tf.data.skipped import SkipCounter
+from htc_tf.ops.without_autograph import without_autograph
 
 Tensors = dict[str, tf.Tensor]
 RECORD_KEY = 'serialized'
@@ -60,12 +61,12 @@ class TolerantReading:
       self._counter.check_surplus(number)
     raise self._counter.unusable(f'none in {len(paths)} files')
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def read_shards(self, paths: str | Sequence[str] | tf.Tensor) -> tf.data.Dataset:
     """Serialized records of TFRecord files; a damaged file gives the records before the damage."""
     return tf.data.Dataset.from_tensor_slices(tf.reshape(paths, [-1])).flat_map(self._read_shard)
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def _read_shard(self, path: tf.Tensor) -> tf.data.Dataset:
     opened = tf.numpy_function(self._open_shard, [path], tf.bool)
     # TFRecordDataset repeats its error forever for a file that cannot be opened; drop it first.
@@ -73,14 +74,14 @@ class TolerantReading:
     stream = tf.data.TFRecordDataset(paths).ignore_errors().map(_with_end_flag)
     stream = stream.concatenate(tf.data.Dataset.from_tensors((b'', True)))
 
-    @tf.autograph.experimental.do_not_convert
+    @without_autograph
     def count_bytes(num_bytes: tf.Tensor, item: tuple[tf.Tensor, tf.Tensor]) -> tuple:
       record, is_end = item
       size = tf.where(is_end, 0, tf.strings.length(record) + _RECORD_OVERHEAD)
       num_bytes += tf.cast(size, tf.int64)
       return num_bytes, (record, is_end, num_bytes)
 
-    @tf.autograph.experimental.do_not_convert
+    @without_autograph
     def is_record(_, is_end: tf.Tensor, num_bytes: tf.Tensor) -> tf.Tensor:
       def close() -> tf.Tensor:
         return tf.numpy_function(self._close_shard, [path, num_bytes], tf.bool)
@@ -127,7 +128,7 @@ class TolerantReading:
     tried = dataset.interleave(self._parse_or_fail, num_parallel_calls=tf.data.AUTOTUNE)
     return self._count_failed(tried).filter(_is_parsed).map(_result)
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def _parse_or_fail(self, element: Tensors) -> tf.data.Dataset:
     """A dataset of one element: result, status, and the serialized record if parsing failed."""
     parsed = {'status': tf.constant(_PARSED), RECORD_KEY: tf.constant('')}
@@ -143,7 +144,7 @@ class TolerantReading:
     end = {**zeros_like_spec(dataset.element_spec), 'status': tf.constant(_END)}
     ended = dataset.concatenate(tf.data.Dataset.from_tensors(end))
 
-    @tf.autograph.experimental.do_not_convert
+    @without_autograph
     def update(state: tuple[tf.Tensor, tf.Tensor], element: Tensors) -> tuple:
       num_parsed, surplus = state
       is_parsed = _is_parsed(element)
@@ -196,27 +197,27 @@ class TolerantReading:
     return None
 
 
-@tf.autograph.experimental.do_not_convert
+@without_autograph
 def as_element(serialized: tf.Tensor) -> Tensors:
   """The element of a serialized record, [] string."""
   return {RECORD_KEY: serialized}
 
 
-@tf.autograph.experimental.do_not_convert
+@without_autograph
 def _with_end_flag(record: tf.Tensor) -> tuple[tf.Tensor, bool]:
   return record, False
 
 
-@tf.autograph.experimental.do_not_convert
+@without_autograph
 def _record(record: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
   return record
 
 
-@tf.autograph.experimental.do_not_convert
+@without_autograph
 def _result(element: dict[str, Any]) -> Any:
   return element['result']
 
 
-@tf.autograph.experimental.do_not_convert
+@without_autograph
 def _is_parsed(element: Tensors) -> tf.Tensor:
   return tf.equal(element['status'], _PARSED)

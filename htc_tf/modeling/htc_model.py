@@ -19,6 +19,7 @@ from htc_tf.modeling.outputs import (
   TrainingOutputs,
 )
 from htc_tf.modeling.region_proposal_network import RegionProposalNetwork
+from htc_tf.ops.without_autograph import without_autograph
 
 
 class HTCModel(tf_keras.Model):
@@ -55,7 +56,7 @@ class HTCModel(tf_keras.Model):
     self.detection_generator = detection_generator
     self.semantic_head = semantic_head
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def call(
     self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
   ) -> TrainingOutputs | Detections:
@@ -72,7 +73,7 @@ class HTCModel(tf_keras.Model):
     """
     return self.train(inputs) if training else self.detect(inputs)
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def train(self, inputs: Mapping[str, tf.Tensor]) -> TrainingOutputs:
     """Everything that the losses need; inputs and errors as for `call`."""
     masks = {'gt_masks'} if self.cascade.has_masks else set()
@@ -91,7 +92,7 @@ class HTCModel(tf_keras.Model):
       anchors, _flatten(logits, 1)[..., 0], _flatten(deltas, 4), targets, semantic_logits, stages
     )
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def detect(self, inputs: Mapping[str, tf.Tensor]) -> Detections:
     """Detections of a batch, in padded-image pixels; inputs and errors as for `call`."""
     _check_inputs(inputs, {'images', 'image_shape'})
@@ -108,7 +109,7 @@ class HTCModel(tf_keras.Model):
     found = tf.sequence_mask(detections.num_detections, tf.shape(masks)[1])
     return detections._replace(masks=tf.where(found[..., tf.newaxis, tf.newaxis], masks, 0.0))
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def extract(
     self, inputs: Mapping[str, tf.Tensor], training: bool
   ) -> tuple[ImageFeatures, tf.Tensor | None]:
@@ -127,7 +128,7 @@ class HTCModel(tf_keras.Model):
     image_shape = tf.cast(inputs['image_shape'], tf.float32)
     return ImageFeatures(pyramid, embedding, image_shape), semantic_logits
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def propose(self, features: ImageFeatures, training: bool) -> RPNOutputs:
     """Proposals of the RPN, with its maps and anchors.
 

@@ -11,12 +11,13 @@ import tensorflow as tf
 
 from htc_tf.ops import bin_samples
 from htc_tf.ops.roi_view import View
+from htc_tf.ops.without_autograph import without_autograph
 
 # Maximum number of elements in the product over one axis for one chunk: 128 MiB of float32.
 _MAX_ELEMENTS = 2**25
 
 
-@tf.autograph.experimental.do_not_convert
+@without_autograph
 def pool(maps: Sequence[tf.Tensor], rois: tf.Tensor, views: Sequence[View], size: int) -> tf.Tensor:
   """RoIs pooled from every view, summed over the views.
 
@@ -44,7 +45,7 @@ def pool(maps: Sequence[tf.Tensor], rois: tf.Tensor, views: Sequence[View], size
       fn_output_signature=tf.float32,
     )
 
-    @tf.autograph.experimental.do_not_convert
+    @without_autograph
     def gradient(upstream):
       return tf.map_fn(
         lambda image: pooling.backward(*image),

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from htc_tf.ops import bin_samples, xla
 from htc_tf.ops import boxes as box_ops
+from htc_tf.ops.without_autograph import without_autograph
 
 _BITS = 8
 _BIT_VALUES = (128, 64, 32, 16, 8, 4, 2, 1)
@@ -42,7 +43,7 @@ def unpack_bits(packed: tf.Tensor) -> tf.Tensor:
   return tf.reshape(bits, shape)  # [..., width]
 
 
-@tf.autograph.experimental.do_not_convert
+@without_autograph
 def mask_targets(
   packed_masks: tf.Tensor,
   boxes: tf.Tensor,

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from htc_tf.ops.without_autograph import without_autograph
+
 
 def recompute_in_backward(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
   """The same function with a gradient that recomputes the values between inputs and result.
@@ -18,7 +20,7 @@ def recompute_in_backward(function: Callable[..., tf.Tensor]) -> Callable[..., t
       its arguments.
   """
 
-  @tf.autograph.experimental.do_not_convert  # Autograph would remove the decorator below.
+  @without_autograph  # Autograph would remove the decorator below.
   @tf.custom_gradient
   def run(*inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor | None]]]:
     def gradient(upstream: tf.Tensor) -> list[tf.Tensor | None]:

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from htc_tf.data import encoded_size, preprocess
 from htc_tf.data.fallback import run_or_fallback
+from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving.predictor import HTCPredictor
 
@@ -18,6 +19,7 @@ def image_of_example(serialized: tf.Tensor) -> tf.Tensor:
   return tf.io.parse_single_example(serialized, features)['image/encoded']
 
 
+@without_autograph
 def prepare(
   elements: tf.Tensor,
   predictor: HTCPredictor,

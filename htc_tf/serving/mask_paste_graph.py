@@ -8,10 +8,12 @@ interpolated, not multiplied as matrices, because some accelerators multiply in 
 import tensorflow as tf
 
 from htc_tf.ops import masks as mask_ops
+from htc_tf.ops.without_autograph import without_autograph
 
 _THRESHOLD = 0.5
 
 
+@without_autograph
 def paste_masks(
   mask_probs: tf.Tensor, boxes_original: tf.Tensor, original_hw: tf.Tensor, packed: bool
 ) -> tf.Tensor:

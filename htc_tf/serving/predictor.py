@@ -12,6 +12,7 @@ from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.padding import DynamicSize, PaddingRule
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.ops.without_autograph import without_autograph
 
 Images: TypeAlias = np.ndarray | tf.Tensor
 # Types that Keras iterates over; `call` checks each of their batches.
@@ -91,6 +92,7 @@ class HTCPredictor(tf_keras.Model):
     """Height and width that no result of `prepare` exceeds."""
     return self._input_rule.padding.max_hw
 
+  @without_autograph
   def call(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
     """Detections in a batch of images of one size.
 
@@ -106,12 +108,6 @@ class HTCPredictor(tf_keras.Model):
     Raises:
       InputError: the images have another rank, shape or type.
     """
-    return self._detect(images)
-
-  # No code of the model relies on autograph. The decorator is not on `call`, because Keras passes
-  # `training` to a function that accepts any keyword, as the decorated one does.
-  @tf.autograph.experimental.do_not_convert
-  def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
     check_images(images)
     return self.detect_prepared(*self.prepare(images))
 

@@ -6,6 +6,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.ops.without_autograph import without_autograph
+
 
 class HostCount(tf_keras.metrics.Metric):
   """A count since this process began; steps do not update it and summaries do not reset it.
@@ -25,7 +27,7 @@ class HostCount(tf_keras.metrics.Metric):
   def reset_state(self) -> None:
     """Do nothing: the count covers all steps since this process began."""
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def result(self) -> tf.Tensor:
     """[] float32 count of this process."""
     return tf.constant(float(self._count()))

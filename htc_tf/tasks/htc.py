@@ -21,6 +21,7 @@ from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import TrainingOutputs
+from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.tasks import finite_loss, initialization
 from htc_tf.tasks import inputs as inputs_lib
 from htc_tf.tasks.compiled_step import run_compiled
@@ -148,7 +149,7 @@ class HTCTask(base_task.Task):
       HostCount(name, count) for name, count in counts.items()
     ]
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def train_step(
     self,
     inputs: tuple[Any, Any],
@@ -228,7 +229,7 @@ class HTCTask(base_task.Task):
     gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
     return losses, htc_loss.accuracies(outputs), gradients
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def validation_step(
     self, inputs: tuple[Any, Any], model: HTCModel, metrics: list[Any] | None = None
   ) -> dict[str, Any]:

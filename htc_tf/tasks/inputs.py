@@ -18,6 +18,7 @@ from htc_tf.data.parser import SEED_KEY, Parser, augmentation_seeds
 from htc_tf.data.skipped import SkipCounter
 from htc_tf.data.tolerant_reading import RECORD_KEY, TolerantReading, as_element
 from htc_tf.data.usable_instances import usable_instances
+from htc_tf.ops.without_autograph import without_autograph
 
 Tensors = dict[str, tf.Tensor]
 
@@ -60,7 +61,7 @@ def build_parser(
   )
 
 
-@tf.autograph.experimental.do_not_convert  # Applies to all functions of the datasets.
+@without_autograph  # Applies to all functions of the datasets.
 def build_batches(
   params: task_config.DataConfig,
   model: model_config.HTC,

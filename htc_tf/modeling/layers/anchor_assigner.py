@@ -10,6 +10,7 @@ from htc_tf.ops import anchors as anchor_ops
 from htc_tf.ops import assignment, xla
 from htc_tf.ops import boxes as box_ops
 from htc_tf.ops.rows import gather_rows
+from htc_tf.ops.without_autograph import without_autograph
 
 
 class AnchorAssigner(tf_keras.layers.Layer):
@@ -46,7 +47,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
     self._positive_fraction = positive_fraction
     self._rule = rule
 
-  @tf.autograph.experimental.do_not_convert
+  @without_autograph
   def call(self, anchors: tf.Tensor, image_shape: tf.Tensor, gt_boxes: tf.Tensor) -> AnchorTargets:
     """Labels and matched boxes of the anchors.
 
