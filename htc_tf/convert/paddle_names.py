@@ -69,9 +69,6 @@ _BOX_ROWS = (
   ),
 )
 
-# This entry holds the names of the parameters inside Paddle.
-_PADDLE_TABLE = r'StructuredToParameterName@@'
-
 PADDLE = NameMap(
   'paddle',
   (
@@ -82,5 +79,4 @@ PADDLE = NameMap(
     *_BOX_ROWS,
     *mask_rows('bbox_head.mask_head.head.{stage}', _STAGE),
   ),
-  ignored=(_PADDLE_TABLE,),
 )

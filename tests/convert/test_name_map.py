@@ -75,7 +75,6 @@ def test_unknown_names_have_no_path(name_map, name):
     (MMDET, 'backbone.bn1.num_batches_tracked'),
     (TORCHVISION, 'fc.weight'),
     (MMCLS, 'head.fc.bias'),
-    (PADDLE, 'StructuredToParameterName@@'),
   ],
 )
 def test_entries_that_the_model_does_not_need_are_ignored(name_map, name):
