@@ -1,8 +1,12 @@
-"""A training step of a task on the replicas of a strategy, and the comparison of updates."""
+"""A training step of a task on the replicas of a strategy, and comparisons of updates."""
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
+
+from htc_tf.ops import xla
+from htc_tf.tasks.htc import HTCTask
+from tests import tiny
 
 LEARNING_RATE = 0.1
 
@@ -46,3 +50,33 @@ def assert_same_update(actual, expected, before, names):
     np.testing.assert_allclose(
       new - old, expected_new - old, rtol=0, atol=1e-3 * largest + 1e-6, err_msg=name
     )
+
+
+def check_compiled_step(strategy, monkeypatch):
+  """Assert that a compiled step gives the same losses and weights.
+
+  An XLA program per replica and bucket has the forward and backward pass, not the update.
+  """
+  config = tiny.model(1, cascade={'sampling_rule': 'even'})
+  batch = tiny.batch(config)
+  data = tiny.data_in_buckets((tiny.SIZE, 2 * tiny.SIZE), (tiny.SIZE, tiny.SIZE))
+  tasks = [
+    tiny.task(config, jit_compile=jit_compile, train_data=data) for jit_compile in (False, True)
+  ]
+  traced, build_losses = [], HTCTask.build_losses
+
+  def observed(self, *args):
+    traced.append((self.task_config.jit_compile, xla.compiling()))
+    return build_losses(self, *args)
+
+  monkeypatch.setattr(HTCTask, 'build_losses', observed)
+  model = tiny.build(config)
+  (values, weights), (compiled_values, compiled_weights) = [
+    distributed_step(strategy, task, model.get_weights(), batch) for task in tasks
+  ]
+  assert set(traced) == {(False, False), (True, True)}
+  for name, value in values.items():
+    np.testing.assert_allclose(compiled_values[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+  assert_same_update(
+    compiled_weights, weights, model.get_weights(), [v.name for v in model.weights]
+  )

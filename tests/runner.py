@@ -26,12 +26,13 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Groups that need more than two gigabytes, heaviest first. A file is a group of its own; a folder
 # stands for its other files. All other folders follow. The summary shows what each group needs.
 HEAVY = (
-  'training/test_compiled_distribution.py',
+  'training/test_compiled_replicas.py',
   'serving',
   'modeling',
   'tasks',
   'training/test_driver.py',
   'training',
+  'training/test_compiled_mirrored.py',
   'modeling/test_precision.py',
   'cli',
 )

@@ -145,7 +145,8 @@ def test_modules_of_the_package_are_found(added_module):
 
 def test_an_unknown_name_is_refused():
   with pytest.raises(
-    ConfigError, match=r"unknown. Expected: names from \['flip', 'scale_jitter'\]. Got: \['rotate'\]"
+    ConfigError,
+    match=r"unknown. Expected: names from \['flip', 'scale_jitter'\]. Got: \['rotate'\]",
   ):
     build_augmentations({'flip': {'horizontal': 0.5, 'vertical': 0.0}, 'rotate': {}})
 

@@ -1,0 +1,9 @@
+"""Test of compiled training steps with Model Garden's mirrored strategy on one device."""
+
+from official.common import distribute_utils
+
+from tests.replicated_step import check_compiled_step
+
+
+def test_a_compiled_step_gives_the_same_losses_and_weights(monkeypatch):
+  check_compiled_step(distribute_utils.get_distribution_strategy('mirrored'), monkeypatch)

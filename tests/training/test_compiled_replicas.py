@@ -1,0 +1,11 @@
+"""Test of compiled training steps on two replicas.
+
+It has a file of its own because two replicas with two buckets compile four programs, which need
+gigabytes of memory.
+"""
+
+from tests.replicated_step import check_compiled_step
+
+
+def test_a_compiled_step_gives_the_same_losses_and_weights(two_replicas, monkeypatch):
+  check_compiled_step(two_replicas, monkeypatch)
