@@ -8,6 +8,7 @@ import argparse
 import sys
 
 from htc_tf.cli import command
+from htc_tf.cli.image_arguments import add_image_arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -17,9 +18,7 @@ def _parser() -> argparse.ArgumentParser:
     'and all detections as COCO JSON.',
   )
   add = parser.add_argument
-  add('inputs', nargs='+', help='images, or folders of images')
   add('--server', required=True, help='grpc://host:8500, http://host:8501 or https://host')
-  add('--output', required=True, help='folder for overlays, predictions.json and images.json')
   add(
     '--export',
     metavar='FOLDER',
@@ -32,12 +31,7 @@ def _parser() -> argparse.ArgumentParser:
   add(
     '--timeout', type=float, default=60.0, help='time limit of a request in seconds (default: 60)'
   )
-  add(
-    '--score_threshold',
-    type=float,
-    default=0.3,
-    help='smallest score of a drawn instance; the JSON holds all detections (default: 0.3)',
-  )
+  add_image_arguments(parser)
   return parser
 
 

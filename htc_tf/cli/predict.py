@@ -8,6 +8,7 @@ import argparse
 import sys
 
 from htc_tf.cli import command
+from htc_tf.cli.image_arguments import add_image_arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -17,17 +18,10 @@ def _parser() -> argparse.ArgumentParser:
     'detections as COCO JSON.',
   )
   add = parser.add_argument
-  add('inputs', nargs='+', help='images, or folders of images')
   add('--model', required=True, help='model directory, checkpoint prefix or SavedModel folder')
-  add('--output', required=True, help='folder for overlays, predictions.json and images.json')
   add('--experiment', help='experiment of a checkpoint that has no configuration beside it')
   add('--params_override', default='', help='overrides of the configuration, as for training')
-  add(
-    '--score_threshold',
-    type=float,
-    default=0.3,
-    help='smallest score of a drawn instance; the JSON holds all detections (default: 0.3)',
-  )
+  add_image_arguments(parser)
   return parser
 
 
