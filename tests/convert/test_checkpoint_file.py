@@ -137,9 +137,9 @@ def test_the_metadata_of_mmengine_is_skipped(tmp_path):
     ({'state_dict': {}}, 'no tensors'),
     ({'ema_w': _TENSOR}, 'no tensors'),
     ([_TENSOR], 'list instead of'),
-    ({'w': _TENSOR, 'epoch': 3}, "'epoch' is a int"),
-    ({3: _TENSOR}, '3 is a StoredArray'),
-    ({'state_dict': {'w': 'text'}}, "'w' is a str"),
+    ({'w': _TENSOR, 'epoch': 3}, "'epoch' has the type int"),
+    ({3: _TENSOR}, '3 has the type StoredArray'),
+    ({'state_dict': {'w': 'text'}}, "'w' has the type str"),
     (
       {'w': Call('numpy.core.multiarray._reconstruct', (Name('numpy.ndarray'), (0,), 'b'))},
       'never set',
