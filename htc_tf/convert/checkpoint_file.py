@@ -59,7 +59,7 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
   such as `backbone.` of mmcls, are kept.
 
   Nothing in the file is executed or imported. Memory stays below about twice the file's size (three
-  times for bfloat16) plus 30 MB, whatever the file claims.
+  times for bfloat16) plus 30 MB, whatever the file states.
 
   Args:
     path: path of the file. A publisher's hash at the end of the name (`-7332cf16.pth`) is verified.
@@ -184,11 +184,11 @@ def _without_data_parallel(arrays: dict[str, StoredArray]) -> dict[str, StoredAr
 
 def _load(arrays: dict[str, StoredArray], file_size: int) -> dict[str, np.ndarray]:
   # Each storage takes memory once per element type that it is read as; real files use one type.
-  claims = {
+  sizes = {
     (id(array.storage), array.element): array.storage.num_bytes
     for array in arrays.values()
     if array.storage
   }
-  if sum(claims.values()) > file_size:
-    raise UnreadableError(f'the tensors claim more than the {file_size} bytes of the file')
+  if sum(sizes.values()) > file_size:
+    raise UnreadableError(f'the tensors need more than the {file_size} bytes of the file')
   return {name: array.load() for name, array in arrays.items()}

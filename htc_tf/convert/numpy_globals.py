@@ -106,7 +106,7 @@ def _check_length(data: Any, num_bytes: int) -> None:
   else:
     length = len(data)
     fits = num_bytes == length
-  require(fits, f'a NumPy array claims {num_bytes} bytes but has {length}')
+  require(fits, f'a NumPy array states {num_bytes} bytes but has {length}')
 
 
 def _reconstruct(array_class: Any, shape: Any, code: Any) -> StoredArray:

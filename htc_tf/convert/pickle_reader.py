@@ -1,7 +1,7 @@
 """Reader of the pickles inside checkpoints, which cannot execute anything.
 
 Python's unpickler calls the functions that a file names and allocates the memory that a file
-claims. This reader accepts only the instructions that plain data needs. The name of a function or
+states. This reader accepts only the instructions that plain data needs. The name of a function or
 class is looked up in a table of inert objects and never imported. A budget that grows with the size
 of the file bounds the memory.
 """

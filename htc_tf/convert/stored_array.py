@@ -1,6 +1,6 @@
 """Arrays as a checkpoint describes them: bytes of a storage, an element type and a checked view.
 
-No memory is allocated for the sizes that a file claims. A description is checked when it is made.
+No memory is allocated for the sizes that a file states. A description is checked when it is made.
 Values are built on request, as read-only views of the file's bytes wherever their layout permits.
 """
 
@@ -72,7 +72,7 @@ class Storage:
   """Bytes that one or more arrays view.
 
   Attributes:
-    num_bytes: size that the file claims.
+    num_bytes: size that the file states.
     data: the bytes; None until they are found, in formats that store them after the arrays.
   """
 
@@ -92,7 +92,7 @@ class Storage:
     data = self.data.decode() if isinstance(self.data, Latin1Bytes) else self.data
     if data is None or len(data) != self.num_bytes:
       size = 'none' if data is None else len(data)
-      raise UnreadableError(f'a storage claims {self.num_bytes} bytes but has {size}')
+      raise UnreadableError(f'a storage states {self.num_bytes} bytes but has {size}')
     return data
 
 
@@ -158,9 +158,9 @@ def view_of(
   Args:
     storage: bytes of the array.
     element: type of one number.
-    shape: size of each axis, as the file claims.
-    strides: distance of neighbors along each axis, in elements, as the file claims.
-    offset: index of the first element in the storage, as the file claims.
+    shape: size of each axis, as the file states.
+    strides: distance of neighbors along each axis, in elements, as the file states.
+    offset: index of the first element in the storage, as the file states.
 
   Raises:
     UnreadableError: a number is not an integer in its range, or the array reaches beyond the

@@ -64,5 +64,5 @@ class _Storages:
       storage, element, _ = self._by_key[key]
       (num_elements,) = _NUM_ELEMENTS.unpack(reader.take(_NUM_ELEMENTS.size))
       if num_elements * element.dtype.itemsize != storage.num_bytes:
-        raise UnreadableError(f'storage {key!a} claims two different sizes')
+        raise UnreadableError(f'storage {key!a} has two different sizes')
       storage.data = reader.take(storage.num_bytes)

@@ -80,7 +80,7 @@ class _Archive:
       contents = self.read(f'data/{key}')
       if len(contents) != num_elements * element.dtype.itemsize:
         raise UnreadableError(
-          f'storage {key!a} claims {num_elements} numbers but has {len(contents)} bytes'
+          f'storage {key!a} states {num_elements} numbers but has {len(contents)} bytes'
         )
       storage = Storage(len(contents), contents)
       self._storages[key] = TypedStorage(storage, element, self._byte_order)

@@ -10,7 +10,7 @@ NOT_WEIGHTS = (
 
 
 class UnreadableError(HTCError):
-  """A file, or part of one, that is not a checkpoint of the format it claims to be.
+  """A file, or part of one, that is not a checkpoint of the expected format.
 
   Args:
     reason: the finding, in one clause that starts in lower case.

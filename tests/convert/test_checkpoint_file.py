@@ -223,7 +223,7 @@ def test_a_storage_read_as_many_types_is_refused(tmp_path):
     for dtype in ('bfloat16', 'float32', 'float64', 'int64')
   }
   data = torch_zip(stored, {'0': bytes(2**16)}, byteorder='big')
-  with pytest.raises(CheckpointError, match='claim more'):
+  with pytest.raises(CheckpointError, match='need more'):
     read_checkpoint(_write(tmp_path, data))
 
 
@@ -239,7 +239,7 @@ def test_a_text_reused_for_many_arrays_is_refused(tmp_path):
   text = encoded.arguments[0]
   data = pickled({f'w{index}': array for index in range(300)})
   assert data.count(text.encode()) == 1  # The text is recalled, not repeated.
-  with pytest.raises(CheckpointError, match='claim more'):
+  with pytest.raises(CheckpointError, match='need more'):
     read_checkpoint(_write(tmp_path, data))
 
 

@@ -66,8 +66,8 @@ def test_the_array_of_these_tests_is_valid():
 @pytest.mark.parametrize(
   'value, reason',
   [
-    (_array(data=b'\0' * 7), 'claims 8 bytes but has 7'),
-    (_array(data=b'\0' * 2000), 'claims 8 bytes but has 2000'),
+    (_array(data=b'\0' * 7), 'states 8 bytes but has 7'),
+    (_array(data=b'\0' * 2000), 'states 8 bytes but has 2000'),
     (_array(state=(1, (2,))), 'state of a NumPy array is not'),
     (_array(state=(1, (2,), 'f4', False, '')), 'is not a dtype'),
     (_array(state=(1, (2,), Call('numpy.dtype', ('f4',)), False, [1, 2])), 'not bytes'),

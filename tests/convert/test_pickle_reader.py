@@ -114,7 +114,7 @@ def test_instructions_that_weights_do_not_need_are_refused(code, name):
 
 
 @pytest.mark.parametrize(
-  'claim',
+  'size',
   [
     b'r\xff\xff\xff\x7f',  # a memo of 2**31 entries, one of which is used
     b'B' + struct.pack('<I', 2**32 - 1),
@@ -127,10 +127,10 @@ def test_instructions_that_weights_do_not_need_are_refused(code, name):
     b'\x95' + struct.pack('<Q', 2**63) + b'N0',
   ],
 )
-def test_claimed_sizes_take_no_memory(claim):
+def test_stated_sizes_take_no_memory(size):
   tracemalloc.start()
   try:
-    _outcome(program(b'N' + claim))
+    _outcome(program(b'N' + size))
     assert tracemalloc.get_traced_memory()[1] < 100_000
   finally:
     tracemalloc.stop()

@@ -45,10 +45,10 @@ def test_storages_that_do_not_match_the_tensors_are_refused(storages, keys):
     read_torch_legacy(torch_legacy(_STORED, storages, keys))
 
 
-def test_storages_that_claim_more_than_the_file_are_refused():
-  claim = {'x': tensor(storage('a', 10**10), (10**5, 10**5))}
+def test_storages_larger_than_the_file_are_refused():
+  content = {'x': tensor(storage('a', 10**10), (10**5, 10**5))}
   with pytest.raises(UnreadableError):
-    read_torch_legacy(torch_legacy(claim, {'a': (10**10, b'')}))
+    read_torch_legacy(torch_legacy(content, {'a': (10**10, b'')}))
 
 
 def test_unknown_protocols_are_refused():
