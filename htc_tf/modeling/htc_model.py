@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.errors import InputError
+from htc_tf.errors import ConfigError, InputError
 from htc_tf.modeling.backward_turns import delay_backward
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.detection import DetectionGenerator
@@ -146,9 +146,13 @@ class HTCModel(tf_keras.Model):
     Args:
       height: height of the image; a multiple of the configuration's `size_divisor`.
       width: width of the image; a multiple of `size_divisor`.
+
+    Raises:
+      ConfigError: the features do not have the sizes that their levels stand for.
     """
     inputs = {'images': tf.zeros([1, height, width, 3]), 'image_shape': [[height, width]]}
     features, _ = self.extract(inputs, training=False)
+    _check_pyramid(features.pyramid, height, width)
     self.rpn_head(features.pyramid)
     whole_image = Proposals(
       tf.constant([[[0.0, 0.0, height, width]]]), tf.ones([1, 1]), tf.constant([[True]])
@@ -171,6 +175,21 @@ def _flatten(maps: Mapping[str, tf.Tensor], size: int) -> tf.Tensor:
   """{level: [batch, height, width, anchors * size]} to [batch, num_anchors, size], by level."""
   batch = tf.shape(next(iter(maps.values())))[0]
   return tf.concat([tf.reshape(maps[level], [batch, -1, size]) for level in sorted(maps)], 1)
+
+
+def _check_pyramid(pyramid: Mapping[str, tf.Tensor], height: int, width: int) -> None:
+  """Raise ConfigError unless the maps of each level l have the stride 2^l."""
+  found = {level: tuple(maps.shape[1:3]) for level, maps in pyramid.items()}
+  expected = {
+    level: (-(-height // 2 ** int(level)), -(-width // 2 ** int(level))) for level in pyramid
+  }
+  if found != expected:
+    raise ConfigError(
+      'The feature maps have other sizes than their levels',
+      expected=f'{expected} for an image of {height}x{width}',
+      got=str(found),
+      likely_cause='a backbone or decoder with other strides, or one that rounds sizes down',
+    )
 
 
 def _check_inputs(inputs: Mapping[str, tf.Tensor], needed: set[str]) -> None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.configs import task as task_config
-from htc_tf.errors import InputError
+from htc_tf.errors import ConfigError, InputError
 from htc_tf.losses import htc_loss
 from htc_tf.tasks.htc import model_inputs
 from tests import tiny
@@ -290,3 +290,16 @@ def test_proposals_are_decoded_in_float32_under_bfloat16(bfloat16):
 
 def test_the_bfloat16_fixture_restores_the_policy():
   assert tf_keras.mixed_precision.global_policy().name == 'float32'
+
+
+def test_a_backbone_with_another_stride_is_refused():
+  model = tiny.build(tiny.model(1))
+  backbone = model.backbone
+
+  def halved(images, training):
+    maps = backbone(images, training=training)
+    return {**maps, '2': maps['2'][:, ::2, ::2]}
+
+  model.backbone = halved
+  with pytest.raises(ConfigError, match=r"'2': \(16, 16\).*64x64.*Got: .*'2': \(8, 8\)"):
+    model.create_variables(64, 64)
