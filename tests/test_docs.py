@@ -76,3 +76,8 @@ def test_commands_and_files_exist(path):
   for module in set(re.findall(r'python -m ((?:htc_tf|benchmarks|parity)[\w.]*)', text)):
     if path.name != 'CHANGELOG.md':
       resolve(module.rstrip('.'))
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=IDS)
+def test_no_placeholder_is_left(path):
+  assert not re.search(r'@@|TODO|FIXME|XXX', path.read_text(encoding='utf-8'))
