@@ -2,14 +2,20 @@
 
 import os
 import posixpath
+import re
+import unicodedata
 
 from htc_tf.errors import DataError
+
+_DRIVE = re.compile('[A-Za-z]:')  # of Windows
 
 
 def path_inside(folder: str, name: str) -> str:
   """Path of a file that an annotation file names.
 
-  Only the name is checked. Links inside the folder were made by the user and are followed.
+  Only the name is checked. Links inside the folder were made by the user and are followed. If there
+  is no file of the name, a file whose name has the accents in another Unicode form is taken: macOS
+  decomposes them.
 
   Args:
     folder: folder of the images.
@@ -20,11 +26,15 @@ def path_inside(folder: str, name: str) -> str:
   """
   normal = posixpath.normpath(name.replace('\\', '/'))
   first = normal.split('/')[0]
-  if first in ('', '.', '..') or ':' in first or '\0' in name:
+  if first in ('', '.', '..') or _DRIVE.match(first) or '\0' in name:
     raise DataError(
       f'The file name {name!r} in the annotations leaves the image folder',
       expected='a name relative to the image folder',
       got=name,
       likely_cause='annotations written for another folder, or made with malicious intent',
     )
-  return os.path.join(folder, normal)
+  path = os.path.join(folder, normal)
+  if normal.isascii() or os.path.exists(path):
+    return path
+  forms = (os.path.join(folder, unicodedata.normalize(form, normal)) for form in ('NFC', 'NFD'))
+  return next(filter(os.path.exists, forms), path)
