@@ -4,6 +4,14 @@ import collections
 from collections.abc import Iterable
 
 _DESCRIPTIONS = {
+  'bad_entry': 'entries that are no objects (dropped)',
+  'bad_category': 'categories without a usable id (dropped)',
+  'category_without_name': 'categories without a name (named by their id)',
+  'duplicate_category': 'repeated categories (dropped)',
+  'bad_image': 'image entries without a usable id or file name (dropped)',
+  'image_without_size': 'images without height and width that cannot be read (dropped)',
+  'size_read_from_image': 'image entries without height and width (read from the image)',
+  'text_ids_numbered': 'sections with ids that are text or very large (numbered from 1)',
   'images_without_instances': 'images without any instance (kept)',
   'crowd_regions': 'crowd regions (kept, ignored in training and evaluation)',
   'missing_image': 'images whose file is missing (dropped)',
@@ -12,10 +20,17 @@ _DESCRIPTIONS = {
   'image_converted': 'images converted to 8-bit RGB PNG',
   'duplicate_image': 'repeated image entries (dropped)',
   'unknown_image_id': 'annotations with an unknown image id (dropped)',
+  'unknown_category_id': 'annotations with an unknown category id (dropped)',
   'duplicate_annotation': 'repeated annotations (dropped)',
   'annotation_id_renumbered': 'annotations with an unusable id (replaced by a new one)',
   'bad_box': 'annotations without a box of four finite numbers (dropped)',
   'box_outside': 'boxes completely outside the image or without area (dropped)',
+  'box_from_mask': 'annotations without a usable box (taken from the mask)',
+  'box_is_xyxy': 'boxes that fit their masks as x1, y1, x2, y2 (kept as x, y, width, height)',
+  'box_is_relative': 'boxes that fit their masks as shares 0..1 of the image (kept)',
+  'box_unlike_mask': 'boxes that do not fit their masks (kept)',
+  'bad_iscrowd': 'annotations with an unclear iscrowd (taken as no crowd)',
+  'segmentation_form': 'segmentations in another form than COCO, such as one flat list (read)',
   'box_clipped': 'boxes that cross the image border (clipped)',
   'empty_segmentation': 'annotations without a usable polygon (dropped)',
   'bad_rle': 'run-length masks that do not fit their image (dropped)',
@@ -25,8 +40,20 @@ _DESCRIPTIONS = {
   'category_ids_mapped': 'categories with ids other than 1..K (mapped to labels 1..K)',
   'missing_stuff_map': 'images whose stuff map is missing (dropped)',
   'stuff_map_unusable': 'stuff maps that are unreadable or of another size (all pixels ignored)',
+  'stuff_map_binary': 'stuff maps with only 0 and 255 (255 means ignored, so only 0 is trained)',
   'semantic_label_out_of_range': 'stuff maps with labels out of range (those pixels ignored)',
 }
+
+_DROPPED_ANNOTATIONS = (
+  'unknown_image_id',
+  'unknown_category_id',
+  'duplicate_annotation',
+  'bad_box',
+  'box_outside',
+  'empty_segmentation',
+  'bad_rle',
+  'empty_mask',
+)
 
 
 class CheckReport:
@@ -60,6 +87,12 @@ class CheckReport:
       self.counts[check] += count
     for check, names in examples.items():
       self.examples[check] = (self.examples[check] + names)[: self.MAX_EXAMPLES]
+
+  def dropped_annotations(self) -> dict[str, int]:
+    """Number of dropped annotations by the description of the reason, the most frequent first."""
+    counts = {check: self.counts[check] for check in _DROPPED_ANNOTATIONS if self.counts[check]}
+    ordered = sorted(counts, key=counts.__getitem__, reverse=True)
+    return {_DESCRIPTIONS[check].removesuffix(' (dropped)'): counts[check] for check in ordered}
 
   def lines(self) -> Iterable[str]:
     """One readable line for each check that found something."""

@@ -1,19 +1,22 @@
-"""Reading and cleaning of a COCO annotation file.
+"""Reading and cleaning of a COCO annotation file, for conversion and evaluation.
 
 A fault that makes the whole data set unusable raises a DataError that names the fault. A single
 bad entry is dropped or repaired, and counted.
 """
 
 import dataclasses
-import json
 from typing import Any
 
+from htc_tf.data import coco_entries, json_values
 from htc_tf.data import segmentation as segmentations
+from htc_tf.data.annotation_file import Entry, read_annotation_file
 from htc_tf.data.check_report import CheckReport
+from htc_tf.data.coco_entries import SizeReader
 from htc_tf.data.dataset_info import Category
-from htc_tf.errors import DataError
 
-Entry = dict[str, Any]
+# A box of the mask has about the same sides as the box of an annotation; rounding moves both.
+_MIN_BOX_IOU = 0.5
+_MIN_OTHER_FORM_IOU = 0.8
 
 
 @dataclasses.dataclass
@@ -22,11 +25,12 @@ class CocoAnnotations:
 
   Attributes:
     header: top-level entries other than images, annotations and categories.
-    categories: category entries as in the file.
+    categories: category entries with integer ids.
     classes: categories ordered by label; the ids in ascending order have the labels 1..K.
     images: image entries with integer `id`, `height`, `width` and a `file_name`.
-    annotations: annotations by image id, in the order of the file; each has a clipped `bbox`, an
-      `area`, `iscrowd`, a unique positive `id` and, with masks, a usable `segmentation`.
+    annotations: annotations by image id, in the order of the file; each has a `bbox`, an `area`,
+      `iscrowd`, a unique positive `id` and, with masks, a usable `segmentation`.
+    num_annotations: number of annotations in the file.
     report: findings, by check.
   """
 
@@ -35,132 +39,60 @@ class CocoAnnotations:
   classes: tuple[Category, ...]
   images: list[Entry]
   annotations: dict[int, list[Entry]]
+  num_annotations: int
   report: CheckReport
 
 
-def read_annotations(path: str, include_masks: bool = True) -> CocoAnnotations:
+def read_annotations(
+  path: str,
+  include_masks: bool = True,
+  for_evaluation: bool = False,
+  size_of: SizeReader | None = None,
+) -> CocoAnnotations:
   """The cleaned content of an annotation file.
 
   Args:
     path: path of the JSON file.
     include_masks: whether an annotation needs a segmentation.
+    for_evaluation: whether usable boxes and polygons stay as they are, as pycocotools keeps them.
+      For training, boxes are clipped to their image, and polygons without area removed.
+    size_of: function from a file name to height and width of that image, for entries without a
+      size; None if the images cannot be read.
 
   Raises:
-    DataError: the file is not JSON, has no images or no categories, or has malformed or
-      contradictory image or category entries, or an annotation has an unknown category.
+    DataError: the file is not JSON or has another format, it has no usable image or category, or
+      two entries contradict each other.
   """
-  content = _read_json(path)
+  content = read_annotation_file(path)
   report = CheckReport()
-  classes = _read_classes(_entries(content, 'categories', path), report, path)
-  images = _read_images(_entries(content, 'images', path), report, path)
-  entries = _entries(content, 'annotations', path, may_be_empty=True)
-  annotations = _read_annotations(entries, images, classes, report, include_masks)
+  entries = coco_entries.normalize(content, path, report, size_of, needs_files=not for_evaluation)
+  cleaner = _Cleaner(report, include_masks, for_evaluation)
+  annotations = _clean_annotations(entries, cleaner, report)
   header = {
     key: value
     for key, value in content.items()
     if key not in ('images', 'annotations', 'categories')
   }
   return CocoAnnotations(
-    header, content['categories'], classes, list(images.values()), annotations, report
+    header,
+    entries.categories,
+    _classes(entries.categories, report),
+    entries.images,
+    annotations,
+    entries.num_annotations,
+    report,
   )
 
 
-def _read_json(path: str) -> Entry:
-  try:
-    with open(path, encoding='utf-8') as file:
-      content = json.load(file)
-  except OSError as error:
-    raise DataError(f'The annotation file {path} cannot be read', got=str(error)) from error
-  except (ValueError, RecursionError) as error:
-    raise DataError(
-      f'The annotation file {path} is not JSON',
-      got=str(error),
-      likely_cause='an incomplete download, or the path of another file',
-    ) from error
-  if not isinstance(content, dict):
-    raise DataError(
-      f'{path} is not a COCO annotation file',
-      expected='an object with images, annotations, categories',
-      got=f'a {type(content).__name__}',
-      likely_cause='a results file, which is a list',
-    )
-  return content
-
-
-def _entries(content: Entry, key: str, path: str, may_be_empty: bool = False) -> list[Entry]:
-  entries = content.get(key, [])
-  if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-    raise DataError(
-      f'The entry "{key}" in {path} is malformed',
-      expected='a list of objects',
-      got=type(entries).__name__,
-    )
-  if not entries and not may_be_empty:
-    raise DataError(
-      f'{path} has no {key}',
-      expected=f'at least one entry in "{key}"',
-      got='none',
-      likely_cause='an empty data set, or a file that is not an annotation file',
-    )
-  return entries
-
-
-def _is_integer(value: Any) -> bool:
-  return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _read_classes(entries: list[Entry], report: CheckReport, path: str) -> tuple[Category, ...]:
-  names: dict[int, str] = {}
-  for entry in entries:
-    if not _is_integer(entry.get('id')) or not isinstance(entry.get('name'), str):
-      raise DataError(
-        f'A category in {path} is malformed', expected='an integer id and a name', got=str(entry)
-      )
-    if entry['id'] in names:
-      raise DataError(
-        f'Category id {entry["id"]} is given twice in {path}',
-        expected='one category per id',
-        got=f'{names[entry["id"]]!r} and {entry["name"]!r}',
-      )
-    names[entry['id']] = entry['name']
+def _classes(categories: list[Entry], report: CheckReport) -> tuple[Category, ...]:
+  ordered = sorted(categories, key=lambda entry: entry['id'])
   classes = tuple(
-    Category(id_, names[id_], label) for label, id_ in enumerate(sorted(names), start=1)
+    Category(entry['id'], entry['name'], label) for label, entry in enumerate(ordered, start=1)
   )
   for category in classes:
     if category.id != category.label:
       report.add('category_ids_mapped', f'{category.id} ({category.name}) -> {category.label}')
   return classes
-
-
-def _read_images(entries: list[Entry], report: CheckReport, path: str) -> dict[int, Entry]:
-  images: dict[int, Entry] = {}
-  for entry in entries:
-    _check_image_entry(entry, path)
-    known = images.get(entry['id'])
-    if known is None:
-      images[entry['id']] = entry
-    elif known['file_name'] == entry['file_name']:
-      report.add('duplicate_image', entry['file_name'])
-    else:
-      raise DataError(
-        f'Image id {entry["id"]} is given twice in {path}',
-        expected='one image per id',
-        got=f'{known["file_name"]!r} and {entry["file_name"]!r}',
-      )
-  return images
-
-
-def _check_image_entry(entry: Entry, path: str) -> None:
-  if (
-    not _is_integer(entry.get('id'))
-    or not isinstance(entry.get('file_name'), str)
-    or not all(_is_integer(entry.get(side)) and entry[side] > 0 for side in ('height', 'width'))
-  ):
-    raise DataError(
-      f'An image entry in {path} is malformed',
-      expected='integer id, file_name, positive integer height and width',
-      got=str(entry),
-    )
 
 
 class _AnnotationIds:
@@ -175,15 +107,12 @@ class _AnnotationIds:
 
   def __init__(self, entries: list[Entry]):
     self._seen: set[int] = set()
-    self._next = (
-      max((entry['id'] for entry in entries if _is_integer(entry.get('id'))), default=0) + 1
-    )
-    self._next = max(self._next, 1)
+    known = (json_values.integer(entry.get('id')) for entry in entries)
+    self._next = max(max((id_ for id_ in known if id_ is not None), default=0) + 1, 1)
 
-  def take(self, entry: Entry) -> bool:
+  def take(self, id_: int | None) -> bool:
     """Whether the id is a positive integer that is still free; if so, it is taken now."""
-    id_: Any = entry.get('id')
-    if not _is_integer(id_) or id_ <= 0 or id_ in self._seen:
+    if id_ is None or id_ <= 0 or id_ in self._seen:
       return False
     self._seen.add(id_)
     return True
@@ -194,95 +123,162 @@ class _AnnotationIds:
     return self._next - 1
 
 
-def _read_annotations(
-  entries: list[Entry],
-  images: dict[int, Entry],
-  classes: tuple[Category, ...],
-  report: CheckReport,
-  include_masks: bool,
+def _clean_annotations(
+  entries: coco_entries.CocoEntries, cleaner: '_Cleaner', report: CheckReport
 ) -> dict[int, list[Entry]]:
-  kept: dict[int, list[Entry]] = {image_id: [] for image_id in images}
-  originals: dict[Any, Entry] = {}
-  category_ids = {category.id for category in classes}
-  ids = _AnnotationIds(entries)
-  for entry in entries:
-    _check_category(entry, category_ids)
-    image = images.get(entry['image_id']) if _is_integer(entry.get('image_id')) else None
-    if image is None:
-      report.add(
-        'unknown_image_id', f'annotation {entry.get("id")} of image {entry.get("image_id")}'
-      )
-      continue
-    original = originals.setdefault(entry['id'], entry) if _is_integer(entry.get('id')) else None
+  images = {image['id']: image for image in entries.images}
+  kept: dict[int, list[Entry]] = {id_: [] for id_ in images}
+  originals: dict[int, Entry] = {}
+  ids = _AnnotationIds(entries.annotations)
+  for entry in entries.annotations:
+    id_ = json_values.integer(entry.get('id'))
+    original = entry if id_ is None else originals.setdefault(id_, entry)
     if original is not entry and original == entry:
-      report.add('duplicate_annotation', f'annotation {entry["id"]}')
+      report.add('duplicate_annotation', f'annotation {id_}')
       continue
-    cleaned = _clean_annotation(entry, image, report, include_masks)
-    if cleaned is not None:
-      if not ids.take(cleaned):
-        report.add('annotation_id_renumbered', f'annotation {cleaned.get("id")}')
-        cleaned['id'] = ids.new()
-      kept[image['id']].append(cleaned)
+    cleaned = cleaner.clean(entry, images[entry['image_id']])
+    if cleaned is None:
+      continue
+    if ids.take(id_):
+      cleaned['id'] = id_
+    else:
+      report.add('annotation_id_renumbered', f'annotation {entry.get("id")}')
+      cleaned['id'] = ids.new()
+    kept[entry['image_id']].append(cleaned)
   return kept
 
 
-def _check_category(entry: Entry, category_ids: set[int]) -> None:
-  category_id = entry.get('category_id')
-  if not _is_integer(category_id) or category_id not in category_ids:
-    known = sorted(category_ids)
-    shown = ', '.join(map(str, known[:20])) + (', ...' if len(known) > 20 else '')
-    raise DataError(
-      f'Annotation {entry.get("id")} has the unknown category id {category_id!r}',
-      expected=f'one of the ids in "categories": {shown}',
-      got=repr(category_id),
-      likely_cause='annotations and categories of different data sets',
-    )
+class _Cleaner:
+  """Cleaning of single annotations.
 
+  Args:
+    report: counts of the findings.
+    include_masks: whether an annotation needs a segmentation.
+    for_evaluation: whether usable boxes and polygons stay as they are.
+  """
 
-def _clean_annotation(
-  entry: Entry, image: Entry, report: CheckReport, include_masks: bool
-) -> Entry | None:
-  """A repaired copy of an annotation, or None if nothing usable remains."""
-  name = f'annotation {entry.get("id")}'
-  box = _clean_box(entry.get('bbox'), image, name, report)
-  if box is None:
-    return None
-  cleaned = {**entry, 'bbox': box, 'iscrowd': int(bool(entry.get('iscrowd', 0)))}
-  if include_masks:
-    segmentation, check = segmentations.clean(
-      entry.get('segmentation'), image['height'], image['width']
-    )
-    if check:
-      report.add(check, name)
-    if segmentation is None:
+  def __init__(self, report: CheckReport, include_masks: bool, for_evaluation: bool):
+    self._report = report
+    self._include_masks = include_masks
+    self._for_evaluation = for_evaluation
+
+  def clean(self, entry: Entry, image: Entry) -> Entry | None:
+    """A repaired copy of an annotation, or None if nothing usable remains."""
+    name = f'annotation {entry.get("id")}'
+    segmentation, check = self._segmentation(entry, image, name)
+    if self._include_masks and segmentation is None:
+      self._report.add(check or 'empty_segmentation', name)
       return None
-    cleaned['segmentation'] = segmentation
-  if not segmentations.is_finite_number(entry.get('area')) or entry['area'] <= 0:
-    report.add('area_filled', name)
-    cleaned['area'] = _area(cleaned, image, include_masks)
-  return cleaned
+    if self._include_masks and check:
+      self._report.add(check, name)
+    is_crowd = json_values.flag(entry.get('iscrowd', 0))
+    if is_crowd is None:
+      self._report.add('bad_iscrowd', f'{name}: {entry.get("iscrowd")!r}')
+    box = self._box(entry, segmentation, image, name, bool(is_crowd))
+    if box is None:
+      return None
+    cleaned = {**entry, 'bbox': box, 'iscrowd': int(bool(is_crowd))}
+    if segmentation is not None:
+      cleaned['segmentation'] = segmentation
+    area = json_values.number(entry.get('area'))
+    if area is None or area <= 0:
+      self._report.add('area_filled', name)
+      area = box[2] * box[3]
+      if self._include_masks and segmentation is not None:
+        area = segmentations.area(segmentation, image['height'], image['width'])
+    cleaned['area'] = area
+    return cleaned
+
+  def _segmentation(
+    self, entry: Entry, image: Entry, name: str
+  ) -> tuple[segmentations.Segmentation | None, str | None]:
+    """The usable part of the segmentation, and the check that found a fault."""
+    found, changed = segmentations.normalize(entry.get('segmentation'))
+    segmentation, check = segmentations.clean(
+      found, image['height'], image['width'], keep_flat=self._for_evaluation
+    )
+    if changed and segmentation is not None and self._include_masks:
+      self._report.add('segmentation_form', name)
+    return segmentation, check
+
+  def _box(
+    self,
+    entry: Entry,
+    segmentation: segmentations.Segmentation | None,
+    image: Entry,
+    name: str,
+    is_crowd: bool,
+  ) -> list[float] | None:
+    """The box of an annotation; that of its mask if it has no usable one; None without either."""
+    box, check = _read_box(entry.get('bbox')), 'bad_box'
+    if box is not None and (min(box[2:]) <= 0 or self._clipped(box, image) is None):
+      box, check = None, 'box_outside'
+    if box is None and segmentation is not None:
+      box = segmentations.bounds(segmentation)
+      check = 'box_outside'
+      if self._clipped(box, image) is not None:
+        self._report.add('box_from_mask', name)
+    elif box is not None and segmentation is not None and self._include_masks and not is_crowd:
+      mask_box = _within(segmentations.bounds(segmentation), image)
+      if mask_box is not None:
+        self._compare(box, mask_box, image, name)
+    clipped = box and self._clipped(box, image)
+    if not clipped:
+      self._report.add(check, name)
+      return None
+    if clipped != box:
+      self._report.add('box_clipped', name)
+    return clipped
+
+  def _clipped(self, box: list[float], image: Entry) -> list[float] | None:
+    """The box as it is used, or None if it has no area."""
+    if self._for_evaluation:
+      return box if min(box[2:]) > 0 else None
+    return _within(box, image)
+
+  def _compare(self, box: list[float], mask_box: list[float], image: Entry, name: str) -> None:
+    """Count a box that does not fit its mask, by the likely cause."""
+    if _iou(box, mask_box) >= _MIN_BOX_IOU:
+      return
+    x, y, third, fourth = box
+    scaled = [
+      value * image[side] for value, side in zip(box, ('width', 'height', 'width', 'height'))
+    ]
+    if _iou([x, y, third - x, fourth - y], mask_box) >= _MIN_OTHER_FORM_IOU:
+      check = 'box_is_xyxy'
+    elif max(box) <= 1 and _iou(scaled, mask_box) >= _MIN_OTHER_FORM_IOU:
+      check = 'box_is_relative'
+    else:
+      check = 'box_unlike_mask'
+    self._report.add(check, name)
 
 
-def _clean_box(box: Any, image: Entry, name: str, report: CheckReport) -> list[float] | None:
-  """The box (x, y, width, height) clipped to the image, or None if it has no area inside."""
-  if (
-    not isinstance(box, list) or len(box) != 4 or not all(map(segmentations.is_finite_number, box))
-  ):
-    report.add('bad_box', name)
-    return None
-  x, y, box_width, box_height = box
+def _within(box: list[float], image: Entry) -> list[float] | None:
+  """The part of a box inside an image, or None if it has no area."""
+  x, y, width, height = box
   left, top = max(x, 0), max(y, 0)
-  right, bottom = min(x + box_width, image['width']), min(y + box_height, image['height'])
+  right, bottom = min(x + width, image['width']), min(y + height, image['height'])
   if right <= left or bottom <= top:
-    report.add('box_outside', name)
     return None
-  if left == x and top == y and right == x + box_width and bottom == y + box_height:
+  if left == x and top == y and right == x + width and bottom == y + height:
     return box
-  report.add('box_clipped', name)
   return [left, top, right - left, bottom - top]
 
 
-def _area(entry: Entry, image: Entry, include_masks: bool) -> float:
-  if include_masks:
-    return segmentations.area(entry['segmentation'], image['height'], image['width'])
-  return entry['bbox'][2] * entry['bbox'][3]
+def _read_box(box: Any) -> list[float] | None:
+  """Four finite numbers, or None."""
+  if not isinstance(box, list) or len(box) != 4:
+    return None
+  values = [value for value in map(json_values.number, box) if value is not None]
+  return values if len(values) == len(box) else None
+
+
+def _iou(first: list[float], second: list[float]) -> float:
+  """Intersection over union of two boxes (x, y, width, height); 0 for boxes without extent."""
+  sides = [
+    max(0.0, min(a + c, b + d) - max(a, b))
+    for a, b, c, d in zip(first[:2], second[:2], first[2:], second[2:])
+  ]
+  intersection = sides[0] * sides[1]
+  union = first[2] * first[3] + second[2] * second[3] - intersection
+  return intersection / union if union > 0 and min(*first[2:], *second[2:]) > 0 else 0.0

@@ -5,6 +5,7 @@ the next run keeps it if the inputs have not changed.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -18,9 +19,12 @@ from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import CocoAnnotations, Entry, read_annotations
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.dataset_info import DatasetInfo, SemanticInfo, shard_name
+from htc_tf.data.images import UnreadableImageError, read_image
 from htc_tf.errors import ConfigError, DataError
 
 _FORMAT_VERSION = 1
+# If a larger share of the annotations is dropped, the first line of the summary says so.
+_MAX_QUIETLY_DROPPED = 0.1
 
 
 def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> DatasetInfo:
@@ -38,30 +42,91 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
 
   Raises:
     ConfigError: an output would overwrite the annotation file.
-    DataError: the data set cannot be used; the message gives the reason.
+    DataError: the data set cannot be used; the message gives the reason. No shard is left.
   """
   _protect_inputs(options)
   needs_masks = options.include_masks or options.semantic == 'instances'
-  annotations = read_annotations(options.annotation_file, needs_masks)
+  annotations = read_annotations(
+    options.annotation_file, needs_masks, size_of=functools.partial(_size_of_image, options)
+  )
   semantic = _semantic_info(options, annotations)
   images = _usable_images(options, annotations)
+  _check_trainable(options, annotations, images)
   tasks = _plan(options, annotations, images)
   info = _load_finished(options, tasks)
   if info is None:
     results = record_pool.write_shards(tasks, options.num_processes)
-    info = _finish(options, annotations, semantic, images, results)
-  log(summary(options.prefix, info, annotations.report))
+    try:
+      info = _finish(options, annotations, semantic, images, results)
+    except DataError:
+      _remove_stale_shards(options, keep=set())
+      shutil.rmtree(_progress_folder(options))
+      raise
+  log(summary(options.prefix, info, annotations))
   return info
 
 
-def summary(prefix: str, info: DatasetInfo, report: CheckReport) -> str:
-  """The counts of the metadata in words, with the examples of `report`."""
+def summary(prefix: str, info: DatasetInfo, annotations: CocoAnnotations) -> str:
+  """The counts of the metadata in words, with examples.
+
+  If more than a tenth of the annotations was dropped, the first line says so.
+  """
   shown = CheckReport()
-  shown.merge(info.checks, report.examples)
-  head = (
-    f'{prefix}: {info.num_images} images, {info.num_instances} instances, {info.num_shards} shards'
+  shown.merge(info.checks, annotations.report.examples)
+  lines = [
+    f'{prefix}: {info.num_images} images, {info.num_instances} instances, {info.num_shards} shards',
+    *shown.lines(),
+  ]
+  dropped = shown.dropped_annotations()
+  if sum(dropped.values()) > annotations.num_annotations * _MAX_QUIETLY_DROPPED:
+    reasons = ', '.join(f'{count} {reason}' for reason, count in dropped.items())
+    lines.insert(
+      0,
+      f'{sum(dropped.values())} of {annotations.num_annotations} annotations dropped: {reasons}',
+    )
+  return '\n'.join(lines)
+
+
+def _size_of_image(options: ConversionOptions, file_name: str) -> tuple[int, int] | None:
+  """Height and width of an upright image; None if it cannot be read."""
+  try:
+    return read_image(image_paths.path_inside(options.image_folder, file_name)).size
+  except (UnreadableImageError, OSError):
+    return None
+
+
+def _check_trainable(
+  options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]
+) -> None:
+  """Raise DataError if no annotation of the images can be trained."""
+  kept = [entry for image in images for entry in annotations.annotations[image['id']]]
+  num_crowds = sum(entry['iscrowd'] for entry in kept)
+  if len(kept) > num_crowds:
+    return
+  raise _nothing_to_train(options, annotations.report, annotations.num_annotations, num_crowds)
+
+
+def _nothing_to_train(
+  options: ConversionOptions, report: CheckReport, num_annotations: int, num_crowds: int
+) -> DataError:
+  found = [f'{count} {reason}' for reason, count in report.dropped_annotations().items()]
+  if num_crowds:
+    found.append(f'{num_crowds} crowd regions')
+  cause = 'annotations of other images, or a file without annotations'
+  if num_crowds:
+    cause = (
+      'masks exported as crowds, as CVAT does for run lengths; export polygons, or set iscrowd to 0'
+    )
+  elif report.counts['empty_segmentation']:
+    cause = 'annotations with boxes alone; convert them with --no_masks and without --semantic'
+  elif report.counts['unknown_image_id']:
+    cause = 'annotations whose image_id is none of the ids in "images"'
+  return DataError(
+    f'No trainable instance is left in {options.annotation_file}',
+    expected='at least one annotation with a usable box and mask that is no crowd region',
+    got=f'{num_annotations} annotations; ' + (', '.join(found) or 'none of them in an image'),
+    likely_cause=cause,
   )
-  return '\n'.join([head, *shown.lines()])
 
 
 def _protect_inputs(options: ConversionOptions) -> None:
@@ -242,6 +307,10 @@ def _finish(
       expected='at least one usable image',
       got='; '.join(annotations.report.lines()),
     )
+  num_crowds = annotations.report.counts['crowd_regions']
+  if sum(result.num_instances for result in results) <= num_crowds:
+    raise _nothing_to_train(options, annotations.report, annotations.num_annotations, num_crowds)
+  _check_stuff_maps(options, annotations.report, num_images)
   cleaned = _cleaned_annotations(annotations, images, results)
   files.write_bytes(options.output_path('_annotations.json'), json.dumps(cleaned).encode())
   info = DatasetInfo(
@@ -260,6 +329,23 @@ def _finish(
   info.save(options.output_path('.json'))
   shutil.rmtree(_progress_folder(options))
   return info
+
+
+def _check_stuff_maps(options: ConversionOptions, report: CheckReport, num_images: int) -> None:
+  """Raise DataError if no stuff map has labels to train on."""
+  unusable = {check: report.counts[check] for check in ('stuff_map_unusable', 'stuff_map_binary')}
+  if not options.stuff_folder or sum(unusable.values()) < num_images:
+    return
+  check = max(unusable, key=unusable.__getitem__)
+  raise DataError(
+    f'No stuff map in {options.stuff_folder} is usable',
+    expected='PNG files of one channel and the size of their image, with labels from 0 on, and 255 '
+    'for ignored pixels',
+    got='; '.join(line.strip() for line in report.lines() if 'stuff maps' in line),
+    likely_cause='masks with 255 for the object; write 1 instead'
+    if check == 'stuff_map_binary'
+    else 'colored maps, or the maps of other images',
+  )
 
 
 def _cleaned_annotations(

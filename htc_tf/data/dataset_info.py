@@ -87,6 +87,11 @@ class DatasetInfo:
     return len(self.categories) + 1
 
   @property
+  def num_trainable(self) -> int:
+    """Number of instances that are no crowd regions."""
+    return self.num_instances - self.checks.get('crowd_regions', 0)
+
+  @property
   def category_names(self) -> list[str]:
     """Names of the classes ordered by label; entry 0 has label 1."""
     return [category.name for category in self.categories]

@@ -21,7 +21,8 @@ IGNORED_LABEL = 255
 _KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
 _PNG_BIT_DEPTH_BYTE = 24
 _GRAY_MODES = ('I', 'I;16', 'I;16B', 'I;16L')
-_LABEL_MODES = ('L', 'P', 'I', 'I;16', 'I;16B')
+_PNG_COLOR_TYPE_BYTE = 25
+_LABEL_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B')
 _UNREADABLE = (OSError, SyntaxError, ValueError)
 
 
@@ -141,18 +142,30 @@ def image_from_pixels(pixels: np.ndarray) -> SourceImage:
 
 
 def read_label_map(path: str | os.PathLike) -> np.ndarray:
-  """Labels of a PNG file, [height, width] of any integer type; palette indices are not resolved.
+  """Labels of a PNG file, [height, width] of any integer type.
+
+  Labels are the stored samples: indices of a palette are not resolved, and gray values of 1, 2 and
+  4 bits are not scaled to 8 bits.
 
   Raises:
     UnreadableImageError: the file is not an image, or it has more than one channel.
     OSError: the file cannot be opened.
   """
-  image = _decode(_read_bytes(path))
+  content = _read_bytes(path)
+  image = _decode(content)
   if image.mode not in _LABEL_MODES:
     raise UnreadableImageError(
       'The label map has the wrong channels', expected='one channel', got=f'mode {image.mode}'
     )
-  return np.asarray(image)
+  labels = np.asarray(image)
+  return labels.astype(np.uint8) if image.mode == '1' else labels // _gray_scale(image, content)
+
+
+def _gray_scale(image: Image.Image, content: bytes) -> int:
+  """Factor by which Pillow scales the samples of a gray PNG of fewer than 8 bits; else 1."""
+  if image.format != 'PNG' or content[_PNG_COLOR_TYPE_BYTE] != 0:
+    return 1
+  return 255 // (2 ** min(content[_PNG_BIT_DEPTH_BYTE], 8) - 1)
 
 
 def clean_label_map(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, bool]:

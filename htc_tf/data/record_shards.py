@@ -235,6 +235,8 @@ class _RecordBuilder:
     if labels is None:
       return np.full(size, images.IGNORED_LABEL, np.uint8)
     cleaned, found_outside = images.clean_label_map(labels, self._options.num_semantic_classes)
+    if set(np.unique(cleaned)) == {0, images.IGNORED_LABEL}:
+      self.report.add('stuff_map_binary', entry['file_name'])
     if found_outside:
       self.report.add('semantic_label_out_of_range', f'{entry["file_name"]} (up to {labels.max()})')
     return cleaned

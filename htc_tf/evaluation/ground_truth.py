@@ -3,7 +3,7 @@
 import collections
 import contextlib
 import io
-import json
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,35 +11,47 @@ from absl import logging
 from pycocotools import coco
 
 from htc_tf import files
+from htc_tf.data.coco_annotations import read_annotations
 from htc_tf.errors import DataError
-
-_SECTIONS = ('images', 'annotations', 'categories')
 
 
 def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> coco.COCO:
   """COCO annotations for evaluation, with the index of pycocotools.
 
-  Values that pycocotools requires are added: 0 for a missing `iscrowd`, and the area of the box for
-  a missing `area`. Annotations are renumbered unless their ids are distinct positive numbers,
-  because COCOeval treats a match with an annotation of id 0 as no match.
+  The conversion reads annotations by the same rules; usable boxes and polygons stay as they are.
+  Annotations without a distinct positive id are renumbered, because COCOeval treats a match with an
+  annotation of id 0 as no match. What is repaired or dropped is logged; the file is not changed.
 
   Args:
     annotation_file: path of a COCO instances file.
     include_mask: whether masks are evaluated, so that every annotation needs a segmentation.
 
   Raises:
-    DataError: the file is missing or has another form, annotations refer to unknown images or
-      categories, or they lack boxes or segmentations.
+    DataError: the file is missing or has another format, no image or category is usable, entries
+      contradict each other, or all annotations are unusable.
   """
-  dataset = _read_dataset(annotation_file)
-  _check_references(annotation_file, dataset)
-  if include_mask:
-    _check_segmentations(annotation_file, dataset['annotations'])
-  for annotation in dataset['annotations']:
-    annotation.setdefault('iscrowd', 0)
-    annotation.setdefault('area', annotation['bbox'][2] * annotation['bbox'][3])
-  _number_annotations(annotation_file, dataset['annotations'])
-  return index(dataset)
+  read = read_annotations(os.fspath(annotation_file), include_mask, for_evaluation=True)
+  annotations = [entry for entries in read.annotations.values() for entry in entries]
+  findings = [line.strip() for line in read.report.lines() if 'mapped to labels' not in line]
+  if read.num_annotations and not annotations:
+    raise DataError(
+      f'No annotation of {annotation_file} can be used for evaluation',
+      expected='boxes' + (' and masks' if include_mask else '') + ' of known images and categories',
+      got='; '.join(findings),
+      likely_cause='annotations for boxes alone; set include_mask to False'
+      if read.report.counts['empty_segmentation']
+      else 'annotations of another data set',
+    )
+  if findings:
+    logging.warning('Annotations %s: %s', annotation_file, '; '.join(findings))
+  return index(
+    {
+      **read.header,
+      'images': read.images,
+      'annotations': annotations,
+      'categories': read.categories,
+    }
+  )
 
 
 def index(dataset: dict[str, Any]) -> coco.COCO:
@@ -78,96 +90,3 @@ def silence() -> Iterator[None]:
   """A context in which pycocotools does not print."""
   with contextlib.redirect_stdout(io.StringIO()):
     yield
-
-
-def _read_dataset(annotation_file: files.PathLike) -> dict[str, Any]:
-  """Content of the JSON file; raises DataError unless it has the sections of COCO annotations."""
-  expected = 'a COCO annotation file: a JSON object with images, annotations and categories'
-  try:
-    with open(annotation_file, encoding='utf-8') as stream:
-      dataset = json.load(stream)
-  except OSError as error:
-    raise DataError(
-      f'Annotations {annotation_file} cannot be read',
-      expected=expected,
-      got=error.strerror or str(error),
-      likely_cause='a wrong path',
-    ) from error
-  except (ValueError, RecursionError) as error:
-    raise DataError(
-      f'Annotations {annotation_file} are not JSON',
-      expected=expected,
-      got=str(error),
-      likely_cause='another kind of file, or an incomplete copy',
-    ) from error
-  lists = [
-    key for key in _SECTIONS if isinstance(dataset, dict) and isinstance(dataset.get(key), list)
-  ]
-  if len(lists) < len(_SECTIONS):
-    raise DataError(
-      f'Annotations {annotation_file} are not in COCO format',
-      expected=expected,
-      got=f'the lists: {", ".join(lists)}' if lists else 'none of these lists',
-      likely_cause='a result file, or annotations of another format',
-    )
-  return dataset
-
-
-def _check_references(annotation_file: files.PathLike, dataset: dict[str, Any]) -> None:
-  """Raise DataError if an annotation lacks a box or refers to an unknown image or category."""
-  for image in dataset['images']:
-    if not {'id', 'height', 'width'} <= set(image):
-      raise DataError(
-        f'Annotations {annotation_file} are not consistent',
-        expected='id, height and width of every image',
-        got=str(image)[:200],
-      )
-  images = {image['id'] for image in dataset['images']}
-  categories = {category['id'] for category in dataset['categories']}
-  for annotation in dataset['annotations']:
-    if annotation.get('image_id') not in images:
-      problem = f'unknown image_id {annotation.get("image_id")}'
-    elif annotation.get('category_id') not in categories:
-      problem = f'unknown category_id {annotation.get("category_id")}'
-    elif len(annotation.get('bbox') or ()) != 4:
-      problem = f'bbox {annotation.get("bbox")}'
-    else:
-      continue
-    raise DataError(
-      f'Annotations {annotation_file} are not consistent',
-      expected='known image_id and category_id and a bbox [x, y, width, height]',
-      got=f'{problem} in annotation {annotation.get("id")}',
-      likely_cause='a subset of the images or categories that was made by hand',
-    )
-
-
-def _check_segmentations(
-  annotation_file: files.PathLike, annotations: Sequence[dict[str, Any]]
-) -> None:
-  """Raise DataError if an annotation has no segmentation."""
-  missing = [
-    annotation.get('id') for annotation in annotations if not annotation.get('segmentation')
-  ]
-  if missing:
-    raise DataError(
-      f'Mask AP cannot be computed on {annotation_file}',
-      expected='a segmentation of every annotation',
-      got=f'{len(missing)} of {len(annotations)} without one, first id {missing[0]}',
-      likely_cause='annotations for boxes alone; set include_mask to False',
-    )
-
-
-def _number_annotations(
-  annotation_file: files.PathLike, annotations: Sequence[dict[str, Any]]
-) -> None:
-  """Renumber the annotations from 1 unless their ids are distinct and positive."""
-  ids = {annotation.get('id') or 0 for annotation in annotations}
-  if len(ids) == len(annotations) and min(ids, default=1) > 0:
-    return
-  logging.warning(
-    'Annotation ids of %s are not distinct positive numbers. The evaluation renumbers them, '
-    'because COCOeval never matches an object with id 0. The file is not changed.',
-    annotation_file,
-  )
-  for number, annotation in enumerate(annotations, start=1):
-    annotation['id'] = number

@@ -5,6 +5,7 @@ from official.core import config_definitions as cfg
 
 from htc_tf.checkpoints import last_good, model_directory
 from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.errors import DataError
 from htc_tf.tasks.htc import HTCTask
 
 
@@ -26,8 +27,8 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
   Raises:
     CheckpointError: there is no checkpoint that the run can continue from or evaluate; see
       `last_good`.
-    DataError: the metadata of the records is missing, or the model cannot be evaluated with the
-      annotations.
+    DataError: the metadata of the records is missing, the records have no instance, or the model
+      cannot be evaluated with the annotations.
     InputError: the model directory cannot be created.
   """
   if 'eval' in mode:
@@ -36,5 +37,13 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
     last_good.check_latest(model_dir)
     last_good.require_for_evaluation(model_dir, mode, params.task.init_checkpoint)
     return tf.train.latest_checkpoint(model_dir)
-  model_directory.save_dataset_info(model_dir, DatasetInfo.find(params.task.train_data.input_path))
+  info = DatasetInfo.find(params.task.train_data.input_path)
+  if not info.num_trainable:
+    raise DataError(
+      f'The records {params.task.train_data.input_path} have no instance to train on',
+      expected='at least one instance that is no crowd region',
+      got=f'{info.num_instances} instances, all of them crowd regions',
+      likely_cause='annotations without masks or of other images; convert them again',
+    )
+  model_directory.save_dataset_info(model_dir, info)
   return last_good.prepare_to_continue(model_dir)

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -132,13 +133,39 @@ def test_a_missing_initial_checkpoint_is_an_error(run, caplog, records, tmp_path
   )
 
 
+def test_records_without_a_trainable_instance_are_refused(run, caplog, records, tmp_path):
+  copied = tmp_path / 'records'
+  shutil.copytree(pathlib.Path(records).parent, copied)
+  path = copied / 'train.json'
+  info = json.loads(path.read_text())
+  path.write_text(json.dumps({**info, 'checks': {'crowd_regions': info['num_instances']}}))
+  config = write_config(
+    tmp_path / 'config.yaml',
+    tiny_records.reduced('htc_nuclei', str(copied / 'train-*.tfrecord')),
+    train_steps=1,
+  )
+  assert_fails(
+    run,
+    caplog,
+    'have no instance to train on',
+    experiment='htc_nuclei',
+    config_file=[config],
+  )
+  assert not (tmp_path / 'model' / 'dataset.json').exists()
+
+
 @pytest.mark.parametrize(
   'content,message',
   [
     (None, 'cannot be read'),
-    ('{', 'are not JSON'),
-    ('{}', 'are not in COCO format'),
-    ('{"images": [], "annotations": [], "categories": []}', 'unknown ids'),
+    ('{', 'is not JSON'),
+    ('{}', 'is not a COCO instances file'),
+    ('{"images": [], "annotations": [], "categories": []}', 'has no categories'),
+    (
+      '{"images": [{"id": 1, "height": 8, "width": 8}], "annotations": [], '
+      '"categories": [{"id": 77, "name": "x"}]}',
+      'unknown ids',
+    ),
   ],
 )
 def test_annotations_are_read_before_training(run, caplog, records, tmp_path, content, message):

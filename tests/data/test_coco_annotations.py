@@ -1,5 +1,6 @@
 """Tests of reading and cleaning annotations: error messages and counts of findings."""
 
+import json
 import pathlib
 
 import pytest
@@ -62,20 +63,196 @@ def test_a_malformed_list_is_refused(coco):
   )
 
 
-@pytest.mark.parametrize('change', [{'height': None}, {'width': 0}, {'id': '7'}, {'file_name': 3}])
-def test_a_malformed_image_entry_is_refused(coco, change):
+@pytest.mark.parametrize(
+  'content, name',
+  [
+    ([{'image_id': 1, 'category_id': 1, 'bbox': [1, 2, 3, 4], 'score': 0.5}], 'a list of COCO res'),
+    ({'images': [], 'annotations': [{'segments_info': []}], 'categories': []}, 'COCO panoptic'),
+    ({'images': [], 'annotations': [{'caption': 'A cat.'}]}, 'COCO captions'),
+    ({'version': '5', 'shapes': [], 'imagePath': 'a.png'}, 'a LabelMe file of one image'),
+    ({'a.png123': {'filename': 'a.png', 'regions': []}}, 'a project of VGG Image Annotator'),
+    ({'_via_img_metadata': {}}, 'a project of VGG Image Annotator'),
+    ({'frames': []}, r"an object with \['frames'\]"),
+    ('text', 'a str'),
+  ],
+)
+def test_other_formats_are_named(coco, content, name):
+  coco.content = content
+  check_fails(coco, f'is not a COCO instances file.*Got: {name}')
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'utf-32'])
+def test_a_byte_order_mark_is_skipped(coco, encoding):
+  path = pathlib.Path(coco.annotation_file)
+  path.write_text(json.dumps(coco.content), encoding=encoding)
+  result = coco_annotations.read_annotations(str(path))
+  assert len(result.images) == 3 and not result.report.counts['bad_image']
+
+
+@pytest.mark.parametrize(
+  'change, check',
+  [
+    ({'height': None}, 'image_without_size'),
+    ({'width': 0}, 'image_without_size'),
+    ({'width': -1}, 'image_without_size'),
+    ({'id': 7.5}, 'bad_image'),
+    ({'id': None}, 'bad_image'),
+    ({'id': True}, 'bad_image'),
+    ({'file_name': 3}, 'bad_image'),
+    ({'file_name': ''}, 'bad_image'),
+  ],
+)
+def test_a_bad_image_entry_is_dropped_with_its_annotations(coco, change, check):
   coco.content['images'][0].update(change)
-  check_fails(coco, 'An image entry in .* is malformed')
+  result = read(coco)
+  assert [image['id'] for image in result.images] == [9, 12]
+  assert result.report.counts[check] == 1
+  assert result.report.counts['unknown_image_id'] == 3
 
 
-def test_a_malformed_category_is_refused(coco):
-  del coco.content['categories'][0]['name']
-  check_fails(coco, 'A category in .* is malformed')
+def test_a_missing_size_is_read_from_the_image(coco):
+  coco.content['images'][0].update(height=-1)
+  del coco.content['images'][1]['width']
+  result = read(coco, size_of={'7.png': (24, 40), '9.png': (40, 24)}.get)
+  assert [(image['height'], image['width']) for image in result.images[:2]] == [(24, 40), (40, 24)]
+  assert result.report.counts['size_read_from_image'] == 2
 
 
-def test_an_unknown_category_id_is_named(coco):
-  coco.content['annotations'][1]['category_id'] = 5
-  check_fails(coco, r'Annotation 102 has the unknown category id 5. Expected: .*3, 8')
+def test_a_missing_file_name_is_taken_from_the_url(coco):
+  del coco.content['images'][0]['file_name']
+  coco.content['images'][0]['coco_url'] = 'http://images.cocodataset.org/val2017/7.png?size=1'
+  assert read(coco).images[0]['file_name'] == '7.png'
+
+
+def test_a_category_without_id_is_dropped_and_one_without_name_gets_its_id(coco):
+  coco.content['categories'] += [{'name': 'bird'}, {'id': 9}]
+  result = read(coco)
+  assert [c.name for c in result.classes] == ['cat', 'dog', '9']
+  assert result.report.counts['bad_category'] == 1
+  assert result.report.counts['category_without_name'] == 1
+
+
+def test_entries_that_are_no_objects_are_dropped(coco):
+  coco.content['annotations'] += [None, 'x', [1]]
+  assert read(coco).report.counts['bad_entry'] == 3
+
+
+@pytest.mark.parametrize(
+  'text', [str, lambda value: f'{value}.0', float, lambda value: f' {value}']
+)
+def test_numbers_as_text_or_float_are_read(coco, text):
+  expected = read(coco)
+  for category in coco.content['categories']:
+    category['id'] = text(category['id'])
+  for image in coco.content['images']:
+    image.update({key: text(image[key]) for key in ('id', 'height', 'width')})
+  for entry in coco.content['annotations']:
+    entry.update({key: text(entry[key]) for key in ('id', 'image_id', 'category_id')})
+    entry['bbox'] = [text(value) for value in entry['bbox']]
+  found = read(coco)
+  assert found.classes == expected.classes
+  assert found.images == expected.images
+  assert found.annotations == expected.annotations
+
+
+def test_text_ids_are_numbered(coco):
+  expected = read(coco)
+  for image in coco.content['images']:
+    image['id'] = f'image {image["id"]}'
+  for entry in coco.content['annotations']:
+    entry['image_id'] = f'image {entry["image_id"]}'
+  found = read(coco)
+  assert [image['id'] for image in found.images] == [1, 2, 3]
+  assert list(map(len, found.annotations.values())) == list(map(len, expected.annotations.values()))
+  assert found.report.counts['text_ids_numbered'] == 1
+
+
+def test_ids_of_more_than_64_bits_are_numbered(coco):
+  for image in coco.content['images']:
+    image['id'] += 2**100
+  for entry in coco.content['annotations']:
+    entry['image_id'] += 2**100
+  found = read(coco)
+  assert [image['id'] for image in found.images] == [1, 2, 3]
+  assert sum(map(len, found.annotations.values())) == 4
+
+
+@pytest.mark.parametrize(
+  'value, expected',
+  [
+    *((value, 0) for value in ('0', 'false', 'False', '', ' no ', False, 0.0, '0.0')),
+    *((value, 1) for value in ('1', 'true', True, 1.0, 'yes', 2)),
+  ],
+)
+def test_iscrowd_is_read_as_it_is_meant(coco, value, expected):
+  coco.content['annotations'] = [annotation(1, 7, 3, (1, 1, 4, 4), iscrowd=value)]
+  (entry,) = read(coco).annotations[7]
+  assert entry['iscrowd'] == expected and type(entry['iscrowd']) is int
+
+
+@pytest.mark.parametrize('value', ['perhaps', [], {}])
+def test_an_unclear_iscrowd_is_counted(coco, value):
+  coco.content['annotations'] = [annotation(1, 7, 3, (1, 1, 4, 4), iscrowd=value)]
+  result = read(coco)
+  assert result.annotations[7][0]['iscrowd'] == 0
+  assert result.report.counts['bad_iscrowd'] == 1
+
+
+SQUARE = [1, 1, 5, 1, 5, 5, 1, 5]
+PAIRS = [[1, 1], [5, 1], [5, 5], [1, 5]]
+
+
+@pytest.mark.parametrize(
+  'form', [SQUARE, PAIRS, [PAIRS], [[str(value) for value in SQUARE]], [str(x) for x in SQUARE]]
+)
+def test_other_forms_of_a_polygon_are_read(coco, form):
+  coco.content['annotations'] = [annotation(1, 7, 3, (1, 1, 4, 4), segmentation=form)]
+  result = read(coco)
+  assert result.annotations[7][0]['segmentation'] == [SQUARE]
+  assert result.report.counts['segmentation_form'] == 1
+
+
+def test_run_lengths_in_a_list_and_with_a_size_of_floats_are_read(coco):
+  counts = [24 * 40 - 10, 10]
+  form = [{'size': [24.0, '40'], 'counts': counts}]
+  coco.content['annotations'] = [annotation(1, 7, 3, (39, 14, 1, 10), segmentation=form)]
+  result = read(coco)
+  assert result.annotations[7][0]['segmentation'] == {'size': [24, 40], 'counts': counts}
+  assert result.report.counts['segmentation_form'] == 1
+
+
+@pytest.mark.parametrize(
+  'box', [None, [3, 3, 0, 4], [3, 3, -2, 4], [1, 2, 3], [1, 2, 3, float('nan')], [70, 1, 4, 4], 'x']
+)
+def test_a_missing_or_degenerate_box_is_taken_from_the_mask(coco, box):
+  coco.content['annotations'] = [annotation(1, 7, 3, (1, 1, 4, 4), bbox=box)]
+  result = read(coco)
+  assert result.annotations[7][0]['bbox'] == [1, 1, 4, 4]
+  assert result.report.counts['box_from_mask'] == 1
+
+
+@pytest.mark.parametrize(
+  'box, check',
+  [
+    ([20, 10, 30, 20], 'box_is_xyxy'),
+    ([0.5, 10 / 24, 0.25, 10 / 24], 'box_is_relative'),
+    ([0, 0, 5, 5], 'box_unlike_mask'),
+    ([19, 9, 12, 12], None),
+  ],
+)
+def test_boxes_that_do_not_fit_their_masks_are_counted(coco, box, check):
+  coco.content['annotations'] = [annotation(1, 7, 3, (20, 10, 10, 10), bbox=box)]
+  counts = read(coco).report.counts
+  checks = ('box_is_xyxy', 'box_is_relative', 'box_unlike_mask')
+  assert [name for name in checks if counts[name]] == ([check] if check else [])
+
+
+def test_a_polygon_far_over_the_border_is_kept(coco):
+  far = [-300, -300, 500, -300, 500, 500, -300, 500]
+  coco.content['annotations'] = [annotation(1, 7, 3, (0, 0, 40, 24), segmentation=[far])]
+  result = read(coco)
+  assert result.annotations[7][0]['segmentation'] == [far]
+  assert not result.report.counts['box_unlike_mask']
 
 
 def test_a_category_id_given_twice_is_refused(coco):
@@ -99,13 +276,10 @@ def test_the_same_image_given_twice_is_kept_once(coco):
   'entry,check,num_kept',
   [
     (annotation(1, 99, 3, (1, 1, 4, 4)), 'unknown_image_id', 4),
-    (annotation(1, '7', 3, (1, 1, 4, 4)), 'unknown_image_id', 4),
+    (annotation(1, 'seven', 3, (1, 1, 4, 4)), 'unknown_image_id', 4),
+    (annotation(1, 7, 5, (1, 1, 4, 4)), 'unknown_category_id', 4),
+    (annotation(1, 7, None, (1, 1, 4, 4)), 'unknown_category_id', 4),
     (annotation(1, 7, 3, (40, 1, 4, 4)), 'box_outside', 4),
-    (annotation(1, 7, 3, (3, 3, 0, 4)), 'box_outside', 4),
-    (annotation(1, 7, 3, (3, 3, -2, 4)), 'box_outside', 4),
-    (annotation(1, 7, 3, (1, 1, 4, 4), bbox=[1, 2, 3]), 'bad_box', 4),
-    (annotation(1, 7, 3, (1, 1, 4, 4), bbox=[1, 2, 3, float('nan')]), 'bad_box', 4),
-    (annotation(1, 7, 3, (1, 1, 4, 4), bbox=None), 'bad_box', 4),
     (annotation(1, 7, 3, (1, 1, 4, 4), segmentation=[]), 'empty_segmentation', 4),
     (annotation(1, 7, 3, (1, 1, 4, 4), segmentation=None), 'empty_segmentation', 4),
     (
@@ -142,3 +316,12 @@ def test_without_masks_annotations_need_no_segmentation(coco):
   coco.content['annotations'] = [annotation(1, 7, 3, (1, 1, 4, 4), segmentation=None, area=None)]
   (entry,) = read(coco, include_masks=False).annotations[7]
   assert entry['area'] == 16
+
+
+@pytest.mark.parametrize(
+  'box, check', [(None, 'bad_box'), ([1, 2, 3], 'bad_box'), ([3, 3, 0, 4], 'box_outside')]
+)
+def test_without_box_and_mask_an_annotation_is_dropped(coco, box, check):
+  coco.content['annotations'] = [annotation(1, 7, 3, (1, 1, 4, 4), segmentation=None, bbox=box)]
+  result = read(coco, include_masks=False)
+  assert not result.annotations[7] and result.report.counts[check] == 1

@@ -71,7 +71,7 @@ def check_instances(record, entries):
 
 def test_pycocotools_loads_the_annotations_of_the_written_instances(coco):
   coco.content['annotations'].append(
-    {**coco.content['annotations'][0], 'id': 200, 'bbox': [60, 0, 1, 1]}
+    {**coco.content['annotations'][0], 'id': 200, 'segmentation': []}
   )
   info, _ = coco.convert()
   loaded = COCO(os.path.join(str(coco.output), info.annotation_file))
@@ -252,3 +252,81 @@ def test_the_metadata_file_is_json(coco):
     {'id': 8, 'name': 'dog', 'label': 2},
   ]
   assert content['semantic'] is None and content['annotation_file'] == 'train_annotations.json'
+
+
+def nothing_is_written(coco):
+  return not coco.output.exists() or not list(coco.output.iterdir())
+
+
+@pytest.mark.parametrize(
+  'changes, found, cause',
+  [
+    ({'segmentation': None}, '4 annotations without a usable polygon', '--no_masks'),
+    ({'iscrowd': 1}, '4 crowd regions', 'CVAT'),
+    ({'image_id': 99}, '4 annotations with an unknown image id', 'image_id'),
+    ({'category_id': 99}, '4 annotations with an unknown category id', 'other images'),
+  ],
+)
+def test_a_data_set_without_a_trainable_instance_is_refused(coco, changes, found, cause):
+  for entry in coco.content['annotations']:
+    entry.update(changes)
+  check_fails(coco, f'No trainable instance.*Got: 4 annotations; {found}.*{cause}')
+  assert nothing_is_written(coco)
+
+
+def test_a_data_set_without_annotations_is_refused(coco):
+  coco.content['annotations'] = []
+  check_fails(coco, 'No trainable instance.*Got: 0 annotations; none of them in an image')
+
+
+def test_masks_that_cover_no_pixel_are_no_instances(coco):
+  for entry in coco.content['annotations']:
+    entry['segmentation'] = [[1.1, 1.1, 1.2, 1.1, 1.2, 1.2]]
+  check_fails(coco, 'No trainable instance.*4 annotations whose mask covers no pixel')
+  assert nothing_is_written(coco)
+
+
+def test_many_dropped_annotations_are_the_first_line(coco):
+  coco.content['annotations'][0]['segmentation'] = []
+  coco.content['annotations'].append({**coco.content['annotations'][1], 'id': 9, 'image_id': 99})
+  _, summary = coco.convert()
+  assert summary.startswith(
+    '2 of 5 annotations dropped: 1 annotations with an unknown image id, '
+    '1 annotations without a usable polygon'
+  )
+
+
+def test_few_dropped_annotations_are_not_the_first_line(coco):
+  good = coco.content['annotations'][1]
+  coco.content['annotations'] += [{**good, 'id': 300 + number} for number in range(20)]
+  coco.content['annotations'][0]['segmentation'] = []
+  _, summary = coco.convert()
+  assert summary.startswith('train: ') and '1 annotations without a usable polygon' in summary
+
+
+@pytest.mark.parametrize(
+  'make, message',
+  [
+    (lambda size: np.zeros((*size, 3), np.uint8), 'mode RGB.*colored maps'),
+    (lambda size: np.zeros((5, 6), np.uint8), 'size 6x5.*other images'),
+    (lambda size: np.tile(np.array([0, 255], np.uint8), (size[0], size[1] // 2)), 'only 0 and 255'),
+  ],
+)
+def test_a_data_set_without_a_usable_stuff_map_is_refused(coco, make, message):
+  folder = coco.root / 'stuff'
+  folder.mkdir()
+  for image in coco.content['images']:
+    labels = make((image['height'], image['width']))
+    Image.fromarray(labels).save(folder / f'{image["id"]}.png')
+  options = {'semantic': 'stuff_maps', 'stuff_folder': str(folder)}
+  check_fails(coco, f'No stuff map in .* is usable.*{message}', **options)
+  assert nothing_is_written(coco)
+
+
+def test_images_without_size_are_converted(coco):
+  expected, _ = coco.convert()
+  for image in coco.content['images']:
+    del image['height'], image['width']
+  info, summary = coco.convert()
+  assert info.num_instances == expected.num_instances
+  assert '3 image entries without height and width (read from the image)' in summary

@@ -1,7 +1,9 @@
 """Tests of reading images and label maps of every kind."""
 
 import io
+import struct
 import tracemalloc
+import zlib
 
 import cv2
 import numpy as np
@@ -143,3 +145,25 @@ def test_bytes_and_pixels_give_the_same_image_as_a_file(tmp_path):
   for image in read:
     np.testing.assert_array_equal(image.pixels(), RGB)
     np.testing.assert_array_equal(decode(image.encoded().content), RGB)
+
+
+@pytest.mark.parametrize('bits', [1, 2, 4])
+def test_a_gray_label_map_of_few_bits_is_not_scaled(tmp_path, bits):
+  """The file is written by hand, because Pillow writes no gray PNG of 2 or 4 bits."""
+  labels = np.arange(2**bits, dtype=np.uint8)[np.newaxis].repeat(2, axis=0)  # [2, 2 ** bits]
+  places = np.unpackbits(labels[..., np.newaxis], axis=-1)[..., 8 - bits :]
+  rows = np.packbits(places.reshape(2, -1), axis=-1)
+  raw = b''.join(b'\0' + row.tobytes() for row in rows)
+
+  def chunk(kind, data):
+    body = kind + data
+    return struct.pack('>I', len(data)) + body + struct.pack('>I', zlib.crc32(body))
+
+  header = struct.pack('>IIBBBBB', 2**bits, 2, bits, 0, 0, 0, 0)
+  (tmp_path / 'labels.png').write_bytes(
+    b'\x89PNG\r\n\x1a\n'
+    + chunk(b'IHDR', header)
+    + chunk(b'IDAT', zlib.compress(raw))
+    + chunk(b'IEND', b'')
+  )
+  np.testing.assert_array_equal(images.read_label_map(tmp_path / 'labels.png'), labels)

@@ -414,8 +414,9 @@ def test_categories_that_the_annotations_lack_are_rejected(tmp_path, category_id
 
 def test_mask_evaluation_without_segmentations_is_rejected(tmp_path):
   dataset = _dataset()
-  dataset['annotations'][2]['segmentation'] = []
-  with pytest.raises(DataError, match=r'1 of 28 without one, first id 3.*include_mask'):
+  for entry in dataset['annotations']:
+    entry['segmentation'] = []
+  with pytest.raises(DataError, match=r'28 annotations without a usable polygon.*include_mask'):
     _evaluator(tmp_path, dataset)
 
 
@@ -425,8 +426,8 @@ def test_files_that_are_not_annotations_are_rejected(tmp_path):
     coco_evaluator.COCOEvaluator(path, _CATEGORY_IDS, include_mask=True)
   for content, message in (
     ('{"images": [', 'not JSON'),
-    ('[]', 'not in COCO format'),
-    ('{"images": []}', 'the lists: images'),
+    ('[]', 'is not a COCO instances file.*a list'),
+    ('{"images": []}', 'has no categories'),
     ('\xff', 'not JSON'),
   ):
     path.write_bytes(content.encode('latin-1'))
@@ -434,12 +435,58 @@ def test_files_that_are_not_annotations_are_rejected(tmp_path):
       coco_evaluator.COCOEvaluator(path, _CATEGORY_IDS, include_mask=True)
 
 
-@pytest.mark.parametrize('field, value', [('image_id', 1), ('category_id', 4), ('bbox', [1, 2])])
-def test_inconsistent_annotations_are_rejected(tmp_path, field, value):
+@pytest.mark.parametrize(
+  'changes, finding, num_kept',
+  [
+    ({'image_id': 1}, 'an unknown image id (dropped): e.g. annotation 2', 27),
+    ({'category_id': 4}, 'an unknown category id (dropped): e.g. annotation 2', 27),
+    ({'segmentation': []}, 'without a usable polygon (dropped): e.g. annotation 2', 27),
+    ({'bbox': [1, 2]}, 'without a usable box (taken from the mask): e.g. annotation 2', 28),
+    ({'iscrowd': 'perhaps'}, "an unclear iscrowd (taken as no crowd): e.g. annotation 2: 'per", 28),
+  ],
+)
+def test_a_bad_annotation_is_repaired_or_dropped_and_logged(
+  tmp_path, caplog, changes, finding, num_kept
+):
   dataset = _dataset()
-  dataset['annotations'][1][field] = value
-  with pytest.raises(DataError, match=f'{field}.*annotation 2'):
-    _evaluator(tmp_path, dataset)
+  dataset['annotations'][1].update(changes)
+  ground_truth = ground_truth_lib.load_ground_truth(_write(tmp_path, dataset), include_mask=True)
+  assert len(ground_truth.anns) == num_kept
+  assert finding in caplog.text
+
+
+def test_annotations_as_tools_write_them_give_the_same_figures(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  expected = _evaluator(tmp_path, dataset)
+  expected.update(batch)
+  for image in dataset['images']:
+    image.update(id=str(image['id']), height=float(image['height']), width=str(image['width']))
+  for entry in dataset['annotations']:
+    polygon = entry['segmentation'][0]
+    entry.update(
+      image_id=float(entry['image_id']),
+      category_id=str(entry['category_id']),
+      area=str(entry['area']),
+      iscrowd='false',
+      bbox=[str(value) for value in entry['bbox']],
+    )
+    entry['segmentation'] = (
+      polygon if entry['id'] % 2 else [polygon[i : i + 2] for i in range(0, len(polygon), 2)]
+    )
+  evaluator = _evaluator(tmp_path, dataset)
+  evaluator.update(batch)
+  assert evaluator.result() == pytest.approx(expected.result(), abs=1e-9)
+
+
+def test_usable_annotations_are_not_changed_for_evaluation(tmp_path):
+  """Boxes over the border and polygons without area count in COCO's own evaluation as well."""
+  dataset = _dataset()
+  dataset['annotations'][0].update(bbox=[-5.0, -5.0, 500.0, 500.0])
+  dataset['annotations'][1]['segmentation'].append([5, 5, 8, 8, 11, 11])
+  path = _write(tmp_path, dataset)
+  ground_truth = ground_truth_lib.load_ground_truth(path, include_mask=True)
+  assert sorted(ground_truth.anns.values(), key=lambda entry: entry['id']) == dataset['annotations']
 
 
 def test_categories_with_the_same_name_get_distinct_names(tmp_path):

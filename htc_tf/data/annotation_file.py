@@ -1,0 +1,126 @@
+"""Reading of annotation files: JSON in any Unicode encoding, and names of other formats."""
+
+import json
+from typing import Any
+
+from htc_tf.data.check_report import CheckReport
+from htc_tf.errors import DataError
+
+Entry = dict[str, Any]
+_SECTIONS = ('images', 'annotations', 'categories')
+
+
+def read_annotation_file(path: str) -> Entry:
+  """The content of a file in the format of COCO instances.
+
+  Args:
+    path: path of the JSON file; it may begin with a byte-order mark.
+
+  Raises:
+    DataError: the file cannot be read, is not JSON, or has another format, which the message names.
+  """
+  content = _read_json(path)
+  other = _other_format(content)
+  if other:
+    name, remedy = other
+    raise DataError(
+      f'{path} is not a COCO instances file',
+      expected='an object with images, annotations, categories',
+      got=name,
+      likely_cause=remedy,
+    )
+  return content
+
+
+def section(
+  content: Entry, key: str, path: str, report: CheckReport, may_be_empty: bool = False
+) -> list[Entry]:
+  """The entries of a section of the file; entries that are no objects are skipped and counted.
+
+  Args:
+    content: content of the file.
+    key: name of the section.
+    path: path of the file, for messages.
+    report: counts of the findings.
+    may_be_empty: whether the section may have no entry.
+
+  Raises:
+    DataError: the section is not a list, or has no entry.
+  """
+  listed = content.get(key, [])
+  if not isinstance(listed, list):
+    raise DataError(
+      f'The entry "{key}" in {path} is malformed',
+      expected='a list of objects',
+      got=type(listed).__name__,
+    )
+  entries = [entry for entry in listed if isinstance(entry, dict)]
+  for entry in listed:
+    if not isinstance(entry, dict):
+      report.add('bad_entry', f'{str(entry)[:40]} in {key}')
+  if not entries and not may_be_empty:
+    raise DataError(
+      f'{path} has no {key}',
+      expected=f'at least one entry in "{key}"',
+      got='none',
+      likely_cause='an empty data set, or a file that is not an annotation file',
+    )
+  return entries
+
+
+def _read_json(path: str) -> Any:
+  try:
+    with open(path, 'rb') as file:
+      return json.loads(file.read())  # It finds the encoding, and skips a byte-order mark.
+  except OSError as error:
+    raise DataError(
+      f'The annotation file {path} cannot be read',
+      expected='a COCO instances file',
+      got=error.strerror or str(error),
+      likely_cause='a wrong path, or missing permission',
+    ) from error
+  except (ValueError, RecursionError) as error:
+    raise DataError(
+      f'The annotation file {path} is not JSON',
+      expected='a COCO instances file',
+      got=str(error),
+      likely_cause='an incomplete download, or the path of another file',
+    ) from error
+
+
+def _other_format(content: Any) -> tuple[str, str] | None:
+  """The name of another format than COCO instances and what to do; None if there is none."""
+  if isinstance(content, dict):
+    return _other_object(content)
+  if isinstance(content, list) and _has(content, 'score'):
+    return 'a list of COCO results', 'pass the annotations, not the detections of a model'
+  return f'a {type(content).__name__}', 'a results file, or annotations of another tool'
+
+
+def _other_object(content: Entry) -> tuple[str, str] | None:
+  annotations = content.get('annotations')
+  annotations = annotations if isinstance(annotations, list) else []
+  instances = 'use the file instances_*.json of the data set'
+  is_via = '_via_img_metadata' in content or _has(content.values(), 'regions')
+  formats = (
+    (
+      'shapes' in content and 'imagePath' in content,
+      'a LabelMe file of one image',
+      'convert the folder of LabelMe files to one COCO file',
+    ),
+    (is_via, 'a project of VGG Image Annotator', 'export the annotations as COCO in that tool'),
+    (_has(annotations, 'segments_info'), 'COCO panoptic annotations', instances),
+    (_has(annotations, 'caption'), 'COCO captions', instances),
+    (
+      not any(key in content for key in _SECTIONS),
+      f'an object with {sorted(content)[:5]}',
+      'the file of another tool; export it as COCO instances',
+    ),
+  )
+  return next(((name, remedy) for found, name, remedy in formats if found), None)
+
+
+def _has(entries: Any, key: str) -> bool:
+  """Whether there are entries and all of them are objects with a key."""
+  entries = list(entries)
+  return bool(entries) and all(isinstance(entry, dict) and key in entry for entry in entries)
