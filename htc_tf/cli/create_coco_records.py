@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     action='store_true',
     help='drop missing or unreadable images instead of failing',
   )
+  add(
+    '--overwrite',
+    action='store_true',
+    help='replace records and annotations of the same prefix that were made from another file',
+  )
   return parser
 
 

@@ -41,7 +41,8 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
     The metadata, as written.
 
   Raises:
-    ConfigError: an output would overwrite the annotation file.
+    ConfigError: an output would overwrite the annotation file, or, without `overwrite`, files that
+      were not made from it.
     DataError: the data set cannot be used; the message gives the reason. No shard is left.
   """
   _protect_inputs(options)
@@ -239,7 +240,14 @@ def _fingerprint(options: ConversionOptions, images: list[Entry]) -> str:
   digest = hashlib.sha256()
   with open(options.annotation_file, 'rb') as file:
     digest.update(file.read())
-  irrelevant = ('annotation_file', 'image_folder', 'output_folder', 'stuff_folder', 'num_processes')
+  irrelevant = (
+    'annotation_file',
+    'image_folder',
+    'output_folder',
+    'stuff_folder',
+    'num_processes',
+    'overwrite',
+  )
   relevant = {
     key: value for key, value in dataclasses.asdict(options).items() if key not in irrelevant
   }
@@ -272,22 +280,57 @@ def _load_finished(
     outputs = [info.annotation_path, *(task.path for task in tasks)]
     if info.fingerprint == tasks[0].fingerprint and all(map(os.path.isfile, outputs)):
       return info
+    if not options.overwrite and info.source and info.source != _source(options):
+      raise _would_overwrite(options, path, f'records of {info.source}')
     os.remove(path)
+  elif not options.overwrite and not os.path.isdir(_progress_folder(options)):
+    others = _outputs(options)
+    if others:
+      raise _would_overwrite(options, others[0], 'a file that is not of an unfinished conversion')
   os.makedirs(_progress_folder(options), exist_ok=True)
   keep = {task.path for task in tasks if record_shards.finished_result(task)}
   _remove_stale_shards(options, keep)
   return None
 
 
-def _remove_stale_shards(options: ConversionOptions, keep: set[str]) -> None:
-  """Remove shards and temporary files of this prefix, except those to keep."""
+def _source(options: ConversionOptions) -> str:
+  return os.path.abspath(options.annotation_file)
+
+
+def _would_overwrite(options: ConversionOptions, path: str, got: str) -> ConfigError:
+  return ConfigError(
+    f'The conversion would overwrite {path}',
+    expected=f'a prefix or an output folder without files of another origin; {options.prefix!r} in '
+    f'{options.output_folder} is taken',
+    got=got,
+    likely_cause='a second split without --prefix, such as --prefix=val; --overwrite replaces the '
+    'files',
+  )
+
+
+def _outputs(options: ConversionOptions) -> list[str]:
+  """Existing shards and annotations of this prefix."""
+  annotations = options.output_path('_annotations.json')
+  found = [annotations] if os.path.exists(annotations) else []
+  return found + _shards(options)
+
+
+def _shards(options: ConversionOptions) -> list[str]:
+  """Existing shards and temporary files of this prefix."""
+  if not os.path.isdir(options.output_folder):
+    return []
   of_prefix = re.compile(
     rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}(\.\d+\.part)?\.tfrecord'
   )
-  for name in os.listdir(options.output_folder):
-    stale = os.path.join(options.output_folder, name)
-    if of_prefix.fullmatch(name) and stale not in keep:
-      os.remove(stale)
+  names = sorted(os.listdir(options.output_folder))
+  return [os.path.join(options.output_folder, name) for name in names if of_prefix.fullmatch(name)]
+
+
+def _remove_stale_shards(options: ConversionOptions, keep: set[str]) -> None:
+  """Remove shards and temporary files of this prefix, except those to keep."""
+  for path in _shards(options):
+    if path not in keep:
+      os.remove(path)
 
 
 def _finish(
@@ -324,6 +367,7 @@ def _finish(
     annotation_file=options.prefix + '_annotations.json',
     checks=annotations.report.to_json(),
     fingerprint=results[0].fingerprint,
+    source=_source(options),
     folder=options.output_folder,
   )
   info.save(options.output_path('.json'))

@@ -31,6 +31,7 @@ class ConversionOptions:
     include_masks: whether instance masks are stored.
     skip_missing_images: whether images that are missing or unreadable, or have no stuff map, are
       dropped instead of ending the conversion.
+    overwrite: whether files of the same prefix that another conversion wrote are replaced.
 
   Raises:
     ConfigError: a value is out of range.
@@ -48,6 +49,7 @@ class ConversionOptions:
   num_semantic_classes: int = 183
   include_masks: bool = True
   skip_missing_images: bool = False
+  overwrite: bool = False
 
   def __post_init__(self) -> None:
     if not _PREFIX.fullmatch(self.prefix):

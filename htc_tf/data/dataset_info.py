@@ -66,6 +66,7 @@ class DatasetInfo:
     annotation_file: name of the file of cleaned COCO annotations, relative to the metadata file.
     checks: number of findings of the converter by name of the check.
     fingerprint: hash of the converter's inputs.
+    source: absolute path of the annotation file that was converted; '' if it is unknown.
     folder: folder that the metadata was loaded from; not stored.
   """
 
@@ -79,6 +80,7 @@ class DatasetInfo:
   annotation_file: str
   checks: dict[str, int] = dataclasses.field(default_factory=dict)
   fingerprint: str = ''
+  source: str = ''
   folder: str = dataclasses.field(default='', compare=False)
 
   @property

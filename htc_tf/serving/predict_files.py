@@ -147,9 +147,10 @@ def predict_files(
     Paths that could not be read; each is logged.
 
   Raises:
-    InputError: the threshold, batch size or folder cannot be used.
+    InputError: the threshold, batch size or folder cannot be used, or the folder holds an image.
   """
   _check_options(output, score_threshold, batch_size)
+  _protect_inputs(paths, output)
   os.makedirs(output, exist_ok=True)
   entries: list[dict[str, Any]] = []
   results: list[dict[str, Any]] = []
@@ -206,6 +207,19 @@ def _check_options(output: str, score_threshold: float, batch_size: int) -> None
       expected='a folder, new or existing',
       got='a file',
       likely_cause='the name of one overlay instead of the folder for all of them',
+    )
+
+
+def _protect_inputs(paths: Sequence[str], output: str) -> None:
+  """Raise InputError if an image lies in the output folder, where an overlay could replace it."""
+  folder = os.path.realpath(output)
+  inside = [path for path in paths if os.path.realpath(os.path.dirname(path) or '.') == folder]
+  if inside:
+    raise InputError(
+      f'The output folder {output} holds images to predict on',
+      expected='another folder, so that no overlay replaces an image',
+      got=f'{len(inside)} images in it, such as {inside[0]}',
+      likely_cause='the folder of the images as --output, or overlays of an earlier run as inputs',
     )
 
 

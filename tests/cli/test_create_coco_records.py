@@ -18,7 +18,15 @@ def arguments(tmp_path):
   Image.fromarray(np.zeros([8, 10, 3], np.uint8)).save(tmp_path / 'images' / 'a.png')
   content = {
     'images': [{'id': 1, 'file_name': 'a.png', 'height': 8, 'width': 10}],
-    'annotations': [],
+    'annotations': [
+      {
+        'id': 1,
+        'image_id': 1,
+        'category_id': 1,
+        'bbox': [1, 1, 4, 4],
+        'segmentation': [[1, 1, 5, 1, 5, 5, 1, 5]],
+      }
+    ],
     'categories': [{'id': 1, 'name': 'cell'}],
   }
   (tmp_path / 'a.json').write_text(json.dumps(content), encoding='utf-8')
@@ -32,7 +40,7 @@ def arguments(tmp_path):
 
 def test_the_command_writes_records(arguments, tmp_path, capsys):
   assert create_coco_records.main([*arguments, '--prefix=val', '--semantic=instances']) == 0
-  assert 'val: 1 images, 0 instances, 1 shards' in capsys.readouterr().out
+  assert 'val: 1 images, 1 instances, 1 shards' in capsys.readouterr().out
   assert (tmp_path / 'records' / 'val-00000-of-00001.tfrecord').exists()
   assert (tmp_path / 'records' / 'val.json').exists()
 

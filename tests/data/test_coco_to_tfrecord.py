@@ -330,3 +330,41 @@ def test_images_without_size_are_converted(coco):
   info, summary = coco.convert()
   assert info.num_instances == expected.num_instances
   assert '3 image entries without height and width (read from the image)' in summary
+
+
+def save_elsewhere(coco):
+  """The data set's annotations in another file."""
+  path = coco.root / 'other.json'
+  path.write_text(json.dumps(coco.content), encoding='utf-8')
+  return str(path)
+
+
+def test_records_of_another_annotation_file_are_not_replaced(coco):
+  coco.convert()
+  before = {path.name: path.read_bytes() for path in coco.output.iterdir()}
+  del coco.content['annotations'][0]
+  options = coco.save().options()
+  other = dataclasses.replace(options, annotation_file=save_elsewhere(coco))
+  with pytest.raises(ConfigError, match=r'would overwrite .*train.json.*--prefix=val; --overwrite'):
+    coco_to_tfrecord.convert(other, print)
+  assert {path.name: path.read_bytes() for path in coco.output.iterdir()} == before
+  info = coco_to_tfrecord.convert(dataclasses.replace(other, overwrite=True), print)
+  assert info.num_instances == 3
+
+
+def test_records_of_the_same_annotation_file_are_replaced(coco):
+  coco.convert()
+  del coco.content['annotations'][0]
+  info, _ = coco.convert()
+  assert info.num_instances == 3
+
+
+@pytest.mark.parametrize('name', ['train_annotations.json', 'train-00000-of-00002.tfrecord'])
+def test_a_file_of_another_program_is_not_replaced(coco, name):
+  coco.output.mkdir()
+  (coco.output / name).write_text('mine')
+  with pytest.raises(ConfigError, match=f'would overwrite .*{name}'):
+    coco.convert()
+  assert (coco.output / name).read_text() == 'mine'
+  info, _ = coco.convert(overwrite=True)
+  assert info.num_instances == 4

@@ -127,3 +127,13 @@ def test_an_image_of_too_many_pixels_is_not_decoded(tmp_path):
   Image.new('1', (10_000, 10_000)).save(path)
   with pytest.raises(InputError, match=r'bomb.png.*too many pixels.*50000000.*10000x10000'):
     predict_files.read_image(str(path))
+
+
+def test_images_in_the_output_folder_are_not_replaced(folder):
+  before = {path.name: path.read_bytes() for path in folder.iterdir()}
+  paths = predict_files.list_images([str(folder)])
+  (folder.parent / 'link').symlink_to(folder)
+  for output in (folder, folder.parent / 'link', folder / '..' / folder.name):
+    with pytest.raises(InputError, match=r'holds images to predict on.*Got: 2 images'):
+      predict_files.predict_files(None, paths, str(output))
+  assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
