@@ -58,6 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     help='drop missing or unreadable images instead of failing',
   )
   add(
+    '--exif',
+    choices=('auto', 'upright', 'stored'),
+    default='auto',
+    help='whether annotations refer to images turned upright by their EXIF orientation, or as '
+    'stored (default: as the annotated sizes tell, else upright)',
+  )
+  add(
     '--overwrite',
     action='store_true',
     help='replace records and annotations of the same prefix that were made from another file',

@@ -17,6 +17,8 @@ _DESCRIPTIONS = {
   'missing_image': 'images whose file is missing (dropped)',
   'unreadable_image': 'images that are empty or cannot be decoded (dropped)',
   'image_size_mismatch': 'images whose size differs from the annotation (dropped)',
+  'exif_applied': 'images turned upright by their EXIF orientation',
+  'exif_not_applied': 'images with an EXIF orientation that are not turned (see --exif)',
   'image_converted': 'images converted to 8-bit RGB PNG',
   'duplicate_image': 'repeated image entries (dropped)',
   'unknown_image_id': 'annotations with an unknown image id (dropped)',

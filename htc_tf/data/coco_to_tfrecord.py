@@ -4,6 +4,7 @@ A run that was killed can be continued: a shard gets its final name only when it
 the next run keeps it if the inputs have not changed.
 """
 
+import collections
 import dataclasses
 import functools
 import hashlib
@@ -13,13 +14,15 @@ import re
 import shutil
 from collections.abc import Callable
 
+import tqdm
+
 from htc_tf import files
 from htc_tf.data import image_paths, record_pool, record_shards
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import CocoAnnotations, Entry, read_annotations
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.dataset_info import DatasetInfo, SemanticInfo, shard_name
-from htc_tf.data.images import UnreadableImageError, read_image
+from htc_tf.data.images import UnreadableImageError, read_image, refers_to_upright
 from htc_tf.errors import ConfigError, DataError
 
 _FORMAT_VERSION = 1
@@ -221,6 +224,8 @@ def _plan(
     options.stuff_folder or '',
     options.num_semantic_classes,
     options.skip_missing_images,
+    upright=_upright(options, images),
+    size_decides=options.exif == 'auto',
   )
   num_shards = min(options.num_shards, len(images))
   return [
@@ -233,6 +238,20 @@ def _plan(
     )
     for shard in range(num_shards)
   ]
+
+
+def _upright(options: ConversionOptions, images: list[Entry]) -> bool:
+  """Whether annotations refer to upright images where the annotated size does not tell."""
+  if options.exif != 'auto':
+    return options.exif == 'upright'
+  told = collections.Counter(
+    refers_to_upright(
+      image_paths.path_inside(options.image_folder, image['file_name']),
+      (image['height'], image['width']),
+    )
+    for image in tqdm.tqdm(images, desc='reading orientations', unit='image', disable=None)
+  )
+  return told[True] >= told[False]
 
 
 def _fingerprint(options: ConversionOptions, images: list[Entry]) -> str:

@@ -7,6 +7,7 @@ import re
 from htc_tf.errors import ConfigError
 
 SEMANTIC_SOURCES = ('none', 'stuff_maps', 'instances')
+EXIF_MODES = ('auto', 'upright', 'stored')
 _PREFIX = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')
 
 
@@ -31,6 +32,9 @@ class ConversionOptions:
     include_masks: whether instance masks are stored.
     skip_missing_images: whether images that are missing or unreadable, or have no stuff map, are
       dropped instead of ending the conversion.
+    exif: whether annotations refer to 'upright' images, as annotation tools show them by the EXIF
+      orientation, or to images as 'stored'; 'auto' decides it for the data set by the annotated
+      sizes, where they tell, and takes upright images otherwise.
     overwrite: whether files of the same prefix that another conversion wrote are replaced.
 
   Raises:
@@ -49,6 +53,7 @@ class ConversionOptions:
   num_semantic_classes: int = 183
   include_masks: bool = True
   skip_missing_images: bool = False
+  exif: str = 'auto'
   overwrite: bool = False
 
   def __post_init__(self) -> None:
@@ -64,6 +69,8 @@ class ConversionOptions:
         expected=' or '.join(SEMANTIC_SOURCES),
         got=repr(self.semantic),
       )
+    if self.exif not in EXIF_MODES:
+      raise ConfigError('exif is unknown', expected=' or '.join(EXIF_MODES), got=repr(self.exif))
     if (self.semantic == 'stuff_maps') != bool(self.stuff_folder):
       raise ConfigError(
         'stuff_folder and semantic do not match',

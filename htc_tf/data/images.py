@@ -23,6 +23,7 @@ _PNG_BIT_DEPTH_BYTE = 24
 _GRAY_MODES = ('I', 'I;16', 'I;16B', 'I;16L')
 _PNG_COLOR_TYPE_BYTE = 25
 _LABEL_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B')
+_EXCHANGING_ORIENTATIONS = range(5, 9)  # of EXIF: height and width are exchanged
 _UNREADABLE = (OSError, SyntaxError, ValueError)
 
 
@@ -57,16 +58,27 @@ class SourceImage:
     content: content of the file.
     turned: whether the EXIF orientation was applied and changed the image.
     path: path of the file; None if the image was given as bytes or pixels.
+    has_orientation: whether the file has an EXIF orientation other than upright.
 
   Attributes:
+    turned: whether the EXIF orientation was applied and changed the image.
+    has_orientation: whether the file has an EXIF orientation other than upright.
     path: path of the file; None if the image was given as bytes or pixels.
   """
 
-  def __init__(self, image: Image.Image, content: bytes, turned: bool, path: str | None = None):
+  def __init__(
+    self,
+    image: Image.Image,
+    content: bytes,
+    turned: bool,
+    path: str | None = None,
+    has_orientation: bool = False,
+  ):
+    self.turned = turned
+    self.has_orientation = has_orientation
     self.path = path
     self._image = image
     self._content = content
-    self._turned = turned
 
   @property
   def size(self) -> tuple[int, int]:
@@ -97,22 +109,24 @@ class SourceImage:
     """Format of the file that was read if it is a JPEG or PNG of just these pixels, else None."""
     name = self._image.format or ''
     is_deep = name == 'PNG' and self._content[_PNG_BIT_DEPTH_BYTE] > 8
-    is_exact = self._image.mode == 'RGB' and not is_deep and not self._turned
+    is_exact = self._image.mode == 'RGB' and not is_deep and not self.turned
     return _KEPT_FORMATS.get(name) if is_exact else None
 
 
 def read_image(
-  source: str | os.PathLike | bytes, annotated_hw: tuple[int, int] | None = None
+  source: str | os.PathLike | bytes,
+  annotated_hw: tuple[int, int] | None = None,
+  upright: bool = True,
 ) -> SourceImage:
   """An image from a file or from its bytes, completely decoded.
 
-  Without `annotated_hw` the image is turned upright according to its EXIF orientation. With
-  `annotated_hw` it is turned only if the turned image has the annotated size and the stored image
-  does not; otherwise the annotations are assumed to refer to the stored pixels.
+  The image is turned upright according to its EXIF orientation if `upright` is set. If only one of
+  the stored and the upright image has the annotated size, that image is returned instead.
 
   Args:
     source: path of a file, or its content.
-    annotated_hw: height and width according to the annotations.
+    annotated_hw: height and width according to the annotations, if the size may decide.
+    upright: whether annotations refer to the upright image where the size does not tell.
 
   Raises:
     UnreadableImageError: the file is empty, damaged or not an image, or it has more than
@@ -122,18 +136,41 @@ def read_image(
   content = _read_bytes(source)
   path = None if isinstance(source, bytes) else os.fspath(source)
   image = _decode(content)
-  upright = ImageOps.exif_transpose(image)
-  if annotated_hw is None:
-    turned = _orientation(image) != 1
-  else:
-    turned = annotated_hw != (image.height, image.width) and annotated_hw == (
-      upright.height,
-      upright.width,
-    )
-  if turned:
-    upright.format = image.format
-    return SourceImage(upright, content, turned=True, path=path)
-  return SourceImage(image, content, turned=False, path=path)
+  if _orientation(image) == 1:
+    return SourceImage(image, content, turned=False, path=path)
+  told = _upright_by_size(image, annotated_hw)
+  if not (upright if told is None else told):
+    return SourceImage(image, content, turned=False, path=path, has_orientation=True)
+  turned = ImageOps.exif_transpose(image)
+  turned.format = image.format
+  return SourceImage(turned, content, turned=True, path=path, has_orientation=True)
+
+
+def refers_to_upright(path: str | os.PathLike, annotated_hw: tuple[int, int]) -> bool | None:
+  """Whether annotations refer to the upright image, by its size; only the header is read.
+
+  Args:
+    path: path of the image.
+    annotated_hw: height and width according to the annotations.
+
+  Returns:
+    None if the size does not tell: the file has no EXIF orientation that exchanges height and
+    width, the image is square, it has neither size, or it cannot be read.
+  """
+  try:
+    with open(path, 'rb') as file:
+      return _upright_by_size(_open(file), annotated_hw)
+  except (UnreadableImageError, *_UNREADABLE):
+    return None
+
+
+def _upright_by_size(image: Image.Image, annotated_hw: tuple[int, int] | None) -> bool | None:
+  """Whether only the upright image (True) or only the stored one (False) has a size, else None."""
+  stored = (image.height, image.width)
+  upright = stored[::-1] if _orientation(image) in _EXCHANGING_ORIENTATIONS else stored
+  if annotated_hw not in (stored, upright) or stored == upright:
+    return None
+  return annotated_hw == upright
 
 
 def image_from_pixels(pixels: np.ndarray) -> SourceImage:

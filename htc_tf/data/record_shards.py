@@ -29,6 +29,8 @@ class RecordOptions:
     num_semantic_classes: number of classes of the stuff maps; labels that are not below it are
       ignored.
     skip_missing_images: whether unreadable images are dropped instead of ending the conversion.
+    upright: whether annotations refer to upright images where the annotated size does not tell.
+    size_decides: whether the annotated size decides, where it tells, instead of `upright`.
   """
 
   image_folder: str
@@ -38,6 +40,8 @@ class RecordOptions:
   stuff_folder: str
   num_semantic_classes: int
   skip_missing_images: bool
+  upright: bool = True
+  size_decides: bool = True
 
   @property
   def needs_masks(self) -> bool:
@@ -192,7 +196,9 @@ class _RecordBuilder:
     """The image, or None if it is dropped."""
     path = image_paths.path_inside(self._options.image_folder, entry['file_name'])
     try:
-      image = images.read_image(path, (entry['height'], entry['width'])).encoded()
+      size = (entry['height'], entry['width']) if self._options.size_decides else None
+      source = images.read_image(path, size, self._options.upright)
+      image = source.encoded()
     except images.UnreadableImageError as error:
       if not self._options.skip_missing_images:
         raise DataError(
@@ -211,6 +217,8 @@ class _RecordBuilder:
         f'{entry["width"]}x{entry["height"]}',
       )
       return None
+    if source.has_orientation:
+      self.report.add('exif_applied' if source.turned else 'exif_not_applied', entry['file_name'])
     return image
 
   def _instances(

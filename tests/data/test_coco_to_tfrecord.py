@@ -368,3 +368,49 @@ def test_a_file_of_another_program_is_not_replaced(coco, name):
   assert (coco.output / name).read_text() == 'mine'
   info, _ = coco.convert(overwrite=True)
   assert info.num_instances == 4
+
+
+def save_with_orientation(coco, name, orientation):
+  """Store an image so that it looks the same once it is turned upright."""
+  image = Image.open(coco.images / name)
+  back = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation]
+  exif = Image.Exif()
+  exif[274] = orientation
+  image.transpose(back).save(coco.images / name, exif=exif)
+
+
+def stored_images(coco):
+  return {id_: record['image'] for id_, record in coco.records().items()}
+
+
+@pytest.mark.parametrize('exif', ['auto', 'upright'])
+def test_images_are_turned_upright_as_annotation_tools_show_them(coco, exif):
+  coco.convert()
+  expected = stored_images(coco)
+  save_with_orientation(coco, '7.png', 3)
+  save_with_orientation(coco, '9.png', 6)
+  _, summary = coco.convert(exif=exif)
+  for id_, image in stored_images(coco).items():
+    np.testing.assert_array_equal(image, expected[id_])
+  assert '2 images turned upright by their EXIF orientation: e.g. 7.png, 9.png' in summary
+
+
+def test_sizes_of_stored_images_decide_for_the_whole_data_set(coco):
+  """The size of an image that is only turned by 180 degrees does not tell."""
+  save_with_orientation(coco, '7.png', 3)
+  save_with_orientation(coco, '9.png', 6)
+  entry = coco.content['images'][1]
+  entry['height'], entry['width'] = entry['width'], entry['height']
+  _, summary = coco.convert()
+  for id_, image in stored_images(coco).items():
+    stored = Image.open(coco.images / f'{id_}.png')
+    np.testing.assert_array_equal(image, np.asarray(stored.convert('RGB')))
+  assert '2 images with an EXIF orientation that are not turned' in summary
+
+
+def test_the_orientation_is_ignored_on_request(coco):
+  save_with_orientation(coco, '7.png', 3)
+  _, summary = coco.convert(exif='stored')
+  stored = np.asarray(Image.open(coco.images / '7.png').convert('RGB'))
+  np.testing.assert_array_equal(stored_images(coco)[7], stored)
+  assert '1 images with an EXIF orientation that are not turned (see --exif): e.g. 7' in summary

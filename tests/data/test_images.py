@@ -117,20 +117,54 @@ def test_an_image_with_too_many_pixels_is_not_decoded(tmp_path, size):
 
 
 @pytest.mark.parametrize(
-  'annotated, turned', [((6, 8), False), ((8, 6), True), ((7, 6), False), (None, True)]
+  'annotated, upright, turned',
+  [
+    ((6, 8), True, False),
+    ((8, 6), False, True),
+    ((7, 6), True, True),
+    ((7, 6), False, False),
+    (None, True, True),
+    (None, False, False),
+  ],
 )
-def test_images_are_turned_upright_or_to_the_annotated_size(tmp_path, annotated, turned):
+def test_images_are_turned_upright_or_to_the_annotated_size(tmp_path, annotated, upright, turned):
   """EXIF orientation 6 means that the image is stored lying on its left side."""
   exif = Image.Exif()
   exif[274] = 6
   Image.fromarray(RGB).save(tmp_path / 'a.png', exif=exif)
-  source = images.read_image(str(tmp_path / 'a.png'), annotated)
+  source = images.read_image(str(tmp_path / 'a.png'), annotated, upright)
   image = source.encoded()
   expected = np.rot90(RGB, -1) if turned else RGB
   assert (image.height, image.width, image.converted) == (*expected.shape[:2], turned)
   np.testing.assert_array_equal(decode(image.content), expected)
   np.testing.assert_array_equal(source.pixels(), expected)
   assert source.size == expected.shape[:2]
+
+
+@pytest.mark.parametrize(
+  'orientation, annotated, told',
+  [
+    (6, (8, 6), True),
+    (6, (6, 8), False),
+    (6, (5, 5), None),
+    (3, (6, 8), None),
+    (1, (6, 8), None),
+    (8, (8, 6), True),
+  ],
+)
+def test_the_annotated_size_tells_whether_it_is_that_of_the_upright_image(
+  tmp_path, orientation, annotated, told
+):
+  exif = Image.Exif()
+  exif[274] = orientation
+  Image.fromarray(RGB).save(tmp_path / 'a.png', exif=exif)
+  assert images.refers_to_upright(tmp_path / 'a.png', annotated) is told
+
+
+def test_the_size_of_an_unreadable_image_tells_nothing(tmp_path):
+  (tmp_path / 'a.png').write_bytes(b'no image')
+  assert images.refers_to_upright(tmp_path / 'a.png', (6, 8)) is None
+  assert images.refers_to_upright(tmp_path / 'missing.png', (6, 8)) is None
 
 
 def test_bytes_and_pixels_give_the_same_image_as_a_file(tmp_path):
