@@ -22,8 +22,8 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
     name: name of the pipeline's configuration, for messages.
 
   Raises:
-    ConfigError: a pattern matches no file, a value is out of range, or the records have another
-      number of classes or lack masks or semantic maps.
+    ConfigError: a pattern matches no file, a value is out of range, or training records have
+      another number of classes, validation records have more, or they lack masks or semantic maps.
     DataError: the metadata of the records is missing.
   """
   paths = config.input_path
@@ -42,7 +42,10 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
   _check_parser(config, name)
   _check_buckets(config.parser.buckets, model, f'{name}.parser.buckets')
   info = DatasetInfo.find(','.join(patterns))
-  if info.num_classes != model.num_classes:
+  # The evaluation maps categories by id, so that validation records may lack some of them.
+  if info.num_classes > model.num_classes or (
+    config.is_training and info.num_classes != model.num_classes
+  ):
     raise ConfigError(
       f'{name} and task.model.num_classes disagree',
       expected=f'{info.num_classes} ({len(info.categories)} categories and the background)',

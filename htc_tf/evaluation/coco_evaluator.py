@@ -43,10 +43,12 @@ class COCOEvaluator:
     max_detections: number of detections per image and category that count, best first.
     num_workers: number of processes; 1 for this process alone. None for one per hundred annotated
       images, but at least 1, and at most 16 and the number of usable cores.
+    names: name of each class, to compare with the annotations; the annotations may then lack some
+      of the categories, and detections of those are not evaluated. None to compare ids alone.
 
   Raises:
     DataError: the annotations are missing or malformed, or lack the categories or, with
-      `include_mask`, segmentations.
+      `include_mask`, segmentations, or have another name for a category id.
     InputError: `max_detections` or `num_workers` is below 1.
   """
 
@@ -58,6 +60,7 @@ class COCOEvaluator:
     per_category: bool = False,
     max_detections: int = 100,
     num_workers: int | None = None,
+    names: Sequence[str] | None = None,
   ):
     for name, value in (('max_detections', max_detections), ('num_workers', num_workers)):
       if value is not None and value < 1:
@@ -66,7 +69,12 @@ class COCOEvaluator:
         )
     self._ground_truth = ground_truth_lib.load_ground_truth(annotation_file, include_mask)
     self._category_ids = [int(category) for category in category_ids]
-    self._names = ground_truth_lib.category_names(self._ground_truth, self._category_ids)
+    self._evaluated_ids = self._category_ids
+    if names is not None:
+      self._evaluated_ids = ground_truth_lib.common_categories(
+        self._ground_truth, dict(zip(self._category_ids, names))
+      )
+    self._names = ground_truth_lib.category_names(self._ground_truth, self._evaluated_ids)
     self._iou_types = ('bbox', 'segm') if include_mask else ('bbox',)
     self._per_category = per_category
     self._max_detections = max_detections
@@ -151,12 +159,14 @@ class COCOEvaluator:
         len(self._ground_truth.imgs),
       )
     self._add(self._workers.drain())
+    evaluated = set(self._evaluated_ids)
+    results = [result for result in self._results if result['category_id'] in evaluated]
     figures = {}
     for iou_type in self._iou_types:
       evaluation = matching.evaluate(
         self._ground_truth,
-        self._results,
-        self._category_ids,
+        results,
+        self._evaluated_ids,
         iou_type,
         self._max_detections,
         self._workers,
@@ -165,7 +175,7 @@ class COCOEvaluator:
       if self._per_category:
         figures.update(
           metrics_lib.average_precision_by_category(
-            evaluation, dict(zip(self._category_ids, self._names)), prefix=iou_type
+            evaluation, dict(zip(self._evaluated_ids, self._names)), prefix=iou_type
           )
         )
     self._workers.close()

@@ -63,6 +63,36 @@ def index(dataset: dict[str, Any]) -> coco.COCO:
   return indexed
 
 
+def common_categories(ground_truth: coco.COCO, names: dict[int, str]) -> list[int]:
+  """Ids of the categories that both a model and the annotations have.
+
+  Args:
+    ground_truth: annotations.
+    names: name of each category of the model by id, in the order of the classes.
+
+  Raises:
+    DataError: a category has another name in the annotations, or no id is the same.
+  """
+  found = {id_: str(category.get('name', id_)) for id_, category in ground_truth.cats.items()}
+  common = [id_ for id_ in names if id_ in found]
+  differing = [id_ for id_ in common if names[id_].strip() != found[id_].strip()]
+  if differing or not common:
+    raise DataError(
+      'The categories of the annotations are not those of the model',
+      expected=f'the ids and names {_listed(names)}',
+      got=_listed(found)
+      + (f'; {len(differing)} ids have another name' if differing else '; no id is the same'),
+      likely_cause='two exports that numbered the categories independently; give each name the '
+      'same id in both annotation files, and convert both again',
+    )
+  return common
+
+
+def _listed(names: dict[int, str], maximum: int = 20) -> str:
+  shown = ', '.join(f'{id_}: {names[id_]!r}' for id_ in sorted(names)[:maximum])
+  return shown + (', ...' if len(names) > maximum else '')
+
+
 def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> tuple[str, ...]:
   """A distinct name of each category; if categories share a name, the id is appended.
 

@@ -12,10 +12,12 @@ from absl import logging
 from official.core import base_task, task_factory
 
 from htc_tf import files, worker_exchange
+from htc_tf.checkpoints import model_directory
 from htc_tf.configs import model_validation
 from htc_tf.configs import task as task_config
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.skipped import KINDS, RECORDS, SHARDS, SkipCounter
+from htc_tf.errors import DataError
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
@@ -289,21 +291,34 @@ class HTCTask(base_task.Task):
     return figures
 
   def build_evaluator(self) -> COCOEvaluator:
-    """An evaluator for the categories of the validation records.
+    """An evaluator for the categories of the model, matched by id and name.
 
     Raises:
-      DataError: the metadata of the records is missing, or the annotations cannot be read.
+      DataError: the metadata of the records is missing, the annotations cannot be read, or they
+        have other categories than the model.
     """
     path = self.task_config.validation_data.input_path
     info = DatasetInfo.find(path if isinstance(path, str) else ','.join(path))
     annotations = self.task_config.annotation_file or info.annotation_path
     logging.info('Evaluating against %s', annotations)
+    classes = self._known_classes() or info
     return COCOEvaluator(
       annotations,
-      info.category_ids,
+      classes.category_ids,
       include_mask=self.task_config.model.include_mask,
       per_category=self.task_config.per_category_metrics,
+      names=classes.category_names,
     )
+
+  def _known_classes(self) -> DatasetInfo | None:
+    """The classes of the model: as its directory records them, else of the training records."""
+    recorded = model_directory.load_dataset_info(self.logging_dir) if self.logging_dir else None
+    if recorded is not None:
+      return recorded
+    try:
+      return DatasetInfo.find(self.task_config.train_data.input_path)
+    except DataError:
+      return None  # An evaluation alone needs no training records.
 
 
 def _scales_losses(optimizer: tf_keras.optimizers.Optimizer) -> bool:

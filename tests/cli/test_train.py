@@ -154,6 +154,29 @@ def test_records_without_a_trainable_instance_are_refused(run, caplog, records, 
   assert not (tmp_path / 'model' / 'dataset.json').exists()
 
 
+def test_categories_with_exchanged_names_are_refused_before_training(
+  run, caplog, records, tmp_path
+):
+  """By position or id alone, every class would be evaluated as the other one."""
+  path = pathlib.Path(records).parent / 'train_annotations.json'
+  content = json.loads(path.read_text())
+  first, second = content['categories']
+  first['name'], second['name'] = second['name'], first['name']
+  (tmp_path / 'val.json').write_text(json.dumps(content))
+  params = tiny_records.reduced('htc_nuclei', records)
+  config = write_config(tmp_path / 'config.yaml', params, train_steps=1, validation_steps=1)
+  assert_fails(
+    run,
+    caplog,
+    '2 ids have another name',
+    mode='train_and_eval',
+    experiment='htc_nuclei',
+    config_file=[config],
+    params_override=f'task.annotation_file={tmp_path}/val.json',
+  )
+  assert not list((tmp_path / 'model').glob('ckpt*'))
+
+
 @pytest.mark.parametrize(
   'content,message',
   [
@@ -164,7 +187,7 @@ def test_records_without_a_trainable_instance_are_refused(run, caplog, records, 
     (
       '{"images": [{"id": 1, "height": 8, "width": 8}], "annotations": [], '
       '"categories": [{"id": 77, "name": "x"}]}',
-      'unknown ids',
+      'no id is the same',
     ),
   ],
 )

@@ -412,6 +412,47 @@ def test_categories_that_the_annotations_lack_are_rejected(tmp_path, category_id
     coco_evaluator.COCOEvaluator(_write(tmp_path, _dataset()), category_ids, include_mask=True)
 
 
+def _named(tmp_path, dataset, names):
+  return coco_evaluator.COCOEvaluator(
+    _write(tmp_path, dataset), list(names), include_mask=True, names=list(names.values())
+  )
+
+
+def test_categories_are_matched_by_id_whatever_their_order(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  names = {entry['id']: entry['name'] for entry in _CATEGORIES}
+  expected = _evaluator(tmp_path, dataset)
+  expected.update(batch)
+  dataset['categories'] = dataset['categories'][::-1]
+  evaluator = _named(tmp_path, dataset, {id_: names[id_] for id_ in _CATEGORY_IDS})
+  evaluator.update(batch)
+  assert evaluator.result() == expected.result()
+
+
+def test_a_category_that_the_annotations_lack_is_not_evaluated(tmp_path):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  names = {entry['id']: entry['name'] for entry in _CATEGORIES}
+  dataset['categories'] = [entry for entry in _CATEGORIES if entry['id'] != 9]
+  evaluator = _named(tmp_path, dataset, {id_: names[id_] for id_ in _CATEGORY_IDS})
+  batch['detection_classes'][:, -1] = _CATEGORY_IDS.index(9) + 1
+  evaluator.update(batch)
+  assert evaluator.result()['bbox_AP'] > 0
+
+
+@pytest.mark.parametrize(
+  'names, found',
+  [
+    ({3: 'x', 5: 'y', 9: 'z'}, '3 ids have another name'),
+    ({103: 'x', 105: 'y'}, 'no id is the same'),
+  ],
+)
+def test_other_names_of_the_categories_are_refused(tmp_path, names, found):
+  with pytest.raises(DataError, match=f"Expected: the ids and names .*'x'.*{found}.*same id"):
+    _named(tmp_path, _dataset(), names)
+
+
 def test_mask_evaluation_without_segmentations_is_rejected(tmp_path):
   dataset = _dataset()
   for entry in dataset['annotations']:
