@@ -64,31 +64,41 @@ def prepare_to_continue(model_dir: str) -> str | None:
   return prefixes[-1]
 
 
-def check_latest(model_dir: str) -> None:
-  """Raise CheckpointError if the newest checkpoint cannot be read.
+def prepare_to_evaluate(model_dir: str, mode: str, init_checkpoint: str | None) -> str | None:
+  """The prefix of the checkpoint that an evaluation restores; None if it waits for the first one.
 
-  The message names the newest readable checkpoint.
-  """
-  prefixes = _on_disk(model_dir)
-  if prefixes:
-    readability.check_readable(prefixes[-1])
-
-
-def require_for_evaluation(model_dir: str, mode: str, init_checkpoint: str | None) -> None:
-  """Raise CheckpointError if an evaluation would measure random weights.
+  TensorFlow restores the checkpoint that the state file names, and keeps random weights without a
+  word if that file is missing or wrong. It is therefore corrected if it names no checkpoint that
+  exists.
 
   Args:
     model_dir: the model directory.
-    mode: mode of the training command; 'continuous_eval' waits for checkpoints.
+    mode: mode of the training command; 'continuous_eval' waits for checkpoints, and leaves the
+      state file to the training.
     init_checkpoint: checkpoint from which a run without checkpoints starts.
+
+  Raises:
+    CheckpointError: the checkpoint cannot be read, or the evaluation would measure random weights.
   """
-  if mode == 'eval' and not init_checkpoint and not _on_disk(model_dir):
-    raise CheckpointError(
-      f'There is no checkpoint to evaluate in {model_dir}',
-      expected='the directory of a training run, or task.init_checkpoint',
-      got='neither',
-      likely_cause='a misspelled --model_dir',
-    )
+  prefixes = _on_disk(model_dir)
+  if mode == 'continuous_eval':
+    return prefixes[-1] if prefixes else None
+  if not prefixes:
+    if not init_checkpoint:
+      raise CheckpointError(
+        f'There is no checkpoint to evaluate in {model_dir}',
+        expected='the directory of a training run, or task.init_checkpoint',
+        got='neither',
+        likely_cause='a misspelled --model_dir',
+      )
+    _check_none_was_deleted(model_dir)
+    return None
+  named = _named_by_state_file(model_dir)
+  used = named if named in prefixes else prefixes[-1]
+  readability.check_readable(used)
+  if used != named:
+    _correct_state_file(model_dir, prefixes)
+  return used
 
 
 def step_of(prefix: str | None) -> int:

@@ -1,6 +1,5 @@
 """Preparation of a model directory before a run starts."""
 
-import tensorflow as tf
 from official.core import config_definitions as cfg
 
 from htc_tf.checkpoints import last_good, model_directory
@@ -34,9 +33,7 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
   if 'eval' in mode:
     HTCTask(params.task).build_evaluator()
   if 'train' not in mode:
-    last_good.check_latest(model_dir)
-    last_good.require_for_evaluation(model_dir, mode, params.task.init_checkpoint)
-    return tf.train.latest_checkpoint(model_dir)
+    return last_good.prepare_to_evaluate(model_dir, mode, params.task.init_checkpoint)
   info = DatasetInfo.find(params.task.train_data.input_path)
   if not info.num_trainable:
     raise DataError(

@@ -51,7 +51,8 @@ def test_complete_checkpoints_are_not_changed(folder):
   before = {path: path.read_bytes() for path in folder.iterdir()}
   assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
   assert {path: path.read_bytes() for path in folder.iterdir()} == before
-  last_good.check_latest(str(folder))
+  assert last_good.prepare_to_evaluate(str(folder), 'eval', None) == str(folder / 'ckpt-10')
+  assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_complete_checkpoints_are_not_changed(folder):
 def test_a_damaged_checkpoint_is_renamed(folder, damage, caplog):
   damage(folder)
   with pytest.raises(CheckpointError, match=r'ckpt-10 cannot be read.*such as .*ckpt-2'):
-    last_good.check_latest(str(folder))
+    last_good.prepare_to_evaluate(str(folder), 'eval', None)
   there = {name for name in names(folder) if name.startswith('ckpt-10')}
   assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
   assert restored_value(folder) == 2.0
@@ -81,15 +82,27 @@ def test_a_damaged_checkpoint_is_renamed(folder, damage, caplog):
 @pytest.mark.parametrize(
   'content', [None, '', 'model_checkpoint_path: "ckpt-', 'model_checkpoint_path: "ckpt-11"\n']
 )
-def test_a_wrong_state_file_is_corrected(folder, content):
+@pytest.mark.parametrize('mode', ['train', 'eval'])
+def test_a_wrong_state_file_is_corrected(folder, content, mode):
   if content is None:
     (folder / 'checkpoint').unlink()
   else:
     (folder / 'checkpoint').write_text(content)
   with contextlib.suppress(ValueError, tf.errors.NotFoundError):
     assert restored_value(folder) is None  # TensorFlow alone loses the checkpoint.
-  assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-10')
+  found = (
+    last_good.prepare_to_continue(str(folder))
+    if mode == 'train'
+    else last_good.prepare_to_evaluate(str(folder), mode, None)
+  )
+  assert found == str(folder / 'ckpt-10')
   assert restored_value(folder) == 10.0
+
+
+def test_an_older_checkpoint_that_the_state_file_names_is_evaluated(folder):
+  tf.compat.v1.train.update_checkpoint_state(str(folder), 'ckpt-2', ['ckpt-1', 'ckpt-2'])
+  assert last_good.prepare_to_evaluate(str(folder), 'eval', None) == str(folder / 'ckpt-2')
+  assert restored_value(folder) == 2.0
 
 
 def test_damage_to_all_checkpoints_is_an_error_and_renames_none(folder):
@@ -148,7 +161,10 @@ def test_a_new_run_starts_from_scratch(tmp_path):
   assert last_good.prepare_to_continue(str(tmp_path / 'missing')) is None
   assert last_good.step_of(None) == 0
   assert last_good.step_of('model/ckpt-20') == 20
-  last_good.check_latest(str(tmp_path))
+  assert last_good.prepare_to_evaluate(str(tmp_path), 'eval', 'published.pth') is None
+  assert last_good.prepare_to_evaluate(str(tmp_path), 'continuous_eval', None) is None
+  with pytest.raises(CheckpointError, match='no checkpoint to evaluate'):
+    last_good.prepare_to_evaluate(str(tmp_path), 'eval', None)
 
 
 @pytest.fixture(scope='module')
