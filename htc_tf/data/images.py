@@ -93,14 +93,17 @@ class SourceImage:
     """
     return np.asarray(_to_rgb(self._image))
 
-  def encoded(self) -> EncodedImage:
+  def encoded(self, may_keep: bool = True) -> EncodedImage:
     """The image as a file: the one that was read if possible, otherwise a PNG of the pixels.
+
+    Args:
+      may_keep: whether the file that was read may be used.
 
     Raises:
       UnreadableImageError: the pixels cannot be converted to 8 bits.
     """
     height, width = self.size
-    kept_format = self._kept_format()
+    kept_format = self._kept_format() if may_keep else None
     if kept_format:
       return EncodedImage(self._content, kept_format, height, width, False)
     return EncodedImage(encode_png(self.pixels()), 'png', height, width, True)

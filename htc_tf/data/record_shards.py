@@ -141,6 +141,22 @@ def write_shard(task: ShardTask) -> ShardResult:
   return result
 
 
+def _can_be_decoded(content: bytes) -> bool:
+  """Whether TensorFlow, which reads the records, can decode a file that Pillow has decoded.
+
+  For example, only Pillow accepts a PNG file without an end.
+  """
+  import tensorflow as tf
+
+  from htc_tf.data import preprocess
+
+  try:
+    preprocess.decode_image(tf.constant(content))
+  except tf.errors.OpError:
+    return False
+  return True
+
+
 class _RecordBuilder:
   """A builder of serialized records, which counts instances and findings.
 
@@ -199,6 +215,8 @@ class _RecordBuilder:
       size = (entry['height'], entry['width']) if self._options.size_decides else None
       source = images.read_image(path, size, self._options.upright)
       image = source.encoded()
+      if not image.converted and not _can_be_decoded(image.content):
+        image = source.encoded(may_keep=False)
     except images.UnreadableImageError as error:
       if not self._options.skip_missing_images:
         raise DataError(

@@ -414,3 +414,13 @@ def test_the_orientation_is_ignored_on_request(coco):
   stored = np.asarray(Image.open(coco.images / '7.png').convert('RGB'))
   np.testing.assert_array_equal(stored_images(coco)[7], stored)
   assert '1 images with an EXIF orientation that are not turned (see --exif): e.g. 7' in summary
+
+
+@pytest.mark.parametrize('num_missing', [4, 12, 14])
+def test_a_file_that_only_pillow_can_decode_is_encoded_again(coco, num_missing):
+  expected = np.asarray(Image.open(coco.images / '7.png').convert('RGB'))
+  content = (coco.images / '7.png').read_bytes()
+  (coco.images / '7.png').write_bytes(content[:-num_missing])
+  _, summary = coco.convert()
+  np.testing.assert_array_equal(stored_images(coco)[7], expected)
+  assert '1 images converted to 8-bit RGB PNG' in summary
