@@ -36,7 +36,6 @@ HEAVY = (
   'modeling/test_precision.py',
   'cli',
 )
-_NUM_LANES = 2
 _SAMPLE_SECONDS = 0.5
 _COUNT = re.compile(r'(\d+) (passed|failed|error|skipped|xfailed|deselected)')
 _NO_TESTS = 5  # pytest's exit status
@@ -180,9 +179,7 @@ def run(groups: Sequence[Group], arguments: Sequence[str]) -> bool:
 
   # One lane begins with the heavy groups and the other with the light ones, so that two heavy
   # groups rarely run at the same time.
-  lanes = [threading.Thread(target=work, args=(take,)) for take in (waiting.popleft, waiting.pop)][
-    :_NUM_LANES
-  ]
+  lanes = [threading.Thread(target=work, args=(take,)) for take in (waiting.popleft, waiting.pop)]
   for lane in lanes:
     lane.start()
   for lane in lanes:

@@ -53,6 +53,7 @@ def section(
       f'The entry "{key}" in {path} is malformed',
       expected='a list of objects',
       got=type(listed).__name__,
+      likely_cause='the file of another tool; export it as COCO instances',
     )
   entries = [entry for entry in listed if isinstance(entry, dict)]
   for entry in listed:

@@ -135,10 +135,14 @@ def _categories(entries: list[Entry], path: str, report: CheckReport) -> tuple[l
         f'Category id {id_} is given twice in {path}',
         expected='one category per id',
         got=f'{kept[id_]["name"]!r} and {name!r}',
+        likely_cause='files that were merged without new ids',
       )
   if not kept:
     raise DataError(
-      f'No category in {path} is usable', expected='an id and a name', got=str(entries[0])
+      f'No category in {path} is usable',
+      expected='an integer id, or ids that are all text, and a name',
+      got=str(entries[0])[:200],
+      likely_cause='the file of another tool',
     )
   return list(kept.values()), ids
 
@@ -167,7 +171,7 @@ def _images(
     raise DataError(
       f'No image entry in {path} is usable',
       expected='an id, a file_name, and a positive height and width',
-      got=str(entries[0]),
+      got=str(entries[0])[:200],
       likely_cause='the file of another tool',
     )
   return list(kept.values()), ids
@@ -179,6 +183,7 @@ def _check_same_file(known: str, name: str, id_: int, path: str) -> None:
       f'Image id {id_} is given twice in {path}',
       expected='one image per id',
       got=f'{known!r} and {name!r}',
+      likely_cause='files that were merged without new ids',
     )
 
 

@@ -10,22 +10,27 @@ import functools
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable
 
 import tqdm
 
 from htc_tf import files
-from htc_tf.data import image_paths, record_pool, record_shards
+from htc_tf.data import (
+  conversion_checks,
+  conversion_outputs,
+  image_paths,
+  record_pool,
+  record_shards,
+)
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import CocoAnnotations, Entry, read_annotations
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.dataset_info import DatasetInfo, SemanticInfo, shard_name
 from htc_tf.data.images import UnreadableImageError, read_image, refers_to_upright
-from htc_tf.errors import ConfigError, DataError
+from htc_tf.errors import DataError
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 # If a larger share of the annotations is dropped, the first line of the summary says so.
 _MAX_QUIETLY_DROPPED = 0.1
 
@@ -48,23 +53,24 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
       were not made from it.
     DataError: the data set cannot be used; the message gives the reason. No shard is left.
   """
-  _protect_inputs(options)
+  conversion_outputs.protect_inputs(options)
   needs_masks = options.include_masks or options.semantic == 'instances'
   annotations = read_annotations(
     options.annotation_file, needs_masks, size_of=functools.partial(_size_of_image, options)
   )
   semantic = _semantic_info(options, annotations)
   images = _usable_images(options, annotations)
-  _check_trainable(options, annotations, images)
+  conversion_checks.check_trainable(options, annotations, images)
   tasks = _plan(options, annotations, images)
-  info = _load_finished(options, tasks)
+  info = conversion_outputs.load_finished(options, tasks)
   if info is None:
+    tasks = _with_orientation(options, images, tasks)
     results = record_pool.write_shards(tasks, options.num_processes)
     try:
       info = _finish(options, annotations, semantic, images, results)
     except DataError:
-      _remove_stale_shards(options, keep=set())
-      shutil.rmtree(_progress_folder(options))
+      conversion_outputs.remove_shards(options, keep=set())
+      shutil.rmtree(conversion_outputs.progress_folder(options))
       raise
   log(summary(options.prefix, info, annotations))
   return info
@@ -97,52 +103,6 @@ def _size_of_image(options: ConversionOptions, file_name: str) -> tuple[int, int
     return read_image(image_paths.path_inside(options.image_folder, file_name)).size
   except (UnreadableImageError, OSError):
     return None
-
-
-def _check_trainable(
-  options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]
-) -> None:
-  """Raise DataError if no annotation of the images can be trained."""
-  kept = [entry for image in images for entry in annotations.annotations[image['id']]]
-  num_crowds = sum(entry['iscrowd'] for entry in kept)
-  if len(kept) > num_crowds:
-    return
-  raise _nothing_to_train(options, annotations.report, annotations.num_annotations, num_crowds)
-
-
-def _nothing_to_train(
-  options: ConversionOptions, report: CheckReport, num_annotations: int, num_crowds: int
-) -> DataError:
-  found = [f'{count} {reason}' for reason, count in report.dropped_annotations().items()]
-  if num_crowds:
-    found.append(f'{num_crowds} crowd regions')
-  cause = 'annotations of other images, or a file without annotations'
-  if num_crowds:
-    cause = (
-      'masks exported as crowds, as CVAT does for run lengths; export polygons, or set iscrowd to 0'
-    )
-  elif report.counts['empty_segmentation']:
-    cause = 'annotations with boxes alone; convert them with --no_masks and without --semantic'
-  elif report.counts['unknown_image_id']:
-    cause = 'annotations whose image_id is none of the ids in "images"'
-  return DataError(
-    f'No trainable instance is left in {options.annotation_file}',
-    expected='at least one annotation with a usable box and mask that is no crowd region',
-    got=f'{num_annotations} annotations; ' + (', '.join(found) or 'none of them in an image'),
-    likely_cause=cause,
-  )
-
-
-def _protect_inputs(options: ConversionOptions) -> None:
-  for suffix in ('.json', '_annotations.json'):
-    path = options.output_path(suffix)
-    both_exist = os.path.exists(options.annotation_file) and os.path.exists(path)
-    if both_exist and os.path.samefile(options.annotation_file, path):
-      raise ConfigError(
-        f'The conversion would overwrite its annotation file {path}',
-        expected='another output folder or prefix',
-        got=options.output_folder,
-      )
 
 
 def _semantic_info(options: ConversionOptions, annotations: CocoAnnotations) -> SemanticInfo | None:
@@ -224,20 +184,27 @@ def _plan(
     options.stuff_folder or '',
     options.num_semantic_classes,
     options.skip_missing_images,
-    upright=_upright(options, images),
     size_decides=options.exif == 'auto',
   )
   num_shards = min(options.num_shards, len(images))
   return [
     record_shards.ShardTask(
       path=os.path.join(options.output_folder, shard_name(options.prefix, shard, num_shards)),
-      state_path=os.path.join(_progress_folder(options), f'{shard:05d}.json'),
+      state_path=os.path.join(conversion_outputs.progress_folder(options), f'{shard:05d}.json'),
       fingerprint=fingerprint,
       items=[(image, annotations.annotations[image['id']]) for image in images[shard::num_shards]],
       options=record_options,
     )
     for shard in range(num_shards)
   ]
+
+
+def _with_orientation(
+  options: ConversionOptions, images: list[Entry], tasks: list[record_shards.ShardTask]
+) -> list[record_shards.ShardTask]:
+  """The tasks with the decision on EXIF orientations, which reads the headers of all images."""
+  record_options = dataclasses.replace(tasks[0].options, upright=_upright(options, images))
+  return [dataclasses.replace(task, options=record_options) for task in tasks]
 
 
 def _upright(options: ConversionOptions, images: list[Entry]) -> bool:
@@ -282,76 +249,6 @@ def _fingerprint(options: ConversionOptions, images: list[Entry]) -> str:
   return digest.hexdigest()
 
 
-def _progress_folder(options: ConversionOptions) -> str:
-  return os.path.join(options.output_folder, f'.{options.prefix}.progress')
-
-
-def _load_finished(
-  options: ConversionOptions, tasks: list[record_shards.ShardTask]
-) -> DatasetInfo | None:
-  """The metadata if an earlier run finished with the same inputs, else None.
-
-  In the latter case, the outputs that were made from other inputs are removed.
-  """
-  path = options.output_path('.json')
-  if os.path.isfile(path):
-    info = DatasetInfo.load(path)  # Raises DataError for a file that the converter did not write.
-    outputs = [info.annotation_path, *(task.path for task in tasks)]
-    if info.fingerprint == tasks[0].fingerprint and all(map(os.path.isfile, outputs)):
-      return info
-    if not options.overwrite and info.source and info.source != _source(options):
-      raise _would_overwrite(options, path, f'records of {info.source}')
-    os.remove(path)
-  elif not options.overwrite and not os.path.isdir(_progress_folder(options)):
-    others = _outputs(options)
-    if others:
-      raise _would_overwrite(options, others[0], 'a file that is not of an unfinished conversion')
-  os.makedirs(_progress_folder(options), exist_ok=True)
-  keep = {task.path for task in tasks if record_shards.finished_result(task)}
-  _remove_stale_shards(options, keep)
-  return None
-
-
-def _source(options: ConversionOptions) -> str:
-  return os.path.abspath(options.annotation_file)
-
-
-def _would_overwrite(options: ConversionOptions, path: str, got: str) -> ConfigError:
-  return ConfigError(
-    f'The conversion would overwrite {path}',
-    expected=f'a prefix or an output folder without files of another origin; {options.prefix!r} in '
-    f'{options.output_folder} is taken',
-    got=got,
-    likely_cause='a second split without --prefix, such as --prefix=val; --overwrite replaces the '
-    'files',
-  )
-
-
-def _outputs(options: ConversionOptions) -> list[str]:
-  """Existing shards and annotations of this prefix."""
-  annotations = options.output_path('_annotations.json')
-  found = [annotations] if os.path.exists(annotations) else []
-  return found + _shards(options)
-
-
-def _shards(options: ConversionOptions) -> list[str]:
-  """Existing shards and temporary files of this prefix."""
-  if not os.path.isdir(options.output_folder):
-    return []
-  of_prefix = re.compile(
-    rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}(\.\d+\.part)?\.tfrecord'
-  )
-  names = sorted(os.listdir(options.output_folder))
-  return [os.path.join(options.output_folder, name) for name in names if of_prefix.fullmatch(name)]
-
-
-def _remove_stale_shards(options: ConversionOptions, keep: set[str]) -> None:
-  """Remove shards and temporary files of this prefix, except those to keep."""
-  for path in _shards(options):
-    if path not in keep:
-      os.remove(path)
-
-
 def _finish(
   options: ConversionOptions,
   annotations: CocoAnnotations,
@@ -368,11 +265,14 @@ def _finish(
       'No image is left',
       expected='at least one usable image',
       got='; '.join(annotations.report.lines()),
+      likely_cause='annotations of other images, or an incomplete download',
     )
   num_crowds = annotations.report.counts['crowd_regions']
   if sum(result.num_instances for result in results) <= num_crowds:
-    raise _nothing_to_train(options, annotations.report, annotations.num_annotations, num_crowds)
-  _check_stuff_maps(options, annotations.report, num_images)
+    raise conversion_checks.nothing_to_train(
+      options, annotations.report, annotations.num_annotations, num_crowds
+    )
+  conversion_checks.check_stuff_maps(options, annotations.report, num_images)
   cleaned = _cleaned_annotations(annotations, images, results)
   files.write_bytes(options.output_path('_annotations.json'), json.dumps(cleaned).encode())
   info = DatasetInfo(
@@ -386,29 +286,12 @@ def _finish(
     annotation_file=options.prefix + '_annotations.json',
     checks=annotations.report.to_json(),
     fingerprint=results[0].fingerprint,
-    source=_source(options),
+    source=conversion_outputs.source_of(options),
     folder=options.output_folder,
   )
   info.save(options.output_path('.json'))
-  shutil.rmtree(_progress_folder(options))
+  shutil.rmtree(conversion_outputs.progress_folder(options))
   return info
-
-
-def _check_stuff_maps(options: ConversionOptions, report: CheckReport, num_images: int) -> None:
-  """Raise DataError if no stuff map has labels to train on."""
-  unusable = {check: report.counts[check] for check in ('stuff_map_unusable', 'stuff_map_binary')}
-  if not options.stuff_folder or sum(unusable.values()) < num_images:
-    return
-  check = max(unusable, key=unusable.__getitem__)
-  raise DataError(
-    f'No stuff map in {options.stuff_folder} is usable',
-    expected='PNG files of one channel and the size of their image, with labels from 0 on, and 255 '
-    'for ignored pixels',
-    got='; '.join(line.strip() for line in report.lines() if 'stuff maps' in line),
-    likely_cause='masks with 255 for the object; write 1 instead'
-    if check == 'stuff_map_binary'
-    else 'colored maps, or the maps of other images',
-  )
 
 
 def _cleaned_annotations(
