@@ -159,13 +159,11 @@ class COCOEvaluator:
         len(self._ground_truth.imgs),
       )
     self._add(self._workers.drain())
-    evaluated = set(self._evaluated_ids)
-    results = [result for result in self._results if result['category_id'] in evaluated]
     figures = {}
     for iou_type in self._iou_types:
       evaluation = matching.evaluate(
         self._ground_truth,
-        results,
+        self._results,
         self._evaluated_ids,
         iou_type,
         self._max_detections,
