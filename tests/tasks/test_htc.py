@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import tf_keras
 from htc_tf.configs import parsing, validation
 from htc_tf.configs import task as task_config
 from htc_tf.data.skipped import KINDS
-from htc_tf.errors import CheckpointError, ConfigError
+from htc_tf.errors import CheckpointError, ConfigError, DataError
 from htc_tf.losses import htc_loss
 from htc_tf.tasks.htc import HTCTask
 from tests import tiny, tiny_records
@@ -298,3 +300,18 @@ def test_two_replicas_with_the_same_batch_update_like_one(records, two_replicas)
     np.testing.assert_allclose(
       two - old, one - old, rtol=0, atol=1e-3 * largest + 1e-6, err_msg=name
     )
+
+
+def test_validation_records_with_exchanged_names_are_refused(records, tmp_path):
+  """The classes of the model are those of the training records, not of the validation records."""
+  folder = shutil.copytree(pathlib.Path(records).parent, tmp_path / 'val')
+  for name in ('train.json', 'train_annotations.json'):
+    content = json.loads((folder / name).read_text())
+    first, second = content['categories']
+    first['name'], second['name'] = second['name'], first['name']
+    (folder / name).write_text(json.dumps(content))
+  params = tiny_records.reduced('htc_nuclei', records)
+  HTCTask(params.task).build_evaluator()
+  params.task.validation_data.input_path = str(folder / 'train-*.tfrecord')
+  with pytest.raises(DataError, match='2 ids have another name'):
+    HTCTask(params.task).build_evaluator()
