@@ -299,20 +299,6 @@ def test_the_configuration_is_written_completely_or_not_at_all(
   assert not list((tmp_path / 'model').glob('.params*'))
 
 
-def test_the_schedule_follows_the_batch_size():
-  params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
-  params.task.train_data.global_batch_size = 8
-  parsing.rescale_for_batch('htc_resnet50fpn_1x_coco', params)
-  assert params.trainer.train_steps == 175920
-
-
-def test_a_schedule_that_was_overridden_is_kept():
-  params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
-  params.override({'task': {'train_data': {'global_batch_size': 8}}, 'trainer': {'train_steps': 5}})
-  parsing.rescale_for_batch('htc_resnet50fpn_1x_coco', params)
-  assert params.trainer.train_steps == 5
-
-
 def test_the_xla_flag_moves_to_the_task():
   params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
   params.runtime.enable_xla = True
