@@ -34,6 +34,12 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
   Raises:
     InputError: the directory cannot be created.
   """
+  create(model_dir)
+  info.save(os.path.join(model_dir, DATASET_FILE))
+
+
+def create(model_dir: str) -> None:
+  """Create a model directory if it is missing; raise InputError if that is not possible."""
   try:
     tf.io.gfile.makedirs(model_dir)
   except (tf.errors.FailedPreconditionError, tf.errors.PermissionDeniedError) as error:
@@ -43,7 +49,6 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
       got=error.message,
       likely_cause='a file of that name, or a parent folder without write permission',
     ) from error
-  info.save(os.path.join(model_dir, DATASET_FILE))
 
 
 def load_dataset_info(model_dir: str) -> DatasetInfo | None:
@@ -86,6 +91,32 @@ def load_experiment(
   return params
 
 
+def load_run(model_dir: str) -> cfg.ExperimentConfig | None:
+  """The whole configuration of a training run; None if the directory does not record it.
+
+  Raises:
+    ConfigError: the file cannot be read, or is not the configuration of an experiment.
+  """
+  path = os.path.join(model_dir, PARAMS_FILE)
+  if not tf.io.gfile.exists(path):
+    return None
+  params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
+  try:
+    overrides.apply(params, override_text.read_file(path))
+  except ConfigError as error:
+    raise _not_a_run(path, error) from error
+  return params
+
+
+def _not_a_run(path: str, error: Exception) -> ConfigError:
+  return ConfigError(
+    f'{path} is not the configuration of a run',
+    expected='the file that a training run or a conversion writes',
+    got=str(error),
+    likely_cause='a damaged file, an edit by hand, or a run of another version of htc_tf',
+  )
+
+
 def _apply_saved(params: cfg.ExperimentConfig, model_dir: str) -> None:
   """Apply the part of `params.yaml` that a model needs."""
   path = os.path.join(model_dir, PARAMS_FILE)
@@ -102,9 +133,4 @@ def _apply_saved(params: cfg.ExperimentConfig, model_dir: str) -> None:
     saved = {'task': content['task'], 'runtime': {'mixed_precision_dtype': precision}}
     overrides.apply(params, saved)
   except (AttributeError, LookupError, ConfigError) as error:
-    raise ConfigError(
-      f'{path} is not the configuration of a run',
-      expected='the file that a training run or a conversion writes',
-      got=str(error),
-      likely_cause='a damaged file, an edit by hand, or a run of another version of htc_tf',
-    ) from error
+    raise _not_a_run(path, error) from error

@@ -5,6 +5,7 @@ Example:
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -61,6 +62,8 @@ def _allow_several_overrides() -> None:
 
 def main(_: Sequence[str]) -> int:
   """Run the command with the parsed flags and return its exit status; see `command.guarded`."""
+  # Schedulers send SIGTERM before they end a job.
+  signal.signal(signal.SIGTERM, signal.default_int_handler)
   return command.guarded(
     _execute,
     report=lambda message: logging.error('%s', message),

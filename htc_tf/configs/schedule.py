@@ -55,6 +55,8 @@ def build_trainer(schedule: Schedule) -> cfg.TrainerConfig:
     max_to_keep=3,
     steps_per_loop=100,
     summary_interval=100,
+    # Between the steps of a Python loop, an interruption can save a checkpoint.
+    train_tf_while_loop=False,
     optimizer_config=optimization.OptimizationConfig(
       {
         'optimizer': {'type': 'sgd', 'sgd': {'momentum': schedule.momentum}},

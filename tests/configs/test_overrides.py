@@ -3,6 +3,7 @@
 import pytest
 from official.core import exp_factory
 
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import model as model_config
 from htc_tf.configs import override_text, overrides
 from htc_tf.errors import ConfigError
@@ -164,11 +165,9 @@ def test_numbered_values_are_a_whole_list(experiment):
   assert experiment.task.train_data.parser.min_sizes == [64]
   overrides.apply(
     experiment,
-    override_text.parse_text(
-      'task.model.anchor.aspect_ratios[0]=2,task.model.anchor.aspect_ratios[1]=3'
-    ),
+    override_text.parse_text('task.model.input_size[0]=2,task.model.input_size[1]=3'),
   )
-  assert experiment.task.model.anchor.aspect_ratios == [2, 3]
+  assert experiment.task.model.input_size == [2, 3]
 
 
 @pytest.mark.parametrize('number', [1, 2, 4])

@@ -5,6 +5,7 @@ import logging
 import pytest
 from absl import logging as absl_logging
 
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import parsing
 from htc_tf.errors import ConfigError
 
