@@ -82,6 +82,8 @@ def check_devices(config: cfg.RuntimeConfig) -> None:
       expected='runtime.num_gpus=1, or distribution_strategy=mirrored for several GPUs',
       got=f'num_gpus={config.num_gpus}',
     )
+  if not found:
+    logging.info('TensorFlow finds no GPU, so this run uses the CPU')
   if config.num_gpus < found:
     logging.warning(
       'This run uses %s, although TensorFlow finds %d GPUs. To use them all, set '

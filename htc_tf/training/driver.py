@@ -62,6 +62,11 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
     performance.set_mixed_precision_policy(runtime.mixed_precision_dtype)
   try:
     _run_in(strategy, flags_obj, params, command)
+    if has_workers:
+      logging.info(
+        'This run is complete. Messages of TensorFlow after this line, about tasks that crashed or '
+        'cannot be reached, are about workers that have ended.'
+      )
   except tf.errors.UnavailableError:
     if has_workers:
       logging.error(

@@ -35,6 +35,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 def defined_flags():
   if 'experiment' not in flags.FLAGS:
     tfm_flags.define_flags()
+  train._allow_several_overrides()
 
 
 @pytest.fixture(scope='module')
@@ -74,6 +75,14 @@ def write_config(path, params, **trainer):
     }
   path.write_text(yaml.safe_dump(tree), encoding='utf-8')
   return str(path)
+
+
+def test_every_override_of_the_command_line_counts():
+  """Model Garden's flag keeps the last one only."""
+  texts = ['trainer.train_steps=3', 'trainer.max_to_keep=[1, 2]']
+  with flagsaver.flagsaver():
+    flags.FLAGS(['train.py', *(f'--params_override={text}' for text in texts)])
+    assert flags.FLAGS.params_override == texts
 
 
 def assert_fails(run, caplog, message, **values):

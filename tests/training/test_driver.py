@@ -117,8 +117,11 @@ def optimizer_state(model_dir, step):
   return updates, momenta
 
 
-def write_config(path, records, learning_rate):
-  """A configuration of one stage without masks that saves every step and evaluates at the end."""
+def write_config(path, records, zero_from=100000):
+  """A configuration of one stage without masks that saves every step and evaluates at the end.
+
+  The learning rate is 0 from the step `zero_from` on.
+  """
   model = {
     'include_mask': False,
     'semantic_head': {'enabled': False},
@@ -133,8 +136,8 @@ def write_config(path, records, learning_rate):
       'task': {'seed': 5, 'model': model},
       'trainer': {
         'optimizer_config': {
-          'learning_rate': {'stepwise': {'values': [learning_rate] * 3}},
-          'warmup': {'linear': {'warmup_learning_rate': learning_rate}},
+          'learning_rate': {'stepwise': {'values': [0.01, 0.0], 'boundaries': [zero_from - 1]}},
+          'warmup': {'type': None},
         }
       },
     },
@@ -189,7 +192,7 @@ def assert_continues(tmp_path, records, reached):
   The learning rate of the two further steps is 0, so that they only decay the momentum.
   """
   model_dir, end, num_starts = tmp_path / 'model', reached[-1] + 2, len(reached)
-  config = write_config(tmp_path / 'zero_rate.yaml', records, 0.0)
+  config = write_config(tmp_path / 'zero_rate.yaml', records, zero_from=reached[-1])
   _, before = optimizer_state(model_dir, reached[-1])
   logs = Workers(
     tmp_path / 'last', config, model_dir, 'train_and_eval', f'trainer.train_steps={end}'
@@ -230,7 +233,7 @@ def assert_same_evaluation(config, tmp_path, results, step):
 
 def test_two_workers_continue_after_both_were_killed(tmp_path):
   records = tiny_records.write(tmp_path, num_images=3)
-  config = write_config(tmp_path / 'config.yaml', records, 0.01)
+  config = write_config(tmp_path / 'config.yaml', records)
   reached = train_until(tmp_path / 'model', 2, tmp_path / 'first', config, kill_both)
   assert_continues(tmp_path, records, [reached])
 
@@ -250,7 +253,7 @@ def kill_one(index):
 @pytest.mark.slow
 def test_two_workers_continue_after_one_was_killed(tmp_path):
   records = tiny_records.write(tmp_path, num_images=3)
-  config = write_config(tmp_path / 'config.yaml', records, 0.01)
+  config = write_config(tmp_path / 'config.yaml', records)
   reached = []
   for index in (1, 0):
     step = reached[-1] + 1 if reached else 1
