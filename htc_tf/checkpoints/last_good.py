@@ -21,7 +21,7 @@ _INDEX = re.compile(rf'{_PREFIX}-(\d+)\.index$')
 _DAMAGED_PREFIX = 'damaged'
 
 
-def find(model_dir: str) -> str | None:
+def newest_readable(model_dir: str) -> str | None:
   """Prefix of the newest readable checkpoint, or None; nothing is changed."""
   return next(filter(readability.is_readable, reversed(_on_disk(model_dir))), None)
 
