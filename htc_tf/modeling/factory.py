@@ -1,7 +1,10 @@
 """Builders of the model's parts; the only module of the model that reads configuration."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
+import tensorflow as tf
 import tf_keras
 from official.vision.modeling.backbones import factory as backbone_factory
 from official.vision.modeling.decoders import factory as decoder_factory
@@ -30,15 +33,17 @@ from htc_tf.modeling.region_proposal_network import RegionProposalNetwork
 from htc_tf.ops import anchors
 
 
-def build_htc(config: model_config.HTC) -> HTCModel:
+def build_htc(config: model_config.HTC, freeze_backbone: bool = False) -> HTCModel:
   """The model of a configuration, with all its variables.
 
   Args:
     config: configuration that has been validated (`configs.model_validation`).
+    freeze_backbone: whether the backbone is not trained, and gradient tapes do not record it.
   """
   static = config.uses_static_size
   shape = list(config.input_size) if static else [None, None, 3]
-  backbone = backbone_factory.build_backbone(
+  build_backbone = build_frozen_backbone if freeze_backbone else backbone_factory.build_backbone
+  backbone = build_backbone(
     input_specs=tf_keras.layers.InputSpec(shape=[None, *shape]),
     backbone_config=config.backbone,
     norm_activation_config=config.norm_activation,
@@ -55,6 +60,25 @@ def build_htc(config: model_config.HTC) -> HTCModel:
   divisor = config.size_divisor
   model.create_variables(*(config.input_size[:2] if static else (divisor, divisor)))
   return model
+
+
+def build_frozen_backbone(**arguments: Any) -> tf_keras.Model:
+  """A backbone that is not trained, updates no running statistics, and that no tape records.
+
+  `trainable = False` alone changes only the lists of variables of a Keras model: a tape would still
+  record every operation that reads a variable, and the backward pass would run through them.
+
+  Args:
+    **arguments: arguments of Model Garden's `build_backbone`.
+  """
+  with tf.variable_creator_scope(_create_frozen):
+    backbone = backbone_factory.build_backbone(**arguments)
+  backbone.trainable = False
+  return backbone
+
+
+def _create_frozen(create: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
+  return create(**{**arguments, 'trainable': False})
 
 
 def build_rpn(config: model_config.HTC) -> RegionProposalNetwork:

@@ -90,10 +90,7 @@ class HTCTask(base_task.Task):
 
   def build_model(self) -> HTCModel:
     """The model with all its variables."""
-    model = build_htc(self.task_config.model)
-    if self.task_config.freeze_backbone:
-      model.backbone.trainable = False
-    return model
+    return build_htc(self.task_config.model, self.task_config.freeze_backbone)
 
   def initialize(self, model: HTCModel) -> None:
     """Load `init_checkpoint`; the trainer calls this if the run has no checkpoint yet.
