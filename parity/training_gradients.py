@@ -52,10 +52,11 @@ def published_gradients(
     gradients: one gradient per variable.
   """
   paths = {id(variable): path for path, variable in named_variables(model).items()}
+  name_map = MMDET.with_crop_size(model.cascade.box_features.crop_size)
   published = {}
   for variable, gradient in zip(variables, gradients):
     path = paths[id(variable)]
-    match = MMDET.find_source(path)
+    match = name_map.find_source(path)
     assert match is not None, f'{path} has no published name.'
     values = tf.convert_to_tensor(gradient).numpy()  # The gradient of a gather is IndexedSlices.
     published[match.name] = transforms.revert(match.row.steps, values)

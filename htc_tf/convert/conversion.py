@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from htc_tf.convert import transforms
+from htc_tf.convert import crop_sizes, transforms
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.name_map import NameMap, Row
@@ -131,12 +131,14 @@ def convert_checkpoint(
   Raises:
     CheckpointError: the file does not fit the model; the message lists the mismatches.
   """
-  name_map = find_name_map(checkpoint)
+  crop_size = model.cascade.box_features.crop_size
+  name_map = find_name_map(checkpoint).with_crop_size(crop_size)
   parts = tuple(parts) if parts is not None else name_map.parts
   variables = {
     path: variable for path, variable in named_variables(model).items() if _is_in(path, parts)
   }
   comparison = _compare(name_map, checkpoint.tensors, variables, parts)
+  _check_crop_size(checkpoint.path, comparison.other_shape, crop_size)
   problems = list(_problems(comparison, allowed))
   if problems:
     raise CheckpointError(
@@ -188,6 +190,7 @@ def published_weights(model: HTCModel, name_map: NameMap) -> dict[str, np.ndarra
   Raises:
     CheckpointError: a variable has no published name.
   """
+  name_map = name_map.with_crop_size(model.cascade.box_features.crop_size)
   found = {}
   for path, variable in named_variables(model).items():
     if not _is_in(path, name_map.parts):
@@ -302,23 +305,13 @@ def _match(
           match.name,
           match.row,
           published_shape,
-          _converted_shape(match.row, published_shape),
+          transforms.converted_shape(match.row.steps, published_shape),
           tuple(variables[match.name].shape),
         )
       )
     elif match is None or _is_in(match.name, parts):
       unused.append(name)
   return pairs, unused
-
-
-def _converted_shape(row: Row, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-  """Shape of an entry in our layout; None if its rank or size does not suit the steps."""
-  # A broadcast array has one element in memory, so that most steps copy nothing.
-  dummy = np.broadcast_to(np.zeros((), np.bool_), shape)
-  try:
-    return transforms.apply(row.steps, dummy).shape
-  except ValueError:
-    return None
 
 
 def _only_axis_differs(pair: _Pair, axis: int) -> bool:
@@ -331,6 +324,22 @@ def _only_axis_differs(pair: _Pair, axis: int) -> bool:
     for index, (size, converted_size) in enumerate(zip(pair.shape, converted))
     if index != axis % len(converted)
   )
+
+
+def _check_crop_size(path: str, other_shape: Sequence[_Pair], crop_size: int) -> None:
+  """Raise CheckpointError if only the size of the RoI features of the box heads differs."""
+  sizes = {
+    crop_sizes.published_size(pair.row, pair.published_shape, pair.shape, crop_size)
+    for pair in other_shape
+  }
+  size = sizes.pop() if len(sizes) == 1 else None
+  if size is not None:
+    raise CheckpointError(
+      f'The box heads of {path} read RoI features of another size',
+      expected=f'{crop_size}x{crop_size} bins, task.model.box_head.crop_size of the model',
+      got=f'{size}x{size} bins',
+      likely_cause=f'another configuration; set task.model.box_head.crop_size={size}',
+    )
 
 
 def _problems(comparison: _Comparison, allowed: Allowed) -> Iterator[str]:

@@ -1,10 +1,11 @@
 """Name maps: rows of data that translate published names to paths of variables, and back."""
 
+import copy
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from htc_tf.convert.transforms import Step
+from htc_tf.convert.transforms import Step, flat_roi
 
 _FIELD = re.compile(r'\{(\w+)(?::(\w+))?\}')
 
@@ -97,6 +98,16 @@ class Row(NamedTuple):
   steps: tuple[Step, ...] = ()
   classes: ClassAxis | None = None
 
+  @property
+  def flattens_rois(self) -> bool:
+    """Whether the entry is a weight of flattened RoI features."""
+    return any(step.crop_size is not None for step in self.steps)
+
+  def with_crop_size(self, crop_size: int) -> 'Row':
+    """The row for RoI features of another size."""
+    steps = (step if step.crop_size is None else flat_roi(crop_size) for step in self.steps)
+    return self._replace(steps=tuple(steps))
+
 
 class Match(NamedTuple):
   """The row for a published name or a path.
@@ -131,6 +142,16 @@ class NameMap:
     self.parts = parts
     self._rows = tuple(rows)
     self._ignored = re.compile('|'.join(ignored) or '(?!)')
+
+  def with_crop_size(self, crop_size: int) -> 'NameMap':
+    """The name map for models whose box heads flatten RoI features of another size.
+
+    Args:
+      crop_size: side of the RoI features in bins; the rows are written for the published size, 7.
+    """
+    adapted = copy.copy(self)
+    adapted._rows = tuple(row.with_crop_size(crop_size) for row in self._rows)
+    return adapted
 
   def ignores(self, name: str) -> bool:
     """Whether the model does not need an entry."""

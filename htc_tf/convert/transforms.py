@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Side of the RoI features that box heads flatten; in the published layout, the channels come first.
-_ROI_SIZE = 7
+_PUBLISHED_CROP_SIZE = 7
 _YX_ORDER = [1, 0, 3, 2]  # self-inverse
 
 
@@ -19,20 +18,33 @@ class Step(NamedTuple):
   Attributes:
     apply: function from the published layout to ours.
     revert: the inverse of `apply`.
+    crop_size: side, in bins, of the RoI features whose flattening the step changes; None for steps
+      that do not depend on it.
   """
 
   apply: Callable[[np.ndarray], np.ndarray]
   revert: Callable[[np.ndarray], np.ndarray]
+  crop_size: int | None = None
 
 
-def _flat_channels_last(weight: np.ndarray) -> np.ndarray:
-  grid = weight.reshape(-1, _ROI_SIZE, _ROI_SIZE, weight.shape[-1])  # [C, y, x, out]
-  return grid.transpose(1, 2, 0, 3).reshape(weight.shape)
+def flat_roi(crop_size: int) -> Step:
+  """The step of a fully connected weight of flattened RoIs.
 
+  It converts [C * y * x, out], where the channels come first, to [y * x * C, out].
 
-def _flat_channels_first(weight: np.ndarray) -> np.ndarray:
-  grid = weight.reshape(_ROI_SIZE, _ROI_SIZE, -1, weight.shape[-1])  # [y, x, C, out]
-  return grid.transpose(2, 0, 1, 3).reshape(weight.shape)
+  Args:
+    crop_size: side of the RoI features in bins.
+  """
+
+  def channels_last(weight: np.ndarray) -> np.ndarray:
+    grid = weight.reshape(-1, crop_size, crop_size, weight.shape[-1])  # [C, y, x, out]
+    return grid.transpose(1, 2, 0, 3).reshape(weight.shape)
+
+  def channels_first(weight: np.ndarray) -> np.ndarray:
+    grid = weight.reshape(crop_size, crop_size, -1, weight.shape[-1])  # [y, x, C, out]
+    return grid.transpose(2, 0, 1, 3).reshape(weight.shape)
+
+  return Step(channels_last, channels_first, crop_size)
 
 
 def _swap_xy(values: np.ndarray) -> np.ndarray:
@@ -45,8 +57,8 @@ def _swap_xy(values: np.ndarray) -> np.ndarray:
 CONV = Step(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1))
 # Fully connected [out, in] to [in, out].
 LINEAR = Step(np.transpose, np.transpose)
-# Fully connected weight of flattened RoIs, [C * y * x, out] to [y * x * C, out].
-FLAT_ROI = Step(_flat_channels_last, _flat_channels_first)
+# `NameMap.with_crop_size` replaces this step for models with another crop size.
+FLAT_ROI = flat_roi(_PUBLISHED_CROP_SIZE)
 # Last axis from dx, dy, dw, dh (per anchor) to dy, dx, dh, dw.
 YX_DELTAS = Step(_swap_xy, _swap_xy)
 # Last axis from background last to background first.
@@ -68,6 +80,16 @@ def apply(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
   for step in steps:
     values = step.apply(values)
   return values
+
+
+def converted_shape(steps: Sequence[Step], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+  """The shape of a published array after the steps; None if its rank or size does not suit them."""
+  # A broadcast array has one element in memory, so that most steps copy nothing.
+  dummy = np.broadcast_to(np.zeros((), np.bool_), shape)
+  try:
+    return apply(steps, dummy).shape
+  except ValueError:
+    return None
 
 
 def revert(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:

@@ -202,3 +202,52 @@ def test_a_model_of_other_parts_has_no_published_names():
   config.override({'backbone': {'type': 'resnet', **tiny.MODEL_GARDEN_PARTS['backbone']}})
   with pytest.raises(CheckpointError, match=r'backbone/.* has no mmdet name'):
     conversion.published_weights(tiny.build(config), MMDET)
+
+
+def with_crop_size(size):
+  """A configuration whose box heads read RoI features of this size."""
+  return tiny.model(box_head={'crop_size': size}, semantic_head={'crop_size': 14})
+
+
+@pytest.mark.parametrize('crop_size', [7, 14, 2])
+@pytest.mark.parametrize('name_map', [MMDET, PADDLE], ids=lambda name_map: name_map.source)
+def test_the_first_linear_layer_reads_the_same_features(name_map, crop_size):
+  """A published head flattens [channel, y, x]; ours flattens [y, x, channel]."""
+  model = tiny.build(with_crop_size(crop_size))
+  rng = np.random.default_rng(0)
+  features = rng.normal(size=[tiny.CHANNELS, crop_size, crop_size]).astype(np.float32)
+  weight = rng.normal(size=[features.size, 16]).astype(np.float32)  # [in, out]
+  if name_map is PADDLE:
+    entry = {'bbox_head.head.0.fc6.weight': weight}
+  else:
+    entry = {'roi_head.bbox_head.0.shared_fcs.0.weight': weight.T}
+  conversion.convert_checkpoint(checkpoint_of(model, name_map, **entry), model)
+  kernel = values(model)['cascade/stages/0/box_head/fcs/0/kernel']
+  channels_last = np.moveaxis(features, 0, -1).ravel()
+  np.testing.assert_allclose(channels_last @ kernel, features.ravel() @ weight, rtol=1e-3)
+
+
+@pytest.mark.parametrize('published, crop_size', [(7, 14), (14, 7), (7, 2)])
+@pytest.mark.parametrize('name_map', [MMDET, PADDLE], ids=lambda name_map: name_map.source)
+def test_another_crop_size_is_one_error_that_names_both(name_map, published, crop_size):
+  checkpoint = checkpoint_of(tiny.build(with_crop_size(published)), name_map)
+  model = tiny.build(with_crop_size(crop_size))
+  before = values(model)
+  message = (
+    rf'RoI features of another size. Expected: {crop_size}x{crop_size} .*'
+    rf'Got: {published}x{published} bins.*box_head.crop_size={published}\.$'
+  )
+  with pytest.raises(CheckpointError, match=message):
+    conversion.convert_checkpoint(checkpoint, model, Allowed(class_mismatch=True))
+  for path, value in values(model).items():
+    np.testing.assert_array_equal(value, before[path])
+
+
+def test_other_channels_are_not_another_crop_size(original):
+  config = tiny.model(
+    decoder={'published_fpn': {'num_filters': 4 * tiny.CHANNELS}},
+    semantic_head={'num_filters': 4 * tiny.CHANNELS},
+    mask_head={'num_filters': 4 * tiny.CHANNELS},
+  )
+  with pytest.raises(CheckpointError, match=r'another shape: .*neck'):
+    conversion.convert_checkpoint(checkpoint_of(original), tiny.build(config))

@@ -16,6 +16,8 @@ def numbered(*shape):
     (t.CONV, (5, 4, 3, 2)),
     (t.LINEAR, (5, 4)),
     (t.FLAT_ROI, (3 * 49, 5)),
+    (t.flat_roi(14), (3 * 14 * 14, 5)),
+    (t.flat_roi(2), (3 * 4, 5)),
     (t.YX_DELTAS, (3, 12)),
     (t.YX_DELTAS, (4,)),
     (t.BACKGROUND_FIRST, (3, 5)),
@@ -35,6 +37,17 @@ def test_convolution_weights_are_transposed():
 def test_flattened_rois_get_their_channels_last():
   weight = numbered(3 * 49, 5)  # Row: (channel * 7 + y) * 7 + x.
   assert t.FLAT_ROI.apply(weight)[(4 * 7 + 6) * 3 + 2, 1] == weight[(2 * 7 + 4) * 7 + 6, 1]
+
+
+@pytest.mark.parametrize('crop_size', [2, 7, 14])
+def test_both_weights_give_the_same_product_with_the_flattened_features(crop_size):
+  rng = np.random.default_rng(0)
+  features = rng.normal(size=[3, crop_size, crop_size])  # [channel, y, x]
+  weight = rng.normal(size=[features.size, 4])
+  expected = features.ravel() @ weight
+  converted = t.flat_roi(crop_size).apply(weight)
+  channels_last = np.moveaxis(features, 0, -1).ravel()  # [y, x, channel]
+  np.testing.assert_allclose(channels_last @ converted, expected)
 
 
 def test_deltas_are_swapped_per_anchor():

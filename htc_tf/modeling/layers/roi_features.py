@@ -37,7 +37,7 @@ class RoIFeatures(tf_keras.layers.Layer):
     # Under mixed precision, Keras would cast the RoIs to 16 bits: errors of several pixels.
     super().__init__(autocast=False, **kwargs)
     self._aligner = aligner
-    self._crop_size = crop_size
+    self.crop_size = crop_size
     self._semantic_crop_size = semantic_crop_size
     self._semantic_stride = semantic_stride
 
@@ -64,10 +64,10 @@ class RoIFeatures(tf_keras.layers.Layer):
           'semantic',
           self._semantic_stride,
           tf.reduce_prod(tf.shape(rois)[:2]),
-          subdivision=self._semantic_crop_size // self._crop_size,
+          subdivision=self._semantic_crop_size // self.crop_size,
         )
       )
-    pooled = roi_pooling.pool(table, rois, views, self._crop_size) if views else 0
+    pooled = roi_pooling.pool(table, rois, views, self.crop_size) if views else 0
     if not isinstance(self._aligner, MultilevelRoIAligner):
       pooled += self._aligner(features.pyramid, rois)
     return pooled
