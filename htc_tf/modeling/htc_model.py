@@ -10,6 +10,7 @@ from htc_tf.errors import ConfigError, InputError
 from htc_tf.modeling.backward_turns import delay_backward
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.detection import DetectionGenerator
+from htc_tf.modeling.keras_files import WithoutKerasFiles
 from htc_tf.modeling.outputs import (
   Detections,
   GroundTruth,
@@ -22,7 +23,7 @@ from htc_tf.modeling.region_proposal_network import RegionProposalNetwork
 from htc_tf.ops.without_autograph import without_autograph
 
 
-class HTCModel(tf_keras.Model):
+class HTCModel(WithoutKerasFiles):
   """Hybrid Task Cascade (Chen et al. 2019).
 
   Args:

@@ -12,6 +12,7 @@ from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.padding import DynamicSize, PaddingRule
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.modeling.keras_files import WithoutKerasFiles
 from htc_tf.ops.without_autograph import without_autograph
 
 Images: TypeAlias = np.ndarray | tf.Tensor
@@ -58,8 +59,10 @@ class InputRule(NamedTuple):
     return tf.where(tf.reduce_all(largest_hw <= bucket), bucket, rounded)
 
 
-class HTCPredictor(tf_keras.Model):
+class HTCPredictor(WithoutKerasFiles):
   """A trained model with its pre- and postprocessing; Keras `predict` takes images.
+
+  It cannot be saved as a Keras model: `export.export_saved_model` writes a SavedModel.
 
   Args:
     model: model with its weights.
@@ -81,6 +84,7 @@ class HTCPredictor(tf_keras.Model):
     self._input_rule = input_rule
     # Keras would wrap the fields of a dataclass attribute, but does not change a closure.
     self._dataset_info = lambda: dataset_info
+    self.built = True  # The model has its variables, so that weights can be loaded before a call.
 
   @property
   def dataset_info(self) -> DatasetInfo | None:
