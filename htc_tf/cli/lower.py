@@ -19,8 +19,9 @@ def _parser() -> argparse.ArgumentParser:
   add = parser.add_argument
   add('--model', required=True, help='model directory or checkpoint prefix')
   add('--output', required=True, help='new folder')
-  add('--height', type=int, default=800, help='height of the padded image (default: %(default)s)')
-  add('--width', type=int, default=1344, help='width of the padded image (default: %(default)s)')
+  size = 'of the padded image (default: {}, or the next number that the model can read)'
+  add('--height', type=int, help=f'height {size.format(800)}')
+  add('--width', type=int, help=f'width {size.format(1344)}')
   add('--batch_size', type=int, default=1, help='images per call (default: %(default)s)')
   add('--experiment', help='experiment of a checkpoint that has no configuration beside it')
   add(
@@ -37,7 +38,12 @@ def _execute(args: argparse.Namespace) -> int:
   from htc_tf.serving import loading, lowering
 
   model = loading.load_model(args.model, args.experiment, args.params_override).model
-  lowered = lowering.lower_detection(model, (args.height, args.width), args.batch_size)
+  height, width = lowering.default_hw(model)
+  size = (
+    height if args.height is None else args.height,
+    width if args.width is None else args.width,
+  )
+  lowered = lowering.lower_detection(model, size, args.batch_size)
   print(lowering.write_program(lowered, args.output))
   return 0
 

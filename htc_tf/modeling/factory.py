@@ -49,6 +49,7 @@ def build_htc(config: model_config.HTC, freeze_backbone: bool = False) -> HTCMod
     norm_activation_config=config.norm_activation,
   )
   decoder = decoder_factory.build_decoder(backbone.output_specs, config)
+  divisor, static_hw = config.size_divisor, (config.input_size[0], config.input_size[1])
   model = HTCModel(
     backbone=backbone,
     decoder=decoder,
@@ -56,9 +57,10 @@ def build_htc(config: model_config.HTC, freeze_backbone: bool = False) -> HTCMod
     cascade=build_cascade(config),
     detection_generator=build_detection_generator(config.detection_generator),
     semantic_head=build_semantic_head(config),
+    size_divisor=divisor,
+    static_hw=static_hw if static else None,
   )
-  divisor = config.size_divisor
-  model.create_variables(*(config.input_size[:2] if static else (divisor, divisor)))
+  model.create_variables(*(static_hw if static else (divisor, divisor)))
   return model
 
 

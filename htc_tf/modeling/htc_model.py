@@ -34,6 +34,8 @@ class HTCModel(WithoutKerasFiles):
     cascade: stages of the cascade.
     detection_generator: layer from mean class logits and boxes to detections.
     semantic_head: layer from the pyramid to semantic logits and embedding; None without the branch.
+    size_divisor: divisor of the height and width of padded images.
+    static_hw: height and width of every padded image; None if images of other sizes are possible.
     **kwargs: arguments of Model.
   """
 
@@ -45,9 +47,13 @@ class HTCModel(WithoutKerasFiles):
     cascade: Cascade,
     detection_generator: DetectionGenerator,
     semantic_head: tf_keras.layers.Layer | None = None,
+    size_divisor: int = 32,
+    static_hw: tuple[int, int] | None = None,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
+    self.size_divisor = size_divisor
+    self.static_hw = static_hw
     self._autocast = False  # Under mixed precision, Keras would cast boxes to 16 bits.
     self.backbone = backbone
     self.decoder = decoder

@@ -16,7 +16,7 @@ PROGRAM_FILE, ARGUMENTS_FILE, DESCRIPTION_FILE = (
   'arguments.npz',
   'program.json',
 )
-_DIVISOR = 32
+_DEFAULT_HW = (800, 1344)
 
 
 class LoweredProgram(NamedTuple):
@@ -36,6 +36,14 @@ class LoweredProgram(NamedTuple):
   results: list[str]
 
 
+def default_hw(model: HTCModel) -> tuple[int, int]:
+  """Height and width of padded images as published, or the next ones that the model can read."""
+  if model.static_hw is not None:
+    return model.static_hw
+  height, width = (-(-side // model.size_divisor) * model.size_divisor for side in _DEFAULT_HW)
+  return height, width
+
+
 def lower_detection(
   model: HTCModel, padded_hw: tuple[int, int], batch_size: int = 1
 ) -> LoweredProgram:
@@ -43,18 +51,14 @@ def lower_detection(
 
   Args:
     model: model with its weights, which become arguments of the program.
-    padded_hw: height and width of the padded images, multiples of 32.
+    padded_hw: height and width of the padded images, multiples of `model.size_divisor`, and equal
+      to `model.static_hw` unless that is None.
     batch_size: number of images per call.
 
   Raises:
-    InputError: a side is no multiple of 32, or the batch size is below 1.
+    InputError: the model cannot read images of this size, or the batch size is below 1.
   """
-  if batch_size < 1 or min(padded_hw) < 1 or any(side % _DIVISOR for side in padded_hw):
-    raise InputError(
-      'Detection cannot be lowered',
-      expected=f'at least one image, and a height and width that are multiples of {_DIVISOR}',
-      got=f'{batch_size} images of {padded_hw[0]}x{padded_hw[1]}',
-    )
+  _check_size(model, padded_hw, batch_size)
   images = tf.zeros([batch_size, *padded_hw, 3])
   image_shape = tf.fill([batch_size, 2], 1.0) * tf.constant(padded_hw, tf.float32)
   detect = tf.function(
@@ -74,6 +78,25 @@ def lower_detection(
     *((weight.name, weight.numpy()) for weight in weights),
   ]
   return LoweredProgram(program, arguments, sorted(concrete.structured_outputs))
+
+
+def _check_size(model: HTCModel, padded_hw: tuple[int, int], batch_size: int) -> None:
+  divisor, static_hw = model.size_divisor, model.static_hw
+  if static_hw is None:
+    fits = min(padded_hw) >= 1 and not any(side % divisor for side in padded_hw)
+    sizes = f'a height and width that are multiples of {divisor}'
+  else:
+    fits = tuple(padded_hw) == static_hw
+    sizes = f'images of {static_hw[0]}x{static_hw[1]}, task.model.input_size'
+  if batch_size < 1 or not fits:
+    raise InputError(
+      'Detection cannot be lowered',
+      expected=f'at least one image, and {sizes}',
+      got=f'{batch_size} images of {padded_hw[0]}x{padded_hw[1]}',
+      likely_cause=f'the strides of the decoder require multiples of {divisor}'
+      if static_hw is None
+      else "Model Garden's proposals or RoI aligner, which read images of one size only",
+    )
 
 
 def write_program(lowered: LoweredProgram, output: str) -> str:

@@ -1,14 +1,16 @@
 """Tests of the lowered program against its model."""
 
 import json
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
+from htc_tf.cli import lower as command
 from htc_tf.errors import InputError
-from htc_tf.serving import lowering
+from htc_tf.serving import loading, lowering
 from tests import tiny
 
 
@@ -57,6 +59,57 @@ def test_arguments_are_described_in_order(folder):
 def test_sizes_that_cannot_be_lowered_are_rejected(model, padded_hw, batch_size):
   with pytest.raises(InputError, match='multiples of 32'):
     lowering.lower_detection(model, padded_hw, batch_size)
+
+
+@pytest.fixture(scope='module', name='coarse')
+def _coarse():
+  """A model whose coarsest map has stride 128, without rounding: it needs multiples of 128."""
+  config = tiny.model(
+    1,
+    decoder={'type': 'fpn', 'fpn': {'num_filters': tiny.CHANNELS}},
+    min_level=3,
+    max_level=7,
+    input_size=[128, 128, 3],
+    roi_aligner={'published': {'min_level': 3, 'max_level': 5}},
+  )
+  return tiny.build(config)
+
+
+def test_sides_are_multiples_of_the_models_own_divisor(coarse):
+  for size in ((64, 128), (128, 96), (800, 1344)):
+    with pytest.raises(
+      InputError, match=rf'multiples of 128. Got: 1 images of {size[0]}x{size[1]}'
+    ):
+      lowering.lower_detection(coarse, size)
+  assert lowering.default_hw(coarse) == (896, 1408)
+  lowered = lowering.lower_detection(coarse, (128, 256))
+  assert dict(lowered.arguments)['images'].shape == (1, 128, 256, 3)
+
+
+def test_the_published_decoder_rounds_up_so_that_multiples_of_32_suffice(model):
+  assert (model.size_divisor, lowering.default_hw(model)) == (32, (800, 1344))
+
+
+def test_a_model_of_one_size_is_lowered_for_this_size_only():
+  model = tiny.build(tiny.model(1, roi_aligner={'type': 'model_garden'}))
+  assert lowering.default_hw(model) == (64, 64)
+  with pytest.raises(InputError, match=r'images of 64x64, task.model.input_size.*64x96'):
+    lowering.lower_detection(model, (64, 96))
+
+
+def test_the_command_takes_the_sizes_of_the_model_by_default(monkeypatch, coarse, tmp_path):
+  sizes = []
+
+  def lower(model, padded_hw, batch_size):
+    sizes.append((padded_hw, batch_size))
+    return lowering.LoweredProgram(b'program', [], [])
+
+  monkeypatch.setattr(loading, 'load_model', lambda *args: types.SimpleNamespace(model=coarse))
+  monkeypatch.setattr(lowering, 'lower_detection', lower)
+  arguments = ['--model=model', f'--output={tmp_path}']
+  for index, more in enumerate(([], ['--height=128', '--batch_size=2'], ['--width=0'])):
+    assert command.main([*arguments[:1], f'{arguments[1]}/{index}', *more]) == 0
+  assert sizes == [((896, 1408), 1), ((128, 1408), 2), ((896, 0), 1)]
 
 
 def test_an_existing_folder_is_not_overwritten(folder):
