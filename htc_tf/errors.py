@@ -68,7 +68,13 @@ def stated_message(error: BaseException) -> str | None:
   TensorFlow converts an exception that Python code raises inside a graph into an OpError, whose
   text has the type, message and traceback of the original exception.
   """
+  return stated_text(str(error))
+
+
+def stated_text(text: str) -> str | None:
+  """The message of an HTCError within a text of TensorFlow, such as a server's answer, or None."""
   classes: list[type[HTCError]] = [HTCError, *_subclasses(HTCError)]
   names = '|'.join(cls.__name__ for cls in classes)
-  found = re.search(rf'\b(?:{names}): (.+)', str(error))
-  return found and found[1]
+  found = re.search(rf'\b(?:{names}): (.+)', text)
+  # A failed assertion of a graph has its message in brackets.
+  return found and re.sub(r'\.\]$', '.', found[1])

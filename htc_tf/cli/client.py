@@ -5,6 +5,7 @@ Example:
 """
 
 import argparse
+import contextlib
 import sys
 
 from htc_tf.cli import command
@@ -41,10 +42,10 @@ def _execute(args: argparse.Namespace) -> int:
 
   paths = predict_files.list_images(args.inputs)
   target = Target(args.server, args.model_name, args.model_version, args.timeout)
-  detector = client.remote_detector(target, args.export)
-  failed = predict_files.predict_files(
-    detector, paths, args.output, args.score_threshold, args.batch_size
-  )
+  with contextlib.closing(client.remote_detector(target, args.export)) as detector:
+    failed = predict_files.predict_files(
+      detector, paths, args.output, args.score_threshold, args.batch_size
+    )
   return command.PARTIAL if failed else 0
 
 

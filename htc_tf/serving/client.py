@@ -16,7 +16,7 @@ from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import rest_client
 from htc_tf.serving.instances import Instances, read_outputs
 from htc_tf.serving.predict_files import Detector
-from htc_tf.serving.target import Call, Target
+from htc_tf.serving.target import Connection, Target
 
 _MAX_VERSION = 2**63 - 1
 _REJECTIONS = {
@@ -25,10 +25,10 @@ _REJECTIONS = {
 }
 
 
-def connect(target: Target) -> Call:
-  """The function that calls a server, by gRPC or REST according to its address.
+def connect(target: Target) -> Connection:
+  """The connection to a server, by gRPC or REST according to its address.
 
-  It sends nothing before its first call.
+  It sends nothing before its first call. Close it after the last one, or use it in a `with` block.
 
   Raises:
     InputError: the address cannot be used, or the name, version or timeout is out of range.
@@ -44,7 +44,7 @@ def connect(target: Target) -> Call:
 
 
 def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
-  """A detector that sends images to a server.
+  """A detector that sends images to a server, until its `close` is called.
 
   Args:
     target: model on the server.
@@ -74,7 +74,7 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
     _check_outputs(outputs, len(images))
     return [_read_row(outputs, row, image, export_format) for row, image in enumerate(images)]
 
-  return Detector(detect, *categories)
+  return Detector(detect, *categories, close=call.close)
 
 
 def _check_target(target: Target) -> None:

@@ -6,8 +6,8 @@ import grpc
 import numpy as np
 import tensorflow as tf
 
-from htc_tf.errors import ServingError
-from htc_tf.serving.target import INPUT, SIGNATURE, Call, Target
+from htc_tf.errors import ServingError, stated_text
+from htc_tf.serving.target import INPUT, SIGNATURE, Connection, Target
 
 try:
   from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -23,16 +23,15 @@ except ImportError as failure:
 _UNLIMITED = [('grpc.max_receive_message_length', -1), ('grpc.max_send_message_length', -1)]
 
 
-def connect(target: Target, address: str) -> Call:
-  """The function that calls a server; it sends nothing before its first call.
+def connect(target: Target, address: str) -> Connection:
+  """The connection to a server, which sends nothing before its first call.
 
   Args:
     target: model on the server.
     address: host and port of the server.
   """
-  stub = prediction_service_pb2_grpc.PredictionServiceStub(
-    grpc.insecure_channel(address, options=_UNLIMITED)
-  )
+  channel = grpc.insecure_channel(address, options=_UNLIMITED)
+  stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
   def call(images: Sequence[bytes]) -> dict[str, np.ndarray]:
     try:
@@ -41,13 +40,13 @@ def connect(target: Target, address: str) -> Call:
       raise ServingError(
         f'{target.server} returned no detections',
         expected=f'an answer of model {target.model} within {target.timeout:g} s',
-        got=f'{error.code().name}: {error.details()}',
+        got=f'{error.code().name}: {stated_text(error.details() or "") or error.details()}',
         likely_cause='no server at this address, or a server that is still loading (UNAVAILABLE), '
         'a wrong model name or version (NOT_FOUND), or too short a timeout',
       ) from error
     return {name: tf.make_ndarray(value) for name, value in response.outputs.items()}
 
-  return call
+  return Connection(target, call, channel.close)
 
 
 def build_request(target: Target, images: Sequence[bytes]) -> predict_pb2.PredictRequest:

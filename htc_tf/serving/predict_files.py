@@ -28,11 +28,13 @@ class Detector(NamedTuple):
       not read the image.
     category_names: names by class; entry 0 is class 1. Empty if unknown.
     category_ids: category ids of the data set, in the order of `category_names`.
+    close: function that ends the connection to a server; nothing for a model on this machine.
   """
 
   detect: Callable[[Sequence[SourceImage]], Sequence[Instances | InputError]]
   category_names: Sequence[str]
   category_ids: Sequence[int]
+  close: Callable[[], None] = lambda: None
 
 
 def list_images(inputs: Sequence[str]) -> list[str]:

@@ -11,17 +11,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from htc_tf.errors import ServingError
-from htc_tf.serving.target import INPUT, SIGNATURE, Call, Target
+from htc_tf.errors import ServingError, stated_text
+from htc_tf.serving.target import INPUT, SIGNATURE, Connection, Target
 
 
-def connect(target: Target) -> Call:
-  """The function that calls a server; it sends nothing before its first call.
+def connect(target: Target) -> Connection:
+  """The connection to a server; each call opens and closes one network connection.
 
   Args:
     target: model on a server with an `http` or `https` address.
   """
-  return functools.partial(_post, target)
+  return Connection(target, functools.partial(_post, target))
 
 
 def _post(target: Target, images: Sequence[bytes]) -> dict[str, np.ndarray]:
@@ -62,6 +62,7 @@ def _error_text(error: urllib.error.HTTPError) -> str:
   """The error message in the answer of the server, or the reason of its HTTP status."""
   content = error.read()
   try:
-    return str(json.loads(content)['error'])
+    text = str(json.loads(content)['error'])
   except (KeyError, TypeError, ValueError):
     return error.reason
+  return stated_text(text) or text

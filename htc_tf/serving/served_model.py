@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from htc_tf.serving import encoded_images, mask_paste_graph
+from htc_tf.serving import checked_inputs, encoded_images, mask_paste_graph
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.predictor import HTCPredictor
@@ -16,7 +16,8 @@ class ServedModel(tf.Module):
   Loading a SavedModel of Keras layers requires their classes. This module has only variables and
   graphs, so that it can be loaded without htc_tf, Model Garden and Keras.
 
-  Signatures, each with one input named `inputs` as in Model Garden:
+  Signatures, each with one input named `inputs` as in Model Garden. An empty batch gives empty
+  outputs. Another shape is an error that states the expected one and the given one.
     serving_default: [batch, height, width, 3] uint8 RGB.
     image_bytes: [batch] string, JPEG or PNG files of any sizes.
     tf_example: [batch] string, serialized tf.train.Example with such a file in `image/encoded`.
@@ -42,20 +43,26 @@ class ServedModel(tf.Module):
     postprocess = _build_postprocess(predictor, export_format)
 
     def from_images(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-      return postprocess(*predictor.prepare(inputs), tf.zeros([tf.shape(inputs)[0]], tf.int32))
+      images, num = checked_inputs.images_or_one(inputs)
+      outputs = postprocess(*predictor.prepare(images), tf.zeros([tf.shape(images)[0]], tf.int32))
+      return _first_rows(outputs, num)
+
+    def from_strings(
+      inputs: tf.Tensor, image_of: Callable[[tf.Tensor], tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+      strings, num = checked_inputs.strings_or_one(inputs)
+      prepared = encoded_images.prepare(strings, predictor, export_format.max_pixels, image_of)
+      return _first_rows(postprocess(*prepared), num)
 
     def from_bytes(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-      return postprocess(*encoded_images.prepare(inputs, predictor, export_format.max_pixels))
+      return from_strings(inputs, tf.identity)
 
     def from_examples(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-      return postprocess(
-        *encoded_images.prepare(
-          inputs, predictor, export_format.max_pixels, encoded_images.image_of_example
-        )
-      )
+      return from_strings(inputs, encoded_images.image_of_example)
 
-    strings = tf.TensorSpec([None], tf.string, name='inputs')
-    images = tf.TensorSpec([None, None, None, 3], tf.uint8, name='inputs')
+    # Without static shapes; see `checked_inputs`.
+    strings = tf.TensorSpec(None, tf.string, name='inputs')
+    images = tf.TensorSpec(None, tf.uint8, name='inputs')
     self.served = {
       'serving_default': tf.function(from_images, autograph=False, input_signature=[images]),
       'image_bytes': tf.function(from_bytes, autograph=False, input_signature=[strings]),
@@ -88,6 +95,11 @@ def _build_postprocess(
     return {**outputs, 'error_code': error_code}
 
   return postprocess
+
+
+def _first_rows(outputs: dict[str, tf.Tensor], num: tf.Tensor) -> dict[str, tf.Tensor]:
+  """The first rows of every output: all, or none for an empty batch, which got one row."""
+  return {key: value[:num] for key, value in outputs.items()}
 
 
 def _zero_unless(condition: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

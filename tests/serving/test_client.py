@@ -8,7 +8,9 @@ import pathlib
 import subprocess
 import sys
 import textwrap
+from typing import ClassVar
 
+import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -143,6 +145,87 @@ def test_an_image_that_the_server_cannot_read_is_named_and_the_others_are_detect
     )
   assert len(found.boxes) > 0
   assert isinstance(error, InputError) and 'truncated.jpg' in str(error) and 'decode' in str(error)
+
+
+@pytest.mark.parametrize('kind', sorted(_SERVERS))
+def test_the_error_of_an_export_is_shown_as_its_sentence(models, monkeypatch, kind):
+  model = models['saved_model']
+  run = model.run
+  # A client sends only batches; the server gets another shape as from a client of one's own.
+  monkeypatch.setattr(
+    model,
+    'run',
+    lambda signature, inputs: run(signature, {name: x[None] for name, x in inputs.items()}),
+  )
+  with (
+    _serving(models, 'saved_model', kind) as address,
+    client.connect(Target(address)) as call,
+    pytest.raises(ServingError) as error,
+  ):
+    call([b'one image'])
+  message = str(error.value)
+  assert 'The model cannot read these strings' in message and 'Got: the shape [1 1].' in message
+  assert 'node' not in message and 'assertion' not in message and ']]' not in message
+
+
+@pytest.mark.parametrize('server', ['grpc://localhost:8500', 'http://localhost:8501'])
+def test_no_images_are_one_clear_error(server):
+  with client.connect(Target(server)) as call, pytest.raises(InputError, match='no images'):
+    call([])
+
+
+class _Channel:
+  """A gRPC channel that records whether it is closed."""
+
+  opened: ClassVar[list] = []
+  connect = staticmethod(grpc.insecure_channel)
+
+  def __init__(self, *args, **kwargs):
+    self._channel = _Channel.connect(*args, **kwargs)
+    self.num_closed = 0
+    _Channel.opened.append(self)
+
+  def close(self):
+    self.num_closed += 1
+    self._channel.close()
+
+  def __getattr__(self, name):
+    return getattr(self._channel, name)
+
+
+@pytest.fixture(name='channels')
+def _channels(monkeypatch):
+  monkeypatch.setattr(_Channel, 'opened', [])
+  monkeypatch.setattr(grpc, 'insecure_channel', _Channel)
+  return _Channel.opened
+
+
+@pytest.mark.parametrize('works', [True, False])
+def test_the_command_closes_its_channel_also_after_an_error(
+  models, folder, tmp_path, channels, works
+):
+  with _serving(models, 'saved_model', 'grpc') as address:
+    name = 'htc' if works else 'other'
+    arguments = ['--server', address, '--model_name', name, '--output', str(tmp_path / 'out')]
+    assert command.main([*arguments, folder]) == (1 if works else 2)
+  assert [channel.num_closed for channel in channels] == [1]
+
+
+def test_a_channel_is_closed_once_and_calls_afterwards_are_refused(channels):
+  with client.connect(Target('grpc://localhost:1')) as call:
+    assert channels[0].num_closed == 0
+  call.close()
+  assert channels[0].num_closed == 1
+  with pytest.raises(ServingError, match='is closed'):
+    call([b''])
+
+
+def test_a_connection_by_rest_has_the_same_methods():
+  with client.connect(Target('http://localhost:1')) as call:
+    pass
+  call.close()
+  with pytest.raises(ServingError, match='is closed'):
+    call([b''])
 
 
 def test_files_are_sent_unchanged_unless_they_are_bmp_or_rotated(folder):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.data import preprocess
+from htc_tf.errors import stated_message
 from htc_tf.evaluation import mask_paste
 from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.served_model import ServedModel
@@ -159,6 +160,65 @@ def test_full_masks_equal_those_of_the_evaluation_and_are_zero_outside_each_imag
       cropped['detection_masks'][row], cropped['detection_boxes'][row], (height, width)
     )
     assert (masks[row, :, :height, :width] != expected).mean() <= 1e-5
+
+
+@pytest.mark.parametrize('fixture', ['served', 'packed'])
+@pytest.mark.parametrize(
+  'signature, shape',
+  [
+    ('serving_default', [0, 40, 60, 3]),
+    ('serving_default', [0, 0, 0, 3]),
+    ('image_bytes', [0]),
+    ('tf_example', [0]),
+  ],
+)
+def test_an_empty_batch_gives_empty_outputs(request, fixture, signature, shape):
+  model = request.getfixturevalue(fixture)
+  dtype = tf.uint8 if signature == 'serving_default' else tf.string
+  one = _run(model, 'image_bytes', _encode(_images([(40, 60)])))
+  outputs = _run(model, signature, tf.zeros(shape, dtype))
+  assert set(outputs) == set(one)
+  for key, value in outputs.items():
+    assert value.dtype == one[key].dtype
+    num_axes = 2 if key == 'detection_masks' else value.ndim  # Masks have the size of the image.
+    assert value.shape[:num_axes] == (0, *one[key].shape[1:num_axes])
+    assert value.ndim == one[key].ndim
+
+
+@pytest.mark.parametrize(
+  'signature, shape',
+  [
+    ('serving_default', [40, 60, 3]),
+    ('serving_default', [2, 40, 60]),
+    ('serving_default', [2, 40, 60, 1]),
+    ('serving_default', [2, 40, 60, 4]),
+    ('serving_default', [2, 3, 40, 60]),
+    ('serving_default', [1, 2, 40, 60, 3]),
+    ('serving_default', [1, 0, 60, 3]),
+    ('serving_default', [0, 40, 60, 4]),
+    ('serving_default', [0]),
+    ('serving_default', []),
+    ('image_bytes', []),
+    ('image_bytes', [1, 1]),
+    ('image_bytes', [0, 2]),
+    ('tf_example', []),
+    ('tf_example', [2, 1]),
+  ],
+)
+def test_another_shape_is_an_error_that_states_both(served, signature, shape):
+  dtype = tf.uint8 if signature == 'serving_default' else tf.string
+  with pytest.raises(tf.errors.InvalidArgumentError) as error:
+    _run(served, signature, tf.zeros(shape, dtype))
+  what, expected = {
+    tf.uint8: ('images', '[batch, height, width, 3] uint8, RGB'),
+    tf.string: ('strings', '[batch] string, one encoded image or tf.train.Example per entry'),
+  }[dtype]
+  stated = stated_message(error.value)
+  got = ' '.join(map(str, shape))
+  assert stated.startswith(
+    f'The model cannot read these {what}. Expected: {expected}. Got: the shape [{got}]. Likely'
+  )
+  assert stated.endswith('.')
 
 
 def test_an_image_of_too_many_pixels_has_its_error_code(predictor):
