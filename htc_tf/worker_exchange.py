@@ -24,22 +24,30 @@ def from_chief(decide: Callable[[], Any]) -> Any:
     decide: function that is called only on the chief; its result must be representable in JSON.
 
   Raises:
-    HTCError: `decide` raised it. The other workers raise an HTCError with the same text, so that
-      none of them waits forever.
+    Exception: `decide` raised it on the chief, or its result cannot be represented in JSON. The
+      other workers raise an HTCError with its type and text, so that none of them waits forever.
   """
   message: dict[str, Any] = {}
-  failure = None
+  failure: BaseException | None = None
   if tf.distribute.get_strategy().extended.should_checkpoint:
     try:
       message = {'value': decide()}
-    except HTCError as error:
-      message, failure = {'error': str(error)}, error
+      if not _is_alone():
+        json.dumps(message)
+    # Not after Ctrl-C, which may have ended the other workers too.
+    except (Exception, SystemExit) as error:
+      message, failure = {'error': _describe(error)}, error
   message = gather(message)[0]
   if failure:
     raise failure
   if 'error' in message:
     raise HTCError(f'The chief stopped: {message["error"]}')
   return message['value']
+
+
+def _describe(error: BaseException) -> str:
+  """The message of an error, with its type unless that is an HTCError."""
+  return str(error) if isinstance(error, HTCError) else f'{type(error).__name__}: {error}'
 
 
 def gather(value: Any) -> list[Any]:
@@ -50,10 +58,16 @@ def gather(value: Any) -> list[Any]:
   Args:
     value: value of this worker, representable in JSON.
   """
-  strategy = tf.distribute.get_strategy()
-  if strategy.num_replicas_in_sync == len(_local_devices(strategy)):
+  if _is_alone():
     return [value]
+  strategy = tf.distribute.get_strategy()
   return [json.loads(content) for content in _gather_bytes(strategy, json.dumps(value).encode())]
+
+
+def _is_alone() -> bool:
+  """Whether this process is the only worker."""
+  strategy = tf.distribute.get_strategy()
+  return strategy.num_replicas_in_sync == len(_local_devices(strategy))
 
 
 def _gather_bytes(strategy: tf.distribute.Strategy, content: bytes) -> list[bytes]:

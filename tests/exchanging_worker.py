@@ -3,13 +3,28 @@
 import tensorflow as tf
 
 from htc_tf import worker_exchange
-from htc_tf.errors import DataError, HTCError
+from htc_tf.errors import DataError
 
 MESSAGE = 'Disk full'
+# Errors of every kind on the chief, and what the other workers show after `The chief stopped: `.
+ERRORS = [
+  (DataError(MESSAGE), f'{MESSAGE}.'),
+  (
+    OSError(28, 'No space left on device', 'model/run\udcff.json'),
+    "OSError: [Errno 28] No space left on device: 'model/run\\udcff.json'.",
+  ),
+  (PermissionError('no permission'), 'PermissionError: no permission.'),
+  (KeyError('id'), "KeyError: 'id'."),
+  (SystemExit('wrong flags'), 'SystemExit: wrong flags.'),
+  (ValueError(), 'ValueError: .'),
+]
 
 
-def _fail():
-  raise DataError(MESSAGE)
+def _raising(error):
+  def decide():
+    raise error
+
+  return decide
 
 
 def main() -> None:
@@ -25,10 +40,14 @@ def main() -> None:
     assert worker_exchange.gather(texts[index]) == texts
     assert worker_exchange.from_chief(lambda: calls.append(index) or [index, None]) == [0, None]
     assert calls == ([0] if index == 0 else [])
-    try:
-      worker_exchange.from_chief(_fail)
-    except HTCError as error:
-      print(type(error).__name__, error)
+    decisions = [_raising(error) for error, _ in ERRORS]
+    for decide in (*decisions, lambda: {1, 2}):  # A set cannot be represented in JSON.
+      try:
+        worker_exchange.from_chief(decide)
+      except BaseException as error:
+        print(type(error).__name__, ascii(str(error)))
+      else:
+        raise AssertionError('No error reached this worker')
     assert worker_exchange.gather(index) == [0, 1]
 
 

@@ -29,8 +29,11 @@ def test_two_workers_get_the_same_values():
   finally:
     statuses = worker_processes.kill(processes)
   assert statuses == [0, 0], printed
-  assert f'DataError {exchanging_worker.MESSAGE}' in printed[0]
-  assert f'HTCError The chief stopped: {exchanging_worker.MESSAGE}' in printed[1]
+  for error, stated in exchanging_worker.ERRORS:
+    assert f'{type(error).__name__} {str(error)!a}' in printed[0]
+    assert f'HTCError {f"The chief stopped: {stated}"!a}' in printed[1]
+  for lines in printed:
+    assert 'Object of type set is not JSON serializable' in lines
 
 
 def test_a_single_process_gets_its_own_value():
@@ -46,9 +49,11 @@ def test_replicas_of_one_process_are_one_worker(two_replicas):
     assert worker_exchange.gather({'a': 1}) == [{'a': 1}]
 
 
-def test_a_single_process_raises_its_own_error():
+@pytest.mark.parametrize('error', [DataError('Disk full'), OSError(28, 'Disk full')])
+def test_a_single_process_raises_its_own_error(error):
   def fail():
-    raise DataError('Disk full')
+    raise error
 
-  with pytest.raises(DataError, match='Disk full'):
+  with pytest.raises(type(error), match='Disk full') as raised:
     worker_exchange.from_chief(fail)
+  assert raised.value is error
