@@ -36,6 +36,7 @@ train.run()
 _STEP_LINE = re.compile(r'^train \| step:\s+(\d+) \| steps/sec')
 _LOG_LINES_SHOWN = 15
 _SCORE_DRAWN = 0.5
+_FIGURES = ('bbox_AP', 'bbox_AP50', 'segm_AP', 'segm_AP50')
 
 
 class DemoError(HTCError):
@@ -165,9 +166,24 @@ def _evaluate(model_dir: str, overrides: str, log_path: str) -> dict[str, float]
   shutil.rmtree(results, ignore_errors=True)
   print('evaluating on the held-out columns')
   _run('evaluation', _command('eval', model_dir, overrides), log_path)
-  written = [name for name in os.listdir(results) if name.endswith('-metrics.json')]
-  with open(os.path.join(results, written[0]), encoding='utf-8') as file:
-    return json.load(file)
+  return _read_figures(results, log_path)
+
+
+def _read_figures(results: str, log_path: str) -> dict[str, float]:
+  """The figures that the evaluation wrote into its folder of results."""
+  names = sorted(os.listdir(results)) if os.path.isdir(results) else []
+  written = [name for name in names if name.endswith('-metrics.json')]
+  try:
+    with open(os.path.join(results, written[0]), encoding='utf-8') as file:
+      figures = json.load(file)
+    return {**figures, **{name: figures[name] for name in _FIGURES}}  # All that a summary needs.
+  except (IndexError, OSError, ValueError, TypeError, KeyError) as error:
+    raise DemoError(
+      'The evaluation wrote no figures',
+      expected=f'a file step-*-metrics.json in {results} with {", ".join(_FIGURES)}',
+      got=f'{written[0]}: {error!r}' if written else f'the files {names}',
+      likely_cause=f'an evaluation that ended early, see {log_path}',
+    ) from error
 
 
 def _run(

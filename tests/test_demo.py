@@ -57,6 +57,39 @@ def test_a_number_of_steps_must_be_positive():
     demo.shortened(0)
 
 
+@pytest.mark.parametrize(
+  'files, got',
+  [
+    (None, r'the files \[\]'),
+    ({'step-3.json': '[]'}, r"the files \['step-3.json'\]"),
+    ({'step-3-metrics.json': ''}, 'step-3-metrics.json: JSONDecodeError'),
+    ({'step-3-metrics.json': '[1]'}, 'step-3-metrics.json: TypeError'),
+    ({'step-3-metrics.json': '{"bbox_AP": 0.5}'}, "step-3-metrics.json: KeyError.'bbox_AP50'"),
+  ],
+)
+def test_an_evaluation_without_figures_is_one_clear_error(tmp_path, monkeypatch, files, got):
+  def evaluate(name, command, log_path):
+    if files is not None:
+      (tmp_path / 'results').mkdir()
+      for file, content in files.items():
+        (tmp_path / 'results' / file).write_text(content)
+
+  monkeypatch.setattr(demo, '_run', evaluate)
+  with pytest.raises(demo.DemoError, match=rf'wrote no figures.*{got}.*see eval.log'):
+    demo._evaluate(str(tmp_path), '{}', 'eval.log')
+
+
+def test_the_figures_of_the_evaluation_are_read(tmp_path, monkeypatch):
+  figures = {'bbox_AP': 0.5, 'bbox_AP50': 0.6, 'segm_AP': 0.7, 'segm_AP50': 0.8, 'more': 1.0}
+
+  def evaluate(name, command, log_path):
+    (tmp_path / 'results').mkdir()
+    (tmp_path / 'results' / 'step-3-metrics.json').write_text(json.dumps(figures))
+
+  monkeypatch.setattr(demo, '_run', evaluate)
+  assert demo._evaluate(str(tmp_path), '{}', 'eval.log') == figures
+
+
 def test_a_failed_command_shows_the_end_of_its_log(tmp_path):
   script = 'import sys; print("the reason"); sys.exit(3)'
   with pytest.raises(demo.DemoError, match=r'training failed with status 3(.|\n)*the reason'):

@@ -18,6 +18,7 @@ from htc_tf.errors import CheckpointError
 
 _PREFIX = 'ckpt'
 _INDEX = re.compile(rf'{_PREFIX}-(\d+)\.index$')
+_NUMBERED_INDEX = re.compile(r'(.+)-(\d+)\.index$')
 _DAMAGED_PREFIX = 'damaged'
 
 
@@ -106,6 +107,30 @@ def prepare_to_evaluate(model_dir: str, mode: str, init_checkpoint: str | None) 
   return used
 
 
+def find(folder: str) -> str | None:
+  """The checkpoint of a directory for reading, or None; the directory is not changed.
+
+  This is the checkpoint that the state file names. If the file is missing or useless, which is
+  logged, it is the one with the highest step.
+
+  Args:
+    folder: directory with checkpoints.
+  """
+  named = _named_by_state_file(folder)
+  if named and tf.io.gfile.exists(f'{named}.index'):
+    return named
+  found = _on_disk(folder) or _of_other_names(folder)
+  if not found:
+    return None
+  logging.warning(
+    'The state file %s %s: the newest checkpoint is used, %s',
+    os.path.join(folder, 'checkpoint'),
+    f'names {named}, which does not exist' if named else 'is missing or cannot be read',
+    found[-1],
+  )
+  return found[-1]
+
+
 def step_of(prefix: str | None) -> int:
   """The training step at which a checkpoint was written; 0 for None."""
   return 0 if prefix is None else int(prefix.rpartition('-')[2])
@@ -116,6 +141,14 @@ def _on_disk(model_dir: str) -> list[str]:
   names = tf.io.gfile.listdir(model_dir) if tf.io.gfile.isdir(model_dir) else []
   steps = sorted(int(match[1]) for match in map(_INDEX.match, names) if match)
   return [os.path.join(model_dir, f'{_PREFIX}-{step}') for step in steps]
+
+
+def _of_other_names(folder: str) -> list[str]:
+  """Prefixes of checkpoints with a step and another name, such as `best_ckpt-20`, oldest first."""
+  found = map(_NUMBERED_INDEX.match, tf.io.gfile.listdir(folder))
+  names = [match for match in found if match and not match[1].startswith(f'{_DAMAGED_PREFIX}-')]
+  names.sort(key=lambda match: int(match[2]))
+  return [os.path.join(folder, f'{match[1]}-{match[2]}') for match in names]
 
 
 def _without_index(model_dir: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import tensorflow as tf
 from absl import logging
 
-from htc_tf.checkpoints import object_graph, readability
+from htc_tf.checkpoints import last_good, object_graph, readability
 from htc_tf.errors import CheckpointError
 
 _MAX_LISTED = 8
@@ -17,12 +17,12 @@ def resolve(path: str) -> str:
 
   Args:
     path: a checkpoint prefix such as `model/ckpt-1000`, or a directory with checkpoints of a
-      training run, which stands for its latest one.
+      training run, which stands for its latest one, also without a usable state file.
 
   Raises:
     CheckpointError: there is no checkpoint.
   """
-  found = tf.train.latest_checkpoint(path) if tf.io.gfile.isdir(path) else path
+  found = last_good.find(path) if tf.io.gfile.isdir(path) else path
   if found and tf.io.gfile.exists(found + '.index'):
     return found
   folder = path if tf.io.gfile.isdir(path) else os.path.dirname(path) or '.'

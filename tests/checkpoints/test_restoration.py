@@ -99,6 +99,45 @@ def test_a_directory_stands_for_its_latest_checkpoint(saved):
   assert restoration.resolve(saved[1]) == saved[1]
 
 
+STATES = {
+  'missing': None,
+  'empty': b'',
+  'truncated': b'model_checkpoint_path: "ckpt-',
+  'binary': bytes(range(256)),
+  'missing_checkpoint': b'model_checkpoint_path: "ckpt-11"\n',
+  'moved': b'model_checkpoint_path: "/old/model/ckpt-10"\n',
+}
+
+
+@pytest.mark.parametrize('content', STATES.values(), ids=STATES)
+@pytest.mark.parametrize('name', ['ckpt', 'best_ckpt'])
+def test_without_a_usable_state_file_the_newest_checkpoint_is_used_and_logged(
+  saved, tmp_path, caplog, name, content
+):
+  model, _ = saved
+  for step in (9, 10):
+    tf.train.Checkpoint(model=model).write(str(tmp_path / f'{name}-{step}'))
+  tf.train.Checkpoint(model=model).write(str(tmp_path / f'damaged-{name}-11'))
+  if content is not None:
+    (tmp_path / 'checkpoint').write_bytes(content)
+  before = sorted(os.listdir(tmp_path))
+  with caplog.at_level('WARNING'):
+    assert restoration.resolve(str(tmp_path)) == str(tmp_path / f'{name}-10')
+  assert f'the newest checkpoint is used, {tmp_path}/{name}-10' in caplog.text
+  assert sorted(os.listdir(tmp_path)) == before
+  other = tiny.build(tiny.model(2), seed=6)
+  restoration.restore(str(tmp_path), {'model': other})
+  np.testing.assert_array_equal(other.variables[0], model.variables[0])
+
+
+def test_the_state_file_may_name_an_older_checkpoint(saved, tmp_path, caplog):
+  for step in (9, 10):
+    tf.train.Checkpoint(model=saved[0]).write(str(tmp_path / f'ckpt-{step}'))
+  (tmp_path / 'checkpoint').write_text('model_checkpoint_path: "ckpt-9"\n')
+  assert restoration.resolve(str(tmp_path)) == str(tmp_path / 'ckpt-9')
+  assert 'newest' not in caplog.text
+
+
 @pytest.mark.parametrize('path', ['nowhere/ckpt-1', 'empty', 'empty/ckpt-1'])
 def test_a_missing_checkpoint_is_reported(tmp_path, path):
   (tmp_path / 'empty').mkdir()
