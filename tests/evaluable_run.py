@@ -83,7 +83,7 @@ def evaluate(
     )
     trainer.checkpoint.restore(tf.train.latest_checkpoint(str(model_dir))).expect_partial()
     figures = trainer.evaluate(tf.constant(-1))
-  figures = {name: float(value) for name, value in figures.items() if name != 'validation_loss'}
+  figures = {name: float(value) for name, value in figures.items()}
   step = trainer.global_step.numpy()
   return Evaluation(figures, json.loads((folder / 'results' / f'step-{step}.json').read_text()))
 

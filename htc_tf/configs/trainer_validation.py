@@ -110,7 +110,7 @@ def check_evaluation(trainer: cfg.TrainerConfig, mode: str, task: task_config.HT
 
 def _check_best_metric(metric: str, task: task_config.HTCTask) -> None:
   kinds = ('bbox', 'segm') if task.model.include_mask else ('bbox',)
-  known = metrics.figure_names(kinds)
+  known = metrics.figure_names(kinds, task.model.detection_generator.max_detections)
   by_category = task.per_category_metrics and metrics.is_by_category(metric, kinds)
   if metric not in known and not by_category:
     raise ConfigError(

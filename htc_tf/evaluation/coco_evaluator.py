@@ -40,7 +40,8 @@ class COCOEvaluator:
       evaluated; those without annotations do not count in the means.
     include_mask: whether to evaluate masks besides boxes.
     per_category: whether `result` also gives AP of each category.
-    max_detections: number of detections per image and category that count, best first.
+    max_detections: number of detections per image and category, best first, up to which figures are
+      given besides the standard ones, which count 100.
     num_workers: number of processes; 1 for this process alone. None for one per hundred annotated
       images, but at least 1, and at most 16 and the number of usable cores.
     names: name of each class, to compare with the annotations; the annotations may then lack some
@@ -143,11 +144,13 @@ class COCOEvaluator:
     """The figures of all detections since the last `reset`; also ends the processes.
 
     Returns:
-      For boxes, the 12 figures of COCO if `max_detections` is 100: `bbox_AP`, `bbox_AP50`,
-      `bbox_AP75`, `bbox_APs`, `bbox_APm`, `bbox_APl`, `bbox_ARmax1`, `bbox_ARmax10`,
-      `bbox_ARmax100`, `bbox_ARs`, `bbox_ARm`, `bbox_ARl`. For masks, the same as `segm_*`. With
-      `per_category`, also `bbox_AP_by_category/<name>` and `segm_AP_by_category/<name>`. All are in
-      [0, 1]; as in pycocotools, -1 if the annotations have no object of that size or category.
+      For boxes, the 12 figures of COCO, which count 100 detections per image and category:
+      `bbox_AP`, `bbox_AP50`, `bbox_AP75`, `bbox_APs`, `bbox_APm`, `bbox_APl`, `bbox_ARmax1`,
+      `bbox_ARmax10`, `bbox_ARmax100`, `bbox_ARs`, `bbox_ARm`, `bbox_ARl`. If `max_detections` is
+      another number, e.g. 300, also `bbox_AP@300`, `bbox_AP50@300`, ..., `bbox_ARmax300`,
+      `bbox_ARs@300`, ... For masks, the same as `segm_*`. With `per_category`, also
+      `bbox_AP_by_category/<name>` and `bbox_AP@300_by_category/<name>`. All are in [0, 1]; as in
+      pycocotools, -1 if the annotations have no object of that size or category.
     """
     missing = len(self._ground_truth.imgs) - len(self._seen)
     if missing:
@@ -169,14 +172,18 @@ class COCOEvaluator:
         self._max_detections,
         self._workers,
       )
-      figures.update(metrics_lib.summary(evaluation, prefix=iou_type))
+      figures.update(metrics_lib.summary(evaluation, iou_type, self._max_detections))
       if self._per_category:
+        names = dict(zip(self._evaluated_ids, self._names))
         figures.update(
           metrics_lib.average_precision_by_category(
-            evaluation, dict(zip(self._evaluated_ids, self._names)), prefix=iou_type
+            evaluation, names, iou_type, self._max_detections
           )
         )
     self._workers.close()
+    reason = ground_truth_lib.why_nothing_counts(self._ground_truth, self._evaluated_ids)
+    if reason:
+      logging.warning('The figures are empty (-1), because %s', reason)
     logging.info('Evaluation of %d images:\n%s', len(self._seen), metrics_lib.format_table(figures))
     return figures
 

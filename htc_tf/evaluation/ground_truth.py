@@ -73,7 +73,7 @@ def common_categories(ground_truth: coco.COCO, names: dict[int, str]) -> list[in
   Raises:
     DataError: a category has another name in the annotations, or no id is the same.
   """
-  found = {id_: str(category.get('name', id_)) for id_, category in ground_truth.cats.items()}
+  found = _names(ground_truth)
   common = [id_ for id_ in names if id_ in found]
   differing = [id_ for id_ in common if names[id_].strip() != found[id_].strip()]
   if differing or not common:
@@ -86,6 +86,11 @@ def common_categories(ground_truth: coco.COCO, names: dict[int, str]) -> list[in
       'same id in both annotation files, and convert both again',
     )
   return common
+
+
+def _names(ground_truth: coco.COCO) -> dict[int, str]:
+  """Name of each category by id."""
+  return {id_: str(category.get('name', id_)) for id_, category in ground_truth.cats.items()}
 
 
 def _listed(names: dict[int, str], maximum: int = 20) -> str:
@@ -107,11 +112,41 @@ def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> tupl
       got=f'unknown ids {unknown}' if unknown else 'no category',
       likely_cause='annotations of another data set than the training data',
     )
-  names = [str(ground_truth.cats[category].get('name', category)) for category in category_ids]
+  known = _names(ground_truth)
+  names = [known[category] for category in category_ids]
   count = collections.Counter(names)
   return tuple(
     name if count[name] == 1 else f'{name} ({category})'
     for name, category in zip(names, category_ids)
+  )
+
+
+def why_nothing_counts(ground_truth: coco.COCO, category_ids: Sequence[int]) -> str:
+  """Why no annotation counts as an object to find; empty if there are such annotations.
+
+  Args:
+    ground_truth: annotations.
+    category_ids: ids of the evaluated categories.
+  """
+  annotations = ground_truth.dataset['annotations']
+  evaluated = [entry for entry in annotations if entry['category_id'] in set(category_ids)]
+  if not all(entry.get('iscrowd') for entry in evaluated):
+    return ''
+  num_images = len(ground_truth.imgs)
+  if not annotations:
+    return (
+      f'the {num_images} images have no annotation. Likely cause: the annotations of a test set, '
+      'which are not published, or of another split'
+    )
+  if not evaluated:
+    names = _names(ground_truth)
+    return (
+      f'none of the {len(annotations)} annotations of {num_images} images has one of the evaluated '
+      f'categories {_listed({id_: names[id_] for id_ in category_ids})}'
+    )
+  return (
+    f'all {len(evaluated)} annotations of the evaluated categories, in {num_images} images, are '
+    'crowd regions (iscrowd=1), which are no objects to find'
   )
 
 

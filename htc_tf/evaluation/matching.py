@@ -13,6 +13,7 @@ from pycocotools import coco, cocoeval
 
 from htc_tf import processes
 from htc_tf.evaluation import ground_truth as ground_truth_lib
+from htc_tf.evaluation import metrics
 
 
 class _Part(NamedTuple):
@@ -23,7 +24,7 @@ class _Part(NamedTuple):
     results: COCO results of these categories, with only the field that is matched.
     category_ids: ids of the categories, ascending, in the order of the arrays.
     iou_type: 'bbox' or 'segm'.
-    max_detections: number of detections per image and category that count.
+    max_detections: limit of detections per image and category besides COCO's standard ones.
   """
 
   dataset: dict[str, list[Any]]
@@ -48,7 +49,8 @@ def evaluate(
     results: COCO results with `bbox` and, for 'segm', `segmentation`; not modified.
     category_ids: ids of the evaluated categories.
     iou_type: 'bbox' or 'segm'.
-    max_detections: number of detections per image and category that count, best first.
+    max_detections: number of detections per image and category, best first, for which precision and
+      recall are computed besides COCO's 1, 10 and 100.
     workers: pool that evaluates the categories; it must have no pending calls.
 
   Returns:
@@ -149,4 +151,4 @@ def _evaluate_part(part: _Part) -> tuple[np.ndarray, np.ndarray]:
 
 def _set_params(params: cocoeval.Params, category_ids: Sequence[int], max_detections: int) -> None:
   params.catIds = list(category_ids)
-  params.maxDets = sorted({1, min(10, max_detections), max_detections})
+  params.maxDets = metrics.limits(max_detections)

@@ -5,55 +5,94 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from pycocotools import cocoeval
 
+STANDARD_LIMIT = 100  # COCO's number of detections per image and category.
+_RECALL_LIMITS = (1, 10, STANDARD_LIMIT)
 _ROW_NAMES = {'bbox': 'box', 'segm': 'mask'}
 _SIZES = {'s': 'small', 'm': 'medium', 'l': 'large'}
-_BY_CATEGORY = 'AP_by_category/'
+_BY_CATEGORY = '_by_category/'
 
 
-def summary(evaluation: cocoeval.COCOeval, prefix: str) -> dict[str, float]:
-  """The 12 standard figures of COCO.
+def limits(max_detections: int) -> list[int]:
+  """COCO's limits of the number of detections, and `max_detections` if it is another one."""
+  return sorted({*_RECALL_LIMITS, max_detections})
 
-  `COCOeval.summarize` is not used, because it prints, and gives -1 for AP unless the number of
-  detections per image is 100. With 100, its figures are the same.
+
+def summary(
+  evaluation: cocoeval.COCOeval, prefix: str, max_detections: int = STANDARD_LIMIT
+) -> dict[str, float]:
+  """The 12 standard figures of COCO, and those at another number of detections.
+
+  `COCOeval.summarize` is not used, because it prints, and knows no more than three limits. With 100
+  as the largest limit, its figures are the same.
 
   Args:
-    evaluation: evaluation after `accumulate()`.
+    evaluation: evaluation after `accumulate()`, whose `params.maxDets` are
+      `limits(max_detections)`.
     prefix: prefix of the keys, `bbox` or `segm`.
+    max_detections: number of detections per image and category of the additional figures.
 
   Returns:
-    The figures by key `<prefix>_AP`, `<prefix>_AP50` and so on, in COCO's order; -1 if no
-    annotation counts for a figure.
+    The figures by key `<prefix>_AP`, `<prefix>_AP50` and so on, in COCO's order; then, unless
+    `max_detections` is 100, `<prefix>_AP@<max_detections>` and so on. -1 if no annotation counts
+    for a figure.
   """
-  figures = {
-    'AP': _mean_precision(evaluation),
-    'AP50': _mean_precision(evaluation, iou_threshold=0.5),
-    'AP75': _mean_precision(evaluation, iou_threshold=0.75),
-  }
-  for letter, size in _SIZES.items():
-    figures[f'AP{letter}'] = _mean_precision(evaluation, size=size)
-  for index, max_detections in enumerate(evaluation.params.maxDets):
-    figures[f'ARmax{max_detections}'] = _mean_recall(evaluation, max_detections_index=index)
-  for letter, size in _SIZES.items():
-    figures[f'AR{letter}'] = _mean_recall(evaluation, size=size)
+  figures = _figures(evaluation, STANDARD_LIMIT, _RECALL_LIMITS)
+  if max_detections != STANDARD_LIMIT:
+    own = _figures(evaluation, max_detections, [max_detections])
+    figures.update({at_limit(name, max_detections): value for name, value in own.items()})
   return {f'{prefix}_{name}': value for name, value in figures.items()}
 
 
-def figure_names(prefixes: Sequence[str]) -> list[str]:
-  """Keys of the standard figures, for the given prefixes in turn."""
+def figure_names(prefixes: Sequence[str], max_detections: int = STANDARD_LIMIT) -> list[str]:
+  """Keys of the figures of `summary`, for the given prefixes in turn."""
+  names = _names(_RECALL_LIMITS)
+  if max_detections != STANDARD_LIMIT:
+    names += [at_limit(name, max_detections) for name in _names([max_detections])]
+  return [f'{prefix}_{name}' for prefix in prefixes for name in dict.fromkeys(names)]
+
+
+def _names(recall_limits: Sequence[int]) -> list[str]:
+  """Names of the figures at one limit, in COCO's order."""
+  recall = [f'ARmax{limit}' for limit in recall_limits]
   sizes = list(_SIZES)
-  names = ['AP', 'AP50', 'AP75', *(f'AP{letter}' for letter in sizes)]
-  names += [f'ARmax{count}' for count in cocoeval.Params().maxDets]
-  names += [f'AR{letter}' for letter in sizes]
-  return [f'{prefix}_{name}' for prefix in prefixes for name in names]
+  return ['AP', 'AP50', 'AP75', *(f'AP{s}' for s in sizes), *recall, *(f'AR{s}' for s in sizes)]
 
 
 def is_by_category(name: str, prefixes: Sequence[str]) -> bool:
   """Whether a key is that of the AP of a category, with one of the prefixes."""
-  return name.startswith(tuple(f'{prefix}_{_BY_CATEGORY}' for prefix in prefixes))
+  return name.startswith(tuple(f'{prefix}_AP' for prefix in prefixes)) and _BY_CATEGORY in name
+
+
+def at_limit(name: str, max_detections: int) -> str:
+  """The name of a figure at a number of detections; COCO's standard has the name alone."""
+  if max_detections == STANDARD_LIMIT or name.startswith('ARmax'):
+    return name
+  return f'{name}@{max_detections}'
+
+
+def _figures(
+  evaluation: cocoeval.COCOeval, limit: int, recall_limits: Sequence[int]
+) -> dict[str, float]:
+  """AP and recall at one limit, and the recall at each of several limits."""
+  figures = {
+    'AP': _mean_precision(evaluation, limit),
+    'AP50': _mean_precision(evaluation, limit, iou_threshold=0.5),
+    'AP75': _mean_precision(evaluation, limit, iou_threshold=0.75),
+  }
+  for letter, size in _SIZES.items():
+    figures[f'AP{letter}'] = _mean_precision(evaluation, limit, size=size)
+  for recall_limit in recall_limits:
+    figures[f'ARmax{recall_limit}'] = _mean_recall(evaluation, recall_limit)
+  for letter, size in _SIZES.items():
+    figures[f'AR{letter}'] = _mean_recall(evaluation, limit, size=size)
+  return figures
 
 
 def average_precision_by_category(
-  evaluation: cocoeval.COCOeval, names: Mapping[int, str], prefix: str
+  evaluation: cocoeval.COCOeval,
+  names: Mapping[int, str],
+  prefix: str,
+  max_detections: int = STANDARD_LIMIT,
 ) -> dict[str, float]:
   """AP of each category, averaged over the IoU thresholds.
 
@@ -61,22 +100,25 @@ def average_precision_by_category(
     evaluation: evaluation after `accumulate()`.
     names: name of each category, by category id.
     prefix: prefix of the keys, `bbox` or `segm`.
+    max_detections: another number of detections per image and category to give AP at.
 
   Returns:
-    AP by key `<prefix>_AP_by_category/<name>`, in the order of `names`; -1 for a category without
-    annotations.
+    AP by key `<prefix>_AP_by_category/<name>`, in the order of `names`, then, unless
+    `max_detections` is 100, by key `<prefix>_AP@<max_detections>_by_category/<name>`; -1 for a
+    category without annotations.
   """
   positions = {category: index for index, category in enumerate(evaluation.params.catIds)}
   return {
-    f'{prefix}_{_BY_CATEGORY}{name}': _mean_precision(
-      evaluation, category_index=positions[category]
+    f'{prefix}_{at_limit("AP", limit)}{_BY_CATEGORY}{name}': _mean_precision(
+      evaluation, limit, category_index=positions[category]
     )
+    for limit in dict.fromkeys([STANDARD_LIMIT, max_detections])
     for category, name in names.items()
   }
 
 
 def format_table(figures: Mapping[str, float]) -> str:
-  """A table of figures: a row for boxes, a row for masks, then a row per category.
+  """A table of figures: rows for boxes and masks at each limit, then a row per category.
 
   Args:
     figures: figures of `COCOEvaluator.result`; other keys are ignored.
@@ -85,36 +127,33 @@ def format_table(figures: Mapping[str, float]) -> str:
     Lines of text with percentages to one decimal; `-` stands for -1.
   """
   rows: dict[str, dict[str, float]] = {}
+  categories: dict[str, dict[str, float]] = {}
   for key, value in figures.items():
     prefix, _, name = key.partition('_')
-    if prefix in _ROW_NAMES:
-      rows.setdefault(prefix, {})[name] = value
-  standard = {
-    _ROW_NAMES[prefix]: {
-      name: value for name, value in row.items() if not name.startswith(_BY_CATEGORY)
-    }
-    for prefix, row in rows.items()
-  }
-  categories: dict[str, dict[str, float]] = {}
-  for prefix, row in rows.items():
-    for name, value in row.items():
-      if name.startswith(_BY_CATEGORY):
-        categories.setdefault(name[len(_BY_CATEGORY) :], {})[f'{_ROW_NAMES[prefix]} AP'] = value
-  return '\n\n'.join(_format_rows(table) for table in (standard, categories) if table)
+    if prefix not in _ROW_NAMES:
+      continue
+    name, by_category, category = name.partition(_BY_CATEGORY)
+    column, at, limit = name.partition('@')
+    if by_category:
+      categories.setdefault(category, {})[f'{_ROW_NAMES[prefix]} {name}'] = value
+    else:
+      rows.setdefault(f'{_ROW_NAMES[prefix]}{at}{limit}', {})[column] = value
+  return '\n\n'.join(_format_rows(table) for table in (rows, categories) if table)
 
 
 def _mean_precision(
   evaluation: cocoeval.COCOeval,
+  limit: int,
   iou_threshold: float | None = None,
   size: str = 'all',
   category_index: int | None = None,
 ) -> float:
-  """Mean precision at the largest number of detections.
+  """Mean precision at a number of detections per image and category.
 
   The mean is over recall, and over IoU thresholds and categories unless an argument selects one.
   """
   precision = evaluation.eval['precision']  # [iou, recall, category, size, max_detections]
-  precision = precision[..., evaluation.params.areaRngLbl.index(size), -1]
+  precision = precision[..., *_position(evaluation, size, limit)]
   if iou_threshold is not None:
     precision = precision[np.isclose(evaluation.params.iouThrs, iou_threshold)]
   if category_index is not None:
@@ -122,14 +161,16 @@ def _mean_precision(
   return _mean_of_measured(precision)
 
 
-def _mean_recall(
-  evaluation: cocoeval.COCOeval, size: str = 'all', max_detections_index: int = -1
-) -> float:
+def _mean_recall(evaluation: cocoeval.COCOeval, limit: int, size: str = 'all') -> float:
   """Mean of the largest recall over IoU thresholds and categories."""
   recall = evaluation.eval['recall']  # [iou, category, size, max_detections]
-  return _mean_of_measured(
-    recall[..., evaluation.params.areaRngLbl.index(size), max_detections_index]
-  )
+  return _mean_of_measured(recall[..., *_position(evaluation, size, limit)])
+
+
+def _position(evaluation: cocoeval.COCOeval, size: str, limit: int) -> tuple[int, int]:
+  """Indices of a size and a limit in the last two axes of COCOeval's arrays."""
+  params = evaluation.params
+  return params.areaRngLbl.index(size), params.maxDets.index(limit)
 
 
 def _mean_of_measured(values: np.ndarray) -> float:

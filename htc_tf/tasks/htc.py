@@ -245,7 +245,7 @@ class HTCTask(base_task.Task):
     detections = model(_at_least_one_image(model_inputs(images, labels), divisor), training=False)
     outputs = {key: x[: tf.shape(images)[0]] for key, x in detections.to_dict().items()}
     predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}
-    return {self.loss: 0.0, 'predictions': predictions}
+    return {'predictions': predictions}
 
   def aggregate_logs(
     self, state: COCOEvaluator | None, step_outputs: Mapping[str, Any]
@@ -311,6 +311,7 @@ class HTCTask(base_task.Task):
       classes.category_ids,
       include_mask=self.task_config.model.include_mask,
       per_category=self.task_config.per_category_metrics,
+      max_detections=self.task_config.model.detection_generator.max_detections,
       names=classes.category_names,
     )
 

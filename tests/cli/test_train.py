@@ -366,7 +366,9 @@ def test_the_command_trains_and_evaluates(run, records, tmp_path):
     'learning_rate',
     'bbox_AP',
     'segm_AP50',
+    'bbox_AP@6',
   } <= {tag.split('/')[-1] for tag in written}
+  assert not any('validation_loss' in tag for tag in written)
 
 
 def _tags(path):

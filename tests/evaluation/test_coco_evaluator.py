@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -352,16 +353,114 @@ def test_ap_is_the_mean_over_the_categories(tmp_path):
     assert (cat + dog) / 2 == pytest.approx(result[f'{prefix}_AP'])
 
 
-def test_only_the_best_max_detections_count(tmp_path):
-  dataset = _dataset()
-  evaluator = _evaluator(tmp_path, dataset, max_detections=2)
-  evaluator.update(_predictions(dataset, noise=1))
+def _pycocotools_at(annotation_file, result_file, iou_type, limit):
+  """The 12 figures of pycocotools with `limit` as the largest number of detections.
+
+  `summarize` gives AP only for a limit of 100, so its formula is repeated here.
+  """
+  with contextlib.redirect_stdout(io.StringIO()):
+    ground_truth = coco.COCO(str(annotation_file))
+    evaluation = cocoeval.COCOeval(ground_truth, ground_truth.loadRes(str(result_file)), iou_type)
+    evaluation.params.maxDets = [1, 10, limit] if limit > 10 else [1, limit]
+    evaluation.evaluate()
+    evaluation.accumulate()
+  precision, recall = (evaluation.eval[name][..., -1] for name in ('precision', 'recall'))
+  values = [precision[..., 0], precision[0, ..., 0], precision[5, ..., 0]]
+  values += [precision[..., size] for size in (1, 2, 3)]
+  values += [recall[..., 0]] + [recall[..., size] for size in (1, 2, 3)]
+  return [value[value > -1].mean() if (value > -1).any() else -1 for value in values]
+
+
+def _figures_at(result, prefix, limit):
+  names = [f'{name}@{limit}' for name in ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')]
+  names += [f'ARmax{limit}', *(f'{name}@{limit}' for name in ('ARs', 'ARm', 'ARl'))]
+  return [result[f'{prefix}_{name}'] for name in names]
+
+
+def test_all_of_225_objects_count_if_the_model_may_find_300(tmp_path):
+  """The standard figures stop at 100 of them, as COCO does."""
+  dataset = _dataset(num_images=1)
+  corners = [(8.0 * row, 13.0 * column) for row in range(15) for column in range(15)]
+  dataset['annotations'] = [
+    _annotation(number, 10, 3, (y, x, y + 6, x + 10)) for number, (y, x) in enumerate(corners, 1)
+  ]
+  batch = _predictions(dataset, noise=0, num_rows=300)
+  batch['detection_masks'][:] = 1
+  evaluator = _evaluator(tmp_path, dataset, per_category=True, max_detections=300)
+  evaluator.update(batch)
   result = evaluator.result()
-  assert 0 < result['bbox_ARmax1'] < result['bbox_ARmax2'] < 0.9
-  assert result['bbox_AP'] > 0
+  for prefix in ('bbox', 'segm'):
+    assert result[f'{prefix}_AP@300'] == pytest.approx(1.0, abs=0.02)
+    assert result[f'{prefix}_AP@300_by_category/cat'] == result[f'{prefix}_AP@300']
+    assert result[f'{prefix}_ARmax300'] == pytest.approx(1.0)
+    assert result[f'{prefix}_ARmax100'] == pytest.approx(100 / 225, abs=0.01)
+    assert result[f'{prefix}_AP'] == pytest.approx(0.446, abs=0.02)
+    assert result[f'{prefix}_AP_by_category/cat'] == result[f'{prefix}_AP']
+
+
+@pytest.mark.parametrize('limit', [1, 2, 10, 15, 300])
+def test_figures_at_a_number_of_detections_equal_pycocotools(tmp_path, limit):
+  dataset = _dataset()
+  evaluator = _evaluator(tmp_path, dataset, per_category=True, max_detections=limit)
+  evaluator.update(_predictions(dataset))
+  result = evaluator.result()
+  files = dict(zip(('bbox', 'segm'), evaluator.save_results(tmp_path / 'results.json')))
+  annotation_file = tmp_path / 'instances.json'
+  for prefix, file in files.items():
+    assert _figures(result, prefix) == _pycocotools_figures(annotation_file, file, prefix)
+    expected = _pycocotools_at(annotation_file, file, prefix, limit)
+    assert _figures_at(result, prefix, limit) == pytest.approx(expected, abs=1e-12)
+    cat, dog = (result[f'{prefix}_AP@{limit}_by_category/{name}'] for name in ('cat', 'dog'))
+    assert (cat + dog) / 2 == pytest.approx(result[f'{prefix}_AP@{limit}'])
+
+
+def test_numbers_below_one_are_rejected(tmp_path):
   for name in ('max_detections', 'num_workers'):
     with pytest.raises(InputError, match=f'{name} of at least 1'):
-      _evaluator(tmp_path, dataset, **{name: 0})
+      _evaluator(tmp_path, _dataset(), **{name: 0})
+
+
+def _drop_all(annotations):
+  annotations.clear()
+
+
+def _all_crowds(annotations):
+  for entry in annotations:
+    entry['iscrowd'] = 1
+
+
+def _all_owls(annotations):
+  for entry in annotations:
+    entry['category_id'] = 9
+
+
+@pytest.mark.parametrize(
+  'change, ids, reason',
+  [
+    (_drop_all, [3, 5, 9], 'the 4 images have no annotation. Likely cause: '),
+    (_all_crowds, [3, 5, 9], 'all 28 annotations of the evaluated categories, in 4 images, are cr'),
+    (_all_owls, [3, 5], "none of the 28 annotations of 4 images has one of .* 3: 'cat', 5: 'dog'"),
+  ],
+)
+def test_an_evaluation_without_objects_says_why(tmp_path, caplog, change, ids, reason):
+  dataset = _dataset()
+  batch = _predictions(dataset)
+  batch['detection_classes'] = np.minimum(batch['detection_classes'], len(ids))
+  change(dataset['annotations'])
+  evaluator = coco_evaluator.COCOEvaluator(_write(tmp_path, dataset), ids, include_mask=True)
+  evaluator.update(batch)
+  assert set(evaluator.result().values()) == {-1.0}
+  (warning,) = [entry.message for entry in caplog.records if 'figures are empty' in entry.message]
+  assert re.search(reason, warning)
+
+
+def test_an_evaluation_with_one_object_is_not_called_empty(tmp_path, caplog):
+  dataset = _dataset()
+  _all_crowds(dataset['annotations'][1:])
+  evaluator = _evaluator(tmp_path, dataset)
+  evaluator.update(_predictions(dataset))
+  assert evaluator.result()['bbox_AP'] >= 0
+  assert 'figures are empty' not in caplog.text
 
 
 def test_an_annotation_with_id_zero_can_be_matched(tmp_path):
@@ -552,7 +651,9 @@ def test_the_table_shows_boxes_masks_and_categories():
       'segm_AP': 0.381,
       'segm_APl': 1.0,
       'loss': 3.0,
+      'bbox_AP@300': 0.5,
       'bbox_AP_by_category/cat': 0.5,
+      'bbox_AP@300_by_category/cat': 0.6,
       'segm_AP_by_category/cat': -1.0,
     }
   )
@@ -560,8 +661,9 @@ def test_the_table_shows_boxes_masks_and_categories():
     ['AP', 'APl'],
     ['box', '43.2', '-'],
     ['mask', '38.1', '100.0'],
+    ['box@300', '50.0', '-'],
     [],
-    ['box', 'AP', 'mask', 'AP'],
-    ['cat', '50.0', '-'],
+    ['box', 'AP', 'box', 'AP@300', 'mask', 'AP'],
+    ['cat', '50.0', '60.0', '-'],
   ]
   assert metrics.format_table({}) == ''

@@ -69,7 +69,7 @@ def _evaluate_all(ground_truth, results, iou_type, max_detections):
     found = ground_truth.loadRes(matching.matched_fields(results, iou_type))
     evaluation = cocoeval.COCOeval(ground_truth, found, iou_type)
     evaluation.params.catIds = list(_CATEGORY_IDS)
-    evaluation.params.maxDets = [1, min(10, max_detections), max_detections]
+    evaluation.params.maxDets = sorted({1, 10, 100, max_detections})
     evaluation.evaluate()
     evaluation.accumulate()
   return evaluation
@@ -83,11 +83,12 @@ def _coco_data():
 
 @pytest.mark.parametrize('num_parts', [1, 2, 3, 9])
 @pytest.mark.parametrize('iou_type', ['bbox', 'segm'])
-def test_parts_equal_one_evaluation_exactly(coco_data, iou_type, num_parts):
+@pytest.mark.parametrize('max_detections', [3, 100, 300])
+def test_parts_equal_one_evaluation_exactly(coco_data, max_detections, iou_type, num_parts):
   ground_truth, results = coco_data
-  expected = _evaluate_all(ground_truth, results, iou_type, 100)
+  expected = _evaluate_all(ground_truth, results, iou_type, max_detections)
   actual = matching.evaluate(
-    ground_truth, results, _CATEGORY_IDS, iou_type, 100, _PoolInThisProcess(num_parts)
+    ground_truth, results, _CATEGORY_IDS, iou_type, max_detections, _PoolInThisProcess(num_parts)
   )
   assert 0.1 < expected.eval['precision'][0, :, 0, 0, -1].mean() < 0.9
   for name in ('precision', 'recall'):

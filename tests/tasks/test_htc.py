@@ -168,6 +168,8 @@ def test_evaluation_gives_figures_and_writes_detections(records, tmp_path):
     state = task.aggregate_logs(state, task.validation_step(batch, model))
   metrics = task.reduce_aggregated_logs(state, global_step=tf.constant(7))
   assert {'bbox_AP', 'bbox_AP50', 'segm_AP', 'segm_AP50'} <= set(metrics)
+  # The small model finds at most 6 instances.
+  assert {'bbox_AP@6', 'bbox_ARmax6', 'segm_AP50@6', 'bbox_ARmax100'} <= set(metrics)
   assert all(np.isfinite(value) for value in metrics.values())
   results = json.loads((tmp_path / 'results' / 'step-7.json').read_text())
   assert {row['image_id'] for row in results} <= {1, 2, 3, 4}
