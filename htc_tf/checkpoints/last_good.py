@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import logging
 
 from htc_tf.checkpoints import readability
-from htc_tf.errors import CheckpointError
+from htc_tf.errors import CheckpointError, InputError
 
 _PREFIX = 'ckpt'
 _INDEX = re.compile(rf'{_PREFIX}-(\d+)\.index$')
@@ -85,11 +85,23 @@ def prepare_to_evaluate(model_dir: str, mode: str, init_checkpoint: str | None) 
 
   Raises:
     CheckpointError: the checkpoint cannot be read, or the evaluation would measure random weights.
+    InputError: the model directory is a file.
   """
+  if tf.io.gfile.exists(model_dir) and not tf.io.gfile.isdir(model_dir):
+    raise InputError(
+      f'The model directory {model_dir} cannot be used',
+      expected='the directory of a training run',
+      got='a file',
+      likely_cause='the path of a checkpoint file instead of its folder',
+    )
   prefixes = _on_disk(model_dir)
   if mode == 'continuous_eval':
     return prefixes[-1] if prefixes else None
   if not prefixes:
+    best = _named_by_state_file(model_dir)
+    if best and tf.io.gfile.exists(f'{best}.index'):  # A folder of the best checkpoint.
+      readability.check_readable(best)
+      return best
     if not init_checkpoint:
       raise CheckpointError(
         f'There is no checkpoint to evaluate in {model_dir}',

@@ -63,6 +63,23 @@ def save_params(model_dir: str, params: cfg.ExperimentConfig) -> None:
     hyperparams.save_params_dict_to_yaml(params, str(path))
 
 
+def copy_description(model_dir: str, folder: str) -> None:
+  """Copy configuration and classes to a folder that holds other checkpoints of the same model.
+
+  Prediction and export then accept the folder as a model directory. Each file is replaced at once.
+
+  Args:
+    model_dir: the model directory; what it lacks is not copied.
+    folder: an existing folder.
+  """
+  for name in (PARAMS_FILE, DATASET_FILE):
+    source, target = os.path.join(model_dir, name), os.path.join(folder, name)
+    if tf.io.gfile.exists(source):
+      temporary = os.path.join(folder, f'.{name}.part')
+      tf.io.gfile.copy(source, temporary, overwrite=True)
+      tf.io.gfile.rename(temporary, target, overwrite=True)
+
+
 def load_experiment(
   model_dir: str, experiment: str | None = None, params_override: str | Sequence[str] = ''
 ) -> cfg.ExperimentConfig:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gin
+import orbit
 import tensorflow as tf
 from absl import flags, logging
 from official.common import distribute_utils
@@ -22,7 +23,7 @@ from official.modeling import performance
 from official.vision.utils import summary_manager
 
 from htc_tf import worker_exchange
-from htc_tf.checkpoints import last_good
+from htc_tf.checkpoints import last_good, model_directory
 from htc_tf.errors import CheckpointError
 from htc_tf.training import cluster, run_start, runners, seeding
 
@@ -152,12 +153,24 @@ def _run_chief(
     model_dir=model_dir,
     eval_summary_manager=summary_manager.maybe_build_eval_summary_manager(params, model_dir),
     enable_async_checkpointing=flags_obj.enable_async_checkpointing,
+    eval_actions=_complete_best_checkpoint(params, model_dir),
     **arguments,
   )
   with strategy.scope():
     worker_exchange.from_chief(record_start)
   runner.run()
   train_utils.save_gin_config(arguments['mode'], model_dir)
+
+
+def _complete_best_checkpoint(
+  params: cfg.ExperimentConfig, model_dir: str
+) -> list[Callable[[orbit.runner.Output], None]]:
+  """An action after each evaluation that makes the folder of the best checkpoint complete."""
+  trainer = params.trainer
+  if not (trainer.best_checkpoint_export_subdir and trainer.best_checkpoint_eval_metric):
+    return []
+  folder = os.path.join(model_dir, trainer.best_checkpoint_export_subdir)
+  return [lambda _: model_directory.copy_description(model_dir, folder)]
 
 
 def _run_follower(

@@ -9,6 +9,7 @@ from absl import logging
 from official.core import train_lib
 
 from htc_tf.checkpoints import last_good, restoration
+from htc_tf.training import continuous_evaluation
 
 
 class Controller(orbit.Controller):
@@ -25,6 +26,22 @@ class Controller(orbit.Controller):
         if variable.synchronization == tf.VariableSynchronization.ON_READ:
           variable.assign(variable.read_value())
     return super().evaluate(steps)
+
+  def evaluate_continuously(
+    self,
+    steps: int = -1,
+    timeout: float | None = None,
+    timeout_fn: Callable[[], bool] | None = None,
+  ) -> orbit.runner.Output | None:
+    """The result of the last evaluation; see `evaluate_new_checkpoints`."""
+
+    def evaluate(prefix: str) -> orbit.runner.Output | None:
+      self.restore_checkpoint(prefix)
+      return self.evaluate(steps)
+
+    return continuous_evaluation.evaluate_new_checkpoints(
+      self.checkpoint_manager.directory, evaluate, timeout or 0, timeout_fn or (lambda: False)
+    )
 
   def restore_checkpoint(self, checkpoint_path: str | None = None) -> str | None:
     """Restore or initialize as orbit does; raise CheckpointError if the model would not be filled.
