@@ -4,8 +4,10 @@ import contextlib
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 
+from htc_tf import file_errors
 from htc_tf.errors import InputError
 
 PathLike = str | os.PathLike
@@ -29,8 +31,9 @@ def replaced_when_written(path: PathLike) -> Iterator[pathlib.Path]:
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
   try:
-    yield temporary
-    os.replace(temporary, path)
+    with _named_in_errors(path):
+      yield temporary
+      os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
 
@@ -57,42 +60,58 @@ def new_folder_when_written(path: PathLike, likely_cause: str = '') -> Iterator[
   temporary = folder.with_name(f'.{folder.name}.{os.getpid()}.part')
   shutil.rmtree(temporary, ignore_errors=True)  # Left by a killed process with this id.
   try:
-    _create(temporary)
-    yield temporary
-    if folder.is_dir():
-      folder.rmdir()
-    temporary.rename(folder)
+    with file_errors.as_input_errors():
+      temporary.mkdir(parents=True)
+    with _named_in_errors(folder):
+      yield temporary
+      if folder.is_dir():
+        folder.rmdir()
+      temporary.rename(folder)
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_new_folder(path: PathLike, likely_cause: str = '') -> None:
-  """Raise InputError if `path` exists and is not an empty folder.
+  """Raise InputError if a new folder cannot be made at `path`, so that long work need not start.
+
+  It cannot if `path` exists, also as a broken link, and is not an empty folder, or if the nearest
+  folder above it takes no new folder.
 
   Args:
     path: the folder to write to.
     likely_cause: likely reason why it is in use, for the error message.
   """
   folder = pathlib.Path(path)
-  if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+  if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
     raise InputError(
       f'{folder} cannot be written',
       expected='a new folder',
       got='a folder with files in it' if folder.is_dir() else 'a file',
       likely_cause=likely_cause or 'the output of an earlier run; name another folder',
     )
+  with file_errors.as_input_errors():
+    _check_parents(pathlib.Path(os.path.abspath(folder)))
 
 
-def _create(folder: pathlib.Path) -> None:
+def _check_parents(folder: pathlib.Path) -> None:
+  """Raise OSError unless the nearest existing path above a folder is one that takes new folders."""
+  nearest = next(parent for parent in folder.parents if os.path.lexists(parent))
   try:
-    folder.mkdir(parents=True)
+    os.rmdir(tempfile.mkdtemp(prefix='.', dir=nearest))
   except OSError as error:
-    raise InputError(
-      f'{folder} cannot be created',
-      expected='a parent folder with write permission',
-      got=error.strerror or str(error),
-      likely_cause='a file in the place of a parent folder, or missing permissions',
-    ) from error
+    error.filename = str(folder)
+    raise
+
+
+@contextlib.contextmanager
+def _named_in_errors(path: pathlib.Path) -> Iterator[None]:
+  """A context that adds a path to errors of writing, such as a full disk, which name no file."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno is not None and error.filename is None:
+      error.filename = str(path)
+    raise
 
 
 def write_bytes(path: PathLike, content: bytes) -> None:

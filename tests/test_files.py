@@ -99,7 +99,30 @@ def test_a_folder_in_use_is_an_error_with_the_likely_cause(tmp_path):
 def test_a_folder_below_a_file_is_an_input_error(tmp_path):
   (tmp_path / 'file').touch()
   with (
-    pytest.raises(InputError, match=r'cannot be created.*parent folder'),
+    pytest.raises(InputError, match=r'cannot be used.*Not a directory.*a file where'),
     files.new_folder_when_written(tmp_path / 'file' / '1'),
   ):
     pass
+
+
+@pytest.mark.parametrize('path', ['/proc/x/1', '{tmp}/file/x/1', '{tmp}/broken/1'])
+def test_a_folder_that_cannot_be_created_is_found_before_the_work(tmp_path, path):
+  (tmp_path / 'file').touch()
+  (tmp_path / 'broken').symlink_to(tmp_path / 'nowhere')
+  path = path.format(tmp=tmp_path)
+  with pytest.raises(InputError, match=f'{path} cannot be used. Expected: '):
+    files.check_new_folder(path)
+  files.check_new_folder(tmp_path / 'new' / '1')
+  assert sorted(os.listdir(tmp_path)) == ['broken', 'file']
+
+
+def test_an_error_of_writing_names_the_file(tmp_path):
+  """The system's error on a full disk does not."""
+  with (
+    pytest.raises(OSError, match='/full') as raised,
+    files.replaced_when_written(tmp_path / 'full'),
+    open('/dev/full', 'wb') as file,
+  ):
+    file.write(b'x' * 100_000)
+  assert str(raised.value.filename) == str(tmp_path / 'full')
+  assert not os.listdir(tmp_path)

@@ -8,7 +8,7 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 
-from htc_tf import files
+from htc_tf import file_errors, files
 from htc_tf.configs import (
   experiments,  # noqa: F401  Registers the experiments.
   model_validation,
@@ -18,7 +18,7 @@ from htc_tf.configs import (
   validation,
 )
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.errors import CheckpointError, ConfigError, InputError
+from htc_tf.errors import CheckpointError, ConfigError
 
 PARAMS_FILE = 'params.yaml'
 DATASET_FILE = 'dataset.json'
@@ -40,15 +40,8 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
 
 def create(model_dir: str) -> None:
   """Create a model directory if it is missing; raise InputError if that is not possible."""
-  try:
+  with file_errors.as_input_errors():
     tf.io.gfile.makedirs(model_dir)
-  except (tf.errors.FailedPreconditionError, tf.errors.PermissionDeniedError) as error:
-    raise InputError(
-      f'The model directory {model_dir} cannot be created',
-      expected='a new folder, or the folder of an earlier start',
-      got=error.message,
-      likely_cause='a file of that name, or a parent folder without write permission',
-    ) from error
 
 
 def load_dataset_info(model_dir: str) -> DatasetInfo | None:
@@ -95,6 +88,7 @@ def load_experiment(
   Raises:
     CheckpointError: there is no `params.yaml`, and no experiment is given.
     ConfigError: the configuration cannot be read, or is not valid.
+    InputError: the operating system refuses to read `params.yaml`.
   """
   changes = parsing.parse_texts(params_override)
   if experiment:

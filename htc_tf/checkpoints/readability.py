@@ -1,5 +1,7 @@
 """Check that a checkpoint can be read: every entry exists and matches its checksum."""
 
+import errno
+import os
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -27,16 +29,29 @@ def check_readable(prefix: str) -> None:
 
 
 def is_readable(prefix: str) -> bool:
-  """Whether every entry of the checkpoint can be read."""
+  """Whether every entry of the checkpoint can be read.
+
+  Raises:
+    CheckpointError: permission is missing, which does not mean that the checkpoint is damaged.
+  """
   try:
     _read_all(prefix)
-  except READ_ERRORS:
+  except READ_ERRORS as error:
+    if _is_denied(error):
+      raise unreadable(prefix, error) from error
     return False
   return True
 
 
 def unreadable(prefix: str, error: Exception) -> CheckpointError:
   """The exception for a checkpoint that TensorFlow failed to read with `error`."""
+  if _is_denied(error):
+    return CheckpointError(
+      f'{prefix} cannot be read',
+      expected='permission to read its files',
+      got=str(error).split('\n', 1)[0],
+      likely_cause='a checkpoint that another user wrote (see ls -l)',
+    )
   good = next(_readable_beside(prefix), None)
   return CheckpointError(
     f'{prefix} cannot be read',
@@ -44,6 +59,10 @@ def unreadable(prefix: str, error: Exception) -> CheckpointError:
     expected=f'a complete checkpoint, such as {good}' if good else None,
     likely_cause='a truncated copy, or a file that is not a TensorFlow 2 checkpoint',
   )
+
+
+def _is_denied(error: Exception) -> bool:
+  return os.strerror(errno.EACCES) in str(error)
 
 
 def _read_all(prefix: str) -> None:

@@ -31,7 +31,9 @@ def resolve(path: str) -> str:
     f'There is no checkpoint at {path}',
     expected='a checkpoint prefix such as model/ckpt-1000, or a directory with checkpoints',
     got=f'{folder} with {there}' if there else f'no files in {folder}',
-    likely_cause='a training run that has not saved yet, or a misspelled path',
+    likely_cause='a training run that has not saved yet, or a misspelled path'
+    if folder == path or not tf.io.gfile.exists(path)
+    else 'a file instead of the directory or the prefix; htc-convert converts published files',
   )
 
 

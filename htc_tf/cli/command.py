@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from htc_tf import file_errors
 from htc_tf.errors import HTCError, stated_message
 
 PARTIAL = 1  # Some inputs could not be used.
@@ -35,11 +36,11 @@ def guarded(
     stopped a running graph, 130 after Ctrl-C.
 
   Raises:
-    Exception: `execute` raised an error that is neither an HTCError nor an OSError.
+    Exception: `execute` raised another error.
   """
   try:
     return execute()
-  except (HTCError, OSError) as error:
+  except HTCError as error:
     report(str(error))
     return USAGE_ERROR
   except KeyboardInterrupt as interruption:
@@ -47,10 +48,11 @@ def guarded(
     return INTERRUPTED
   except Exception as error:
     message = stated_message(error)
-    if message is None:
+    refused = file_errors.explained(error)
+    if message is None and refused is None:
       raise
-    report(message)
-    return STOPPED
+    report(message or str(refused))
+    return STOPPED if message else USAGE_ERROR
 
 
 def run(

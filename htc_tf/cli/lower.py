@@ -35,8 +35,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _execute(args: argparse.Namespace) -> int:
+  from htc_tf import files
   from htc_tf.serving import loading, lowering
 
+  files.check_new_folder(args.output)
   model = loading.load_model(args.model, args.experiment, args.params_override).model
   height, width = lowering.default_hw(model)
   size = (

@@ -106,7 +106,10 @@ def _read_file(path: str) -> FileData:
       return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
   except OSError as error:
     raise CheckpointError(
-      f'Checkpoint {path} cannot be opened', expected=_READABLE, got=str(error)
+      f'Checkpoint {path} cannot be opened',
+      expected=_READABLE,
+      got=error.strerror or str(error),
+      likely_cause='missing permission to read it, or a failing disk',
     ) from error
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import tqdm
 
-from htc_tf import files
+from htc_tf import file_errors, files
 from htc_tf.data import (
   conversion_checks,
   conversion_outputs,
@@ -126,7 +126,11 @@ def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> 
 
   Raises:
     DataError: a file is missing and `skip_missing_images` is not set, or no image is left.
+    InputError: a folder is missing or cannot be entered.
   """
+  for folder in filter(None, (options.image_folder, options.stuff_folder)):
+    with file_errors.as_input_errors():
+      os.stat(os.path.join(folder, '.'))  # Otherwise each of its files would count as missing.
   usable = annotations.images
   paths = {
     image['id']: image_paths.path_inside(options.image_folder, image['file_name'])

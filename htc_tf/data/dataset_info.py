@@ -196,7 +196,12 @@ def _read_json(path: str) -> Any:
     with open(path, encoding='utf-8') as file:
       return json.load(file)
   except OSError as error:
-    raise DataError(f'{path} cannot be read', got=str(error)) from error
+    raise DataError(
+      f'{path} cannot be read',
+      expected='the metadata of records',
+      got=error.strerror or str(error),
+      likely_cause='a wrong path, or missing permission',
+    ) from error
   except (ValueError, RecursionError) as error:
     raise DataError(f'{path} is not JSON', got=str(error)) from error
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from htc_tf import files, processes
+from htc_tf import file_errors, files, processes
 from htc_tf.data import image_paths, images, record_example
 from htc_tf.data.check_report import CheckReport
 from htc_tf.errors import DataError
@@ -116,12 +116,13 @@ def write_shard(task: ShardTask) -> ShardResult:
 
   Raises:
     DataError: an image cannot be read, and `skip_missing_images` is not set.
+    InputError: the shard cannot be written.
   """
   import tensorflow as tf
 
   builder = _RecordBuilder(task.options)
   num_images = 0
-  with files.replaced_when_written(task.path) as temporary:
+  with file_errors.as_input_errors(), files.replaced_when_written(task.path) as temporary:
     with tf.io.TFRecordWriter(str(temporary)) as writer:
       for record in builder.records(task.items):
         writer.write(record)

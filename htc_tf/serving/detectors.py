@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from htc_tf import file_errors
+from htc_tf.checkpoints import readability
 from htc_tf.data.images import SourceImage
 from htc_tf.errors import CheckpointError
 from htc_tf.serving import export_format as format_lib
@@ -26,7 +29,7 @@ def load_detector(
     CheckpointError: there is no model, its weights do not fit the configuration, or the SavedModel
       lacks a signature.
     ConfigError: the configuration cannot be built.
-    InputError: `export.json` or `categories.json` of a SavedModel cannot be read.
+    InputError: a file of a SavedModel cannot be read.
   """
   if os.path.exists(os.path.join(path, 'saved_model.pb')):
     return _load_saved_model(path)
@@ -45,7 +48,7 @@ def load_detector(
 
 def _load_saved_model(path: str) -> Detector:
   export_format, categories = format_lib.read_format(path), format_lib.read_categories(path)
-  loaded = tf.saved_model.load(path)
+  loaded = _load_graphs(path)
   if 'serving_default' not in loaded.signatures:
     raise CheckpointError(
       f'{path} cannot be run',
@@ -60,6 +63,19 @@ def _load_saved_model(path: str) -> Detector:
     return {key: value.numpy() for key, value in outputs.items()}
 
   return Detector(_one_by_one(run, export_format), *categories)
+
+
+def _load_graphs(path: str) -> Any:
+  """The SavedModel in a folder; its errors are those of `load_detector`."""
+  try:
+    return tf.saved_model.load(path)
+  except (*readability.READ_ERRORS, OSError) as error:
+    raise file_errors.explained(error) or CheckpointError(
+      f'{path} cannot be loaded',
+      expected='a complete SavedModel that htc-export wrote',
+      got=str(error).split('\n', 1)[0],
+      likely_cause='an interrupted copy; export again',
+    ) from error
 
 
 def _one_by_one(

@@ -5,7 +5,7 @@ import pathlib
 import tensorflow as tf
 from absl import logging
 
-from htc_tf import files
+from htc_tf import file_errors, files
 from htc_tf.errors import InputError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import warmup as warmup_lib
@@ -56,7 +56,8 @@ def export_saved_model(
   module = ServedModel(predictor, export_format)
   # TensorFlow Serving loads folders named by a number; the temporary folder is not.
   with files.new_folder_when_written(export_dir, _EARLIER_EXPORT) as folder:
-    _save(module, str(folder))
+    with file_errors.as_input_errors():
+      tf.saved_model.save(module, str(folder), signatures=module.served)
     if warmup:
       warmup_lib.write_requests(str(folder))
     format_lib.write_format(export_format, str(folder))
@@ -64,23 +65,6 @@ def export_saved_model(
     format_lib.write_categories(predictor.dataset_info, str(folder))
   logging.info('Exported to %s', export_dir)
   return str(pathlib.Path(export_dir))
-
-
-def _save(module: ServedModel, folder: str) -> None:
-  try:
-    tf.saved_model.save(module, folder, signatures=module.served)
-  except (
-    tf.errors.FailedPreconditionError,
-    tf.errors.NotFoundError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.ResourceExhaustedError,
-  ) as error:
-    raise InputError(
-      f'{folder} cannot be written',
-      expected='a parent folder with write permission, on a disk with free space',
-      got=error.message,
-      likely_cause='a full disk, a file in the place of a parent folder, or missing permissions',
-    ) from error
 
 
 def check_options(

@@ -9,7 +9,7 @@ import numpy as np
 import tqdm
 from absl import logging
 
-from htc_tf import files
+from htc_tf import file_errors, files
 from htc_tf.data import images as image_files
 from htc_tf.data.images import SourceImage
 from htc_tf.errors import InputError
@@ -73,10 +73,11 @@ def read_image(path: str) -> SourceImage:
     InputError: the file is empty, is no image, or has more than `images.MAX_PIXELS` pixels.
   """
   try:
-    image = image_files.read_image(path)
+    with file_errors.as_input_errors():
+      image = image_files.read_image(path)
     image.pixels()  # Raises for pixels without an 8-bit meaning.
     return image
-  except (image_files.UnreadableImageError, OSError) as error:
+  except image_files.UnreadableImageError as error:
     raise InputError(f'{path} cannot be read: {error}') from error
 
 

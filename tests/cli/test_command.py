@@ -1,6 +1,7 @@
 """Tests of the shared part of all commands: exit status, messages, interruption, `python -m`."""
 
 import argparse
+import errno
 import os
 import pathlib
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from htc_tf import cli
+from htc_tf import cli, file_errors
 from htc_tf.cli import command
 from htc_tf.errors import ConfigError, DataError
 
@@ -18,6 +19,13 @@ _MODULES = sorted(
   for path in pathlib.Path(cli.__file__).parent.glob('*.py')
   if path.stem not in ('__init__', 'command', 'image_arguments')
 )
+
+
+_FULL = os.strerror(errno.ENOSPC)
+
+
+def _explained(path, number, text):
+  return f'error: {file_errors.explained(OSError(number, text, path))}\n'
 
 
 def run(execute):
@@ -48,7 +56,8 @@ def failing_graph():
     (lambda args: args.number - 3, 0, ''),
     (lambda args: args.number - 2, 1, ''),
     (raising(ConfigError('wrong', got='x')), 2, 'error: wrong. Got: x.\n'),
-    (raising(FileNotFoundError(2, 'No such file', 'a')), 2, "error: [Errno 2] No such file: 'a'\n"),
+    (raising(OSError(28, 'No space', 'a')), 2, _explained('a', 28, 'No space')),
+    (raising(tf.errors.UnknownError(None, None, f'a; {_FULL}')), 2, _explained('a', 28, _FULL)),
     (lambda _: bool(failing_graph()), 1, 'error: no data. Got: nothing.\n'),
     (raising(KeyboardInterrupt()), 130, 'interrupted; start it again\n'),
   ],
