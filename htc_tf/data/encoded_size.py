@@ -25,6 +25,18 @@ def num_pixels(encoded: tf.Tensor) -> tf.Tensor:
   return tf.reduce_prod(tf.cast(size, tf.int64))
 
 
+def is_deep_png(encoded: tf.Tensor) -> tf.Tensor:
+  """Whether a file is a PNG with samples of 16 bits, [] bool.
+
+  Args:
+    encoded: [] string, the bytes of the file.
+  """
+  # Bytes are appended because `substr` raises an error for a position beyond the end.
+  header = tf.strings.join([tf.strings.substr(encoded, 0, _HEADER + 1), bytes(_HEADER + 1)])
+  begin = tf.strings.substr(header, 0, len(_PNG_SIGNATURE))
+  return (begin == _PNG_SIGNATURE) & (tf.strings.substr(header, _HEADER, 1) == b'\x10')
+
+
 def within_limit(encoded: tf.Tensor) -> tf.Tensor:
   """The unchanged bytes of a JPEG or PNG, after a check of its size.
 

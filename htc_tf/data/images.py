@@ -1,34 +1,31 @@
 """Reading of images: from a file or its bytes to upright 8-bit RGB pixels.
 
 Conversion, prediction and the client of a server all use this module, so that they get the same
-pixels. Gray values of 16 bits are divided by 257, palettes are resolved, alpha is dropped.
+pixels. `rgb_pixels` says what these are for each kind of file. The signatures of an export, which
+cannot call Python, decode JPEG and PNG files to the same pixels and refuse other files.
 """
 
+import contextlib
 import dataclasses
 import io
 import os
 import warnings
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from htc_tf.errors import DataError
+from htc_tf.data import exif, rgb_pixels
+from htc_tf.data.rgb_pixels import UnreadableImageError
 
 # An RGB image of this size takes 150 MB once decoded; photographs of most phones are smaller.
 MAX_PIXELS = 50_000_000
 IGNORED_LABEL = 255
 _KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
-_PNG_BIT_DEPTH_BYTE = 24
-_GRAY_MODES = ('I', 'I;16', 'I;16B', 'I;16L')
 _PNG_COLOR_TYPE_BYTE = 25
 _LABEL_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B')
-_EXCHANGING_ORIENTATIONS = range(5, 9)  # of EXIF: height and width are exchanged
 _UNREADABLE = (OSError, SyntaxError, ValueError)
-
-
-class UnreadableImageError(DataError):
-  """A file that is no image, is truncated, has too many pixels or cannot be converted to 8 bits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +51,11 @@ class SourceImage:
   """A decoded image, made by `read_image` or `image_from_pixels`.
 
   Args:
-    image: the decoded image, after the EXIF orientation was applied or ignored.
-    content: content of the file.
-    turned: whether the EXIF orientation was applied and changed the image.
+    image: the decoded image, as stored.
+    content: content of the file; empty if the image was given as pixels.
+    orientation: the EXIF orientation of the file.
+    turned: whether the EXIF orientation is applied and changes the image.
     path: path of the file; None if the image was given as bytes or pixels.
-    has_orientation: whether the file has an EXIF orientation other than upright.
 
   Attributes:
     turned: whether the EXIF orientation was applied and changed the image.
@@ -70,20 +67,23 @@ class SourceImage:
     self,
     image: Image.Image,
     content: bytes,
-    turned: bool,
+    orientation: int = exif.UPRIGHT,
+    turned: bool = False,
     path: str | None = None,
-    has_orientation: bool = False,
   ):
     self.turned = turned
-    self.has_orientation = has_orientation
+    self.has_orientation = orientation != exif.UPRIGHT
     self.path = path
+    self._orientation = orientation
     self._image = image
     self._content = content
 
   @property
   def size(self) -> tuple[int, int]:
     """Height and width in pixels."""
-    return self._image.height, self._image.width
+    stored = (self._image.height, self._image.width)
+    exchanges = self.turned and self._orientation in exif.EXCHANGING
+    return stored[::-1] if exchanges else stored
 
   def pixels(self) -> np.ndarray:
     """The pixels, [height, width, 3] uint8 RGB.
@@ -91,7 +91,8 @@ class SourceImage:
     Raises:
       UnreadableImageError: the pixels cannot be converted to 8 bits.
     """
-    return np.asarray(_to_rgb(self._image))
+    image = rgb_pixels.to_rgb(self._image, self._image.format or '', self._content)
+    return np.asarray(exif.turned_upright(image, self._orientation) if self.turned else image)
 
   def encoded(self, may_keep: bool = True) -> EncodedImage:
     """The image as a file: the one that was read if possible, otherwise a PNG of the pixels.
@@ -111,7 +112,7 @@ class SourceImage:
   def _kept_format(self) -> str | None:
     """Format of the file that was read if it is a JPEG or PNG of just these pixels, else None."""
     name = self._image.format or ''
-    is_deep = name == 'PNG' and self._content[_PNG_BIT_DEPTH_BYTE] > 8
+    is_deep = rgb_pixels.is_deep_color(self._image, name, self._content)
     is_exact = self._image.mode == 'RGB' and not is_deep and not self.turned
     return _KEPT_FORMATS.get(name) if is_exact else None
 
@@ -138,15 +139,10 @@ def read_image(
   """
   content = _read_bytes(source)
   path = None if isinstance(source, bytes) else os.fspath(source)
-  image = _decode(content)
-  if _orientation(image) == 1:
-    return SourceImage(image, content, turned=False, path=path)
-  told = _upright_by_size(image, annotated_hw)
-  if not (upright if told is None else told):
-    return SourceImage(image, content, turned=False, path=path, has_orientation=True)
-  turned = ImageOps.exif_transpose(image)
-  turned.format = image.format
-  return SourceImage(turned, content, turned=True, path=path, has_orientation=True)
+  image, orientation = _decode(content)
+  told = _upright_by_size((image.height, image.width), orientation, annotated_hw)
+  turned = orientation != exif.UPRIGHT and (upright if told is None else told)
+  return SourceImage(image, content, orientation, turned, path)
 
 
 def refers_to_upright(path: str | os.PathLike, annotated_hw: tuple[int, int]) -> bool | None:
@@ -161,16 +157,25 @@ def refers_to_upright(path: str | os.PathLike, annotated_hw: tuple[int, int]) ->
     width, the image is square, it has neither size, or it cannot be read.
   """
   try:
-    with open(path, 'rb') as file:
-      return _upright_by_size(_open(file), annotated_hw)
+    with open(path, 'rb') as file, _without_warnings():
+      image = _open(file)
+      orientation = exif.orientation_of(image)
+      return _upright_by_size(_stored_size(image, orientation), orientation, annotated_hw)
   except (UnreadableImageError, *_UNREADABLE):
     return None
 
 
-def _upright_by_size(image: Image.Image, annotated_hw: tuple[int, int] | None) -> bool | None:
+def _stored_size(image: Image.Image, orientation: int) -> tuple[int, int]:
+  """Height and width of an image that is not decoded; of a TIFF file, Pillow gives the upright."""
+  size = (image.height, image.width)
+  return size[::-1] if image.format == 'TIFF' and orientation in exif.EXCHANGING else size
+
+
+def _upright_by_size(
+  stored: tuple[int, int], orientation: int, annotated_hw: tuple[int, int] | None
+) -> bool | None:
   """Whether only the upright image (True) or only the stored one (False) has a size, else None."""
-  stored = (image.height, image.width)
-  upright = stored[::-1] if _orientation(image) in _EXCHANGING_ORIENTATIONS else stored
+  upright = stored[::-1] if orientation in exif.EXCHANGING else stored
   if annotated_hw not in (stored, upright) or stored == upright:
     return None
   return annotated_hw == upright
@@ -178,7 +183,7 @@ def _upright_by_size(image: Image.Image, annotated_hw: tuple[int, int] | None) -
 
 def image_from_pixels(pixels: np.ndarray) -> SourceImage:
   """An image without a file, from [height, width, 3] uint8 RGB."""
-  return SourceImage(Image.fromarray(pixels), b'', turned=False)
+  return SourceImage(Image.fromarray(pixels), b'')
 
 
 def read_label_map(path: str | os.PathLike) -> np.ndarray:
@@ -192,7 +197,7 @@ def read_label_map(path: str | os.PathLike) -> np.ndarray:
     OSError: the file cannot be opened.
   """
   content = _read_bytes(path)
-  image = _decode(content)
+  image, _ = _decode(content)
   if image.mode not in _LABEL_MODES:
     raise UnreadableImageError(
       'The label map has the wrong channels', expected='one channel', got=f'mode {image.mode}'
@@ -205,7 +210,7 @@ def _gray_scale(image: Image.Image, content: bytes) -> int:
   """Factor by which Pillow scales the samples of a gray PNG of fewer than 8 bits; else 1."""
   if image.format != 'PNG' or content[_PNG_COLOR_TYPE_BYTE] != 0:
     return 1
-  return 255 // (2 ** min(content[_PNG_BIT_DEPTH_BYTE], 8) - 1)
+  return 255 // (2 ** min(content[rgb_pixels.PNG_BIT_DEPTH_BYTE], 8) - 1)
 
 
 def clean_label_map(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, bool]:
@@ -238,32 +243,49 @@ def _read_bytes(source: str | os.PathLike | bytes) -> bytes:
     return file.read()
 
 
-def _decode(content: bytes) -> Image.Image:
+def _decode(content: bytes) -> tuple[Image.Image, int]:
+  """The image as it is stored, and its EXIF orientation."""
   if not content:
     raise UnreadableImageError('The file is empty', likely_cause='an interrupted copy')
   try:
-    image = _open(io.BytesIO(content))
-    image.load()
+    with _without_warnings():
+      image = _open(io.BytesIO(content))
+      orientation = exif.orientation_of(image)
+      image.load()
   except UnreadableImageError:
     raise
   except _UNREADABLE as error:
-    raise UnreadableImageError(
+    raise rgb_pixels.refused_tiff(content, MAX_PIXELS) or UnreadableImageError(
       'The file cannot be decoded',
       got=str(error),
       likely_cause='a file of another type, or a truncated one',
     ) from error
-  return image
+  if image.format != 'TIFF':
+    return image, exif.orientation_of(image)  # PNG files may have it after the pixels.
+  stored = exif.as_stored(image, orientation)  # Pillow has turned it upright.
+  stored.format = image.format
+  return stored, orientation
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+  """A context without the warnings of Pillow, which would print lines of its source.
+
+  They are about data that is not used, such as damaged EXIF data, and about large images: the limit
+  of that warning is higher than `MAX_PIXELS`, which `_open` checks.
+  """
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore', UserWarning)
+    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+    yield
 
 
 def _open(file: BinaryIO) -> Image.Image:
   """An image that is not decoded yet; raises `UnreadableImageError` if it is too large."""
-  with warnings.catch_warnings():
-    # The limit for Pillow's warning is higher than `MAX_PIXELS`, which is checked below.
-    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-    try:
-      image = Image.open(file)
-    except Image.DecompressionBombError as error:
-      raise _too_large(str(error)) from error
+  try:
+    image = Image.open(file)
+  except Image.DecompressionBombError as error:
+    raise _too_large(str(error)) from error
   if image.width * image.height > MAX_PIXELS:
     raise _too_large(f'{image.width}x{image.height}')
   return image
@@ -276,24 +298,3 @@ def _too_large(size: str) -> UnreadableImageError:
     got=size,
     likely_cause='a file made to fill the memory, or a scan: make it smaller',
   )
-
-
-def _orientation(image: Image.Image) -> int:
-  """EXIF orientation, 1..8; 1 is upright."""
-  orientation = image.getexif().get(0x0112, 1)
-  return orientation if orientation in range(1, 9) else 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-  if image.mode in _GRAY_MODES:
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-      raise UnreadableImageError(
-        'The gray values need more than 16 bits', got=f'{values.min()}..{values.max()}'
-      )
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert('RGB')
-  if image.mode == 'F':
-    raise UnreadableImageError('The pixels are floating-point numbers without a defined range')
-  if image.mode == 'P':
-    return image.convert('RGBA').convert('RGB')
-  return image.convert('RGB')

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
+from htc_tf.data import encoded_size
 from htc_tf.data.padding import DynamicSize
 
 # A length in pixels: a number, or a tensor [] if training chooses it at random.
@@ -22,21 +23,32 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
   """The pixels of a JPEG, PNG or BMP file, or of the first image of a GIF file.
 
   JPEG is decoded with the accurate transform, as in OpenCV and Pillow. TensorFlow's default is a
-  fast transform, with which most pixels differ by up to 3 gray levels.
+  fast transform, with which most pixels differ by up to 3 gray levels. Samples of 16 bits are
+  divided by 257 and rounded, as in `rgb_pixels`; TensorFlow would drop their lower 8 bits.
 
   Args:
     encoded: [] string, the content of the file.
 
   Returns:
-    [height, width, 3] uint8 RGB.
+    [height, width, 3] uint8 RGB, as stored: an EXIF orientation has no effect.
   """
   image = tf.cond(
     tf.io.is_jpeg(encoded),
     lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE'),
-    lambda: tf.io.decode_image(encoded, channels=3, dtype=tf.uint8, expand_animations=False),
+    lambda: tf.cond(
+      encoded_size.is_deep_png(encoded),
+      lambda: _decode_deep_png(encoded),
+      lambda: tf.io.decode_image(encoded, channels=3, dtype=tf.uint8, expand_animations=False),
+    ),
   )
   image.set_shape([None, None, 3])
   return image
+
+
+def _decode_deep_png(encoded: tf.Tensor) -> tf.Tensor:
+  """Pixels [height, width, 3] uint8 of a PNG file with samples of 16 bits."""
+  samples = tf.io.decode_png(encoded, channels=3, dtype=tf.uint16)
+  return tf.cast((tf.cast(samples, tf.int32) + 128) // 257, tf.uint8)
 
 
 def resize_scale(

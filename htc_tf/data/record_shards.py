@@ -142,8 +142,8 @@ def write_shard(task: ShardTask) -> ShardResult:
   return result
 
 
-def _can_be_decoded(content: bytes) -> bool:
-  """Whether TensorFlow, which reads the records, can decode a file that Pillow has decoded.
+def _decodes_to(content: bytes, pixels: np.ndarray) -> bool:
+  """Whether TensorFlow, which reads the records, decodes a file to the pixels that Pillow found.
 
   For example, only Pillow accepts a PNG file without an end.
   """
@@ -152,10 +152,9 @@ def _can_be_decoded(content: bytes) -> bool:
   from htc_tf.data import preprocess
 
   try:
-    preprocess.decode_image(tf.constant(content))
+    return np.array_equal(preprocess.decode_image(tf.constant(content)), pixels)
   except tf.errors.OpError:
     return False
-  return True
 
 
 class _RecordBuilder:
@@ -216,7 +215,7 @@ class _RecordBuilder:
       size = (entry['height'], entry['width']) if self._options.size_decides else None
       source = images.read_image(path, size, self._options.upright)
       image = source.encoded()
-      if not image.converted and not _can_be_decoded(image.content):
+      if not image.converted and not _decodes_to(image.content, source.pixels()):
         image = source.encoded(may_keep=False)
     except images.UnreadableImageError as error:
       if not self._options.skip_missing_images:

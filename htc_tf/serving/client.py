@@ -70,11 +70,40 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
   call = connect(target)
 
   def detect(images: Sequence[SourceImage]) -> list[Instances | InputError]:
-    outputs = call([image.encoded().content for image in images])
-    _check_outputs(outputs, len(images))
-    return [_read_row(outputs, row, image, export_format) for row, image in enumerate(images)]
+    return _detect(call, images, export_format)
 
   return Detector(detect, *categories, close=call.close)
+
+
+def _detect(
+  call: Call, images: Sequence[SourceImage], export_format: format_lib.ExportFormat
+) -> list[Instances | InputError]:
+  """The instances of each image, or the error if the server could not read it.
+
+  A file that the server cannot decode is sent again as a PNG file of the pixels that were read
+  here: Pillow decodes more files than TensorFlow, such as PNG files without an end.
+  """
+  files = [image.encoded() for image in images]
+  outputs = _call(call, [file.content for file in files])
+  codes = outputs['error_code'].tolist()
+  found = [_read_row(outputs, row, image, export_format) for row, image in enumerate(images)]
+  again = [
+    row
+    for row, file in enumerate(files)
+    if codes[row] == format_lib.UNREADABLE and not file.converted
+  ]
+  if again:
+    outputs = _call(call, [images[row].encoded(may_keep=False).content for row in again])
+    for index, row in enumerate(again):
+      found[row] = _read_row(outputs, index, images[row], export_format)
+  return found
+
+
+def _call(call: Call, files: Sequence[bytes]) -> dict[str, np.ndarray]:
+  """The checked outputs for encoded images."""
+  outputs = call(files)
+  _check_outputs(outputs, len(files))
+  return outputs
 
 
 def _check_target(target: Target) -> None:

@@ -1,10 +1,16 @@
-"""Network inputs from encoded images in a graph; unreadable images do not affect the others."""
+"""Network inputs from encoded images in a graph; unreadable images do not affect the others.
+
+The pixels of a JPEG or PNG file are those of `images.read_image`: upright by the EXIF orientation,
+samples of 16 bits divided by 257, palettes resolved, CMYK converted, alpha dropped. Files of other
+formats (BMP, GIF, WebP, TIFF) are `UNREADABLE`, as are files that only Pillow can decode, such as a
+PNG file without an end; the client sends them as PNG.
+"""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from htc_tf.data import encoded_size, preprocess
+from htc_tf.data import encoded_orientation, encoded_size, preprocess
 from htc_tf.data.fallback import run_or_fallback
 from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.serving import export_format as format_lib
@@ -60,7 +66,10 @@ def prepare(
 
 def _read(encoded: tf.Tensor, predictor: HTCPredictor) -> _Element:
   """Network input, image_info and `READ` of one encoded image."""
-  inputs, info = predictor.prepare(preprocess.decode_image(encoded))
+  image = encoded_orientation.turn_upright(
+    preprocess.decode_image(encoded), encoded_orientation.orientation_of(encoded)
+  )
+  inputs, info = predictor.prepare(tf.ensure_shape(image, [None, None, 3]))
   # map_fn stacks only elements of one size; `detect_prepared` crops padding that no image needs.
   return preprocess.pad_to(inputs, predictor.max_hw), info, tf.constant(format_lib.READ)
 

@@ -29,6 +29,8 @@ def load_model(
 
   Returns:
     A model whose `predict` takes [batch, height, width, 3] uint8 RGB; see `HTCPredictor.call`.
+    `htc_tf.data.images.read_image(path).pixels()` reads a file to the pixels that all commands use:
+    upright, with palettes, CMYK and 16 bits converted.
 
   Raises:
     CheckpointError: there is no checkpoint, or its weights do not fit the configuration.

@@ -19,11 +19,13 @@ class ServedModel(tf.Module):
   Signatures, each with one input named `inputs` as in Model Garden. An empty batch gives empty
   outputs. Another shape is an error that states the expected one and the given one.
     serving_default: [batch, height, width, 3] uint8 RGB.
-    image_bytes: [batch] string, JPEG or PNG files of any sizes.
+    image_bytes: [batch] string, JPEG or PNG files of any sizes; they are turned upright by their
+      EXIF orientation, see `encoded_images`.
     tf_example: [batch] string, serialized tf.train.Example with such a file in `image/encoded`.
 
   Outputs of all signatures:
-    detection_boxes: [batch, max_detections, 4] float32 yxyx, in the form of the export.
+    detection_boxes: [batch, max_detections, 4] float32 yxyx, in the form of the export; in encoded
+      images, in the upright image.
     detection_scores: [batch, max_detections] float32.
     detection_classes: [batch, max_detections] int32; the first class is 1.
     num_detections: [batch] int32; rows from this number on are zero.

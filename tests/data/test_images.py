@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from htc_tf.data import images
+from htc_tf.data import images, rgb_pixels
 
 GRAY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
 RGB = np.stack([GRAY, 255 - GRAY, GRAY // 2], -1)
@@ -159,6 +159,27 @@ def test_the_annotated_size_tells_whether_it_is_that_of_the_upright_image(
   exif[274] = orientation
   Image.fromarray(RGB).save(tmp_path / 'a.png', exif=exif)
   assert images.refers_to_upright(tmp_path / 'a.png', annotated) is told
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_a_tiff_file_is_turned_or_kept_as_it_is_stored(tmp_path, orientation):
+  """Pillow turns TIFF files itself, and no others."""
+  path = tmp_path / 'a.tif'
+  Image.fromarray(RGB).save(path, tiffinfo={274: orientation})
+  upright = np.asarray(Image.open(path))
+  stored = images.read_image(path, upright=False)
+  np.testing.assert_array_equal(stored.pixels(), RGB)
+  assert stored.size == (6, 8) and not stored.turned
+  turned = images.read_image(path)
+  np.testing.assert_array_equal(turned.pixels(), upright)
+  assert turned.size == upright.shape[:2] and turned.turned == (orientation > 1)
+  told = images.refers_to_upright(path, upright.shape[:2])
+  assert told is (True if orientation > 4 else None)
+
+
+def test_colors_without_a_conversion_are_refused():
+  with pytest.raises(images.UnreadableImageError, match=r'colors cannot be converted.*mode La'):
+    rgb_pixels.to_rgb(Image.new('La', (4, 4)), 'TIFF', b'')
 
 
 def test_the_size_of_an_unreadable_image_tells_nothing(tmp_path):

@@ -129,22 +129,34 @@ def test_images_of_different_sizes_are_sent_in_one_batch(
 
 
 @pytest.mark.parametrize('kind', sorted(_SERVERS))
-def test_an_image_that_the_server_cannot_read_is_named_and_the_others_are_detected(
-  models, folder, kind
-):
-  path, truncated = os.path.join(folder, '2.jpg'), os.path.join(folder, 'truncated.jpg')
-  with open(path, 'rb') as whole, open(truncated, 'wb') as file:
-    file.write(whole.read()[:3000])
-  decoded = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
-  decoded.format = 'JPEG'
-  content = pathlib.Path(truncated).read_bytes()
-  damaged = images.SourceImage(decoded, content, turned=False, path=truncated)
+def test_a_file_that_only_pillow_decodes_is_sent_again_as_png(models, folder, kind):
+  path, without_end = os.path.join(folder, '1.png'), os.path.join(folder, '6.png')
+  pathlib.Path(without_end).write_bytes(pathlib.Path(path).read_bytes()[:-12])
   with _serving(models, 'saved_model', kind) as address:
-    found, error = client.remote_detector(Target(address)).detect(
-      [images.read_image(path), damaged]
+    whole, found = client.remote_detector(Target(address)).detect(
+      [images.read_image(path), images.read_image(without_end)]
     )
+  assert models['saved_model'].requests == [('image_bytes', 2), ('image_bytes', 1)]
+  np.testing.assert_allclose(found.boxes, whole.boxes, atol=1e-3)
   assert len(found.boxes) > 0
-  assert isinstance(error, InputError) and 'truncated.jpg' in str(error) and 'decode' in str(error)
+
+
+def test_an_image_that_the_server_cannot_read_is_named_and_the_others_are_detected(
+  monkeypatch, folder
+):
+  def call(contents):
+    names = ('detection_boxes', 'detection_scores', 'detection_classes', 'num_detections')
+    codes = [int(content.startswith(b'\x89PNG')) for content in contents]
+    shapes = ([len(contents), 1, 4], *[[len(contents), 1]] * 2, [len(contents)])
+    outputs = {name: np.zeros(shape, np.float32) for name, shape in zip(names, shapes)}
+    return {**outputs, 'error_code': np.array(codes)}
+
+  monkeypatch.setattr(client, 'connect', lambda target: call)
+  read = [images.read_image(os.path.join(folder, name)) for name in ('1.png', '2.jpg', '3.bmp')]
+  first, second, third = client.remote_detector(Target('http://none')).detect(read)
+  assert len(second.boxes) == 0
+  for error, name in ((first, '1.png'), (third, '3.bmp')):
+    assert isinstance(error, InputError) and name in str(error) and 'decode' in str(error)
 
 
 @pytest.mark.parametrize('kind', sorted(_SERVERS))

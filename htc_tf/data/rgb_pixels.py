@@ -1,0 +1,163 @@
+"""From a decoded image of any mode to 8-bit RGB pixels.
+
+Samples of 16 bits are divided by 257 and rounded, in gray and in color, so that 65535 becomes 255.
+Palettes are resolved, alpha is dropped, and inks (CMYK) become the light that they leave. Numbers
+without a defined range, such as floating-point ones, are refused.
+"""
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image, TiffImagePlugin
+
+from htc_tf.data import exif
+from htc_tf.errors import DataError
+
+PNG_BIT_DEPTH_BYTE = 24
+_PNG_COLOR_TYPE_BYTE = 25
+_PNG_COLORS = (2, 4, 6)  # RGB, gray with alpha, RGB with alpha
+_GRAY_MODES = ('I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+_WIDTH, _HEIGHT = 256, 257
+
+
+class UnreadableImageError(DataError):
+  """A file that is no image, is truncated, has too many pixels or cannot be converted to 8 bits."""
+
+
+def to_rgb(image: Image.Image, file_format: str, content: bytes) -> Image.Image:
+  """The image with 8-bit RGB pixels.
+
+  Args:
+    image: the decoded image, as stored.
+    file_format: Pillow's name of the format of the file; empty for pixels without a file.
+    content: content of the file, whose samples of 16 bits Pillow shortens in color images.
+
+  Raises:
+    UnreadableImageError: the pixels have no 8-bit meaning.
+  """
+  if image.mode in _GRAY_MODES:
+    return Image.fromarray(_gray_of_8_bits(image, file_format, content)).convert('RGB')
+  if image.mode == 'F':
+    raise _floating_point(np.asarray(image))
+  if is_deep_color(image, file_format, content):
+    image = Image.fromarray(_color_of_8_bits(content))
+    orientation = _tiff_tag(content, exif.ORIENTATION_TAG, exif.UPRIGHT)  # 1 for other formats
+    return exif.as_stored(image, orientation)
+  if image.mode == 'CMYK':
+    return Image.fromarray(_light_of_inks(image, file_format))
+  if image.mode == 'P':
+    return image.convert('RGBA').convert('RGB')
+  try:
+    return image.convert('RGB')
+  except ValueError as error:
+    raise UnreadableImageError(
+      'The colors cannot be converted',
+      expected='gray, RGB, a palette, or CMYK',
+      got=f'mode {image.mode}',
+      likely_cause='an image for print; save it as RGB',
+    ) from error
+
+
+def is_deep_color(image: Image.Image, file_format: str, content: bytes) -> bool:
+  """Whether a file holds colors of 16 bits, of which Pillow keeps the upper 8."""
+  if file_format == 'PNG':
+    return content[PNG_BIT_DEPTH_BYTE] > 8 and content[_PNG_COLOR_TYPE_BYTE] in _PNG_COLORS
+  is_color = image.mode in ('RGB', 'RGBA', 'RGBX')
+  return file_format == 'TIFF' and is_color and _tiff_tag(content, _BITS_PER_SAMPLE, 8) > 8
+
+
+def refused_tiff(content: bytes, max_pixels: int) -> UnreadableImageError | None:
+  """The error for a TIFF file of floating-point colors, which Pillow does not identify; else None.
+
+  Args:
+    content: content of the file.
+    max_pixels: a larger file is not decoded.
+  """
+  size = _tiff_tag(content, _WIDTH, 0) * _tiff_tag(content, _HEIGHT, 0)
+  if not 0 < size <= max_pixels:
+    return None
+  samples = _decode_samples(content)
+  is_float = samples is not None and samples.dtype.kind == 'f'
+  return _floating_point(samples) if is_float else None
+
+
+def _floating_point(values: np.ndarray | None) -> UnreadableImageError:
+  finite = values[np.isfinite(values)] if values is not None else np.zeros(0)
+  found = f'{finite.min():g}..{finite.max():g}' if finite.size else 'no finite number'
+  return UnreadableImageError(
+    'The pixels are floating-point numbers without a defined range',
+    expected='integers of 8 or 16 bits',
+    got=f'values {found}',
+    likely_cause='measurements; choose the range that becomes 0..255 or 0..65535, and save the '
+    'image with 8 or 16 bits, the same way for all images',
+  )
+
+
+def _gray_of_8_bits(image: Image.Image, file_format: str, content: bytes) -> np.ndarray:
+  """Gray values of 8 bits, [height, width] uint8, of an image with 12, 16 or 32 bits."""
+  values = np.asarray(image).astype(np.int64)
+  is_tiff = file_format == 'TIFF'
+  largest = 4095 if is_tiff and _tiff_tag(content, _BITS_PER_SAMPLE, 16) == 12 else 65535
+  if values.min() < 0 or values.max() > largest:
+    raise UnreadableImageError(
+      'The gray values need more than 16 bits',
+      expected='values from 0 to 65535',
+      got=f'{values.min()}..{values.max()}',
+      likely_cause='measurements; choose the range that becomes 0..65535, and save the image with '
+      '16 bits',
+    )
+  if is_tiff and _tiff_tag(content, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
+    values = largest - values
+  return ((values * 255 + largest // 2) // largest).astype(np.uint8)
+
+
+def _color_of_8_bits(content: bytes) -> np.ndarray:
+  """Pixels [height, width, 3] uint8 RGB of a file with colors of 16 bits.
+
+  OpenCV returns PNG files as stored, and TIFF files upright.
+  """
+  samples = _decode_samples(content)
+  if samples is None or samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[2] < 3:
+    raise UnreadableImageError(
+      'The colors of 16 bits cannot be decoded',
+      got='none' if samples is None else f'{list(samples.shape)} {samples.dtype}',
+      likely_cause='a truncated file; or save the image with 8 bits',
+    )
+  blue_green_red = samples[..., :3].astype(np.uint32)
+  return ((blue_green_red[..., ::-1] + 128) // 257).astype(np.uint8)
+
+
+def _decode_samples(content: bytes) -> np.ndarray | None:
+  """The samples of a file with the channels in OpenCV's order; None if it cannot decode them."""
+  try:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+  except cv2.error:
+    return None
+
+
+def _light_of_inks(image: Image.Image, file_format: str) -> np.ndarray:
+  """Pixels [height, width, 3] uint8 RGB of CMYK, computed as by TensorFlow's decoder of JPEG.
+
+  In JPEG files, Adobe's programs store 255 minus the ink, and add a marker. Pillow expects this of
+  all files.
+  """
+  inks = np.asarray(image)
+  if file_format in ('JPEG', 'MPO') and 'adobe' not in image.info:
+    inks = 255 - inks
+  light = 255 - inks.astype(np.uint16)
+  return (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
+
+
+def _tiff_tag(content: bytes, tag: int, default: int) -> int:
+  """Value of a tag of the first image of a TIFF file, the largest if it has several."""
+  stream = io.BytesIO(content)
+  try:
+    directory = TiffImagePlugin.ImageFileDirectory_v2(stream.read(8))
+    stream.seek(directory.next)
+    directory.load(stream)
+    value = directory.get(tag, default)
+    return int(max(value) if isinstance(value, tuple) else value)
+  except (ArithmeticError, LookupError, OSError, SyntaxError, TypeError, ValueError):
+    return default
