@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from htc_tf import file_errors
+from htc_tf import file_errors, interruption
 from htc_tf.errors import InputError
 
 PathLike = str | os.PathLike
@@ -31,7 +31,10 @@ def replaced_when_written(path: PathLike) -> Iterator[pathlib.Path]:
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
   try:
-    with _named_in_errors(path):
+    with (
+      _named_in_errors(path),
+      interruption.undone_at_end(lambda: os.remove(temporary)),
+    ):
       yield temporary
       os.replace(temporary, path)
   finally:
@@ -62,7 +65,10 @@ def new_folder_when_written(path: PathLike, likely_cause: str = '') -> Iterator[
   try:
     with file_errors.as_input_errors():
       temporary.mkdir(parents=True)
-    with _named_in_errors(folder):
+    with (
+      _named_in_errors(folder),
+      interruption.undone_at_end(lambda: shutil.rmtree(temporary, ignore_errors=True)),
+    ):
       yield temporary
       if folder.is_dir():
         folder.rmdir()

@@ -5,12 +5,14 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import process
 from typing import Any
 
+from htc_tf import interruption
 from htc_tf.errors import DataError
 
 # Environment variables for the number of threads of the libraries that NumPy uses.
@@ -29,22 +31,46 @@ def usable_cores() -> int:
   return os.cpu_count() or 1
 
 
-def exit_with_parent(parent_id: int) -> None:
+def exit_with_parent(parent_id: int, is_stopped: Callable[[], object] = lambda: False) -> None:
   """Make this process exit as soon as its parent has ended, even if the parent was killed.
 
-  Without this, a worker whose parent was killed would wait for work forever.
+  Without this, a worker whose parent was killed would wait for work forever. Its temporary files
+  are removed.
 
   Args:
     parent_id: process id of the parent, which may already have ended.
+    is_stopped: function that returns whether to exit although the parent runs.
   """
-  threading.Thread(target=_exit_after, args=(parent_id,), daemon=True).start()
+  threading.Thread(target=_exit_after, args=(parent_id, is_stopped), daemon=True).start()
 
 
-def _exit_after(parent_id: int) -> None:
+def _exit_after(parent_id: int, is_stopped: Callable[[], object]) -> None:
   # A process whose parent has ended gets another parent.
-  while os.getppid() == parent_id:
+  while os.getppid() == parent_id and not is_stopped():
     time.sleep(_POLL_SECONDS)
-  os._exit(1)
+  _exit_tidily(1)
+
+
+def _exit_tidily(status: int) -> None:
+  """End this process at once, but without temporary files."""
+  interruption.tidy_up()
+  os._exit(status)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+  """A context in which new processes do not receive Ctrl-C, which ends them through this process.
+
+  Otherwise each of them would print a traceback. This process receives it after the context.
+  """
+  if not hasattr(signal, 'pthread_sigmask'):
+    yield
+    return
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
@@ -88,11 +114,14 @@ class WorkerPool:
     self._pending: collections.deque[concurrent.futures.Future] = collections.deque()
     self._counter: Any = None  # steps that all workers have reported, in shared memory
     self._num_seen = 0
+    self._stop: Any = None  # whether workers have to end at once, in shared memory
 
   def __enter__(self) -> 'WorkerPool':
     return self
 
-  def __exit__(self, *_: object) -> None:
+  def __exit__(self, error: object, *_: object) -> None:
+    if error is not None and self._stop is not None:
+      self._stop.value = 1  # Running calls may take minutes.
     self.close()
 
   def submit(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
@@ -114,7 +143,7 @@ class WorkerPool:
     if self._pool is None:
       self._pool = self._start()
     try:
-      with one_thread_each():  # A call may start a process.
+      with one_thread_each(), _without_interrupts():  # A call may start a process.
         self._pending.append(self._pool.submit(function, *arguments))
     except process.BrokenProcessPool as error:
       raise _worker_ended(error) from error
@@ -132,7 +161,10 @@ class WorkerPool:
     return results + self.drain()
 
   def close(self) -> None:
-    """Drop unfinished calls and end the processes; a later call starts new processes."""
+    """Drop unfinished calls and end the processes; a later call starts new processes.
+
+    Calls that run are completed, unless an error ends the `with` block.
+    """
     self._pending.clear()
     if self._pool is not None:
       self._pool.shutdown(wait=True, cancel_futures=True)
@@ -140,9 +172,11 @@ class WorkerPool:
 
   def _start(self) -> concurrent.futures.ProcessPoolExecutor:
     context = multiprocessing.get_context('spawn')
-    self._counter, self._num_seen = context.Value('q', 0), 0
+    with _without_interrupts():  # Shared memory has a process of its own.
+      self._counter, self._num_seen = context.Value('q', 0), 0
+      self._stop = context.RawValue('b', 0)
     return concurrent.futures.ProcessPoolExecutor(
-      self.num_workers, context, _initialize_worker, (self._counter,)
+      self.num_workers, context, _initialize_worker, (self._counter, self._stop)
     )
 
   def _take(self, max_pending: int) -> list[Any]:
@@ -194,8 +228,10 @@ def report_progress(num_steps: int = 1) -> None:
     _PROGRESS.report(num_steps)
 
 
-def _initialize_worker(counter: Any) -> None:
+def _initialize_worker(counter: Any, stop: Any) -> None:
   """Prepare a new worker: it exits with its parent and counts steps in shared memory."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends it through its parent.
+  signal.signal(signal.SIGTERM, lambda number, _: _exit_tidily(128 + number))
 
   def add(num_steps: int) -> None:
     with counter.get_lock():
@@ -204,7 +240,7 @@ def _initialize_worker(counter: Any) -> None:
   _PROGRESS.report = add
   parent = multiprocessing.parent_process()
   if parent is not None and parent.pid is not None:
-    exit_with_parent(parent.pid)
+    exit_with_parent(parent.pid, lambda: stop.value)
 
 
 def _worker_ended(error: Exception) -> WorkerError:

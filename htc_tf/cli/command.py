@@ -1,17 +1,19 @@
 """The shared part of all commands: parsing of flags, error messages and exit status."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable
 
-from htc_tf import file_errors
+from htc_tf import file_errors, interruption
 from htc_tf.errors import HTCError, stated_message
 
 PARTIAL = 1  # Some inputs could not be used.
 STOPPED = 1  # An HTCError stopped a running graph.
 USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it.
+NOTHING_WRITTEN = 'interrupted; nothing was written: start the same command again'
 
 
 def print_error(message: str) -> None:
@@ -29,37 +31,46 @@ def guarded(
   Args:
     execute: function that runs the command and returns its exit status.
     report: function that shows an error message.
-    interrupted: message after Ctrl-C, unless the exception has one.
+    interrupted: message after Ctrl-C, unless the KeyboardInterrupt has its own.
 
   Returns:
     The result of `execute`; 2 for wrong input or a file that cannot be used, 1 if an HTCError
-    stopped a running graph, 130 after Ctrl-C.
+    stopped a running graph, 130 after Ctrl-C, 143 after SIGTERM.
 
   Raises:
     Exception: `execute` raised another error.
   """
   try:
     return execute()
-  except HTCError as error:
+  except KeyboardInterrupt as interruption_error:
+    interruption.report(str(interruption_error) or interrupted)
+    return interruption.status() or INTERRUPTED
+  except Exception as error:
+    status = interruption.status()
+    if status is not None:  # Libraries turn a KeyboardInterrupt into other errors.
+      interruption.report(interrupted)
+      return status
+    return _report(error, report)
+
+
+def _report(error: Exception, report: Callable[[str], None]) -> int:
+  """Report an error and return the exit status; raise it again if its message says too little."""
+  if isinstance(error, HTCError):
     report(str(error))
     return USAGE_ERROR
-  except KeyboardInterrupt as interruption:
-    print(str(interruption) or interrupted, file=sys.stderr)
-    return INTERRUPTED
-  except Exception as error:
-    message = stated_message(error)
-    refused = file_errors.explained(error)
-    if message is None and refused is None:
-      raise
-    report(message or str(refused))
-    return STOPPED if message else USAGE_ERROR
+  message = stated_message(error)
+  refused = file_errors.explained(error)
+  if message is None and refused is None:
+    raise error
+  report(message or str(refused))
+  return STOPPED if message else USAGE_ERROR
 
 
 def run(
   parser: argparse.ArgumentParser,
   execute: Callable[[argparse.Namespace], int],
   argv: list[str] | None = None,
-  interrupted: str = 'interrupted',
+  interrupted: str = NOTHING_WRITTEN,
 ) -> int:
   """Parse flags, run a command and return its exit status; see `guarded`.
 
@@ -68,9 +79,12 @@ def run(
     execute: function that runs the command with the parsed flags. Slow imports belong there, so
       that `--help` answers at once.
     argv: flags; None for the flags of the process.
-    interrupted: message after Ctrl-C.
+    interrupted: message after Ctrl-C or SIGTERM; it says how to go on.
   """
   args = parser.parse_args(argv)
   # TensorFlow reads this when it is imported; otherwise it logs warnings about the machine.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-  return guarded(lambda: execute(args), interrupted=interrupted)
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors='backslashreplace')  # Names of files may be no text.
+  with interruption.handled(interrupted):
+    return guarded(lambda: execute(args), interrupted=interrupted)
