@@ -44,7 +44,7 @@ def _execute(args: argparse.Namespace) -> int:
   target = Target(args.server, args.model_name, args.model_version, args.timeout)
   with contextlib.closing(client.remote_detector(target, args.export)) as detector:
     failed = predict_files.predict_files(
-      detector, paths, args.output, args.score_threshold, args.batch_size
+      detector, paths, args.output, args.score_threshold, args.batch_size, args.annotations
     )
   return command.PARTIAL if failed else 0
 

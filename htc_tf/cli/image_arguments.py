@@ -4,7 +4,7 @@ import argparse
 
 
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
-  """Add the images, the output folder and the threshold of the overlays to a parser."""
+  """Add the images, the output, the ids and the threshold of the overlays to a parser."""
   add = parser.add_argument
   add('inputs', nargs='+', help='images, or folders of images')
   add('--output', required=True, help='folder for overlays, predictions.json and images.json')
@@ -13,4 +13,12 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     type=float,
     default=0.3,
     help='smallest score of a drawn instance; the JSON holds all detections (default: 0.3)',
+  )
+  add(
+    '--annotations',
+    metavar='JSON',
+    help='COCO file, such as instances_val2017.json, whose image and category ids are used in '
+    "predictions.json, so that COCO(JSON).loadRes('predictions.json') fits; images are found by "
+    'their file name; those that the file does not name are left out and named in the log, and '
+    'the exit status is 1',
   )

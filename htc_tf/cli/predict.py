@@ -36,7 +36,9 @@ def _execute(args: argparse.Namespace) -> int:
 
   paths = predict_files.list_images(args.inputs)
   detector = detectors.load_detector(args.model, args.experiment, args.params_override)
-  failed = predict_files.predict_files(detector, paths, args.output, args.score_threshold)
+  failed = predict_files.predict_files(
+    detector, paths, args.output, args.score_threshold, annotations=args.annotations
+  )
   return command.PARTIAL if failed else 0
 
 

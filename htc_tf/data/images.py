@@ -5,12 +5,11 @@ pixels. `rgb_pixels` says what these are for each kind of file. The signatures o
 cannot call Python, decode JPEG and PNG files to the same pixels and refuse other files.
 """
 
-import contextlib
 import dataclasses
 import io
 import os
-import warnings
-from collections.abc import Iterator
+import struct
+import zlib
 from typing import BinaryIO
 
 import numpy as np
@@ -25,7 +24,20 @@ IGNORED_LABEL = 255
 _KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
 _PNG_COLOR_TYPE_BYTE = 25
 _LABEL_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B')
-_UNREADABLE = (OSError, SyntaxError, ValueError)
+# What Pillow raises for damaged files.
+_UNREADABLE = (
+  ArithmeticError,
+  AttributeError,
+  EOFError,
+  LookupError,
+  NotImplementedError,
+  OSError,
+  SyntaxError,
+  TypeError,
+  ValueError,
+  struct.error,
+  zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +169,7 @@ def refers_to_upright(path: str | os.PathLike, annotated_hw: tuple[int, int]) ->
     width, the image is square, it has neither size, or it cannot be read.
   """
   try:
-    with open(path, 'rb') as file, _without_warnings():
+    with open(path, 'rb') as file, rgb_pixels.without_warnings():
       image = _open(file)
       orientation = exif.orientation_of(image)
       return _upright_by_size(_stored_size(image, orientation), orientation, annotated_hw)
@@ -248,7 +260,7 @@ def _decode(content: bytes) -> tuple[Image.Image, int]:
   if not content:
     raise UnreadableImageError('The file is empty', likely_cause='an interrupted copy')
   try:
-    with _without_warnings():
+    with rgb_pixels.without_warnings():
       image = _open(io.BytesIO(content))
       orientation = exif.orientation_of(image)
       image.load()
@@ -265,19 +277,6 @@ def _decode(content: bytes) -> tuple[Image.Image, int]:
   stored = exif.as_stored(image, orientation)  # Pillow has turned it upright.
   stored.format = image.format
   return stored, orientation
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-  """A context without the warnings of Pillow, which would print lines of its source.
-
-  They are about data that is not used, such as damaged EXIF data, and about large images: the limit
-  of that warning is higher than `MAX_PIXELS`, which `_open` checks.
-  """
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', UserWarning)
-    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-    yield
 
 
 def _open(file: BinaryIO) -> Image.Image:

@@ -5,7 +5,10 @@ Palettes are resolved, alpha is dropped, and inks (CMYK) become the light that t
 without a defined range, such as floating-point ones, are refused.
 """
 
+import contextlib
 import io
+import warnings
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -24,6 +27,19 @@ _WIDTH, _HEIGHT = 256, 257
 
 class UnreadableImageError(DataError):
   """A file that is no image, is truncated, has too many pixels or cannot be converted to 8 bits."""
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+  """A context without the warnings of Pillow, which would print lines of its source.
+
+  They are about data that is not used, such as damaged EXIF data, and about large images: the limit
+  of that warning is higher than the one of `images`.
+  """
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore', UserWarning)
+    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+    yield
 
 
 def to_rgb(image: Image.Image, file_format: str, content: bytes) -> Image.Image:
@@ -131,10 +147,14 @@ def _color_of_8_bits(content: bytes) -> np.ndarray:
 
 def _decode_samples(content: bytes) -> np.ndarray | None:
   """The samples of a file with the channels in OpenCV's order; None if it cannot decode them."""
+  log = cv2.utils.logging
+  level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # Else it prints what is wrong with a file.
   try:
     return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
   except cv2.error:
     return None
+  finally:
+    log.setLogLevel(level)
 
 
 def _light_of_inks(image: Image.Image, file_format: str) -> np.ndarray:
@@ -156,8 +176,9 @@ def _tiff_tag(content: bytes, tag: int, default: int) -> int:
   try:
     directory = TiffImagePlugin.ImageFileDirectory_v2(stream.read(8))
     stream.seek(directory.next)
-    directory.load(stream)
-    value = directory.get(tag, default)
+    with without_warnings():
+      directory.load(stream)
+      value = directory.get(tag, default)
     return int(max(value) if isinstance(value, tuple) else value)
   except (ArithmeticError, LookupError, OSError, SyntaxError, TypeError, ValueError):
     return default

@@ -1,7 +1,8 @@
 """Prediction on image files, which writes overlays and COCO JSON."""
 
-import json
+import collections
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -9,11 +10,13 @@ import numpy as np
 import tqdm
 from absl import logging
 
-from htc_tf import file_errors, files
+from htc_tf import file_errors
 from htc_tf.data import images as image_files
 from htc_tf.data.images import SourceImage
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results
+from htc_tf.serving import annotated_images, input_files, result_files
+from htc_tf.serving.input_files import InputImage
 from htc_tf.serving.instances import Instances
 from htc_tf.visualization import draw, panels
 
@@ -47,8 +50,9 @@ def list_images(inputs: Sequence[str]) -> list[str]:
   for item in inputs:
     if os.path.isdir(item):
       names = sorted(name for name in os.listdir(item) if name.lower().endswith(_SUFFIXES))
-      paths += [os.path.join(item, name) for name in names]
-    elif os.path.exists(item):
+      inside = [os.path.join(item, name) for name in names]
+      paths += [path for path in inside if not os.path.isdir(path)]
+    elif os.path.lexists(item):  # A broken link is that file's affair.
       paths.append(item)
     else:
       raise InputError(
@@ -70,10 +74,13 @@ def read_image(path: str) -> SourceImage:
   """The image in a file, turned upright by its EXIF orientation.
 
   Raises:
-    InputError: the file is empty, is no image, or has more than `images.MAX_PIXELS` pixels.
+    InputError: the file is missing, empty or no image, cannot be opened, or has more than
+      `images.MAX_PIXELS` pixels.
   """
   try:
     with file_errors.as_input_errors():
+      if not stat.S_ISREG(os.stat(path).st_mode):  # Opening a pipe would wait for its other end.
+        raise InputError(f'{path} cannot be read', expected='a file', got='a pipe or device')
       image = image_files.read_image(path)
     image.pixels()  # Raises for pixels without an 8-bit meaning.
     return image
@@ -132,66 +139,115 @@ def predict_files(
   output: str,
   score_threshold: float = 0.3,
   batch_size: int = 1,
+  annotations: str | None = None,
 ) -> list[str]:
-  """Predict on files; write `<name>.png` for each, `predictions.json` and `images.json`.
+  """Predict on files; write an overlay for each, `predictions.json` and `images.json`.
 
   The two JSON files are a COCO results file, and a COCO data set of images and categories without
-  annotations: `COCO('images.json').loadRes('predictions.json')` reads them. If the names of all
-  files are different numbers, as in COCO, these numbers are the image ids.
+  annotations: `COCO('images.json').loadRes('predictions.json')` reads them. They are complete at
+  any time, also if the prediction is interrupted; see `ResultFiles`. Ids and names are those of
+  `input_files.plan_images`; `overlay` in `images.json` is the name of the overlay.
 
   Args:
     detector: the model.
-    paths: image files.
+    paths: image files; a repeated one is predicted once.
     output: output folder; it is created if missing.
     score_threshold: smallest score of a drawn instance.
     batch_size: number of images per call of the detector.
+    annotations: path of a COCO file whose image and category ids are used, so that
+      `COCO(annotations).loadRes('predictions.json')` works; images that it does not name are left
+      out.
 
   Returns:
-    Paths that could not be read; each is logged.
+    Paths that could not be read or were left out; each is logged with the reason.
 
   Raises:
-    InputError: the threshold, batch size or folder cannot be used, or the folder holds an image.
+    InputError: the threshold, batch size or folder cannot be used, the folder holds an image, or
+      the annotations do not fit the images or the model.
+    DataError: the annotations cannot be read.
   """
   _check_options(output, score_threshold, batch_size)
   _protect_inputs(paths, output)
+  images, left_out, detector = _plan(detector, paths, annotations)
+  for path, reason in left_out.items():
+    logging.error('%s is left out: %s', path, reason)
+  failed = list(left_out)
   os.makedirs(output, exist_ok=True)
-  entries: list[dict[str, Any]] = []
-  results: list[dict[str, Any]] = []
-  failed = []
-  ids, overlays = _image_ids(paths), _overlay_names(paths)
-  for path, detected in _detect_all(detector, paths, batch_size):
-    if isinstance(detected, InputError):
-      logging.error('%s', detected)
-      failed.append(path)
-      continue
-    image, found = detected
-    overlay = draw_detections(image.pixels(), found, detector.category_names, score_threshold)
-    panels.write_image(os.path.join(output, overlays[path]), overlay)
-    results += _results(detector, ids[path], found)
-    height, width = image.size
-    name = os.path.basename(path)
-    entries.append({'id': ids[path], 'file_name': name, 'height': height, 'width': width})
-  _write_json(output, detector, entries, results)
+  with result_files.ResultFiles(
+    output, _categories(detector), lambda num_done: _how_to_go_on(output, images, num_done)
+  ) as written:
+    for image, detected in _detect_all(detector, images, batch_size):
+      if isinstance(detected, InputError):
+        logging.error('%s', detected)
+        failed.append(image.path)
+        continue
+      source, found = detected
+      overlay = draw_detections(source.pixels(), found, detector.category_names, score_threshold)
+      panels.write_image(os.path.join(output, image.overlay), overlay)
+      written.add(_entry(image, source.size), _results(detector, image.id, found))
   return failed
 
 
-def _results(detector: Detector, image_id: int, found: Instances) -> list[dict[str, Any]]:
-  """COCO results of one image."""
-  category_ids = detector.category_ids or range(1, int(found.classes.max(initial=1)) + 1)
-  return coco_results.instances_to_results(
-    image_id, found.boxes, found.scores, found.classes, found.rles, list(category_ids)
+def _plan(
+  detector: Detector, paths: Sequence[str], annotations: str | None
+) -> tuple[list[InputImage], dict[str, str], Detector]:
+  """The images, the paths that are left out with the reason, and the detector with its ids."""
+  unique = input_files.unique_paths(paths)
+  kept = set(unique)
+  for path, count in collections.Counter(paths).items():
+    if count > 1 or path not in kept:
+      logging.warning('%s is given more than once; it is predicted once', path)
+  if annotations is None:
+    return input_files.plan_images(unique), {}, detector
+  annotated = annotated_images.read_annotated_images(annotations)
+  names, ids = annotated_images.category_ids(
+    annotated, detector.category_names, detector.category_ids
+  )
+  images, left_out = annotated_images.plan_annotated(unique, annotated)
+  num_missing = len(annotated.images) - len(images)
+  if num_missing:
+    logging.warning('%d images of %s are not predicted', num_missing, annotations)
+  return images, left_out, detector._replace(category_names=names, category_ids=ids)
+
+
+def _how_to_go_on(output: str, images: Sequence[InputImage], num_done: int) -> str:
+  """The message after an interruption."""
+  file = os.path.join(output, result_files.PREDICTIONS_FILE)
+  return (
+    f'interrupted; {num_done} of {len(images)} images are done and in {file}, '
+    f'{len(images) - num_done} remain; to go on, give the remaining ones and another --output'
   )
 
 
-def _write_json(
-  output: str, detector: Detector, entries: list[dict[str, Any]], results: list[dict[str, Any]]
-) -> None:
-  categories = [
+def _categories(detector: Detector) -> list[dict[str, Any]]:
+  return [
     {'id': id_, 'name': name} for id_, name in zip(detector.category_ids, detector.category_names)
   ]
-  coco_results.write_results(os.path.join(output, 'predictions.json'), results)
-  content = {'images': entries, 'annotations': [], 'categories': categories}
-  files.write_bytes(os.path.join(output, 'images.json'), json.dumps(content).encode())
+
+
+def _entry(image: InputImage, image_hw: tuple[int, int]) -> dict[str, Any]:
+  """The entry of an image in `images.json`."""
+  height, width = image_hw
+  return {
+    'id': image.id,
+    'file_name': image.name,
+    'height': height,
+    'width': width,
+    'overlay': image.overlay,
+  }
+
+
+def _results(detector: Detector, image_id: Any, found: Instances) -> list[dict[str, Any]]:
+  """COCO results of one image; its id and those of categories are as in a COCO file, even text."""
+  num_classes = len(detector.category_ids) or int(found.classes.max(initial=1))
+  ids = detector.category_ids or range(1, num_classes + 1)
+  results = coco_results.instances_to_results(
+    0, found.boxes, found.scores, found.classes, found.rles, range(1, num_classes + 1)
+  )
+  return [
+    {**result, 'image_id': image_id, 'category_id': ids[result['category_id'] - 1]}
+    for result in results
+  ]
 
 
 def _check_options(output: str, score_threshold: float, batch_size: int) -> None:
@@ -227,20 +283,21 @@ def _protect_inputs(paths: Sequence[str], output: str) -> None:
 
 
 def _detect_all(
-  detector: Detector, paths: Sequence[str], batch_size: int
-) -> Iterator[tuple[str, tuple[SourceImage, Instances] | InputError]]:
-  """Path of each file in order, with image and instances, or with the error of an unread image."""
-  with tqdm.tqdm(total=len(paths), desc='predicting', unit='image') as progress:
-    for start in range(0, len(paths), batch_size):
-      batch = [_read_or_error(path) for path in paths[start : start + batch_size]]
+  detector: Detector, images: Sequence[InputImage], batch_size: int
+) -> Iterator[tuple[InputImage, tuple[SourceImage, Instances] | InputError]]:
+  """Each image in order, with pixels and instances, or with the error of an unread image."""
+  with tqdm.tqdm(total=len(images), desc='predicting', unit='image') as progress:
+    for start in range(0, len(images), batch_size):
+      planned = images[start : start + batch_size]
+      batch = [_read_or_error(image.path) for image in planned]
       readable = [item for item in batch if isinstance(item, SourceImage)]
       found = iter(detector.detect(readable) if readable else [])
-      for path, item in zip(paths[start:], batch):
+      for image, item in zip(planned, batch):
         if isinstance(item, SourceImage):
           instances = next(found)
-          yield path, instances if isinstance(instances, InputError) else (item, instances)
+          yield image, instances if isinstance(instances, InputError) else (item, instances)
         else:
-          yield path, item
+          yield image, item
         progress.update()
 
 
@@ -250,27 +307,3 @@ def _read_or_error(path: str) -> SourceImage | InputError:
     return read_image(path)
   except InputError as error:
     return error
-
-
-def _image_ids(paths: Sequence[str]) -> dict[str, int]:
-  """Image id by path: the number in the name if all names are distinct numbers, else 1, 2, ..."""
-  stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
-  numbers = [int(stem) for stem in stems if stem.isdecimal()]
-  if len(set(numbers)) == len(paths):
-    return dict(zip(paths, numbers))
-  return {path: index for index, path in enumerate(paths, 1)}
-
-
-def _overlay_names(paths: Sequence[str]) -> dict[str, str]:
-  """`<stem>.png` by path; repeated stems get a number and keep their suffix."""
-  names: dict[str, str] = {}
-  taken: set[str] = set()
-  for path in paths:
-    stem, suffix = os.path.splitext(os.path.basename(path))
-    name, number = f'{stem}.png', 1
-    while name in taken:
-      number += 1
-      name = f'{stem}_{number}{suffix.replace(".", "_")}.png'
-    taken.add(name)
-    names[path] = name
-  return names

@@ -372,3 +372,19 @@ def test_an_export_detects_in_the_pixels_of_the_file(saved_model, name):
   assert from_bytes['error_code'].numpy() == 0 and from_bytes['num_detections'].numpy() > 0
   for output, expected in from_pixels.items():
     np.testing.assert_allclose(from_bytes[output], expected, atol=1e-3, err_msg=output)
+
+
+def test_a_damaged_file_of_any_kind_is_read_or_refused():
+  rng = np.random.default_rng(3)
+  num_refused = 0
+  for index in range(20 * len(KINDS)):
+    content = bytearray(KINDS[index % len(KINDS)].content)
+    end = len(content) if index % 2 else 200
+    for position in rng.integers(0, min(end, len(content)), rng.integers(1, 6)):
+      content[position] = rng.integers(256)
+    try:
+      pixels = images.read_image(bytes(content)).pixels()
+      assert pixels.dtype == np.uint8 and pixels.ndim == 3
+    except images.UnreadableImageError:
+      num_refused += 1
+  assert 100 < num_refused < 19 * len(KINDS)

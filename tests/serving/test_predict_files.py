@@ -9,9 +9,11 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from htc_tf.cli import predict
+from htc_tf.data import images
 from htc_tf.errors import InputError
 from htc_tf.evaluation import ground_truth
 from htc_tf.serving import detectors, predict_files
+from htc_tf.serving.instances import Instances
 
 
 @pytest.fixture(name='folder')
@@ -137,3 +139,116 @@ def test_images_in_the_output_folder_are_not_replaced(folder):
     with pytest.raises(InputError, match=r'holds images to predict on.*Got: 2 images'):
       predict_files.predict_files(None, paths, str(output))
   assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def _stub(images):
+  """A detector of nothing, which needs no model."""
+  none = Instances(np.zeros([0, 4], np.float32), np.zeros([0], int), np.zeros([0]), [])
+  return [none] * len(images)
+
+
+_STUB = predict_files.Detector(_stub, ['cat', 'dog'], [1, 2])
+
+
+def _entries(output):
+  with open(os.path.join(output, 'images.json'), encoding='utf-8') as file:
+    return json.load(file)['images']
+
+
+def test_files_that_cannot_be_opened_are_named_and_the_others_are_predicted(
+  folder, tmp_path, caplog, monkeypatch
+):
+  (folder / 'broken_link.png').symlink_to(folder / 'nothing')
+  (folder / 'loop.png').symlink_to(folder / 'loop.png')
+  os.mkfifo(folder / 'pipe.png')
+  (folder / 'folder.png').mkdir()
+  for name in ('vanished.png', 'forbidden.png'):
+    Image.new('RGB', (4, 4)).save(folder / name)
+  paths = predict_files.list_images([str(folder)])
+  (folder / 'vanished.png').unlink()
+  read = images.read_image
+
+  def read_unless_forbidden(path):
+    if path.endswith('forbidden.png'):  # Permissions do not stop root, who may run the tests.
+      raise PermissionError(13, 'Permission denied', path)
+    return read(path)
+
+  monkeypatch.setattr(images, 'read_image', read_unless_forbidden)
+  failed = predict_files.predict_files(_STUB, paths, str(tmp_path / 'out'))
+  names = ['broken_link.png', 'forbidden.png', 'loop.png', 'pipe.png', 'vanished.png']
+  assert [os.path.basename(path) for path in failed] == names
+  assert all(f'{name} cannot be read' in caplog.text for name in names)
+  assert len(_entries(tmp_path / 'out')) == 2
+
+
+def test_a_broken_link_that_is_given_by_name_is_the_affair_of_that_file(folder, tmp_path):
+  (folder / 'link.png').symlink_to(folder / 'nothing')
+  paths = predict_files.list_images([str(folder / 'link.png'), str(folder / '000000000139.png')])
+  assert len(predict_files.predict_files(_STUB, paths, str(tmp_path / 'out'))) == 1
+
+
+@pytest.mark.parametrize('name', [b'caf\xe9.png', b'a:b.png', 'cafe\u0301.png'.encode()])
+def test_unusual_names_lead_back_to_the_file(folder, tmp_path, name):
+  path = os.path.join(os.fsencode(folder), name)
+  os.rename(folder / '000000000139.png', path)
+  failed = predict_files.predict_files(
+    _STUB, predict_files.list_images([str(folder)]), str(tmp_path / 'out')
+  )
+  assert not failed
+  (entry,) = [entry for entry in _entries(tmp_path / 'out') if '285' not in entry['file_name']]
+  assert os.fsencode(entry['file_name']) == name
+  assert (tmp_path / 'out' / entry['overlay']).exists()
+
+
+def test_repeated_files_and_names_are_told_apart(folder, tmp_path, caplog):
+  other = tmp_path / 'other'
+  other.mkdir()
+  Image.new('RGB', (4, 4)).save(other / '000000000139.png')
+  inputs = [str(folder), str(folder / '000000000139.png'), str(other)]
+  paths = predict_files.list_images(inputs)
+  assert not predict_files.predict_files(_STUB, paths, str(tmp_path / 'out'))
+  assert '000000000139.png is given more than once' in caplog.text
+  entries = _entries(tmp_path / 'out')
+  assert [entry['id'] for entry in entries] == [1, 2, 3]
+  for entry in entries:
+    with Image.open(tmp_path / entry['file_name']) as image:
+      assert image.size == (entry['width'], entry['height'])
+  assert len({entry['overlay'] for entry in entries}) == 3
+
+
+@pytest.fixture(name='annotations')
+def _annotations(folder, tmp_path):
+  """A COCO file of the images in the folder, with other category ids than the model."""
+  content = {
+    'images': [
+      {'id': 900 + index, 'file_name': name, 'height': 40, 'width': 60}
+      for index, name in enumerate(sorted(os.listdir(folder)))
+    ],
+    'annotations': [],
+    'categories': [{'id': 4, 'name': 'dog'}, {'id': 5, 'name': 'cat'}],
+  }
+  path = tmp_path / 'val.json'
+  path.write_text(json.dumps(content), encoding='utf-8')
+  return str(path)
+
+
+def test_results_have_the_ids_of_the_annotations(model_dir, folder, tmp_path, annotations, caplog):
+  Image.new('RGB', (50, 50)).save(folder / 'other.png')
+  arguments = [f'--model={model_dir}', f'--output={tmp_path}/out', f'--annotations={annotations}']
+  assert predict.main([*arguments, str(folder)]) == 1
+  assert f'{folder}/other.png is left out' in caplog.text
+  with ground_truth.silence():
+    results = COCO(annotations).loadRes(str(tmp_path / 'out' / 'predictions.json'))
+  found = results.loadAnns(results.getAnnIds())
+  assert {entry['image_id'] for entry in found} == {900, 901}
+  assert {entry['category_id'] for entry in found} <= {4, 5}
+  assert [entry['id'] for entry in _entries(tmp_path / 'out')] == [900, 901]
+
+
+def test_annotations_of_other_images_are_one_clear_error(folder, tmp_path, annotations):
+  for path in folder.iterdir():
+    path.rename(folder / f'x{path.name}')
+  paths = predict_files.list_images([str(folder)])
+  with pytest.raises(InputError, match='another split'):
+    predict_files.predict_files(_STUB, paths, str(tmp_path / 'out'), annotations=annotations)
+  assert not (tmp_path / 'out').exists()

@@ -1,0 +1,91 @@
+"""Ids and names of images to predict on: unique, and traceable to the files that were given."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+# Larger numbers are no longer exact in every program that reads JSON.
+_MAX_ID = 2**53
+# Most file systems allow names of 255 bytes; a suffix and the temporary name need some of them.
+_MAX_STEM = 200
+
+
+class InputImage(NamedTuple):
+  """A file to predict on.
+
+  Attributes:
+    path: path of the file, as it was given.
+    id: image id in the results.
+    name: `file_name` in `images.json`.
+    overlay: name of the overlay in the output folder.
+  """
+
+  path: str
+  id: Any
+  name: str
+  overlay: str
+
+
+def plan_images(paths: Sequence[str]) -> list[InputImage]:
+  """Ids and names of files, each file once.
+
+  If the names of all files are different numbers from 1 on, as in COCO, these numbers are the ids;
+  otherwise the files are numbered from 1. The names are base names if these differ, otherwise paths
+  relative to the common folder.
+
+  Args:
+    paths: files, in order.
+  """
+  paths = unique_paths(paths)
+  names = _names(paths)
+  overlays = overlay_names(names)
+  return [InputImage(*image) for image in zip(paths, _ids(paths), names, overlays)]
+
+
+def unique_paths(paths: Sequence[str]) -> list[str]:
+  """The paths without repetitions of a file; links to a file are files of their own."""
+  first: dict[tuple[str, str], str] = {}
+  for path in paths:
+    folder, name = os.path.split(path)
+    first.setdefault((os.path.realpath(folder), name), path)
+  return list(first.values())
+
+
+def overlay_names(names: Sequence[str]) -> list[str]:
+  """`<stem>.png` for each name; repeated stems get a number and keep their suffix.
+
+  Stems that differ in upper and lower case alone count as repeated, because some file systems do
+  not distinguish them. Very long stems are cut.
+  """
+  taken: set[str] = set()
+  found = []
+  for name in names:
+    stem, suffix = os.path.splitext(os.path.basename(name))
+    stem = os.fsdecode(os.fsencode(stem)[:_MAX_STEM])
+    overlay, number = f'{stem}.png', 1
+    while overlay.lower() in taken:
+      number += 1
+      overlay = f'{stem}_{number}{suffix.replace(".", "_")}.png'
+    taken.add(overlay.lower())
+    found.append(overlay)
+  return found
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+  """Base names if they differ, otherwise paths relative to the common folder, with slashes."""
+  bases = [os.path.basename(path) for path in paths]
+  if len(set(bases)) == len(bases):
+    return bases
+  absolute = [os.path.abspath(path) for path in paths]
+  common = os.path.commonpath([os.path.dirname(path) for path in absolute])
+  return [os.path.relpath(path, common).replace(os.sep, '/') for path in absolute]
+
+
+def _ids(paths: Sequence[str]) -> list[int]:
+  """The numbers in the names if all names are distinct numbers, else 1, 2, ..."""
+  stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
+  # Other digits, such as superscripts, are no numbers here.
+  numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdecimal()]
+  if len(set(numbers)) == len(paths) and all(1 <= number <= _MAX_ID for number in numbers):
+    return numbers
+  return list(range(1, len(paths) + 1))
