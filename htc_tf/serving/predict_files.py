@@ -212,6 +212,8 @@ def _plan(
 
 def _how_to_go_on(output: str, images: Sequence[InputImage], num_done: int) -> str:
   """The message after an interruption."""
+  if not num_done:
+    return f'interrupted; none of {len(images)} images is done: start the same command again'
   file = os.path.join(output, result_files.PREDICTIONS_FILE)
   return (
     f'interrupted; {num_done} of {len(images)} images are done and in {file}, '

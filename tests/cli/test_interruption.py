@@ -46,8 +46,10 @@ def test_the_import_of_tensorflow_can_be_interrupted(tmp_path, arguments):
   assert [path.name for path in tmp_path.iterdir()] == ['stderr.log']
 
 
-@pytest.mark.parametrize('num_processes', [1, 2])
-@pytest.mark.parametrize('number, status', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+  'num_processes, number, status',
+  [(1, signal.SIGINT, 130), (2, signal.SIGINT, 130), (2, signal.SIGTERM, 143)],
+)
 def test_a_conversion_to_records_is_continued(coco_of_many, num_processes, number, status):
   coco = coco_of_many
   arguments = [

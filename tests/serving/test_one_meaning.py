@@ -213,6 +213,13 @@ def _pngs():
   turned = _chunk(b'eXIf', _exif(8).tobytes()[6:])
   yield Kind('turned.png', _png(_RGB, 8, 2, before=turned), _turned(_RGB, 8))
   yield Kind('turned_at_the_end.png', _png(_RGB, 8, 2, after=turned), _turned(_RGB, 8))
+  gamma = _chunk(b'gAMA', struct.pack('>I', 100_000))
+  yield Kind('gamma.png', _png(_RGB, 8, 2, before=gamma), _RGB)
+  yield Kind('deep_gamma.png', _png(_DEEP_RGB, 16, 2, before=gamma), _to_8_bits(_DEEP_RGB))
+  yield Kind('trailing_bytes.png', _png(_RGB, 8, 2) + b'trailing', _RGB)
+  gray_transparent = _chunk(b'tRNS', _DEEP_GRAY[0, :1].astype('>u2').tobytes())
+  deep_transparent = _png(_DEEP_GRAY[..., np.newaxis], 16, 0, before=gray_transparent)
+  yield Kind('deep_gray_transparent.png', deep_transparent, _three(_to_8_bits(_DEEP_GRAY)))
   # Only Pillow accepts a PNG file without an end.
   yield Kind('without_end.png', _png(_RGB, 8, 2)[:-12], _RGB, served=False)
 
@@ -252,7 +259,23 @@ def _others():
   yield Kind('palette.gif', _save(gif, 'GIF'), _PALETTE[_GRAY], served=False)
 
 
-KINDS = [*_jpegs(), *_pngs(), *_tiffs(), *_others()]
+def _more_tiffs():
+  cmyk = Image.frombytes('CMYK', _HW[::-1], _CMYK)
+  inks = _CMYK.astype(int)
+  light = ((255 - inks[..., :3]) * (255 - inks[..., 3:]) // 255).astype(np.uint8)
+  yield Kind('cmyk.tif', _save(cmyk, 'TIFF'), light, served=False)
+  palette = Image.frombytes('P', _HW[::-1], _GRAY)
+  palette.putpalette(_PALETTE.tobytes())
+  content = _save(palette, 'TIFF', compression='tiff_lzw')
+  yield Kind('palette.tif', content, _PALETTE[_GRAY], served=False)
+  deep = _save(Image.fromarray(_DEEP_GRAY), 'TIFF', compression='tiff_deflate')
+  yield Kind('compressed.tif', deep, _three(_to_8_bits(_DEEP_GRAY)), served=False)
+  pages = [Image.fromarray(_RGB), Image.fromarray(255 - _RGB)]
+  content = _save(pages[0], 'TIFF', save_all=True, append_images=pages[1:])
+  yield Kind('first_page.tif', content, _RGB, served=False)
+
+
+KINDS = [*_jpegs(), *_pngs(), *_tiffs(), *_more_tiffs(), *_others()]
 
 
 class _Recorder:
