@@ -67,16 +67,16 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
       )
     export_format = format_lib.read_format(export_dir)
     categories = format_lib.read_categories(export_dir)
-  call = connect(target)
+  connection = connect(target)
 
   def detect(images: Sequence[SourceImage]) -> list[Instances | InputError]:
-    return _detect(call, images, export_format)
+    return _detect(connection, images, export_format)
 
-  return Detector(detect, *categories, close=call.close)
+  return Detector(detect, *categories, close=connection.close)
 
 
 def _detect(
-  call: Call, images: Sequence[SourceImage], export_format: format_lib.ExportFormat
+  connection: Connection, images: Sequence[SourceImage], export_format: format_lib.ExportFormat
 ) -> list[Instances | InputError]:
   """The instances of each image, or the error if the server could not read it.
 
@@ -84,7 +84,7 @@ def _detect(
   here: Pillow decodes more files than TensorFlow, such as PNG files without an end.
   """
   files = [image.encoded() for image in images]
-  outputs = _call(call, [file.content for file in files])
+  outputs = _call(connection, [file.content for file in files])
   codes = outputs['error_code'].tolist()
   found = [_read_row(outputs, row, image, export_format) for row, image in enumerate(images)]
   again = [
@@ -93,15 +93,15 @@ def _detect(
     if codes[row] == format_lib.UNREADABLE and not file.converted
   ]
   if again:
-    outputs = _call(call, [images[row].encoded(may_keep=False).content for row in again])
+    outputs = _call(connection, [images[row].encoded(may_keep=False).content for row in again])
     for index, row in enumerate(again):
       found[row] = _read_row(outputs, index, images[row], export_format)
   return found
 
 
-def _call(call: Call, files: Sequence[bytes]) -> dict[str, np.ndarray]:
+def _call(connection: Connection, files: Sequence[bytes]) -> dict[str, np.ndarray]:
   """The checked outputs for encoded images."""
-  outputs = call(files)
+  outputs = connection(files)
   _check_outputs(outputs, len(files))
   return outputs
 

@@ -21,7 +21,7 @@ from htc_tf.cli import client as command
 from htc_tf.data import images
 from htc_tf.errors import InputError, ServingError
 from htc_tf.serving import client, detectors, predict_files
-from htc_tf.serving.target import Target
+from htc_tf.serving.target import Connection, Target
 from tests.serving import loopback
 
 _SERVERS = {'grpc': loopback.grpc_server, 'rest': loopback.rest_server}
@@ -151,7 +151,8 @@ def test_an_image_that_the_server_cannot_read_is_named_and_the_others_are_detect
     outputs = {name: np.zeros(shape, np.float32) for name, shape in zip(names, shapes)}
     return {**outputs, 'error_code': np.array(codes)}
 
-  monkeypatch.setattr(client, 'connect', lambda target: call)
+  connection = Connection(Target('http://none'), call)
+  monkeypatch.setattr(client, 'connect', lambda target: connection)
   read = [images.read_image(os.path.join(folder, name)) for name in ('1.png', '2.jpg', '3.bmp')]
   first, second, third = client.remote_detector(Target('http://none')).detect(read)
   assert len(second.boxes) == 0

@@ -31,6 +31,7 @@ from htc_tf.data import (
 from htc_tf.errors import DataError
 from htc_tf.serving import client, detectors, encoded_images, predict_files
 from htc_tf.serving.instances import Instances
+from htc_tf.serving.target import Connection, Target
 
 _RNG = np.random.default_rng(0)
 _HW = (20, 28)
@@ -355,7 +356,8 @@ def _by_client(path, monkeypatch, read):
       'error_code': np.array([int(value is None) for value in pixels]),
     }
 
-  monkeypatch.setattr(client, 'connect', lambda target: call)
+  connection = Connection(Target('http://none'), call)
+  monkeypatch.setattr(client, 'connect', lambda target: connection)
   return client_command.main(['--server=http://none', f'--output={path}.sent', path])
 
 
