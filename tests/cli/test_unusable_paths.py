@@ -179,10 +179,10 @@ def test_an_output_in_proc_is_refused(command, assert_refused):
 
 
 @contextlib.contextmanager
-def _small_files_only():
+def _small_files_only(num_bytes=_LIMIT_BYTES):
   """A context in which larger files cannot be written, with the error of a full disk or quota."""
   before = resource.getrlimit(resource.RLIMIT_FSIZE)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (_LIMIT_BYTES, before[1]))
+  resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
   try:
     yield
   finally:
@@ -204,6 +204,14 @@ def test_a_full_disk_leaves_no_part_of_a_file(command, tmp_path, assert_refused,
   assert not [path for path in tmp_path.rglob('*') if '.part' in path.name]
   if command in ('convert', 'export', 'lower'):
     assert not os.listdir(tmp_path)
+
+
+def test_a_disk_that_is_full_at_the_first_checkpoint_ends_a_training(tmp_path, assert_refused):
+  def run(inputs, folder):
+    with _small_files_only(200_000):  # All files but the checkpoint fit.
+      return _train(inputs, folder)
+
+  assert_refused(run, tmp_path / 'model', tmp_path / 'model' / 'ckpt-1', 'Got: File too large')
 
 
 @_every_command

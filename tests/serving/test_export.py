@@ -155,7 +155,7 @@ def test_a_folder_with_files_is_rejected(predictor, tmp_path):
     (['--max_batch_size', '0'], 'batch size'),
     (['--output', 'FILE'], 'a file'),
     (['--output', 'FOLDER'], 'an earlier export'),
-    (['--output', 'FILE/1'], 'a file in the place of a parent folder'),
+    (['--output', 'FILE/1'], 'a file where a folder is expected'),
     (['--model', 'FOLDER'], 'There is no checkpoint'),
   ],
 )
