@@ -13,6 +13,8 @@ PARTIAL = 1  # Some inputs could not be used.
 STOPPED = 1  # An HTCError stopped a running graph.
 USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it.
+# Files of the drivers of NVIDIA and AMD, and of WSL.
+_GPU_DEVICES = ('/dev/nvidiactl', '/dev/kfd', '/dev/dxg')
 NOTHING_WRITTEN = 'interrupted; nothing was written: start the same command again'
 
 
@@ -66,6 +68,19 @@ def _report(error: Exception, report: Callable[[str], None]) -> int:
   return STOPPED if message else USAGE_ERROR
 
 
+def limit_tensorflow_log(level: str) -> None:
+  """Set the log level that TensorFlow reads when it is imported, unless the environment sets it.
+
+  Without a GPU, its notices about missing drivers have the level of errors, although nothing is
+  wrong; real errors are also raised as exceptions.
+
+  Args:
+    level: smallest level that is not logged with a GPU: '1' hides notices, '2' warnings too.
+  """
+  has_gpu = any(map(os.path.exists, _GPU_DEVICES))
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', level if has_gpu else '3')
+
+
 def run(
   parser: argparse.ArgumentParser,
   execute: Callable[[argparse.Namespace], int],
@@ -82,8 +97,7 @@ def run(
     interrupted: message after Ctrl-C or SIGTERM; it says how to go on.
   """
   args = parser.parse_args(argv)
-  # TensorFlow reads this when it is imported; otherwise it logs warnings about the machine.
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  limit_tensorflow_log('2')
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors='backslashreplace')  # Names of files may be no text.
   with interruption.handled(interrupted):

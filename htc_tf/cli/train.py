@@ -4,10 +4,10 @@ Example:
   htc-train --experiment=htc_nuclei --mode=train_and_eval --model_dir=model
 """
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from absl import app, flags, logging
@@ -62,13 +62,24 @@ def _allow_several_overrides() -> None:
 
 def main(_: Sequence[str]) -> int:
   """Run the command with the parsed flags and return its exit status; see `command.guarded`."""
-  # Schedulers send SIGTERM before they end a job.
-  signal.signal(signal.SIGTERM, signal.default_int_handler)
-  return command.guarded(
-    _execute,
-    report=lambda message: logging.error('%s', message),
-    interrupted='interrupted; the same command continues from the last checkpoint',
-  )
+  received: list[int] = []
+
+  def interrupt(number: int, frame: FrameType | None) -> None:
+    received.append(number)
+    signal.default_int_handler(number, frame)
+
+  # Schedulers send SIGTERM before they end a job. Unlike other commands, this one is not ended by
+  # force after some seconds, because it completes the running step and saves it.
+  previous = signal.signal(signal.SIGTERM, interrupt)
+  try:
+    status = command.guarded(
+      _execute,
+      report=lambda message: logging.error('%s', message),
+      interrupted='interrupted; the same command continues from the last checkpoint',
+    )
+  finally:
+    signal.signal(signal.SIGTERM, previous)
+  return 128 + received[0] if received else status
 
 
 def _asks_for_help(args: Sequence[str]) -> bool:
@@ -86,7 +97,7 @@ def run() -> None:
     print(f'{__doc__}\n{FLAGS.main_module_help()}')
     sys.exit(0)
   flags.mark_flags_as_required(['experiment', 'mode', 'model_dir'])
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
+  command.limit_tensorflow_log('1')
   # This import defines a flag. It takes seconds and therefore comes after the help.
   from official.vision import train as _  # noqa: F401
 

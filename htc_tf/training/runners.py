@@ -99,8 +99,9 @@ class Runner(train_lib.OrbitExperimentRunner):
     try:
       with self.strategy.scope():
         self._run_mode()
-    except KeyboardInterrupt:
-      raise KeyboardInterrupt(self._save_after_interruption()) from None
+    except KeyboardInterrupt as interruption:
+      interruption.args = (self._save_after_interruption(),)
+      raise
 
   def _run_mode(self) -> None:
     trainer, controller = self.params.trainer, self.controller

@@ -89,3 +89,15 @@ def test_every_command_runs_as_a_module_and_as_a_script(module):
   for answer in answers:
     assert (answer.returncode == 0 and 'output' in answer.stdout) or 'model_dir' in answer.stdout
   assert not any(answer.stderr for answer in answers)
+
+
+@pytest.mark.parametrize(
+  'devices,given,level', [((), None, '3'), (('/',), None, '2'), ((), '0', '0'), (('/',), '1', '1')]
+)
+def test_notices_about_missing_drivers_are_hidden_without_a_gpu(monkeypatch, devices, given, level):
+  monkeypatch.setattr(command, '_GPU_DEVICES', devices)
+  monkeypatch.setenv('TF_CPP_MIN_LOG_LEVEL', given or '')
+  if given is None:
+    monkeypatch.delenv('TF_CPP_MIN_LOG_LEVEL')
+  command.limit_tensorflow_log('2')
+  assert os.environ['TF_CPP_MIN_LOG_LEVEL'] == level

@@ -325,7 +325,7 @@ def test_an_interruption_saves_a_checkpoint(tmp_path, records, signal_number):
     output.append(process.stdout.readline())
   process.send_signal(signal_number)
   status, rest = training_runs.finish(process)
-  assert status == 130, ''.join(output)[-3000:] + rest
+  assert status == 128 + signal_number, ''.join(output)[-3000:] + rest
   assert 'Traceback' not in rest
   (saved,) = re.findall(r'interrupted: saved step (\d+) as .*continues from there', rest)
   assert int(saved) > 0
