@@ -3,13 +3,12 @@
 import os
 from typing import Any
 
-import tensorflow as tf
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.modeling.hyperparams import params_dict
 
-from htc_tf import files
+from htc_tf import file_systems, files
 from htc_tf.configs import (
   experiments,  # noqa: F401  Registers the experiments.
   model_validation,
@@ -34,12 +33,12 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
     InputError: the directory cannot be created.
   """
   try:
-    tf.io.gfile.makedirs(model_dir)
-  except (tf.errors.FailedPreconditionError, tf.errors.PermissionDeniedError) as error:
+    file_systems.make_folders(model_dir)
+  except OSError as error:
     raise InputError(
       f'The model directory {model_dir} cannot be created',
       expected='a new folder, or the folder of an earlier start',
-      got=error.message,
+      got=error.strerror or str(error),
       likely_cause='a file of that name, or a parent folder without write permission',
     ) from error
   info.save(os.path.join(model_dir, DATASET_FILE))
@@ -48,13 +47,13 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
 def load_dataset_info(model_dir: str) -> DatasetInfo | None:
   """The classes of a model; None if the directory does not record them."""
   path = os.path.join(model_dir, DATASET_FILE)
-  return DatasetInfo.load(path) if os.path.exists(path) else None
+  return DatasetInfo.load(path) if file_systems.exists(path) else None
 
 
 def save_params(model_dir: str, params: cfg.ExperimentConfig) -> None:
   """Write a resolved configuration to `params.yaml`, completely or not at all."""
   with files.replaced_when_written(os.path.join(model_dir, PARAMS_FILE)) as path:
-    hyperparams.save_params_dict_to_yaml(params, str(path))
+    hyperparams.save_params_dict_to_yaml(params, path)
 
 
 def load_experiment(
@@ -95,7 +94,7 @@ def load_experiment(
 def _read_params(model_dir: str) -> dict[str, Any]:
   """The part of `params.yaml` that a model needs."""
   path = os.path.join(model_dir, PARAMS_FILE)
-  if not tf.io.gfile.exists(path):
+  if not file_systems.exists(path):
     raise CheckpointError(
       f'{model_dir} is not a model directory',
       expected=f'a {PARAMS_FILE} in it',

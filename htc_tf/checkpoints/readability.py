@@ -1,9 +1,11 @@
 """Check that a checkpoint can be read: every entry exists and matches its checksum."""
 
+import os
 from collections.abc import Iterator
 
 import tensorflow as tf
 
+from htc_tf import file_systems
 from htc_tf.errors import CheckpointError
 
 # Exceptions of TensorFlow for a damaged checkpoint; IndexError if the data end early.
@@ -27,10 +29,15 @@ def check_readable(prefix: str) -> None:
 
 
 def is_readable(prefix: str) -> bool:
-  """Whether every entry of the checkpoint can be read."""
+  """Whether every entry of the checkpoint can be read.
+
+  Raises:
+    StorageError: the checkpoint is remote, and its file system cannot be read at the moment.
+  """
   try:
     _read_all(prefix)
   except READ_ERRORS:
+    _check_reachable(prefix)
     return False
   return True
 
@@ -52,11 +59,20 @@ def _read_all(prefix: str) -> None:
     reader.get_tensor(key)
 
 
+def _check_reachable(prefix: str) -> None:
+  """Read a byte of each file of a remote checkpoint: an interrupted connection is no damage."""
+  if not file_systems.is_remote(prefix):
+    return
+  for path in file_systems.glob_in(file_systems.dirname(prefix), f'{os.path.basename(prefix)}.*'):
+    with file_systems.open_file(path, 'rb') as file:
+      file.read(1)
+
+
 def _readable_beside(prefix: str) -> Iterator[str]:
   """Readable checkpoints of the same run, the highest step first."""
   run = prefix.rpartition('-')[0]
   found = (
-    [path.removesuffix('.index') for path in tf.io.gfile.glob(f'{run}-*.index')] if run else []
+    [path.removesuffix('.index') for path in file_systems.glob(f'{run}-*.index')] if run else []
   )
   steps = {path: path.rpartition('-')[2] for path in found if path != prefix}
   numbered = {path: int(step) for path, step in steps.items() if step.isdecimal()}

@@ -7,6 +7,7 @@ Example:
 import argparse
 import sys
 
+from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.image_arguments import add_image_arguments
 
@@ -39,6 +40,7 @@ def _execute(args: argparse.Namespace) -> int:
   from htc_tf.serving import client, predict_files
   from htc_tf.serving.target import Target
 
+  file_systems.check_local(args.output, '--output')
   paths = predict_files.list_images(args.inputs)
   target = Target(args.server, args.model_name, args.model_version, args.timeout)
   detector = client.remote_detector(target, args.export)

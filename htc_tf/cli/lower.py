@@ -7,6 +7,7 @@ Example:
 import argparse
 import sys
 
+from htc_tf import file_systems
 from htc_tf.cli import command
 
 
@@ -30,6 +31,8 @@ def _parser() -> argparse.ArgumentParser:
 def _execute(args: argparse.Namespace) -> int:
   from htc_tf.serving import loading, lowering
 
+  file_systems.check_local(args.output, '--output')
+  file_systems.check_usable(args.model, '--model')
   model = loading.load_model(args.model, args.experiment, args.params_override).model
   lowered = lowering.lower_detection(model, (args.height, args.width), args.batch_size)
   print(lowering.write_program(lowered, args.output))

@@ -4,6 +4,7 @@ import dataclasses
 
 from official.core import config_definitions as cfg
 
+from htc_tf import file_systems
 from htc_tf.configs import task as task_config
 from htc_tf.configs.data_validation import validate_data
 from htc_tf.configs.model_validation import validate_model
@@ -28,6 +29,7 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
   Raises:
     ConfigError: a value is wrong; the message names the first one.
     DataError: the metadata of the records is missing.
+    InputError: a path cannot be used because of its file system.
   """
   if not isinstance(params.task, task_config.HTCTask):
     raise ConfigError(
@@ -83,10 +85,14 @@ def _check_task_values(config: task_config.HTCTask) -> None:
         got=repr(value),
         likely_cause='a name that YAML reads as a number: put it in quotes',
       )
+    file_systems.check_usable(value, f'task.{name}')
 
 
 def _check_trainer(config: cfg.TrainerConfig, mode: str) -> None:
   check_value_types(config, 'trainer')
+  # These folders are inside the model directory.
+  for name in ('best_checkpoint_export_subdir', 'validation_summary_subdir'):
+    file_systems.check_local(getattr(config, name), f'trainer.{name}')
   names = ['train_steps', 'steps_per_loop', 'summary_interval', 'checkpoint_interval']
   names = (names if 'train' in mode else []) + (
     ['validation_interval'] if mode == 'train_and_eval' else []

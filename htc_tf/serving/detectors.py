@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from htc_tf import file_systems
 from htc_tf.data.images import SourceImage
 from htc_tf.errors import CheckpointError
 from htc_tf.serving import export_format as format_lib
@@ -24,9 +25,11 @@ def load_detector(path: str, experiment: str | None = None, params_override: str
     CheckpointError: there is no model, its weights do not fit the configuration, or the SavedModel
       lacks a signature.
     ConfigError: the configuration cannot be built.
-    InputError: `export.json` or `categories.json` of a SavedModel cannot be read.
+    InputError: `export.json` or `categories.json` of a SavedModel cannot be read, or TensorFlow
+      cannot use the file system of `path`.
   """
-  if os.path.exists(os.path.join(path, 'saved_model.pb')):
+  file_systems.check_usable(path, 'The model path (--model)')
+  if file_systems.exists(os.path.join(path, 'saved_model.pb')):
     return _load_saved_model(path)
   model = loading.load_model(path, experiment, params_override)
   info = model.dataset_info

@@ -9,7 +9,7 @@ import numpy as np
 import tqdm
 from absl import logging
 
-from htc_tf import files
+from htc_tf import file_systems, files
 from htc_tf.data import images as image_files
 from htc_tf.data.images import SourceImage
 from htc_tf.errors import InputError
@@ -43,6 +43,7 @@ def list_images(inputs: Sequence[str]) -> list[str]:
   """
   paths = []
   for item in inputs:
+    file_systems.check_local(item, 'An image or a folder of images')
     if os.path.isdir(item):
       names = sorted(name for name in os.listdir(item) if name.lower().endswith(_SUFFIXES))
       paths += [os.path.join(item, name) for name in names]
@@ -192,6 +193,7 @@ def _write_json(
 
 
 def _check_options(output: str, score_threshold: float, batch_size: int) -> None:
+  file_systems.check_local(output, 'The output folder (--output)')
   if not 0 <= score_threshold <= 1:
     raise InputError(
       'The score threshold is out of range',
