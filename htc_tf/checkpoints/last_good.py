@@ -156,9 +156,11 @@ def _correct_state_file(model_dir: str, prefixes: list[str]) -> None:
     os.path.join(model_dir, 'checkpoint'),
     prefixes[-1],
   )
-  tf.compat.v1.train.update_checkpoint_state(
-    model_dir, os.path.basename(prefixes[-1]), list(map(os.path.basename, prefixes))
-  )
+  # The file holds names. TensorFlow derives them from paths, unless the directory is absolute; it
+  # takes a remote path for a relative one.
+  names = [os.path.basename(prefix) for prefix in prefixes]
+  entries = names if os.path.isabs(model_dir) else list(prefixes)  # TensorFlow changes the list.
+  tf.compat.v1.train.update_checkpoint_state(model_dir, entries[-1], entries)
 
 
 def _named_by_state_file(model_dir: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -53,8 +54,16 @@ def unreadable(prefix: str, error: Exception) -> CheckpointError:
   )
 
 
+def open_reader(prefix: str) -> Any:
+  """A reader of a checkpoint.
+
+  `tf.train.load_checkpoint` first asks whether the prefix is a folder. `ram://` wrongly says yes.
+  """
+  return tf.compat.v1.train.NewCheckpointReader(prefix)
+
+
 def _read_all(prefix: str) -> None:
-  reader = tf.train.load_checkpoint(prefix)
+  reader = open_reader(prefix)
   for key in reader.get_variable_to_shape_map():
     reader.get_tensor(key)
 

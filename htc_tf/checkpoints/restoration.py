@@ -22,8 +22,10 @@ def resolve(path: str) -> str:
   Raises:
     CheckpointError: there is no checkpoint.
   """
-  found = tf.train.latest_checkpoint(path) if file_systems.is_folder(path) else path
-  if found and file_systems.exists(found + '.index'):
+  if file_systems.exists(f'{path}.index'):
+    return path
+  found = tf.train.latest_checkpoint(path) if file_systems.is_folder(path) else None
+  if found and file_systems.exists(f'{found}.index'):
     return found
   folder = path if file_systems.is_folder(path) else file_systems.dirname(path) or '.'
   there = file_systems.list_folder(folder)[:_MAX_LISTED] if file_systems.is_folder(folder) else []
