@@ -92,9 +92,10 @@ def exists(path: PathLike) -> bool:
     StorageError: a remote file system cannot be read. All functions here raise it instead of the
       errors of TensorFlow; it is an OSError, as those of local files.
   """
-  if is_remote(path):
-    return bool(_call('exists', path))
-  return os.path.exists(path)
+  if not is_remote(path):
+    return os.path.exists(path)
+  found = bool(_call('exists', path))
+  return found and (not _is_in_memory(path) or _exists_in_memory(path))
 
 
 def is_folder(path: PathLike) -> bool:
@@ -123,8 +124,11 @@ def list_folder(path: PathLike) -> list[str]:
   """Sorted names of the files and folders in a folder."""
   if not is_remote(path):
     return sorted(os.listdir(path))
+  listed = _call('listdir', path)
+  if _is_in_memory(path):
+    listed = _children_in_memory(path)
   # Object storage may list a folder with a slash at the end, and itself as an empty name.
-  return sorted({name.rstrip('/') for name in _call('listdir', path)} - {''})
+  return sorted({name.rstrip('/') for name in listed} - {''})
 
 
 def glob(pattern: str) -> list[str]:
@@ -205,6 +209,26 @@ def _matches_hidden(path: str, pattern: str) -> bool:
   """Whether a wildcard of the pattern has matched the dot at the start of a name."""
   pairs = zip(path.split('/'), pattern.split('/'))
   return any(part.startswith('.') and not shape.startswith('.') for part, shape in pairs)
+
+
+def _is_in_memory(path: PathLike) -> bool:
+  """Whether a path is on `ram://`, which takes every start of a path for a folder.
+
+  `ram://a/b1` makes it list a folder `ram://a/b` that holds `1`; its patterns match correctly.
+  """
+  return os.fspath(path).startswith('ram://')
+
+
+def _exists_in_memory(path: PathLike) -> bool:
+  pattern = local_glob.escape(without_final_slash(path))
+  return bool(_call('glob', pattern) or _children_in_memory(path)) or pattern == 'ram://'
+
+
+def _children_in_memory(path: PathLike) -> list[str]:
+  """Names in a folder; of the folders that nobody has created, only those with a file."""
+  folder = os.path.join(without_final_slash(path), '')
+  paths = [p for shape in ('*', '*/*') for p in _call('glob', local_glob.escape(folder) + shape)]
+  return [p.removeprefix(folder).partition('/')[0] for p in paths]
 
 
 def _call(function: str, path: PathLike, *args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import sys
+import tempfile
 
 ROOT = 'ram://bucket/run'
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -20,12 +21,20 @@ def _watch(changed: list[str]) -> None:
   def hook(event, arguments):
     if event == 'open' and isinstance(arguments[0], (str, bytes, os.PathLike)):
       path, _, flags = arguments
-      if flags & _WRITE_FLAGS and os.fspath(path) != os.devnull:
+      if flags & _WRITE_FLAGS and not _is_allowed(os.fsdecode(path)):
         changed.append(f'{event} {path}')
     elif event in _CHANGES:
       changed.append(f'{event} {arguments[0]}')
 
   sys.addaudithook(hook)
+
+
+def _is_allowed(path: str) -> bool:
+  """Whether TensorFlow writes a file on its own account: autograph of code of Model Garden."""
+  folder, name = os.path.split(path)
+  temporary = tempfile.gettempdir()
+  is_autograph = folder == temporary and name.startswith('__autograph_generated_file')
+  return is_autograph or path in (temporary, os.devnull)
 
 
 class _Commands:

@@ -82,6 +82,19 @@ def test_a_folder_lists_all_names_in_order(folder):
   assert file_systems.list_folder(folder) == ['.hidden', 'b', 'sub']
 
 
+def test_a_folder_whose_name_starts_another_one_is_not_mixed_up(folder):
+  files.write_bytes(f'{folder}/model.pth', b'1')
+  files.write_bytes(f'{folder}/model2/ckpt-1.index', b'1')
+  for path in (f'{folder}/model', f'{folder}/model/', f'{folder}/model2/ckpt-1'):
+    for check in (file_systems.exists, file_systems.is_file, file_systems.is_folder):
+      assert not check(path)
+    files.check_new_folder(path)
+  files.write_bytes(f'{folder}/model/a', b'1')
+  assert file_systems.list_folder(f'{folder}/model') == ['a']
+  assert file_systems.list_folder(folder) == ['model', 'model.pth', 'model2']
+  assert file_systems.is_folder(f'{folder}/model/') and file_systems.is_folder(f'{folder}/model')
+
+
 def test_files_and_folders_are_replaced_and_removed(folder):
   files.write_bytes(f'{folder}/a', b'new')
   files.write_bytes(f'{folder}/b', b'old')
@@ -254,6 +267,15 @@ def test_an_unreachable_file_system_is_not_taken_for_an_empty_one(monkeypatch):
   for check in (file_systems.exists, file_systems.is_folder, file_systems.is_file):
     with pytest.raises(StorageError, match=r'ram://x cannot be used\. Got: no connection\.'):
       check('ram://x')
+
+
+def test_slashes_that_object_storage_adds_to_folders_are_removed(monkeypatch):
+  import tensorflow as tf
+
+  monkeypatch.setattr(tf.io.gfile, 'listdir', lambda _: ['', 'sub/', 'sub', 'a'])
+  assert file_systems.list_folder('gs://bucket/folder') == ['a', 'sub']
+  monkeypatch.setattr(tf.io.gfile, 'glob', lambda _: ['gs://bucket/sub/', 'gs://bucket/a'])
+  assert file_systems.glob('gs://bucket/*') == ['gs://bucket/a', 'gs://bucket/sub']
 
 
 def test_local_paths_need_no_tensorflow(tmp_path):

@@ -43,7 +43,7 @@ def list_images(inputs: Sequence[str]) -> list[str]:
   """
   paths = []
   for item in inputs:
-    file_systems.check_local(item, 'An image or a folder of images')
+    file_systems.check_local(item, 'inputs (an image or a folder of images)')
     if os.path.isdir(item):
       names = sorted(name for name in os.listdir(item) if name.lower().endswith(_SUFFIXES))
       paths += [os.path.join(item, name) for name in names]
