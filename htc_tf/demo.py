@@ -14,7 +14,7 @@ import numpy as np
 import tqdm
 from pycocotools import coco as coco_lib
 
-from htc_tf import files
+from htc_tf import file_systems, files
 from htc_tf.data import coco_to_tfrecord, images, nuclei
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.errors import HTCError
@@ -56,7 +56,9 @@ def run(folder: str, params_override: dict | None = None) -> dict[str, object]:
 
   Raises:
     DemoError: training or evaluation failed; the message names the log.
+    InputError: the folder is remote.
   """
+  file_systems.check_local(folder, 'The output folder (--output)')
   start = time.monotonic()
   splits = nuclei.write_nuclei_coco(os.path.join(folder, 'coco'))
   for prefix, split in splits.items():

@@ -52,6 +52,10 @@ class InputError(HTCError, ValueError):
   """An argument of a public function that has the wrong shape, type or range."""
 
 
+class StorageError(HTCError, OSError):
+  """A remote file or folder that is missing or cannot be used."""
+
+
 class ServingError(HTCError):
   """A model server that cannot be reached, refuses, or sends an unexpected answer."""
 

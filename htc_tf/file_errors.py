@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from htc_tf.errors import InputError
+from htc_tf.errors import HTCError, InputError
 
 
 class _Explanation(NamedTuple):
@@ -78,7 +78,7 @@ def explained(error: BaseException) -> InputError | None:
   Args:
     error: an OSError, or an error of TensorFlow that quotes the operating system.
   """
-  if isinstance(error, OSError):
+  if isinstance(error, OSError) and not isinstance(error, HTCError):
     return _explained(error.errno, error.strerror or str(error), error.filename2 or error.filename)
   if not type(error).__module__.startswith('tensorflow.'):
     return None

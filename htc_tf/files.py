@@ -1,20 +1,21 @@
-"""Files and folders that are written completely or not at all."""
+"""Files and folders that are written completely or not at all.
+
+Paths may be remote; see `file_systems`.
+"""
 
 import contextlib
 import os
-import pathlib
-import shutil
 import tempfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 
-from htc_tf import file_errors, interruption
-from htc_tf.errors import InputError
-
-PathLike = str | os.PathLike
+from htc_tf import file_errors, file_systems, interruption
+from htc_tf.errors import InputError, StorageError
+from htc_tf.file_systems import PathLike
 
 
 @contextlib.contextmanager
-def replaced_when_written(path: PathLike) -> Iterator[pathlib.Path]:
+def replaced_when_written(path: PathLike) -> Iterator[str]:
   """A temporary file that replaces `path` if the block succeeds.
 
   Readers see the old file or the new one, never part of a file. Missing parent folders are created.
@@ -27,30 +28,35 @@ def replaced_when_written(path: PathLike) -> Iterator[pathlib.Path]:
     The path to write to. It is unique to this process, keeps the suffix of `path`, and starts with
     a dot, so that no glob pattern meant for `path` matches it.
   """
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
+  folder = file_systems.dirname(path)
+  if folder:
+    file_systems.make_folders(folder)
+  stem, suffix = os.path.splitext(os.path.basename(path))
+  temporary = os.path.join(folder, f'.{stem}.{_unique(path)}.part{suffix}')
   try:
-    with (
-      _named_in_errors(path),
-      interruption.undone_at_end(lambda: os.remove(temporary)),
-    ):
+    with _named_in_errors(path), _undone_at_end(temporary, file_systems.remove):
       yield temporary
-      os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
+      file_systems.replace(temporary, path)
+  except BaseException:
+    with contextlib.suppress(FileNotFoundError, StorageError):
+      file_systems.remove(temporary)
+    raise
 
 
 @contextlib.contextmanager
-def new_folder_when_written(path: PathLike, likely_cause: str = '') -> Iterator[pathlib.Path]:
+def new_folder_when_written(
+  path: PathLike, likely_cause: str = '', last: str = ''
+) -> Iterator[str]:
   """A temporary folder that is renamed to `path` if the block succeeds.
 
   If the block raises, the temporary folder is removed. A killed process leaves a folder
-  `.<name>.<pid>.part` beside `path`, which may be deleted.
+  `.<name>.<pid>.part` beside `path`, which may be deleted. Remote file systems cannot rename a
+  folder at once; there, the files are moved one by one, `last` at the end.
 
   Args:
     path: a folder that does not exist yet, or an empty one.
     likely_cause: likely reason why `path` is in use, for the error message.
+    last: name of the file without which readers ignore the folder.
 
   Yields:
     The folder to write to.
@@ -59,71 +65,119 @@ def new_folder_when_written(path: PathLike, likely_cause: str = '') -> Iterator[
     InputError: `path` is in use, or the folder cannot be created.
   """
   check_new_folder(path, likely_cause)
-  folder = pathlib.Path(os.path.abspath(path))
-  temporary = folder.with_name(f'.{folder.name}.{os.getpid()}.part')
-  shutil.rmtree(temporary, ignore_errors=True)  # Left by a killed process with this id.
+  is_remote = file_systems.is_remote(path)
+  folder = file_systems.without_final_slash(path) if is_remote else os.path.abspath(path)
+  parent, name = file_systems.dirname(folder), os.path.basename(folder)
+  temporary = os.path.join(parent, f'.{name}.{_unique(path)}.part')
+  file_systems.remove_folder(temporary)  # Left by a killed process with this id.
   try:
     with file_errors.as_input_errors():
-      temporary.mkdir(parents=True)
-    with (
-      _named_in_errors(folder),
-      interruption.undone_at_end(lambda: shutil.rmtree(temporary, ignore_errors=True)),
-    ):
+      file_systems.make_folders(temporary)
+    with _named_in_errors(folder), _undone_at_end(temporary, file_systems.remove_folder):
       yield temporary
-      if folder.is_dir():
-        folder.rmdir()
-      temporary.rename(folder)
+      if is_remote:
+        _move_files(temporary, folder, last)
+      else:
+        if os.path.isdir(folder):
+          os.rmdir(folder)
+        os.rename(temporary, folder)
   finally:
-    shutil.rmtree(temporary, ignore_errors=True)
+    file_systems.remove_folder(temporary)
 
 
 def check_new_folder(path: PathLike, likely_cause: str = '') -> None:
   """Raise InputError if a new folder cannot be made at `path`, so that long work need not start.
 
   It cannot if `path` exists, also as a broken link, and is not an empty folder, or if the nearest
-  folder above it takes no new folder.
+  local folder above it takes no new folder.
 
   Args:
     path: the folder to write to.
     likely_cause: likely reason why it is in use, for the error message.
   """
-  folder = pathlib.Path(path)
-  if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+  is_folder, is_remote = file_systems.is_folder(path), file_systems.is_remote(path)
+  is_there = file_systems.exists(path) if is_remote else os.path.lexists(path)
+  if file_systems.list_folder(path) if is_folder else is_there:
     raise InputError(
-      f'{folder} cannot be written',
+      f'{path} cannot be written',
       expected='a new folder',
-      got='a folder with files in it' if folder.is_dir() else 'a file',
+      got='a folder with files in it' if is_folder else 'a file',
       likely_cause=likely_cause or 'the output of an earlier run; name another folder',
     )
-  with file_errors.as_input_errors():
-    _check_parents(pathlib.Path(os.path.abspath(folder)))
+  if not is_remote:
+    with file_errors.as_input_errors():
+      _check_parents(os.path.abspath(path))
 
 
-def _check_parents(folder: pathlib.Path) -> None:
+def _check_parents(folder: str) -> None:
   """Raise OSError unless the nearest existing path above a folder is one that takes new folders."""
-  nearest = next(parent for parent in folder.parents if os.path.lexists(parent))
+  nearest = os.path.dirname(folder)
+  while not os.path.lexists(nearest):
+    nearest = os.path.dirname(nearest)
   try:
     os.rmdir(tempfile.mkdtemp(prefix='.', dir=nearest))
   except OSError as error:
-    error.filename = str(folder)
+    error.filename = folder
     raise
 
 
 @contextlib.contextmanager
-def _named_in_errors(path: pathlib.Path) -> Iterator[None]:
+def _named_in_errors(path: PathLike) -> Iterator[None]:
   """A context that adds a path to errors of writing, such as a full disk, which name no file."""
   try:
     yield
   except OSError as error:
     if error.errno is not None and error.filename is None:
-      error.filename = str(path)
+      error.filename = os.fspath(path)
     raise
+
+
+def _undone_at_end(
+  path: str, remove: Callable[[str], None]
+) -> contextlib.AbstractContextManager[None]:
+  """A context in which a temporary file or folder is removed if the process ends by force."""
+  return interruption.undone_at_end(lambda: remove(path))
 
 
 def write_bytes(path: PathLike, content: bytes) -> None:
   """Write a file completely or not at all; a file that already has `content` is not touched."""
-  path = pathlib.Path(path)
-  if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
+  if (
+    file_systems.is_file(path)
+    and file_systems.size(path) == len(content)
+    and file_systems.read_bytes(path) == content
+  ):
     return
-  with replaced_when_written(path) as temporary:
-    temporary.write_bytes(content)
+  with (
+    replaced_when_written(path) as temporary,
+    file_systems.open_file(temporary, 'wb') as file,
+  ):
+    file.write(content)
+
+
+def _unique(path: PathLike) -> str:
+  """Part of a temporary name that no other process uses at the same time."""
+  # Processes of several machines, which share a remote file system, may have the same id.
+  return uuid.uuid4().hex[:12] if file_systems.is_remote(path) else str(os.getpid())
+
+
+def _move_files(source: str, target: str, last: str) -> None:
+  """Move the files of a remote folder; if this fails, no file stays in the target."""
+  names = sorted(_files_below(source), key=lambda name: (name == last, name))
+  try:
+    for name in names:
+      path = os.path.join(target, name)
+      file_systems.make_folders(file_systems.dirname(path))
+      file_systems.replace(os.path.join(source, name), path)
+  except BaseException:
+    file_systems.remove_folder(target)
+    raise
+
+
+def _files_below(folder: str, prefix: str = '') -> Iterator[str]:
+  """Paths of all files, relative to the folder."""
+  for name in file_systems.list_folder(os.path.join(folder, prefix)):
+    relative = os.path.join(prefix, name)
+    if file_systems.is_folder(os.path.join(folder, relative)):
+      yield from _files_below(folder, relative)
+    else:
+      yield relative

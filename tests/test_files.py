@@ -1,6 +1,7 @@
 """Tests of writing files completely or not at all."""
 
 import os
+import pathlib
 
 import pytest
 
@@ -12,8 +13,8 @@ def test_the_file_is_replaced_when_the_block_ends(tmp_path):
   path = tmp_path / 'new' / 'a.json'
   for content in ('first', 'second'):
     with files.replaced_when_written(path) as temporary:
-      assert temporary.suffix == '.json'
-      temporary.write_text(content)
+      assert temporary.endswith('.json')
+      pathlib.Path(temporary).write_text(content)
   assert path.read_text() == 'second'
   assert list(path.parent.iterdir()) == [path]
 
@@ -24,7 +25,7 @@ def test_the_file_is_unchanged_when_the_block_fails(tmp_path):
 
   def write_half():
     with files.replaced_when_written(path) as temporary:
-      temporary.write_text('half')
+      pathlib.Path(temporary).write_text('half')
       raise RuntimeError('broke')
 
   with pytest.raises(RuntimeError, match='broke'):
@@ -60,8 +61,8 @@ def test_a_failed_write_leaves_only_the_old_file(tmp_path, monkeypatch):
 def test_a_new_folder_appears_when_the_block_ends(tmp_path):
   path = tmp_path / 'new' / '1'
   with files.new_folder_when_written(path) as folder:
-    (folder / 'a').write_text('one')
-    assert not path.exists() and folder.name.startswith('.')
+    (pathlib.Path(folder) / 'a').write_text('one')
+    assert not path.exists() and os.path.basename(folder).startswith('.')
   assert (path / 'a').read_text() == 'one'
   assert os.listdir(path.parent) == ['1']
 
@@ -69,14 +70,14 @@ def test_a_new_folder_appears_when_the_block_ends(tmp_path):
 def test_an_empty_folder_is_replaced(tmp_path):
   (tmp_path / '1').mkdir()
   with files.new_folder_when_written(f'{tmp_path}/1/') as folder:
-    (folder / 'a').write_text('one')
+    (pathlib.Path(folder) / 'a').write_text('one')
   assert os.listdir(tmp_path) == ['1'] and os.listdir(tmp_path / '1') == ['a']
 
 
 def test_no_folder_is_left_when_the_block_fails(tmp_path):
   def write_half():
     with files.new_folder_when_written(tmp_path / '1') as folder:
-      (folder / 'a').write_text('half')
+      (pathlib.Path(folder) / 'a').write_text('half')
       raise RuntimeError('broke')
 
   with pytest.raises(RuntimeError, match='broke'):

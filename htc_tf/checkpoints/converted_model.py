@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import pathlib
+import os
 from typing import Any
 
 import tensorflow as tf
@@ -60,12 +60,12 @@ def write_model_directory(
   info = _coco_info(params.task.model) if result.parts is None else None
   record = {**_record(checkpoint, result, info), **(origin or {})}
   record['model'] = params.task.model.as_dict()
-  with files.new_folder_when_written(output) as folder:
-    model_directory.save_params(str(folder), params)
+  with files.new_folder_when_written(output, last='checkpoint') as folder:
+    model_directory.save_params(folder, params)
     if info is not None:
-      model_directory.save_dataset_info(str(folder), info)
+      model_directory.save_dataset_info(folder, info)
     text = json.dumps(record, indent=2) + '\n'
-    (folder / RECORD_FILE).write_text(text, encoding='utf-8')
+    files.write_bytes(os.path.join(folder, RECORD_FILE), text.encode())
     _save_checkpoint(model, result, folder)
   return result
 
@@ -96,7 +96,7 @@ def _record(checkpoint: Checkpoint, result: Conversion, info: DatasetInfo | None
     'version': _RECORD_VERSION,
     'htc_tf_version': version.__version__,
     'source': {
-      'file': pathlib.Path(checkpoint.path).name,
+      'file': os.path.basename(checkpoint.path),
       'sha256': checkpoint.sha256,
       'kind': result.source,
     },
@@ -109,10 +109,10 @@ def _record(checkpoint: Checkpoint, result: Conversion, info: DatasetInfo | None
   }
 
 
-def _save_checkpoint(model: HTCModel, result: Conversion, folder: pathlib.Path) -> None:
+def _save_checkpoint(model: HTCModel, result: Conversion, folder: str) -> None:
   """Write `ckpt-0` with the parts that a training run saves, or only the parts of the file."""
   parts = {'model': model, **model.checkpoint_items}
   if result.parts is not None:
     parts = {name: parts[name] for name in result.parts}
-  manager = tf.train.CheckpointManager(tf.train.Checkpoint(**parts), str(folder), max_to_keep=1)
+  manager = tf.train.CheckpointManager(tf.train.Checkpoint(**parts), folder, max_to_keep=1)
   manager.save(checkpoint_number=0)

@@ -5,14 +5,13 @@ it. If that file is truncated or missing, TensorFlow silently starts from random
 names a missing checkpoint, TensorFlow cannot start.
 """
 
-import glob
 import os
 import re
-import shutil
 
 import tensorflow as tf
 from absl import logging
 
+from htc_tf import file_systems
 from htc_tf.checkpoints import readability
 from htc_tf.errors import CheckpointError, InputError
 
@@ -150,7 +149,7 @@ def step_of(prefix: str | None) -> int:
 
 def _on_disk(model_dir: str) -> list[str]:
   """Prefixes of the checkpoints in a directory, oldest first; the state file is ignored."""
-  names = tf.io.gfile.listdir(model_dir) if tf.io.gfile.isdir(model_dir) else []
+  names = file_systems.list_folder(model_dir) if file_systems.is_folder(model_dir) else []
   steps = sorted(int(match[1]) for match in map(_INDEX.match, names) if match)
   return [os.path.join(model_dir, f'{_PREFIX}-{step}') for step in steps]
 
@@ -165,16 +164,16 @@ def _of_other_names(folder: str) -> list[str]:
 
 def _without_index(model_dir: str) -> list[str]:
   """Prefixes with values but no index, left by a process that was killed before it wrote one."""
-  paths = glob.glob(os.path.join(glob.escape(model_dir), f'{_PREFIX}-*.data-*'))
+  paths = file_systems.glob_in(model_dir, f'{_PREFIX}-*.data-*')
   prefixes = {path.rpartition('.data-')[0] for path in paths}
-  return sorted(prefix for prefix in prefixes if not os.path.exists(f'{prefix}.index'))
+  return sorted(prefix for prefix in prefixes if not file_systems.exists(f'{prefix}.index'))
 
 
 def _mark_damaged(prefix: str) -> None:
   """Rename the files of a checkpoint so that TensorFlow no longer finds it."""
-  folder, name = os.path.split(prefix)
-  for path in glob.glob(glob.escape(prefix) + '.*'):
-    os.replace(path, os.path.join(folder, f'{_DAMAGED_PREFIX}-{os.path.basename(path)}'))
+  folder, name = file_systems.dirname(prefix), os.path.basename(prefix)
+  for path in file_systems.glob_in(folder, f'{name}.*'):
+    file_systems.replace(path, os.path.join(folder, f'{_DAMAGED_PREFIX}-{os.path.basename(path)}'))
   logging.error(
     '%s cannot be read: renamed to %s-%s.*. Likely cause: a full disk, a run that was killed while '
     'saving, or an incomplete copy. It can be deleted.',
@@ -187,7 +186,7 @@ def _mark_damaged(prefix: str) -> None:
 def _check_none_was_deleted(model_dir: str) -> None:
   """Raise CheckpointError if the state file names a checkpoint that does not exist."""
   named = _named_by_state_file(model_dir)
-  if named and not tf.io.gfile.exists(f'{named}.index'):
+  if named and not file_systems.exists(f'{named}.index'):
     raise CheckpointError(
       f'The checkpoint to continue from is not in {model_dir}',
       expected=f'{named}.index',
@@ -207,9 +206,11 @@ def _correct_state_file(model_dir: str, prefixes: list[str]) -> None:
     os.path.join(model_dir, 'checkpoint'),
     prefixes[-1],
   )
-  tf.compat.v1.train.update_checkpoint_state(
-    model_dir, os.path.basename(prefixes[-1]), list(map(os.path.basename, prefixes))
-  )
+  # The file holds names. TensorFlow derives them from paths, unless the directory is absolute; it
+  # takes a remote path for a relative one.
+  names = [os.path.basename(prefix) for prefix in prefixes]
+  entries = names if os.path.isabs(model_dir) else list(prefixes)  # TensorFlow changes the list.
+  tf.compat.v1.train.update_checkpoint_state(model_dir, entries[-1], entries)
 
 
 def _named_by_state_file(model_dir: str) -> str | None:
@@ -223,12 +224,12 @@ def _named_by_state_file(model_dir: str) -> str | None:
 def _remove_unfinished(model_dir: str) -> None:
   """Remove the temporary folders and state files that a killed process left."""
   for name in (f'{_PREFIX}-*_temp', 'checkpoint.tmp*'):
-    for path in glob.glob(os.path.join(glob.escape(model_dir), name)):
+    for path in file_systems.glob_in(model_dir, name):
       logging.warning(
         'Removing %s, which a killed process did not finish. Complete checkpoints are unchanged.',
         path,
       )
-      if os.path.isdir(path):
-        shutil.rmtree(path, ignore_errors=True)
+      if file_systems.is_folder(path):
+        file_systems.remove_folder(path)
       else:
-        os.remove(path)
+        file_systems.remove(path)

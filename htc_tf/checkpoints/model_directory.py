@@ -3,12 +3,11 @@
 import os
 from collections.abc import Sequence
 
-import tensorflow as tf
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 
-from htc_tf import file_errors, files
+from htc_tf import file_errors, file_systems, files
 from htc_tf.configs import (
   experiments,  # noqa: F401  Registers the experiments.
   model_validation,
@@ -41,19 +40,19 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
 def create(model_dir: str) -> None:
   """Create a model directory if it is missing; raise InputError if that is not possible."""
   with file_errors.as_input_errors():
-    tf.io.gfile.makedirs(model_dir)
+    file_systems.make_folders(model_dir)
 
 
 def load_dataset_info(model_dir: str) -> DatasetInfo | None:
   """The classes of a model; None if the directory does not record them."""
   path = os.path.join(model_dir, DATASET_FILE)
-  return DatasetInfo.load(path) if os.path.exists(path) else None
+  return DatasetInfo.load(path) if file_systems.exists(path) else None
 
 
 def save_params(model_dir: str, params: cfg.ExperimentConfig) -> None:
   """Write a resolved configuration to `params.yaml`, completely or not at all."""
   with files.replaced_when_written(os.path.join(model_dir, PARAMS_FILE)) as path:
-    hyperparams.save_params_dict_to_yaml(params, str(path))
+    hyperparams.save_params_dict_to_yaml(params, path)
 
 
 def copy_description(model_dir: str, folder: str) -> None:
@@ -67,10 +66,8 @@ def copy_description(model_dir: str, folder: str) -> None:
   """
   for name in (PARAMS_FILE, DATASET_FILE):
     source, target = os.path.join(model_dir, name), os.path.join(folder, name)
-    if tf.io.gfile.exists(source):
-      temporary = os.path.join(folder, f'.{name}.part')
-      tf.io.gfile.copy(source, temporary, overwrite=True)
-      tf.io.gfile.rename(temporary, target, overwrite=True)
+    if file_systems.exists(source):
+      files.write_bytes(target, file_systems.read_bytes(source))
 
 
 def load_experiment(
@@ -109,7 +106,7 @@ def load_run(model_dir: str) -> cfg.ExperimentConfig | None:
     ConfigError: the file cannot be read, or is not the configuration of an experiment.
   """
   path = os.path.join(model_dir, PARAMS_FILE)
-  if not tf.io.gfile.exists(path):
+  if not file_systems.exists(path):
     return None
   params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
   try:
@@ -131,7 +128,7 @@ def _not_a_run(path: str, error: Exception) -> ConfigError:
 def _apply_saved(params: cfg.ExperimentConfig, model_dir: str) -> None:
   """Apply the part of `params.yaml` that a model needs."""
   path = os.path.join(model_dir, PARAMS_FILE)
-  if not tf.io.gfile.exists(path):
+  if not file_systems.exists(path):
     raise CheckpointError(
       f'{model_dir} is not a model directory',
       expected=f'a {PARAMS_FILE} in it',

@@ -78,7 +78,7 @@ class _SavedGraph:
   """
 
   def __init__(self, prefix: str):
-    reader = tf.train.load_checkpoint(prefix)
+    reader = readability.open_reader(prefix)
     self._graph = trackable_object_graph_pb2.TrackableObjectGraph()
     self._graph.ParseFromString(reader.get_tensor(_OBJECT_GRAPH_KEY))
     self._shapes = reader.get_variable_to_shape_map()

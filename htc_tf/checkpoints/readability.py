@@ -3,9 +3,11 @@
 import errno
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
+from htc_tf import file_systems
 from htc_tf.errors import CheckpointError
 
 # Exceptions of TensorFlow for a damaged checkpoint; IndexError if the data end early.
@@ -33,10 +35,12 @@ def is_readable(prefix: str) -> bool:
 
   Raises:
     CheckpointError: permission is missing, which does not mean that the checkpoint is damaged.
+    StorageError: the checkpoint is remote, and its file system cannot be read at the moment.
   """
   try:
     _read_all(prefix)
   except READ_ERRORS as error:
+    _check_reachable(prefix)
     if _is_denied(error):
       raise unreadable(prefix, error) from error
     return False
@@ -65,17 +69,34 @@ def _is_denied(error: Exception) -> bool:
   return os.strerror(errno.EACCES) in str(error)
 
 
+def open_reader(prefix: str) -> Any:
+  """A reader of a checkpoint.
+
+  `tf.train.load_checkpoint` first asks whether the prefix is a folder. `ram://` wrongly says yes.
+  """
+  return tf.compat.v1.train.NewCheckpointReader(prefix)
+
+
 def _read_all(prefix: str) -> None:
-  reader = tf.train.load_checkpoint(prefix)
+  reader = open_reader(prefix)
   for key in reader.get_variable_to_shape_map():
     reader.get_tensor(key)
+
+
+def _check_reachable(prefix: str) -> None:
+  """Read a byte of each file of a remote checkpoint: an interrupted connection is no damage."""
+  if not file_systems.is_remote(prefix):
+    return
+  for path in file_systems.glob_in(file_systems.dirname(prefix), f'{os.path.basename(prefix)}.*'):
+    with file_systems.open_file(path, 'rb') as file:
+      file.read(1)
 
 
 def _readable_beside(prefix: str) -> Iterator[str]:
   """Readable checkpoints of the same run, the highest step first."""
   run = prefix.rpartition('-')[0]
   found = (
-    [path.removesuffix('.index') for path in tf.io.gfile.glob(f'{run}-*.index')] if run else []
+    [path.removesuffix('.index') for path in file_systems.glob(f'{run}-*.index')] if run else []
   )
   steps = {path: path.rpartition('-')[2] for path in found if path != prefix}
   numbered = {path: int(step) for path, step in steps.items() if step.isdecimal()}

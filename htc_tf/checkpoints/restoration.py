@@ -1,11 +1,11 @@
 """Restoring weights from a checkpoint, with a report of the variables that do not fit."""
 
-import os
 from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
 from absl import logging
 
+from htc_tf import file_systems
 from htc_tf.checkpoints import last_good, object_graph, readability
 from htc_tf.errors import CheckpointError
 
@@ -22,11 +22,13 @@ def resolve(path: str) -> str:
   Raises:
     CheckpointError: there is no checkpoint.
   """
-  found = last_good.find(path) if tf.io.gfile.isdir(path) else path
-  if found and tf.io.gfile.exists(found + '.index'):
+  if file_systems.exists(f'{path}.index'):
+    return path
+  found = last_good.find(path) if file_systems.is_folder(path) else None
+  if found and file_systems.exists(f'{found}.index'):
     return found
-  folder = path if tf.io.gfile.isdir(path) else os.path.dirname(path) or '.'
-  there = sorted(tf.io.gfile.listdir(folder))[:_MAX_LISTED] if tf.io.gfile.isdir(folder) else []
+  folder = path if file_systems.is_folder(path) else file_systems.dirname(path) or '.'
+  there = file_systems.list_folder(folder)[:_MAX_LISTED] if file_systems.is_folder(folder) else []
   raise CheckpointError(
     f'There is no checkpoint at {path}',
     expected='a checkpoint prefix such as model/ckpt-1000, or a directory with checkpoints',

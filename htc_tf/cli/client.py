@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import sys
 
+from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.image_arguments import add_image_arguments
 
@@ -40,6 +41,8 @@ def _execute(args: argparse.Namespace) -> int:
   from htc_tf.serving import client, predict_files
   from htc_tf.serving.target import Target
 
+  file_systems.check_local(args.output, '--output')
+  file_systems.check_local(args.annotations, '--annotations')
   paths = predict_files.list_images(args.inputs)
   target = Target(args.server, args.model_name, args.model_version, args.timeout)
   with contextlib.closing(client.remote_detector(target, args.export)) as detector:

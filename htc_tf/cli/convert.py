@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 
+from htc_tf import file_systems
 from htc_tf.cli import command
 
 
@@ -54,6 +55,14 @@ def _parser() -> argparse.ArgumentParser:
 def _execute(args: argparse.Namespace) -> int:
   # The command computes nothing, and the buffers of oneDNN would take a hundred megabytes.
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+
+  for name, paths in (
+    ('file', [args.file]),
+    ('--output', [args.output]),
+    ('--config_file', args.config_file),
+  ):
+    for path in paths:
+      file_systems.check_usable(path, name)
 
   from htc_tf import registry_imports  # noqa: F401
   from htc_tf.checkpoints import converted_model

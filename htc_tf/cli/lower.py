@@ -7,6 +7,7 @@ Example:
 import argparse
 import sys
 
+from htc_tf import file_systems
 from htc_tf.cli import command
 
 
@@ -38,6 +39,8 @@ def _execute(args: argparse.Namespace) -> int:
   from htc_tf import files
   from htc_tf.serving import loading, lowering
 
+  file_systems.check_local(args.output, '--output')
+  file_systems.check_usable(args.model, '--model')
   files.check_new_folder(args.output)
   model = loading.load_model(args.model, args.experiment, args.params_override).model
   height, width = lowering.default_hw(model)

@@ -7,6 +7,7 @@ Example:
 import argparse
 import sys
 
+from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.image_arguments import add_image_arguments
 
@@ -34,6 +35,8 @@ def _parser() -> argparse.ArgumentParser:
 def _execute(args: argparse.Namespace) -> int:
   from htc_tf.serving import detectors, predict_files
 
+  file_systems.check_local(args.output, '--output')
+  file_systems.check_local(args.annotations, '--annotations')
   paths = predict_files.list_images(args.inputs)
   detector = detectors.load_detector(args.model, args.experiment, args.params_override)
   failed = predict_files.predict_files(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from absl import app, flags, logging
 from official.common import flags as tfm_flags
 
+from htc_tf import file_systems
 from htc_tf.cli import command
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ def _execute() -> int:
   from htc_tf.configs import parsing, validation
   from htc_tf.training import driver
 
+  file_systems.check_usable(FLAGS.model_dir, '--model_dir')
+  for path in FLAGS.config_file or []:
+    file_systems.check_usable(path, '--config_file')
+  for path in FLAGS.gin_file or []:
+    file_systems.check_local(path, '--gin_file')
   # If an asynchronous checkpoint failed, for example on a full disk, the exit status would be 0.
   FLAGS.set_default('enable_async_checkpointing', False)
   parsed = parsing.parse(FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or ())

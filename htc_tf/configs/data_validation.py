@@ -1,10 +1,8 @@
 """Checks that the records of an input pipeline exist and match the model."""
 
-import glob
 from collections.abc import Sequence
 
-import tensorflow as tf
-
+from htc_tf import file_systems
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
 from htc_tf.configs.value_types import check_keys, check_positive
@@ -25,10 +23,12 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
     ConfigError: a pattern matches no file, a value is out of range, or training records have
       another number of classes, validation records have more, or they lack masks or semantic maps.
     DataError: the metadata of the records is missing.
+    InputError: TensorFlow cannot use the file system of a path.
   """
   paths = config.input_path
   patterns = list(paths) if isinstance(paths, (list, tuple)) else str(paths).split(',')
   for pattern in map(str, patterns):
+    file_systems.check_usable(pattern.strip(), f'{name}.input_path')
     if not pattern.strip() or not _exists(pattern.strip()):
       raise ConfigError(
         f'{name}.input_path matches no file',
@@ -56,7 +56,7 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
 
 
 def _exists(pattern: str) -> bool:
-  return bool(glob.glob(pattern)) if '://' not in pattern else bool(tf.io.gfile.glob(pattern))
+  return bool(file_systems.glob(pattern))
 
 
 def _check_training_records(info: DatasetInfo, model: model_config.HTC, name: str) -> None:

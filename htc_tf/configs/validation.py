@@ -2,6 +2,7 @@
 
 from official.core import config_definitions as cfg
 
+from htc_tf import file_systems
 from htc_tf.configs import task as task_config
 from htc_tf.configs import trainer_validation
 from htc_tf.configs.data_validation import validate_data
@@ -28,6 +29,7 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
   Raises:
     ConfigError: a value is wrong; the message names the first one.
     DataError: the metadata of the records is missing.
+    InputError: a path cannot be used because of its file system.
   """
   if not isinstance(params.task, task_config.HTCTask):
     raise ConfigError(
@@ -47,6 +49,7 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
   check_values(params.task, 'task')
   validate_runtime(params.runtime)
   check_values(params.trainer, 'trainer')
+  _check_paths(params)
   if 'train' in mode:
     trainer_validation.check_training(params.trainer)
   if 'eval' in mode:
@@ -57,6 +60,15 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
     validate_data(config, params.task.model, f'task.{name}')
   if 'train' in mode and params.task.jit_compile:
     _check_static_batches(params.task)
+
+
+def _check_paths(params: cfg.ExperimentConfig) -> None:
+  """Raise InputError for a path on a file system that cannot be used; see also `validate_data`."""
+  for name in ('init_checkpoint', 'annotation_file'):
+    file_systems.check_usable(getattr(params.task, name), f'task.{name}')
+  # These folders are inside the model directory.
+  for name in ('best_checkpoint_export_subdir', 'validation_summary_subdir'):
+    file_systems.check_local(getattr(params.trainer, name), f'trainer.{name}')
 
 
 def _check_static_batches(task: task_config.HTCTask) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from htc_tf import file_systems
 from htc_tf.convert import paddle_file, torch_legacy_file, torch_zip_file
 from htc_tf.convert.stored_array import FileData, StoredArray
 from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
@@ -91,15 +92,17 @@ def _release(data: FileData) -> None:
 
 
 def _read_file(path: str) -> FileData:
-  """The file's bytes, memory-mapped so that only the parts in use take memory."""
-  if not os.path.isfile(path):
+  """The file's bytes; a local file is mapped, so that only the parts in use take memory."""
+  if not file_systems.is_file(path):
     raise CheckpointError(
       f'There is no checkpoint file {path}',
       expected=_READABLE,
-      got='a directory' if os.path.isdir(path) else 'no file',
+      got='a directory' if file_systems.is_folder(path) else 'no file',
       likely_cause='a mistyped path, or the file is not downloaded yet',
     )
   try:
+    if file_systems.is_remote(path):
+      return file_systems.read_bytes(path)
     with open(path, 'rb') as file:
       if not os.fstat(file.fileno()).st_size:
         return b''  # An empty file cannot be mapped.

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from htc_tf import file_systems
 from htc_tf.data.check_report import CheckReport
 from htc_tf.errors import DataError
 
@@ -71,8 +72,8 @@ def section(
 
 def _read_json(path: str) -> Any:
   try:
-    with open(path, 'rb') as file:
-      return json.loads(file.read())  # It finds the encoding, and skips a byte-order mark.
+    # `loads` finds the encoding of bytes, and skips a byte-order mark.
+    return json.loads(file_systems.read_bytes(path))
   except OSError as error:
     raise DataError(
       f'The annotation file {path} cannot be read',

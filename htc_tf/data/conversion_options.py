@@ -4,10 +4,18 @@ import dataclasses
 import os
 import re
 
+from htc_tf import file_systems
 from htc_tf.errors import ConfigError
 
 SEMANTIC_SOURCES = ('none', 'stuff_maps', 'instances')
 EXIF_MODES = ('auto', 'upright', 'stored')
+# Flags of htc-create-coco-records by field.
+_PATHS = {
+  'annotation_file': '--annotations',
+  'image_folder': '--image_folder',
+  'output_folder': '--output_folder',
+  'stuff_folder': '--stuff_folder',
+}
 _PREFIX = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')
 
 
@@ -39,6 +47,7 @@ class ConversionOptions:
 
   Raises:
     ConfigError: a value is out of range.
+    InputError: a path is remote.
   """
 
   annotation_file: str
@@ -57,6 +66,8 @@ class ConversionOptions:
   overwrite: bool = False
 
   def __post_init__(self) -> None:
+    for name, flag in _PATHS.items():
+      file_systems.check_local(getattr(self, name), f'{name} ({flag})')
     if not _PREFIX.fullmatch(self.prefix):
       raise ConfigError(
         'prefix cannot be the first part of a file name',

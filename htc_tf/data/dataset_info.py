@@ -5,13 +5,12 @@ This module does not import TensorFlow, so that class names can be read without 
 
 import dataclasses
 import fnmatch
-import glob
 import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
-from htc_tf import files
+from htc_tf import file_systems, files
 from htc_tf.errors import DataError
 
 VERSION = 1
@@ -153,7 +152,7 @@ class DatasetInfo:
         raise DataError(
           f'No metadata of a data set belongs to {pattern.strip()!r}',
           expected='<prefix>.json beside <prefix>-00000-of-0000N.tfrecord',
-          got=_describe_folder(os.path.dirname(pattern.strip())),
+          got=_describe_folder(file_systems.dirname(pattern.strip())),
           likely_cause='a misspelled path, or a conversion that did not finish: run it again',
         )
       found.update(matches)
@@ -169,9 +168,9 @@ class DatasetInfo:
 
 def _metadata_of(pattern: str) -> dict[str, DatasetInfo]:
   """Metadata by path, for all data sets with at least one shard that the pattern matches."""
-  folder, name_pattern = os.path.split(pattern)
+  folder, name_pattern = file_systems.dirname(pattern), os.path.basename(pattern)
   found = {}
-  for path in sorted(glob.glob(os.path.join(folder, '*.json'))):
+  for path in sorted(file_systems.glob(os.path.join(folder, '*.json'))):
     content = _read_candidate(path)
     if not _is_metadata(content):
       continue
@@ -186,15 +185,14 @@ def _metadata_of(pattern: str) -> dict[str, DatasetInfo]:
 def _read_candidate(path: str) -> Any:
   """The content of a JSON file that may be metadata; None if the file is large or malformed."""
   try:
-    return _read_json(path) if os.path.getsize(path) <= _MAX_BYTES else None
+    return _read_json(path) if file_systems.size(path) <= _MAX_BYTES else None
   except (DataError, OSError):
     return None
 
 
 def _read_json(path: str) -> Any:
   try:
-    with open(path, encoding='utf-8') as file:
-      return json.load(file)
+    return json.loads(file_systems.read_bytes(path).decode())
   except OSError as error:
     raise DataError(
       f'{path} cannot be read',
@@ -239,14 +237,16 @@ def _from_json(content: dict[str, Any], path: str) -> DatasetInfo:
     raise DataError(
       f'The category labels in {path} are not contiguous', expected='1..K', got=str(labels)
     )
-  values.update(categories=tuple(categories), semantic=semantic, folder=os.path.dirname(path))
+  values.update(categories=tuple(categories), semantic=semantic, folder=file_systems.dirname(path))
   return DatasetInfo(**values)
 
 
 def _describe_folder(folder: str) -> str:
   """The metadata files in a folder, for an error message."""
   folder = folder or '.'
-  if not glob.glob(folder):
+  if not file_systems.glob(folder):
     return f'no folder {folder}'
-  names = sorted(os.path.basename(path) for path in glob.glob(os.path.join(folder, '*.json')))
+  names = sorted(
+    os.path.basename(path) for path in file_systems.glob(os.path.join(folder, '*.json'))
+  )
   return f'metadata files there: {", ".join(names[:10]) or "none"}'

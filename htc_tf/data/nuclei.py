@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from htc_tf import files
+from htc_tf import file_systems, files
 from htc_tf.data import images as image_files
 from htc_tf.data import mask_codec
 from htc_tf.errors import InputError
@@ -64,8 +64,9 @@ def write_nuclei_coco(
     The splits 'train' and 'val'.
 
   Raises:
-    InputError: the tiles do not fit into the field.
+    InputError: the tiles do not fit into the field, or the folder is remote.
   """
+  file_systems.check_local(output_folder, 'output_folder')
   if not 1 <= tile_size <= 128 or not 1 <= train_stride <= tile_size:
     raise InputError(
       'The tiles do not fit into the field',

@@ -123,7 +123,7 @@ def write_shard(task: ShardTask) -> ShardResult:
   builder = _RecordBuilder(task.options)
   num_images = 0
   with file_errors.as_input_errors(), files.replaced_when_written(task.path) as temporary:
-    with tf.io.TFRecordWriter(str(temporary)) as writer:
+    with tf.io.TFRecordWriter(temporary) as writer:
       for record in builder.records(task.items):
         writer.write(record)
         num_images += 1

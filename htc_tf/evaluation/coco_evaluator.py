@@ -1,6 +1,6 @@
 """Box and mask AP of detections that arrive in batches, as pycocotools computes them."""
 
-import pathlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -187,7 +187,7 @@ class COCOEvaluator:
     logging.info('Evaluation of %d images:\n%s', len(self._seen), metrics_lib.format_table(figures))
     return figures
 
-  def save_results(self, path: files.PathLike) -> list[pathlib.Path]:
+  def save_results(self, path: files.PathLike) -> list[str]:
     """Write the detections as COCO JSON.
 
     Args:
@@ -199,10 +199,10 @@ class COCOEvaluator:
       from the second; for masks from the first, only APs, APm and APl differ.
     """
     self._add(self._workers.drain())
-    path = pathlib.Path(path)
+    path = os.fspath(path)
     contents = {path: self._results}
     if 'segm' in self._iou_types:
-      contents[path.with_name(f'{path.stem}.segm.json')] = matching.matched_fields(
+      contents[f'{os.path.splitext(path)[0]}.segm.json'] = matching.matched_fields(
         self._results, 'segm'
       )
     for name, results in contents.items():

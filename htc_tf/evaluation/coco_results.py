@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from htc_tf import files
+from htc_tf import file_systems, files
 from htc_tf.errors import DataError, InputError
 from htc_tf.evaluation import mask_paste
 
@@ -132,7 +132,7 @@ def write_results(path: files.PathLike, results: Sequence[Mapping[str, Any]]) ->
   """
   with (
     files.replaced_when_written(path) as temporary,
-    open(temporary, 'w', encoding='utf-8') as stream,
+    file_systems.open_file(temporary, 'w') as stream,
   ):
     json.dump(list(results), stream, separators=(',', ':'), allow_nan=False)
 

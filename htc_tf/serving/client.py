@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from htc_tf import file_systems
 from htc_tf.data.images import SourceImage
 from htc_tf.errors import InputError, ServingError
 from htc_tf.serving import export_format as format_lib
@@ -58,7 +59,8 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
   export_format = format_lib.ExportFormat()
   categories: tuple[list[str], list[int]] = ([], [])
   if export_dir is not None:
-    if not os.path.exists(os.path.join(export_dir, format_lib.FORMAT_FILE)):
+    file_systems.check_usable(export_dir, 'The exported folder (--export)')
+    if not file_systems.exists(os.path.join(export_dir, format_lib.FORMAT_FILE)):
       raise InputError(
         f'{export_dir} is not an export',
         expected=f'a folder with the file {format_lib.FORMAT_FILE}',

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from htc_tf import file_errors
+from htc_tf import file_errors, file_systems
 from htc_tf.checkpoints import readability
 from htc_tf.data.images import SourceImage
 from htc_tf.errors import CheckpointError
@@ -29,9 +29,11 @@ def load_detector(
     CheckpointError: there is no model, its weights do not fit the configuration, or the SavedModel
       lacks a signature.
     ConfigError: the configuration cannot be built.
-    InputError: a file of a SavedModel cannot be read.
+    InputError: a file of a SavedModel cannot be read, or TensorFlow cannot use the file system of
+      `path`.
   """
-  if os.path.exists(os.path.join(path, 'saved_model.pb')):
+  file_systems.check_usable(path, 'The model path (--model)')
+  if file_systems.exists(os.path.join(path, 'saved_model.pb')):
     return _load_saved_model(path)
   model = loading.load_model(path, experiment, params_override)
   info = model.dataset_info

@@ -1,11 +1,11 @@
 """SavedModel export for TensorFlow Serving and for processes without htc_tf."""
 
-import pathlib
+import os
 
 import tensorflow as tf
 from absl import logging
 
-from htc_tf import file_errors, files
+from htc_tf import file_errors, file_systems, files
 from htc_tf.errors import InputError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import warmup as warmup_lib
@@ -13,6 +13,7 @@ from htc_tf.serving.predictor import HTCPredictor
 from htc_tf.serving.served_model import ServedModel
 
 BATCHING_FILE = 'batching_params.pbtxt'
+_MODEL_FILE = 'saved_model.pb'
 _EARLIER_EXPORT = 'an earlier export; name a folder for another version, such as export/2'
 
 # With two threads, one batch is decoded while the other is computed.
@@ -55,16 +56,17 @@ def export_saved_model(
   _check_has_masks(predictor, export_format)
   module = ServedModel(predictor, export_format)
   # TensorFlow Serving loads folders named by a number; the temporary folder is not.
-  with files.new_folder_when_written(export_dir, _EARLIER_EXPORT) as folder:
+  with files.new_folder_when_written(export_dir, _EARLIER_EXPORT, _MODEL_FILE) as folder:
     with file_errors.as_input_errors():
-      tf.saved_model.save(module, str(folder), signatures=module.served)
+      tf.saved_model.save(module, folder, signatures=module.served)
     if warmup:
-      warmup_lib.write_requests(str(folder))
-    format_lib.write_format(export_format, str(folder))
-    (folder / BATCHING_FILE).write_text(_BATCHING.format(max_batch_size=max_batch_size))
-    format_lib.write_categories(predictor.dataset_info, str(folder))
+      warmup_lib.write_requests(folder)
+    format_lib.write_format(export_format, folder)
+    batching = _BATCHING.format(max_batch_size=max_batch_size)
+    files.write_bytes(os.path.join(folder, BATCHING_FILE), batching.encode())
+    format_lib.write_categories(predictor.dataset_info, folder)
   logging.info('Exported to %s', export_dir)
-  return str(pathlib.Path(export_dir))
+  return file_systems.without_final_slash(export_dir)
 
 
 def check_options(
@@ -83,6 +85,7 @@ def check_options(
     raise InputError(
       'The batch size is out of range', expected='1 or more', got=str(max_batch_size)
     )
+  file_systems.check_usable(export_dir, 'The export folder (--output)')
   files.check_new_folder(export_dir, _EARLIER_EXPORT)
   if warmup:
     warmup_lib.check_available()

@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any, NamedTuple
 
+from htc_tf import file_systems, files
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.images import MAX_PIXELS
 from htc_tf.errors import InputError
@@ -55,8 +56,8 @@ class ExportFormat(NamedTuple):
 
 def write_format(export_format: ExportFormat, folder: str) -> None:
   """Write `export.json` into a folder."""
-  with open(os.path.join(folder, FORMAT_FILE), 'w', encoding='utf-8') as file:
-    json.dump(export_format._asdict(), file, indent=2)
+  content = json.dumps(export_format._asdict(), indent=2)
+  files.write_bytes(os.path.join(folder, FORMAT_FILE), content.encode())
 
 
 def read_format(folder: str) -> ExportFormat:
@@ -66,7 +67,7 @@ def read_format(folder: str) -> ExportFormat:
     InputError: the file cannot be read, or has unknown entries or values.
   """
   path = os.path.join(folder, FORMAT_FILE)
-  if not os.path.exists(path):
+  if not file_systems.exists(path):
     return ExportFormat()
   try:
     export_format = ExportFormat(**_read_json(path))
@@ -86,8 +87,8 @@ def write_categories(info: DatasetInfo | None, folder: str) -> None:
   if info is None:
     return
   content = {str(c.label): {'id': c.id, 'name': c.name} for c in info.categories}
-  with open(os.path.join(folder, CATEGORIES_FILE), 'w', encoding='utf-8') as file:
-    json.dump(content, file, indent=2)
+  text = json.dumps(content, indent=2)
+  files.write_bytes(os.path.join(folder, CATEGORIES_FILE), text.encode())
 
 
 def read_categories(folder: str) -> tuple[list[str], list[int]]:
@@ -99,7 +100,7 @@ def read_categories(folder: str) -> tuple[list[str], list[int]]:
     InputError: the file cannot be read, or has another form.
   """
   path = os.path.join(folder, CATEGORIES_FILE)
-  if not os.path.exists(path):
+  if not file_systems.exists(path):
     return [], []
   content = _read_json(path)
   try:
@@ -116,8 +117,7 @@ def read_categories(folder: str) -> tuple[list[str], list[int]]:
 
 def _read_json(path: str) -> dict[str, Any]:
   try:
-    with open(path, encoding='utf-8') as file:
-      content = json.load(file)
+    content = json.loads(file_systems.read_bytes(path).decode())
   except (ValueError, RecursionError) as error:
     raise InputError(
       f'{path} cannot be read', expected='JSON', got=str(error), likely_cause='an interrupted copy'

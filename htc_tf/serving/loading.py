@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from htc_tf import files
+from htc_tf import file_systems, files
 from htc_tf.checkpoints import model_directory, restoration
 from htc_tf.configs import task as task_config
 from htc_tf.errors import InputError
@@ -35,7 +35,7 @@ def load_model(
   Raises:
     CheckpointError: there is no checkpoint, or its weights do not fit the configuration.
     ConfigError: the configuration cannot be built.
-    InputError: `path` is not a path.
+    InputError: `path` is not a path, or TensorFlow cannot use its file system.
   """
   if not isinstance(path, (str, os.PathLike)):
     raise InputError(
@@ -45,8 +45,9 @@ def load_model(
       likely_cause='a variable that was not set',
     )
   path = os.fspath(path)
+  file_systems.check_usable(path, 'The model path (--model)')
   prefix = restoration.resolve(path)
-  folder = os.path.dirname(prefix)
+  folder = file_systems.dirname(prefix)
   params = model_directory.load_experiment(folder, experiment, params_override)
   config = params.task
   with computing_in(params.runtime.mixed_precision_dtype):

@@ -1,13 +1,13 @@
 """Lowering of detection to one StableHLO program, for compilers other than TensorFlow's."""
 
 import json
-import pathlib
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from htc_tf import files
+from htc_tf import file_systems, files
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
 
@@ -110,16 +110,18 @@ def write_program(lowered: LoweredProgram, output: str) -> str:
     `output`.
 
   Raises:
-    InputError: the folder is in use or cannot be created.
+    InputError: the folder is in use, cannot be created, or is remote.
   """
+  file_systems.check_local(output, 'output (--output)')
   arrays: dict[str, Any] = {
     f'a{index}': value for index, (_, value) in enumerate(lowered.arguments)
   }
   with files.new_folder_when_written(output) as folder:
-    (folder / PROGRAM_FILE).write_bytes(lowered.program)
-    np.savez(folder / ARGUMENTS_FILE, **arrays)
-    (folder / DESCRIPTION_FILE).write_text(json.dumps(_description(lowered), indent=1))
-  return str(pathlib.Path(output))
+    files.write_bytes(os.path.join(folder, PROGRAM_FILE), lowered.program)
+    np.savez(os.path.join(folder, ARGUMENTS_FILE), **arrays)
+    description = json.dumps(_description(lowered), indent=1)
+    files.write_bytes(os.path.join(folder, DESCRIPTION_FILE), description.encode())
+  return file_systems.without_final_slash(output)
 
 
 def _description(lowered: LoweredProgram) -> dict[str, list[Any]]:

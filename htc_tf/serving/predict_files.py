@@ -10,7 +10,7 @@ import numpy as np
 import tqdm
 from absl import logging
 
-from htc_tf import file_errors
+from htc_tf import file_errors, file_systems
 from htc_tf.data import images as image_files
 from htc_tf.data.images import SourceImage
 from htc_tf.errors import InputError
@@ -48,6 +48,7 @@ def list_images(inputs: Sequence[str]) -> list[str]:
   """
   paths = []
   for item in inputs:
+    file_systems.check_local(item, 'inputs (an image or a folder of images)')
     if os.path.isdir(item):
       names = sorted(name for name in os.listdir(item) if name.lower().endswith(_SUFFIXES))
       inside = [os.path.join(item, name) for name in names]
@@ -253,6 +254,7 @@ def _results(detector: Detector, image_id: Any, found: Instances) -> list[dict[s
 
 
 def _check_options(output: str, score_threshold: float, batch_size: int) -> None:
+  file_systems.check_local(output, 'The output folder (--output)')
   if not 0 <= score_threshold <= 1:
     raise InputError(
       'The score threshold is out of range',

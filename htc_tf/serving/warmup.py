@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from htc_tf import file_systems
 from htc_tf.errors import ConfigError
 
 WARMUP_FILE = os.path.join('assets.extra', 'tf_serving_warmup_requests')
@@ -41,7 +42,7 @@ def write_requests(folder: str) -> None:
   """
   check_available()
   path = os.path.join(folder, WARMUP_FILE)
-  os.makedirs(os.path.dirname(path), exist_ok=True)
+  file_systems.make_folders(file_systems.dirname(path))
   with tf.io.TFRecordWriter(path) as writer:
     for record in _records():
       writer.write(record)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from htc_tf import file_systems
 from htc_tf.checkpoints import model_directory, object_graph, restoration
 from htc_tf.convert import class_rows, conversion
 from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
@@ -99,7 +100,7 @@ def _published_classes(checkpoint: Checkpoint, values: Mapping[str, np.ndarray])
 def _load_model(model: HTCModel, path: str) -> _Source:
   """Restore a checkpoint of a whole model; one of other classes as far as it fits."""
   prefix = restoration.resolve(path)
-  folder = os.path.dirname(prefix)
+  folder = file_systems.dirname(prefix)
   info = model_directory.load_dataset_info(folder)
   mismatch = object_graph.compare(prefix, {'model': model})
   if not mismatch.shapes:
@@ -113,7 +114,7 @@ def _load_model(model: HTCModel, path: str) -> _Source:
 
 def _values_of_other_model(model: HTCModel, prefix: str, folder: str) -> dict[str, np.ndarray]:
   """The variables of the model in a directory, by path."""
-  if not tf.io.gfile.exists(os.path.join(folder, model_directory.PARAMS_FILE)):
+  if not file_systems.exists(os.path.join(folder, model_directory.PARAMS_FILE)):
     restoration.restore(prefix, {'model': model})  # Raises the differences.
   other = build_htc(model_directory.load_experiment(folder).task.model)
   restoration.restore(prefix, {'model': other})

@@ -22,7 +22,7 @@ from official.core import config_definitions as cfg
 from official.modeling import performance
 from official.vision.utils import summary_manager
 
-from htc_tf import worker_exchange
+from htc_tf import file_systems, worker_exchange
 from htc_tf.checkpoints import last_good, model_directory
 from htc_tf.errors import CheckpointError
 from htc_tf.training import cluster, run_start, runners, seeding
@@ -183,7 +183,7 @@ def _run_follower(
 
   If the process is killed, the folder `htc-worker-*` stays in the system's temporary folder.
   """
-  if prefix and not tf.io.gfile.exists(f'{prefix}.index'):
+  if prefix and not file_systems.exists(f'{prefix}.index'):
     raise CheckpointError(
       'The checkpoint that the chief continues from is not visible to this worker',
       expected=prefix,

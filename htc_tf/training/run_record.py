@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import json
 import os
-import pathlib
 import platform
 import sys
 from importlib import metadata
@@ -13,7 +12,7 @@ from typing import Any
 from absl import logging
 from official.core import config_definitions as cfg
 
-from htc_tf import files, version
+from htc_tf import file_systems, files, version
 from htc_tf.training import record_hash
 
 RUN_FILE = 'run.json'
@@ -31,7 +30,7 @@ def append_start(
     command: the command line.
     step: step at which the run continues; 0 for a new run.
   """
-  path = pathlib.Path(model_dir) / RUN_FILE
+  path = os.path.join(model_dir, RUN_FILE)
   starts = [*read_starts(model_dir), _describe(params, command, step)]
   content = {'version': VERSION, 'starts': starts}
   files.write_bytes(path, (json.dumps(content, indent=1) + '\n').encode())
@@ -39,21 +38,21 @@ def append_start(
 
 def read_starts(model_dir: str) -> list[dict[str, Any]]:
   """The starts so far, oldest first; an unreadable file is renamed to `run.json.damaged`."""
-  path = pathlib.Path(model_dir) / RUN_FILE
-  try:
-    return list(json.loads(path.read_bytes())['starts'])
-  except FileNotFoundError:
+  path = os.path.join(model_dir, RUN_FILE)
+  if not file_systems.exists(path):
     return []
+  try:
+    return list(json.loads(file_systems.read_bytes(path))['starts'])
   except (ValueError, KeyError, TypeError) as error:
-    renamed = path.with_name(RUN_FILE + '.damaged')
+    renamed = f'{path}.damaged'
     logging.error(
       '%s is not a readable record of starts (%s). It is renamed to %s, and a new record is '
       'started. Likely cause: a full disk, or an edit by hand.',
       path,
       error,
-      renamed.name,
+      os.path.basename(renamed),
     )
-    os.replace(path, renamed)
+    file_systems.replace(path, renamed)
     return []
 
 

@@ -1,14 +1,14 @@
 """Images side by side under titles, and writing of image files."""
 
 import math
-import pathlib
+import os
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from htc_tf import files
+from htc_tf import file_systems, files
 from htc_tf.errors import InputError
 from htc_tf.visualization import labels
 
@@ -58,7 +58,7 @@ def write_image(path: files.PathLike, image: np.ndarray) -> None:
   Raises:
     InputError: the path has another suffix, or the array another shape or type.
   """
-  suffix = pathlib.Path(path).suffix.lower()
+  suffix = os.path.splitext(path)[1].lower()
   if suffix not in _FORMATS:
     raise InputError(
       f'Image {path} cannot be written',
@@ -72,8 +72,11 @@ def write_image(path: files.PathLike, image: np.ndarray) -> None:
       got=f'{list(image.shape)} of {image.dtype}',
     )
   options = {'quality': 92} if _FORMATS[suffix] != 'PNG' else {}
-  with files.replaced_when_written(path) as temporary:
-    Image.fromarray(image).save(temporary, format=_FORMATS[suffix], **options)
+  with (
+    files.replaced_when_written(path) as temporary,
+    file_systems.open_file(temporary, 'wb') as stream,
+  ):
+    Image.fromarray(image).save(stream, format=_FORMATS[suffix], **options)
 
 
 def _legible_height(image_hw: tuple[int, int], min_side: int) -> int:

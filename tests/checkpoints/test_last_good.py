@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import time
+import uuid
 
 import pytest
 import tensorflow as tf
 
+from htc_tf import file_systems, files
 from htc_tf.checkpoints import last_good, readability
-from htc_tf.errors import CheckpointError
+from htc_tf.errors import CheckpointError, StorageError
 from htc_tf.training import run_record
 from tests import tiny_records, training_runs
 
@@ -53,6 +55,38 @@ def test_complete_checkpoints_are_not_changed(folder):
   assert {path: path.read_bytes() for path in folder.iterdir()} == before
   assert last_good.prepare_to_evaluate(str(folder), 'eval', None) == str(folder / 'ckpt-10')
   assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize('kind', ['absolute', 'relative', 'remote'])
+def test_the_corrected_state_file_names_a_checkpoint_of_the_directory(folder, kind, monkeypatch):
+  truncate(folder / f'ckpt-10{DATA}')
+  monkeypatch.chdir(folder.parent)
+  path = {'absolute': str(folder), 'relative': folder.name, 'remote': f'ram://{uuid.uuid4()}/m'}[
+    kind
+  ]
+  if kind == 'remote':
+    for name in names(folder):
+      files.write_bytes(f'{path}/{name}', (folder / name).read_bytes())
+  assert last_good.prepare_to_continue(path) == f'{path}/ckpt-2'
+  assert restored_value(path) == 2
+  assert 'model_checkpoint_path: "ckpt-2"' in file_systems.read_bytes(f'{path}/checkpoint').decode()
+
+
+def test_a_checkpoint_that_cannot_be_reached_is_not_damaged(folder, monkeypatch):
+  path = f'ram://{uuid.uuid4()}/m'
+  for name in names(folder):
+    files.write_bytes(f'{path}/{name}', (folder / name).read_bytes())
+
+  def fail(*_):
+    raise tf.errors.UnavailableError(None, None, 'no connection')
+
+  with monkeypatch.context() as patch:
+    patch.setattr(readability, 'open_reader', fail)
+    patch.setattr(tf.io.gfile, 'GFile', fail)
+    with pytest.raises(StorageError, match='no connection'):
+      last_good.prepare_to_continue(path)
+  assert set(file_systems.list_folder(path)) == names(folder)
+  assert last_good.prepare_to_continue(path) == f'{path}/ckpt-10'
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
+import uuid
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import tensorflow as tf
 import yaml
 
 import htc_tf
+from htc_tf import file_systems, files
 from htc_tf.checkpoints import restoration
 from htc_tf.cli import convert
 from htc_tf.convert import conversion
@@ -115,6 +117,27 @@ def test_training_of_other_classes_starts_from_the_published_file(published, coc
   name = 'cascade/stages/2/box_head/fcs/0/kernel'
   np.testing.assert_array_equal(loaded[name], published_values[name])
   assert loaded['cascade/stages/2/box_head/logits/kernel'].shape[-1] == tiny.NUM_CLASSES
+
+
+def test_all_paths_may_be_remote(published, small, coco_model, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  bucket = f'ram://{uuid.uuid4()}'
+  files.write_bytes(f'{bucket}/model.pdparams', published.read_bytes())
+  files.write_bytes(f'{bucket}/small.yaml', file_systems.read_bytes(small.partition('=')[2]))
+  arguments = [EXPERIMENT, f'--config_file={bucket}/small.yaml', f'--output={bucket}/model/']
+  assert convert.main([f'{bucket}/model.pdparams', *arguments]) == 0
+  record = json.loads(file_systems.read_bytes(f'{bucket}/model/conversion.json'))
+  assert record['source']['file'] == 'model.pdparams'
+  for path in (f'{bucket}/model', f'{bucket}/model/', f'{bucket}/model/ckpt-0'):
+    loaded = named_variables(htc_tf.load_model(path).model)
+    for name, variable in named_variables(coco_model).items():
+      np.testing.assert_array_equal(loaded[name], variable, err_msg=name)
+  task = tiny.task(tiny.model(num_classes=81), init_checkpoint=f'{bucket}/model.pdparams')
+  model = task.build_model()
+  task.initialize(model)
+  np.testing.assert_array_equal(model.variables[0], coco_model.variables[0])
+  assert not list(tmp_path.iterdir())
+  assert not file_systems.glob(f'{bucket}/.*')
 
 
 def test_only_the_backbone_starts_from_the_published_file(published, coco_model):

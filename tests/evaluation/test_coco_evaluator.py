@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import pathlib
 import re
 
 import numpy as np
@@ -214,7 +215,7 @@ def test_boxes_are_evaluated_without_masks(tmp_path):
   result = boxes_alone.result()
   assert list(result) == [f'bbox_{name}' for name in _FIGURES]
   assert _figures(result, 'bbox') == _figures(with_masks.result(), 'bbox')
-  assert boxes_alone.save_results(tmp_path / 'boxes.json') == [tmp_path / 'boxes.json']
+  assert boxes_alone.save_results(tmp_path / 'boxes.json') == [str(tmp_path / 'boxes.json')]
   assert 'segmentation' not in json.loads((tmp_path / 'boxes.json').read_text())[0]
 
 
@@ -268,7 +269,7 @@ def test_workers_make_no_difference(tmp_path):
     for row in range(9):
       evaluator.update({key: array[row : row + 1] for key, array in batch.items()})
     paths = evaluator.save_results(tmp_path / f'{num_workers}.json')
-    written[num_workers] = [path.read_bytes() for path in paths], evaluator.result()
+    written[num_workers] = [pathlib.Path(path).read_bytes() for path in paths], evaluator.result()
   assert written[1] == written[2]
   assert written[1][1]['segm_AP'] > 0.05
 
@@ -312,7 +313,7 @@ def test_no_detections_give_zeros(tmp_path):
   assert {result[f'{prefix}_{name}'] for prefix in ('bbox', 'segm') for name in _FIGURES} == {0.0}
   assert result['bbox_AP_by_category/cat'] == 0
   paths = evaluator.save_results(tmp_path / 'results.json')
-  assert [json.loads(path.read_text()) for path in paths] == [[], []]
+  assert [json.loads(pathlib.Path(path).read_text()) for path in paths] == [[], []]
 
 
 def test_images_without_objects_count_as_background(tmp_path):

@@ -1,0 +1,135 @@
+"""Tests that no module takes a remote path for a local one."""
+
+import ast
+import pathlib
+
+import pytest
+
+import htc_tf
+
+_FOLDER = pathlib.Path(htc_tf.__file__).parent
+# Modules whose functions take every path for a local one.
+_MODULES = {'pathlib', 'glob', 'shutil', 'tempfile', 'fileinput'}
+_OS_FUNCTIONS = {
+  'access',
+  'chmod',
+  'link',
+  'listdir',
+  'lstat',
+  'makedirs',
+  'mkdir',
+  'open',
+  'remove',
+  'removedirs',
+  'rename',
+  'renames',
+  'replace',
+  'rmdir',
+  'scandir',
+  'stat',
+  'symlink',
+  'truncate',
+  'unlink',
+  'utime',
+  'walk',
+}
+# Functions of os.path that look at files, or that lose a slash or the scheme of a remote path.
+_PATH_FUNCTIONS = {
+  'abspath',
+  'dirname',
+  'exists',
+  'getmtime',
+  'getsize',
+  'isdir',
+  'isfile',
+  'islink',
+  'lexists',
+  'normpath',
+  'realpath',
+  'relpath',
+  'samefile',
+  'split',
+}
+_REFUSES = 'ConversionOptions refuses remote paths'
+# Modules with local paths only, and the reason.
+_LOCAL = {
+  'file_systems.py': 'it decides between local and remote paths',
+  'files.py': 'it handles local folders apart from remote ones',
+  'convert/checkpoint_file.py': 'it maps local files into memory, and reads remote ones whole',
+  'data/coco_to_tfrecord.py': _REFUSES,
+  'data/conversion_outputs.py': _REFUSES,
+  'data/image_paths.py': _REFUSES,
+  'data/record_shards.py': _REFUSES,
+  'data/images.py': 'list_images and ConversionOptions refuse remote paths of images',
+  'data/nuclei.py': 'write_nuclei_coco refuses a remote folder',
+  'demo.py': 'run refuses a remote folder',
+  'cli/command.py': 'it looks for the device files of GPUs',
+  'serving/predict_files.py': 'list_images and predict_files refuse remote paths',
+  'serving/input_files.py': 'list_images refuses remote paths',
+  'serving/result_files.py': 'predict_files refuses a remote output folder',
+  'serving/annotated_images.py': 'it compares the local paths of images',
+  'training/driver.py': 'a worker that is not the chief has a temporary local folder',
+  # `basename(urlparse(url).path)` only; no file.
+}
+
+
+def findings(source):
+  """(line, name) of everything in a module's source that takes a path for a local one."""
+  found = []
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Import):
+      names = [alias.name.split('.')[0] for alias in node.names]
+      found += [(node.lineno, name) for name in names if name in _MODULES]
+    elif isinstance(node, ast.ImportFrom):
+      names = [(node.module or '').split('.')[0]] if not node.level else []
+      found += [(node.lineno, name) for name in names if name in _MODULES | {'os'}]
+    elif isinstance(node, ast.Attribute):
+      name = ast.unparse(node)
+      if name in {f'os.{x}' for x in _OS_FUNCTIONS} | {f'os.path.{x}' for x in _PATH_FUNCTIONS}:
+        found.append((node.lineno, name))
+    elif isinstance(node, ast.Call) and getattr(node.func, 'id', None) == 'open':
+      found.append((node.lineno, 'open'))
+  return found
+
+
+@pytest.mark.parametrize(
+  'source, name',
+  [
+    ('import pathlib', 'pathlib'),
+    ('from pathlib import Path', 'pathlib'),
+    ('from os.path import exists', 'os'),
+    ('def f(path):\n  import glob', 'glob'),
+    ('with open(path) as file: pass', 'open'),
+    ('os.path.exists(path)', 'os.path.exists'),
+    ('list(map(os.path.getsize, paths))', 'os.path.getsize'),
+    ('os.replace(a, b)', 'os.replace'),
+  ],
+)
+def test_a_local_operation_is_found(source, name):
+  assert [found for _, found in findings(source)] == [name]
+
+
+def test_joining_and_other_uses_are_allowed():
+  assert not findings(
+    'import os\nos.path.join(a, b)\nos.path.basename(a)\nos.path.splitext(a)\nos.fspath(a)\n'
+    'Image.open(a)\nfile_systems.exists(a)\ntext.split()\nos.environ.get("x")'
+  )
+
+
+def test_only_the_listed_modules_take_paths_for_local_ones():
+  found = {}
+  for path in sorted(_FOLDER.rglob('*.py')):
+    names = findings(path.read_text(encoding='utf-8'))
+    if names:
+      found[str(path.relative_to(_FOLDER))] = names
+  unlisted = {name: lines for name, lines in found.items() if name not in _LOCAL}
+  assert not unlisted, 'use htc_tf.file_systems, or refuse remote paths and add a reason to _LOCAL'
+  assert found.keys() == _LOCAL.keys(), 'a listed module needs no exception'
+
+
+@pytest.mark.parametrize(
+  'name',
+  ['data/conversion_options.py', 'data/nuclei.py', 'demo.py', 'serving/predict_files.py'],
+)
+def test_modules_that_say_so_refuse_remote_paths(name):
+  assert 'file_systems.check_local(' in (_FOLDER / name).read_text(encoding='utf-8')
