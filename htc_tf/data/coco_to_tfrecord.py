@@ -22,6 +22,7 @@ from htc_tf.data import (
   image_paths,
   record_pool,
   record_shards,
+  usable_images,
 )
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import CocoAnnotations, Entry, read_annotations
@@ -59,7 +60,7 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
     options.annotation_file, needs_masks, size_of=functools.partial(_size_of_image, options)
   )
   semantic = _semantic_info(options, annotations)
-  images = _usable_images(options, annotations)
+  images = usable_images.select(options, annotations)
   conversion_checks.check_trainable(options, annotations, images)
   tasks = _plan(options, annotations, images)
   info = conversion_outputs.load_finished(options, tasks)
@@ -97,11 +98,12 @@ def summary(prefix: str, info: DatasetInfo, annotations: CocoAnnotations) -> str
   return '\n'.join(lines)
 
 
-def _size_of_image(options: ConversionOptions, file_name: str) -> tuple[int, int] | None:
-  """Height and width of an upright image; None if it cannot be read."""
+def _size_of_image(options: ConversionOptions, image: Entry) -> tuple[int, int] | None:
+  """Height and width of an image as its annotations refer to it; None if it cannot be read."""
+  path = image_paths.path_inside(options.image_folder, image['file_name'])
   try:
-    return read_image(image_paths.path_inside(options.image_folder, file_name)).size
-  except (UnreadableImageError, OSError):
+    return read_image(path, upright=options.exif != 'stored').size
+  except (UnreadableImageError, OSError, UnicodeError):
     return None
 
 
@@ -119,56 +121,6 @@ def _semantic_info(options: ConversionOptions, annotations: CocoAnnotations) -> 
       likely_cause='a large-vocabulary data set; use --semantic none',
     )
   return SemanticInfo('instances', num_classes)
-
-
-def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> list[Entry]:
-  """The images whose files, and stuff maps if needed, exist.
-
-  Raises:
-    DataError: a file is missing and `skip_missing_images` is not set, or no image is left.
-  """
-  usable = annotations.images
-  paths = {
-    image['id']: image_paths.path_inside(options.image_folder, image['file_name'])
-    for image in usable
-  }
-  usable = _with_file(usable, paths, 'missing_image', options, annotations.report)
-  if options.stuff_folder:
-    maps = {
-      image['id']: record_shards.stuff_map_path(options.stuff_folder, image['file_name'])
-      for image in usable
-    }
-    usable = _with_file(usable, maps, 'missing_stuff_map', options, annotations.report)
-  return usable
-
-
-def _with_file(
-  images: list[Entry],
-  paths: dict[int, str],
-  check: str,
-  options: ConversionOptions,
-  report: CheckReport,
-) -> list[Entry]:
-  present = [image for image in images if os.path.isfile(paths[image['id']])]
-  missing = [paths[image['id']] for image in images if not os.path.isfile(paths[image['id']])]
-  for path in missing:
-    report.add(check, path)
-  if missing and not options.skip_missing_images:
-    raise DataError(
-      f'{len(missing)} of {len(images)} files named by {options.annotation_file} are missing',
-      expected='a file for each image',
-      got='no ' + ', no '.join(missing[:3]),
-      likely_cause='another image folder or split, or an incomplete download; '
-      '--skip_missing_images drops them',
-    )
-  if not present:
-    raise DataError(
-      'No image is left',
-      expected='at least one file of the annotations',
-      got=f'no {missing[0]}',
-      likely_cause='another image folder',
-    )
-  return present
 
 
 def _plan(
@@ -242,11 +194,18 @@ def _fingerprint(options: ConversionOptions, images: list[Entry]) -> str:
     paths = [image_paths.path_inside(options.image_folder, image['file_name'])]
     if options.stuff_folder:
       paths.append(record_shards.stuff_map_path(options.stuff_folder, image['file_name']))
-    stats = [os.stat(path) for path in paths]
-    digest.update(
-      f'{image["file_name"]} {[(stat.st_size, stat.st_mtime_ns) for stat in stats]}'.encode()
-    )
+    line = f'{image["file_name"]} {[_size_and_time(path) for path in paths]}'
+    digest.update(line.encode(errors='surrogateescape'))
   return digest.hexdigest()
+
+
+def _size_and_time(path: str) -> tuple[int, int] | None:
+  """Size and time of a file; None if it vanished, which is counted when it is read."""
+  try:
+    stat = os.stat(path)
+  except OSError:
+    return None
+  return stat.st_size, stat.st_mtime_ns
 
 
 def _finish(

@@ -47,6 +47,8 @@ def nothing_to_train(
     )
   elif report.counts['empty_segmentation']:
     cause = 'annotations with boxes alone; convert them with --no_masks and without --semantic'
+  elif report.counts['image_dropped']:
+    cause = 'images that are missing, cannot be read or have another size; the counts name them'
   elif report.counts['unknown_image_id']:
     cause = 'annotations whose image_id is none of the ids in "images"'
   return DataError(
