@@ -62,6 +62,15 @@ _DESCRIPTIONS = {
   'semantic_label_out_of_range': 'stuff maps with labels out of range (those pixels ignored)',
 }
 
+_DROPPED_IMAGES = (
+  'bad_image',
+  'image_without_size',
+  'duplicate_image',
+  'missing_image',
+  'unreadable_image',
+  'image_size_mismatch',
+  'missing_stuff_map',
+)
 _DROPPED_ANNOTATIONS = (
   'bad_annotation',
   'image_dropped',
@@ -115,7 +124,14 @@ class CheckReport:
 
   def dropped_annotations(self) -> dict[str, int]:
     """Number of dropped annotations by the description of the reason, the most frequent first."""
-    counts = {check: self.counts[check] for check in _DROPPED_ANNOTATIONS if self.counts[check]}
+    return self._dropped(_DROPPED_ANNOTATIONS)
+
+  def dropped_images(self) -> dict[str, int]:
+    """Number of dropped images by the description of the reason, the most frequent first."""
+    return self._dropped(_DROPPED_IMAGES)
+
+  def _dropped(self, checks: Sequence[str]) -> dict[str, int]:
+    counts = {check: self.counts[check] for check in checks if self.counts[check]}
     ordered = sorted(counts, key=counts.__getitem__, reverse=True)
     return {_DESCRIPTIONS[check].removesuffix(' (dropped)'): counts[check] for check in ordered}
 

@@ -26,6 +26,7 @@ class CocoAnnotations:
     images: image entries with integer `id`, `height`, `width` and a `file_name`.
     annotations: annotations by image id, in the order of the file; each has a `bbox`, an `area`,
       `iscrowd`, a unique positive `id` and, with masks, a usable `segmentation`.
+    num_images: number of image entries in the file.
     num_annotations: number of annotations in the file.
     report: findings, by check.
   """
@@ -35,6 +36,7 @@ class CocoAnnotations:
   classes: tuple[Category, ...]
   images: list[Entry]
   annotations: dict[int, list[Entry]]
+  num_images: int
   num_annotations: int
   report: CheckReport
 
@@ -75,6 +77,7 @@ def read_annotations(
     _classes(entries.categories, report),
     entries.images,
     annotations,
+    entries.num_images,
     entries.num_annotations,
     report,
   )

@@ -33,12 +33,14 @@ class CocoEntries(NamedTuple):
     images: images with distinct integer `id`, `file_name`, and integer `height` and `width`.
     annotations: annotations of these images and categories, with their integer ids; `id` and all
       other values are as in the file.
+    num_images: number of image entries in the file.
     num_annotations: number of annotations in the file.
   """
 
   categories: list[Entry]
   images: list[Entry]
   annotations: list[Entry]
+  num_images: int
   num_annotations: int
 
 
@@ -85,7 +87,8 @@ def normalize(
   annotations = [
     found for entry in entries if (found := _annotation(entry, image_ids, category_ids, report))
   ]
-  return CocoEntries(categories, images, annotations, len(content.get('annotations', [])))
+  counts = [len(content.get(key, [])) for key in ('images', 'annotations')]
+  return CocoEntries(categories, images, annotations, *counts)
 
 
 def _with_file_name(entry: Entry) -> Entry:

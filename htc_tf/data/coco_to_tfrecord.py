@@ -32,7 +32,7 @@ from htc_tf.data.images import UnreadableImageError, read_image, refers_to_uprig
 from htc_tf.errors import DataError
 
 _FORMAT_VERSION = 2
-# If a larger share of the annotations is dropped, the first line of the summary says so.
+# If a larger share of the annotations or images is dropped, the summary begins with that.
 _MAX_QUIETLY_DROPPED = 0.1
 
 
@@ -80,7 +80,7 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
 def summary(prefix: str, info: DatasetInfo, annotations: CocoAnnotations) -> str:
   """The counts of the metadata in words, with examples.
 
-  If more than a tenth of the annotations was dropped, the first line says so.
+  If more than a tenth of the annotations or images was dropped, the first lines say so.
   """
   shown = CheckReport()
   shown.merge(info.checks, annotations.report.examples)
@@ -88,14 +88,17 @@ def summary(prefix: str, info: DatasetInfo, annotations: CocoAnnotations) -> str
     f'{prefix}: {info.num_images} images, {info.num_instances} instances, {info.num_shards} shards',
     *shown.lines(),
   ]
-  dropped = shown.dropped_annotations()
-  if sum(dropped.values()) > annotations.num_annotations * _MAX_QUIETLY_DROPPED:
-    reasons = ', '.join(f'{count} {reason}' for reason, count in dropped.items())
-    lines.insert(
-      0,
-      f'{sum(dropped.values())} of {annotations.num_annotations} annotations dropped: {reasons}',
-    )
-  return '\n'.join(lines)
+  losses = (
+    ('annotations', annotations.num_annotations, shown.dropped_annotations()),
+    ('images', annotations.num_images, shown.dropped_images()),
+  )
+  warnings = [
+    f'{sum(dropped.values())} of {number} {entries} dropped: '
+    + ', '.join(f'{count} {reason}' for reason, count in dropped.items())
+    for entries, number, dropped in losses
+    if sum(dropped.values()) > number * _MAX_QUIETLY_DROPPED
+  ]
+  return '\n'.join([*warnings, *lines])
 
 
 def _size_of_image(options: ConversionOptions, image: Entry) -> tuple[int, int] | None:

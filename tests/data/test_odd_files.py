@@ -302,3 +302,13 @@ def test_a_size_is_read_from_an_image_as_it_is_stored(coco):
   _, summary = coco.convert(exif='stored')
   assert coco.records()[9]['image'].shape == (40, 24, 3)
   assert '1 image entries without height and width (read from the image): e.g. 9.png' in summary
+
+
+def test_many_dropped_images_are_the_first_lines(coco):
+  (coco.images / '9.png').unlink()
+  (coco.images / '12.png').write_bytes(b'')
+  _, summary = coco.convert(skip_missing_images=True)
+  first, second, third, *_ = summary.splitlines()
+  assert first == '1 of 4 annotations dropped: 1 annotations of dropped images'
+  assert second.startswith('2 of 3 images dropped: 1 images whose file is missing, 1 images that')
+  assert third == 'train: 1 images, 3 instances, 2 shards'

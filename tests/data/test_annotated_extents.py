@@ -1,0 +1,39 @@
+"""Tests of the sizes of images that an annotation file for evaluation does not give."""
+
+import pytest
+
+from htc_tf.data import annotated_extents
+
+TRIANGLE = [1, 2, 30.5, 2, 30.5, 19]
+
+
+@pytest.mark.parametrize(
+  'segmentation, expected',
+  [
+    ([TRIANGLE], (19, 31)),
+    (TRIANGLE, (19, 31)),
+    ([TRIANGLE, [0, 0, 5, 0, 5, 40]], (40, 31)),
+    ({'size': [24, 32.0], 'counts': [768]}, (24, 32)),
+    ({'size': [24], 'counts': [768]}, (1, 1)),
+    ({'size': ['x', 'y']}, (1, 1)),
+    ([[-9, -9, -5, -9, -5, -5]], (1, 1)),
+    ([[0, 0, 1e7, 0, 1e7, 1]], (1, 1)),
+    (None, (1, 1)),
+    ('x', (1, 1)),
+  ],
+)
+def test_an_image_is_as_large_as_its_annotations_reach(segmentation, expected):
+  size_of = annotated_extents.size_reader([{'image_id': '7', 'segmentation': segmentation}])
+  assert size_of({'id': 7.0}) == expected
+  assert size_of({'id': 8}) == (1, 1)
+
+
+def test_the_largest_annotation_counts_and_sizes_stay_countable():
+  size_of = annotated_extents.size_reader(
+    [
+      {'image_id': 'a', 'segmentation': [TRIANGLE]},
+      {'image_id': 'a', 'segmentation': {'size': [10**9, 10], 'counts': []}},
+    ]
+  )
+  height, width = size_of({'id': 'a'})
+  assert width == 31 and height > 10_000 and height * 40_000 < 2**31
