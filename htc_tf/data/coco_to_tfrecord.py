@@ -32,6 +32,11 @@ from htc_tf.data.images import UnreadableImageError, read_image, refers_to_uprig
 from htc_tf.errors import DataError
 
 _FORMAT_VERSION = 2
+# Values of image entries, and of annotations.
+_RECORDED = (
+  *('id', 'file_name', 'height', 'width'),
+  *('category_id', 'bbox', 'iscrowd', 'area', 'segmentation'),
+)
 # If a larger share of the annotations or images is dropped, the summary begins with that.
 _MAX_QUIETLY_DROPPED = 0.1
 
@@ -147,11 +152,19 @@ def _plan(
       path=os.path.join(options.output_folder, shard_name(options.prefix, shard, num_shards)),
       state_path=os.path.join(conversion_outputs.progress_folder(options), f'{shard:05d}.json'),
       fingerprint=fingerprint,
-      items=[(image, annotations.annotations[image['id']]) for image in images[shard::num_shards]],
+      items=[
+        (_recorded(image), list(map(_recorded, annotations.annotations[image['id']])))
+        for image in images[shard::num_shards]
+      ],
       options=record_options,
     )
     for shard in range(num_shards)
   ]
+
+
+def _recorded(entry: Entry) -> Entry:
+  """The values of an entry that its record needs; others may be too deep to be sent to workers."""
+  return {key: entry[key] for key in _RECORDED if key in entry}
 
 
 def _with_orientation(

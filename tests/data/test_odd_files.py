@@ -312,3 +312,14 @@ def test_many_dropped_images_are_the_first_lines(coco):
   assert first == '1 of 4 annotations dropped: 1 annotations of dropped images'
   assert second.startswith('2 of 3 images dropped: 1 images whose file is missing, 1 images that')
   assert third == 'train: 1 images, 3 instances, 2 shards'
+
+
+def test_values_that_are_nested_deeply_are_kept_and_not_sent_to_workers(coco):
+  deep = []
+  for _ in range(900):
+    deep = [deep]
+  coco.content['images'][0]['meta'] = deep
+  coco.content['annotations'][0]['attributes'] = deep
+  info, _ = coco.convert(num_processes=2)
+  assert info.num_instances == 4
+  assert COCO(info.annotation_path).imgs[7]['meta'] == deep

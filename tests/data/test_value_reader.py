@@ -23,8 +23,8 @@ def counted(read):
     ('7', 7, {'number_as_text': 1}),
     (' 7.00 ', 7, {'number_as_text': 1}),
     (2**63 - 1, 2**63 - 1, {}),
-    *((value, None, {}) for value in (7.5, '7.5', '', 'x', None, True, [], {}, 2**63, '²', '\u0667')),
-    *((value, None, {}) for value in (math.nan, math.inf, '9' * 5000, 10**400)),
+    *((value, None, {}) for value in (7.5, '7.5', '', 'x', None, True, [], {}, 2**63)),
+    *((value, None, {}) for value in (math.nan, math.inf, '9' * 5000, 10**400, '²', '\u0667')),
   ],
 )
 def test_integers(value, expected, counts):
