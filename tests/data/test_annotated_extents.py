@@ -28,12 +28,23 @@ def test_an_image_is_as_large_as_its_annotations_reach(segmentation, expected):
   assert size_of({'id': 8}) == (1, 1)
 
 
-def test_the_largest_annotation_counts_and_sizes_stay_countable():
-  size_of = annotated_extents.size_reader(
-    [
-      {'image_id': 'a', 'segmentation': [TRIANGLE]},
-      {'image_id': 'a', 'segmentation': {'size': [10**9, 10], 'counts': []}},
-    ]
-  )
-  height, width = size_of({'id': 'a'})
-  assert width == 31 and height > 10_000 and height * 40_000 < 2**31
+def sized(*segmentations):
+  """The size of an image with these annotations."""
+  entries = [{'image_id': 'a', 'segmentation': segmentation} for segmentation in segmentations]
+  return annotated_extents.size_reader(entries)({'id': 'a'})
+
+
+def test_the_largest_polygon_counts():
+  assert sized([TRIANGLE], [[0, 0, 5, 0, 5, 40]]) == (40, 31)
+
+
+def test_run_lengths_tell_the_size_whatever_polygons_reach():
+  runs, other = ({'size': [24, width], 'counts': []} for width in (32, 33))
+  assert sized([[0, 0, 50, 0, 50, 1000]], runs) == (24, 32)
+  assert sized(other, runs, runs) == (24, 32)
+
+
+def test_sizes_stay_countable():
+  height, width = sized([[0, 0, 300_000, 0, 300_000, 1, 0, 100_000]])
+  assert height * width < 2**31
+  assert sized([TRIANGLE], {'size': [10**9, 10], 'counts': []}) == (19, 31)
