@@ -21,6 +21,11 @@ _INDEX = re.compile(rf'{_PREFIX}-(\d+)\.index$')
 _DAMAGED_PREFIX = 'damaged'
 
 
+def find(model_dir: str) -> str | None:
+  """Prefix of the newest readable checkpoint, or None; nothing is changed."""
+  return next(filter(readability.is_readable, reversed(_on_disk(model_dir))), None)
+
+
 def prepare_to_continue(model_dir: str) -> str | None:
   """Make the newest readable checkpoint the one that the trainer continues from.
 

@@ -1,21 +1,22 @@
 """Configuration and classes that a model directory stores beside its checkpoints."""
 
 import os
-from typing import Any
+from collections.abc import Sequence
 
 import tensorflow as tf
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
-from official.modeling.hyperparams import params_dict
 
 from htc_tf import files
 from htc_tf.configs import (
   experiments,  # noqa: F401  Registers the experiments.
   model_validation,
+  override_text,
+  overrides,
+  parsing,
   validation,
 )
-from htc_tf.configs.parsing import PARSE_ERRORS
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import CheckpointError, ConfigError, InputError
 
@@ -33,6 +34,12 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
   Raises:
     InputError: the directory cannot be created.
   """
+  create(model_dir)
+  info.save(os.path.join(model_dir, DATASET_FILE))
+
+
+def create(model_dir: str) -> None:
+  """Create a model directory if it is missing; raise InputError if that is not possible."""
   try:
     tf.io.gfile.makedirs(model_dir)
   except (tf.errors.FailedPreconditionError, tf.errors.PermissionDeniedError) as error:
@@ -42,7 +49,6 @@ def save_dataset_info(model_dir: str, info: DatasetInfo) -> None:
       got=error.message,
       likely_cause='a file of that name, or a parent folder without write permission',
     ) from error
-  info.save(os.path.join(model_dir, DATASET_FILE))
 
 
 def load_dataset_info(model_dir: str) -> DatasetInfo | None:
@@ -58,7 +64,7 @@ def save_params(model_dir: str, params: cfg.ExperimentConfig) -> None:
 
 
 def load_experiment(
-  model_dir: str, experiment: str | None = None, params_override: str = ''
+  model_dir: str, experiment: str | None = None, params_override: str | Sequence[str] = ''
 ) -> cfg.ExperimentConfig:
   """The configuration of a model directory or of a registered experiment.
 
@@ -67,33 +73,52 @@ def load_experiment(
   Args:
     model_dir: directory with the `params.yaml` of a training run; ignored if `experiment` is given.
     experiment: name of a registered experiment to use instead.
-    params_override: overrides of the configuration, as the training command takes them.
+    params_override: text or texts with overrides, as the training command takes them.
 
   Raises:
     CheckpointError: there is no `params.yaml`, and no experiment is given.
     ConfigError: the configuration cannot be read, or is not valid.
   """
-  try:
-    params = exp_factory.get_exp_config(experiment or 'htc_resnet50fpn_1x_coco')
-    if not experiment:
-      params.override(_read_params(model_dir))
-    params = hyperparams.override_params_dict(params, params_override, is_strict=True)
-  except CheckpointError:
-    raise
-  except PARSE_ERRORS as error:
-    raise ConfigError(
-      'The configuration cannot be read',
-      expected='a registered experiment and its keys',
-      got=str(error).strip('"\''),
-      likely_cause='a misspelled name, a damaged params.yaml, or a run of another version',
-    ) from error
+  changes = parsing.parse_texts(params_override)
+  if experiment:
+    params = parsing.parse(experiment).params
+  else:
+    params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
+    _apply_saved(params, model_dir)
+  parsing.apply_all(params, changes)
   model_validation.validate_model(params.task.model)
   validation.validate_runtime(params.runtime)
   return params
 
 
-def _read_params(model_dir: str) -> dict[str, Any]:
-  """The part of `params.yaml` that a model needs."""
+def load_run(model_dir: str) -> cfg.ExperimentConfig | None:
+  """The whole configuration of a training run; None if the directory does not record it.
+
+  Raises:
+    ConfigError: the file cannot be read, or is not the configuration of an experiment.
+  """
+  path = os.path.join(model_dir, PARAMS_FILE)
+  if not tf.io.gfile.exists(path):
+    return None
+  params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
+  try:
+    overrides.apply(params, override_text.read_file(path))
+  except ConfigError as error:
+    raise _not_a_run(path, error) from error
+  return params
+
+
+def _not_a_run(path: str, error: Exception) -> ConfigError:
+  return ConfigError(
+    f'{path} is not the configuration of a run',
+    expected='the file that a training run or a conversion writes',
+    got=str(error),
+    likely_cause='a damaged file, an edit by hand, or a run of another version of htc_tf',
+  )
+
+
+def _apply_saved(params: cfg.ExperimentConfig, model_dir: str) -> None:
+  """Apply the part of `params.yaml` that a model needs."""
   path = os.path.join(model_dir, PARAMS_FILE)
   if not tf.io.gfile.exists(path):
     raise CheckpointError(
@@ -102,6 +127,10 @@ def _read_params(model_dir: str) -> dict[str, Any]:
       got='none',
       likely_cause='a bare checkpoint; name its experiment as well',
     )
-  params = params_dict.read_yaml_to_params_dict(path).as_dict()
-  precision = params.get('runtime', {}).get('mixed_precision_dtype')
-  return {'task': params['task'], 'runtime': {'mixed_precision_dtype': precision}}
+  try:
+    content = override_text.read_file(path)
+    precision = content.get('runtime', {}).get('mixed_precision_dtype')
+    saved = {'task': content['task'], 'runtime': {'mixed_precision_dtype': precision}}
+    overrides.apply(params, saved)
+  except (AttributeError, LookupError, ConfigError) as error:
+    raise _not_a_run(path, error) from error

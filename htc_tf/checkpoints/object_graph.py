@@ -101,7 +101,8 @@ class _SavedGraph:
         f'The checkpoint has no part {name!r}',
         expected=name,
         got=f'parts {sorted(roots)}',
-        likely_cause='a checkpoint that another program wrote',
+        likely_cause='a checkpoint of single parts, such as a converted backbone: name them in '
+        'task.init_checkpoint_modules; or one that another program wrote',
       )
     return roots[name]
 

@@ -47,6 +47,19 @@ def restore(path: str, parts: Mapping[str, tf.Module]) -> None:
       message lists the variables that do not fit.
   """
   prefix = resolve(path)
+  check_fits(prefix, parts)
+  readability.check_readable(prefix)
+  tf.train.Checkpoint(**parts).read(prefix).expect_partial()
+  logging.info('Restored %s from %s', sorted(parts), prefix)
+
+
+def check_fits(prefix: str, parts: Mapping[str, tf.Module]) -> None:
+  """Raise CheckpointError unless a checkpoint has all variables of some parts, in their shapes.
+
+  Args:
+    prefix: checkpoint prefix.
+    parts: name in the checkpoint to live object, e.g. `{'model': model}`.
+  """
   mismatch = object_graph.compare(prefix, parts)
   if mismatch.missing or mismatch.shapes:
     raise CheckpointError(
@@ -56,9 +69,6 @@ def restore(path: str, parts: Mapping[str, tf.Module]) -> None:
       likely_cause='another number of classes or stages, another backbone, or a branch switched on '
       'or off; use the params.yaml of the checkpoint',
     )
-  readability.check_readable(prefix)
-  tf.train.Checkpoint(**parts).read(prefix).expect_partial()
-  logging.info('Restored %s from %s', sorted(parts), prefix)
 
 
 def _describe(mismatch: object_graph.Mismatch) -> Iterator[str]:

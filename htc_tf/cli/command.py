@@ -28,7 +28,7 @@ def guarded(
   Args:
     execute: function that runs the command and returns its exit status.
     report: function that shows an error message.
-    interrupted: message after Ctrl-C.
+    interrupted: message after Ctrl-C, unless the exception has one.
 
   Returns:
     The result of `execute`; 2 for wrong input or a file that cannot be used, 1 if an HTCError
@@ -42,8 +42,8 @@ def guarded(
   except (HTCError, OSError) as error:
     report(str(error))
     return USAGE_ERROR
-  except KeyboardInterrupt:
-    print(interrupted, file=sys.stderr)
+  except KeyboardInterrupt as interruption:
+    print(str(interruption) or interrupted, file=sys.stderr)
     return INTERRUPTED
   except Exception as error:
     message = stated_message(error)

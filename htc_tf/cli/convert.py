@@ -30,7 +30,13 @@ def _parser() -> argparse.ArgumentParser:
     metavar='YAML',
     help='overrides of the experiment; may be repeated',
   )
-  add('--params_override', default='', help='further overrides, e.g. task.model.num_classes=5')
+  add(
+    '--params_override',
+    action='append',
+    default=[],
+    metavar='KEY=VALUE,...',
+    help='further overrides, e.g. task.model.num_classes=5; may be repeated',
+  )
   add(
     '--allow_class_mismatch',
     action='store_true',
@@ -48,7 +54,6 @@ def _parser() -> argparse.ArgumentParser:
 def _execute(args: argparse.Namespace) -> int:
   # The command computes nothing, and the buffers of oneDNN would take a hundred megabytes.
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-  from official.core import train_utils
 
   from htc_tf import registry_imports  # noqa: F401
   from htc_tf.checkpoints import converted_model
@@ -60,7 +65,7 @@ def _execute(args: argparse.Namespace) -> int:
     'config_file': args.config_file,
     'params_override': args.params_override,
   }
-  params = parsing.parse_configuration(train_utils.ParseConfigOptions(**origin))
+  params = parsing.parse(args.experiment, args.config_file, args.params_override).params
   allowed = Allowed(args.allow_class_mismatch, args.allow_unused, args.allow_missing)
   result = converted_model.write_model_directory(args.file, params, args.output, allowed, origin)
   print(f'{result.describe()}\n{args.output}')

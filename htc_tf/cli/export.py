@@ -24,7 +24,13 @@ def _parser() -> argparse.ArgumentParser:
   add('--model', required=True, help='model directory or checkpoint prefix')
   add('--output', required=True, help='new folder; its name is the version, e.g. export/1')
   add('--experiment', help='experiment of a checkpoint that has no configuration beside it')
-  add('--params_override', default='', help='overrides of the configuration, as for training')
+  add(
+    '--params_override',
+    action='append',
+    default=[],
+    metavar='KEY=VALUE,...',
+    help='overrides of the configuration, as for training; may be repeated',
+  )
   add(
     '--boxes',
     choices=format_lib.BOXES,

@@ -23,7 +23,13 @@ def _parser() -> argparse.ArgumentParser:
   add('--width', type=int, default=1344, help='width of the padded image (default: %(default)s)')
   add('--batch_size', type=int, default=1, help='images per call (default: %(default)s)')
   add('--experiment', help='experiment of a checkpoint that has no configuration beside it')
-  add('--params_override', default='', help='overrides of the configuration, as for training')
+  add(
+    '--params_override',
+    action='append',
+    default=[],
+    metavar='KEY=VALUE,...',
+    help='overrides of the configuration, as for training; may be repeated',
+  )
   return parser
 
 

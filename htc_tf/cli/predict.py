@@ -20,7 +20,13 @@ def _parser() -> argparse.ArgumentParser:
   add = parser.add_argument
   add('--model', required=True, help='model directory, checkpoint prefix or SavedModel folder')
   add('--experiment', help='experiment of a checkpoint that has no configuration beside it')
-  add('--params_override', default='', help='overrides of the configuration, as for training')
+  add(
+    '--params_override',
+    action='append',
+    default=[],
+    metavar='KEY=VALUE,...',
+    help='overrides of the configuration, as for training; may be repeated',
+  )
   add_image_arguments(parser)
   return parser
 

@@ -5,13 +5,18 @@ Example:
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from absl import app, flags, logging
 from official.common import flags as tfm_flags
 
 from htc_tf.cli import command
+
+if TYPE_CHECKING:
+  from official.core import config_definitions as cfg
 
 FLAGS = flags.FLAGS
 _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
@@ -24,16 +29,41 @@ def _execute() -> int:
 
   # If an asynchronous checkpoint failed, for example on a full disk, the exit status would be 0.
   FLAGS.set_default('enable_async_checkpointing', False)
-  params = parsing.parse_configuration(FLAGS)
-  parsing.rescale_for_batch(FLAGS.experiment, params)
+  parsed = parsing.parse(FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or ())
+  parsing.rescale_for_batch(FLAGS.experiment, parsed)
+  params = parsed.params
   parsing.move_xla_flag(params)
+  _apply_service_flags(params)
   validation.validate_experiment(params, FLAGS.mode)
   driver.run(FLAGS, params, sys.argv)
   return 0
 
 
+def _apply_service_flags(params: 'cfg.ExperimentConfig') -> None:
+  """Apply Model Garden's flags for a TPU, which the checks refuse, and for a tf.data service."""
+  if FLAGS.tpu:
+    params.runtime.tpu = FLAGS.tpu
+  if FLAGS.tf_data_service:
+    for data in (params.task.train_data, params.task.validation_data):
+      data.tf_data_service_address = FLAGS.tf_data_service
+
+
+def _allow_several_overrides() -> None:
+  """Define `--params_override` anew: Model Garden keeps only the last of several."""
+  flags.DEFINE_multi_string(
+    'params_override',
+    None,
+    'Overrides of the experiment: key=value,key=value, a mapping in braces, or a YAML file. May be '
+    'repeated; all of them count, the last one most. They come after those of --config_file.',
+    module_name=tfm_flags.__name__,
+    allow_override=True,
+  )
+
+
 def main(_: Sequence[str]) -> int:
   """Run the command with the parsed flags and return its exit status; see `command.guarded`."""
+  # Schedulers send SIGTERM before they end a job.
+  signal.signal(signal.SIGTERM, signal.default_int_handler)
   return command.guarded(
     _execute,
     report=lambda message: logging.error('%s', message),
@@ -48,6 +78,7 @@ def _asks_for_help(args: Sequence[str]) -> bool:
 def run() -> None:
   """Parse the flags of the process, run the command and exit."""
   tfm_flags.define_flags()
+  _allow_several_overrides()
   # `main_module_help` shows the key flags of the script that was started.
   for flag in FLAGS.get_flags_for_module(tfm_flags):
     FLAGS.register_key_flag_for_module(sys.argv[0], flag)

@@ -4,6 +4,8 @@ import dataclasses
 
 from official.modeling import hyperparams
 
+from htc_tf.configs.bounds import Fraction, PositiveFloat
+
 
 @dataclasses.dataclass
 class ScaleJitter(hyperparams.Config):
@@ -14,8 +16,8 @@ class ScaleJitter(hyperparams.Config):
     max_factor: largest factor on the scale.
   """
 
-  min_factor: float = 1.0
-  max_factor: float = 1.0
+  min_factor: PositiveFloat = 1.0
+  max_factor: PositiveFloat = 1.0
 
 
 @dataclasses.dataclass
@@ -27,8 +29,8 @@ class Flip(hyperparams.Config):
     vertical: probability of mirroring top and bottom, 0..1.
   """
 
-  horizontal: float = 0.5
-  vertical: float = 0.0
+  horizontal: Fraction = 0.5
+  vertical: Fraction = 0.0
 
 
 @dataclasses.dataclass

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
-from htc_tf.configs.value_types import check_keys, check_positive, check_value_types
+from htc_tf.configs.value_types import check_keys, check_positive
 from htc_tf.data.augmentation.registry import build_augmentations
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError
@@ -36,9 +36,7 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
         got=repr(pattern),
         likely_cause='records that were not written yet, or a path relative to another folder',
       )
-  check_value_types(config, name)
   check_positive(config.global_batch_size, f'{name}.global_batch_size')
-  check_positive(config.shuffle_buffer_size, f'{name}.shuffle_buffer_size')
   _check_parser(config, name)
   _check_buckets(config.parser.buckets, model, f'{name}.parser.buckets')
   info = DatasetInfo.find(','.join(patterns))
@@ -91,11 +89,18 @@ def _check_training_records(info: DatasetInfo, model: model_config.HTC, name: st
 
 def _check_parser(config: task_config.DataConfig, name: str) -> None:
   parser = config.parser
-  if not parser.min_sizes or min(parser.min_sizes) <= 0 or parser.max_size <= 0:
+  if not parser.min_sizes or max(parser.min_sizes) > parser.max_size:
     raise ConfigError(
-      f'{name}.parser has no image size',
-      expected='positive min_sizes and max_size',
-      got=f'min_sizes={parser.min_sizes}, max_size={parser.max_size}',
+      f'{name}.parser.min_sizes is wrong',
+      expected=f'one size or more, none above max_size = {parser.max_size}',
+      got=str(parser.min_sizes),
+      likely_cause='exchanged min_sizes and max_size, or one of them without the other',
+    )
+  if not config.is_training and len(parser.min_sizes) > 1:
+    raise ConfigError(
+      f'{name}.parser.min_sizes has several sizes',
+      expected='one size: an evaluation does not choose at random',
+      got=str(parser.min_sizes),
     )
   sizes = parser.min_size_range
   if sizes and not (len(sizes) == 2 and 0 < sizes[0] <= sizes[1] <= parser.max_size):

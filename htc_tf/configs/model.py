@@ -1,10 +1,25 @@
 """Configuration of the HTC model, part by part; the defaults are the published HTC R50-FPN."""
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 from official.modeling import hyperparams
 from official.vision.configs import backbones, common, decoders, maskrcnn
+
+from htc_tf.configs.bounds import (
+  Bounds,
+  Count,
+  Fraction,
+  NonNegativeFloat,
+  OneOf,
+  OpenFraction,
+  PositiveFloat,
+  PositiveInt,
+  Weight,
+)
+
+# A level of the feature pyramid: its stride is 2**level pixels.
+Level = Annotated[int, Bounds(1, 10)]
 
 
 def _part(config_class: type[hyperparams.Config], **values: Any) -> Any:
@@ -37,12 +52,12 @@ class PublishedResNet(hyperparams.Config):
       norm_eval.
   """
 
-  model_id: int = 50
-  frozen_stages: int = 1
+  model_id: Annotated[int, OneOf((18, 34, 50, 101))] = 50
+  frozen_stages: Annotated[int, Bounds(-1, 4)] = 1
   norm_eval: bool = True
-  width_multiplier: float = 1.0
-  groups: int = 1
-  base_width: int = 64
+  width_multiplier: PositiveFloat = 1.0
+  groups: PositiveInt = 1
+  base_width: PositiveInt = 64
   deformable_stages: list[int] = _list()
   recompute: bool = False
 
@@ -63,7 +78,7 @@ class PublishedFPN(hyperparams.Config):
     num_filters: number of channels of every level.
   """
 
-  num_filters: int = 256
+  num_filters: PositiveInt = 256
 
 
 @dataclasses.dataclass
@@ -84,9 +99,9 @@ class Anchor(hyperparams.Config):
     center_offset: center of the first anchor in strides; 0 as published, 0.5 in Model Garden.
   """
 
-  scale: float = 8.0
-  aspect_ratios: list[float] = _list(0.5, 1.0, 2.0)
-  center_offset: float = 0.0
+  scale: PositiveFloat = 8.0
+  aspect_ratios: list[PositiveFloat] = _list(0.5, 1.0, 2.0)
+  center_offset: Fraction = 0.0
 
 
 @dataclasses.dataclass
@@ -97,7 +112,7 @@ class PublishedRPNHead(hyperparams.Config):
     num_filters: number of channels of the convolution.
   """
 
-  num_filters: int = 256
+  num_filters: PositiveInt = 256
 
 
 @dataclasses.dataclass
@@ -122,11 +137,11 @@ class RPNSampler(hyperparams.Config):
     positive_fraction: largest share of positives among the samples.
   """
 
-  positive_threshold: float = 0.7
-  negative_threshold: float = 0.3
-  min_positive_threshold: float = 0.3
-  num_samples: int = 256
-  positive_fraction: float = 0.5
+  positive_threshold: Fraction = 0.7
+  negative_threshold: Fraction = 0.3
+  min_positive_threshold: Fraction = 0.3
+  num_samples: PositiveInt = 256
+  positive_fraction: Fraction = 0.5
 
 
 @dataclasses.dataclass
@@ -143,12 +158,12 @@ class PublishedRoIGenerator(hyperparams.Config):
     clip_deltas_below: whether dh and dw have a lower bound too, as in the paper's code.
   """
 
-  pre_nms_top_k: int = 2000
-  num_proposals: int = 2000
-  test_pre_nms_top_k: int = 1000
-  test_num_proposals: int = 1000
-  nms_threshold: float = 0.7
-  min_size: float = 0.0
+  pre_nms_top_k: PositiveInt = 2000
+  num_proposals: PositiveInt = 2000
+  test_pre_nms_top_k: PositiveInt = 1000
+  test_num_proposals: PositiveInt = 1000
+  nms_threshold: Fraction = 0.7
+  min_size: NonNegativeFloat = 0.0
   clip_deltas_below: bool = True
 
 
@@ -172,10 +187,10 @@ class PublishedRoIAligner(hyperparams.Config):
     level_rule: 'mmdet' or 'paddle', which add the constant 1e-6 at different places.
   """
 
-  finest_scale: float = 56.0
-  min_level: int = 2
-  max_level: int = 5
-  level_rule: str = 'mmdet'
+  finest_scale: PositiveFloat = 56.0
+  min_level: Level = 2
+  max_level: Level = 5
+  level_rule: Annotated[str, OneOf(('mmdet', 'paddle'))] = 'mmdet'
 
 
 @dataclasses.dataclass
@@ -186,7 +201,7 @@ class ModelGardenRoIAligner(hyperparams.Config):
     sample_offset: position of the sample in its bin, as a share of the bin.
   """
 
-  sample_offset: float = 0.5
+  sample_offset: Fraction = 0.5
 
 
 @dataclasses.dataclass
@@ -208,9 +223,9 @@ class Stage(hyperparams.Config):
     loss_weight: factor on the class, box and mask loss of the stage.
   """
 
-  iou_threshold: float = 0.5
-  box_coder_weights: list[float] = _list(10.0, 10.0, 5.0, 5.0)
-  loss_weight: float = 1.0
+  iou_threshold: OpenFraction = 0.5
+  box_coder_weights: list[PositiveFloat] = _list(10.0, 10.0, 5.0, 5.0)
+  loss_weight: Weight = 1.0
 
 
 def published_stages() -> list[Stage]:
@@ -247,10 +262,10 @@ class Cascade(hyperparams.Config):
   stages: list[Stage] = dataclasses.field(default_factory=published_stages)
   interleaved: bool = True
   mask_information_flow: bool = True
-  num_sampled_rois: int = 512
-  positive_fraction: float = 0.25
+  num_sampled_rois: PositiveInt = 512
+  positive_fraction: Fraction = 0.25
   match_low_quality: bool = True
-  sampling_rule: str = 'random'
+  sampling_rule: Annotated[str, OneOf(('random', 'even'))] = 'random'
   recompute_masks: bool = False
 
 
@@ -264,9 +279,9 @@ class BoxHead(hyperparams.Config):
     fc_dims: number of units per layer.
   """
 
-  crop_size: int = 7
-  num_fcs: int = 2
-  fc_dims: int = 1024
+  crop_size: PositiveInt = 7
+  num_fcs: PositiveInt = 2
+  fc_dims: PositiveInt = 1024
 
 
 @dataclasses.dataclass
@@ -279,9 +294,9 @@ class MaskHead(hyperparams.Config):
     num_filters: number of channels.
   """
 
-  crop_size: int = 14
-  num_convs: int = 4
-  num_filters: int = 256
+  crop_size: PositiveInt = 14
+  num_convs: Count = 4
+  num_filters: PositiveInt = 256
 
 
 @dataclasses.dataclass
@@ -302,11 +317,11 @@ class SemanticHead(hyperparams.Config):
   """
 
   enabled: bool = True
-  num_classes: int = 183
+  num_classes: PositiveInt = 183
   level: int = 3
-  num_convs: int = 4
-  num_filters: int = 256
-  crop_size: int = 14
+  num_convs: Count = 4
+  num_filters: PositiveInt = 256
+  crop_size: PositiveInt = 14
   feeds_box: bool = True
   feeds_mask: bool = True
 
@@ -323,10 +338,10 @@ class DetectionGenerator(hyperparams.Config):
       those of the last stage.
   """
 
-  score_threshold: float = 0.001
-  nms_threshold: float = 0.5
-  max_detections: int = 100
-  mask_ensemble: str = 'mean'
+  score_threshold: Fraction = 0.001
+  nms_threshold: Fraction = 0.5
+  max_detections: PositiveInt = 100
+  mask_ensemble: Annotated[str, OneOf(('mean', 'last'))] = 'mean'
 
 
 @dataclasses.dataclass
@@ -359,8 +374,8 @@ class HTC(hyperparams.Config):
 
   num_classes: int = 81
   input_size: list[int] = _list(1344, 1344, 3)
-  min_level: int = 2
-  max_level: int = 6
+  min_level: Level = 2
+  max_level: Level = 6
   include_mask: bool = True
   backbone: Backbone = _part(Backbone)
   decoder: Decoder = _part(Decoder)

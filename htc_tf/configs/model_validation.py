@@ -1,7 +1,7 @@
 """Checks of the configuration of a model: ranges of values, and whether the parts fit together."""
 
 from htc_tf.configs import model as model_config
-from htc_tf.configs.value_types import check_keys, check_positive, check_value_types
+from htc_tf.configs.value_types import check_keys, check_values
 from htc_tf.errors import ConfigError
 
 _MAX_STAGES = 5
@@ -10,17 +10,17 @@ _MAX_STAGES = 5
 def validate_model(config: model_config.HTC) -> None:
   """Raise ConfigError unless the values are in range and the parts of the model fit each other."""
   _check_stage_keys(config)
-  check_value_types(config, 'task.model')
+  check_values(config, 'task.model')
   for check in (
     _check_classes,
-    _check_sizes,
+    _check_anchors,
+    _check_thresholds,
     _check_backbone,
     _check_stages,
     _check_levels,
     _check_input_size,
     _check_channels,
     _check_crop_sizes,
-    _check_choices,
   ):
     check(config)
 
@@ -35,41 +35,31 @@ def _check_classes(config: model_config.HTC) -> None:
     )
 
 
-def _check_sizes(config: model_config.HTC) -> None:
-  """Check the numbers that must be positive."""
-  sizes = {
-    'anchor.scale': config.anchor.scale,
-    'rpn_sampler.num_samples': config.rpn_sampler.num_samples,
-    'cascade.num_sampled_rois': config.cascade.num_sampled_rois,
-    'box_head.crop_size': config.box_head.crop_size,
-    'box_head.fc_dims': config.box_head.fc_dims,
-    'mask_head.crop_size': config.mask_head.crop_size,
-    'mask_head.num_filters': config.mask_head.num_filters,
-    'semantic_head.num_classes': config.semantic_head.num_classes,
-    'semantic_head.num_filters': config.semantic_head.num_filters,
-    'semantic_head.crop_size': config.semantic_head.crop_size,
-    'detection_generator.max_detections': config.detection_generator.max_detections,
-    'anchor.aspect_ratios: the smallest entry': min(config.anchor.aspect_ratios, default=0),
-    'decoder.published_fpn.num_filters': config.decoder.published_fpn.num_filters,
-    'rpn_head.published.num_filters': config.rpn_head.published.num_filters,
-  }
-  proposals = config.roi_generator.published
-  sizes.update(
-    {
-      f'roi_generator.published.{name}': getattr(proposals, name)
-      for name in ('pre_nms_top_k', 'num_proposals', 'test_pre_nms_top_k', 'test_num_proposals')
-    }
-  )
-  for name, size in sizes.items():
-    check_positive(size, f'task.model.{name}')
+def _check_anchors(config: model_config.HTC) -> None:
+  if not config.anchor.aspect_ratios:
+    raise ConfigError(
+      'task.model.anchor.aspect_ratios is out of range',
+      expected='one positive number or more',
+      got='[]',
+    )
+
+
+def _check_thresholds(config: model_config.HTC) -> None:
+  sampler = config.rpn_sampler
+  for name in ('negative_threshold', 'min_positive_threshold'):
+    if getattr(sampler, name) > sampler.positive_threshold:
+      raise ConfigError(
+        f'task.model.rpn_sampler.{name} is above positive_threshold',
+        expected=f'at most positive_threshold = {sampler.positive_threshold}',
+        got=repr(getattr(sampler, name)),
+        likely_cause='exchanged thresholds',
+      )
 
 
 def _check_backbone(config: model_config.HTC) -> None:
   if config.backbone.type != 'published_resnet':
     return
   resnet, name = config.backbone.published_resnet, 'task.model.backbone.published_resnet'
-  check_positive(resnet.groups, f'{name}.groups')
-  check_positive(resnet.base_width, f'{name}.base_width')
   if resnet.base_width * resnet.width_multiplier < 1:
     raise ConfigError(
       f'{name}.base_width is too small',
@@ -127,22 +117,12 @@ def _check_stage_keys(config: model_config.HTC) -> None:
 
 
 def _check_stage(stage: model_config.Stage, name: str) -> None:
-  if not 0.0 < stage.iou_threshold < 1.0:
-    raise ConfigError(
-      f'{name}.iou_threshold is out of range',
-      expected='between 0 and 1',
-      got=repr(stage.iou_threshold),
-    )
   weights = stage.box_coder_weights
-  if len(weights) != 4 or not all(weight > 0 for weight in weights):
+  if len(weights) != 4:
     raise ConfigError(
       f'{name}.box_coder_weights is wrong',
       expected='four positive factors on dy, dx, dh, dw',
       got=str(weights),
-    )
-  if stage.loss_weight < 0:
-    raise ConfigError(
-      f'{name}.loss_weight is negative', expected='0 or more', got=repr(stage.loss_weight)
     )
 
 
@@ -212,31 +192,4 @@ def _check_crop_sizes(config: model_config.HTC) -> None:
         'task.model.semantic_head.crop_size does not fit',
         expected=f'a multiple of {name}.crop_size = {size}',
         got=str(semantic.crop_size),
-      )
-
-
-def _check_choices(config: model_config.HTC) -> None:
-  choices = [
-    (
-      'detection_generator.mask_ensemble',
-      config.detection_generator.mask_ensemble,
-      ('mean', 'last'),
-    ),
-    ('cascade.sampling_rule', config.cascade.sampling_rule, ('random', 'even')),
-    ('rpn_head.type', config.rpn_head.type, ('published', 'model_garden')),
-    ('roi_generator.type', config.roi_generator.type, ('published', 'model_garden')),
-    ('roi_aligner.type', config.roi_aligner.type, ('published', 'model_garden')),
-    (
-      'roi_aligner.published.level_rule',
-      config.roi_aligner.published.level_rule,
-      ('mmdet', 'paddle'),
-    ),
-  ]
-  for name, value, allowed in choices:
-    if value not in allowed:
-      raise ConfigError(
-        f'task.model.{name} is unknown',
-        expected=f'one of {list(allowed)}',
-        got=repr(value),
-        likely_cause='a misspelled value',
       )

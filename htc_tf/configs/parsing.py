@@ -1,26 +1,35 @@
 """Parsing of the flags of a command into the configuration of an experiment."""
 
-import tensorflow as tf
-import yaml
-from absl import flags, logging
-from official.core import config_definitions as cfg
-from official.core import exp_factory, train_utils
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from htc_tf.configs import schedule
+from absl import logging
+from official.core import config_definitions as cfg
+from official.core import exp_factory
+
+from htc_tf.configs import override_text, schedule
+from htc_tf.configs import overrides as overrides_lib
 from htc_tf.configs import task as task_config
 from htc_tf.errors import ConfigError
 
-# Errors that Model Garden raises for a configuration that it cannot read, e.g. AttributeError for a
-# YAML file without a mapping.
-PARSE_ERRORS = (
-  AttributeError,
-  LookupError,
-  TypeError,
-  ValueError,
-  OSError,
-  tf.errors.OpError,
-  yaml.YAMLError,
+# Keys that describe the schedule: a run that sets one of them has its own schedule.
+_SCHEDULE_KEYS = (
+  'trainer.train_steps',
+  'trainer.optimizer_config.learning_rate',
+  'trainer.optimizer_config.warmup',
 )
+
+
+class Parsed(NamedTuple):
+  """An experiment, and what made it differ from the registered one.
+
+  Attributes:
+    params: the experiment.
+    changed: full names of the keys that files or texts set, e.g. 'trainer.train_steps'.
+  """
+
+  params: cfg.ExperimentConfig
+  changed: frozenset[str]
 
 
 def known_experiments() -> list[str]:
@@ -29,61 +38,91 @@ def known_experiments() -> list[str]:
   return sorted(name for name, make in names.items() if make.__module__.startswith('htc_tf'))
 
 
-def parse_configuration(
-  flags_obj: flags.FlagValues | train_utils.ParseConfigOptions,
-) -> cfg.ExperimentConfig:
-  """The experiment that the flags describe.
+def parse(
+  experiment: str,
+  config_files: Sequence[str] = (),
+  params_override: str | Sequence[str] = (),
+) -> Parsed:
+  """The experiment that the flags of a command describe.
 
   Args:
-    flags_obj: object with Model Garden's flags `experiment`, `config_file`, `params_override`, ...
-      as attributes. The experiments must have been registered (`registry_imports`).
+    experiment: name of a registered experiment (see `registry_imports`).
+    config_files: YAML files with overrides, applied in order.
+    params_override: texts with overrides, applied in order after the files; see
+      `override_text.parse_text`.
 
   Raises:
-    ConfigError: the experiment or a key is unknown, a value has the wrong type, or a file cannot be
-      read.
+    ConfigError: the experiment or a key is unknown, or a file or text cannot be read.
   """
-  names = exp_factory._REGISTERED_CONFIGS
-  if flags_obj.experiment not in names:
+  if experiment not in exp_factory._REGISTERED_CONFIGS:
     raise ConfigError(
       'The experiment is unknown',
       expected=f'one of {known_experiments()}',
-      got=repr(flags_obj.experiment),
+      got=repr(experiment),
       likely_cause='a misspelled name',
     )
-  try:
-    return train_utils.parse_configuration(flags_obj, lock_return=False, print_return=False)
-  except PARSE_ERRORS as error:
-    raise ConfigError(
-      'The configuration cannot be read',
-      expected='keys and types of the experiment, in '
-      'YAML files (--config_file) or key=value pairs (--params_override)',
-      got=str(error).strip('"\''),
-      likely_cause='a misspelled key or file name, or a file without keys',
-    ) from error
+  params = exp_factory.get_exp_config(experiment)
+  changes = [override_text.read_file(path) for path in config_files]
+  changes += parse_texts(params_override)
+  return Parsed(params, apply_all(params, changes))
 
 
-def rescale_for_batch(experiment: str, params: cfg.ExperimentConfig) -> None:
-  """Fit the schedule to a changed training batch size, unless the schedule was changed as well.
+def parse_texts(params_override: str | Sequence[str]) -> list[dict[str, Any]]:
+  """The overrides in one text or several; see `override_text.parse_text`."""
+  texts = [params_override] if isinstance(params_override, str) else params_override
+  return [override_text.parse_text(text) for text in texts]
+
+
+def apply_all(params: cfg.ExperimentConfig, changes: Iterable[dict[str, Any]]) -> frozenset[str]:
+  """Apply overrides in order; return the full names of the keys that they set.
+
+  Raises:
+    ConfigError: a key is unknown.
+  """
+  changed: set[str] = set()
+  for change in changes:
+    overrides_lib.apply(params, change)
+    changed.update(overrides_lib.leaves(change))
+  return frozenset(changed)
+
+
+def rescale_for_batch(experiment: str, parsed: Parsed) -> None:
+  """Fit the schedule to a changed training batch size, unless a key of the schedule is set too.
+
+  The intervals of checkpoints and evaluations follow, except for one that is set.
 
   Args:
     experiment: name of the registered experiment.
-    params: the experiment after files and overrides; its schedule is replaced.
+    parsed: the experiment after files and texts; its schedule is replaced.
   """
+  params = parsed.params
   if not isinstance(params.task, task_config.HTCTask) or not _trains(params):
     return
   base = exp_factory.get_exp_config(experiment)
   old, new = base.task.train_data.global_batch_size, params.task.train_data.global_batch_size
-  if old == new or params.trainer.as_dict() != base.trainer.as_dict():
+  own_schedule = sorted(key for key in parsed.changed if key.startswith(_SCHEDULE_KEYS))
+  if old == new:
     return
-  overrides = {'trainer': schedule.rescaled(params.trainer, old, new)}
+  if own_schedule:
+    logging.info(
+      'The batch changed from %d to %d images, and the schedule stays as it is, because %s is set.',
+      old,
+      new,
+      ', '.join(own_schedule),
+    )
+    return
+  changes = schedule.rescaled(params.trainer, old, new)
+  for interval in schedule.INTERVALS:
+    if f'trainer.{interval}' in parsed.changed:
+      del changes[interval]
   logging.info(
-    'The schedule is for %d images per step and was fitted to %d: %s. To train with another '
-    'schedule, set any value of trainer.',
+    'The schedule of %d images per step was fitted to %d: the same epochs, and a learning rate in '
+    'proportion. To train with another schedule, set trainer.train_steps or a key of '
+    'trainer.optimizer_config.learning_rate or .warmup.',
     old,
     new,
-    overrides,
   )
-  params.override(overrides)
+  params.override({'trainer': changes})
 
 
 def move_xla_flag(params: cfg.ExperimentConfig) -> None:
@@ -101,4 +140,5 @@ def move_xla_flag(params: cfg.ExperimentConfig) -> None:
 
 def _trains(params: cfg.ExperimentConfig) -> bool:
   """Whether there is a training batch that the schedule can be fitted to."""
-  return params.task.train_data.global_batch_size > 0
+  size = params.task.train_data.global_batch_size
+  return isinstance(size, int) and size > 0  # The checks of values come later.

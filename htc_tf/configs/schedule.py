@@ -9,6 +9,9 @@ from official.modeling import optimization
 # Number of images of COCO train2017 with at least one instance, the images of a published epoch.
 COCO_TRAIN_IMAGES = 117266
 
+# Intervals of the trainer that are one epoch long.
+INTERVALS = ('validation_interval', 'checkpoint_interval')
+
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
@@ -52,6 +55,8 @@ def build_trainer(schedule: Schedule) -> cfg.TrainerConfig:
     max_to_keep=3,
     steps_per_loop=100,
     summary_interval=100,
+    # Between the steps of a Python loop, an interruption can save a checkpoint.
+    train_tf_while_loop=False,
     optimizer_config=optimization.OptimizationConfig(
       {
         'optimizer': {'type': 'sgd', 'sgd': {'momentum': schedule.momentum}},
@@ -94,8 +99,7 @@ def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> dict
   warmup = trainer.optimizer_config.warmup.linear
   return {
     'train_steps': steps(trainer.train_steps),
-    'validation_interval': steps(trainer.validation_interval),
-    'checkpoint_interval': steps(trainer.checkpoint_interval),
+    **{interval: steps(getattr(trainer, interval)) for interval in INTERVALS},
     'optimizer_config': {
       'learning_rate': {
         'stepwise': {
@@ -106,3 +110,34 @@ def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> dict
       'warmup': {'linear': {'warmup_learning_rate': warmup.warmup_learning_rate * factor}},
     },
   }
+
+
+def describe(trainer: cfg.TrainerConfig, batch_size: int, num_images: int) -> str:
+  """A line about the schedule, in steps and in epochs.
+
+  Args:
+    trainer: the trainer's configuration.
+    batch_size: number of images per step.
+    num_images: number of images per epoch.
+  """
+
+  def epochs(steps: int) -> str:
+    return f'{steps * batch_size / num_images:.1f}'
+
+  def with_epochs(steps: int) -> str:
+    return f'step {steps} (epoch {epochs(steps)})'
+
+  rate, warmup = (getattr(trainer.optimizer_config, name) for name in ('learning_rate', 'warmup'))
+  if rate.type == 'stepwise':
+    boundaries, values = rate.stepwise.boundaries, rate.stepwise.values
+    changes = [f'{value:g} from {with_epochs(step)}' for step, value in zip(boundaries, values[1:])]
+    text = ', '.join([f'{values[0]:g}', *changes])
+  else:
+    text = rate.type
+  if warmup.type:
+    text += f', after a warm-up of {warmup.get().warmup_steps} steps'
+  return (
+    f'{trainer.train_steps} steps of {batch_size} images = {epochs(trainer.train_steps)} epochs of '
+    f'{num_images} training images; learning rate {text}; checkpoint every '
+    f'{trainer.checkpoint_interval} steps'
+  )

@@ -1,12 +1,14 @@
 """Configuration of data, losses and the HTC task."""
 
 import dataclasses
+from typing import Annotated
 
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
 from htc_tf.configs import augmentation as augmentation_config
 from htc_tf.configs import model as model_config
+from htc_tf.configs.bounds import Count, OneOf, PositiveFloat, PositiveInt, Weight
 
 
 @dataclasses.dataclass
@@ -41,14 +43,14 @@ class Parser(hyperparams.Config):
     max_num_instances: largest number of ground-truth instances per image.
   """
 
-  min_sizes: list[int] = dataclasses.field(default_factory=lambda: [800])
-  min_size_range: list[int] = dataclasses.field(default_factory=list)
-  max_size: int = 1333
+  min_sizes: list[PositiveInt] = dataclasses.field(default_factory=lambda: [800])
+  min_size_range: list[PositiveInt] = dataclasses.field(default_factory=list)
+  max_size: PositiveInt = 1333
   buckets: list[Bucket] = dataclasses.field(default_factory=list)
   augmentation: augmentation_config.Augmentation = dataclasses.field(
     default_factory=augmentation_config.Augmentation
   )
-  max_num_instances: int = 100
+  max_num_instances: PositiveInt = 100
 
 
 @dataclasses.dataclass
@@ -68,12 +70,12 @@ class DataConfig(cfg.DataConfig):
   """
 
   input_path: str | list[str] = ''
-  global_batch_size: int = 0
+  global_batch_size: Count = 0
   is_training: bool = False
-  dtype: str = ''
+  dtype: Annotated[str, OneOf(('', 'float32', 'bfloat16', 'float16'))] = ''
   parser: Parser = dataclasses.field(default_factory=Parser)
-  shuffle_buffer_size: int = 1000
-  file_type: str = 'tfrecord'
+  shuffle_buffer_size: PositiveInt = 1000
+  file_type: Annotated[str, OneOf(('tfrecord',))] = 'tfrecord'
   drop_remainder: bool = True
 
 
@@ -98,16 +100,16 @@ class Losses(hyperparams.Config):
     decay_norm_and_bias: whether norm scales and biases are decayed too, as in the paper's code.
   """
 
-  rpn_class_weight: float = 1.0
-  rpn_box_weight: float = 1.0
-  class_weight: float = 1.0
-  box_weight: float = 1.0
-  mask_weight: float = 1.0
-  semantic_weight: float = 0.2
-  rpn_box_beta: float = 1.0 / 9.0
-  box_beta: float = 1.0
+  rpn_class_weight: Weight = 1.0
+  rpn_box_weight: Weight = 1.0
+  class_weight: Weight = 1.0
+  box_weight: Weight = 1.0
+  mask_weight: Weight = 1.0
+  semantic_weight: Weight = 0.2
+  rpn_box_beta: PositiveFloat = 1.0 / 9.0
+  box_beta: PositiveFloat = 1.0
   semantic_average_over_valid: bool = False
-  l2_weight_decay: float = 1e-4
+  l2_weight_decay: Weight = 1e-4
   decay_norm_and_bias: bool = True
 
 
@@ -147,4 +149,4 @@ class HTCTask(cfg.TaskConfig):
   freeze_backbone: bool = False
   jit_compile: bool = False
   skip_non_finite_steps: bool = False
-  seed: int | None = None
+  seed: Count | None = None

@@ -1,19 +1,19 @@
 """Checks of the configuration of an experiment, before anything is built."""
 
-import dataclasses
-
 from official.core import config_definitions as cfg
 
 from htc_tf.configs import task as task_config
+from htc_tf.configs import trainer_validation
 from htc_tf.configs.data_validation import validate_data
 from htc_tf.configs.model_validation import validate_model
-from htc_tf.configs.value_types import check_positive, check_value_types
+from htc_tf.configs.value_types import check_values
 from htc_tf.errors import ConfigError
 
 # Modes of the training command.
 MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval', 'train_and_post_eval')
 # Values of `runtime.distribution_strategy`.
-STRATEGIES = ('one_device', 'mirrored', 'multi_worker_mirrored', 'parameter_server', 'tpu', 'off')
+STRATEGIES = ('one_device', 'mirrored', 'multi_worker_mirrored', 'off')
+_UNSUPPORTED_STRATEGIES = ('parameter_server', 'tpu')
 # Values of `runtime.mixed_precision_dtype`.
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
@@ -44,61 +44,19 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
       likely_cause='a misspelled --mode',
     )
   validate_model(params.task.model)
+  check_values(params.task, 'task')
   validate_runtime(params.runtime)
-  _check_losses(params.task.losses)
-  _check_task_values(params.task)
-  if mode:
-    _check_trainer(params.trainer, mode)
+  check_values(params.trainer, 'trainer')
+  if 'train' in mode:
+    trainer_validation.check_training(params.trainer)
+  if 'eval' in mode:
+    trainer_validation.check_evaluation(params.trainer, mode, params.task)
   data = [('train_data', params.task.train_data)] if 'train' in mode else []
   data += [('validation_data', params.task.validation_data)] if 'eval' in mode else []
   for name, config in data:
     validate_data(config, params.task.model, f'task.{name}')
   if 'train' in mode and params.task.jit_compile:
     _check_static_batches(params.task)
-
-
-def _check_losses(config: task_config.Losses) -> None:
-  check_value_types(config, 'task.losses')
-  for field in dataclasses.fields(config):
-    value = getattr(config, field.name)
-    if value is not None and value < 0:
-      raise ConfigError(
-        f'task.losses.{field.name} is negative',
-        expected='0 or more',
-        got=repr(value),
-        likely_cause='a wrong sign, with which training would maximize the term',
-      )
-  check_positive(config.rpn_box_beta, 'task.losses.rpn_box_beta')
-  check_positive(config.box_beta, 'task.losses.box_beta')
-
-
-def _check_task_values(config: task_config.HTCTask) -> None:
-  """Check that paths are strings; YAML reads an unquoted path such as 2024 as a number."""
-  for name in ('init_checkpoint', 'annotation_file'):
-    value = getattr(config, name)
-    if value is not None and not isinstance(value, str):
-      raise ConfigError(
-        f'task.{name} is of the wrong type',
-        expected='a path',
-        got=repr(value),
-        likely_cause='a name that YAML reads as a number: put it in quotes',
-      )
-
-
-def _check_trainer(config: cfg.TrainerConfig, mode: str) -> None:
-  check_value_types(config, 'trainer')
-  names = ['train_steps', 'steps_per_loop', 'summary_interval', 'checkpoint_interval']
-  names = (names if 'train' in mode else []) + (
-    ['validation_interval'] if mode == 'train_and_eval' else []
-  )
-  for name in names:
-    check_positive(getattr(config, name), f'trainer.{name}')
-  if 'eval' in mode and config.validation_steps < 1 and config.validation_steps != -1:
-    raise ConfigError(
-      'trainer.validation_steps is out of range',
-      expected='a positive number, or -1 for all images',
-      got=repr(config.validation_steps),
-    )
 
 
 def _check_static_batches(task: task_config.HTCTask) -> None:
@@ -115,7 +73,16 @@ def _check_static_batches(task: task_config.HTCTask) -> None:
 
 
 def validate_runtime(config: cfg.RuntimeConfig) -> None:
-  """Raise ConfigError unless the distribution strategy and the precision are known."""
+  """Raise ConfigError unless the values are in range, and strategy and precision are supported."""
+  check_values(config, 'runtime')
+  if config.distribution_strategy in _UNSUPPORTED_STRATEGIES or config.tpu:
+    raise ConfigError(
+      'TPUs and parameter servers are not supported',
+      expected=f'runtime.distribution_strategy as one of {list(STRATEGIES)}, and no --tpu',
+      got=f'{config.distribution_strategy}, tpu={config.tpu}',
+      likely_cause='a configuration for another model: a training step here counts and stops in '
+      'Python on the host, which neither can run',
+    )
   if config.distribution_strategy not in STRATEGIES:
     raise ConfigError(
       'runtime.distribution_strategy is unknown',

@@ -1,39 +1,91 @@
-"""Checks of configuration values: types, positive numbers and keys."""
+"""Checks of configuration values: types, ranges and keys.
+
+Model Garden accepts any value for a field, e.g. a string for a number.
+"""
 
 import dataclasses
+import math
+import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from official.modeling import hyperparams
 
+from htc_tf.configs.bounds import Bounds, OneOf
+from htc_tf.configs.model_garden_bounds import bound_of
 from htc_tf.errors import ConfigError
 
 # Type of a field to the types of the values that it accepts.
 _ACCEPTED = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
 
 
-def check_value_types(config: hyperparams.Config, name: str) -> None:
-  """Check the types of numbers, booleans, strings and lists, also in nested configurations.
+def check_values(config: hyperparams.Config, name: str) -> None:
+  """Check types and ranges of all values, also in nested configurations.
 
-  Model Garden accepts any value for a field, e.g. a string for a number.
+  In a `OneOfConfig`, only the selected part is checked.
 
   Args:
     config: configuration to check.
     name: name of the configuration, for messages.
 
   Raises:
-    ConfigError: a value has another type than its field; the message names the first one.
+    ConfigError: a value has another type than its field, or is out of range; the message names the
+      first one.
   """
-  hints = typing.get_type_hints(type(config))
-  for field in dataclasses.fields(config):
+  hints = typing.get_type_hints(type(config), include_extras=True)
+  bounds = declared_bounds(type(config))
+  for field in _checked_fields(config, name):
     value, path = getattr(config, field.name), f'{name}.{field.name}'
+    hint, bound = _split(hints[field.name])[0], bounds.get(field.name)
     if isinstance(value, hyperparams.Config):
-      check_value_types(value, path)
+      check_values(value, path)
     elif value is None:
-      _check_optional(field, hints[field.name], path)
+      _check_optional(field, hint, path)
     else:
-      _check(value, hints[field.name], path)
+      _check(value, hint, bound, path)
+
+
+def declared_bounds(config_class: type[hyperparams.Config]) -> dict[str, Bounds | OneOf]:
+  """The ranges of the fields of a class that have one, of list fields those of the elements."""
+  hints = typing.get_type_hints(config_class, include_extras=True)
+  bounds = {}
+  for field in dataclasses.fields(config_class):
+    hint, bound = _split(hints[field.name])
+    if typing.get_origin(hint) is list:
+      bound = _split(typing.get_args(hint)[0])[1]
+    bounds[field.name] = bound or bound_of(config_class, field.name)
+  return {name: bound for name, bound in bounds.items() if bound is not None}
+
+
+def _checked_fields(config: hyperparams.Config, name: str) -> Iterator[dataclasses.Field]:
+  """The fields that have an effect: all of them, or of a choice the chosen one."""
+  fields = dataclasses.fields(config)
+  if not isinstance(config, hyperparams.OneOfConfig):
+    yield from fields
+    return
+  known = sorted(field.name for field in fields if field.name != 'type')
+  default = next(field.default for field in fields if field.name == 'type')
+  if config.type not in (known if default else [None, *known]):
+    raise ConfigError(
+      f'{name}.type is unknown',
+      expected=f'one of {known}',
+      got=repr(config.type),
+      likely_cause='a misspelled value',
+    )
+  yield from (field for field in fields if field.name == config.type)
+
+
+def _split(hint: Any) -> tuple[Any, Bounds | OneOf | None]:
+  """The plain type of a field, and the range that `Annotated` adds to it."""
+  if typing.get_origin(hint) in (typing.Union, types.UnionType):
+    options = [option for option in typing.get_args(hint) if option is not type(None)]
+    if len(options) == 1:
+      return _split(options[0])
+  if typing.get_origin(hint) is typing.Annotated:
+    plain, bound = typing.get_args(hint)[:2]
+    return plain, bound
+  return hint, None
 
 
 def _check_optional(field: dataclasses.Field, hint: Any, path: str) -> None:
@@ -47,20 +99,21 @@ def _check_optional(field: dataclasses.Field, hint: Any, path: str) -> None:
     )
 
 
-def _check(value: Any, hint: Any, path: str) -> None:
-  origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-  if origin is list:
-    _check_list(value, arguments[0], path)
-  elif hint in _ACCEPTED and not _fits(value, hint):
-    raise ConfigError(
-      f'{path} is of the wrong type',
-      expected=hint.__name__,
-      got=repr(value),
-      likely_cause='a misspelled value',
-    )
+def _check(value: Any, hint: Any, bound: Bounds | OneOf | None, path: str) -> None:
+  if typing.get_origin(hint) is list:
+    _check_list(value, typing.get_args(hint)[0], bound, path)
+  elif hint in _ACCEPTED:
+    if not _fits(value, hint):
+      raise ConfigError(
+        f'{path} is of the wrong type',
+        expected=hint.__name__,
+        got=repr(value),
+        likely_cause=_cause_of_type(value, hint),
+      )
+    _check_range(value, bound, path)
 
 
-def _check_list(value: Any, element: Any, path: str) -> None:
+def _check_list(value: Any, element: Any, bound: Bounds | OneOf | None, path: str) -> None:
   if not isinstance(value, (list, tuple)):
     raise ConfigError(
       f'{path} is of the wrong type',
@@ -68,16 +121,46 @@ def _check_list(value: Any, element: Any, path: str) -> None:
       got=repr(value),
       likely_cause='missing brackets, as in [1, 2]',
     )
+  hint = _split(element)[0]
   for index, entry in enumerate(value):
     if isinstance(entry, hyperparams.Config):
-      check_value_types(entry, f'{path}[{index}]')
+      check_values(entry, f'{path}[{index}]')
     else:
-      _check(entry, element, f'{path}[{index}]')
+      _check(entry, hint, bound, f'{path}[{index}]')
 
 
 def _fits(value: Any, hint: Any) -> bool:
   """Whether a scalar has the declared type; booleans are not numbers."""
   return isinstance(value, _ACCEPTED[hint]) and (hint is bool or not isinstance(value, bool))
+
+
+def _cause_of_type(value: Any, hint: Any) -> str:
+  if hint is str:
+    return 'a name that YAML reads as a number or a boolean: put it in quotes'
+  if isinstance(value, str) and hint is bool:
+    return 'quotes around the value: true and false stand without them'
+  return 'a misspelled value'
+
+
+def _check_range(value: Any, bound: Bounds | OneOf | None, path: str) -> None:
+  if isinstance(bound, OneOf):
+    if value not in bound.values:
+      raise ConfigError(
+        f'{path} is unknown',
+        expected=f'one of {list(bound.values)}',
+        got=repr(value),
+        likely_cause='a misspelled value',
+      )
+    return
+  if isinstance(value, float) and not math.isfinite(value):
+    bound = bound or Bounds()
+  if bound is not None and not bound.hold(value):
+    raise ConfigError(
+      f'{path} is out of range',
+      expected=str(bound),
+      got=repr(value),
+      likely_cause=bound.likely_cause,
+    )
 
 
 def check_positive(value: float, name: str) -> None:

@@ -27,11 +27,13 @@ class Allowed(NamedTuple):
       their values.
     unused: whether the file may have entries without a variable.
     missing: whether the model may have variables without an entry, which then keep their values.
+    absent_branches: whether the file may have a semantic or a mask branch that the model lacks.
   """
 
   class_mismatch: bool = False
   unused: bool = False
   missing: bool = False
+  absent_branches: bool = False
 
 
 class Conversion(NamedTuple):
@@ -97,7 +99,8 @@ class _Comparison(NamedTuple):
     other_classes: pairs that depend on a number of classes that differs.
     other_shape: other pairs whose shapes differ.
     missing: paths of the variables without an entry.
-    unused: names of the entries without a variable.
+    unused: names of the entries without a variable, except for those in `absent`.
+    absent: names of the entries of a branch that the model lacks.
   """
 
   fitting: list[_Pair]
@@ -105,6 +108,7 @@ class _Comparison(NamedTuple):
   other_shape: list[_Pair]
   missing: list[str]
   unused: list[str]
+  absent: list[str]
 
 
 def convert_checkpoint(
@@ -152,8 +156,26 @@ def convert_checkpoint(
     filled=tuple(pair.path for pair in comparison.fitting),
     dropped=tuple(pair.path for pair in comparison.other_classes),
     missing=tuple(comparison.missing),
-    unused=tuple(comparison.unused),
+    unused=(*comparison.unused, *comparison.absent),
   )
+
+
+def class_values(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+  """The entries of a published checkpoint that have a row per class.
+
+  Args:
+    checkpoint: result of `read_checkpoint`.
+
+  Returns:
+    Arrays in our layout, with the background first, by path of the variable.
+  """
+  name_map = find_name_map(checkpoint)
+  values = {}
+  for name, tensor in checkpoint.tensors.items():
+    match = None if name_map.ignores(name) else name_map.find_path(name)
+    if match is not None and match.row.classes is not None:
+      values[match.name] = transforms.apply(match.row.steps, tensor)
+  return values
 
 
 def published_weights(model: HTCModel, name_map: NameMap) -> dict[str, np.ndarray]:
@@ -222,12 +244,15 @@ def _compare(
     for pair in pairs
     if pair.row.classes and _only_axis_differs(pair, pair.row.classes.axis)
   }
+  branches = set(map(_branch, variables))
+  absent = [name for name in unused if _absent_branch(name_map, name, branches)]
   comparison = _Comparison(
     fitting=[],
     other_classes=[],
     other_shape=[],
     missing=sorted(set(variables) - {pair.path for pair in pairs}),
-    unused=unused,
+    unused=[name for name in unused if name not in absent],
+    absent=absent,
   )
   for pair in pairs:
     # All layers that depend on a differing number of classes keep their values together.
@@ -238,6 +263,20 @@ def _compare(
     else:
       comparison.fitting.append(pair)
   return comparison
+
+
+def _branch(path: str) -> str | None:
+  """The optional branch that a variable belongs to, by its path; None for other parts."""
+  if path.startswith('semantic_head/'):
+    return 'semantic'
+  return 'mask' if '/mask_' in path else None
+
+
+def _absent_branch(name_map: NameMap, name: str, branches: set[str | None]) -> bool:
+  """Whether an entry belongs to a branch of which the model has no variable."""
+  match = name_map.find_path(name)
+  branch = match and _branch(match.name)
+  return branch is not None and branch not in branches
 
 
 def _match(
@@ -298,6 +337,11 @@ def _problems(comparison: _Comparison, allowed: Allowed) -> Iterator[str]:
   """One line per kind of mismatch that is not allowed."""
   for title, names, accepted in (
     ('entries without a variable', comparison.unused, allowed.unused),
+    (
+      'entries of a branch that the model lacks',
+      comparison.absent,
+      allowed.unused or allowed.absent_branches,
+    ),
     ('variables without an entry', comparison.missing, allowed.missing),
     ('entries of another shape', list(map(str, comparison.other_shape)), False),
     (

@@ -1,6 +1,6 @@
 """The figures of a COCO evaluation, and their table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pycocotools import cocoeval
@@ -36,6 +36,20 @@ def summary(evaluation: cocoeval.COCOeval, prefix: str) -> dict[str, float]:
   for letter, size in _SIZES.items():
     figures[f'AR{letter}'] = _mean_recall(evaluation, size=size)
   return {f'{prefix}_{name}': value for name, value in figures.items()}
+
+
+def figure_names(prefixes: Sequence[str]) -> list[str]:
+  """Keys of the standard figures, for the given prefixes in turn."""
+  sizes = list(_SIZES)
+  names = ['AP', 'AP50', 'AP75', *(f'AP{letter}' for letter in sizes)]
+  names += [f'ARmax{count}' for count in cocoeval.Params().maxDets]
+  names += [f'AR{letter}' for letter in sizes]
+  return [f'{prefix}_{name}' for prefix in prefixes for name in names]
+
+
+def is_by_category(name: str, prefixes: Sequence[str]) -> bool:
+  """Whether a key is that of the AP of a category, with one of the prefixes."""
+  return name.startswith(tuple(f'{prefix}_{_BY_CATEGORY}' for prefix in prefixes))
 
 
 def average_precision_by_category(

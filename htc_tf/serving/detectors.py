@@ -17,7 +17,9 @@ from htc_tf.serving.predict_files import Detector
 _Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
-def load_detector(path: str, experiment: str | None = None, params_override: str = '') -> Detector:
+def load_detector(
+  path: str, experiment: str | None = None, params_override: str | Sequence[str] = ''
+) -> Detector:
   """The detector of a model directory, a checkpoint or a SavedModel folder.
 
   Raises:

@@ -1,6 +1,7 @@
 """Loading of a trained model for prediction."""
 
 import os
+from collections.abc import Sequence
 
 from htc_tf import files
 from htc_tf.checkpoints import model_directory, restoration
@@ -13,7 +14,7 @@ from htc_tf.tasks.inputs import build_padding_rule
 
 
 def load_model(
-  path: files.PathLike, experiment: str | None = None, params_override: str = ''
+  path: files.PathLike, experiment: str | None = None, params_override: str | Sequence[str] = ''
 ) -> HTCPredictor:
   """A trained model; its Keras `predict` takes images.
 
@@ -22,7 +23,7 @@ def load_model(
       checkpoint prefix such as `model/ckpt-1000`.
     experiment: name of the registered experiment of the weights; by default the configuration and
       the categories are read from files beside the checkpoint.
-    params_override: overrides of the configuration in the form of the training command, such as
+    params_override: text or texts with overrides in the form of the training command, such as
       `task.model.detection_generator.score_threshold=0.05`, or
       `runtime.mixed_precision_dtype=bfloat16` to compute in another type than in training.
 

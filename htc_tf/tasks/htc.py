@@ -1,5 +1,6 @@
 """The registered task: model, inputs, training step and evaluation."""
 
+import contextlib
 import functools
 import json
 import os
@@ -102,7 +103,13 @@ class HTCTask(base_task.Task):
       ConfigError: `init_checkpoint_modules` names an unknown part.
     """
     config = self.task_config
-    initialization.initialize(model, config.init_checkpoint, config.init_checkpoint_modules)
+    classes = None
+    # An evaluation of the initial weights needs no training records.
+    with contextlib.suppress(DataError):
+      classes = initialization.classes_of(DatasetInfo.find(config.train_data.input_path))
+    initialization.initialize(
+      model, config.init_checkpoint, config.init_checkpoint_modules, classes
+    )
 
   def build_inputs(
     self, params: task_config.DataConfig, input_context: tf.distribute.InputContext | None = None

@@ -1,30 +1,57 @@
 """Initial weights of a training run."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
+import tensorflow as tf
 from absl import logging
 
-from htc_tf.checkpoints import restoration
-from htc_tf.convert.checkpoint_file import read_checkpoint
-from htc_tf.convert.conversion import Allowed, convert_checkpoint
-from htc_tf.errors import ConfigError
+from htc_tf.checkpoints import model_directory, object_graph, restoration
+from htc_tf.convert import class_rows, conversion
+from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
+from htc_tf.convert.class_rows import Classes
+from htc_tf.convert.coco_categories import COCO_CATEGORIES
+from htc_tf.convert.variables import named_variables
+from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.errors import CheckpointError, ConfigError
+from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 
 # Suffixes of published files, which are converted; every other path is a TensorFlow checkpoint.
 PUBLISHED_SUFFIXES = ('.pth', '.pt', '.pdparams')
+_COCO = Classes(tuple(COCO_CATEGORIES.values()), 'stuff_maps')
+_INSTANCES = 'instances'
 
 
-def initialize(model: HTCModel, path: str | None, modules: str | Sequence[str]) -> None:
+class _Source(NamedTuple):
+  """What the initial checkpoint knows about classes.
+
+  Attributes:
+    values: its arrays with an entry per class, by path of the variable.
+    classes: its classes; None if they are unknown.
+  """
+
+  values: Mapping[str, np.ndarray]
+  classes: Classes | None
+
+
+def initialize(
+  model: HTCModel, path: str | None, modules: str | Sequence[str], classes: Classes | None = None
+) -> None:
   """Load the weights that a run without checkpoints starts from.
 
-  A published file is converted in memory. If its number of classes differs from the model's, the
-  layers that depend on this number keep their initial values.
+  A published file is converted in memory; a converted folder and the directory of a training run
+  are restored. If the classes differ, the layers with an entry per class start anew, except for the
+  entries of classes of the same name.
 
   Args:
     model: the model; its weights are changed.
     path: `task.init_checkpoint`: a checkpoint, a directory with checkpoints, or a published file.
       None keeps the random weights.
     modules: `task.init_checkpoint_modules`: 'all', or names of the parts to load.
+    classes: classes of the training data; None if they are unknown.
 
   Raises:
     CheckpointError: the checkpoint is missing or has another configuration.
@@ -37,13 +64,138 @@ def initialize(model: HTCModel, path: str | None, modules: str | Sequence[str]) 
     )
     return
   parts = _part_names(model, modules)
+  variables = named_variables(model)
+  initial = {name: v.numpy() for name, v in variables.items() if class_rows.class_axis(name)}
   if path.endswith(PUBLISHED_SUFFIXES):
-    result = convert_checkpoint(read_checkpoint(path), model, Allowed(class_mismatch=True), parts)
-    logging.info('%s: %s', path, result.describe())
+    source = _load_published(model, path, parts)
   elif parts is None:
-    restoration.restore(path, {'model': model})
+    source = _load_model(model, path)
   else:
     restoration.restore(path, {name: model.checkpoint_items[name] for name in parts})
+    return
+  if source.values and parts is None:
+    _transfer_classes(variables, initial, source, classes, path)
+
+
+def _load_published(model: HTCModel, path: str, parts: Sequence[str] | None) -> _Source:
+  checkpoint = read_checkpoint(path)
+  allowed = conversion.Allowed(class_mismatch=True, absent_branches=True)
+  values = conversion.class_values(checkpoint)
+  result = conversion.convert_checkpoint(checkpoint, model, allowed, parts)
+  logging.info('%s: %s', path, result.describe())
+  return _Source(values, _published_classes(checkpoint, values))
+
+
+def _published_classes(checkpoint: Checkpoint, values: Mapping[str, np.ndarray]) -> Classes | None:
+  """The classes of COCO if the file has their number; published files do not name them."""
+  sizes = {len(value) for path, value in values.items() if path.endswith('box_head/logits/bias')}
+  if sizes == {len(_COCO.names) + 1}:
+    return _COCO
+  if sizes:
+    logging.info('The classes of %s are unknown: it has %s with the background', checkpoint, sizes)
+  return None
+
+
+def _load_model(model: HTCModel, path: str) -> _Source:
+  """Restore a checkpoint of a whole model; one of other classes as far as it fits."""
+  prefix = restoration.resolve(path)
+  folder = os.path.dirname(prefix)
+  info = model_directory.load_dataset_info(folder)
+  mismatch = object_graph.compare(prefix, {'model': model})
+  if not mismatch.shapes:
+    restoration.restore(prefix, {'model': model})
+    values = {name: v.numpy() for name, v in named_variables(model).items()}
+  else:
+    values = _values_of_other_model(model, prefix, folder)
+    _assign_fitting(model, values, prefix)
+  return _Source(class_rows.values_by_class(values), classes_of(info) if info else None)
+
+
+def _values_of_other_model(model: HTCModel, prefix: str, folder: str) -> dict[str, np.ndarray]:
+  """The variables of the model in a directory, by path."""
+  if not tf.io.gfile.exists(os.path.join(folder, model_directory.PARAMS_FILE)):
+    restoration.restore(prefix, {'model': model})  # Raises the differences.
+  other = build_htc(model_directory.load_experiment(folder).task.model)
+  restoration.restore(prefix, {'model': other})
+  return {name: variable.numpy() for name, variable in named_variables(other).items()}
+
+
+def _assign_fitting(model: HTCModel, values: Mapping[str, np.ndarray], prefix: str) -> None:
+  """Assign all variables of a model except for those with an entry per class.
+
+  Raises:
+    CheckpointError: a variable has no value, or one of another shape; nothing is assigned.
+  """
+  variables = {
+    name: variable
+    for name, variable in named_variables(model).items()
+    if class_rows.class_axis(name) is None
+  }
+  wrong = [
+    f'{name}: {list(values[name].shape) if name in values else "nothing"} in the checkpoint, '
+    f'{list(variable.shape)} in the model'
+    for name, variable in variables.items()
+    if name not in values or values[name].shape != tuple(variable.shape)
+  ]
+  if wrong:
+    raise CheckpointError(
+      f'{prefix} has another configuration',
+      expected='the model of the run, except for the number of classes',
+      got='; '.join(wrong[:8]) + (f'; and {len(wrong) - 8} more' if len(wrong) > 8 else ''),
+      likely_cause='another backbone or number of stages; use the params.yaml of the checkpoint as '
+      '--config_file, or load parts of it with task.init_checkpoint_modules',
+    )
+  for name, variable in variables.items():
+    variable.assign(values[name])
+
+
+def _transfer_classes(
+  variables: Mapping[str, tf.Variable],
+  initial: Mapping[str, np.ndarray],
+  source: _Source,
+  classes: Classes | None,
+  path: str,
+) -> None:
+  """Give each class the weights of the class of the same name, or its initial ones."""
+  if source.classes is None or classes is None:
+    _report_unknown(initial, source, path)
+    return
+  transfer = class_rows.match_names(source.classes.names, classes.names)
+  same_maps = source.classes.semantic_source == classes.semantic_source
+  same_semantic = same_maps and classes.semantic_source == _INSTANCES
+  if source.classes.names == classes.names:
+    logging.info('%s has the classes of the training data', path)
+  else:
+    logging.info('%s', class_rows.describe(source.classes.names, classes.names, transfer))
+  for name, start in initial.items():
+    old = source.values.get(name)
+    if old is None:
+      continue
+    value = class_rows.transferred(name, start, old, transfer, same_semantic)
+    if value is None and same_maps and old.shape == start.shape:
+      value = old  # Semantic classes that are not those of the instances, such as COCO-stuff.
+    variables[name].assign(start if value is None else value)
+    if value is None:
+      logging.info('%s starts anew: %s in the checkpoint', name, list(old.shape))
+
+
+def _report_unknown(initial: Mapping[str, np.ndarray], source: _Source, path: str) -> None:
+  anew = [
+    name
+    for name, value in initial.items()
+    if name in source.values and source.values[name].shape != value.shape
+  ]
+  logging.warning(
+    'The names of the classes of %s or of the training data are unknown: their order is taken to '
+    'be the same. These layers have another number of classes and start anew: %s',
+    path,
+    ', '.join(anew) or 'none',
+  )
+
+
+def classes_of(info: DatasetInfo) -> Classes:
+  """The classes of a data set."""
+  return Classes(tuple(info.category_names), info.semantic.source if info.semantic else None)
 
 
 def _part_names(model: HTCModel, modules: str | Sequence[str]) -> list[str] | None:

@@ -3,6 +3,8 @@
 import json
 import os
 
+import tensorflow as tf
+from absl import logging
 from official.core import config_definitions as cfg
 
 from htc_tf.errors import ConfigError
@@ -57,3 +59,34 @@ def check_batches(params: cfg.ExperimentConfig, mode: str, num_replicas: int) ->
         expected=f'a multiple of {num_replicas}, the devices of all workers',
         got=str(size),
       )
+
+
+def check_devices(config: cfg.RuntimeConfig) -> None:
+  """Check that this machine has the GPUs of a run; GPUs that a run leaves out are named in the log.
+
+  Raises:
+    ConfigError: there are fewer GPUs than `runtime.num_gpus`, or `one_device` is given several.
+  """
+  found = len(tf.config.list_physical_devices('GPU'))
+  if config.num_gpus > found:
+    raise ConfigError(
+      'runtime.num_gpus is larger than the number of GPUs that TensorFlow finds',
+      expected=f'at most {found}',
+      got=str(config.num_gpus),
+      likely_cause='a machine with fewer GPUs, CUDA_VISIBLE_DEVICES, a driver that is not '
+      'installed, or a TensorFlow without CUDA (pip install tensorflow[and-cuda])',
+    )
+  if config.distribution_strategy in ('one_device', 'off') and config.num_gpus > 1:
+    raise ConfigError(
+      f'runtime.distribution_strategy={config.distribution_strategy} uses one device',
+      expected='runtime.num_gpus=1, or distribution_strategy=mirrored for several GPUs',
+      got=f'num_gpus={config.num_gpus}',
+    )
+  if config.num_gpus < found:
+    logging.warning(
+      'This run uses %s, although TensorFlow finds %d GPUs. To use them all, set '
+      'runtime.num_gpus=%d.',
+      f'{config.num_gpus} GPUs' if config.num_gpus else 'the CPU',
+      found,
+      found,
+    )

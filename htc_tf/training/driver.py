@@ -9,72 +9,22 @@ the model directory, and all workers continue from its checkpoint.
 import os
 import random
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import gin
-import orbit
 import tensorflow as tf
 from absl import flags, logging
 from official.common import distribute_utils
-from official.core import base_task, task_factory, train_lib, train_utils
+from official.core import base_task, task_factory, train_utils
 from official.core import config_definitions as cfg
 from official.modeling import performance
 from official.vision.utils import summary_manager
 
 from htc_tf import worker_exchange
-from htc_tf.checkpoints import last_good, model_directory
+from htc_tf.checkpoints import last_good
 from htc_tf.errors import CheckpointError
-from htc_tf.training import cluster, run_record, run_start, seeding
-
-
-class Controller(orbit.Controller):
-  """A controller that evaluates the model as a checkpoint would store it.
-
-  Without synchronized batch norm, every replica has different running statistics, and would use
-  them in an evaluation; a checkpoint holds their mean.
-  """
-
-  def evaluate(self, steps: int = -1) -> orbit.runner.Output | None:
-    """The result of orbit's evaluation, after setting all replicas' statistics to their mean."""
-    if self.strategy.num_replicas_in_sync > 1:
-      for variable in self.evaluator.model.non_trainable_variables:
-        if variable.synchronization == tf.VariableSynchronization.ON_READ:
-          variable.assign(variable.read_value())
-    return super().evaluate(steps)
-
-
-class FollowerRunner(train_lib.OrbitExperimentRunner):
-  """The runner of a worker that is not the chief; it continues from the chief's checkpoint.
-
-  Whenever the chief saves a checkpoint, this worker saves one too, into another folder, because
-  reading a variable may need all workers.
-
-  Args:
-    continue_from: prefix of the checkpoint that the chief continues from; None if the chief
-      initializes the model.
-    **kwargs: arguments of Model Garden's runner; `model_dir` is a folder of this worker.
-  """
-
-  def __init__(self, continue_from: str | None, **kwargs: Any):
-    self._continue_from = continue_from
-    super().__init__(save_summary=False, controller_cls=Controller, **kwargs)
-
-  def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
-    return tf.train.CheckpointManager(
-      self.trainer.checkpoint,
-      self.model_dir,
-      max_to_keep=1,
-      step_counter=self.trainer.global_step,
-      checkpoint_interval=self.params.trainer.checkpoint_interval,
-      last_checkpoint_step=last_good.step_of(self._continue_from),
-      init_fn=self._restore_or_initialize,
-    )
-
-  def _restore_or_initialize(self) -> None:
-    if self._continue_from:
-      self.trainer.checkpoint.restore(self._continue_from)
-    else:
-      self.trainer.initialize()
+from htc_tf.training import cluster, run_start, runners, seeding
 
 
 def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list[str]) -> None:
@@ -94,6 +44,7 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
   """
   runtime = params.runtime
   has_workers = runtime.distribution_strategy == cluster.STRATEGY
+  cluster.check_devices(runtime)
   if has_workers:
     cluster.check_workers(params, flags_obj.mode)
     # With this option, Model Garden saves a checkpoint after SIGTERM instead of ending.
@@ -127,22 +78,34 @@ def _run_in(
   params: cfg.ExperimentConfig,
   command: list[str],
 ) -> None:
+  mode, model_dir = flags_obj.mode, flags_obj.model_dir
   with strategy.scope():
-    prefix = _start_together(flags_obj, params, command)
+    prefix = _start_together(mode, model_dir, params)
+  step = last_good.step_of(prefix)
+  if 'train' in mode and step >= params.trainer.train_steps:
+    logging.info(
+      '%d of %d steps done; raise trainer.train_steps to go on', step, params.trainer.train_steps
+    )
+    if 'eval' not in mode:
+      return
+    mode = 'eval'
+
+  def record_start() -> None:
+    if 'train' in mode:
+      run_start.record(model_dir, params, command, step)
+
+  arguments = {'distribution_strategy': strategy, 'mode': mode, 'params': params}
   if strategy.extended.should_checkpoint:
-    _run_chief(strategy, flags_obj, params)
+    _run_chief(strategy, flags_obj, prefix, record_start, arguments)
   else:
-    _run_follower(strategy, flags_obj, params, prefix)
+    _run_follower(strategy, prefix, record_start, arguments)
 
 
-def _start_together(
-  flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list[str]
-) -> str | None:
+def _start_together(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | None:
   """Prefix of the checkpoint that all workers continue from, if any.
 
-  The chief prepares the model directory and records the start of a training.
+  The chief checks and prepares the model directory.
   """
-  mode, model_dir = flags_obj.mode, flags_obj.model_dir
 
   def prepare() -> str | None:
     prefix = run_start.prepare(mode, model_dir, params)
@@ -153,9 +116,7 @@ def _start_together(
   if 'train' in mode:
     if params.runtime.distribution_strategy == cluster.STRATEGY:
       _share_data_order(params)
-    step = last_good.step_of(prefix)
-    seeding.fix_seeds(params, step)
-    worker_exchange.from_chief(lambda: run_record.append_start(model_dir, params, command, step))
+    seeding.fix_seeds(params, last_good.step_of(prefix))
   return prefix
 
 
@@ -168,30 +129,37 @@ def _share_data_order(params: cfg.ExperimentConfig) -> None:
 
 
 def _run_chief(
-  strategy: tf.distribute.Strategy, flags_obj: flags.FlagValues, params: cfg.ExperimentConfig
+  strategy: tf.distribute.Strategy,
+  flags_obj: flags.FlagValues,
+  prefix: str | None,
+  record_start: Callable[[], None],
+  arguments: dict[str, Any],
 ) -> None:
-  """Run the experiment as the chief or the only process."""
-  model_dir = flags_obj.model_dir
-  if 'train' in flags_obj.mode:
-    model_directory.save_params(model_dir, params)
-  train_lib.run_experiment(
-    strategy,
-    _build_task(strategy, params, model_dir),
-    flags_obj.mode,
-    params,
-    model_dir,
+  """Run the experiment as the chief or the only process.
+
+  The start is recorded after the model was built and restored, so that a run that cannot start
+  leaves the model directory as it is.
+  """
+  params, model_dir = arguments['params'], flags_obj.model_dir
+  runner = runners.Runner(
+    prefix,
+    task=_build_task(strategy, params, model_dir),
+    model_dir=model_dir,
     eval_summary_manager=summary_manager.maybe_build_eval_summary_manager(params, model_dir),
     enable_async_checkpointing=flags_obj.enable_async_checkpointing,
-    controller_cls=Controller,
+    **arguments,
   )
-  train_utils.save_gin_config(flags_obj.mode, model_dir)
+  with strategy.scope():
+    worker_exchange.from_chief(record_start)
+  runner.run()
+  train_utils.save_gin_config(arguments['mode'], model_dir)
 
 
 def _run_follower(
   strategy: tf.distribute.Strategy,
-  flags_obj: flags.FlagValues,
-  params: cfg.ExperimentConfig,
   prefix: str | None,
+  record_start: Callable[[], None],
+  arguments: dict[str, Any],
 ) -> None:
   """Run the experiment as a worker that is not the chief, in a temporary folder.
 
@@ -205,14 +173,11 @@ def _run_follower(
       likely_cause='a model directory that is not on storage that all workers share',
     )
   with tempfile.TemporaryDirectory(prefix='htc-worker-') as folder:
-    FollowerRunner(
-      prefix,
-      distribution_strategy=strategy,
-      mode=flags_obj.mode,
-      params=params,
-      task=_build_task(strategy, params, None),
-      model_dir=folder,
-    ).run()
+    task = _build_task(strategy, arguments['params'], None)
+    runner = runners.FollowerRunner(prefix, task=task, model_dir=folder, **arguments)
+    with strategy.scope():
+      worker_exchange.from_chief(record_start)
+    runner.run()
 
 
 def _build_task(

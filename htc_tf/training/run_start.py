@@ -1,19 +1,23 @@
-"""Preparation of a model directory before a run starts."""
+"""Checks of a model directory before a run starts, and the record of the start."""
 
+from absl import logging
 from official.core import config_definitions as cfg
 
 from htc_tf.checkpoints import last_good, model_directory
+from htc_tf.configs import schedule
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import DataError
 from htc_tf.tasks.htc import HTCTask
+from htc_tf.training import run_guard, run_record
 
 
 def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | None:
-  """Prepare a model directory for the trainer; only one process at a time may do so.
+  """Check that a run fits its model directory, and prepare it for the trainer.
 
-  For training, the categories of the data are saved, and the last readable checkpoint becomes the
-  one to continue from. For evaluation, the annotations are read only to raise their errors now;
-  otherwise they would appear at the first evaluation, after hours of training.
+  Only one process at a time may do so. For training, the last readable checkpoint becomes the one
+  to continue from. For evaluation, the annotations are read only to raise their errors now;
+  otherwise they would appear at the first evaluation, after hours of training. Nothing is changed
+  if an error is raised.
 
   Args:
     mode: mode of the trainer.
@@ -26,14 +30,23 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
   Raises:
     CheckpointError: there is no checkpoint that the run can continue from or evaluate; see
       `last_good`.
-    DataError: the metadata of the records is missing, the records have no instance, or the model
-      cannot be evaluated with the annotations.
-    InputError: the model directory cannot be created.
+    ConfigError: the directory holds a run of another configuration; see `run_guard`.
+    DataError: the metadata of the records is missing, the records have no instance or other
+      categories than the run so far, or the model cannot be evaluated with the annotations.
   """
   if 'eval' in mode:
     HTCTask(params.task).build_evaluator()
   if 'train' not in mode:
     return last_good.prepare_to_evaluate(model_dir, mode, params.task.init_checkpoint)
+  info = _trainable_info(params)
+  run_guard.check_continues(model_dir, last_good.find(model_dir), params, info)
+  batch = params.task.train_data.global_batch_size
+  logging.info('Schedule: %s', schedule.describe(params.trainer, batch, info.num_images))
+  model_directory.create(model_dir)
+  return last_good.prepare_to_continue(model_dir)
+
+
+def _trainable_info(params: cfg.ExperimentConfig) -> DatasetInfo:
   info = DatasetInfo.find(params.task.train_data.input_path)
   if not info.num_trainable:
     raise DataError(
@@ -42,5 +55,22 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
       got=f'{info.num_instances} instances, all of them crowd regions',
       likely_cause='annotations without masks or of other images; convert them again',
     )
+  return info
+
+
+def record(model_dir: str, params: cfg.ExperimentConfig, command: list[str], step: int) -> None:
+  """Write the categories, the configuration and the record of a start of a training.
+
+  Args:
+    model_dir: the model directory; it is created if it is missing.
+    params: the experiment.
+    command: the command line.
+    step: step at which the training starts.
+
+  Raises:
+    InputError: the model directory cannot be created.
+  """
+  info = DatasetInfo.find(params.task.train_data.input_path)
   model_directory.save_dataset_info(model_dir, info)
-  return last_good.prepare_to_continue(model_dir)
+  model_directory.save_params(model_dir, params)
+  run_record.append_start(model_dir, params, command, step)

@@ -149,7 +149,7 @@ def test_another_number_of_classes_needs_a_flag(published, small, tmp_path, caps
   [
     ([EXPERIMENT, '--output=OUT'], 'does not fit the model'),
     (['--experiment=htc_resnet50', '--output=OUT'], 'experiment is unknown'),
-    ([EXPERIMENT, '--output=OUT', '--params_override=task.model.depth=3'], 'cannot be read'),
+    ([EXPERIMENT, '--output=OUT', '--params_override=task.model.depth=3'], 'no key'),
     ([EXPERIMENT, '--output=FOLDER'], 'an earlier conversion'),
   ],
 )

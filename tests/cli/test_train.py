@@ -1,8 +1,11 @@
 """Tests of the training command."""
 
 import json
+import logging
 import pathlib
+import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -23,7 +26,7 @@ from htc_tf.cli import train
 from htc_tf.configs import parsing
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.tasks.htc import HTCTask
-from tests import tiny_records
+from tests import tiny_records, training_runs
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -236,6 +239,91 @@ def test_a_file_in_place_of_the_model_directory_is_an_error(run, caplog, records
   )
 
 
+def files_of(folder):
+  return {path: path.read_bytes() for path in sorted(folder.rglob('*')) if path.is_file()}
+
+
+def test_a_second_run_continues_is_finished_or_is_refused_without_a_trace(
+  run, caplog, records, tmp_path
+):
+  """One directory: a training, the same command again, a longer one, then others that differ."""
+  params = tiny_records.reduced('htc_nuclei', records)
+  trainer = {'steps_per_loop': 1, 'summary_interval': 1, 'validation_steps': 1}
+  config = write_config(tmp_path / 'config.yaml', params, train_steps=1, **trainer)
+  caplog.set_level(logging.INFO, logger='absl')
+
+  def start(mode='train', override='trainer.max_to_keep=3'):
+    return run(mode=mode, experiment='htc_nuclei', config_file=[config], params_override=override)
+
+  folder = start()
+  assert '1 steps of 2 images = 1.0 epochs of 2 training images' in caplog.text
+  before = files_of(folder)
+  start()
+  assert '1 of 1 steps done; raise trainer.train_steps to go on' in caplog.text
+  assert files_of(folder) == before
+  start('train_and_eval')
+  assert (folder / 'results' / 'step-1-metrics.json').exists()
+  start(override='trainer.train_steps=2')
+  assert tf.train.latest_checkpoint(str(folder)).endswith('ckpt-2')
+  before = files_of(folder)
+  for override, message in (
+    ('task.train_data.global_batch_size=1', 'global_batch_size: 2 before, 1 now'),
+    ('task.model.cascade.stages=[{iou_threshold: 0.5}]', 'stages (number): 3 before, 1 now'),
+    ('trainer.optimizer_config.optimizer.sgd.momentum=0.5', 'momentum: 0.9 before, 0.5 now'),
+  ):
+    assert_fails(
+      run,
+      caplog,
+      message,
+      experiment='htc_nuclei',
+      config_file=[config],
+      params_override=f'{override},trainer.train_steps=9',
+    )
+  assert files_of(folder) == before
+
+
+def test_variables_that_a_checkpoint_does_not_fill_are_an_error(run, caplog, records, tmp_path):
+  """Without params.yaml, only the variables tell that the model is another one."""
+  params = tiny_records.reduced('htc_nuclei', records)
+  trainer = {'steps_per_loop': 1, 'summary_interval': 1}
+  config = write_config(tmp_path / 'config.yaml', params, train_steps=1, **trainer)
+  folder = run(experiment='htc_nuclei', config_file=[config])
+  (folder / 'params.yaml').unlink()
+  before = files_of(folder)
+  for mode in ('train', 'eval'):
+    assert_fails(
+      run,
+      caplog,
+      'ckpt-1 has another configuration',
+      mode=mode,
+      experiment='htc_nuclei',
+      config_file=[config],
+      params_override='trainer.train_steps=2,task.model.box_head.fc_dims=48',
+    )
+  assert files_of(folder) == before
+
+
+@pytest.mark.parametrize('signal_number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_saves_a_checkpoint(tmp_path, records, signal_number):
+  """The line says where the run continues, and the checkpoint is that of the last step."""
+  trainer = {'checkpoint_interval': 100000}
+  config = training_runs.write_config(
+    tmp_path / 'config.yaml', records, num_steps=100000, overrides={'trainer': trainer}
+  )
+  process = training_runs.start(tmp_path / 'model', config)
+  output = [process.stdout.readline()]
+  while output[-1] and 'steps/sec' not in output[-1]:
+    output.append(process.stdout.readline())
+  process.send_signal(signal_number)
+  status, rest = training_runs.finish(process)
+  assert status == 130, ''.join(output)[-3000:] + rest
+  assert 'Traceback' not in rest
+  (saved,) = re.findall(r'interrupted: saved step (\d+) as .*continues from there', rest)
+  assert int(saved) > 0
+  state = training_runs.tensors(str(tmp_path / 'model' / f'ckpt-{saved}'))
+  assert [int(v) for k, v in state.items() if k.startswith('global_step')] == [int(saved)]
+
+
 def test_an_unknown_mode_is_an_error(run, caplog):
   assert_fails(run, caplog, 'The mode is unknown', mode='trian', experiment='htc_nuclei')
 
@@ -297,20 +385,6 @@ def test_the_configuration_is_written_completely_or_not_at_all(
   assert_fails(run, caplog, 'no space left', experiment='htc_nuclei', config_file=[config])
   assert (tmp_path / 'model' / 'params.yaml').read_text() == 'old content'
   assert not list((tmp_path / 'model').glob('.params*'))
-
-
-def test_the_schedule_follows_the_batch_size():
-  params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
-  params.task.train_data.global_batch_size = 8
-  parsing.rescale_for_batch('htc_resnet50fpn_1x_coco', params)
-  assert params.trainer.train_steps == 175920
-
-
-def test_a_schedule_that_was_overridden_is_kept():
-  params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
-  params.override({'task': {'train_data': {'global_batch_size': 8}}, 'trainer': {'train_steps': 5}})
-  parsing.rescale_for_batch('htc_resnet50fpn_1x_coco', params)
-  assert params.trainer.train_steps == 5
 
 
 def test_the_xla_flag_moves_to_the_task():

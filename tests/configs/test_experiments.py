@@ -35,32 +35,9 @@ PUBLISHED_AP = {
 }
 
 
-class Flags(dict):
-  """Parsed flags as attributes; `in` tells whether a flag exists."""
-
-  __getattr__ = dict.__getitem__
-
-
-def parse(experiment, config_file=None, params_override=''):
+def parse(experiment, config_file=(), params_override=()):
   """The experiment that the training command makes of its flags."""
-  return parsing.parse_configuration(
-    Flags(
-      experiment=experiment,
-      config_file=config_file,
-      params_override=params_override,
-      tpu=None,
-      tf_data_service=None,
-      mode='train',
-      model_dir='',
-    )
-  )
-
-
-@pytest.mark.parametrize('content', ['', '[1, 2]', 'task: [', 'task: 3'])
-def test_a_file_without_keys_is_refused(tmp_path, content):
-  (tmp_path / 'wrong.yaml').write_text(content)
-  with pytest.raises(ConfigError, match='cannot be read'):
-    parse('htc_nuclei', [str(tmp_path / 'wrong.yaml')])
+  return parsing.parse(experiment, config_file, params_override).params
 
 
 def model_of(experiment):
@@ -226,43 +203,3 @@ def test_the_file_with_deformable_convolutions_trains_at_many_scales():
   assert parsers[1]._min_sizes == (800,)
   assert all(max(bucket.height, bucket.width) <= 1600 for bucket in task.train_data.parser.buckets)
   assert (1600, 1600) in [(b.height, b.width) for b in task.train_data.parser.buckets]
-
-
-def test_the_error_for_an_unknown_experiment_lists_the_known_ones():
-  with pytest.raises(ConfigError) as error:
-    parse('htc_resnet50_coco')
-  assert all(name in str(error.value) for name in parsing.known_experiments())
-  assert "'htc_resnet50_coco'" in str(error.value)
-
-
-@pytest.mark.parametrize(
-  'override,message',
-  [
-    ('task.model.num_clases=3', 'num_clases'),
-    ('task.model.cascade.interleave=false', 'interleave'),
-    ('trainer.train_step=3', 'train_step'),
-  ],
-)
-def test_a_misspelled_key_is_named(override, message):
-  with pytest.raises(ConfigError, match=f'cannot be read.*{message}'):
-    parse('htc_nuclei', params_override=override)
-
-
-def test_a_missing_configuration_file_is_named():
-  with pytest.raises(ConfigError, match=r'nowhere.yaml'):
-    parse('htc_nuclei', ['nowhere.yaml'])
-
-
-def test_a_malformed_configuration_file_is_refused(tmp_path):
-  (tmp_path / 'broken.yaml').write_text('task: [1,')
-  with pytest.raises(ConfigError, match='cannot be read'):
-    parse('htc_nuclei', [str(tmp_path / 'broken.yaml')])
-
-
-def test_a_misspelled_key_in_a_stage_is_named():
-  params = parse(
-    'htc_nuclei',
-    params_override=('{"task": {"model": {"cascade": {"stages": [{"iou_treshold": 0.5}]}}}}'),
-  )
-  with pytest.raises(ConfigError, match=r"stages\[0\] has unknown keys.*Got: \['iou_treshold'\]"):
-    model_validation.validate_model(params.task.model)

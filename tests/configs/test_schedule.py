@@ -71,3 +71,21 @@ def test_fitting_to_the_same_batch_size_changes_nothing():
   trainer, other = (trainer_of('htc_resnet50fpn_1x_coco') for _ in range(2))
   trainer.override(schedule.rescaled(trainer, 16, 16))
   assert trainer.as_dict() == other.as_dict()
+
+
+def test_a_schedule_is_described_in_steps_and_in_epochs_of_the_data():
+  trainer = exp_factory.get_exp_config('htc_nuclei').trainer
+  assert schedule.describe(trainer, batch_size=4, num_images=36) == (
+    '540 steps of 4 images = 60.0 epochs of 36 training images; learning rate 0.02, 0.002 from '
+    'step 405 (epoch 45.0), 0.0002 from step 495 (epoch 55.0), after a warm-up of 50 steps; '
+    'checkpoint every 100 steps'
+  )
+
+
+def test_another_type_of_schedule_is_named():
+  trainer = exp_factory.get_exp_config('htc_nuclei').trainer
+  trainer.override(
+    {'optimizer_config': {'learning_rate': {'type': 'cosine'}, 'warmup': {'type': None}}}
+  )
+  text = schedule.describe(trainer, batch_size=4, num_images=36)
+  assert 'learning rate cosine; checkpoint' in text

@@ -74,9 +74,12 @@ WRONG_MODELS = {
   ),
   'negative coder weight': (
     stages({'box_coder_weights': [10.0, 10.0, 5.0, -5.0]}),
-    r'stages\[0\].box_coder_weights is wrong.*positive',
+    r'stages\[0\].box_coder_weights\[3\] is out of range.*positive',
   ),
-  'loss weight': (stages({'loss_weight': -1.0}), r'stages\[0\].loss_weight is negative'),
+  'loss weight': (
+    stages({'loss_weight': -1.0}),
+    r'stages\[0\].loss_weight is out of range.*0 or more.*sign',
+  ),
   'order of levels': ({'min_level': 5, 'max_level': 4}, 'levels are out of order.*Got: 5, 4'),
   'coarsest level of the aligner': (
     {'roi_aligner': {'published': {'max_level': 7}}},
@@ -216,8 +219,12 @@ def test_records_without_metadata_are_refused(experiment, tmp_path):
 WRONG_DATA = {
   'batch': ({'global_batch_size': 0}, 'train_data.global_batch_size is out of range'),
   'buffer': ({'shuffle_buffer_size': -1}, 'train_data.shuffle_buffer_size is out of range'),
-  'no size': ({'parser': {'min_sizes': []}}, 'parser has no image size'),
-  'size': ({'parser': {'max_size': 0}}, 'parser has no image size.*max_size=0'),
+  'no size': ({'parser': {'min_sizes': []}}, 'parser.min_sizes is wrong.*one size or more'),
+  'size': ({'parser': {'max_size': 0}}, 'parser.max_size is out of range.*positive.*Got: 0'),
+  'exchanged sizes': (
+    {'parser': {'min_sizes': [300]}},
+    r'parser.min_sizes is wrong.*max_size = 256.*\[300\].*exchanged',
+  ),
   'size range': (
     {'parser': {'min_size_range': [300, 200]}},
     'min_size_range is wrong.*low <= high',
@@ -233,7 +240,7 @@ WRONG_DATA = {
   ),
   'scale of 0': (
     {'parser': {'augmentation': {'scale_jitter': {'min_factor': 0.0}}}},
-    'scale_jitter is not a range.*0 < min_factor',
+    'scale_jitter.min_factor is out of range.*positive',
   ),
   'flip': (
     {'parser': {'augmentation': {'flip': {'horizontal': 50}}}},
@@ -340,11 +347,58 @@ WRONG_RUNS = {
   ),
   'weight': (
     {'task': {'losses': {'l2_weight_decay': -1}}},
-    'task.losses.l2_weight_decay is negative.*Got: -1',
+    'task.losses.l2_weight_decay is out of range.*0 or more.*Got: -1.*sign',
   ),
   'beta': ({'task': {'losses': {'box_beta': 0.0}}}, 'task.losses.box_beta is out of range'),
   'checkpoint': ({'task': {'init_checkpoint': 3}}, 'init_checkpoint is of the wrong type.*quotes'),
   'annotations': ({'task': {'annotation_file': 3}}, 'annotation_file is of the wrong type'),
+  'infinite rate': (
+    {'trainer': {'optimizer_config': {'optimizer': {'sgd': {'momentum': float('nan')}}}}},
+    'sgd.momentum is out of range.*Got: nan',
+  ),
+  'boolean in quotes': (
+    {'task': {'freeze_backbone': 'false'}},
+    "task.freeze_backbone is of the wrong type.*bool.*Got: 'false'.*quotes",
+  ),
+  'kept checkpoints': ({'trainer': {'max_to_keep': 0}}, 'max_to_keep is out of range.*1 or more'),
+  'summaries': (
+    {'trainer': {'summary_interval': 30, 'steps_per_loop': 25}},
+    'summary_interval does not fit trainer.steps_per_loop.*multiple of steps_per_loop = 25.*30',
+  ),
+  'order of steps': (
+    {'trainer': {'optimizer_config': {'learning_rate': {'stepwise': {'boundaries': [9, 8]}}}}},
+    r'learning_rate.boundaries are out of order.*steps that rise.*\[9, 8\]',
+  ),
+  'number of rates': (
+    {'trainer': {'optimizer_config': {'learning_rate': {'stepwise': {'boundaries': [9]}}}}},
+    r'boundaries and values disagree.*2 values for 1 boundaries.*boundaries=\[9\]',
+  ),
+  'negative rate': (
+    {'trainer': {'optimizer_config': {'learning_rate': {'stepwise': {'values': [1, -1, 0]}}}}},
+    r'stepwise.values\[1\] is out of range.*0 or more.*-1',
+  ),
+  'schedule without values': (
+    {'trainer': {'optimizer_config': {'learning_rate': {'type': 'cosine'}}}},
+    'learning_rate.initial_learning_rate has no value',
+  ),
+  'unknown schedule': (
+    {'trainer': {'optimizer_config': {'learning_rate': {'type': 'cosin'}}}},
+    "learning_rate.type is unknown.*'cosine'.*Got: 'cosin'",
+  ),
+  'no optimizer': (
+    {'trainer': {'optimizer_config': {'optimizer': {'type': None}}}},
+    'optimizer.type has no value',
+  ),
+  'negative GPUs': ({'runtime': {'num_gpus': -1}}, 'runtime.num_gpus is out of range.*0 or more'),
+  'TPU strategy': (
+    {'runtime': {'distribution_strategy': 'tpu'}},
+    'TPUs and parameter servers are not supported.*one_device.*Got: tpu.*Python',
+  ),
+  'parameter servers': (
+    {'runtime': {'distribution_strategy': 'parameter_server'}},
+    'TPUs and parameter servers are not supported.*Got: parameter_server',
+  ),
+  'TPU address': ({'runtime': {'tpu': 'grpc://a'}}, 'not supported.*tpu=grpc://a'),
   'strategy': (
     {'runtime': {'distribution_strategy': 'foo'}},
     "distribution_strategy is unknown.*'mirrored'.*Got: 'foo'",
@@ -367,6 +421,34 @@ def test_validation_steps_are_positive_or_minus_one(experiment):
     validation.validate_experiment(experiment, 'eval')
   experiment.trainer.validation_steps = 0
   with pytest.raises(ConfigError, match=r'validation_steps is out of range.*-1 for all'):
+    validation.validate_experiment(experiment, 'eval')
+
+
+BEST = {'best_checkpoint_export_subdir': 'best'}
+
+
+@pytest.mark.parametrize('metric', ['', 'AP', 'segm_AP', 'bbox_AP_by_category/cat'])
+def test_an_unknown_metric_of_the_best_checkpoint_is_refused(experiment, metric):
+  experiment.task.validation_data.input_path = experiment.task.train_data.input_path
+  experiment.task.model.override({'include_mask': False})
+  experiment.trainer.override({**BEST, 'best_checkpoint_eval_metric': metric})
+  with pytest.raises(ConfigError, match=r"eval_metric is unknown.*'bbox_AP', 'bbox_AP50'"):
+    validation.validate_experiment(experiment, 'train_and_eval')
+  validation.validate_experiment(experiment, 'train')
+
+
+@pytest.mark.parametrize('metric', ['bbox_AP', 'segm_AP', 'segm_ARs', 'bbox_AP_by_category/cat'])
+def test_a_known_metric_of_the_best_checkpoint_is_accepted(experiment, metric):
+  experiment.task.validation_data.input_path = experiment.task.train_data.input_path
+  experiment.task.per_category_metrics = True
+  experiment.trainer.override({**BEST, 'best_checkpoint_eval_metric': metric})
+  validation.validate_experiment(experiment, 'train_and_eval')
+
+
+def test_an_evaluation_has_one_image_size(experiment):
+  experiment.task.validation_data.input_path = experiment.task.train_data.input_path
+  experiment.task.validation_data.parser.min_sizes = [128, 256]
+  with pytest.raises(ConfigError, match=r'validation_data.parser.min_sizes has several sizes'):
     validation.validate_experiment(experiment, 'eval')
 
 

@@ -14,7 +14,7 @@ import tf_keras
 
 from htc_tf.checkpoints import readability
 from htc_tf.configs.model import published_stages
-from htc_tf.training import cluster, driver, run_record
+from htc_tf.training import cluster, run_record, runners
 from tests import evaluable_run, tiny_records, training_runs, worker_processes
 
 STRATEGY = {'runtime': {'distribution_strategy': cluster.STRATEGY}}
@@ -86,7 +86,7 @@ def test_evaluation_uses_the_mean_of_the_replicas_statistics(two_replicas, tmp_p
   two_replicas.run(lambda x: norm(x, training=True), args=(images,))
   assert local_means(norm) == [2.0, 6.0]
   evaluator = StatisticsEvaluator(norm)
-  controller = driver.Controller(
+  controller = runners.Controller(
     evaluator=evaluator, strategy=two_replicas, global_step=step, eval_summary_dir=str(tmp_path)
   )
   with two_replicas.scope():

@@ -1,0 +1,122 @@
+"""Checks of the trainer's values that depend on each other or on the mode."""
+
+import itertools
+
+from official.core import config_definitions as cfg
+from official.modeling.optimization.configs import learning_rate_config as rate_config
+
+from htc_tf.configs import task as task_config
+from htc_tf.configs.value_types import check_positive
+from htc_tf.errors import ConfigError
+from htc_tf.evaluation import metrics
+
+_TRAINING_NUMBERS = ('train_steps', 'steps_per_loop', 'summary_interval', 'checkpoint_interval')
+# Fields whose default, None, makes Model Garden fail in the first step.
+_NEEDED = (
+  'learning_rate',
+  'initial_learning_rate',
+  'decay_steps',
+  'total_decay_steps',
+  'decay_rate',
+  'boundaries',
+  'values',
+  'warmup_steps',
+)
+
+
+def check_training(trainer: cfg.TrainerConfig) -> None:
+  """Check the values that a training uses.
+
+  Args:
+    trainer: the configuration; types and ranges of single values are right.
+
+  Raises:
+    ConfigError: a value is 0 or missing, or values contradict each other.
+  """
+  for name in _TRAINING_NUMBERS:
+    check_positive(getattr(trainer, name), f'trainer.{name}')
+  if trainer.summary_interval % trainer.steps_per_loop:
+    raise ConfigError(
+      'trainer.summary_interval does not fit trainer.steps_per_loop',
+      expected=f'a multiple of steps_per_loop = {trainer.steps_per_loop}',
+      got=str(trainer.summary_interval),
+      likely_cause='one of the two was changed without the other',
+    )
+  optimization = trainer.optimizer_config
+  for name in ('optimizer', 'learning_rate'):
+    if not getattr(optimization, name).type:
+      raise ConfigError(
+        f'trainer.optimizer_config.{name}.type has no value',
+        expected='a type of Model Garden, such as sgd and stepwise',
+        got='null',
+      )
+  for name in ('learning_rate', 'warmup'):
+    _check_schedule(getattr(optimization, name).get(), f'trainer.optimizer_config.{name}')
+
+
+def _check_schedule(schedule: object | None, name: str) -> None:
+  """Check that a learning rate or warm-up has all its values, and steps that fit them."""
+  for field in _NEEDED:
+    if getattr(schedule, field, 0) is None:
+      raise ConfigError(
+        f'{name}.{field} has no value',
+        expected='a number, or a list of numbers',
+        got='null',
+        likely_cause='a type of schedule that was chosen without its values',
+      )
+  steps = (rate_config.StepwiseLrConfig, rate_config.StepCosineLrConfig)
+  if not isinstance(schedule, steps):
+    return
+  boundaries, values = list(schedule.boundaries), list(schedule.values)
+  # StepCosine has a rate per boundary, which it starts with; stepwise one more, before the first.
+  num_values = len(boundaries) + isinstance(schedule, rate_config.StepwiseLrConfig)
+  if len(values) != num_values:
+    raise ConfigError(
+      f'{name}: boundaries and values disagree',
+      expected=f'{num_values} values for {len(boundaries)} boundaries',
+      got=f'boundaries={boundaries}, values={values}',
+      likely_cause='one of the two lists was changed without the other',
+    )
+  if any(low >= high for low, high in itertools.pairwise(boundaries)):
+    raise ConfigError(
+      f'{name}.boundaries are out of order',
+      expected='steps that rise',
+      got=str(boundaries),
+    )
+
+
+def check_evaluation(trainer: cfg.TrainerConfig, mode: str, task: task_config.HTCTask) -> None:
+  """Check the values that an evaluation uses.
+
+  Args:
+    trainer: the configuration; types and ranges of single values are right.
+    mode: mode of the training command.
+    task: configuration of the task, which decides on the figures of an evaluation.
+
+  Raises:
+    ConfigError: a value is 0, or the best checkpoint is chosen by a figure that does not exist.
+  """
+  if mode == 'train_and_eval':
+    check_positive(trainer.validation_interval, 'trainer.validation_interval')
+  if trainer.validation_steps == 0:
+    raise ConfigError(
+      'trainer.validation_steps is out of range',
+      expected='a positive number, or -1 for all images',
+      got='0',
+    )
+  if trainer.best_checkpoint_export_subdir:
+    _check_best_metric(trainer.best_checkpoint_eval_metric, task)
+
+
+def _check_best_metric(metric: str, task: task_config.HTCTask) -> None:
+  kinds = ('bbox', 'segm') if task.model.include_mask else ('bbox',)
+  known = metrics.figure_names(kinds)
+  by_category = task.per_category_metrics and metrics.is_by_category(metric, kinds)
+  if metric not in known and not by_category:
+    raise ConfigError(
+      'trainer.best_checkpoint_eval_metric is unknown',
+      expected=f'one of {known}'
+      + (', or the AP of a category' if task.per_category_metrics else ''),
+      got=repr(metric),
+      likely_cause='a name of another program, or masks that the model does not predict',
+    )
