@@ -3,7 +3,8 @@
 # make test-slow: the tests that take minutes.   make test-wheel: the built package in an empty environment.
 # make parity: the models against stored numbers; PACK=folder: all numbers, written to docs/parity.md.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
-# make fuzz: FILES (100,000) mutated checkpoints through the readers.
+# make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
+# annotation files with one changed value through conversion and evaluation.
 # make audit: known vulnerabilities of the versions in requirements.txt; fails if a version cannot be looked up.
 # Each target first creates the virtual environment that it needs.
 
@@ -51,9 +52,12 @@ bench: $(INSTALLED)
 	  $(if $(SIZES),--sizes=$(SIZES)) $(if $(RUNS),--runs=$(RUNS))
 
 FILES ?= 100000
+ANNOTATION_FILES ?= 5000
 SEED ?= 1
 fuzz: $(INSTALLED)
 	$(RUN) -m tests.convert.fuzzer --files=$(FILES) --seed=$(SEED)
+	TF_CPP_MIN_LOG_LEVEL=3 $(RUN) -m tests.data.annotation_fuzzer --files=$(ANNOTATION_FILES) \
+	  --seed=$(SEED)
 
 # pip-audit has a separate environment, because it needs other versions of shared packages.
 audit:

@@ -31,7 +31,7 @@ _SWALLOWING = """
 """
 _CONVERTING = """
   with files.new_folder_when_written({path!r}) as folder:
-    open(f'{folder}/a', 'w').write('half')
+    open(folder + '/a', 'w').write('half')
     try:
       time.sleep(60)
     except KeyboardInterrupt as error:
@@ -40,7 +40,7 @@ _CONVERTING = """
 _IN_C = """
   import hashlib
   with files.new_folder_when_written({path!r}) as folder:
-    open(f'{folder}/a', 'w').write('half')
+    open(folder + '/a', 'w').write('half')
     hashlib.pbkdf2_hmac('sha256', b'a', b'b', 10**9)  # Many minutes, without a line of Python.
 """
 

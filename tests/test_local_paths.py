@@ -60,6 +60,7 @@ _LOCAL = {
   'data/conversion_outputs.py': _REFUSES,
   'data/image_paths.py': _REFUSES,
   'data/record_shards.py': _REFUSES,
+  'data/usable_images.py': _REFUSES,
   'data/images.py': 'list_images and ConversionOptions refuse remote paths of images',
   'data/nuclei.py': 'write_nuclei_coco refuses a remote folder',
   'demo.py': 'run refuses a remote folder',

@@ -8,19 +8,26 @@ from htc_tf.data.check_report import CheckReport
 from htc_tf.errors import DataError
 
 Entry = dict[str, Any]
-_SECTIONS = ('images', 'annotations', 'categories')
+# Sections and the checks that count their entries that are no objects.
+_SECTIONS = {
+  'images': 'bad_image',
+  'annotations': 'bad_annotation',
+  'categories': 'bad_category',
+}
 
 
-def read_annotation_file(path: str) -> Entry:
+def read_annotation_file(path: str, report: CheckReport) -> Entry:
   """The content of a file in the format of COCO instances.
 
   Args:
-    path: path of the JSON file; it may begin with a byte-order mark.
+    path: path of the JSON file; it may begin with a byte-order mark, and file names in it may have
+      bytes that are not UTF-8.
+    report: counts of the findings.
 
   Raises:
     DataError: the file cannot be read, is not JSON, or has another format, which the message names.
   """
-  content = _read_json(path)
+  content = _read_json(path, report)
   other = _other_format(content)
   if other:
     name, remedy = other
@@ -59,7 +66,7 @@ def section(
   entries = [entry for entry in listed if isinstance(entry, dict)]
   for entry in listed:
     if not isinstance(entry, dict):
-      report.add('bad_entry', f'{str(entry)[:40]} in {key}')
+      report.add(_SECTIONS[key], str(entry)[:40])
   if not entries and not may_be_empty:
     raise DataError(
       f'{path} has no {key}',
@@ -70,10 +77,9 @@ def section(
   return entries
 
 
-def _read_json(path: str) -> Any:
+def _read_json(path: str, report: CheckReport) -> Any:
   try:
-    # `loads` finds the encoding of bytes, and skips a byte-order mark.
-    return json.loads(file_systems.read_bytes(path))
+    return json.loads(_decode(file_systems.read_bytes(path), report))
   except OSError as error:
     raise DataError(
       f'The annotation file {path} cannot be read',
@@ -88,6 +94,19 @@ def _read_json(path: str) -> Any:
       got=str(error),
       likely_cause='an incomplete download, or the path of another file',
     ) from error
+
+
+def _decode(content: bytes, report: CheckReport) -> str:
+  """The text of a JSON file; bytes that are not UTF-8 become surrogates, as in names of files."""
+  encoding = json.detect_encoding(content)
+  if encoding != 'utf-8':
+    report.add('text_encoding', encoding)
+    return content.decode(encoding, 'surrogatepass')
+  try:
+    return content.decode()
+  except UnicodeDecodeError as error:
+    report.add('text_encoding', f'no UTF-8 at byte {error.start}')
+    return content.decode(errors='surrogateescape')
 
 
 def _other_format(content: Any) -> tuple[str, str] | None:

@@ -1,19 +1,27 @@
 """Counts of what the converter found in a data set, and their description in words."""
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 _DESCRIPTIONS = {
-  'bad_entry': 'entries that are no objects (dropped)',
+  'text_encoding': 'encodings of the file other than UTF-8, such as a byte-order mark (read)',
+  'number_as_text': 'numbers written as text (read)',
+  'integer_as_float': 'whole numbers written as floats (read)',
   'bad_category': 'categories without a usable id (dropped)',
   'category_without_name': 'categories without a name (named by their id)',
+  'category_name_form': 'names of categories that are numbers or not Unicode (read as text)',
   'duplicate_category': 'repeated categories (dropped)',
   'bad_image': 'image entries without a usable id or file name (dropped)',
   'image_without_size': 'images without height and width that cannot be read (dropped)',
+  'file_name_from_url': 'image entries without a file name (taken from the URL)',
   'size_read_from_image': 'image entries without height and width (read from the image)',
+  'size_unknown': 'image entries without height and width (taken from the predictions)',
   'text_ids_numbered': 'sections with ids that are text or very large (numbered from 1)',
   'images_without_instances': 'images without any instance (kept)',
   'crowd_regions': 'crowd regions (kept, ignored in training and evaluation)',
+  'repeated_file': 'image entries with the file of another entry (kept)',
+  'file_name_form': 'file names with accents in another Unicode form (found)',
   'missing_image': 'images whose file is missing (dropped)',
   'unreadable_image': 'images that are empty or cannot be decoded (dropped)',
   'image_size_mismatch': 'images whose size differs from the annotation (dropped)',
@@ -21,6 +29,8 @@ _DESCRIPTIONS = {
   'exif_not_applied': 'images with an EXIF orientation that are not turned (see --exif)',
   'image_converted': 'images converted to 8-bit RGB PNG',
   'duplicate_image': 'repeated image entries (dropped)',
+  'bad_annotation': 'annotation entries that are no objects (dropped)',
+  'image_dropped': 'annotations of dropped images (dropped)',
   'unknown_image_id': 'annotations with an unknown image id (dropped)',
   'unknown_category_id': 'annotations with an unknown category id (dropped)',
   'duplicate_annotation': 'repeated annotations (dropped)',
@@ -32,21 +42,38 @@ _DESCRIPTIONS = {
   'box_is_relative': 'boxes that fit their masks as shares 0..1 of the image (kept)',
   'box_unlike_mask': 'boxes that do not fit their masks (kept)',
   'bad_iscrowd': 'annotations with an unclear iscrowd (taken as no crowd)',
-  'segmentation_form': 'segmentations in another form than COCO, such as one flat list (read)',
+  'iscrowd_form': 'iscrowd written as text, float, null, true or false (read)',
+  'iscrowd_missing': 'annotations without iscrowd (taken as no crowd)',
+  'segmentation_flat': 'polygons written as one flat list without inner brackets (read)',
+  'segmentation_pairs': 'segmentations with polygons written as [x, y] pairs (read)',
+  'segmentation_wrapped': 'segmentations with a list too many, as around run lengths (read)',
+  'polygon_outside': 'segmentations that cross the image border (the part inside is used)',
   'box_clipped': 'boxes that cross the image border (clipped)',
   'empty_segmentation': 'annotations without a usable polygon (dropped)',
   'bad_rle': 'run-length masks that do not fit their image (dropped)',
   'polygon_removed': 'usable annotations with degenerate polygons (polygons removed)',
   'empty_mask': 'annotations whose mask covers no pixel (dropped)',
-  'area_filled': 'annotations without area (computed)',
+  'area_filled': 'annotations without a positive area (computed)',
   'category_ids_mapped': 'categories with ids other than 1..K (mapped to labels 1..K)',
   'missing_stuff_map': 'images whose stuff map is missing (dropped)',
+  'repeated_stuff_map': 'images with the stuff map of another image (kept)',
   'stuff_map_unusable': 'stuff maps that are unreadable or of another size (all pixels ignored)',
   'stuff_map_binary': 'stuff maps with only 0 and 255 (255 means ignored, so only 0 is trained)',
   'semantic_label_out_of_range': 'stuff maps with labels out of range (those pixels ignored)',
 }
 
+_DROPPED_IMAGES = (
+  'bad_image',
+  'image_without_size',
+  'duplicate_image',
+  'missing_image',
+  'unreadable_image',
+  'image_size_mismatch',
+  'missing_stuff_map',
+)
 _DROPPED_ANNOTATIONS = (
+  'bad_annotation',
+  'image_dropped',
   'unknown_image_id',
   'unknown_category_id',
   'duplicate_annotation',
@@ -81,7 +108,12 @@ class CheckReport:
     """
     self.counts[check] += 1
     if example and len(self.examples[check]) < self.MAX_EXAMPLES:
-      self.examples[check].append(example)
+      self.examples[check].append(example.encode(errors='backslashreplace').decode())
+
+  def add_dropped(self, annotations: Sequence[dict[str, Any]]) -> None:
+    """Count the annotations of an image that is dropped."""
+    for annotation in annotations:
+      self.add('image_dropped', f'annotation {annotation["id"]}')
 
   def merge(self, counts: dict[str, int], examples: dict[str, list[str]]) -> None:
     """Add the findings of another report."""
@@ -92,7 +124,14 @@ class CheckReport:
 
   def dropped_annotations(self) -> dict[str, int]:
     """Number of dropped annotations by the description of the reason, the most frequent first."""
-    counts = {check: self.counts[check] for check in _DROPPED_ANNOTATIONS if self.counts[check]}
+    return self._dropped(_DROPPED_ANNOTATIONS)
+
+  def dropped_images(self) -> dict[str, int]:
+    """Number of dropped images by the description of the reason, the most frequent first."""
+    return self._dropped(_DROPPED_IMAGES)
+
+  def _dropped(self, checks: Sequence[str]) -> dict[str, int]:
+    counts = {check: self.counts[check] for check in checks if self.counts[check]}
     ordered = sorted(counts, key=counts.__getitem__, reverse=True)
     return {_DESCRIPTIONS[check].removesuffix(' (dropped)'): counts[check] for check in ordered}
 

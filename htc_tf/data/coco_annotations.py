@@ -5,18 +5,14 @@ bad entry is dropped or repaired, and counted.
 """
 
 import dataclasses
-from typing import Any
 
-from htc_tf.data import coco_entries, json_values
+from htc_tf.data import box_checks, coco_entries, json_values
 from htc_tf.data import segmentation as segmentations
 from htc_tf.data.annotation_file import Entry, read_annotation_file
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_entries import SizeReader
 from htc_tf.data.dataset_info import Category
-
-# A box of the mask has about the same sides as the box of an annotation; rounding moves both.
-_MIN_BOX_IOU = 0.5
-_MIN_OTHER_FORM_IOU = 0.8
+from htc_tf.data.value_reader import ValueReader
 
 
 @dataclasses.dataclass
@@ -30,6 +26,7 @@ class CocoAnnotations:
     images: image entries with integer `id`, `height`, `width` and a `file_name`.
     annotations: annotations by image id, in the order of the file; each has a `bbox`, an `area`,
       `iscrowd`, a unique positive `id` and, with masks, a usable `segmentation`.
+    num_images: number of image entries in the file.
     num_annotations: number of annotations in the file.
     report: findings, by check.
   """
@@ -39,6 +36,7 @@ class CocoAnnotations:
   classes: tuple[Category, ...]
   images: list[Entry]
   annotations: dict[int, list[Entry]]
+  num_images: int
   num_annotations: int
   report: CheckReport
 
@@ -56,16 +54,16 @@ def read_annotations(
     include_masks: whether an annotation needs a segmentation.
     for_evaluation: whether usable boxes and polygons stay as they are, as pycocotools keeps them.
       For training, boxes are clipped to their image, and polygons without area removed.
-    size_of: function from a file name to height and width of that image, for entries without a
-      size; None if the images cannot be read.
+    size_of: function from an image entry to height and width of that image, for entries without a
+      size; None if the images cannot be read. For an evaluation it is not used.
 
   Raises:
     DataError: the file is not JSON or has another format, it has no usable image or category, or
       two entries contradict each other.
   """
-  content = read_annotation_file(path)
   report = CheckReport()
-  entries = coco_entries.normalize(content, path, report, size_of, needs_files=not for_evaluation)
+  content = read_annotation_file(path, report)
+  entries = coco_entries.normalize(content, path, report, size_of, for_evaluation)
   cleaner = _Cleaner(report, include_masks, for_evaluation)
   annotations = _clean_annotations(entries, cleaner, report)
   header = {
@@ -79,6 +77,7 @@ def read_annotations(
     _classes(entries.categories, report),
     entries.images,
     annotations,
+    entries.num_images,
     entries.num_annotations,
     report,
   )
@@ -129,9 +128,10 @@ def _clean_annotations(
   images = {image['id']: image for image in entries.images}
   kept: dict[int, list[Entry]] = {id_: [] for id_ in images}
   originals: dict[int, Entry] = {}
+  reader = ValueReader(report)
   ids = _AnnotationIds(entries.annotations)
   for entry in entries.annotations:
-    id_ = json_values.integer(entry.get('id'))
+    id_ = reader.integer(entry.get('id'), 'id of an annotation')
     original = entry if id_ is None else originals.setdefault(id_, entry)
     if original is not entry and original == entry:
       report.add('duplicate_annotation', f'annotation {id_}')
@@ -143,7 +143,7 @@ def _clean_annotations(
       cleaned['id'] = id_
     else:
       report.add('annotation_id_renumbered', f'annotation {entry.get("id")}')
-      cleaned['id'] = ids.new()
+      cleaned.update(id=ids.new(), original_id=entry.get('id'))
     kept[entry['image_id']].append(cleaned)
   return kept
 
@@ -159,6 +159,7 @@ class _Cleaner:
 
   def __init__(self, report: CheckReport, include_masks: bool, for_evaluation: bool):
     self._report = report
+    self._reader = ValueReader(report)
     self._include_masks = include_masks
     self._for_evaluation = for_evaluation
 
@@ -171,34 +172,44 @@ class _Cleaner:
       return None
     if self._include_masks and check:
       self._report.add(check, name)
-    is_crowd = json_values.flag(entry.get('iscrowd', 0))
-    if is_crowd is None:
-      self._report.add('bad_iscrowd', f'{name}: {entry.get("iscrowd")!r}')
+    is_crowd = self._reader.is_crowd(entry, name)
     box = self._box(entry, segmentation, image, name, bool(is_crowd))
     if box is None:
       return None
-    cleaned = {**entry, 'bbox': box, 'iscrowd': int(bool(is_crowd))}
+    cleaned = {key: value for key, value in entry.items() if key != 'segmentation'}
     if segmentation is not None:
       cleaned['segmentation'] = segmentation
-    area = json_values.number(entry.get('area'))
-    if area is None or area <= 0:
-      self._report.add('area_filled', name)
-      area = box[2] * box[3]
-      if self._include_masks and segmentation is not None:
-        area = segmentations.area(segmentation, image['height'], image['width'])
-    cleaned['area'] = area
-    return cleaned
+    area = self._area(entry, segmentation, box, image, name)
+    return {**cleaned, 'bbox': box, 'iscrowd': is_crowd, 'area': area}
+
+  def _area(
+    self,
+    entry: Entry,
+    segmentation: segmentations.Segmentation | None,
+    box: box_checks.Box,
+    image: Entry,
+    name: str,
+  ) -> float:
+    area = self._reader.number(entry.get('area'), f'area of {name}')
+    if area is not None and area > 0:
+      return area
+    self._report.add('area_filled', name)
+    if self._include_masks and segmentation is not None:
+      return segmentations.area(segmentation, image['height'], image['width'])
+    return box[2] * box[3]
 
   def _segmentation(
     self, entry: Entry, image: Entry, name: str
   ) -> tuple[segmentations.Segmentation | None, str | None]:
     """The usable part of the segmentation, and the check that found a fault."""
-    found, changed = segmentations.normalize(entry.get('segmentation'))
-    segmentation, check = segmentations.clean(
-      found, image['height'], image['width'], keep_flat=self._for_evaluation
-    )
-    if changed and segmentation is not None and self._include_masks:
-      self._report.add('segmentation_form', name)
+    found, forms = segmentations.normalize(entry.get('segmentation'))
+    size = (image['height'], image['width'])
+    segmentation, check = segmentations.clean(found, *size, keep_flat=self._for_evaluation)
+    if segmentation is not None:
+      for form in forms:
+        self._report.add(form, f'segmentation of {name}')
+      if segmentations.reaches_outside(segmentation, *size):
+        self._report.add('polygon_outside', name)
     return segmentation, check
 
   def _box(
@@ -208,9 +219,9 @@ class _Cleaner:
     image: Entry,
     name: str,
     is_crowd: bool,
-  ) -> list[float] | None:
+  ) -> box_checks.Box | None:
     """The box of an annotation; that of its mask if it has no usable one; None without either."""
-    box, check = _read_box(entry.get('bbox')), 'bad_box'
+    box, check = self._reader.box(entry.get('bbox'), name), 'bad_box'
     if box is not None and (min(box[2:]) <= 0 or self._clipped(box, image) is None):
       box, check = None, 'box_outside'
     if box is None and segmentation is not None:
@@ -219,9 +230,10 @@ class _Cleaner:
       if self._clipped(box, image) is not None:
         self._report.add('box_from_mask', name)
     elif box is not None and segmentation is not None and self._include_masks and not is_crowd:
-      mask_box = _within(segmentations.bounds(segmentation), image)
-      if mask_box is not None:
-        self._compare(box, mask_box, image, name)
+      mask_box = box_checks.within(segmentations.bounds(segmentation), image)
+      misfit = mask_box and box_checks.misfit(box, mask_box, image)
+      if misfit:
+        self._report.add(misfit, name)
     clipped = box and self._clipped(box, image)
     if not clipped:
       self._report.add(check, name)
@@ -230,55 +242,8 @@ class _Cleaner:
       self._report.add('box_clipped', name)
     return clipped
 
-  def _clipped(self, box: list[float], image: Entry) -> list[float] | None:
+  def _clipped(self, box: box_checks.Box, image: Entry) -> box_checks.Box | None:
     """The box as it is used, or None if it has no area."""
     if self._for_evaluation:
       return box if min(box[2:]) > 0 else None
-    return _within(box, image)
-
-  def _compare(self, box: list[float], mask_box: list[float], image: Entry, name: str) -> None:
-    """Count a box that does not fit its mask, by the likely cause."""
-    if _iou(box, mask_box) >= _MIN_BOX_IOU:
-      return
-    x, y, third, fourth = box
-    scaled = [
-      value * image[side] for value, side in zip(box, ('width', 'height', 'width', 'height'))
-    ]
-    if _iou([x, y, third - x, fourth - y], mask_box) >= _MIN_OTHER_FORM_IOU:
-      check = 'box_is_xyxy'
-    elif max(box) <= 1 and _iou(scaled, mask_box) >= _MIN_OTHER_FORM_IOU:
-      check = 'box_is_relative'
-    else:
-      check = 'box_unlike_mask'
-    self._report.add(check, name)
-
-
-def _within(box: list[float], image: Entry) -> list[float] | None:
-  """The part of a box inside an image, or None if it has no area."""
-  x, y, width, height = box
-  left, top = max(x, 0), max(y, 0)
-  right, bottom = min(x + width, image['width']), min(y + height, image['height'])
-  if right <= left or bottom <= top:
-    return None
-  if left == x and top == y and right == x + width and bottom == y + height:
-    return box
-  return [left, top, right - left, bottom - top]
-
-
-def _read_box(box: Any) -> list[float] | None:
-  """Four finite numbers, or None."""
-  if not isinstance(box, list) or len(box) != 4:
-    return None
-  values = [value for value in map(json_values.number, box) if value is not None]
-  return values if len(values) == len(box) else None
-
-
-def _iou(first: list[float], second: list[float]) -> float:
-  """Intersection over union of two boxes (x, y, width, height); 0 for boxes without extent."""
-  sides = [
-    max(0.0, min(a + c, b + d) - max(a, b))
-    for a, b, c, d in zip(first[:2], second[:2], first[2:], second[2:])
-  ]
-  intersection = sides[0] * sides[1]
-  union = first[2] * first[3] + second[2] * second[3] - intersection
-  return intersection / union if union > 0 and min(*first[2:], *second[2:]) > 0 else 0.0
+    return box_checks.within(box, image)

@@ -5,19 +5,24 @@ annotations from a file. A bad entry is skipped and counted; two entries that co
 raise a DataError.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
-from urllib.parse import urlparse
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import unquote, urlparse
 
-from htc_tf.data import json_values
+from htc_tf.data import annotated_extents, json_values
 from htc_tf.data.annotation_file import Entry, section
 from htc_tf.data.check_report import CheckReport
+from htc_tf.data.entry_ids import EntryIds
+from htc_tf.data.value_reader import ValueReader
 from htc_tf.errors import DataError
 
+# pycocotools counts pixels by integers of 32 bits.
+_MAX_PIXELS = 2**31 - 1
 _URL_KEYS = ('coco_url', 'flickr_url', 'url')
 
-SizeReader = Callable[[str], tuple[int, int] | None]
+SizeReader = Callable[[Entry], tuple[int, int] | None]
 
 
 class CocoEntries(NamedTuple):
@@ -28,45 +33,23 @@ class CocoEntries(NamedTuple):
     images: images with distinct integer `id`, `file_name`, and integer `height` and `width`.
     annotations: annotations of these images and categories, with their integer ids; `id` and all
       other values are as in the file.
+    num_images: number of image entries in the file.
     num_annotations: number of annotations in the file.
   """
 
   categories: list[Entry]
   images: list[Entry]
   annotations: list[Entry]
+  num_images: int
   num_annotations: int
 
 
-class _Ids:
-  """Integer ids for the ids of a section.
+class _Ids(NamedTuple):
+  """Ids of a section: how they are read, which ones the file has, and which of them are kept."""
 
-  Ids that stand for integers keep them. If all ids are text, or need more than 64 bits, they are
-  numbered in the order of the file.
-
-  Args:
-    values: ids of all entries.
-  """
-
-  def __init__(self, values: Iterable[Any]):
-    values = list(values)
-    self.are_numbered = (
-      bool(values) and all(map(_is_name, values)) and None in map(json_values.integer, values)
-    )
-    self._numbers: dict[str, int] = {}
-    if self.are_numbered:
-      for value in values:
-        self._numbers.setdefault(str(value), len(self._numbers) + 1)
-
-  def get(self, value: Any) -> int | None:
-    """The integer id; None if the value is not an id of this section."""
-    if not self.are_numbered:
-      return json_values.integer(value)
-    return self._numbers.get(str(value)) if _is_name(value) else None
-
-
-def _is_name(value: Any) -> bool:
-  """Whether a value can be an id that is not a small integer: text, or an integer of any size."""
-  return isinstance(value, (str, int)) and not isinstance(value, bool) and value != ''
+  reader: EntryIds
+  listed: set[int]
+  kept: set[int]
 
 
 def normalize(
@@ -74,17 +57,20 @@ def normalize(
   path: str,
   report: CheckReport,
   size_of: SizeReader | None = None,
-  needs_files: bool = True,
+  for_evaluation: bool = False,
 ) -> CocoEntries:
   """The usable entries of an annotation file, normalized.
+
+  Where ids are numbered, the entries keep the id of the file as `original_id`.
 
   Args:
     content: content of the file.
     path: path of the file, for messages.
     report: counts of the findings.
-    size_of: function from a file name to height and width of that image, or None if the image
-      cannot be read; it is called for images without a usable size.
-    needs_files: whether an image needs a file name.
+    size_of: function from an image entry with a `file_name` to height and width of that image, or
+      None if they cannot be found; it is called for images without a usable size.
+    for_evaluation: whether an image needs no file name, and one without a size is as large as its
+      annotations reach and has a true `size_unknown`; `size_of` is then not used.
 
   Raises:
     DataError: a section is missing or empty, no image or category is usable, or two entries
@@ -92,42 +78,53 @@ def normalize(
   """
   categories, category_ids = _categories(section(content, 'categories', path, report), path, report)
   image_entries = section(content, 'images', path, report)
-  if not needs_files:
-    image_entries = [{'file_name': f'id {entry.get("id")}', **entry} for entry in image_entries]
-  images, image_ids = _images(image_entries, path, report, size_of)
   entries = section(content, 'annotations', path, report, may_be_empty=True)
-  known_images = {image['id'] for image in images}
-  known_categories = {category['id'] for category in categories}
-  annotations = []
-  for entry in entries:
-    image, category = (
-      image_ids.get(entry.get('image_id')),
-      category_ids.get(entry.get('category_id')),
-    )
-    name = f'annotation {entry.get("id")}'
-    if image not in known_images:
-      report.add('unknown_image_id', f'{name} of image {entry.get("image_id")!r}')
-    elif category not in known_categories:
-      report.add('unknown_category_id', f'{name} of category {entry.get("category_id")!r}')
-    else:
-      annotations.append({**entry, 'image_id': image, 'category_id': category})
-  return CocoEntries(categories, images, annotations, len(entries))
+  if for_evaluation:
+    image_entries = [_with_file_name(entry) for entry in image_entries]
+    size_of = annotated_extents.size_reader(entries)
+  sizes = _Sizes(report, size_of, for_evaluation)
+  images, image_ids = _images(image_entries, path, report, sizes)
+  annotations = [
+    found for entry in entries if (found := _annotation(entry, image_ids, category_ids, report))
+  ]
+  counts = [len(content.get(key, [])) for key in ('images', 'annotations')]
+  return CocoEntries(categories, images, annotations, *counts)
+
+
+def _with_file_name(entry: Entry) -> Entry:
+  """An image entry that has a file name in any case."""
+  named = {} if _file_name(entry) else {'file_name': f'id {entry.get("id")}'}
+  return {**entry, **named}
+
+
+def _annotation(
+  entry: Entry, image_ids: _Ids, category_ids: _Ids, report: CheckReport
+) -> Entry | None:
+  """The annotation with integer ids of its image and category; None if one of them is unknown."""
+  name = f'annotation {entry.get("id")}'
+  image = image_ids.reader.get(entry.get('image_id'), f'image_id of {name}')
+  category = category_ids.reader.get(entry.get('category_id'), f'category_id of {name}')
+  if image not in image_ids.kept:
+    check = 'image_dropped' if image in image_ids.listed else 'unknown_image_id'
+    report.add(check, f'{name} of image {entry.get("image_id")!r}')
+  elif category not in category_ids.kept:
+    report.add('unknown_category_id', f'{name} of category {entry.get("category_id")!r}')
+  else:
+    return {**entry, 'image_id': image, 'category_id': category}
+  return None
 
 
 def _categories(entries: list[Entry], path: str, report: CheckReport) -> tuple[list[Entry], _Ids]:
-  ids = _Ids(entry.get('id') for entry in entries)
-  if ids.are_numbered:
-    report.add('text_ids_numbered', 'ids of categories')
+  ids = EntryIds([entry.get('id') for entry in entries], 'categories', report)
   kept: dict[int, Entry] = {}
   for entry in entries:
-    id_, name = ids.get(entry.get('id')), entry.get('name')
-    if not isinstance(name, str) or not name:
-      name = str(entry.get('id') if name is None else name)
-      report.add('category_without_name', name)
+    id_ = ids.get(entry.get('id'), 'id of a category')
     if id_ is None:
       report.add('bad_category', str(entry)[:60])
-    elif id_ not in kept:
-      kept[id_] = {**entry, 'id': id_, 'name': name}
+      continue
+    name = _category_name(entry, report)
+    if id_ not in kept:
+      kept[id_] = ids.identified(entry, id_, name=name)
     elif kept[id_]['name'] == name:
       report.add('duplicate_category', name)
     else:
@@ -144,29 +141,44 @@ def _categories(entries: list[Entry], path: str, report: CheckReport) -> tuple[l
       got=str(entries[0])[:200],
       likely_cause='the file of another tool',
     )
-  return list(kept.values()), ids
+  return list(kept.values()), _Ids(ids, set(kept), set(kept))
+
+
+def _category_name(entry: Entry, report: CheckReport) -> str:
+  """The name of a category as text that can be printed; its id if it has none."""
+  name = entry.get('name')
+  if json_values.is_finite_number(name):
+    report.add('category_name_form', str(name))
+    return str(name)
+  if not isinstance(name, str) or not name:
+    name = str(entry.get('id'))
+    report.add('category_without_name', name)
+  printable = name.encode(errors='backslashreplace').decode()
+  if printable != name:
+    report.add('category_name_form', printable)
+  return printable
 
 
 def _images(
-  entries: list[Entry], path: str, report: CheckReport, size_of: SizeReader | None
+  entries: list[Entry], path: str, report: CheckReport, sizes: '_Sizes'
 ) -> tuple[list[Entry], _Ids]:
-  ids = _Ids(entry.get('id') for entry in entries)
-  if ids.are_numbered:
-    report.add('text_ids_numbered', 'ids of images')
+  ids = EntryIds([entry.get('id') for entry in entries], 'images', report)
+  listed: set[int] = set()
   kept: dict[int, Entry] = {}
   for entry in entries:
-    id_, name = ids.get(entry.get('id')), _file_name(entry)
+    id_, name = ids.get(entry.get('id'), 'id of an image'), _file_name(entry)
+    listed |= set() if id_ is None else {id_}
     if id_ is None or name is None:
       report.add('bad_image', str(entry)[:60])
     elif id_ in kept:
       _check_same_file(kept[id_]['file_name'], name, id_, path)
       report.add('duplicate_image', name)
     else:
-      size = _size(entry, name, report, size_of)
-      if size is None:
-        report.add('image_without_size', name)
-      else:
-        kept[id_] = {**entry, 'id': id_, 'file_name': name, 'height': size[0], 'width': size[1]}
+      if entry.get('file_name') != name:
+        report.add('file_name_from_url', name)
+      size = sizes.get({**entry, 'file_name': name})
+      if size:
+        kept[id_] = ids.identified(entry, id_, file_name=name, **size)
   if not kept:
     raise DataError(
       f'No image entry in {path} is usable',
@@ -174,7 +186,7 @@ def _images(
       got=str(entries[0])[:200],
       likely_cause='the file of another tool',
     )
-  return list(kept.values()), ids
+  return list(kept.values()), _Ids(ids, listed, set(kept))
 
 
 def _check_same_file(known: str, name: str, id_: int, path: str) -> None:
@@ -192,18 +204,47 @@ def _file_name(entry: Entry) -> str | None:
   name = entry.get('file_name')
   if isinstance(name, str) and name:
     return name
-  urls = (entry.get(key) for key in _URL_KEYS)
-  names = (os.path.basename(urlparse(url).path) for url in urls if isinstance(url, str))
-  return next(filter(None, names), None)
+  return os.path.basename(url_path(entry)) or None
 
 
-def _size(
-  entry: Entry, name: str, report: CheckReport, size_of: SizeReader | None
-) -> tuple[int, int] | None:
-  height, width = (json_values.integer(entry.get(side)) for side in ('height', 'width'))
-  if height is not None and width is not None and min(height, width) > 0:
-    return height, width
-  size = size_of(name) if size_of else None
-  if size is not None:
-    report.add('size_read_from_image', name)
-  return size
+def url_path(entry: Entry) -> str:
+  """The path in the first usable URL of an image entry; empty if it has none."""
+  for key in _URL_KEYS:
+    url = entry.get(key)
+    with contextlib.suppress(ValueError):  # Brackets that enclose no address.
+      path = unquote(urlparse(url).path) if isinstance(url, str) else ''
+      if os.path.basename(path):
+        return path
+  return ''
+
+
+class _Sizes:
+  """Heights and widths of images.
+
+  Args:
+    report: counts of the findings.
+    size_of: function for images without a usable size, or None.
+    are_guessed: whether that function guesses.
+  """
+
+  def __init__(self, report: CheckReport, size_of: SizeReader | None, are_guessed: bool):
+    self._report = report
+    self._reader = ValueReader(report)
+    self._size_of = size_of
+    self._are_guessed = are_guessed
+
+  def get(self, entry: Entry) -> Entry:
+    """The values of an image entry that give its size; empty if that cannot be found."""
+    name = entry['file_name']
+    height, width = (
+      self._reader.integer(entry.get(side), f'{side} of {name}') for side in ('height', 'width')
+    )
+    if height and width and height > 0 and 0 < height * width <= _MAX_PIXELS:
+      return {'height': height, 'width': width}
+    size = self._size_of(entry) if self._size_of else None
+    if size is None:
+      self._report.add('image_without_size', name)
+      return {}
+    self._report.add('size_unknown' if self._are_guessed else 'size_read_from_image', name)
+    guessed = {'size_unknown': True} if self._are_guessed else {}
+    return {'height': size[0], 'width': size[1], **guessed}

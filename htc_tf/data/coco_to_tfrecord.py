@@ -15,13 +15,14 @@ from collections.abc import Callable
 
 import tqdm
 
-from htc_tf import file_errors, files
+from htc_tf import files
 from htc_tf.data import (
   conversion_checks,
   conversion_outputs,
   image_paths,
   record_pool,
   record_shards,
+  usable_images,
 )
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import CocoAnnotations, Entry, read_annotations
@@ -31,7 +32,12 @@ from htc_tf.data.images import UnreadableImageError, read_image, refers_to_uprig
 from htc_tf.errors import DataError
 
 _FORMAT_VERSION = 2
-# If a larger share of the annotations is dropped, the first line of the summary says so.
+# Values of image entries, and of annotations.
+_RECORDED = (
+  *('id', 'file_name', 'height', 'width'),
+  *('category_id', 'bbox', 'iscrowd', 'area', 'segmentation'),
+)
+# If a larger share of the annotations or images is dropped, the summary begins with that.
 _MAX_QUIETLY_DROPPED = 0.1
 
 
@@ -59,7 +65,7 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
     options.annotation_file, needs_masks, size_of=functools.partial(_size_of_image, options)
   )
   semantic = _semantic_info(options, annotations)
-  images = _usable_images(options, annotations)
+  images = usable_images.select(options, annotations)
   conversion_checks.check_trainable(options, annotations, images)
   tasks = _plan(options, annotations, images)
   info = conversion_outputs.load_finished(options, tasks)
@@ -79,7 +85,7 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
 def summary(prefix: str, info: DatasetInfo, annotations: CocoAnnotations) -> str:
   """The counts of the metadata in words, with examples.
 
-  If more than a tenth of the annotations was dropped, the first line says so.
+  If more than a tenth of the annotations or images was dropped, the first lines say so.
   """
   shown = CheckReport()
   shown.merge(info.checks, annotations.report.examples)
@@ -87,21 +93,25 @@ def summary(prefix: str, info: DatasetInfo, annotations: CocoAnnotations) -> str
     f'{prefix}: {info.num_images} images, {info.num_instances} instances, {info.num_shards} shards',
     *shown.lines(),
   ]
-  dropped = shown.dropped_annotations()
-  if sum(dropped.values()) > annotations.num_annotations * _MAX_QUIETLY_DROPPED:
-    reasons = ', '.join(f'{count} {reason}' for reason, count in dropped.items())
-    lines.insert(
-      0,
-      f'{sum(dropped.values())} of {annotations.num_annotations} annotations dropped: {reasons}',
-    )
-  return '\n'.join(lines)
+  losses = (
+    ('annotations', annotations.num_annotations, shown.dropped_annotations()),
+    ('images', annotations.num_images, shown.dropped_images()),
+  )
+  warnings = [
+    f'{sum(dropped.values())} of {number} {entries} dropped: '
+    + ', '.join(f'{count} {reason}' for reason, count in dropped.items())
+    for entries, number, dropped in losses
+    if sum(dropped.values()) > number * _MAX_QUIETLY_DROPPED
+  ]
+  return '\n'.join([*warnings, *lines])
 
 
-def _size_of_image(options: ConversionOptions, file_name: str) -> tuple[int, int] | None:
-  """Height and width of an upright image; None if it cannot be read."""
+def _size_of_image(options: ConversionOptions, image: Entry) -> tuple[int, int] | None:
+  """Height and width of an image as its annotations refer to it; None if it cannot be read."""
+  path = image_paths.path_inside(options.image_folder, image['file_name'])
   try:
-    return read_image(image_paths.path_inside(options.image_folder, file_name)).size
-  except (UnreadableImageError, OSError):
+    return read_image(path, upright=options.exif != 'stored').size
+  except (UnreadableImageError, OSError, UnicodeError):
     return None
 
 
@@ -119,60 +129,6 @@ def _semantic_info(options: ConversionOptions, annotations: CocoAnnotations) -> 
       likely_cause='a large-vocabulary data set; use --semantic none',
     )
   return SemanticInfo('instances', num_classes)
-
-
-def _usable_images(options: ConversionOptions, annotations: CocoAnnotations) -> list[Entry]:
-  """The images whose files, and stuff maps if needed, exist.
-
-  Raises:
-    DataError: a file is missing and `skip_missing_images` is not set, or no image is left.
-    InputError: a folder is missing or cannot be entered.
-  """
-  for folder in filter(None, (options.image_folder, options.stuff_folder)):
-    with file_errors.as_input_errors():
-      os.stat(os.path.join(folder, '.'))  # Otherwise each of its files would count as missing.
-  usable = annotations.images
-  paths = {
-    image['id']: image_paths.path_inside(options.image_folder, image['file_name'])
-    for image in usable
-  }
-  usable = _with_file(usable, paths, 'missing_image', options, annotations.report)
-  if options.stuff_folder:
-    maps = {
-      image['id']: record_shards.stuff_map_path(options.stuff_folder, image['file_name'])
-      for image in usable
-    }
-    usable = _with_file(usable, maps, 'missing_stuff_map', options, annotations.report)
-  return usable
-
-
-def _with_file(
-  images: list[Entry],
-  paths: dict[int, str],
-  check: str,
-  options: ConversionOptions,
-  report: CheckReport,
-) -> list[Entry]:
-  present = [image for image in images if os.path.isfile(paths[image['id']])]
-  missing = [paths[image['id']] for image in images if not os.path.isfile(paths[image['id']])]
-  for path in missing:
-    report.add(check, path)
-  if missing and not options.skip_missing_images:
-    raise DataError(
-      f'{len(missing)} of {len(images)} files named by {options.annotation_file} are missing',
-      expected='a file for each image',
-      got='no ' + ', no '.join(missing[:3]),
-      likely_cause='another image folder or split, or an incomplete download; '
-      '--skip_missing_images drops them',
-    )
-  if not present:
-    raise DataError(
-      'No image is left',
-      expected='at least one file of the annotations',
-      got=f'no {missing[0]}',
-      likely_cause='another image folder',
-    )
-  return present
 
 
 def _plan(
@@ -196,11 +152,19 @@ def _plan(
       path=os.path.join(options.output_folder, shard_name(options.prefix, shard, num_shards)),
       state_path=os.path.join(conversion_outputs.progress_folder(options), f'{shard:05d}.json'),
       fingerprint=fingerprint,
-      items=[(image, annotations.annotations[image['id']]) for image in images[shard::num_shards]],
+      items=[
+        (_recorded(image), list(map(_recorded, annotations.annotations[image['id']])))
+        for image in images[shard::num_shards]
+      ],
       options=record_options,
     )
     for shard in range(num_shards)
   ]
+
+
+def _recorded(entry: Entry) -> Entry:
+  """The values of an entry that its record needs; others may be too deep to be sent to workers."""
+  return {key: entry[key] for key in _RECORDED if key in entry}
 
 
 def _with_orientation(
@@ -246,11 +210,18 @@ def _fingerprint(options: ConversionOptions, images: list[Entry]) -> str:
     paths = [image_paths.path_inside(options.image_folder, image['file_name'])]
     if options.stuff_folder:
       paths.append(record_shards.stuff_map_path(options.stuff_folder, image['file_name']))
-    stats = [os.stat(path) for path in paths]
-    digest.update(
-      f'{image["file_name"]} {[(stat.st_size, stat.st_mtime_ns) for stat in stats]}'.encode()
-    )
+    line = f'{image["file_name"]} {[_size_and_time(path) for path in paths]}'
+    digest.update(line.encode(errors='surrogateescape'))
   return digest.hexdigest()
+
+
+def _size_and_time(path: str) -> tuple[int, int] | None:
+  """Size and time of a file; None if it vanished, which is counted when it is read."""
+  try:
+    stat = os.stat(path)
+  except OSError:
+    return None
+  return stat.st_size, stat.st_mtime_ns
 
 
 def _finish(

@@ -47,8 +47,14 @@ def nothing_to_train(
     )
   elif report.counts['empty_segmentation']:
     cause = 'annotations with boxes alone; convert them with --no_masks and without --semantic'
+  elif report.counts['image_dropped']:
+    cause = 'images that are missing, cannot be read or have another size; the counts name them'
   elif report.counts['unknown_image_id']:
-    cause = 'annotations whose image_id is none of the ids in "images"'
+    cause = 'annotations whose image_id is none of the ids in "images", such as '
+    cause += report.examples['unknown_image_id'][0]
+  elif report.counts['unknown_category_id']:
+    cause = 'annotations whose category_id is none of the ids in "categories", such as '
+    cause += report.examples['unknown_category_id'][0]
   return DataError(
     f'No trainable instance is left in {options.annotation_file}',
     expected='at least one annotation with a usable box and mask that is no crowd region',

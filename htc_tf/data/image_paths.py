@@ -36,5 +36,28 @@ def path_inside(folder: str, name: str) -> str:
   path = os.path.join(folder, normal)
   if normal.isascii() or os.path.exists(path):
     return path
-  forms = (os.path.join(folder, unicodedata.normalize(form, normal)) for form in ('NFC', 'NFD'))
-  return next(filter(os.path.exists, forms), path)
+  return _in_other_form(folder, normal.split('/')) or path
+
+
+def is_other_form(path: str, name: str) -> bool:
+  """Whether a path from `path_inside` has the accents of the name in another Unicode form.
+
+  Args:
+    path: the path.
+    name: file name in the annotations.
+  """
+  return not name.isascii() and not path.endswith(posixpath.normpath(name.replace('\\', '/')))
+
+
+def _in_other_form(folder: str, parts: list[str]) -> str | None:
+  """The existing path whose parts have any of the Unicode forms, or None."""
+  if not parts:
+    return folder
+  forms = (unicodedata.normalize(form, parts[0]) for form in ('NFC', 'NFD'))
+  for name in (parts[0], *forms):
+    path = os.path.join(folder, name)
+    if os.path.exists(path):
+      found = _in_other_form(path, parts[1:])
+      if found:
+        return found
+  return None

@@ -4,13 +4,13 @@ Tools write numbers as text, whole numbers as floats, and flags as words. Each f
 value that was meant, or None if that is not clear.
 """
 
-import math
 import re
 from typing import Any
 
-_INTEGER = re.compile(r'[+-]?[0-9]+(\.0*)?')
+_INTEGER = re.compile(r'[+-]?[0-9]{1,30}(\.0*)?')
 _FLAGS = {'': False, '0': False, 'false': False, 'no': False, '1': True, 'true': True, 'yes': True}
-_MAX_INTEGER = 2**63 - 1  # Records store integers of 64 bits.
+_MAX_INTEGER = 2**63 - 1  # Records store integers of 64 bits,
+_MAX_NUMBER = 3.4e38  # and numbers as floats of 32 bits.
 
 
 def integer(value: Any) -> int | None:
@@ -25,7 +25,10 @@ def integer(value: Any) -> int | None:
 
 
 def number(value: Any) -> float | None:
-  """The finite number that a value stands for, such as 1.5 or "1.5"; integers stay integers."""
+  """The number that a value stands for, such as 1.5 or "1.5"; integers stay integers.
+
+  It is None for NaN and for values beyond 3.4e38, which a record cannot store.
+  """
   if isinstance(value, str):
     try:
       value = float(value)
@@ -39,10 +42,12 @@ def flag(value: Any) -> bool | None:
   if value is None:
     return False
   if isinstance(value, str):
-    return _FLAGS.get(value.strip().lower(), None if number(value) is None else bool(float(value)))
+    read = number(value)
+    return _FLAGS.get(value.strip().lower(), None if read is None else bool(read))
   return bool(value) if isinstance(value, bool) or is_finite_number(value) else None
 
 
 def is_finite_number(value: Any) -> bool:
-  """Whether a JSON value is a number other than NaN and infinity; booleans are not numbers."""
-  return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+  """Whether a JSON value is a number of 32 bits, not NaN or infinity; booleans are not numbers."""
+  is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+  return is_number and -_MAX_NUMBER <= value <= _MAX_NUMBER

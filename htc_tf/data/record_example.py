@@ -79,7 +79,7 @@ def image_features(entry: dict[str, Any], image: images.EncodedImage) -> Feature
   return {
     'image/encoded': [image.content],
     'image/format': [image.format.encode()],
-    'image/filename': [entry['file_name'].encode()],
+    'image/filename': [entry['file_name'].encode(errors='surrogateescape')],
     'image/source_id': [str(entry['id']).encode()],
     'image/height': [image.height],
     'image/width': [image.width],

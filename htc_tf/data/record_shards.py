@@ -183,6 +183,7 @@ class _RecordBuilder:
     image = self._read_image(entry)
     if image is None:
       self.dropped_images.append(entry['id'])
+      self.report.add_dropped(annotations)
       return None
     size = (image.height, image.width)
     instances = self._instances(annotations, size)
@@ -217,7 +218,7 @@ class _RecordBuilder:
       image = source.encoded()
       if not image.converted and not _decodes_to(image.content, source.pixels()):
         image = source.encoded(may_keep=False)
-    except images.UnreadableImageError as error:
+    except (images.UnreadableImageError, OSError) as error:
       if not self._options.skip_missing_images:
         raise DataError(
           f'{path} cannot be read as an image',
@@ -226,7 +227,7 @@ class _RecordBuilder:
           likely_cause='an incomplete download; fetch it again, or drop such images with '
           '--skip_missing_images',
         ) from error
-      self.report.add('unreadable_image', entry['file_name'])
+      self.report.add('unreadable_image', f'{entry["file_name"]}: {error}')
       return None
     if (image.height, image.width) != (entry['height'], entry['width']):
       self.report.add(
@@ -271,7 +272,7 @@ class _RecordBuilder:
     """The stuff map, or None if it is unusable."""
     try:
       labels = images.read_label_map(stuff_map_path(self._options.stuff_folder, entry['file_name']))
-    except images.UnreadableImageError as error:
+    except (images.UnreadableImageError, OSError) as error:
       self.report.add('stuff_map_unusable', f'{entry["file_name"]}: {error}')
       return None
     if labels.shape != size:

@@ -4,6 +4,7 @@ pycocotools reads uninitialized memory if run lengths end early, and takes a pol
 for a box. Segmentations are therefore checked before pycocotools reads them.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,51 +20,89 @@ _MAX_POLYGON_LENGTH = 1_000_000
 _MAX_COORDINATE = 100_000_000  # Its integers of 32 bits count fifths of a pixel.
 
 
-def normalize(segmentation: Any) -> tuple[Any, bool]:
-  """A segmentation in the form of COCO, and whether the file has another form of it.
+def normalize(segmentation: Any) -> tuple[Any, list[str]]:
+  """A segmentation in the form of COCO, and the checks that name other forms of the file.
 
-  Other forms are: one flat list of numbers, a list of [x, y] pairs, a list of such lists, numbers
-  as text, run lengths in a list, and a size of run lengths as text or floats. What has none of
-  these forms is returned unchanged.
+  Other forms are: one flat list of numbers, [x, y] pairs, a list too many around polygons or run
+  lengths, numbers as text, and run lengths as floats. What has none of these forms is returned
+  unchanged.
 
   Args:
     segmentation: value of the annotation file.
   """
+  checks: dict[str, None] = {}  # In the order in which they are found.
+  segmentation = _unwrapped(segmentation, checks)
   if isinstance(segmentation, dict):
-    size = segmentation.get('size')
-    if isinstance(size, list) and size != (sides := [json_values.integer(x) for x in size]):
-      return {**segmentation, 'size': sides}, True
-    return segmentation, False
+    return _normalize_runs(segmentation, checks), list(checks)
   if not isinstance(segmentation, list) or not segmentation:
-    return segmentation, False
-  if len(segmentation) == 1 and isinstance(segmentation[0], dict):
-    return normalize(segmentation[0])[0], True
-  if not any(isinstance(part, (list, dict)) for part in segmentation):
-    polygons: list[Any] = [segmentation]
-  elif len(segmentation) > 2 and all(_is_point(part) for part in segmentation):
-    polygons = [[value for point in segmentation for value in point]]
-  else:
-    polygons = [_flat_polygon(part) for part in segmentation]
-  polygons = [_with_numbers(polygon) for polygon in polygons]
-  return polygons, polygons != segmentation
+    return segmentation, list(checks)
+  polygons: list[Any] = segmentation
+  if not _has_lists(segmentation):
+    checks['segmentation_flat'] = None
+    polygons = [segmentation]
+  elif _has_points(segmentation):
+    polygons = [segmentation]
+  return [_normalize_polygon(polygon, checks) for polygon in polygons], list(checks)
 
 
-def _is_point(value: Any) -> bool:
-  return isinstance(value, list) and len(value) == 2 and not isinstance(value[0], list)
+def _unwrapped(segmentation: Any, checks: dict[str, None]) -> Any:
+  """The content of lists that hold nothing but run lengths, or nothing but a list of polygons."""
+  while isinstance(segmentation, list) and len(segmentation) == 1:
+    (content,) = segmentation
+    if not isinstance(content, dict) and (not _has_lists(content) or _has_points(content)):
+      break
+    checks['segmentation_wrapped'] = None
+    segmentation = content
+  return segmentation
 
 
-def _flat_polygon(polygon: Any) -> Any:
-  if isinstance(polygon, list) and len(polygon) > 2 and all(map(_is_point, polygon)):
-    return [value for point in polygon for value in point]
-  return polygon
+def _has_lists(value: Any) -> bool:
+  return isinstance(value, list) and any(isinstance(part, (list, dict)) for part in value)
 
 
-def _with_numbers(polygon: Any) -> Any:
-  """The polygon with numbers for texts of numbers; unchanged if a value stands for no number."""
-  if not isinstance(polygon, list) or not any(isinstance(value, str) for value in polygon):
-    return polygon
-  values = [json_values.number(value) for value in polygon]
-  return polygon if None in values else values
+def _normalize_runs(runs: dict[str, Any], checks: dict[str, None]) -> dict[str, Any]:
+  read = dict(runs)
+  for key in ('size', 'counts'):
+    if isinstance(read.get(key), list):
+      read[key] = _each(read[key], json_values.integer, checks)
+  return read
+
+
+def _normalize_polygon(polygon: Any, checks: dict[str, None]) -> Any:
+  """The polygon as a flat list of numbers; unchanged if it cannot be read."""
+  polygon = _unwrapped(polygon, checks)
+  while isinstance(polygon, list) and len(polygon) == 1 and isinstance(polygon[0], list):
+    checks['segmentation_wrapped'] = None
+    (polygon,) = polygon
+  if _has_points(polygon):
+    checks['segmentation_pairs'] = None
+    polygon = [value for point in polygon for value in point]
+  return _each(polygon, json_values.number, checks) if isinstance(polygon, list) else polygon
+
+
+def _each(values: list[Any], read: Callable[[Any], Any], checks: dict[str, None]) -> list[Any]:
+  """The numbers that values stand for; the values themselves if one of them stands for none."""
+  forms: dict[type, str] = {str: 'number_as_text'}
+  if read is json_values.integer:
+    forms[float] = 'integer_as_float'
+  found = {type(value) for value in values} & forms.keys()
+  numbers = [read(value) for value in values] if found else values
+  if None in numbers:
+    return values
+  checks.update({forms[form]: None for form in found})
+  return numbers
+
+
+def _has_points(polygon: Any) -> bool:
+  """Whether a value is a list of at least three points [x, y]."""
+  return (
+    isinstance(polygon, list)
+    and len(polygon) > 2
+    and all(
+      isinstance(point, list) and len(point) == 2 and not isinstance(point[0], list)
+      for point in polygon
+    )
+  )
 
 
 def bounds(segmentation: Segmentation) -> list[float]:
@@ -74,6 +113,14 @@ def bounds(segmentation: Segmentation) -> list[float]:
   points = np.concatenate([np.asarray(polygon, np.float64) for polygon in segmentation])
   (left, top), (right, bottom) = points.reshape(-1, 2).min(0), points.reshape(-1, 2).max(0)
   return [float(left), float(top), float(right - left), float(bottom - top)]
+
+
+def reaches_outside(segmentation: Segmentation, height: int, width: int) -> bool:
+  """Whether a polygon of a cleaned segmentation has a point outside the image."""
+  if isinstance(segmentation, dict):
+    return False
+  left, top, box_width, box_height = bounds(segmentation)
+  return min(left, top) < 0 or left + box_width > width or top + box_height > height
 
 
 def clean(

@@ -162,6 +162,7 @@ class COCOEvaluator:
         len(self._ground_truth.imgs),
       )
     self._add(self._workers.drain())
+    ground_truth_lib.adopt_sizes(self._ground_truth, self._results)
     figures = {}
     for iou_type in self._iou_types:
       evaluation = matching.evaluate(
@@ -244,7 +245,7 @@ class COCOEvaluator:
         likely_cause='records and annotation file of different data sets',
       )
     predicted, annotated = coco_results.original_size(image_info), (image['height'], image['width'])
-    if predicted != annotated:
+    if predicted != annotated and not image.get('size_unknown'):
       raise DataError(
         f'Image {image_id} does not have the size of its annotations',
         expected=f'height and width {annotated}',

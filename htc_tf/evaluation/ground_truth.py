@@ -20,7 +20,8 @@ def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> co
 
   The conversion reads annotations by the same rules; usable boxes and polygons stay as they are.
   Annotations without a distinct positive id are renumbered, because COCOeval treats a match with an
-  annotation of id 0 as no match. What is repaired or dropped is logged; the file is not changed.
+  annotation of id 0 as no match. Images without a size have a true `size_unknown`; see
+  `adopt_sizes`. What is repaired or dropped is logged; the file is not changed.
 
   Args:
     annotation_file: path of a COCO instances file.
@@ -61,6 +62,19 @@ def index(dataset: dict[str, Any]) -> coco.COCO:
   with silence():
     indexed.createIndex()
   return indexed
+
+
+def adopt_sizes(ground_truth: coco.COCO, results: Sequence[dict[str, Any]]) -> None:
+  """Give images whose size the annotations lack the size of their predicted masks.
+
+  Args:
+    ground_truth: annotations, which are changed.
+    results: COCO results, with or without `segmentation`.
+  """
+  for result in results:
+    image = ground_truth.imgs[result['image_id']]
+    if image.get('size_unknown') and 'segmentation' in result:
+      image['height'], image['width'] = result['segmentation']['size']
 
 
 def common_categories(ground_truth: coco.COCO, names: dict[int, str]) -> list[int]:

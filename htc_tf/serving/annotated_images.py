@@ -36,8 +36,8 @@ def read_annotated_images(path: str) -> AnnotatedImages:
   Raises:
     DataError: the file cannot be read, has another format, or has no image or category.
   """
-  content = annotation_file.read_annotation_file(path)
   report = CheckReport()
+  content = annotation_file.read_annotation_file(path, report)
   images = [
     {'id': entry['id'], 'file_name': _file_name(entry)}
     for entry in annotation_file.section(content, 'images', path, report)

@@ -95,9 +95,6 @@ def test_a_byte_order_mark_is_skipped(coco, encoding):
     ({'height': None}, 'image_without_size'),
     ({'width': 0}, 'image_without_size'),
     ({'width': -1}, 'image_without_size'),
-    ({'id': 7.5}, 'bad_image'),
-    ({'id': None}, 'bad_image'),
-    ({'id': True}, 'bad_image'),
     ({'file_name': 3}, 'bad_image'),
     ({'file_name': ''}, 'bad_image'),
   ],
@@ -107,13 +104,22 @@ def test_a_bad_image_entry_is_dropped_with_its_annotations(coco, change, check):
   result = read(coco)
   assert [image['id'] for image in result.images] == [9, 12]
   assert result.report.counts[check] == 1
+  assert result.report.counts['image_dropped'] == 3
+
+
+@pytest.mark.parametrize('id_', [7.5, None, True, 'seven', [7]])
+def test_an_image_with_a_bad_id_is_dropped_with_its_annotations(coco, id_):
+  coco.content['images'][0]['id'] = id_
+  result = read(coco)
+  assert [image['id'] for image in result.images] == [9, 12]
+  assert result.report.counts['bad_image'] == 1
   assert result.report.counts['unknown_image_id'] == 3
 
 
 def test_a_missing_size_is_read_from_the_image(coco):
   coco.content['images'][0].update(height=-1)
   del coco.content['images'][1]['width']
-  result = read(coco, size_of={'7.png': (24, 40), '9.png': (40, 24)}.get)
+  result = read(coco, size_of=lambda image: {7: (24, 40), 9: (40, 24)}[image['id']])
   assert [(image['height'], image['width']) for image in result.images[:2]] == [(24, 40), (40, 24)]
   assert result.report.counts['size_read_from_image'] == 2
 
@@ -134,7 +140,12 @@ def test_a_category_without_id_is_dropped_and_one_without_name_gets_its_id(coco)
 
 def test_entries_that_are_no_objects_are_dropped(coco):
   coco.content['annotations'] += [None, 'x', [1]]
-  assert read(coco).report.counts['bad_entry'] == 3
+  coco.content['images'] += ['7.png', None]
+  coco.content['categories'].append('cat')
+  result = read(coco)
+  checks = ('bad_annotation', 'bad_image', 'bad_category')
+  assert [result.report.counts[check] for check in checks] == [3, 2, 1]
+  assert result.num_annotations == 7
 
 
 @pytest.mark.parametrize(
@@ -203,22 +214,44 @@ PAIRS = [[1, 1], [5, 1], [5, 5], [1, 5]]
 
 
 @pytest.mark.parametrize(
-  'form', [SQUARE, PAIRS, [PAIRS], [[str(value) for value in SQUARE]], [str(x) for x in SQUARE]]
+  'form, checks',
+  [
+    (SQUARE, ['segmentation_flat']),
+    (PAIRS, ['segmentation_pairs']),
+    ([PAIRS], ['segmentation_pairs']),
+    ([[PAIRS]], ['segmentation_wrapped', 'segmentation_pairs']),
+    ([[SQUARE]], ['segmentation_wrapped']),
+    ([[[SQUARE]]], ['segmentation_wrapped']),
+    ([[str(value) for value in SQUARE]], ['number_as_text']),
+    ([str(x) for x in SQUARE], ['segmentation_flat', 'number_as_text']),
+  ],
 )
-def test_other_forms_of_a_polygon_are_read(coco, form):
+def test_other_forms_of_a_polygon_are_read(coco, form, checks):
   coco.content['annotations'] = [annotation(1, 7, 3, (1, 1, 4, 4), segmentation=form)]
   result = read(coco)
   assert result.annotations[7][0]['segmentation'] == [SQUARE]
-  assert result.report.counts['segmentation_form'] == 1
+  mended = {**result.report.counts}
+  assert [mended.pop(check) for check in checks] == [1] * len(checks)
+  assert set(mended) == {'category_ids_mapped'}
+
+
+def test_two_polygons_each_in_a_list_too_many_are_read(coco):
+  other = [20, 1, 25, 1, 25, 5]
+  form = [[SQUARE], [other]]
+  coco.content['annotations'] = [annotation(1, 7, 3, (1, 1, 24, 4), segmentation=form)]
+  result = read(coco)
+  assert result.annotations[7][0]['segmentation'] == [SQUARE, other]
+  assert result.report.counts['segmentation_wrapped'] == 1
 
 
 def test_run_lengths_in_a_list_and_with_a_size_of_floats_are_read(coco):
   counts = [24 * 40 - 10, 10]
-  form = [{'size': [24.0, '40'], 'counts': counts}]
+  form = [{'size': [24.0, '40'], 'counts': [float(count) for count in counts]}]
   coco.content['annotations'] = [annotation(1, 7, 3, (39, 14, 1, 10), segmentation=form)]
   result = read(coco)
   assert result.annotations[7][0]['segmentation'] == {'size': [24, 40], 'counts': counts}
-  assert result.report.counts['segmentation_form'] == 1
+  checks = ('segmentation_wrapped', 'number_as_text', 'integer_as_float')
+  assert [result.report.counts[check] for check in checks] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -235,6 +268,8 @@ def test_a_missing_or_degenerate_box_is_taken_from_the_mask(coco, box):
   'box, check',
   [
     ([20, 10, 30, 20], 'box_is_xyxy'),
+    ([20, 10, 30, 19], 'box_is_xyxy'),
+    ([19, 9, 30, 20], 'box_is_xyxy'),
     ([0.5, 10 / 24, 0.25, 10 / 24], 'box_is_relative'),
     ([0, 0, 5, 5], 'box_unlike_mask'),
     ([19, 9, 12, 12], None),
@@ -252,7 +287,23 @@ def test_a_polygon_far_over_the_border_is_kept(coco):
   coco.content['annotations'] = [annotation(1, 7, 3, (0, 0, 40, 24), segmentation=[far])]
   result = read(coco)
   assert result.annotations[7][0]['segmentation'] == [far]
+  assert result.report.counts['polygon_outside'] == 1
   assert not result.report.counts['box_unlike_mask']
+
+
+def test_a_box_far_over_the_border_fits_its_mask(coco):
+  far = [-300, 5, 500, 5, 500, 15, -300, 15]
+  coco.content['annotations'] = [
+    annotation(1, 7, 3, (-300, 5, 800, 10), segmentation=[far], area=8000)
+  ]
+  result = read(coco)
+  assert result.annotations[7][0]['bbox'] == [0, 5, 40, 10]
+  assert not result.report.counts['box_unlike_mask']
+
+
+def test_a_small_box_at_the_origin_of_a_mask_that_it_fits_is_not_taken_for_corners(coco):
+  coco.content['annotations'] = [annotation(1, 7, 3, (0, 0, 10, 10), bbox=[0.5, 0.5, 9, 9])]
+  assert not read(coco).report.counts['box_is_xyxy']
 
 
 def test_a_category_id_given_twice_is_refused(coco):

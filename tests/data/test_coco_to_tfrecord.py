@@ -263,8 +263,12 @@ def nothing_is_written(coco):
   [
     ({'segmentation': None}, '4 annotations without a usable polygon', '--no_masks'),
     ({'iscrowd': 1}, '4 crowd regions', 'CVAT'),
-    ({'image_id': 99}, '4 annotations with an unknown image id', 'image_id'),
-    ({'category_id': 99}, '4 annotations with an unknown category id', 'other images'),
+    ({'image_id': 99}, '4 annotations with an unknown image id', 'image_id .* of image 99'),
+    (
+      {'category_id': 99},
+      '4 annotations with an unknown category id',
+      'category_id .* of category 99',
+    ),
   ],
 )
 def test_a_data_set_without_a_trainable_instance_is_refused(coco, changes, found, cause):
