@@ -115,7 +115,8 @@ def _annotation(
 
 
 def _categories(entries: list[Entry], path: str, report: CheckReport) -> tuple[list[Entry], _Ids]:
-  ids = EntryIds([entry.get('id') for entry in entries], 'categories', report)
+  # In the order of their ids, so that files with the same categories get the same numbers.
+  ids = EntryIds(sorted((entry.get('id') for entry in entries), key=str), 'categories', report)
   kept: dict[int, Entry] = {}
   for entry in entries:
     id_ = ids.get(entry.get('id'), 'id of a category')

@@ -15,7 +15,7 @@ class EntryIds:
   """Integer ids for the ids of a section.
 
   Ids that stand for integers keep them. If all ids are text, or integers some of which need more
-  than 64 bits, they are numbered in the order of the file.
+  than 64 bits, they are numbered in the given order.
 
   Args:
     values: ids of all entries.

@@ -166,6 +166,19 @@ def test_numbers_as_text_or_float_are_read(coco, text):
   assert found.annotations == expected.annotations
 
 
+def test_categories_with_text_ids_get_the_same_numbers_in_any_order(coco):
+  """Otherwise training and validation data with the same categories would contradict each other."""
+  categories = [{'id': name, 'name': name} for name in ('zebra', 'ant', 'cat')]
+  coco.content['annotations'] = [
+    {**entry, 'category_id': 'cat'} for entry in coco.content['annotations']
+  ]
+  found = []
+  for order in (categories, categories[::-1]):
+    coco.content['categories'] = order
+    found.append([(entry.id, entry.name) for entry in read(coco).classes])
+  assert found == [[(1, 'ant'), (2, 'cat'), (3, 'zebra')]] * 2
+
+
 def test_text_ids_are_numbered(coco):
   expected = read(coco)
   for image in coco.content['images']:
