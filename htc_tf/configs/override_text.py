@@ -37,6 +37,15 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver('tag:yaml.org,2002:float', _EXPONENT, list('-+.0123456789'))
 
 
+def _load(text: str) -> Any:
+  """The single value that a YAML text stands for."""
+  loader = _Loader(text)
+  try:
+    return loader.get_single_data()
+  finally:
+    loader.dispose()
+
+
 def read_file(path: str) -> dict[str, Any]:
   """The overrides in a YAML or JSON file, as nested dictionaries.
 
@@ -45,7 +54,7 @@ def read_file(path: str) -> dict[str, Any]:
   """
   try:
     with tf.io.gfile.GFile(path) as file:
-      content = yaml.load(file.read(), Loader=_Loader)
+      content = _load(file.read())
   except (tf.errors.OpError, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
     raise ConfigError(
       f'{path} cannot be read',
@@ -103,7 +112,7 @@ def _malformed(text: str, got: str) -> ConfigError:
 
 def _parse_mapping(text: str) -> dict[str, Any]:
   try:
-    content = yaml.load(text, Loader=_Loader)
+    content = _load(text)
   except yaml.YAMLError as error:
     raise _malformed(text, ' '.join(str(error).split())) from error
   if not isinstance(content, dict):
@@ -134,7 +143,7 @@ def _split_pairs(text: str) -> Iterator[str]:
 def _parse_value(text: str) -> Any:
   """A YAML value; a text that is no YAML, such as `*.tfrecord`, is a string."""
   try:
-    value = yaml.load(text, Loader=_Loader)
+    value = _load(text)
   except yaml.YAMLError:
     if text[:1] in _OPENING:
       raise _malformed(text, 'a list or mapping that YAML does not read') from None
