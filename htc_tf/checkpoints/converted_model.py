@@ -14,7 +14,8 @@ from htc_tf.configs import model as model_config
 from htc_tf.configs import validation
 from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
 from htc_tf.convert.coco_categories import COCO_CATEGORIES
-from htc_tf.convert.conversion import Allowed, Conversion, convert_checkpoint
+from htc_tf.convert.comparison import Allowed
+from htc_tf.convert.conversion import Conversion, convert_checkpoint
 from htc_tf.data.dataset_info import Category, DatasetInfo
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel

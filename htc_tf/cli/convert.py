@@ -67,7 +67,7 @@ def _execute(args: argparse.Namespace) -> int:
   from htc_tf import registry_imports  # noqa: F401
   from htc_tf.checkpoints import converted_model
   from htc_tf.configs import parsing
-  from htc_tf.convert.conversion import Allowed
+  from htc_tf.convert.comparison import Allowed
 
   origin = {
     'experiment': args.experiment,

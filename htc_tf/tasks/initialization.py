@@ -10,7 +10,7 @@ from absl import logging
 
 from htc_tf import file_systems
 from htc_tf.checkpoints import model_directory, object_graph, restoration
-from htc_tf.convert import class_rows, conversion
+from htc_tf.convert import class_rows, comparison, conversion
 from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
 from htc_tf.convert.class_rows import Classes
 from htc_tf.convert.coco_categories import COCO_CATEGORIES
@@ -80,7 +80,7 @@ def initialize(
 
 def _load_published(model: HTCModel, path: str, parts: Sequence[str] | None) -> _Source:
   checkpoint = read_checkpoint(path)
-  allowed = conversion.Allowed(class_mismatch=True, absent_branches=True)
+  allowed = comparison.Allowed(class_mismatch=True, absent_branches=True)
   values = conversion.class_values(checkpoint)
   result = conversion.convert_checkpoint(checkpoint, model, allowed, parts)
   logging.info('%s: %s', path, result.describe())

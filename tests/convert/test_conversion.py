@@ -7,7 +7,7 @@ import pytest
 
 from htc_tf.convert import conversion
 from htc_tf.convert.checkpoint_file import Checkpoint
-from htc_tf.convert.conversion import Allowed
+from htc_tf.convert.comparison import Allowed
 from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.paddle_names import PADDLE
 from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
