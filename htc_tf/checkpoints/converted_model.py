@@ -16,7 +16,7 @@ from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
 from htc_tf.convert.coco_categories import COCO_CATEGORIES
 from htc_tf.convert.comparison import Allowed
 from htc_tf.convert.conversion import Conversion, convert_checkpoint
-from htc_tf.data.dataset_info import Category, DatasetInfo
+from htc_tf.data.dataset_info import Category, DatasetInfo, SemanticInfo
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 
@@ -84,7 +84,9 @@ def _coco_info(config: model_config.HTC) -> DatasetInfo | None:
     num_instances=0,
     num_shards=0,
     categories=categories,
-    semantic=None,
+    semantic=SemanticInfo('stuff_maps', config.semantic_head.num_classes)
+    if config.semantic_head.enabled
+    else None,
     include_masks=config.include_mask,
     annotation_file='',
   )

@@ -44,9 +44,6 @@ def prepare_to_continue(model_dir: str) -> str | None:
     CheckpointError: there were checkpoints, but none can be read. Starting from scratch would
       silently discard them.
   """
-  _remove_unfinished(model_dir)
-  for prefix in _without_index(model_dir):
-    _mark_damaged(prefix)
   prefixes = _on_disk(model_dir)
   damaged = []
   while prefixes and not readability.is_readable(prefixes[-1]):
@@ -58,12 +55,14 @@ def prepare_to_continue(model_dir: str) -> str | None:
       got=f'damaged: {[os.path.basename(prefix) for prefix in damaged]}',
       likely_cause='a full or failing disk; restore a copy, or train into another directory',
     )
-  for prefix in damaged:
+  if not prefixes:
+    _check_none_was_deleted(model_dir)
+  _remove_unfinished(model_dir)
+  for prefix in (*_without_index(model_dir), *damaged):
     _mark_damaged(prefix)
   if damaged:
     logging.error('The run continues from %s', prefixes[-1])
   if not prefixes:
-    _check_none_was_deleted(model_dir)
     return None
   _correct_state_file(model_dir, prefixes)
   return prefixes[-1]

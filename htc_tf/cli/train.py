@@ -72,7 +72,8 @@ def main(_: Sequence[str]) -> int:
 
   def interrupt(number: int, frame: FrameType | None) -> None:
     received.append(number)
-    signal.default_int_handler(number, frame)
+    if len(received) == 1:
+      signal.default_int_handler(number, frame)
 
   # Schedulers send SIGTERM before they end a job. Unlike other commands, this one is not ended by
   # force after some seconds, because it completes the running step and saves it.

@@ -32,7 +32,7 @@ class Bounds(NamedTuple):
     """Whether a value is finite and in the range."""
     low = value > self.low if self.above else value >= self.low
     high = value < self.high if self.below else value <= self.high
-    return math.isfinite(value) and low and high
+    return low and high and -math.inf < value < math.inf  # NaN is not.
 
   def __str__(self) -> str:
     """The range in words."""

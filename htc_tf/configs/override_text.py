@@ -17,6 +17,8 @@ from htc_tf.errors import ConfigError
 _KEY = re.compile(r'[A-Za-z_]\w*(?:\[\d+\])?(?:\.[A-Za-z_]\w*(?:\[\d+\])?)*')
 _STEP = re.compile(r'(\w+)(?:\[(\d+)\])?')
 _EXPONENT = re.compile(r'[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$')
+# ValueError for numbers such as 0x_, RecursionError for deep nesting.
+_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 _OPENING, _CLOSING = '[{(', ']})'
 
 
@@ -33,6 +35,11 @@ class _Loader(yaml.SafeLoader):
     return super().construct_mapping(node, deep)
 
 
+# A name such as 2024-02-30 is no date.
+_Loader.yaml_implicit_resolvers = {
+  first: [entry for entry in entries if entry[0] != 'tag:yaml.org,2002:timestamp']
+  for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 # YAML 1.1 reads a number without a dot, such as 1e-4, as a string.
 _Loader.add_implicit_resolver('tag:yaml.org,2002:float', _EXPONENT, list('-+.0123456789'))
 
@@ -55,7 +62,7 @@ def read_file(path: str) -> dict[str, Any]:
   try:
     with tf.io.gfile.GFile(path) as file:
       content = _load(file.read())
-  except (tf.errors.OpError, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+  except (tf.errors.OpError, OSError, *_ERRORS) as error:
     raise ConfigError(
       f'{path} cannot be read',
       expected='a YAML or JSON file with keys of the experiment',
@@ -113,7 +120,7 @@ def _malformed(text: str, got: str) -> ConfigError:
 def _parse_mapping(text: str) -> dict[str, Any]:
   try:
     content = _load(text)
-  except yaml.YAMLError as error:
+  except _ERRORS as error:
     raise _malformed(text, ' '.join(str(error).split())) from error
   if not isinstance(content, dict):
     raise _malformed(text, type(content).__name__)
@@ -144,7 +151,7 @@ def _parse_value(text: str) -> Any:
   """A YAML value; a text that is no YAML, such as `*.tfrecord`, is a string."""
   try:
     value = _load(text)
-  except yaml.YAMLError:
+  except _ERRORS:
     if text[:1] in _OPENING:
       raise _malformed(text, 'a list or mapping that YAML does not read') from None
     return text

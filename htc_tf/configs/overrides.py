@@ -15,6 +15,7 @@ from htc_tf.configs.override_text import Entries
 from htc_tf.errors import ConfigError
 
 _MAX_LISTED = 12
+_LARGEST_EXACT = 2**53
 
 
 def leaves(overrides: Mapping[Any, Any], prefix: str = '') -> Iterator[str]:
@@ -80,10 +81,31 @@ def _resolve(
       resolved[key] = _resolve(current, _checked_section(value, name, current), name, root)
     elif isinstance(value, Entries):
       resolved[key] = _resolve_entries(current, value, name, root)
+    elif isinstance(value, Mapping) and _section_class(hints.get(key)) is None:
+      raise ConfigError(
+        f'{name} is a value',
+        expected='no keys below it',
+        got=repr(dict(value)),
+        likely_cause='an indentation in YAML that is too deep',
+      )
     else:
       _check_list_entries(hints.get(key), value, name, root)
-      resolved[key] = value
+      resolved[key] = _with_floats(value, hints.get(key))
   return resolved
+
+
+def _with_floats(value: Any, hint: Any) -> Any:
+  """The value with floats in the place of integers where the field has floats.
+
+  TensorFlow would make a schedule of integers of [1, 0.1].
+  """
+  options = (hint, *typing.get_args(hint))
+  if isinstance(value, int) and not isinstance(value, bool) and float in options:
+    return float(value) if abs(value) < _LARGEST_EXACT else value
+  for option in options:
+    if typing.get_origin(option) is list and isinstance(value, list):
+      return [_with_floats(entry, typing.get_args(option)[0]) for entry in value]
+  return value
 
 
 def _keys(config: hyperparams.Config) -> list[str]:

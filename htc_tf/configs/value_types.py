@@ -38,7 +38,7 @@ def check_values(config: hyperparams.Config, name: str) -> None:
   for field in _checked_fields(config, name):
     value, path = getattr(config, field.name), f'{name}.{field.name}'
     hint, bound = _split(hints[field.name])[0], bounds.get(field.name)
-    if isinstance(value, hyperparams.Config):
+    if isinstance(value, hyperparams.Config) and _may_be_section(hints[field.name]):
       check_values(value, path)
     elif value is None:
       _check_optional(field, hint, path)
@@ -76,6 +76,14 @@ def _checked_fields(config: hyperparams.Config, name: str) -> Iterator[dataclass
   yield from (field for field in fields if field.name == config.type)
 
 
+def _may_be_section(hint: Any) -> bool:
+  """Whether a field holds a nested configuration; `Any` may be one."""
+  options = (hint, *typing.get_args(hint))
+  return Any in options or any(
+    isinstance(option, type) and issubclass(option, hyperparams.Config) for option in options
+  )
+
+
 def _split(hint: Any) -> tuple[Any, Bounds | OneOf | None]:
   """The plain type of a field, and the range that `Annotated` adds to it."""
   if typing.get_origin(hint) in (typing.Union, types.UnionType):
@@ -102,6 +110,8 @@ def _check_optional(field: dataclasses.Field, hint: Any, path: str) -> None:
 def _check(value: Any, hint: Any, bound: Bounds | OneOf | None, path: str) -> None:
   if typing.get_origin(hint) is list:
     _check_list(value, typing.get_args(hint)[0], bound, path)
+  elif _is_simple_union(hint):
+    _check_union(value, typing.get_args(hint), path)
   elif hint in _ACCEPTED:
     if not _fits(value, hint):
       raise ConfigError(
@@ -111,6 +121,29 @@ def _check(value: Any, hint: Any, bound: Bounds | OneOf | None, path: str) -> No
         likely_cause=_cause_of_type(value, hint),
       )
     _check_range(value, bound, path)
+
+
+def _is_simple_union(hint: Any) -> bool:
+  """Whether a type is a union of scalars and lists of scalars, such as `str | list[str]`."""
+  if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+    return False
+  options = [option for option in typing.get_args(hint) if option is not type(None)]
+  return all(option in _ACCEPTED or typing.get_origin(option) is list for option in options)
+
+
+def _check_union(value: Any, options: Sequence[Any], path: str) -> None:
+  for option in options:
+    if option in _ACCEPTED and _fits(value, option):
+      return
+    if typing.get_origin(option) is list and isinstance(value, (list, tuple)):
+      _check_list(value, typing.get_args(option)[0], None, path)
+      return
+  raise ConfigError(
+    f'{path} is of the wrong type',
+    expected=' or '.join(getattr(option, '__name__', str(option)) for option in options),
+    got=repr(value),
+    likely_cause='a name that YAML reads as a number or a boolean: put it in quotes',
+  )
 
 
 def _check_list(value: Any, element: Any, bound: Bounds | OneOf | None, path: str) -> None:

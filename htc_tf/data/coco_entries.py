@@ -93,7 +93,7 @@ def normalize(
 
 def _with_file_name(entry: Entry) -> Entry:
   """An image entry that has a file name in any case."""
-  named = {} if _file_name(entry) else {'file_name': f'id {entry.get("id")}'}
+  named = {} if file_name(entry) else {'file_name': f'id {entry.get("id")}'}
   return {**entry, **named}
 
 
@@ -167,7 +167,7 @@ def _images(
   listed: set[int] = set()
   kept: dict[int, Entry] = {}
   for entry in entries:
-    id_, name = ids.get(entry.get('id'), 'id of an image'), _file_name(entry)
+    id_, name = ids.get(entry.get('id'), 'id of an image'), file_name(entry)
     listed |= set() if id_ is None else {id_}
     if id_ is None or name is None:
       report.add('bad_image', str(entry)[:60])
@@ -200,7 +200,7 @@ def _check_same_file(known: str, name: str, id_: int, path: str) -> None:
     )
 
 
-def _file_name(entry: Entry) -> str | None:
+def file_name(entry: Entry) -> str | None:
   """The file name, or the last part of a URL where it is missing."""
   name = entry.get('file_name')
   if isinstance(name, str) and name:

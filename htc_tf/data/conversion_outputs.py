@@ -45,8 +45,8 @@ def load_finished(
     outputs = [info.annotation_path, *(task.path for task in tasks)]
     if info.fingerprint == tasks[0].fingerprint and all(map(os.path.isfile, outputs)):
       return info
-    if not options.overwrite and info.source and info.source != source_of(options):
-      raise _would_overwrite(options, path, f'records of {info.source}')
+    if not options.overwrite and info.source != source_of(options):
+      raise _would_overwrite(options, path, f'records of {info.source or "an unknown file"}')
     os.remove(path)
   elif not options.overwrite and not os.path.isdir(progress_folder(options)):
     others = _outputs(options)

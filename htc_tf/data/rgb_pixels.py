@@ -7,6 +7,7 @@ without a defined range, such as floating-point ones, are refused.
 
 import contextlib
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 
@@ -23,6 +24,7 @@ _PNG_COLORS = (2, 4, 6)  # RGB, gray with alpha, RGB with alpha
 _GRAY_MODES = ('I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _WIDTH, _HEIGHT = 256, 257
+_BIG_TIFF = b'+'  # 43, the version of TIFF with offsets of 64 bits.
 
 
 class UnreadableImageError(DataError):
@@ -174,11 +176,22 @@ def _tiff_tag(content: bytes, tag: int, default: int) -> int:
   """Value of a tag of the first image of a TIFF file, the largest if it has several."""
   stream = io.BytesIO(content)
   try:
-    directory = TiffImagePlugin.ImageFileDirectory_v2(stream.read(8))
+    header = stream.read(8)
+    if header[2:3] == _BIG_TIFF:
+      header += stream.read(8)
+    directory = TiffImagePlugin.ImageFileDirectory_v2(header)
     stream.seek(directory.next)
     with without_warnings():
       directory.load(stream)
       value = directory.get(tag, default)
     return int(max(value) if isinstance(value, tuple) else value)
-  except (ArithmeticError, LookupError, OSError, SyntaxError, TypeError, ValueError):
+  except (
+    ArithmeticError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+  ):
     return default

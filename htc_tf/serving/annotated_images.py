@@ -5,15 +5,12 @@ import os
 import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlparse
 
-from htc_tf.data import annotation_file
+from htc_tf.data import annotation_file, coco_entries
 from htc_tf.data.check_report import CheckReport
 from htc_tf.errors import InputError
 from htc_tf.serving import input_files
 from htc_tf.serving.input_files import InputImage
-
-_URL_KEYS = ('coco_url', 'flickr_url', 'url')
 
 
 class AnnotatedImages(NamedTuple):
@@ -39,14 +36,14 @@ def read_annotated_images(path: str) -> AnnotatedImages:
   report = CheckReport()
   content = annotation_file.read_annotation_file(path, report)
   images = [
-    {'id': entry['id'], 'file_name': _file_name(entry)}
+    {'id': entry['id'], 'file_name': coco_entries.file_name(entry) or ''}
     for entry in annotation_file.section(content, 'images', path, report)
     if isinstance(entry.get('id'), (int, float, str))
   ]
   categories = [
-    {'id': entry['id'], 'name': str(entry.get('name', entry['id']))}
+    {'id': entry['id'], 'name': str(entry.get('name', entry['id'])).strip()}
     for entry in annotation_file.section(content, 'categories', path, report)
-    if 'id' in entry
+    if isinstance(entry.get('id'), (int, float, str))
   ]
   return AnnotatedImages(path, [entry for entry in images if entry['file_name']], categories)
 
@@ -158,12 +155,3 @@ def _parts(name: str) -> list[str]:
   """Folders and base name, with accents in one Unicode form."""
   normal = unicodedata.normalize('NFC', name.replace('\\', '/'))
   return [part for part in normal.split('/') if part not in ('', '.')] or ['']
-
-
-def _file_name(entry: dict[str, Any]) -> str:
-  """The file name of an image entry, or the last part of a URL; empty if there is none."""
-  name = entry.get('file_name')
-  if isinstance(name, str) and name:
-    return name
-  urls = (entry.get(key) for key in _URL_KEYS)
-  return next((os.path.basename(urlparse(url).path) for url in urls if isinstance(url, str)), '')

@@ -169,6 +169,7 @@ def predict_files(
   """
   _check_options(output, score_threshold, batch_size)
   _protect_inputs(paths, output)
+  _protect_annotations(annotations, output)
   images, left_out, detector = _plan(detector, paths, annotations)
   for path, reason in left_out.items():
     logging.error('%s is left out: %s', path, reason)
@@ -276,13 +277,34 @@ def _check_options(output: str, score_threshold: float, batch_size: int) -> None
 def _protect_inputs(paths: Sequence[str], output: str) -> None:
   """Raise InputError if an image lies in the output folder, where an overlay could replace it."""
   folder = os.path.realpath(output)
-  inside = [path for path in paths if os.path.realpath(os.path.dirname(path) or '.') == folder]
+  # A link may lead into the folder, or lie in it.
+  inside = [
+    path
+    for path in paths
+    if folder
+    in (os.path.realpath(os.path.dirname(path) or '.'), os.path.dirname(os.path.realpath(path)))
+  ]
   if inside:
     raise InputError(
       f'The output folder {output} holds images to predict on',
       expected='another folder, so that no overlay replaces an image',
       got=f'{len(inside)} images in it, such as {inside[0]}',
       likely_cause='the folder of the images as --output, or overlays of an earlier run as inputs',
+    )
+
+
+def _protect_annotations(annotations: str | None, output: str) -> None:
+  """Raise InputError if the COCO file has the path of a result."""
+  results = [
+    os.path.realpath(os.path.join(output, name))
+    for name in (result_files.IMAGES_FILE, result_files.PREDICTIONS_FILE)
+  ]
+  if annotations is not None and os.path.realpath(annotations) in results:
+    raise InputError(
+      f'The results would replace {annotations}',
+      expected='another output folder',
+      got=output,
+      likely_cause='the images.json of an earlier run as --annotations',
     )
 
 

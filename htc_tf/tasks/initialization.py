@@ -159,11 +159,12 @@ def _transfer_classes(
 ) -> None:
   """Give each class the weights of the class of the same name, or its initial ones."""
   if source.classes is None or classes is None:
-    _report_unknown(initial, source, path)
+    _assign_in_order(variables, initial, source, path)
     return
   transfer = class_rows.match_names(source.classes.names, classes.names)
-  same_maps = source.classes.semantic_source == classes.semantic_source
-  same_semantic = same_maps and classes.semantic_source == _INSTANCES
+  maps = {source.classes.semantic_source, classes.semantic_source}
+  same_maps = len(maps) == 1 or None in maps  # An unknown kind is taken to be the same.
+  same_semantic = maps == {_INSTANCES}
   if source.classes.names == classes.names:
     logging.info('%s has the classes of the training data', path)
   else:
@@ -180,12 +181,20 @@ def _transfer_classes(
       logging.info('%s starts anew: %s in the checkpoint', name, list(old.shape))
 
 
-def _report_unknown(initial: Mapping[str, np.ndarray], source: _Source, path: str) -> None:
-  anew = [
-    name
-    for name, value in initial.items()
-    if name in source.values and source.values[name].shape != value.shape
-  ]
+def _assign_in_order(
+  variables: Mapping[str, tf.Variable],
+  initial: Mapping[str, np.ndarray],
+  source: _Source,
+  path: str,
+) -> None:
+  """Keep the layers with the same number of classes, if the names of the classes are unknown."""
+  anew = []
+  for name, start in initial.items():
+    old = source.values.get(name)
+    if old is not None and old.shape == start.shape:
+      variables[name].assign(old)
+    else:
+      anew.append(name)
   logging.warning(
     'The names of the classes of %s or of the training data are unknown: their order is taken to '
     'be the same. These layers have another number of classes and start anew: %s',

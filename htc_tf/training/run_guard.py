@@ -36,7 +36,8 @@ _CHANGEABLE = (
   'task.model.backbone.published_resnet.frozen_stages',
   'task.model.backbone.published_resnet.norm_eval',
 )
-_SECTIONS = ('task.', 'trainer.')
+# Devices and threads may differ from start to start.
+_SECTIONS = ('task.', 'trainer.', 'runtime.mixed_precision_dtype', 'runtime.loss_scale')
 # The start of a run with `task.seed` sets these.
 _DERIVED = ('task.train_data.seed', 'task.train_data.deterministic')
 _BATCH = 'task.train_data.global_batch_size'

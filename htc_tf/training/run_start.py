@@ -35,7 +35,9 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
       categories than the run so far, or the model cannot be evaluated with the annotations.
   """
   if 'eval' in mode:
-    HTCTask(params.task).build_evaluator()
+    # An evaluation alone has the categories that the model directory records.
+    directory = None if 'train' in mode else model_dir
+    HTCTask(params.task, directory).build_evaluator()
   if 'train' not in mode:
     return last_good.prepare_to_evaluate(model_dir, mode, params.task.init_checkpoint)
   info = _trainable_info(params)

@@ -1,15 +1,22 @@
 """The parts of Model Garden's loop that differ: the controller, and the runners of the workers."""
 
-from collections.abc import Callable
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orbit
 import tensorflow as tf
+import tf_keras
 from absl import logging
 from official.core import train_lib
+from official.modeling import optimization
 
 from htc_tf.checkpoints import last_good, restoration
 from htc_tf.training import continuous_evaluation
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Controller(orbit.Controller):
@@ -21,6 +28,10 @@ class Controller(orbit.Controller):
 
   def evaluate(self, steps: int = -1) -> orbit.runner.Output | None:
     """The result of orbit's evaluation, after setting all replicas' statistics to their mean."""
+    if self.trainer is not None and _averages_weights(self.trainer.optimizer):
+      # An evaluation exchanges the weights for their averages. If it is interrupted, the state
+      # before it is saved already.
+      self._maybe_save_checkpoint(check_interval=False)
     if self.strategy.num_replicas_in_sync > 1:
       for variable in self.evaluator.model.non_trainable_variables:
         if variable.synchronization == tf.VariableSynchronization.ON_READ:
@@ -58,6 +69,24 @@ class Controller(orbit.Controller):
       self.checkpoint_manager.checkpoint.restore(path).expect_partial()
     logging.info('Restored the model from %s', path)
     return path
+
+
+def _averages_weights(optimizer: tf_keras.optimizers.Optimizer) -> bool:
+  return isinstance(optimizer, optimization.ExponentialMovingAverage)
+
+
+@contextlib.contextmanager
+def _signals_ignored() -> Iterator[None]:
+  """A context in which further signals do not disturb the end of a run."""
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  previous = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+  try:
+    yield
+  finally:
+    for number, handler in previous.items():
+      signal.signal(number, handler)
 
 
 class Runner(train_lib.OrbitExperimentRunner):
@@ -100,7 +129,9 @@ class Runner(train_lib.OrbitExperimentRunner):
       with self.strategy.scope():
         self._run_mode()
     except KeyboardInterrupt as interruption:
-      interruption.args = (self._save_after_interruption(),)
+      logging.info('Interrupted: saving the last complete step, which may take some seconds')
+      with _signals_ignored():
+        interruption.args = (self._save_after_interruption(),)
       raise
 
   def _run_mode(self) -> None:
@@ -130,7 +161,12 @@ class Runner(train_lib.OrbitExperimentRunner):
     if self.strategy.extended._in_multi_worker_mode():
       return f'interrupted at step {step}; the same commands continue from step {saved}'
     if step > saved:
-      path = self.checkpoint_manager.save(checkpoint_number=step)
+      # A new manager, because the run's own one saves at its interval only, and takes a checkpoint
+      # that was interrupted for a complete one.
+      manager = tf.train.CheckpointManager(
+        self.trainer.checkpoint, self.model_dir, self.params.trainer.max_to_keep
+      )
+      path = manager.save(checkpoint_number=step)
       return f'interrupted: saved step {step} as {path}; the same command continues from there'
     if not step:
       return 'interrupted before the first step; the same command starts again'

@@ -113,6 +113,17 @@ def test_a_damaged_checkpoint_is_renamed(folder, damage, caplog):
   assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
 
 
+def test_nothing_is_changed_if_no_checkpoint_can_be_read(folder):
+  for path in folder.glob('ckpt-*.data-*'):
+    path.write_bytes(b'')
+  (folder / 'ckpt-11_temp').mkdir()
+  (folder / 'ckpt-12.data-00000-of-00001').write_bytes(b'')
+  before = names(folder)
+  with pytest.raises(CheckpointError, match=r'No checkpoint in .* can be read'):
+    last_good.prepare_to_continue(str(folder))
+  assert names(folder) == before
+
+
 @pytest.mark.parametrize(
   'content', [None, '', 'model_checkpoint_path: "ckpt-', 'model_checkpoint_path: "ckpt-11"\n']
 )

@@ -31,6 +31,7 @@ def experiment():
     ('a=/data/new #1.json', {'a': '/data/new #1.json'}),
     ("a=/data/Anna's/x.json,b=2", {'a': "/data/Anna's/x.json", 'b': 2}),
     ('a=C: d', {'a': 'C: d'}),
+    ('a=2024-02-30,b=2024-02-28,c=0x_', {'a': '2024-02-30', 'b': '2024-02-28', 'c': '0x_'}),
     ('a[0]=1,a[1]=2.5', {'a': {0: 1, 1: 2.5}}),
     ('s[1].w=2,s[1].v=3', {'s': {1: {'w': 2, 'v': 3}}}),
     ('{"a": {"b": [1, 2]}}', {'a': {'b': [1, 2]}}),
@@ -53,6 +54,7 @@ def test_the_forms_of_a_text(text, expected):
     ('{a: 1', 'cannot be read'),
     ('{a, b}: 1', 'cannot be read|Got'),
     ('a=[1:', 'cannot be read'),
+    ('a=' + '[' * 3000 + ']' * 3000, 'cannot be read'),
     ('a=1,a=2', 'a is set twice in one text'),
     ('a=1,a.b=2', 'a.b is set twice'),
     ('a.b=1,a=2', 'a is set twice'),
@@ -128,6 +130,10 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(experiment, text):
   [
     ('task=3', 'task is a section.*Expected: keys below it.*Got: 3'),
     ('{task: null}', 'task is a section.*Got: nothing.*indentation'),
+    ('trainer.train_steps={a: 1}', 'trainer.train_steps is a value.*no keys below it'),
+    ('task.annotation_file={a: 1}', 'task.annotation_file is a value'),
+    ('runtime.num_gpus={a: 1}', 'runtime.num_gpus is a value'),
+    ('task.seed={a: 1}', 'task.seed is a value'),
     ('task.model=[1]', r'task.model is a section.*Got: \[1\]'),
     ('task.model.anchor[0]=1', r'task.model.anchor is a section'),
     ('task.model.cascade.stages[5].loss_weight=1', r'stages\[5\] does not exist.*3 entries'),
@@ -149,6 +155,15 @@ def test_single_values_and_lists_are_set(experiment):
   assert experiment.task.model.num_classes == 5
   assert experiment.task.model.anchor.aspect_ratios == [1, 2]
   assert experiment.trainer.train_steps == 9
+
+
+def test_integers_become_floats_where_the_field_has_floats(experiment):
+  rate = 'trainer.optimizer_config.learning_rate.stepwise'
+  text = f'{rate}.values=[1, 0.1],{rate}.boundaries=[5],task.losses.box_beta=2'
+  overrides.apply(experiment, override_text.parse_text(text))
+  stepwise = experiment.trainer.optimizer_config.learning_rate.stepwise
+  values = [*stepwise.values, *stepwise.boundaries, experiment.task.losses.box_beta]
+  assert [type(value) for value in values] == [float, float, int, float]
 
 
 def test_an_entry_of_a_list_is_changed(experiment):

@@ -203,7 +203,7 @@ def test_validation_records_are_checked_in_modes_with_evaluation(experiment, mod
     validation.validate_experiment(experiment, mode)
 
 
-@pytest.mark.parametrize('path', ['', 'nowhere/train-*.tfrecord', ['nowhere'], 3, None])
+@pytest.mark.parametrize('path', ['', 'nowhere/train-*.tfrecord', ['nowhere'], None])
 def test_an_input_path_without_files_is_refused(experiment, path):
   experiment.task.train_data.input_path = path
   with pytest.raises(ConfigError, match=r'task.train_data.input_path matches no file'):
@@ -351,6 +351,19 @@ WRONG_RUNS = {
   ),
   'beta': ({'task': {'losses': {'box_beta': 0.0}}}, 'task.losses.box_beta is out of range'),
   'checkpoint': ({'task': {'init_checkpoint': 3}}, 'init_checkpoint is of the wrong type.*quotes'),
+  'modules': (
+    {'task': {'init_checkpoint_modules': 5}},
+    r'init_checkpoint_modules is of the wrong type. Expected: str or list. Got: 5',
+  ),
+  'element of modules': (
+    {'task': {'init_checkpoint_modules': ['backbone', 5]}},
+    r'init_checkpoint_modules\[1\] is of the wrong type',
+  ),
+  'section in place of a number': (
+    {'task': {'model': {'num_classes': {'a': 1}}}},
+    'num_classes is of the wrong type',
+  ),
+  'huge number': ({'trainer': {'train_steps': -(10**400)}}, 'train_steps is out of range'),
   'annotations': ({'task': {'annotation_file': 3}}, 'annotation_file is of the wrong type'),
   'infinite rate': (
     {'trainer': {'optimizer_config': {'optimizer': {'sgd': {'momentum': float('nan')}}}}},

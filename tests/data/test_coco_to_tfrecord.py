@@ -356,6 +356,18 @@ def test_records_of_another_annotation_file_are_not_replaced(coco):
   assert info.num_instances == 3
 
 
+def test_records_of_an_unknown_annotation_file_are_not_replaced(coco):
+  """Metadata of earlier versions does not name the file."""
+  coco.convert()
+  path = coco.output / 'train.json'
+  path.write_text(json.dumps({**json.loads(path.read_text()), 'source': ''}))
+  before = {path.name: path.read_bytes() for path in coco.output.iterdir()}
+  del coco.content['annotations'][0]
+  with pytest.raises(ConfigError, match=r'would overwrite .*records of an unknown file'):
+    coco_to_tfrecord.convert(coco.save().options(), print)
+  assert {path.name: path.read_bytes() for path in coco.output.iterdir()} == before
+
+
 def test_records_of_the_same_annotation_file_are_replaced(coco):
   coco.convert()
   del coco.content['annotations'][0]

@@ -77,6 +77,18 @@ def test_empty_truncated_and_other_files_are_refused(tmp_path):
     images.read_image(str(path))
 
 
+@pytest.mark.parametrize('size', range(4, 8))
+def test_a_tiff_file_that_ends_in_its_header_is_refused(tmp_path, size):
+  (tmp_path / 'a.tif').write_bytes(b'II*\0\x08\0\0\0'[:size])
+  with pytest.raises(images.UnreadableImageError):
+    images.read_image(str(tmp_path / 'a.tif')).pixels()
+
+
+def test_a_tiff_file_with_offsets_of_64_bits_is_read(tmp_path):
+  Image.fromarray(RGB).save(tmp_path / 'a.tif', big_tiff=True)
+  np.testing.assert_array_equal(images.read_image(str(tmp_path / 'a.tif')).pixels(), RGB)
+
+
 def test_floating_point_pixels_are_refused(tmp_path):
   Image.fromarray(GRAY.astype(np.float32)).save(tmp_path / 'a.tiff')
   with pytest.raises(images.UnreadableImageError, match='floating-point'):

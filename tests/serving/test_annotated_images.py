@@ -44,6 +44,22 @@ def test_images_that_are_not_in_the_file_are_left_out_with_the_reason(read):
   assert 'no image of this name' in left_out['z.png'] and 'c.png' in left_out
 
 
+def test_odd_entries_are_skipped(tmp_path):
+  content = {
+    'images': [
+      {'id': 1, 'coco_url': 'http://[bad/x.png'},
+      {'id': 2, 'coco_url': 'http://a/b/a%20b.png'},
+      {'id': [3], 'file_name': 'c.png'},
+    ],
+    'categories': [{'id': [1], 'name': 'ant'}, {'id': 2, 'name': ' dog '}, {'id': None}],
+  }
+  (tmp_path / 'val.json').write_text(json.dumps(content))
+  annotated = annotated_images.read_annotated_images(str(tmp_path / 'val.json'))
+  assert annotated.images == [{'id': 2, 'file_name': 'a b.png'}]
+  assert annotated.categories == [{'id': 2, 'name': 'dog'}]
+  assert annotated_images.category_ids(annotated, ['dog'], [5]) == (['dog'], [2])
+
+
 def test_annotations_of_other_images_are_refused(read):
   with pytest.raises(InputError, match=r'names none.*such as a\.png.*Got: 2 images.*another split'):
     ids_of(['b.png', 'c.png'], read(['a.png']))

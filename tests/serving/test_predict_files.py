@@ -141,6 +141,28 @@ def test_images_in_the_output_folder_are_not_replaced(folder):
   assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_an_image_behind_a_link_into_the_output_folder_is_not_replaced(tmp_path):
+  (tmp_path / 'a').mkdir()
+  (tmp_path / 'out').mkdir()
+  Image.new('RGB', (4, 4)).save(tmp_path / 'out' / 'image.png')
+  before = (tmp_path / 'out' / 'image.png').read_bytes()
+  (tmp_path / 'a' / 'image.png').symlink_to(tmp_path / 'out' / 'image.png')
+  with pytest.raises(InputError, match=r'holds images to predict on'):
+    predict_files.predict_files(None, [str(tmp_path / 'a/image.png')], str(tmp_path / 'out'))
+  assert (tmp_path / 'out' / 'image.png').read_bytes() == before
+
+
+def test_the_annotations_are_not_replaced_by_a_result(tmp_path, folder):
+  annotations = tmp_path / 'out' / 'images.json'
+  annotations.parent.mkdir()
+  annotations.write_text('mine')
+  with pytest.raises(InputError, match=r'would replace .*images.json.*another output folder'):
+    predict_files.predict_files(
+      None, [str(folder / 'a.png')], str(annotations.parent), annotations=str(annotations)
+    )
+  assert annotations.read_text() == 'mine'
+
+
 def _stub(images):
   """A detector of nothing, which needs no model."""
   none = Instances(np.zeros([0, 4], np.float32), np.zeros([0], int), np.zeros([0]), [])

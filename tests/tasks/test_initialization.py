@@ -1,6 +1,8 @@
 """Tests of the initial weights: files, folders and directories, with the same and other classes."""
 
+import dataclasses
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -116,6 +118,27 @@ def test_semantic_classes_of_another_kind_start_anew(folder, caplog):
   initialize(model, folder, 'all', OLD._replace(semantic_source='stuff_maps'))
   np.testing.assert_array_equal(values(model)[SEMANTIC + 'kernel'], before[SEMANTIC + 'kernel'])
   assert 'semantic_head/logits/kernel starts anew' in caplog.text
+
+
+def test_semantic_classes_of_an_unknown_kind_are_kept(old, folder):
+  """The folder of a published checkpoint that was converted earlier does not name the kind."""
+  path = os.path.join(folder, 'dataset.json')
+  info = DatasetInfo.load(path)
+  dataclasses.replace(info, semantic=None).save(path)
+  model = tiny.build(config(OLD), seed=2)
+  initialize(model, folder, 'all', OLD._replace(semantic_source='stuff_maps'))
+  after, source = values(model), values(old)
+  assert all(np.array_equal(after[name], source[name]) for name in source)
+
+
+def test_layers_of_the_same_number_of_unknown_classes_are_kept(old, folder, caplog):
+  os.remove(os.path.join(folder, 'dataset.json'))
+  model = tiny.build(config(OLD, semantic_head={'num_classes': 7}), seed=2)
+  initialize(model, folder, 'all', OLD)
+  after, source = values(model), values(old)
+  for name in source:
+    assert np.array_equal(after[name], source[name]) == (not name.startswith(SEMANTIC)), name
+  assert 'start anew: semantic_head/logits/kernel, semantic_head/logits/bias' in caplog.text
 
 
 def test_unknown_classes_are_named(folder, caplog):

@@ -87,8 +87,10 @@ REFUSED = {
     'momentum: 0.9 before, 0.5 now',
   ),
   'rate': (
-    {'trainer': {'optimizer_config': {'learning_rate': {'stepwise': {'values': [1, 0.1, 0.01]}}}}},
-    rf'{RATE}.stepwise.values: \[0.02.*before, \[1, 0.1, 0.01\] now',
+    {
+      'trainer': {'optimizer_config': {'learning_rate': {'stepwise': {'values': [1.0, 0.1, 0.01]}}}}
+    },
+    rf'{RATE}.stepwise.values: \[0.02.*before, \[1.0, 0.1, 0.01\] now',
   ),
   'warm-up': (
     {'trainer': {'optimizer_config': {'warmup': {'linear': {'warmup_steps': 40}}}}},
@@ -125,6 +127,10 @@ ALLOWED = {
   'a score threshold': (
     {'task': {'model': {'detection_generator': {'score_threshold': 0.05}}}},
     'score_threshold: 0.001 before, 0.05 now',
+  ),
+  'precision': (
+    {'runtime': {'mixed_precision_dtype': 'bfloat16'}},
+    "runtime.mixed_precision_dtype: 'float32' before, 'bfloat16' now",
   ),
   'interval': ({'trainer': {'checkpoint_interval': 10}}, 'checkpoint_interval'),
 }
