@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 import yaml
 
+from htc_tf import file_errors
 from htc_tf.errors import ConfigError
 
 _KEY = re.compile(r'[A-Za-z_]\w*(?:\[\d+\])?(?:\.[A-Za-z_]\w*(?:\[\d+\])?)*')
@@ -58,12 +59,15 @@ def read_file(path: str) -> dict[str, Any]:
 
   Raises:
     ConfigError: the file cannot be read, is empty, or holds no keys.
+    InputError: the operating system refuses to read it.
   """
   try:
     with tf.io.gfile.GFile(path) as file:
       content = _load(file.read())
   except (tf.errors.OpError, OSError, *_ERRORS) as error:
-    raise ConfigError(
+    is_missing = isinstance(error, (tf.errors.NotFoundError, FileNotFoundError))
+    refused = None if is_missing else file_errors.explained(error)
+    raise refused or ConfigError(
       f'{path} cannot be read',
       expected='a YAML or JSON file with keys of the experiment',
       got=' '.join((getattr(error, 'message', None) or str(error)).split()),

@@ -242,7 +242,7 @@ def test_a_file_in_place_of_the_model_directory_is_an_error(run, caplog, records
   assert_fails(
     run,
     caplog,
-    'model cannot be used. Expected: a folder. Got: Not a directory',
+    'model cannot be used. Expected: a path that is free. Got: File exists',
     experiment='htc_nuclei',
     config_file=[config],
   )

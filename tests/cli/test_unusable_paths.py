@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import flagsaver
 
+from htc_tf.checkpoints import readability
 from htc_tf.cli import client, convert, create_coco_records, demo, export, lower, predict, train
 from htc_tf.serving import lowering
 from tests import tiny_records
@@ -323,5 +324,5 @@ def test_a_model_without_permission_is_not_called_damaged(
     monkeypatch.setattr(tf.io.gfile.GFile, 'read', deny)
     assert_refused(_predict, tmp_path / 'out', tmp_path, 'another user')
   else:
-    monkeypatch.setattr(tf.train, 'load_checkpoint', deny)
+    monkeypatch.setattr(readability, 'open_reader', deny)
     assert_refused(_predict, tmp_path / 'out', 'ckpt-1', 'another user')

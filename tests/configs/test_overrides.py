@@ -6,7 +6,7 @@ from official.core import exp_factory
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import model as model_config
 from htc_tf.configs import override_text, overrides
-from htc_tf.errors import ConfigError
+from htc_tf.errors import ConfigError, InputError
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_file_without_keys_is_refused(tmp_path, content, message):
 
 
 def test_a_folder_is_no_file(tmp_path):
-  with pytest.raises(ConfigError, match='cannot be read'):
+  with pytest.raises(InputError, match=r'cannot be used. Expected: a file. Got: Is a directory'):
     override_text.read_file(str(tmp_path))
 
 
