@@ -46,6 +46,8 @@ class COCOEvaluator:
       images, but at least 1, and at most 16 and the number of usable cores.
     names: name of each class, to compare with the annotations; the annotations may then lack some
       of the categories, and detections of those are not evaluated. None to compare ids alone.
+    records_annotations: path of the annotations beside the records; they tell the ids of images and
+      categories whose ids in `annotation_file` are text.
 
   Raises:
     DataError: the annotations are missing or malformed, or lack the categories or, with
@@ -62,13 +64,16 @@ class COCOEvaluator:
     max_detections: int = 100,
     num_workers: int | None = None,
     names: Sequence[str] | None = None,
+    records_annotations: files.PathLike | None = None,
   ):
     for name, value in (('max_detections', max_detections), ('num_workers', num_workers)):
       if value is not None and value < 1:
         raise InputError(
           'The evaluator cannot be built', expected=f'{name} of at least 1', got=str(value)
         )
-    self._ground_truth = ground_truth_lib.load_ground_truth(annotation_file, include_mask)
+    self._ground_truth = ground_truth_lib.load_ground_truth(
+      annotation_file, include_mask, records_annotations
+    )
     self._category_ids = [int(category) for category in category_ids]
     self._evaluated_ids = self._category_ids
     if names is not None:

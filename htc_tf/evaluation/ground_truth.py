@@ -13,9 +13,14 @@ from pycocotools import coco
 from htc_tf import files
 from htc_tf.data.coco_annotations import read_annotations
 from htc_tf.errors import DataError
+from htc_tf.evaluation import record_ids
 
 
-def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> coco.COCO:
+def load_ground_truth(
+  annotation_file: files.PathLike,
+  include_mask: bool,
+  records_annotations: files.PathLike | None = None,
+) -> coco.COCO:
   """COCO annotations for evaluation, with the index of pycocotools.
 
   The conversion reads annotations by the same rules; usable boxes and polygons stay as they are.
@@ -26,6 +31,8 @@ def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> co
   Args:
     annotation_file: path of a COCO instances file.
     include_mask: whether masks are evaluated, so that every annotation needs a segmentation.
+    records_annotations: path of the annotations beside the records, whose ids replace ids that are
+      text; None to number them.
 
   Raises:
     DataError: the file is missing or has another format, no image or category is usable, entries
@@ -45,14 +52,15 @@ def load_ground_truth(annotation_file: files.PathLike, include_mask: bool) -> co
     )
   if findings:
     logging.warning('Annotations %s: %s', annotation_file, '; '.join(findings))
-  return index(
-    {
-      **read.header,
-      'images': read.images,
-      'annotations': annotations,
-      'categories': read.categories,
-    }
-  )
+  dataset = {
+    **read.header,
+    'images': read.images,
+    'annotations': annotations,
+    'categories': read.categories,
+  }
+  if records_annotations is not None and read.report.counts['text_ids_numbered']:
+    record_ids.adopt(dataset, records_annotations)
+  return index(dataset)
 
 
 def index(dataset: dict[str, Any]) -> coco.COCO:

@@ -313,6 +313,7 @@ class HTCTask(base_task.Task):
       per_category=self.task_config.per_category_metrics,
       max_detections=self.task_config.model.detection_generator.max_detections,
       names=classes.category_names,
+      records_annotations=info.annotation_path,
     )
 
   def _known_classes(self) -> DatasetInfo | None:
