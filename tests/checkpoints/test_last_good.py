@@ -225,6 +225,7 @@ def _limit_files(num_bytes):
   resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, num_bytes))
 
 
+@pytest.mark.slow
 def test_a_run_continues_after_a_full_disk_and_a_truncated_checkpoint(config, tmp_path):
   model_dir = tmp_path / 'model'
   training_runs.train(model_dir, config)

@@ -321,7 +321,9 @@ def test_variables_that_a_checkpoint_does_not_fill_are_an_error(run, caplog, rec
   assert files_of(folder) == before
 
 
-@pytest.mark.parametrize('signal_number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+  'signal_number', [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interruption_saves_a_checkpoint(tmp_path, records, signal_number):
   """The line says where the run continues, and the checkpoint is that of the last step."""
   trainer = {'checkpoint_interval': 100000}

@@ -45,8 +45,15 @@ def test_the_policy_is_restored_after_computing_in():
     assert tf_keras.mixed_precision.global_policy().name == 'float32'
 
 
-@pytest.mark.parametrize('dtype', SIXTEEN_BITS)
-@pytest.mark.parametrize('experiment', EXPERIMENTS)
+@pytest.mark.parametrize(
+  'experiment,dtype',
+  [
+    # Each experiment in one of the types; the others take minutes.
+    pytest.param(experiment, dtype, marks=[] if (row + column) % 2 else [pytest.mark.slow])
+    for row, experiment in enumerate(EXPERIMENTS)
+    for column, dtype in enumerate(SIXTEEN_BITS)
+  ],
+)
 def test_models_in_16_bits_train_and_detect(experiment, dtype):
   with built(experiment, dtype) as (task, model, optimizer, batch):
     assert all(variable.dtype == tf.float32 for variable in model.trainable_variables)
