@@ -1,7 +1,5 @@
 """Test of compiled training steps on two replicas.
 
-import pytest
-
 It has a file of its own because two replicas with two buckets compile four programs, which need
 gigabytes of memory.
 """
