@@ -21,6 +21,11 @@ _NUMBERED_INDEX = re.compile(r'(.+)-(\d+)\.index$')
 _DAMAGED_PREFIX = 'damaged'
 
 
+def has_checkpoint(model_dir: str) -> bool:
+  """Whether a directory has a checkpoint, readable or not."""
+  return bool(_on_disk(model_dir))
+
+
 def newest_readable(model_dir: str) -> str | None:
   """Prefix of the newest readable checkpoint, or None; nothing is changed."""
   return next(filter(readability.is_readable, reversed(_on_disk(model_dir))), None)

@@ -26,7 +26,7 @@ _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
 def _execute() -> int:
   from htc_tf import registry_imports  # noqa: F401
   from htc_tf.configs import parsing, validation
-  from htc_tf.training import driver
+  from htc_tf.training import driver, run_start
 
   file_systems.check_usable(FLAGS.model_dir, '--model_dir')
   for path in FLAGS.config_file or []:
@@ -40,7 +40,7 @@ def _execute() -> int:
   params = parsed.params
   parsing.move_xla_flag(params)
   _apply_service_flags(params)
-  validation.validate_experiment(params, FLAGS.mode)
+  validation.validate_experiment(params, FLAGS.mode, run_start.classes_so_far(FLAGS.model_dir))
   driver.run(FLAGS, params, sys.argv)
   return 0
 

@@ -1,5 +1,6 @@
 """Checks that the records of an input pipeline exist and match the model."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from htc_tf import file_systems
@@ -11,17 +12,24 @@ from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError
 
 
-def validate_data(config: task_config.DataConfig, model: model_config.HTC, name: str) -> None:
+def validate_data(
+  config: task_config.DataConfig,
+  model: model_config.HTC,
+  name: str,
+  classes: DatasetInfo | None = None,
+) -> None:
   """Check that the records of an input pipeline exist and hold the data that the model needs.
 
   Args:
     config: configuration of the pipeline.
     model: configuration of the model that the pipeline feeds.
     name: name of the pipeline's configuration, for messages.
+    classes: classes of the run that a training continues; None for a new run. The records may have
+      some of them.
 
   Raises:
     ConfigError: a pattern matches no file, a value is out of range, or training records have
-      another number of classes, validation records have more, or they lack masks or semantic maps.
+      another number of classes, or lack masks or semantic maps.
     DataError: the metadata of the records is missing.
     InputError: TensorFlow cannot use the file system of a path.
   """
@@ -40,10 +48,11 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
   _check_parser(config, name)
   _check_buckets(config.parser.buckets, model, f'{name}.parser.buckets')
   info = DatasetInfo.find(','.join(patterns))
-  # The evaluation maps categories by id, so that validation records may lack some of them.
-  if info.num_classes > model.num_classes or (
-    config.is_training and info.num_classes != model.num_classes
-  ):
+  if not config.is_training:
+    return  # The evaluation matches categories by id and name.
+  if classes is not None and info.label_map(classes) is not None:
+    info = _with_classes(info, classes)
+  if info.num_classes != model.num_classes:
     raise ConfigError(
       f'{name} and task.model.num_classes disagree',
       expected=f'{info.num_classes} ({len(info.categories)} categories and the background)',
@@ -51,8 +60,15 @@ def validate_data(config: task_config.DataConfig, model: model_config.HTC, name:
       likely_cause='num_classes of another data set; set '
       f'task.model.num_classes={info.num_classes}',
     )
-  if config.is_training:
-    _check_training_records(info, model, name)
+  _check_training_records(info, model, name)
+
+
+def _with_classes(info: DatasetInfo, classes: DatasetInfo) -> DatasetInfo:
+  """The records as they are once their labels are those of the run."""
+  semantic = info.semantic
+  if semantic is not None and semantic.source == 'instances':
+    semantic = dataclasses.replace(semantic, num_classes=classes.num_classes)
+  return dataclasses.replace(info, categories=classes.categories, semantic=semantic)
 
 
 def _exists(pattern: str) -> bool:

@@ -67,6 +67,10 @@ class DataConfig(cfg.DataConfig):
     shuffle_buffer_size: number of records from which training draws the next one.
     file_type: type of the files.
     drop_remainder: whether incomplete batches at the end of the data are dropped.
+    label_map: label of the model for each label of the records, the background first; empty: the
+      same labels. The training command sets it for a run that continues with records of some of the
+      categories of its model.
+    semantic_label_map: the same for the labels of the semantic maps.
   """
 
   input_path: str | list[str] = ''
@@ -77,6 +81,8 @@ class DataConfig(cfg.DataConfig):
   shuffle_buffer_size: PositiveInt = 1000
   file_type: Annotated[str, OneOf(('tfrecord',))] = 'tfrecord'
   drop_remainder: bool = True
+  label_map: list[Count] = dataclasses.field(default_factory=list)
+  semantic_label_map: list[Count] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass

@@ -8,6 +8,7 @@ from htc_tf.configs import trainer_validation
 from htc_tf.configs.data_validation import validate_data
 from htc_tf.configs.model_validation import validate_model
 from htc_tf.configs.value_types import check_values
+from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError
 
 # Modes of the training command.
@@ -19,12 +20,15 @@ _UNSUPPORTED_STRATEGIES = ('parameter_server', 'tpu')
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 
-def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
+def validate_experiment(
+  params: cfg.ExperimentConfig, mode: str, classes: DatasetInfo | None = None
+) -> None:
   """Check an experiment for a mode of the training command.
 
   Args:
     params: the experiment, with a task of type `HTCTask`.
     mode: one of `MODES`, or '' to omit the checks that depend on the mode.
+    classes: classes of the run that a training continues; None for a new run.
 
   Raises:
     ConfigError: a value is wrong; the message names the first one.
@@ -57,7 +61,7 @@ def validate_experiment(params: cfg.ExperimentConfig, mode: str) -> None:
   data = [('train_data', params.task.train_data)] if 'train' in mode else []
   data += [('validation_data', params.task.validation_data)] if 'eval' in mode else []
   for name, config in data:
-    validate_data(config, params.task.model, f'task.{name}')
+    validate_data(config, params.task.model, f'task.{name}', classes)
   if 'train' in mode and params.task.jit_compile:
     _check_static_batches(params.task)
 

@@ -102,6 +102,19 @@ class DatasetInfo:
     """Category ids in the annotations ordered by label; entry 0 has label 1."""
     return [category.id for category in self.categories]
 
+  def label_map(self, model: 'DatasetInfo') -> list[int] | None:
+    """The label of a model for each label of these records, the background first.
+
+    Args:
+      model: the classes of the model.
+
+    Returns:
+      None if a category of these records is not one of the model, with the same id and name.
+    """
+    labels = {(category.id, category.name): category.label for category in model.categories}
+    found = [labels.get((category.id, category.name)) for category in self.categories]
+    return [0, *(label for label in found if label)] if all(found) else None
+
   @property
   def annotation_path(self) -> str:
     """Path of the cleaned COCO annotations."""

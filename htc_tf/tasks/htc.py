@@ -306,6 +306,14 @@ class HTCTask(base_task.Task):
     annotations = self.task_config.annotation_file or info.annotation_path
     logging.info('Evaluating against %s', annotations)
     classes = self._known_classes() or info
+    if classes.num_classes != self.task_config.model.num_classes:
+      raise DataError(
+        'The categories of the data do not fit the model',
+        expected=f'{self.task_config.model.num_classes - 1} categories',
+        got=f'{len(classes.categories)}: {", ".join(classes.category_names)}',
+        likely_cause='a model directory without dataset.json, so that the categories of the '
+        'records are taken; or another task.model.num_classes than that of the model',
+      )
     return COCOEvaluator(
       annotations,
       classes.category_ids,

@@ -21,6 +21,8 @@ from htc_tf.data.usable_instances import usable_instances
 from htc_tf.ops.without_autograph import without_autograph
 
 Tensors = dict[str, tf.Tensor]
+# Semantic maps have 8 bits; 255 is ignored.
+_NUM_LABELS = 256
 
 
 def build_padding_rule(params: task_config.Parser, model: model_config.HTC) -> PaddingRule:
@@ -113,6 +115,18 @@ def build_batches(
   return reader.read(input_context=context)
 
 
+def _with_labels_of_model(decoded: Tensors, params: task_config.DataConfig) -> Tensors:
+  """A decoded record with the labels of the model in the place of its own ones."""
+  changed = dict(decoded)
+  for key, labels in (('classes', params.label_map), ('semantic', params.semantic_label_map)):
+    if key in decoded and labels:
+      # Labels that the records should not have stay as they are.
+      table = tf.constant([*labels, *range(len(labels), _NUM_LABELS)], decoded[key].dtype)
+      inside = tf.clip_by_value(tf.cast(decoded[key], tf.int32), 0, _NUM_LABELS - 1)
+      changed[key] = tf.gather(table, inside)
+  return changed
+
+
 def _build_parse(
   params: task_config.DataConfig, model: model_config.HTC, counter: SkipCounter
 ) -> Callable[[Tensors], Any]:
@@ -123,7 +137,7 @@ def _build_parse(
   parser = build_parser(params, model, include_mask, include_semantic).parse_fn(params.is_training)
 
   def parse(element: Tensors) -> Any:
-    decoded = decoder.decode(element[RECORD_KEY])
+    decoded = _with_labels_of_model(decoder.decode(element[RECORD_KEY]), params)
     if params.is_training:
       decoded = usable_instances(
         decoded, model.num_classes, params.parser.max_num_instances, counter

@@ -118,6 +118,10 @@ def _start_together(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> 
     return prefix and os.path.basename(prefix)
 
   name = worker_exchange.from_chief(prepare)
+  if 'train' in mode:
+    data = params.task.train_data
+    labels = worker_exchange.from_chief(lambda: [data.label_map, data.semantic_label_map])
+    data.label_map, data.semantic_label_map = labels
   prefix = name and os.path.join(model_dir, name)
   if 'train' in mode:
     if params.runtime.distribution_strategy == cluster.STRATEGY:

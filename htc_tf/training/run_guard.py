@@ -38,8 +38,13 @@ _CHANGEABLE = (
 )
 # Devices and threads may differ from start to start.
 _SECTIONS = ('task.', 'trainer.', 'runtime.mixed_precision_dtype', 'runtime.loss_scale')
-# The start of a run with `task.seed` sets these.
-_DERIVED = ('task.train_data.seed', 'task.train_data.deterministic')
+# The start of a run sets these.
+_DERIVED = (
+  'task.train_data.seed',
+  'task.train_data.deterministic',
+  'task.train_data.label_map',
+  'task.train_data.semantic_label_map',
+)
 _BATCH = 'task.train_data.global_batch_size'
 _OPTIMIZER = 'trainer.optimizer_config.'
 _SCHEDULE = (f'{_OPTIMIZER}learning_rate.', f'{_OPTIMIZER}warmup.')
@@ -159,7 +164,7 @@ def _other_run(
 
 
 def _check_categories(old: DatasetInfo, new: DatasetInfo, model_dir: str, prefix: str) -> None:
-  if old.categories == new.categories:
+  if new.label_map(old) is not None:
     return
   raise DataError(
     f'{model_dir} holds a model of other categories than the training records',

@@ -42,10 +42,33 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
     return last_good.prepare_to_evaluate(model_dir, mode, params.task.init_checkpoint)
   info = _trainable_info(params)
   run_guard.check_continues(model_dir, last_good.newest_readable(model_dir), params, info)
+  _map_labels(params, info, classes_so_far(model_dir) or info)
   batch = params.task.train_data.global_batch_size
   logging.info('Schedule: %s', schedule.describe(params.trainer, batch, info.num_images))
   model_directory.create(model_dir)
   return last_good.prepare_to_continue(model_dir)
+
+
+def classes_so_far(model_dir: str) -> DatasetInfo | None:
+  """The classes of the run in a model directory; None if it has no checkpoint or names none."""
+  has_run = last_good.has_checkpoint(model_dir)
+  return model_directory.load_dataset_info(model_dir) if has_run else None
+
+
+def _map_labels(params: cfg.ExperimentConfig, info: DatasetInfo, classes: DatasetInfo) -> None:
+  """Let a training give the labels of its model to records of some of the categories."""
+  labels: list[int] = []
+  if classes.categories != info.categories:
+    labels = info.label_map(classes) or []
+    logging.info(
+      'The records have %d of the %d categories of the model, whose labels they get: %s',
+      len(info.categories),
+      len(classes.categories),
+      ', '.join(info.category_names),
+    )
+  is_semantic = info.semantic is not None and info.semantic.source == 'instances'
+  maps = {'label_map': labels, 'semantic_label_map': labels if is_semantic else []}
+  params.override({'task': {'train_data': maps}})
 
 
 def _trainable_info(params: cfg.ExperimentConfig) -> DatasetInfo:
@@ -72,7 +95,8 @@ def record(model_dir: str, params: cfg.ExperimentConfig, command: list[str], ste
   Raises:
     InputError: the model directory cannot be created.
   """
-  info = DatasetInfo.find(params.task.train_data.input_path)
-  model_directory.save_dataset_info(model_dir, info)
+  if not params.task.train_data.label_map:
+    info = DatasetInfo.find(params.task.train_data.input_path)
+    model_directory.save_dataset_info(model_dir, info)
   model_directory.save_params(model_dir, params)
   run_record.append_start(model_dir, params, command, step)

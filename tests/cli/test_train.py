@@ -300,6 +300,35 @@ def test_a_second_run_continues_is_finished_or_is_refused_without_a_trace(
   assert files_of(folder) == before
 
 
+def test_records_of_some_of_the_categories_continue_a_run(run, caplog, records, tmp_path):
+  """They get the labels of the model, whose categories stay those of the directory."""
+  caplog.set_level(logging.INFO, logger='absl')
+  config = write_config(
+    tmp_path / 'config.yaml',
+    tiny_records.reduced('htc_nuclei', records),
+    train_steps=1,
+    steps_per_loop=1,
+    summary_interval=1,
+  )
+  folder = run(experiment='htc_nuclei', config_file=[config])
+  classes = (folder / 'dataset.json').read_bytes()
+  part = tmp_path / 'part'
+  shutil.copytree(pathlib.Path(records).parent, part)
+  info = json.loads((part / 'train.json').read_text())
+  info['categories'] = [{**info['categories'][1], 'label': 1}]
+  info['semantic']['num_classes'] = 2
+  (part / 'train.json').write_text(json.dumps(info))
+  path = f'task.train_data.input_path={part}/train-*.tfrecord'
+  run(
+    experiment='htc_nuclei', config_file=[config], params_override=f'{path},trainer.train_steps=2'
+  )
+  assert 'The records have 1 of the 2 categories of the model' in caplog.text
+  assert (folder / 'dataset.json').read_bytes() == classes
+  saved = yaml.safe_load((folder / 'params.yaml').read_text())['task']['train_data']
+  assert (saved['label_map'], saved['semantic_label_map']) == ([0, 2], [0, 2])
+  assert tf.train.latest_checkpoint(str(folder)).endswith('ckpt-2')
+
+
 def test_variables_that_a_checkpoint_does_not_fill_are_an_error(run, caplog, records, tmp_path):
   """Without params.yaml, only the variables tell that the model is another one."""
   params = tiny_records.reduced('htc_nuclei', records)

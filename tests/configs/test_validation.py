@@ -328,6 +328,27 @@ def test_records_that_do_not_match_the_model_are_refused(experiment, tmp_path, c
     validation.validate_experiment(experiment, 'train')
 
 
+def test_validation_records_may_have_more_categories(experiment, tmp_path):
+  """The evaluation matches them by id and name."""
+  experiment.task.validation_data.input_path = experiment.task.train_data.input_path
+  experiment.task.model.num_classes = 3
+  validation.validate_experiment(experiment, 'eval')
+
+
+def test_records_of_some_categories_fit_the_run_that_they_continue(experiment, tmp_path):
+  semantic = dataset_info.SemanticInfo('instances', 2)
+  category = dataclasses.replace(INFO.categories[1], label=1)
+  changes = {'categories': (category,), 'semantic': semantic}
+  write_records(tmp_path, dataclasses.replace(INFO, **changes))
+  with pytest.raises(ConfigError, match='num_classes disagree'):
+    validation.validate_experiment(experiment, 'train')
+  experiment.task.model.semantic_head.num_classes = INFO.num_classes
+  validation.validate_experiment(experiment, 'train', INFO)
+  other = dataclasses.replace(INFO, categories=(dataset_info.Category(1, 'x', 1),))
+  with pytest.raises(ConfigError, match='num_classes disagree'):
+    validation.validate_experiment(experiment, 'train', other)
+
+
 def test_evaluation_needs_neither_masks_nor_semantic_maps(experiment, tmp_path):
   write_records(tmp_path, dataclasses.replace(INFO, include_masks=False, semantic=None))
   experiment.task.validation_data.input_path = experiment.task.train_data.input_path

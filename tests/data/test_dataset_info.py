@@ -116,3 +116,18 @@ def test_metadata_is_found_by_a_list_of_patterns(tmp_path):
   info.save(str(tmp_path / 'train.json'))
   find = dataset_info.DatasetInfo.find
   assert find([pattern, pattern]) == find(f'{pattern},{pattern}') == info
+
+
+def test_records_of_some_categories_get_the_labels_of_the_model():
+  def info(*entries):
+    categories = tuple(
+      dataset_info.Category(id_, name, label) for label, (id_, name) in enumerate(entries, 1)
+    )
+    return dataset_info.DatasetInfo('x', 1, 1, 1, categories, None, True, 'x.json')
+
+  model = info((1, 'cat'), (5, 'dog'), (9, 'emu'))
+  assert model.label_map(model) == [0, 1, 2, 3]
+  assert info((5, 'dog'), (9, 'emu')).label_map(model) == [0, 2, 3]
+  assert info((9, 'emu'), (1, 'cat')).label_map(model) == [0, 3, 1]
+  assert info((5, 'cat')).label_map(model) is None
+  assert info((1, 'cat'), (7, 'dog')).label_map(model) is None

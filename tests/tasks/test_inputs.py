@@ -10,7 +10,9 @@ import tf_keras
 from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
+from htc_tf.configs import task as task_config
 from htc_tf.data import preprocess
+from htc_tf.tasks import inputs
 from htc_tf.tasks.htc import HTCTask
 from htc_tf.tasks.inputs import build_padding_rule
 from tests import tiny_records
@@ -214,3 +216,19 @@ def test_buckets_of_coco_experiments_hold_every_image(name):
       )
       np.testing.assert_array_equal(limited, size)
       assert (np.array(rule.padded_hw(size, bound)) <= task.model.input_size[:2]).all()
+
+
+def test_records_get_the_labels_of_the_model():
+  params = task_config.DataConfig(label_map=[0, 3, 1], semantic_label_map=[0, 3, 1])
+  decoded = {
+    'classes': tf.constant([1, 2, 2, 7]),
+    'semantic': tf.constant([[0, 1], [2, 255]], tf.uint8),
+    'width': tf.constant(5),
+  }
+  changed = inputs._with_labels_of_model(decoded, params)
+  assert changed['classes'].numpy().tolist() == [3, 1, 1, 7]
+  assert changed['semantic'].numpy().tolist() == [[0, 3], [1, 255]]
+  assert changed['semantic'].dtype == tf.uint8
+  empty = {**decoded, 'classes': tf.zeros([0], tf.int32)}
+  assert inputs._with_labels_of_model(empty, params)['classes'].shape == [0]
+  assert inputs._with_labels_of_model(decoded, task_config.DataConfig()) == decoded

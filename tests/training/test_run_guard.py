@@ -160,7 +160,6 @@ def test_converted_weights_allow_any_batch_and_schedule(folder):
 @pytest.mark.parametrize(
   'categories',
   [
-    INFO.categories[:1],
     (Category(1, 'dog', 1), Category(7, 'cat', 2)),
     (Category(1, 'cat', 1), Category(8, 'dog', 2)),
     (*INFO.categories, Category(9, 'emu', 3)),
@@ -172,6 +171,13 @@ def test_other_categories_are_refused_with_both_lists(folder, categories):
     check(folder, experiment(), info)
   assert ', '.join(f'{entry.id} {entry.name}' for entry in categories) in str(error.value)
   assert 'task.init_checkpoint' in str(error.value)
+
+
+@pytest.mark.parametrize('categories', [INFO.categories[:1], (Category(7, 'dog', 1),)])
+def test_some_of_the_categories_continue(folder, categories, caplog):
+  check(folder, experiment(), dataclasses.replace(INFO, categories=categories))
+  check(folder, experiment(task={'train_data': {'label_map': [0, 2]}}))
+  assert not caplog.text
 
 
 def test_without_a_checkpoint_every_run_fits(folder):
