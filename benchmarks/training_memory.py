@@ -111,14 +111,13 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
   import time
 
   import tensorflow as tf
-  from official.core import exp_factory
-  from official.modeling import hyperparams, performance
+  from official.modeling import performance
 
   from htc_tf import registry_imports  # noqa: F401
+  from htc_tf.configs import parsing
   from htc_tf.tasks.htc import HTCTask
 
-  params = exp_factory.get_exp_config(args.experiment)
-  params = hyperparams.override_params_dict(params, args.override, is_strict=True)
+  params = parsing.parse(args.experiment, params_override=args.override).params
   params.runtime.mixed_precision_dtype = args.precision
   if args.precision == 'float16':
     params.runtime.loss_scale = 'dynamic'

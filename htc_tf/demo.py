@@ -153,13 +153,10 @@ def _train(model_dir: str, overrides: str, log_path: str) -> None:
 
 def _train_steps(overrides: str) -> int:
   # Writing records does not need Model Garden, so it is imported only here.
-  from official.core import exp_factory
-  from official.modeling import hyperparams
-
   from htc_tf import registry_imports  # noqa: F401
+  from htc_tf.configs import parsing
 
-  params = exp_factory.get_exp_config(EXPERIMENT)
-  return hyperparams.override_params_dict(params, overrides, is_strict=True).trainer.train_steps
+  return parsing.parse(EXPERIMENT, params_override=overrides).params.trainer.train_steps
 
 
 def _evaluate(model_dir: str, overrides: str, log_path: str) -> dict[str, float]:

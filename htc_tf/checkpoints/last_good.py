@@ -7,6 +7,7 @@ names a missing checkpoint, TensorFlow cannot start.
 
 import os
 import re
+from collections.abc import Callable
 
 import tensorflow as tf
 from absl import logging
@@ -26,12 +27,9 @@ def has_checkpoint(model_dir: str) -> bool:
   return bool(_on_disk(model_dir))
 
 
-def newest_readable(model_dir: str) -> str | None:
-  """Prefix of the newest readable checkpoint, or None; nothing is changed."""
-  return next(filter(readability.is_readable, reversed(_on_disk(model_dir))), None)
-
-
-def prepare_to_continue(model_dir: str) -> str | None:
+def prepare_to_continue(
+  model_dir: str, check: Callable[[str | None], None] = lambda _: None
+) -> str | None:
   """Make the newest readable checkpoint the one that the trainer continues from.
 
   Newer checkpoints that cannot be read are renamed (`ckpt-20.index` to `damaged-ckpt-20.index`) and
@@ -41,6 +39,7 @@ def prepare_to_continue(model_dir: str) -> str | None:
 
   Args:
     model_dir: the model directory; it may be missing.
+    check: function that gets the result before anything is changed, and may raise an error.
 
   Returns:
     The prefix of the checkpoint, or None if the run starts from scratch.
@@ -62,6 +61,7 @@ def prepare_to_continue(model_dir: str) -> str | None:
     )
   if not prefixes:
     _check_none_was_deleted(model_dir)
+  check(prefixes[-1] if prefixes else None)
   _remove_unfinished(model_dir)
   for prefix in (*_without_index(model_dir), *damaged):
     _mark_damaged(prefix)

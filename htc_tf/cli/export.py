@@ -10,6 +10,7 @@ import re
 import sys
 
 from htc_tf.cli import command
+from htc_tf.cli.model_arguments import add_configuration_arguments
 from htc_tf.serving import export_format as format_lib
 
 
@@ -23,14 +24,7 @@ def _parser() -> argparse.ArgumentParser:
   add = parser.add_argument
   add('--model', required=True, help='model directory or checkpoint prefix')
   add('--output', required=True, help='new folder; its name is the version, e.g. export/1')
-  add('--experiment', help='experiment of a checkpoint that has no configuration beside it')
-  add(
-    '--params_override',
-    action='append',
-    default=[],
-    metavar='KEY=VALUE,...',
-    help='overrides of the configuration, as for training; may be repeated',
-  )
+  add_configuration_arguments(parser)
   add(
     '--boxes',
     choices=format_lib.BOXES,

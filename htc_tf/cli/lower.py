@@ -9,6 +9,7 @@ import sys
 
 from htc_tf import file_systems
 from htc_tf.cli import command
+from htc_tf.cli.model_arguments import add_configuration_arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,14 +25,7 @@ def _parser() -> argparse.ArgumentParser:
   add('--height', type=int, help=f'height {size.format(800)}')
   add('--width', type=int, help=f'width {size.format(1344)}')
   add('--batch_size', type=int, default=1, help='images per call (default: %(default)s)')
-  add('--experiment', help='experiment of a checkpoint that has no configuration beside it')
-  add(
-    '--params_override',
-    action='append',
-    default=[],
-    metavar='KEY=VALUE,...',
-    help='overrides of the configuration, as for training; may be repeated',
-  )
+  add_configuration_arguments(parser)
   return parser
 
 

@@ -10,6 +10,7 @@ import sys
 from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.image_arguments import add_image_arguments
+from htc_tf.cli.model_arguments import add_configuration_arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -20,14 +21,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   add = parser.add_argument
   add('--model', required=True, help='model directory, checkpoint prefix or SavedModel folder')
-  add('--experiment', help='experiment of a checkpoint that has no configuration beside it')
-  add(
-    '--params_override',
-    action='append',
-    default=[],
-    metavar='KEY=VALUE,...',
-    help='overrides of the configuration, as for training; may be repeated',
-  )
+  add_configuration_arguments(parser)
   add_image_arguments(parser)
   return parser
 

@@ -41,12 +41,16 @@ class Bounds(NamedTuple):
     if math.isinf(self.high):
       if self.low == 0 and self.above:
         return 'a positive number'
-      return f'a number above {self.low:g}' if self.above else f'{self.low:g} or more'
+      return f'a number above {_text(self.low)}' if self.above else f'{_text(self.low)} or more'
     if self.above or self.below:
-      ends = [f'{"above" if self.above else "from"} {self.low:g}']
-      ends.append(f'{"below" if self.below else "up to"} {self.high:g}')
+      ends = [f'{"above" if self.above else "from"} {_text(self.low)}']
+      ends.append(f'{"below" if self.below else "up to"} {_text(self.high)}')
       return f'a number {" and ".join(ends)}'
-    return f'a number in {self.low:g}..{self.high:g}'
+    return f'a number in {_text(self.low)}..{_text(self.high)}'
+
+
+def _text(number: float) -> str:
+  return str(int(number)) if float(number).is_integer() else str(number)
 
 
 class OneOf(NamedTuple):

@@ -8,7 +8,10 @@ from official.modeling import hyperparams
 
 from htc_tf.configs import augmentation as augmentation_config
 from htc_tf.configs import model as model_config
-from htc_tf.configs.bounds import Count, OneOf, PositiveFloat, PositiveInt, Weight
+from htc_tf.configs.bounds import Bounds, Count, OneOf, PositiveFloat, PositiveInt, Weight
+
+SEED_LIMIT = 2**31
+Seed = Annotated[int, Bounds(0, SEED_LIMIT, below=True)]
 
 
 @dataclasses.dataclass
@@ -155,4 +158,4 @@ class HTCTask(cfg.TaskConfig):
   freeze_backbone: bool = False
   jit_compile: bool = False
   skip_non_finite_steps: bool = False
-  seed: Count | None = None
+  seed: Seed | None = None

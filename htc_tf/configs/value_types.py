@@ -8,7 +8,7 @@ import math
 import types
 import typing
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from official.modeling import hyperparams
 
@@ -18,6 +18,20 @@ from htc_tf.errors import ConfigError
 
 # Type of a field to the types of the values that it accepts.
 _ACCEPTED = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
+
+
+class _Rule(NamedTuple):
+  """What the values of a field must be.
+
+  Attributes:
+    declared: type of the field.
+    hint: the type without a range, and without None.
+    bound: range of the values, or of the elements of a list.
+  """
+
+  declared: Any
+  hint: Any
+  bound: Bounds | OneOf | None
 
 
 def check_values(config: hyperparams.Config, name: str) -> None:
@@ -33,12 +47,11 @@ def check_values(config: hyperparams.Config, name: str) -> None:
     ConfigError: a value has another type than its field, or is out of range; the message names the
       first one.
   """
-  hints = typing.get_type_hints(type(config), include_extras=True)
-  bounds = declared_bounds(type(config))
+  rules = _rules(type(config))
   for field in _checked_fields(config, name):
     value, path = getattr(config, field.name), f'{name}.{field.name}'
-    hint, bound = _split(hints[field.name])[0], bounds.get(field.name)
-    if isinstance(value, hyperparams.Config) and _may_be_section(hints[field.name]):
+    declared, hint, bound = rules[field.name]
+    if isinstance(value, hyperparams.Config) and _may_be_section(declared):
       check_values(value, path)
     elif value is None:
       _check_optional(field, hint, path)
@@ -48,14 +61,19 @@ def check_values(config: hyperparams.Config, name: str) -> None:
 
 def declared_bounds(config_class: type[hyperparams.Config]) -> dict[str, Bounds | OneOf]:
   """The ranges of the fields of a class that have one, of list fields those of the elements."""
+  return {name: rule.bound for name, rule in _rules(config_class).items() if rule.bound is not None}
+
+
+def _rules(config_class: type[hyperparams.Config]) -> dict[str, _Rule]:
   hints = typing.get_type_hints(config_class, include_extras=True)
-  bounds = {}
+  rules = {}
   for field in dataclasses.fields(config_class):
     hint, bound = _split(hints[field.name])
     if typing.get_origin(hint) is list:
       bound = _split(typing.get_args(hint)[0])[1]
-    bounds[field.name] = bound or bound_of(config_class, field.name)
-  return {name: bound for name, bound in bounds.items() if bound is not None}
+    bound = bound or bound_of(config_class, field.name)
+    rules[field.name] = _Rule(hints[field.name], hint, bound)
+  return rules
 
 
 def _checked_fields(config: hyperparams.Config, name: str) -> Iterator[dataclasses.Field]:

@@ -1,6 +1,6 @@
 """Transfer of the parts of a model that belong to a class, by the names of the classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,8 +108,3 @@ def describe(old: Sequence[str], new: Sequence[str], transfer: Transfer) -> str:
 def _listed(names: Sequence[str]) -> str:
   rest = len(names) - _MAX_LISTED
   return ', '.join(names[:_MAX_LISTED]) + (f' and {rest} more' if rest > 0 else '')
-
-
-def values_by_class(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Those values of a model, by path, that have an entry per class."""
-  return {path: value for path, value in values.items() if class_axis(path) is not None}

@@ -75,7 +75,7 @@ def _exif_of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     following = tf.where(
       _is_one_of(marker, _JPEG_WITHOUT_LENGTH), position + 2, position + 2 + size
     )
-    following = tf.where(marker == 0xFF, position + 1, position + 2 + size)  # 0xFF is a fill byte
+    following = tf.where(marker == 0xFF, position + 1, following)  # 0xFF is a fill byte
     is_last = (values[0] != 0xFF) | _is_one_of(marker, _JPEG_LAST_MARKERS)
     return data, tf.where(is_last, end, following)
 

@@ -1,6 +1,7 @@
 """The figures of a COCO evaluation, and their table."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from pycocotools import cocoeval
@@ -10,6 +11,8 @@ _RECALL_LIMITS = (1, 10, STANDARD_LIMIT)
 _ROW_NAMES = {'bbox': 'box', 'segm': 'mask'}
 _SIZES = {'s': 'small', 'm': 'medium', 'l': 'large'}
 _BY_CATEGORY = '_by_category/'
+
+_Measure = Callable[[cocoeval.COCOeval], float]
 
 
 def limits(max_detections: int) -> list[int]:
@@ -36,26 +39,37 @@ def summary(
     `max_detections` is 100, `<prefix>_AP@<max_detections>` and so on. -1 if no annotation counts
     for a figure.
   """
-  figures = _figures(evaluation, STANDARD_LIMIT, _RECALL_LIMITS)
-  if max_detections != STANDARD_LIMIT:
-    own = _figures(evaluation, max_detections, [max_detections])
-    figures.update({at_limit(name, max_detections): value for name, value in own.items()})
-  return {f'{prefix}_{name}': value for name, value in figures.items()}
+  return {
+    f'{prefix}_{name}': measure(evaluation) for name, measure in _measures(max_detections).items()
+  }
 
 
 def figure_names(prefixes: Sequence[str], max_detections: int = STANDARD_LIMIT) -> list[str]:
   """Keys of the figures of `summary`, for the given prefixes in turn."""
-  names = _names(_RECALL_LIMITS)
+  return [f'{prefix}_{name}' for prefix in prefixes for name in _measures(max_detections)]
+
+
+def _measures(max_detections: int) -> dict[str, _Measure]:
+  """Functions from an evaluation to its figures, by name: COCO's, and those at another limit."""
+  measures = _measures_at(STANDARD_LIMIT, _RECALL_LIMITS)
   if max_detections != STANDARD_LIMIT:
-    names += [at_limit(name, max_detections) for name in _names([max_detections])]
-  return [f'{prefix}_{name}' for prefix in prefixes for name in dict.fromkeys(names)]
+    own = _measures_at(max_detections, [max_detections])
+    measures.update({at_limit(name, max_detections): measure for name, measure in own.items()})
+  return measures
 
 
-def _names(recall_limits: Sequence[int]) -> list[str]:
-  """Names of the figures at one limit, in COCO's order."""
-  recall = [f'ARmax{limit}' for limit in recall_limits]
-  sizes = list(_SIZES)
-  return ['AP', 'AP50', 'AP75', *(f'AP{s}' for s in sizes), *recall, *(f'AR{s}' for s in sizes)]
+def _measures_at(limit: int, recall_limits: Sequence[int]) -> dict[str, _Measure]:
+  """AP and recall at one limit, and the recall at each of several limits, in COCO's order."""
+  precision = functools.partial(_mean_precision, limit=limit)
+  recall = functools.partial(_mean_recall, limit=limit)
+  return {
+    'AP': precision,
+    'AP50': functools.partial(precision, iou_threshold=0.5),
+    'AP75': functools.partial(precision, iou_threshold=0.75),
+    **{f'AP{letter}': functools.partial(precision, size=_SIZES[letter]) for letter in _SIZES},
+    **{f'ARmax{count}': functools.partial(_mean_recall, limit=count) for count in recall_limits},
+    **{f'AR{letter}': functools.partial(recall, size=_SIZES[letter]) for letter in _SIZES},
+  }
 
 
 def is_by_category(name: str, prefixes: Sequence[str]) -> bool:
@@ -68,24 +82,6 @@ def at_limit(name: str, max_detections: int) -> str:
   if max_detections == STANDARD_LIMIT or name.startswith('ARmax'):
     return name
   return f'{name}@{max_detections}'
-
-
-def _figures(
-  evaluation: cocoeval.COCOeval, limit: int, recall_limits: Sequence[int]
-) -> dict[str, float]:
-  """AP and recall at one limit, and the recall at each of several limits."""
-  figures = {
-    'AP': _mean_precision(evaluation, limit),
-    'AP50': _mean_precision(evaluation, limit, iou_threshold=0.5),
-    'AP75': _mean_precision(evaluation, limit, iou_threshold=0.75),
-  }
-  for letter, size in _SIZES.items():
-    figures[f'AP{letter}'] = _mean_precision(evaluation, limit, size=size)
-  for recall_limit in recall_limits:
-    figures[f'ARmax{recall_limit}'] = _mean_recall(evaluation, recall_limit)
-  for letter, size in _SIZES.items():
-    figures[f'AR{letter}'] = _mean_recall(evaluation, limit, size=size)
-  return figures
 
 
 def average_precision_by_category(

@@ -66,7 +66,7 @@ def initialize(
     return
   parts = _part_names(model, modules)
   variables = named_variables(model)
-  initial = {name: v.numpy() for name, v in variables.items() if class_rows.class_axis(name)}
+  initial = _values_by_class(variables)
   if path.endswith(PUBLISHED_SUFFIXES):
     source = _load_published(model, path, parts)
   elif parts is None:
@@ -93,7 +93,9 @@ def _published_classes(checkpoint: Checkpoint, values: Mapping[str, np.ndarray])
   if sizes == {len(_COCO.names) + 1}:
     return _COCO
   if sizes:
-    logging.info('The classes of %s are unknown: it has %s with the background', checkpoint, sizes)
+    logging.info(
+      'The classes of %s are unknown: it has %s with the background', checkpoint.path, sizes
+    )
   return None
 
 
@@ -105,23 +107,29 @@ def _load_model(model: HTCModel, path: str) -> _Source:
   mismatch = object_graph.compare(prefix, {'model': model})
   if not mismatch.shapes:
     restoration.restore(prefix, {'model': model})
-    values = {name: v.numpy() for name, v in named_variables(model).items()}
+    values = _values_by_class(named_variables(model))
   else:
-    values = _values_of_other_model(model, prefix, folder)
-    _assign_fitting(model, values, prefix)
-  return _Source(class_rows.values_by_class(values), classes_of(info) if info else None)
+    other = _build_other_model(model, prefix, folder)
+    _assign_fitting(model, named_variables(other), prefix)
+    values = _values_by_class(named_variables(other))
+  return _Source(values, classes_of(info) if info else None)
 
 
-def _values_of_other_model(model: HTCModel, prefix: str, folder: str) -> dict[str, np.ndarray]:
-  """The variables of the model in a directory, by path."""
+def _values_by_class(variables: Mapping[str, tf.Variable]) -> dict[str, np.ndarray]:
+  """The values of those variables that have an entry per class."""
+  return {name: v.numpy() for name, v in variables.items() if class_rows.class_axis(name)}
+
+
+def _build_other_model(model: HTCModel, prefix: str, folder: str) -> HTCModel:
+  """The model in a directory, which differs from the one to fill."""
   if not file_systems.exists(os.path.join(folder, model_directory.PARAMS_FILE)):
-    restoration.restore(prefix, {'model': model})  # Raises the differences.
+    restoration.check_fits(prefix, {'model': model})  # Raises the differences.
   other = build_htc(model_directory.load_experiment(folder).task.model)
   restoration.restore(prefix, {'model': other})
-  return {name: variable.numpy() for name, variable in named_variables(other).items()}
+  return other
 
 
-def _assign_fitting(model: HTCModel, values: Mapping[str, np.ndarray], prefix: str) -> None:
+def _assign_fitting(model: HTCModel, others: Mapping[str, tf.Variable], prefix: str) -> None:
   """Assign all variables of a model except for those with an entry per class.
 
   Raises:
@@ -133,10 +141,10 @@ def _assign_fitting(model: HTCModel, values: Mapping[str, np.ndarray], prefix: s
     if class_rows.class_axis(name) is None
   }
   wrong = [
-    f'{name}: {list(values[name].shape) if name in values else "nothing"} in the checkpoint, '
+    f'{name}: {list(others[name].shape) if name in others else "nothing"} in the checkpoint, '
     f'{list(variable.shape)} in the model'
     for name, variable in variables.items()
-    if name not in values or values[name].shape != tuple(variable.shape)
+    if name not in others or others[name].shape != variable.shape
   ]
   if wrong:
     raise CheckpointError(
@@ -147,7 +155,7 @@ def _assign_fitting(model: HTCModel, values: Mapping[str, np.ndarray], prefix: s
       '--config_file, or load parts of it with task.init_checkpoint_modules',
     )
   for name, variable in variables.items():
-    variable.assign(values[name])
+    variable.assign(others[name])
 
 
 def _transfer_classes(

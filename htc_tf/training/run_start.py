@@ -41,12 +41,14 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
   if 'train' not in mode:
     return last_good.prepare_to_evaluate(model_dir, mode, params.task.init_checkpoint)
   info = _trainable_info(params)
-  run_guard.check_continues(model_dir, last_good.newest_readable(model_dir), params, info)
+  model_directory.create(model_dir)
+  prefix = last_good.prepare_to_continue(
+    model_dir, lambda prefix: run_guard.check_continues(model_dir, prefix, params, info)
+  )
   _map_labels(params, info, classes_so_far(model_dir) or info)
   batch = params.task.train_data.global_batch_size
   logging.info('Schedule: %s', schedule.describe(params.trainer, batch, info.num_images))
-  model_directory.create(model_dir)
-  return last_good.prepare_to_continue(model_dir)
+  return prefix
 
 
 def classes_so_far(model_dir: str) -> DatasetInfo | None:

@@ -5,9 +5,7 @@ import tf_keras
 from absl import logging
 from official.core import config_definitions as cfg
 
-from htc_tf.errors import ConfigError
-
-SEED_LIMIT = 2**31
+from htc_tf.configs.task import SEED_LIMIT
 
 
 def fix_seeds(params: cfg.ExperimentConfig, step: int) -> None:
@@ -20,17 +18,10 @@ def fix_seeds(params: cfg.ExperimentConfig, step: int) -> None:
     params: the experiment; the seed of its training data is set.
     step: step at which the run continues. It is added to the seed; otherwise every start would
       train on the same first images.
-
-  Raises:
-    ConfigError: `task.seed` is not an integer in range.
   """
   seed = params.task.seed
   if seed is None:
     return
-  if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEED_LIMIT:
-    raise ConfigError(
-      'task.seed is out of range', expected=f'an integer in [0, {SEED_LIMIT})', got=repr(seed)
-    )
   start_seed = (seed + step) % SEED_LIMIT
   logging.info('task.seed is %d: this start, at step %d, uses seed %d', seed, step, start_seed)
   tf_keras.utils.set_random_seed(start_seed)

@@ -17,7 +17,7 @@ from htc_tf.errors import ConfigError, DataError
 _MODULES = sorted(
   path.stem
   for path in pathlib.Path(cli.__file__).parent.glob('*.py')
-  if path.stem not in ('__init__', 'command', 'image_arguments')
+  if path.stem not in ('__init__', 'command', 'image_arguments', 'model_arguments')
 )
 
 

@@ -394,6 +394,9 @@ WRONG_RUNS = {
     {'task': {'freeze_backbone': 'false'}},
     "task.freeze_backbone is of the wrong type.*bool.*Got: 'false'.*quotes",
   ),
+  'negative seed': ({'task': {'seed': -1}}, 'task.seed is out of range.*from 0.*Got: -1'),
+  'large seed': ({'task': {'seed': 2**31}}, 'task.seed is out of range.*below 2147483648'),
+  'boolean seed': ({'task': {'seed': True}}, 'task.seed is of the wrong type'),
   'kept checkpoints': ({'trainer': {'max_to_keep': 0}}, 'max_to_keep is out of range.*1 or more'),
   'summaries': (
     {'trainer': {'summary_interval': 30, 'steps_per_loop': 25}},

@@ -33,6 +33,7 @@ from tests.data.annotation_mutations import SIZES_HW, bases, changed
 
 _MAX_FAILURES = 20
 _SECTIONS = ('images', 'annotations', 'categories')
+# The checks that drop entries, stated again: a check that the report forgets has to be noticed.
 _DROPPED_IMAGES = (
   'bad_image',
   'image_without_size',

@@ -37,6 +37,18 @@ def test_the_orientation_of_a_file_is_found(form, order, orientation):
   assert int(_graph_orientation(encoded)) == expected
 
 
+@pytest.mark.parametrize('markers', [b'\xff\xd0', b'\xff\xd7\xff\xd3', b'\xff\x01'])
+def test_markers_without_a_length_are_passed(markers):
+  """Pillow, as other readers, knows only some of them."""
+  encoded = _file('JPEG', 6, '<')
+  assert int(_graph_orientation(encoded[:2] + markers + encoded[2:])) == 6
+
+
+def test_fill_bytes_before_a_marker_are_passed():
+  encoded = _file('JPEG', 6, '<')
+  assert int(_graph_orientation(encoded[:2] + b'\xff\xff' + encoded[2:])) == 6
+
+
 def test_damaged_data_has_the_same_orientation_in_python_and_in_a_graph():
   rng = np.random.default_rng(1)
   likely = [0, 1, 2, 3, 4, 6, 8, 0x12, 0xFF, *b'IM']
