@@ -113,6 +113,22 @@ def test_a_damaged_checkpoint_is_renamed(folder, damage, caplog):
   assert last_good.prepare_to_continue(str(folder)) == str(folder / 'ckpt-2')
 
 
+def test_a_check_gets_the_checkpoint_before_anything_is_changed(folder):
+  (folder / 'ckpt-10.index').write_bytes(b'')
+  (folder / 'ckpt-11_temp').mkdir()
+  before = names(folder)
+  seen = []
+
+  def refuse(prefix):
+    seen.append(prefix)
+    raise ConfigError('another run', got='x')
+
+  with pytest.raises(ConfigError, match='another run'):
+    last_good.prepare_to_continue(str(folder), refuse)
+  assert seen == [str(folder / 'ckpt-2')]
+  assert names(folder) == before
+
+
 def test_nothing_is_changed_if_no_checkpoint_can_be_read(folder):
   for path in folder.glob('ckpt-*.data-*'):
     path.write_bytes(b'')
