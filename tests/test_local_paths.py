@@ -1,13 +1,11 @@
 """Tests that no module takes a remote path for a local one."""
 
 import ast
-import pathlib
 
 import pytest
 
-import htc_tf
+from tests import source_code
 
-_FOLDER = pathlib.Path(htc_tf.__file__).parent
 # Modules whose functions take every path for a local one.
 _MODULES = {'pathlib', 'glob', 'shutil', 'tempfile', 'fileinput'}
 _OS_FUNCTIONS = {
@@ -78,12 +76,9 @@ def findings(source):
   """(line, name) of everything in a module's source that takes a path for a local one."""
   found = []
   for node in ast.walk(ast.parse(source)):
-    if isinstance(node, ast.Import):
-      names = [alias.name.split('.')[0] for alias in node.names]
-      found += [(node.lineno, name) for name in names if name in _MODULES]
-    elif isinstance(node, ast.ImportFrom):
-      names = [(node.module or '').split('.')[0]] if not node.level else []
-      found += [(node.lineno, name) for name in names if name in _MODULES | {'os'}]
+    found += source_code.imported(node, _MODULES)
+    if isinstance(node, ast.ImportFrom):
+      found += source_code.imported(node, ['os'])  # Its functions would have no prefix.
     elif isinstance(node, ast.Attribute):
       name = ast.unparse(node)
       if name in {f'os.{x}' for x in _OS_FUNCTIONS} | {f'os.path.{x}' for x in _PATH_FUNCTIONS}:
@@ -118,11 +113,7 @@ def test_joining_and_other_uses_are_allowed():
 
 
 def test_only_the_listed_modules_take_paths_for_local_ones():
-  found = {}
-  for path in sorted(_FOLDER.rglob('*.py')):
-    names = findings(path.read_text(encoding='utf-8'))
-    if names:
-      found[str(path.relative_to(_FOLDER))] = names
+  found = dict(source_code.findings_by_module(findings))
   unlisted = {name: lines for name, lines in found.items() if name not in _LOCAL}
   assert not unlisted, 'use htc_tf.file_systems, or refuse remote paths and add a reason to _LOCAL'
   assert found.keys() == _LOCAL.keys(), 'a listed module needs no exception'
@@ -133,4 +124,4 @@ def test_only_the_listed_modules_take_paths_for_local_ones():
   ['data/conversion_options.py', 'data/nuclei.py', 'demo.py', 'serving/predict_files.py'],
 )
 def test_modules_that_say_so_refuse_remote_paths(name):
-  assert 'file_systems.check_local(' in (_FOLDER / name).read_text(encoding='utf-8')
+  assert 'file_systems.check_local(' in (source_code.FOLDER / name).read_text(encoding='utf-8')

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from htc_tf import file_systems, files
 from htc_tf.checkpoints import last_good, readability
-from htc_tf.errors import CheckpointError, StorageError
+from htc_tf.errors import CheckpointError, ConfigError, StorageError
 from htc_tf.training import run_record
 from tests import tiny_records, training_runs
 

@@ -380,19 +380,17 @@ def test_an_unknown_mode_is_an_error(run, caplog):
   assert_fails(run, caplog, 'The mode is unknown', mode='trian', experiment='htc_nuclei')
 
 
-def test_the_command_trains_and_evaluates(run, records, tmp_path):
+def write_evaluating_config(path, records, interval, **trainer):
+  """A configuration of one stage and two steps, with an evaluation at the given interval."""
   params = tiny_records.reduced('htc_nuclei', records)
   params.task.model.cascade.stages = params.task.model.cascade.stages[:1]
-  config = write_config(
-    tmp_path / 'config.yaml',
-    params,
-    train_steps=2,
-    steps_per_loop=1,
-    summary_interval=1,
-    checkpoint_interval=2,
-    validation_interval=2,
-    validation_steps=-1,
-  )
+  intervals = {'checkpoint_interval': interval, 'validation_interval': interval}
+  steps = {'train_steps': 2, 'steps_per_loop': 1, 'summary_interval': 1, 'validation_steps': -1}
+  return write_config(path, params, **steps, **intervals, **trainer)
+
+
+def test_the_command_trains_and_evaluates(run, records, tmp_path):
+  config = write_evaluating_config(tmp_path / 'config.yaml', records, interval=2)
   folder = run(mode='train_and_eval', experiment='htc_nuclei', config_file=[config])
   assert tf.train.latest_checkpoint(str(folder)).endswith('ckpt-2')
   saved = yaml.safe_load((folder / 'params.yaml').read_text())
@@ -418,20 +416,11 @@ def test_the_command_trains_and_evaluates(run, records, tmp_path):
 def best(records, tmp_path_factory):
   """A model directory after two evaluations of a run that keeps the best checkpoint."""
   folder = tmp_path_factory.mktemp('best')
-  params = tiny_records.reduced('htc_nuclei', records)
-  params.task.model.cascade.stages = params.task.model.cascade.stages[:1]
-  config = write_config(
-    folder / 'config.yaml',
-    params,
-    train_steps=2,
-    steps_per_loop=1,
-    summary_interval=1,
-    checkpoint_interval=1,
-    validation_interval=1,
-    validation_steps=-1,
-    best_checkpoint_export_subdir='best',
-    best_checkpoint_eval_metric='segm_AP@6',
-  )
+  best = {
+    'best_checkpoint_export_subdir': 'best',
+    'best_checkpoint_eval_metric': 'segm_AP@6',
+  }
+  config = write_evaluating_config(folder / 'config.yaml', records, interval=1, **best)
   gin.clear_config()
   values = {'mode': 'train_and_eval', 'model_dir': str(folder / 'model'), 'config_file': [config]}
   with flagsaver.flagsaver(experiment='htc_nuclei', **values):
