@@ -309,7 +309,7 @@ class HTCTask(base_task.Task):
     path = self.task_config.validation_data.input_path
     info = DatasetInfo.find(path if isinstance(path, str) else ','.join(path))
     annotations = self.task_config.annotation_file or info.annotation_path
-    logging.info('Evaluating against %s', annotations)
+    logging.debug('Evaluating against %s', annotations)
     classes = self._known_classes() or info
     if classes.num_classes != self.task_config.model.num_classes:
       raise DataError(

@@ -363,7 +363,7 @@ def test_an_interruption_saves_a_checkpoint(tmp_path, records, signal_number):
   for _start in range(2):  # The second start continues from the checkpoint of the first one.
     process = training_runs.start(tmp_path / 'model', config)
     output = [process.stdout.readline()]
-    while output[-1] and 'steps/sec' not in output[-1]:
+    while output[-1] and 's/step' not in output[-1]:
       output.append(process.stdout.readline())
     process.send_signal(signal_number)
     status, rest = training_runs.finish(process)
@@ -597,7 +597,7 @@ def test_a_step_that_is_not_finite_can_be_skipped(run, records, tmp_path, monkey
     'Skipped (1 so far): The loss or a gradient of step 3 is not finite, image ids ' in caplog.text
   )
   assert_finite_checkpoint(folder, 4)
-  assert figures(folder, 'skipped_steps') == {1: 0, 2: 0, 3: 1, 4: 1}
+  assert figures(folder, 'skipped/skipped_steps') == {1: 0, 2: 0, 3: 1, 4: 1}
   losses = figures(folder, 'stage0_box_loss')
   assert losses[3] == 0 and all(losses[step] > 0 for step in (1, 2, 4))
 
