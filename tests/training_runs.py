@@ -91,7 +91,10 @@ def train(model_dir: pathlib.Path, config: str, overrides: str = '', mode: str =
 
 
 def summaries(model_dir: pathlib.Path) -> dict[tuple[int, str], bytes]:
-  """The bytes of every training figure except speed and memory, by (step, tag); the last value wins."""
+  """The bytes of every training figure except speed and memory, by (step, tag).
+
+  The last value of each wins.
+  """
   found = {}
   for path in sorted((model_dir / 'train').glob('events*')):
     for event in tf.compat.v1.train.summary_iterator(str(path)):

@@ -94,7 +94,7 @@ class BestCheckpoint:
     if not file_systems.exists(path):
       return None
     try:
-      content = json.loads(file_systems.read_bytes(path))
+      content = dict(json.loads(file_systems.read_bytes(path)))
       if self._metric not in content:
         logging.warning(
           '%s was chosen by another figure than %s, so the next evaluation replaces it.',

@@ -97,7 +97,7 @@ def _short(value: float) -> str:
 
 
 def _time_left(seconds: float | None) -> str:
-  return f'{"-":>8}' if seconds is None else f'{duration(seconds):>8}'
+  return f'{"-":>9}' if seconds is None else f'{duration(seconds):>9}'
 
 
 def duration(seconds: float) -> str:

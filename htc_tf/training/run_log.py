@@ -107,10 +107,8 @@ class RunLog:
     if figures.get(metric, -1) >= 0:
       text += f': {metric} {100 * figures[metric]:.1f}'
     if best is not None:
-      is_new = best.step == step
-      text += (
-        ', the best so far' if is_new else f', best {100 * best.value:.1f} at step {best.step}'
-      )
+      other = f', best {100 * best.value:.1f} at step {best.step}'
+      text += ', the best so far' if best.step == step else other
     return text
 
   def finish(self) -> None:

@@ -18,6 +18,7 @@ from htc_tf.training.console import Bar
 from htc_tf.training.controller import Controller
 from htc_tf.training.run_log import RunLog
 from htc_tf.training.trainer import Trainer
+from htc_tf.training.validation_pictures import ValidationPictures
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -58,6 +59,10 @@ class Runner(train_lib.OrbitExperimentRunner):
   ):
     self._continue_from, self._run_log, self._writes = continue_from, run_log, writes
     super().__init__(**kwargs)
+    if writes:
+      task, number = self.params.task, self.params.trainer.num_pictures
+      pictures = ValidationPictures(task.validation_data.input_path, number)
+      self.trainer.on_detections = pictures.write
 
   @property
   def best(self) -> BestCheckpoint | None:

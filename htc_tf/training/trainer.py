@@ -26,8 +26,8 @@ class Trainer(base_trainer.Trainer):
     self._averages = Averages.of(self.optimizer)
     # Called after each step, if the steps are a Python loop.
     self.on_step: Callable[[], None] = lambda: None
-    # Called with the evaluator after each evaluation.
-    self.on_detections: Callable[[COCOEvaluator], None] = lambda evaluator: None
+    # Called with the evaluator and the step after each evaluation.
+    self.on_detections: Callable[[COCOEvaluator, int], None] = lambda evaluator, step: None
 
   def initialize(self) -> None:
     """Initialize the model as the task does, and the averages from it."""
@@ -78,12 +78,11 @@ class Trainer(base_trainer.Trainer):
     Args:
       aggregated_logs: the evaluator with the detections; None if there were none.
     """
-    figures: dict[str, Any] = {}
+    figures, step = {}, int(self.global_step.numpy())
     if aggregated_logs is not None:
       figures = dict(self.task.reduce_aggregated_logs(aggregated_logs, self.global_step))
-      self.on_detections(aggregated_logs)
-    if self.checkpoint_exporter is not None:
-      step = int(self.global_step.numpy())
+      self.on_detections(aggregated_logs, step)
+    if self.checkpoint_exporter is not None and figures:
       self.checkpoint_exporter.maybe_export_checkpoint(self.checkpoint, figures, step)
     if self._trains:
       self.use_averages(False)
