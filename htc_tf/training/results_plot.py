@@ -35,6 +35,7 @@ def write(model_dir: str, rows: Sequence[Row]) -> None:
     lines = {f'{kind}_{label}': (label, style) for label, style in _FIGURES.items()}
     _draw(place, rows, lines, f'{name} AP in %', scale=100, marker='.')
     place.set_ylim(bottom=0)
+    place.set_xlim(losses.get_xlim())
   content = io.BytesIO()
   drawing.savefig(content, format='png', dpi=_DPI)
   files.write_bytes(os.path.join(model_dir, PLOT_FILE), content.getvalue())
