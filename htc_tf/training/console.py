@@ -9,7 +9,7 @@ import absl.logging
 import tensorflow as tf
 import tqdm
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PACKAGE = __file__.removesuffix(os.path.join('training', 'console.py'))
 _LEVELS = {logging.WARNING: 'warning: ', logging.ERROR: 'error: ', logging.CRITICAL: 'error: '}
 # Escape sequence of terminals: to the start of the line, and erase it.
 _ERASE_LINE = '\r\x1b[K'

@@ -91,8 +91,8 @@ def test_the_best_checkpoint_is_that_of_the_first_evaluation(folder):
 
 def test_the_averages_are_in_the_model_of_every_checkpoint(folder):
   """The exponential average of the trained weights w: a2 = (a1 + w2) / 2, a3 = (a2 + w3) / 2."""
-  (second, _), (third, trained) = (weights(folder / 'model' / f'ckpt-{step}') for step in (2, 3))
-  (first, _) = weights(folder / 'model' / 'best' / 'best_ckpt-1')
+  (second, _old), (third, trained) = (weights(folder / 'model' / f'ckpt-{step}') for step in (2, 3))
+  first, _old = weights(folder / 'model' / 'best' / 'best_ckpt-1')
   assert len(third) > 20
   for key, value in third.items():
     np.testing.assert_allclose(value, (second[key] + trained[key]) / 2, rtol=1e-5, atol=1e-7)
@@ -133,6 +133,8 @@ def test_with_more_patience_the_run_goes_on_and_knows_its_evaluations(folder, ca
   run(folder, model_dir=tmp_path / 'copy', override='trainer.patience=3')
   assert tf.train.latest_checkpoint(str(tmp_path / 'copy')).endswith('ckpt-4')
   assert 'Stopped early, at step 4 of 9: segm_AP75 was best at step 1, 0.0' in caplog.text
-  (second, _), (fourth, trained) = (weights(tmp_path / 'copy' / f'ckpt-{step}') for step in (3, 4))
+  (second, _old), (fourth, trained) = (
+    weights(tmp_path / 'copy' / f'ckpt-{step}') for step in (3, 4)
+  )
   for key, value in fourth.items():  # The averages go on from those of the third step.
     np.testing.assert_allclose(value, (second[key] + trained[key]) / 2, rtol=1e-5, atol=1e-7)
