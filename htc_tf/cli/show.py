@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     metavar='NAME,...',
     help='show only images with an object of these classes',
   )
+  add('--size', help='size of the model, as for htc-train: nano, small (default), base or large')
+  add('--image_size', type=int, help='limit of the long side of images, as for htc-train')
   add('--model', default='', help='model directory whose configuration is used')
   add_configuration_arguments(parser)
   return parser

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from htc_tf.data import preprocess, statistics
+from htc_tf.configs.frames import Resizing
+from htc_tf.data import statistics
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.reports.shown_data import Split
 
@@ -45,13 +46,13 @@ def data_warnings(
   return lines
 
 
-def median_scale(info: DatasetInfo, min_size: int, max_size: int) -> float | None:
+def median_scale(info: DatasetInfo, resizing: Resizing) -> float | None:
   """The median factor by which training without augmentation resizes images; None if unknown."""
   if info.statistics is None:
     return None
   scales, counts = [], []
   for height, width, count in info.statistics.image_sizes:
-    scales.append(float(preprocess.resize_scale(np.array([height, width]), min_size, max_size)))
+    scales.append(resizing.scale(height, width))
     counts.append(count)
   order = np.argsort(scales)
   reached = np.cumsum(np.array(counts)[order])

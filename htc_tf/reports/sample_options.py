@@ -26,6 +26,8 @@ class SampleOptions:
     classes: names of classes, of which each image has at least one; empty: all.
     model: directory of a run whose configuration is used for the training view.
     experiment: registered experiment for the training view.
+    size: size of the model in the place of an experiment; None for the default.
+    image_size: limit of the long side of resized images in pixels; None for that of the size.
     params_override: overrides of the configuration.
   """
 
@@ -39,6 +41,8 @@ class SampleOptions:
   classes: tuple[str, ...] = ()
   model: str = ''
   experiment: str = ''
+  size: str | None = None
+  image_size: int | None = None
   params_override: tuple[str, ...] = ()
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from htc_tf.configs.frames import Resizing
 from htc_tf.data import skipped
 from htc_tf.data.skipped import SkipCounter
 from htc_tf.reports import data_card, data_warnings, sample_pictures
@@ -52,9 +53,8 @@ def build_page(
     training: chosen records as training gets them.
   """
   parser = training.config.task.train_data.parser
-  scale = data_warnings.median_scale(
-    splits[0].info, min_size=int(np.median(parser.min_sizes)), max_size=parser.max_size
-  )
+  resizing = Resizing(int(np.median(parser.min_sizes)), parser.max_size)
+  scale = data_warnings.median_scale(splits[0].info, resizing)
   folder = os.path.basename(os.path.abspath(splits[0].info.folder))
   page = Page(f'Records in {folder}', _summary(splits))
   page.warnings(data_warnings.data_warnings(splits, scale, parser.max_num_instances))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from htc_tf.configs.shorthands import Shorthands
 from htc_tf.reports import (
   output_folder,
   sample_choice,
@@ -50,7 +51,12 @@ def write_sample_report(options: SampleOptions) -> list[str]:
 
 def _configuration(split: Split, options: SampleOptions) -> TrainingConfiguration:
   return training_configuration.training_configuration(
-    split.info, split.paths, options.model, options.experiment, options.params_override
+    split.info,
+    split.paths,
+    Shorthands(size=options.size, image_size=options.image_size),
+    options.model,
+    options.experiment,
+    options.params_override,
   )
 
 

@@ -1,16 +1,19 @@
 """The configuration whose training pipeline `htc-show` shows."""
 
+import dataclasses
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from official.core import config_definitions as cfg
 
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.checkpoints import model_directory
 from htc_tf.configs import data_validation, model_validation, parsing, validation
 from htc_tf.configs import task as task_config
+from htc_tf.configs.shorthands import Shorthands, experiment_name, resolve
+from htc_tf.data import dataset_info
 from htc_tf.data.dataset_info import DatasetInfo
-
-DEFAULT_EXPERIMENT = 'htc_resnet50fpn_1x_coco'
 
 
 class TrainingConfiguration(NamedTuple):
@@ -32,18 +35,20 @@ class TrainingConfiguration(NamedTuple):
 def training_configuration(
   info: DatasetInfo,
   paths: Sequence[str],
+  shorthands: Shorthands,
   model_dir: str = '',
   experiment: str = '',
   params_override: str | Sequence[str] = (),
 ) -> TrainingConfiguration:
-  """The configuration with which records would be trained.
+  """The configuration with which `htc-train --data` would train on records.
 
   Args:
     info: metadata of the records.
     paths: paths of their shards.
-    model_dir: directory of a run whose configuration is used; empty: that of `experiment`, with the
-      classes, masks and semantic maps of the records.
-    experiment: name of a registered experiment; empty: `DEFAULT_EXPERIMENT`.
+    shorthands: the flags of the training command that choose the size of model and images; its
+      `data` are not used.
+    model_dir: directory of a run whose configuration is used; empty: that of the flags.
+    experiment: name of a registered experiment in the place of a size.
     params_override: overrides in the form of the training command.
 
   Raises:
@@ -55,10 +60,10 @@ def training_configuration(
   if model_dir:
     params = model_directory.load_experiment(model_dir, experiment or None, params_override)
     classes = model_directory.load_dataset_info(model_dir)
+    source = model_dir
   else:
-    params = parsing.parse(experiment or DEFAULT_EXPERIMENT).params
-    _fit_to(info, params)
-    parsing.apply_all(params, parsing.parse_texts(params_override))
+    name = source = experiment_name(_with_data(shorthands, info), experiment)
+    params = _fitted(info, shorthands, name, params_override)
     model_validation.validate_model(params.task.model)
     validation.validate_runtime(params.runtime)
   data = params.task.train_data
@@ -67,10 +72,28 @@ def training_configuration(
   data_validation.validate_data(data, params.task.model, 'task.train_data', classes)
   return TrainingConfiguration(
     params.task,
-    model_dir or experiment or DEFAULT_EXPERIMENT,
+    source,
     (classes or info).category_names,
     data.dtype or params.runtime.mixed_precision_dtype or 'float32',
   )
+
+
+def _with_data(shorthands: Shorthands, info: DatasetInfo) -> Shorthands:
+  return dataclasses.replace(shorthands, data=info.folder or '.')
+
+
+def _fitted(
+  info: DatasetInfo, shorthands: Shorthands, experiment: str, params_override: str | Sequence[str]
+) -> cfg.ExperimentConfig:
+  """An experiment fitted to the training records in the folder of `info`, if there are some."""
+  train = dataset_info.find_all(os.path.join(info.folder, 'train-*.tfrecord')).get('train')
+  if train is not None and train.statistics is not None:
+    parsed, _ = resolve(_with_data(shorthands, info), experiment, (), params_override)
+    return parsed.params
+  params = parsing.parse(experiment).params
+  _fit_to(info, params)
+  parsing.apply_all(params, parsing.parse_texts(params_override))
+  return params
 
 
 def _fit_to(info: DatasetInfo, params: cfg.ExperimentConfig) -> None:
