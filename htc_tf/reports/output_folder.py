@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from htc_tf import file_errors, file_systems
+from htc_tf import file_errors, file_systems, files
 from htc_tf.errors import InputError
 from htc_tf.reports import page_style
 from htc_tf.reports.page import Page
@@ -22,17 +22,17 @@ def check_replaceable(folder: str, page_name: str, names: Iterable[str]) -> None
     page_name: name of the page of the report, which is written first.
     names: names of the other files.
   """
+  if not file_systems.is_folder(folder):
+    files.check_new_folder(folder, 'a file of this name; name another folder with --output')
+    return
   with file_errors.as_input_errors():
-    if os.path.lexists(folder) and not os.path.isdir(folder):
-      raise InputError(
-        f'{folder} cannot be written', expected='a folder', got='a file', likely_cause='--output'
-      )
-    present = [name for name in (page_name, *names) if os.path.lexists(os.path.join(folder, name))]
-    if present and not _is_page(os.path.join(folder, page_name)):
+    paths = [os.path.join(folder, name) for name in (page_name, *names)]
+    present = [path for path in paths if file_systems.exists(path)]
+    if present and not _is_page(paths[0]):
       raise InputError(
         f'{folder} holds files that are not of an earlier report',
         expected='a new folder, or one with an earlier report',
-        got=', '.join(present),
+        got=', '.join(map(os.path.basename, present)),
         likely_cause='the folder of something else; name another one with --output',
       )
 
@@ -59,7 +59,7 @@ def write_report(
 
 def _is_page(path: str) -> bool:
   """Whether a file is a page of this package."""
-  if not os.path.isfile(path):
+  if not file_systems.is_file(path):
     return False
-  with open(path, 'rb') as file:
+  with file_systems.open_file(path, 'rb') as file:
     return page_style.GENERATOR.encode() in file.read(_HEAD_BYTES)

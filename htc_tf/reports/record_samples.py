@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 import tqdm
-from google.protobuf.message import DecodeError
 
 from htc_tf.data import skipped
 from htc_tf.data.skipped import SkipCounter
@@ -148,7 +147,7 @@ def _parse(record: bytes, counter: SkipCounter) -> Sample | None:
     feature = tf.train.Example.FromString(record).features.feature
     image_id = feature['image/source_id'].bytes_list.value[0]
     name = feature['image/filename'].bytes_list.value
-  except (DecodeError, IndexError) as error:
+  except Exception as error:  # Damaged bytes can raise any kind of error.
     reason = f'cannot be parsed ({error})'
     counter.add(skipped.RECORDS, skipped.record_name(record), lambda: reason)
     return None

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from htc_tf import file_systems
 from htc_tf.configs.frames import Resizing
 from htc_tf.data import skipped
 from htc_tf.data.skipped import SkipCounter
@@ -16,7 +17,7 @@ from htc_tf.reports.sample_pictures import Names, Shown
 from htc_tf.reports.shown_data import Split
 from htc_tf.reports.training_configuration import TrainingConfiguration
 
-PICTURE_SIDE, VIEW_SIDE = 900, 600
+PICTURE_SIDE, VIEW_SIDE = 900, 480
 _MAX_NAMES = 20
 
 Gallery = list[tuple[np.ndarray, str, str]]
@@ -55,8 +56,9 @@ def build_page(
   parser = training.config.task.train_data.parser
   resizing = Resizing(int(np.median(parser.min_sizes)), parser.max_size)
   scale = data_warnings.median_scale(splits[0].info, resizing)
-  folder = os.path.basename(os.path.abspath(splits[0].info.folder))
-  page = Page(f'Records in {folder}', _summary(splits))
+  info = splits[0].info
+  folder = os.path.basename(file_systems.without_final_slash(info.folder))
+  page = Page(f'Records in {folder or info.name}', _summary(splits))
   page.warnings(data_warnings.data_warnings(splits, scale, parser.max_num_instances))
   for part in splits:
     page.heading(part.name)
