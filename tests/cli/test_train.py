@@ -36,6 +36,8 @@ def defined_flags():
   if 'experiment' not in flags.FLAGS:
     tfm_flags.define_flags()
   train._allow_several_overrides()
+  if 'data' not in flags.FLAGS:
+    train._define_shorthands()
 
 
 @pytest.fixture(scope='module')

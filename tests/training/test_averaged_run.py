@@ -40,6 +40,8 @@ def run(folder, mode='train_and_eval', model_dir=None, override=None):
   if 'experiment' not in flags.FLAGS:
     tfm_flags.define_flags()
   train._allow_several_overrides()
+  if 'data' not in flags.FLAGS:
+    train._define_shorthands()
   gin.clear_config()  # Model Garden locks it in every run.
   with flagsaver.flagsaver(
     experiment='htc_nuclei',
