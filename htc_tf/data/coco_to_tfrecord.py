@@ -29,9 +29,10 @@ from htc_tf.data.coco_annotations import CocoAnnotations, Entry, read_annotation
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.dataset_info import DatasetInfo, SemanticInfo, shard_name
 from htc_tf.data.images import UnreadableImageError, read_image, refers_to_upright
+from htc_tf.data.statistics import StatisticsCollector
 from htc_tf.errors import DataError
 
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 # Values of image entries, and of annotations.
 _RECORDED = (
   *('id', 'file_name', 'height', 'width'),
@@ -232,8 +233,10 @@ def _finish(
   results: list[record_shards.ShardResult],
 ) -> DatasetInfo:
   """Write the cleaned annotations, then the metadata, which marks the conversion as complete."""
+  statistics = StatisticsCollector()
   for result in results:
     annotations.report.merge(result.counts, result.examples)
+    statistics.add_json(result.statistics)
   num_images = sum(result.num_images for result in results)
   if not num_images:
     raise DataError(
@@ -262,6 +265,7 @@ def _finish(
     checks=annotations.report.to_json(),
     fingerprint=results[0].fingerprint,
     source=conversion_outputs.source_of(options),
+    statistics=statistics.result(len(annotations.classes)),
     folder=options.output_folder,
   )
   info.save(options.output_path('.json'))

@@ -1,4 +1,4 @@
-"""The metadata file `<prefix>.json` beside the TFRecord shards of a data set.
+"""The metadata file `<prefix>.json` beside the TFRecord shards of a data set: its card.
 
 This module does not import TensorFlow, so that class names can be read without it.
 """
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from htc_tf import file_systems, files
+from htc_tf.data.statistics import DatasetStatistics
 from htc_tf.errors import DataError
 
 VERSION = 1
@@ -66,6 +67,7 @@ class DatasetInfo:
     checks: number of findings of the converter by name of the check.
     fingerprint: hash of the converter's inputs.
     source: absolute path of the annotation file that was converted; '' if it is unknown.
+    statistics: statistics of images and objects; None for records of earlier versions.
     folder: folder that the metadata was loaded from; not stored.
   """
 
@@ -80,6 +82,7 @@ class DatasetInfo:
   checks: dict[str, int] = dataclasses.field(default_factory=dict)
   fingerprint: str = ''
   source: str = ''
+  statistics: DatasetStatistics | None = None
   folder: str = dataclasses.field(default='', compare=False)
 
   @property
@@ -124,7 +127,7 @@ class DatasetInfo:
     """Write the metadata as JSON, completely or not at all."""
     content = {'version': VERSION, **dataclasses.asdict(self)}
     del content['folder']
-    files.write_bytes(path, (json.dumps(content, indent=2) + '\n').encode())
+    files.write_bytes(path, (_to_text(content) + '\n').encode())
 
   @classmethod
   def load(cls, path: str) -> 'DatasetInfo':
@@ -177,6 +180,17 @@ class DatasetInfo:
         likely_cause='a pattern that is too wide',
       )
     return next(iter(found.values()))
+
+
+def _to_text(value: Any, indent: str = '') -> str:
+  """JSON with the entries of objects on lines of their own, and lists of numbers on one line."""
+  inner = indent + '  '
+  if isinstance(value, dict) and value:
+    lines = [f'{inner}{json.dumps(key)}: {_to_text(entry, inner)}' for key, entry in value.items()]
+    return '{\n' + ',\n'.join(lines) + f'\n{indent}}}'
+  if isinstance(value, tuple) and value and isinstance(value[0], dict):
+    return '[\n' + ',\n'.join(f'{inner}{json.dumps(entry)}' for entry in value) + f'\n{indent}]'
+  return json.dumps(value)
 
 
 def _metadata_of(pattern: str) -> dict[str, DatasetInfo]:
@@ -243,6 +257,8 @@ def _from_json(content: dict[str, Any], path: str) -> DatasetInfo:
       (Category(**entry) for entry in content['categories']), key=lambda c: c.label
     )
     semantic = content['semantic'] and SemanticInfo(**content['semantic'])
+    statistics = content.get('statistics')
+    statistics = statistics and DatasetStatistics.from_json(statistics)
   except TypeError as error:
     raise DataError(f'{path} has a malformed entry', got=str(error)) from error
   labels = [category.label for category in categories]
@@ -250,7 +266,12 @@ def _from_json(content: dict[str, Any], path: str) -> DatasetInfo:
     raise DataError(
       f'The category labels in {path} are not contiguous', expected='1..K', got=str(labels)
     )
-  values.update(categories=tuple(categories), semantic=semantic, folder=file_systems.dirname(path))
+  values.update(
+    categories=tuple(categories),
+    semantic=semantic,
+    statistics=statistics,
+    folder=file_systems.dirname(path),
+  )
   return DatasetInfo(**values)
 
 

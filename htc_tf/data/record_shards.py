@@ -11,6 +11,7 @@ import numpy as np
 from htc_tf import file_errors, files, processes
 from htc_tf.data import image_paths, images, record_example
 from htc_tf.data.check_report import CheckReport
+from htc_tf.data.statistics import StatisticsCollector
 from htc_tf.errors import DataError
 
 Entry = dict[str, Any]
@@ -81,6 +82,7 @@ class ShardResult:
     dropped_annotations: ids of annotations that were dropped, except those of dropped images.
     counts: number of findings by check, as in `CheckReport`.
     examples: examples of findings by check, as in `CheckReport`.
+    statistics: statistics of the images and objects, as `StatisticsCollector.to_json` gives them.
   """
 
   fingerprint: str
@@ -91,6 +93,7 @@ class ShardResult:
   dropped_annotations: list[int]
   counts: dict[str, int]
   examples: dict[str, list[str]]
+  statistics: dict[str, Any]
 
 
 def stuff_map_path(folder: str, file_name: str) -> str:
@@ -137,6 +140,7 @@ def write_shard(task: ShardTask) -> ShardResult:
     builder.dropped_annotations,
     dict(builder.report.counts),
     dict(builder.report.examples),
+    builder.statistics.to_json(),
   )
   files.write_bytes(task.state_path, json.dumps(dataclasses.asdict(result)).encode())
   return result
@@ -167,6 +171,7 @@ class _RecordBuilder:
   def __init__(self, options: RecordOptions):
     self._options = options
     self.report = CheckReport()
+    self.statistics = StatisticsCollector()
     self.num_instances = 0
     self.dropped_images: list[int] = []
     self.dropped_annotations: list[int] = []
@@ -205,9 +210,14 @@ class _RecordBuilder:
       self.report.add('image_converted')
     if not instances:
       self.report.add('images_without_instances', entry['file_name'])
-    for instance in instances:
-      if instance.annotation['iscrowd']:
-        self.report.add('crowd_regions')
+    objects = [item for item in instances if not item.annotation['iscrowd']]
+    for _ in range(len(instances) - len(objects)):
+      self.report.add('crowd_regions')
+    self.statistics.add_objects(
+      [item.label for item in objects],
+      [item.annotation['bbox'][2:] for item in objects],
+      [item.mask for item in objects if item.mask is not None],
+    )
 
   def _read_image(self, entry: Entry) -> images.EncodedImage | None:
     """The image, or None if it is dropped."""
@@ -215,8 +225,8 @@ class _RecordBuilder:
     try:
       size = (entry['height'], entry['width']) if self._options.size_decides else None
       source = images.read_image(path, size, self._options.upright)
-      image = source.encoded()
-      if not image.converted and not _decodes_to(image.content, source.pixels()):
+      image, pixels = source.encoded(), source.pixels()
+      if not image.converted and not _decodes_to(image.content, pixels):
         image = source.encoded(may_keep=False)
     except (images.UnreadableImageError, OSError) as error:
       if not self._options.skip_missing_images:
@@ -238,6 +248,7 @@ class _RecordBuilder:
       return None
     if source.has_orientation:
       self.report.add('exif_applied' if source.turned else 'exif_not_applied', entry['file_name'])
+    self.statistics.add_image(pixels)
     return image
 
   def _instances(
