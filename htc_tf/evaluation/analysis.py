@@ -51,6 +51,7 @@ class Analysis:
   Attributes:
     names: names of the classes.
     category_ids: their category ids, ascending.
+    results: the detections, without those of other categories.
     figures: the figures of COCO by key, such as `bbox_AP`; see `metrics.summary`.
     by_region: analysis by 'bbox' and, with masks, by 'segm'.
     num_images: number of annotated images.
@@ -68,6 +69,7 @@ class Analysis:
 
   names: tuple[str, ...]
   category_ids: tuple[int, ...]
+  results: list[dict[str, Any]]
   figures: dict[str, float]
   by_region: dict[str, RegionAnalysis]
   num_images: int
@@ -132,7 +134,7 @@ def analyze(
     figures.update(metrics.summary(evaluation, iou_type, max_detections))
     images = _matches(ground_truth, kept, category_ids, iou_type, on_progress)
     by_region[iou_type] = _analyze_region(evaluation, images, len(category_ids))
-  return _analysis(ground_truth, category_ids, figures, by_region)
+  return _analysis(ground_truth, category_ids, kept, figures, by_region)
 
 
 def num_steps(ground_truth: coco.COCO, has_masks: bool) -> int:
@@ -169,6 +171,7 @@ def _analyze_region(
 def _analysis(
   ground_truth: coco.COCO,
   category_ids: list[int],
+  results: list[dict[str, Any]],
   figures: dict[str, float],
   by_region: dict[str, RegionAnalysis],
 ) -> Analysis:
@@ -181,6 +184,7 @@ def _analysis(
   return Analysis(
     ground_truth_lib.category_names(ground_truth, category_ids),
     tuple(category_ids),
+    results,
     figures,
     by_region,
     len(images),

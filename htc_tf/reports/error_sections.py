@@ -1,0 +1,120 @@
+"""Sections of an evaluation report about errors: kinds, confusions, and scores."""
+
+import numpy as np
+
+from htc_tf.evaluation import confusion
+from htc_tf.evaluation.analysis import Analysis
+from htc_tf.evaluation.error_kinds import ErrorKind
+from htc_tf.reports import charts, matrix_chart, plain_words
+from htc_tf.reports.page import Section
+from htc_tf.reports.page_table import Bar
+
+_MAX_MATRIX = 25
+_MAX_LISTED = 15
+_REGIONS = {'segm': 'mask', 'bbox': 'box'}
+
+
+def add_errors(section: Section, analysis: Analysis) -> None:
+  """Add the kinds of errors with what they cost."""
+  regions = [key for key in _REGIONS if key in analysis.by_region]
+  main = analysis.main.errors
+  largest = max([*main.by_kind.values(), main.false_positives, main.false_negatives])
+  section.paragraph(
+    'The cost of a kind is the rise of AP at IoU 0.5, in points, if all errors of this kind were '
+    'repaired and nothing else. Costs of different kinds do not add up.'
+  )
+  header = ['kind', 'meaning', *(f'cost, {_REGIONS[key]} AP50' for key in regions), '']
+  header += ['errors', f'with a score of at least {analysis.threshold:g}']
+  rows = []
+  for kind in ErrorKind:
+    costs = [100 * analysis.by_region[key].errors.by_kind[kind] for key in regions]
+    bar = Bar(main.by_kind[kind] / largest if largest else 0.0)
+    counts = [analysis.main.error_counts[kind], analysis.counts_above[kind]]
+    rows.append([kind.value, plain_words.MEANINGS[kind], *costs, bar, *counts])
+  section.table(header, rows)
+  totals = [
+    ('all wrong detections', 'false positives: AP50 if they were gone', 'false_positives'),
+    ('all objects not found', 'false negatives: AP50 if they were no objects', 'false_negatives'),
+  ]
+  section.table(
+    ['together', 'meaning', *header[2:-2]],
+    [
+      [
+        name,
+        meaning,
+        *(100 * getattr(analysis.by_region[key].errors, field) for key in regions),
+        Bar(getattr(main, field) / largest if largest else 0.0),
+      ]
+      for name, meaning, field in totals
+    ],
+  )
+
+
+def add_confusion(section: Section, analysis: Analysis) -> None:
+  """Add the confusion matrix, and the largest confusions in words."""
+  section.paragraph(
+    f'Objects by their class (rows) and by the class of the detection on them (columns), for '
+    f'detections with a score of at least {analysis.threshold:g} and IoU of at least 0.5. In the '
+    'last column objects that are not found, in the last row detections on background. Colors are '
+    'shares of a row.'
+  )
+  matrix, kept = confusion.merged(analysis.confusion, _MAX_MATRIX)
+  names = [analysis.names[label] for label in kept]
+  if len(kept) < len(analysis.names):
+    names.append(f'{len(analysis.names) - len(kept)} others')
+    section.paragraph(
+      f'Of {len(analysis.names)} classes, the {len(kept)} with the most errors are shown; '
+      'metrics.json has the whole matrix.'
+    )
+  drawing = matrix_chart.matrix_chart(matrix, [*names, 'background'])
+  section.drawing(drawing, 'confusion matrix', is_wide=True)
+  all_names = [*analysis.names, 'background']
+  largest = confusion.largest_confusions(analysis.confusion, _MAX_LISTED)
+  if len(analysis.names) > 2 and largest:
+    section.table(
+      ['truth', 'detected as', 'objects or detections'],
+      [[all_names[row], all_names[column], count] for row, column, count in largest],
+      'The largest entries beside the diagonal.',
+    )
+
+
+def add_calibration(section: Section, analysis: Analysis) -> None:
+  """Add the reliability diagram and the number of detections by score."""
+  found = analysis.calibration
+  if not found.counts.any():
+    section.paragraph('There are no detections, and therefore no scores.')
+    return
+  section.paragraph(
+    'If scores were probabilities, 80 % of the detections with a score of 0.8 would be right (IoU of '
+    f'at least 0.5). The expected calibration error is {found.expected_error:.3f}; scores are on '
+    f'average {abs(found.bias):.3f} too {"high" if found.bias > 0 else "low"}. It does not matter '
+    'for AP, which only depends on the order of the scores, but for every threshold.'
+  )
+  present = found.counts > 0
+  reliability = charts.chart(
+    'score',
+    'share of right detections',
+    [
+      charts.Line('scores as probabilities', [0, 1], [0, 1], charts.GRAY, True),
+      charts.Line('', found.mean_scores[present], found.precisions[present], charts.BLUE),
+    ],
+    [
+      charts.Point('', float(x), float(y), charts.BLUE)
+      for x, y in zip(found.mean_scores[present], found.precisions[present])
+    ],
+    [charts.Bars('share of right detections', found.precisions)],
+  )
+  shares = found.counts / found.counts.sum()
+  histogram = charts.chart(
+    'score', 'share of all detections', bars=[charts.Bars('', np.where(present, shares, np.nan))]
+  )
+  section.gallery(
+    [
+      (
+        reliability,
+        'reliability diagram',
+        'Reliability: bars below the diagonal are overconfident',
+      ),
+      (histogram, 'detections by score', f'Scores of {int(found.counts.sum()):,} detections'),
+    ]
+  )
