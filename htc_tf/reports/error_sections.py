@@ -5,7 +5,8 @@ import numpy as np
 from htc_tf.evaluation import confusion
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.evaluation.error_kinds import ErrorKind
-from htc_tf.reports import charts, matrix_chart, plain_words
+from htc_tf.reports import matrix_chart, plain_words
+from htc_tf.reports import share_charts as charts
 from htc_tf.reports.page import Section
 from htc_tf.reports.page_table import Bar
 
@@ -20,11 +21,12 @@ def add_errors(section: Section, analysis: Analysis) -> None:
   main = analysis.main.errors
   largest = max([*main.by_kind.values(), main.false_positives, main.false_negatives])
   section.paragraph(
-    'The cost of a kind is the rise of AP at IoU 0.5, in points, if all errors of this kind were '
-    'repaired and nothing else. Costs of different kinds do not add up.'
+    'What each kind costs: by how many points AP50 would rise if all errors of this kind were '
+    'repaired and nothing else. Costs do not add up. The counts are those of all detections, and '
+    'of those with at least the best score.'
   )
-  header = ['kind', 'meaning', *(f'cost, {_REGIONS[key]} AP50' for key in regions), '']
-  header += ['errors', f'with a score of at least {analysis.threshold:g}']
+  header = ['kind', 'meaning', *(f'{_REGIONS[key]} AP50' for key in regions), '']
+  header += ['errors', f'score ≥ {analysis.threshold:g}']
   rows = []
   for kind in ErrorKind:
     costs = [100 * analysis.by_region[key].errors.by_kind[kind] for key in regions]
@@ -85,10 +87,10 @@ def add_calibration(section: Section, analysis: Analysis) -> None:
     section.paragraph('There are no detections, and therefore no scores.')
     return
   section.paragraph(
-    'If scores were probabilities, 80 % of the detections with a score of 0.8 would be right (IoU of '
-    f'at least 0.5). The expected calibration error is {found.expected_error:.3f}; scores are on '
-    f'average {abs(found.bias):.3f} too {"high" if found.bias > 0 else "low"}. It does not matter '
-    'for AP, which only depends on the order of the scores, but for every threshold.'
+    'If scores were probabilities, 80 % of the detections with a score of 0.8 would be right (IoU '
+    f'of at least 0.5). The expected calibration error is {found.expected_error:.3f}; scores are '
+    f'on average {abs(found.bias):.3f} too {"high" if found.bias > 0 else "low"}. This does not '
+    'matter for AP, which only depends on the order of the scores, but for every threshold.'
   )
   present = found.counts > 0
   reliability = charts.chart(
@@ -106,7 +108,9 @@ def add_calibration(section: Section, analysis: Analysis) -> None:
   )
   shares = found.counts / found.counts.sum()
   histogram = charts.chart(
-    'score', 'share of all detections', bars=[charts.Bars('', np.where(present, shares, np.nan))]
+    'score',
+    'share of all detections',
+    bars=[charts.Bars('', np.where(present, shares, np.nan))],
   )
   section.gallery(
     [

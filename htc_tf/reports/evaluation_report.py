@@ -16,7 +16,7 @@ from htc_tf.reports import (
   worst_images,
 )
 from htc_tf.reports.page import Page, Section
-from htc_tf.reports.worst_images import ImageSummary, ReadPixels
+from htc_tf.reports.worst_images import ImageSummary, ReadImages
 
 NUM_WORST = 8
 
@@ -40,7 +40,7 @@ def write_report(
   subject: Subject,
   analysis: Analysis,
   ground_truth: coco.COCO,
-  read_pixels: ReadPixels | None,
+  read_images: ReadImages | None,
   on_progress: Callable[[int], object] = lambda num_images: None,
 ) -> None:
   """Write `report.html`, `per_class.csv`, `metrics.json` and the detections into a folder.
@@ -50,11 +50,11 @@ def write_report(
     subject: what was evaluated.
     analysis: analysis of the detections.
     ground_truth: annotations with their index.
-    read_pixels: function that reads the images; None if there are no images.
+    read_images: function that reads images; None if there are none.
     on_progress: function that is called with 1 for each of `NUM_WORST` images, drawn or not.
   """
   rows = class_table.class_rows(analysis)
-  page = build_page(subject, analysis, ground_truth, read_pixels, on_progress)
+  page = build_page(subject, analysis, ground_truth, read_images, on_progress)
   report_files.write_detections(folder, analysis)
   report_files.write_classes(os.path.join(folder, report_files.CLASSES), analysis, rows)
   report_files.write_metrics(
@@ -67,7 +67,7 @@ def build_page(
   subject: Subject,
   analysis: Analysis,
   ground_truth: coco.COCO,
-  read_pixels: ReadPixels | None,
+  read_images: ReadImages | None,
   on_progress: Callable[[int], object] = lambda num_images: None,
 ) -> Page:
   """The page of a report; the arguments are those of `write_report`."""
@@ -84,7 +84,7 @@ def build_page(
   figure_sections.add_curves(page.section('Precision and recall'), analysis, rows)
   error_sections.add_confusion(page.section('Confusion matrix'), analysis)
   error_sections.add_calibration(page.section('Calibration'), analysis)
-  _add_worst(page.section('Worst images'), analysis, ground_truth, read_pixels, on_progress)
+  _add_worst(page.section('Worst images'), analysis, ground_truth, read_images, on_progress)
   _add_sources(page.section('About this report'), subject, analysis)
   return page
 
@@ -134,7 +134,7 @@ def _add_worst(
   section: Section,
   analysis: Analysis,
   ground_truth: coco.COCO,
-  read_pixels: ReadPixels | None,
+  read_images: ReadImages | None,
   on_progress: Callable[[int], object],
 ) -> None:
   """Add the images with the most errors, with the truth beside the detections."""
@@ -144,13 +144,15 @@ def _add_worst(
     on_progress(NUM_WORST)
     return
   section.paragraph(
-    'The images with the most errors (wrong detections and objects that are not found) at the score '
-    f'threshold {analysis.threshold:g}. Green: found objects and right detections; red: objects '
-    'that are not found and wrong detections; gray: crowd regions and detections in them.'
+    'The images with the most errors (wrong detections and objects that are not found) at the '
+    f'score threshold {analysis.threshold:g}. Green: found objects and right detections; red: '
+    'objects that are not found and wrong detections; gray: crowd regions and what is in them.'
   )
+  entries = [ground_truth.imgs[item.image_id] for item in worst]
+  images = read_images(entries) if read_images else {}
   not_shown = []
   for item in worst:
-    pixels = read_pixels(ground_truth.imgs[item.image_id]) if read_pixels else None
+    pixels = images.get(item.image_id)
     if pixels is None:
       not_shown.append(f'{item.name}: {_described(item)}')
     else:
@@ -163,7 +165,7 @@ def _add_worst(
   if not_shown:
     section.paragraph(
       'These images cannot be shown'
-      + (':' if read_pixels else ', because there is no image folder (--image_folder):')
+      + (':' if read_images else ', because there is no image folder (--image_folder):')
     )
     section.items(not_shown)
 
@@ -186,14 +188,13 @@ def _add_sources(section: Section, subject: Subject, analysis: Analysis) -> None
 
 def _definitions(analysis: Analysis) -> Sequence[str]:
   return (
-    'AP and AR are those of pycocotools (COCOeval), in percent; the precision-recall curves are its '
-    'arrays. They count at most 100 detections of a class in an image.',
-    f'Crowd regions ({analysis.num_crowds:,} here) are no objects, and detections in those of their '
-    'class count neither as right nor as wrong.',
+    'AP and AR are those of pycocotools (COCOeval), in percent; the precision-recall curves are '
+    'its arrays. They count at most 100 detections of a class in an image.',
+    f'Crowd regions ({analysis.num_crowds:,} here) are no objects, and detections in those of '
+    'their class count neither as right nor as wrong.',
     'The kinds of errors and their costs follow TIDE (Bolya et al., ECCV 2020), with IoU 0.5 and '
-    '0.1. Unlike its program, the mean over classes leaves out classes without objects, at most 100 '
-    'detections of each class (not of all classes) count, and detections in crowd regions are no '
-    'errors.',
+    '0.1. Unlike in its program, classes without objects do not count in the mean, 100 detections '
+    'of each class count instead of 100 of all, and detections in crowd regions are no errors.',
     'Small objects have at most 32 x 32 pixels, large ones more than 96 x 96, as in COCO.',
     f'The files beside this page: {report_files.CLASSES} and {report_files.METRICS} with figures '
     f'from 0 to 1, {report_files.DETECTIONS} with the detections'

@@ -8,9 +8,9 @@ from htc_tf.evaluation import curves as curves_lib
 from htc_tf.evaluation import interpolated_precision, metrics
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.evaluation.curves import ClassCurves
-from htc_tf.reports import charts
+from htc_tf.reports import share_charts as charts
 from htc_tf.reports.class_table import ClassRow
-from htc_tf.reports.page import Section
+from htc_tf.reports.page import Block, Section
 
 _REGIONS = {'segm': 'mask', 'bbox': 'box'}
 _SIZES = {'small': 's', 'medium': 'm', 'large': 'l'}
@@ -44,9 +44,9 @@ def add_classes(section: Section, analysis: Analysis, rows: Sequence[ClassRow]) 
   known = sorted((row for row in rows if row.ap is not None), key=lambda row: row.ap or 0.0)
   unknown = [row for row in rows if row.ap is None]
   section.paragraph(
-    'The classes with the lowest AP come first. The best threshold is the smallest score to keep if '
-    'F1, the harmonic mean of precision and recall at IoU 0.5, is to be as high as possible; '
-    'precision, recall and F1 are those at this threshold.'
+    'The classes with the lowest AP come first. The best threshold is the smallest score to keep '
+    'if F1, the harmonic mean of precision and recall at IoU 0.5, is to be as high as possible; '
+    'precision, recall and F1 are those at this threshold. per_class.csv has these figures.'
   )
   if known:
     _add_rows(section, known[:_MAX_ROWS])
@@ -118,17 +118,20 @@ def _add_sizes(section: Section, analysis: Analysis) -> None:
   section.table(['size', 'objects', *header], rows, 'By size of the objects.')
 
 
-def _add_rows(block: Section | object, rows: Sequence[ClassRow]) -> None:
+def _add_rows(block: Block, rows: Sequence[ClassRow]) -> None:
   regions = list(rows[0].by_region)
   header = ['class', 'images', 'instances']
-  header += [f'{region} {figure}' for region in regions for figure in ('AP', 'AP50', 'AR')]
+  # Of boxes beside masks, AP alone is shown, so that the table fits the page.
+  header += [f'{regions[0]} {figure}' for figure in ('AP', 'AP50', 'AR')]
+  header += [f'{region} AP' for region in regions[1:]]
   header += ['best threshold', 'precision', 'recall', 'F1']
   table = [
     [
       row.name,
       row.num_images,
       row.num_objects,
-      *(percent(value) for region in regions for value in row.by_region[region]),
+      *(percent(value) for value in row.by_region[regions[0]]),
+      *(percent(row.by_region[region][0]) for region in regions[1:]),
       row.threshold,
       *(percent(value) for value in (row.precision, row.recall, row.f1)),
     ]

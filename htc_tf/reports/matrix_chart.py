@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from htc_tf.reports import charts, markup
+from htc_tf.reports import markup
+from htc_tf.reports import share_charts as charts
 
 _CELL = 40
 _MIN_CELL = 30

@@ -36,26 +36,26 @@ _REMEDIES = {
   ErrorKind.CLASSIFICATION: 'Check whether the annotations keep these classes apart. If they do, '
   'add examples of the classes that are confused; if people cannot tell them apart either, merge '
   'them.',
-  ErrorKind.LOCALIZATION: 'Look at the worst images: are outlines drawn in the same way everywhere, '
-  'and are touching objects annotated one by one? Otherwise train longer, or with larger images '
-  '(parser.min_sizes and parser.max_size), most of all if the objects are small.',
-  ErrorKind.BOTH: 'These mostly vanish together with errors of localization and classification; '
-  'see there.',
-  ErrorKind.DUPLICATE: 'Lower task.model.detection_generator.nms_threshold (0.5 by default), unless '
-  'objects of a class overlap much.',
-  ErrorKind.BACKGROUND: 'Look at the worst images: if these detections are objects, annotations are '
-  'missing; complete them. If they are not, add images that show such places without objects, or '
-  'use a higher score threshold.',
-  ErrorKind.MISSED: 'Compare the recall of small and large objects: if small ones are missed, train '
-  'and evaluate with larger images. Otherwise add examples that look like the missed ones, train '
-  'longer, and check that these objects are annotated in the training data.',
+  ErrorKind.LOCALIZATION: 'Look at the worst images: are outlines drawn in the same way '
+  'everywhere, and are touching objects annotated one by one? Otherwise train longer, or with '
+  'larger images (parser.min_sizes and parser.max_size), most of all if the objects are small.',
+  ErrorKind.BOTH: 'These mostly vanish together with errors of localization and classification.',
+  ErrorKind.DUPLICATE: 'Lower task.model.detection_generator.nms_threshold (0.5 by default), '
+  'unless objects of a class overlap much.',
+  ErrorKind.BACKGROUND: 'Look at the worst images: if these detections are objects, annotations '
+  'are missing; complete them. If they are not, add images that show such places without objects, '
+  'or use a higher score threshold.',
+  ErrorKind.MISSED: 'Compare the recall of small and large objects: if small ones are missed, '
+  'train and evaluate with larger images. Otherwise add examples that look like the missed ones, '
+  'train longer, and check that these objects are annotated in the training data.',
 }
 
 
 def costliest(analysis: Analysis) -> list[ErrorKind]:
-  """The kinds of errors by their cost, the largest first, without those that cost next to nothing."""
+  """The kinds of errors that cost something, the costliest first."""
   costs = analysis.main.errors.by_kind
-  return sorted((kind for kind in costs if costs[kind] >= _MIN_COST), key=lambda kind: -costs[kind])
+  costly = [kind for kind in costs if costs[kind] >= _MIN_COST]
+  return sorted(costly, key=lambda kind: -costs[kind])
 
 
 def conclusion(analysis: Analysis) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from htc_tf import file_systems, files, version
+from htc_tf import file_errors, file_systems, files, version
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results, matching
 from htc_tf.evaluation.analysis import Analysis
@@ -45,6 +45,16 @@ def earlier_report(folder: str) -> str | None:
     got=', '.join(present),
     likely_cause='the files of another program; name another --output',
   )
+
+
+def check_writable(folder: str) -> None:
+  """Create the output folder, so that a folder that cannot be written is known at the start.
+
+  Raises:
+    InputError: the folder cannot be created, or is a file.
+  """
+  with file_errors.as_input_errors():
+    file_systems.make_folders(folder)
 
 
 def check_apart(folder: str, inputs: dict[str, str | None]) -> None:

@@ -14,9 +14,9 @@ from htc_tf.evaluation.error_kinds import ErrorKind
 from htc_tf.evaluation.image_matches import ImageMatches
 from htc_tf.visualization import draw, palette, panels
 
-# Function from an image entry of the annotations to its pixels, [height, width, 3] uint8 RGB; None
-# if they are not available.
-ReadPixels = Callable[[Mapping[str, Any]], np.ndarray | None]
+# Function from image entries of the annotations to the pixels [height, width, 3] uint8 RGB of those
+# that can be read, by image id.
+ReadImages = Callable[[Sequence[Mapping[str, Any]]], dict[int, np.ndarray]]
 
 _MAX_SIDE = 900
 _MIN_SIDE = 420

@@ -80,7 +80,8 @@ def chart(
     points: marked points, above the lines.
     bars: bars, below the lines.
   """
-  legend = [(item.name, item.color) for item in (*bars, *lines, *points) if item.name]
+  shown: list[Line | Point | Bars] = [*bars, *lines, *points]
+  legend = [(item.name, item.color) for item in shown if item.name]
   height = _HEIGHT + _LEGEND_LINE * len(legend)
   parts = [_axes(x_title, y_title)]
   parts += [_bars(item) for item in bars]
