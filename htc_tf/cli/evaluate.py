@@ -57,56 +57,72 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _execute(args: argparse.Namespace) -> int:
-  _check_arguments(args)
+  _check_paths(args)
+  _check_combination(args)
   from htc_tf.reports import report_files
 
-  beside = args.model if args.model and file_systems.is_folder(args.model) else None
-  folder = beside or file_systems.dirname(args.model or args.results)
-  output = args.output or os.path.join(folder, 'report')
-  report_files.check_writable(output)
+  output = args.output or os.path.join(_folder_of_inputs(args), 'report')
   report_files.check_apart(output, {'--results': args.results, '--annotations': args.annotations})
   earlier = report_files.earlier_report(output)
-  evaluated = _evaluate_results(args) if args.results else _evaluate_model(args)
+  evaluated = _evaluate_results(args, output) if args.results else _evaluate_model(args, output)
   if earlier:
     print(f'the report of {earlier} in {output} is replaced', file=sys.stderr)
   _write(output, evaluated)
   return 0
 
 
-def _check_arguments(args: argparse.Namespace) -> None:
+def _check_paths(args: argparse.Namespace) -> None:
+  """Raise InputError if a given path cannot be used, before anything takes time."""
+  file_systems.check_local(args.image_folder, '--image_folder')
+  for name in ('model', 'output', 'results', 'annotations', 'data', 'input_path'):
+    file_systems.check_usable(getattr(args, name), f'--{name}')
+  for name in ('results', 'annotations', 'data', 'input_path', 'image_folder'):
+    path = getattr(args, name)
+    patterns = path.split(',') if path and name == 'input_path' else [path or '']
+    is_there = file_systems.glob if name == 'input_path' else file_systems.exists
+    for pattern in patterns:
+      if pattern and not is_there(pattern.strip()):
+        raise InputError(
+          f'{pattern} does not exist',
+          expected=f'the path of --{name}',
+          got='nothing there',
+          likely_cause='a misspelled path, or another working directory',
+        )
+
+
+def _check_combination(args: argparse.Namespace) -> None:
   """Raise InputError unless the arguments fit each other."""
+  of_model = args.data or args.input_path or args.experiment or args.params_override
   wrong = [
     (not args.model and not args.results, '--model or --results', 'neither'),
     (args.model and args.results, 'one of --model and --results', 'both'),
     (args.results and not args.annotations, '--annotations beside --results', 'none'),
     (args.data and args.input_path, 'one of --data and --input_path', 'both'),
     (
-      args.results and (args.data or args.input_path or args.experiment or args.params_override),
-      '--results with --annotations and --image_folder alone',
-      'arguments of a model',
+      args.results and of_model,
+      'only --annotations, --image_folder and --output beside --results',
+      '--data, --input_path, --experiment or --params_override',
     ),
   ]
   for is_wrong, expected, got in wrong:
     if is_wrong:
       raise InputError('The evaluation cannot start', expected=expected, got=got)
-  file_systems.check_local(args.image_folder, '--image_folder')
-  for name in ('output', 'results', 'annotations', 'data', 'input_path'):
-    file_systems.check_usable(getattr(args, name), f'--{name}')
-  if args.image_folder and not file_systems.is_folder(args.image_folder):
-    raise InputError(
-      f'{args.image_folder} holds no images',
-      expected='a folder (--image_folder)',
-      got='a file' if file_systems.exists(args.image_folder) else 'nothing',
-      likely_cause='a misspelled path',
-    )
 
 
-def _evaluate_model(args: argparse.Namespace) -> _Evaluated:
-  from htc_tf.reports import image_sources
+def _folder_of_inputs(args: argparse.Namespace) -> str:
+  """The model directory, or the folder of the checkpoint or of the results file."""
+  if args.model and file_systems.is_folder(args.model):
+    return args.model
+  return file_systems.dirname(args.model or args.results)
+
+
+def _evaluate_model(args: argparse.Namespace, output: str) -> _Evaluated:
+  from htc_tf.reports import image_sources, report_files
   from htc_tf.reports.evaluation_report import Subject
   from htc_tf.serving import record_detections
 
   checkpoint = record_detections.check_model(args.model)
+  report_files.check_writable(output)
   input_path = _validation_pattern(args.data) if args.data else args.input_path
   found = record_detections.detect(
     checkpoint,
@@ -131,15 +147,16 @@ def _evaluate_model(args: argparse.Namespace) -> _Evaluated:
   return _Evaluated(subject, analysis, found.ground_truth, read_images)
 
 
-def _evaluate_results(args: argparse.Namespace) -> _Evaluated:
+def _evaluate_results(args: argparse.Namespace, output: str) -> _Evaluated:
   from htc_tf.evaluation import ground_truth as ground_truth_lib
   from htc_tf.evaluation import results_file
-  from htc_tf.reports import image_sources
+  from htc_tf.reports import image_sources, report_files
   from htc_tf.reports.evaluation_report import Subject
 
   # Whether annotations need masks is known when the results are read.
   ground_truth = ground_truth_lib.load_ground_truth(args.annotations, include_mask=False)
   results = results_file.read_results(args.results, ground_truth)
+  report_files.check_writable(output)
   if results.has_masks:
     ground_truth = ground_truth_lib.load_ground_truth(args.annotations, include_mask=True)
     ground_truth_lib.adopt_sizes(ground_truth, results.entries)

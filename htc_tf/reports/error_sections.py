@@ -58,7 +58,7 @@ def add_confusion(section: Section, analysis: Analysis) -> None:
     f'Objects by their class (rows) and by the class of the detection on them (columns), for '
     f'detections with a score of at least {analysis.threshold:g} and IoU of at least 0.5. In the '
     'last column objects that are not found, in the last row detections on background. Colors are '
-    'shares of a row.'
+    'shares of the objects of a row, and in the last row shares of the detections of a column.'
   )
   matrix, kept = confusion.merged(analysis.confusion, _MAX_MATRIX)
   names = [analysis.names[label] for label in kept]
@@ -96,12 +96,9 @@ def add_calibration(section: Section, analysis: Analysis) -> None:
   reliability = charts.chart(
     'score',
     'share of right detections',
+    [charts.Line('scores as probabilities', [0, 1], [0, 1], charts.GRAY, True)],
     [
-      charts.Line('scores as probabilities', [0, 1], [0, 1], charts.GRAY, True),
-      charts.Line('', found.mean_scores[present], found.precisions[present], charts.BLUE),
-    ],
-    [
-      charts.Point('', float(x), float(y), charts.BLUE)
+      charts.Point('', float(x), float(y), charts.BLUE)  # At the mean score of each bin.
       for x, y in zip(found.mean_scores[present], found.precisions[present])
     ],
     [charts.Bars('share of right detections', found.precisions)],

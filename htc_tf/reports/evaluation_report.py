@@ -121,9 +121,8 @@ def _facts(analysis: Analysis) -> list[tuple[str, Any]]:
   facts += [
     ('images', analysis.num_images),
     ('objects', int(analysis.num_objects.sum())),
-    ('detections', analysis.num_detections),
     (
-      'best score threshold',
+      'best threshold',
       None if analysis.best_point.threshold is None else f'{analysis.best_point.threshold:g}',
     ),
   ]
@@ -182,7 +181,7 @@ def _described(item: ImageSummary) -> str:
 
 def _add_sources(section: Section, subject: Subject, analysis: Analysis) -> None:
   """Add where the figures come from and how they are computed."""
-  section.table(['', ''], [list(source) for source in subject.sources])
+  section.table(['source', 'value'], [list(source) for source in subject.sources])
   section.items(_definitions(analysis))
 
 

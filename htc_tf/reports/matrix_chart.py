@@ -18,17 +18,19 @@ _BLUE, _RED = (22, 104, 184), (196, 62, 28)
 def matrix_chart(matrix: np.ndarray, names: Sequence[str]) -> str:
   """A confusion matrix as an SVG document.
 
-  The color of a cell is its share of the row, blue on the diagonal and red elsewhere.
+  The color of a cell is its share of the row, and in the row of background its share of the column;
+  it is blue on the diagonal and red elsewhere.
 
   Args:
-    matrix: [num, num] counts.
+    matrix: [num, num] counts; the last row and column are background.
     names: name of each row and column.
   """
   shown = [name if len(name) <= _MAX_NAME else f'{name[: _MAX_NAME - 1]}…' for name in names]
-  margin = 34 + _NAME_WIDTH * max(map(len, shown))
+  margin = 44 + _NAME_WIDTH * max(map(len, shown))
   cell = max(_MIN_CELL, min(_CELL * 2, 420 // len(names)))
   side = cell * len(names)
   shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+  shares[-1] = matrix[-1] / np.maximum(matrix.sum(axis=0), 1)
   parts = [
     charts.text('detected as', margin + side / 2, 16, 'middle', font_weight=600),
     _turned('truth', 14, margin + side / 2, 'middle', font_weight=600),

@@ -17,7 +17,17 @@ import tensorflow as tf
 from absl.testing import flagsaver
 
 from htc_tf.checkpoints import readability
-from htc_tf.cli import client, convert, create_coco_records, demo, export, lower, predict, train
+from htc_tf.cli import (
+  client,
+  convert,
+  create_coco_records,
+  demo,
+  evaluate,
+  export,
+  lower,
+  predict,
+  train,
+)
 from htc_tf.serving import lowering
 from tests import tiny_records
 from tests.cli import test_convert, test_train
@@ -101,6 +111,14 @@ def _client(inputs, output):
   return client.main([server, f'--output={output}', *exported, inputs.image])
 
 
+def _report(inputs, output):
+  results = pathlib.Path(inputs.config).with_name('results.json')
+  results.write_text('[]')
+  return evaluate.main(
+    [f'--results={results}', f'--annotations={inputs.annotations}', f'--output={output}']
+  )
+
+
 def _demo(inputs, output):
   del inputs
   return demo.main([f'--output={output}', '--train_steps=1'])
@@ -135,6 +153,7 @@ _COMMANDS = {
   'predict': _predict,
   'client': _client,
   'demo': _demo,
+  'evaluate': _report,
   'train': _train,
 }
 _every_command = pytest.mark.parametrize('command', _COMMANDS)
