@@ -13,6 +13,10 @@ from htc_tf.reports.page_table import Bar
 _MAX_MATRIX = 25
 _MAX_LISTED = 15
 _REGIONS = {'segm': 'mask', 'bbox': 'box'}
+_TOTALS = (
+  ('wrong detections', 'all false positives: AP50 if they were gone', 'false_positives'),
+  ('not found', 'all false negatives: AP50 if they were no objects', 'false_negatives'),
+)
 
 
 def add_errors(section: Section, analysis: Analysis) -> None:
@@ -25,31 +29,21 @@ def add_errors(section: Section, analysis: Analysis) -> None:
     'repaired and nothing else. Costs do not add up. The counts are those of all detections, and '
     'of those with at least the best score.'
   )
-  header = ['kind', 'meaning', *(f'{_REGIONS[key]} AP50' for key in regions), '']
-  header += ['errors', f'score ≥ {analysis.threshold:g}']
+  costs = [f'{_REGIONS[key]} AP50' for key in regions]
+  above = f'score ≥ {analysis.threshold:g}'
   rows = []
   for kind in ErrorKind:
-    costs = [100 * analysis.by_region[key].errors.by_kind[kind] for key in regions]
-    bar = Bar(main.by_kind[kind] / largest if largest else 0.0)
+    row = [100 * analysis.by_region[key].errors.by_kind[kind] for key in regions]
     counts = [analysis.main.error_counts[kind], analysis.counts_above[kind]]
-    rows.append([kind.value, plain_words.MEANINGS[kind], *costs, bar, *counts])
-  section.table(header, rows)
-  totals = [
-    ('all wrong detections', 'false positives: AP50 if they were gone', 'false_positives'),
-    ('all objects not found', 'false negatives: AP50 if they were no objects', 'false_negatives'),
-  ]
-  section.table(
-    ['together', 'meaning', *header[2:-2]],
-    [
-      [
-        name,
-        meaning,
-        *(100 * getattr(analysis.by_region[key].errors, field) for key in regions),
-        Bar(getattr(main, field) / largest if largest else 0.0),
-      ]
-      for name, meaning, field in totals
-    ],
-  )
+    bar = Bar(main.by_kind[kind] / largest if largest else 0.0)
+    rows.append([kind.value, *row, bar, *counts, plain_words.MEANINGS[kind]])
+  section.table(['kind', *costs, '', 'errors', above, 'meaning'], rows)
+  rows = []
+  for name, meaning, field in _TOTALS:
+    row = [100 * getattr(analysis.by_region[key].errors, field) for key in regions]
+    bar = Bar(getattr(main, field) / largest if largest else 0.0)
+    rows.append([name, *row, bar, meaning])
+  section.table(['together', *costs, '', 'meaning'], rows)
 
 
 def add_confusion(section: Section, analysis: Analysis) -> None:
@@ -70,13 +64,12 @@ def add_confusion(section: Section, analysis: Analysis) -> None:
     )
   drawing = matrix_chart.matrix_chart(matrix, [*names, 'background'])
   section.drawing(drawing, 'confusion matrix', is_wide=True)
-  all_names = [*analysis.names, 'background']
-  largest = confusion.largest_confusions(analysis.confusion, _MAX_LISTED)
-  if len(analysis.names) > 2 and largest:
+  largest = confusion.largest_confusions(analysis.confusion[:-1, :-1], _MAX_LISTED)
+  if largest:
     section.table(
-      ['truth', 'detected as', 'objects or detections'],
-      [[all_names[row], all_names[column], count] for row, column, count in largest],
-      'The largest entries beside the diagonal.',
+      ['truth', 'detected as', 'objects'],
+      [[analysis.names[row], analysis.names[column], count] for row, column, count in largest],
+      'The classes that are taken for another most often.',
     )
 
 

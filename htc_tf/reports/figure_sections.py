@@ -78,18 +78,24 @@ def add_curves(section: Section, analysis: Analysis, rows: Sequence[ClassRow]) -
     section.paragraph('There are no objects, and therefore no curves.')
     return
   drawn = [
-    (row, curves) for row, curves in zip(rows, analysis.main.class_curves) if curves is not None
+    (row, curves)
+    for row, curves in zip(rows, analysis.main.class_curves)
+    if curves is not None and curves.at_50.any()
   ]
   drawn.sort(key=lambda item: item[1].ap)
   charts_of_classes = [_class_chart(*item) for item in drawn]
   if len(drawn) > 1:
     lead = (_curve_chart(mean, None), 'precision-recall curves, mean over the classes')
-    caption = f'Mean over {len(drawn)} classes: AP {100 * mean.ap:.1f}'
+    num_classes = sum(curves is not None for curves in analysis.main.class_curves)
+    caption = f'Mean over {num_classes} classes: AP {100 * mean.ap:.1f}'
     charts_of_classes.insert(0, (*lead, caption))
   section.gallery(charts_of_classes[:_MAX_CURVES])
   if len(charts_of_classes) > _MAX_CURVES:
     more = section.details(f'{len(charts_of_classes) - _MAX_CURVES} classes with a higher AP')
     more.gallery(charts_of_classes[_MAX_CURVES:])
+  never = [row.name for row in rows if row.ap is not None and row.num_objects and not row.f1]
+  if never:
+    section.paragraph(f'Never found, and therefore without a curve: {", ".join(never)}.')
 
 
 def _figure(analysis: Analysis, name: str, limit: str) -> float | None:
