@@ -92,12 +92,16 @@ class Block:
       image = markup.element('div', image, class_='wide', tabindex=0)
     self._parts.append(_figure(image, caption))
 
-  def gallery(self, pictures: Iterable[tuple[np.ndarray | bytes | str, str, str]]) -> None:
-    """Add small pictures side by side, as many in a row as the width allows.
+  def gallery(
+    self, pictures: Iterable[tuple[np.ndarray | bytes | str, str, str]], min_width: int = 320
+  ) -> None:
+    """Add pictures side by side in columns of equal width, as many as the page has room for.
 
     Args:
       pictures: (image, alt, caption) of each; the image is as for `picture`, or an SVG document.
+      min_width: smallest width of a column in pixels.
     """
+    style = f'--narrowest: {min_width}px'
     figures = [
       _figure(
         page_pictures.drawing_markup(image, alt)
@@ -107,7 +111,7 @@ class Block:
       )
       for image, alt, caption in pictures
     ]
-    self._parts.append(markup.element('div', '\n'.join(figures), class_='gallery'))
+    self._parts.append(markup.element('div', '\n'.join(figures), class_='gallery', style=style))
 
   def details(self, summary: str) -> 'Block':
     """Add a part that opens when the reader clicks its summary, and return it."""

@@ -3,6 +3,9 @@
 # A browser that follows this policy loads nothing from elsewhere and runs no script.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
+# It says who wrote a page, so that only such pages are replaced.
+GENERATOR = '<meta name="generator" content="htc_tf">'
+
 _STYLE = """
 :root { --text: #1d2733; --quiet: #5b6775; --line: #d9dfe6; --soft: #f4f6f9; --accent: #1668b8;
   --warn: #8a4b00; --warn-soft: #fff6e5; --warn-line: #f0c36d; }
@@ -41,7 +44,7 @@ td:first-child { min-width: 11ch; }
 th.number, td.number { padding-left: 14px; text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
 td.bar { min-width: 190px; }
-td.bar span { display: block; height: 12px; min-width: 1px; border-radius: 0 3px 3px 0;
+td.bar span { display: block; height: 12px; border-radius: 0 3px 3px 0;
   background: var(--accent); }
 figure { margin: 14px 0 22px; }
 figure img { display: block; max-width: 100%; height: auto; border-radius: 4px; }
@@ -49,8 +52,8 @@ figcaption { margin-top: 6px; max-width: 100ch; color: var(--quiet); font-size: 
   line-height: 1.4; }
 .wide { max-width: 100%; overflow-x: auto; }
 .wide img { max-width: none; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr));
-  gap: 18px; align-items: start; }
+.gallery { display: grid; margin: 14px 0 22px; gap: 18px; align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--narrowest)), 1fr)); }
 .gallery figure { margin: 0; }
 .gallery img { width: 100%; }
 details { margin: 10px 0; padding: 8px 14px; border: 1px solid var(--line); border-radius: 8px; }
@@ -77,6 +80,7 @@ def framed(title: str, body: str) -> str:
   """
   return (
     '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    f'{GENERATOR}\n'
     f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
     '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     f'<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n'

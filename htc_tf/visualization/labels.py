@@ -53,6 +53,19 @@ def load_font(size: int) -> ImageFont.FreeTypeFont:
   return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
 
 
+def single_line(text: str) -> str:
+  """A text without line ends and other characters that fonts do not have."""
+  visible = ''.join(character if character.isprintable() else ' ' for character in text)
+  return ' '.join(visible.split())
+
+
+def shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+  """A text, cut with an ellipsis until it is not wider than `width` pixels."""
+  while len(text) > 1 and font.getlength(text) > width:
+    text = text[:-2] + '…'
+  return text
+
+
 def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
   """A copy of an image with labels at their boxes.
 

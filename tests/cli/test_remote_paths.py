@@ -113,6 +113,26 @@ ARGUMENTS = {
     **dict.fromkeys(('--experiment', '--params_override'), NO_PATH),
   },
   'demo': {'--output': REFUSED, '--train_steps': NO_PATH},
+  'show': {
+    'data': SUPPORTED,
+    '--model': SUPPORTED,
+    '--output': REFUSED,
+    **dict.fromkeys(
+      (
+        '--split',
+        '--samples',
+        '--views',
+        '--seed',
+        '--images',
+        '--classes',
+        '--size',
+        '--image_size',
+        '--experiment',
+        '--params_override',
+      ),
+      NO_PATH,
+    ),
+  },
 }
 # The arguments that a command needs; `image.png` exists.
 _NEEDED = {
@@ -134,6 +154,7 @@ _NEEDED = {
   'lower': {'--model': 'model', '--output': 'program'},
   'evaluate': {'--model': 'model'},
   'demo': {},
+  'show': {'--output': 'pictures'},
 }
 
 

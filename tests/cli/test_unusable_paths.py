@@ -26,6 +26,7 @@ from htc_tf.cli import (
   export,
   lower,
   predict,
+  show,
   train,
 )
 from htc_tf.serving import lowering
@@ -145,6 +146,11 @@ def _train_and_evaluate(inputs, output):
   return _train(inputs, output, 'train_and_eval')
 
 
+def _show(inputs, output):
+  records = pathlib.Path(inputs.annotations).with_name('records')
+  return show.main([str(records), f'--output={output}', '--samples=1', '--views=1'])
+
+
 _COMMANDS = {
   'create_coco_records': _records,
   'convert': _convert,
@@ -155,6 +161,7 @@ _COMMANDS = {
   'demo': _demo,
   'evaluate': _report,
   'train': _train,
+  'show': _show,
 }
 _every_command = pytest.mark.parametrize('command', _COMMANDS)
 
