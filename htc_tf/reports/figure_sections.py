@@ -31,11 +31,16 @@ def add_average_precision(section: Section, analysis: Analysis) -> None:
   rows = []
   for key in (key for key in _REGIONS if key in analysis.by_region):
     for limit in limits:
-      figures = [_figure(analysis, f'{key}_{name}', limit) for name in names]
+      figures = [_figure(analysis, key, name, limit) for name in names]
       label = f'{_REGIONS[key]}, {limit} detections' if limit else _REGIONS[key]
       rows.append([label, *figures])
-  header = ['', 'AP', 'AP50', 'AP75', 'AR, 1 detection', 'AR, 10', 'AR, 100']
-  section.table(header, rows, 'In percent, over all classes that have objects.')
+  header = ['', 'AP', 'AP50', 'AP75', 'AR, 1 detection', 'AR, 10', 'AR, all']
+  section.table(
+    header,
+    rows,
+    'In percent, over all classes that have objects; AR is the recall of the best 1, 10 and 100 '
+    '(or as many as named) detections of a class in an image.',
+  )
   _add_sizes(section, analysis)
 
 
@@ -98,12 +103,13 @@ def add_curves(section: Section, analysis: Analysis, rows: Sequence[ClassRow]) -
     section.paragraph(f'Never found, and therefore without a curve: {", ".join(never)}.')
 
 
-def _figure(analysis: Analysis, name: str, limit: str) -> float | None:
+def _figure(analysis: Analysis, key: str, name: str, limit: str) -> float | None:
   """A figure in percent at a number of detections; None if it is only given at COCO's."""
   if not limit:
-    return percent(analysis.figures[name])
-  name = f'{name.partition("ARmax")[0]}ARmax{limit}' if name.endswith('ARmax100') else name
-  return percent(analysis.figures.get(metrics.at_limit(name, int(limit))))
+    return percent(analysis.figures[f'{key}_{name}'])
+  if name == 'ARmax100':  # The last column is that of the limit.
+    name = f'ARmax{limit}'
+  return percent(analysis.figures.get(f'{key}_{metrics.at_limit(name, int(limit))}'))
 
 
 def _add_sizes(section: Section, analysis: Analysis) -> None:

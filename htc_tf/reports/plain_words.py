@@ -45,9 +45,9 @@ _REMEDIES = {
   ErrorKind.BACKGROUND: 'Look at the worst images: if these detections are objects, annotations '
   'are missing; complete them. If they are not, add images that show such places without objects, '
   'or use a higher score threshold.',
-  ErrorKind.MISSED: 'Compare the recall of small and large objects: if small ones are missed, '
-  'train and evaluate with larger images. Otherwise add examples that look like the missed ones, '
-  'train longer, and check that these objects are annotated in the training data.',
+  ErrorKind.MISSED: 'Look at the red objects of the worst images: if they are small, train and '
+  'evaluate with larger images; if they look unlike the training data, add such examples; if '
+  'they are cut by the border or hardly visible, annotate them alike everywhere. Otherwise train longer.',
 }
 
 

@@ -142,6 +142,19 @@ def test_the_costliest_kind_is_named_with_what_to_do():
   assert any('only 2 objects' in text for text in remarks)
 
 
+def test_another_number_of_detections_has_rows_of_its_own():
+  case = evaluation_cases.random_case(3, num_images=4)
+  found = analysis_lib.analyze(case.ground_truth, case.results, case.category_ids, True, 300)
+  page = evaluation_report.build_page(_subject(), found, case.ground_truth, None)
+  parsed = html_pages.ParsedPage(page.html())
+  cells = parsed.texts_of('td')
+  for region, key in (('mask', 'segm'), ('box', 'bbox')):
+    start = cells.index(f'{region}, 300 detections')
+    figures = [found.figures[f'{key}_{name}'] for name in ('AP@300', 'AP50@300', 'AP75@300')]
+    assert cells[start + 1 : start + 4] == [f'{100 * value:.1f}' for value in figures]
+    assert cells[start + 6] == f'{100 * found.figures[f"{key}_ARmax300"]:.1f}'
+
+
 def test_progress_adds_up_to_the_number_of_images():
   case = evaluation_cases.random_case(3, num_images=4)
   steps = []
