@@ -34,12 +34,12 @@ def add_average_precision(section: Section, analysis: Analysis) -> None:
       figures = [_figure(analysis, key, name, limit) for name in names]
       label = f'{_REGIONS[key]}, {limit} detections' if limit else _REGIONS[key]
       rows.append([label, *figures])
-  header = ['', 'AP', 'AP50', 'AP75', 'AR, 1 detection', 'AR, 10', 'AR, all']
+  header = ['', 'AP', 'AP50', 'AP75', 'AR of 1', 'AR of 10', 'AR']
   section.table(
     header,
     rows,
-    'In percent, over all classes that have objects; AR is the recall of the best 1, 10 and 100 '
-    '(or as many as named) detections of a class in an image.',
+    'In percent, over all classes that have objects. AR is the recall of the best 1, 10 and 100 '
+    'detections of a class in an image, or of as many as a row names.',
   )
   _add_sizes(section, analysis)
 

@@ -47,7 +47,8 @@ _REMEDIES = {
   'or use a higher score threshold.',
   ErrorKind.MISSED: 'Look at the red objects of the worst images: if they are small, train and '
   'evaluate with larger images; if they look unlike the training data, add such examples; if '
-  'they are cut by the border or hardly visible, annotate them alike everywhere. Otherwise train longer.',
+  'they are cut by the border or hardly visible, annotate such objects alike everywhere. '
+  'Otherwise train longer.',
 }
 
 
