@@ -23,4 +23,6 @@ def test_a_long_text_is_cut_to_a_width():
   font = labels.load_font(15)
   cut = labels.shortened('a long text ' * 9, font, 80)
   assert cut.endswith('…') and font.getlength(cut) <= 80
+  assert font.getlength('a long text ' * 9) > font.getlength(cut[:-1] + 'xx…') > 80
   assert labels.shortened('short', font, 80) == 'short'
+  assert labels.shortened('short', font, 0) == '…'
