@@ -101,7 +101,7 @@ def detect(
     ConfigError: the configuration cannot be built.
     DataError: the records or annotations cannot be used.
   """
-  folder = file_systems.dirname(checkpoint)
+  folder = file_systems.dirname(checkpoint) or '.'
   params = model_directory.load_experiment(folder, experiment, params_override)
   config = params.task
   _apply(records, config)
