@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from absl import logging
+from pycocotools import coco
 
 from htc_tf import files, processes
 from htc_tf.errors import DataError, InputError
@@ -85,9 +86,19 @@ class COCOEvaluator:
     self._per_category = per_category
     self._max_detections = max_detections
     self._workers = processes.WorkerPool(
-      num_workers or _default_workers(len(self._ground_truth.imgs))
+      num_workers or default_workers(len(self._ground_truth.imgs))
     )
     self.reset()
+
+  @property
+  def ground_truth(self) -> coco.COCO:
+    """The annotations with their index."""
+    return self._ground_truth
+
+  @property
+  def evaluated_ids(self) -> list[int]:
+    """Ids of the evaluated categories, in the order of the classes of the model."""
+    return list(self._evaluated_ids)
 
   def reset(self) -> None:
     """Drop all detections and end the processes."""
@@ -296,8 +307,12 @@ class COCOEvaluator:
       self._results += results
 
 
-def _default_workers(num_images: int) -> int:
-  """Number of processes that save more time than they take to start."""
+def default_workers(num_images: int) -> int:
+  """Number of processes that save more time than they take to start.
+
+  Args:
+    num_images: number of annotated images.
+  """
   return max(
     1, min(processes.usable_cores(), _MAX_DEFAULT_WORKERS, num_images // _IMAGES_PER_WORKER)
   )

@@ -105,6 +105,13 @@ ARGUMENTS = {
       ('--height', '--width', '--batch_size', '--experiment', '--params_override'), NO_PATH
     ),
   },
+  'evaluate': {
+    **dict.fromkeys(
+      ('--model', '--results', '--annotations', '--data', '--input_path', '--output'), SUPPORTED
+    ),
+    '--image_folder': REFUSED,
+    **dict.fromkeys(('--experiment', '--params_override'), NO_PATH),
+  },
   'demo': {'--output': REFUSED, '--train_steps': NO_PATH},
   'show': {
     'data': SUPPORTED,
@@ -145,6 +152,7 @@ _NEEDED = {
     '--output': 'predictions',
   },
   'lower': {'--model': 'model', '--output': 'program'},
+  'evaluate': {'--model': 'model'},
   'demo': {},
   'show': {'--output': 'pictures'},
 }
