@@ -56,6 +56,11 @@ _LOCAL = {
   'convert/checkpoint_file.py': 'it maps local files into memory, and reads remote ones whole',
   'data/coco_to_tfrecord.py': _REFUSES,
   'data/conversion_outputs.py': _REFUSES,
+  'data/panoptic_maps.py': _REFUSES,
+  **{
+    f'data/formats/{name}.py': _REFUSES
+    for name in ('coco', 'image_locations', 'image_sizes', 'panoptic', 'registry', 'source_files')
+  },
   'data/image_paths.py': _REFUSES,
   'data/record_shards.py': _REFUSES,
   'data/usable_images.py': _REFUSES,
