@@ -63,17 +63,20 @@ def one_of_kind(files: SourceFiles, kind: str, split: str) -> str:
   )
 
 
-def found_folder(files: SourceFiles, name: str, content: annotation_file.Entry) -> str:
+def found_folder(
+  files: SourceFiles, name: str, content: annotation_file.Entry, left_out: str = ''
+) -> str:
   """The folder beside an annotation file that its file names are relative to.
 
   Args:
     files: the annotation files.
     name: name of the annotation file.
     content: its content.
+    left_out: a folder that has no images, such as that of panoptic maps.
   """
   entries = content.get('images')
   entries = entries if isinstance(entries, list) else []
   named = [coco_entries.file_name(entry) for entry in entries if isinstance(entry, dict)]
   split = stem(name).removeprefix('instances_').removeprefix('panoptic_')
   beside = SourceFiles(os.path.dirname(files.absolute(name)) or '.', files.report)
-  return image_locations.folder_of_names(beside, [name for name in named if name], split)
+  return image_locations.folder_of_names(beside, [name for name in named if name], split, left_out)

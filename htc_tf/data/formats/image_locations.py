@@ -78,19 +78,23 @@ def locate(
   return best
 
 
-def folder_of_names(files: SourceFiles, names: Sequence[str], split: str = '') -> str:
+def folder_of_names(
+  files: SourceFiles, names: Sequence[str], split: str = '', left_out: str = ''
+) -> str:
   """The folder that most of the file names are relative to.
 
   Args:
     files: the annotation files.
     names: file names, as in a COCO file.
     split: likely name of the folder, such as train2017.
+    left_out: a folder that does not count.
   """
   step = max(1, len(names) // _SAMPLE)
   sample = [name.replace('\\', '/') for name in names[::step]]
   counts = {
     folder: sum(os.path.isfile(os.path.join(folder, name)) for name in sample)
-    for folder in _folders_near(files, split)
+    for folder in folders_near(files, split)
+    if not left_out or os.path.realpath(folder) != os.path.realpath(left_out)
   }
   return max(counts, key=counts.__getitem__)  # The first of the best ones.
 
@@ -106,8 +110,13 @@ def _candidates(files: SourceFiles) -> Iterator[str]:
         yield path
 
 
-def _folders_near(files: SourceFiles, split: str) -> list[str]:
-  """Folders that the names in a COCO file may be relative to, the likeliest first."""
+def folders_near(files: SourceFiles, split: str) -> list[str]:
+  """Folders that the names in a COCO file may be relative to, the likeliest first.
+
+  Args:
+    files: the annotation files.
+    split: likely name of the folder, such as train2017; '' if there is none.
+  """
   above = os.path.dirname(os.path.abspath(files.folder))
   roots = [files.folder, above]
   further = os.path.dirname(above)

@@ -14,7 +14,7 @@ from htc_tf.data import coco_entries, image_paths, json_values, mask_codec, pano
 from htc_tf.data.annotation_file import Entry, section
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.conversion_options import ConversionOptions
-from htc_tf.data.formats import coco
+from htc_tf.data.formats import coco, image_locations
 from htc_tf.data.formats.annotation_source import AnnotationSource
 from htc_tf.data.formats.source_files import SourceFiles, stem
 from htc_tf.data.rgb_pixels import UnreadableImageError
@@ -75,7 +75,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
     'categories': things,
     LABELS_KEY: [{**categories[id_], 'label': label} for id_, label in labels.items()],
   }
-  image_folder = options.image_folder or coco.found_folder(files, name, made)
+  image_folder = options.image_folder or coco.found_folder(files, name, made, folder)
   return AnnotationSource(NAME, made, image_folder, files.digest(), report, folder)
 
 
@@ -163,19 +163,32 @@ def _instances(
 
 
 def _folder_of_maps(files: SourceFiles, name: str, entries: list[Entry]) -> str:
-  """The folder of the maps: named like the JSON file, or any folder that has them."""
-  names = [coco_entries.file_name(entry) for entry in entries]
-  wanted = [item for item in names if item]
+  """The folder of the maps: named like the JSON file, or any folder whose files have the segments.
+
+  Images may have the same names as the maps.
+  """
   path = files.absolute(name)
-  own = os.path.splitext(path)[0]
-  if wanted and os.path.isfile(os.path.join(own, wanted[0])):
-    return own
-  folder = coco.found_folder(files, name, {'images': entries})
-  if not wanted or not os.path.isfile(os.path.join(folder, wanted[0])):
-    raise DataError(
-      f'The panoptic maps of {path} are not found',
-      expected=f'a folder {stem(name)} beside it, or --stuff_folder',
-      got=f'no {wanted[0]} near it' if wanted else 'no file_name in "annotations"',
-      likely_cause='maps that are still in an archive',
-    )
-  return folder
+  beside = SourceFiles(os.path.dirname(path), files.report)
+  candidates = [os.path.splitext(path)[0], *image_locations.folders_near(beside, stem(name))]
+  first = next((entry for entry in entries if coco_entries.file_name(entry)), {})
+  map_name = coco_entries.file_name(first) or ''
+  for folder in candidates:
+    if map_name and _has_segments(os.path.join(folder, map_name), first):
+      return folder
+  raise DataError(
+    f'The panoptic maps of {path} are not found',
+    expected=f'a folder {stem(name)} beside it, or --stuff_folder',
+    got=f'no map {map_name} near it' if map_name else 'no file_name in "annotations"',
+    likely_cause='maps that are still in an archive',
+  )
+
+
+def _has_segments(path: str, entry: Entry) -> bool:
+  """Whether a file is a map with a segment of an entry."""
+  try:
+    numbers = set(np.unique(panoptic_maps.read(path)).tolist())
+  except (UnreadableImageError, OSError, ValueError):
+    return False
+  listed = entry.get('segments_info')
+  infos = [info for info in listed if isinstance(info, dict)] if isinstance(listed, list) else []
+  return any(json_values.integer(info.get('id')) in numbers for info in infos)

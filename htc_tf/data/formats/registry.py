@@ -69,6 +69,7 @@ def read(options: ConversionOptions) -> AnnotationSource:
   if not files.is_folder and not os.path.isfile(options.annotation_file):
     return coco.read(files, options)  # Its error says what is there.
   if options.annotation_format != 'auto':
+    _check_chosen(files, options.annotation_format)
     return FORMATS[options.annotation_format].read(files, options)
   found = [key for key in FORMATS if key != _LAST and FORMATS[key].recognize(files)]
   if not found and (FORMATS[_LAST].recognize(files) or _only_images(files, options)):
@@ -87,6 +88,17 @@ def read(options: ConversionOptions) -> AnnotationSource:
   return FORMATS[found[0]].read(files, options)
 
 
+def _check_chosen(files: SourceFiles, chosen: str) -> None:
+  """Raise DataError if files cannot have the chosen format; masks may be in any folder."""
+  if chosen not in ('coco', _LAST) and not FORMATS[chosen].recognize(files):
+    raise DataError(
+      f'{files.path} has no annotations of the format {chosen}',
+      expected=FORMATS[chosen].name,
+      got='files: ' + _counted_files(files),
+      likely_cause='another folder, damaged files, or another --annotation_format',
+    )
+
+
 def _only_images(files: SourceFiles, options: ConversionOptions) -> bool:
   """Whether the annotations are a folder of nothing but images, apart from the image folder."""
   is_apart = options.image_folder and not os.path.samefile(options.image_folder, files.folder)
@@ -95,11 +107,16 @@ def _only_images(files: SourceFiles, options: ConversionOptions) -> bool:
 
 
 def _unknown(files: SourceFiles) -> DataError:
-  suffixes = collections.Counter(posixpath.splitext(name)[1].lower() for name in files.names)
-  counted = [f'{number} {suffix or "without suffix"}' for suffix, number in suffixes.most_common(5)]
   return DataError(
     f'The format of the annotations in {files.path} is unknown',
     expected='; '.join(format_.name for format_ in FORMATS.values()),
-    got='files: ' + (', '.join(counted) or 'none'),
+    got='files: ' + _counted_files(files),
     likely_cause='another folder, or annotations of another tool; export them as COCO',
   )
+
+
+def _counted_files(files: SourceFiles) -> str:
+  """The number of files by suffix."""
+  suffixes = collections.Counter(posixpath.splitext(name)[1].lower() for name in files.names)
+  counted = [f'{number} {suffix or "without suffix"}' for suffix, number in suffixes.most_common(5)]
+  return ', '.join(counted) or 'none'
