@@ -63,6 +63,7 @@ _LOCAL = {
   },
   'data/image_paths.py': _REFUSES,
   'data/record_shards.py': _REFUSES,
+  'data/stuff_map_check.py': 'check refuses remote folders',
   'data/usable_images.py': _REFUSES,
   'data/images.py': 'list_images and ConversionOptions refuse remote paths of images',
   'data/nuclei.py': 'write_nuclei_coco refuses a remote folder',

@@ -107,6 +107,11 @@ def _add_reading(add: Callable[..., argparse.Action]) -> None:
 def _add_semantic(add: Callable[..., argparse.Action]) -> None:
   """Add the flags of semantic maps."""
   add(
+    '--check_stuff_maps',
+    action='store_true',
+    help='print a report on the maps in --stuff_folder, and write nothing',
+  )
+  add(
     '--semantic',
     choices=('auto', 'none', 'stuff_maps', 'instances', 'panoptic'),
     default='auto',
@@ -191,9 +196,13 @@ def _execute(args: argparse.Namespace) -> int:
   from htc_tf.data.split import Division
 
   values = vars(args)
+  only_check = values.pop('check_stuff_maps')
   fraction, seed, group_by = (values.pop(key) for key in ('val_fraction', 'split_seed', 'group_by'))
-  if fraction is None:
+  if fraction is None or only_check:
     values['prefix'] = values['prefix'] or 'train'
+  if only_check:
+    return _check_maps(conversion_options.ConversionOptions(**values))
+  if fraction is None:
     coco_to_tfrecord.convert(coco_to_tfrecord.ConversionOptions(**values))
     return 0
   division = Division(fraction, seed, group_by)
@@ -206,6 +215,27 @@ def _execute(args: argparse.Namespace) -> int:
     )
   divided_conversion.convert(coco_to_tfrecord.ConversionOptions(**values), division)
   return 0
+
+
+def _check_maps(options: conversion_options.ConversionOptions) -> int:
+  """Print the report on stuff maps; returns the exit status."""
+  from htc_tf.data import stuff_map_check
+  from htc_tf.data.formats import registry
+
+  if not options.stuff_folder:
+    raise ConfigError(
+      '--check_stuff_maps has no maps to check',
+      expected='--semantic=stuff_maps and --stuff_folder',
+      got='no --stuff_folder',
+    )
+  source = registry.read(options)
+  entries = source.content['images']
+  names = [name for entry in entries if (name := entry.get('file_name'))]
+  report = stuff_map_check.check(
+    source.image_folder, options.stuff_folder, options.num_semantic_classes, names
+  )
+  print('\n'.join(report.lines()))
+  return 0 if report.num_maps and not report.faults else command.PARTIAL
 
 
 def main(argv: list[str] | None = None) -> int:

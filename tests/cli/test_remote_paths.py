@@ -36,6 +36,7 @@ ARGUMENTS = {
         '--skip_missing_images',
         '--exif',
         '--annotation_format',
+        '--check_stuff_maps',
         '--split',
         '--class_attribute',
         '--class_name',
