@@ -43,7 +43,8 @@ class ConversionOptions:
       the image), 'instances' (labels of the instances, crowds ignored), 'panoptic' (all categories
       of panoptic annotations), or 'auto': 'panoptic' where the annotations have such maps, else
       'none'.
-    stuff_folder: folder of the stuff maps; given if and only if `semantic` is 'stuff_maps'.
+    stuff_folder: folder of the stuff maps; given if and only if `semantic` is 'stuff_maps'. With
+      'panoptic' it may name the folder of the panoptic maps, which is found otherwise.
     num_semantic_classes: number of classes of the stuff maps; labels that are not below it are
       ignored.
     include_masks: whether instance masks are stored.
@@ -116,7 +117,8 @@ class ConversionOptions:
       )
     self._check_choices()
     self._check_tiles()
-    if (self.semantic == 'stuff_maps') != bool(self.stuff_folder):
+    needs_folder = self.semantic == 'stuff_maps'
+    if bool(self.stuff_folder) != needs_folder and self.semantic != 'panoptic':
       raise ConfigError(
         'stuff_folder and semantic do not match',
         expected='stuff_folder with semantic=stuff_maps, and only then',

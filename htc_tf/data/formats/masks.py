@@ -152,7 +152,7 @@ class _Reader:
       return
     label = self._label(mask, image, own[len(picture) :] if not is_map else '')
     values = [value for value in np.unique(numbers).tolist() if value]
-    if is_map:
+    if is_map and values:
       self._num_maps += 1
       self._single_values |= {mask.name} if len(values) == 1 else set()
     if not values:
