@@ -50,9 +50,9 @@ def nothing_to_train(
     )
   elif report.counts['empty_segmentation']:
     cause = (
-      'annotations with boxes alone; convert them with --boxes_as_masks, or with --no_masks and '
+      'annotations with boxes alone; convert them with --no_masks and without --semantic, or with '
+      '--boxes_as_masks'
     )
-    'without --semantic'
   elif report.counts['image_dropped']:
     cause = 'images that are missing, cannot be read or have another size; the counts name them'
   elif report.counts['unknown_image_id']:
