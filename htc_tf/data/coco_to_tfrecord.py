@@ -6,7 +6,6 @@ the next run keeps it if the inputs have not changed.
 
 import collections
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -18,13 +17,13 @@ import tqdm
 from htc_tf import files
 from htc_tf.data import (
   conversion_checks,
+  conversion_fingerprint,
   conversion_outputs,
   conversion_source,
   image_paths,
   record_pool,
   record_shards,
   semantic_maps,
-  stuff_maps,
   tiles,
 )
 from htc_tf.data.check_report import CheckReport
@@ -35,7 +34,6 @@ from htc_tf.data.images import refers_to_upright
 from htc_tf.data.statistics import StatisticsCollector
 from htc_tf.errors import DataError
 
-_FORMAT_VERSION = 3
 # Values of image entries, and of annotations.
 _RECORDED = (
   *('id', 'file_name', 'height', 'width', 'tile', 'panoptic'),
@@ -172,7 +170,7 @@ def _tasks(
   options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]
 ) -> list[record_shards.ShardTask]:
   """The shards to write: shard i of n has the images i, i + n, i + 2n, ..."""
-  fingerprint = _fingerprint(options, annotations, images)
+  fingerprint = conversion_fingerprint.fingerprint(options, annotations, images)
   record_options = record_shards.RecordOptions(
     options.image_folder,
     {category.id: category.label for category in annotations.classes},
@@ -228,43 +226,6 @@ def _upright(options: ConversionOptions, images: list[Entry]) -> bool:
     )
   )
   return told[True] >= told[False]
-
-
-def _fingerprint(
-  options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]
-) -> str:
-  """A hash of the annotations, the options, and names, sizes and times of images and maps."""
-  digest = hashlib.sha256(annotations.digest.encode())
-  irrelevant = (
-    'annotation_file',
-    'image_folder',
-    'output_folder',
-    'stuff_folder',
-    'num_processes',
-    'overwrite',
-  )
-  relevant = {
-    key: value for key, value in dataclasses.asdict(options).items() if key not in irrelevant
-  }
-  digest.update(json.dumps([_FORMAT_VERSION, relevant], sort_keys=True).encode())
-  files_of: dict[str, str] = {}
-  for image in images:
-    paths = [image_paths.path_inside(options.image_folder, tiles.file_name(image))]
-    if options.stuff_folder:
-      paths.append(stuff_maps.path_of(options.stuff_folder, image))
-    if paths[0] not in files_of:  # Tiles share the file of their image.
-      files_of[paths[0]] = str([_size_and_time(path) for path in paths])
-    digest.update(f'{image["file_name"]} {files_of[paths[0]]}'.encode(errors='surrogateescape'))
-  return digest.hexdigest()
-
-
-def _size_and_time(path: str) -> tuple[int, int] | None:
-  """Size and time of a file; None if it vanished, which is counted when it is read."""
-  try:
-    stat = os.stat(path)
-  except OSError:
-    return None
-  return stat.st_size, stat.st_mtime_ns
 
 
 def _finish(

@@ -133,7 +133,7 @@ def _damaged(content, generator):
 
 
 @pytest.mark.parametrize('name', small_sets.FORMATS)
-@pytest.mark.parametrize('number', [25, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('number', [25, pytest.param(300, marks=pytest.mark.slow)])
 def test_damaged_files_are_read_counted_or_refused(tmp_path, name, number):
   """No other error than an HTCError, and what is left passes the cleaning."""
   path = small_sets.FORMATS[name](tmp_path / 'set')
