@@ -145,6 +145,39 @@ class COCOEvaluator:
     self._results += [result for result in collected['results'] if result['image_id'] in new]
     self._seen |= new
 
+  @property
+  def categories(self) -> dict[int, str]:
+    """Name of each evaluated category by id."""
+    return dict(zip(self._evaluated_ids, self._names))
+
+  def instances(self, image_id: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]] | None:
+    """The annotations and the detections of an image, to draw them.
+
+    Args:
+      image_id: id of the image in the annotations.
+
+    Returns:
+      Annotations without crowd regions, and COCO results, both of evaluated categories; masks are
+      compressed run lengths. None if the image was not evaluated.
+    """
+    if image_id not in self._seen or image_id not in self._ground_truth.imgs:
+      return None
+    self._add(self._workers.drain())
+    truth = [
+      {**entry, 'segmentation': self._ground_truth.annToRLE(entry)}
+      if 'segm' in self._iou_types
+      else {'bbox': entry['bbox'], 'category_id': entry['category_id']}
+      for entry in self._ground_truth.imgToAnns[image_id]
+      if not entry.get('iscrowd') and entry['category_id'] in self._evaluated_ids
+    ]
+    known = set(self._evaluated_ids)
+    found = [
+      result
+      for result in self._results
+      if result['image_id'] == image_id and result['category_id'] in known
+    ]
+    return truth, found
+
   def result(self) -> dict[str, float]:
     """The figures of all detections since the last `reset`; also ends the processes.
 
