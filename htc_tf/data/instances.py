@@ -121,15 +121,7 @@ def _visible(
   if not rules.refits_boxes:
     return instances
   cut = tf.boolean_mask(shares, keep) < 1
-  return instances._replace(boxes=refit_boxes(instances.boxes, instances.masks, cut))
-
-
-def refit_boxes(boxes: tf.Tensor, masks: tf.Tensor, changed: tf.Tensor) -> tf.Tensor:
-  """Boxes [num, 4], where `changed` [num] those of the pixels of the packed masks."""
-  rows = tf.where(changed)
-  return tf.tensor_scatter_nd_update(
-    boxes, rows, mask_ops.packed_extents(tf.boolean_mask(masks, changed))
-  )
+  return instances._replace(boxes=mask_ops.refit_boxes(instances.boxes, instances.masks, cut))
 
 
 def _mask_spec(padded_hw: DynamicSize) -> tf.TensorSpec:

@@ -7,12 +7,16 @@ import tensorflow as tf
 from htc_tf.data import images, preprocess
 from htc_tf.data import placement as placements
 from htc_tf.data.augmentation.base import Augmentation
+from htc_tf.data.augmentation.checks import check_channels
 from htc_tf.data.instances import InstanceRules, pad_rows, place_instances
 from htc_tf.data.padding import PaddingRule
 from htc_tf.errors import ConfigError
 from htc_tf.ops.without_autograph import without_autograph
 
 SEED_KEY = 'augmentation_seed'
+# Numbers that make the seeds of combinations different from those of other choices.
+_COMBINE_SEEDS = 1 << 17
+
 Tensors = dict[str, tf.Tensor]
 
 
@@ -136,6 +140,7 @@ class Parser:
       classes: [num] int32.
       masks: [num, padded_h, padded_w / 8] uint8, one bit per pixel; only with masks.
       semantic: [padded_h, padded_w] uint8, 255 where ignored; only with semantic maps.
+      padding_value: [channels] float32, the value that becomes 0, that of padding.
       augmentation_seed: [2] seed of further random choices.
     """
     seed = decoded[SEED_KEY]
@@ -158,6 +163,7 @@ class Parser:
       'source_id': decoded['source_id'],
       'boxes': instances.boxes,
       'classes': instances.classes,
+      'padding_value': tf.constant(preprocess.IMAGE_MEAN),
       SEED_KEY: seed,
     }
     if instances.masks is not None:
@@ -169,6 +175,19 @@ class Parser:
         placement.padded_hw,
         images.IGNORED_LABEL,
       )
+    return placed
+
+  @property
+  def combines(self) -> bool:
+    """Whether an augmentation combines images, so that `parse_fn` alone does not apply it."""
+    return any(augmentation.combines for augmentation in self._augmentations)
+
+  @without_autograph
+  def combine(self, placed: Tensors, other: Tensors) -> Tensors:
+    """A placed image with parts of another one, in the form of `place`."""
+    for number, augmentation in enumerate(self._augmentations):
+      seed = tf.random.experimental.stateless_fold_in(placed[SEED_KEY], _COMBINE_SEEDS + number)
+      placed = augmentation.combine(placed, other, self._rules.limit, seed)
     return placed
 
   @without_autograph
@@ -191,6 +210,7 @@ class Parser:
 
   def _change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The image [height, width, 3] after the pixel changes of all augmentations."""
+    check_channels(self._augmentations, image.shape[-1])
     for number, augmentation in enumerate(self._augmentations):
       image_seed = tf.random.experimental.stateless_fold_in(seed, number)
       image = augmentation.change_pixels(image, image_seed)

@@ -68,6 +68,19 @@ def _extent(filled: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   return tf.minimum(first, end), end
 
 
+def refit_boxes(boxes: tf.Tensor, packed: tf.Tensor, changed: tf.Tensor) -> tf.Tensor:
+  """The boxes, where `changed` is true those around the pixels of the masks.
+
+  Args:
+    boxes: [num, 4] yxyx in padded-image pixels.
+    packed: [num, height, width / 8] uint8 masks, packed by `pack_bits`.
+    changed: [num] bool.
+  """
+  return tf.tensor_scatter_nd_update(
+    boxes, tf.where(changed), packed_extents(tf.boolean_mask(packed, changed))
+  )
+
+
 def packed_areas(packed: tf.Tensor) -> tf.Tensor:
   """Number of pixels of packed masks [num, height, width / 8] uint8, [num] int32."""
   return tf.reduce_sum(tf.cast(tf.raw_ops.PopulationCount(x=packed), tf.int32), axis=[1, 2])

@@ -11,7 +11,8 @@ from official.vision.dataloaders import input_reader_factory
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
 from htc_tf.data.augmentation.registry import build_augmentations
-from htc_tf.data.bucket_batches import batch_by_bucket
+from htc_tf.data.bucket_batches import BatchFn, batch_by_bucket
+from htc_tf.data.combination import combine_neighbors
 from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.padding import PaddingRule, padding_rule
 from htc_tf.data.parser import SEED_KEY, Parser, augmentation_seeds
@@ -84,10 +85,11 @@ def build_batches(
   Raises:
     DataError: no record can be used.
   """
-  parse = _build_parse(params, model, counter)
-  batch = batch_by_bucket(
-    build_padding_rule(params.parser, model), params.global_batch_size, params.drop_remainder
-  )
+  include_mask = model.include_mask and params.is_training
+  include_semantic = model.semantic_head.enabled and params.is_training
+  parser = build_parser(params, model, include_mask, include_semantic)
+  parse = _build_parse(params, model, parser, counter)
+  batch = _build_batch(params, model, parser)
   if params.enable_tf_data_service:
     steps = {
       'dataset_fn': tf.data.TFRecordDataset,
@@ -127,14 +129,38 @@ def _with_labels_of_model(decoded: Tensors, params: task_config.DataConfig) -> T
   return changed
 
 
+def _build_batch(
+  params: task_config.DataConfig, model: model_config.HTC, parser: Parser
+) -> BatchFn:
+  """A function from the results of `_build_parse` to batches."""
+  rule = build_padding_rule(params.parser, model)
+  batch = batch_by_bucket(rule, params.global_batch_size, params.drop_remainder)
+  if not (params.is_training and parser.combines):
+    return batch
+
+  def combine_and_batch(
+    dataset: tf.data.Dataset, context: tf.distribute.InputContext | None = None
+  ) -> tf.data.Dataset:
+    return batch(combine_neighbors(dataset, parser), context)
+
+  return combine_and_batch
+
+
 def _build_parse(
-  params: task_config.DataConfig, model: model_config.HTC, counter: SkipCounter
+  params: task_config.DataConfig, model: model_config.HTC, parser: Parser, counter: SkipCounter
 ) -> Callable[[Tensors], Any]:
-  """A function from an element with a serialized record to a training or evaluation element."""
-  include_mask = model.include_mask and params.is_training
-  include_semantic = model.semantic_head.enabled and params.is_training
-  decoder = ExampleDecoder(include_mask=include_mask, include_semantic=include_semantic)
-  parser = build_parser(params, model, include_mask, include_semantic).parse_fn(params.is_training)
+  """A function from an element with a serialized record to one for training or evaluation.
+
+  If training images are combined, the elements are placed images.
+  """
+  decoder = ExampleDecoder(
+    include_mask=model.include_mask and params.is_training,
+    include_semantic=model.semantic_head.enabled and params.is_training,
+  )
+  if params.is_training and parser.combines:
+    to_element: Callable[[Tensors], Any] = parser.place
+  else:
+    to_element = parser.parse_fn(params.is_training)
 
   def parse(element: Tensors) -> Any:
     decoded = _with_labels_of_model(decoder.decode(element[RECORD_KEY]), params)
@@ -143,6 +169,6 @@ def _build_parse(
         decoded, model.num_classes, params.parser.max_num_instances, counter
       )
     # Elements have no seed if they are only checked (`check_usable`, error messages).
-    return parser({SEED_KEY: tf.zeros([2], tf.int64), **decoded, **element})
+    return to_element({SEED_KEY: tf.zeros([2], tf.int64), **decoded, **element})
 
   return parse

@@ -40,7 +40,6 @@ class Augmentation:
     refits_boxes: whether the box of an object that is partly hidden is that of its visible pixels,
       if there are masks; otherwise it is the visible part of the annotated box.
     needs_rgb: whether `change_pixels` is defined for red, green and blue only.
-    max_value: largest value of a pixel; 255 for images of 8 bits.
   """
 
   may_crop = False
@@ -49,7 +48,11 @@ class Augmentation:
   min_visible = 0.0
   refits_boxes = False
   needs_rgb = False
-  max_value = 255.0
+
+  @property
+  def is_active(self) -> bool:
+    """Whether an image can be changed."""
+    return True
 
   def change_region(self, region: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The part of the stored image that is used.
@@ -72,18 +75,21 @@ class Augmentation:
     del seed
     return plan
 
-  def combine(self, placed: Tensors, other: Tensors, seed: tf.Tensor) -> Tensors:
+  def combine(
+    self, placed: Tensors, other: Tensors, max_num_instances: int, seed: tf.Tensor
+  ) -> Tensors:
     """An image together with parts of another one.
 
     Args:
-      placed: placed image, result of `data.placed_image.place`.
+      placed: placed image, result of `data.parser.Parser.place`.
       other: another placed image, which may have another size.
+      max_num_instances: largest number of instances per image.
       seed: [2] int64 seed, different for each augmentation and image.
 
     Returns:
       The placed image in the same form, with the same padded size.
     """
-    del other, seed
+    del other, max_num_instances, seed
     return placed
 
   def change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -92,7 +98,7 @@ class Augmentation:
     The image is the visible part, after resizing, cropping and flipping and before normalization.
 
     Args:
-      image: [height, width, 3] float32 RGB, 0..255.
+      image: [height, width, channels] float32, 0..255; with 3 channels RGB.
       seed: [2] int32 seed, different for each augmentation and image.
     """
     del seed
