@@ -13,6 +13,8 @@ from htc_tf.ops.without_autograph import without_autograph
 
 Tensors = dict[str, tf.Tensor]
 _PER_INSTANCE = ('boxes', 'classes', 'masks')
+# Number of leading axes that change their length.
+_CHANGING_AXES = {'image': 2, 'boxes': 1, 'classes': 1, 'masks': 1}
 
 
 def paste_objects(
@@ -42,7 +44,12 @@ def paste_objects(
     return _paste(placed, other, pasted, min_visible)
 
   result = tf.cond(tf.size(pasted['classes']) > 0, paste, lambda: placed)
-  return {key: tf.ensure_shape(value, placed[key].shape) for key, value in result.items()}
+  # The condition forgets lengths that stay.
+  return {
+    key: tf.ensure_shape(value, [None] * axes + placed[key].shape[axes:])
+    for key, value in result.items()
+    for axes in [_CHANGING_AXES.get(key, 0)]
+  }
 
 
 def _objects_on_canvas(

@@ -13,9 +13,11 @@ from htc_tf.configs import task as task_config
 from htc_tf.data.augmentation.registry import build_augmentations
 from htc_tf.data.bucket_batches import BatchFn, batch_by_bucket
 from htc_tf.data.combination import combine_neighbors
+from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.padding import PaddingRule, padding_rule
 from htc_tf.data.parser import SEED_KEY, Parser, augmentation_seeds
+from htc_tf.data.repeat_factors import category_factors, missing_statistics, repeat_records
 from htc_tf.data.skipped import SkipCounter
 from htc_tf.data.tolerant_reading import RECORD_KEY, TolerantReading, as_element
 from htc_tf.data.usable_instances import usable_instances
@@ -112,7 +114,7 @@ def build_batches(
   worker = context.input_pipeline_id if context else 0
   seed = None if params.seed is None else params.seed + worker
   reader = input_reader_factory.input_reader_generator(
-    params, decoder_fn=as_element, sample_fn=augmentation_seeds(seed), **steps
+    params, decoder_fn=as_element, sample_fn=_build_sampling(params, seed), **steps
   )
   return reader.read(input_context=context)
 
@@ -127,6 +129,23 @@ def _with_labels_of_model(decoded: Tensors, params: task_config.DataConfig) -> T
       inside = tf.clip_by_value(tf.cast(decoded[key], tf.int32), 0, _NUM_LABELS - 1)
       changed[key] = tf.gather(table, inside)
   return changed
+
+
+def _build_sampling(
+  params: task_config.DataConfig, seed: int | None
+) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+  """A function that repeats records of rare classes, if configured, and adds seeds to elements."""
+  add_seeds = augmentation_seeds(seed)
+  if not (params.is_training and params.repeat_threshold):
+    return add_seeds
+  info = DatasetInfo.find(params.input_path)
+  if info.statistics is None:
+    raise missing_statistics(info.folder)
+  factors = category_factors(
+    info.statistics.images_by_category, info.num_images, params.repeat_threshold
+  )
+  repeat = repeat_records(factors, params.shuffle_buffer_size, seed)
+  return lambda dataset: add_seeds(repeat(dataset))
 
 
 def _build_batch(
