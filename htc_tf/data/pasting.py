@@ -13,6 +13,7 @@ from htc_tf.ops.without_autograph import without_autograph
 
 Tensors = dict[str, tf.Tensor]
 _PER_INSTANCE = ('boxes', 'classes', 'masks')
+_PIXELS_PER_BYTE = 8
 # Number of leading axes that change their length.
 _CHANGING_AXES = {'image': 2, 'boxes': 1, 'classes': 1, 'masks': 1}
 
@@ -61,6 +62,8 @@ def _objects_on_canvas(
   masks = _fit(masks, tf.concat([[-1], canvas], 0), 0)
   visible = mask_ops.packed_areas(masks)
   boxes = mask_ops.refit_boxes(boxes, masks, visible < areas)
+  limits = tf.cast(canvas * [1, _PIXELS_PER_BYTE], tf.float32)
+  boxes = tf.minimum(boxes, tf.tile(limits, [2]))
   keep = _enough(visible, areas, min_visible)
   return {
     key: tf.boolean_mask(value, keep) for key, value in zip(_PER_INSTANCE, (boxes, classes, masks))
@@ -71,7 +74,12 @@ def _paste(placed: Tensors, other: Tensors, pasted: Tensors, min_visible: float)
   front = tf.foldl(tf.bitwise.bitwise_or, pasted['masks'])  # [padded_h, padded_w / 8]
   rest = _hide(placed, front, min_visible)
   instances = {key: tf.concat([rest[key], pasted[key]], 0) for key in _PER_INSTANCE}
-  extent = tf.cast(mask_ops.packed_extents(front[tf.newaxis])[0, 2:], tf.int32)
+  # An annotated box can end a little behind the last pixel of its mask.
+  extents = [
+    mask_ops.packed_extents(front[tf.newaxis])[:, 2:],
+    tf.math.ceil(pasted['boxes'][:, 2:]),
+  ]
+  extent = tf.cast(tf.reduce_max(tf.concat(extents, 0), axis=0), tf.int32)
   visible_hw = tf.maximum(tf.shape(placed['image'])[:2], extent)
   is_front = tf.cast(mask_ops.unpack_bits(front), tf.bool)  # [padded_h, padded_w]
   result = {

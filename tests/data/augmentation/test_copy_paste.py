@@ -81,8 +81,8 @@ def test_an_object_with_too_few_visible_pixels_is_dropped(right, min_visible, ke
 def test_objects_may_lie_in_the_padding_and_the_image_grows():
   own = placed([(2, 4, 12, 20)], visible=(14, 20))
   result = paste(own, placed([(10, 22, 20, 30)], value=90.0), [0])
-  assert result['image_info'][1].tolist() == [20, 30]
-  image = np.full([20, 30], FILL)
+  assert result['image_info'][1].tolist() == [21, 31]  # The box ends at 20.25 and 30.25.
+  image = np.full([21, 31], FILL)
   image[:14, :20] = 10
   image[10:20, 22:30] = 90
   np.testing.assert_array_equal(result['image'][..., 1], image)
@@ -112,14 +112,21 @@ def test_without_objects_to_paste_the_image_is_unchanged():
 MANY = [(row, column, row + 3, column + 3) for row in (0, 5, 10) for column in (0, 5, 10)]
 
 
+def combined_classes(augmentation, own=(), limit=100):
+  """A function from a seed to the classes of an image with pasted objects; traced once."""
+  base, other = placed(list(own)), placed(MANY, value=90.0)
+
+  @tf.function(autograph=False, input_signature=[tf.TensorSpec([2], tf.int32)])
+  def combine(seed):
+    return augmentation.combine(base, other, limit, seed)['classes']
+
+  return lambda seed: combine(tf.constant([seed, 1])).numpy()
+
+
 def numbers(augmentation, limit=100, own=(), seeds=60):
   """Number of pasted objects by seed."""
-  base, other = placed(list(own)), placed(MANY, value=90.0)
-  found = [
-    augmentation.combine(base, other, limit, tf.constant([seed, 1]))['classes']
-    for seed in range(seeds)
-  ]
-  return np.array([int(tf.reduce_sum(tf.cast(classes > 50, tf.int32))) for classes in found])
+  classes = combined_classes(augmentation, own, limit)
+  return np.array([(classes(seed) > 50).sum() for seed in range(seeds)])
 
 
 def test_the_number_of_pasted_objects_is_random_and_limited():
@@ -135,12 +142,10 @@ def test_no_object_is_pasted_for_which_the_labels_have_no_row():
 
 
 def test_the_chosen_objects_differ_and_repeat_with_the_seed():
-  augmentation = CopyPaste(1.0, 3, 0.1)
-  base, other = placed([]), placed(MANY, value=90.0)
+  classes = combined_classes(CopyPaste(1.0, 3, 0.1))
 
   def chosen(seed):
-    result = augmentation.combine(base, other, 100, tf.constant([seed, 1]))
-    return tuple(result['classes'].numpy().tolist())
+    return tuple(classes(seed).tolist())
 
   assert len({chosen(seed) for seed in range(20)}) > 8
   assert {label for seed in range(40) for label in chosen(seed)} == set(range(91, 100))
