@@ -87,10 +87,10 @@ def build_batches(
   Raises:
     DataError: no record can be used.
   """
-  include_mask = model.include_mask and params.is_training
-  include_semantic = model.semantic_head.enabled and params.is_training
-  parser = build_parser(params, model, include_mask, include_semantic)
-  parse = _build_parse(params, model, parser, counter)
+  parser = _parser_of(params, model)
+  combines = params.is_training and parser.combines
+  to_element = parser.place if combines else parser.parse_fn(params.is_training)
+  parse = _build_parse(params, model, counter, to_element)
   batch = _build_batch(params, model, parser)
   if params.enable_tf_data_service:
     steps = {
@@ -165,21 +165,43 @@ def _build_batch(
   return combine_and_batch
 
 
-def _build_parse(
-  params: task_config.DataConfig, model: model_config.HTC, parser: Parser, counter: SkipCounter
-) -> Callable[[Tensors], Any]:
-  """A function from an element with a serialized record to one for training or evaluation.
+def _parser_of(params: task_config.DataConfig, model: model_config.HTC) -> Parser:
+  include_mask = model.include_mask and params.is_training
+  include_semantic = model.semantic_head.enabled and params.is_training
+  return build_parser(params, model, include_mask, include_semantic)
 
-  If training images are combined, the elements are placed images.
+
+def build_parse(
+  params: task_config.DataConfig, model: model_config.HTC, counter: SkipCounter
+) -> Callable[[Tensors], Any]:
+  """A function from an element with a serialized record to a training or evaluation element.
+
+  It takes one record and therefore does not paste objects of other images.
+
+  Args:
+    params: configuration of the pipeline.
+    model: configuration of the model that it feeds.
+    counter: counter of the instances that are skipped because they cannot be used.
+
+  Returns:
+    A function of a dictionary with the record in `RECORD_KEY` and the seed of the augmentations in
+    `SEED_KEY`; see `data.parser.Parser` for its result.
   """
+  to_element = _parser_of(params, model).parse_fn(params.is_training)
+  return _build_parse(params, model, counter, to_element)
+
+
+def _build_parse(
+  params: task_config.DataConfig,
+  model: model_config.HTC,
+  counter: SkipCounter,
+  to_element: Callable[[Tensors], Any],
+) -> Callable[[Tensors], Any]:
+  """A function from an element with a serialized record to `to_element` of its decoded record."""
   decoder = ExampleDecoder(
     include_mask=model.include_mask and params.is_training,
     include_semantic=model.semantic_head.enabled and params.is_training,
   )
-  if params.is_training and parser.combines:
-    to_element: Callable[[Tensors], Any] = parser.place
-  else:
-    to_element = parser.parse_fn(params.is_training)
 
   def parse(element: Tensors) -> Any:
     decoded = _with_labels_of_model(decoder.decode(element[RECORD_KEY]), params)
