@@ -68,6 +68,11 @@ def _report(error: Exception, report: Callable[[str], None]) -> int:
   return STOPPED if message else USAGE_ERROR
 
 
+def has_gpu() -> bool:
+  """Whether this machine has the driver of a GPU."""
+  return any(map(os.path.exists, _GPU_DEVICES))
+
+
 def limit_tensorflow_log(level: str) -> None:
   """Set the log level that TensorFlow reads when it is imported, unless the environment sets it.
 
@@ -77,8 +82,7 @@ def limit_tensorflow_log(level: str) -> None:
   Args:
     level: smallest level that is not logged with a GPU: '1' hides notices, '2' warnings too.
   """
-  has_gpu = any(map(os.path.exists, _GPU_DEVICES))
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', level if has_gpu else '3')
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', level if has_gpu() else '3')
 
 
 def run(

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from htc_tf import next_command
 from htc_tf.cli import command
 from htc_tf.data import conversion_options
 from htc_tf.errors import ConfigError
@@ -116,7 +117,7 @@ def _add_semantic(add: Callable[..., argparse.Action]) -> None:
     choices=('auto', 'none', 'stuff_maps', 'instances', 'panoptic'),
     default='auto',
     help='semantic map: none, read from --stuff_folder, made from the instances, or of panoptic '
-    'annotations (default: panoptic for these, else none)',
+    'annotations (default: panoptic for these, else instances if there are masks)',
   )
   add('--stuff_folder', help='PNG label maps named like the images; label 255 is ignored')
   add(
@@ -204,6 +205,7 @@ def _execute(args: argparse.Namespace) -> int:
     return _check_maps(conversion_options.ConversionOptions(**values))
   if fraction is None:
     coco_to_tfrecord.convert(coco_to_tfrecord.ConversionOptions(**values))
+    print(next_command.line('htc-show', values['output_folder']))
     return 0
   division = Division(fraction, seed, group_by)
   if values.pop('prefix'):
@@ -214,6 +216,7 @@ def _execute(args: argparse.Namespace) -> int:
       likely_cause='a second conversion: with --val_fraction the prefixes are train and val',
     )
   divided_conversion.convert(coco_to_tfrecord.ConversionOptions(**values), division)
+  print(next_command.line('htc-show', values['output_folder']))
   return 0
 
 

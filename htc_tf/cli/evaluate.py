@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from htc_tf import file_systems
+from htc_tf import file_systems, next_command
 from htc_tf.cli import command
 from htc_tf.cli.model_arguments import add_configuration_arguments
 from htc_tf.errors import DataError, InputError
@@ -68,6 +68,9 @@ def _execute(args: argparse.Namespace) -> int:
   if earlier:
     print(f'the report of {earlier} in {output} is replaced', file=sys.stderr)
   _write(output, evaluated)
+  if args.model:
+    words = (f'--model={args.model}', '--output=predictions')
+    print(next_command.line('htc-predict', *words), 'IMAGE_OR_FOLDER')
   return 0
 
 

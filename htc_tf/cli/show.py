@@ -5,8 +5,10 @@ Example:
 """
 
 import argparse
+import os
 import sys
 
+from htc_tf import file_systems, next_command
 from htc_tf.cli import command
 from htc_tf.cli.model_arguments import add_configuration_arguments
 
@@ -68,6 +70,10 @@ def _execute(args: argparse.Namespace) -> int:
   values['experiment'] = args.experiment or ''
   for path in sample_report.write_sample_report(sample_report.SampleOptions(**values)):
     print(path)
+  if file_systems.exists(os.path.join(args.data, 'train.json')):
+    size = args.size or ('small' if command.has_gpu() else 'nano')
+    words = (f'--data={args.data}', f'--size={size}', '--epochs=100', '--model_dir=model')
+    print(next_command.line('htc-train', *words))
   return 0
 
 

@@ -42,7 +42,7 @@ class ConversionOptions:
     semantic: source of the semantic map: 'none', 'stuff_maps' (a PNG per image, with the name of
       the image), 'instances' (labels of the instances, crowds ignored), 'panoptic' (all categories
       of panoptic annotations), or 'auto': 'panoptic' where the annotations have such maps, else
-      'none'.
+      'instances', and 'none' without masks or with more classes than a map has labels.
     stuff_folder: folder of the stuff maps; given if and only if `semantic` is 'stuff_maps'. With
       'panoptic' it may name the folder of the panoptic maps, which is found otherwise.
     num_semantic_classes: number of classes of the stuff maps; labels that are not below it are

@@ -56,6 +56,7 @@ def read(options: ConversionOptions) -> Source:
   source = registry.read(options)
   options = _resolved(options, source)
   annotations = class_selection.select(_cleaned(options, source), options.classes, options.renames)
+  options = _with_semantic_source(options, annotations)
   semantic_info(options, annotations)
   images = usable_images.select(options, annotations)
   conversion_checks.check_trainable(options, annotations, images)
@@ -108,8 +109,8 @@ def needs_masks(options: ConversionOptions) -> bool:
 def _resolved(options: ConversionOptions, source: AnnotationSource) -> ConversionOptions:
   """The options with what the annotations tell."""
   values: dict[str, object] = {'image_folder': source.image_folder}
-  if options.semantic == 'auto':
-    values['semantic'] = 'panoptic' if source.panoptic_folder else 'none'
+  if options.semantic == 'auto' and source.panoptic_folder:
+    values['semantic'] = 'panoptic'
   if values.get('semantic', options.semantic) == 'panoptic':
     if not source.panoptic_folder:
       raise DataError(
@@ -121,6 +122,16 @@ def _resolved(options: ConversionOptions, source: AnnotationSource) -> Conversio
     values['stuff_folder'] = source.panoptic_folder
     values['num_semantic_classes'] = len(source.content[panoptic.LABELS_KEY])
   return dataclasses.replace(options, **values)  # type: ignore[arg-type]
+
+
+def _with_semantic_source(
+  options: ConversionOptions, annotations: CocoAnnotations
+) -> ConversionOptions:
+  """The options with the semantic source that 'auto' stands for."""
+  if options.semantic != 'auto':
+    return options
+  makes_maps = options.include_masks and len(annotations.classes) < IGNORED_LABEL
+  return dataclasses.replace(options, semantic='instances' if makes_maps else 'none')
 
 
 def _cleaned(options: ConversionOptions, source: AnnotationSource) -> CocoAnnotations:

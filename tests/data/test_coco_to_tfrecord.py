@@ -251,7 +251,23 @@ def test_the_metadata_file_is_json(coco):
     {'id': 3, 'name': 'cat', 'label': 1},
     {'id': 8, 'name': 'dog', 'label': 2},
   ]
-  assert content['semantic'] is None and content['annotation_file'] == 'train_annotations.json'
+  assert content['semantic'] == {'source': 'instances', 'num_classes': 3}
+  assert content['annotation_file'] == 'train_annotations.json'
+
+
+def test_semantic_maps_are_made_from_instances_where_there_are_masks(coco):
+  assert coco.convert()[0].semantic.source == 'instances'
+  assert coco.convert(semantic='none', overwrite=True)[0].semantic is None
+  assert coco.convert(include_masks=False, overwrite=True)[0].semantic is None
+
+
+def test_no_semantic_map_is_made_for_more_classes_than_it_has_labels(coco):
+  coco.content['categories'] += [{'id': 100 + i, 'name': f'class {i}'} for i in range(252)]
+  assert coco.convert()[0].semantic.num_classes == 255
+  coco.content['categories'].append({'id': 99, 'name': 'one more'})
+  assert coco.convert(overwrite=True)[0].semantic is None
+  with pytest.raises(DataError, match='too many categories'):
+    coco.convert(semantic='instances', overwrite=True)
 
 
 def nothing_is_written(coco):

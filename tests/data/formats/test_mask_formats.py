@@ -323,7 +323,7 @@ def test_class_numbers_without_names_are_counted(tmp_path):
 def test_records_of_a_labelme_folder(tmp_path):
   info, records, _ = convert(small_sets.labelme(tmp_path / 'set'), tmp_path)
   assert info.category_names == ['cat', 'dog'] and info.num_instances == 3
-  assert info.semantic is None
+  assert (info.semantic.source, info.semantic.num_classes) == ('instances', 3)
   np.testing.assert_array_equal(
     records['a.png']['image'], np.asarray(Image.open(tmp_path / 'set' / 'a.png'))
   )
