@@ -65,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     'stored (default: as the annotated sizes tell, else upright)',
   )
   add(
+    '--channels',
+    choices=('rgb', 'keep'),
+    default='rgb',
+    help='rgb converts images of every kind to RGB of 8 bits; keep keeps the channels and the 8 or '
+    '16 bits of TIFF, PNG and NPY files, the same for all images (default: rgb)',
+  )
+  add(
     '--overwrite',
     action='store_true',
     help='replace records and annotations of the same prefix that were made from another file',

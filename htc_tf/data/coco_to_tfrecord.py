@@ -20,6 +20,7 @@ from htc_tf.data import (
   conversion_checks,
   conversion_outputs,
   image_paths,
+  kept_channels,
   record_pool,
   record_shards,
   usable_images,
@@ -71,7 +72,7 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
   tasks = _plan(options, annotations, images)
   info = conversion_outputs.load_finished(options, tasks)
   if info is None:
-    tasks = _with_orientation(options, images, tasks)
+    tasks = _with_forms(options, images, tasks)
     results = record_pool.write_shards(tasks, options.num_processes)
     try:
       info = _finish(options, annotations, semantic, images, results)
@@ -168,11 +169,19 @@ def _recorded(entry: Entry) -> Entry:
   return {key: entry[key] for key in _RECORDED if key in entry}
 
 
-def _with_orientation(
+def _with_forms(
   options: ConversionOptions, images: list[Entry], tasks: list[record_shards.ShardTask]
 ) -> list[record_shards.ShardTask]:
-  """The tasks with the decision on EXIF orientations, which reads the headers of all images."""
-  record_options = dataclasses.replace(tasks[0].options, upright=_upright(options, images))
+  """The tasks with the decisions on channels, and on EXIF orientations.
+
+  The latter reads the headers of all images.
+  """
+  keeps = options.channels == 'keep'
+  record_options = dataclasses.replace(
+    tasks[0].options,
+    upright=_upright(options, images),
+    sample_format=kept_channels.choose(images, options.image_folder) if keeps else None,
+  )
   return [dataclasses.replace(task, options=record_options) for task in tasks]
 
 

@@ -8,6 +8,7 @@ from htc_tf import file_systems
 from htc_tf.errors import ConfigError
 
 SEMANTIC_SOURCES = ('none', 'stuff_maps', 'instances')
+CHANNEL_MODES = ('rgb', 'keep')
 EXIF_MODES = ('auto', 'upright', 'stored')
 # Flags of htc-create-coco-records by field.
 _PATHS = {
@@ -43,6 +44,8 @@ class ConversionOptions:
     exif: whether annotations refer to 'upright' images, as annotation tools show them by the EXIF
       orientation, or to images as 'stored'; 'auto' decides it for the data set by the annotated
       sizes, where they tell, and takes upright images otherwise.
+    channels: 'rgb' converts images of every kind to RGB of 8 bits; 'keep' keeps the number of
+      channels and the 8 or 16 bits of the images, which must be the same for all.
     overwrite: whether files of the same prefix that another conversion wrote are replaced.
 
   Raises:
@@ -63,6 +66,7 @@ class ConversionOptions:
   include_masks: bool = True
   skip_missing_images: bool = False
   exif: str = 'auto'
+  channels: str = 'rgb'
   overwrite: bool = False
 
   def __post_init__(self) -> None:
@@ -82,6 +86,10 @@ class ConversionOptions:
       )
     if self.exif not in EXIF_MODES:
       raise ConfigError('exif is unknown', expected=' or '.join(EXIF_MODES), got=repr(self.exif))
+    if self.channels not in CHANNEL_MODES:
+      raise ConfigError(
+        'channels is unknown', expected=' or '.join(CHANNEL_MODES), got=repr(self.channels)
+      )
     if (self.semantic == 'stuff_maps') != bool(self.stuff_folder):
       raise ConfigError(
         'stuff_folder and semantic do not match',

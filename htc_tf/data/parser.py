@@ -36,7 +36,7 @@ class Parser:
     max_num_instances: number of rows of gt_boxes; instances beyond it are dropped.
     include_mask: whether training elements have gt_masks.
     include_semantic: whether training elements have gt_semantic.
-    dtype: type of the image.
+    normalization: mean and standard deviation of each channel, and type of the image.
 
   Raises:
     ConfigError: a value is out of range.
@@ -52,7 +52,7 @@ class Parser:
     max_num_instances: int = 100,
     include_mask: bool = True,
     include_semantic: bool = True,
-    dtype: str = 'float32',
+    normalization: preprocess.Normalization = preprocess.PUBLISHED,
   ):
     self._padding = padding
     self._min_sizes = tuple(int(size) for size in min_sizes)
@@ -61,7 +61,7 @@ class Parser:
     self._max_num_instances = max_num_instances
     self._include_mask = include_mask
     self._include_semantic = include_semantic
-    self._dtype = tf.as_dtype(dtype)
+    self._normalization = normalization
     self._check()
 
   def _check(self) -> None:
@@ -105,22 +105,23 @@ class Parser:
 
   @without_autograph
   def _parse_evaluation(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
-    """Image [padded_h, padded_w, 3], and labels image_info [4, 2] and source_id []."""
+    """Image [padded_h, padded_w, channels], and labels image_info [4, 2] and source_id []."""
     original_hw = tf.shape(decoded['image'])[:2]
     rule = (original_hw, self._min_sizes[0], self._max_size)
     bound = self._padding.bound(preprocess.scaled_size(*rule))
     size = preprocess.scaled_size(*rule, bound)
-    image = preprocess.normalize(preprocess.resize_image(decoded['image'], size))
+    image = preprocess.resize_image(decoded['image'], size)
+    image = preprocess.normalize(image, self._normalization)
     image = preprocess.pad_to(image, self._padding.padded_hw(size, bound))
     labels = {
       'image_info': preprocess.image_info(original_hw, size),
       'source_id': decoded['source_id'],
     }
-    return tf.cast(image, self._dtype), labels
+    return tf.cast(image, self._normalization.dtype), labels
 
   @without_autograph
   def _parse_training(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
-    """Image [padded_h, padded_w, 3] and labels.
+    """Image [padded_h, padded_w, channels] and labels.
 
     Labels: image_info [4, 2]; source_id []; gt_boxes [max_num_instances, 4] yxyx in padded-image
     pixels, padding rows -1; gt_classes [max_num_instances] int32, padding -1; gt_masks
@@ -137,7 +138,8 @@ class Parser:
     )
     indices = placements.source_indices(placement)
     image = placements.place_image(decoded['image'], placement)
-    image = preprocess.normalize(self._change_pixels(image, decoded[SEED_KEY]))
+    image = self._change_pixels(image, decoded[SEED_KEY], decoded['image'].dtype.max / 255)
+    image = preprocess.normalize(image, self._normalization)
     labels = {
       'image_info': preprocess.image_info(
         placement.original_hw, placement.scaled_hw, placement.visible_hw, placement.offset
@@ -149,14 +151,21 @@ class Parser:
       labels['gt_semantic'] = placements.place_labels(
         decoded['semantic'], indices, placement.padded_hw, images.IGNORED_LABEL
       )
-    return tf.cast(preprocess.pad_to(image, placement.padded_hw), self._dtype), labels
+    return tf.cast(preprocess.pad_to(image, placement.padded_hw), self._normalization.dtype), labels
 
-  def _change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The image [height, width, 3] after the pixel changes of all augmentations."""
+  def _change_pixels(self, image: tf.Tensor, seed: tf.Tensor, scale: float) -> tf.Tensor:
+    """The image after the pixel changes of all augmentations, which take values of 0..255.
+
+    Args:
+      image: [height, width, channels] float32 of 0..255 * scale.
+      seed: [2] int, the seed of the image.
+      scale: 1, or 257 for samples of 16 bits.
+    """
+    image = image if scale == 1 else image / scale
     for number, augmentation in enumerate(self._augmentations):
       image_seed = tf.random.experimental.stateless_fold_in(seed, number)
       image = augmentation.change_pixels(image, image_seed)
-    return image
+    return image if scale == 1 else image * scale
 
   def _ground_truth(
     self, decoded: Tensors, placement: placements.Placement, indices: tuple[tf.Tensor, tf.Tensor]

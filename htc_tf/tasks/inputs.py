@@ -59,7 +59,9 @@ def build_parser(
     max_num_instances=config.max_num_instances,
     include_mask=include_mask,
     include_semantic=include_semantic,
-    dtype=params.dtype or tf_keras.mixed_precision.global_policy().compute_dtype,
+    normalization=model.normalization._replace(
+      dtype=params.dtype or tf_keras.mixed_precision.global_policy().compute_dtype
+    ),
   )
 
 
@@ -133,7 +135,7 @@ def _build_parse(
   """A function from an element with a serialized record to a training or evaluation element."""
   include_mask = model.include_mask and params.is_training
   include_semantic = model.semantic_head.enabled and params.is_training
-  decoder = ExampleDecoder(include_mask=include_mask, include_semantic=include_semantic)
+  decoder = ExampleDecoder(include_mask, include_semantic, model.sample_format)
   parser = build_parser(params, model, include_mask, include_semantic).parse_fn(params.is_training)
 
   def parse(element: Tensors) -> Any:
