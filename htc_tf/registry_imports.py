@@ -2,5 +2,5 @@
 
 from official.vision import registry_imports  # noqa: F401
 
-from htc_tf.configs import experiments  # noqa: F401
+from htc_tf.configs import experiments, sizes  # noqa: F401
 from htc_tf.tasks import htc  # noqa: F401

@@ -9,11 +9,12 @@ from official.modeling import hyperparams
 
 from htc_tf import file_errors, file_systems, files
 from htc_tf.configs import (
-  experiments,  # noqa: F401  Registers the experiments.
+  experiments,  # noqa: F401  Registers experiments.
   model_validation,
   override_text,
   overrides,
   parsing,
+  sizes,  # noqa: F401
   validation,
 )
 from htc_tf.data.dataset_info import DatasetInfo

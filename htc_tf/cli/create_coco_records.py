@@ -1,6 +1,8 @@
 r"""Conversion of a COCO-format data set to sharded TFRecords.
 
-Example:
+Examples:
+  htc-create-coco-records --annotations=all.json --image_folder=images --output_folder=data \
+    --val_fraction=0.2
   htc-create-coco-records --annotations=instances_train2017.json --image_folder=train2017 \
     --semantic=stuff_maps --stuff_folder=stuffthingmaps/train2017 \
     --output_folder=records --prefix=train --num_shards=256
@@ -9,8 +11,10 @@ Example:
 import argparse
 import os
 import sys
+from collections.abc import Callable
 
 from htc_tf.cli import command
+from htc_tf.errors import ConfigError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
   add('--annotations', dest='annotation_file', required=True, help='COCO instances JSON')
   add('--image_folder', required=True, help='folder that the file names are relative to')
   add('--output_folder', required=True, help='folder for shards and metadata')
-  add('--prefix', default='train', help='prefix of the written files (default: train)')
+  add('--prefix', help='prefix of the written files (default: train)')
   add('--name', default='', help='name of the data set in its metadata (default: the prefix)')
   add('--num_shards', type=int, default=8, help='number of shards (default: 8; COCO train: 256)')
   add(
@@ -76,13 +80,46 @@ def _parser() -> argparse.ArgumentParser:
     action='store_true',
     help='replace records and annotations of the same prefix that were made from another file',
   )
+  _add_division(add)
   return parser
 
 
-def _execute(args: argparse.Namespace) -> int:
-  from htc_tf.data import coco_to_tfrecord
+def _add_division(add: Callable[..., argparse.Action]) -> None:
+  """Add the flags of the division into a training and a validation part."""
+  add(
+    '--val_fraction',
+    type=float,
+    help='write two parts, train and val, with this share of the images in val; every class is '
+    'divided alike',
+  )
+  add('--split_seed', type=int, default=0, help='seed of the division (default: 0)')
+  add(
+    '--group_by',
+    default='auto',
+    help='images that stay together: a field of the image entries, a regular expression for file '
+    'names, none, or auto (default), which knows usual fields and names',
+  )
 
-  coco_to_tfrecord.convert(coco_to_tfrecord.ConversionOptions(**vars(args)))
+
+def _execute(args: argparse.Namespace) -> int:
+  from htc_tf.data import coco_to_tfrecord, divided_conversion
+  from htc_tf.data.split import Division
+
+  values = vars(args)
+  fraction, seed, group_by = (values.pop(key) for key in ('val_fraction', 'split_seed', 'group_by'))
+  if fraction is None:
+    values['prefix'] = values['prefix'] or 'train'
+    coco_to_tfrecord.convert(coco_to_tfrecord.ConversionOptions(**values))
+    return 0
+  division = Division(fraction, seed, group_by)
+  if values.pop('prefix'):
+    raise ConfigError(
+      '--prefix and --val_fraction do not go together',
+      expected='one of them',
+      got='both',
+      likely_cause='a second conversion: with --val_fraction the prefixes are train and val',
+    )
+  divided_conversion.convert(coco_to_tfrecord.ConversionOptions(**values), division)
   return 0
 
 

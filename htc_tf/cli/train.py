@@ -1,6 +1,7 @@
 """Training and evaluation by Model Garden's loop, after checks of the whole configuration.
 
-Example:
+Examples:
+  htc-train --data=data --size=small --epochs=100 --model_dir=model
   htc-train --experiment=htc_nuclei --mode=train_and_eval --model_dir=model
 """
 
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
   from official.core import config_definitions as cfg
 
 FLAGS = flags.FLAGS
+# Flags that are fields of `shorthands.Shorthands`.
+_SHORTHANDS = ('data', 'size', 'epochs', 'weights', 'batch_size', 'image_size')
 _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
 
 
 def _execute() -> int:
   from htc_tf import registry_imports  # noqa: F401
-  from htc_tf.configs import parsing, validation
+  from htc_tf.configs import parsing, shorthands, validation
   from htc_tf.training import driver, run_start
 
   file_systems.check_usable(FLAGS.model_dir, '--model_dir')
@@ -35,9 +38,17 @@ def _execute() -> int:
     file_systems.check_local(path, '--gin_file')
   # If an asynchronous checkpoint failed, for example on a full disk, the exit status would be 0.
   FLAGS.set_default('enable_async_checkpointing', False)
-  parsed = parsing.parse(FLAGS.experiment, FLAGS.config_file or (), FLAGS.params_override or ())
-  parsing.rescale_for_batch(FLAGS.experiment, parsed)
+  short = shorthands.Shorthands(**{name: getattr(FLAGS, name) for name in _SHORTHANDS})
+  experiment = shorthands.experiment_name(short, FLAGS.experiment)
+  parsed, values = shorthands.resolve(
+    short, experiment, FLAGS.config_file or (), FLAGS.params_override or ()
+  )
+  if 'trainer' not in values:
+    parsing.rescale_for_batch(experiment, parsed)
   params = parsed.params
+  FLAGS.mode = FLAGS.mode or shorthands.mode_for(params)
+  if short.given:
+    logging.info('%s', shorthands.describe(short, experiment, FLAGS.mode, values))
   parsing.move_xla_flag(params)
   _apply_service_flags(params)
   validation.validate_experiment(params, FLAGS.mode, run_start.classes_so_far(FLAGS.model_dir))
@@ -64,6 +75,26 @@ def _allow_several_overrides() -> None:
     module_name=tfm_flags.__name__,
     allow_override=True,
   )
+
+
+def _define_shorthands() -> None:
+  """Define the flags that stand for several values of the configuration."""
+  texts = {
+    'data': 'Folder of records of htc-create-coco-records: number of classes, sizes, schedule and '
+    'other values follow from the data.',
+    'size': 'Size of the model for data of your own: nano, small (default), base or large.',
+    'weights': 'Initial weights: a published HTC or an ImageNet ResNet (.pth, .pdparams), a '
+    'converted folder, or the model directory of another run (task.init_checkpoint).',
+  }
+  numbers = {
+    'epochs': 'Number of passes over the training images.',
+    'batch_size': 'Number of images per step, of all devices together.',
+    'image_size': 'Limit of the long side of resized images in pixels; needs --data.',
+  }
+  for name, text in texts.items():
+    flags.DEFINE_string(name, None, text, module_name=tfm_flags.__name__)
+  for name, text in numbers.items():
+    flags.DEFINE_integer(name, None, text, module_name=tfm_flags.__name__)
 
 
 def main(_: Sequence[str]) -> int:
@@ -97,13 +128,14 @@ def run() -> None:
   """Parse the flags of the process, run the command and exit."""
   tfm_flags.define_flags()
   _allow_several_overrides()
+  _define_shorthands()
   # `main_module_help` shows the key flags of the script that was started.
   for flag in FLAGS.get_flags_for_module(tfm_flags):
     FLAGS.register_key_flag_for_module(sys.argv[0], flag)
   if _asks_for_help(sys.argv[1:]):
     print(f'{__doc__}\n{FLAGS.main_module_help()}')
     sys.exit(0)
-  flags.mark_flags_as_required(['experiment', 'mode', 'model_dir'])
+  flags.mark_flags_as_required(['model_dir'])
   command.limit_tensorflow_log('1')
   # This import defines a flag. It takes seconds and therefore comes after the help.
   from official.vision import train as _  # noqa: F401

@@ -18,7 +18,7 @@ _MODEL_GARDEN_RESNET50 = 'gs://cloud-tpu-checkpoints/vision-2.0/resnet50_imagene
 COCO_BUCKETS = ((800, 1088), (800, 1216), (800, 1344), (1088, 800), (1216, 800), (1344, 800))
 
 
-def _experiment(
+def build_experiment(
   task: task_config.HTCTask, schedule: Schedule, runtime: cfg.RuntimeConfig | None = None
 ) -> cfg.ExperimentConfig:
   """An experiment with the schedule and its batch size."""
@@ -67,19 +67,21 @@ def _without_semantic() -> model_config.SemanticHead:
 @exp_factory.register_config_factory('htc_resnet50fpn_1x_coco')
 def htc_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
   """HTC R50-FPN, 12 epochs (published: box 42.3, mask 37.4 AP on val2017)."""
-  return _experiment(_coco_task(model_config.HTC()), Schedule())
+  return build_experiment(_coco_task(model_config.HTC()), Schedule())
 
 
 @exp_factory.register_config_factory('htc_resnet50fpn_20e_coco')
 def htc_resnet50fpn_20e_coco() -> cfg.ExperimentConfig:
   """HTC R50-FPN, 20 epochs (published: box 43.3, mask 38.3 AP on val2017)."""
-  return _experiment(_coco_task(model_config.HTC()), Schedule(epochs=20, milestones=(16, 19)))
+  return build_experiment(_coco_task(model_config.HTC()), Schedule(epochs=20, milestones=(16, 19)))
 
 
 @exp_factory.register_config_factory('htc_without_semantic_resnet50fpn_1x_coco')
 def htc_without_semantic_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
   """HTC without the semantic branch, for data without stuff maps."""
-  return _experiment(_coco_task(model_config.HTC(semantic_head=_without_semantic())), Schedule())
+  return build_experiment(
+    _coco_task(model_config.HTC(semantic_head=_without_semantic())), Schedule()
+  )
 
 
 @exp_factory.register_config_factory('htc_resnet50fpn_1x_coco_paddle')
@@ -96,7 +98,7 @@ def htc_resnet50fpn_1x_coco_paddle() -> cfg.ExperimentConfig:
     ),
     cascade=model_config.Cascade(stages=stages, match_low_quality=False),
   )
-  return _experiment(_coco_task(model), Schedule())
+  return build_experiment(_coco_task(model), Schedule())
 
 
 @exp_factory.register_config_factory('cascade_mask_rcnn_resnet50fpn_1x_coco')
@@ -109,7 +111,7 @@ def cascade_mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
     ),
     detection_generator=model_config.DetectionGenerator(score_threshold=0.05),
   )
-  return _experiment(_coco_task(model), Schedule())
+  return build_experiment(_coco_task(model), Schedule())
 
 
 @exp_factory.register_config_factory('mask_rcnn_resnet50fpn_1x_coco')
@@ -122,7 +124,7 @@ def mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
     ),
     detection_generator=model_config.DetectionGenerator(score_threshold=0.05),
   )
-  return _experiment(_coco_task(model), Schedule())
+  return build_experiment(_coco_task(model), Schedule())
 
 
 @exp_factory.register_config_factory('htc_resnetfpn_coco')
@@ -149,7 +151,7 @@ def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
   task.losses.l2_weight_decay = 4e-5
   task.losses.decay_norm_and_bias = False
   schedule = Schedule(epochs=12, learning_rate=0.08, batch_size=64)
-  return _experiment(task, schedule, cfg.RuntimeConfig(mixed_precision_dtype='bfloat16'))
+  return build_experiment(task, schedule, cfg.RuntimeConfig(mixed_precision_dtype='bfloat16'))
 
 
 @exp_factory.register_config_factory('htc_nuclei')
@@ -190,7 +192,7 @@ def htc_nuclei() -> cfg.ExperimentConfig:
   schedule = Schedule(
     epochs=60, milestones=(45, 55), num_images=35, batch_size=4, learning_rate=0.02, warmup_steps=50
   )
-  experiment = _experiment(task, schedule)
+  experiment = build_experiment(task, schedule)
   experiment.trainer.steps_per_loop = 25
   experiment.trainer.summary_interval = 25
   experiment.trainer.checkpoint_interval = 100

@@ -1,10 +1,14 @@
-"""The published training schedule, and the rule that fits it to another batch size."""
+"""Training schedules, and the rule that fits one to another batch size."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from official.core import config_definitions as cfg
 from official.modeling import optimization
+
+from htc_tf.configs.trainer import TrainerConfig
+from htc_tf.errors import ConfigError
 
 # Number of images of COCO train2017 with at least one instance, the images of a published epoch.
 COCO_TRAIN_IMAGES = 117266
@@ -13,74 +17,123 @@ COCO_TRAIN_IMAGES = 117266
 INTERVALS = ('validation_interval', 'checkpoint_interval')
 
 
+# A report covers at least this many steps, and an epoch of small data.
+_REPORT_STEPS = 100
+KINDS = ('step', 'cosine')
+
+
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-  """SGD with a step-wise learning rate and linear warm-up; by default the published 1x schedule.
+  """SGD with a linear warm-up; by default the published 1x schedule.
 
   Attributes:
     epochs: number of passes over the data.
-    milestones: epochs after which the learning rate is divided by ten.
+    kind: 'step' divides the learning rate by ten after each of the milestones; 'cosine' lowers it
+      to 0 along half a cosine.
+    milestones: epochs after which a 'step' schedule lowers the learning rate.
     learning_rate: learning rate for `batch_size` images per step.
     batch_size: number of images per step.
     num_images: number of images per epoch.
-    warmup_steps: number of steps of the linear warm-up.
+    warmup_steps: number of steps of the warm-up.
+    warmup_share: share of all steps that the warm-up takes; None to use `warmup_steps`.
     warmup_factor: first learning rate as a share of the full one.
     momentum: momentum of SGD.
+    clip_norm: largest norm of all gradients together, above which they are scaled down; None for no
+      limit.
+    ema_decay: decay per step of an exponential moving average of the weights, which evaluations and
+      checkpoints use; None for no average.
   """
 
   epochs: int = 12
-  milestones: tuple[int, ...] = (8, 11)
+  kind: str = 'step'
+  milestones: tuple[float, ...] = (8, 11)
   learning_rate: float = 0.02
   batch_size: int = 16
   num_images: int = COCO_TRAIN_IMAGES
   warmup_steps: int = 500
+  warmup_share: float | None = None
   warmup_factor: float = 0.001
   momentum: float = 0.9
+  clip_norm: float | None = None
+  ema_decay: float | None = None
 
   @property
   def steps_per_epoch(self) -> int:
     """Number of steps per epoch, rounded up."""
     return -(-self.num_images // self.batch_size)
 
+  @property
+  def train_steps(self) -> int:
+    """Number of steps of all epochs."""
+    return self.epochs * self.steps_per_epoch
 
-def build_trainer(schedule: Schedule) -> cfg.TrainerConfig:
-  """Model Garden's trainer for a schedule, with a checkpoint and an evaluation per epoch."""
+
+def build_trainer(schedule: Schedule) -> TrainerConfig:
+  """The trainer's configuration for a schedule, with a checkpoint and an evaluation per epoch.
+
+  Raises:
+    ConfigError: the kind of schedule is unknown.
+  """
   epoch = schedule.steps_per_epoch
-  values = [schedule.learning_rate * 0.1**i for i in range(len(schedule.milestones) + 1)]
-  return cfg.TrainerConfig(
-    train_steps=schedule.epochs * epoch,
+  return TrainerConfig(
+    train_steps=schedule.train_steps,
     validation_steps=-1,
     validation_interval=epoch,
     checkpoint_interval=epoch,
     max_to_keep=3,
-    steps_per_loop=100,
-    summary_interval=100,
+    steps_per_loop=_REPORT_STEPS,
+    summary_interval=_REPORT_STEPS,
     # Between the steps of a Python loop, an interruption can save a checkpoint.
     train_tf_while_loop=False,
     optimizer_config=optimization.OptimizationConfig(
       {
-        'optimizer': {'type': 'sgd', 'sgd': {'momentum': schedule.momentum}},
-        'learning_rate': {
-          'type': 'stepwise',
-          'stepwise': {'boundaries': [m * epoch for m in schedule.milestones], 'values': values},
+        'optimizer': {
+          'type': 'sgd',
+          'sgd': {'momentum': schedule.momentum, 'global_clipnorm': schedule.clip_norm},
         },
+        'learning_rate': _learning_rate(schedule),
         'warmup': {
           'type': 'linear',
           'linear': {
-            'warmup_steps': schedule.warmup_steps,
+            'warmup_steps': _warmup_steps(schedule),
             'warmup_learning_rate': schedule.learning_rate * schedule.warmup_factor,
           },
         },
+        'ema': None if schedule.ema_decay is None else {'average_decay': schedule.ema_decay},
       }
     ),
   )
 
 
+def _learning_rate(schedule: Schedule) -> dict[str, Any]:
+  """The learning rate after the warm-up, as Model Garden's configuration has it."""
+  if schedule.kind == 'cosine':
+    cosine = {'initial_learning_rate': schedule.learning_rate, 'decay_steps': schedule.train_steps}
+    return {'type': 'cosine', 'cosine': cosine}
+  if schedule.kind != 'step':
+    raise ConfigError(
+      'The kind of schedule is unknown',
+      expected=f'one of {list(KINDS)}',
+      got=repr(schedule.kind),
+      likely_cause='a misspelled name',
+    )
+  boundaries = [round(milestone * schedule.steps_per_epoch) for milestone in schedule.milestones]
+  values = [schedule.learning_rate * 0.1**i for i in range(len(boundaries) + 1)]
+  return {'type': 'stepwise', 'stepwise': {'boundaries': boundaries, 'values': values}}
+
+
+def _warmup_steps(schedule: Schedule) -> int:
+  if schedule.warmup_share is None:
+    return schedule.warmup_steps
+  return max(1, round(schedule.warmup_share * schedule.train_steps))
+
+
 def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> dict[str, Any]:
-  """A step-wise schedule for another batch size, with the same number of epochs.
+  """A schedule for another batch size, with the same number of epochs.
 
   The learning rate follows the linear rule of Goyal et al. 2017, section 2.1: with k times the
-  images per step, the rate is k times as large. The warm-up keeps its number of steps.
+  images per step, the rate is k times as large. The warm-up keeps its number of steps in a schedule
+  of steps, and its share of the run in a cosine one.
 
   Args:
     trainer: trainer configuration made by `build_trainer`.
@@ -95,20 +148,41 @@ def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> dict
   def steps(old: int) -> int:
     return max(1, round(old / factor))
 
-  rate = trainer.optimizer_config.learning_rate.stepwise
-  warmup = trainer.optimizer_config.warmup.linear
+  rate, warmup = trainer.optimizer_config.learning_rate, trainer.optimizer_config.warmup.linear
+  is_cosine = rate.type == 'cosine'
   return {
     'train_steps': steps(trainer.train_steps),
     **{interval: steps(getattr(trainer, interval)) for interval in INTERVALS},
     'optimizer_config': {
-      'learning_rate': {
-        'stepwise': {
-          'boundaries': [steps(b) for b in rate.boundaries],
-          'values': [v * factor for v in rate.values],
+      'learning_rate': _rescaled_rate(rate, factor, steps),
+      'warmup': {
+        'linear': {
+          'warmup_learning_rate': warmup.warmup_learning_rate * factor,
+          'warmup_steps': steps(warmup.warmup_steps) if is_cosine else warmup.warmup_steps,
         }
       },
-      'warmup': {'linear': {'warmup_learning_rate': warmup.warmup_learning_rate * factor}},
     },
+  }
+
+
+def _rescaled_rate(
+  config: optimization.LrConfig, factor: float, steps: Callable[[int], int]
+) -> dict[str, Any]:
+  """Overrides of a learning rate for `factor` times the images per step."""
+  if config.type == 'cosine':
+    cosine = config.cosine
+    return {
+      'cosine': {
+        'initial_learning_rate': cosine.initial_learning_rate * factor,
+        'decay_steps': steps(cosine.decay_steps),
+      }
+    }
+  rate = config.stepwise
+  return {
+    'stepwise': {
+      'boundaries': [steps(b) for b in rate.boundaries],
+      'values': [v * factor for v in rate.values],
+    }
   }
 
 
@@ -127,17 +201,29 @@ def describe(trainer: cfg.TrainerConfig, batch_size: int, num_images: int) -> st
   def with_epochs(steps: int) -> str:
     return f'step {steps} (epoch {epochs(steps)})'
 
-  rate, warmup = (getattr(trainer.optimizer_config, name) for name in ('learning_rate', 'warmup'))
-  if rate.type == 'stepwise':
-    boundaries, values = rate.stepwise.boundaries, rate.stepwise.values
-    changes = [f'{value:g} from {with_epochs(step)}' for step, value in zip(boundaries, values[1:])]
-    text = ', '.join([f'{values[0]:g}', *changes])
-  else:
-    text = rate.type
-  if warmup.type:
-    text += f', after a warm-up of {warmup.get().warmup_steps} steps'
+  optimizer = trainer.optimizer_config
+  text = _describe_rate(optimizer.learning_rate, with_epochs)
+  if optimizer.warmup.type:
+    text += f', after a warm-up of {optimizer.warmup.get().warmup_steps} steps'
+  limit = getattr(optimizer.optimizer.get(), 'global_clipnorm', None)
+  if limit is not None:
+    text += f'; gradients up to a norm of {limit:g}'
+  if optimizer.ema is not None:
+    text += f'; weights averaged with a decay of {optimizer.ema.average_decay:g}'
   return (
     f'{trainer.train_steps} steps of {batch_size} images = {epochs(trainer.train_steps)} epochs of '
     f'{num_images} training images; learning rate {text}; checkpoint every '
     f'{trainer.checkpoint_interval} steps'
   )
+
+
+def _describe_rate(rate: optimization.LrConfig, with_epochs: Callable[[int], str]) -> str:
+  if rate.type == 'cosine':
+    cosine = rate.cosine
+    first = cosine.initial_learning_rate
+    return f'{first:g}, along a cosine to {first * cosine.alpha:g}'
+  if rate.type != 'stepwise':
+    return str(rate.type)
+  boundaries, values = rate.stepwise.boundaries, rate.stepwise.values
+  changes = [f'{value:g} from {with_epochs(step)}' for step, value in zip(boundaries, values[1:])]
+  return ', '.join([f'{values[0]:g}', *changes])

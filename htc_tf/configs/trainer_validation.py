@@ -6,6 +6,7 @@ from official.core import config_definitions as cfg
 from official.modeling.optimization.configs import learning_rate_config as rate_config
 
 from htc_tf.configs import task as task_config
+from htc_tf.configs.trainer import TrainerConfig, best_metric
 from htc_tf.configs.value_types import check_positive
 from htc_tf.errors import ConfigError
 from htc_tf.evaluation import metrics
@@ -85,7 +86,7 @@ def _check_schedule(schedule: object | None, name: str) -> None:
     )
 
 
-def check_evaluation(trainer: cfg.TrainerConfig, mode: str, task: task_config.HTCTask) -> None:
+def check_evaluation(trainer: TrainerConfig, mode: str, task: task_config.HTCTask) -> None:
   """Check the values that an evaluation uses.
 
   Args:
@@ -104,8 +105,8 @@ def check_evaluation(trainer: cfg.TrainerConfig, mode: str, task: task_config.HT
       expected='a positive number, or -1 for all images',
       got='0',
     )
-  if trainer.best_checkpoint_export_subdir:
-    _check_best_metric(trainer.best_checkpoint_eval_metric, task)
+  if trainer.best_checkpoint_export_subdir or trainer.patience:
+    _check_best_metric(best_metric(trainer, task.model.include_mask), task)
 
 
 def _check_best_metric(metric: str, task: task_config.HTCTask) -> None:

@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import tqdm
 
@@ -61,38 +62,120 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
       were not made from it.
     DataError: the data set cannot be used; the message gives the reason. No shard is left.
   """
+  source = read(options)
+  info = write(plan(options, source.annotations, source.images), source.annotations)
+  log(summary({options.prefix: info}, source.annotations))
+  return info
+
+
+class Source(NamedTuple):
+  """A data set that can be converted.
+
+  Attributes:
+    annotations: cleaned annotations.
+    images: entries of the images that can be read.
+  """
+
+  annotations: CocoAnnotations
+  images: list[Entry]
+
+
+class Plan(NamedTuple):
+  """The shards of one prefix.
+
+  Attributes:
+    options: options of the conversion.
+    images: entries of the images.
+    tasks: the shards.
+    finished: the metadata if an earlier run wrote these shards, else None.
+  """
+
+  options: ConversionOptions
+  images: list[Entry]
+  tasks: list[record_shards.ShardTask]
+  finished: DatasetInfo | None
+
+
+def read(options: ConversionOptions) -> Source:
+  """The annotations of a conversion, cleaned and checked, and the images that can be read.
+
+  Raises:
+    ConfigError: an output would overwrite the annotation file.
+    DataError: the data set cannot be used; the message gives the reason.
+  """
   conversion_outputs.protect_inputs(options)
   needs_masks = options.include_masks or options.semantic == 'instances'
   annotations = read_annotations(
     options.annotation_file, needs_masks, size_of=functools.partial(_size_of_image, options)
   )
-  semantic = _semantic_info(options, annotations)
+  _semantic_info(options, annotations)
   images = usable_images.select(options, annotations)
   conversion_checks.check_trainable(options, annotations, images)
-  tasks = _plan(options, annotations, images)
-  info = conversion_outputs.load_finished(options, tasks)
-  if info is None:
-    tasks = _with_forms(options, images, tasks)
-    results = record_pool.write_shards(tasks, options.num_processes)
-    try:
-      info = _finish(options, annotations, semantic, images, results)
-    except DataError:
-      conversion_outputs.remove_shards(options, keep=set())
-      shutil.rmtree(conversion_outputs.progress_folder(options))
-      raise
-  log(summary(options.prefix, info, annotations))
-  return info
+  return Source(annotations, images)
 
 
-def summary(prefix: str, info: DatasetInfo, annotations: CocoAnnotations) -> str:
+def plan(options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]) -> Plan:
+  """The shards of images; what another conversion left of them is removed.
+
+  Args:
+    options: options of the conversion.
+    annotations: cleaned annotations.
+    images: entries of the images.
+
+  Raises:
+    ConfigError: without `overwrite`, an output would replace files that were not made from the
+      annotation file.
+  """
+  tasks = _tasks(options, annotations, images)
+  return Plan(options, images, tasks, conversion_outputs.load_finished(options, tasks))
+
+
+def write(planned: Plan, annotations: CocoAnnotations) -> DatasetInfo:
+  """Write the shards of a plan that are missing, the cleaned annotations and the metadata.
+
+  Args:
+    planned: the plan.
+    annotations: cleaned annotations; findings are added to their report.
+
+  Returns:
+    The metadata, as written.
+
+  Raises:
+    DataError: an image cannot be read, or nothing is left. No shard is left.
+  """
+  options = planned.options
+  if planned.finished:
+    return planned.finished
+  tasks = _with_forms(options, planned.images, planned.tasks)
+  results = record_pool.write_shards(tasks, options.num_processes)
+  try:
+    semantic = _semantic_info(options, annotations)
+    return _finish(options, annotations, semantic, planned.images, results)
+  except DataError:
+    conversion_outputs.remove_shards(options, keep=set())
+    shutil.rmtree(conversion_outputs.progress_folder(options))
+    raise
+
+
+def summary(infos: Mapping[str, DatasetInfo], annotations: CocoAnnotations) -> str:
   """The counts of the metadata in words, with examples.
 
   If more than a tenth of the annotations or images was dropped, the first lines say so.
+
+  Args:
+    infos: metadata by prefix; together, they have the images of the annotations.
+    annotations: the cleaned annotations.
   """
   shown = CheckReport()
-  shown.merge(info.checks, annotations.report.examples)
+  for info in infos.values():
+    shown.merge(info.checks, {})
+  shown.merge({}, annotations.report.examples)
   lines = [
-    f'{prefix}: {info.num_images} images, {info.num_instances} instances, {info.num_shards} shards',
+    *(
+      f'{prefix}: {info.num_images} images, {info.num_instances} instances, '
+      f'{info.num_shards} shards'
+      for prefix, info in infos.items()
+    ),
     *shown.lines(),
   ]
   losses = (
@@ -133,7 +216,7 @@ def _semantic_info(options: ConversionOptions, annotations: CocoAnnotations) -> 
   return SemanticInfo('instances', num_classes)
 
 
-def _plan(
+def _tasks(
   options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]
 ) -> list[record_shards.ShardTask]:
   """The shards to write: shard i of n has the images i, i + n, i + 2n, ..."""

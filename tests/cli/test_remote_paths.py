@@ -36,6 +36,9 @@ ARGUMENTS = {
         '--skip_missing_images',
         '--exif',
         '--overwrite',
+        '--val_fraction',
+        '--split_seed',
+        '--group_by',
       ),
       NO_PATH,
     ),
@@ -220,6 +223,7 @@ def _train(monkeypatch, caplog, **flags):
     'tpu': '',
     'tf_data_service': '',
     'set_default': lambda *_: None,
+    **dict.fromkeys(train._SHORTHANDS),
     **flags,
   }
   monkeypatch.setattr(train, 'FLAGS', _Flags(**values))
@@ -232,6 +236,8 @@ def _train(monkeypatch, caplog, **flags):
   'flags, name',
   [
     ({'model_dir': 's3://bucket/x'}, '--model_dir'),
+    ({'data': 's3://bucket/x'}, '--data'),
+    ({'weights': 's3://bucket/x'}, 'task.init_checkpoint'),
     ({'model_dir': 'gs:/bucket/x'}, '--model_dir'),
     ({'config_file': ['s3://bucket/x']}, '--config_file'),
     ({'gin_file': ['gs://bucket/x']}, '--gin_file'),

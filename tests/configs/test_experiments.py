@@ -23,6 +23,10 @@ EXPERIMENTS = {
   'htc_resnetfpn_coco',
   'htc_resnet50fpn_1x_coco_paddle',
   'htc_nuclei',
+  'htc_nano',
+  'htc_small',
+  'htc_base',
+  'htc_large',
 }
 # Box and mask AP of the published models, by the name of the experiment or of the file.
 PUBLISHED_AP = {

@@ -1,10 +1,16 @@
 """Tests of the published schedules and of fitting them to another batch size."""
 
+import math
+
+import numpy as np
 import pytest
+import tensorflow as tf
 from official.core import exp_factory
+from official.modeling import optimization
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import schedule
+from htc_tf.errors import ConfigError
 
 # 117266 images, 16 per step.
 STEPS_PER_EPOCH = 7330
@@ -85,7 +91,78 @@ def test_a_schedule_is_described_in_steps_and_in_epochs_of_the_data():
 def test_another_type_of_schedule_is_named():
   trainer = exp_factory.get_exp_config('htc_nuclei').trainer
   trainer.override(
-    {'optimizer_config': {'learning_rate': {'type': 'cosine'}, 'warmup': {'type': None}}}
+    {'optimizer_config': {'learning_rate': {'type': 'power'}, 'warmup': {'type': None}}}
   )
   text = schedule.describe(trainer, batch_size=4, num_images=36)
-  assert 'learning rate cosine; checkpoint' in text
+  assert 'learning rate power; checkpoint' in text
+
+
+@pytest.fixture
+def cosine():
+  """40 steps: a warm-up of 4 steps, then half a cosine; clipped gradients and averaged weights."""
+  return schedule.build_trainer(
+    schedule.Schedule(
+      epochs=10,
+      kind='cosine',
+      num_images=7,
+      batch_size=2,
+      learning_rate=0.04,
+      warmup_share=0.1,
+      warmup_factor=0.25,
+      clip_norm=35.0,
+      ema_decay=0.99,
+    )
+  )
+
+
+def rates(trainer, steps):
+  rate = optimization.OptimizerFactory(trainer.optimizer_config).build_learning_rate()
+  return [float(rate(step)) for step in steps]
+
+
+def test_a_cosine_schedule_has_a_warm_up_of_its_share_and_ends_at_zero(cosine):
+  def half_cosine(step):
+    return 0.02 * (1 + math.cos(math.pi * step / 40))
+
+  # The warm-up ends where the cosine is at its last step.
+  middle_of_warmup = 0.01 + (half_cosine(4) - 0.01) / 2
+  assert cosine.train_steps == 40
+  assert rates(cosine, [0, 2, 4, 20, 40]) == pytest.approx(
+    [0.01, middle_of_warmup, half_cosine(4), 0.02, 0.0], abs=1e-7
+  )
+
+
+def test_a_cosine_schedule_keeps_its_shape_with_another_batch(cosine):
+  before = rates(cosine, range(41))
+  cosine.override(schedule.rescaled(cosine, 2, 4))
+  assert cosine.train_steps == 20
+  assert rates(cosine, range(21)) == pytest.approx([2 * rate for rate in before[::2]], abs=1e-7)
+
+
+def test_clipping_and_averages_are_those_of_the_schedule(cosine):
+  optimizer = optimization.OptimizerFactory(cosine.optimizer_config).build_optimizer(0.1)
+  assert isinstance(optimizer, optimization.ExponentialMovingAverage)
+  assert optimizer.get_config()['average_decay'] == 0.99
+  weight = tf.Variable([0.0, 0.0])
+  sgd = optimizer._optimizer
+  sgd.apply_gradients([(tf.constant([30.0, 40.0]), weight)])  # A norm of 50 is scaled down to 35.
+  np.testing.assert_allclose(weight, [-2.1, -2.8], rtol=1e-6)
+
+
+def test_without_them_nothing_is_clipped_or_averaged():
+  optimizer = schedule.build_trainer(schedule.Schedule()).optimizer_config
+  assert optimizer.optimizer.sgd.global_clipnorm is None
+  assert optimizer.ema is None
+
+
+def test_a_cosine_schedule_is_described(cosine):
+  assert schedule.describe(cosine, batch_size=2, num_images=7) == (
+    '40 steps of 2 images = 11.4 epochs of 7 training images; learning rate 0.04, along a cosine '
+    'to 0, after a warm-up of 4 steps; gradients up to a norm of 35; weights averaged with a decay '
+    'of 0.99; checkpoint every 4 steps'
+  )
+
+
+def test_an_unknown_kind_of_schedule_is_an_error():
+  with pytest.raises(ConfigError, match='kind of schedule is unknown'):
+    schedule.build_trainer(schedule.Schedule(kind='cosin'))

@@ -473,17 +473,20 @@ def test_validation_steps_are_positive_or_minus_one(experiment):
 BEST = {'best_checkpoint_export_subdir': 'best'}
 
 
-@pytest.mark.parametrize('metric', ['', 'AP', 'segm_AP', 'bbox_AP_by_category/cat'])
-def test_an_unknown_metric_of_the_best_checkpoint_is_refused(experiment, metric):
+@pytest.mark.parametrize('use', [BEST, {'patience': 2}])
+@pytest.mark.parametrize('metric', ['AP', 'segm_AP', 'bbox_AP_by_category/cat'])
+def test_an_unknown_metric_of_the_best_checkpoint_is_refused(experiment, metric, use):
   experiment.task.validation_data.input_path = experiment.task.train_data.input_path
   experiment.task.model.override({'include_mask': False})
-  experiment.trainer.override({**BEST, 'best_checkpoint_eval_metric': metric})
+  experiment.trainer.override({**use, 'best_checkpoint_eval_metric': metric})
   with pytest.raises(ConfigError, match=r"eval_metric is unknown.*'bbox_AP', 'bbox_AP50'"):
     validation.validate_experiment(experiment, 'train_and_eval')
   validation.validate_experiment(experiment, 'train')
 
 
-@pytest.mark.parametrize('metric', ['bbox_AP', 'segm_AP', 'segm_ARs', 'bbox_AP_by_category/cat'])
+@pytest.mark.parametrize(
+  'metric', ['', 'bbox_AP', 'segm_AP', 'segm_ARs', 'bbox_AP_by_category/cat']
+)
 def test_a_known_metric_of_the_best_checkpoint_is_accepted(experiment, metric):
   experiment.task.validation_data.input_path = experiment.task.train_data.input_path
   experiment.task.per_category_metrics = True

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.configs import parsing, validation
+from htc_tf.configs import parsing, sizes, validation
 from htc_tf.configs import task as task_config
 from htc_tf.data.skipped import KINDS
 from htc_tf.errors import CheckpointError, ConfigError, DataError
@@ -18,9 +18,11 @@ from htc_tf.losses import htc_loss
 from htc_tf.tasks.htc import HTCTask
 from tests import tiny, tiny_records
 
-# The demo and the test of the Paddle variant train the other two.
+# The demo, the test of the Paddle variant and those of the sizes train the others.
 COCO_EXPERIMENTS = sorted(
-  set(parsing.known_experiments()) - {'htc_nuclei', 'htc_resnet50fpn_1x_coco_paddle'}
+  set(parsing.known_experiments())
+  - {'htc_nuclei', 'htc_resnet50fpn_1x_coco_paddle'}
+  - {size.experiment for size in sizes.SIZES.values()}
 )
 
 # Training metrics that are counts since the process began.

@@ -1,0 +1,291 @@
+"""Flags of the training command that stand for several values of the configuration."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+from absl import logging
+from official.core import config_definitions as cfg
+
+from htc_tf import file_systems
+from htc_tf.configs import fitting, override_text, parsing, schedule, sizes
+from htc_tf.configs.frames import Resizing
+from htc_tf.configs.parsing import Parsed
+from htc_tf.data import dataset_folder
+from htc_tf.data.dataset_folder import DatasetFolder
+from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.errors import ConfigError
+
+DEFAULT_SIZE = 'small'
+_FEW_IMAGES = 1000
+_PUBLISHED_MILESTONES = (8 / 12, 11 / 12)
+_MAX_WARMUP_SHARE = 0.1
+_MIN_STEPS_WITH_MILESTONES = 24  # Milestones of fewer steps would coincide.
+
+
+@dataclasses.dataclass(frozen=True)
+class Shorthands:
+  """Values of the flags; None for a flag that is not given.
+
+  Attributes:
+    data: folder of records, to which the experiment is fitted.
+    size: name of a size of the model; see `sizes.SIZES`.
+    epochs: number of passes over the training images.
+    weights: initial weights; see `task.init_checkpoint`.
+    batch_size: number of images per step.
+    image_size: limit of the long side of resized images in pixels; the short side keeps its
+      proportion to it.
+
+  Raises:
+    ConfigError: a number is out of range, or the size is unknown.
+  """
+
+  data: str | None = None
+  size: str | None = None
+  epochs: int | None = None
+  weights: str | None = None
+  batch_size: int | None = None
+  image_size: int | None = None
+
+  def __post_init__(self) -> None:
+    for name in ('epochs', 'batch_size', 'image_size'):
+      value = getattr(self, name)
+      if value is not None and value < 1:
+        raise ConfigError(f'--{name} is out of range', expected='1 or more', got=str(value))
+    if self.size is not None and self.size not in sizes.SIZES:
+      raise ConfigError(
+        '--size is unknown',
+        expected=' or '.join(sizes.SIZES),
+        got=repr(self.size),
+        likely_cause='a misspelled name',
+      )
+
+  @property
+  def given(self) -> dict[str, Any]:
+    """The values that are given, by name of the flag."""
+    return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def experiment_name(shorthands: Shorthands, experiment: str | None) -> str:
+  """Name of the experiment that flags ask for.
+
+  Args:
+    shorthands: values of the flags.
+    experiment: the experiment that is named; None or '' for none.
+
+  Raises:
+    ConfigError: there is neither an experiment nor data, or both an experiment and a size.
+  """
+  if experiment and shorthands.size:
+    raise ConfigError(
+      '--experiment and --size do not go together',
+      expected='one of them',
+      got=f'--experiment={experiment}, --size={shorthands.size}',
+      likely_cause=f'--size={shorthands.size} stands for '
+      f'--experiment={sizes.SIZES[shorthands.size].experiment}',
+    )
+  if experiment:
+    return experiment
+  if not (shorthands.data or shorthands.size):
+    raise ConfigError(
+      'It is not said what to train',
+      expected='--data=FOLDER, with --size if wanted, or --experiment=NAME',
+      got='none of them',
+      likely_cause='a first run: htc-train --data=data --size=small --epochs=100 --model_dir=model '
+      'trains on the records that htc-create-coco-records wrote to data/',
+    )
+  return sizes.SIZES[shorthands.size or DEFAULT_SIZE].experiment
+
+
+def resolve(
+  shorthands: Shorthands,
+  experiment: str,
+  config_files: Sequence[str] = (),
+  params_override: str | Sequence[str] = (),
+) -> tuple[Parsed, dict[str, Any]]:
+  """The experiment that all flags describe, and the overrides that the shorthands stand for.
+
+  Files and texts come after the shorthands, so that they can change what those stand for.
+
+  Args:
+    shorthands: values of the flags.
+    experiment: name of the registered experiment.
+    config_files: YAML files with overrides.
+    params_override: texts with overrides.
+
+  Raises:
+    ConfigError: a value is out of range or contradicts another one, or a key is unknown.
+    DataError: `--data` names no records for training.
+  """
+  written = [override_text.read_file(path) for path in config_files]
+  written += parsing.parse_texts(params_override)
+  base = parsing.parse(experiment).params
+  parsing.apply_all(base, written)
+  folder = dataset_folder.find(shorthands.data) if shorthands.data else None
+  values: dict[str, Any] = {}
+  for part in _parts(shorthands, experiment, base, folder):
+    parsing.apply_all(base, [part])
+    _update(values, part)
+  parsed = parsing.parse(experiment)
+  changed = parsing.apply_all(parsed.params, [values, *written])
+  _check_agreement(shorthands, parsed.params)
+  return Parsed(parsed.params, changed), values
+
+
+def mode_for(params: cfg.ExperimentConfig) -> str:
+  """Mode of a run that is given none: with evaluations if there are records for validation."""
+  pattern = params.task.validation_data.input_path
+  patterns = pattern.split(',') if isinstance(pattern, str) else pattern
+  if any(file_systems.glob(path.strip()) for path in patterns):
+    return 'train_and_eval'
+  logging.warning(
+    '%s matches no records for validation: the model is trained without any measure of its quality '
+    '(--mode=train). htc-create-coco-records --val_fraction=0.2 sets images aside.',
+    pattern,
+  )
+  return 'train'
+
+
+def describe(shorthands: Shorthands, experiment: str, mode: str, values: dict[str, Any]) -> str:
+  """Text about what the flags stand for, as flags of the training command and a YAML file.
+
+  Args:
+    shorthands: values of the flags.
+    experiment: name of the experiment.
+    mode: mode of the run.
+    values: the overrides that the flags stand for.
+  """
+  flags = ' '.join(f'--{name}={value}' for name, value in shorthands.given.items())
+  text = yaml.safe_dump(values, default_flow_style=None, sort_keys=False, width=100)
+  lines = ''.join(f'\n  {line}' for line in text.splitlines())
+  return f'{flags} stands for --experiment={experiment} --mode={mode} and{lines}'
+
+
+def _parts(
+  shorthands: Shorthands,
+  experiment: str,
+  params: cfg.ExperimentConfig,
+  folder: DatasetFolder | None,
+) -> Iterator[dict[str, Any]]:
+  """Overrides in order; each is computed when those before it are applied to `params`."""
+  yield _named_values(shorthands)
+  size = next((size for size in sizes.SIZES.values() if size.experiment == experiment), None)
+  starts_random = not params.task.init_checkpoint
+  if folder is not None:
+    resizing = _resizing(shorthands, params, folder)
+    keep_anchors = not starts_random or not size
+    yield fitting.fitted_values(folder, params, resizing, keep_anchors)
+    if size is not None and size.is_published and starts_random:
+      _warn_of_random_weights(size, folder.train)
+      yield _trained_norms()
+  if folder is not None or shorthands.epochs is not None:
+    info = folder.train if folder else DatasetInfo.find(params.task.train_data.input_path)
+    yield _schedule_values(shorthands, size, params, info.num_images)
+
+
+def _named_values(shorthands: Shorthands) -> dict[str, Any]:
+  """Overrides of the flags that stand for one value."""
+  if shorthands.image_size is not None and shorthands.data is None:
+    raise ConfigError(
+      '--image_size needs --data',
+      expected='a folder of records, to which padded sizes are fitted',
+      got=f'--image_size={shorthands.image_size} alone',
+      likely_cause='an experiment with sizes of its own: set task.train_data.parser.min_sizes, '
+      'max_size and buckets, the same of validation_data, and task.model.input_size',
+    )
+  task: dict[str, Any] = {}
+  if shorthands.weights is not None:
+    task['init_checkpoint'] = shorthands.weights
+  if shorthands.batch_size is not None:
+    task['train_data'] = {'global_batch_size': shorthands.batch_size}
+  return {'task': task} if task else {}
+
+
+def _resizing(
+  shorthands: Shorthands, params: cfg.ExperimentConfig, folder: DatasetFolder
+) -> Resizing:
+  parser = params.task.train_data.parser
+  resizing = Resizing(min(parser.min_sizes), parser.max_size)
+  if shorthands.image_size is None:
+    return fitting.fitted_resizing(resizing, fitting.statistics_of(folder))
+  factor = shorthands.image_size / resizing.max_size
+  return Resizing(max(1, round(resizing.min_size * factor)), shorthands.image_size)
+
+
+def _warn_of_random_weights(size: sizes.Size, info: DatasetInfo) -> None:
+  if info.num_images < _FEW_IMAGES:
+    logging.warning(
+      'The size %s starts from random weights with %d training images, which is too few for a '
+      'model of this size. Pass --weights=FILE with a published HTC or an ImageNet ResNet '
+      '(torchvision, mmcls), or take --size=small.',
+      size.name,
+      info.num_images,
+    )
+
+
+def _trained_norms() -> dict[str, Any]:
+  """Overrides by which nothing is frozen: statistics of random layers mean nothing."""
+  values = {'frozen_stages': -1, 'norm_eval': False}
+  return {'task': {'model': {'backbone': {'published_resnet': values}}}}
+
+
+def _schedule_values(
+  shorthands: Shorthands, size: sizes.Size | None, params: cfg.ExperimentConfig, num_images: int
+) -> dict[str, Any]:
+  batch_size = params.task.train_data.global_batch_size
+  if size is not None:
+    epochs = shorthands.epochs or sizes.EPOCHS
+    built = schedule.build_trainer(size.schedule(epochs, num_images, batch_size))
+  else:
+    built = schedule.build_trainer(_published_schedule(shorthands.epochs, num_images, batch_size))
+  keys = (
+    *('train_steps', 'steps_per_loop', 'summary_interval', 'optimizer_config'),
+    *schedule.INTERVALS,
+  )
+  trainer = built.as_dict()
+  return {'trainer': {key: trainer[key] for key in keys}}
+
+
+def _published_schedule(epochs: int | None, num_images: int, batch_size: int) -> schedule.Schedule:
+  """The published schedule, stretched to a number of epochs of other data."""
+  base = schedule.Schedule()
+  epochs = epochs or base.epochs
+  steps = epochs * -(-num_images // batch_size)
+  return dataclasses.replace(
+    base,
+    epochs=epochs,
+    milestones=tuple(epochs * milestone for milestone in _PUBLISHED_MILESTONES)
+    if steps >= _MIN_STEPS_WITH_MILESTONES
+    else (),
+    learning_rate=base.learning_rate * batch_size / base.batch_size,
+    batch_size=batch_size,
+    num_images=num_images,
+    warmup_steps=min(base.warmup_steps, max(1, round(_MAX_WARMUP_SHARE * steps))),
+  )
+
+
+def _update(values: dict[str, Any], part: dict[str, Any]) -> None:
+  """Add the entries of nested dictionaries to others."""
+  for key, value in part.items():
+    if isinstance(value, dict) and isinstance(values.get(key), dict):
+      _update(values[key], value)
+    else:
+      values[key] = value
+
+
+def _check_agreement(shorthands: Shorthands, params: cfg.ExperimentConfig) -> None:
+  """Raise ConfigError if an override says something else than a flag."""
+  found = {
+    'batch_size': ('task.train_data.global_batch_size', params.task.train_data.global_batch_size),
+    'weights': ('task.init_checkpoint', params.task.init_checkpoint),
+  }
+  for name, (key, value) in found.items():
+    given = getattr(shorthands, name)
+    if given is not None and given != value:
+      raise ConfigError(
+        f'--{name} and {key} disagree',
+        expected='one of them, or equal values',
+        got=f'--{name}={given}, {key}={value}',
+        likely_cause='an override in a file or in --params_override',
+      )

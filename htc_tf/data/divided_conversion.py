@@ -1,0 +1,98 @@
+"""Conversion of one annotation file into the records of a training and a validation part."""
+
+import dataclasses
+from collections.abc import Callable
+
+from htc_tf.data import coco_to_tfrecord, conversion_outputs, split
+from htc_tf.data.check_report import CheckReport
+from htc_tf.data.coco_annotations import Entry
+from htc_tf.data.conversion_options import ConversionOptions
+from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.errors import DataError
+
+TRAIN, VAL = 'train', 'val'
+
+
+def convert(
+  options: ConversionOptions, division: split.Division, log: Callable[[str], None] = print
+) -> dict[str, DatasetInfo]:
+  """Convert a data set into the records `train` and `val`, as `coco_to_tfrecord.convert` does.
+
+  What reading the annotations found is in the metadata of `train`; what writing the records found
+  is in the metadata of their part.
+
+  Args:
+    options: inputs, outputs and options of the conversion; its prefix does not count.
+    division: how the images are divided.
+    log: function that receives the summary.
+
+  Returns:
+    The metadata by prefix, as written.
+
+  Raises:
+    ConfigError: an output would overwrite the annotation file, or, without `overwrite`, files that
+      were not made from it; or the images cannot be grouped as asked.
+    DataError: the data set cannot be used or divided; the message gives the reason.
+  """
+  parts = {
+    prefix: dataclasses.replace(options, prefix=prefix, name=_name(options, prefix))
+    for prefix in (TRAIN, VAL)
+  }
+  for part in parts.values():
+    conversion_outputs.protect_inputs(part)
+  annotations, images = coco_to_tfrecord.read(parts[TRAIN])
+  found = split.divide(
+    images,
+    {image['id']: _classes(annotations.annotations[image['id']]) for image in images},
+    division,
+  )
+  chosen = {
+    prefix: [image for image in images if image['id'] in ids]
+    for prefix, ids in ((TRAIN, found.train), (VAL, found.val))
+  }
+  for prefix in parts:
+    _check_objects(prefix, chosen[prefix], annotations.annotations)
+  reports = {TRAIN: annotations.report, VAL: CheckReport()}
+  plans = {
+    prefix: coco_to_tfrecord.plan(parts[prefix], annotations, chosen[prefix]) for prefix in parts
+  }
+  infos = {
+    prefix: coco_to_tfrecord.write(
+      plans[prefix], dataclasses.replace(annotations, report=reports[prefix])
+    )
+    for prefix in parts
+  }
+  log(_describe(found, division))
+  log(coco_to_tfrecord.summary(infos, annotations))
+  return infos
+
+
+def _name(options: ConversionOptions, prefix: str) -> str:
+  return f'{options.name} {prefix}' if options.name else prefix
+
+
+def _classes(annotations: list[Entry]) -> set[int]:
+  return {entry['category_id'] for entry in annotations if not entry['iscrowd']}
+
+
+def _check_objects(prefix: str, images: list[Entry], annotations: dict[int, list[Entry]]) -> None:
+  """Raise DataError if no image of a part has an object."""
+  if not any(_classes(annotations[image['id']]) for image in images):
+    raise DataError(
+      f'The {prefix} part of the images would have no object',
+      expected='at least one image with an object in each part',
+      got=f'{len(images)} images',
+      likely_cause='few images with objects; another --split_seed or a larger --val_fraction',
+    )
+
+
+def _describe(found: split.Split, division: split.Division) -> str:
+  grouping = (
+    f'{found.num_groups} groups by {found.grouping}, which stay together'
+    if found.grouping
+    else 'every image on its own'
+  )
+  return (
+    f'divided by class: {len(found.train)} images for training, {len(found.val)} for validation '
+    f'(seed {division.seed}; {grouping})'
+  )

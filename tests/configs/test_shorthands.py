@@ -1,0 +1,192 @@
+"""Tests of the flags that stand for several values of the configuration."""
+
+import logging
+import re
+
+import pytest
+import yaml
+
+from htc_tf.configs import parsing, shorthands, sizes, validation
+from htc_tf.configs.shorthands import Shorthands
+from htc_tf.errors import ConfigError
+from tests import tiny_records
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+  """A folder of records for training and validation: four and one images of 64 x 64 pixels."""
+  folder = tmp_path_factory.mktemp('own')
+  tiny_records.write(folder)
+  tiny_records.write(folder, 'val', 1)
+  return str(folder / 'records')
+
+
+@pytest.fixture(scope='module')
+def data_without_val(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('own')
+  tiny_records.write(folder)
+  return str(folder / 'records')
+
+
+def _resolve(flags: Shorthands, experiment=None, **more):
+  name = shorthands.experiment_name(flags, experiment)
+  return shorthands.resolve(flags, name, **more)[0].params
+
+
+@pytest.mark.parametrize('size', sizes.SIZES)
+def test_every_size_is_a_valid_experiment_for_the_data(data, size):
+  params = _resolve(Shorthands(data=data, size=size, epochs=3))
+  validation.validate_experiment(params, 'train_and_eval')
+  assert params.task.model.num_classes == 3
+  batch = sizes.SIZES[size].batch_size
+  assert params.trainer.train_steps == 3 * -(-4 // batch)
+  assert params.trainer.validation_interval == -(-4 // batch)
+  assert params.trainer.best_checkpoint_export_subdir == 'best'
+
+
+def test_a_size_is_chosen_if_none_is_named(data):
+  assert shorthands.experiment_name(Shorthands(data=data), None) == 'htc_small'
+
+
+@pytest.mark.parametrize('size', ['base', 'large'])
+def test_published_sizes_train_all_norms_if_weights_are_random(data, size, caplog):
+  with caplog.at_level(logging.WARNING):
+    params = _resolve(Shorthands(data=data, size=size))
+  backbone = params.task.model.backbone.published_resnet
+  assert (backbone.frozen_stages, backbone.norm_eval) == (-1, False)
+  warnings = [line for line in caplog.messages if 'too few' in line]
+  assert len(warnings) == 1
+  assert '4 training images' in warnings[0] and '--weights=FILE' in warnings[0]
+
+
+@pytest.mark.parametrize('by_flag', [True, False])
+def test_published_sizes_keep_their_norms_with_weights(data, by_flag, caplog):
+  flags = Shorthands(data=data, size='base', weights='w.pth' if by_flag else None)
+  override = '' if by_flag else 'task.init_checkpoint=w.pth'
+  with caplog.at_level(logging.WARNING):
+    params = _resolve(flags, params_override=override)
+  backbone = params.task.model.backbone.published_resnet
+  assert (backbone.frozen_stages, backbone.norm_eval) == (1, True)
+  assert params.task.init_checkpoint == 'w.pth'
+  assert params.task.model.anchor.scale == 8.0
+  assert not caplog.messages
+
+
+def test_the_learning_rate_follows_the_batch(data):
+  first, second = (
+    _resolve(Shorthands(data=data, size='nano', batch_size=batch)).trainer for batch in (4, 2)
+  )
+  rates = [t.optimizer_config.learning_rate.cosine.initial_learning_rate for t in (first, second)]
+  assert rates[0] == pytest.approx(2 * rates[1])
+  assert second.train_steps == 2 * first.train_steps
+
+
+def test_the_warm_up_is_a_share_of_the_run(data):
+  trainer = _resolve(Shorthands(data=data, size='nano', epochs=200)).trainer
+  assert trainer.optimizer_config.warmup.linear.warmup_steps == 20
+  assert trainer.optimizer_config.learning_rate.cosine.decay_steps == trainer.train_steps == 200
+
+
+def test_an_override_of_the_batch_counts_for_the_schedule(data):
+  params = _resolve(
+    Shorthands(data=data, size='nano', epochs=10),
+    params_override='task.train_data.global_batch_size=2',
+  )
+  assert params.trainer.train_steps == 20
+
+
+def test_overrides_and_files_come_after_the_shorthands(data, tmp_path):
+  (tmp_path / 'a.yaml').write_text('trainer: {validation_interval: 7}', encoding='utf-8')
+  params = _resolve(
+    Shorthands(data=data, size='nano', epochs=10),
+    config_files=[str(tmp_path / 'a.yaml')],
+    params_override='task.model.mask_head.num_convs=1,trainer.train_steps=5',
+  )
+  assert params.trainer.validation_interval == 7
+  assert params.trainer.train_steps == 5
+  assert params.task.model.mask_head.num_convs == 1
+
+
+def test_an_image_size_scales_short_and_long_side(data):
+  parser = _resolve(Shorthands(data=data, size='base', image_size=640)).task.train_data.parser
+  assert (list(parser.min_sizes), parser.max_size) == ([384], 640)
+  assert [(b.height, b.width) for b in parser.buckets] == [(384, 384)]
+
+
+def test_a_published_experiment_is_fitted_to_the_data_too(data):
+  params = _resolve(Shorthands(data=data, epochs=24, weights='w.pth'), 'htc_resnet50fpn_1x_coco')
+  assert params.task.model.num_classes == 3
+  assert params.trainer.train_steps == 24  # One step of 16 images per epoch.
+  rate = params.trainer.optimizer_config.learning_rate.stepwise
+  assert list(rate.boundaries) == [16, 22]
+  assert params.trainer.optimizer_config.warmup.linear.warmup_steps == 2
+  validation.validate_experiment(params, 'train_and_eval')
+
+
+def test_epochs_alone_need_no_folder(data):
+  params = _resolve(
+    Shorthands(epochs=30),
+    'htc_nuclei',
+    params_override=f'task.train_data.input_path={data}/train-*.tfrecord',
+  )
+  assert params.trainer.train_steps == 30
+
+
+@pytest.mark.parametrize(
+  'override, message',
+  [
+    ('task.model.num_classes=5', r'num_classes disagree.*Expected: 3 .2 categories'),
+    ('task.model.semantic_head.num_classes=9', 'semantic_head.num_classes disagree'),
+    ('task.train_data.global_batch_size=3', '--batch_size and .* disagree'),
+    ('task.init_checkpoint=b.pth', '--weights and task.init_checkpoint disagree'),
+  ],
+)
+def test_a_typed_value_that_contradicts_data_or_flag_is_an_error(data, override, message):
+  flags = Shorthands(data=data, size='nano', batch_size=2, weights='a.pth')
+  with pytest.raises(ConfigError, match=re.compile(message)):
+    validation.validate_experiment(_resolve(flags, params_override=override), 'train')
+
+
+@pytest.mark.parametrize(
+  'values', [{'epochs': 0}, {'batch_size': -1}, {'image_size': 0}, {'size': 'huge'}]
+)
+def test_values_out_of_range_are_refused(values):
+  with pytest.raises(ConfigError, match=f'--{next(iter(values))} is'):
+    Shorthands(**values)
+
+
+def test_a_size_and_an_experiment_are_refused():
+  with pytest.raises(ConfigError, match='do not go together'):
+    shorthands.experiment_name(Shorthands(size='nano'), 'htc_nuclei')
+
+
+def test_nothing_to_train_is_answered_with_an_example():
+  with pytest.raises(ConfigError, match='htc-train --data=data --size=small'):
+    shorthands.experiment_name(Shorthands(), None)
+
+
+def test_an_image_size_without_data_is_refused():
+  with pytest.raises(ConfigError, match='--image_size needs --data'):
+    _resolve(Shorthands(size='nano', image_size=128))
+
+
+def test_the_mode_depends_on_records_for_validation(data, data_without_val, caplog):
+  assert shorthands.mode_for(_resolve(Shorthands(data=data))) == 'train_and_eval'
+  with caplog.at_level(logging.WARNING):
+    params = _resolve(Shorthands(data=data_without_val))
+    assert shorthands.mode_for(params) == 'train'
+  assert '--val_fraction=0.2' in caplog.text
+  validation.validate_experiment(params, 'train')
+
+
+def test_the_text_gives_the_same_experiment_without_shorthands(data, tmp_path):
+  flags = Shorthands(data=data, size='nano', epochs=7, batch_size=2)
+  parsed, values = shorthands.resolve(flags, 'htc_nano')
+  text = shorthands.describe(flags, 'htc_nano', 'train', values)
+  first, content = text.split('\n', 1)
+  assert f'--data={data} --size=nano --epochs=7 --batch_size=2 stands for' in first
+  assert '--experiment=htc_nano --mode=train' in first
+  yaml.safe_load(content)
+  (tmp_path / 'values.yaml').write_text(content, encoding='utf-8')
+  again = parsing.parse('htc_nano', [str(tmp_path / 'values.yaml')])
+  assert again.params.as_dict() == parsed.params.as_dict()

@@ -1,0 +1,97 @@
+"""Tests of the conversion into a training and a validation part."""
+
+import json
+
+import pytest
+from pycocotools.coco import COCO
+
+from htc_tf.data import divided_conversion
+from htc_tf.data.conversion_options import ConversionOptions
+from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.data.split import Division
+from htc_tf.errors import ConfigError, DataError
+from tests import tiny_records
+
+_HALF = Division(0.5)
+
+
+@pytest.fixture(scope='module')
+def source(tmp_path_factory):
+  """Images with two, one, one and no objects, and an annotation that has to be corrected."""
+  folder = tmp_path_factory.mktemp('source')
+  tiny_records.write(folder)
+  path = folder / 'train_source.json'
+  content = json.loads(path.read_text(encoding='utf-8'))
+  content['annotations'].append({'id': 99, 'image_id': 77, 'category_id': 3, 'bbox': [0, 0, 1, 1]})
+  path.write_text(json.dumps(content), encoding='utf-8')
+  return folder
+
+
+def _options(source, output, **values) -> ConversionOptions:
+  paths = (source / 'train_source.json', source / 'train_images', output)
+  return ConversionOptions(*map(str, paths), **values)
+
+
+def _images(info: DatasetInfo) -> set[int]:
+  return set(COCO(info.annotation_path).imgs)
+
+
+def test_both_parts_together_have_every_image_once(source, tmp_path, capsys):
+  lines: list[str] = []
+  infos = divided_conversion.convert(_options(source, tmp_path), _HALF, lines.append)
+  assert set(infos) == {'train', 'val'}
+  parts = [_images(info) for info in infos.values()]
+  assert parts[0] | parts[1] == {1, 2, 3, 4}
+  assert not parts[0] & parts[1]
+  for prefix, info in infos.items():
+    assert DatasetInfo.find(f'{tmp_path}/{prefix}-*.tfrecord') == info
+    assert len(COCO(info.annotation_path).anns) == info.num_instances
+    assert info.category_ids == [3, 8]
+    assert sum(info.statistics.instances_by_category) == info.num_instances
+  text = '\n'.join(lines)
+  assert 'divided by class: 2 images for training, 2 for validation' in text
+  assert text.count('of image 77') == 1
+
+
+def test_the_same_conversion_again_writes_nothing(source, tmp_path):
+  options = _options(source, tmp_path)
+  infos = divided_conversion.convert(options, _HALF)
+  times = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+  assert divided_conversion.convert(options, _HALF) == infos
+  assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == times
+
+
+def test_another_seed_replaces_both_parts(source, tmp_path):
+  options = _options(source, tmp_path)
+  found = {
+    frozenset(_images(divided_conversion.convert(options, Division(0.5, seed))['val']))
+    for seed in range(4)
+  }
+  assert len(found) > 1
+  assert len(list(tmp_path.glob('val-*.tfrecord'))) == 2
+
+
+def test_a_part_without_an_object_is_refused(source, tmp_path):
+  path = source / 'train_source.json'
+  content = json.loads(path.read_text(encoding='utf-8'))
+  content['annotations'] = [a for a in content['annotations'] if a['image_id'] == 1]
+  (tmp_path / 'one.json').write_text(json.dumps(content), encoding='utf-8')
+  options = ConversionOptions(
+    str(tmp_path / 'one.json'), str(source / 'train_images'), str(tmp_path / 'data')
+  )
+  with pytest.raises(DataError, match='part of the images would have no object'):
+    divided_conversion.convert(options, _HALF)
+  assert not (tmp_path / 'data').exists()
+
+
+@pytest.mark.parametrize('name', ['train.json', 'val.json', 'val_annotations.json'])
+def test_the_annotation_file_is_not_overwritten(source, tmp_path, name):
+  content = (source / 'train_source.json').read_bytes()
+  (tmp_path / name).write_bytes(content)
+  options = ConversionOptions(
+    str(tmp_path / name), str(source / 'train_images'), str(tmp_path), overwrite=True
+  )
+  with pytest.raises(ConfigError, match='would overwrite its annotation file'):
+    divided_conversion.convert(options, _HALF)
+  assert [path.name for path in tmp_path.iterdir()] == [name]
+  assert (tmp_path / name).read_bytes() == content
