@@ -85,7 +85,7 @@ def test_other_arrays_are_refused_with_the_cause(content, message):
 def test_a_file_too_large_is_refused_before_its_samples_are_read(shape):
   header = saved(np.zeros([1, 1, 1], np.uint8)).split(b'{')[0]
   text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + '\n'
-  with pytest.raises(images.UnreadableImageError, match='too many (pixels|samples)'):
+  with pytest.raises(images.UnreadableImageError, match=r'too many (pixels|samples)'):
     images.read_image(header + text.encode())
 
 

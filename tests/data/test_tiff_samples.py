@@ -93,5 +93,5 @@ def test_a_file_too_large_is_not_decoded():
     for old, new in ((256, shape[1]), (257, shape[0])):
       tag = old.to_bytes(2, 'little') + b'\x04\0\x01\0\0\0'
       content = content.replace(tag + (1).to_bytes(4, 'little'), tag + new.to_bytes(4, 'little'))
-    with pytest.raises(images.UnreadableImageError, match='too many (pixels|samples)'):
+    with pytest.raises(images.UnreadableImageError, match=r'too many (pixels|samples)'):
       images.read_image(content)

@@ -67,9 +67,8 @@ def _blocks(page, order, planar, tile, deflate, rows_per_strip):
   blocks = []
   for plane in planes:
     for part in _tiles(plane, tile) if tile else _strips(plane, rows_per_strip):
-      if deflate:
-        part = np.diff(part, axis=1, prepend=np.zeros_like(part[:, :1]))
-      data = part.astype(part.dtype.newbyteorder(order)).tobytes()
+      stored = np.diff(part, axis=1, prepend=np.zeros_like(part[:, :1])) if deflate else part
+      data = stored.astype(part.dtype.newbyteorder(order)).tobytes()
       blocks.append(zlib.compress(data) if deflate else data)
   return blocks
 
