@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from official.core import train_utils
+from tensorflow_serving.apis import prediction_log_pb2
 
 import htc_tf
 from htc_tf.checkpoints import model_directory
@@ -17,7 +18,16 @@ from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import ConfigError, DataError, InputError
-from htc_tf.serving import detectors, export, export_format, lowering, predict_files
+from htc_tf.serving import (
+  client,
+  detectors,
+  export,
+  export_format,
+  lowering,
+  predict_files,
+  warmup,
+)
+from htc_tf.serving.target import Connection, Target
 from htc_tf.tasks.htc import HTCTask
 from tests import tiny_records
 from tests.data.tiff_writer import tiff
@@ -213,3 +223,58 @@ def test_images_of_several_kinds_are_refused_or_dropped_by_name(tmp_path):
     convert(tmp_path)
   info = convert(tmp_path, skip_missing_images=True)
   assert (info.num_images, info.checks['other_channels']) == (1, 1)
+
+
+def test_a_client_sends_images_in_the_form_of_the_export(tmp_path, monkeypatch):
+  sample_format = SampleFormat(6, 16)
+  images = write_files(tmp_path, sample_format, 'tif')
+  options = export_format.ExportFormat(num_channels=6, bits=16)
+  export_format.write_format(options, str(tmp_path))
+  sent = []
+
+  def send(files):
+    sent.extend(files)
+    number = len(files)
+    return {
+      'detection_boxes': np.zeros([number, 1, 4], np.float32),
+      'detection_scores': np.zeros([number, 1], np.float32),
+      'detection_classes': np.zeros([number, 1], np.int32),
+      'num_detections': np.zeros([number], np.int32),
+      'error_code': np.array([export_format.READ, export_format.OTHER_CHANNELS][:number]),
+    }
+
+  monkeypatch.setattr(client, 'connect', lambda target: Connection(target, send))
+  target = Target('grpc://localhost:1')
+  detector = client.remote_detector(target, str(tmp_path))
+  assert detector.sample_format == sample_format
+  paths = [str(tmp_path / 'images' / name) for name in ('1.tif', '2.tif')]
+  found = detector.detect([predict_files.read_image(path, sample_format) for path in paths])
+  for content, samples in zip(sent, images):
+    np.testing.assert_array_equal(npy_file.read(content), samples)
+  assert isinstance(found[1], InputError) and 'other channels or another depth' in str(found[1])
+  with pytest.raises(InputError, match=r'1\.tif cannot be read.*6 channels'):
+    predict_files.read_image(paths[0])  # as for a model of RGB images
+
+
+def test_exports_of_rgb_images_do_not_name_their_channels(tmp_path):
+  export_format.write_format(export_format.ExportFormat(), str(tmp_path))
+  content = json.loads((tmp_path / export_format.FORMAT_FILE).read_text())
+  assert sorted(content) == ['boxes', 'masks', 'max_pixels']
+  assert export_format.read_format(str(tmp_path)).sample_format == RGB
+  (tmp_path / export_format.FORMAT_FILE).write_text('{"bits": 12}')
+  with pytest.raises(InputError, match='images of the export are unknown'):
+    export_format.read_format(str(tmp_path))
+
+
+def test_warm_up_requests_have_the_channels_of_the_model(tmp_path):
+  sample_format = SampleFormat(6, 16)
+  warmup.write_requests(str(tmp_path), sample_format)
+  found = []
+  for record in tf.data.TFRecordDataset(str(tmp_path / warmup.WARMUP_FILE)):
+    request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+    inputs = tf.make_ndarray(request.inputs['inputs'])
+    if inputs.dtype == np.uint16:
+      found.append(inputs.shape[3])
+    elif request.model_spec.signature_name == 'image_bytes':
+      found.append(npy_file.read(inputs[0]).shape[2])
+  assert found == [6, 6, 6]
