@@ -62,6 +62,18 @@ def _parser() -> argparse.ArgumentParser:
     help='drop missing or unreadable images instead of failing',
   )
   add(
+    '--overwrite',
+    action='store_true',
+    help='replace records and annotations of the same prefix that were made from another file',
+  )
+  _add_pixels(add)
+  _add_division(add)
+  return parser
+
+
+def _add_pixels(add: Callable[..., argparse.Action]) -> None:
+  """Add the flags of the orientation, channels and depth of images."""
+  add(
     '--exif',
     choices=('auto', 'upright', 'stored'),
     default='auto',
@@ -75,13 +87,6 @@ def _parser() -> argparse.ArgumentParser:
     help='rgb converts images of every kind to RGB of 8 bits; keep keeps the channels and the 8 or '
     '16 bits of TIFF, PNG and NPY files, the same for all images (default: rgb)',
   )
-  add(
-    '--overwrite',
-    action='store_true',
-    help='replace records and annotations of the same prefix that were made from another file',
-  )
-  _add_division(add)
-  return parser
 
 
 def _add_division(add: Callable[..., argparse.Action]) -> None:
