@@ -189,6 +189,18 @@ class DatasetInfo:
     return next(iter(found.values()))
 
 
+def find_all(pattern: str) -> dict[str, DatasetInfo]:
+  """The metadata of every data set with a shard that a pattern matches, by the prefix of its files.
+
+  Args:
+    pattern: path or glob pattern of shards, e.g. `/data/*` for all data sets in a folder.
+  """
+  return {
+    os.path.splitext(os.path.basename(path))[0]: info
+    for path, info in _metadata_of(pattern).items()
+  }
+
+
 def _to_text(value: Any, indent: str = '') -> str:
   """JSON with the entries of objects on lines of their own, and lists of numbers on one line."""
   inner = indent + '  '

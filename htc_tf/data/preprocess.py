@@ -147,6 +147,19 @@ def normalize(image: tf.Tensor, normalization: Normalization = PUBLISHED) -> tf.
   return tf.ensure_shape(normalized, image.shape)
 
 
+def denormalize(image: tf.Tensor) -> tf.Tensor:
+  """The inverse of `normalize` up to rounding, for showing network inputs.
+
+  Args:
+    image: [..., width, 3] normalized RGB; padding, which is 0, becomes the mean color.
+
+  Returns:
+    [..., width, 3] uint8.
+  """
+  pixels = tf.cast(image, tf.float32) * tf.constant(IMAGE_STDDEV) + tf.constant(IMAGE_MEAN)
+  return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
+
+
 def pad_to(image: tf.Tensor, padded_hw: DynamicSize, value: float = 0) -> tf.Tensor:
   """The image with padding at the bottom and on the right.
 

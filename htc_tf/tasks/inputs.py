@@ -86,7 +86,7 @@ def build_batches(
   Raises:
     DataError: no record can be used.
   """
-  parse = _build_parse(params, model, counter)
+  parse = build_parse(params, model, counter)
   batch = batch_by_bucket(
     build_padding_rule(params.parser, model), params.global_batch_size, params.drop_remainder
   )
@@ -129,10 +129,20 @@ def _with_labels_of_model(decoded: Tensors, params: task_config.DataConfig) -> T
   return changed
 
 
-def _build_parse(
+def build_parse(
   params: task_config.DataConfig, model: model_config.HTC, counter: SkipCounter
 ) -> Callable[[Tensors], Any]:
-  """A function from an element with a serialized record to a training or evaluation element."""
+  """A function from an element with a serialized record to a training or evaluation element.
+
+  Args:
+    params: configuration of the pipeline.
+    model: configuration of the model that it feeds.
+    counter: counter of the instances that are skipped because they cannot be used.
+
+  Returns:
+    A function of a dictionary with the record in `RECORD_KEY` and the seed of the augmentations in
+    `SEED_KEY`; see `data.parser.Parser` for its result.
+  """
   include_mask = model.include_mask and params.is_training
   include_semantic = model.semantic_head.enabled and params.is_training
   decoder = ExampleDecoder(include_mask, include_semantic, model.sample_format)

@@ -1,5 +1,6 @@
 """Labels on images: a legible size, and places where they do not cover each other."""
 
+import bisect
 import functools
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias, cast
@@ -51,6 +52,23 @@ def load_font(size: int) -> ImageFont.FreeTypeFont:
   """The font that is part of Pillow, so that none needs to be installed."""
   # Given a size, Pillow returns its FreeType font and never the bitmap font.
   return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
+
+
+def single_line(text: str) -> str:
+  """A text without line ends and other characters that fonts do not have."""
+  visible = ''.join(character if character.isprintable() else ' ' for character in text)
+  return ' '.join(visible.split())
+
+
+def shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+  """A text, cut with an ellipsis until it is not wider than `width` pixels."""
+  if font.getlength(text) <= width:
+    return text
+  # A bisection: each measurement of a long text takes milliseconds.
+  length = bisect.bisect_left(
+    range(1, len(text)), True, key=lambda number: font.getlength(text[:number] + '…') > width
+  )
+  return text[:length] + '…'
 
 
 def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from htc_tf.visualization import labels
 
 _FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
 _GAP = 8
+_MIN_FONT_SIZE = 15
 _MAX_SIDE = 2000
 _BACKGROUND = (255, 255, 255)
 
@@ -42,10 +44,77 @@ def side_by_side(
       got=f'{len(panels)} images and {len(titles)} titles',
     )
   height = max(_legible_height(panel.shape[:2], min_side) for panel in panels)
-  columns = [_titled(_to_height(panel, height), title) for panel, title in zip(panels, titles)]
+  font_size = max(_MIN_FONT_SIZE, labels.font_size((height, height)))
+  columns = [
+    _titled(_to_height(panel, height), title, font_size) for panel, title in zip(panels, titles)
+  ]
   gap = np.full((columns[0].shape[0], _GAP, 3), _BACKGROUND, np.uint8)
   row = [part for column in columns for part in (gap, column)] + [gap]
   return np.concatenate(row, axis=1)
+
+
+class SheetRow(NamedTuple):
+  """A row of a sheet.
+
+  Attributes:
+    cells: image [height, width, 3] uint8 RGB and title of each cell; at least one.
+    heading: text above the row; empty for none.
+  """
+
+  cells: Sequence[tuple[np.ndarray, str]]
+  heading: str = ''
+
+
+def sheet(rows: Sequence[SheetRow], cell_width: int, heading: str) -> np.ndarray:
+  """Rows of images in columns of equal width, each image under a title.
+
+  Args:
+    rows: the rows; their images are at most `cell_width` wide.
+    cell_width: width of a column in pixels.
+    heading: text above all.
+
+  Returns:
+    [height, width, 3] uint8 RGB on a white background.
+
+  Raises:
+    InputError: there is no image, or one that is too wide.
+  """
+  widest = max((panel.shape[1] for row in rows for panel, _ in row.cells), default=0)
+  if not 0 < widest <= cell_width:
+    raise InputError(
+      'Images cannot be put on a sheet',
+      expected=f'at least one image, and none wider than {cell_width} pixels',
+      got=f'a width of {widest}' if widest else 'no image',
+    )
+  num_columns = max(len(row.cells) for row in rows)
+  width = num_columns * (cell_width + _GAP) + _GAP
+  lines = [_heading(heading, width, 24)]
+  for row in rows:
+    if row.heading:
+      lines.append(_heading(row.heading, width, 19))
+    cells = [
+      _titled(_padded(panel, cell_width), title, _MIN_FONT_SIZE) for panel, title in row.cells
+    ]
+    height = max(cell.shape[0] for cell in cells)
+    columns = [_padded(cell, cell_width + _GAP, height) for cell in cells]
+    lines.append(_padded(np.concatenate(columns, axis=1), width - _GAP))
+  content = np.concatenate([_padded(line, width - _GAP) for line in lines], axis=0)
+  return cv2.copyMakeBorder(content, _GAP, 0, _GAP, 0, cv2.BORDER_CONSTANT, value=_BACKGROUND)
+
+
+def _padded(panel: np.ndarray, width: int, height: int = 0) -> np.ndarray:
+  """An image with white on the right and below."""
+  bottom, right = max(0, height - panel.shape[0]), width - panel.shape[1]
+  return cv2.copyMakeBorder(panel, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=_BACKGROUND)
+
+
+def _heading(text: str, width: int, font_size: int) -> np.ndarray:
+  """A line of large text."""
+  font = labels.load_font(font_size)
+  strip = Image.new('RGB', (width - _GAP, sum(font.getmetrics()) + 2 * _GAP), _BACKGROUND)
+  text = labels.shortened(text, font, strip.width)
+  ImageDraw.Draw(strip).text((0, _GAP), text, fill=(0, 0, 0), font=font)
+  return np.array(strip)
 
 
 def write_image(path: files.PathLike, image: np.ndarray) -> None:
@@ -93,12 +162,10 @@ def _to_height(panel: np.ndarray, height: int) -> np.ndarray:
   return cv2.resize(panel, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def _titled(panel: np.ndarray, title: str) -> np.ndarray:
+def _titled(panel: np.ndarray, title: str, font_size: int) -> np.ndarray:
   """An image with a title above it; a long title is cut to the width of the image."""
-  # All panels have one height, so a font size by the height gives titles of one height.
-  font = labels.load_font(max(15, labels.font_size((panel.shape[0], panel.shape[0]))))
-  while len(title) > 1 and font.getlength(title) > panel.shape[1]:
-    title = title[:-2] + '…'
+  font = labels.load_font(font_size)
+  title = labels.shortened(title, font, panel.shape[1])
   ascent, descent = font.getmetrics()
   strip = Image.new('RGB', (panel.shape[1], ascent + descent + 2 * _GAP), _BACKGROUND)
   ImageDraw.Draw(strip).text((0, _GAP), title, fill=(0, 0, 0), font=font)

@@ -32,6 +32,7 @@ _WITHOUT_TENSORFLOW = textwrap.dedent("""
     ('htc_tf.cli.client:main', '--server'),
     ('htc_tf.cli.lower:main', '--height'),
     ('htc_tf.cli.demo:main', '--output'),
+    ('htc_tf.cli.show:main', '--samples'),
   ],
 )
 def test_help_needs_no_tensorflow(entry_point, text):

@@ -106,6 +106,26 @@ ARGUMENTS = {
     ),
   },
   'demo': {'--output': REFUSED, '--train_steps': NO_PATH},
+  'show': {
+    'data': SUPPORTED,
+    '--model': SUPPORTED,
+    '--output': REFUSED,
+    **dict.fromkeys(
+      (
+        '--split',
+        '--samples',
+        '--views',
+        '--seed',
+        '--images',
+        '--classes',
+        '--size',
+        '--image_size',
+        '--experiment',
+        '--params_override',
+      ),
+      NO_PATH,
+    ),
+  },
 }
 # The arguments that a command needs; `image.png` exists.
 _NEEDED = {
@@ -126,6 +146,7 @@ _NEEDED = {
   },
   'lower': {'--model': 'model', '--output': 'program'},
   'demo': {},
+  'show': {'--output': 'pictures'},
 }
 
 

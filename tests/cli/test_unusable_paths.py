@@ -17,7 +17,17 @@ import tensorflow as tf
 from absl.testing import flagsaver
 
 from htc_tf.checkpoints import readability
-from htc_tf.cli import client, convert, create_coco_records, demo, export, lower, predict, train
+from htc_tf.cli import (
+  client,
+  convert,
+  create_coco_records,
+  demo,
+  export,
+  lower,
+  predict,
+  show,
+  train,
+)
 from htc_tf.serving import lowering
 from tests import tiny_records
 from tests.cli import test_convert, test_train
@@ -127,6 +137,11 @@ def _train_and_evaluate(inputs, output):
   return _train(inputs, output, 'train_and_eval')
 
 
+def _show(inputs, output):
+  records = pathlib.Path(inputs.annotations).with_name('records')
+  return show.main([str(records), f'--output={output}', '--samples=1', '--views=1'])
+
+
 _COMMANDS = {
   'create_coco_records': _records,
   'convert': _convert,
@@ -136,6 +151,7 @@ _COMMANDS = {
   'client': _client,
   'demo': _demo,
   'train': _train,
+  'show': _show,
 }
 _every_command = pytest.mark.parametrize('command', _COMMANDS)
 

@@ -100,3 +100,13 @@ def test_gray_images_are_decoded_to_rgb():
   gray = np.arange(12, dtype=np.uint8).reshape(3, 4)
   decoded = preprocess.decode_image(tf.constant(cv2.imencode('.png', gray)[1].tobytes()))
   np.testing.assert_array_equal(decoded, np.repeat(gray[..., None], 3, -1))
+
+
+def test_denormalizing_gives_the_pixels_and_the_mean_color_as_padding():
+  pixels = np.random.default_rng(0).integers(0, 256, [9, 7, 3], np.uint8)
+  for dtype in (tf.float32, tf.float16):
+    normalized = tf.cast(preprocess.normalize(tf.constant(pixels)), dtype)
+    restored = preprocess.denormalize(preprocess.pad_to(normalized, (12, 8))).numpy()
+    assert restored.dtype == np.uint8
+    np.testing.assert_array_equal(restored[:9, :7], pixels)
+    np.testing.assert_array_equal(restored[10, 3], [124, 116, 104])

@@ -71,3 +71,26 @@ def test_unknown_suffixes_and_arrays_are_rejected(tmp_path):
   with pytest.raises(InputError, match='of float64'):
     panels.write_image(tmp_path / 'a.png', np.zeros((5, 5, 3)))
   assert not list(tmp_path.iterdir())
+
+
+def test_a_sheet_has_every_image_at_its_size_in_columns():
+  small, wide = _noise(30, 40), _noise(50, 100)
+  rows = [panels.SheetRow([(small, 'a'), (wide, 'b')]), panels.SheetRow([(wide, 'c')], 'record')]
+  sheet = panels.sheet(rows, 100, 'heading')
+  assert sheet.shape[1] == 8 + 2 * 108
+  for panel, left, count in ((small, 8, 1), (wide, 116, 1), (wide, 8, 1)):
+    height, width = panel.shape[:2]
+    found = [
+      top
+      for top in range(sheet.shape[0] - height)
+      if np.array_equal(sheet[top : top + height, left : left + width], panel)
+    ]
+    assert len(found) == count
+  without = panels.sheet([rows[0]._replace(heading=''), rows[1]._replace(heading='')], 100, 'x')
+  assert without.shape[0] < sheet.shape[0]
+
+
+@pytest.mark.parametrize('rows', [[], [panels.SheetRow([(_noise(10, 101), 'a')])]])
+def test_a_sheet_without_images_or_with_one_that_is_too_wide_is_refused(rows):
+  with pytest.raises(InputError, match='none wider than 100'):
+    panels.sheet(rows, 100, 'heading')

@@ -1,0 +1,1 @@
+"""Evaluation reports and sample sheets: HTML, CSV, pictures."""

@@ -1,0 +1,94 @@
+"""The data sets that `htc-show` shows: those of a folder or of a pattern."""
+
+import fnmatch
+import os
+from typing import NamedTuple
+
+from htc_tf import file_systems
+from htc_tf.data import dataset_info
+from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.errors import DataError
+
+# Splits in the order in which they are shown; others follow by name.
+_FIRST = ('train', 'val')
+
+
+class Split(NamedTuple):
+  """The records of one split.
+
+  Attributes:
+    name: prefix of its files, such as 'train'.
+    info: its metadata.
+    paths: paths of its shards.
+  """
+
+  name: str
+  info: DatasetInfo
+  paths: list[str]
+
+
+def find_splits(data: str, name: str = '') -> list[Split]:
+  """The data sets in a folder, or those that a pattern matches, the training data first.
+
+  Args:
+    data: folder of records, path or glob pattern of shards, or several patterns with commas.
+    name: name of the only split to return; empty for all.
+
+  Raises:
+    DataError: there are no records, no split of this name, or a split without shards.
+    InputError: TensorFlow cannot use the file system of a path.
+  """
+  found: dict[str, Split] = {}
+  for part in data.split(','):
+    path = part.strip()
+    file_systems.check_usable(path, 'data')
+    pattern = os.path.join(path, '*.tfrecord') if file_systems.is_folder(path) else path
+    for prefix, info in dataset_info.find_all(pattern).items():
+      paths = _shards(prefix, info, os.path.basename(pattern))
+      earlier = found[prefix].paths if prefix in found else []
+      found[prefix] = Split(prefix, info, list(dict.fromkeys(earlier + paths)))
+  if not found:
+    raise _no_records(data)
+  if name and name not in found:
+    raise DataError(
+      f'There is no split {name!r} in {data}',
+      expected=f'one of {sorted(found)}',
+      got=repr(name),
+      likely_cause='the split is the prefix of the files: <split>-00000-of-00008.tfrecord',
+    )
+  order = {split: position for position, split in enumerate(_FIRST)}
+  names = sorted(found, key=lambda split: (order.get(split, len(order)), split))
+  return [found[split] for split in names if not name or split == name]
+
+
+def _shards(prefix: str, info: DatasetInfo, name_pattern: str) -> list[str]:
+  """Paths of the shards of a data set that exist and whose names match a pattern."""
+  count = info.num_shards
+  names = [dataset_info.shard_name(prefix, shard, count) for shard in range(count)]
+  matching = fnmatch.filter(names, name_pattern)
+  paths = [os.path.join(info.folder, name) for name in matching]
+  present = [path for path in paths if file_systems.exists(path)]
+  if not present:
+    raise DataError(
+      f'The records of {os.path.join(info.folder, prefix)} are missing',
+      expected=f'{names[0]} ... {names[-1]}',
+      got='none of these files',
+      likely_cause='an incomplete copy: copy or convert the records again',
+    )
+  return present
+
+
+def _no_records(data: str) -> DataError:
+  """The error for data without records; it tells what is there instead."""
+  folder = data if file_systems.is_folder(data) else ''
+  names = file_systems.list_folder(folder) if folder else []
+  likely_cause = 'a misspelled path'
+  if names:
+    likely_cause = 'images or annotations that were not converted yet: htc-create-coco-records'
+  return DataError(
+    f'There are no records in {data}',
+    expected='a folder with <split>.json and <split>-00000-of-0000N.tfrecord, or a pattern of such '
+    'files',
+    got=f'a folder with {", ".join(names[:5]) or "no file"}' if folder else 'no such file',
+    likely_cause=likely_cause,
+  )

@@ -1,0 +1,101 @@
+"""Records as the training pipeline makes them, drawn from the tensors that the model gets."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from htc_tf.data import preprocess
+from htc_tf.data.parser import SEED_KEY
+from htc_tf.data.skipped import SkipCounter
+from htc_tf.data.tolerant_reading import RECORD_KEY
+from htc_tf.errors import DataError
+from htc_tf.ops.without_autograph import without_autograph
+from htc_tf.reports import labeled_image, sample_pictures
+from htc_tf.reports.labeled_image import LabeledImage
+from htc_tf.reports.sample_pictures import Shown
+from htc_tf.reports.training_configuration import TrainingConfiguration
+from htc_tf.tasks import inputs
+from htc_tf.visualization import display
+
+Labels = dict[str, Any]
+
+
+def training_views(
+  config: TrainingConfiguration,
+  records: Sequence[bytes],
+  num_views: int,
+  seed: int,
+  side: int,
+) -> tuple[list[list[Shown]], SkipCounter]:
+  """Views of each record with several choices of the augmentations, and what training would skip.
+
+  Args:
+    config: the configuration whose pipeline makes them.
+    records: serialized records; at least one.
+    num_views: number of views of each record.
+    seed: seed of the choices.
+    side: longer side of the views in pixels.
+
+  Raises:
+    DataError: a record cannot be parsed with this configuration.
+  """
+  counter = SkipCounter()
+  data = config.task.train_data.replace(is_training=True, dtype=config.dtype)
+  parse = inputs.build_parse(data, config.task.model, counter)
+  numbers = range(len(records) * num_views)
+  elements = {
+    RECORD_KEY: [records[number // num_views] for number in numbers],
+    SEED_KEY: np.array([(number, seed) for number in numbers], np.int64),
+  }
+  dataset = tf.data.Dataset.from_tensor_slices(elements).map(without_autograph(parse))
+  views = []
+  try:
+    for number, (image, labels) in enumerate(dataset):
+      views.append(_shown(image, labels, number % num_views + 1, config.names, side))
+  except tf.errors.InvalidArgumentError as error:
+    raise DataError(
+      'A record cannot be shown as training gets it',
+      expected='records of htc-create-coco-records, converted for this configuration',
+      got=error.message.splitlines()[0],
+    ) from error
+  return [views[first : first + num_views] for first in range(0, len(views), num_views)], counter
+
+
+def labeled_element(image: tf.Tensor, labels: Labels) -> LabeledImage:
+  """The image and the ground truth of one element of the training pipeline.
+
+  Args:
+    image: [padded_h, padded_w, 3] normalized image.
+    labels: labels of `data.parser.Parser`.
+  """
+  classes = labels['gt_classes'].numpy()
+  real = classes > 0  # Padding rows are -1.
+  return LabeledImage(
+    pixels=display.displayed_rgb(preprocess.denormalize(image).numpy()),
+    boxes=labels['gt_boxes'].numpy()[real].astype(np.float64),
+    classes=classes[real],
+    is_crowd=np.zeros([int(real.sum())], bool),  # Training drops crowd regions.
+    masks=_unpacked(labels['gt_masks'].numpy()[real]) if 'gt_masks' in labels else None,
+    semantic=labels['gt_semantic'].numpy() if 'gt_semantic' in labels else None,
+  )
+
+
+def _shown(image: tf.Tensor, labels: Labels, number: int, names: Sequence[str], side: int) -> Shown:
+  """One view with its texts; `number` counts the views of a record from 1."""
+  labeled = labeled_element(image, labels)
+  padded_height, padded_width = labeled.pixels.shape[:2]
+  _, visible, scale, offset = labels['image_info'].numpy()
+  parts = [f'view {number}: scale {scale.mean():.2f}']
+  if offset.any():
+    parts.append(f'cut from x {offset[1]:.0f}, y {offset[0]:.0f}')
+  parts.append(f'{visible[1]:.0f} x {visible[0]:.0f} in {padded_width} x {padded_height}')
+  title = ', '.join(parts)
+  caption = f'{title}; {sample_pictures.contents(labeled, names)}'
+  return Shown(labeled_image.fitted(labeled, side), title, caption)
+
+
+def _unpacked(masks: np.ndarray) -> np.ndarray:
+  """Masks [num, height, width] bool of packed ones [num, height, width / 8] uint8."""
+  return np.unpackbits(masks, axis=-1).astype(bool)
