@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from htc_tf.data import encoded_size
 from htc_tf.data.padding import DynamicSize
+from htc_tf.data.sample_format import RGB, SampleFormat
 
 # A length in pixels: a number, or a tensor [] if training chooses it at random.
 Side: TypeAlias = int | tf.Tensor
@@ -147,17 +148,23 @@ def normalize(image: tf.Tensor, normalization: Normalization = PUBLISHED) -> tf.
   return tf.ensure_shape(normalized, image.shape)
 
 
-def denormalize(image: tf.Tensor) -> tf.Tensor:
+def denormalize(
+  image: tf.Tensor, normalization: Normalization = PUBLISHED, sample_format: SampleFormat = RGB
+) -> tf.Tensor:
   """The inverse of `normalize` up to rounding, for showing network inputs.
 
   Args:
-    image: [..., width, 3] normalized RGB; padding, which is 0, becomes the mean color.
+    image: [..., width, channels] normalized; padding, which is 0, becomes the mean.
+    normalization: mean and standard deviation of each channel.
+    sample_format: channels and depth of the images.
 
   Returns:
-    [..., width, 3] uint8.
+    [..., width, channels] uint8 or uint16.
   """
-  pixels = tf.cast(image, tf.float32) * tf.constant(IMAGE_STDDEV) + tf.constant(IMAGE_MEAN)
-  return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
+  mean, stddev = (tf.constant(x, tf.float32) for x in (normalization.mean, normalization.stddev))
+  pixels = tf.cast(image, tf.float32) * stddev + mean
+  dtype = tf.as_dtype(sample_format.dtype)
+  return tf.cast(tf.clip_by_value(tf.round(pixels), 0, dtype.max), dtype)
 
 
 def pad_to(image: tf.Tensor, padded_hw: DynamicSize, value: float = 0) -> tf.Tensor:

@@ -19,7 +19,7 @@ from htc_tf.evaluation import coco_results
 from htc_tf.serving import annotated_images, input_files, result_files
 from htc_tf.serving.input_files import InputImage
 from htc_tf.serving.instances import Instances
-from htc_tf.visualization import displayable, draw, panels
+from htc_tf.visualization import display, draw, panels
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
 
@@ -192,7 +192,7 @@ def predict_files(
         failed.append(image.path)
         continue
       source, found = detected
-      shown = displayable.to_rgb(source.samples(detector.sample_format))
+      shown = display.displayed_rgb(source.samples(detector.sample_format))
       overlay = draw_detections(shown, found, detector.category_names, score_threshold)
       panels.write_image(os.path.join(output, image.overlay), overlay)
       written.add(_entry(image, source.size), _results(detector, image.id, found))

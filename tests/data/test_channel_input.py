@@ -9,6 +9,7 @@ from htc_tf.data import preprocess
 from htc_tf.data.augmentation.base import Augmentation
 from htc_tf.data.padding import padding_rule
 from htc_tf.data.preprocess import Normalization
+from htc_tf.data.sample_format import SampleFormat
 
 RNG = np.random.default_rng(0)
 
@@ -58,3 +59,12 @@ def test_16_bits_are_resized_to_integers_without_loss():
   half = preprocess.resize_image(tf.constant(image), tf.constant([8, 10])).numpy()
   blocks = image.reshape(8, 2, 10, 2, 4).astype(np.float64).mean((1, 3))
   np.testing.assert_array_equal(half, np.floor(blocks + 0.5))
+
+
+def test_denormalizing_gives_the_samples_of_16_bits():
+  image = RNG.integers(0, 65536, [6, 7, 4], np.uint16)
+  normalization = Normalization((300.0, 5.0, 7.0, 20_000.0), (90.0, 2.0, 800.0, 5000.0))
+  normalized = preprocess.normalize(tf.constant(image), normalization)
+  found = preprocess.denormalize(normalized, normalization, SampleFormat(4, 16))
+  assert found.dtype == tf.uint16
+  np.testing.assert_allclose(found.numpy().astype(int), image.astype(int), atol=1)
