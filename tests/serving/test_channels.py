@@ -18,6 +18,7 @@ from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import ConfigError, DataError, InputError
+from htc_tf.reports import stored_images
 from htc_tf.serving import (
   client,
   detectors,
@@ -29,6 +30,7 @@ from htc_tf.serving import (
 )
 from htc_tf.serving.target import Connection, Target
 from htc_tf.tasks.htc import HTCTask
+from htc_tf.visualization import display
 from tests import tiny_records
 from tests.data.tiff_writer import tiff
 
@@ -278,3 +280,13 @@ def test_warm_up_requests_have_the_channels_of_the_model(tmp_path):
     elif request.model_spec.signature_name == 'image_bytes':
       found.append(npy_file.read(inputs[0]).shape[2])
   assert found == [6, 6, 6]
+
+
+def test_records_of_other_channels_are_shown(tmp_path):
+  images = write_files(tmp_path, SampleFormat(4, 16), 'png')
+  info = convert(tmp_path)
+  record = next(iter(tf.data.TFRecordDataset(tf.io.gfile.glob(records(tmp_path))))).numpy()
+  shown, size = stored_images.stored_image(record, info, SIZE)
+  assert size == (SIZE, SIZE) and shown.pixels.dtype == np.uint8
+  expected = display.displayed_rgb(images[0])
+  assert np.abs(shown.pixels.astype(int) - expected).max() <= 1
