@@ -1,5 +1,6 @@
 # make demo: the whole workflow on the image in the package.   make test: the tests.
 # make lint: format, lint, types, layers.
+# make test-browser: the pages of reports in a headless Chromium, which must be installed.
 # make test-slow: the tests that take minutes.   make test-wheel: the built package in an empty environment.
 # make parity: the models against stored numbers; PACK=folder: all numbers, written to docs/parity.md.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
@@ -13,7 +14,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo lint test test-slow test-wheel parity bench fuzz audit setup clean
+.PHONY: demo lint test test-browser test-slow test-wheel parity bench fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -34,6 +35,9 @@ lint: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(RUN) -m tests.runner
+
+test-browser: $(INSTALLED)
+	$(RUN) -m pytest -rs -m browser tests/reports
 
 test-slow: $(INSTALLED)
 	$(RUN) -m tests.runner -m "slow and not wheel"

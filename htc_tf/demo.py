@@ -33,7 +33,7 @@ processes.exit_with_parent({parent_id})
 sys.argv[0] = 'htc-train'
 train.run()
 """
-_STEP_LINE = re.compile(r'^train \| step:\s+(\d+) \| steps/sec')
+_STEP_LINE = re.compile(r'^epoch .* step\s+(\d+)/\d+  loss')
 _LOG_LINES_SHOWN = 15
 _SCORE_DRAWN = 0.5
 _FIGURES = ('bbox_AP', 'bbox_AP50', 'segm_AP', 'segm_AP50')

@@ -30,11 +30,12 @@ def _watch(changed: list[str]) -> None:
 
 
 def _is_allowed(path: str) -> bool:
-  """Whether TensorFlow writes a file on its own account: autograph of code of Model Garden."""
+  """Whether a library writes a file on its own account: TensorFlow's autograph, or a cache."""
   folder, name = os.path.split(path)
   temporary = tempfile.gettempdir()
   is_autograph = folder == temporary and name.startswith('__autograph_generated_file')
-  return is_autograph or path in (temporary, os.devnull)
+  is_font_list = 'matplotlib' in folder.split(os.sep)  # Its cache in the home of the user.
+  return is_autograph or is_font_list or path in (temporary, os.devnull)
 
 
 class _Commands:

@@ -34,9 +34,9 @@ def _with_steps(steps):
 
 
 def test_progress_is_read_from_the_log_of_the_trainer():
-  line = 'train | step:    175 | steps/sec:    1.4 | output: \n'
+  line = 'epoch 19.4/60.0  step 175/540  loss  1.902  rpn  0.1  rate 2.0e-02  1.1 s/step\n'
   assert demo._STEP_LINE.match(line)[1] == '175'
-  for line in (' eval | step:    175 | running', 'train | step:      0 | training until step 4...'):
+  for line in ('step 175 evaluated in 0:07: segm_AP 31.4, the best so far', 'schedule  540 steps'):
     assert not demo._STEP_LINE.match(line)
 
 

@@ -55,9 +55,16 @@ _LOCAL = {
   'files.py': 'it handles local folders apart from remote ones',
   'convert/checkpoint_file.py': 'it maps local files into memory, and reads remote ones whole',
   'data/coco_to_tfrecord.py': _REFUSES,
+  'data/conversion_fingerprint.py': _REFUSES,
   'data/conversion_outputs.py': _REFUSES,
+  'data/panoptic_maps.py': _REFUSES,
+  **{
+    f'data/formats/{name}.py': _REFUSES
+    for name in ('coco', 'image_locations', 'image_sizes', 'panoptic', 'registry', 'source_files')
+  },
   'data/image_paths.py': _REFUSES,
   'data/record_shards.py': _REFUSES,
+  'data/stuff_map_check.py': 'check refuses remote folders',
   'data/usable_images.py': _REFUSES,
   'data/images.py': 'list_images and ConversionOptions refuse remote paths of images',
   'data/nuclei.py': 'write_nuclei_coco refuses a remote folder',
@@ -67,6 +74,7 @@ _LOCAL = {
   'serving/input_files.py': 'list_images refuses remote paths',
   'serving/result_files.py': 'predict_files refuses a remote output folder',
   'serving/annotated_images.py': 'it compares the local paths of images',
+  'reports/report_files.py': 'it compares local folders, and remote ones by their names',
   'training/driver.py': 'a worker that is not the chief has a temporary local folder',
   # `basename(urlparse(url).path)` only; no file.
 }

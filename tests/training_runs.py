@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -37,7 +38,9 @@ def write_config(path: pathlib.Path, records: str, num_steps: int, overrides=Non
   return str(path)
 
 
-def command(model_dir: pathlib.Path, config: str, overrides: str, mode: str) -> list[str]:
+def command(
+  model_dir: pathlib.Path, config: str, overrides: str, mode: str, flags: Sequence[str] = ()
+) -> list[str]:
   """The command line of the training command."""
   return [
     sys.executable,
@@ -47,6 +50,7 @@ def command(model_dir: pathlib.Path, config: str, overrides: str, mode: str) -> 
     f'--model_dir={model_dir}',
     f'--config_file={config}',
     f'--params_override={overrides}',
+    *flags,
   ]
 
 
@@ -56,11 +60,12 @@ def start(
   overrides: str = '',
   mode: str = 'train',
   env=None,
+  flags: Sequence[str] = (),
   **popen_args,
 ) -> subprocess.Popen:
   """Start the command and return its process; output goes to a pipe unless `stdout` is given."""
   return subprocess.Popen(
-    command(model_dir, config, overrides, mode),
+    command(model_dir, config, overrides, mode, flags),
     cwd=ROOT,
     stderr=subprocess.STDOUT,
     text=True,
@@ -86,12 +91,15 @@ def train(model_dir: pathlib.Path, config: str, overrides: str = '', mode: str =
 
 
 def summaries(model_dir: pathlib.Path) -> dict[tuple[int, str], bytes]:
-  """The bytes of every training figure except the speed, by (step, tag); the last value wins."""
+  """The bytes of every training figure except speed and memory, by (step, tag).
+
+  The last value of each wins.
+  """
   found = {}
   for path in sorted((model_dir / 'train').glob('events*')):
     for event in tf.compat.v1.train.summary_iterator(str(path)):
       for value in event.summary.value:
-        if value.tag != 'steps_per_second':
+        if not value.tag.startswith(('speed/', 'memory/')):
           found[event.step, value.tag] = (
             value.tensor.tensor_content or str(list(value.tensor.float_val)).encode()
           )

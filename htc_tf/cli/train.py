@@ -120,6 +120,13 @@ def main(_: Sequence[str]) -> int:
   return 128 + received[0] if received else status
 
 
+def _main_of_process(argv: Sequence[str]) -> int:
+  from htc_tf.training import console
+
+  console.set_up()
+  return main(argv)
+
+
 def _asks_for_help(args: Sequence[str]) -> bool:
   return any(arg.startswith('-') and arg.lstrip('-') in _HELP for arg in args)
 
@@ -140,7 +147,7 @@ def run() -> None:
   # This import defines a flag. It takes seconds and therefore comes after the help.
   from official.vision import train as _  # noqa: F401
 
-  app.run(main)
+  app.run(_main_of_process)
 
 
 if __name__ == '__main__':

@@ -86,6 +86,35 @@ def _check_schedule(schedule: object | None, name: str) -> None:
     )
 
 
+def check_averages(trainer: cfg.TrainerConfig, runtime: cfg.RuntimeConfig) -> None:
+  """Check that the other options of a training allow its weights to be averaged, if they are.
+
+  Args:
+    trainer: configuration of the trainer.
+    runtime: configuration of the devices.
+
+  Raises:
+    ConfigError: they do not.
+  """
+  name = 'trainer.optimizer_config.ema'
+  if trainer.optimizer_config.ema is None:
+    return
+  if runtime.mixed_precision_dtype == 'float16':
+    raise ConfigError(
+      f'{name} does not work with float16',
+      expected=f'runtime.mixed_precision_dtype=float32 or bfloat16, or no averages ({name}=null)',
+      got='float16, whose optimizer scales the loss and does not update the averages',
+    )
+  if trainer.recovery_max_trials > 0:
+    raise ConfigError(
+      f'{name} does not work with trainer.recovery_max_trials',
+      expected=f'recovery_max_trials=0, or no averages ({name}=null)',
+      got=str(trainer.recovery_max_trials),
+      likely_cause='the recovery of Model Garden, which would train the averages on; '
+      'task.skip_non_finite_steps=true skips steps whose loss is not finite',
+    )
+
+
 def check_evaluation(trainer: TrainerConfig, mode: str, task: task_config.HTCTask) -> None:
   """Check the values that an evaluation uses.
 

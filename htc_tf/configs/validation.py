@@ -56,6 +56,7 @@ def validate_experiment(
   _check_paths(params)
   if 'train' in mode:
     trainer_validation.check_training(params.trainer)
+    trainer_validation.check_averages(params.trainer, params.runtime)
   if 'eval' in mode:
     trainer_validation.check_evaluation(params.trainer, mode, params.task)
   data = [('train_data', params.task.train_data)] if 'train' in mode else []

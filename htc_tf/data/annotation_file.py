@@ -15,6 +15,11 @@ _SECTIONS = {
   'categories': 'bad_category',
 }
 
+_CONVERT = (
+  'annotations that htc-create-coco-records reads; use the file <prefix>_annotations.json that it '
+  'writes'
+)
+
 
 def read_annotation_file(path: str, report: CheckReport) -> Entry:
   """The content of a file in the format of COCO instances.
@@ -27,7 +32,19 @@ def read_annotation_file(path: str, report: CheckReport) -> Entry:
   Raises:
     DataError: the file cannot be read, is not JSON, or has another format, which the message names.
   """
-  content = _read_json(path, report)
+  return checked(_read_json(path, report), path)
+
+
+def checked(content: Any, path: str) -> Entry:
+  """The content of a JSON file if it has the format of COCO instances.
+
+  Args:
+    content: the parsed content.
+    path: path of the file, for messages.
+
+  Raises:
+    DataError: it has another format, which the message names.
+  """
   other = _other_format(content)
   if other:
     name, remedy = other
@@ -79,7 +96,7 @@ def section(
 
 def _read_json(path: str, report: CheckReport) -> Any:
   try:
-    return json.loads(_decode(file_systems.read_bytes(path), report))
+    return json.loads(decode(file_systems.read_bytes(path), report))
   except OSError as error:
     raise DataError(
       f'The annotation file {path} cannot be read',
@@ -96,7 +113,7 @@ def _read_json(path: str, report: CheckReport) -> Any:
     ) from error
 
 
-def _decode(content: bytes, report: CheckReport) -> str:
+def decode(content: bytes, report: CheckReport) -> str:
   """The text of a JSON file; bytes that are not UTF-8 become surrogates, as in names of files."""
   encoding = json.detect_encoding(content)
   if encoding != 'utf-8':
@@ -127,9 +144,9 @@ def _other_object(content: Entry) -> tuple[str, str] | None:
     (
       'shapes' in content and 'imagePath' in content,
       'a LabelMe file of one image',
-      'convert the folder of LabelMe files to one COCO file',
+      _CONVERT,
     ),
-    (is_via, 'a project of VGG Image Annotator', 'export the annotations as COCO in that tool'),
+    (is_via, 'a project of VGG Image Annotator', _CONVERT),
     (_has(annotations, 'segments_info'), 'COCO panoptic annotations', instances),
     (_has(annotations, 'caption'), 'COCO captions', instances),
     (

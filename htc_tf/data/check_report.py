@@ -5,6 +5,30 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 _DESCRIPTIONS = {
+  'other_file': 'files of another kind among the annotations (not read)',
+  'annotation_file_unusable': 'annotation files that cannot be read (dropped with their images)',
+  'unannotated_image': 'image files without annotations (not used)',
+  'image_without_label_file': 'images without a label file (kept as images without instances)',
+  'other_split': 'images of other splits than --split (not used)',
+  'class_attribute': 'attributes that hold the class (found by name and use; see '
+  '--class_attribute)',
+  'class_assumed': 'data sets without names of classes (one class; see --class_name)',
+  'shape_without_area': 'lines and points (dropped)',
+  'shape_unknown': 'shapes of an unknown kind (dropped)',
+  'shape_unusable': 'shapes without usable points, or without a pixel (dropped)',
+  'shape_without_class': 'shapes without a class, or of one that is not listed (dropped)',
+  'shape_not_annotated': 'regions that are no objects, such as road and sky (not instances)',
+  'shape_repeated': 'shapes that repeat another one of the same class (dropped)',
+  'shape_hidden': 'objects completely covered by others (dropped)',
+  'shapes_grouped': 'objects of several shapes with the same group (joined)',
+  'rectangle_as_mask': 'rectangles among the shapes (their area is taken as the mask)',
+  'ellipse_as_polygon': 'circles and ellipses (taken as polygons)',
+  'mask_empty': 'masks without a pixel (images without that object)',
+  'mask_map_binary': 'instance maps with a single value for all objects (taken as one object)',
+  'box_as_mask': 'annotations with a box alone (the box is taken as the mask)',
+  'crowd_as_instance': 'crowd regions taken as instances',
+  'class_renamed': 'categories renamed, or joined with another one',
+  'class_not_chosen': 'annotations of other classes than --classes (not used)',
   'text_encoding': 'encodings of the file other than UTF-8, such as a byte-order mark (read)',
   'number_as_text': 'numbers written as text (read)',
   'integer_as_float': 'whole numbers written as floats (read)',
@@ -59,10 +83,16 @@ _DESCRIPTIONS = {
   'empty_mask': 'annotations whose mask covers no pixel (dropped)',
   'area_filled': 'annotations without a positive area (computed)',
   'category_ids_mapped': 'categories with ids other than 1..K (mapped to labels 1..K)',
+  'image_tiled': 'images cut into tiles',
+  'tile_empty': 'tiles without an object (kept; see --drop_empty_tiles)',
+  'tile_dropped': 'tiles without an object (left out)',
+  'tile_part': 'objects cut by the border of a tile (the visible part is an instance)',
+  'tile_part_ignored': 'parts of objects below --tile_min_visible (ignored regions of their tile)',
   'missing_stuff_map': 'images whose stuff map is missing (dropped)',
   'repeated_stuff_map': 'images with the stuff map of another image (kept)',
   'stuff_map_unusable': 'stuff maps that are unreadable or of another size (all pixels ignored)',
   'stuff_map_binary': 'stuff maps with only 0 and 255 (255 means ignored, so only 0 is trained)',
+  'stuff_map_colored': 'stuff maps with colors instead of labels (all pixels ignored)',
   'semantic_label_out_of_range': 'stuff maps with labels out of range (those pixels ignored)',
 }
 
@@ -76,7 +106,17 @@ _DROPPED_IMAGES = (
   'other_channels',
   'missing_stuff_map',
 )
+# What a reader of a format drops before the content of a COCO file exists.
+DROPPED_SHAPES = (
+  'shape_without_area',
+  'shape_unknown',
+  'shape_unusable',
+  'shape_without_class',
+  'shape_repeated',
+  'shape_hidden',
+)
 _DROPPED_ANNOTATIONS = (
+  *DROPPED_SHAPES,
   'bad_annotation',
   'image_dropped',
   'unknown_image_id',

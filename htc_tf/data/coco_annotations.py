@@ -29,6 +29,7 @@ class CocoAnnotations:
     num_images: number of image entries in the file.
     num_annotations: number of annotations in the file.
     report: findings, by check.
+    digest: a hash of the annotation files; '' if it is unknown.
   """
 
   header: Entry
@@ -39,6 +40,7 @@ class CocoAnnotations:
   num_images: int
   num_annotations: int
   report: CheckReport
+  digest: str = ''
 
 
 def read_annotations(
@@ -63,6 +65,30 @@ def read_annotations(
   """
   report = CheckReport()
   content = read_annotation_file(path, report)
+  return clean_content(content, path, report, include_masks, for_evaluation, size_of)
+
+
+def clean_content(
+  content: Entry,
+  path: str,
+  report: CheckReport,
+  include_masks: bool = True,
+  for_evaluation: bool = False,
+  size_of: SizeReader | None = None,
+) -> CocoAnnotations:
+  """The cleaned form of the content of an annotation file.
+
+  Args:
+    content: content of a COCO instances file.
+    path: path of the annotations, for messages.
+    report: counts of the findings.
+    include_masks: see `read_annotations`.
+    for_evaluation: see `read_annotations`.
+    size_of: see `read_annotations`.
+
+  Raises:
+    DataError: it has no usable image or category, or two entries contradict each other.
+  """
   entries = coco_entries.normalize(content, path, report, size_of, for_evaluation)
   cleaner = _Cleaner(report, include_masks, for_evaluation)
   annotations = _clean_annotations(entries, cleaner, report)
@@ -74,7 +100,7 @@ def read_annotations(
   return CocoAnnotations(
     header,
     entries.categories,
-    _classes(entries.categories, report),
+    classes_of(entries.categories, report),
     entries.images,
     annotations,
     entries.num_images,
@@ -83,7 +109,13 @@ def read_annotations(
   )
 
 
-def _classes(categories: list[Entry], report: CheckReport) -> tuple[Category, ...]:
+def classes_of(categories: list[Entry], report: CheckReport) -> tuple[Category, ...]:
+  """The classes of cleaned category entries, ordered by label.
+
+  Args:
+    categories: entries with integer ids and names.
+    report: counts of the ids that differ from their labels.
+  """
   ordered = sorted(categories, key=lambda entry: entry['id'])
   classes = tuple(
     Category(entry['id'], entry['name'], label) for label, entry in enumerate(ordered, start=1)

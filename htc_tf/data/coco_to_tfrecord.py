@@ -6,8 +6,6 @@ the next run keeps it if the inputs have not changed.
 
 import collections
 import dataclasses
-import functools
-import hashlib
 import json
 import os
 import shutil
@@ -19,25 +17,27 @@ import tqdm
 from htc_tf import files
 from htc_tf.data import (
   conversion_checks,
+  conversion_fingerprint,
   conversion_outputs,
+  conversion_source,
   image_paths,
   kept_channels,
   record_pool,
   record_shards,
-  usable_images,
+  semantic_maps,
+  tiles,
 )
 from htc_tf.data.check_report import CheckReport
-from htc_tf.data.coco_annotations import CocoAnnotations, Entry, read_annotations
+from htc_tf.data.coco_annotations import CocoAnnotations, Entry
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.dataset_info import DatasetInfo, SemanticInfo, shard_name
-from htc_tf.data.images import UnreadableImageError, read_image, refers_to_upright
+from htc_tf.data.images import refers_to_upright
 from htc_tf.data.statistics import StatisticsCollector
 from htc_tf.errors import DataError
 
-_FORMAT_VERSION = 3
 # Values of image entries, and of annotations.
 _RECORDED = (
-  *('id', 'file_name', 'height', 'width'),
+  *('id', 'file_name', 'height', 'width', 'tile', 'panoptic'),
   *('category_id', 'bbox', 'iscrowd', 'area', 'segmentation'),
 )
 # If a larger share of the annotations or images is dropped, the summary begins with that.
@@ -62,22 +62,11 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
       were not made from it.
     DataError: the data set cannot be used; the message gives the reason. No shard is left.
   """
-  source = read(options)
-  info = write(plan(options, source.annotations, source.images), source.annotations)
+  source = conversion_source.read(options)
+  info = write(plan(source.options, source.annotations, source.images), source.annotations)
   log(summary({options.prefix: info}, source.annotations))
+  log(describe(source))
   return info
-
-
-class Source(NamedTuple):
-  """A data set that can be converted.
-
-  Attributes:
-    annotations: cleaned annotations.
-    images: entries of the images that can be read.
-  """
-
-  annotations: CocoAnnotations
-  images: list[Entry]
 
 
 class Plan(NamedTuple):
@@ -94,24 +83,6 @@ class Plan(NamedTuple):
   images: list[Entry]
   tasks: list[record_shards.ShardTask]
   finished: DatasetInfo | None
-
-
-def read(options: ConversionOptions) -> Source:
-  """The annotations of a conversion, cleaned and checked, and the images that can be read.
-
-  Raises:
-    ConfigError: an output would overwrite the annotation file.
-    DataError: the data set cannot be used; the message gives the reason.
-  """
-  conversion_outputs.protect_inputs(options)
-  needs_masks = options.include_masks or options.semantic == 'instances'
-  annotations = read_annotations(
-    options.annotation_file, needs_masks, size_of=functools.partial(_size_of_image, options)
-  )
-  _semantic_info(options, annotations)
-  images = usable_images.select(options, annotations)
-  conversion_checks.check_trainable(options, annotations, images)
-  return Source(annotations, images)
 
 
 def plan(options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]) -> Plan:
@@ -149,12 +120,17 @@ def write(planned: Plan, annotations: CocoAnnotations) -> DatasetInfo:
   tasks = _with_forms(options, planned.images, planned.tasks)
   results = record_pool.write_shards(tasks, options.num_processes)
   try:
-    semantic = _semantic_info(options, annotations)
+    semantic = conversion_source.semantic_info(options, annotations)
     return _finish(options, annotations, semantic, planned.images, results)
   except DataError:
     conversion_outputs.remove_shards(options, keep=set())
     shutil.rmtree(conversion_outputs.progress_folder(options))
     raise
+
+
+def describe(source: conversion_source.Source) -> str:
+  """What was found: the format of the annotations and the image folder, in words."""
+  return f'annotations: {source.format}; images: {source.options.image_folder}'
 
 
 def summary(infos: Mapping[str, DatasetInfo], annotations: CocoAnnotations) -> str:
@@ -191,43 +167,22 @@ def summary(infos: Mapping[str, DatasetInfo], annotations: CocoAnnotations) -> s
   return '\n'.join([*warnings, *lines])
 
 
-def _size_of_image(options: ConversionOptions, image: Entry) -> tuple[int, int] | None:
-  """Height and width of an image as its annotations refer to it; None if it cannot be read."""
-  path = image_paths.path_inside(options.image_folder, image['file_name'])
-  try:
-    return read_image(path, upright=options.exif != 'stored').size
-  except (UnreadableImageError, OSError, UnicodeError):
-    return None
-
-
-def _semantic_info(options: ConversionOptions, annotations: CocoAnnotations) -> SemanticInfo | None:
-  if options.semantic == 'none':
-    return None
-  if options.semantic == 'stuff_maps':
-    return SemanticInfo('stuff_maps', options.num_semantic_classes)
-  num_classes = len(annotations.classes) + 1
-  if num_classes > 255:
-    raise DataError(
-      'There are too many categories for a semantic map made from instances',
-      expected='at most 254',
-      got=str(num_classes - 1),
-      likely_cause='a large-vocabulary data set; use --semantic none',
-    )
-  return SemanticInfo('instances', num_classes)
-
-
 def _tasks(
   options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]
 ) -> list[record_shards.ShardTask]:
   """The shards to write: shard i of n has the images i, i + n, i + 2n, ..."""
-  fingerprint = _fingerprint(options, images)
+  fingerprint = conversion_fingerprint.fingerprint(options, annotations, images)
   record_options = record_shards.RecordOptions(
     options.image_folder,
     {category.id: category.label for category in annotations.classes},
     options.include_masks,
-    options.semantic,
-    options.stuff_folder or '',
-    options.num_semantic_classes,
+    semantic_maps.MapOptions(
+      options.semantic,
+      options.stuff_folder or '',
+      options.num_semantic_classes,
+      options.semantic_order,
+      options.semantic_background,
+    ),
     options.skip_missing_images,
     size_decides=options.exif == 'auto',
   )
@@ -272,49 +227,14 @@ def _upright(options: ConversionOptions, images: list[Entry]) -> bool:
   """Whether annotations refer to upright images where the annotated size does not tell."""
   if options.exif != 'auto':
     return options.exif == 'upright'
+  sizes = {tiles.file_name(image): tiles.image_size(image) for image in images}
   told = collections.Counter(
-    refers_to_upright(
-      image_paths.path_inside(options.image_folder, image['file_name']),
-      (image['height'], image['width']),
+    refers_to_upright(image_paths.path_inside(options.image_folder, name), size)
+    for name, size in tqdm.tqdm(
+      sizes.items(), desc='reading orientations', unit='image', disable=None
     )
-    for image in tqdm.tqdm(images, desc='reading orientations', unit='image', disable=None)
   )
   return told[True] >= told[False]
-
-
-def _fingerprint(options: ConversionOptions, images: list[Entry]) -> str:
-  """A hash of the annotations, the options, and names, sizes and times of images and stuff maps."""
-  digest = hashlib.sha256()
-  with open(options.annotation_file, 'rb') as file:
-    digest.update(file.read())
-  irrelevant = (
-    'annotation_file',
-    'image_folder',
-    'output_folder',
-    'stuff_folder',
-    'num_processes',
-    'overwrite',
-  )
-  relevant = {
-    key: value for key, value in dataclasses.asdict(options).items() if key not in irrelevant
-  }
-  digest.update(json.dumps([_FORMAT_VERSION, relevant], sort_keys=True).encode())
-  for image in images:
-    paths = [image_paths.path_inside(options.image_folder, image['file_name'])]
-    if options.stuff_folder:
-      paths.append(record_shards.stuff_map_path(options.stuff_folder, image['file_name']))
-    line = f'{image["file_name"]} {[_size_and_time(path) for path in paths]}'
-    digest.update(line.encode(errors='surrogateescape'))
-  return digest.hexdigest()
-
-
-def _size_and_time(path: str) -> tuple[int, int] | None:
-  """Size and time of a file; None if it vanished, which is counted when it is read."""
-  try:
-    stat = os.stat(path)
-  except OSError:
-    return None
-  return stat.st_size, stat.st_mtime_ns
 
 
 def _finish(

@@ -5,6 +5,8 @@ from htc_tf.data.coco_annotations import CocoAnnotations, Entry
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.errors import DataError
 
+_UNUSABLE_MAPS = ('stuff_map_unusable', 'stuff_map_colored', 'stuff_map_binary')
+
 
 def check_trainable(
   options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]
@@ -43,10 +45,14 @@ def nothing_to_train(
   cause = 'annotations of other images, or a file without annotations'
   if num_crowds:
     cause = (
-      'masks exported as crowds, as CVAT does for run lengths; export polygons, or set iscrowd to 0'
+      'masks exported as crowds, as CVAT does for run lengths; convert them with '
+      '--crowds_as_instances, or export polygons'
     )
   elif report.counts['empty_segmentation']:
-    cause = 'annotations with boxes alone; convert them with --no_masks and without --semantic'
+    cause = (
+      'annotations with boxes alone; convert them with --no_masks and without --semantic, or with '
+      '--boxes_as_masks'
+    )
   elif report.counts['image_dropped']:
     cause = 'images that are missing, cannot be read or have another size; the counts name them'
   elif report.counts['unknown_image_id']:
@@ -74,7 +80,7 @@ def check_stuff_maps(options: ConversionOptions, report: CheckReport, num_images
   Raises:
     DataError: every stuff map is unreadable, of another size, or has only 0 and 255.
   """
-  unusable = {check: report.counts[check] for check in ('stuff_map_unusable', 'stuff_map_binary')}
+  unusable = {check: report.counts[check] for check in _UNUSABLE_MAPS}
   if not options.stuff_folder or sum(unusable.values()) < num_images:
     return
   check = max(unusable, key=unusable.__getitem__)

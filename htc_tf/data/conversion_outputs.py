@@ -10,7 +10,15 @@ from htc_tf.errors import ConfigError
 
 
 def protect_inputs(options: ConversionOptions) -> None:
-  """Raise ConfigError if an output would replace the annotation file of the conversion."""
+  """Raise ConfigError if an output would replace or join the annotations."""
+  is_folder = os.path.isdir(options.annotation_file) and os.path.isdir(options.output_folder)
+  if is_folder and os.path.samefile(options.annotation_file, options.output_folder):
+    raise ConfigError(
+      'The folder of the annotations is that of the records',
+      expected='another output folder; it may be inside that of the annotations',
+      got=options.output_folder,
+      likely_cause='records beside the annotations, which a second run would read as such',
+    )
   for suffix in ('.json', '_annotations.json'):
     path = options.output_path(suffix)
     both_exist = os.path.exists(options.annotation_file) and os.path.exists(path)

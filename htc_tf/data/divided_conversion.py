@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from htc_tf.data import coco_to_tfrecord, conversion_outputs, split
+from htc_tf.data import coco_to_tfrecord, conversion_outputs, conversion_source, split
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import Entry
 from htc_tf.data.conversion_options import ConversionOptions
@@ -40,7 +40,12 @@ def convert(
   }
   for part in parts.values():
     conversion_outputs.protect_inputs(part)
-  annotations, images = coco_to_tfrecord.read(parts[TRAIN])
+  source = conversion_source.read(parts[TRAIN])
+  annotations, images = source.annotations, source.images
+  parts = {
+    prefix: dataclasses.replace(source.options, prefix=prefix, name=part.name)
+    for prefix, part in parts.items()
+  }
   found = split.divide(
     images,
     {image['id']: _classes(annotations.annotations[image['id']]) for image in images},
@@ -64,6 +69,7 @@ def convert(
   }
   log(_describe(found, division))
   log(coco_to_tfrecord.summary(infos, annotations))
+  log(coco_to_tfrecord.describe(source))
   return infos
 
 

@@ -258,8 +258,8 @@ def image_from_pixels(pixels: np.ndarray) -> SourceImage:
   return SourceImage(Image.fromarray(pixels) if is_rgb else pixels, b'')
 
 
-def read_label_map(path: str | os.PathLike) -> np.ndarray:
-  """Labels of a PNG file, [height, width] of any integer type.
+def read_label_map(path: str | os.PathLike | bytes) -> np.ndarray:
+  """Labels of a PNG file or of its bytes, [height, width] of any integer type.
 
   Labels are the stored samples: indices of a palette are not resolved, and gray values of 1, 2 and
   4 bits are not scaled to 8 bits.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from htc_tf.data import image_paths, images
+from htc_tf.data import image_paths, images, tiles
 from htc_tf.data.sample_format import SampleFormat
 from htc_tf.errors import DataError
 
@@ -19,7 +19,7 @@ def choose(entries: Sequence[dict[str, Any]], image_folder: str) -> SampleFormat
     None if no image can be read.
   """
   for entry in entries:
-    path = image_paths.path_inside(image_folder, entry['file_name'])
+    path = image_paths.path_inside(image_folder, tiles.file_name(entry))
     try:
       return images.read_image(path).sample_format
     except (images.UnreadableImageError, OSError):

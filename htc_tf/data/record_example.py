@@ -53,25 +53,43 @@ def label_instances(
   return instances
 
 
-def paint_semantic(instances: Sequence[LabeledInstance], height: int, width: int) -> np.ndarray:
-  """A semantic map from instances, painted in the order of the annotations.
+def paint_semantic(
+  instances: Sequence[LabeledInstance],
+  height: int,
+  width: int,
+  order: str = 'file',
+  background: int = 0,
+) -> np.ndarray:
+  """A semantic map from instances.
 
-  Background is 0. Crowd regions get the ignored label; they are painted first, so that an instance
-  inside a crowd region keeps its label.
+  Crowd regions get the ignored label; they are painted first, so that an instance inside a crowd
+  region keeps its label. The classes have the labels from 0 on that the background leaves free: 1
+  to K with the background 0.
 
   Args:
     instances: instances with bitmaps.
     height: height of the image.
     width: width of the image.
+    order: which of overlapping instances is seen: the later one of the 'file', or the
+      'largest_on_top' or 'smallest_on_top' by the area of the mask.
+    background: label of the background.
 
   Returns:
     [height, width] uint8.
   """
-  semantic = np.zeros([height, width], np.uint8)
-  for instance in sorted(instances, key=lambda item: not item.annotation['iscrowd']):
+  semantic = np.full([height, width], background, np.uint8)
+  for instance in sorted(instances, key=lambda item: _depth(item, order)):
+    label = instance.label - (instance.label <= background)
     is_crowd = instance.annotation['iscrowd']
-    semantic[_mask(instance) > 0] = images.IGNORED_LABEL if is_crowd else instance.label
+    semantic[_mask(instance) > 0] = images.IGNORED_LABEL if is_crowd else label
   return semantic
+
+
+def _depth(instance: LabeledInstance, order: str) -> tuple[bool, int]:
+  """A key by which instances are painted: what has a larger one covers the others."""
+  is_object = not instance.annotation['iscrowd']
+  sign = {'file': 0, 'largest_on_top': 1, 'smallest_on_top': -1}[order]
+  return is_object, sign and sign * int(np.count_nonzero(_mask(instance)))
 
 
 def image_features(entry: dict[str, Any], image: images.EncodedImage) -> Features:

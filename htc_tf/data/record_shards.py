@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from htc_tf import file_errors, files, processes
-from htc_tf.data import image_paths, images, kept_channels, record_example
+from htc_tf.data import image_paths, images, kept_channels, record_example, tiles
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.sample_format import RGB, SampleFormat
+from htc_tf.data.semantic_maps import MapOptions, SemanticMaps
 from htc_tf.data.statistics import StatisticsCollector
 from htc_tf.errors import DataError
 
@@ -26,10 +27,7 @@ class RecordOptions:
     image_folder: folder of the images.
     labels: class label by category id.
     include_masks: whether to store instance masks.
-    semantic: source of the semantic map: 'none', 'stuff_maps' or 'instances'.
-    stuff_folder: folder of the stuff maps; empty for other sources.
-    num_semantic_classes: number of classes of the stuff maps; labels that are not below it are
-      ignored.
+    maps: where semantic maps come from.
     skip_missing_images: whether unreadable images are dropped instead of ending the conversion.
     upright: whether annotations refer to upright images where the annotated size does not tell.
     size_decides: whether the annotated size decides, where it tells, instead of `upright`.
@@ -40,9 +38,7 @@ class RecordOptions:
   image_folder: str
   labels: dict[int, int]
   include_masks: bool
-  semantic: str
-  stuff_folder: str
-  num_semantic_classes: int
+  maps: MapOptions
   skip_missing_images: bool
   upright: bool = True
   size_decides: bool = True
@@ -51,7 +47,7 @@ class RecordOptions:
   @property
   def needs_masks(self) -> bool:
     """Whether bitmaps are needed, for the records or for the semantic map."""
-    return self.include_masks or self.semantic == 'instances'
+    return self.include_masks or self.maps.source == 'instances'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,11 +94,6 @@ class ShardResult:
   counts: dict[str, int]
   examples: dict[str, list[str]]
   statistics: dict[str, Any]
-
-
-def stuff_map_path(folder: str, file_name: str) -> str:
-  """Path of the stuff map of an image: the name of the image with the suffix .png."""
-  return image_paths.path_inside(folder, os.path.splitext(file_name)[0] + '.png')
 
 
 def finished_result(task: ShardTask) -> ShardResult | None:
@@ -176,6 +167,8 @@ class _RecordBuilder:
   def __init__(self, options: RecordOptions):
     self._options = options
     self.report = CheckReport()
+    self._maps = SemanticMaps(options.maps, self.report)
+    self._opened: tuple[Any, images.SourceImage] | None = None
     self.statistics = StatisticsCollector()
     self.num_instances = 0
     self.dropped_images: list[int] = []
@@ -199,8 +192,9 @@ class _RecordBuilder:
     instances = self._instances(annotations, size)
     features = record_example.image_features(entry, image)
     features.update(record_example.instance_features(instances, *size, self._options.include_masks))
-    if self._options.semantic != 'none':
-      features.update(record_example.semantic_features(self._semantic_map(entry, instances, size)))
+    if self._options.maps.source != 'none':
+      semantic = self._maps.map_of(entry, instances, size)
+      features.update(record_example.semantic_features(semantic))
     self._count(entry, image, instances)
     return record_example.serialize(features)
 
@@ -226,16 +220,13 @@ class _RecordBuilder:
 
   def _read_image(self, entry: Entry) -> images.EncodedImage | None:
     """The image, or None if it is dropped."""
-    path = image_paths.path_inside(self._options.image_folder, entry['file_name'])
+    path = image_paths.path_inside(self._options.image_folder, tiles.file_name(entry))
+    size = tiles.image_size(entry)
     try:
-      size = (entry['height'], entry['width']) if self._options.size_decides else None
-      source = images.read_image(path, size, self._options.upright)
+      source = self._source(path, size if self._options.size_decides else None)
       if self._is_other(path, source):
         return None
-      sample_format = self._options.sample_format or RGB
-      image, pixels = source.encoded(True, sample_format), source.samples(sample_format)
-      if not image.converted and not _decodes_to(image, pixels):
-        image = source.encoded(False, sample_format)
+      image, pixels = self._encoded(source, entry)
     except (images.UnreadableImageError, OSError) as error:
       if not self._options.skip_missing_images:
         raise DataError(
@@ -247,11 +238,11 @@ class _RecordBuilder:
         ) from error
       self.report.add('unreadable_image', f'{entry["file_name"]}: {error}')
       return None
-    if (image.height, image.width) != (entry['height'], entry['width']):
+    if source.size != size:
       self.report.add(
         'image_size_mismatch',
-        f'{entry["file_name"]} is {image.width}x{image.height}, annotated as '
-        f'{entry["width"]}x{entry["height"]}',
+        f'{entry["file_name"]} is {source.size[1]}x{source.size[0]}, annotated as '
+        f'{size[1]}x{size[0]}',
       )
       return None
     if source.has_orientation:
@@ -271,6 +262,28 @@ class _RecordBuilder:
     self.report.add('other_channels', f'{path} has {source.sample_format}')
     return True
 
+  def _source(self, path: str, annotated_hw: tuple[int, int] | None) -> images.SourceImage:
+    """The decoded image; the tiles of an image follow each other, so the last one is kept."""
+    key = (path, annotated_hw)
+    if self._opened is None or self._opened[0] != key:
+      self._opened = None  # Two large images need not be held at once.
+      self._opened = (key, images.read_image(path, annotated_hw, self._options.upright))
+    return self._opened[1]
+
+  def _encoded(
+    self, source: images.SourceImage, entry: Entry
+  ) -> tuple[images.EncodedImage, np.ndarray]:
+    """The image or tile as a file, and its pixels."""
+    sample_format = self._options.sample_format or RGB
+    pixels = source.samples(sample_format)
+    if 'tile' in entry and source.size == tiles.image_size(entry):
+      pixels = np.ascontiguousarray(tiles.crop(pixels, entry))
+      return images.image_from_pixels(pixels).encoded(sample_format=sample_format), pixels
+    image = source.encoded(sample_format=sample_format)
+    if not image.converted and not _decodes_to(image, pixels):
+      image = source.encoded(may_keep=False, sample_format=sample_format)
+    return image, pixels
+
   def _instances(
     self, annotations: list[Entry], size: tuple[int, int]
   ) -> list[record_example.LabeledInstance]:
@@ -283,32 +296,3 @@ class _RecordBuilder:
         self.report.add('empty_mask', f'annotation {item.annotation["id"]}')
         self.dropped_annotations.append(item.annotation['id'])
     return kept
-
-  def _semantic_map(
-    self, entry: Entry, instances: list[record_example.LabeledInstance], size: tuple[int, int]
-  ) -> np.ndarray:
-    if self._options.semantic == 'instances':
-      return record_example.paint_semantic(instances, *size)
-    labels = self._read_stuff_map(entry, size)
-    if labels is None:
-      return np.full(size, images.IGNORED_LABEL, np.uint8)
-    cleaned, found_outside = images.clean_label_map(labels, self._options.num_semantic_classes)
-    if set(np.unique(cleaned)) == {0, images.IGNORED_LABEL}:
-      self.report.add('stuff_map_binary', entry['file_name'])
-    if found_outside:
-      self.report.add('semantic_label_out_of_range', f'{entry["file_name"]} (up to {labels.max()})')
-    return cleaned
-
-  def _read_stuff_map(self, entry: Entry, size: tuple[int, int]) -> np.ndarray | None:
-    """The stuff map, or None if it is unusable."""
-    try:
-      labels = images.read_label_map(stuff_map_path(self._options.stuff_folder, entry['file_name']))
-    except (images.UnreadableImageError, OSError) as error:
-      self.report.add('stuff_map_unusable', f'{entry["file_name"]}: {error}')
-      return None
-    if labels.shape != size:
-      self.report.add(
-        'stuff_map_unusable', f'{entry["file_name"]} (size {labels.shape[1]}x{labels.shape[0]})'
-      )
-      return None
-    return labels

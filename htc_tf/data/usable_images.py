@@ -3,7 +3,7 @@
 import os
 
 from htc_tf import file_errors
-from htc_tf.data import coco_entries, image_paths, record_shards
+from htc_tf.data import coco_entries, image_paths, stuff_maps
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import CocoAnnotations, Entry
 from htc_tf.data.conversion_options import ConversionOptions
@@ -37,10 +37,7 @@ def select(options: ConversionOptions, annotations: CocoAnnotations) -> list[Ent
     if image_paths.is_other_form(paths[image['id']], image['file_name']):
       report.add('file_name_form', image['file_name'])
   if options.stuff_folder:
-    maps = {
-      image['id']: record_shards.stuff_map_path(options.stuff_folder, image['file_name'])
-      for image in usable
-    }
+    maps = {image['id']: stuff_maps.path_of(options.stuff_folder, image) for image in usable}
     usable = _with_file(usable, maps, 'missing_stuff_map', options, annotations)
     _count_repeated(usable, maps, 'repeated_stuff_map', report)
   return usable

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from absl import logging
+from pycocotools import coco
 
 from htc_tf import files, processes
 from htc_tf.errors import DataError, InputError
@@ -85,9 +86,19 @@ class COCOEvaluator:
     self._per_category = per_category
     self._max_detections = max_detections
     self._workers = processes.WorkerPool(
-      num_workers or _default_workers(len(self._ground_truth.imgs))
+      num_workers or default_workers(len(self._ground_truth.imgs))
     )
     self.reset()
+
+  @property
+  def ground_truth(self) -> coco.COCO:
+    """The annotations with their index."""
+    return self._ground_truth
+
+  @property
+  def evaluated_ids(self) -> list[int]:
+    """Ids of the evaluated categories, in the order of the classes of the model."""
+    return list(self._evaluated_ids)
 
   def reset(self) -> None:
     """Drop all detections and end the processes."""
@@ -144,6 +155,39 @@ class COCOEvaluator:
     new = set(collected['images']) - self._seen
     self._results += [result for result in collected['results'] if result['image_id'] in new]
     self._seen |= new
+
+  @property
+  def categories(self) -> dict[int, str]:
+    """Name of each evaluated category by id."""
+    return dict(zip(self._evaluated_ids, self._names))
+
+  def instances(self, image_id: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]] | None:
+    """The annotations and the detections of an image, to draw them.
+
+    Args:
+      image_id: id of the image in the annotations.
+
+    Returns:
+      Annotations without crowd regions, and COCO results, both of evaluated categories; masks are
+      compressed run lengths. None if the image was not evaluated.
+    """
+    if image_id not in self._seen or image_id not in self._ground_truth.imgs:
+      return None
+    self._add(self._workers.drain())
+    truth = [
+      {**entry, 'segmentation': self._ground_truth.annToRLE(entry)}
+      if 'segm' in self._iou_types
+      else {'bbox': entry['bbox'], 'category_id': entry['category_id']}
+      for entry in self._ground_truth.imgToAnns[image_id]
+      if not entry.get('iscrowd') and entry['category_id'] in self._evaluated_ids
+    ]
+    known = set(self._evaluated_ids)
+    found = [
+      result
+      for result in self._results
+      if result['image_id'] == image_id and result['category_id'] in known
+    ]
+    return truth, found
 
   def result(self) -> dict[str, float]:
     """The figures of all detections since the last `reset`; also ends the processes.
@@ -263,8 +307,12 @@ class COCOEvaluator:
       self._results += results
 
 
-def _default_workers(num_images: int) -> int:
-  """Number of processes that save more time than they take to start."""
+def default_workers(num_images: int) -> int:
+  """Number of processes that save more time than they take to start.
+
+  Args:
+    num_images: number of annotated images.
+  """
   return max(
     1, min(processes.usable_cores(), _MAX_DEFAULT_WORKERS, num_images // _IMAGES_PER_WORKER)
   )

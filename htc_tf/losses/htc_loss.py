@@ -151,5 +151,5 @@ def _is_norm_or_bias(variable: tf.Variable) -> bool:
 
 
 def total(terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
-  """Sum of all terms, scalar float32."""
+  """Sum of the terms of `weighted_terms`, scalar float32."""
   return tf.add_n(list(terms.values()))

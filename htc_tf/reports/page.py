@@ -77,22 +77,39 @@ class Block:
     """
     self._parts.append(_figure(page_pictures.picture_markup(image, alt), caption))
 
-  def drawing(self, svg: str, alt: str, caption: str = '') -> None:
-    """Add an SVG drawing; see `page_pictures.drawing_markup`."""
-    self._parts.append(_figure(page_pictures.drawing_markup(svg, alt), caption))
+  def drawing(self, svg: str, alt: str, caption: str = '', is_wide: bool = False) -> None:
+    """Add an SVG drawing; see `page_pictures.drawing_markup`.
+
+    Args:
+      svg: an SVG document.
+      alt: description for readers who do not see the drawing.
+      caption: text below the drawing.
+      is_wide: whether a drawing that is wider than the page is scrolled instead of made smaller, so
+        that its texts stay legible.
+    """
+    image = page_pictures.drawing_markup(svg, alt)
+    if is_wide:
+      image = markup.element('div', image, class_='wide', tabindex=0)
+    self._parts.append(_figure(image, caption))
 
   def gallery(
-    self, pictures: Iterable[tuple[np.ndarray | bytes, str, str]], min_width: int = 320
+    self, pictures: Iterable[tuple[np.ndarray | bytes | str, str, str]], min_width: int = 320
   ) -> None:
     """Add pictures side by side in columns of equal width, as many as the page has room for.
 
     Args:
-      pictures: (image, alt, caption) of each, as for `picture`.
+      pictures: (image, alt, caption) of each; the image is as for `picture`, or an SVG document.
       min_width: smallest width of a column in pixels.
     """
     style = f'--narrowest: {min_width}px'
     figures = [
-      _figure(page_pictures.picture_markup(image, alt), caption) for image, alt, caption in pictures
+      _figure(
+        page_pictures.drawing_markup(image, alt)
+        if isinstance(image, str)
+        else page_pictures.picture_markup(image, alt),
+        caption,
+      )
+      for image, alt, caption in pictures
     ]
     self._parts.append(markup.element('div', '\n'.join(figures), class_='gallery', style=style))
 

@@ -50,6 +50,8 @@ figure { margin: 14px 0 22px; }
 figure img { display: block; max-width: 100%; height: auto; border-radius: 4px; }
 figcaption { margin-top: 6px; max-width: 100ch; color: var(--quiet); font-size: 14px;
   line-height: 1.4; }
+.wide { max-width: 100%; overflow-x: auto; }
+.wide img { max-width: none; }
 .gallery { display: grid; margin: 14px 0 22px; gap: 18px; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--narrowest)), 1fr)); }
 .gallery figure { margin: 0; }

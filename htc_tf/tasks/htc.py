@@ -119,9 +119,10 @@ class HTCTask(base_task.Task):
   def build_losses(
     self, outputs: TrainingOutputs, labels: Mapping[str, tf.Tensor], variables: list[tf.Variable]
   ) -> dict[str, tf.Tensor]:
-    """All weighted loss terms by name, and their sum `total_loss`.
+    """All weighted loss terms by name, their sum `total_loss`, and beside it `weight_decay`.
 
-    The decay term is only logged; `train_step` adds its gradient.
+    The decay is not part of `total_loss`, as in the paper's code, and is only logged; `train_step`
+    adds its gradient.
 
     Args:
       outputs: outputs of the model for the batch.
@@ -132,8 +133,11 @@ class HTCTask(base_task.Task):
     terms = htc_loss.weighted_terms(
       outputs, labels.get('gt_semantic'), losses, self.task_config.model.cascade.stages
     )
-    terms['weight_decay'] = htc_loss.weight_decay(variables, losses)
-    return {**terms, 'total_loss': htc_loss.total(terms)}
+    return {
+      **terms,
+      'total_loss': htc_loss.total(terms),
+      'weight_decay': htc_loss.weight_decay(variables, losses),
+    }
 
   def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
     """Means of losses and accuracies, and counts of skipped data and steps; none in evaluation."""
@@ -178,7 +182,8 @@ class HTCTask(base_task.Task):
       metrics: metrics of `build_metrics`, which are updated; None for no metrics.
 
     Returns:
-      The total loss before the update, a scalar under `self.loss`; 0 for a skipped step.
+      The loss before the update, without weight decay, a scalar under `self.loss`; 0 for a skipped
+      step.
 
     Raises:
       tf.errors.OpError: (when run) the loss or a gradient is not finite; the message is that of a
@@ -304,7 +309,7 @@ class HTCTask(base_task.Task):
     path = self.task_config.validation_data.input_path
     info = DatasetInfo.find(path if isinstance(path, str) else ','.join(path))
     annotations = self.task_config.annotation_file or info.annotation_path
-    logging.info('Evaluating against %s', annotations)
+    logging.debug('Evaluating against %s', annotations)
     classes = self._known_classes() or info
     if classes.num_classes != self.task_config.model.num_classes:
       raise DataError(

@@ -13,19 +13,22 @@ from collections.abc import Callable
 from typing import Any
 
 import gin
-import orbit
 import tensorflow as tf
 from absl import flags, logging
 from official.common import distribute_utils
 from official.core import base_task, task_factory, train_utils
 from official.core import config_definitions as cfg
 from official.modeling import performance
-from official.vision.utils import summary_manager
 
 from htc_tf import file_systems, worker_exchange
-from htc_tf.checkpoints import last_good, model_directory
+from htc_tf.checkpoints import last_good
+from htc_tf.configs.trainer import best_metric
+from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import CheckpointError
-from htc_tf.training import cluster, run_start, runners, seeding
+from htc_tf.training import cluster, console, run_start, runners, seeding, summary
+from htc_tf.training.early_stopping import EarlyStopping
+from htc_tf.training.results_table import ResultsTable
+from htc_tf.training.run_log import RunLog
 
 
 def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list[str]) -> None:
@@ -88,23 +91,56 @@ def _run_in(
   with strategy.scope():
     prefix = _start_together(mode, model_dir, params)
   step = last_good.step_of(prefix)
-  if 'train' in mode and step >= params.trainer.train_steps:
-    logging.info(
-      '%d of %d steps done; raise trainer.train_steps to go on', step, params.trainer.train_steps
-    )
-    if 'eval' not in mode:
-      return
-    mode = 'eval'
+  stopping = None
+  if 'train' in mode:
+    with strategy.scope():
+      stopping = _evaluations_so_far(mode, model_dir, params, step)
+    if _is_finished(params, step, stopping):
+      if 'eval' not in mode:
+        return
+      mode, stopping = 'eval', None
 
   def record_start() -> None:
     if 'train' in mode:
       run_start.record(model_dir, params, command, step)
 
   arguments = {'distribution_strategy': strategy, 'mode': mode, 'params': params}
-  if strategy.extended.should_checkpoint:
+  is_chief = strategy.extended.should_checkpoint
+  if stopping is not None:
+    num_images = DatasetInfo.find(params.task.train_data.input_path).num_images
+    arguments['run_log'] = RunLog(
+      params, num_images, step, stopping, model_dir if is_chief else None
+    )
+  if is_chief:
     _run_chief(strategy, flags_obj, prefix, record_start, arguments)
   else:
     _run_follower(strategy, prefix, record_start, arguments)
+
+
+def _evaluations_so_far(
+  mode: str, model_dir: str, params: cfg.ExperimentConfig, step: int
+) -> EarlyStopping:
+  """The evaluations of earlier starts up to a step, which the chief knows from the table."""
+  trainer = params.trainer
+  metric = best_metric(trainer, params.task.model.include_mask)
+  history = worker_exchange.from_chief(lambda: ResultsTable(model_dir, step).values(metric))
+  # Only this mode evaluates during the training.
+  patience = trainer.patience if mode == 'train_and_eval' else 0
+  return EarlyStopping(metric, patience, trainer.best_checkpoint_metric_comp, history)
+
+
+def _is_finished(params: cfg.ExperimentConfig, step: int, stopping: EarlyStopping) -> bool:
+  """Whether nothing is left to train, which is then logged with what to do to go on."""
+  num_steps = params.trainer.train_steps
+  if step >= num_steps:
+    logging.info('%d of %d steps done; raise trainer.train_steps to go on', step, num_steps)
+    return True
+  if stopping.stops:
+    logging.info(
+      'This run stopped early, at step %d of %d: %s', step, num_steps, stopping.describe()
+    )
+    return True
+  return False
 
 
 def _start_together(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | None:
@@ -155,26 +191,20 @@ def _run_chief(
     prefix,
     task=_build_task(strategy, params, model_dir),
     model_dir=model_dir,
-    eval_summary_manager=summary_manager.maybe_build_eval_summary_manager(params, model_dir),
     enable_async_checkpointing=flags_obj.enable_async_checkpointing,
-    eval_actions=_complete_best_checkpoint(params, model_dir),
     **arguments,
   )
   with strategy.scope():
     worker_exchange.from_chief(record_start)
+  run_log = arguments.get('run_log')
+  if run_log is not None:
+    summary.log_start(flags_obj.experiment, params, runner.trainer.model, model_dir)
   runner.run()
+  if run_log is not None:
+    run_log.finish()
+    step = int(runner.trainer.global_step.numpy())
+    summary.log_end(step, params, run_log, model_dir, runner.best)
   train_utils.save_gin_config(arguments['mode'], model_dir)
-
-
-def _complete_best_checkpoint(
-  params: cfg.ExperimentConfig, model_dir: str
-) -> list[Callable[[orbit.runner.Output], None]]:
-  """An action after each evaluation that makes the folder of the best checkpoint complete."""
-  trainer = params.trainer
-  if not (trainer.best_checkpoint_export_subdir and trainer.best_checkpoint_eval_metric):
-    return []
-  folder = os.path.join(model_dir, trainer.best_checkpoint_export_subdir)
-  return [lambda _: model_directory.copy_description(model_dir, folder)]
 
 
 def _run_follower(
@@ -194,6 +224,8 @@ def _run_follower(
       got='no such file',
       likely_cause='a model directory that is not on storage that all workers share',
     )
+  logging.info('This worker follows the chief, which reports; here only warnings are shown')
+  console.show_only_warnings()
   with tempfile.TemporaryDirectory(prefix='htc-worker-') as folder:
     task = _build_task(strategy, arguments['params'], None)
     runner = runners.FollowerRunner(prefix, task=task, model_dir=folder, **arguments)

@@ -4,7 +4,6 @@ from absl import logging
 from official.core import config_definitions as cfg
 
 from htc_tf.checkpoints import last_good, model_directory
-from htc_tf.configs import schedule
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import DataError
 from htc_tf.tasks.htc import HTCTask
@@ -46,8 +45,6 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
     model_dir, lambda prefix: run_guard.check_continues(model_dir, prefix, params, info)
   )
   _map_labels(params, info, classes_so_far(model_dir) or info)
-  batch = params.task.train_data.global_batch_size
-  logging.info('Schedule: %s', schedule.describe(params.trainer, batch, info.num_images))
   return prefix
 
 

@@ -1,78 +1,26 @@
-"""The parts of Model Garden's loop that differ: the controller, and the runners of the workers."""
+"""The runners of a single process, of the chief and of the other workers."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import orbit
 import tensorflow as tf
-import tf_keras
 from absl import logging
-from official.core import train_lib
-from official.modeling import optimization
+from official.core import actions, base_task, train_lib, train_utils
 
-from htc_tf.checkpoints import last_good, restoration
-from htc_tf.training import continuous_evaluation
+from htc_tf.checkpoints import last_good
+from htc_tf.configs.trainer import best_metric
+from htc_tf.training.best_checkpoint import BestCheckpoint
+from htc_tf.training.console import Bar
+from htc_tf.training.controller import Controller
+from htc_tf.training.run_log import RunLog
+from htc_tf.training.trainer import Trainer
+from htc_tf.training.validation_pictures import ValidationPictures
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Controller(orbit.Controller):
-  """A controller that evaluates the model as a checkpoint would store it.
-
-  Without synchronized batch norm, every replica has different running statistics, and would use
-  them in an evaluation; a checkpoint holds their mean.
-  """
-
-  def evaluate(self, steps: int = -1) -> orbit.runner.Output | None:
-    """The result of orbit's evaluation, after setting all replicas' statistics to their mean."""
-    if self.trainer is not None and _averages_weights(self.trainer.optimizer):
-      # An evaluation exchanges the weights for their averages. If it is interrupted, the state
-      # before it is saved already.
-      self._maybe_save_checkpoint(check_interval=False)
-    if self.strategy.num_replicas_in_sync > 1:
-      for variable in self.evaluator.model.non_trainable_variables:
-        if variable.synchronization == tf.VariableSynchronization.ON_READ:
-          variable.assign(variable.read_value())
-    return super().evaluate(steps)
-
-  def evaluate_continuously(
-    self,
-    steps: int = -1,
-    timeout: float | None = None,
-    timeout_fn: Callable[[], bool] | None = None,
-  ) -> orbit.runner.Output | None:
-    """The result of the last evaluation; see `evaluate_new_checkpoints`."""
-
-    def evaluate(prefix: str) -> orbit.runner.Output | None:
-      self.restore_checkpoint(prefix)
-      return self.evaluate(steps)
-
-    return continuous_evaluation.evaluate_new_checkpoints(
-      self.checkpoint_manager.directory, evaluate, timeout or 0, timeout_fn or (lambda: False)
-    )
-
-  def restore_checkpoint(self, checkpoint_path: str | None = None) -> str | None:
-    """Restore or initialize as orbit does; raise CheckpointError if the model would not be filled.
-
-    TensorFlow leaves variables that a checkpoint lacks at their random initial values, and only
-    logs a warning, which it also logs for optimizer state that an evaluation does not need.
-    """
-    path = checkpoint_path or self.checkpoint_manager.latest_checkpoint
-    if path is None:
-      return super().restore_checkpoint()
-    model = (self.trainer or self.evaluator).model
-    restoration.check_fits(path, {'model': model})
-    with self.strategy.scope():
-      self.checkpoint_manager.checkpoint.restore(path).expect_partial()
-    logging.info('Restored the model from %s', path)
-    return path
-
-
-def _averages_weights(optimizer: tf_keras.optimizers.Optimizer) -> bool:
-  return isinstance(optimizer, optimization.ExponentialMovingAverage)
 
 
 @contextlib.contextmanager
@@ -95,12 +43,81 @@ class Runner(train_lib.OrbitExperimentRunner):
   Args:
     continue_from: prefix of the checkpoint that the run continues from; None if it initializes the
       model.
+    run_log: the reports of a training; None for an evaluation alone.
+    writes: whether to write summaries and the best checkpoint.
     **kwargs: arguments of Model Garden's runner.
   """
 
-  def __init__(self, continue_from: str | None, **kwargs: Any):
-    self._continue_from = continue_from
-    super().__init__(controller_cls=Controller, **kwargs)
+  trainer: Trainer
+
+  def __init__(
+    self,
+    continue_from: str | None,
+    run_log: RunLog | None = None,
+    writes: bool = True,
+    **kwargs: Any,
+  ):
+    self._continue_from, self._run_log, self._writes = continue_from, run_log, writes
+    super().__init__(**kwargs)
+    if writes:
+      task, number = self.params.task, self.params.trainer.num_pictures
+      pictures = ValidationPictures(task.validation_data.input_path, number)
+      self.trainer.on_detections = pictures.write
+
+  @property
+  def best(self) -> BestCheckpoint | None:
+    """The folder of the best checkpoint, if the run keeps it."""
+    return self.trainer.checkpoint_exporter
+
+  def _build_trainer(self, task: base_task.Task, train: bool, evaluate: bool) -> Trainer:
+    with self.strategy.scope():
+      return train_utils.create_trainer(
+        self.params,
+        task,
+        train=train,
+        evaluate=evaluate,
+        checkpoint_exporter=self._build_best_checkpoint(),
+        trainer_cls=Trainer,
+      )
+
+  def _build_best_checkpoint(self) -> BestCheckpoint | None:
+    """The folder of the best checkpoint; none for an evaluation alone, maybe of other data."""
+    config = self.params.trainer
+    if not (self._writes and config.best_checkpoint_export_subdir) or self._mode == 'eval':
+      return None
+    return BestCheckpoint(
+      self.model_dir,
+      config.best_checkpoint_export_subdir,
+      best_metric(config, self.params.task.model.include_mask),
+      config.best_checkpoint_metric_comp,
+    )
+
+  def _build_controller(
+    self,
+    trainer: Trainer | None,
+    evaluator: Trainer,
+    enable_async_checkpointing: bool = False,
+    **_: Any,
+  ) -> Controller:
+    """The controller, without Model Garden's action that saves averages: checkpoints have them."""
+    config, folder = self.params.trainer, self.model_dir if self._writes else None
+    train_actions = trainer and actions.get_train_actions(
+      self.params, trainer, self.model_dir, checkpoint_manager=self.checkpoint_manager
+    )
+    return Controller(
+      run_log=self._run_log,
+      strategy=self.strategy,
+      trainer=trainer,
+      evaluator=evaluator,
+      global_step=self.trainer.global_step,
+      steps_per_loop=config.steps_per_loop,
+      checkpoint_manager=self.checkpoint_manager,
+      enable_async_checkpointing=enable_async_checkpointing,
+      summary_dir=folder and os.path.join(folder, 'train'),
+      eval_summary_dir=folder and os.path.join(folder, config.validation_summary_subdir),
+      summary_interval=config.summary_interval if folder else None,
+      train_actions=train_actions,
+    )
 
   def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
     return self._build_manager(self.params.trainer.max_to_keep, self.trainer.initialize)
@@ -125,8 +142,14 @@ class Runner(train_lib.OrbitExperimentRunner):
       KeyboardInterrupt: the run was interrupted. In a training of a single process, the state of
         the last complete step is saved first; the exception says so.
     """
+    step = int(self.trainer.global_step.numpy())
+    is_shown = 'train' in self._mode and self._writes
     try:
-      with self.strategy.scope():
+      with (
+        self.strategy.scope(),
+        Bar(self.params.trainer.train_steps, step, None if is_shown else False) as bar,
+      ):
+        self.trainer.on_step = bar.advance
         self._run_mode()
     except KeyboardInterrupt as interruption:
       logging.info('Interrupted: saving the last complete step, which may take some seconds')
@@ -166,6 +189,7 @@ class Runner(train_lib.OrbitExperimentRunner):
       manager = tf.train.CheckpointManager(
         self.trainer.checkpoint, self.model_dir, self.params.trainer.max_to_keep
       )
+      self.trainer.use_averages(True)
       path = manager.save(checkpoint_number=step)
       return f'interrupted: saved step {step} as {path}; the same command continues from there'
     if not step:
@@ -186,13 +210,13 @@ class FollowerRunner(Runner):
   """
 
   def __init__(self, continue_from: str | None, **kwargs: Any):
-    super().__init__(continue_from, save_summary=False, **kwargs)
+    super().__init__(continue_from, writes=False, **kwargs)
 
   def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
     return self._build_manager(1, self._restore_or_initialize)
 
   def _restore_or_initialize(self) -> None:
     if self._continue_from:
-      self.trainer.checkpoint.restore(self._continue_from).expect_partial()
+      self.trainer.restore(self._continue_from)
     else:
       self.trainer.initialize()

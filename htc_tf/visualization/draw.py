@@ -24,6 +24,7 @@ def draw_instances(
   scores: np.ndarray | None,
   names: Sequence[str],
   enlarge: int = 1,
+  colors: Sequence[palette.Color] | None = None,
 ) -> np.ndarray:
   """The image with each instance as a translucent mask with outline, a box, a name and a score.
 
@@ -39,6 +40,7 @@ def draw_instances(
     names: names of the foreground classes, class 1 first.
     enlarge: integer factor by which the image is enlarged before drawing, so that lines and labels
       are fine enough for a small image; see `legible_enlargement`.
+    colors: color of each instance; None for colors that differ from one instance to the next.
 
   Returns:
     [height * enlarge, width * enlarge, 3] uint8 RGB.
@@ -49,15 +51,16 @@ def draw_instances(
   image = _check_image(image)
   boxes = np.asarray(boxes_original, np.float64).reshape(-1, 4)
   _check_instances(image, boxes, masks, classes, scores)
+  colors = colors or [palette.instance_color(index) for index in range(len(boxes))]
   canvas = _enlarged_image(image, enlarge)
   order = np.argsort(-(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), kind='stable')
   if masks is not None:
     for index in order:
       mask = _enlarged_mask(_decode(masks[index]), enlarge)
-      _draw_mask(canvas, mask, palette.instance_color(index))
+      _draw_mask(canvas, mask, colors[index])
   for index in order:
-    _draw_box(canvas, boxes[index] * enlarge, palette.instance_color(index))
-  return labels_lib.draw_labels(canvas, _labels(boxes * enlarge, classes, scores, names))
+    _draw_box(canvas, boxes[index] * enlarge, colors[index])
+  return labels_lib.draw_labels(canvas, _labels(boxes * enlarge, classes, scores, names, colors))
 
 
 def legible_enlargement(image_hw: tuple[int, int], min_side: int = 400) -> int:
@@ -70,7 +73,11 @@ def legible_enlargement(image_hw: tuple[int, int], min_side: int = 400) -> int:
 
 
 def _labels(
-  boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray | None, names: Sequence[str]
+  boxes: np.ndarray,
+  classes: np.ndarray,
+  scores: np.ndarray | None,
+  names: Sequence[str],
+  colors: Sequence[palette.Color],
 ) -> list[labels_lib.Label]:
   """Labels of name and score; the score alone is the shorter text."""
   labels = []
@@ -80,7 +87,7 @@ def _labels(
     if scores is not None:
       score = f'{scores[index]:.2f}'
       texts = [f'{name} {score}', score]
-    labels.append(labels_lib.Label(tuple(box), texts, palette.instance_color(index)))
+    labels.append(labels_lib.Label(tuple(box), texts, colors[index]))
   return labels
 
 

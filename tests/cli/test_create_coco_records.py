@@ -86,3 +86,37 @@ def test_help_is_fast_and_needs_no_tensorflow():
   result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
   assert result.returncode == 0 and '--skip_missing_images' in result.stdout
   assert time.monotonic() - start < 5  # It takes a fraction of a second on an idle machine.
+
+
+def test_stuff_maps_are_checked_without_a_conversion(arguments, tmp_path, capsys):
+  (tmp_path / 'maps').mkdir()
+  maps = ['--check_stuff_maps', '--semantic=stuff_maps', f'--stuff_folder={tmp_path}/maps']
+  Image.fromarray(np.full([8, 10], 4, np.uint8)).save(tmp_path / 'maps' / 'a.png')
+  assert create_coco_records.main([*arguments, *maps]) == 0
+  assert '1 stuff maps, 0.0% of the pixels ignored' in capsys.readouterr().out
+  assert not (tmp_path / 'records').exists()
+  (tmp_path / 'maps' / 'a.png').unlink()
+  assert create_coco_records.main([*arguments, *maps]) == 1
+  assert 'images without a map: e.g. a.png' in capsys.readouterr().out
+  assert create_coco_records.main([*arguments, '--check_stuff_maps']) == 2
+
+
+@pytest.mark.parametrize(
+  'flag, shown',
+  [
+    ('--rename=a:b,c', "expected old:new,old:new; got 'a:b,c'"),
+    ('--classes=a,,b', 'an empty name'),
+  ],
+)
+def test_a_malformed_list_of_classes_is_an_error(arguments, capsys, flag, shown):
+  with pytest.raises(SystemExit):
+    create_coco_records.main([*arguments, flag])
+  assert shown in capsys.readouterr().err
+
+
+def test_classes_are_renamed_and_the_image_folder_is_found(arguments, tmp_path, capsys):
+  without_folder = [item for item in arguments if not item.startswith('--image_folder')]
+  assert create_coco_records.main([*without_folder, '--rename=cell:nucleus']) == 0
+  assert f'images: {tmp_path}/images' in capsys.readouterr().out
+  metadata = json.loads((tmp_path / 'records' / 'train.json').read_text(encoding='utf-8'))
+  assert metadata['categories'] == [{'id': 1, 'name': 'nucleus', 'label': 1}]

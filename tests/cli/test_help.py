@@ -28,6 +28,7 @@ _WITHOUT_TENSORFLOW = textwrap.dedent("""
     ('htc_tf.cli.create_coco_records:main', '--annotations'),
     ('htc_tf.cli.convert:main', '--experiment'),
     ('htc_tf.cli.predict:main', '--score_threshold'),
+    ('htc_tf.cli.evaluate:main', '--results'),
     ('htc_tf.cli.export:main', '--masks'),
     ('htc_tf.cli.client:main', '--server'),
     ('htc_tf.cli.lower:main', '--height'),

@@ -35,6 +35,21 @@ ARGUMENTS = {
         '--no_masks',
         '--skip_missing_images',
         '--exif',
+        '--annotation_format',
+        '--check_stuff_maps',
+        '--split',
+        '--class_attribute',
+        '--class_name',
+        '--classes',
+        '--rename',
+        '--boxes_as_masks',
+        '--crowds_as_instances',
+        '--semantic_order',
+        '--semantic_background',
+        '--tile_size',
+        '--tile_overlap',
+        '--tile_min_visible',
+        '--drop_empty_tiles',
         '--overwrite',
         '--val_fraction',
         '--split_seed',
@@ -105,6 +120,13 @@ ARGUMENTS = {
       ('--height', '--width', '--batch_size', '--experiment', '--params_override'), NO_PATH
     ),
   },
+  'evaluate': {
+    **dict.fromkeys(
+      ('--model', '--results', '--annotations', '--data', '--input_path', '--output'), SUPPORTED
+    ),
+    '--image_folder': REFUSED,
+    **dict.fromkeys(('--experiment', '--params_override'), NO_PATH),
+  },
   'demo': {'--output': REFUSED, '--train_steps': NO_PATH},
   'show': {
     'data': SUPPORTED,
@@ -145,6 +167,7 @@ _NEEDED = {
     '--output': 'predictions',
   },
   'lower': {'--model': 'model', '--output': 'program'},
+  'evaluate': {'--model': 'model'},
   'demo': {},
   'show': {'--output': 'pictures'},
 }

@@ -36,6 +36,8 @@ def defined_flags():
   if 'experiment' not in flags.FLAGS:
     tfm_flags.define_flags()
   train._allow_several_overrides()
+  if 'data' not in flags.FLAGS:
+    train._define_shorthands()
 
 
 @pytest.fixture(scope='module')
@@ -363,7 +365,7 @@ def test_an_interruption_saves_a_checkpoint(tmp_path, records, signal_number):
   for _start in range(2):  # The second start continues from the checkpoint of the first one.
     process = training_runs.start(tmp_path / 'model', config)
     output = [process.stdout.readline()]
-    while output[-1] and 'steps/sec' not in output[-1]:
+    while output[-1] and 's/step' not in output[-1]:
       output.append(process.stdout.readline())
     process.send_signal(signal_number)
     status, rest = training_runs.finish(process)
@@ -400,15 +402,19 @@ def test_the_command_trains_and_evaluates(run, records, tmp_path):
   assert isinstance(json.loads((folder / 'results' / 'step-2.json').read_text()), list)
   written = {tag for path in folder.rglob('events*') for tag in _tags(path)}
   assert {
-    'total_loss',
-    'stage0_mask_loss',
-    'stage0_accuracy',
-    'semantic_loss',
-    'learning_rate',
-    'bbox_AP',
-    'segm_AP50',
-    'bbox_AP@6',
-  } <= {tag.split('/')[-1] for tag in written}
+    'loss/total_loss',
+    'loss/weight_decay',
+    'loss/stage0_mask_loss',
+    'loss/semantic_loss',
+    'accuracy/stage0_accuracy',
+    'rate/learning_rate',
+    'speed/images_per_second',
+    'memory/process_gb',
+    'skipped/skipped_records',
+    'box/bbox_AP',
+    'mask/segm_AP50',
+    'box/bbox_AP@6',
+  } <= written
   assert not any('validation_loss' in tag for tag in written)
 
 
@@ -597,8 +603,8 @@ def test_a_step_that_is_not_finite_can_be_skipped(run, records, tmp_path, monkey
     'Skipped (1 so far): The loss or a gradient of step 3 is not finite, image ids ' in caplog.text
   )
   assert_finite_checkpoint(folder, 4)
-  assert figures(folder, 'skipped_steps') == {1: 0, 2: 0, 3: 1, 4: 1}
-  losses = figures(folder, 'stage0_box_loss')
+  assert figures(folder, 'skipped/skipped_steps') == {1: 0, 2: 0, 3: 1, 4: 1}
+  losses = figures(folder, 'loss/stage0_box_loss')
   assert losses[3] == 0 and all(losses[step] > 0 for step in (1, 2, 4))
 
 
@@ -660,9 +666,9 @@ def test_damaged_data_is_skipped_and_counted_in_training_and_evaluation(run, tmp
   assert 'train-cut.tfrecord: truncated or damaged after' in caplog.text
   assert 'image id 1: 1 instances. So far 1 instances without a usable box' in caplog.text
   for name, number in (('skipped_shards', 1), ('skipped_records', 1)):
-    assert figures(folder / 'train', name)[3] == number
-    assert figures(folder / 'validation', name) == {3: number}
-  assert figures(folder / 'train', 'skipped_instances')[3] == 1
+    assert figures(folder / 'train', f'skipped/{name}')[3] == number
+    assert figures(folder / 'validation', f'skipped/{name}') == {3: number}
+  assert figures(folder / 'train', 'skipped/skipped_instances')[3] == 1
 
 
 def test_data_without_any_usable_record_is_an_error_before_training(run, tmp_path, caplog):

@@ -22,6 +22,7 @@ from htc_tf.cli import (
   convert,
   create_coco_records,
   demo,
+  evaluate,
   export,
   lower,
   predict,
@@ -111,6 +112,14 @@ def _client(inputs, output):
   return client.main([server, f'--output={output}', *exported, inputs.image])
 
 
+def _report(inputs, output):
+  results = pathlib.Path(inputs.config).with_name('results.json')
+  results.write_text('[]')
+  return evaluate.main(
+    [f'--results={results}', f'--annotations={inputs.annotations}', f'--output={output}']
+  )
+
+
 def _demo(inputs, output):
   del inputs
   return demo.main([f'--output={output}', '--train_steps=1'])
@@ -150,6 +159,7 @@ _COMMANDS = {
   'predict': _predict,
   'client': _client,
   'demo': _demo,
+  'evaluate': _report,
   'train': _train,
   'show': _show,
 }

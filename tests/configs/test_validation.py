@@ -543,3 +543,22 @@ def test_a_wrong_precision_is_refused(dtype, loss_scale, message):
     validation.validate_runtime(
       cfg.RuntimeConfig(mixed_precision_dtype=dtype, loss_scale=loss_scale)
     )
+
+
+EMA = {'optimizer_config': {'ema': {'average_decay': 0.99}}}
+
+
+@pytest.mark.parametrize(
+  'runtime,trainer,message',
+  [
+    ({'mixed_precision_dtype': 'float16'}, {}, 'ema does not work with float16'),
+    ({}, {'recovery_max_trials': 2}, 'ema does not work with trainer.recovery_max_trials'),
+  ],
+)
+def test_what_does_not_work_with_averaged_weights_is_refused(experiment, runtime, trainer, message):
+  experiment.runtime.override(runtime)
+  experiment.trainer.override(trainer)
+  validation.validate_experiment(experiment, 'train')
+  experiment.trainer.override(EMA)
+  with pytest.raises(ConfigError, match=message):
+    validation.validate_experiment(experiment, 'train')

@@ -53,6 +53,7 @@ def _extent(pixels, color):
   return rows.max() + 1 - rows.min(), columns.max() + 1 - columns.min()
 
 
+@pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.parametrize('width', [1200, 500])
 def test_a_browser_shows_pictures_drawings_and_bars(screenshot, width):

@@ -5,18 +5,16 @@ import json
 import pathlib
 import re
 import signal
-import types
 
 import numpy as np
 import orbit
 import pytest
 import tensorflow as tf
 import tf_keras
-from official.modeling import optimization
 
 from htc_tf.checkpoints import readability
 from htc_tf.configs.model import published_stages
-from htc_tf.training import cluster, run_record, runners
+from htc_tf.training import cluster, controller, run_record
 from tests import evaluable_run, tiny_records, training_runs, worker_processes
 
 STRATEGY = {'runtime': {'distribution_strategy': cluster.STRATEGY}}
@@ -38,6 +36,7 @@ class Workers:
           overrides,
           mode,
           stdout=stack.enter_context(path.open('w')),
+          flags=['--verbosity=1'],  # All workers show their figures.
           env={**environment, 'TMPDIR': str(self._temporary)},
         )
         for environment, path in zip(worker_processes.environments(), self._log_paths)
@@ -56,10 +55,8 @@ class Workers:
 
 def logged_figures(log):
   """Losses by ('train', step) and AP by ('eval', step), as texts from a log."""
-  found = re.findall(
-    r'(train|eval) \| step: +(\d+) \| (?:steps/sec|eval time): .*?(\{.*?\})', log, re.DOTALL
-  )
-  return {(kind, int(step)): values for kind, step, values in found}
+  found = re.findall(r'\] (evaluation at )?step (\d+): (\{.*?\})', log)
+  return {('eval' if kind else 'train', int(step)): values for kind, step, values in found}
 
 
 def local_means(norm):
@@ -88,42 +85,12 @@ def test_evaluation_uses_the_mean_of_the_replicas_statistics(two_replicas, tmp_p
   two_replicas.run(lambda x: norm(x, training=True), args=(images,))
   assert local_means(norm) == [2.0, 6.0]
   evaluator = StatisticsEvaluator(norm)
-  controller = runners.Controller(
+  loop = controller.Controller(
     evaluator=evaluator, strategy=two_replicas, global_step=step, eval_summary_dir=str(tmp_path)
   )
   with two_replicas.scope():
-    controller.evaluate()
+    loop.evaluate()
   assert evaluator.seen == [4.0, 4.0]
-
-
-def test_weights_that_are_averaged_are_saved_before_an_evaluation_exchanges_them(tmp_path):
-  """A checkpoint after an interruption would hold the averages in the place of the weights."""
-  weight = tf.Variable([1.0])
-  optimizer = optimization.ExponentialMovingAverage(tf_keras.optimizers.legacy.SGD())
-  step = tf.Variable(0, dtype=tf.int64)
-  trainer = types.SimpleNamespace(optimizer=optimizer, model=None)
-  manager = tf.train.CheckpointManager(
-    tf.train.Checkpoint(weight=weight), str(tmp_path), 1, step_counter=step, checkpoint_interval=100
-  )
-  manager.save(0)
-  step.assign(3)
-
-  class Evaluator(orbit.AbstractEvaluator):
-    def evaluate(self, num_steps):
-      weight.assign([9.0])
-      raise KeyboardInterrupt
-
-  controller = runners.Controller.__new__(runners.Controller)
-  controller.trainer, controller.evaluator = trainer, Evaluator()
-  controller.strategy, controller.global_step = tf.distribute.get_strategy(), step
-  controller.checkpoint_manager = manager
-  controller.eval_summary_manager = orbit.utils.SummaryManager(None, tf.summary.scalar, step)
-  controller.eval_actions, controller._enable_async_checkpoint_saving = (), False
-  controller._checkpoint_options = tf.train.CheckpointOptions()
-  with pytest.raises(KeyboardInterrupt):
-    controller.evaluate()
-  saved = training_runs.tensors(str(tmp_path / 'ckpt-3'))
-  assert [value.tolist() for key, value in saved.items() if key.startswith('weight')] == [[1.0]]
 
 
 def test_two_workers_evaluate_like_one_device(tmp_path):
@@ -210,6 +177,8 @@ def assert_complete(model_dir, num_starts):
     'operative_config.train_and_eval.gin',
     'params.yaml',
     'results',
+    'results.csv',
+    'results.png',
     'run.json',
     'train',
     'validation',

@@ -24,9 +24,9 @@ def test_the_same_seed_gives_the_same_losses_bit_for_bit(config, tmp_path):
   for run, seed in zip(runs, (7, 7, 8)):
     training_runs.train(run, config, f'task.seed={seed}')
   first, again, other = map(training_runs.summaries, runs)
-  assert {step for step, tag in first if tag == 'total_loss'} == set(range(1, NUM_STEPS + 1))
+  assert {step for step, tag in first if tag == 'loss/total_loss'} == set(range(1, NUM_STEPS + 1))
   assert first == again
-  losses = [key for key in first if key[1] == 'total_loss']
+  losses = [key for key in first if key[1] == 'loss/total_loss']
   assert all(first[key] != other[key] for key in losses)
   weights, weights_again = (
     training_runs.tensors(str(run / f'ckpt-{NUM_STEPS}')) for run in runs[:2]

@@ -188,3 +188,11 @@ def test_labels_do_not_cover_each_other():
   for index, (low, high) in enumerate(corners):
     for other_low, other_high in corners[index + 1 :]:
       assert (high < other_low).any() or (other_high < low).any()
+
+
+def test_instances_have_the_given_colors():
+  image = np.zeros((40, 60, 3), np.uint8)
+  boxes = np.array([[5, 5, 30, 20], [5, 30, 30, 50]], np.float32)
+  colors = [(200, 10, 10), (10, 200, 10)]
+  drawn = draw.draw_instances(image, boxes, None, np.array([1, 1]), None, ['x'], colors=colors)
+  assert tuple(drawn[5, 6]) == colors[0] and tuple(drawn[29, 40]) == colors[1]

@@ -1,0 +1,1 @@
+"""Readers of annotation formats: each gives the content of a COCO instances file."""

@@ -1,0 +1,116 @@
+"""The best checkpoint of a run by a figure of its evaluations, in a folder of its own."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from absl import logging
+
+from htc_tf import file_systems, files
+from htc_tf.checkpoints import model_directory
+
+_INFO_FILE = 'info.json'
+_NAME = 'best_ckpt'
+_STEP = 'best_ckpt_global_step'
+
+
+class Best(NamedTuple):
+  """The best evaluation so far.
+
+  Attributes:
+    step: its training step.
+    value: its figure.
+  """
+
+  step: int
+  value: float
+
+
+def is_better(value: float, best: Best | None, comparison: str) -> bool:
+  """Whether a figure is better than the best one so far; an equal one is not.
+
+  A figure below 0 is none: the annotations have no object that counts for it.
+
+  Args:
+    value: the figure.
+    best: the best evaluation so far, if any.
+    comparison: 'higher' or 'lower', whichever is better.
+  """
+  if not value >= 0:
+    return False
+  if best is None:
+    return True
+  return value > best.value if comparison == 'higher' else value < best.value
+
+
+class BestCheckpoint:
+  """The folder of the best checkpoint, a model directory that is replaced by a better one.
+
+  It has the interface of Model Garden's exporter. That one notes the figure before it saves the
+  checkpoint, so that after an interruption the folder may hold another checkpoint than it says, and
+  cannot start if the note is damaged.
+
+  Args:
+    model_dir: the model directory.
+    folder: name of the folder in it.
+    metric: the figure, such as 'segm_AP'.
+    comparison: 'higher' or 'lower', whichever is better.
+  """
+
+  def __init__(self, model_dir: str, folder: str, metric: str, comparison: str = 'higher'):
+    self._model_dir = model_dir
+    self.folder = os.path.join(model_dir, folder)
+    self._metric, self._comparison = metric, comparison
+    self.best = self._read()
+
+  def maybe_export_checkpoint(
+    self, checkpoint: tf.train.Checkpoint, eval_logs: Mapping[str, Any], global_step: int
+  ) -> bool:
+    """Save a checkpoint if it is better than the best one so far; return whether it was.
+
+    Args:
+      checkpoint: the checkpoint to save.
+      eval_logs: figures of its evaluation.
+      global_step: its training step.
+    """
+    value = float(eval_logs[self._metric])
+    if not is_better(value, self.best, self._comparison):
+      return False
+    manager = tf.train.CheckpointManager(checkpoint, self.folder, 1, checkpoint_name=_NAME)
+    manager.save(checkpoint_number=int(global_step))
+    model_directory.copy_description(self._model_dir, self.folder)
+    self.best = Best(int(global_step), value)
+    figures = {name: float(figure) for name, figure in eval_logs.items()}
+    content = {**figures, _STEP: int(global_step)}
+    path = os.path.join(self.folder, _INFO_FILE)
+    files.write_bytes(path, (json.dumps(content, indent=2) + '\n').encode())
+    return True
+
+  def _read(self) -> Best | None:
+    """The best evaluation that the folder notes; a note that cannot be read is renamed."""
+    path = os.path.join(self.folder, _INFO_FILE)
+    if not file_systems.exists(path):
+      return None
+    try:
+      content = dict(json.loads(file_systems.read_bytes(path)))
+      if self._metric not in content:
+        logging.warning(
+          '%s was chosen by another figure than %s, so the next evaluation replaces it.',
+          self.folder,
+          self._metric,
+        )
+        return None
+      return Best(int(content[_STEP]), float(content[self._metric]))
+    except (ValueError, KeyError, TypeError) as error:
+      renamed = f'{path}.damaged'
+      logging.error(
+        '%s cannot be read (%s). It is renamed to %s, and the next evaluation counts as the best '
+        'one. Likely cause: a full disk, or an edit by hand.',
+        path,
+        error,
+        os.path.basename(renamed),
+      )
+      file_systems.replace(path, renamed)
+      return None

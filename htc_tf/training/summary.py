@@ -1,0 +1,113 @@
+"""The block of lines at the start of a training, and the lines at its end."""
+
+import os
+
+import tensorflow as tf
+from absl import logging
+from official.core import config_definitions as cfg
+
+from htc_tf.configs import schedule
+from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.training import results_plot, results_table
+from htc_tf.training.best_checkpoint import Best, BestCheckpoint
+from htc_tf.training.run_log import RunLog
+
+_MAX_NAMES = 8
+
+
+def log_start(
+  experiment: str, params: cfg.ExperimentConfig, model: HTCModel, model_dir: str
+) -> None:
+  """Show what a training does: experiment, data, model, schedule, and where things go.
+
+  Args:
+    experiment: name of the experiment.
+    params: its configuration.
+    model: its model.
+    model_dir: the model directory.
+  """
+  info = DatasetInfo.find(params.task.train_data.input_path)
+  batch = params.task.train_data.global_batch_size
+  lines = {
+    'experiment': experiment,
+    'data': f'{params.task.train_data.input_path}: {_describe_data(info)}',
+    'model': _describe_model(params, model),
+    'schedule': schedule.describe(params.trainer, batch, info.num_images),
+    'devices': _describe_devices(params.runtime),
+    'output': f'{model_dir}: checkpoints, {results_table.TABLE_FILE}, {results_plot.PLOT_FILE}; '
+    f'curves and pictures: tensorboard --logdir={model_dir}',
+  }
+  width = max(map(len, lines))
+  logging.info('\n'.join(f'{name:{width}}  {text}' for name, text in lines.items()))
+
+
+def _describe_data(info: DatasetInfo) -> str:
+  names = info.category_names
+  listed = ', '.join(names[:_MAX_NAMES]) + (', ...' if len(names) > _MAX_NAMES else '')
+  noun = 'category' if len(names) == 1 else 'categories'
+  return f'{info.num_images} images, {info.num_instances} objects, {len(names)} {noun} ({listed})'
+
+
+def _describe_model(params: cfg.ExperimentConfig, model: HTCModel) -> str:
+  config = params.task.model
+  backbone = config.backbone.type
+  depth = getattr(config.backbone.get(), 'model_id', None)
+  name = f'{backbone} {depth}' if depth is not None else backbone
+  sizes = [
+    sum(v.shape.num_elements() for v in group)
+    for group in (model.variables, model.trainable_variables)
+  ]
+  total, trained = (f'{size / 1e6:.1f}' for size in sizes)
+  stages = len(config.cascade.stages)
+  return f'{name}, {stages} stages, {total} million parameters, {trained} million of them trained'
+
+
+def _describe_devices(runtime: cfg.RuntimeConfig) -> str:
+  num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+  names = [device.name for device in tf.config.list_logical_devices('GPU')]
+  kind = f'{len(names)} GPUs' if names else f'CPU with {os.cpu_count()} cores'
+  precision = runtime.mixed_precision_dtype or 'float32'
+  return f'{kind}, {num_replicas} replica{"s" if num_replicas > 1 else ""}, {precision}'
+
+
+def log_end(
+  step: int,
+  params: cfg.ExperimentConfig,
+  run_log: RunLog,
+  model_dir: str,
+  best: BestCheckpoint | None,
+) -> None:
+  """Show how a training ended, where its best checkpoint is, and the command that follows.
+
+  Args:
+    step: number of steps that were trained.
+    params: configuration of the experiment.
+    run_log: the reports of the training.
+    model_dir: the model directory.
+    best: the folder of the best checkpoint; None if the run keeps none.
+  """
+  stopping = run_log.stopping
+  if step < params.trainer.train_steps:
+    logging.info(
+      'Stopped early, at step %d of %d: %s',
+      step,
+      params.trainer.train_steps,
+      stopping.describe(),
+    )
+  folder = best.folder if best is not None and best.best is not None else model_dir
+  logging.info('%s', _describe_result(stopping.metric, stopping.best, best, model_dir))
+  logging.info('next: htc-predict --model=%s --output=predictions IMAGE_OR_FOLDER', folder)
+
+
+def _describe_result(
+  metric: str, evaluated: Best | None, kept: BestCheckpoint | None, model_dir: str
+) -> str:
+  """A line about the best evaluation and the checkpoint to use."""
+  if kept is not None and kept.best is not None:
+    value = 100 * kept.best.value
+    return f'best {metric} {value:.1f} at step {kept.best.step}, in {kept.folder}'
+  if evaluated is not None:
+    value = 100 * evaluated.value
+    return f'best {metric} {value:.1f} at step {evaluated.step}; last checkpoint in {model_dir}'
+  return f'not evaluated; last checkpoint in {model_dir}'

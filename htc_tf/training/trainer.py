@@ -1,0 +1,89 @@
+"""Model Garden's trainer with averaged weights in evaluations, and a call after each step."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orbit
+import tensorflow as tf
+from official.core import base_trainer
+
+from htc_tf.evaluation.coco_evaluator import COCOEvaluator
+from htc_tf.training.averages import Averages
+
+
+class Trainer(base_trainer.Trainer):
+  """The trainer of a run.
+
+  Args:
+    *args: arguments of Model Garden's trainer.
+    train: whether it trains.
+    **kwargs: keyword arguments of Model Garden's trainer.
+  """
+
+  def __init__(self, *args: Any, train: bool = True, **kwargs: Any):
+    super().__init__(*args, train=train, **kwargs)
+    self._trains = train
+    self._averages = Averages.of(self.optimizer)
+    # Called after each step, if the steps are a Python loop.
+    self.on_step: Callable[[], None] = lambda: None
+    # Called with the evaluator and the step after each evaluation.
+    self.on_detections: Callable[[COCOEvaluator, int], None] = lambda evaluator, step: None
+
+  def initialize(self) -> None:
+    """Initialize the model as the task does, and the averages from it."""
+    super().initialize()
+    if self._averages is not None:
+      self._averages.start()
+
+  def restore(self, prefix: str) -> None:
+    """Restore a checkpoint; the model then holds the weights for its mode.
+
+    Args:
+      prefix: prefix of the checkpoint.
+    """
+    self.checkpoint.restore(prefix).expect_partial()
+    if self._averages is not None:
+      self._averages.restored(prefix)
+      self.use_averages(not self._trains)
+
+  def use_averages(self, in_model: bool) -> None:
+    """Let the model hold the averaged weights or the trained ones, if weights are averaged.
+
+    Args:
+      in_model: whether the model is to hold the averages.
+    """
+    if self._averages is not None:
+      self._averages.use(in_model)
+
+  def create_train_loop_fn(self) -> Callable[..., Any]:
+    """The loop over training steps; a Python loop calls `on_step` after each of them."""
+    options = self._train_options
+    if options.use_tf_while_loop:
+      return super().create_train_loop_fn()
+    step = tf.function(self.train_step) if options.use_tf_function else self.train_step
+
+    def step_and_call(iterator: Any) -> None:
+      step(iterator)
+      self.on_step()
+
+    return orbit.utils.create_loop_fn(step_and_call)
+
+  def eval_begin(self) -> None:
+    """Let the model hold the weights to evaluate."""
+    self.use_averages(True)
+
+  def eval_end(self, aggregated_logs: COCOEvaluator | None = None) -> Mapping[str, Any]:
+    """The figures of an evaluation; a checkpoint that is the best so far is kept.
+
+    Args:
+      aggregated_logs: the evaluator with the detections; None if there were none.
+    """
+    figures, step = {}, int(self.global_step.numpy())
+    if aggregated_logs is not None:
+      figures = dict(self.task.reduce_aggregated_logs(aggregated_logs, self.global_step))
+      self.on_detections(aggregated_logs, step)
+    if self.checkpoint_exporter is not None and figures:
+      self.checkpoint_exporter.maybe_export_checkpoint(self.checkpoint, figures, step)
+    if self._trains:
+      self.use_averages(False)
+    return figures
