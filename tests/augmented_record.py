@@ -28,9 +28,10 @@ def record(seed=0):
   }
 
 
-def parse(augmentations, element, is_training=True):
+def parse(augmentations, element, is_training=True, **options):
   """Image and labels of a decoded record, parsed in tf.data."""
-  parser = parsers.Parser(RULE, [32], 48, max_num_instances=3, augmentations=augmentations)
+  options = {'max_num_instances': 3, 'augmentations': augmentations, **options}
+  parser = parsers.Parser(RULE, [32], 48, **options)
   dataset = tf.data.Dataset.from_tensors(element).map(parser.parse_fn(is_training))
   return dataset.get_single_element()
 

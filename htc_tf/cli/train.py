@@ -46,7 +46,7 @@ def _execute() -> int:
   if 'trainer' not in values:
     parsing.rescale_for_batch(experiment, parsed)
   params = parsed.params
-  FLAGS.mode = FLAGS.mode or shorthands.mode_for(params)
+  FLAGS.experiment, FLAGS.mode = experiment, FLAGS.mode or shorthands.mode_for(params)
   if short.given:
     logging.info('%s', shorthands.describe(short, experiment, FLAGS.mode, values))
   parsing.move_xla_flag(params)

@@ -9,6 +9,7 @@ from htc_tf.configs import task as task_config
 from htc_tf.configs.value_types import check_keys, check_positive
 from htc_tf.data.augmentation.registry import build_augmentations
 from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.data.repeat_factors import missing_statistics
 from htc_tf.errors import ConfigError
 
 
@@ -51,6 +52,9 @@ def validate_data(
   _check_images(info, model, name)
   if not config.is_training:
     return  # The evaluation matches categories by id and name.
+  if config.repeat_threshold and info.statistics is None:
+    raise missing_statistics(name)
+  _check_pasting(config.parser, model, name)
   if classes is not None and info.label_map(classes) is not None:
     info = _with_classes(info, classes)
   if info.num_classes != model.num_classes:
@@ -145,6 +149,16 @@ def _check_parser(config: task_config.DataConfig, name: str) -> None:
     )
   # The constructors of the augmentations check their arguments.
   build_augmentations(parser.augmentation.as_dict())
+
+
+def _check_pasting(parser: task_config.Parser, model: model_config.HTC, name: str) -> None:
+  if parser.augmentation.copy_paste.probability > 0 and not model.include_mask:
+    raise ConfigError(
+      f'{name}.parser.augmentation.copy_paste needs masks',
+      expected='task.model.include_mask=true',
+      got='a model without masks',
+      likely_cause='the configuration of a model with masks; set copy_paste.probability=0',
+    )
 
 
 def _check_buckets(

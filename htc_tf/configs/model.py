@@ -431,7 +431,8 @@ class HTC(hyperparams.Config):
     """Mean and standard deviation of each channel."""
     if not self.pixels.mean:
       return PUBLISHED
-    return Normalization(tuple(self.pixels.mean), tuple(self.pixels.stddev))
+    largest = 2**self.pixels.bits - 1
+    return Normalization(tuple(self.pixels.mean), tuple(self.pixels.stddev), largest=largest)
 
   @property
   def size_divisor(self) -> int:

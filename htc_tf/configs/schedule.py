@@ -60,12 +60,17 @@ class Schedule:
   @property
   def steps_per_epoch(self) -> int:
     """Number of steps per epoch, rounded up."""
-    return -(-self.num_images // self.batch_size)
+    return steps_per_epoch(self.num_images, self.batch_size)
 
   @property
   def train_steps(self) -> int:
     """Number of steps of all epochs."""
     return self.epochs * self.steps_per_epoch
+
+
+def steps_per_epoch(num_images: int, batch_size: int) -> int:
+  """Number of steps in which every image is read once, rounded up."""
+  return -(-num_images // batch_size)
 
 
 def build_trainer(schedule: Schedule) -> TrainerConfig:
@@ -196,7 +201,7 @@ def describe(trainer: cfg.TrainerConfig, batch_size: int, num_images: int) -> st
   """
 
   def epochs(steps: int) -> str:
-    return f'{steps * batch_size / num_images:.1f}'
+    return f'{steps / steps_per_epoch(num_images, batch_size):.1f}'
 
   def with_epochs(steps: int) -> str:
     return f'step {steps} (epoch {epochs(steps)})'

@@ -8,7 +8,7 @@ from official.modeling import hyperparams
 
 from htc_tf.configs import augmentation as augmentation_config
 from htc_tf.configs import model as model_config
-from htc_tf.configs.bounds import Bounds, Count, OneOf, PositiveFloat, PositiveInt, Weight
+from htc_tf.configs.bounds import Bounds, Count, Fraction, OneOf, PositiveFloat, PositiveInt, Weight
 
 SEED_LIMIT = 2**31
 Seed = Annotated[int, Bounds(0, SEED_LIMIT, below=True)]
@@ -74,6 +74,9 @@ class DataConfig(cfg.DataConfig):
       same labels. The training command sets it for a run that continues with records of some of the
       categories of its model.
     semantic_label_map: the same for the labels of the semantic maps.
+    repeat_threshold: share of the images below which a class is rare; training reads images with
+      an object of a rare class more often (repeat-factor sampling, LVIS: 0.001). 0: all images are
+      read equally often.
   """
 
   input_path: str | list[str] = ''
@@ -86,6 +89,7 @@ class DataConfig(cfg.DataConfig):
   drop_remainder: bool = True
   label_map: list[Count] = dataclasses.field(default_factory=list)
   semantic_label_map: list[Count] = dataclasses.field(default_factory=list)
+  repeat_threshold: Fraction = 0.0
 
 
 @dataclasses.dataclass

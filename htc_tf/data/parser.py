@@ -1,27 +1,23 @@
 """Parsing of decoded records into elements for training and evaluation."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import tensorflow as tf
 
-from htc_tf.data import example_decoder, images, preprocess
+from htc_tf.data import images, preprocess
 from htc_tf.data import placement as placements
 from htc_tf.data.augmentation.base import Augmentation
-from htc_tf.data.padding import DynamicSize, PaddingRule
+from htc_tf.data.augmentation.checks import check_channels
+from htc_tf.data.instances import InstanceRules, pad_rows, place_instances
+from htc_tf.data.padding import PaddingRule
 from htc_tf.errors import ConfigError
 from htc_tf.ops.without_autograph import without_autograph
 
 SEED_KEY = 'augmentation_seed'
-_MIN_BOX_SIDE = 1e-3
+# Numbers that make the seeds of combinations different from those of other choices.
+_COMBINE_SEEDS = 1 << 17
 
 Tensors = dict[str, tf.Tensor]
-
-
-class _Instances(NamedTuple):
-  boxes: tf.Tensor  # [num, 4] yxyx in padded-image pixels
-  classes: tf.Tensor  # [num] int32
-  masks: tf.Tensor | None  # [num] PNG; once placed, [num, height, width / 8] uint8
 
 
 class Parser:
@@ -58,15 +54,14 @@ class Parser:
     self._min_sizes = tuple(int(size) for size in min_sizes)
     self._max_size = int(max_size)
     self._augmentations = tuple(augmentations)
-    self._max_num_instances = max_num_instances
-    self._include_mask = include_mask
+    self._rules = _rules(self._augmentations, max_num_instances, include_mask)
     self._include_semantic = include_semantic
     self._normalization = normalization
     self._check()
 
   def _check(self) -> None:
     for size in (*self._padding.buckets, self._padding.max_hw):
-      if min(size) < 1 or (self._include_mask and size[1] % 8):
+      if min(size) < 1 or (self._rules.include_mask and size[1] % 8):
         raise ConfigError(
           'A padded size cannot be used',
           expected='positive sides, and a width that is a multiple of 8 if there are masks',
@@ -78,9 +73,9 @@ class Parser:
         expected='1 <= every min_size <= max_size',
         got=f'min_sizes={list(self._min_sizes)}, max_size={self._max_size}',
       )
-    if self._max_num_instances < 1:
+    if self._rules.limit < 1:
       raise ConfigError(
-        'max_num_instances is too small', expected='at least 1', got=str(self._max_num_instances)
+        'max_num_instances is too small', expected='at least 1', got=str(self._rules.limit)
       )
 
   def parse_fn(self, is_training: bool) -> Callable[[Tensors], tuple[tf.Tensor, Tensors]]:
@@ -128,80 +123,119 @@ class Parser:
     [max_num_instances, padded_h, padded_w / 8] uint8, one bit per pixel; gt_semantic [padded_h,
     padded_w] uint8, 255 where ignored. Crowd regions are dropped.
     """
+    return self.finish(self.place(decoded))
+
+  @without_autograph
+  def place(self, decoded: Tensors) -> Tensors:
+    """An image and its ground truth at their places, before pixels are changed.
+
+    Args:
+      decoded: result of `ExampleDecoder.decode`, with the entry that `augmentation_seeds` adds.
+
+    Returns:
+      image: [visible_h, visible_w, channels] float32 of integers.
+      image_info: [4, 2] float32; see `preprocess.image_info`.
+      padded_hw: [2] int32 size of the network input.
+      source_id: [] int64.
+      boxes: [num, 4] yxyx in padded-image pixels.
+      classes: [num] int32.
+      masks: [num, padded_h, padded_w / 8] uint8, one bit per pixel; only with masks.
+      semantic: [padded_h, padded_w] uint8, 255 where ignored; only with semantic maps.
+      padding_value: [channels] float32, the value that becomes 0, that of padding.
+      augmentation_seed: [2] seed of further random choices.
+    """
+    seed = decoded[SEED_KEY]
     placement = placements.choose_placement(
       tf.shape(decoded['image'])[:2],
       self._min_sizes,
       self._max_size,
       self._padding,
       self._augmentations,
-      decoded[SEED_KEY],
+      seed,
     )
     indices = placements.source_indices(placement)
-    image = placements.place_image(decoded['image'], placement)
-    image = self._change_pixels(image, decoded[SEED_KEY], decoded['image'].dtype.max / 255)
-    image = preprocess.normalize(image, self._normalization)
-    labels = {
+    instances = place_instances(decoded, indices, placement, self._rules)
+    placed = {
+      'image': placements.place_image(decoded['image'], placement),
       'image_info': preprocess.image_info(
         placement.original_hw, placement.scaled_hw, placement.visible_hw, placement.offset
       ),
+      'padded_hw': tf.convert_to_tensor(placement.padded_hw, tf.int32),
       'source_id': decoded['source_id'],
-      **self._ground_truth(decoded, placement, indices),
+      'boxes': instances.boxes,
+      'classes': instances.classes,
+      'padding_value': tf.constant(self._normalization.mean, tf.float32),
+      SEED_KEY: seed,
     }
+    if instances.masks is not None:
+      placed['masks'] = instances.masks
     if self._include_semantic:
-      labels['gt_semantic'] = placements.place_labels(
-        decoded['semantic'], indices, placement.padded_hw, images.IGNORED_LABEL
+      placed['semantic'] = placements.place_labels(
+        placement.view.take(decoded['semantic']),
+        indices,
+        placement.padded_hw,
+        images.IGNORED_LABEL,
       )
-    return tf.cast(preprocess.pad_to(image, placement.padded_hw), self._normalization.dtype), labels
+    return placed
 
-  def _change_pixels(self, image: tf.Tensor, seed: tf.Tensor, scale: float) -> tf.Tensor:
+  @property
+  def combines(self) -> bool:
+    """Whether an augmentation combines images, so that `parse_fn` alone does not apply it."""
+    return any(augmentation.combines for augmentation in self._augmentations)
+
+  @without_autograph
+  def combine(self, placed: Tensors, other: Tensors) -> Tensors:
+    """A placed image with parts of another one, in the form of `place`."""
+    for number, augmentation in enumerate(self._augmentations):
+      seed = tf.random.experimental.stateless_fold_in(placed[SEED_KEY], _COMBINE_SEEDS + number)
+      placed = augmentation.combine(placed, other, self._rules.limit, seed)
+    return placed
+
+  @without_autograph
+  def finish(self, placed: Tensors) -> tuple[tf.Tensor, Tensors]:
+    """Image and labels for training, as described in `_parse_training`, of a placed image."""
+    image = self._change_pixels(placed['image'], placed[SEED_KEY])
+    image = preprocess.normalize(image, self._normalization)
+    buckets, limit = self._padding.buckets, self._rules.limit
+    padded_hw = buckets[0] if len(buckets) == 1 else placed['padded_hw']
+    labels = {
+      'image_info': placed['image_info'],
+      'source_id': placed['source_id'],
+      'gt_boxes': pad_rows(placed['boxes'], limit, -1.0),
+      'gt_classes': pad_rows(placed['classes'], limit, -1),
+    }
+    if 'masks' in placed:
+      labels['gt_masks'] = pad_rows(placed['masks'], limit, 0)
+    if 'semantic' in placed:
+      labels['gt_semantic'] = placed['semantic']
+    return tf.cast(preprocess.pad_to(image, padded_hw), self._normalization.dtype), labels
+
+  def _change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The image after the pixel changes of all augmentations, which take values of 0..255.
 
     Args:
-      image: [height, width, channels] float32 of 0..255 * scale.
+      image: [height, width, channels] float32 samples.
       seed: [2] int, the seed of the image.
-      scale: 1, or 257 for samples of 16 bits.
     """
+    scale = self._normalization.largest / 255
     image = image if scale == 1 else image / scale
+    check_channels(self._augmentations, image.shape[-1])
     for number, augmentation in enumerate(self._augmentations):
       image_seed = tf.random.experimental.stateless_fold_in(seed, number)
       image = augmentation.change_pixels(image, image_seed)
     return image if scale == 1 else image * scale
 
-  def _ground_truth(
-    self, decoded: Tensors, placement: placements.Placement, indices: tuple[tf.Tensor, tf.Tensor]
-  ) -> Tensors:
-    boxes = placements.place_boxes(decoded['boxes_normalized'], placement)
-    masks = decoded['masks_png'] if self._include_mask else None
-    sides = boxes[:, 2:] - boxes[:, :2]
-    keep = tf.reduce_all(sides >= _MIN_BOX_SIDE, axis=1) & ~decoded['is_crowd']
-    instances = _select(_Instances(boxes, decoded['classes'], masks), keep)
-    if self._include_mask:
-      instances = self._place_masks(instances, indices, placement.padded_hw)
-    limit = self._max_num_instances
-    instances = _first(instances, limit)
-    labels = {
-      'gt_boxes': _pad_rows(instances.boxes, limit, -1.0),
-      'gt_classes': _pad_rows(instances.classes, limit, -1),
-    }
-    if instances.masks is not None:
-      labels['gt_masks'] = _pad_rows(instances.masks, limit, 0)
-    return labels
 
-  def _place_masks(
-    self, instances: _Instances, indices: tuple[tf.Tensor, tf.Tensor], padded_hw: DynamicSize
-  ) -> _Instances:
-    """The instances with decoded, placed and packed masks.
-
-    After a crop, instances without a visible pixel are dropped, even if part of their box is
-    visible. Without a crop all instances are kept, as in the paper's code, even those that lost all
-    pixels by resizing.
-    """
-    crops = any(augmentation.may_crop for augmentation in self._augmentations)
-    if not crops:
-      instances = _first(instances, self._max_num_instances)
-    masks = _place_each(instances.masks, indices, padded_hw)
-    instances = instances._replace(masks=masks)
-    return _select(instances, tf.reduce_any(masks > 0, axis=[1, 2])) if crops else instances
+def _rules(
+  augmentations: Sequence[Augmentation], max_num_instances: int, include_mask: bool
+) -> InstanceRules:
+  return InstanceRules(
+    limit=max_num_instances,
+    include_mask=include_mask,
+    may_hide=any(augmentation.may_crop or augmentation.may_cut for augmentation in augmentations),
+    min_visible=max((augmentation.min_visible for augmentation in augmentations), default=0.0),
+    refits_boxes=any(augmentation.refits_boxes for augmentation in augmentations),
+  )
 
 
 def augmentation_seeds(seed: int | None) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
@@ -222,41 +256,3 @@ def augmentation_seeds(seed: int | None) -> Callable[[tf.data.Dataset], tf.data.
     return tf.data.Dataset.zip((dataset, numbers)).map(add_seed)
 
   return add_seeds
-
-
-def _place_each(
-  masks_png: tf.Tensor, indices: tuple[tf.Tensor, tf.Tensor], padded_hw: DynamicSize
-) -> tf.Tensor:
-  """Placed masks [num, padded_h, padded_w / 8] uint8 of [num] PNG strings, decoded one by one."""
-  height, width = (None, None) if tf.is_tensor(padded_hw) else padded_hw
-  spec = tf.TensorSpec([height, width and width // 8], tf.uint8)
-
-  @without_autograph
-  def place(encoded: tf.Tensor) -> tf.Tensor:
-    mask = example_decoder.decode_label_png(encoded)
-    return tf.ensure_shape(placements.place_mask(mask, indices, padded_hw), spec.shape)
-
-  # With several buckets, `map_fn` cannot infer the shape of an empty result.
-  masks = tf.cond(
-    tf.size(masks_png) > 0,
-    lambda: tf.map_fn(place, masks_png, fn_output_signature=spec),
-    lambda: tf.zeros([0, padded_hw[0], padded_hw[1] // 8], tf.uint8),
-  )
-  return tf.ensure_shape(masks, [None, *spec.shape])
-
-
-def _first(instances: _Instances, number: int) -> _Instances:
-  return _Instances(*(None if values is None else values[:number] for values in instances))
-
-
-def _select(instances: _Instances, keep: tf.Tensor) -> _Instances:
-  return _Instances(
-    *(None if values is None else tf.boolean_mask(values, keep) for values in instances)
-  )
-
-
-def _pad_rows(values: tf.Tensor, num_rows: int, padding: float) -> tf.Tensor:
-  """The values with padding rows until there are `num_rows`; the shape of the result is static."""
-  paddings = [[0, num_rows - tf.shape(values)[0]]] + [[0, 0]] * (values.shape.rank - 1)
-  padded = tf.pad(values, paddings, constant_values=tf.cast(padding, values.dtype))
-  return tf.ensure_shape(padded, [num_rows, *values.shape[1:]])

@@ -1,6 +1,7 @@
 """Placement of image, boxes, masks and semantic map in the network input.
 
-One `Placement` describes resizing, cropping and flipping for all of them, so that they match.
+One `Placement` describes the used part, transposing, resizing, cropping and flipping for all of
+them, so that they match.
 """
 
 from collections.abc import Sequence
@@ -11,19 +12,24 @@ import tensorflow as tf
 from htc_tf.data import preprocess
 from htc_tf.data.augmentation.base import Augmentation, PlacementPlan
 from htc_tf.data.padding import DynamicSize, PaddingRule
+from htc_tf.data.source_view import SourceView
 from htc_tf.ops import masks as mask_ops
+
+# Numbers that make the seeds of regions different from those of other choices.
+_REGION_SEEDS = 1 << 16
 
 
 class Placement(NamedTuple):
-  """Placement of an image in the padded input: resize, then crop, then flip.
+  """Placement of an image in the padded input: view, then resize, then crop, then flip.
 
   Attributes:
-    original_hw: [2] int32 size of the stored image.
+    original_hw: [2] int32 size of the view of the stored image.
     scaled_hw: [2] int32 size after resizing.
     offset: [2] int32 first visible row and column of the resized image.
     visible_hw: [2] int32 size of the visible part, which starts at the origin of the input.
     flip_yx: [2] bool, whether rows and columns of the visible part are reversed.
     padded_hw: height and width of the input; numbers if there is one bucket, otherwise [2] int32.
+    view: part of the stored image that is placed, and whether it is transposed.
   """
 
   original_hw: tf.Tensor
@@ -32,10 +38,11 @@ class Placement(NamedTuple):
   visible_hw: tf.Tensor
   flip_yx: tf.Tensor
   padded_hw: DynamicSize
+  view: SourceView = SourceView()
 
 
 def choose_placement(
-  original_hw: tf.Tensor,
+  stored_hw: tf.Tensor,
   min_sizes: tuple[int, ...],
   max_size: int,
   padding: PaddingRule,
@@ -45,7 +52,7 @@ def choose_placement(
   """A random placement.
 
   Args:
-    original_hw: [2] int32 size of the stored image.
+    stored_hw: [2] int32 size of the stored image.
     min_sizes: short sides to choose from, all equally likely.
     max_size: limit of the long side.
     padding: rule for the padded size.
@@ -57,10 +64,14 @@ def choose_placement(
   size_seed, crop_seed, augmentation_seeds = seeds[0], seeds[2], (seeds[1], *seeds[3:])
   choice = tf.random.stateless_uniform([], size_seed, 0, len(min_sizes), tf.int32)
   min_size = tf.gather(tf.constant(min_sizes, tf.int32), choice)
-  scale = preprocess.resize_scale(original_hw, min_size, max_size)
+  region = _choose_region(stored_hw, augmentations, seed)
+  region_hw = SourceView(region).size(stored_hw)
+  scale = preprocess.resize_scale(region_hw, min_size, max_size)
   plan = PlacementPlan(scale, tf.constant([False, False]))
   for augmentation, plan_seed in zip(augmentations, augmentation_seeds):
     plan = augmentation.change_plan(plan, plan_seed)
+  view = SourceView(region, plan.transpose)
+  original_hw = view.size(stored_hw)
   bound = padding.bound(preprocess.apply_scale(original_hw, plan.scale))
   scale = plan.scale
   if not any(augmentation.may_crop for augmentation in augmentations):
@@ -70,20 +81,33 @@ def choose_placement(
   spare = tf.cast(scaled_hw - visible_hw + 1, tf.float64)
   offset = tf.cast(tf.random.stateless_uniform([2], crop_seed, dtype=tf.float64) * spare, tf.int32)
   padded_hw = padding.padded_hw(visible_hw, bound)
-  return Placement(original_hw, scaled_hw, offset, visible_hw, plan.flip_yx, padded_hw)
+  return Placement(original_hw, scaled_hw, offset, visible_hw, plan.flip_yx, padded_hw, view)
+
+
+def _choose_region(
+  stored_hw: tf.Tensor, augmentations: Sequence[Augmentation], seed: tf.Tensor
+) -> tf.Tensor | None:
+  """The part of the image that is used, [4] int32; None if no augmentation cuts one out."""
+  if not any(augmentation.may_cut for augmentation in augmentations):
+    return None
+  region = tf.concat([[0, 0], stored_hw], 0)
+  for number, augmentation in enumerate(augmentations):
+    region_seed = tf.random.experimental.stateless_fold_in(seed, _REGION_SEEDS + number)
+    region = augmentation.change_region(region, region_seed)
+  return region
 
 
 def place_image(image: tf.Tensor, placement: Placement) -> tf.Tensor:
   """The visible part of a resized image.
 
   Args:
-    image: [height, width, channels] uint8 or uint16.
+    image: [height, width, channels] uint8 or uint16, the stored image.
     placement: placement of the image.
 
   Returns:
     [visible_h, visible_w, channels] float32 of integers 0..255 or 0..65535.
   """
-  resized = preprocess.resize_image(image, placement.scaled_hw)
+  resized = preprocess.resize_image(placement.view.take(image), placement.scaled_hw)
   visible = tf.slice(
     resized,
     tf.concat([placement.offset, [0]], 0),
@@ -98,7 +122,7 @@ def place_boxes(boxes_normalized: tf.Tensor, placement: Placement) -> tf.Tensor:
   """Boxes in the padded input, clipped to the visible part.
 
   Args:
-    boxes_normalized: [num, 4] yxyx, 0..1 of the original image.
+    boxes_normalized: [num, 4] yxyx relative to the view, 0..1 inside it.
     placement: placement of the image.
 
   Returns:
@@ -145,7 +169,7 @@ def place_labels(
   """A label map after resizing, cropping, flipping and padding.
 
   Args:
-    labels: [height, width] uint8 in original pixels.
+    labels: [height, width] uint8 in pixels of the view.
     indices: result of `source_indices`.
     padded_hw: height and width of the result.
     padding: value outside the visible part.
@@ -166,7 +190,7 @@ def place_mask(
   after packing, because packed rows are eight times smaller.
 
   Args:
-    mask: [height, width] uint8 of 0 and 1 in original pixels.
+    mask: [height, width] uint8 of 0 and 1 in pixels of the view.
     indices: result of `source_indices`.
     padded_hw: height and width of the result; the width is a multiple of 8.
 

@@ -28,11 +28,13 @@ class Normalization(NamedTuple):
     mean: mean of each channel, in units of the samples.
     stddev: standard deviation of each channel, in units of the samples.
     dtype: type of the network input in the input pipelines; values are computed in float32.
+    largest: largest sample: 255, or 65535 for 16 bits.
   """
 
   mean: tuple[float, ...] = IMAGE_MEAN
   stddev: tuple[float, ...] = IMAGE_STDDEV
   dtype: str = 'float32'
+  largest: int = 255
 
 
 PUBLISHED = Normalization()

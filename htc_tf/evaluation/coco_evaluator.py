@@ -136,6 +136,11 @@ class COCOEvaluator:
       )
       self._seen.add(image_id)
 
+  @property
+  def num_images(self) -> int:
+    """Number of images that were added since the last `reset`."""
+    return len(self._seen)
+
   def collected(self) -> dict[str, list[Any]]:
     """All detections since the last `reset`, for `merge` of the evaluator in another process.
 
@@ -234,7 +239,6 @@ class COCOEvaluator:
     reason = ground_truth_lib.why_nothing_counts(self._ground_truth, self._evaluated_ids)
     if reason:
       logging.warning('The figures are empty (-1), because %s', reason)
-    logging.info('Evaluation of %d images:\n%s', len(self._seen), metrics_lib.format_table(figures))
     return figures
 
   def save_results(self, path: files.PathLike) -> list[str]:

@@ -43,6 +43,49 @@ def unpack_bits(packed: tf.Tensor) -> tf.Tensor:
   return tf.reshape(bits, shape)  # [..., width]
 
 
+def packed_extents(packed: tf.Tensor) -> tf.Tensor:
+  """Boxes around the pixels of packed masks.
+
+  Args:
+    packed: [num, height, width / 8] uint8 masks, packed by `pack_bits`.
+
+  Returns:
+    [num, 4] float32 yxyx in pixels, the end exclusive; 0 for masks without a pixel.
+  """
+  rows = tf.reduce_any(packed > 0, axis=2)  # [num, height]
+  bits = [tf.reduce_any(packed & value > 0, axis=1) for value in _BIT_VALUES]
+  columns = tf.reshape(tf.stack(bits, axis=2), [tf.shape(packed)[0], -1])  # [num, width]
+  (top, bottom), (left, right) = (_extent(line) for line in (rows, columns))
+  return tf.cast(tf.stack([top, left, bottom, right], axis=1), tf.float32)
+
+
+def _extent(filled: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  """First and end (exclusive) of the true entries of [num, length]; 0 and 0 if there are none."""
+  length = tf.shape(filled)[1]
+  position = tf.range(length)
+  end = tf.reduce_max(tf.where(filled, position + 1, 0), axis=1)
+  first = tf.reduce_min(tf.where(filled, position, length), axis=1)
+  return tf.minimum(first, end), end
+
+
+def refit_boxes(boxes: tf.Tensor, packed: tf.Tensor, changed: tf.Tensor) -> tf.Tensor:
+  """The boxes, where `changed` is true those around the pixels of the masks.
+
+  Args:
+    boxes: [num, 4] yxyx in padded-image pixels.
+    packed: [num, height, width / 8] uint8 masks, packed by `pack_bits`.
+    changed: [num] bool.
+  """
+  return tf.tensor_scatter_nd_update(
+    boxes, tf.where(changed), packed_extents(tf.boolean_mask(packed, changed))
+  )
+
+
+def packed_areas(packed: tf.Tensor) -> tf.Tensor:
+  """Number of pixels of packed masks [num, height, width / 8] uint8, [num] int32."""
+  return tf.reduce_sum(tf.cast(tf.raw_ops.PopulationCount(x=packed), tf.int32), axis=[1, 2])
+
+
 @without_autograph
 def mask_targets(
   packed_masks: tf.Tensor,

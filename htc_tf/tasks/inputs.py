@@ -11,10 +11,13 @@ from official.vision.dataloaders import input_reader_factory
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
 from htc_tf.data.augmentation.registry import build_augmentations
-from htc_tf.data.bucket_batches import batch_by_bucket
+from htc_tf.data.bucket_batches import BatchFn, batch_by_bucket
+from htc_tf.data.combination import combine_neighbors
+from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.padding import PaddingRule, padding_rule
 from htc_tf.data.parser import SEED_KEY, Parser, augmentation_seeds
+from htc_tf.data.repeat_factors import category_factors, missing_statistics, repeat_records
 from htc_tf.data.skipped import SkipCounter
 from htc_tf.data.tolerant_reading import RECORD_KEY, TolerantReading, as_element
 from htc_tf.data.usable_instances import usable_instances
@@ -86,10 +89,11 @@ def build_batches(
   Raises:
     DataError: no record can be used.
   """
-  parse = build_parse(params, model, counter)
-  batch = batch_by_bucket(
-    build_padding_rule(params.parser, model), params.global_batch_size, params.drop_remainder
-  )
+  parser = _parser_of(params, model)
+  combines = params.is_training and parser.combines
+  to_element = parser.place if combines else parser.parse_fn(params.is_training)
+  parse = _build_parse(params, model, counter, to_element)
+  batch = _build_batch(params, model, parser)
   if params.enable_tf_data_service:
     steps = {
       'dataset_fn': tf.data.TFRecordDataset,
@@ -112,7 +116,7 @@ def build_batches(
   worker = context.input_pipeline_id if context else 0
   seed = None if params.seed is None else params.seed + worker
   reader = input_reader_factory.input_reader_generator(
-    params, decoder_fn=as_element, sample_fn=augmentation_seeds(seed), **steps
+    params, decoder_fn=as_element, sample_fn=_build_sampling(params, seed), **steps
   )
   return reader.read(input_context=context)
 
@@ -129,10 +133,52 @@ def _with_labels_of_model(decoded: Tensors, params: task_config.DataConfig) -> T
   return changed
 
 
+def _build_sampling(
+  params: task_config.DataConfig, seed: int | None
+) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+  """A function that repeats records of rare classes, if configured, and adds seeds to elements."""
+  add_seeds = augmentation_seeds(seed)
+  if not (params.is_training and params.repeat_threshold):
+    return add_seeds
+  info = DatasetInfo.find(params.input_path)
+  if info.statistics is None:
+    raise missing_statistics(info.folder)
+  factors = category_factors(
+    info.statistics.images_by_category, info.num_images, params.repeat_threshold
+  )
+  repeat = repeat_records(factors, params.shuffle_buffer_size, seed)
+  return lambda dataset: add_seeds(repeat(dataset))
+
+
+def _build_batch(
+  params: task_config.DataConfig, model: model_config.HTC, parser: Parser
+) -> BatchFn:
+  """A function from the results of `_build_parse` to batches."""
+  rule = build_padding_rule(params.parser, model)
+  batch = batch_by_bucket(rule, params.global_batch_size, params.drop_remainder)
+  if not (params.is_training and parser.combines):
+    return batch
+
+  def combine_and_batch(
+    dataset: tf.data.Dataset, context: tf.distribute.InputContext | None = None
+  ) -> tf.data.Dataset:
+    return batch(combine_neighbors(dataset, parser), context)
+
+  return combine_and_batch
+
+
+def _parser_of(params: task_config.DataConfig, model: model_config.HTC) -> Parser:
+  include_mask = model.include_mask and params.is_training
+  include_semantic = model.semantic_head.enabled and params.is_training
+  return build_parser(params, model, include_mask, include_semantic)
+
+
 def build_parse(
   params: task_config.DataConfig, model: model_config.HTC, counter: SkipCounter
 ) -> Callable[[Tensors], Any]:
   """A function from an element with a serialized record to a training or evaluation element.
+
+  It takes one record and therefore does not paste objects of other images.
 
   Args:
     params: configuration of the pipeline.
@@ -143,10 +189,22 @@ def build_parse(
     A function of a dictionary with the record in `RECORD_KEY` and the seed of the augmentations in
     `SEED_KEY`; see `data.parser.Parser` for its result.
   """
-  include_mask = model.include_mask and params.is_training
-  include_semantic = model.semantic_head.enabled and params.is_training
-  decoder = ExampleDecoder(include_mask, include_semantic, model.sample_format)
-  parser = build_parser(params, model, include_mask, include_semantic).parse_fn(params.is_training)
+  to_element = _parser_of(params, model).parse_fn(params.is_training)
+  return _build_parse(params, model, counter, to_element)
+
+
+def _build_parse(
+  params: task_config.DataConfig,
+  model: model_config.HTC,
+  counter: SkipCounter,
+  to_element: Callable[[Tensors], Any],
+) -> Callable[[Tensors], Any]:
+  """A function from an element with a serialized record to `to_element` of its decoded record."""
+  decoder = ExampleDecoder(
+    include_mask=model.include_mask and params.is_training,
+    include_semantic=model.semantic_head.enabled and params.is_training,
+    sample_format=model.sample_format,
+  )
 
   def parse(element: Tensors) -> Any:
     decoded = _with_labels_of_model(decoder.decode(element[RECORD_KEY]), params)
@@ -155,6 +213,6 @@ def build_parse(
         decoded, model.num_classes, params.parser.max_num_instances, counter
       )
     # Elements have no seed if they are only checked (`check_usable`, error messages).
-    return parser({SEED_KEY: tf.zeros([2], tf.int64), **decoded, **element})
+    return to_element({SEED_KEY: tf.zeros([2], tf.int64), **decoded, **element})
 
   return parse

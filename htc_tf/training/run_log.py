@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from absl import logging
 from official.core import config_definitions as cfg
 
+from htc_tf.configs import schedule
 from htc_tf.training import report as report_lib
 from htc_tf.training import results_plot, speed
 from htc_tf.training.early_stopping import EarlyStopping
@@ -12,6 +13,9 @@ from htc_tf.training.results_table import ResultsTable
 
 # Figures of an evaluation in the table of results, beside the one that decides on the best.
 _FIGURES = ('AP', 'AP50', 'AP75')
+# Those that the line of an evaluation shows, and the names of their kinds.
+_SHOWN_FIGURES = ('bbox_AP', 'bbox_AP50', 'segm_AP', 'segm_AP50')
+_KINDS = {'bbox': 'box', 'segm': 'mask'}
 # A step reports early, so that a user sees that the training works.
 _EARLY_STEPS = 10
 
@@ -46,6 +50,11 @@ class RunLog:
     start: step at which this start continues.
     stopping: the evaluations that may end the training.
     model_dir: the model directory; None to neither show nor write anything.
+
+  Attributes:
+    start: step at which this start continues.
+    stopping: the evaluations that may end the training.
+    best_figures: figures of the best evaluation, if it was in this start; else empty.
   """
 
   def __init__(
@@ -58,6 +67,7 @@ class RunLog:
   ):
     self._params, self._num_images = params, num_images
     self.start, self.stopping = start, stopping
+    self.best_figures: dict[str, float] = {}
     self._speed = speed.Speed()
     self._model_dir = model_dir
     self._table = ResultsTable(model_dir, start) if model_dir else None
@@ -103,12 +113,16 @@ class RunLog:
 
   def _describe_evaluation(self, step: int, figures: Mapping[str, float], seconds: float) -> str:
     metric, best = self.stopping.metric, self.stopping.best
-    text = f'step {step} evaluated in {report_lib.duration(seconds)}'
-    if figures.get(metric, -1) >= 0:
-      text += f': {metric} {100 * figures[metric]:.1f}'
+    text = f'epoch {self._epochs(step):.1f} evaluated in {report_lib.duration(seconds)}: '
+    shown = dict.fromkeys([*_SHOWN_FIGURES, metric])
+    text += ', '.join(
+      f'{_spoken(name)} {_percent(figures[name])}' for name in shown if name in figures
+    )
     if best is not None:
       other = f', best {100 * best.value:.1f} at step {best.step}'
       text += ', the best so far' if best.step == step else other
+      if best.step == step:
+        self.best_figures = dict(figures)
     return text
 
   def finish(self) -> None:
@@ -137,4 +151,15 @@ class RunLog:
     )
 
   def _epochs(self, step: int) -> float:
-    return step * self._params.task.train_data.global_batch_size / self._num_images
+    batch = self._params.task.train_data.global_batch_size
+    return step / schedule.steps_per_epoch(self._num_images, batch)
+
+
+def _spoken(name: str) -> str:
+  """The name of a figure for people, such as mask AP50."""
+  kind, _, figure = name.partition('_')
+  return f'{_KINDS[kind]} {figure}' if kind in _KINDS else name
+
+
+def _percent(value: float) -> str:
+  return f'{100 * value:.1f}' if value >= 0 else '-'

@@ -6,8 +6,10 @@ import tensorflow as tf
 from absl import logging
 from official.core import config_definitions as cfg
 
+from htc_tf import next_command
 from htc_tf.configs import schedule
 from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.evaluation import metrics
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.training import results_plot, results_table
 from htc_tf.training.best_checkpoint import Best, BestCheckpoint
@@ -96,8 +98,10 @@ def log_end(
       stopping.describe(),
     )
   folder = best.folder if best is not None and best.best is not None else model_dir
+  if run_log.best_figures:
+    logging.info('%s', metrics.format_table(run_log.best_figures))
   logging.info('%s', _describe_result(stopping.metric, stopping.best, best, model_dir))
-  logging.info('next: htc-predict --model=%s --output=predictions IMAGE_OR_FOLDER', folder)
+  logging.info('%s', next_command.line('htc-evaluate', f'--model={folder}'))
 
 
 def _describe_result(

@@ -5,8 +5,10 @@ from typing import Any
 
 import orbit
 import tensorflow as tf
+from absl import logging
 from official.core import base_trainer
 
+from htc_tf.evaluation import metrics
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.training.averages import Averages
 
@@ -82,6 +84,9 @@ class Trainer(base_trainer.Trainer):
     if aggregated_logs is not None:
       figures = dict(self.task.reduce_aggregated_logs(aggregated_logs, self.global_step))
       self.on_detections(aggregated_logs, step)
+      if not self._trains:
+        number, table = aggregated_logs.num_images, metrics.format_table(figures)
+        logging.info('Evaluation of %d images:\n%s', number, table)
     if self.checkpoint_exporter is not None and figures:
       self.checkpoint_exporter.maybe_export_checkpoint(self.checkpoint, figures, step)
     if self._trains:

@@ -157,7 +157,7 @@ def test_without_them_nothing_is_clipped_or_averaged():
 
 def test_a_cosine_schedule_is_described(cosine):
   assert schedule.describe(cosine, batch_size=2, num_images=7) == (
-    '40 steps of 2 images = 11.4 epochs of 7 training images; learning rate 0.04, along a cosine '
+    '40 steps of 2 images = 10.0 epochs of 7 training images; learning rate 0.04, along a cosine '
     'to 0, after a warm-up of 4 steps; gradients up to a norm of 35; weights averaged with a decay '
     'of 0.99; checkpoint every 4 steps'
   )

@@ -43,7 +43,7 @@ def test_pixels_are_changed_as_of_8_bits_and_normalized_by_channel(channels, dty
     [32],
     40,
     augmentations=[_Brighter()],
-    normalization=Normalization(tuple(mean), tuple(stddev)),
+    normalization=Normalization(tuple(mean), tuple(stddev), largest=np.iinfo(dtype).max),
   )
   found, _ = parser.parse_fn(True)(element(image))
   added = 10 if dtype == np.uint8 else 2570

@@ -84,3 +84,19 @@ def test_without_rois_or_instances_targets_are_empty_or_zero(num_rois, num_gt):
   )
   assert targets.shape == (1, num_rois, 28, 28)
   assert not np.any(targets)
+
+
+def test_extents_and_areas_of_packed_masks_are_those_of_numpy():
+  masks = np.random.default_rng(4).random([6, 19, 24]) < 0.03
+  masks[2] = False
+  masks[3] = np.eye(19, 24, dtype=bool)
+  masks[4] = True
+  packed = mask_ops.pack_bits(tf.constant(masks.astype(np.uint8)))
+  expected = np.zeros([6, 4])
+  for box, mask in zip(expected, masks):
+    rows, columns = np.nonzero(mask)
+    if rows.size:
+      box[:] = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
+  np.testing.assert_array_equal(mask_ops.packed_extents(packed), expected)
+  np.testing.assert_array_equal(mask_ops.packed_areas(packed), masks.sum((1, 2)))
+  assert mask_ops.packed_extents(packed[:0]).shape == (0, 4)

@@ -232,3 +232,62 @@ def test_records_get_the_labels_of_the_model():
   empty = {**decoded, 'classes': tf.zeros([0], tf.int32)}
   assert inputs._with_labels_of_model(empty, params)['classes'].shape == [0]
   assert inputs._with_labels_of_model(decoded, task_config.DataConfig()) == decoded
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('buckets', [[], BUCKETS])
+def test_all_augmentations_together_repeat_with_the_seed(mixed, buckets):
+  """Scaled from 0.1 to 2, every image has pixels, and every object a mask in its box."""
+  task, params = make_task(mixed, buckets, seed=3)
+  augmentation = params.train_data.parser.augmentation
+  augmentation.scale_jitter.override({'min_factor': 0.1, 'max_factor': 2.0})
+  names = set(augmentation.as_dict()) - {'scale_jitter', 'flip'}
+  augmentation.override({name: {'probability': 0.8} for name in names})
+  first, second = (take(task, params.train_data, 8) for _ in range(2))
+  for one, two in zip(tf.nest.flatten(first), tf.nest.flatten(second)):
+    np.testing.assert_array_equal(one, two)
+  num_objects = set()
+  for images, labels in first:
+    assert np.isfinite(images).all()
+    for row in range(len(images)):
+      height, width = labels['image_info'][row, 1]
+      assert min(height, width) >= 1
+      masks = np.unpackbits(labels['gt_masks'][row], axis=-1)
+      valid = labels['gt_classes'][row] > 0
+      num_objects.add(int(valid.sum()))
+      assert not masks[~valid].any()
+      for mask, box in zip(masks[valid], labels['gt_boxes'][row][valid]):
+        rows, columns = np.nonzero(mask)
+        assert box[0] - 1 < rows.min() and rows.max() < box[2] + 1
+        assert box[1] - 1 < columns.min() and columns.max() < box[3] + 1
+        assert box[2] <= height + 1e-3 and box[3] <= width + 1e-3
+        assert (box[2:] - box[:2] >= 0.99).all()
+  assert len(num_objects) > 1
+
+
+def test_objects_of_the_image_before_are_pasted(mixed):
+  task, params = make_task(mixed, [{'height': 128, 'width': 128}], seed=3)
+  plain = take(task, params.train_data, 8)
+  params.train_data.parser.augmentation.copy_paste.probability = 1.0
+  pasted = take(task, params.train_data, 8)
+  orders = ([labels['source_id'] for _, labels in found] for found in (plain, pasted))
+  np.testing.assert_array_equal(*orders)
+  # There is no image before the first one.
+  np.testing.assert_array_equal(plain[0][0][0], pasted[0][0][0])
+  changed = [(one != two).any() for (one, _), (two, _) in zip(plain[1:], pasted[1:])]
+  assert np.mean(changed) > 0.7
+
+
+def test_images_of_rare_classes_are_read_more_often(mixed, monkeypatch):
+  """The factor is that of the formula for the shares in the metadata."""
+  task, params = make_task(mixed, BUCKETS, seed=3)
+  params.train_data.repeat_threshold = 1.0
+  seen = []
+  monkeypatch.setattr(
+    inputs, 'repeat_records', lambda factors, *_: seen.append(factors) or (lambda data: data)
+  )
+  task.build_inputs(params.train_data)
+  statistics = inputs.DatasetInfo.find(params.train_data.input_path).statistics
+  expected = [1.0, *np.sqrt(4 / np.maximum(statistics.images_by_category, 1))]
+  shown = [True, *(number > 0 for number in statistics.images_by_category)]
+  np.testing.assert_allclose(seen[0], np.where(shown, expected, 1.0))

@@ -27,12 +27,12 @@ def _registered(monkeypatch):
   return registry._CLASSES
 
 
-@pytest.fixture(name='brightness')
-def _brightness():
+@pytest.fixture(name='lightness')
+def _lightness():
   """A registered augmentation that changes pixels; a user would put the class into a module."""
 
-  @register('brightness')
-  class Brightness(Augmentation):
+  @register('lightness')
+  class Lightness(Augmentation):
     """Addition of a random number to all pixels.
 
     Args:
@@ -42,18 +42,18 @@ def _brightness():
     def __init__(self, max_delta: float):
       if not 0 <= max_delta <= 255:
         raise ConfigError(
-          'augmentation.brightness.max_delta is out of range',
+          'augmentation.lightness.max_delta is out of range',
           expected='0..255',
           got=repr(max_delta),
         )
       self._max_delta = max_delta
 
     def change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-      """The image with another brightness."""
+      """The image with another lightness."""
       delta = tf.random.stateless_uniform([], seed, -self._max_delta, self._max_delta)
       return tf.clip_by_value(image + delta, 0.0, 255.0)
 
-  return Brightness
+  return Lightness
 
 
 def test_the_decorator_registers_a_class_and_returns_it(registered):
@@ -124,11 +124,11 @@ def test_an_unknown_name_is_refused():
   [
     ('flip', {'horizontal': 50, 'vertical': 0.0}, 'flip.horizontal is out of range'),
     ('scale_jitter', {'min_factor': 0.0, 'max_factor': 1.0}, 'scale_jitter is not a range'),
-    ('brightness', {'max_delta': 256}, 'brightness.max_delta is out of range'),
+    ('lightness', {'max_delta': 256}, 'lightness.max_delta is out of range'),
   ],
 )
-def test_values_that_an_augmentation_refuses_are_errors(brightness, name, arguments, message):
-  del brightness
+def test_values_that_an_augmentation_refuses_are_errors(lightness, name, arguments, message):
+  del lightness
   with pytest.raises(ConfigError, match=message):
     build_augmentations({name: arguments})
 
@@ -172,8 +172,8 @@ def test_the_plan_is_changed_in_the_order_of_the_augmentations(augmentations, ex
   assert placement.scaled_hw.numpy().tolist() == expected
 
 
-def test_changed_pixels_leave_the_labels_and_the_padding_unchanged(brightness):
-  image, labels = parse([brightness(80.0)], record())
+def test_changed_pixels_leave_the_labels_and_the_padding_unchanged(lightness):
+  image, labels = parse([lightness(80.0)], record())
   plain_image, plain_labels = parse([], record())
   assert labels.keys() == plain_labels.keys()
   for key, value in labels.items():
@@ -183,21 +183,21 @@ def test_changed_pixels_leave_the_labels_and_the_padding_unchanged(brightness):
   assert not image.numpy()[29:].any() and not image.numpy()[:, 48:].any()
 
 
-def test_pixels_are_changed_in_the_same_way_for_the_same_seed(brightness):
-  augmentations = [brightness(80.0)]
+def test_pixels_are_changed_in_the_same_way_for_the_same_seed(lightness):
+  augmentations = [lightness(80.0)]
   images = [parse(augmentations, record(seed))[0] for seed in (3, 3, 4)]
   np.testing.assert_array_equal(images[0], images[1])
   assert (images[0] != images[2]).numpy().any()
 
 
-def test_two_augmentations_have_different_seeds(brightness):
-  once, _ = parse([brightness(40.0)], record())
-  twice, _ = parse([brightness(40.0), brightness(40.0)], record())
+def test_two_augmentations_have_different_seeds(lightness):
+  once, _ = parse([lightness(40.0)], record())
+  twice, _ = parse([lightness(40.0), lightness(40.0)], record())
   plain, _ = parse([], record())
   changes = [(pixels(image) - pixels(plain)).mean() for image in (once, twice)]
   assert changes[1] != pytest.approx(2 * changes[0], abs=0.1)
 
 
-def test_evaluation_images_are_not_augmented(brightness):
-  image, _ = parse([brightness(80.0)], record(), is_training=False)
+def test_evaluation_images_are_not_augmented(lightness):
+  image, _ = parse([lightness(80.0)], record(), is_training=False)
   np.testing.assert_array_equal(image, parse([], record())[0])
