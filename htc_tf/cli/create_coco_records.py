@@ -60,6 +60,21 @@ def _parser() -> argparse.ArgumentParser:
     help='drop missing or unreadable images instead of failing',
   )
   add(
+    '--overwrite',
+    action='store_true',
+    help='replace records and annotations of the same prefix that were made from another file',
+  )
+  _add_pixels(add)
+  _add_division(add)
+  _add_reading(add)
+  _add_semantic(add)
+  _add_tiles(add)
+  return parser
+
+
+def _add_pixels(add: Callable[..., argparse.Action]) -> None:
+  """Add the flags of the orientation, channels and depth of images."""
+  add(
     '--exif',
     choices=('auto', 'upright', 'stored'),
     default='auto',
@@ -67,15 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     'stored (default: as the annotated sizes tell, else upright)',
   )
   add(
-    '--overwrite',
-    action='store_true',
-    help='replace records and annotations of the same prefix that were made from another file',
+    '--channels',
+    choices=('rgb', 'keep'),
+    default='rgb',
+    help='rgb converts images of every kind to RGB of 8 bits; keep keeps the channels and the 8 or '
+    '16 bits of TIFF, PNG and NPY files, the same for all images (default: rgb)',
   )
-  _add_division(add)
-  _add_reading(add)
-  _add_semantic(add)
-  _add_tiles(add)
-  return parser
 
 
 def _add_reading(add: Callable[..., argparse.Action]) -> None:

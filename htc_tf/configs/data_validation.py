@@ -49,6 +49,7 @@ def validate_data(
   _check_parser(config, name)
   _check_buckets(config.parser.buckets, model, f'{name}.parser.buckets')
   info = DatasetInfo.find(','.join(patterns))
+  _check_images(info, model, name)
   if not config.is_training:
     return  # The evaluation matches categories by id and name.
   if config.repeat_threshold and info.statistics is None:
@@ -73,6 +74,23 @@ def _with_classes(info: DatasetInfo, classes: DatasetInfo) -> DatasetInfo:
   if semantic is not None and semantic.source == 'instances':
     semantic = dataclasses.replace(semantic, num_classes=classes.num_classes)
   return dataclasses.replace(info, categories=classes.categories, semantic=semantic)
+
+
+def _check_images(info: DatasetInfo, model: model_config.HTC, name: str) -> None:
+  """Raise ConfigError unless the images have the channels and the depth that the model reads."""
+  found, expected = info.sample_format, model.sample_format
+  if found == expected:
+    return
+  height, width = model.input_size[:2]
+  raise ConfigError(
+    f'The images of {name} are not those that the model reads',
+    expected=f'{expected}: task.model.input_size[2] and task.model.pixels.bits',
+    got=str(found),
+    likely_cause='records of another data set, or a configuration without its channels; set '
+    f'task.model.input_size=[{height},{width},{found.num_channels}], task.model.pixels.bits='
+    f'{found.bits}, and task.model.pixels.mean and stddev as channel_mean and channel_stddev of '
+    'the metadata; or convert the images to RGB with --channels=rgb',
+  )
 
 
 def _exists(pattern: str) -> bool:

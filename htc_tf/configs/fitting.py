@@ -11,6 +11,7 @@ from official.core import config_definitions as cfg
 
 from htc_tf.configs.frames import Resizing, choose_frames
 from htc_tf.data.dataset_folder import DatasetFolder
+from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.statistics import QUANTILES, DatasetStatistics
 from htc_tf.errors import DataError
 
@@ -102,9 +103,20 @@ def fitted_values(
   side = max(
     -(-resizing.max_size // divisor) * divisor, *(side for frame in frames for side in frame)
   )
-  channels = params.task.model.input_size[2]
-  values['model']['input_size'] = [side, side, channels]
+  values['model']['input_size'] = [side, side, statistics.num_channels]
+  values['model'].update(_pixel_values(folder.train))
   return {'task': values}
+
+
+def _pixel_values(info: DatasetInfo) -> dict[str, Any]:
+  """Depth, mean and deviation of images; RGB images of 8 bits keep those of the experiment."""
+  statistics = info.statistics
+  if statistics is None or info.sample_format.is_rgb:
+    return {}
+  # A channel that is the same everywhere has no deviation.
+  stddev = [value if value > 0 else 1.0 for value in statistics.channel_stddev]
+  mean = list(statistics.channel_mean)
+  return {'pixels': {'bits': statistics.bits, 'mean': mean, 'stddev': stddev}}
 
 
 def _sizes(resizing: Resizing) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from htc_tf.configs.bounds import (
   PositiveInt,
   Weight,
 )
+from htc_tf.data.preprocess import PUBLISHED, Normalization
+from htc_tf.data.sample_format import DEPTHS, SampleFormat
 
 # A level of the feature pyramid: its stride is 2**level pixels.
 Level = Annotated[int, Bounds(1, 10)]
@@ -345,6 +347,25 @@ class DetectionGenerator(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class Pixels(hyperparams.Config):
+  """Samples of the images that the model reads; `input_size` has their number of channels.
+
+  Images of 3 channels and 8 bits are RGB, into which files of every kind are converted. Other
+  images must have exactly these channels and bits.
+
+  Attributes:
+    bits: number of bits of a sample, 8 or 16.
+    mean: mean of each channel in units of the samples, as the metadata of the records has it;
+      empty: the published means of RGB images of 8 bits.
+    stddev: standard deviation of each channel, likewise.
+  """
+
+  bits: Annotated[int, OneOf(DEPTHS)] = 8
+  mean: list[NonNegativeFloat] = _list()
+  stddev: list[PositiveFloat] = _list()
+
+
+@dataclasses.dataclass
 class HTC(hyperparams.Config):
   """The whole model.
 
@@ -354,6 +375,7 @@ class HTC(hyperparams.Config):
       image is shrunk to fit. Images are padded according to `parser.buckets` of the data; with the
       proposals or the RoI aligner of Model Garden, which read static shapes, every image is padded
       to this size. Height and width must be multiples of `size_divisor`.
+    pixels: samples of the images.
     min_level: finest decoder level.
     max_level: coarsest decoder level.
     include_mask: whether the model predicts masks.
@@ -374,6 +396,7 @@ class HTC(hyperparams.Config):
 
   num_classes: int = 81
   input_size: list[int] = _list(1344, 1344, 3)
+  pixels: Pixels = _part(Pixels)
   min_level: Level = 2
   max_level: Level = 6
   include_mask: bool = True
@@ -397,6 +420,19 @@ class HTC(hyperparams.Config):
   def uses_static_size(self) -> bool:
     """Whether every network input has the size `input_size`, because a part reads static shapes."""
     return 'model_garden' in (self.roi_generator.type, self.roi_aligner.type)
+
+  @property
+  def sample_format(self) -> SampleFormat:
+    """Channels and depth of the images."""
+    return SampleFormat(self.input_size[2], self.pixels.bits)
+
+  @property
+  def normalization(self) -> Normalization:
+    """Mean and standard deviation of each channel."""
+    if not self.pixels.mean:
+      return PUBLISHED
+    largest = 2**self.pixels.bits - 1
+    return Normalization(tuple(self.pixels.mean), tuple(self.pixels.stddev), largest=largest)
 
   @property
   def size_divisor(self) -> int:

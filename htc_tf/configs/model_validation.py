@@ -2,6 +2,7 @@
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs.value_types import check_keys, check_values
+from htc_tf.data.sample_format import MAX_CHANNELS
 from htc_tf.errors import ConfigError
 
 _MAX_STAGES = 5
@@ -19,6 +20,7 @@ def validate_model(config: model_config.HTC) -> None:
     _check_stages,
     _check_levels,
     _check_input_size,
+    _check_pixels,
     _check_channels,
     _check_crop_sizes,
   ):
@@ -153,11 +155,34 @@ def _check_levels(config: model_config.HTC) -> None:
 def _check_input_size(config: model_config.HTC) -> None:
   divisor = config.size_divisor
   size = config.input_size
-  if len(size) != 3 or size[2] != 3 or any(side <= 0 or side % divisor for side in size[:2]):
+  if len(size) != 3 or any(side <= 0 or side % divisor for side in size[:2]):
     raise ConfigError(
       'task.model.input_size is wrong',
-      expected=f'[height, width, 3] with sides that are multiples of {divisor}',
+      expected=f'[height, width, channels] with sides that are multiples of {divisor}',
       got=str(list(size)),
+    )
+  if not 1 <= size[2] <= MAX_CHANNELS:
+    raise ConfigError(
+      'task.model.input_size is wrong',
+      expected=f'1 to {MAX_CHANNELS} channels, the last number',
+      got=str(list(size)),
+      likely_cause='numbers in another order than height, width, channels',
+    )
+
+
+def _check_pixels(config: model_config.HTC) -> None:
+  pixels, sample_format = config.pixels, config.sample_format
+  lengths = (len(pixels.mean), len(pixels.stddev))
+  if lengths == (0, 0) and sample_format.is_rgb:
+    return
+  if lengths != (sample_format.num_channels,) * 2:
+    raise ConfigError(
+      'task.model.pixels has no mean and standard deviation for every channel',
+      expected=f'{sample_format.num_channels} numbers in mean and in stddev, in units of samples '
+      f'of {sample_format.bits} bits; only RGB images of 8 bits have published ones',
+      got=f'mean={list(pixels.mean)}, stddev={list(pixels.stddev)}',
+      likely_cause='another number of channels or bits; the metadata of the records '
+      '(<prefix>.json) has channel_mean and channel_stddev',
     )
 
 

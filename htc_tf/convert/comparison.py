@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from htc_tf.convert import crop_sizes, transforms
+from htc_tf.convert import crop_sizes, stem, transforms
 from htc_tf.convert.name_map import NameMap, Row
 from htc_tf.errors import CheckpointError
 
@@ -58,6 +58,7 @@ class Comparison(NamedTuple):
 
   Attributes:
     fitting: pairs that fit.
+    rgb_stems: the first convolution if it is one of RGB images and the model reads other images.
     other_classes: pairs that depend on a number of classes that differs.
     other_shape: other pairs whose shapes differ.
     missing: paths of the variables without an entry.
@@ -66,6 +67,7 @@ class Comparison(NamedTuple):
   """
 
   fitting: list[Pair]
+  rgb_stems: list[Pair]
   other_classes: list[Pair]
   other_shape: list[Pair]
   missing: list[str]
@@ -102,6 +104,7 @@ def compare(
   absent = [name for name in unused if _absent_branch(name_map, name, branches)]
   comparison = Comparison(
     fitting=[],
+    rgb_stems=[],
     other_classes=[],
     other_shape=[],
     missing=sorted(set(variables) - {pair.path for pair in pairs}),
@@ -112,6 +115,8 @@ def compare(
     # All layers that depend on a differing number of classes keep their values together.
     if pair.row.classes and pair.row.classes.key in keys:
       comparison.other_classes.append(pair)
+    elif stem.is_of_rgb(pair.path, pair.converted_shape, pair.shape):
+      comparison.rgb_stems.append(pair)
     elif pair.converted_shape != pair.shape:
       comparison.other_shape.append(pair)
     else:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from htc_tf.convert import comparison as comparison_lib
-from htc_tf.convert import transforms
+from htc_tf.convert import stem, transforms
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.comparison import Allowed
 from htc_tf.convert.mmdet_names import MMDET
@@ -25,6 +25,7 @@ class Conversion(NamedTuple):
     source: name of the source of the file.
     parts: parts of the model that were filled; None for all.
     filled: paths of the variables that now have published values.
+    adapted: paths of the filled variables whose values were made for RGB images; see `stem`.
     dropped: paths of the variables that were skipped because their number of classes differs.
     missing: paths of the variables without an entry.
     unused: names of the entries without a variable.
@@ -33,6 +34,7 @@ class Conversion(NamedTuple):
   source: str
   parts: tuple[str, ...] | None
   filled: tuple[str, ...]
+  adapted: tuple[str, ...]
   dropped: tuple[str, ...]
   missing: tuple[str, ...]
   unused: tuple[str, ...]
@@ -41,6 +43,7 @@ class Conversion(NamedTuple):
     """A text with one line per outcome, which names every variable that was not filled."""
     lines = [f'{len(self.filled)} variables filled from {self.source} names']
     for title, names in (
+      ('variables for RGB images, adapted to the channels of the model', self.adapted),
       ('variables with another number of classes, left as initialized', self.dropped),
       ('variables without an entry, left as initialized', self.missing),
       ('entries without a variable', self.unused),
@@ -89,14 +92,19 @@ def convert_checkpoint(
       likely_cause='the experiment of another file, with another depth, more or fewer branches, or '
       'another number of classes',
     )
-  for pair in comparison.fitting:
+  filled = [*comparison.fitting, *comparison.rgb_stems]
+  for pair in filled:
     values = transforms.apply(pair.row.steps, checkpoint.tensors[pair.name])
-    variables[pair.path].assign(values.astype(np.float32, copy=False))
+    values = values.astype(np.float32, copy=False)
+    if pair in comparison.rgb_stems:
+      values = stem.adapted(values, pair.shape[2])
+    variables[pair.path].assign(values)
     checkpoint.release()
   return Conversion(
     name_map.source,
     parts,
-    filled=tuple(pair.path for pair in comparison.fitting),
+    filled=tuple(pair.path for pair in filled),
+    adapted=tuple(pair.path for pair in comparison.rgb_stems),
     dropped=tuple(pair.path for pair in comparison.other_classes),
     missing=tuple(comparison.missing),
     unused=(*comparison.unused, *comparison.absent),

@@ -51,7 +51,11 @@ _DESCRIPTIONS = {
   'image_size_mismatch': 'images whose size differs from the annotation (dropped)',
   'exif_applied': 'images turned upright by their EXIF orientation',
   'exif_not_applied': 'images with an EXIF orientation that are not turned (see --exif)',
+  'other_channels': 'images with other channels or another depth than the first one (dropped)',
   'image_converted': 'images converted to 8-bit RGB PNG',
+  'image_reduced': 'images reduced to 8-bit RGB, of 16 bits or with further channels such as alpha '
+  '(--channels=keep keeps them)',
+  'image_encoded': 'images encoded anew as PNG or NPY, with the same samples',
   'duplicate_image': 'repeated image entries (dropped)',
   'bad_annotation': 'annotation entries that are no objects (dropped)',
   'image_dropped': 'annotations of dropped images (dropped)',
@@ -99,6 +103,7 @@ _DROPPED_IMAGES = (
   'missing_image',
   'unreadable_image',
   'image_size_mismatch',
+  'other_channels',
   'missing_stuff_map',
 )
 # What a reader of a format drops before the content of a COCO file exists.

@@ -21,6 +21,7 @@ from htc_tf.data import (
   conversion_outputs,
   conversion_source,
   image_paths,
+  kept_channels,
   record_pool,
   record_shards,
   semantic_maps,
@@ -116,7 +117,7 @@ def write(planned: Plan, annotations: CocoAnnotations) -> DatasetInfo:
   options = planned.options
   if planned.finished:
     return planned.finished
-  tasks = _with_orientation(options, planned.images, planned.tasks)
+  tasks = _with_forms(options, planned.images, planned.tasks)
   results = record_pool.write_shards(tasks, options.num_processes)
   try:
     semantic = conversion_source.semantic_info(options, annotations)
@@ -206,11 +207,19 @@ def _recorded(entry: Entry) -> Entry:
   return {key: entry[key] for key in _RECORDED if key in entry}
 
 
-def _with_orientation(
+def _with_forms(
   options: ConversionOptions, images: list[Entry], tasks: list[record_shards.ShardTask]
 ) -> list[record_shards.ShardTask]:
-  """The tasks with the decision on EXIF orientations, which reads the headers of all images."""
-  record_options = dataclasses.replace(tasks[0].options, upright=_upright(options, images))
+  """The tasks with the decisions on channels, and on EXIF orientations.
+
+  The latter reads the headers of all images.
+  """
+  keeps = options.channels == 'keep'
+  record_options = dataclasses.replace(
+    tasks[0].options,
+    upright=_upright(options, images),
+    sample_format=kept_channels.choose(images, options.image_folder) if keeps else None,
+  )
   return [dataclasses.replace(task, options=record_options) for task in tasks]
 
 

@@ -14,6 +14,7 @@ ANNOTATION_FORMATS = (
   *('cityscapes', 'masks'),
 )
 _MIN_TILE = 64
+CHANNEL_MODES = ('rgb', 'keep')
 EXIF_MODES = ('auto', 'upright', 'stored')
 # Flags of htc-create-coco-records by field.
 _PATHS = {
@@ -53,6 +54,8 @@ class ConversionOptions:
     exif: whether annotations refer to 'upright' images, as annotation tools show them by the EXIF
       orientation, or to images as 'stored'; 'auto' decides it for the data set by the annotated
       sizes, where they tell, and takes upright images otherwise.
+    channels: 'rgb' converts images of every kind to RGB of 8 bits; 'keep' keeps the number of
+      channels and the 8 or 16 bits of the images, which must be the same for all.
     overwrite: whether files of the same prefix that another conversion wrote are replaced.
     annotation_format: format of the annotations, or 'auto' to recognize it by their content.
     split: split to read of annotations that have their own, such as 'train'; '' reads all.
@@ -90,6 +93,7 @@ class ConversionOptions:
   include_masks: bool = True
   skip_missing_images: bool = False
   exif: str = 'auto'
+  channels: str = 'rgb'
   overwrite: bool = False
   annotation_format: str = 'auto'
   split: str = ''
@@ -141,6 +145,7 @@ class ConversionOptions:
     for name, choices in (
       ('semantic', SEMANTIC_SOURCES),
       ('exif', EXIF_MODES),
+      ('channels', CHANNEL_MODES),
       ('annotation_format', ANNOTATION_FORMATS),
       ('semantic_order', SEMANTIC_ORDERS),
     ):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from htc_tf import file_systems, files
+from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.data.statistics import DatasetStatistics
 from htc_tf.errors import DataError
 
@@ -94,6 +95,12 @@ class DatasetInfo:
   def num_trainable(self) -> int:
     """Number of instances that are no crowd regions."""
     return self.num_instances - self.checks.get('crowd_regions', 0)
+
+  @property
+  def sample_format(self) -> SampleFormat:
+    """Channels and depth of the images; earlier versions wrote RGB images of 8 bits only."""
+    known = self.statistics
+    return SampleFormat(known.num_channels, known.bits) if known else RGB
 
   @property
   def category_names(self) -> list[str]:

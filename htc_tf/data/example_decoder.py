@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from htc_tf.data import encoded_size, preprocess
+from htc_tf.data import encoded_samples, encoded_size
+from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.ops.without_autograph import without_autograph
 
 _SCALARS = {
@@ -19,6 +20,8 @@ _LISTS = {
   'image/object/class/label': tf.int64,
   'image/object/is_crowd': tf.int64,
 }
+# Records of RGB images of 8 bits lack these.
+_FORMAT = {'image/channels': RGB.num_channels, 'image/bits': RGB.bits}
 _MASKS = 'image/object/mask'
 _SEMANTIC = 'image/segmentation/class/encoded'
 
@@ -31,13 +34,23 @@ class ExampleDecoder:
   Args:
     include_mask: whether records must hold instance masks.
     include_semantic: whether records must hold a semantic map.
+    sample_format: channels and depth that the images must have.
   """
 
-  def __init__(self, include_mask: bool = True, include_semantic: bool = True):
+  def __init__(
+    self,
+    include_mask: bool = True,
+    include_semantic: bool = True,
+    sample_format: SampleFormat = RGB,
+  ):
     self._include_mask = include_mask
     self._include_semantic = include_semantic
+    self._sample_format = sample_format
     self._features = {key: tf.io.FixedLenFeature([], dtype) for key, dtype in _SCALARS.items()}
     self._features.update({key: _variable_length(dtype) for key, dtype in _LISTS.items()})
+    self._features.update(
+      {key: tf.io.FixedLenFeature([], tf.int64, value) for key, value in _FORMAT.items()}
+    )
     if include_mask:
       self._features[_MASKS] = _variable_length(tf.string)
     if include_semantic:
@@ -52,7 +65,7 @@ class ExampleDecoder:
 
     Returns:
       source_id: [] int64, the image id in the annotations.
-      image: [height, width, 3] uint8 RGB.
+      image: [height, width, channels] uint8 or uint16.
       height: [] int64, height of the image in pixels.
       width: [] int64, width of the image in pixels.
       boxes_normalized: [num_instances, 4] float32 yxyx, 0..1 of the original image.
@@ -63,13 +76,14 @@ class ExampleDecoder:
 
     Raises:
       InvalidArgumentError: (when run) the record lacks required masks or the semantic map, or one
-        of its images is neither JPEG nor PNG or has more than `images.MAX_PIXELS` pixels.
+        of its images has other channels or bits, cannot be decoded, or has more than
+        `images.MAX_PIXELS` pixels.
     """
     parsed = tf.io.parse_single_example(serialized_example, self._features)
     corners = [parsed[f'image/object/bbox/{name}'] for name in ('ymin', 'xmin', 'ymax', 'xmax')]
     decoded = {
       'source_id': tf.strings.to_number(parsed['image/source_id'], tf.int64),
-      'image': preprocess.decode_image(encoded_size.within_limit(parsed['image/encoded'])),
+      'image': self._decode_image(parsed),
       'height': parsed['image/height'],
       'width': parsed['image/width'],
       'boxes_normalized': tf.stack(corners, axis=-1),  # [num_instances, 4]
@@ -81,6 +95,21 @@ class ExampleDecoder:
     if self._include_semantic:
       decoded['semantic'] = _decode_semantic(parsed[_SEMANTIC])
     return decoded
+
+  def _decode_image(self, parsed: dict[str, tf.Tensor]) -> tf.Tensor:
+    """The image [height, width, channels] of a parsed record."""
+    message = (
+      'The record holds an image of other channels or bits than the model reads, '
+      f'{self._sample_format}. Likely cause: the records of another data set; the model reads '
+      'task.model.input_size[2] channels of task.model.pixels.bits bits.'
+    )
+    found = tf.stack([parsed[key] for key in _FORMAT])
+    with tf.control_dependencies(
+      [tf.debugging.assert_equal(found, tf.constant(self._sample_format, tf.int64), message)]
+    ):
+      encoded = tf.identity(parsed['image/encoded'])
+    encoded = encoded_samples.within_limit(encoded, self._sample_format)
+    return encoded_samples.decode(encoded, self._sample_format)
 
 
 def decode_label_png(encoded: tf.Tensor) -> tf.Tensor:

@@ -3,6 +3,7 @@
 `encoded_orientation` reads the same orientations in a graph.
 """
 
+import numpy as np
 from PIL import Image
 
 UPRIGHT = 1
@@ -69,6 +70,15 @@ def orientation_in(data: bytes) -> int:
 def turned_upright(image: Image.Image, orientation: int) -> Image.Image:
   """The upright image of a stored one."""
   return image.transpose(_METHODS[orientation]) if orientation in _METHODS else image
+
+
+def upright_samples(samples: np.ndarray, orientation: int) -> np.ndarray:
+  """The upright image of a stored one, [height, width, channels]."""
+  if orientation in EXCHANGING:
+    samples = samples.transpose(1, 0, 2)
+  if orientation in (2, 3, 6, 7):
+    samples = samples[:, ::-1]
+  return samples[::-1] if orientation in (3, 4, 7, 8) else samples
 
 
 def as_stored(image: Image.Image, orientation: int) -> Image.Image:

@@ -1,55 +1,50 @@
-"""Reading of images: from a file or its bytes to upright 8-bit RGB pixels.
+"""Reading of images: from a file or its bytes to upright pixels.
 
 Conversion, prediction and the client of a server all use this module, so that they get the same
-pixels. `rgb_pixels` says what these are for each kind of file. The signatures of an export, which
-cannot call Python, decode JPEG and PNG files to the same pixels and refuse other files.
+pixels: RGB of 8 bits, into which images of every kind are converted (`rgb_pixels` says how), or the
+samples as they are stored, for models of other channels or of 16 bits (`stored_samples`). The
+signatures of an export, which cannot call Python, decode JPEG and PNG files to the same pixels and
+refuse other files.
 """
 
 import dataclasses
+import functools
 import io
 import os
-import struct
-import zlib
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from htc_tf.data import exif, rgb_pixels
+from htc_tf.data import (
+  decoding,
+  exif,
+  image_limits,
+  npy_file,
+  png_file,
+  rgb_pixels,
+  stored_samples,
+)
 from htc_tf.data.rgb_pixels import UnreadableImageError
+from htc_tf.data.sample_format import RGB, SampleFormat
 
-# An RGB image of this size takes 150 MB once decoded; photographs of most phones are smaller.
-MAX_PIXELS = 50_000_000
+MAX_PIXELS = image_limits.MAX_PIXELS
 IGNORED_LABEL = 255
 _KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
-_PNG_COLOR_TYPE_BYTE = 25
+_KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
 _LABEL_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B')
-# What Pillow raises for damaged files.
-_UNREADABLE = (
-  ArithmeticError,
-  AttributeError,
-  EOFError,
-  LookupError,
-  NotImplementedError,
-  OSError,
-  SyntaxError,
-  TypeError,
-  ValueError,
-  struct.error,
-  zlib.error,
-)
 
 
 @dataclasses.dataclass(frozen=True)
 class EncodedImage:
-  """An image as a JPEG or PNG file of upright 8-bit RGB pixels.
+  """An image as a file of upright pixels of one format, which TensorFlow can decode.
 
   Attributes:
     content: content of the file.
-    format: 'jpeg' or 'png'.
+    format: 'jpeg' or 'png'; 'npy' for more than 4 channels.
     height: height in pixels.
     width: width in pixels.
     converted: whether `content` differs from the file that was read.
+    sample_format: channels and depth of the pixels.
   """
 
   content: bytes
@@ -57,13 +52,15 @@ class EncodedImage:
   height: int
   width: int
   converted: bool
+  sample_format: SampleFormat = RGB
 
 
 class SourceImage:
   """A decoded image, made by `read_image` or `image_from_pixels`.
 
   Args:
-    image: the decoded image, as stored.
+    image: the decoded image, as stored; an array [height, width, channels] if Pillow does not read
+      such files.
     content: content of the file; empty if the image was given as pixels.
     orientation: the EXIF orientation of the file.
     turned: whether the EXIF orientation is applied and changes the image.
@@ -77,7 +74,7 @@ class SourceImage:
 
   def __init__(
     self,
-    image: Image.Image,
+    image: Image.Image | np.ndarray,
     content: bytes,
     orientation: int = exif.UPRIGHT,
     turned: bool = False,
@@ -93,9 +90,25 @@ class SourceImage:
   @property
   def size(self) -> tuple[int, int]:
     """Height and width in pixels."""
-    stored = (self._image.height, self._image.width)
+    stored = decoding.stored_size(self._image)
     exchanges = self.turned and self._orientation in exif.EXCHANGING
     return stored[::-1] if exchanges else stored
+
+  @property
+  def sample_format(self) -> SampleFormat:
+    """Channels and depth of the file.
+
+    Raises:
+      UnreadableImageError: the file has no samples of 8 or 16 bits.
+    """
+    return SampleFormat(self._stored.shape[2], 8 * self._stored.itemsize)
+
+  @property
+  def is_reduced(self) -> bool:
+    """Whether `pixels` lacks channels or bits that the file has."""
+    if isinstance(self._image, np.ndarray):
+      return self.sample_format not in (RGB, SampleFormat(1, 8))
+    return stored_samples.is_reduced(self._image, self._image.format or '', self._content)
 
   def pixels(self) -> np.ndarray:
     """The pixels, [height, width, 3] uint8 RGB.
@@ -103,29 +116,71 @@ class SourceImage:
     Raises:
       UnreadableImageError: the pixels cannot be converted to 8 bits.
     """
+    if isinstance(self._image, np.ndarray):
+      return self._upright(rgb_pixels.from_samples(self._image))
     image = rgb_pixels.to_rgb(self._image, self._image.format or '', self._content)
     return np.asarray(exif.turned_upright(image, self._orientation) if self.turned else image)
 
-  def encoded(self, may_keep: bool = True) -> EncodedImage:
-    """The image as a file: the one that was read if possible, otherwise a PNG of the pixels.
+  def samples(self, sample_format: SampleFormat = RGB) -> np.ndarray:
+    """The pixels for a model, [height, width, channels] uint8 or uint16.
+
+    Args:
+      sample_format: channels and depth that the model reads. For RGB of 8 bits, these are `pixels`;
+        for others, the samples as they are stored.
+
+    Raises:
+      UnreadableImageError: the file has another number of channels or another depth, or cannot be
+        converted to RGB of 8 bits.
+    """
+    if sample_format.is_rgb:
+      return self.pixels()
+    if self.sample_format != sample_format:
+      raise UnreadableImageError(
+        'The image has other channels or another depth',
+        expected=str(sample_format),
+        got=str(self.sample_format),
+        likely_cause='an image of another kind than those that the model was made for',
+      )
+    return self._upright(self._stored)
+
+  def encoded(self, may_keep: bool = True, sample_format: SampleFormat = RGB) -> EncodedImage:
+    """The image as a file: the one that was read if possible, otherwise one of the pixels.
 
     Args:
       may_keep: whether the file that was read may be used.
+      sample_format: channels and depth of the pixels; see `samples`.
 
     Raises:
-      UnreadableImageError: the pixels cannot be converted to 8 bits.
+      UnreadableImageError: as for `samples`.
     """
-    height, width = self.size
-    kept_format = self._kept_format() if may_keep else None
+    kept_format = self._kept_format(sample_format) if may_keep else None
     if kept_format:
-      return EncodedImage(self._content, kept_format, height, width, False)
-    return EncodedImage(encode_png(self.pixels()), 'png', height, width, True)
+      content, name = self._content, kept_format
+    else:
+      content, name = _encode(self.samples(sample_format))
+    return EncodedImage(content, name, *self.size, kept_format is None, sample_format)
 
-  def _kept_format(self) -> str | None:
+  @functools.cached_property
+  def _stored(self) -> np.ndarray:
+    """The samples as stored, [height, width, channels]."""
+    if isinstance(self._image, np.ndarray):
+      return self._image
+    return stored_samples.samples_of(self._image, self._image.format or '', self._content)
+
+  def _upright(self, samples: np.ndarray) -> np.ndarray:
+    return exif.upright_samples(samples, self._orientation) if self.turned else samples
+
+  def _kept_format(self, sample_format: SampleFormat) -> str | None:
     """Format of the file that was read if it is a JPEG or PNG of just these pixels, else None."""
+    if isinstance(self._image, np.ndarray) or self.turned:
+      return None
     name = self._image.format or ''
+    if not sample_format.is_rgb:
+      is_gray_jpeg = name == 'JPEG' and self._image.mode == 'L'
+      found = SampleFormat(1, 8) if is_gray_jpeg else png_file.plain_format(self._content)
+      return _KEPT_FORMATS.get(name) if found == sample_format else None
     is_deep = rgb_pixels.is_deep_color(self._image, name, self._content)
-    is_exact = self._image.mode == 'RGB' and not is_deep and not self.turned
+    is_exact = self._image.mode == 'RGB' and not is_deep
     return _KEPT_FORMATS.get(name) if is_exact else None
 
 
@@ -151,8 +206,8 @@ def read_image(
   """
   content = _read_bytes(source)
   path = None if isinstance(source, bytes) else os.fspath(source)
-  image, orientation = _decode(content)
-  told = _upright_by_size((image.height, image.width), orientation, annotated_hw)
+  image, orientation = decoding.decode(content)
+  told = _upright_by_size(decoding.stored_size(image), orientation, annotated_hw)
   turned = orientation != exif.UPRIGHT and (upright if told is None else told)
   return SourceImage(image, content, orientation, turned, path)
 
@@ -170,10 +225,10 @@ def refers_to_upright(path: str | os.PathLike, annotated_hw: tuple[int, int]) ->
   """
   try:
     with open(path, 'rb') as file, rgb_pixels.without_warnings():
-      image = _open(file)
+      image = decoding.open_image(file)
       orientation = exif.orientation_of(image)
       return _upright_by_size(_stored_size(image, orientation), orientation, annotated_hw)
-  except (UnreadableImageError, *_UNREADABLE):
+  except (UnreadableImageError, *decoding.UNREADABLE):
     return None
 
 
@@ -194,8 +249,13 @@ def _upright_by_size(
 
 
 def image_from_pixels(pixels: np.ndarray) -> SourceImage:
-  """An image without a file, from [height, width, 3] uint8 RGB."""
-  return SourceImage(Image.fromarray(pixels), b'')
+  """An image without a file.
+
+  Args:
+    pixels: [height, width, 3] uint8 RGB, or [height, width, channels] uint8 or uint16.
+  """
+  is_rgb = SampleFormat(pixels.shape[2], 8 * pixels.itemsize).is_rgb
+  return SourceImage(Image.fromarray(pixels) if is_rgb else pixels, b'')
 
 
 def read_label_map(path: str | os.PathLike | bytes) -> np.ndarray:
@@ -209,7 +269,7 @@ def read_label_map(path: str | os.PathLike | bytes) -> np.ndarray:
     OSError: the file cannot be opened.
   """
   content = _read_bytes(path)
-  image, _ = _decode(content)
+  image, _ = decoding.decode_picture(content)
   if image.mode not in _LABEL_MODES:
     raise UnreadableImageError(
       'The label map has the wrong channels', expected='one channel', got=f'mode {image.mode}'
@@ -220,9 +280,9 @@ def read_label_map(path: str | os.PathLike | bytes) -> np.ndarray:
 
 def _gray_scale(image: Image.Image, content: bytes) -> int:
   """Factor by which Pillow scales the samples of a gray PNG of fewer than 8 bits; else 1."""
-  if image.format != 'PNG' or content[_PNG_COLOR_TYPE_BYTE] != 0:
+  if image.format != 'PNG' or content[png_file.COLOR_TYPE_BYTE] != 0:
     return 1
-  return 255 // (2 ** min(content[rgb_pixels.PNG_BIT_DEPTH_BYTE], 8) - 1)
+  return 255 // (2 ** min(content[png_file.BIT_DEPTH_BYTE], 8) - 1)
 
 
 def clean_label_map(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, bool]:
@@ -241,6 +301,15 @@ def clean_label_map(labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, b
   return np.where(invalid, IGNORED_LABEL, labels).astype(np.uint8), bool(invalid.any())
 
 
+def _encode(samples: np.ndarray) -> tuple[bytes, str]:
+  """The content of a file of [height, width, channels], and the name of its format."""
+  if SampleFormat(samples.shape[2], 8 * samples.itemsize).is_rgb:
+    return encode_png(samples), 'png'
+  if samples.shape[2] > png_file.MAX_CHANNELS:
+    return npy_file.write(samples), 'npy'
+  return png_file.write(samples), 'png'
+
+
 def encode_png(array: np.ndarray) -> bytes:
   """Content of a PNG file of [height, width] or [height, width, 3] uint8."""
   buffer = io.BytesIO()
@@ -253,47 +322,3 @@ def _read_bytes(source: str | os.PathLike | bytes) -> bytes:
     return source
   with open(source, 'rb') as file:
     return file.read()
-
-
-def _decode(content: bytes) -> tuple[Image.Image, int]:
-  """The image as it is stored, and its EXIF orientation."""
-  if not content:
-    raise UnreadableImageError('The file is empty', likely_cause='an interrupted copy')
-  try:
-    with rgb_pixels.without_warnings():
-      image = _open(io.BytesIO(content))
-      orientation = exif.orientation_of(image)
-      image.load()
-  except UnreadableImageError:
-    raise
-  except _UNREADABLE as error:
-    raise rgb_pixels.refused_tiff(content, MAX_PIXELS) or UnreadableImageError(
-      'The file cannot be decoded',
-      got=str(error),
-      likely_cause='a file of another type, or a truncated one',
-    ) from error
-  if image.format != 'TIFF':
-    return image, exif.orientation_of(image)  # PNG files may have it after the pixels.
-  stored = exif.as_stored(image, orientation)  # Pillow has turned it upright.
-  stored.format = image.format
-  return stored, orientation
-
-
-def _open(file: BinaryIO) -> Image.Image:
-  """An image that is not decoded yet; raises `UnreadableImageError` if it is too large."""
-  try:
-    image = Image.open(file)
-  except Image.DecompressionBombError as error:
-    raise _too_large(str(error)) from error
-  if image.width * image.height > MAX_PIXELS:
-    raise _too_large(f'{image.width}x{image.height}')
-  return image
-
-
-def _too_large(size: str) -> UnreadableImageError:
-  return UnreadableImageError(
-    'The image has too many pixels',
-    expected=f'at most {MAX_PIXELS}',
-    got=size,
-    likely_cause='a file made to fill the memory, or a scan: make it smaller',
-  )

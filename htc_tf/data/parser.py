@@ -32,7 +32,7 @@ class Parser:
     max_num_instances: number of rows of gt_boxes; instances beyond it are dropped.
     include_mask: whether training elements have gt_masks.
     include_semantic: whether training elements have gt_semantic.
-    dtype: type of the image.
+    normalization: mean and standard deviation of each channel, and type of the image.
 
   Raises:
     ConfigError: a value is out of range.
@@ -48,7 +48,7 @@ class Parser:
     max_num_instances: int = 100,
     include_mask: bool = True,
     include_semantic: bool = True,
-    dtype: str = 'float32',
+    normalization: preprocess.Normalization = preprocess.PUBLISHED,
   ):
     self._padding = padding
     self._min_sizes = tuple(int(size) for size in min_sizes)
@@ -56,7 +56,7 @@ class Parser:
     self._augmentations = tuple(augmentations)
     self._rules = _rules(self._augmentations, max_num_instances, include_mask)
     self._include_semantic = include_semantic
-    self._dtype = tf.as_dtype(dtype)
+    self._normalization = normalization
     self._check()
 
   def _check(self) -> None:
@@ -100,22 +100,23 @@ class Parser:
 
   @without_autograph
   def _parse_evaluation(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
-    """Image [padded_h, padded_w, 3], and labels image_info [4, 2] and source_id []."""
+    """Image [padded_h, padded_w, channels], and labels image_info [4, 2] and source_id []."""
     original_hw = tf.shape(decoded['image'])[:2]
     rule = (original_hw, self._min_sizes[0], self._max_size)
     bound = self._padding.bound(preprocess.scaled_size(*rule))
     size = preprocess.scaled_size(*rule, bound)
-    image = preprocess.normalize(preprocess.resize_image(decoded['image'], size))
+    image = preprocess.resize_image(decoded['image'], size)
+    image = preprocess.normalize(image, self._normalization)
     image = preprocess.pad_to(image, self._padding.padded_hw(size, bound))
     labels = {
       'image_info': preprocess.image_info(original_hw, size),
       'source_id': decoded['source_id'],
     }
-    return tf.cast(image, self._dtype), labels
+    return tf.cast(image, self._normalization.dtype), labels
 
   @without_autograph
   def _parse_training(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
-    """Image [padded_h, padded_w, 3] and labels.
+    """Image [padded_h, padded_w, channels] and labels.
 
     Labels: image_info [4, 2]; source_id []; gt_boxes [max_num_instances, 4] yxyx in padded-image
     pixels, padding rows -1; gt_classes [max_num_instances] int32, padding -1; gt_masks
@@ -132,7 +133,7 @@ class Parser:
       decoded: result of `ExampleDecoder.decode`, with the entry that `augmentation_seeds` adds.
 
     Returns:
-      image: [visible_h, visible_w, 3] float32 of integers 0..255.
+      image: [visible_h, visible_w, channels] float32 of integers.
       image_info: [4, 2] float32; see `preprocess.image_info`.
       padded_hw: [2] int32 size of the network input.
       source_id: [] int64.
@@ -163,7 +164,7 @@ class Parser:
       'source_id': decoded['source_id'],
       'boxes': instances.boxes,
       'classes': instances.classes,
-      'padding_value': tf.constant(preprocess.IMAGE_MEAN),
+      'padding_value': tf.constant(self._normalization.mean, tf.float32),
       SEED_KEY: seed,
     }
     if instances.masks is not None:
@@ -193,7 +194,8 @@ class Parser:
   @without_autograph
   def finish(self, placed: Tensors) -> tuple[tf.Tensor, Tensors]:
     """Image and labels for training, as described in `_parse_training`, of a placed image."""
-    image = preprocess.normalize(self._change_pixels(placed['image'], placed[SEED_KEY]))
+    image = self._change_pixels(placed['image'], placed[SEED_KEY])
+    image = preprocess.normalize(image, self._normalization)
     buckets, limit = self._padding.buckets, self._rules.limit
     padded_hw = buckets[0] if len(buckets) == 1 else placed['padded_hw']
     labels = {
@@ -206,15 +208,22 @@ class Parser:
       labels['gt_masks'] = pad_rows(placed['masks'], limit, 0)
     if 'semantic' in placed:
       labels['gt_semantic'] = placed['semantic']
-    return tf.cast(preprocess.pad_to(image, padded_hw), self._dtype), labels
+    return tf.cast(preprocess.pad_to(image, padded_hw), self._normalization.dtype), labels
 
   def _change_pixels(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The image [height, width, 3] after the pixel changes of all augmentations."""
+    """The image after the pixel changes of all augmentations, which take values of 0..255.
+
+    Args:
+      image: [height, width, channels] float32 samples.
+      seed: [2] int, the seed of the image.
+    """
+    scale = self._normalization.largest / 255
+    image = image if scale == 1 else image / scale
     check_channels(self._augmentations, image.shape[-1])
     for number, augmentation in enumerate(self._augmentations):
       image_seed = tf.random.experimental.stateless_fold_in(seed, number)
       image = augmentation.change_pixels(image, image_seed)
-    return image
+    return image if scale == 1 else image * scale
 
 
 def _rules(

@@ -101,17 +101,17 @@ def place_image(image: tf.Tensor, placement: Placement) -> tf.Tensor:
   """The visible part of a resized image.
 
   Args:
-    image: [height, width, 3] uint8, the stored image.
+    image: [height, width, channels] uint8 or uint16, the stored image.
     placement: placement of the image.
 
   Returns:
-    [visible_h, visible_w, 3] float32 of integers 0..255.
+    [visible_h, visible_w, channels] float32 of integers 0..255 or 0..65535.
   """
   resized = preprocess.resize_image(placement.view.take(image), placement.scaled_hw)
   visible = tf.slice(
     resized,
     tf.concat([placement.offset, [0]], 0),
-    tf.concat([placement.visible_hw, [3]], 0),
+    tf.concat([placement.visible_hw, [image.shape[-1]]], 0),
   )
   # Slicing with a negative stride takes seven times as long as `reverse`.
   visible = tf.cond(placement.flip_yx[0], lambda: tf.reverse(visible, [0]), lambda: visible)

@@ -1,22 +1,43 @@
-"""From a uint8 image to the network input: resizing by the published rule, normalizing, padding.
+"""From an image to the network input: resizing by the published rule, normalizing, padding.
 
 Training, prediction and serving all call these functions, so that they get the same pixels. The
-functions take one image [height, width, 3] or a batch [batch, height, width, 3] of images of one
-size. They work eagerly and in graphs, with static and dynamic shapes.
+functions take one image [height, width, channels] of uint8 or uint16, or a batch [batch, height,
+width, channels] of images of one size. They work eagerly and in graphs, with static and dynamic
+shapes.
 """
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from htc_tf.data import encoded_size
 from htc_tf.data.padding import DynamicSize
+from htc_tf.data.sample_format import RGB, SampleFormat
 
 # A length in pixels: a number, or a tensor [] if training chooses it at random.
 Side: TypeAlias = int | tf.Tensor
 
 IMAGE_MEAN = (123.675, 116.28, 103.53)
 IMAGE_STDDEV = (58.395, 57.12, 57.375)
+
+
+class Normalization(NamedTuple):
+  """How samples become values of the network input; the defaults are the published.
+
+  Attributes:
+    mean: mean of each channel, in units of the samples.
+    stddev: standard deviation of each channel, in units of the samples.
+    dtype: type of the network input in the input pipelines; values are computed in float32.
+    largest: largest sample: 255, or 65535 for 16 bits.
+  """
+
+  mean: tuple[float, ...] = IMAGE_MEAN
+  stddev: tuple[float, ...] = IMAGE_STDDEV
+  dtype: str = 'float32'
+  largest: int = 255
+
+
+PUBLISHED = Normalization()
 
 
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:
@@ -105,40 +126,47 @@ def resize_image(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
   The interpolation is bilinear with half-pixel centers and without antialiasing, then rounded.
 
   Args:
-    image: [..., height, width, 3] uint8.
+    image: [..., height, width, channels] uint8 or uint16.
     size: [2] int32 height and width of the result.
 
   Returns:
-    [..., size[0], size[1], 3] float32 of integers 0..255.
+    [..., size[0], size[1], channels] float32 of integers 0..255 or 0..65535.
   """
   return tf.floor(tf.image.resize(image, size, method='bilinear', antialias=False) + 0.5)
 
 
-def normalize(image: tf.Tensor) -> tf.Tensor:
-  """(image - IMAGE_MEAN) / IMAGE_STDDEV in float32.
+def normalize(image: tf.Tensor, normalization: Normalization = PUBLISHED) -> tf.Tensor:
+  """(image - mean) / stddev in float32.
 
   Args:
-    image: [..., width, 3] RGB 0..255.
+    image: [..., width, channels].
+    normalization: mean and standard deviation of each channel.
   """
   # Mean and deviation are tiled to a row: broadcasting three channels takes three times as long.
-  width = tf.shape(image)[-2]
-  rows = tf.reshape(tf.cast(image, tf.float32), [-1, width * 3])
-  mean, deviation = (tf.tile(tf.constant(x), [width]) for x in (IMAGE_MEAN, IMAGE_STDDEV))
+  channels, width = (normalization.mean, normalization.stddev), tf.shape(image)[-2]
+  rows = tf.reshape(tf.cast(image, tf.float32), [-1, width * len(normalization.mean)])
+  mean, deviation = (tf.tile(tf.constant(x, tf.float32), [width]) for x in channels)
   normalized = tf.reshape((rows - mean) / deviation, tf.shape(image))
   return tf.ensure_shape(normalized, image.shape)
 
 
-def denormalize(image: tf.Tensor) -> tf.Tensor:
+def denormalize(
+  image: tf.Tensor, normalization: Normalization = PUBLISHED, sample_format: SampleFormat = RGB
+) -> tf.Tensor:
   """The inverse of `normalize` up to rounding, for showing network inputs.
 
   Args:
-    image: [..., width, 3] normalized RGB; padding, which is 0, becomes the mean color.
+    image: [..., width, channels] normalized; padding, which is 0, becomes the mean.
+    normalization: mean and standard deviation of each channel.
+    sample_format: channels and depth of the images.
 
   Returns:
-    [..., width, 3] uint8.
+    [..., width, channels] uint8 or uint16.
   """
-  pixels = tf.cast(image, tf.float32) * tf.constant(IMAGE_STDDEV) + tf.constant(IMAGE_MEAN)
-  return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
+  mean, stddev = (tf.constant(x, tf.float32) for x in (normalization.mean, normalization.stddev))
+  pixels = tf.cast(image, tf.float32) * stddev + mean
+  dtype = tf.as_dtype(sample_format.dtype)
+  return tf.cast(tf.clip_by_value(tf.round(pixels), 0, dtype.max), dtype)
 
 
 def pad_to(image: tf.Tensor, padded_hw: DynamicSize, value: float = 0) -> tf.Tensor:
@@ -186,7 +214,11 @@ def image_info(
 
 
 def preprocess_image(
-  image: tf.Tensor, min_size: Side, max_size: Side, padded_hw: DynamicSize
+  image: tf.Tensor,
+  min_size: Side,
+  max_size: Side,
+  padded_hw: DynamicSize,
+  normalization: Normalization = PUBLISHED,
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """The network input of one image or of a batch of images of one size, and its `image_info`.
 
@@ -194,18 +226,19 @@ def preprocess_image(
   never cropped.
 
   Args:
-    image: [height, width, 3] or [batch, height, width, 3] uint8 RGB.
+    image: [height, width, channels] or [batch, height, width, channels] uint8 or uint16.
     min_size: length of the short side, unless a limit makes it shorter.
     max_size: limit of the long side.
     padded_hw: height and width of the network input.
+    normalization: mean and standard deviation of each channel.
 
   Returns:
-    The network input, [padded_h, padded_w, 3] or [batch, padded_h, padded_w, 3] float32, and
-    `image_info`, [4, 2] or [batch, 4, 2] float32.
+    The network input, [padded_h, padded_w, channels] or [batch, padded_h, padded_w, channels]
+    float32, and `image_info`, [4, 2] or [batch, 4, 2] float32.
   """
   original_hw = tf.shape(image)[-3:-1]
   size = scaled_size(original_hw, min_size, max_size, padded_hw)
-  padded = pad_to(normalize(resize_image(image, size)), padded_hw)
+  padded = pad_to(normalize(resize_image(image, size), normalization), padded_hw)
   info = image_info(original_hw, size)
   if image.shape.rank == 4:
     info = tf.tile(info[tf.newaxis], [tf.shape(image)[0], 1, 1])  # [batch, 4, 2]

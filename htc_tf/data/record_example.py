@@ -93,8 +93,11 @@ def _depth(instance: LabeledInstance, order: str) -> tuple[bool, int]:
 
 
 def image_features(entry: dict[str, Any], image: images.EncodedImage) -> Features:
-  """Features of the image; `entry` is its COCO image entry."""
-  return {
+  """Features of the image; `entry` is its COCO image entry.
+
+  Channels and bits are named unless they are those of RGB images of 8 bits.
+  """
+  features: Features = {
     'image/encoded': [image.content],
     'image/format': [image.format.encode()],
     'image/filename': [entry['file_name'].encode(errors='surrogateescape')],
@@ -102,6 +105,10 @@ def image_features(entry: dict[str, Any], image: images.EncodedImage) -> Feature
     'image/height': [image.height],
     'image/width': [image.width],
   }
+  if not image.sample_format.is_rgb:
+    features['image/channels'] = [image.sample_format.num_channels]
+    features['image/bits'] = [image.sample_format.bits]
+  return features
 
 
 def instance_features(

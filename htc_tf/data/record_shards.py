@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from htc_tf import file_errors, files, processes
-from htc_tf.data import image_paths, images, record_example, tiles
+from htc_tf.data import image_paths, images, kept_channels, record_example, tiles
 from htc_tf.data.check_report import CheckReport
+from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.data.semantic_maps import MapOptions, SemanticMaps
 from htc_tf.data.statistics import StatisticsCollector
 from htc_tf.errors import DataError
@@ -30,6 +31,8 @@ class RecordOptions:
     skip_missing_images: whether unreadable images are dropped instead of ending the conversion.
     upright: whether annotations refer to upright images where the annotated size does not tell.
     size_decides: whether the annotated size decides, where it tells, instead of `upright`.
+    sample_format: channels and depth that all images must have, which are kept; None if images of
+      every kind are converted to RGB of 8 bits.
   """
 
   image_folder: str
@@ -39,6 +42,7 @@ class RecordOptions:
   skip_missing_images: bool
   upright: bool = True
   size_decides: bool = True
+  sample_format: SampleFormat | None = None
 
   @property
   def needs_masks(self) -> bool:
@@ -137,17 +141,18 @@ def write_shard(task: ShardTask) -> ShardResult:
   return result
 
 
-def _decodes_to(content: bytes, pixels: np.ndarray) -> bool:
+def _decodes_to(image: images.EncodedImage, pixels: np.ndarray) -> bool:
   """Whether TensorFlow, which reads the records, decodes a file to the pixels that Pillow found.
 
   For example, only Pillow accepts a PNG file without an end.
   """
   import tensorflow as tf
 
-  from htc_tf.data import preprocess
+  from htc_tf.data import encoded_samples
 
   try:
-    return np.array_equal(preprocess.decode_image(tf.constant(content)), pixels)
+    decoded = encoded_samples.decode(tf.constant(image.content), image.sample_format)
+    return np.array_equal(decoded, pixels)
   except tf.errors.OpError:
     return False
 
@@ -201,7 +206,7 @@ class _RecordBuilder:
   ) -> None:
     self.num_instances += len(instances)
     if image.converted:
-      self.report.add('image_converted')
+      self.report.add('image_converted' if image.sample_format.is_rgb else 'image_encoded')
     if not instances:
       self.report.add('images_without_instances', entry['file_name'])
     objects = [item for item in instances if not item.annotation['iscrowd']]
@@ -219,6 +224,8 @@ class _RecordBuilder:
     size = tiles.image_size(entry)
     try:
       source = self._source(path, size if self._options.size_decides else None)
+      if self._is_other(path, source):
+        return None
       image, pixels = self._encoded(source, entry)
     except (images.UnreadableImageError, OSError) as error:
       if not self._options.skip_missing_images:
@@ -240,8 +247,20 @@ class _RecordBuilder:
       return None
     if source.has_orientation:
       self.report.add('exif_applied' if source.turned else 'exif_not_applied', entry['file_name'])
+    if self._options.sample_format is None and source.is_reduced:
+      self.report.add('image_reduced', entry['file_name'])
     self.statistics.add_image(pixels)
     return image
+
+  def _is_other(self, path: str, source: images.SourceImage) -> bool:
+    """Whether an image is dropped because its channels or depth are not those of the data set."""
+    expected = self._options.sample_format
+    if expected is None or source.sample_format == expected:
+      return False
+    if not self._options.skip_missing_images:
+      raise kept_channels.other_format(path, source.sample_format, expected)
+    self.report.add('other_channels', f'{path} has {source.sample_format}')
+    return True
 
   def _source(self, path: str, annotated_hw: tuple[int, int] | None) -> images.SourceImage:
     """The decoded image; the tiles of an image follow each other, so the last one is kept."""
@@ -255,13 +274,14 @@ class _RecordBuilder:
     self, source: images.SourceImage, entry: Entry
   ) -> tuple[images.EncodedImage, np.ndarray]:
     """The image or tile as a file, and its pixels."""
-    pixels = source.pixels()
+    sample_format = self._options.sample_format or RGB
+    pixels = source.samples(sample_format)
     if 'tile' in entry and source.size == tiles.image_size(entry):
       pixels = np.ascontiguousarray(tiles.crop(pixels, entry))
-      return images.image_from_pixels(pixels).encoded(), pixels
-    image = source.encoded()
-    if not image.converted and not _decodes_to(image.content, pixels):
-      image = source.encoded(may_keep=False)
+      return images.image_from_pixels(pixels).encoded(sample_format=sample_format), pixels
+    image = source.encoded(sample_format=sample_format)
+    if not image.converted and not _decodes_to(image, pixels):
+      image = source.encoded(may_keep=False, sample_format=sample_format)
     return image, pixels
 
   def _instances(

@@ -18,10 +18,9 @@ from PIL import Image, TiffImagePlugin
 from htc_tf.data import exif
 from htc_tf.errors import DataError
 
-PNG_BIT_DEPTH_BYTE = 24
-_PNG_COLOR_TYPE_BYTE = 25
+_PNG_BIT_DEPTH_BYTE, _PNG_COLOR_TYPE_BYTE = 24, 25
 _PNG_COLORS = (2, 4, 6)  # RGB, gray with alpha, RGB with alpha
-_GRAY_MODES = ('I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
+GRAY_MODES = ('I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _WIDTH, _HEIGHT = 256, 257
 _BIG_TIFF = b'+'  # 43, the version of TIFF with offsets of 64 bits.
@@ -55,7 +54,7 @@ def to_rgb(image: Image.Image, file_format: str, content: bytes) -> Image.Image:
   Raises:
     UnreadableImageError: the pixels have no 8-bit meaning.
   """
-  if image.mode in _GRAY_MODES:
+  if image.mode in GRAY_MODES:
     return Image.fromarray(_gray_of_8_bits(image, file_format, content)).convert('RGB')
   if image.mode == 'F':
     raise _floating_point(np.asarray(image))
@@ -81,7 +80,7 @@ def to_rgb(image: Image.Image, file_format: str, content: bytes) -> Image.Image:
 def is_deep_color(image: Image.Image, file_format: str, content: bytes) -> bool:
   """Whether a file holds colors of 16 bits, of which Pillow keeps the upper 8."""
   if file_format == 'PNG':
-    return content[PNG_BIT_DEPTH_BYTE] > 8 and content[_PNG_COLOR_TYPE_BYTE] in _PNG_COLORS
+    return content[_PNG_BIT_DEPTH_BYTE] > 8 and content[_PNG_COLOR_TYPE_BYTE] in _PNG_COLORS
   is_color = image.mode in ('RGB', 'RGBA', 'RGBX')
   return file_format == 'TIFF' and is_color and _tiff_tag(content, _BITS_PER_SAMPLE, 8) > 8
 
@@ -96,9 +95,34 @@ def refused_tiff(content: bytes, max_pixels: int) -> UnreadableImageError | None
   size = _tiff_tag(content, _WIDTH, 0) * _tiff_tag(content, _HEIGHT, 0)
   if not 0 < size <= max_pixels:
     return None
-  samples = _decode_samples(content)
+  samples = decode_samples(content)
   is_float = samples is not None and samples.dtype.kind == 'f'
   return _floating_point(samples) if is_float else None
+
+
+def from_samples(samples: np.ndarray) -> np.ndarray:
+  """Pixels [height, width, 3] uint8 RGB of an image whose channels have no stated meaning.
+
+  One channel is gray, and three are red, green and blue.
+
+  Args:
+    samples: [height, width, channels] uint8 or uint16.
+
+  Raises:
+    UnreadableImageError: there is another number of channels.
+  """
+  channels = samples.shape[2]
+  if channels not in (1, 3):
+    raise UnreadableImageError(
+      'The image cannot be converted to RGB',
+      expected='1 channel (gray) or 3 (red, green, blue)',
+      got=f'{channels} channels',
+      likely_cause='an image of several channels for a model of RGB images; records keep all '
+      'channels with --channels=keep',
+    )
+  if samples.dtype == np.uint16:
+    samples = ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+  return np.repeat(samples, 3, axis=2) if channels == 1 else samples
 
 
 def _floating_point(values: np.ndarray | None) -> UnreadableImageError:
@@ -115,9 +139,29 @@ def _floating_point(values: np.ndarray | None) -> UnreadableImageError:
 
 def _gray_of_8_bits(image: Image.Image, file_format: str, content: bytes) -> np.ndarray:
   """Gray values of 8 bits, [height, width] uint8, of an image with 12, 16 or 32 bits."""
-  values = np.asarray(image).astype(np.int64)
+  largest = _largest_gray(file_format, content)
+  values = deep_gray(image, file_format, content)
+  return ((values * 255 + largest // 2) // largest).astype(np.uint8)
+
+
+def _largest_gray(file_format: str, content: bytes) -> int:
   is_tiff = file_format == 'TIFF'
-  largest = 4095 if is_tiff and _tiff_tag(content, _BITS_PER_SAMPLE, 16) == 12 else 65535
+  return 4095 if is_tiff and _tiff_tag(content, _BITS_PER_SAMPLE, 16) == 12 else 65535
+
+
+def deep_gray(image: Image.Image, file_format: str, content: bytes) -> np.ndarray:
+  """Gray values as stored, [height, width] int64, of an image with 12, 16 or 32 bits.
+
+  Args:
+    image: the decoded image, with one of `GRAY_MODES`.
+    file_format: Pillow's name of the format of the file; empty for pixels without a file.
+    content: content of the file.
+
+  Raises:
+    UnreadableImageError: the values need more than 16 bits.
+  """
+  values = np.asarray(image).astype(np.int64)
+  largest = _largest_gray(file_format, content)
   if values.min() < 0 or values.max() > largest:
     raise UnreadableImageError(
       'The gray values need more than 16 bits',
@@ -126,9 +170,8 @@ def _gray_of_8_bits(image: Image.Image, file_format: str, content: bytes) -> np.
       likely_cause='measurements; choose the range that becomes 0..65535, and save the image with '
       '16 bits',
     )
-  if is_tiff and _tiff_tag(content, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO:
-    values = largest - values
-  return ((values * 255 + largest // 2) // largest).astype(np.uint8)
+  is_inverted = file_format == 'TIFF' and _tiff_tag(content, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO
+  return largest - values if is_inverted else values
 
 
 def _color_of_8_bits(content: bytes) -> np.ndarray:
@@ -136,7 +179,7 @@ def _color_of_8_bits(content: bytes) -> np.ndarray:
 
   OpenCV returns PNG files as stored, and TIFF files upright.
   """
-  samples = _decode_samples(content)
+  samples = decode_samples(content)
   if samples is None or samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[2] < 3:
     raise UnreadableImageError(
       'The colors of 16 bits cannot be decoded',
@@ -147,8 +190,12 @@ def _color_of_8_bits(content: bytes) -> np.ndarray:
   return ((blue_green_red[..., ::-1] + 128) // 257).astype(np.uint8)
 
 
-def _decode_samples(content: bytes) -> np.ndarray | None:
-  """The samples of a file with the channels in OpenCV's order; None if it cannot decode them."""
+def decode_samples(content: bytes) -> np.ndarray | None:
+  """The samples of a file with the channels in OpenCV's order; None if it cannot decode them.
+
+  Args:
+    content: content of the file.
+  """
   log = cv2.utils.logging
   level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # Else it prints what is wrong with a file.
   try:
@@ -170,6 +217,12 @@ def _light_of_inks(image: Image.Image, file_format: str) -> np.ndarray:
     inks = 255 - inks
   light = 255 - inks.astype(np.uint16)
   return (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
+
+
+def orientation_of_tiff(content: bytes) -> int:
+  """EXIF orientation of a TIFF file, 1..8; 1 if there is none."""
+  orientation = _tiff_tag(content, exif.ORIENTATION_TAG, exif.UPRIGHT)
+  return orientation if orientation in range(1, 9) else exif.UPRIGHT
 
 
 def _tiff_tag(content: bytes, tag: int, default: int) -> int:

@@ -41,7 +41,7 @@ def build_htc(config: model_config.HTC, freeze_backbone: bool = False) -> HTCMod
     freeze_backbone: whether the backbone is not trained, and gradient tapes do not record it.
   """
   static = config.uses_static_size
-  shape = list(config.input_size) if static else [None, None, 3]
+  shape = list(config.input_size) if static else [None, None, config.input_size[2]]
   build_backbone = build_frozen_backbone if freeze_backbone else backbone_factory.build_backbone
   backbone = build_backbone(
     input_specs=tf_keras.layers.InputSpec(shape=[None, *shape]),
@@ -60,7 +60,7 @@ def build_htc(config: model_config.HTC, freeze_backbone: bool = False) -> HTCMod
     size_divisor=divisor,
     static_hw=static_hw if static else None,
   )
-  model.create_variables(*(static_hw if static else (divisor, divisor)))
+  model.create_variables(*(static_hw if static else (divisor, divisor)), config.input_size[2])
   return model
 
 

@@ -37,6 +37,11 @@ class HTCModel(WithoutKerasFiles):
     size_divisor: divisor of the height and width of padded images.
     static_hw: height and width of every padded image; None if images of other sizes are possible.
     **kwargs: arguments of Model.
+
+  Attributes:
+    size_divisor: as above.
+    static_hw: as above.
+    num_channels: number of channels of the images, for which `create_variables` made the variables.
   """
 
   def __init__(
@@ -54,6 +59,7 @@ class HTCModel(WithoutKerasFiles):
     super().__init__(**kwargs)
     self.size_divisor = size_divisor
     self.static_hw = static_hw
+    self.num_channels = 3
     self._autocast = False  # Under mixed precision, Keras would cast boxes to 16 bits.
     self.backbone = backbone
     self.decoder = decoder
@@ -70,9 +76,9 @@ class HTCModel(WithoutKerasFiles):
     """Outputs of `train` if `training` is true, else outputs of `detect`.
 
     Args:
-      inputs: `images` [batch, height, width, 3], normalized and padded; `image_shape` [batch, 2]
-        float32 height and width inside the padding. In training also `gt_boxes`, `gt_classes` and,
-        with masks, `gt_masks`, as described by `GroundTruth`.
+      inputs: `images` [batch, height, width, channels], normalized and padded; `image_shape`
+        [batch, 2] float32 height and width inside the padding. In training also `gt_boxes`,
+        `gt_classes` and, with masks, `gt_masks`, as described by `GroundTruth`.
       training: whether the model trains.
 
     Raises:
@@ -147,17 +153,20 @@ class HTCModel(WithoutKerasFiles):
     with tf.control_dependencies([] if features.semantic is None else [features.semantic]):
       return self.rpn.propose(features.pyramid, features.image_shape, training)
 
-  def create_variables(self, height: int, width: int) -> None:
+  def create_variables(self, height: int, width: int, num_channels: int = 3) -> None:
     """Create every variable by running each part on an image of zeros, and the heads on one RoI.
 
     Args:
       height: height of the image; a multiple of the configuration's `size_divisor`.
       width: width of the image; a multiple of `size_divisor`.
+      num_channels: number of channels of the image.
 
     Raises:
       ConfigError: the features do not have the sizes that their levels stand for.
     """
-    inputs = {'images': tf.zeros([1, height, width, 3]), 'image_shape': [[height, width]]}
+    self.num_channels = num_channels
+    images = tf.zeros([1, height, width, num_channels])
+    inputs = {'images': images, 'image_shape': [[height, width]]}
     features, _ = self.extract(inputs, training=False)
     _check_pyramid(features.pyramid, height, width)
     self.rpn_head(features.pyramid)

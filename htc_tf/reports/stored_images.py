@@ -25,7 +25,7 @@ def stored_image(
   Raises:
     DataError: the record cannot be decoded.
   """
-  decoder = ExampleDecoder(include_mask=info.include_masks, include_semantic=bool(info.semantic))
+  decoder = ExampleDecoder(info.include_masks, bool(info.semantic), info.sample_format)
   try:
     decoded = decoder.decode(tf.constant(record))
     return _fitted(decoded, side), tuple(decoded['image'].shape[:2])

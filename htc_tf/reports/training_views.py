@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from htc_tf.configs import model as model_config
 from htc_tf.data import preprocess
 from htc_tf.data.parser import SEED_KEY
 from htc_tf.data.skipped import SkipCounter
@@ -53,7 +54,8 @@ def training_views(
   views = []
   try:
     for number, (image, labels) in enumerate(dataset):
-      views.append(_shown(image, labels, number % num_views + 1, config.names, side))
+      labeled = labeled_element(image, labels, config.task.model)
+      views.append(_shown(labeled, labels, number % num_views + 1, config.names, side))
   except tf.errors.InvalidArgumentError as error:
     raise DataError(
       'A record cannot be shown as training gets it',
@@ -63,17 +65,19 @@ def training_views(
   return [views[first : first + num_views] for first in range(0, len(views), num_views)], counter
 
 
-def labeled_element(image: tf.Tensor, labels: Labels) -> LabeledImage:
+def labeled_element(image: tf.Tensor, labels: Labels, model: model_config.HTC) -> LabeledImage:
   """The image and the ground truth of one element of the training pipeline.
 
   Args:
-    image: [padded_h, padded_w, 3] normalized image.
+    image: [padded_h, padded_w, channels] normalized image.
     labels: labels of `data.parser.Parser`.
+    model: configuration of the model that reads the image.
   """
+  samples = preprocess.denormalize(image, model.normalization, model.sample_format)
   classes = labels['gt_classes'].numpy()
   real = classes > 0  # Padding rows are -1.
   return LabeledImage(
-    pixels=display.displayed_rgb(preprocess.denormalize(image).numpy()),
+    pixels=display.displayed_rgb(samples.numpy()),
     boxes=labels['gt_boxes'].numpy()[real].astype(np.float64),
     classes=classes[real],
     is_crowd=np.zeros([int(real.sum())], bool),  # Training drops crowd regions.
@@ -82,9 +86,10 @@ def labeled_element(image: tf.Tensor, labels: Labels) -> LabeledImage:
   )
 
 
-def _shown(image: tf.Tensor, labels: Labels, number: int, names: Sequence[str], side: int) -> Shown:
+def _shown(
+  labeled: LabeledImage, labels: Labels, number: int, names: Sequence[str], side: int
+) -> Shown:
   """One view with its texts; `number` counts the views of a record from 1."""
-  labeled = labeled_element(image, labels)
   padded_height, padded_width = labeled.pixels.shape[:2]
   _, visible, scale, offset = labels['image_info'].numpy()
   parts = [f'view {number}: scale {scale.mean():.2f}']

@@ -6,34 +6,40 @@ before anything in the graph can state what was expected.
 
 import tensorflow as tf
 
+from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
 
 _RANK = 4  # of a batch of images, the input with the most axes
 
 
-def images_or_one(inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-  """The images [batch, height, width, 3] and their number; one black image for an empty batch.
+def images_or_one(
+  inputs: tf.Tensor, sample_format: SampleFormat = RGB
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """The images [batch, height, width, channels] and their number; one black for an empty batch.
 
   Args:
-    inputs: uint8 of any shape.
+    inputs: samples of any shape.
+    sample_format: channels and depth of the images.
 
   Raises:
-    InvalidArgumentError: (when run) the input is no batch of RGB images with pixels; the message is
-      that of an `InputError`.
+    InvalidArgumentError: (when run) the input is no batch of images of this format with pixels; the
+      message is that of an `InputError`.
   """
+  expected = sample_format.num_channels
+  others = 'gray or RGBA channels' if sample_format.is_rgb else 'images of other channels'
   batch, height, width, channels = _first_sides(inputs)
   is_empty = tf.equal(batch, 0)
   images = _reshaped_if(
     tf.equal(tf.rank(inputs), _RANK)
-    & tf.equal(channels, 3)
+    & tf.equal(channels, expected)
     & (is_empty | (tf.minimum(height, width) > 0)),
     inputs,
-    [batch, height, width, 3],
+    [batch, height, width, expected],
     InputError(
       'The model cannot read these images',
-      expected='[batch, height, width, 3] uint8, RGB',
+      expected=f'[batch, height, width, {expected}] {sample_format.array_type}',
       got='the shape {}',
-      likely_cause='a single image without the batch axis, or gray or RGBA channels',
+      likely_cause=f'a single image without the batch axis, or {others}',
     ),
   )
   missing = tf.where(is_empty, tf.maximum([1, 1, 1] - tf.shape(images)[:3], 0), [0, 0, 0])

@@ -23,6 +23,7 @@ _MAX_VERSION = 2**63 - 1
 _REJECTIONS = {
   format_lib.UNREADABLE: 'the server cannot decode it',
   format_lib.TOO_LARGE: 'it has more pixels than the export allows',
+  format_lib.OTHER_CHANNELS: 'it has other channels or another depth than the model reads',
 }
 
 
@@ -50,7 +51,8 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
   Args:
     target: model on the server.
     export_dir: the exported folder, or a copy of its `export.json` and `categories.json`. If
-      omitted, boxes in pixels and cropped masks are expected, and classes are named by numbers.
+      omitted, boxes in pixels and cropped masks are expected, images are sent as RGB of 8 bits, and
+      classes are named by numbers.
 
   Raises:
     InputError: as for `connect`; or `export.json` is missing, or one of the files cannot be read.
@@ -74,7 +76,9 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
   def detect(images: Sequence[SourceImage]) -> list[Instances | InputError]:
     return _detect(connection, images, export_format)
 
-  return Detector(detect, *categories, close=connection.close)
+  return Detector(
+    detect, *categories, close=connection.close, sample_format=export_format.sample_format
+  )
 
 
 def _detect(
@@ -85,7 +89,8 @@ def _detect(
   A file that the server cannot decode is sent again as a PNG file of the pixels that were read
   here: Pillow decodes more files than TensorFlow, such as PNG files without an end.
   """
-  files = [image.encoded() for image in images]
+  sample_format = export_format.sample_format
+  files = [image.encoded(sample_format=sample_format) for image in images]
   outputs = _call(connection, [file.content for file in files])
   codes = outputs['error_code'].tolist()
   found = [_read_row(outputs, row, image, export_format) for row, image in enumerate(images)]
@@ -95,7 +100,8 @@ def _detect(
     if codes[row] == format_lib.UNREADABLE and not file.converted
   ]
   if again:
-    outputs = _call(connection, [images[row].encoded(may_keep=False).content for row in again])
+    files = [images[row].encoded(may_keep=False, sample_format=sample_format) for row in again]
+    outputs = _call(connection, [file.content for file in files])
     for index, row in enumerate(again):
       found[row] = _read_row(outputs, index, images[row], export_format)
   return found
@@ -180,7 +186,7 @@ def _read_row(
   if code != format_lib.READ:
     return InputError(
       f'{image.path or "The image"} was rejected by the server',
-      expected='a complete JPEG or PNG',
+      expected=f'a complete image of {export_format.sample_format}',
       got=_REJECTIONS.get(code, f'error code {code}'),
       likely_cause='a damaged file, or one too large for this export',
     )

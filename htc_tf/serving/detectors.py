@@ -16,7 +16,7 @@ from htc_tf.serving import loading
 from htc_tf.serving.instances import Instances, read_outputs
 from htc_tf.serving.predict_files import Detector
 
-# Function from [1, height, width, 3] uint8 to arrays by output name.
+# Function from [1, height, width, channels] to arrays by output name.
 _Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
@@ -42,9 +42,10 @@ def load_detector(
     return model.predict(images, verbose=0)
 
   return Detector(
-    _one_by_one(run, format_lib.ExportFormat()),
+    _one_by_one(run, format_lib.ExportFormat(**model.sample_format._asdict())),
     info.category_names if info else [],
     info.category_ids if info else [],
+    sample_format=model.sample_format,
   )
 
 
@@ -64,7 +65,9 @@ def _load_saved_model(path: str) -> Detector:
     outputs = loaded.signatures['serving_default'](inputs=tf.constant(images))
     return {key: value.numpy() for key, value in outputs.items()}
 
-  return Detector(_one_by_one(run, export_format), *categories)
+  return Detector(
+    _one_by_one(run, export_format), *categories, sample_format=export_format.sample_format
+  )
 
 
 def _load_graphs(path: str) -> Any:
@@ -87,7 +90,9 @@ def _one_by_one(
 
   def detect(images: Sequence[SourceImage]) -> list[Instances]:
     return [
-      read_outputs(run(image.pixels()[np.newaxis]), 0, image.size, export_format)
+      read_outputs(
+        run(image.samples(export_format.sample_format)[np.newaxis]), 0, image.size, export_format
+      )
       for image in images
     ]
 

@@ -4,14 +4,18 @@ The pixels of a JPEG or PNG file are those of `images.read_image`: upright by th
 samples of 16 bits divided by 257, palettes resolved, CMYK converted, alpha dropped. Files of other
 formats (BMP, GIF, WebP, TIFF) are `UNREADABLE`, as are files that only Pillow can decode, such as a
 PNG file without an end; the client sends them as PNG.
+
+A model of other images than RGB of 8 bits reads the files of `encoded_samples`, NPY files among
+them. Files of other channels or another depth have the code `OTHER_CHANNELS`.
 """
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from htc_tf.data import encoded_orientation, encoded_size, preprocess
+from htc_tf.data import encoded_orientation, encoded_samples, preprocess
 from htc_tf.data.fallback import run_or_fallback
+from htc_tf.data.sample_format import SampleFormat
 from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving.predictor import HTCPredictor
@@ -38,20 +42,30 @@ def prepare(
     elements: [batch] string.
     predictor: model that prepares images.
     max_pixels: an image whose header states more pixels is not decoded.
-    image_of: function from an element to the encoded image, JPEG or PNG; its ops may raise.
+    image_of: function from an element to the encoded image; its ops may raise.
 
   Returns:
-    The network inputs [batch, padded_height, padded_width, 3], their image_info [batch, 4, 2] (see
-    `preprocess.image_info`), and error codes [batch] int32: `READ`, `UNREADABLE` or `TOO_LARGE`. An
-    image that was not read is replaced by one black pixel.
+    The network inputs [batch, padded_height, padded_width, channels], their image_info [batch, 4,
+    2] (see `preprocess.image_info`), and error codes [batch] int32: `READ`, `UNREADABLE`,
+    `TOO_LARGE` or `OTHER_CHANNELS`. An image that was not read is replaced by one black pixel.
   """
+  sample_format = predictor.sample_format
+
+  def read_if_small(encoded: tf.Tensor) -> _Element:
+    return tf.cond(
+      encoded_samples.num_pixels(encoded, sample_format) > max_pixels,
+      lambda: _fallback(predictor, format_lib.TOO_LARGE),
+      lambda: _read(encoded, predictor),
+    )
 
   def read(element: tf.Tensor) -> _Element:
     encoded = image_of(element)
+    if sample_format.is_rgb:
+      return read_if_small(encoded)
     return tf.cond(
-      encoded_size.num_pixels(encoded) > max_pixels,
-      lambda: _fallback(predictor, format_lib.TOO_LARGE),
-      lambda: _read(encoded, predictor),
+      encoded_samples.has_format(encoded, sample_format),
+      lambda: read_if_small(encoded),
+      lambda: _fallback(predictor, _code_of_other(encoded, sample_format)),
     )
 
   # Images are decoded on the CPU, wherever the model is.
@@ -66,15 +80,24 @@ def prepare(
 
 def _read(encoded: tf.Tensor, predictor: HTCPredictor) -> _Element:
   """Network input, image_info and `READ` of one encoded image."""
+  sample_format = predictor.sample_format
+  image = encoded_samples.decode(encoded, sample_format)
   image = encoded_orientation.turn_upright(
-    preprocess.decode_image(encoded), encoded_orientation.orientation_of(encoded)
+    image, encoded_samples.orientation_of(encoded, sample_format)
   )
-  inputs, info = predictor.prepare(tf.ensure_shape(image, [None, None, 3]))
+  inputs, info = predictor.prepare(tf.ensure_shape(image, [None, None, sample_format.num_channels]))
   # map_fn stacks only elements of one size; `detect_prepared` crops padding that no image needs.
   return preprocess.pad_to(inputs, predictor.max_hw), info, tf.constant(format_lib.READ)
 
 
-def _fallback(predictor: HTCPredictor, code: int) -> _Element:
+def _code_of_other(encoded: tf.Tensor, sample_format: SampleFormat) -> tf.Tensor:
+  """The error code of a file that has not the format of the model, [] int32."""
+  num_pixels = encoded_samples.num_pixels(encoded, sample_format)  # Raises for no image at all.
+  with tf.control_dependencies([num_pixels]):
+    return tf.constant(format_lib.OTHER_CHANNELS)
+
+
+def _fallback(predictor: HTCPredictor, code: int | tf.Tensor) -> _Element:
   """The element that replaces an image that was not read: one black pixel."""
-  inputs = tf.zeros([*predictor.max_hw, 3])
-  return inputs, preprocess.image_info([1, 1], [1, 1]), tf.constant(code)
+  inputs = tf.zeros([*predictor.max_hw, predictor.sample_format.num_channels])
+  return inputs, preprocess.image_info([1, 1], [1, 1]), tf.convert_to_tensor(code)

@@ -54,13 +54,14 @@ def export_saved_model(
   """
   check_options(export_dir, export_format, warmup, max_batch_size)
   _check_has_masks(predictor, export_format)
+  export_format = export_format._replace(**predictor.sample_format._asdict())
   module = ServedModel(predictor, export_format)
   # TensorFlow Serving loads folders named by a number; the temporary folder is not.
   with files.new_folder_when_written(export_dir, _EARLIER_EXPORT, _MODEL_FILE) as folder:
     with file_errors.as_input_errors():
       tf.saved_model.save(module, folder, signatures=module.served)
     if warmup:
-      warmup_lib.write_requests(folder)
+      warmup_lib.write_requests(folder, predictor.sample_format)
     format_lib.write_format(export_format, folder)
     batching = _BATCHING.format(max_batch_size=max_batch_size)
     files.write_bytes(os.path.join(folder, BATCHING_FILE), batching.encode())

@@ -1,4 +1,4 @@
-"""Files of an export that describe its outputs: the form of boxes and masks, and the classes."""
+"""Files of an export that describe it: the form of boxes and masks, the images, the classes."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from htc_tf import file_systems, files
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.images import MAX_PIXELS
+from htc_tf.data.sample_format import DEPTHS, MAX_CHANNELS, RGB, SampleFormat
 from htc_tf.errors import InputError
 
 FORMAT_FILE = 'export.json'
@@ -16,6 +17,7 @@ CATEGORIES_FILE = 'categories.json'
 READ = 0
 UNREADABLE = 1
 TOO_LARGE = 2
+OTHER_CHANNELS = 3
 
 BOXES = ('pixels', 'normalized')
 MASKS = ('cropped', 'full', 'packed')
@@ -30,11 +32,20 @@ class ExportFormat(NamedTuple):
       size of the image. `packed`: as `full`, with eight pixels of a row in a byte, the first in its
       most significant bit.
     max_pixels: largest number of pixels; an encoded image with more is not decoded.
+    num_channels: number of channels of the images, which the model determines.
+    bits: number of bits of their samples, likewise.
   """
 
   boxes: str = 'pixels'
   masks: str = 'cropped'
   max_pixels: int = MAX_PIXELS
+  num_channels: int = RGB.num_channels
+  bits: int = RGB.bits
+
+  @property
+  def sample_format(self) -> SampleFormat:
+    """Channels and depth of the images."""
+    return SampleFormat(self.num_channels, self.bits)
 
   def check(self) -> None:
     """Raise InputError unless the forms are known and `max_pixels` is positive."""
@@ -52,11 +63,21 @@ class ExportFormat(NamedTuple):
         expected='a whole number from 1',
         got=str(self.max_pixels),
       )
+    if self.bits not in DEPTHS or self.num_channels not in range(1, MAX_CHANNELS + 1):
+      raise InputError(
+        'The images of the export are unknown',
+        expected=f'1 to {MAX_CHANNELS} channels of 8 or 16 bits',
+        got=f'{self.num_channels} of {self.bits}',
+        likely_cause='an export of a newer version',
+      )
 
 
 def write_format(export_format: ExportFormat, folder: str) -> None:
-  """Write `export.json` into a folder."""
-  content = json.dumps(export_format._asdict(), indent=2)
+  """Write `export.json` into a folder; it names the channels and bits of images other than RGB."""
+  entries = export_format._asdict()
+  if export_format.sample_format.is_rgb:
+    entries = {key: entries[key] for key in ('boxes', 'masks', 'max_pixels')}
+  content = json.dumps(entries, indent=2)
   files.write_bytes(os.path.join(folder, FORMAT_FILE), content.encode())
 
 

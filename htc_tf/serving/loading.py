@@ -28,9 +28,10 @@ def load_model(
       `runtime.mixed_precision_dtype=bfloat16` to compute in another type than in training.
 
   Returns:
-    A model whose `predict` takes [batch, height, width, 3] uint8 RGB; see `HTCPredictor.call`.
-    `htc_tf.data.images.read_image(path).pixels()` reads a file to the pixels that all commands use:
-    upright, with palettes, CMYK and 16 bits converted.
+    A model whose `predict` takes [batch, height, width, 3] uint8 RGB, or the images of other
+    channels or 16 bits that it was made for; see `HTCPredictor.call`.
+    `htc_tf.data.images.read_image(path).samples(model.sample_format)` reads a file to the pixels
+    that all commands use: upright, for RGB models with palettes, CMYK and 16 bits converted.
 
   Raises:
     CheckpointError: there is no checkpoint, or its weights do not fit the configuration.
@@ -59,4 +60,10 @@ def load_model(
 def build_input_rule(config: task_config.HTCTask) -> InputRule:
   """The rule by which evaluation resizes and pads images."""
   parser = config.validation_data.parser
-  return InputRule(parser.min_sizes[0], parser.max_size, build_padding_rule(parser, config.model))
+  return InputRule(
+    parser.min_sizes[0],
+    parser.max_size,
+    build_padding_rule(parser, config.model),
+    config.model.sample_format,
+    config.model.normalization,
+  )

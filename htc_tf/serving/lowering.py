@@ -25,8 +25,8 @@ class LoweredProgram(NamedTuple):
   Attributes:
     program: serialized StableHLO module.
     arguments: names and values in the order of the module's arguments: `images` [batch, height,
-      width, 3] float32, normalized and padded; `image_shape` [batch, 2] float32, height and width
-      without the padding; then the weights. The values of `images` and `image_shape` are
+      width, channels] float32, normalized and padded; `image_shape` [batch, 2] float32, height and
+      width without the padding; then the weights. The values of `images` and `image_shape` are
       placeholders: zeros, and the padded size.
     results: names of the module's results, in order; see `HTCModel.detect`.
   """
@@ -59,7 +59,7 @@ def lower_detection(
     InputError: the model cannot read images of this size, or the batch size is below 1.
   """
   _check_size(model, padded_hw, batch_size)
-  images = tf.zeros([batch_size, *padded_hw, 3])
+  images = tf.zeros([batch_size, *padded_hw, model.num_channels])
   image_shape = tf.fill([batch_size, 2], 1.0) * tf.constant(padded_hw, tf.float32)
   detect = tf.function(
     lambda images, image_shape: model.detect(

@@ -13,14 +13,15 @@ from absl import logging
 from htc_tf import file_errors, file_systems
 from htc_tf.data import images as image_files
 from htc_tf.data.images import SourceImage
+from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results
 from htc_tf.serving import annotated_images, input_files, result_files
 from htc_tf.serving.input_files import InputImage
 from htc_tf.serving.instances import Instances
-from htc_tf.visualization import draw, panels
+from htc_tf.visualization import display, draw, panels
 
-_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff')
+_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
 
 
 class Detector(NamedTuple):
@@ -32,12 +33,14 @@ class Detector(NamedTuple):
     category_names: names by class; entry 0 is class 1. Empty if unknown.
     category_ids: category ids of the data set, in the order of `category_names`.
     close: function that ends the connection to a server; nothing for a model on this machine.
+    sample_format: channels and depth of the images that the model reads.
   """
 
   detect: Callable[[Sequence[SourceImage]], Sequence[Instances | InputError]]
   category_names: Sequence[str]
   category_ids: Sequence[int]
   close: Callable[[], None] = lambda: None
+  sample_format: SampleFormat = RGB
 
 
 def list_images(inputs: Sequence[str]) -> list[str]:
@@ -71,19 +74,24 @@ def list_images(inputs: Sequence[str]) -> list[str]:
   return paths
 
 
-def read_image(path: str) -> SourceImage:
+def read_image(path: str, sample_format: SampleFormat = RGB) -> SourceImage:
   """The image in a file, turned upright by its EXIF orientation.
 
+  Args:
+    path: path of the file.
+    sample_format: channels and depth that the image must have; RGB of 8 bits stands for all images
+      that can be converted into it.
+
   Raises:
-    InputError: the file is missing, empty or no image, cannot be opened, or has more than
-      `images.MAX_PIXELS` pixels.
+    InputError: the file is missing, empty or no image, cannot be opened, has more than
+      `images.MAX_PIXELS` pixels, or has other channels or another depth.
   """
   try:
     with file_errors.as_input_errors():
       if not stat.S_ISREG(os.stat(path).st_mode):  # Opening a pipe would wait for its other end.
         raise InputError(f'{path} cannot be read', expected='a file', got='a pipe or device')
       image = image_files.read_image(path)
-    image.pixels()  # Raises for pixels without an 8-bit meaning.
+    image.samples(sample_format)  # Raises for pixels that the model cannot read.
     return image
   except image_files.UnreadableImageError as error:
     raise InputError(f'{path} cannot be read: {error}') from error
@@ -94,7 +102,7 @@ def detect_instances(detector: Detector, pixels: np.ndarray) -> Instances:
 
   Args:
     detector: the model.
-    pixels: [height, width, 3] uint8 RGB.
+    pixels: [height, width, channels] uint8 or uint16, as the model reads them.
 
   Raises:
     InputError: the model could not read the image.
@@ -184,7 +192,8 @@ def predict_files(
         failed.append(image.path)
         continue
       source, found = detected
-      overlay = draw_detections(source.pixels(), found, detector.category_names, score_threshold)
+      shown = display.displayed_rgb(source.samples(detector.sample_format))
+      overlay = draw_detections(shown, found, detector.category_names, score_threshold)
       panels.write_image(os.path.join(output, image.overlay), overlay)
       written.add(_entry(image, source.size), _results(detector, image.id, found))
   return failed
@@ -315,7 +324,7 @@ def _detect_all(
   with tqdm.tqdm(total=len(images), desc='predicting', unit='image') as progress:
     for start in range(0, len(images), batch_size):
       planned = images[start : start + batch_size]
-      batch = [_read_or_error(image.path) for image in planned]
+      batch = [_read_or_error(image.path, detector.sample_format) for image in planned]
       readable = [item for item in batch if isinstance(item, SourceImage)]
       found = iter(detector.detect(readable) if readable else [])
       for image, item in zip(planned, batch):
@@ -327,9 +336,9 @@ def _detect_all(
         progress.update()
 
 
-def _read_or_error(path: str) -> SourceImage | InputError:
+def _read_or_error(path: str, sample_format: SampleFormat) -> SourceImage | InputError:
   """The image, or the error if it cannot be read."""
   try:
-    return read_image(path)
+    return read_image(path, sample_format)
   except InputError as error:
     return error

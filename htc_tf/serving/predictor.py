@@ -10,6 +10,7 @@ import tf_keras
 from htc_tf.data import preprocess
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.padding import DynamicSize, PaddingRule
+from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.keras_files import WithoutKerasFiles
@@ -27,11 +28,15 @@ class InputRule(NamedTuple):
     min_size: short side after resizing, in pixels.
     max_size: limit of the long side, in pixels.
     padding: rule for the padded size.
+    sample_format: channels and depth of the images.
+    normalization: mean and standard deviation of each channel.
   """
 
   min_size: int
   max_size: int
   padding: PaddingRule
+  sample_format: SampleFormat = RGB
+  normalization: preprocess.Normalization = preprocess.PUBLISHED
 
   def bound(self, image_hw: tf.Tensor) -> DynamicSize:
     """Height and width that a resized image has to fit into, as in evaluation.
@@ -96,12 +101,18 @@ class HTCPredictor(WithoutKerasFiles):
     """Height and width that no result of `prepare` exceeds."""
     return self._input_rule.padding.max_hw
 
+  @property
+  def sample_format(self) -> SampleFormat:
+    """Channels and depth of the images; RGB of 8 bits unless the model was made for others."""
+    return self._input_rule.sample_format
+
   @without_autograph
   def call(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
     """Detections in a batch of images of one size.
 
     Args:
-      images: [batch, height, width, 3] uint8 RGB.
+      images: [batch, height, width, channels] of the type of `sample_format`: uint8 RGB, unless the
+        model was made for other images.
 
     Returns:
       detection_boxes [batch, max_detections, 4] yxyx in pixels of the images,
@@ -112,21 +123,26 @@ class HTCPredictor(WithoutKerasFiles):
     Raises:
       InputError: the images have another rank, shape or type.
     """
-    check_images(images)
+    check_images(images, self.sample_format)
     return self.detect_prepared(*self.prepare(images))
 
   def prepare(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Network input and image_info of one image, or of a batch of images of one size.
 
     Args:
-      images: [height, width, 3] or [batch, height, width, 3] uint8 RGB.
+      images: [height, width, channels] or [batch, height, width, channels], of the type of
+        `sample_format`.
 
     Returns:
       The results of `preprocess.preprocess_image`.
     """
     rule = self._input_rule
     return preprocess.preprocess_image(
-      images, rule.min_size, rule.max_size, rule.bound(tf.shape(images)[-3:-1])
+      images,
+      rule.min_size,
+      rule.max_size,
+      rule.bound(tf.shape(images)[-3:-1]),
+      rule.normalization,
     )
 
   def predict(
@@ -135,8 +151,8 @@ class HTCPredictor(WithoutKerasFiles):
     """Detections in images of one size, computed in batches of `batch_size`.
 
     Args:
-      x: [num, height, width, 3] uint8 RGB, or a data set, iterator or Keras `Sequence` of such
-        batches.
+      x: [num, height, width, channels] as for `call`, or a data set, iterator or Keras `Sequence`
+        of such batches.
       **kwargs: passed to Keras' `predict`, such as `batch_size`.
 
     Returns:
@@ -146,7 +162,7 @@ class HTCPredictor(WithoutKerasFiles):
       InputError: the images have another rank, shape or type, or there are none.
     """
     if not isinstance(x, _BATCHES):
-      check_images(x)
+      check_images(x, self.sample_format)
       if x.shape[0] == 0:
         raise InputError(
           'There are no images',
@@ -160,7 +176,7 @@ class HTCPredictor(WithoutKerasFiles):
     """Detections of the model, with boxes in the pixels of each image; image sizes may differ.
 
     Args:
-      inputs: [batch, height, width, 3] as `prepare` returns it, or padded further.
+      inputs: [batch, height, width, channels] as `prepare` returns it, or padded further.
       info: [batch, 4, 2] as `prepare` returns it.
 
     Returns:
@@ -175,8 +191,13 @@ class HTCPredictor(WithoutKerasFiles):
     return {**outputs, 'detection_boxes': tf.clip_by_value(boxes, 0.0, limits)}
 
 
-def check_images(images: Images) -> None:
-  """Raise InputError unless `images` is [batch, height, width, 3] uint8."""
+def check_images(images: Images, sample_format: SampleFormat = RGB) -> None:
+  """Raise InputError unless `images` is a batch of images of a format.
+
+  Args:
+    images: images for a model.
+    sample_format: channels and depth of the images.
+  """
   if not isinstance(images, (np.ndarray, tf.Tensor, tf.Variable)):
     raise InputError(
       'The model cannot read these images',
@@ -184,14 +205,20 @@ def check_images(images: Images) -> None:
       got=type(images).__name__,
       likely_cause='file names, or a list of images: np.stack makes an array of images of one size',
     )
-  shape = tuple(images.shape)
+  shape, channels = tuple(images.shape), sample_format.num_channels
   if (
-    len(shape) != 4 or shape[-1] not in (3, None) or images.dtype.name != 'uint8' or 0 in shape[1:3]
+    len(shape) != 4
+    or shape[-1] not in (channels, None)
+    or images.dtype.name != sample_format.dtype
+    or 0 in shape[1:3]
   ):
     raise InputError(
       'The model cannot read these images',
-      expected='[batch, height, width, 3] uint8, RGB',
+      expected=f'[batch, height, width, {channels}] {sample_format.array_type}',
       got=f'{list(shape)} {images.dtype.name}',
       likely_cause='a single image without the batch axis, gray or RGBA channels, '
-      'or pixels already scaled to floats',
+      'or pixels already scaled to floats'
+      if sample_format.is_rgb
+      else 'a single image without the batch axis, channels first, or images of another kind than '
+      'those of the training',
     )

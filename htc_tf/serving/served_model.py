@@ -18,9 +18,10 @@ class ServedModel(tf.Module):
 
   Signatures, each with one input named `inputs` as in Model Garden. An empty batch gives empty
   outputs. Another shape is an error that states the expected one and the given one.
-    serving_default: [batch, height, width, 3] uint8 RGB.
-    image_bytes: [batch] string, JPEG or PNG files of any sizes; they are turned upright by their
-      EXIF orientation, see `encoded_images`.
+    serving_default: [batch, height, width, channels] of the predictor's `sample_format`: uint8 RGB
+      unless the model was made for other images.
+    image_bytes: [batch] string, JPEG or PNG files of any sizes, or NPY files for other images than
+      RGB; they are turned upright by their EXIF orientation, see `encoded_images`.
     tf_example: [batch] string, serialized tf.train.Example with such a file in `image/encoded`.
 
   Outputs of all signatures:
@@ -45,7 +46,7 @@ class ServedModel(tf.Module):
     postprocess = _build_postprocess(predictor, export_format)
 
     def from_images(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-      images, num = checked_inputs.images_or_one(inputs)
+      images, num = checked_inputs.images_or_one(inputs, predictor.sample_format)
       outputs = postprocess(*predictor.prepare(images), tf.zeros([tf.shape(images)[0]], tf.int32))
       return _first_rows(outputs, num)
 
@@ -64,7 +65,7 @@ class ServedModel(tf.Module):
 
     # Without static shapes; see `checked_inputs`.
     strings = tf.TensorSpec(None, tf.string, name='inputs')
-    images = tf.TensorSpec(None, tf.uint8, name='inputs')
+    images = tf.TensorSpec(None, tf.as_dtype(predictor.sample_format.dtype), name='inputs')
     self.served = {
       'serving_default': tf.function(from_images, autograph=False, input_signature=[images]),
       'image_bytes': tf.function(from_bytes, autograph=False, input_signature=[strings]),

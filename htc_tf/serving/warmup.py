@@ -10,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from htc_tf import file_systems
+from htc_tf.data.images import image_from_pixels
+from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import ConfigError
 
 WARMUP_FILE = os.path.join('assets.extra', 'tf_serving_warmup_requests')
@@ -31,11 +33,12 @@ def check_available() -> None:
     ) from error
 
 
-def write_requests(folder: str) -> None:
+def write_requests(folder: str, sample_format: SampleFormat = RGB) -> None:
   """Write requests to every signature into the file `WARMUP_FILE` of an export.
 
   Args:
     folder: folder of the SavedModel.
+    sample_format: channels and depth of the images.
 
   Raises:
     ConfigError: tensorflow-serving-api is missing.
@@ -44,16 +47,19 @@ def write_requests(folder: str) -> None:
   path = os.path.join(folder, WARMUP_FILE)
   file_systems.make_folders(file_systems.dirname(path))
   with tf.io.TFRecordWriter(path) as writer:
-    for record in _records():
+    for record in _records(sample_format):
       writer.write(record)
 
 
-def _records() -> Iterator[bytes]:
+def _records(sample_format: SampleFormat) -> Iterator[bytes]:
   """Serialized PredictionLogs: a landscape image per signature, a portrait for `image_bytes`."""
   from tensorflow_serving.apis import prediction_log_pb2
 
-  landscape, portrait = _image(_SHORT_SIDE, _LONG_SIDE), _image(_LONG_SIDE, _SHORT_SIDE)
-  encoded = [tf.io.encode_jpeg(image).numpy() for image in (landscape, portrait)]
+  landscape, portrait = (
+    _image(height, width, sample_format)
+    for height, width in ((_SHORT_SIDE, _LONG_SIDE), (_LONG_SIDE, _SHORT_SIDE))
+  )
+  encoded = [_encoded(image, sample_format) for image in (landscape, portrait)]
   example = tf.train.Example(
     features=tf.train.Features(
       feature={'image/encoded': tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded[:1]))}
@@ -73,7 +79,16 @@ def _records() -> Iterator[bytes]:
     yield log.SerializeToString()
 
 
-def _image(height: int, width: int) -> np.ndarray:
-  """[height, width, 3] uint8; brightness increases downwards and to the right."""
+def _encoded(image: np.ndarray, sample_format: SampleFormat) -> bytes:
+  if sample_format.is_rgb:
+    return tf.io.encode_jpeg(image).numpy()
+  return image_from_pixels(image).encoded(sample_format=sample_format).content
+
+
+def _image(height: int, width: int, sample_format: SampleFormat) -> np.ndarray:
+  """[height, width, channels]; brightness increases downwards and to the right."""
   brightness = np.add.outer(np.linspace(0, 127, height), np.linspace(0, 127, width))
-  return np.repeat(brightness[..., np.newaxis], 3, axis=2).astype(np.uint8)
+  if sample_format.bits > 8:
+    brightness = brightness * 257
+  repeated = np.repeat(brightness[..., np.newaxis], sample_format.num_channels, axis=2)
+  return repeated.astype(sample_format.dtype)

@@ -19,8 +19,8 @@ def run_compiled(step: Callable[[Batch], Any], batch: Batch, buckets: Sequence[S
   Args:
     step: function of (images, labels) that returns nested tensors, whose shapes do not depend on
       the bucket.
-    batch: images [batch, height, width, 3] and labels of `data.parser.Parser`, with a static batch
-      axis.
+    batch: images [batch, height, width, channels] and labels of `data.parser.Parser`, with a static
+      batch axis.
     buckets: possible (height, width) of the batch; one or more.
 
   Raises:
@@ -48,4 +48,4 @@ def _with_static_shapes(batch: Batch, bucket: Size) -> Batch:
     key: tf.ensure_shape(value, [*value.shape[:-2], *sides[key]]) if key in sides else value
     for key, value in labels.items()
   }
-  return tf.ensure_shape(images, [images.shape[0], height, width, 3]), fixed
+  return tf.ensure_shape(images, [images.shape[0], height, width, images.shape[3]]), fixed

@@ -175,7 +175,7 @@ class HTCTask(base_task.Task):
     backward pass are one XLA program.
 
     Args:
-      inputs: images [batch, height, width, 3], normalized and padded, and labels of
+      inputs: images [batch, height, width, channels], normalized and padded, and labels of
         `data.parser.Parser`.
       model: model whose weights and running statistics are updated.
       optimizer: optimizer, which is updated as well.

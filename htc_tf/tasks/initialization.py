@@ -10,7 +10,7 @@ from absl import logging
 
 from htc_tf import file_systems
 from htc_tf.checkpoints import model_directory, object_graph, restoration
-from htc_tf.convert import class_rows, comparison, conversion
+from htc_tf.convert import class_rows, comparison, conversion, stem
 from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
 from htc_tf.convert.class_rows import Classes
 from htc_tf.convert.coco_categories import COCO_CATEGORIES
@@ -45,7 +45,8 @@ def initialize(
 
   A published file is converted in memory; a converted folder and the directory of a training run
   are restored. If the classes differ, the layers with an entry per class start anew, except for the
-  entries of classes of the same name.
+  entries of classes of the same name. If the checkpoint is that of RGB images and the model reads
+  other channels, its first convolution is adapted (`convert.stem`).
 
   Args:
     model: the model; its weights are changed.
@@ -72,7 +73,7 @@ def initialize(
   elif parts is None:
     source = _load_model(model, path)
   else:
-    restoration.restore(path, {name: model.checkpoint_items[name] for name in parts})
+    _load_parts(model, path, parts)
     return
   if source.values and parts is None:
     _transfer_classes(variables, initial, source, classes, path)
@@ -84,6 +85,8 @@ def _load_published(model: HTCModel, path: str, parts: Sequence[str] | None) -> 
   values = conversion.class_values(checkpoint)
   result = conversion.convert_checkpoint(checkpoint, model, allowed, parts)
   logging.info('%s: %s', path, result.describe())
+  if result.adapted:
+    logging.info('%s', stem.describe(model.num_channels))
   return _Source(values, _published_classes(checkpoint, values))
 
 
@@ -110,7 +113,7 @@ def _load_model(model: HTCModel, path: str) -> _Source:
     values = _values_by_class(named_variables(model))
   else:
     other = _build_other_model(model, prefix, folder)
-    _assign_fitting(model, named_variables(other), prefix)
+    _assign_fitting(named_variables(model), named_variables(other), prefix)
     values = _values_by_class(named_variables(other))
   return _Source(values, classes_of(info) if info else None)
 
@@ -129,33 +132,60 @@ def _build_other_model(model: HTCModel, prefix: str, folder: str) -> HTCModel:
   return other
 
 
-def _assign_fitting(model: HTCModel, others: Mapping[str, tf.Variable], prefix: str) -> None:
-  """Assign all variables of a model except for those with an entry per class.
+def _load_parts(model: HTCModel, path: str, parts: Sequence[str]) -> None:
+  """Restore parts of a model; the stem of a model of RGB images is adapted to other channels."""
+  items = {name: model.checkpoint_items[name] for name in parts}
+  prefix = restoration.resolve(path)
+  folder = file_systems.dirname(prefix)
+  has_params = file_systems.exists(os.path.join(folder, model_directory.PARAMS_FILE))
+  if not has_params or not object_graph.compare(prefix, items).shapes:
+    restoration.restore(path, items)
+    return
+  other = _build_other_model(model, prefix, folder)
+  variables = {
+    name: variable
+    for name, variable in named_variables(model).items()
+    if comparison.is_in(name, parts)
+  }
+  _assign_fitting(variables, named_variables(other), prefix)
+
+
+def _assign_fitting(
+  variables: Mapping[str, tf.Variable], others: Mapping[str, tf.Variable], prefix: str
+) -> None:
+  """Assign variables except for those with an entry per class.
+
+  The stem of a model of RGB images is adapted to a model of other images.
 
   Raises:
     CheckpointError: a variable has no value, or one of another shape; nothing is assigned.
   """
-  variables = {
-    name: variable
-    for name, variable in named_variables(model).items()
-    if class_rows.class_axis(name) is None
-  }
-  wrong = [
-    f'{name}: {list(others[name].shape) if name in others else "nothing"} in the checkpoint, '
-    f'{list(variable.shape)} in the model'
-    for name, variable in variables.items()
-    if name not in others or others[name].shape != variable.shape
-  ]
+  values = {}
+  wrong = []
+  for name, variable in variables.items():
+    if class_rows.class_axis(name) is not None:
+      continue
+    saved = others[name].shape.as_list() if name in others else None
+    if saved == variable.shape.as_list():
+      values[name] = others[name].numpy()
+    elif stem.is_of_rgb(name, saved, variable.shape.as_list()):
+      values[name] = stem.adapted(others[name].numpy(), variable.shape[2])
+      logging.info('%s', stem.describe(variable.shape[2]))
+    else:
+      wrong.append(
+        f'{name}: {saved or "nothing"} in the checkpoint, {list(variable.shape)} in the model'
+      )
   if wrong:
     raise CheckpointError(
       f'{prefix} has another configuration',
-      expected='the model of the run, except for the number of classes',
+      expected='the model of the run, except for the number of classes, and of channels if the '
+      'checkpoint is that of RGB images',
       got='; '.join(wrong[:8]) + (f'; and {len(wrong) - 8} more' if len(wrong) > 8 else ''),
       likely_cause='another backbone or number of stages; use the params.yaml of the checkpoint as '
       '--config_file, or load parts of it with task.init_checkpoint_modules',
     )
-  for name, variable in variables.items():
-    variable.assign(others[name])
+  for name, value in values.items():
+    variables[name].assign(value)
 
 
 def _transfer_classes(

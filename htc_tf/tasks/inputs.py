@@ -62,7 +62,9 @@ def build_parser(
     max_num_instances=config.max_num_instances,
     include_mask=include_mask,
     include_semantic=include_semantic,
-    dtype=params.dtype or tf_keras.mixed_precision.global_policy().compute_dtype,
+    normalization=model.normalization._replace(
+      dtype=params.dtype or tf_keras.mixed_precision.global_policy().compute_dtype
+    ),
   )
 
 
@@ -201,6 +203,7 @@ def _build_parse(
   decoder = ExampleDecoder(
     include_mask=model.include_mask and params.is_training,
     include_semantic=model.semantic_head.enabled and params.is_training,
+    sample_format=model.sample_format,
   )
 
   def parse(element: Tensors) -> Any:

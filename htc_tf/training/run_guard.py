@@ -21,9 +21,10 @@ from htc_tf.errors import ConfigError, DataError
 _MAX_LISTED = 10
 _RATE_SAMPLES = 200
 _TOLERANCE = 1e-6
+# Its height and width may change.
+_INPUT_SIZE = 'task.model.input_size'
 # Parts of the model's configuration that a run may change; all others define the model.
 _CHANGEABLE = (
-  'task.model.input_size',
   'task.model.detection_generator.',
   'task.model.rpn_sampler.',
   'task.model.roi_generator.',
@@ -83,7 +84,7 @@ def check_continues(
     return
   step = last_good.step_of(prefix)
   differences = dict(_differences(saved.as_dict(), params.as_dict()))
-  refused = [name for name in differences if _defines_model(name)]
+  refused = [name for name in differences if _defines_model(name, *differences[name])]
   if step:
     refused += [name for name in differences if name == _BATCH or _is_optimizer(name)]
     if not _same_rate_so_far(saved, params, step):
@@ -95,7 +96,9 @@ def check_continues(
     logging.warning('This start differs from the one before: %s', _list(kept, differences))
 
 
-def _defines_model(name: str) -> bool:
+def _defines_model(name: str, old: Any, new: Any) -> bool:
+  if name == _INPUT_SIZE:
+    return old[2:] != new[2:]  # The number of channels, on which the first convolution depends.
   return name.startswith('task.model.') and not name.startswith(_CHANGEABLE)
 
 

@@ -91,7 +91,16 @@ WRONG_MODELS = {
   ),
   'semantic level': ({'semantic_head': {'level': 7}}, 'fuses at a level .*Got: 7'),
   'input size': ({'input_size': [64, 65, 3]}, r'input_size is wrong.*multiples of 32.*65'),
-  'channels': ({'input_size': [64, 64, 1]}, r'input_size is wrong.*\[64, 64, 1\]'),
+  'channels': ({'input_size': [64, 64, 65]}, r'input_size is wrong.*1 to 64 channels.*64, 65\]'),
+  'channel': ({'input_size': [64, 64, 0]}, r'input_size is wrong.*1 to 64 channels.*64, 0\]'),
+  'mean of channels': ({'input_size': [64, 64, 2]}, r'pixels has no mean.*2 numbers.*mean=\[\]'),
+  'mean of 16 bits': ({'pixels': {'bits': 16}}, r'pixels has no mean.*3 numbers.*16 bits'),
+  'mean without deviation': ({'pixels': {'mean': [1, 2, 3]}}, r'pixels has no mean.*stddev=\[\]'),
+  'bits': ({'pixels': {'bits': 12}}, r'pixels.bits.*12'),
+  'deviation': (
+    {'pixels': {'mean': [1, 2, 3], 'stddev': [1, 0, 1]}},
+    r'pixels.stddev\[1\].*positive',
+  ),
   'no channels': ({'input_size': [64, 64]}, 'input_size is wrong'),
   'input size with the decoder of Model Garden': (
     {'decoder': {'type': 'fpn', 'fpn': {'num_filters': 8}}, 'input_size': [96, 96, 3]},

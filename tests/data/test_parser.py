@@ -12,6 +12,7 @@ from htc_tf.data import parser as parsers
 from htc_tf.data.augmentation.flip import Flip
 from htc_tf.data.augmentation.scale_jitter import ScaleJitter
 from htc_tf.data.padding import padding_rule
+from htc_tf.data.preprocess import Normalization
 from htc_tf.errors import ConfigError
 from htc_tf.ops import masks as mask_ops
 
@@ -169,7 +170,9 @@ def test_evaluation_neither_augments_nor_needs_ground_truth(decoded):
 def test_the_image_has_the_configured_type(decoded):
   for is_training in (True, False):
     record = {**decoded[7], parsers.SEED_KEY: tf.constant([0, 1])}
-    image, _ = make_parser(dtype='bfloat16').parse_fn(is_training)(record)
+    image, _ = make_parser(normalization=Normalization(dtype='bfloat16')).parse_fn(is_training)(
+      record
+    )
     assert image.dtype == tf.bfloat16
 
 

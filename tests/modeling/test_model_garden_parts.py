@@ -55,6 +55,16 @@ def test_a_model_on_each_backbone_detects(name):
   assert np.all(boxes[:, 2:] <= labels['image_info'][0, 1])
 
 
+def test_a_backbone_reads_images_of_other_channels():
+  pixels = {'mean': [0.0] * 4, 'stddev': [1.0] * 4}
+  config = tiny.model(2, **PARTS['resnet'], input_size=[64, 64, 4], pixels=pixels)
+  model = tiny.build(config)
+  images = tf.random.stateless_normal([1, 64, 64, 4], [0, 1])
+  changed = images + tf.constant([0.0, 0.0, 0.0, 1.0])
+  features = [model.backbone(x, training=False)['2'] for x in (images, changed)]
+  assert np.abs(features[0] - features[1]).max() > 1e-3
+
+
 def reduced_resnetfpn():
   """Reduced configuration of the experiment that uses only Model Garden's parts."""
   config = exp_factory.get_exp_config('htc_resnetfpn_coco').task.model

@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from htc_tf.data import preprocess
+from htc_tf.data.sample_format import RGB
 from htc_tf.serving import encoded_images
 
 _PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
@@ -20,6 +21,7 @@ class _Preparer:
   """Stub for a predictor, which only prepares images."""
 
   max_hw = (64, 64)
+  sample_format = RGB
 
   def prepare(self, images):
     return preprocess.preprocess_image(images, 48, 64, self.max_hw)

@@ -28,6 +28,7 @@ from htc_tf.data import (
   images,
   preprocess,
 )
+from htc_tf.data.sample_format import RGB
 from htc_tf.errors import DataError
 from htc_tf.serving import client, detectors, encoded_images, predict_files
 from htc_tf.serving.instances import Instances
@@ -283,6 +284,7 @@ class _Recorder:
   """A stub for a predictor whose network input is the image itself, padded to 32x32."""
 
   max_hw = (32, 32)
+  sample_format = RGB
 
   def prepare(self, pixels):
     size = tf.shape(pixels)[:2]

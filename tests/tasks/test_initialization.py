@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.checkpoints import model_directory
-from htc_tf.convert import conversion
+from htc_tf.checkpoints import model_directory, restoration
+from htc_tf.convert import conversion, stem
 from htc_tf.convert.class_rows import Classes
 from htc_tf.convert.coco_categories import COCO_CATEGORIES
 from htc_tf.convert.mmdet_names import MMDET
@@ -227,3 +227,26 @@ def test_a_published_file_of_another_depth_is_refused(tmp_path):
   model = tiny.build(tiny.model(2, num_classes=81), seed=2)
   with pytest.raises(CheckpointError, match='entries without a variable'):
     initialize(model, path, 'all', None)
+
+
+@pytest.mark.parametrize('modules', ['all', ['backbone', 'decoder']])
+def test_a_model_of_other_channels_starts_from_a_model_of_rgb_images(old, folder, modules, caplog):
+  caplog.set_level(logging.INFO, logger='absl')
+  pixels = {'mean': [100.0], 'stddev': [50.0]}
+  model = tiny.build(config(OLD, input_size=[64, 64, 1], pixels=pixels), seed=2)
+  before = values(model)
+  initialize(model, folder, modules, OLD)
+  after, source = values(model), values(old)
+  np.testing.assert_allclose(after[stem.PATH], source[stem.PATH].sum(2, keepdims=True), rtol=1e-6)
+  assert 'each of the 1 channels gets the mean' in caplog.text
+  for path, value in after.items():
+    if path != stem.PATH:
+      is_loaded = modules == 'all' or path.split('/')[0] in modules
+      np.testing.assert_array_equal(value, (source if is_loaded else before)[path])
+
+
+def test_a_run_and_a_loaded_model_need_the_stem_of_their_own_channels(folder):
+  pixels = {'mean': [100.0], 'stddev': [50.0]}
+  model = tiny.build(config(OLD, input_size=[64, 64, 1], pixels=pixels))
+  with pytest.raises(CheckpointError, match=r'other shape.*conv1/kernel.*7, 7, 3.*7, 7, 1'):
+    restoration.restore(folder, {'model': model})

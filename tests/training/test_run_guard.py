@@ -74,6 +74,14 @@ REFUSED = {
     {'task': {'model': {'backbone': {'published_resnet': {'model_id': 34}}}}},
     'model_id: 18 before, 34 now',
   ),
+  'channels': (
+    {'task': {'model': {'input_size': [512, 512, 4]}}},
+    r'task.model.input_size: \[.*, 3\] before, \[512, 512, 4\] now',
+  ),
+  'mean of the channels': (
+    {'task': {'model': {'pixels': {'mean': [1.0, 2.0, 3.0]}}}},
+    r'task.model.pixels.mean: \[\] before, \[1.0, 2.0, 3.0\] now',
+  ),
   'batch': (
     {'task': {'train_data': {'global_batch_size': 8}}},
     'task.train_data.global_batch_size: 4 before, 8 now',
@@ -131,6 +139,10 @@ ALLOWED = {
   'precision': (
     {'runtime': {'mixed_precision_dtype': 'bfloat16'}},
     "runtime.mixed_precision_dtype: 'float32' before, 'bfloat16' now",
+  ),
+  'another size': (
+    {'task': {'model': {'input_size': [512, 512, 3]}}},
+    r'task.model.input_size: .*\[512, 512, 3\] now',
   ),
   'interval': ({'trainer': {'checkpoint_interval': 10}}, 'checkpoint_interval'),
 }

@@ -50,7 +50,7 @@ class PublishedResNet(tf_keras.Model):
   Model Garden's ResNet pads strided convolutions and the max-pool asymmetrically, so that published
   detector weights would give other features. It also cannot freeze single stages.
 
-  Input [batch, height, width, 3]; output a dict {'2': C2, ..., '5': C5} of
+  Input [batch, height, width, channels]; output a dict {'2': C2, ..., '5': C5} of
   [batch, ceil(height / 2^level), ceil(width / 2^level), channels].
 
   Layers are reached by the names of the published state dict: `layer1[0].conv1`, `bn1`,
@@ -139,7 +139,7 @@ class PublishedResNet(tf_keras.Model):
     """Feature maps of a batch.
 
     Args:
-      images: [batch, height, width, 3], normalized by `data.preprocess`; padding is 0.
+      images: [batch, height, width, channels], normalized by `data.preprocess`; padding is 0.
       training: whether batch norms without `norm_eval` use the statistics of the batch.
 
     Returns:
@@ -200,7 +200,7 @@ def build_published_resnet(
   """The backbone of a configuration, for Model Garden's factory.
 
   Args:
-    input_specs: shape of the images, [batch, height, width, 3].
+    input_specs: shape of the images, [batch, height, width, channels].
     backbone_config: configuration whose `get()` is a `configs.model.PublishedResNet`.
     norm_activation_config: configuration of the batch norms.
     l2_regularizer: unused; the task adds weight decay.
