@@ -3,7 +3,15 @@
 import dataclasses
 from collections.abc import Callable
 
-from htc_tf.data import coco_to_tfrecord, conversion_outputs, conversion_source, split
+from htc_tf.data import (
+  coco_to_tfrecord,
+  conversion_outputs,
+  conversion_source,
+  file_copies,
+  image_paths,
+  split,
+  tiles,
+)
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import Entry
 from htc_tf.data.conversion_options import ConversionOptions
@@ -46,10 +54,12 @@ def convert(
     prefix: dataclasses.replace(source.options, prefix=prefix, name=part.name)
     for prefix, part in parts.items()
   }
+  copies = _copies(source)
   found = split.divide(
     images,
     {image['id']: _classes(annotations.annotations[image['id']]) for image in images},
     division,
+    copies,
   )
   chosen = {
     prefix: [image for image in images if image['id'] in ids]
@@ -67,7 +77,7 @@ def convert(
     )
     for prefix in parts
   }
-  log(_describe(found, division))
+  log(_describe(found, division, len(copies)))
   log(coco_to_tfrecord.summary(infos, annotations))
   log(coco_to_tfrecord.describe(source))
   return infos
@@ -75,6 +85,13 @@ def convert(
 
 def _name(options: ConversionOptions, prefix: str) -> str:
   return f'{options.name} {prefix}' if options.name else prefix
+
+
+def _copies(source: conversion_source.Source) -> dict[str, str]:
+  """The name of the first file with the same content, for image files that are copies."""
+  names = dict.fromkeys(map(tiles.file_name, source.images))
+  folder = source.options.image_folder
+  return file_copies.find({name: image_paths.path_inside(folder, name) for name in names})
 
 
 def _classes(annotations: list[Entry]) -> set[int]:
@@ -92,13 +109,15 @@ def _check_objects(prefix: str, images: list[Entry], annotations: dict[int, list
     )
 
 
-def _describe(found: split.Split, division: split.Division) -> str:
-  grouping = (
-    f'{found.num_groups} groups by {found.grouping}, which stay together'
-    if found.grouping
-    else 'every image on its own'
-  )
+def _describe(found: split.Split, division: split.Division, num_copies: int) -> str:
+  num_images = len(found.train) + len(found.val)
+  grouping = 'every image on its own'
+  if found.grouping:
+    grouping = f'{found.num_groups} groups by {found.grouping}, which stay together'
+  elif found.num_groups < num_images:
+    grouping = f'{found.num_groups} files, whose entries, tiles and copies stay together'
+  copies = f'; files with the content of another one: {num_copies}' if num_copies else ''
   return (
     f'divided by class: {len(found.train)} images for training, {len(found.val)} for validation '
-    f'(seed {division.seed}; {grouping})'
+    f'(seed {division.seed}; {grouping}{copies})'
   )

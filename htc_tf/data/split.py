@@ -1,7 +1,8 @@
 """Division of a data set into images for training and for validation.
 
 Images that belong together, such as the frames of a video, stay together: otherwise the validation
-would measure how well a model remembers its training images.
+would measure how well a model remembers its training images. So do entries of one file, such as its
+tiles, whatever the images are grouped by.
 """
 
 import collections
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from htc_tf.data import tiles
 from htc_tf.errors import ConfigError, DataError
 
 Entry = dict[str, Any]
@@ -20,15 +22,17 @@ AUTOMATIC, NONE = 'auto', 'none'
 # Fields of image entries that name a group, in the order of preference.
 _GROUP_FIELDS = (
   *('group', 'group_id', 'video_id', 'video', 'sequence_id', 'seq_id', 'scene_id', 'scene'),
-  *('patient_id', 'slide_id', 'source_image'),
+  *('patient_id', 'slide_id'),
 )
 # Names of files with the group as the first part: augmented copies by Roboflow, and frames.
-_GROUP_NAMES = {
-  'copies of one image (.rf. in the names)': re.compile(r'(.+)\.rf\.[0-9A-Za-z]{8,}\.[a-z]+'),
-  'frames of a video (frame numbers in the names)': re.compile(
-    r'(.*?)[-_. ]*frame[-_. ]*\d+\.\w+', re.IGNORECASE
-  ),
-}
+# Roboflow writes leaf.jpg as leaf_jpg.rf.<hash>.jpg, and frame 7 of clip.mp4 as
+# clip_mp4-7_jpg.rf.<hash>.jpg.
+_COPY = re.compile(r'(.+)\.rf\.[0-9A-Za-z]{8,}\.[a-z]+')
+_FRAME = re.compile(
+  r'(.*?)[-_. ]*frame[-_. ]*\d+[._]\w+|(.+)_(?:mp4|mov|avi|mkv|webm)-\d+[._]\w+', re.IGNORECASE
+)
+_COPIES = 'copies of one image (.rf. in the names)'
+_FRAMES = 'frames of a video (frame numbers in the names)'
 _NO_CLASS = -1  # Stands for images without objects.
 _EVALUATED_GROUPS = 3  # A class with so many groups is part of the validation.
 
@@ -84,7 +88,10 @@ class Split(NamedTuple):
 
 
 def divide(
-  images: Sequence[Entry], classes: Mapping[int, Iterable[int]], division: Division
+  images: Sequence[Entry],
+  classes: Mapping[int, Iterable[int]],
+  division: Division,
+  copies: Mapping[str, str] | None = None,
 ) -> Split:
   """A division of images with about the same share of the images of every class in both parts.
 
@@ -96,18 +103,20 @@ def divide(
     images: COCO image entries.
     classes: the classes of the objects of each image, by image id.
     division: options of the division.
+    copies: for names of files with the content of another one, the name of that one.
 
   Raises:
     ConfigError: `group_by` fits no image.
     DataError: there are too few images or groups to divide.
   """
-  grouping, groups = _groups(images, division.group_by)
+  grouping, groups = _groups(images, division.group_by, copies or {})
   if len(groups) < 2:
     raise DataError(
       'The images cannot be divided for training and validation',
       expected='two images or groups of images, or more',
       got=f'{len(images)} images in {len(groups)} groups' + (f' by {grouping}' if grouping else ''),
-      likely_cause='too few images; or images that are one group: --group_by=none divides them',
+      likely_cause='too few images, or copies of one file; or images that are one group, which '
+      '--group_by=none divides',
     )
   units = [
     _Unit(ids, frozenset().union(*(classes.get(id_, ()) for id_ in ids)) or frozenset([_NO_CLASS]))
@@ -199,14 +208,27 @@ def _replaceable(units: list[_Unit]) -> int:
   return min(range(len(units)), key=loss)
 
 
-def _groups(images: Sequence[Entry], group_by: str) -> tuple[str, list[list[int]]]:
-  """What images are grouped by, and the ids of the images of each group, in the order of images."""
+def _groups(
+  images: Sequence[Entry], group_by: str, copies: Mapping[str, str]
+) -> tuple[str, list[list[int]]]:
+  """What images are grouped by, and the ids of the images of each group, in the order of images.
+
+  Images with the same key are a group, and so are those with the same file or a copy of it.
+  """
   grouping, keys = _grouping(images, group_by)
-  groups: dict[Any, list[int]] = {}
+  group_of: dict[Any, list[int]] = {}
   for image, key in zip(images, keys):
-    # An image without a key stands alone.
-    groups.setdefault(('', image['id']) if key is None else key, []).append(image['id'])
-  return grouping, list(groups.values())
+    name = tiles.file_name(image)
+    marks = [('file', copies.get(name, name)), *([] if key is None else [('key', key)])]
+    known = [group_of[mark] for mark in marks if mark in group_of]
+    group = known[0] if known else []
+    group.append(image['id'])
+    if len(known) == 2 and known[1] is not group:
+      group += known[1]
+      group_of.update({mark: group for mark, other in group_of.items() if other is known[1]})
+    group_of.update(dict.fromkeys(marks, group))
+  found = {id(group): group for group in group_of.values()}
+  return grouping, list(found.values())
 
 
 def _grouping(images: Sequence[Entry], group_by: str) -> tuple[str, list[Any]]:
@@ -222,7 +244,7 @@ def _grouping(images: Sequence[Entry], group_by: str) -> tuple[str, list[Any]]:
     expression = re.compile(group_by)
   except re.error as error:
     raise _unknown_grouping(images, group_by, f'no regular expression either: {error}') from error
-  keys = [_matched(expression, image['file_name']) for image in images]
+  keys = [_matched(expression, tiles.file_name(image)) for image in images]
   if all(key is None for key in keys):
     raise _unknown_grouping(images, group_by, 'nothing found in file names either')
   return group_by, keys
@@ -232,8 +254,13 @@ def _automatic(images: Sequence[Entry]) -> Iterator[tuple[str, list[Any]]]:
   """Groupings by known fields and by names, of those that put two images into a group."""
   for field in _GROUP_FIELDS:
     yield from _useful(field, _values(images, field))
-  for name, expression in _GROUP_NAMES.items():
-    yield from _useful(name, [_whole_match(expression, image['file_name']) for image in images])
+  names = list(map(tiles.file_name, images))
+  copied = [match[1] if (match := _COPY.fullmatch(name)) else None for name in names]
+  frames = [_video_of(copy or name) for copy, name in zip(copied, names)]
+  # Frames of a video may have copies, too.
+  for _ in _useful(_FRAMES, frames):
+    yield _FRAMES, [frame if copy is None else frame or copy for frame, copy in zip(frames, copied)]
+  yield from _useful(_COPIES, copied)
 
 
 def _useful(name: str, keys: list[Any]) -> Iterator[tuple[str, list[Any]]]:
@@ -248,9 +275,9 @@ def _values(images: Sequence[Entry], field: str) -> list[Any]:
   return [value if isinstance(value, (str, int)) and value != '' else None for value in values]
 
 
-def _whole_match(expression: re.Pattern[str], name: str) -> str | None:
-  match = expression.fullmatch(name)
-  return match[1] if match else None
+def _video_of(name: str) -> str | None:
+  match = _FRAME.fullmatch(name)
+  return match[1] or match[2] or '' if match else None
 
 
 def _matched(expression: re.Pattern[str], name: str) -> str | None:

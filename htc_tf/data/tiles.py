@@ -132,7 +132,7 @@ def _tiles(image: Entry, options: TileOptions) -> Iterator[Entry]:
         'file_name': f'{stem or suffix}_y{top:05d}_x{left:05d}{dot and stem and "." + suffix}',
         'height': min(options.size, height),
         'width': min(options.size, width),
-        'source_image': image['file_name'],  # Tiles of an image stay in one part of a division.
+        'source_image': image['file_name'],
         'tile': {
           'file_name': image['file_name'],
           'image_id': image['id'],

@@ -1,6 +1,7 @@
 """Tests of the conversion into a training and a validation part."""
 
 import json
+import shutil
 
 import pytest
 from pycocotools.coco import COCO
@@ -95,3 +96,25 @@ def test_the_annotation_file_is_not_overwritten(source, tmp_path, name):
     divided_conversion.convert(options, _HALF)
   assert [path.name for path in tmp_path.iterdir()] == [name]
   assert (tmp_path / name).read_bytes() == content
+
+
+def test_copies_of_a_picture_stay_in_one_part(source, tmp_path):
+  content = json.loads((source / 'train_source.json').read_text(encoding='utf-8'))
+  images = tmp_path / 'images'
+  shutil.copytree(source / 'train_images', images)
+  first = content['images'][0]
+  objects = [a for a in content['annotations'] if a['image_id'] == first['id']]
+  for id_ in range(11, 19):
+    name = f'copy{id_}.png'
+    shutil.copyfile(images / first['file_name'], images / name)
+    content['images'].append({**first, 'id': id_, 'file_name': name})
+    content['annotations'] += [
+      {**a, 'id': 100 * id_ + number, 'image_id': id_} for number, a in enumerate(objects)
+    ]
+  (tmp_path / 'all.json').write_text(json.dumps(content), encoding='utf-8')
+  lines: list[str] = []
+  options = ConversionOptions(str(tmp_path / 'all.json'), str(images), str(tmp_path / 'data'))
+  infos = divided_conversion.convert(options, _HALF, lines.append)
+  parts = [_images(info) & {first['id'], *range(11, 19)} for info in infos.values()]
+  assert sorted(map(len, parts)) == [0, 9]
+  assert 'files with the content of another one: 8' in '\n'.join(lines)

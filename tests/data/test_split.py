@@ -137,3 +137,53 @@ def test_a_grouping_that_fits_nothing_is_refused(group_by):
 def test_one_image_or_group_is_refused(images):
   with pytest.raises(DataError, match='cannot be divided'):
     _divide(images, {}, 0.5, group_by='auto' if len(images) == 1 else 'group')
+
+
+def test_frames_of_a_video_stay_together_also_as_copies_by_roboflow():
+  names = {id_: f'clip{id_ % 5}_mp4-{id_ // 10}_jpg.rf.{id_:032x}.jpg' for id_ in range(1, 51)} | {
+    id_: f'clip{id_ % 5}_frame_{id_ // 10}_jpg.rf.{id_:032x}.jpg' for id_ in range(51, 101)
+  }
+  found = _divide(_images(100, file_name=names.get), {}, 0.4)
+  assert 'frame numbers' in found.grouping
+  for first in (1, 51):
+    train, val = ({i % 5 for i in part if first <= i < first + 50} for part in found[:2])
+    assert train.isdisjoint(val)
+  assert found.num_groups == 5
+
+
+def test_copies_of_single_images_stay_together_beside_frames():
+  names = [f'a{i % 3}_frame_{i}.jpg' for i in range(30)]
+  names += [f'leaf{i % 4}_jpg.rf.{i:032x}.jpg' for i in range(40)]
+  images = [{'id': id_, 'file_name': name} for id_, name in enumerate(names, 1)]
+  assert _divide(images, {}, 0.3).num_groups == 7
+
+
+def _tile(id_: int, name: str, **values) -> dict:
+  return {'id': id_, 'file_name': f'{name}_y0_x{id_}.jpg', 'tile': {'file_name': name}, **values}
+
+
+@pytest.mark.parametrize('group_by', ['auto', 'none', r'(leaf0).*', 'site'])
+def test_tiles_and_entries_of_a_file_stay_together_whatever_the_grouping(group_by):
+  tiles = [_tile(id_, f'leaf{id_ % 6}.jpg') for id_ in range(1, 61)]
+  tiles[3]['site'] = tiles[4]['site'] = 'north'
+  entries = [{'id': id_, 'file_name': f'{id_ % 6}.jpg'} for id_ in range(61, 91)]
+  found = _divide([*tiles, *entries], {}, 0.3, group_by=group_by)
+  assert found.num_groups == 12 - (group_by == 'site')
+  for ids in (range(1, 61), range(61, 91)):
+    train, val = ({i % 6 for i in part if i in ids} for part in found[:2])
+    assert train.isdisjoint(val)
+
+
+def test_tiles_of_copies_of_an_image_stay_together():
+  tiles = [_tile(i, f'leaf{i % 4}_jpg.rf.{i // 3:032x}.jpg', source_image='') for i in range(1, 49)]
+  found = _divide(tiles, {}, 0.5)
+  assert found.num_groups == 4
+  assert {i % 4 for i in found.train}.isdisjoint(i % 4 for i in found.val)
+
+
+def test_copies_of_a_file_stay_together_and_join_groups():
+  images = [{**image, 'site': image['id'] % 4} for image in _images(12)]
+  copies = {'2.jpg': '1.jpg', '3.jpg': '1.jpg'}
+  found = split.divide(images, {}, split.Division(0.5, group_by='site'), copies)
+  assert found.num_groups == 2  # Sites 1, 2 and 3 share a picture.
+  assert {len(found.train), len(found.val)} == {3, 9}
