@@ -75,30 +75,40 @@ class Plan(NamedTuple):
   Attributes:
     options: options of the conversion.
     images: entries of the images.
+    data_set: entries of all images of the data set, of which these are a part; they decide together
+      on channels and EXIF orientations.
     tasks: the shards.
     finished: the metadata if an earlier run wrote these shards, else None.
   """
 
   options: ConversionOptions
   images: list[Entry]
+  data_set: list[Entry]
   tasks: list[record_shards.ShardTask]
   finished: DatasetInfo | None
 
 
-def plan(options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]) -> Plan:
+def plan(
+  options: ConversionOptions,
+  annotations: CocoAnnotations,
+  images: list[Entry],
+  data_set: list[Entry] | None = None,
+) -> Plan:
   """The shards of images; what another conversion left of them is removed.
 
   Args:
     options: options of the conversion.
     annotations: cleaned annotations.
     images: entries of the images.
+    data_set: entries of all images of the data set; None if these are all.
 
   Raises:
     ConfigError: without `overwrite`, an output would replace files that were not made from the
       annotation file.
   """
   tasks = _tasks(options, annotations, images)
-  return Plan(options, images, tasks, conversion_outputs.load_finished(options, tasks))
+  finished = conversion_outputs.load_finished(options, tasks)
+  return Plan(options, images, data_set or images, tasks, finished)
 
 
 def write(planned: Plan, annotations: CocoAnnotations) -> DatasetInfo:
@@ -117,7 +127,7 @@ def write(planned: Plan, annotations: CocoAnnotations) -> DatasetInfo:
   options = planned.options
   if planned.finished:
     return planned.finished
-  tasks = _with_forms(options, planned.images, planned.tasks)
+  tasks = _with_forms(options, planned.data_set, planned.tasks)
   results = record_pool.write_shards(tasks, options.num_processes)
   try:
     semantic = conversion_source.semantic_info(options, annotations)

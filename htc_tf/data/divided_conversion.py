@@ -69,7 +69,8 @@ def convert(
     _check_objects(prefix, chosen[prefix], annotations.annotations)
   reports = {TRAIN: annotations.report, VAL: CheckReport()}
   plans = {
-    prefix: coco_to_tfrecord.plan(parts[prefix], annotations, chosen[prefix]) for prefix in parts
+    prefix: coco_to_tfrecord.plan(parts[prefix], annotations, chosen[prefix], images)
+    for prefix in parts
   }
   infos = {
     prefix: coco_to_tfrecord.write(

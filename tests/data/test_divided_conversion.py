@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 
 from htc_tf.data import divided_conversion
@@ -14,6 +16,7 @@ from htc_tf.errors import ConfigError, DataError
 from tests import tiny_records
 
 _HALF = Division(0.5)
+_LEAF = {'bbox': [2, 2, 9, 9], 'segmentation': [[2, 2, 11, 2, 11, 11, 2, 11]], 'iscrowd': 0}
 
 
 @pytest.fixture(scope='module')
@@ -118,3 +121,23 @@ def test_copies_of_a_picture_stay_in_one_part(source, tmp_path):
   parts = [_images(info) & {first['id'], *range(11, 19)} for info in infos.values()]
   assert sorted(map(len, parts)) == [0, 9]
   assert 'files with the content of another one: 8' in '\n'.join(lines)
+
+
+def test_both_parts_decide_alike_whether_images_are_turned(tmp_path):
+  """Sizes of images on their side tell that annotations refer to images as stored."""
+  content = {'images': [], 'annotations': [], 'categories': [{'id': 1, 'name': 'leaf'}]}
+  exif = Image.Exif()
+  for id_ in range(1, 9):
+    exif[274] = 6 if id_ == 1 else 3  # A quarter turn; a half turn, whose size does not tell.
+    pixels = np.full([20, 30, 3], 20 * id_, np.uint8)
+    pixels[:10] = 255
+    Image.fromarray(pixels).save(tmp_path / f'{id_}.jpg', exif=exif)
+    content['images'].append({'id': id_, 'file_name': f'{id_}.jpg', 'height': 20, 'width': 30})
+    content['annotations'].append({'id': id_, 'image_id': id_, 'category_id': 1, **_LEAF})
+  (tmp_path / 'all.json').write_text(json.dumps(content), encoding='utf-8')
+  options = ConversionOptions(str(tmp_path / 'all.json'), str(tmp_path), str(tmp_path / 'data'))
+  for seed in range(3):
+    infos = divided_conversion.convert(options, Division(0.5, seed))
+    for info in infos.values():
+      assert info.checks['exif_not_applied'] == 4
+      assert 'exif_applied' not in info.checks
