@@ -65,12 +65,16 @@ class Controller(orbit.Controller):
   ) -> orbit.runner.Output | None:
     """Train with evaluations at multiples of an interval and at the end; return the last one.
 
+    If the run was interrupted in an evaluation, whose step is saved, that evaluation comes first.
+
     Args:
       train_steps: the last step, unless the evaluations end the training before it.
       eval_steps: number of steps of an evaluation; -1 for all images.
       eval_interval: the interval; None to evaluate only at the end.
     """
     output, interval = None, eval_interval or train_steps
+    if self._lacks_evaluation(train_steps, interval):
+      output = self.evaluate(eval_steps)
     while (step := self._step()) < train_steps and not self._stops():
       self.train(min(train_steps, step - step % interval + interval), False)
       output = self.evaluate(eval_steps)
@@ -78,6 +82,12 @@ class Controller(orbit.Controller):
     if self.checkpoint_manager is not None:
       self.checkpoint_manager.sync()
     return output
+
+  def _lacks_evaluation(self, train_steps: int, interval: int) -> bool:
+    """Whether the step that the run continues from should have been evaluated, and was not."""
+    step = self._step()
+    is_due = 0 < step <= train_steps and (step % interval == 0 or step == train_steps)
+    return is_due and self._run_log is not None and self._run_log.stopping.last_step != step
 
   def _stops(self) -> bool:
     return self._run_log is not None and self._run_log.stopping.stops

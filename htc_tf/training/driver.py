@@ -95,7 +95,7 @@ def _run_in(
   if 'train' in mode:
     with strategy.scope():
       stopping = _evaluations_so_far(mode, model_dir, params, step)
-    if _is_finished(params, step, stopping):
+    if _is_finished(mode, params, step, stopping):
       if 'eval' not in mode:
         return
       mode, stopping = 'eval', None
@@ -129,9 +129,13 @@ def _evaluations_so_far(
   return EarlyStopping(metric, patience, trainer.best_checkpoint_metric_comp, history)
 
 
-def _is_finished(params: cfg.ExperimentConfig, step: int, stopping: EarlyStopping) -> bool:
-  """Whether nothing is left to train, which is then logged with what to do to go on."""
+def _is_finished(
+  mode: str, params: cfg.ExperimentConfig, step: int, stopping: EarlyStopping
+) -> bool:
+  """Whether nothing is left to do, which is then logged with what to do to go on."""
   num_steps = params.trainer.train_steps
+  if step == num_steps and mode == 'train_and_eval' and stopping.last_step != step:
+    return False  # The run ended in the last evaluation, which may be that of the best checkpoint.
   if step >= num_steps:
     logging.info('%d of %d steps done; raise trainer.train_steps to go on', step, num_steps)
     return True

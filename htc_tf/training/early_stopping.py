@@ -13,6 +13,9 @@ class EarlyStopping:
     patience: number of evaluations in a row without a better figure; 0 to never stop.
     comparison: 'higher' or 'lower', whichever is better.
     history: (step, figure) of the evaluations of earlier starts.
+
+  Attributes:
+    last_step: step of the last evaluation; None if there was none.
   """
 
   def __init__(
@@ -26,6 +29,7 @@ class EarlyStopping:
     self._comparison = comparison
     self.best: Best | None = None
     self.num_since_best = 0
+    self.last_step: int | None = None
     for step, value in history:
       self.add(step, value)
 
@@ -36,6 +40,7 @@ class EarlyStopping:
       step: training step of the evaluation.
       value: its figure.
     """
+    self.last_step = step
     if is_better(value, self.best, self._comparison):
       self.best, self.num_since_best = Best(step, value), 0
     elif value >= 0:

@@ -49,3 +49,8 @@ def test_a_run_that_stops_says_why_and_how_to_go_on():
   text = stopping([0.25, 0.5, 0.1, 0.1], 2).describe()
   assert 'segm_AP was best at step 2, 50.0, and not better in the 2 evaluations since then' in text
   assert 'set trainer.patience to a larger number, or to 0' in text
+
+
+def test_the_last_evaluation_is_known_also_if_nothing_counts_for_its_figure():
+  assert stopping([], 2).last_step is None
+  assert stopping([0.5, -1], 2).last_step == 2
