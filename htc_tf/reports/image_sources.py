@@ -9,8 +9,11 @@ from absl import logging
 from htc_tf import file_systems
 from htc_tf.data import image_paths, images
 from htc_tf.data.images import SourceImage, UnreadableImageError
+from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import DataError
+from htc_tf.visualization import display
 
+_MAX_OF_PICTURE = 4  # RGB and alpha.
 _Entries = Sequence[Mapping[str, Any]]
 
 
@@ -26,7 +29,8 @@ def read_from_folder(folder: str, entries: _Entries) -> dict[int, np.ndarray]:
     size = (entry['height'], entry['width'])
     try:
       path = image_paths.path_inside(folder, entry['file_name'])
-      _add(found, entry, images.read_image(path, annotated_hw=size))
+      image = images.read_image(path, annotated_hw=size)
+      _add(found, entry, image, _format_of_file(image.sample_format))
     except (DataError, OSError) as error:
       logging.warning('%s cannot be shown: %s', entry.get('file_name'), error)
   return found
@@ -52,7 +56,8 @@ def read_from_records(input_path: str, entries: _Entries) -> dict[int, np.ndarra
     if entry is not None:
       content = b''.join(features['image/encoded'].bytes_list.value)
       try:
-        _add(found, entry, images.read_image(content, upright=False))
+        image = images.read_image(content, upright=False)
+        _add(found, entry, image, _recorded_format(features))
       except UnreadableImageError as error:
         logging.warning('%s cannot be shown: %s', entry.get('file_name'), error)
     if len(found) == len(wanted):
@@ -60,10 +65,29 @@ def read_from_records(input_path: str, entries: _Entries) -> dict[int, np.ndarra
   return found
 
 
-def _add(found: dict[int, np.ndarray], entry: Mapping[str, Any], image: SourceImage) -> None:
-  """Add the pixels of an image if it has the size of its annotations."""
+def _format_of_file(found: SampleFormat) -> SampleFormat:
+  """Channels and depth to read of a file; up to four channels of 8 bits are those of a picture."""
+  return RGB if found.bits == RGB.bits and found.num_channels <= _MAX_OF_PICTURE else found
+
+
+def _recorded_format(features: Mapping[str, Any]) -> SampleFormat:
+  """Channels and depth that a record names; those of RGB images of 8 bits name none."""
+  channels, bits = (
+    next(iter(features[key].int64_list.value), default)
+    for key, default in (('image/channels', RGB.num_channels), ('image/bits', RGB.bits))
+  )
+  return SampleFormat(channels, bits)
+
+
+def _add(
+  found: dict[int, np.ndarray],
+  entry: Mapping[str, Any],
+  image: SourceImage,
+  sample_format: SampleFormat,
+) -> None:
+  """Add the pixels of an image of a format if it has the size of its annotations."""
   if image.size == (entry['height'], entry['width']) or entry.get('size_unknown'):
-    found[entry['id']] = image.pixels()
+    found[entry['id']] = _shown(image, sample_format)
   else:
     logging.warning(
       '%s cannot be shown: it has %s pixels, its annotations %s',
@@ -71,3 +95,10 @@ def _add(found: dict[int, np.ndarray], entry: Mapping[str, Any], image: SourceIm
       image.size,
       (entry['height'], entry['width']),
     )
+
+
+def _shown(image: SourceImage, sample_format: SampleFormat) -> np.ndarray:
+  """The pixels [height, width, 3] uint8 RGB of an image that a screen shows."""
+  if sample_format.is_rgb:
+    return image.pixels()
+  return display.displayed_rgb(image.samples(sample_format))

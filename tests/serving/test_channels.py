@@ -18,7 +18,7 @@ from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import ConfigError, DataError, InputError
-from htc_tf.reports import stored_images
+from htc_tf.reports import image_sources, stored_images
 from htc_tf.serving import (
   client,
   detectors,
@@ -30,6 +30,7 @@ from htc_tf.serving import (
 )
 from htc_tf.serving.target import Connection, Target
 from htc_tf.tasks.htc import HTCTask
+from htc_tf.training import validation_pictures
 from htc_tf.visualization import display
 from tests import tiny_records
 from tests.data.tiff_writer import tiff
@@ -290,3 +291,23 @@ def test_records_of_other_channels_are_shown(tmp_path):
   assert size == (SIZE, SIZE) and shown.pixels.dtype == np.uint8
   expected = display.displayed_rgb(images[0])
   assert np.abs(shown.pixels.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+  'sample_format, suffix',
+  [(SampleFormat(1, 16), 'tif'), (SampleFormat(4, 16), 'png'), (SampleFormat(6, 8), 'npy')],
+)
+def test_reports_and_tensorboard_show_images_of_other_channels(tmp_path, sample_format, suffix):
+  images = write_files(tmp_path, sample_format, suffix)
+  convert(tmp_path)
+  expected = {id_: display.displayed_rgb(image) for id_, image in enumerate(images, 1)}
+  entries = json.loads((tmp_path / 'all.json').read_text())['images']
+  found = [
+    image_sources.read_from_records(records(tmp_path), entries),
+    image_sources.read_from_folder(str(tmp_path / 'images'), entries),
+    dict(validation_pictures._read(records(tmp_path), len(images), sample_format)),
+  ]
+  for shown in found:
+    assert shown.keys() == expected.keys()
+    for id_, pixels in shown.items():
+      np.testing.assert_array_equal(pixels, expected[id_])
