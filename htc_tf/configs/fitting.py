@@ -130,19 +130,19 @@ def _model_values(
   resizing: Resizing,
   keep_anchors: bool,
 ) -> dict[str, Any]:
-  semantic = folder.train.semantic
-  head: dict[str, Any] = {'enabled': semantic is not None}
+  semantic, config = folder.train.semantic, params.task.model
+  # An experiment without masks or semantic branch stays without, whatever the records have.
+  head: dict[str, Any] = {'enabled': config.semantic_head.enabled and semantic is not None}
   if semantic is not None:
     head['num_classes'] = semantic.num_classes
   values: dict[str, Any] = {
     'num_classes': folder.train.num_classes,
-    'include_mask': folder.train.include_masks,
+    'include_mask': config.include_mask and folder.train.include_masks,
     'semantic_head': head,
   }
   if not keep_anchors:
     values['anchor'] = {'scale': fitted_anchor_scale(statistics, resizing)}
   largest = max(statistics.max_objects, _most_objects(folder))
-  config = params.task.model
   if largest > config.detection_generator.max_detections:
     values['detection_generator'] = {'max_detections': _round_up(largest, 50)}
   proposals = _proposal_values(config, largest)

@@ -9,7 +9,7 @@ from absl import logging
 from official.core import config_definitions as cfg
 
 from htc_tf import file_systems
-from htc_tf.configs import fitting, override_text, parsing, schedule, sizes
+from htc_tf.configs import fitting, override_text, overrides, parsing, schedule, sizes
 from htc_tf.configs.frames import Resizing
 from htc_tf.configs.parsing import Parsed
 from htc_tf.data import dataset_folder
@@ -21,6 +21,7 @@ DEFAULT_SIZE = 'small'
 _FEW_IMAGES = 1000
 _PUBLISHED_MILESTONES = (8 / 12, 11 / 12)
 _MAX_WARMUP_SHARE = 0.1
+_SIZES_OF_IMAGES = {f'task.train_data.parser.{name}' for name in ('min_sizes', 'max_size')}
 _MIN_STEPS_WITH_MILESTONES = 24  # Milestones of fewer steps would coincide.
 
 
@@ -124,7 +125,8 @@ def resolve(
   parsing.apply_all(base, written)
   folder = dataset_folder.find(shorthands.data) if shorthands.data else None
   values: dict[str, Any] = {}
-  for part in _parts(shorthands, experiment, base, folder):
+  typed = {name for part in written for name in overrides.leaves(part)}
+  for part in _parts(shorthands, experiment, base, folder, typed):
     parsing.apply_all(base, [part])
     _update(values, part)
   parsed = parsing.parse(experiment)
@@ -167,13 +169,22 @@ def _parts(
   experiment: str,
   params: cfg.ExperimentConfig,
   folder: DatasetFolder | None,
+  typed: set[str],
 ) -> Iterator[dict[str, Any]]:
-  """Overrides in order; each is computed when those before it are applied to `params`."""
+  """Overrides in order; each is computed when those before it are applied to `params`.
+
+  Args:
+    shorthands: values of the flags.
+    experiment: name of the experiment.
+    params: the experiment with the overrides that the user typed.
+    folder: the records of `--data`.
+    typed: names of the values that the user typed.
+  """
   yield _named_values(shorthands)
   size = next((size for size in sizes.SIZES.values() if size.experiment == experiment), None)
   starts_random = not params.task.init_checkpoint
   if folder is not None:
-    resizing = _resizing(shorthands, params, folder)
+    resizing = _resizing(shorthands, params, folder, keeps_sizes=bool(typed & _SIZES_OF_IMAGES))
     keep_anchors = not starts_random or not size
     yield fitting.fitted_values(folder, params, resizing, keep_anchors)
     if size is not None and size.is_published and starts_random:
@@ -203,12 +214,14 @@ def _named_values(shorthands: Shorthands) -> dict[str, Any]:
 
 
 def _resizing(
-  shorthands: Shorthands, params: cfg.ExperimentConfig, folder: DatasetFolder
+  shorthands: Shorthands, params: cfg.ExperimentConfig, folder: DatasetFolder, keeps_sizes: bool
 ) -> Resizing:
+  """The rule for resizing, fitted to the data unless a flag or an override gives its sizes."""
   parser = params.task.train_data.parser
   resizing = Resizing(min(parser.min_sizes), parser.max_size)
   if shorthands.image_size is None:
-    return fitting.fitted_resizing(resizing, fitting.statistics_of(folder))
+    statistics = fitting.statistics_of(folder)
+    return resizing if keeps_sizes else fitting.fitted_resizing(resizing, statistics)
   factor = shorthands.image_size / resizing.max_size
   return Resizing(max(1, round(resizing.min_size * factor)), shorthands.image_size)
 
@@ -244,6 +257,8 @@ def _schedule_values(
     *schedule.INTERVALS,
   )
   trainer = built.as_dict()
+  if trainer['optimizer_config']['ema'] is None:
+    del trainer['optimizer_config']['ema']  # An override may set it.
   return {'trainer': {key: trainer[key] for key in keys}}
 
 

@@ -123,6 +123,37 @@ def test_a_published_experiment_is_fitted_to_the_data_too(data):
   validation.validate_experiment(params, 'train_and_eval')
 
 
+@pytest.mark.parametrize(
+  'experiment', ['htc_without_semantic_resnet50fpn_1x_coco', 'mask_rcnn_resnet50fpn_1x_coco']
+)
+def test_data_add_no_semantic_branch_to_an_experiment_without_one(data, experiment):
+  params = _resolve(Shorthands(data=data, epochs=1), experiment)
+  assert not params.task.model.semantic_head.enabled
+  validation.validate_experiment(params, 'train_and_eval')
+
+
+@pytest.mark.parametrize('override', ['max_size=480', 'min_sizes=[160]'])
+def test_typed_sizes_of_images_are_not_fitted_to_small_images(data, override):
+  params = _resolve(
+    Shorthands(data=data, size='nano'), params_override=f'task.train_data.parser.{override}'
+  )
+  parser = params.task.train_data.parser
+  assert f'{override.split("=")[0]}={getattr(parser, override.split("=")[0])}' == override
+  side = 160 if override.startswith('min') else 384
+  assert [(bucket.height, bucket.width) for bucket in parser.buckets] == [(side, side)]
+  validation.validate_experiment(params, 'train_and_eval')
+
+
+@pytest.mark.parametrize('flags', [{}, {'epochs': 7}])
+def test_averages_of_the_weights_can_be_chosen(data, flags):
+  params = _resolve(
+    Shorthands(data=data, size='nano', **flags),
+    params_override='trainer.optimizer_config.ema.average_decay=0.99',
+  )
+  assert params.trainer.optimizer_config.ema.average_decay == 0.99
+  validation.validate_experiment(params, 'train_and_eval')
+
+
 def test_epochs_alone_need_no_folder(data):
   params = _resolve(
     Shorthands(epochs=30),
