@@ -43,9 +43,10 @@ class _Commands:
 
   def __init__(self, options: list[str]):
     from absl import flags
-    from official.common import flags as tfm_flags
 
-    tfm_flags.define_flags()
+    from htc_tf.cli import train
+
+    train.define_flags()
     from official.vision import train as _  # noqa: F401
 
     flags.FLAGS(['htc-train', *options])

@@ -18,6 +18,8 @@ from htc_tf.cli import command
 from htc_tf.data import conversion_options
 from htc_tf.errors import ConfigError
 
+_VAL_FRACTION = 0.2
+
 
 def _parser() -> argparse.ArgumentParser:
   """A parser of flags whose destinations are the fields of `ConversionOptions`."""
@@ -192,8 +194,10 @@ def _add_division(add: Callable[..., argparse.Action]) -> None:
   add(
     '--val_fraction',
     type=float,
-    help='write two parts, train and val, with this share of the images in val; every class is '
-    'divided alike',
+    nargs='?',
+    const=_VAL_FRACTION,
+    help='write two parts, train and val, with this share of the images in val (without a value: '
+    f'{_VAL_FRACTION}); every class is divided alike',
   )
   add('--split_seed', type=int, default=0, help='seed of the division (default: 0)')
   add(

@@ -38,7 +38,7 @@ def _execute() -> int:
     file_systems.check_local(path, '--gin_file')
   # If an asynchronous checkpoint failed, for example on a full disk, the exit status would be 0.
   FLAGS.set_default('enable_async_checkpointing', False)
-  short = shorthands.Shorthands(**{name: getattr(FLAGS, name) for name in _SHORTHANDS})
+  short = shorthands.Shorthands(**{name: getattr(FLAGS, name, None) for name in _SHORTHANDS})
   experiment = shorthands.experiment_name(short, FLAGS.experiment)
   parsed, values = shorthands.resolve(
     short, experiment, FLAGS.config_file or (), FLAGS.params_override or ()
@@ -63,6 +63,15 @@ def _apply_service_flags(params: 'cfg.ExperimentConfig') -> None:
   if FLAGS.tf_data_service:
     for data in (params.task.train_data, params.task.validation_data):
       data.tf_data_service_address = FLAGS.tf_data_service
+
+
+def define_flags() -> None:
+  """Define the flags of the command: those of Model Garden's train.py and the shorthands."""
+  if 'experiment' not in FLAGS:
+    tfm_flags.define_flags()
+  _allow_several_overrides()
+  if 'data' not in FLAGS:
+    _define_shorthands()
 
 
 def _allow_several_overrides() -> None:
@@ -133,9 +142,7 @@ def _asks_for_help(args: Sequence[str]) -> bool:
 
 def run() -> None:
   """Parse the flags of the process, run the command and exit."""
-  tfm_flags.define_flags()
-  _allow_several_overrides()
-  _define_shorthands()
+  define_flags()
   # `main_module_help` shows the key flags of the script that was started.
   for flag in FLAGS.get_flags_for_module(tfm_flags):
     FLAGS.register_key_flag_for_module(sys.argv[0], flag)

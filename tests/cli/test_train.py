@@ -16,7 +16,6 @@ import tensorflow as tf
 import yaml
 from absl import flags
 from absl.testing import flagsaver
-from official.common import flags as tfm_flags
 from official.core import exp_factory
 from official.modeling import hyperparams
 from official.vision import train as _  # Defines a flag.  # noqa: F401
@@ -33,11 +32,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 @pytest.fixture(scope='module', autouse=True)
 def defined_flags():
-  if 'experiment' not in flags.FLAGS:
-    tfm_flags.define_flags()
-  train._allow_several_overrides()
-  if 'data' not in flags.FLAGS:
-    train._define_shorthands()
+  train.define_flags()
 
 
 @pytest.fixture(scope='module')

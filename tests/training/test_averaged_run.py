@@ -10,9 +10,7 @@ import gin
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 from absl.testing import flagsaver
-from official.common import flags as tfm_flags
 from official.vision import train as _  # Defines a flag.  # noqa: F401
 from PIL import Image
 
@@ -37,11 +35,7 @@ STOPPED = 3
 
 
 def run(folder, mode='train_and_eval', model_dir=None, override=None):
-  if 'experiment' not in flags.FLAGS:
-    tfm_flags.define_flags()
-  train._allow_several_overrides()
-  if 'data' not in flags.FLAGS:
-    train._define_shorthands()
+  train.define_flags()
   gin.clear_config()  # Model Garden locks it in every run.
   with flagsaver.flagsaver(
     experiment='htc_nuclei',
