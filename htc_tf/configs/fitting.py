@@ -4,6 +4,7 @@ The metadata of the records say how many classes and objects there are and how l
 objects are, so that nobody has to count them.
 """
 
+import itertools
 import math
 from typing import Any
 
@@ -179,11 +180,19 @@ def fitted_anchor_scale(statistics: DatasetStatistics, resizing: Resizing) -> fl
   """
   if not statistics.box_sides:
     return _ANCHOR_SCALES[0]
-  height, width, _ = statistics.image_sizes[0]
-  small = statistics.box_sides[QUANTILES.index(_SMALL_SHARE)] * resizing.scale(height, width)
+  small = statistics.box_sides[QUANTILES.index(_SMALL_SHARE)] * _usual_scale(statistics, resizing)
   largest_anchor = small / math.sqrt(_MATCHED_IOU)
   fitting = (scale for scale in _ANCHOR_SCALES if scale * _FINEST_STRIDE <= largest_anchor)
   return next(fitting, _ANCHOR_SCALES[-1])
+
+
+def _usual_scale(statistics: DatasetStatistics, resizing: Resizing) -> float:
+  """Median over the images of the factor by which they are resized."""
+  sizes = statistics.image_sizes
+  scales = sorted((resizing.scale(height, width), number) for height, width, number in sizes)
+  numbers = itertools.accumulate(number for _, number in scales)
+  half = sum(number for _, _, number in sizes) / 2
+  return next(scale for (scale, _), number in zip(scales, numbers) if number >= half)
 
 
 def _round_up(number: int, multiple: int) -> int:
