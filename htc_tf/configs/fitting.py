@@ -10,6 +10,7 @@ from typing import Any
 
 from official.core import config_definitions as cfg
 
+from htc_tf.configs import task as task_config
 from htc_tf.configs.frames import Resizing, choose_frames
 from htc_tf.data.dataset_folder import DatasetFolder
 from htc_tf.data.dataset_info import DatasetInfo
@@ -80,7 +81,8 @@ def fitted_values(
   """
   statistics = statistics_of(folder)
   divisor = params.task.model.size_divisor
-  frames = choose_frames(statistics.image_sizes, resizing, divisor, _MAX_FRAMES)
+  image_sizes = _sizes_in_training(statistics, params.task.train_data.parser)
+  frames = choose_frames(image_sizes, resizing, divisor, _MAX_FRAMES)
   if params.task.model.uses_static_size:
     frames = frames[-1:]
   validation_batch = params.task.validation_data.global_batch_size
@@ -107,6 +109,16 @@ def fitted_values(
   values['model']['input_size'] = [side, side, statistics.num_channels]
   values['model'].update(_pixel_values(folder.train))
   return {'task': values}
+
+
+def _sizes_in_training(
+  statistics: DatasetStatistics, parser: task_config.Parser
+) -> list[tuple[int, int, int]]:
+  """Height, width and number of the images, also as the augmentation turns them."""
+  sizes = list(statistics.image_sizes)
+  if not parser.augmentation.rotate90.probability:
+    return sizes
+  return sizes + [(width, height, number) for height, width, number in sizes]
 
 
 def _pixel_values(info: DatasetInfo) -> dict[str, Any]:

@@ -157,3 +157,13 @@ def test_anchors_fit_the_usual_scale_and_not_that_of_the_most_frequent_size():
   assert _values(_folder(image_sizes=sizes)).model.anchor.scale == 8.0
   panoramas = ((1920, 3840, 30), *sizes[1:])
   assert _values(_folder(image_sizes=panoramas)).model.anchor.scale == 2.0
+
+
+def test_images_that_are_turned_have_frames_for_both_directions():
+  params = parsing.parse('htc_nano').params
+  folder = _folder(image_sizes=((600, 800, 2),))
+  for probability, expected in ((0.0, {(288, 384)}), (0.5, {(288, 384), (384, 288)})):
+    params.task.train_data.parser.augmentation.rotate90.probability = probability
+    values = fitting.fitted_values(folder, params, _RESIZING, keep_anchors=False)
+    buckets = values['task']['train_data']['parser']['buckets']
+    assert {(bucket['height'], bucket['width']) for bucket in buckets} == expected
