@@ -27,6 +27,7 @@ _DESCRIPTIONS = {
   'mask_map_binary': 'instance maps with a single value for all objects (taken as one object)',
   'box_as_mask': 'annotations with a box alone (the box is taken as the mask)',
   'crowd_as_instance': 'crowd regions taken as instances',
+  'category_id_of_train': 'categories with ids as in the records train of the same folder',
   'class_renamed': 'categories renamed, or joined with another one',
   'class_not_chosen': 'annotations of other classes than --classes (not used)',
   'text_encoding': 'encodings of the file other than UTF-8, such as a byte-order mark (read)',

@@ -9,6 +9,7 @@ import functools
 from typing import NamedTuple
 
 from htc_tf.data import (
+  class_ids,
   class_selection,
   coco_annotations,
   content_changes,
@@ -53,7 +54,7 @@ def read(options: ConversionOptions) -> Source:
     DataError: the data set cannot be used; the message gives the reason.
   """
   conversion_outputs.protect_inputs(options)
-  source = registry.read(options)
+  source = class_ids.as_in_training_records(registry.read(options), options)
   options = _resolved(options, source)
   annotations = class_selection.select(_cleaned(options, source), options.classes, options.renames)
   options = _with_semantic_source(options, annotations)
