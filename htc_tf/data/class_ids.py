@@ -34,7 +34,8 @@ def as_in_training_records(
   known = {category.name: category.id for category in train.categories} if train else {}
   categories = source.content['categories']
   names = [entry['name'] for entry in categories if entry['name'] not in known]
-  ids = {**known, **{name: id_ for id_, name in enumerate(names, max(known.values(), default=0) + 1)}}
+  first_new = max(known.values(), default=0) + 1
+  ids = {**known, **{name: id_ for id_, name in enumerate(names, first_new)}}
   new_ids = {entry['id']: ids[entry['name']] for entry in categories}
   if not known or all(old == new for old, new in new_ids.items()):
     return source
@@ -49,4 +50,5 @@ def as_in_training_records(
     ],
   }
   # Records of other ids are made anew.
-  return dataclasses.replace(source, content=content, digest=f'{source.digest} {sorted(ids.items())}')
+  digest = f'{source.digest} {sorted(ids.items())}'
+  return dataclasses.replace(source, content=content, digest=digest)

@@ -153,9 +153,9 @@ def test_a_folder_may_have_no_records_for_validation(tmp_path):
 
 def test_anchors_fit_the_usual_scale_and_not_that_of_the_most_frequent_size():
   """Two panoramas among images of sizes of their own, of which all but two are enlarged."""
-  sizes = ((1920, 3840, 2), *((200 + side, 300 + side, 1) for side in range(20)))
-  assert _values(_folder(image_sizes=sizes)).model.anchor.scale == 8.0
-  panoramas = ((1920, 3840, 30), *sizes[1:])
+  image_sizes = ((1920, 3840, 2), *((200 + side, 300 + side, 1) for side in range(20)))
+  assert _values(_folder(image_sizes=image_sizes)).model.anchor.scale == 8.0
+  panoramas = ((1920, 3840, 30), *image_sizes[1:])
   assert _values(_folder(image_sizes=panoramas)).model.anchor.scale == 2.0
 
 
