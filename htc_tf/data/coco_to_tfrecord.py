@@ -25,6 +25,7 @@ from htc_tf.data import (
   record_pool,
   record_shards,
   semantic_maps,
+  split_overlap,
   tiles,
 )
 from htc_tf.data.check_report import CheckReport
@@ -66,6 +67,8 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
   info = write(plan(source.options, source.annotations, source.images), source.annotations)
   log(summary({options.prefix: info}, source.annotations))
   log(describe(source))
+  for warning in split_overlap.describe(options, source.images):
+    log(warning)
   return info
 
 

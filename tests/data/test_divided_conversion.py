@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from htc_tf.data import divided_conversion
+from htc_tf.data import coco_to_tfrecord, divided_conversion
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.split import Division
@@ -141,3 +141,23 @@ def test_both_parts_decide_alike_whether_images_are_turned(tmp_path):
     for info in infos.values():
       assert info.checks['exif_not_applied'] == 4
       assert 'exif_applied' not in info.checks
+
+
+def test_a_conversion_of_all_images_beside_a_divided_one_is_warned_of(source, tmp_path):
+  options = _options(source, tmp_path)
+  divided_conversion.convert(options, _HALF, lambda text: None)
+  lines: list[str] = []
+  coco_to_tfrecord.convert(options, lines.append)
+  assert lines[-1].startswith('warning: 2 images of train are also in val')
+  assert f'Remove val* from {tmp_path}' in lines[-1]
+
+
+def test_parts_and_records_of_other_annotations_are_not_warned_of(source, tmp_path):
+  lines: list[str] = []
+  divided_conversion.convert(_options(source, tmp_path / 'data'), _HALF, lines.append)
+  other = tmp_path / 'other.json'
+  shutil.copyfile(source / 'train_source.json', other)
+  images = str(source / 'train_images')
+  options = ConversionOptions(str(other), images, str(tmp_path / 'data'), prefix='test')
+  coco_to_tfrecord.convert(options, lines.append)
+  assert 'warning' not in '\n'.join(lines)
