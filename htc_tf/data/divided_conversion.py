@@ -55,12 +55,8 @@ def convert(
     for prefix, part in parts.items()
   }
   copies = _copies(source)
-  found = split.divide(
-    images,
-    {image['id']: _classes(annotations.annotations[image['id']]) for image in images},
-    division,
-    copies,
-  )
+  classes = {image['id']: _classes(annotations.annotations[image['id']]) for image in images}
+  found = split.divide(images, classes, division, copies)
   chosen = {
     prefix: [image for image in images if image['id'] in ids]
     for prefix, ids in ((TRAIN, found.train), (VAL, found.val))
