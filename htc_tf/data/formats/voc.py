@@ -19,6 +19,7 @@ from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import image_locations, mask_files
 from htc_tf.data.formats.annotation_source import AnnotationSource, ContentBuilder
 from htc_tf.data.formats.source_files import SourceFiles, stem
+from htc_tf.errors import DataError
 
 NAME = 'Pascal VOC'
 _OBJECTS, _CLASSES, _BOXES = 'SegmentationObject', 'SegmentationClass', 'Annotations'
@@ -60,13 +61,13 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
     options: options of the conversion.
 
   Raises:
-    DataError: there is no image or object.
+    DataError: there is no image or object, or files of several pictures have the same name.
   """
   report = files.report
   colors = _class_colors(files)
-  maps = {stem(name): name for name in files.of_type('.png') if _is_in(name, _OBJECTS)}
-  classes = {stem(name): name for name in files.of_type('.png') if _is_in(name, _CLASSES)}
-  boxes = {stem(name): name for name in files.of_type('.xml')}
+  maps = _by_picture([name for name in files.of_type('.png') if _is_in(name, _OBJECTS)])
+  classes = _by_picture([name for name in files.of_type('.png') if _is_in(name, _CLASSES)])
+  boxes = _by_picture(files.of_type('.xml'))
   pictures = _of_split(sorted({*maps, *boxes}), files, options.split, report)
   located = image_locations.locate(
     files,
@@ -86,6 +87,26 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
       _add_boxes(builder, image, files.xml(boxes[picture]), found, report)
   content = builder.content(files.path, colors.names)
   return AnnotationSource(NAME, content, located.folder, files.digest(), report)
+
+
+def _by_picture(names: list[str]) -> dict[str, str]:
+  """The files by the names of their pictures.
+
+  Raises:
+    DataError: two files have the same name, in different folders.
+  """
+  found: dict[str, str] = {}
+  for name in names:
+    other = found.setdefault(stem(name), name)
+    if other != name:
+      raise DataError(
+        f'The picture {stem(name)!r} has several annotation files of a kind',
+        expected='a picture for each name, as in Pascal VOC',
+        got=f'{other} and {name}',
+        likely_cause='several data sets below one folder; convert each with an --annotations and a '
+        '--prefix of its own, or rename the files',
+      )
+  return found
 
 
 def _is_in(name: str, folder: str) -> bool:

@@ -128,6 +128,13 @@ def test_the_list_of_a_split_chooses_pictures_of_voc(tmp_path):
   assert source.report.counts['other_split'] == 1
 
 
+def test_voc_files_of_the_same_name_in_two_folders_are_an_error(tmp_path):
+  for part in ('first', 'second'):
+    small_sets.voc(tmp_path / part)
+  with pytest.raises(DataError, match=r"'a' has several annotation files.*first.*second"):
+    read(tmp_path)
+
+
 def test_the_palette_of_voc_has_its_published_colors():
   colors = {1: (128, 0, 0), 2: (0, 128, 0), 8: (64, 0, 0), 15: (192, 128, 128), 20: (0, 64, 128)}
   for index, (red, green, blue) in colors.items():
