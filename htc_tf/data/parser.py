@@ -77,6 +77,7 @@ class Parser:
       raise ConfigError(
         'max_num_instances is too small', expected='at least 1', got=str(self._rules.limit)
       )
+    check_channels(self._augmentations, len(self._normalization.mean))
 
   def parse_fn(self, is_training: bool) -> Callable[[Tensors], tuple[tf.Tensor, Tensors]]:
     """A `parser_fn` of Model Garden's input reader, for the results of `ExampleDecoder.decode`.
@@ -219,7 +220,6 @@ class Parser:
     """
     scale = self._normalization.largest / 255
     image = image if scale == 1 else image / scale
-    check_channels(self._augmentations, image.shape[-1])
     for number, augmentation in enumerate(self._augmentations):
       image_seed = tf.random.experimental.stateless_fold_in(seed, number)
       image = augmentation.change_pixels(image, image_seed)

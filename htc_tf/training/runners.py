@@ -61,7 +61,9 @@ class Runner(train_lib.OrbitExperimentRunner):
     super().__init__(**kwargs)
     if writes:
       task, number = self.params.task, self.params.trainer.num_pictures
-      pictures = ValidationPictures(task.validation_data.input_path, number)
+      pictures = ValidationPictures(
+        task.validation_data.input_path, number, task.model.sample_format
+      )
       self.trainer.on_detections = pictures.write
 
   @property
