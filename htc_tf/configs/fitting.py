@@ -9,6 +9,7 @@ from typing import Any
 
 from official.core import config_definitions as cfg
 
+from htc_tf.configs import augmentation as augmentation_config
 from htc_tf.configs.frames import Resizing, choose_frames
 from htc_tf.data.dataset_folder import DatasetFolder
 from htc_tf.data.dataset_info import DatasetInfo
@@ -79,7 +80,8 @@ def fitted_values(
   """
   statistics = statistics_of(folder)
   divisor = params.task.model.size_divisor
-  frames = choose_frames(statistics.image_sizes, resizing, divisor, _MAX_FRAMES)
+  image_sizes = _training_sizes(statistics, params.task.train_data.parser.augmentation)
+  frames = choose_frames(image_sizes, resizing, divisor, _MAX_FRAMES)
   if params.task.model.uses_static_size:
     frames = frames[-1:]
   validation_batch = params.task.validation_data.global_batch_size
@@ -106,6 +108,16 @@ def fitted_values(
   values['model']['input_size'] = [side, side, statistics.num_channels]
   values['model'].update(_pixel_values(folder.train))
   return {'task': values}
+
+
+def _training_sizes(
+  statistics: DatasetStatistics, augmentation: augmentation_config.Augmentation
+) -> list[tuple[int, int, int]]:
+  """Height, width and number of training images, which may be turned by 90 degrees."""
+  sizes = list(statistics.image_sizes)
+  if augmentation.rotate90.probability > 0:
+    sizes += [(width, height, number) for height, width, number in sizes]
+  return sizes
 
 
 def _pixel_values(info: DatasetInfo) -> dict[str, Any]:
