@@ -155,14 +155,14 @@ def numbers(augmentation, limit=100, own=(), seeds=60):
 
 
 def test_the_number_of_pasted_objects_is_random_and_limited():
-  assert set(numbers(CopyPaste(1.0, 100, 0.1), seeds=120)) == set(range(1, 10))
-  assert set(numbers(CopyPaste(1.0, 2, 0.1))) == {1, 2}
+  assert set(numbers(CopyPaste(1.0, 100, 0.1), seeds=70)) == set(range(1, 10))
+  assert set(numbers(CopyPaste(1.0, 2, 0.1), seeds=20)) == {1, 2}
   assert np.mean(numbers(CopyPaste(0.3, 100, 0.1)) > 0) == pytest.approx(0.3, abs=0.17)
 
 
 def test_no_object_is_pasted_for_which_the_labels_have_no_row():
   own = [(20, 30, 22, 32), (20, 34, 22, 36)]
-  assert numbers(CopyPaste(1.0, 100, 0.1), limit=4, own=own).max() == 2
+  assert numbers(CopyPaste(1.0, 100, 0.1), limit=4, own=own, seeds=20).max() == 2
   assert numbers(CopyPaste(1.0, 100, 0.1), limit=2, own=own, seeds=5).max() == 0
 
 
