@@ -99,7 +99,17 @@ def _plain(folder):
   return _views(_config(folder, *_PLAIN), number=1, indices=(0, 1, 2))[0]
 
 
-@pytest.mark.parametrize('name', augmentation_config.Augmentation().as_dict())
+# One that changes the place and one that changes pixels are tested always; pasting has a test below.
+_QUICK = ('rotate90', 'brightness')
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow)
+    for name in augmentation_config.Augmentation().as_dict()
+  ],
+)
 def test_every_augmentation_is_seen(folder, plain, name):
   values = _STRONG.get(name, ['probability=1'])
   overrides = [f'{_AUGMENTATION}.{name}.{value}' for value in values]

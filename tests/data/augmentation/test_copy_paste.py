@@ -92,6 +92,15 @@ def test_objects_may_lie_in_the_padding_and_the_image_grows():
   assert result['masks'].shape[1:] == CANVAS
 
 
+def test_a_parser_pastes_no_more_objects_than_it_has_rows_for():
+  for limit, expected in ((1, 1), (2, 2)):
+    augmentations = [CopyPaste(1.0, 100, 0.0)]
+    parser = parsers.Parser(RULE, [32], 48, max_num_instances=limit, augmentations=augmentations)
+    own, other = parser.place(record(4)), parser.place(record(5))
+    other['masks'] = tf.roll(other['masks'], 20, axis=1)  # Below the object of the image.
+    assert len(parser.combine(own, other)['classes']) == expected
+
+
 def test_padding_beside_an_object_beyond_the_border_stays_padding():
   """A tall image gives an object below a wide image, whose pixels are then changed."""
   mask = np.zeros([40, 24, 1], np.uint8)
