@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from htc_tf import file_errors, interruption
+from htc_tf import file_errors, interruption, next_command
 from htc_tf.errors import HTCError, stated_message
 
 PARTIAL = 1  # Some inputs could not be used.
@@ -66,6 +66,16 @@ def _report(error: Exception, report: Callable[[str], None]) -> int:
     raise error
   report(message or str(refused))
   return STOPPED if message else USAGE_ERROR
+
+
+def print_next(*words: str) -> None:
+  """Print the command to type next, after all results; these alone are on standard output.
+
+  Args:
+    *words: the command and its arguments.
+  """
+  sys.stdout.flush()
+  print(next_command.line(*words), file=sys.stderr)
 
 
 def has_gpu() -> bool:

@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Callable
 
-from htc_tf import next_command
 from htc_tf.cli import command
 from htc_tf.data import conversion_options
 from htc_tf.errors import ConfigError
@@ -221,7 +220,7 @@ def _execute(args: argparse.Namespace) -> int:
     return _check_maps(conversion_options.ConversionOptions(**values))
   if fraction is None:
     coco_to_tfrecord.convert(coco_to_tfrecord.ConversionOptions(**values))
-    print(next_command.line('htc-show', values['output_folder']))
+    command.print_next('htc-show', values['output_folder'])
     return 0
   division = Division(fraction, seed, group_by)
   if values.pop('prefix'):
@@ -232,7 +231,7 @@ def _execute(args: argparse.Namespace) -> int:
       likely_cause='a second conversion: with --val_fraction the prefixes are train and val',
     )
   divided_conversion.convert(coco_to_tfrecord.ConversionOptions(**values), division)
-  print(next_command.line('htc-show', values['output_folder']))
+  command.print_next('htc-show', values['output_folder'])
   return 0
 
 

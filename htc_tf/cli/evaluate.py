@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from htc_tf import file_systems, next_command
+from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.model_arguments import add_configuration_arguments
 from htc_tf.errors import DataError, InputError
@@ -70,7 +70,7 @@ def _execute(args: argparse.Namespace) -> int:
   _write(output, evaluated)
   if args.model:
     words = (f'--model={args.model}', '--output=predictions')
-    print(next_command.line('htc-predict', *words), 'IMAGE_OR_FOLDER')
+    command.print_next('htc-predict', *words, 'IMAGE_OR_FOLDER')
   return 0
 
 

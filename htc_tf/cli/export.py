@@ -9,7 +9,6 @@ import os
 import re
 import sys
 
-from htc_tf import next_command
 from htc_tf.cli import command
 from htc_tf.cli.model_arguments import add_configuration_arguments
 from htc_tf.serving import export_format as format_lib
@@ -74,7 +73,7 @@ def _execute(args: argparse.Namespace) -> int:
       f'export to {folder}/1',
       file=sys.stderr,
     )
-  print(next_command.line('htc-predict', f'--model={folder}', '--output=served'), 'IMAGE_OR_FOLDER')
+  command.print_next('htc-predict', f'--model={folder}', '--output=served', 'IMAGE_OR_FOLDER')
   return 0
 
 

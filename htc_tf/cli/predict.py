@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 
-from htc_tf import file_systems, next_command
+from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.image_arguments import add_image_arguments
 from htc_tf.cli.model_arguments import add_configuration_arguments
@@ -38,7 +38,7 @@ def _execute(args: argparse.Namespace) -> int:
     detector, paths, args.output, args.score_threshold, annotations=args.annotations
   )
   if not file_systems.exists(os.path.join(args.model, 'saved_model.pb')):
-    print(next_command.line('htc-export', f'--model={args.model}', '--output=export/1'))
+    command.print_next('htc-export', f'--model={args.model}', '--output=export/1')
   return command.PARTIAL if failed else 0
 
 

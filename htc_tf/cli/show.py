@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 
-from htc_tf import file_systems, next_command
+from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.model_arguments import add_configuration_arguments
 
@@ -73,7 +73,7 @@ def _execute(args: argparse.Namespace) -> int:
   if file_systems.exists(os.path.join(args.data, 'train.json')):
     size = args.size or ('small' if command.has_gpu() else 'nano')
     words = (f'--data={args.data}', f'--size={size}', '--epochs=100', '--model_dir=model')
-    print(next_command.line('htc-train', *words))
+    command.print_next('htc-train', *words)
   return 0
 
 

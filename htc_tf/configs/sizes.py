@@ -20,6 +20,7 @@ from htc_tf.configs.schedule import Schedule
 # Number of images of a schedule until that of the data is known.
 _NUM_IMAGES = 1000
 EPOCHS = 100  # If the number is not given.
+_PATIENCE = 50  # Evaluations without a better one.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +156,7 @@ def _build(size: Size) -> cfg.ExperimentConfig:
   schedule = size.schedule(EPOCHS, _NUM_IMAGES, size.batch_size)
   experiment = experiments.build_experiment(task, schedule)
   experiment.trainer.best_checkpoint_export_subdir = 'best'
+  experiment.trainer.patience = _PATIENCE
   return experiment
 
 

@@ -6,6 +6,9 @@ from htc_tf import processes
 from htc_tf.data import record_shards
 from htc_tf.errors import DataError
 
+# A worker takes seconds to start, as long as it takes to write so many records.
+_IMAGES_PER_WORKER = 50
+
 
 def write_shards(
   tasks: list[record_shards.ShardTask], num_processes: int
@@ -27,7 +30,8 @@ def write_shards(
   unfinished = [task for task, result in zip(tasks, finished) if result is None]
   num_images = sum(len(task.items) for task in tasks)
   num_done = num_images - sum(len(task.items) for task in unfinished)
-  num_workers = max(1, min(num_processes, len(unfinished)))
+  num_left = num_images - num_done
+  num_workers = max(1, min(num_processes, len(unfinished), num_left // _IMAGES_PER_WORKER))
   with (
     tqdm.tqdm(total=num_images, initial=num_done, unit='image', desc='writing records') as bar,
     processes.WorkerPool(num_workers, bar.update) as pool,

@@ -44,6 +44,7 @@ def test_every_size_is_a_valid_experiment_for_the_data(data, size):
   assert params.trainer.train_steps == 3 * -(-4 // batch)
   assert params.trainer.validation_interval == -(-4 // batch)
   assert params.trainer.best_checkpoint_export_subdir == 'best'
+  assert params.trainer.patience == 50
 
 
 def test_a_size_is_chosen_if_none_is_named(data):

@@ -14,7 +14,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from htc_tf.cli import create_coco_records
-from htc_tf.data import record_shards
+from htc_tf.data import record_pool, record_shards
 from htc_tf.errors import DataError
 from htc_tf.evaluation.ground_truth import load_ground_truth
 
@@ -314,7 +314,8 @@ def test_many_dropped_images_are_the_first_lines(coco):
   assert third == 'train: 1 images, 3 instances, 2 shards'
 
 
-def test_values_that_are_nested_deeply_are_kept_and_not_sent_to_workers(coco):
+def test_values_that_are_nested_deeply_are_kept_and_not_sent_to_workers(coco, monkeypatch):
+  monkeypatch.setattr(record_pool, '_IMAGES_PER_WORKER', 1)
   deep = []
   for _ in range(900):
     deep = [deep]

@@ -4,15 +4,31 @@ import hashlib
 import subprocess
 import sys
 
-from htc_tf.data import record_example
+import pytest
+
+from htc_tf import processes
+from htc_tf.data import record_example, record_pool
 
 
-def test_one_and_two_processes_give_the_same_bytes(coco):
+@pytest.fixture
+def num_workers(monkeypatch):
+  """Numbers of processes of the pools that a test makes."""
+  numbers = []
+  make = processes.WorkerPool
+  monkeypatch.setattr(
+    processes, 'WorkerPool', lambda number, update: numbers.append(number) or make(number, update)
+  )
+  return numbers
+
+
+def test_one_and_two_processes_give_the_same_bytes(coco, monkeypatch, num_workers):
   coco.convert(semantic='instances')
   of_one_process = coco.shard_bytes()
   for path in coco.output.iterdir():
     path.unlink()
+  monkeypatch.setattr(record_pool, '_IMAGES_PER_WORKER', 1)
   coco.convert(semantic='instances', num_processes=2)
+  assert num_workers == [1, 2]
   assert coco.shard_bytes() == of_one_process
   assert sorted(path.name for path in coco.output.iterdir()) == [
     'train-00000-of-00002.tfrecord',
@@ -20,6 +36,11 @@ def test_one_and_two_processes_give_the_same_bytes(coco):
     'train.json',
     'train_annotations.json',
   ]
+
+
+def test_few_images_are_written_without_other_processes(coco, num_workers):
+  coco.convert(num_processes=2)
+  assert num_workers == [1]
 
 
 def test_serialized_examples_do_not_depend_on_the_process():
