@@ -99,7 +99,7 @@ def _plain(folder):
   return _views(_config(folder, *_PLAIN), number=1, indices=(0, 1, 2))[0]
 
 
-# One that changes the place and one that changes pixels are tested always; pasting has a test below.
+# One for places and one for pixels are tested always; pasting has a test below.
 _QUICK = ('rotate90', 'brightness')
 
 
