@@ -1,5 +1,7 @@
 """A decoded record with one instance, and its network input after augmentation."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -30,12 +32,33 @@ def record(seed=0):
 
 def parse(augmentations, element, is_training=True, **options):
   """Image and labels of a decoded record, parsed in tf.data."""
+  (parsed,) = parse_all(augmentations, [element], is_training, **options)
+  return parsed
+
+
+def parse_all(augmentations, elements, is_training=True, **options):
+  """Images and labels of decoded records; the parser is traced once."""
   options = {'max_num_instances': 3, 'augmentations': augmentations, **options}
   parser = parsers.Parser(RULE, [32], 48, **options)
-  dataset = tf.data.Dataset.from_tensors(element).map(parser.parse_fn(is_training))
-  return dataset.get_single_element()
+  datasets = [tf.data.Dataset.from_tensors(element) for element in elements]
+  dataset = functools.reduce(tf.data.Dataset.concatenate, datasets)
+  return list(dataset.map(parser.parse_fn(is_training)))
+
+
+@functools.cache
+def plain():
+  """Image and labels of `record` without augmentations."""
+  return parse([], record())
 
 
 def pixels(image):
   """The visible part of a network input as gray values 0..255."""
   return image[VISIBLE].numpy() * preprocess.IMAGE_STDDEV + preprocess.IMAGE_MEAN
+
+
+def over_seeds(function, number):
+  """Results of a function of a seed, as NumPy arrays, for `number` seeds; it is traced once."""
+  signature = [tf.TensorSpec([2], tf.int32)]
+  traced = tf.function(function, autograph=False, input_signature=signature)
+  results = (traced(tf.constant([seed, 1])) for seed in range(number))
+  return [tf.nest.map_structure(lambda tensor: tensor.numpy(), result) for result in results]

@@ -7,6 +7,7 @@ from htc_tf import file_systems
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
 from htc_tf.configs.value_types import check_keys, check_positive
+from htc_tf.data.augmentation.checks import check_channels
 from htc_tf.data.augmentation.registry import build_augmentations
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.repeat_factors import missing_statistics
@@ -54,7 +55,7 @@ def validate_data(
     return  # The evaluation matches categories by id and name.
   if config.repeat_threshold and info.statistics is None:
     raise missing_statistics(name)
-  _check_pasting(config.parser, model, name)
+  _check_augmentations(config.parser, model, name)
   if classes is not None and info.label_map(classes) is not None:
     info = _with_classes(info, classes)
   if info.num_classes != model.num_classes:
@@ -151,14 +152,18 @@ def _check_parser(config: task_config.DataConfig, name: str) -> None:
   build_augmentations(parser.augmentation.as_dict())
 
 
-def _check_pasting(parser: task_config.Parser, model: model_config.HTC, name: str) -> None:
+def _check_augmentations(parser: task_config.Parser, model: model_config.HTC, name: str) -> None:
+  """Raise ConfigError if an augmentation needs masks or RGB images that the model does not have."""
+  field = f'{name}.parser.augmentation'
   if parser.augmentation.copy_paste.probability > 0 and not model.include_mask:
     raise ConfigError(
-      f'{name}.parser.augmentation.copy_paste needs masks',
+      f'{field}.copy_paste needs masks',
       expected='task.model.include_mask=true',
       got='a model without masks',
-      likely_cause='the configuration of a model with masks; set copy_paste.probability=0',
+      likely_cause=f'the configuration of a model with masks; set {field}.copy_paste.probability=0',
     )
+  built = build_augmentations(parser.augmentation.as_dict())
+  check_channels(built, model.sample_format.num_channels, field)
 
 
 def _check_buckets(

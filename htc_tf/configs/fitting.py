@@ -10,7 +10,7 @@ from typing import Any
 
 from official.core import config_definitions as cfg
 
-from htc_tf.configs import task as task_config
+from htc_tf.configs import augmentation as augmentation_config
 from htc_tf.configs.frames import Resizing, choose_frames
 from htc_tf.data.dataset_folder import DatasetFolder
 from htc_tf.data.dataset_info import DatasetInfo
@@ -81,7 +81,7 @@ def fitted_values(
   """
   statistics = statistics_of(folder)
   divisor = params.task.model.size_divisor
-  image_sizes = _sizes_in_training(statistics, params.task.train_data.parser)
+  image_sizes = _training_sizes(statistics, params.task.train_data.parser.augmentation)
   frames = choose_frames(image_sizes, resizing, divisor, _MAX_FRAMES)
   if params.task.model.uses_static_size:
     frames = frames[-1:]
@@ -111,14 +111,14 @@ def fitted_values(
   return {'task': values}
 
 
-def _sizes_in_training(
-  statistics: DatasetStatistics, parser: task_config.Parser
+def _training_sizes(
+  statistics: DatasetStatistics, augmentation: augmentation_config.Augmentation
 ) -> list[tuple[int, int, int]]:
-  """Height, width and number of the images, also as the augmentation turns them."""
+  """Height, width and number of training images, which may be turned by 90 degrees."""
   sizes = list(statistics.image_sizes)
-  if not parser.augmentation.rotate90.probability:
-    return sizes
-  return sizes + [(width, height, number) for height, width, number in sizes]
+  if augmentation.rotate90.probability > 0:
+    sizes += [(width, height, number) for height, width, number in sizes]
+  return sizes
 
 
 def _pixel_values(info: DatasetInfo) -> dict[str, Any]:

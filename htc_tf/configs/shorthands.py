@@ -9,7 +9,14 @@ from absl import logging
 from official.core import config_definitions as cfg
 
 from htc_tf import file_systems
-from htc_tf.configs import fitting, override_text, overrides, parsing, schedule, sizes
+from htc_tf.configs import (
+  fitting,
+  frozen_stages,
+  override_text,
+  parsing,
+  schedule,
+  sizes,
+)
 from htc_tf.configs.frames import Resizing
 from htc_tf.configs.parsing import Parsed
 from htc_tf.data import dataset_folder
@@ -122,10 +129,9 @@ def resolve(
   written = [override_text.read_file(path) for path in config_files]
   written += parsing.parse_texts(params_override)
   base = parsing.parse(experiment).params
-  parsing.apply_all(base, written)
+  typed = parsing.apply_all(base, written)
   folder = dataset_folder.find(shorthands.data) if shorthands.data else None
   values: dict[str, Any] = {}
-  typed = {name for part in written for name in overrides.leaves(part)}
   for part in _parts(shorthands, experiment, base, folder, typed):
     parsing.apply_all(base, [part])
     _update(values, part)
@@ -169,7 +175,7 @@ def _parts(
   experiment: str,
   params: cfg.ExperimentConfig,
   folder: DatasetFolder | None,
-  typed: set[str],
+  typed: frozenset[str],
 ) -> Iterator[dict[str, Any]]:
   """Overrides in order; each is computed when those before it are applied to `params`.
 
@@ -189,7 +195,9 @@ def _parts(
     yield fitting.fitted_values(folder, params, resizing, keep_anchors)
     if size is not None and size.is_published and starts_random:
       _warn_of_random_weights(size, folder.train)
-      yield _trained_norms()
+      yield frozen_stages.trained_norms()
+    if not starts_random and frozen_stages.KEY not in typed:
+      yield frozen_stages.trained_stem(params, folder.train.sample_format.num_channels)
   if folder is not None or shorthands.epochs is not None:
     info = folder.train if folder else DatasetInfo.find(params.task.train_data.input_path)
     yield _schedule_values(shorthands, size, params, info.num_images)
@@ -235,12 +243,6 @@ def _warn_of_random_weights(size: sizes.Size, info: DatasetInfo) -> None:
       size.name,
       info.num_images,
     )
-
-
-def _trained_norms() -> dict[str, Any]:
-  """Overrides by which nothing is frozen: statistics of random layers mean nothing."""
-  values = {'frozen_stages': -1, 'norm_eval': False}
-  return {'task': {'model': {'backbone': {'published_resnet': values}}}}
 
 
 def _schedule_values(

@@ -10,6 +10,7 @@ from htc_tf.data.augmentation.base import Augmentation
 from htc_tf.data.augmentation.checks import check_channels
 from htc_tf.data.instances import InstanceRules, pad_rows, place_instances
 from htc_tf.data.padding import PaddingRule
+from htc_tf.data.pasting import restore_padding
 from htc_tf.errors import ConfigError
 from htc_tf.ops.without_autograph import without_autograph
 
@@ -77,6 +78,7 @@ class Parser:
       raise ConfigError(
         'max_num_instances is too small', expected='at least 1', got=str(self._rules.limit)
       )
+    check_channels(self._augmentations, len(self._normalization.mean))
 
   def parse_fn(self, is_training: bool) -> Callable[[Tensors], tuple[tf.Tensor, Tensors]]:
     """A `parser_fn` of Model Garden's input reader, for the results of `ExampleDecoder.decode`.
@@ -135,6 +137,7 @@ class Parser:
     Returns:
       image: [visible_h, visible_w, channels] float32 of integers.
       image_info: [4, 2] float32; see `preprocess.image_info`.
+      own_hw: [2] int32 size of the visible part before objects are pasted beyond its border.
       padded_hw: [2] int32 size of the network input.
       source_id: [] int64.
       boxes: [num, 4] yxyx in padded-image pixels.
@@ -160,6 +163,7 @@ class Parser:
       'image_info': preprocess.image_info(
         placement.original_hw, placement.scaled_hw, placement.visible_hw, placement.offset
       ),
+      'own_hw': placement.visible_hw,
       'padded_hw': tf.convert_to_tensor(placement.padded_hw, tf.int32),
       'source_id': decoded['source_id'],
       'boxes': instances.boxes,
@@ -195,6 +199,8 @@ class Parser:
   def finish(self, placed: Tensors) -> tuple[tf.Tensor, Tensors]:
     """Image and labels for training, as described in `_parse_training`, of a placed image."""
     image = self._change_pixels(placed['image'], placed[SEED_KEY])
+    if self.combines:
+      image = restore_padding(image, placed)
     image = preprocess.normalize(image, self._normalization)
     buckets, limit = self._padding.buckets, self._rules.limit
     padded_hw = buckets[0] if len(buckets) == 1 else placed['padded_hw']
@@ -219,7 +225,6 @@ class Parser:
     """
     scale = self._normalization.largest / 255
     image = image if scale == 1 else image / scale
-    check_channels(self._augmentations, image.shape[-1])
     for number, augmentation in enumerate(self._augmentations):
       image_seed = tf.random.experimental.stateless_fold_in(seed, number)
       image = augmentation.change_pixels(image, image_seed)

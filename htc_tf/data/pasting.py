@@ -53,6 +53,35 @@ def paste_objects(
   }
 
 
+def restore_padding(image: tf.Tensor, placed: Tensors) -> tf.Tensor:
+  """An image of changed pixels with unchanged padding between it and objects beyond its border.
+
+  Args:
+    image: [visible_h, visible_w, channels] changed pixels.
+    placed: the placed image that they are of.
+  """
+  visible_hw = tf.shape(image)[:2]
+
+  @without_autograph
+  def restored() -> tf.Tensor:
+    masks = placed['masks']
+    front = tf.foldl(tf.bitwise.bitwise_or, masks, tf.zeros(tf.shape(masks)[1:], tf.uint8))
+    height, width = tf.unstack(visible_hw)
+    is_front = tf.cast(mask_ops.unpack_bits(front)[:height, :width], tf.bool)
+    keeps = is_front | _inside(placed['own_hw'], visible_hw)
+    return tf.where(keeps[:, :, tf.newaxis], image, placed['padding_value'])
+
+  # Only pasted objects make an image larger, so that it has one.
+  has_grown = tf.reduce_any(visible_hw > placed['own_hw'])
+  return tf.ensure_shape(tf.cond(has_grown, restored, lambda: image), image.shape)
+
+
+def _inside(inner_hw: tf.Tensor, outer_hw: tf.Tensor) -> tf.Tensor:
+  """Which pixels of an outer size are in an inner one at the origin, [height, width] bool."""
+  rows, columns = (tf.range(outer_hw[axis]) < inner_hw[axis] for axis in (0, 1))
+  return rows[:, tf.newaxis] & columns
+
+
 def _objects_on_canvas(
   other: Tensors, chosen: tf.Tensor, canvas: tf.Tensor, min_visible: float
 ) -> Tensors:
@@ -125,9 +154,9 @@ def _paste_image(
 ) -> tf.Tensor:
   """The image [visible_h, visible_w, channels] with pixels of the other one."""
   image = placed['image']
-  own_hw, (height, width) = tf.shape(image)[:2], tf.unstack(visible_hw)
+  height, width = tf.unstack(visible_hw)
   shape = tf.concat([visible_hw, tf.shape(image)[2:]], 0)
-  inside = (tf.range(height) < own_hw[0])[:, tf.newaxis] & (tf.range(width) < own_hw[1])
+  inside = _inside(tf.shape(image)[:2], visible_hw)
   image = tf.where(inside[:, :, tf.newaxis], _fit(image, shape, 0), placed['padding_value'])
   return tf.where(is_front[:height, :width, tf.newaxis], _fit(other, shape, 0), image)
 

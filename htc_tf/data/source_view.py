@@ -21,7 +21,7 @@ class SourceView(NamedTuple):
     size = stored_hw if self.region is None else self.region[2:]
     if self.transpose is False:
       return size
-    return tf.where(self.transpose, size[::-1], size)
+    return tf.where(self.transpose, tf.reverse(size, [0]), size)
 
   def take(self, pixels: tf.Tensor) -> tf.Tensor:
     """The view of an image or map.

@@ -12,6 +12,7 @@ from htc_tf.reports.sample_pictures import Names, Shown
 from htc_tf.reports.shown_data import Split
 
 _MAX_SAMPLES = 60
+_MAX_PARTNERS = 4
 
 
 class ShownSplit(NamedTuple):
@@ -47,6 +48,32 @@ def choose(splits: Sequence[Split], options: SampleOptions, side: int) -> list[S
   chosen = [(split, _samples(split, options)) for split in splits]
   _check_found(options.images, [sample for _, samples in chosen for sample in samples])
   return [_shown(split, samples, side) for split, samples in chosen if samples]
+
+
+def partners(shown: ShownSplit, samples: Sequence[Sample], seed: int) -> list[Sample]:
+  """Another record if only one is shown, so that there is one to combine it with.
+
+  Args:
+    shown: chosen records of a split.
+    samples: the records that are shown.
+    seed: seed of the choice.
+
+  Returns:
+    One record, with objects if possible; none if several samples are shown or there is no other.
+  """
+  if len(samples) > 1:
+    return []
+  split = shown.split
+  found = record_samples.choose_samples(
+    split.paths,
+    _MAX_PARTNERS,
+    _present_labels(split.info),
+    max_number=_MAX_PARTNERS,
+    num_images=split.info.num_images,
+    seed=seed,
+  )
+  others = [sample for sample in found if sample.image_id != samples[0].image_id]
+  return sorted(others, key=lambda sample: not sample.labels)[:1]
 
 
 def _samples(split: Split, options: SampleOptions) -> list[Sample]:

@@ -95,6 +95,11 @@ def _add_training(section: Section, training: ShownTraining) -> None:
     'cropping and padding. Images, boxes, masks and semantic maps are the tensors of the input '
     f'pipeline of {training.config.source}. Padding is gray, and is ignored in semantic maps.'
   )
+  if training.config.combines:
+    section.paragraph(
+      'Training combines an image with the one before it in the shuffled stream; here this is '
+      'another record, and the one shown before if there are several.'
+    )
   section.table(['setting', 'value'], [list(row) for row in settings(training.config)])
   section.warnings(
     f'{training.counter.count(kind)} {text}'

@@ -65,16 +65,17 @@ def _as_trained(
 ) -> ShownTraining:
   """The first images as training gets them; all of them if the user named the images."""
   samples = shown.samples if options.images else shown.samples[:_MAX_AUGMENTED]
+  others = sample_choice.partners(shown, samples, options.seed) if config.combines else []
   views, counter = training_views.training_views(
     config,
-    [sample.record for sample in samples],
+    [sample.record for sample in (*samples, *others)],
     num_views=options.views,
     seed=options.seed,
     side=sample_page.VIEW_SIDE,
   )
   names = sample_pictures.names_of(config.names, shown.split.info.semantic)
   titles = [sample.title for sample in samples]
-  return ShownTraining(shown.split, titles, views, names, config, counter)
+  return ShownTraining(shown.split, titles, views[: len(samples)], names, config, counter)
 
 
 def _sheets(shown: Sequence[ShownSplit], training: ShownTraining) -> dict[str, np.ndarray]:

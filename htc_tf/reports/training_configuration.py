@@ -13,6 +13,7 @@ from htc_tf.configs import data_validation, model_validation, parsing, validatio
 from htc_tf.configs import task as task_config
 from htc_tf.configs.shorthands import Shorthands, experiment_name, resolve
 from htc_tf.data import dataset_info
+from htc_tf.data.augmentation.registry import build_augmentations
 from htc_tf.data.dataset_info import DatasetInfo
 
 
@@ -30,6 +31,12 @@ class TrainingConfiguration(NamedTuple):
   source: str
   names: list[str]
   dtype: str
+
+  @property
+  def combines(self) -> bool:
+    """Whether training images get parts of other ones."""
+    values = self.task.train_data.parser.augmentation.as_dict()
+    return any(augmentation.combines for augmentation in build_augmentations(values))
 
 
 def training_configuration(

@@ -32,6 +32,9 @@ def training_views(
 ) -> tuple[list[list[Shown]], SkipCounter]:
   """Views of each record with several choices of the augmentations, and what training would skip.
 
+  If an augmentation combines images, a view has parts of the record before it in the order of
+  `records`; the first record has parts of the last one.
+
   Args:
     config: the configuration whose pipeline makes them.
     records: serialized records; at least one.
@@ -44,25 +47,40 @@ def training_views(
   """
   counter = SkipCounter()
   data = config.task.train_data.replace(is_training=True, dtype=config.dtype)
-  parse = inputs.build_parse(data, config.task.model, counter)
-  numbers = range(len(records) * num_views)
-  elements = {
-    RECORD_KEY: [records[number // num_views] for number in numbers],
-    SEED_KEY: np.array([(number, seed) for number in numbers], np.int64),
-  }
-  dataset = tf.data.Dataset.from_tensor_slices(elements).map(without_autograph(parse))
-  views = []
+  elements = inputs.build_elements(data, config.task.model, counter)
+  shown = _stream(elements, records, num_views, seed)
+  views: list[list[Shown]] = [[] for _ in records]
   try:
-    for number, (image, labels) in enumerate(dataset):
+    for number, (image, labels) in enumerate(shown):
+      of_record = views[number % len(records)]
       labeled = labeled_element(image, labels, config.task.model)
-      views.append(_shown(labeled, labels, number % num_views + 1, config.names, side))
+      of_record.append(_shown(labeled, labels, len(of_record) + 1, config.names, side))
   except tf.errors.InvalidArgumentError as error:
     raise DataError(
       'A record cannot be shown as training gets it',
       expected='records of htc-create-coco-records, converted for this configuration',
       got=error.message.splitlines()[0],
     ) from error
-  return [views[first : first + num_views] for first in range(0, len(views), num_views)], counter
+  return views, counter
+
+
+def _stream(
+  elements: inputs.Elements, records: Sequence[bytes], num_views: int, seed: int
+) -> tf.data.Dataset:
+  """Training elements: the first view of each record, then the second view of each, and so on.
+
+  So the image before each one, with which it may be combined, is that of another record.
+  """
+  order = [
+    (index, index * num_views + view) for view in range(num_views) for index in range(len(records))
+  ]
+  order.insert(0, (len(records) - 1, len(order)))  # The image before the first one.
+  sources = {
+    RECORD_KEY: [records[index] for index, _ in order],
+    SEED_KEY: np.array([(number, seed) for _, number in order], np.int64),
+  }
+  stream = tf.data.Dataset.from_tensor_slices(sources).map(without_autograph(elements.parse))
+  return elements.join(stream).skip(1)
 
 
 def labeled_element(image: tf.Tensor, labels: Labels, model: model_config.HTC) -> LabeledImage:

@@ -86,7 +86,7 @@ def _load_published(model: HTCModel, path: str, parts: Sequence[str] | None) -> 
   result = conversion.convert_checkpoint(checkpoint, model, allowed, parts)
   logging.info('%s: %s', path, result.describe())
   if result.adapted:
-    logging.info('%s', stem.describe(model.num_channels))
+    _report_stem(model)
   return _Source(values, _published_classes(checkpoint, values))
 
 
@@ -113,7 +113,8 @@ def _load_model(model: HTCModel, path: str) -> _Source:
     values = _values_by_class(named_variables(model))
   else:
     other = _build_other_model(model, prefix, folder)
-    _assign_fitting(named_variables(model), named_variables(other), prefix)
+    if _assign_fitting(named_variables(model), named_variables(other), prefix):
+      _report_stem(model)
     values = _values_by_class(named_variables(other))
   return _Source(values, classes_of(info) if info else None)
 
@@ -147,13 +148,28 @@ def _load_parts(model: HTCModel, path: str, parts: Sequence[str]) -> None:
     for name, variable in named_variables(model).items()
     if comparison.is_in(name, parts)
   }
-  _assign_fitting(variables, named_variables(other), prefix)
+  if _assign_fitting(variables, named_variables(other), prefix):
+    _report_stem(model)
+
+
+def _report_stem(model: HTCModel) -> None:
+  """Log that the stem was adapted to the channels of the images, and warn if it is frozen."""
+  logging.info('%s', stem.describe(model.num_channels))
+  kernel = named_variables(model)[stem.PATH]
+  if not any(kernel is variable for variable in model.trainable_variables):
+    logging.warning(
+      '%s is frozen, with weights that are the same for all %d channels: the model cannot learn to '
+      'tell channels apart. To train it, set '
+      'task.model.backbone.published_resnet.frozen_stages=-1, and task.freeze_backbone=false.',
+      stem.PATH,
+      model.num_channels,
+    )
 
 
 def _assign_fitting(
   variables: Mapping[str, tf.Variable], others: Mapping[str, tf.Variable], prefix: str
-) -> None:
-  """Assign variables except for those with an entry per class.
+) -> bool:
+  """Assign variables except for those with an entry per class; say whether the stem was adapted.
 
   The stem of a model of RGB images is adapted to a model of other images.
 
@@ -162,6 +178,7 @@ def _assign_fitting(
   """
   values = {}
   wrong = []
+  adapted = False
   for name, variable in variables.items():
     if class_rows.class_axis(name) is not None:
       continue
@@ -170,7 +187,7 @@ def _assign_fitting(
       values[name] = others[name].numpy()
     elif stem.is_of_rgb(name, saved, variable.shape.as_list()):
       values[name] = stem.adapted(others[name].numpy(), variable.shape[2])
-      logging.info('%s', stem.describe(variable.shape[2]))
+      adapted = True
     else:
       wrong.append(
         f'{name}: {saved or "nothing"} in the checkpoint, {list(variable.shape)} in the model'
@@ -186,6 +203,7 @@ def _assign_fitting(
     )
   for name, value in values.items():
     variables[name].assign(value)
+  return adapted
 
 
 def _transfer_classes(

@@ -1,7 +1,7 @@
 """Input pipelines as configured: reading, parsing, skipping and batching."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -26,6 +26,22 @@ from htc_tf.ops.without_autograph import without_autograph
 Tensors = dict[str, tf.Tensor]
 # Semantic maps have 8 bits; 255 is ignored.
 _NUM_LABELS = 256
+
+
+class Elements(NamedTuple):
+  """The two steps from serialized records to training or evaluation elements.
+
+  Attributes:
+    parse: function from a dictionary with a record in `RECORD_KEY` and the seed of the
+      augmentations in `SEED_KEY` to an element, or to a placed image if images are combined.
+    join: function from a dataset of the results of `parse` to one of elements; see
+      `data.parser.Parser` for their form.
+    combines: whether `join` combines each image with the one before it.
+  """
+
+  parse: Callable[[Tensors], Any]
+  join: Callable[[tf.data.Dataset], tf.data.Dataset]
+  combines: bool
 
 
 def build_padding_rule(params: task_config.Parser, model: model_config.HTC) -> PaddingRule:
@@ -89,11 +105,8 @@ def build_batches(
   Raises:
     DataError: no record can be used.
   """
-  parser = _parser_of(params, model)
-  combines = params.is_training and parser.combines
-  to_element = parser.place if combines else parser.parse_fn(params.is_training)
-  parse = _build_parse(params, model, counter, to_element)
-  batch = _build_batch(params, model, parser)
+  elements = build_elements(params, model, counter)
+  parse, batch = elements.parse, _build_batch(params, model, elements)
   if params.enable_tf_data_service:
     steps = {
       'dataset_fn': tf.data.TFRecordDataset,
@@ -151,20 +164,18 @@ def _build_sampling(
 
 
 def _build_batch(
-  params: task_config.DataConfig, model: model_config.HTC, parser: Parser
+  params: task_config.DataConfig, model: model_config.HTC, elements: Elements
 ) -> BatchFn:
-  """A function from the results of `_build_parse` to batches."""
+  """A function from the results of `Elements.parse` to batches."""
   rule = build_padding_rule(params.parser, model)
   batch = batch_by_bucket(rule, params.global_batch_size, params.drop_remainder)
-  if not (params.is_training and parser.combines):
-    return batch
 
-  def combine_and_batch(
+  def join_and_batch(
     dataset: tf.data.Dataset, context: tf.distribute.InputContext | None = None
   ) -> tf.data.Dataset:
-    return batch(combine_neighbors(dataset, parser), context)
+    return batch(elements.join(dataset), context)
 
-  return combine_and_batch
+  return join_and_batch
 
 
 def _parser_of(params: task_config.DataConfig, model: model_config.HTC) -> Parser:
@@ -173,24 +184,25 @@ def _parser_of(params: task_config.DataConfig, model: model_config.HTC) -> Parse
   return build_parser(params, model, include_mask, include_semantic)
 
 
-def build_parse(
+def build_elements(
   params: task_config.DataConfig, model: model_config.HTC, counter: SkipCounter
-) -> Callable[[Tensors], Any]:
-  """A function from an element with a serialized record to a training or evaluation element.
-
-  It takes one record and therefore does not paste objects of other images.
+) -> Elements:
+  """The steps from serialized records to the elements of one input pipeline.
 
   Args:
     params: configuration of the pipeline.
     model: configuration of the model that it feeds.
     counter: counter of the instances that are skipped because they cannot be used.
-
-  Returns:
-    A function of a dictionary with the record in `RECORD_KEY` and the seed of the augmentations in
-    `SEED_KEY`; see `data.parser.Parser` for its result.
   """
-  to_element = _parser_of(params, model).parse_fn(params.is_training)
-  return _build_parse(params, model, counter, to_element)
+  parser = _parser_of(params, model)
+  if not (params.is_training and parser.combines):
+    parse = _build_parse(params, model, counter, parser.parse_fn(params.is_training))
+    return Elements(parse, lambda dataset: dataset, combines=False)
+  return Elements(
+    _build_parse(params, model, counter, parser.place),
+    lambda dataset: combine_neighbors(dataset, parser),
+    combines=True,
+  )
 
 
 def _build_parse(

@@ -61,8 +61,9 @@ class Runner(train_lib.OrbitExperimentRunner):
     super().__init__(**kwargs)
     if writes:
       task, number = self.params.task, self.params.trainer.num_pictures
-      path, sample_format = task.validation_data.input_path, task.model.sample_format
-      pictures = ValidationPictures(path, number, sample_format)
+      pictures = ValidationPictures(
+        task.validation_data.input_path, number, task.model.sample_format
+      )
       self.trainer.on_detections = pictures.write
 
   @property

@@ -12,7 +12,7 @@ from official.core import input_reader
 
 from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.sample_format import RGB, SampleFormat
-from htc_tf.errors import HTCError
+from htc_tf.errors import DataError, HTCError
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.visualization import display, draw, panels
 
@@ -38,7 +38,8 @@ class ValidationPictures:
   def __init__(
     self, input_path: str | Sequence[str], number: int, sample_format: SampleFormat = RGB
   ):
-    self._input_path, self._number, self._sample_format = input_path, number, sample_format
+    self._input_path, self._number = input_path, number
+    self._sample_format = sample_format
     self._images: dict[int, np.ndarray] | None = None
 
   def write(self, evaluator: COCOEvaluator, step: int) -> None:
@@ -53,6 +54,12 @@ class ValidationPictures:
     try:
       if self._images is None:
         self._images = dict(_read(self._input_path, self._number, self._sample_format))
+        if not self._images:
+          raise DataError(
+            'No validation image can be read',
+            expected=f'records of images with {self._sample_format}',
+            got=f'none in the first {_TRIES * self._number} of {self._input_path}',
+          )
       for image_id, picture in _draw(evaluator, self._images):
         tf.summary.image(f'validation/{image_id}', picture[np.newaxis], step)
     except (HTCError, tf.errors.OpError, OSError, ValueError) as error:
@@ -63,9 +70,9 @@ class ValidationPictures:
 def _read(
   input_path: str | Sequence[str], number: int, sample_format: SampleFormat
 ) -> Iterator[tuple[int, np.ndarray]]:
-  """Id and [height, width, 3] uint8 pixels of the first images that can be decoded."""
+  """Id and displayed pixels, [height, width, 3] uint8, of the first images that can be decoded."""
   paths = sorted(input_reader.match_files(input_path))
-  decoder = ExampleDecoder(False, False, sample_format)
+  decoder = ExampleDecoder(include_mask=False, include_semantic=False, sample_format=sample_format)
   found = 0
   for serialized in itertools.islice(tf.data.TFRecordDataset(paths), _TRIES * number):
     try:

@@ -72,6 +72,18 @@ def test_padded_sizes_are_those_of_the_images():
   assert (list(parser.min_sizes), parser.max_size) == ([384], 384)
 
 
+def test_images_that_may_be_turned_have_padded_sizes_of_both_orientations():
+  folder = _folder(image_sizes=((600, 800, 3),))
+  params = parsing.parse('htc_nano').params
+  found = []
+  for probability in (0.0, 0.5):
+    params.task.train_data.parser.augmentation.rotate90.probability = probability
+    values = fitting.fitted_values(folder, params, _RESIZING, keep_anchors=False)
+    buckets = values['task']['train_data']['parser']['buckets']
+    found.append([(bucket['height'], bucket['width']) for bucket in buckets])
+  assert found == [[(288, 384)], [(288, 384), (384, 288)]]
+
+
 def test_input_size_holds_every_bucket_and_every_image_of_the_evaluation():
   assert list(_values(_folder()).model.input_size) == [384, 384, 3]
   assert list(_values(_folder(), 'htc_base', Resizing(800, 1333)).model.input_size) == [

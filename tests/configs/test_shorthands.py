@@ -8,8 +8,10 @@ import yaml
 
 from htc_tf.configs import parsing, shorthands, sizes, validation
 from htc_tf.configs.shorthands import Shorthands
+from htc_tf.data.sample_format import SampleFormat
 from htc_tf.errors import ConfigError
 from tests import tiny_records
+from tests.reports import shown_records
 
 
 @pytest.fixture(scope='module')
@@ -71,6 +73,30 @@ def test_published_sizes_keep_their_norms_with_weights(data, by_flag, caplog):
   assert params.task.init_checkpoint == 'w.pth'
   assert params.task.model.anchor.scale == 8.0
   assert not caplog.messages
+
+
+@pytest.mark.parametrize('sample_format', [SampleFormat(1, 8), SampleFormat(4, 16)])
+def test_a_stem_of_other_channels_is_trained(sample_format, tmp_path, caplog):
+  data = str(shown_records.write(tmp_path, sample_format=sample_format))
+  caplog.set_level(logging.INFO, logger='absl')
+  by_size = Shorthands(data=data, size='base', weights='w.pth')
+  by_name = {'experiment': 'htc_resnet50fpn_1x_coco', 'params_override': 'task.init_checkpoint=w'}
+  for params in (_resolve(by_size), _resolve(Shorthands(data=data), **by_name)):
+    backbone = params.task.model.backbone.published_resnet
+    assert (backbone.frozen_stages, backbone.norm_eval) == (-1, True)
+  lines = [line for line in caplog.messages if 'frozen_stages=-1' in line]
+  words = 'one channel' if sample_format.num_channels == 1 else '4 channels'
+  assert len(lines) == 2 and words in lines[0] and 'in the place of 1' in lines[0]
+
+
+def test_a_stem_that_is_frozen_on_purpose_stays_so(tmp_path, caplog):
+  caplog.set_level(logging.INFO, logger='absl')
+  data = str(shown_records.write(tmp_path, sample_format=SampleFormat(4, 16)))
+  key = 'task.model.backbone.published_resnet.frozen_stages'
+  flags = Shorthands(data=data, size='base', weights='w.pth')
+  params = _resolve(flags, params_override=f'{key}=0')
+  assert params.task.model.backbone.published_resnet.frozen_stages == 0
+  assert 'frozen_stages=-1' not in caplog.text
 
 
 def test_the_learning_rate_follows_the_batch(data):

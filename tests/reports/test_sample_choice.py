@@ -53,3 +53,12 @@ def test_classes_that_are_not_shown_are_named(splits):
 def test_an_unknown_class_is_refused(splits):
   with pytest.raises(InputError, match=r"color3.*'fig'"):
     _titles(splits, classes=('color3', 'fig'))
+
+
+def test_a_single_image_gets_a_partner_with_objects(splits):
+  for seed in range(4):  # Image 4 has no object.
+    (part,) = sample_choice.choose(splits[:1], SampleOptions(images=('1',)), 64)
+    (partner,) = sample_choice.partners(part, part.samples, seed)
+    assert partner.image_id in ('2', '3')
+  (part,) = sample_choice.choose(splits[:1], SampleOptions(images=('1', '4')), 64)
+  assert sample_choice.partners(part, part.samples, 0) == []

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from htc_tf.configs import augmentation as augmentation_config
 from htc_tf.configs.shorthands import Shorthands
 from htc_tf.data import skipped
 from htc_tf.data.parser import SEED_KEY
@@ -65,7 +66,7 @@ def test_views_are_the_tensors_of_the_pipeline(folder):
   config = _config(folder, *_AUGMENTED)
   ((view,),), _ = _views(config, number=1, seed=5)
   record = next(tf.data.TFRecordDataset(config.task.train_data.input_path).as_numpy_iterator())
-  parse = inputs.build_parse(config.task.train_data, config.task.model, SkipCounter())
+  parse = inputs.build_elements(config.task.train_data, config.task.model, SkipCounter()).parse
   image, labels = parse({RECORD_KEY: tf.constant(record), SEED_KEY: tf.constant([0, 5], tf.int64)})
   number = int((labels['gt_classes'].numpy() > 0).sum())
   np.testing.assert_allclose(view.labeled.boxes, labels['gt_boxes'][:number], atol=1e-4)
@@ -76,6 +77,75 @@ def test_views_are_the_tensors_of_the_pipeline(folder):
   means, deviations = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
   pixels = np.rint(image.numpy() * deviations + means)
   np.testing.assert_allclose(view.labeled.pixels, pixels, atol=1)
+
+
+_AUGMENTATION = 'task.train_data.parser.augmentation'
+_PLAIN = (
+  f'{_AUGMENTATION}.flip.horizontal=0',
+  f'{_AUGMENTATION}.scale_jitter.min_factor=1.0',
+  f'{_AUGMENTATION}.scale_jitter.max_factor=1.0',
+)
+_STRONG = {
+  'flip': ['horizontal=1'],
+  'scale_jitter': ['min_factor=0.5', 'max_factor=0.5'],
+  'blur': ['probability=1', 'max_sigma=6'],
+  'hue': ['probability=1', 'max_turn=0.3'],
+}
+
+
+@pytest.fixture(scope='module', name='plain')
+def _plain(folder):
+  """Views of three records without random choices."""
+  return _views(_config(folder, *_PLAIN), number=1, indices=(0, 1, 2))[0]
+
+
+# One for places and one for pixels are tested always; pasting has a test below.
+_QUICK = ('rotate90', 'brightness')
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow)
+    for name in augmentation_config.Augmentation().as_dict()
+  ],
+)
+def test_every_augmentation_is_seen(folder, plain, name):
+  values = _STRONG.get(name, ['probability=1'])
+  overrides = [f'{_AUGMENTATION}.{name}.{value}' for value in values]
+  views, _ = _views(_config(folder, *_PLAIN, *overrides), number=1, indices=(0, 1, 2))
+  for (view,), (without,) in zip(views, plain):
+    assert (view.labeled.pixels != without.labeled.pixels).any()
+
+
+def test_pasted_objects_have_boxes_masks_and_labels(folder, plain):
+  """Each record gets all objects of the one before it; the first one gets those of the last."""
+  pasting = (
+    f'{_AUGMENTATION}.copy_paste.probability=1',
+    f'{_AUGMENTATION}.copy_paste.min_visible=0',
+  )
+  views, _ = _views(_config(folder, *_PLAIN, *pasting), number=3, indices=(0, 1, 2))
+  numbers = set()
+  for index, of_record in enumerate(views):
+    before = plain[index - 1][0].labeled
+    for view in of_record:
+      labeled = view.labeled
+      pasted = [
+        (mask, label)
+        for mask, label in zip(labeled.masks, labeled.classes)
+        if any((mask == other).all() for other in before.masks)
+      ]
+      assert pasted
+      for mask, label in pasted:
+        color = np.array(tiny_records.COLORS[label - 1])
+        assert (np.abs(labeled.pixels[mask].astype(int) - color).max(axis=-1) < 60).mean() > 0.9
+        assert (labeled.semantic[mask] == label).mean() > 0.9
+      for box, mask in zip(labeled.boxes, labeled.masks):
+        rows, columns = np.nonzero(mask)
+        extent = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
+        np.testing.assert_allclose(box, extent, atol=2)
+      numbers.add(len(pasted))
+  assert numbers == {1, 2}  # The first image has two objects.
 
 
 def test_views_depend_on_the_seed_and_on_nothing_else(folder):

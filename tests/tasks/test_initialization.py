@@ -239,10 +239,26 @@ def test_a_model_of_other_channels_starts_from_a_model_of_rgb_images(old, folder
   after, source = values(model), values(old)
   np.testing.assert_allclose(after[stem.PATH], source[stem.PATH].sum(2, keepdims=True), rtol=1e-6)
   assert 'each of the 1 channels gets the mean' in caplog.text
+  assert f'{stem.PATH} is frozen' in caplog.text and 'frozen_stages=-1' in caplog.text
   for path, value in after.items():
     if path != stem.PATH:
       is_loaded = modules == 'all' or path.split('/')[0] in modules
       np.testing.assert_array_equal(value, (source if is_loaded else before)[path])
+
+
+@pytest.mark.parametrize('is_file', [True, False])
+def test_only_an_adapted_stem_that_is_frozen_gets_a_warning(old, folder, is_file, tmp_path, caplog):
+  path = write_published(tmp_path / 'htc.pth', old) if is_file else folder
+  pixels = {'mean': [100.0] * 4, 'stddev': [50.0] * 4}
+  counts = []
+  for frozen_stages, channels in ((0, 3), (-1, 4), (0, 4)):
+    overrides = {} if channels == 3 else {'input_size': [64, 64, 4], 'pixels': pixels}
+    backbone = {'published_resnet': {'frozen_stages': frozen_stages}}
+    model = tiny.build(config(OLD, backbone=backbone, **overrides), seed=2)
+    caplog.clear()
+    initialize(model, path, 'all', OLD)
+    counts.append(sum('is frozen' in line for line in caplog.messages))
+  assert counts == [0, 0, 1]
 
 
 def test_a_run_and_a_loaded_model_need_the_stem_of_their_own_channels(folder):

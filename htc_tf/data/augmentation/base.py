@@ -33,6 +33,7 @@ class Augmentation:
   tensors need `tf.where` or `tf.cond`, because autograph does not convert Python's `if`.
 
   Attributes:
+    name: name in the configuration, which `registry.register` sets.
     may_crop: whether images may become larger than their padded size and are then cropped.
     may_cut: whether `change_region` is called.
     combines: whether `combine` is called.
@@ -42,6 +43,7 @@ class Augmentation:
     needs_rgb: whether `change_pixels` is defined for red, green and blue only.
   """
 
+  name = ''
   may_crop = False
   may_cut = False
   combines = False

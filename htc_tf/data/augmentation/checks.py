@@ -24,19 +24,22 @@ def check_range(
     )
 
 
-def check_channels(augmentations: Iterable[Augmentation], num_channels: int) -> None:
+def check_channels(
+  augmentations: Iterable[Augmentation], num_channels: int, field: str = 'augmentation'
+) -> None:
   """Raise ConfigError if an augmentation that needs RGB is on, and images are not RGB.
 
   Args:
     augmentations: the augmentations of an input pipeline.
     num_channels: number of channels of its images.
+    field: name of the field of the configuration that has the augmentations, for messages.
   """
   for augmentation in augmentations:
     if augmentation.needs_rgb and augmentation.is_active and num_channels != 3:
-      name = type(augmentation).__name__.lower()
+      name = f'{field}.{augmentation.name}'
       raise ConfigError(
-        f'augmentation.{name} needs RGB images',
+        f'{name} needs RGB images',
         expected='images with 3 channels',
-        got=f'{num_channels} channels',
+        got=f'{num_channels} channel{"s"[: num_channels != 1]}',
         likely_cause=f'a configuration for color images; set {name}.probability=0',
       )

@@ -21,6 +21,7 @@ def register(name: str) -> Callable[[type[Augmentation]], type[Augmentation]]:
 
   def add(cls: type[Augmentation]) -> type[Augmentation]:
     _CLASSES[name] = cls
+    cls.name = name
     return cls
 
   return add

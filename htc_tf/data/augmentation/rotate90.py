@@ -42,7 +42,7 @@ def turned(plan: PlacementPlan, quarters: tf.Tensor) -> PlacementPlan:
   """
   transpose = tf.constant(_TRANSPOSE)[quarters]
   # Transposing after mirroring equals mirroring of the other axes after transposing.
-  flip_yx = tf.where(transpose, plan.flip_yx[::-1], plan.flip_yx)
+  flip_yx = tf.where(transpose, tf.reverse(plan.flip_yx, [0]), plan.flip_yx)
   return plan._replace(
     flip_yx=tf.not_equal(flip_yx, tf.constant(_FLIP_YX)[quarters]),
     transpose=tf.not_equal(tf.convert_to_tensor(plan.transpose), transpose),

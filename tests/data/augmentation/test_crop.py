@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from htc_tf.data.augmentation.base import Augmentation
 from htc_tf.data.augmentation.crop import Crop
 from htc_tf.errors import ConfigError
 from htc_tf.ops import masks as mask_ops
-from tests.augmented_record import parse, record
+from tests.augmented_record import over_seeds, parse, parse_all, record
 
 WHOLE = tf.constant([0, 0, 30, 50])
 
@@ -23,8 +24,8 @@ class Fixed(Crop):
     return tf.constant(self._region)
 
 
-def regions(crop, number=200):
-  return np.array([crop.change_region(WHOLE, tf.constant([seed, 1])) for seed in range(number)])
+def regions(crop, number=200, start=WHOLE):
+  return np.array(over_seeds(lambda seed: crop.change_region(start, seed), number))
 
 
 def test_regions_have_the_least_area_and_lie_inside():
@@ -36,6 +37,14 @@ def test_regions_have_the_least_area_and_lie_inside():
   stretch = height / width * 50 / 30
   assert 0.45 < stretch.min() < 0.7 and 1.4 < stretch.max() < 2.2
   assert np.ptp(top) > 10 and np.ptp(left) > 15
+
+
+def test_a_part_of_a_part_lies_inside_it():
+  """A preceding augmentation may have cut the image."""
+  top, left, height, width = regions(Crop(1.0, 0.2, 2.0, 0.1), start=tf.constant([7, 20, 10, 15])).T
+  assert (top >= 7).all() and (left >= 20).all()
+  assert (top + height <= 17).all() and (left + width <= 35).all()
+  assert np.ptp(top) > 3 and np.ptp(left) > 4
 
 
 def test_the_probability_is_the_share_of_cropped_images():
@@ -100,7 +109,9 @@ def test_objects_of_which_too_little_is_visible_are_dropped(min_visible, kept):
     element = l_shaped()
     if not include_mask:
       del element['masks_png']
-    _, labels = parse([Fixed([0, 18, 24, 22], min_visible)], element, include_mask=include_mask)
+    # An augmentation without a share of its own does not change that of the crop.
+    augmentations = [Augmentation(), Fixed([0, 18, 24, 22], min_visible)]
+    _, labels = parse(augmentations, element, include_mask=include_mask)
     assert (labels['gt_classes'].numpy() > 0).sum() == kept
 
 
@@ -112,7 +123,7 @@ def test_an_object_without_visible_pixels_is_dropped():
 
 def test_the_same_seed_gives_the_same_element():
   crop = [Crop(1.0, 0.3, 1.5, 0.1)]
-  first, second, other = (parse(crop, l_shaped(seed)) for seed in (3, 3, 4))
+  first, second, other = parse_all(crop, [l_shaped(seed) for seed in (3, 3, 4)])
   for one, two in zip(tf.nest.flatten(first), tf.nest.flatten(second)):
     np.testing.assert_array_equal(one, two)
   assert (first[0] != other[0]).numpy().any()

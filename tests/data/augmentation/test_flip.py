@@ -7,6 +7,7 @@ import tensorflow as tf
 from htc_tf.data.augmentation.base import PlacementPlan
 from htc_tf.data.augmentation.flip import Flip
 from htc_tf.errors import ConfigError
+from tests.augmented_record import over_seeds
 
 PLAN = PlacementPlan(scale=tf.constant(1.5, tf.float64), flip_yx=tf.constant([False, False]))
 
@@ -18,7 +19,8 @@ def flipped(augmentation, seed, plan=PLAN):
 
 def test_each_axis_is_mirrored_with_its_probability():
   augmentation = Flip(horizontal=0.5, vertical=0.25)
-  shares = np.mean([flipped(augmentation, seed) for seed in range(400)], axis=0)
+  plans = over_seeds(lambda seed: augmentation.change_plan(PLAN, seed), 400)
+  shares = np.mean([plan.flip_yx for plan in plans], axis=0)
   np.testing.assert_allclose(shares, [0.25, 0.5], atol=0.08)
 
 
@@ -26,8 +28,8 @@ def test_each_axis_is_mirrored_with_its_probability():
 @pytest.mark.parametrize('vertical', [0.0, 1.0])
 def test_probabilities_of_0_and_1_are_certain(horizontal, vertical):
   augmentation = Flip(horizontal, vertical)
-  for seed in range(20):
-    assert flipped(augmentation, seed) == [vertical == 1, horizontal == 1]
+  for plan in over_seeds(lambda seed: augmentation.change_plan(PLAN, seed), 20):
+    assert plan.flip_yx.tolist() == [vertical == 1, horizontal == 1]
 
 
 def test_a_mirrored_image_is_mirrored_back():

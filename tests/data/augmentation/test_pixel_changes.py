@@ -20,7 +20,8 @@ from htc_tf.data.augmentation.noise import Noise
 from htc_tf.data.augmentation.saturation import Saturation
 from htc_tf.errors import ConfigError
 from htc_tf.ops.without_autograph import without_autograph
-from tests.augmented_record import parse, record
+from tests import augmented_record
+from tests.augmented_record import over_seeds, parse, record
 
 SEED = tf.constant([3, 1])
 # Each with its strongest change.
@@ -123,6 +124,37 @@ def test_jpeg_is_that_of_pillow(monkeypatch):
   assert np.mean(abs(changed - expected) > 2) < 0.02
 
 
+def test_hue_turns_in_both_directions_by_at_most_the_limit():
+  red = tf.constant([[[200.0, 0.0, 0.0]]])
+  augmentation = Hue(1.0, 0.1)
+  pixels = np.array(over_seeds(lambda seed: augmentation.change(red, seed), 60))[:, 0, 0]
+  # A turn by a tenth of the circle gives 0.6 of the next color.
+  limits = pixels.max(axis=0)
+  np.testing.assert_allclose(limits, [200, 120, 120], atol=12)
+  assert (limits[1:] <= 120.01).all() and not pixels[:, 1:].all(axis=1).any()
+
+
+def test_jpeg_does_not_go_below_the_lowest_quality():
+  image = np.repeat(noise_image(1, 16, 16), 3, axis=2)  # Gray, so that colors are not reduced.
+  change = over_seeds(lambda seed: Jpeg(1.0, 90).change(tf.constant(image), seed) - image, 40)
+  file = io.BytesIO()
+  Image.fromarray(image.astype(np.uint8)).save(file, 'JPEG', quality=90)
+  worst = np.std(np.asarray(Image.open(file), np.float32) - image)
+  strengths = np.std(change, axis=(1, 2, 3))
+  assert strengths.max() < 1.1 * worst and strengths.min() < 0.5 * worst
+
+
+def test_noise_and_blur_are_at_most_as_strong_as_the_limit():
+  gray = tf.fill([30, 30, 1], 128.0)
+  noise = over_seeds(lambda seed: Noise(1.0, 0.1).change(gray, seed) - gray, 40)
+  strengths = np.std(noise, axis=(1, 2, 3))
+  assert strengths.min() < 3 and 22 < strengths.max() < 28  # A tenth of 255 is 25.5.
+  dot = tf.scatter_nd([[15, 15, 0]], [1.0], [31, 31, 1])
+  peaks = np.array(over_seeds(lambda seed: Blur(1.0, 2.0).change(dot, seed), 40))[:, 15, 15, 0]
+  # The peak of a Gaussian with the deviation 2 is 1 / (2 pi 2^2) = 0.0398.
+  assert peaks.max() > 0.5 and 0.039 < peaks.min() < 0.05
+
+
 @pytest.mark.parametrize('name', STRONGEST)
 def test_values_stay_in_the_range_of_pixels_eagerly_and_in_tf_data(name):
   augmentation = build(name)
@@ -139,7 +171,7 @@ def test_values_stay_in_the_range_of_pixels_eagerly_and_in_tf_data(name):
 
 @pytest.mark.parametrize('name', STRONGEST)
 def test_the_probability_is_the_share_of_changed_images(name):
-  image = tf.constant(noise_image())
+  image = tf.constant(noise_image(height=8, width=9))
   augmentation = build(name, 0.3)
 
   @without_autograph
@@ -158,7 +190,7 @@ def test_without_probability_nothing_is_computed(name):
 
 def test_labels_and_padding_stay():
   image, labels = parse([build(name) for name in STRONGEST], record())
-  plain_image, plain = parse([], record())
+  plain_image, plain = augmented_record.plain()
   assert (image != plain_image).numpy().any()
   for key, value in labels.items():
     np.testing.assert_array_equal(value, plain[key])

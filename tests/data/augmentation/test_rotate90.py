@@ -12,7 +12,7 @@ from htc_tf.data.augmentation.rotate90 import Rotate90, turned
 from htc_tf.data.padding import padding_rule
 from htc_tf.errors import ConfigError
 from htc_tf.ops import masks as mask_ops
-from tests.augmented_record import parse, record
+from tests.augmented_record import over_seeds, parse, record
 
 PLAN = PlacementPlan(tf.constant(1.0, tf.float64), tf.constant([False, False]))
 
@@ -54,8 +54,8 @@ def unpadded(element):
   return [array[:height, :width] for array in arrays], labels['gt_boxes'].numpy()[0]
 
 
-@pytest.mark.parametrize('quarters', range(4))
-def test_image_mask_box_and_semantic_map_are_turned_together(quarters):
+def square_record():
+  """A record of noise with an L-shaped object."""
   element = record()
   noise = np.random.default_rng(2).integers(0, 256, [24, 24, 3], dtype=np.uint8)
   mask = np.zeros([24, 24, 1], np.uint8)
@@ -63,9 +63,19 @@ def test_image_mask_box_and_semantic_map_are_turned_together(quarters):
   element['image'], element['semantic'] = tf.constant(noise), tf.constant(mask[..., 0] * 2)
   element['masks_png'] = tf.stack([tf.io.encode_png(mask)])
   element['boxes_normalized'] = tf.constant([[3 / 24, 5 / 24, 11 / 24, 20 / 24]])
-  plain, box = unpadded(parse([], element))
-  arrays, turned_box = unpadded(parse([Turn(quarters)], element))
-  for array, expected in zip(arrays, plain):
+  return element
+
+
+@pytest.fixture(scope='module', name='plain')
+def _plain():
+  return unpadded(parse([], square_record()))
+
+
+@pytest.mark.parametrize('quarters', range(4))
+def test_image_mask_box_and_semantic_map_are_turned_together(plain, quarters):
+  arrays_before, box = plain
+  arrays, turned_box = unpadded(parse([Turn(quarters)], square_record()))
+  for array, expected in zip(arrays, arrays_before):
     # The order of the axes in the resizing changes the rounding of a few pixels.
     np.testing.assert_allclose(array, np.rot90(expected, quarters), atol=0.02)
   size = 32
@@ -89,9 +99,8 @@ def test_a_turned_image_gets_the_bucket_of_its_orientation():
 
 def test_turns_are_equally_likely():
   counts = collections.Counter()
-  for seed in range(400):
-    plan = Rotate90(0.75).change_plan(PLAN, tf.constant([seed, 1]))
-    counts[(bool(plan.transpose), *plan.flip_yx.numpy().tolist())] += 1
+  for plan in over_seeds(lambda seed: Rotate90(0.75).change_plan(PLAN, seed), 400):
+    counts[(bool(plan.transpose), *plan.flip_yx.tolist())] += 1
   expected = {(False, False, False), (True, True, False), (False, True, True), (True, False, True)}
   assert set(counts) == expected
   assert all(70 <= count <= 135 for count in counts.values())

@@ -7,6 +7,7 @@ import tensorflow as tf
 from htc_tf.data.augmentation.base import PlacementPlan
 from htc_tf.data.augmentation.scale_jitter import ScaleJitter
 from htc_tf.errors import ConfigError
+from tests.augmented_record import over_seeds
 
 PLAN = PlacementPlan(scale=tf.constant(3.0, tf.float64), flip_yx=tf.constant([True, False]))
 
@@ -18,7 +19,8 @@ def factor(augmentation, seed):
 
 def test_factors_are_spread_over_the_range():
   augmentation = ScaleJitter(min_factor=0.5, max_factor=2.0)
-  factors = [factor(augmentation, seed) for seed in range(200)]
+  plans = over_seeds(lambda seed: augmentation.change_plan(PLAN, seed), 200)
+  factors = [plan.scale / 3 for plan in plans]
   assert 0.5 <= min(factors) < 0.6 and 1.9 < max(factors) <= 2.0
   assert np.mean(factors) == pytest.approx(1.25, abs=0.1)
   assert augmentation.may_crop
