@@ -179,9 +179,9 @@ def _validation_pattern(folder: str) -> str:
   """The pattern of the validation records in a folder."""
   from htc_tf.data import dataset_folder
 
-  for prefix in dataset_folder.VAL_PREFIXES:
-    if file_systems.exists(os.path.join(folder, f'{prefix}.json')):
-      return os.path.join(folder, f'{prefix}-*.tfrecord')
+  prefix = dataset_folder.val_prefix(folder)
+  if prefix:
+    return os.path.join(folder, f'{prefix}-*.tfrecord')
   present = sorted(map(os.path.basename, file_systems.glob(os.path.join(folder, '*'))))
   raise DataError(
     f'{folder} holds no records for validation',

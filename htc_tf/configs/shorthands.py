@@ -10,11 +10,11 @@ from official.core import config_definitions as cfg
 
 from htc_tf import file_systems
 from htc_tf.configs import (
+  fitted_schedule,
   fitting,
   frozen_stages,
   override_text,
   parsing,
-  schedule,
   sizes,
 )
 from htc_tf.configs.frames import Resizing
@@ -137,7 +137,7 @@ def resolve(
     _update(values, part)
   parsed = parsing.parse(experiment)
   changed = parsing.apply_all(parsed.params, [values, *written])
-  _check_agreement(shorthands, parsed.params)
+  _check_agreement(shorthands, parsed.params, typed)
   return Parsed(parsed.params, changed), values
 
 
@@ -200,7 +200,7 @@ def _parts(
       yield frozen_stages.trained_stem(params, folder.train.sample_format.num_channels)
   if folder is not None or shorthands.epochs is not None:
     info = folder.train if folder else DatasetInfo.find(params.task.train_data.input_path)
-    yield _schedule_values(shorthands, size, params, info.num_images)
+    yield fitted_schedule.schedule_values(size, shorthands.epochs, params, info.num_images, typed)
 
 
 def _named_values(shorthands: Shorthands) -> dict[str, Any]:
@@ -245,43 +245,6 @@ def _warn_of_random_weights(size: sizes.Size, info: DatasetInfo) -> None:
     )
 
 
-def _schedule_values(
-  shorthands: Shorthands, size: sizes.Size | None, params: cfg.ExperimentConfig, num_images: int
-) -> dict[str, Any]:
-  batch_size = params.task.train_data.global_batch_size
-  if size is not None:
-    epochs = shorthands.epochs or sizes.EPOCHS
-    built = schedule.build_trainer(size.schedule(epochs, num_images, batch_size))
-  else:
-    built = schedule.build_trainer(_published_schedule(shorthands.epochs, num_images, batch_size))
-  keys = (
-    *('train_steps', 'steps_per_loop', 'summary_interval', 'optimizer_config'),
-    *schedule.INTERVALS,
-  )
-  trainer = built.as_dict()
-  if trainer['optimizer_config']['ema'] is None:
-    del trainer['optimizer_config']['ema']  # An override may set it.
-  return {'trainer': {key: trainer[key] for key in keys}}
-
-
-def _published_schedule(epochs: int | None, num_images: int, batch_size: int) -> schedule.Schedule:
-  """The published schedule, stretched to a number of epochs of other data."""
-  base = schedule.Schedule()
-  epochs = epochs or base.epochs
-  steps = epochs * -(-num_images // batch_size)
-  return dataclasses.replace(
-    base,
-    epochs=epochs,
-    milestones=tuple(epochs * milestone for milestone in _PUBLISHED_MILESTONES)
-    if steps >= _MIN_STEPS_WITH_MILESTONES
-    else (),
-    learning_rate=base.learning_rate * batch_size / base.batch_size,
-    batch_size=batch_size,
-    num_images=num_images,
-    warmup_steps=min(base.warmup_steps, max(1, round(_MAX_WARMUP_SHARE * steps))),
-  )
-
-
 def _update(values: dict[str, Any], part: dict[str, Any]) -> None:
   """Add the entries of nested dictionaries to others."""
   for key, value in part.items():
@@ -291,8 +254,17 @@ def _update(values: dict[str, Any], part: dict[str, Any]) -> None:
       values[key] = value
 
 
-def _check_agreement(shorthands: Shorthands, params: cfg.ExperimentConfig) -> None:
+def _check_agreement(
+  shorthands: Shorthands, params: cfg.ExperimentConfig, typed: frozenset[str]
+) -> None:
   """Raise ConfigError if an override says something else than a flag."""
+  if shorthands.epochs is not None and fitted_schedule.TRAIN_STEPS in typed:
+    raise ConfigError(
+      f'--epochs and {fitted_schedule.TRAIN_STEPS} do not go together',
+      expected='one of them',
+      got=f'--epochs={shorthands.epochs}, {params.trainer.train_steps} steps',
+      likely_cause='an override in a file or in --params_override',
+    )
   found = {
     'batch_size': ('task.train_data.global_batch_size', params.task.train_data.global_batch_size),
     'weights': ('task.init_checkpoint', params.task.init_checkpoint),

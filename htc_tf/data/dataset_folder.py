@@ -59,14 +59,18 @@ def find(folder: str) -> DatasetFolder:
       'htc-create-coco-records --annotations=... --output_folder=data --val_fraction=0.2; or a '
       f'conversion with another --prefix than {TRAIN}',
     )
-  prefixes = [name for name in VAL_PREFIXES if file_systems.exists(_metadata(folder, name))]
-  val_prefix = prefixes[0] if prefixes else VAL_PREFIXES[0]
+  prefix = val_prefix(folder)
   return DatasetFolder(
     folder,
     DatasetInfo.load(_metadata(folder, TRAIN)),
-    DatasetInfo.load(_metadata(folder, val_prefix)) if prefixes else None,
-    val_prefix,
+    DatasetInfo.load(_metadata(folder, prefix)) if prefix else None,
+    prefix or VAL_PREFIXES[0],
   )
+
+
+def val_prefix(folder: str) -> str | None:
+  """Prefix of the records for validation in a folder; None if there are none."""
+  return next((p for p in VAL_PREFIXES if file_systems.exists(_metadata(folder, p))), None)
 
 
 def _metadata(folder: str, prefix: str) -> str:

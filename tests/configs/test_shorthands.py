@@ -125,13 +125,31 @@ def test_an_override_of_the_batch_counts_for_the_schedule(data):
 def test_overrides_and_files_come_after_the_shorthands(data, tmp_path):
   (tmp_path / 'a.yaml').write_text('trainer: {validation_interval: 7}', encoding='utf-8')
   params = _resolve(
-    Shorthands(data=data, size='nano', epochs=10),
+    Shorthands(data=data, size='nano'),
     config_files=[str(tmp_path / 'a.yaml')],
     params_override='task.model.mask_head.num_convs=1,trainer.train_steps=5',
   )
   assert params.trainer.validation_interval == 7
   assert params.trainer.train_steps == 5
   assert params.task.model.mask_head.num_convs == 1
+
+
+def test_warm_up_and_learning_rate_follow_typed_steps(data):
+  flags = Shorthands(data=data, size='nano')
+  trainer = _resolve(flags, params_override='trainer.train_steps=50').trainer
+  assert trainer.optimizer_config.learning_rate.cosine.decay_steps == 50
+  assert trainer.optimizer_config.warmup.linear.warmup_steps == 5
+  assert trainer.validation_interval == 1
+  flags = Shorthands(data=data, weights='w.pth')
+  published = _resolve(
+    flags, 'htc_resnet50fpn_1x_coco', params_override='trainer.train_steps=120'
+  ).trainer
+  assert list(published.optimizer_config.learning_rate.stepwise.boundaries) == [80, 110]
+
+
+def test_epochs_and_typed_steps_are_refused(data):
+  with pytest.raises(ConfigError, match=r'--epochs and trainer\.train_steps do not go together'):
+    _resolve(Shorthands(data=data, epochs=3), params_override='trainer.train_steps=50')
 
 
 def test_an_image_size_scales_short_and_long_side(data):

@@ -1,0 +1,82 @@
+"""The schedule of a training on data of one's own."""
+
+import dataclasses
+from typing import Any
+
+from official.core import config_definitions as cfg
+
+from htc_tf.configs import schedule, sizes
+
+TRAIN_STEPS = 'trainer.train_steps'
+_PUBLISHED_MILESTONES = (8 / 12, 11 / 12)
+_MAX_WARMUP_SHARE = 0.1
+_MIN_STEPS_WITH_MILESTONES = 24  # Milestones of fewer steps would coincide.
+_KEYS = (
+  *('train_steps', 'steps_per_loop', 'summary_interval', 'optimizer_config'),
+  *schedule.INTERVALS,
+)
+
+
+def schedule_values(
+  size: sizes.Size | None,
+  epochs: int | None,
+  params: cfg.ExperimentConfig,
+  num_images: int,
+  typed: frozenset[str],
+) -> dict[str, Any]:
+  """Overrides of the trainer for a number of images.
+
+  Args:
+    size: size of the model; None for the published schedule.
+    epochs: number of passes over the images; None for that of the size or the published schedule.
+    params: the experiment with its batch size.
+    num_images: number of training images.
+    typed: names of the values that the user typed; a typed number of steps counts, and warm-up and
+      learning rate follow it.
+
+  Returns:
+    Nested dictionaries for `overrides.apply`.
+  """
+  batch_size = params.task.train_data.global_batch_size
+  if size is not None:
+    built = size.schedule(epochs or sizes.EPOCHS, num_images, batch_size)
+  else:
+    built = _published_schedule(epochs, num_images, batch_size)
+  if TRAIN_STEPS in typed:
+    built = _with_steps(built, params.trainer.train_steps)
+  trainer = schedule.build_trainer(built).as_dict()
+  if trainer['optimizer_config']['ema'] is None:
+    del trainer['optimizer_config']['ema']  # An override may set it.
+  values = {key: trainer[key] for key in _KEYS}
+  if TRAIN_STEPS in typed:
+    epoch = schedule.steps_per_epoch(num_images, batch_size)
+    values.update(dict.fromkeys(schedule.INTERVALS, epoch))
+  return {'trainer': values}
+
+
+def _with_steps(planned: schedule.Schedule, steps: int) -> schedule.Schedule:
+  """A schedule of the same form with a number of steps, as one epoch."""
+  factor = 1 / planned.epochs
+  return dataclasses.replace(
+    planned,
+    epochs=1,
+    milestones=tuple(milestone * factor for milestone in planned.milestones),
+    num_images=steps * planned.batch_size,
+  )
+
+
+def _published_schedule(epochs: int | None, num_images: int, batch_size: int) -> schedule.Schedule:
+  """The published schedule, stretched to a number of epochs of other data."""
+  base = schedule.Schedule()
+  epochs = epochs or base.epochs
+  steps = epochs * schedule.steps_per_epoch(num_images, batch_size)
+  milestones = [epochs * milestone for milestone in _PUBLISHED_MILESTONES]
+  return dataclasses.replace(
+    base,
+    epochs=epochs,
+    milestones=tuple(milestones) if steps >= _MIN_STEPS_WITH_MILESTONES else (),
+    learning_rate=base.learning_rate * batch_size / base.batch_size,
+    batch_size=batch_size,
+    num_images=num_images,
+    warmup_steps=min(base.warmup_steps, max(1, round(_MAX_WARMUP_SHARE * steps))),
+  )
