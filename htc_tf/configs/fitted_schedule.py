@@ -11,10 +11,7 @@ TRAIN_STEPS = 'trainer.train_steps'
 _PUBLISHED_MILESTONES = (8 / 12, 11 / 12)
 _MAX_WARMUP_SHARE = 0.1
 _MIN_STEPS_WITH_MILESTONES = 24  # Milestones of fewer steps would coincide.
-_KEYS = (
-  *('train_steps', 'steps_per_loop', 'summary_interval', 'optimizer_config'),
-  *schedule.INTERVALS,
-)
+_KEYS = ('train_steps', 'steps_per_loop', 'summary_interval', 'optimizer_config')
 
 
 def schedule_values(
@@ -38,31 +35,18 @@ def schedule_values(
     Nested dictionaries for `overrides.apply`.
   """
   batch_size = params.task.train_data.global_batch_size
+  epoch = schedule.steps_per_epoch(num_images, batch_size)
+  if TRAIN_STEPS in typed:
+    epochs, num_images = 1, params.trainer.train_steps * batch_size  # One long epoch.
   if size is not None:
     built = size.schedule(epochs or sizes.EPOCHS, num_images, batch_size)
   else:
     built = _published_schedule(epochs, num_images, batch_size)
-  if TRAIN_STEPS in typed:
-    built = _with_steps(built, params.trainer.train_steps)
   trainer = schedule.build_trainer(built).as_dict()
   if trainer['optimizer_config']['ema'] is None:
     del trainer['optimizer_config']['ema']  # An override may set it.
   values = {key: trainer[key] for key in _KEYS}
-  if TRAIN_STEPS in typed:
-    epoch = schedule.steps_per_epoch(num_images, batch_size)
-    values.update(dict.fromkeys(schedule.INTERVALS, epoch))
-  return {'trainer': values}
-
-
-def _with_steps(planned: schedule.Schedule, steps: int) -> schedule.Schedule:
-  """A schedule of the same form with a number of steps, as one epoch."""
-  factor = 1 / planned.epochs
-  return dataclasses.replace(
-    planned,
-    epochs=1,
-    milestones=tuple(milestone * factor for milestone in planned.milestones),
-    num_images=steps * planned.batch_size,
-  )
+  return {'trainer': {**values, **dict.fromkeys(schedule.INTERVALS, epoch)}}
 
 
 def _published_schedule(epochs: int | None, num_images: int, batch_size: int) -> schedule.Schedule:
