@@ -55,6 +55,8 @@ _LOCAL = {
   'files.py': 'it handles local folders apart from remote ones',
   'convert/checkpoint_file.py': 'it maps local files into memory, and reads remote ones whole',
   'data/coco_to_tfrecord.py': _REFUSES,
+  'data/file_copies.py': _REFUSES,
+  'data/split_overlap.py': _REFUSES,
   'data/conversion_fingerprint.py': _REFUSES,
   'data/conversion_outputs.py': _REFUSES,
   'data/panoptic_maps.py': _REFUSES,
