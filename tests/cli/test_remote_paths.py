@@ -52,6 +52,7 @@ ARGUMENTS = {
         '--drop_empty_tiles',
         '--overwrite',
         '--val_fraction',
+        '--channels',
         '--split_seed',
         '--group_by',
       ),
