@@ -297,6 +297,7 @@ def test_a_second_run_continues_is_finished_or_is_refused_without_a_trace(
   assert files_of(folder) == before
 
 
+@pytest.mark.slow
 def test_records_of_some_of_the_categories_continue_a_run(run, caplog, records, tmp_path):
   """They get the labels of the model, whose categories stay those of the directory."""
   caplog.set_level(logging.INFO, logger='absl')

@@ -51,6 +51,7 @@ def test_replicas_average_losses_and_gradients(two_replicas, tiny_task):
   assert_same_update(weights, mean, model.get_weights(), [v.name for v in model.weights])
 
 
+@pytest.mark.slow
 def test_replicas_with_equal_numbers_of_samples_step_like_one_device(two_replicas, tiny_task):
   """With equal numbers, the average over replicas equals the average over the whole batch."""
   task, model = tiny_task
