@@ -17,10 +17,10 @@ from PIL import Image
 from htc_tf.cli import predict, train
 from tests import tiny_records, training_runs
 
-# After so few steps, no mask is right to an IoU of 0.75: the first evaluation stays the best one.
 # Several whole runs.
 pytestmark = pytest.mark.slow
 
+# After so few steps, no mask is right to an IoU of 0.75: the first evaluation stays the best one.
 TRAINER = {
   'train_steps': 9,
   'validation_interval': 1,
