@@ -230,7 +230,7 @@ def _tiff_tag(content: bytes, tag: int, default: int) -> int:
   stream = io.BytesIO(content)
   try:
     header = stream.read(8)
-    if header[2:3] == _BIG_TIFF:
+    if _BIG_TIFF in header[2:4]:  # In either order of bytes.
       header += stream.read(8)
     directory = TiffImagePlugin.ImageFileDirectory_v2(header)
     stream.seek(directory.next)

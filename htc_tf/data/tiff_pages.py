@@ -96,7 +96,7 @@ def _directories(content: bytes) -> Iterator[Any]:
     return
   stream = io.BytesIO(content)
   header = stream.read(8)
-  if header[2:3] == _BIG_TIFF or header[3:4] == _BIG_TIFF:
+  if _BIG_TIFF in header[2:4]:  # In either order of bytes.
     header += stream.read(8)
   position = TiffImagePlugin.ImageFileDirectory_v2(header).next
   for _ in range(MAX_CHANNELS + 1):

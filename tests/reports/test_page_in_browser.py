@@ -1,47 +1,27 @@
 """A test that a real browser shows a page: its pictures, drawings and bars."""
 
-import shutil
-import subprocess
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from htc_tf.reports.page import Page
 from htc_tf.reports.page_table import Bar
+from tests.reports import browser
 
-_BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
-_FLAGS = (
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--hide-scrollbars',
-)
 _RED, _GREEN, _BLUE = (250, 0, 0), (0, 200, 0), (22, 104, 184)
 
 
 @pytest.fixture(name='screenshot')
 def _screenshot(tmp_path):
   """A function that returns the pixels of a page in a window of a width."""
-  browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
-  if browser is None:
+  if browser.PATH is None:
     pytest.skip('no Chromium is installed')
 
   def take(page, width):
     page.write(tmp_path / 'page.html')
-    flags = [f'--user-data-dir={tmp_path / "profile"}', f'--window-size={width},1200']
     target = tmp_path / 'page.png'
-    subprocess.run(
-      [browser, *_FLAGS, *flags, f'--screenshot={target}', f'file://{tmp_path / "page.html"}'],
-      check=True,
-      capture_output=True,
-      timeout=120,
-    )
+    flags = (f'--window-size={width},1200', f'--screenshot={target}')
+    browser.browse(tmp_path / 'page.html', tmp_path, *flags)
     return np.asarray(Image.open(target).convert('RGB')).astype(int)
 
   return take

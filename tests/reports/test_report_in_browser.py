@@ -1,8 +1,6 @@
 """Tests of report pages in a real browser; they are skipped where none is installed."""
 
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -11,26 +9,11 @@ from PIL import Image
 from htc_tf.evaluation import analysis
 from htc_tf.reports import evaluation_report
 from tests import evaluation_cases
-from tests.reports import html_pages
-
-_BROWSER = next(
-  filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
-)
-_FLAGS = (
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--hide-scrollbars',
-)
+from tests.reports import browser, html_pages
 
 pytestmark = [
   pytest.mark.browser,
-  pytest.mark.skipif(_BROWSER is None, reason='there is no Chromium on PATH'),
+  pytest.mark.skipif(browser.PATH is None, reason='there is no Chromium on PATH'),
 ]
 
 
@@ -52,13 +35,8 @@ def _report(tmp_path_factory):
   return folder / 'report.html'
 
 
-def _browse(path, tmp_path, *flags):
-  command = [_BROWSER, *_FLAGS, f'--user-data-dir={tmp_path}/profile', *flags, f'file://{path}']
-  return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
-
 def test_the_browser_reads_the_page_as_it_is_written(report, tmp_path):
-  shown = html_pages.ParsedPage(_browse(report, tmp_path, '--dump-dom'))
+  shown = html_pages.ParsedPage(browser.browse(report, tmp_path, '--dump-dom'))
   written = html_pages.ParsedPage(report.read_text(encoding='utf-8'))
   for tag in ('h1', 'h2', 'td', 'th', 'figcaption', 'summary'):
     assert shown.texts_of(tag) == written.texts_of(tag), tag
@@ -81,7 +59,7 @@ onload = () => {{
 def test_the_page_fits_its_window_and_all_pictures_are_drawn(report, tmp_path, width):
   frame = tmp_path / 'frame.html'
   frame.write_text(_FRAME.format(width=width, path=report))
-  dom = _browse(
+  dom = browser.browse(
     frame, tmp_path, '--allow-file-access-from-files', '--virtual-time-budget=8000', '--dump-dom'
   )
   wide, broken, total = map(int, re.search(r'wide (\d+) broken (\d+) of (\d+)', dom).groups())
@@ -90,7 +68,7 @@ def test_the_page_fits_its_window_and_all_pictures_are_drawn(report, tmp_path, w
 
 def test_a_screenshot_shows_the_page(report, tmp_path):
   picture = tmp_path / 'page.png'
-  _browse(report, tmp_path, f'--screenshot={picture}', '--window-size=1200,3000')
+  browser.browse(report, tmp_path, f'--screenshot={picture}', '--window-size=1200,3000')
   pixels = np.asarray(Image.open(picture).convert('RGB'))
   assert pixels.shape[:2] == (3000, 1200)
   dark = (pixels.max(axis=-1) < 90).any(axis=1)  # Rows with text.

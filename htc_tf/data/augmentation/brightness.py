@@ -2,13 +2,12 @@
 
 import tensorflow as tf
 
-from htc_tf.data.augmentation.checks import check_range
-from htc_tf.data.augmentation.pixel_change import PixelChange, random_factor
+from htc_tf.data.augmentation.pixel_change import FactorChange
 from htc_tf.data.augmentation.registry import register
 
 
 @register('brightness')
-class Brightness(PixelChange):
+class Brightness(FactorChange):
   """Multiplication of all pixels by a random factor, for any number of channels.
 
   Args:
@@ -17,10 +16,8 @@ class Brightness(PixelChange):
   """
 
   def __init__(self, probability: float, max_change: float):
-    super().__init__(probability, 'brightness')
-    check_range(max_change, 0, 1, 'augmentation.brightness.max_change')
-    self._max_change = max_change
+    super().__init__(probability, max_change, 'brightness')
 
   def change(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The brighter or darker image."""
-    return image * random_factor(self._max_change, seed)
+    return image * self.factor(seed)

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from htc_tf.data.augmentation.base import Augmentation
-from htc_tf.data.augmentation.checks import check_probability
+from htc_tf.data.augmentation.checks import check_probability, check_range
 
 MAX_VALUE = 255.0
 
@@ -48,6 +48,24 @@ class PixelChange(Augmentation):
     return image
 
 
-def random_factor(max_change: float, seed: tf.Tensor) -> tf.Tensor:
-  """A random number from 1 - `max_change` to 1 + `max_change`, [] float32."""
-  return tf.random.stateless_uniform([], seed, 1 - max_change, 1 + max_change)
+class FactorChange(PixelChange):
+  """Random change by a factor around 1; a subclass defines `change`.
+
+  Args:
+    probability: probability that an image is changed, 0..1.
+    max_change: the factor is from 1 - max_change to 1 + max_change; 0..1.
+    name: name of the augmentation in the configuration, for messages.
+  """
+
+  def __init__(self, probability: float, max_change: float, name: str):
+    super().__init__(probability, name)
+    check_range(max_change, 0, 1, f'augmentation.{name}.max_change')
+    self._max_change = max_change
+
+  def factor(self, seed: tf.Tensor) -> tf.Tensor:
+    """A random factor, [] float32.
+
+    Args:
+      seed: [2] seed of the factor.
+    """
+    return tf.random.stateless_uniform([], seed, 1 - self._max_change, 1 + self._max_change)

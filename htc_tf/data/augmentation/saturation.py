@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from htc_tf.data.augmentation.checks import check_range
-from htc_tf.data.augmentation.pixel_change import PixelChange, random_factor
+from htc_tf.data.augmentation.pixel_change import FactorChange
 from htc_tf.data.augmentation.registry import register
 
 # Weights of red, green and blue in the luma of ITU-R BT.601.
@@ -11,7 +10,7 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 @register('saturation')
-class Saturation(PixelChange):
+class Saturation(FactorChange):
   """Multiplication of the distance of each pixel from its gray value; RGB only.
 
   Factor 0 gives a gray image. The gray value is the luma of ITU-R BT.601, as in Pillow.
@@ -24,13 +23,11 @@ class Saturation(PixelChange):
   needs_rgb = True
 
   def __init__(self, probability: float, max_change: float):
-    super().__init__(probability, 'saturation')
-    check_range(max_change, 0, 1, 'augmentation.saturation.max_change')
-    self._max_change = max_change
+    super().__init__(probability, max_change, 'saturation')
 
   def change(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """The image with stronger or weaker colors."""
-    factor = random_factor(self._max_change, seed)
+    factor = self.factor(seed)
     # One matrix product computes factor * pixel + (1 - factor) * gray for all pixels.
     gray = tf.tile(tf.constant(_LUMA)[:, tf.newaxis], [1, 3])  # [3, 3]
     mixture = factor * tf.eye(3) + (1 - factor) * gray

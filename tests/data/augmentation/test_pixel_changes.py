@@ -51,10 +51,7 @@ def noise_image(channels=3, height=20, width=26):
 @pytest.fixture(name='factor')
 def _factor(monkeypatch):
   """Factor 1.4 instead of a random one."""
-  for module in ('brightness', 'contrast', 'saturation'):
-    monkeypatch.setattr(
-      f'htc_tf.data.augmentation.{module}.random_factor', lambda *_: tf.constant(1.4)
-    )
+  monkeypatch.setattr(pixel_change.FactorChange, 'factor', lambda *_: tf.constant(1.4))
   return 1.4
 
 
@@ -223,5 +220,6 @@ def test_wrong_probabilities_and_strengths_are_refused(name):
 
 
 def test_a_random_factor_is_on_both_sides_of_1():
-  factors = [float(pixel_change.random_factor(0.3, tf.constant([s, 1]))) for s in range(100)]
+  change = Brightness(1.0, 0.3)
+  factors = [float(change.factor(tf.constant([s, 1]))) for s in range(100)]
   assert 0.7 <= min(factors) < 0.75 and 1.25 < max(factors) <= 1.3
