@@ -55,6 +55,21 @@ def test_a_class_of_three_images_is_in_both_parts_whatever_the_seed():
     assert 9 in found.train  # The only image of a class is for training.
 
 
+def test_a_class_of_three_images_is_evaluated_with_a_small_fraction():
+  classes = {id_: [1] for id_ in range(1, 31)}
+  classes.update({5: [2], 6: [2], 7: [2]})
+  for seed in range(10):
+    found = _divide(_images(30), classes, 0.1, seed)
+    assert len(found.val & {5, 6, 7}) == 1
+
+
+def test_the_only_image_of_a_class_is_for_training_whatever_the_fraction():
+  classes = {id_: [1] for id_ in range(1, 11)}
+  classes[4] = [2]
+  for seed in range(10):
+    assert 4 in _divide(_images(10), classes, 0.9, seed).train
+
+
 def test_a_negative_seed_is_refused():
   with pytest.raises(ConfigError, match='split_seed'):
     split.Division(0.5, -1)
