@@ -7,32 +7,15 @@ tiles, whatever the images are grouped by.
 
 import collections
 import dataclasses
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from htc_tf.data import tiles
+from htc_tf.data import image_groups
+from htc_tf.data.image_groups import Entry
 from htc_tf.errors import ConfigError, DataError
 
-Entry = dict[str, Any]
-
-AUTOMATIC, NONE = 'auto', 'none'
-# Fields of image entries that name a group, in the order of preference.
-_GROUP_FIELDS = (
-  *('group', 'group_id', 'video_id', 'video', 'sequence_id', 'seq_id', 'scene_id', 'scene'),
-  *('patient_id', 'slide_id'),
-)
-# Names of files with the group as the first part: augmented copies by Roboflow, and frames.
-# Roboflow writes leaf.jpg as leaf_jpg.rf.<hash>.jpg, and frame 7 of clip.mp4 as
-# clip_mp4-7_jpg.rf.<hash>.jpg.
-_COPY = re.compile(r'(.+)\.rf\.[0-9A-Za-z]{8,}\.[a-z]+')
-_FRAME = re.compile(
-  r'(.*?)[-_. ]*frame[-_. ]*\d+[._]\w+|(.+)_(?:mp4|mov|avi|mkv|webm)-\d+[._]\w+', re.IGNORECASE
-)
-_COPIES = 'copies of one image (.rf. in the names)'
-_FRAMES = 'frames of a video (frame numbers in the names)'
 _NO_CLASS = -1  # Stands for images without objects.
 _EVALUATED_GROUPS = 3  # A class with so many groups is part of the validation.
 
@@ -55,7 +38,7 @@ class Division:
 
   fraction: float
   seed: int = 0
-  group_by: str = AUTOMATIC
+  group_by: str = image_groups.AUTOMATIC
 
   def __post_init__(self) -> None:
     if not 0 < self.fraction < 1:
@@ -109,7 +92,7 @@ def divide(
     ConfigError: `group_by` fits no image.
     DataError: there are too few images or groups to divide.
   """
-  grouping, groups = _groups(images, division.group_by, copies or {})
+  grouping, groups = image_groups.find(images, division.group_by, copies or {})
   if len(groups) < 2:
     raise DataError(
       'The images cannot be divided for training and validation',
@@ -206,91 +189,3 @@ def _replaceable(units: list[_Unit]) -> int:
     return sum(counts[class_] == 1 for class_ in unit.classes), len(unit.ids)
 
   return min(range(len(units)), key=loss)
-
-
-def _groups(
-  images: Sequence[Entry], group_by: str, copies: Mapping[str, str]
-) -> tuple[str, list[list[int]]]:
-  """What images are grouped by, and the ids of the images of each group, in the order of images.
-
-  Images with the same key are a group, and so are those with the same file or a copy of it.
-  """
-  grouping, keys = _grouping(images, group_by)
-  group_of: dict[Any, list[int]] = {}
-  for image, key in zip(images, keys):
-    name = tiles.file_name(image)
-    marks = [('file', copies.get(name, name)), *([] if key is None else [('key', key)])]
-    known = [group_of[mark] for mark in marks if mark in group_of]
-    group = known[0] if known else []
-    group.append(image['id'])
-    if len(known) == 2 and known[1] is not group:
-      group += known[1]
-      group_of.update({mark: group for mark, other in group_of.items() if other is known[1]})
-    group_of.update(dict.fromkeys(marks, group))
-  found = {id(group): group for group in group_of.values()}
-  return grouping, list(found.values())
-
-
-def _grouping(images: Sequence[Entry], group_by: str) -> tuple[str, list[Any]]:
-  alone = [None] * len(images)
-  if group_by == NONE:
-    return '', alone
-  if group_by == AUTOMATIC:
-    return next(_automatic(images), ('', alone))
-  keys = _values(images, group_by)
-  if any(key is not None for key in keys):
-    return group_by, keys
-  try:
-    expression = re.compile(group_by)
-  except re.error as error:
-    raise _unknown_grouping(images, group_by, f'no regular expression either: {error}') from error
-  keys = [_matched(expression, tiles.file_name(image)) for image in images]
-  if all(key is None for key in keys):
-    raise _unknown_grouping(images, group_by, 'nothing found in file names either')
-  return group_by, keys
-
-
-def _automatic(images: Sequence[Entry]) -> Iterator[tuple[str, list[Any]]]:
-  """Groupings by known fields and by names, of those that put two images into a group."""
-  for field in _GROUP_FIELDS:
-    yield from _useful(field, _values(images, field))
-  names = list(map(tiles.file_name, images))
-  copied = [match[1] if (match := _COPY.fullmatch(name)) else None for name in names]
-  frames = [_video_of(copy or name) for copy, name in zip(copied, names)]
-  # Frames of a video may have copies, too.
-  for _ in _useful(_FRAMES, frames):
-    yield _FRAMES, [frame if copy is None else frame or copy for frame, copy in zip(frames, copied)]
-  yield from _useful(_COPIES, copied)
-
-
-def _useful(name: str, keys: list[Any]) -> Iterator[tuple[str, list[Any]]]:
-  found = [key for key in keys if key is not None]
-  if len(set(found)) < len(found) and (len(set(found)) > 1 or len(found) < len(keys)):
-    yield name, keys
-
-
-def _values(images: Sequence[Entry], field: str) -> list[Any]:
-  """The values of a field as text or numbers; None where an entry lacks it."""
-  values = [image.get(field) for image in images]
-  return [value if isinstance(value, (str, int)) and value != '' else None for value in values]
-
-
-def _video_of(name: str) -> str | None:
-  match = _FRAME.fullmatch(name)
-  return match[1] or match[2] or '' if match else None
-
-
-def _matched(expression: re.Pattern[str], name: str) -> str | None:
-  match = expression.search(name)
-  return (match[1] if expression.groups else match[0]) if match else None
-
-
-def _unknown_grouping(images: Sequence[Entry], group_by: str, detail: str) -> ConfigError:
-  return ConfigError(
-    'The images cannot be grouped',
-    expected=f'{AUTOMATIC}, {NONE}, a field of the image entries, or a regular expression that file'
-    ' names match',
-    got=f'{group_by!r}: no such field in {sorted(images[0])}; {detail}',
-    likely_cause='a misspelled field, or an expression for other file names than '
-    f'{images[0]["file_name"]!r}',
-  )

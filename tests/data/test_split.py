@@ -131,9 +131,19 @@ def test_images_without_a_group_stand_alone():
   assert {20, 21, 22, 23} <= found.train or {20, 21, 22, 23} <= found.val
 
 
-def test_names_with_one_common_prefix_are_no_group():
+def test_the_only_video_of_few_frames_is_no_group():
   images = _images(10, file_name=lambda id_: f'frame_{id_}.jpg')
   assert _divide(images, {}, 0.3).grouping == ''
+
+
+def test_the_only_video_is_divided_into_stretches_of_successive_frames():
+  # The order of the entries does not count, nor do gaps between the numbers of the frames.
+  names = {id_: f'frame_{3 * (7 * id_ % 100):04d}.jpg' for id_ in range(100)}
+  images = [{'id': id_, 'file_name': name} for id_, name in names.items()]
+  found = _divide(images, {}, 0.2)
+  assert 'successive frames' in found.grouping and found.num_groups == 10
+  stretches = collections.Counter(7 * id_ % 100 // 10 for id_ in found.val)
+  assert list(stretches.values()) == [10, 10]
 
 
 @pytest.mark.parametrize('fraction', [0, 1, -0.1, 20, float('nan')])
