@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+from absl import logging
+
 from htc_tf import file_systems
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
@@ -48,6 +50,7 @@ def validate_data(
       )
   check_positive(config.global_batch_size, f'{name}.global_batch_size')
   _check_parser(config, name)
+  _warn_of_shrinking(config.parser, model, name)
   _check_buckets(config.parser.buckets, model, f'{name}.parser.buckets')
   info = DatasetInfo.find(','.join(patterns))
   _check_images(info, model, name)
@@ -150,6 +153,20 @@ def _check_parser(config: task_config.DataConfig, name: str) -> None:
     )
   # The constructors of the augmentations check their arguments.
   build_augmentations(parser.augmentation.as_dict())
+
+
+def _warn_of_shrinking(parser: task_config.Parser, model: model_config.HTC, name: str) -> None:
+  """Warn if images are resized to a size that the network input cannot hold."""
+  longest = max(model.input_size[:2])
+  if parser.max_size > longest:
+    logging.warning(
+      '%s.parser.max_size is %d, but the long side of task.model.input_size is %d: images are '
+      'shrunk to that. A larger input_size keeps them larger, and a smaller max_size says what is '
+      'done; --data with --image_size fits both.',
+      name,
+      parser.max_size,
+      longest,
+    )
 
 
 def _check_augmentations(parser: task_config.Parser, model: model_config.HTC, name: str) -> None:
