@@ -1,4 +1,4 @@
-"""Multiply-accumulates of the published HTC, counted from the shapes of its weights.
+"""Multiply-accumulates of an HTC in the published layout, counted from the shapes of its weights.
 
 Every convolution and matrix product counts once for each position at which the published network
 computes it: the stride of a block is on its 3x3 convolution, the semantic laterals are computed at
@@ -35,8 +35,13 @@ def by_part(
   def area(stride: int) -> int:
     return math.ceil(padded[0] / stride) * math.ceil(padded[1] / stride)
 
+  # A bottleneck block has its stride on the second convolution, a basic block on the first.
+  has_bottlenecks = any(name.startswith('backbone.layer1.0.conv3') for name in shapes)
   parts: dict[str, tuple[str, Callable[[str, int], int]]] = {
-    'backbone': ('backbone.', lambda name, size: size * area(_backbone_stride(name))),
+    'backbone': (
+      'backbone.',
+      lambda name, size: size * area(_backbone_stride(name, has_bottlenecks)),
+    ),
     'fpn': ('neck.', lambda name, size: size * area(4 * 2 ** int(name.split('.')[2]))),
     'rpn': ('rpn_head.', lambda name, size: size * sum(map(area, _PYRAMID_STRIDES))),
     'semantic': ('roi_head.semantic_head.', lambda name, size: size * area(_SEMANTIC_STRIDE)),
@@ -68,14 +73,13 @@ def _count(
   )
 
 
-def _backbone_stride(name: str) -> int:
+def _backbone_stride(name: str, has_bottlenecks: bool) -> int:
   """Stride of the outputs of a convolution, in image pixels."""
   block = re.fullmatch(r'backbone\.layer(\d)\.(\d+)\.(\w+)\..*', name)
   if block is None:
     return 2  # the stem
   layer, index, part = int(block[1]), int(block[2]), block[3]
-  # The first convolution of a block runs before the stride.
-  before_stride = layer > 1 and index == 0 and part == 'conv1'
+  before_stride = has_bottlenecks and layer > 1 and index == 0 and part == 'conv1'
   return 2**layer if before_stride else 2 ** (layer + 1)
 
 

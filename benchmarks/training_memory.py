@@ -1,4 +1,4 @@
-"""Peak memory of a training step, measured in a separate process.
+"""Peak memory and time of a training step, measured in a separate process.
 
 Example:
   python -m benchmarks.training_memory --height=800 --width=1344 --instances=20
@@ -29,7 +29,8 @@ def measure(**options: Any) -> dict[str, Any]:
   Returns:
     The options, and: `peak_bytes`, largest resident memory of the process; `before_bytes`, resident
     memory before the first step, with model and batch; `variable_bytes`, size of the variables of
-    the model; `cpu_seconds`, CPU time of the last step on all cores; `loss` of the last step.
+    the model; `parameters`, number of weights that training changes; `seconds` and `cpu_seconds`,
+    wall time of the last step and its CPU time on all cores; `loss` of the last step.
 
   Raises:
     subprocess.CalledProcessError: the process ended with an error.
@@ -134,15 +135,17 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
   )
   before = _resident_bytes('VmRSS')
   for _ in range(args.steps):
-    start = time.process_time()
+    start, cpu_start = time.perf_counter(), time.process_time()
     loss = float(step(images, labels)[task.loss])
-    seconds = time.process_time() - start
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
   return {
     **vars(args),
     'peak_bytes': _resident_bytes('VmHWM'),
     'before_bytes': before,
     'variable_bytes': sum(v.shape.num_elements() * v.dtype.size for v in model.variables),
-    'cpu_seconds': seconds,
+    'parameters': sum(v.shape.num_elements() for v in model.trainable_variables),
+    'seconds': seconds,
+    'cpu_seconds': cpu_seconds,
     'loss': loss,
   }
 
