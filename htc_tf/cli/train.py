@@ -29,6 +29,7 @@ _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
 def _execute() -> int:
   from htc_tf import registry_imports  # noqa: F401
   from htc_tf.configs import parsing, shorthands, validation
+  from htc_tf.tasks import initial_anchors
   from htc_tf.training import driver, run_start
 
   file_systems.check_usable(FLAGS.model_dir, '--model_dir')
@@ -41,7 +42,11 @@ def _execute() -> int:
   short = shorthands.Shorthands(**{name: getattr(FLAGS, name, None) for name in _SHORTHANDS})
   experiment = shorthands.experiment_name(short, FLAGS.experiment)
   parsed, values = shorthands.resolve(
-    short, experiment, FLAGS.config_file or (), FLAGS.params_override or ()
+    short,
+    experiment,
+    FLAGS.config_file or (),
+    FLAGS.params_override or (),
+    initial_anchors.trained_scale,
   )
   if 'trainer' not in values:
     parsing.rescale_for_batch(experiment, parsed)

@@ -63,7 +63,10 @@ def fitted_resizing(resizing: Resizing, statistics: DatasetStatistics) -> Resizi
 
 
 def fitted_values(
-  folder: DatasetFolder, params: cfg.ExperimentConfig, resizing: Resizing, keep_anchors: bool
+  folder: DatasetFolder,
+  params: cfg.ExperimentConfig,
+  resizing: Resizing,
+  anchor_scale: float | None,
 ) -> dict[str, Any]:
   """Overrides of an experiment that fit it to records.
 
@@ -71,7 +74,7 @@ def fitted_values(
     folder: the records.
     params: the experiment.
     resizing: rule for resizing images.
-    keep_anchors: whether anchors keep their size, because initial weights were trained with it.
+    anchor_scale: size of the anchors in strides; None fits it to the objects.
 
   Returns:
     Nested dictionaries for `overrides.apply`.
@@ -87,7 +90,7 @@ def fitted_values(
     frames = frames[-1:]
   validation_batch = params.task.validation_data.global_batch_size
   values: dict[str, Any] = {
-    'model': _model_values(folder, statistics, params, resizing, keep_anchors),
+    'model': _model_values(folder, statistics, params, resizing, anchor_scale),
     'train_data': {
       'input_path': folder.train_pattern,
       'parser': {
@@ -141,7 +144,7 @@ def _model_values(
   statistics: DatasetStatistics,
   params: cfg.ExperimentConfig,
   resizing: Resizing,
-  keep_anchors: bool,
+  anchor_scale: float | None,
 ) -> dict[str, Any]:
   semantic, config = folder.train.semantic, params.task.model
   # An experiment without masks or semantic branch stays without, whatever the records have.
@@ -153,8 +156,9 @@ def _model_values(
     'include_mask': config.include_mask and folder.train.include_masks,
     'semantic_head': head,
   }
-  if not keep_anchors:
-    values['anchor'] = {'scale': fitted_anchor_scale(statistics, resizing)}
+  scale = anchor_scale or fitted_anchor_scale(statistics, resizing)
+  if scale != config.anchor.scale:
+    values['anchor'] = {'scale': scale}
   largest = max(statistics.max_objects, _most_objects(folder))
   if largest > config.detection_generator.max_detections:
     values['detection_generator'] = {'max_detections': _round_up(largest, 50)}

@@ -1,8 +1,8 @@
 """Flags of the training command that stand for several values of the configuration."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import yaml
 from absl import logging
@@ -26,10 +26,8 @@ from htc_tf.errors import ConfigError
 
 DEFAULT_SIZE = 'small'
 _FEW_IMAGES = 1000
-_PUBLISHED_MILESTONES = (8 / 12, 11 / 12)
-_MAX_WARMUP_SHARE = 0.1
 _SIZES_OF_IMAGES = {f'task.train_data.parser.{name}' for name in ('min_sizes', 'max_size')}
-_MIN_STEPS_WITH_MILESTONES = 24  # Milestones of fewer steps would coincide.
+TrainedScale: TypeAlias = Callable[[str, float], float | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +109,7 @@ def resolve(
   experiment: str,
   config_files: Sequence[str] = (),
   params_override: str | Sequence[str] = (),
+  trained_scale: TrainedScale = lambda _, default: default,
 ) -> tuple[Parsed, dict[str, Any]]:
   """The experiment that all flags describe, and the overrides that the shorthands stand for.
 
@@ -121,6 +120,8 @@ def resolve(
     experiment: name of the registered experiment.
     config_files: YAML files with overrides.
     params_override: texts with overrides.
+    trained_scale: function from the path of initial weights and the scale of the experiment's
+      anchors to the scale that the weights were trained with, or None if they have no RPN.
 
   Raises:
     ConfigError: a value is out of range or contradicts another one, or a key is unknown.
@@ -132,7 +133,7 @@ def resolve(
   typed = parsing.apply_all(base, written)
   folder = dataset_folder.find(shorthands.data) if shorthands.data else None
   values: dict[str, Any] = {}
-  for part in _parts(shorthands, experiment, base, folder, typed):
+  for part in _parts(shorthands, experiment, base, folder, typed, trained_scale):
     parsing.apply_all(base, [part])
     _update(values, part)
   parsed = parsing.parse(experiment)
@@ -176,6 +177,7 @@ def _parts(
   params: cfg.ExperimentConfig,
   folder: DatasetFolder | None,
   typed: frozenset[str],
+  trained_scale: TrainedScale,
 ) -> Iterator[dict[str, Any]]:
   """Overrides in order; each is computed when those before it are applied to `params`.
 
@@ -185,14 +187,15 @@ def _parts(
     params: the experiment with the overrides that the user typed.
     folder: the records of `--data`.
     typed: names of the values that the user typed.
+    trained_scale: see `resolve`.
   """
   yield _named_values(shorthands)
   size = next((size for size in sizes.SIZES.values() if size.experiment == experiment), None)
   starts_random = not params.task.init_checkpoint
   if folder is not None:
     resizing = _resizing(shorthands, params, folder, keeps_sizes=bool(typed & _SIZES_OF_IMAGES))
-    keep_anchors = not starts_random or not size
-    yield fitting.fitted_values(folder, params, resizing, keep_anchors)
+    anchor_scale = _anchor_scale(params, size, trained_scale)
+    yield fitting.fitted_values(folder, params, resizing, anchor_scale)
     if size is not None and size.is_published and starts_random:
       _warn_of_random_weights(size, folder.train)
       yield frozen_stages.trained_norms()
@@ -201,6 +204,16 @@ def _parts(
   if folder is not None or shorthands.epochs is not None:
     info = folder.train if folder else DatasetInfo.find(params.task.train_data.input_path)
     yield fitted_schedule.schedule_values(size, shorthands.epochs, params, info.num_images, typed)
+
+
+def _anchor_scale(
+  params: cfg.ExperimentConfig, size: sizes.Size | None, trained_scale: TrainedScale
+) -> float | None:
+  """Scale of the anchors that initial weights or an experiment have; None if the data decide."""
+  scale: float = params.task.model.anchor.scale
+  weights = params.task.init_checkpoint
+  found = trained_scale(weights, scale) if weights else None
+  return scale if found is None and size is None else found
 
 
 def _named_values(shorthands: Shorthands) -> dict[str, Any]:

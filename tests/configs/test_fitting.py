@@ -39,9 +39,9 @@ def _folder(train=None, val_objects=None, **statistics) -> DatasetFolder:
   return DatasetFolder('data', info, val, 'val')
 
 
-def _values(folder, experiment='htc_nano', resizing=_RESIZING, keep_anchors=False):
+def _values(folder, experiment='htc_nano', resizing=_RESIZING, anchor_scale=None):
   params = parsing.parse(experiment).params
-  values = fitting.fitted_values(folder, params, resizing, keep_anchors)
+  values = fitting.fitted_values(folder, params, resizing, anchor_scale)
   parsing.apply_all(params, [values])
   return params.task
 
@@ -78,7 +78,7 @@ def test_images_that_may_be_turned_have_padded_sizes_of_both_orientations():
   found = []
   for probability in (0.0, 0.5):
     params.task.train_data.parser.augmentation.rotate90.probability = probability
-    values = fitting.fitted_values(folder, params, _RESIZING, keep_anchors=False)
+    values = fitting.fitted_values(folder, params, _RESIZING, anchor_scale=None)
     buckets = values['task']['train_data']['parser']['buckets']
     found.append([(bucket['height'], bucket['width']) for bucket in buckets])
   assert found == [[(288, 384)], [(288, 384), (384, 288)]]
@@ -134,7 +134,7 @@ def test_crowded_images_get_more_detections_and_proposals():
 def test_anchors_are_small_enough_for_small_objects(side, scale):
   sides = (1.0, float(side), *[300.0] * 5)
   assert _values(_folder(box_sides=sides)).model.anchor.scale == scale
-  assert _values(_folder(box_sides=sides), keep_anchors=True).model.anchor.scale == 8.0
+  assert _values(_folder(box_sides=sides), anchor_scale=8.0).model.anchor.scale == 8.0
 
 
 def test_records_without_statistics_are_refused():
@@ -176,6 +176,6 @@ def test_images_that_are_turned_have_frames_for_both_directions():
   folder = _folder(image_sizes=((600, 800, 2),))
   for probability, expected in ((0.0, {(288, 384)}), (0.5, {(288, 384), (384, 288)})):
     params.task.train_data.parser.augmentation.rotate90.probability = probability
-    values = fitting.fitted_values(folder, params, _RESIZING, keep_anchors=False)
+    values = fitting.fitted_values(folder, params, _RESIZING, anchor_scale=None)
     buckets = values['task']['train_data']['parser']['buckets']
     assert {(bucket['height'], bucket['width']) for bucket in buckets} == expected

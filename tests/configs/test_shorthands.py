@@ -75,6 +75,29 @@ def test_published_sizes_keep_their_norms_with_weights(data, by_flag, caplog):
   assert not caplog.messages
 
 
+@pytest.mark.parametrize(
+  'experiment, trained, scale',
+  [
+    (None, None, 2.0),  # A backbone alone: the data decide.
+    (None, 4.0, 4.0),
+    (None, 8.0, 8.0),
+    ('htc_resnet50fpn_1x_coco', None, 8.0),  # A named experiment has anchors of its own.
+    ('htc_resnet50fpn_1x_coco', 4.0, 4.0),
+  ],
+)
+def test_anchors_are_those_of_the_rpn_in_the_weights(data, experiment, trained, scale):
+  flags = Shorthands(data=data, weights='w.pth', image_size=8)
+  asked = []
+
+  def trained_scale(path, default):
+    asked.append((path, default))
+    return trained
+
+  params = _resolve(flags, experiment, trained_scale=trained_scale)
+  assert params.task.model.anchor.scale == scale
+  assert asked == [('w.pth', 8.0)]
+
+
 @pytest.mark.parametrize('sample_format', [SampleFormat(1, 8), SampleFormat(4, 16)])
 def test_a_stem_of_other_channels_is_trained(sample_format, tmp_path, caplog):
   data = str(shown_records.write(tmp_path, sample_format=sample_format))
