@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from htc_tf.data import exif, image_limits, npy_file, rgb_pixels, tiff_samples
+from htc_tf.data.pillow_warnings import without_warnings
 from htc_tf.data.rgb_pixels import UnreadableImageError
 
 # What Pillow raises for damaged files.
@@ -56,7 +57,7 @@ def decode_picture(content: bytes) -> tuple[Image.Image, int]:
   if not content:
     raise UnreadableImageError('The file is empty', likely_cause='an interrupted copy')
   try:
-    with rgb_pixels.without_warnings():
+    with without_warnings():
       image = open_image(io.BytesIO(content))
       orientation = exif.orientation_of(image)
       image.load()

@@ -24,6 +24,7 @@ from htc_tf.data import (
   rgb_pixels,
   stored_samples,
 )
+from htc_tf.data.pillow_warnings import without_warnings
 from htc_tf.data.rgb_pixels import UnreadableImageError
 from htc_tf.data.sample_format import RGB, SampleFormat
 
@@ -224,7 +225,7 @@ def refers_to_upright(path: str | os.PathLike, annotated_hw: tuple[int, int]) ->
     width, the image is square, it has neither size, or it cannot be read.
   """
   try:
-    with open(path, 'rb') as file, rgb_pixels.without_warnings():
+    with open(path, 'rb') as file, without_warnings():
       image = decoding.open_image(file)
       orientation = exif.orientation_of(image)
       return _upright_by_size(_stored_size(image, orientation), orientation, annotated_hw)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from htc_tf.data import rgb_pixels
 from htc_tf.data.images import IGNORED_LABEL, MAX_PIXELS
+from htc_tf.data.pillow_warnings import without_warnings
 from htc_tf.data.rgb_pixels import UnreadableImageError
 
 
@@ -17,7 +17,7 @@ def read(path: str) -> np.ndarray:
     UnreadableImageError: the file is no image of three channels, or too large.
     OSError: the file cannot be opened.
   """
-  with open(path, 'rb') as file, rgb_pixels.without_warnings():
+  with open(path, 'rb') as file, without_warnings():
     try:
       image = Image.open(file)
       if image.mode not in ('RGB', 'RGBA') or image.width * image.height > MAX_PIXELS:

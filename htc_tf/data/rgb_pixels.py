@@ -5,42 +5,20 @@ Palettes are resolved, alpha is dropped, and inks (CMYK) become the light that t
 without a defined range, such as floating-point ones, are refused.
 """
 
-import contextlib
-import io
-import struct
-import warnings
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
-from htc_tf.data import exif
+from htc_tf.data import exif, tiff_tags
 from htc_tf.errors import DataError
 
 _PNG_BIT_DEPTH_BYTE, _PNG_COLOR_TYPE_BYTE = 24, 25
 _PNG_COLORS = (2, 4, 6)  # RGB, gray with alpha, RGB with alpha
 GRAY_MODES = ('I', 'I;16', 'I;16B', 'I;16L', 'I;16N')
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
-_WIDTH, _HEIGHT = 256, 257
-_BIG_TIFF = b'+'  # 43, the version of TIFF with offsets of 64 bits.
 
 
 class UnreadableImageError(DataError):
   """A file that is no image, is truncated, has too many pixels or cannot be converted to 8 bits."""
-
-
-@contextlib.contextmanager
-def without_warnings() -> Iterator[None]:
-  """A context without the warnings of Pillow, which would print lines of its source.
-
-  They are about data that is not used, such as damaged EXIF data, and about large images: the limit
-  of that warning is higher than the one of `images`.
-  """
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', UserWarning)
-    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-    yield
 
 
 def to_rgb(image: Image.Image, file_format: str, content: bytes) -> Image.Image:
@@ -60,7 +38,9 @@ def to_rgb(image: Image.Image, file_format: str, content: bytes) -> Image.Image:
     raise _floating_point(np.asarray(image))
   if is_deep_color(image, file_format, content):
     image = Image.fromarray(_color_of_8_bits(content))
-    orientation = _tiff_tag(content, exif.ORIENTATION_TAG, exif.UPRIGHT)  # 1 for other formats
+    orientation = tiff_tags.first_value(
+      content, exif.ORIENTATION_TAG, exif.UPRIGHT
+    )  # 1 for other formats
     return exif.as_stored(image, orientation)
   if image.mode == 'CMYK':
     return Image.fromarray(_light_of_inks(image, file_format))
@@ -82,7 +62,9 @@ def is_deep_color(image: Image.Image, file_format: str, content: bytes) -> bool:
   if file_format == 'PNG':
     return content[_PNG_BIT_DEPTH_BYTE] > 8 and content[_PNG_COLOR_TYPE_BYTE] in _PNG_COLORS
   is_color = image.mode in ('RGB', 'RGBA', 'RGBX')
-  return file_format == 'TIFF' and is_color and _tiff_tag(content, _BITS_PER_SAMPLE, 8) > 8
+  return (
+    file_format == 'TIFF' and is_color and tiff_tags.first_value(content, tiff_tags.BITS, 8) > 8
+  )
 
 
 def refused_tiff(content: bytes, max_pixels: int) -> UnreadableImageError | None:
@@ -92,7 +74,9 @@ def refused_tiff(content: bytes, max_pixels: int) -> UnreadableImageError | None
     content: content of the file.
     max_pixels: a larger file is not decoded.
   """
-  size = _tiff_tag(content, _WIDTH, 0) * _tiff_tag(content, _HEIGHT, 0)
+  size = tiff_tags.first_value(content, tiff_tags.WIDTH, 0) * tiff_tags.first_value(
+    content, tiff_tags.HEIGHT, 0
+  )
   if not 0 < size <= max_pixels:
     return None
   samples = decode_samples(content)
@@ -146,7 +130,7 @@ def _gray_of_8_bits(image: Image.Image, file_format: str, content: bytes) -> np.
 
 def _largest_gray(file_format: str, content: bytes) -> int:
   is_tiff = file_format == 'TIFF'
-  return 4095 if is_tiff and _tiff_tag(content, _BITS_PER_SAMPLE, 16) == 12 else 65535
+  return 4095 if is_tiff and tiff_tags.first_value(content, tiff_tags.BITS, 16) == 12 else 65535
 
 
 def deep_gray(image: Image.Image, file_format: str, content: bytes) -> np.ndarray:
@@ -170,7 +154,10 @@ def deep_gray(image: Image.Image, file_format: str, content: bytes) -> np.ndarra
       likely_cause='measurements; choose the range that becomes 0..65535, and save the image with '
       '16 bits',
     )
-  is_inverted = file_format == 'TIFF' and _tiff_tag(content, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO
+  is_inverted = (
+    file_format == 'TIFF'
+    and tiff_tags.first_value(content, tiff_tags.PHOTOMETRIC, 1) == tiff_tags.WHITE_IS_ZERO
+  )
   return largest - values if is_inverted else values
 
 
@@ -221,30 +208,5 @@ def _light_of_inks(image: Image.Image, file_format: str) -> np.ndarray:
 
 def orientation_of_tiff(content: bytes) -> int:
   """EXIF orientation of a TIFF file, 1..8; 1 if there is none."""
-  orientation = _tiff_tag(content, exif.ORIENTATION_TAG, exif.UPRIGHT)
+  orientation = tiff_tags.first_value(content, exif.ORIENTATION_TAG, exif.UPRIGHT)
   return orientation if orientation in range(1, 9) else exif.UPRIGHT
-
-
-def _tiff_tag(content: bytes, tag: int, default: int) -> int:
-  """Value of a tag of the first image of a TIFF file, the largest if it has several."""
-  stream = io.BytesIO(content)
-  try:
-    header = stream.read(8)
-    if _BIG_TIFF in header[2:4]:  # In either order of bytes.
-      header += stream.read(8)
-    directory = TiffImagePlugin.ImageFileDirectory_v2(header)
-    stream.seek(directory.next)
-    with without_warnings():
-      directory.load(stream)
-      value = directory.get(tag, default)
-    return int(max(value) if isinstance(value, tuple) else value)
-  except (
-    ArithmeticError,
-    LookupError,
-    OSError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-  ):
-    return default

@@ -1,39 +1,24 @@
 """Directories of TIFF files: the layout of each page, read without decoding anything."""
 
-import io
-import struct
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from PIL import TiffImagePlugin
-
-from htc_tf.data import image_limits
-from htc_tf.data.rgb_pixels import UnreadableImageError, without_warnings
+from htc_tf.data import image_limits, tiff_tags
+from htc_tf.data.pillow_warnings import without_warnings
+from htc_tf.data.rgb_pixels import UnreadableImageError
 from htc_tf.data.sample_format import DEPTHS, MAX_CHANNELS, SampleFormat
 
-BYTE_ORDERS = {b'II': '<', b'MM': '>'}
-_BIG_TIFF = b'+'  # 43, the version of TIFF with offsets of 64 bits.
-_KIND, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_KIND, _COMPRESSION = 254, 259
 _STRIPS, _CHANNELS, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 277, 278, 279
 _PLANAR, _PREDICTOR, _SAMPLE_TYPE = 284, 317, 339
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
 # Bits of _KIND: a smaller copy of another page, and a mask.
 _EXTRA_PAGE = 1 | 4
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 # None, LZW, deflate (two numbers), PackBits, LZMA and Zstandard do not depend on the channels.
 _COMPRESSIONS = (1, 5, 8, 32946, 32773, 34925, 50000)
 # None, and differences between neighbors.
 NO_PREDICTOR, DIFFERENCES = 1, 2
 _UNSIGNED = (1, 4)  # 4 is an undefined type.
-_MALFORMED = (
-  ArithmeticError,
-  LookupError,
-  OSError,
-  SyntaxError,
-  TypeError,
-  ValueError,
-  struct.error,
-)
 
 
 class Page(NamedTuple):
@@ -78,10 +63,14 @@ def read_pages(content: bytes) -> list[Page]:
     UnreadableImageError: there are too many channels or samples, or pages of different sizes.
   """
   try:
-    pages = [
-      _layout(tags) for tags in _directories(content) if not tags.get(_KIND, 0) & _EXTRA_PAGE
-    ]
-  except _MALFORMED:
+    # More pages than an image may have channels are not read.
+    with without_warnings():
+      pages = [
+        _layout(tags)
+        for tags in tiff_tags.pages(content, MAX_CHANNELS + 1)
+        if not tags.get(_KIND, 0) & _EXTRA_PAGE
+      ]
+  except tiff_tags.MALFORMED:
     return []
   plain = [page for page in pages if page is not None]
   if not plain or len(plain) < len(pages):
@@ -90,33 +79,13 @@ def read_pages(content: bytes) -> list[Page]:
   return plain
 
 
-def _directories(content: bytes) -> Iterator[Any]:
-  """The tags of each page; more pages than an image may have channels are not read."""
-  if content[:2] not in BYTE_ORDERS:
-    return
-  stream = io.BytesIO(content)
-  header = stream.read(8)
-  if _BIG_TIFF in header[2:4]:  # In either order of bytes.
-    header += stream.read(8)
-  position = TiffImagePlugin.ImageFileDirectory_v2(header).next
-  for _ in range(MAX_CHANNELS + 1):
-    if not position:
-      return
-    directory = TiffImagePlugin.ImageFileDirectory_v2(header)
-    stream.seek(position)
-    with without_warnings():
-      directory.load(stream)
-      yield dict(directory)
-    position = directory.next
-
-
-def _layout(tags: dict[int, Any]) -> Page | None:
+def _layout(tags: Mapping[int, Any]) -> Page | None:
   """The layout of a page; None if its samples cannot be read as they are stored."""
   channels = int(tags.get(_CHANNELS, 1))
-  bits = set(_numbers(tags.get(_BITS, 1)))
-  photometric = tags.get(_PHOTOMETRIC)
+  bits = set(_numbers(tags.get(tiff_tags.BITS, 1)))
+  photometric = tags.get(tiff_tags.PHOTOMETRIC)
   is_plain = (
-    photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
+    photometric in (tiff_tags.WHITE_IS_ZERO, tiff_tags.BLACK_IS_ZERO, tiff_tags.RGB)
     and len(bits) == 1
     and bits <= set(DEPTHS)
     and set(_numbers(tags.get(_SAMPLE_TYPE, 1))) <= set(_UNSIGNED)
@@ -126,7 +95,7 @@ def _layout(tags: dict[int, Any]) -> Page | None:
   )
   if not is_plain:
     return None
-  height, width, is_tiled = int(tags[_HEIGHT]), int(tags[_WIDTH]), _TILES in tags
+  height, width, is_tiled = int(tags[tiff_tags.HEIGHT]), int(tags[tiff_tags.WIDTH]), _TILES in tags
   block_hw = (min(int(tags.get(_ROWS_PER_STRIP, height)), height), width)
   if is_tiled:
     block_hw = (int(tags[_TILE_HEIGHT]), int(tags[_TILE_WIDTH]))
@@ -139,7 +108,7 @@ def _layout(tags: dict[int, Any]) -> Page | None:
     width,
     SampleFormat(channels, bits.pop()),
     is_planar=tags.get(_PLANAR, 1) == 2 and channels > 1,
-    is_inverted=photometric == _WHITE_IS_ZERO,
+    is_inverted=photometric == tiff_tags.WHITE_IS_ZERO,
     compression=tags.get(_COMPRESSION, 1),
     predictor=tags.get(_PREDICTOR, NO_PREDICTOR),
     block_hw=block_hw,

@@ -11,8 +11,9 @@ import struct
 import numpy as np
 from PIL import Image
 
-from htc_tf.data import tiff_pages
-from htc_tf.data.rgb_pixels import UnreadableImageError, without_warnings
+from htc_tf.data import tiff_pages, tiff_tags
+from htc_tf.data.pillow_warnings import without_warnings
+from htc_tf.data.rgb_pixels import UnreadableImageError
 from htc_tf.data.tiff_pages import Page
 
 _SHORT, _LONG = 3, 4
@@ -95,7 +96,7 @@ def _gray_file(
   content: bytes, page: Page, blocks: tuple[tuple[int, int], ...], channels: int
 ) -> bytes:
   """A TIFF file of one channel with the given compressed blocks, all samples of a row in a row."""
-  order = tiff_pages.BYTE_ORDERS[content[:2]]
+  order = tiff_tags.BYTE_ORDERS[content[:2]]
   parts = [content[position : position + length] for position, length in blocks]
   starts = _HEADER_BYTES + np.cumsum([0, *map(len, parts)])
   block_height, block_width = page.block_hw

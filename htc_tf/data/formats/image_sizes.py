@@ -4,7 +4,8 @@ import os
 
 from PIL import Image
 
-from htc_tf.data import exif, images, rgb_pixels
+from htc_tf.data import exif, images
+from htc_tf.data.pillow_warnings import without_warnings
 
 
 def size_of(path: str, upright: bool) -> tuple[int, int] | None:
@@ -17,7 +18,7 @@ def size_of(path: str, upright: bool) -> tuple[int, int] | None:
   if not os.path.isfile(path):
     return None
   try:
-    with open(path, 'rb') as file, rgb_pixels.without_warnings():
+    with open(path, 'rb') as file, without_warnings():
       return _header_size(Image.open(file), upright)
   except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
     return _decoded_size(path, upright)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from htc_tf.data import images, rgb_pixels
+from htc_tf.data import images
+from htc_tf.data.pillow_warnings import without_warnings
 
 MASK_SUFFIXES = ('.png', '.tif', '.tiff', '.bmp', '.gif')
 _UNREADABLE = (
@@ -43,7 +44,7 @@ def read_map(content: bytes) -> IndexMap | None:
     content: content of a file without loss, such as PNG or TIFF, of 8, 16 or 32 bits.
   """
   try:
-    with rgb_pixels.without_warnings():
+    with without_warnings():
       image = Image.open(io.BytesIO(content))
       if image.width * image.height > images.MAX_PIXELS:
         return None
@@ -90,7 +91,7 @@ def read_bitmap(content: bytes) -> np.ndarray | None:
     return None
   mask = found.colors != 0
   if mask.all() or not mask.any():
-    with rgb_pixels.without_warnings():
+    with without_warnings():
       image = Image.open(io.BytesIO(content))
       if 'A' in image.getbands():
         return np.asarray(image.getchannel('A')) > 0
