@@ -11,7 +11,9 @@ from pycocotools import mask as coco_mask
 from htc_tf.data import segmentation as segmentations
 from htc_tf.data.annotation_file import Entry
 from htc_tf.data.check_report import CheckReport
+from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import image_sizes, shapes
+from htc_tf.data.formats.source_files import SourceFiles
 from htc_tf.errors import DataError
 
 _MAX_PIXELS = 2**31 - 1  # pycocotools counts pixels by integers of 32 bits.
@@ -42,15 +44,17 @@ class ContentBuilder:
   """A builder of the internal form; images and annotations are numbered from 1 in their order.
 
   Args:
-    report: counts of the findings.
+    files: the annotation files, whose report gets the findings.
     image_folder: folder of the images.
-    upright: whether annotations refer to images turned upright by their EXIF orientation.
+    options: options of the conversion; `exif` says whether annotations refer to images turned
+      upright by their EXIF orientation.
   """
 
-  def __init__(self, report: CheckReport, image_folder: str, upright: bool):
-    self._report = report
+  def __init__(self, files: SourceFiles, image_folder: str, options: ConversionOptions):
+    self._files = files
+    self._report = files.report
     self._folder = image_folder
-    self._upright = upright
+    self._upright = options.exif != 'stored'
     self._images: list[Entry] = []
     self._annotations: list[Entry] = []
     self._used: dict[str, None] = {}
@@ -127,21 +131,25 @@ class ContentBuilder:
     entry = {'id': len(self._annotations) + 1, 'image_id': image['id'], 'category': category}
     self._annotations.append({**entry, 'iscrowd': 0, **values})
 
-  def content(self, path: str, categories: Sequence[str] = ()) -> Entry:
-    """The content of a COCO instances file.
+  def source(self, format_name: str, categories: Sequence[str] = ()) -> AnnotationSource:
+    """All images and annotations in the internal form.
 
     Args:
-      path: path of the annotations, for messages.
+      format_name: name of the format for people.
       categories: names in the order of their ids 1..K; others follow in alphabetic order.
 
     Raises:
       DataError: there is no image, or no category.
     """
+    content = self._content(categories)
+    return AnnotationSource(format_name, content, self._folder, self._files.digest(), self._report)
+
+  def _content(self, categories: Sequence[str]) -> Entry:
     names = list(dict.fromkeys([*categories, *sorted(self._used)]))
     for section, entries in (('image', self._images), ('object', names)):
       if not entries:
         raise DataError(
-          f'{path} has no {section}',
+          f'{self._files.path} has no {section}',
           expected='at least one image with an object',
           got='; '.join(line.strip() for line in self._report.lines()) or 'none',
           likely_cause='an unfinished annotation, or another folder',

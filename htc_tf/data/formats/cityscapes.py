@@ -73,7 +73,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   located = image_locations.locate(
     files, options.image_folder, wanted, _drawn_maps(files), None if options.split else report
   )
-  builder = ContentBuilder(report, located.folder, options.exif != 'stored')
+  builder = ContentBuilder(files, located.folder, options)
   pairs = zip(located.names, names)
   for image_name, name in tqdm.tqdm(pairs, desc='reading polygons', unit='file', disable=None):
     content = files.json(name)
@@ -83,8 +83,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
       continue
     image = builder.add_image(image_name, size)
     _add_visible(builder, image, _objects(content['objects'], name, report), size, report)
-  content = builder.content(files.path, _THINGS)
-  return AnnotationSource(NAME, content, located.folder, files.digest(), report)
+  return builder.source(NAME, _THINGS)
 
 
 def _wanted(name: str) -> list[str]:

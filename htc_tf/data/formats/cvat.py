@@ -50,15 +50,14 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   entries.sort(key=lambda entry: entry.get('name') or '')
   wanted = [[entry.get('name') or 'unnamed'] for entry in entries]
   located = image_locations.locate(files, options.image_folder, wanted, report=report)
-  builder = ContentBuilder(report, located.folder, options.exif != 'stored')
+  builder = ContentBuilder(files, located.folder, options)
   for name, entry in zip(located.names, entries):
     sides = [json_values.integer(entry.get(side)) for side in ('height', 'width')]
     size = (sides[0], sides[1]) if sides[0] and sides[1] else None
     image = builder.add_image(name, size)
     _add_shapes(builder, image, entry, options, report)
   labels = [label for root in roots.values() for label in _labels(root)]
-  content = builder.content(files.path, list(dict.fromkeys(labels)))
-  return AnnotationSource(NAME, content, located.folder, files.digest(), report)
+  return builder.source(NAME, list(dict.fromkeys(labels)))
 
 
 def _labels(root: Element) -> list[str]:

@@ -55,13 +55,12 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   located = image_locations.locate(
     files, options.image_folder, [item.wanted for item in pictures], report=report
   )
-  builder = ContentBuilder(report, located.folder, options.exif != 'stored')
+  builder = ContentBuilder(files, located.folder, options)
   for name, picture in zip(located.names, pictures):
     image = builder.add_image(name, picture.size)
     size = (image['height'], image['width']) if 'height' in image else None
     add_grouped(builder, image, _shapes(picture.shapes, size, name, report), report)
-  content = builder.content(files.path)
-  return AnnotationSource(NAME, content, located.folder, files.digest(), report)
+  return builder.source(NAME)
 
 
 def _pictures(files: SourceFiles) -> Iterable[_Picture]:

@@ -43,7 +43,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   masks = [name for name in files.of_type('.png') if _is_mask(name)]
   left_out = [files.absolute(name) for name in masks]
   located = image_locations.locate(files, options.image_folder, wanted, left_out, report)
-  builder = ContentBuilder(report, located.folder, options.exif != 'stored')
+  builder = ContentBuilder(files, located.folder, options)
   for image_name, (name, root) in zip(located.names, roots):
     sides = [json_values.integer(root.findtext(f'imagesize/{key}')) for key in ('nrows', 'ncols')]
     size = (sides[0], sides[1]) if sides[0] and sides[1] else None
@@ -53,8 +53,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
       shape = _shape(builder, image, element, posixpath.dirname(name), files)
       found += [shape] if shape else []
     add_grouped(builder, image, found, report)
-  content = builder.content(files.path)
-  return AnnotationSource(NAME, content, located.folder, files.digest(), report)
+  return builder.source(NAME)
 
 
 def _is_picture(root: Element) -> bool:

@@ -77,15 +77,14 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   for name, mask in zip(located.names, masks):
     of_picture.setdefault(name, []).append(mask)
   reader = _Reader(files, options.class_name)
-  builder = ContentBuilder(report, located.folder, options.exif != 'stored')
+  builder = ContentBuilder(files, located.folder, options)
   bar = tqdm.tqdm(sorted(of_picture.items()), desc='reading masks', unit='image', disable=None)
   for name, of_image in bar:
     image = builder.add_image(name)
     for mask in of_image:
       reader.add(builder, image, mask)
   reader.count_findings()
-  content = builder.content(files.path)
-  return AnnotationSource(NAME, content, located.folder, files.digest(), report)
+  return builder.source(NAME)
 
 
 def _mask_files(files: SourceFiles, image_folder: str) -> list[_MaskFile]:

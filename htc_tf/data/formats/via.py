@@ -59,7 +59,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   located = image_locations.locate(
     files, options.image_folder, [[name] for name, _ in pictures], report=report
   )
-  builder = ContentBuilder(report, located.folder, options.exif != 'stored')
+  builder = ContentBuilder(files, located.folder, options)
   for name, (_, found) in zip(located.names, pictures):
     image = builder.add_image(name)
     for region in found:
@@ -69,8 +69,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
         builder.add_polygons(image, label, [polygon])
       elif polygon:
         report.add('shape_without_class', f'{region.attributes} in {name}')
-  content = builder.content(files.path)
-  return AnnotationSource(NAME, content, located.folder, files.digest(), report)
+  return builder.source(NAME)
 
 
 def _pictures(files: SourceFiles, options: ConversionOptions) -> list[tuple[str, list[_Region]]]:

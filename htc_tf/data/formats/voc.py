@@ -76,7 +76,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
     [files.absolute(name) for name in (*maps.values(), *classes.values())],
     None if options.split else report,
   )
-  builder = ContentBuilder(report, located.folder, options.exif != 'stored')
+  builder = ContentBuilder(files, located.folder, options)
   bar = tqdm.tqdm(zip(located.names, pictures), desc='reading masks', unit='map', disable=None)
   for name, picture in bar:
     image = builder.add_image(name)
@@ -85,8 +85,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
       found = _add_masks(builder, image, files.read(maps[picture]), files, classes, colors)
     if picture in boxes:
       _add_boxes(builder, image, files.xml(boxes[picture]), found, report)
-  content = builder.content(files.path, colors.names)
-  return AnnotationSource(NAME, content, located.folder, files.digest(), report)
+  return builder.source(NAME, colors.names)
 
 
 def _by_picture(names: list[str]) -> dict[str, str]:

@@ -65,7 +65,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
     if image != first or any(files.lines(name))
   ]
   chosen = _of_split([*real, *located.others], files, options.split, report)
-  builder = ContentBuilder(report, located.folder, options.exif != 'stored')
+  builder = ContentBuilder(files, located.folder, options)
   for name in sorted(chosen):
     image = builder.add_image(name)
     if name not in of_image:
@@ -76,8 +76,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
         _add(builder, image, line, classes, report)
   if not classes:
     report.add('class_assumed', 'class numbers without names')
-  content = builder.content(files.path, classes)
-  return AnnotationSource(NAME, content, located.folder, files.digest(), report)
+  return builder.source(NAME, classes)
 
 
 def _add(
