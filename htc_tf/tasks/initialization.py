@@ -60,10 +60,7 @@ def initialize(
     ConfigError: `modules` names an unknown part.
   """
   if not path:
-    logging.warning(
-      'task.init_checkpoint is not set: training starts from random weights. The published '
-      'schedules start from an ImageNet backbone.'
-    )
+    _report_random_weights(model)
     return
   parts = _part_names(model, modules)
   variables = named_variables(model)
@@ -77,6 +74,20 @@ def initialize(
     return
   if source.values and parts is None:
     _transfer_classes(variables, initial, source, classes, path)
+
+
+def _report_random_weights(model: HTCModel) -> None:
+  """Log that weights are random, as a warning if some of them are never trained."""
+  frozen = any('kernel' in variable.name for variable in model.backbone.non_trainable_variables)
+  logging.log(
+    logging.WARNING if frozen else logging.INFO,
+    'Training starts from random weights%s. --weights (task.init_checkpoint) starts from a '
+    'published HTC, an ImageNet ResNet of the same depth, or another run.',
+    ', and the first layers of the backbone are frozen (frozen_stages), as is right for trained '
+    'weights only'
+    if frozen
+    else '',
+  )
 
 
 def _load_published(model: HTCModel, path: str, parts: Sequence[str] | None) -> _Source:

@@ -266,3 +266,14 @@ def test_a_run_and_a_loaded_model_need_the_stem_of_their_own_channels(folder):
   model = tiny.build(config(OLD, input_size=[64, 64, 1], pixels=pixels))
   with pytest.raises(CheckpointError, match=r'other shape.*conv1/kernel.*7, 7, 3.*7, 7, 1'):
     restoration.restore(folder, {'model': model})
+
+
+@pytest.mark.parametrize('frozen_stages, level', [(-1, logging.INFO), (1, logging.WARNING)])
+def test_random_weights_that_are_never_trained_are_warned_of(caplog, frozen_stages, level):
+  backbone = {'published_resnet': {'frozen_stages': frozen_stages}}
+  model = tiny.build(config(OLD, backbone=backbone))
+  with caplog.at_level(logging.INFO):
+    initialize(model, None, 'all')
+  (record,) = [item for item in caplog.records if 'random weights' in item.getMessage()]
+  assert record.levelno == level
+  assert ('frozen' in record.getMessage()) == (level == logging.WARNING)
