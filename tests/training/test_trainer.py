@@ -1,0 +1,50 @@
+"""Tests of the trainer of a run."""
+
+import pytest
+import tensorflow as tf
+import tf_keras
+from official.core import base_task, exp_factory
+from official.modeling import optimization
+
+from htc_tf import registry_imports  # noqa: F401
+from htc_tf.training.trainer import Trainer
+
+
+class _CountingTask(base_task.Task):
+  """A task of one dense layer, which counts how often its step is traced."""
+
+  num_traces = 0
+
+  def build_inputs(self, params, input_context=None):
+    return tf.data.Dataset.from_tensors((tf.ones([2, 3]), tf.ones([2, 1]))).repeat()
+
+  def build_losses(self, labels, model_outputs, aux_losses=None):
+    return tf.reduce_mean((model_outputs - labels) ** 2)
+
+  def train_step(self, inputs, model, optimizer, metrics=None):
+    self.num_traces += 1
+    return super().train_step(inputs, model, optimizer, metrics)
+
+
+@pytest.mark.parametrize('averages', [False, True])
+def test_a_step_is_traced_once(averages):
+  config = exp_factory.get_exp_config('htc_nuclei')
+  task = _CountingTask(config.task)
+  model = tf_keras.Sequential([tf_keras.layers.Dense(1)])
+  model.build([None, 3])
+  optimizer = tf_keras.optimizers.legacy.SGD(0.1, momentum=0.9)
+  if averages:
+    optimizer = optimization.ExponentialMovingAverage(optimizer, average_decay=0.5)
+    optimizer.shadow_copy(model)
+  trainer = Trainer(
+    config,
+    task,
+    model,
+    optimizer,
+    evaluate=False,
+    train_dataset=task.build_inputs(None),
+  )
+  for _ in range(3):
+    trainer.train(tf.constant(2))
+  assert task.num_traces == 1
+  assert int(optimizer.iterations) == 6
