@@ -8,7 +8,7 @@ from htc_tf.ops import boxes as box_ops
 from htc_tf.ops import xla
 
 # Score of rows that do not take part: below every other score.
-_EXCLUDED = -1e30
+EXCLUDED = -1e30
 
 
 class KeptBoxes(NamedTuple):
@@ -67,10 +67,12 @@ def grouped_nms(
     )
   if 0 in scores.shape:
     empty = tf.zeros([scores.shape[0], max_outputs])
-    return _kept(tf.zeros([*empty.shape, 4]), empty + _EXCLUDED, tf.zeros(empty.shape, tf.int32))
+    return kept_boxes(
+      tf.zeros([*empty.shape, 4]), empty + EXCLUDED, tf.zeros(empty.shape, tf.int32)
+    )
   # XLA cannot compile combined_non_max_suppression. Selecting boxes one by one is fastest for few
   # outputs (detections), suppressing all at once for many (proposals).
-  scores = tf.where(scores > score_threshold, scores, _EXCLUDED)
+  scores = tf.where(scores > score_threshold, scores, EXCLUDED)
   if boxes.shape[2] == 1:
     return _select_one_by_one(boxes[:, :, 0], scores, iou_threshold, max_outputs)
   return _select_at_once(boxes, scores, iou_threshold, max_outputs)
@@ -83,7 +85,7 @@ def _select_one_by_one(
 
   Args:
     boxes: [batch, num, 4], shared by the groups.
-    scores: [batch, num, num_groups]; `_EXCLUDED` for rows that do not take part.
+    scores: [batch, num, num_groups]; `EXCLUDED` for rows that do not take part.
     iou_threshold: maximum IoU of two kept boxes of a group.
     max_outputs: number of rows returned.
   """
@@ -101,7 +103,7 @@ def _select_one_by_one(
     place = tf.equal(tf.range(max_outputs), step)
     return (
       step + 1,
-      tf.where(gone, _EXCLUDED, alive),
+      tf.where(gone, EXCLUDED, alive),
       tf.where(place, best[:, None], rows),
       tf.where(place, score[:, None], best_scores),
     )
@@ -109,9 +111,9 @@ def _select_one_by_one(
   *_, rows, kept = tf.while_loop(
     lambda step, *_: step < max_outputs,
     select,
-    (0, scores, tf.zeros([batch, max_outputs], tf.int32), tf.fill([batch, max_outputs], _EXCLUDED)),
+    (0, scores, tf.zeros([batch, max_outputs], tf.int32), tf.fill([batch, max_outputs], EXCLUDED)),
   )
-  return _kept(tf.gather(boxes, rows // num_groups, batch_dims=1), kept, rows % num_groups)
+  return kept_boxes(tf.gather(boxes, rows // num_groups, batch_dims=1), kept, rows % num_groups)
 
 
 def _select_at_once(
@@ -125,14 +127,14 @@ def _select_at_once(
 
   Args:
     boxes: [batch, num, num_groups, 4].
-    scores: [batch, num, num_groups]; `_EXCLUDED` for rows that do not take part.
+    scores: [batch, num, num_groups]; `EXCLUDED` for rows that do not take part.
     iou_threshold: maximum IoU of two kept boxes of a group.
     max_outputs: number of rows returned.
   """
   batch, num, num_groups = scores.shape
   ordered, order = tf.math.top_k(tf.transpose(scores, [0, 2, 1]), num)  # [batch, groups, num]
   boxes = tf.gather(tf.transpose(boxes, [0, 2, 1, 3]), order, batch_dims=2)
-  taking_part = ordered > _EXCLUDED
+  taking_part = ordered > EXCLUDED
   better = tf.range(num)[:, None] < tf.range(num)
   suppresses = (box_ops.pairwise_iou(boxes, boxes) > iou_threshold) & better
 
@@ -142,19 +144,25 @@ def _select_at_once(
     return still_kept, tf.reduce_any(tf.not_equal(still_kept, kept))
 
   kept, _ = tf.while_loop(lambda _, changed: changed, apply_rule, (taking_part, tf.constant(True)))
-  ordered = tf.reshape(tf.where(kept, ordered, _EXCLUDED), [batch, num_groups * num])
+  ordered = tf.reshape(tf.where(kept, ordered, EXCLUDED), [batch, num_groups * num])
   groups = tf.repeat(tf.range(num_groups), num)
   missing = max(max_outputs - num * num_groups, 0)
-  ordered = tf.pad(ordered, [[0, 0], [0, missing]], constant_values=_EXCLUDED)
+  ordered = tf.pad(ordered, [[0, 0], [0, missing]], constant_values=EXCLUDED)
   best, rows = tf.math.top_k(ordered, max_outputs)
   rows = tf.minimum(rows, num * num_groups - 1)
   flat = tf.reshape(boxes, [batch, num_groups * num, 4])
-  return _kept(tf.gather(flat, rows, batch_dims=1), best, tf.gather(groups, rows))
+  return kept_boxes(tf.gather(flat, rows, batch_dims=1), best, tf.gather(groups, rows))
 
 
-def _kept(boxes: tf.Tensor, scores: tf.Tensor, groups: tf.Tensor) -> KeptBoxes:
-  """The rows, with zeros where the score is `_EXCLUDED`."""
-  valid = scores > _EXCLUDED  # [batch, max_outputs]
+def kept_boxes(boxes: tf.Tensor, scores: tf.Tensor, groups: tf.Tensor) -> KeptBoxes:
+  """The rows, with zeros where the score is `EXCLUDED`.
+
+  Args:
+    boxes: [batch, max_outputs, 4].
+    scores: [batch, max_outputs].
+    groups: [batch, max_outputs] int32.
+  """
+  valid = scores > EXCLUDED  # [batch, max_outputs]
   return KeptBoxes(
     tf.where(valid[..., None], boxes, 0.0),
     tf.where(valid, scores, 0.0),
