@@ -334,14 +334,27 @@ class DetectionGenerator(hyperparams.Config):
 
   Attributes:
     score_threshold: limit of the scores; detections are dropped unless their score is above it.
-    nms_threshold: IoU above which NMS suppresses a detection of the same class.
+    class_score_thresholds: limits of the scores by class, class 1 first, in the place of
+      `score_threshold`; empty: one limit for all.
+    nms: 'hard' drops detections that overlap a better one; 'linear' and 'gaussian' lower their
+      scores (Soft-NMS, Bodla et al. 2017).
+    nms_threshold: IoU above which 'hard' drops a detection, and from which on 'linear' lowers its
+      score.
+    class_agnostic_nms: whether detections act on those of all classes, not only of their own.
+    soft_nms_sigma: 'gaussian' multiplies scores by exp(-IoU^2 / sigma).
+    soft_nms_min_score: 'linear' and 'gaussian' drop detections whose score has become lower.
     max_detections: largest number of detections per image.
     mask_ensemble: 'mean' for the mean mask probabilities of all stages, as published; 'last' for
       those of the last stage.
   """
 
   score_threshold: Fraction = 0.001
+  class_score_thresholds: list[Fraction] = _list()
+  nms: Annotated[str, OneOf(('hard', 'linear', 'gaussian'))] = 'hard'
   nms_threshold: Fraction = 0.5
+  class_agnostic_nms: bool = False
+  soft_nms_sigma: PositiveFloat = 0.5
+  soft_nms_min_score: Fraction = 0.001
   max_detections: PositiveInt = 100
   mask_ensemble: Annotated[str, OneOf(('mean', 'last'))] = 'mean'
 

@@ -16,6 +16,7 @@ def validate_model(config: model_config.HTC) -> None:
     _check_classes,
     _check_anchors,
     _check_thresholds,
+    _check_class_thresholds,
     _check_backbone,
     _check_stages,
     _check_levels,
@@ -56,6 +57,17 @@ def _check_thresholds(config: model_config.HTC) -> None:
         got=repr(getattr(sampler, name)),
         likely_cause='exchanged thresholds',
       )
+
+
+def _check_class_thresholds(config: model_config.HTC) -> None:
+  limits, num_classes = config.detection_generator.class_score_thresholds, config.num_classes
+  if limits and len(limits) != num_classes - 1:
+    raise ConfigError(
+      'task.model.detection_generator.class_score_thresholds is wrong',
+      expected=f'{num_classes - 1} limits, one for each class but the background, or none',
+      got=f'{len(limits)} limits',
+      likely_cause='limits of other classes, or one for the background',
+    )
 
 
 def _check_backbone(config: model_config.HTC) -> None:

@@ -31,6 +31,7 @@ from htc_tf.modeling.layers.roi_generator import ProposalGenerator
 from htc_tf.modeling.layers.stage_assigner import StageAssigner
 from htc_tf.modeling.region_proposal_network import RegionProposalNetwork
 from htc_tf.ops import anchors
+from htc_tf.ops.soft_nms import Suppression
 
 
 def build_htc(config: model_config.HTC, freeze_backbone: bool = False) -> HTCModel:
@@ -203,7 +204,15 @@ def build_cascade(config: model_config.HTC) -> Cascade:
 
 def build_detection_generator(config: model_config.DetectionGenerator) -> DetectionGenerator:
   """The layer that selects detections."""
-  return DetectionGenerator(config.score_threshold, config.nms_threshold, config.max_detections)
+  suppression = Suppression(
+    config.nms,
+    config.nms_threshold,
+    config.soft_nms_sigma,
+    config.soft_nms_min_score,
+    config.class_agnostic_nms,
+  )
+  thresholds = config.class_score_thresholds or config.score_threshold
+  return DetectionGenerator(thresholds, suppression, config.max_detections)
 
 
 def build_semantic_head(config: model_config.HTC) -> SemanticHead | None:

@@ -21,6 +21,14 @@ WRONG_MODELS = {
     {'cascade': {'num_sampled_rois': 0}},
     'task.model.cascade.num_sampled_rois is out of range.*positive.*Got: 0',
   ),
+  'thresholds of other classes': (
+    {'num_classes': 4, 'detection_generator': {'class_score_thresholds': [0.1, 0.2]}},
+    'class_score_thresholds is wrong.*3 limits.*Got: 2 limits',
+  ),
+  'suppression': (
+    {'detection_generator': {'nms': 'soft'}},
+    "nms is unknown.*'linear'.*Got: 'soft'",
+  ),
   'no detections': ({'detection_generator': {'max_detections': 0}}, 'max_detections is out of'),
   'no features': ({'box_head': {'fc_dims': -1}}, 'box_head.fc_dims is out of range.*Got: -1'),
   'no bins': ({'box_head': {'crop_size': 0}}, 'box_head.crop_size is out of range'),

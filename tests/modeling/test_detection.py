@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.modeling import detection
+from htc_tf.configs import model as model_config
+from htc_tf.modeling import detection, factory
 from parity.pack import EXTRACT
 
 
@@ -69,3 +70,53 @@ def test_without_rois_there_are_no_detections():
   )
   np.testing.assert_array_equal(found.num_detections, [0, 0])
   assert found.boxes.shape == (2, 3, 4) and not np.any(found.scores)
+
+
+_OVERLAPPING = tf.constant([[[0.0, 0, 10, 10], [0, 0, 5, 10], [50, 50, 60, 60]]])
+_PROBS = tf.constant([[[0.05, 0.9, 0.05], [0.1, 0.3, 0.6], [0.2, 0.5, 0.3]]])
+
+
+def _found(**options):
+  """Classes and scores of three RoIs; the first two have the IoU 0.5."""
+  config = model_config.DetectionGenerator(**{'max_detections': 6, **options})
+  found = factory.build_detection_generator(config).select(
+    _PROBS, _OVERLAPPING, _valid(_OVERLAPPING)
+  )
+  count = int(found.num_detections[0])
+  return found.classes[0, :count].numpy().tolist(), found.scores[0, :count].numpy()
+
+
+def test_soft_suppression_lowers_scores_within_a_class():
+  options = {'score_threshold': 0.2, 'nms_threshold': 0.5}
+  classes, scores = _found(nms='linear', **options)
+  assert classes == [1, 2, 1, 2, 1]
+  # The second RoI overlaps the first one of class 1 by half.
+  np.testing.assert_allclose(scores, [0.9, 0.6, 0.5, 0.3, 0.15], rtol=1e-6)
+  classes, scores = _found(nms='linear', soft_nms_min_score=0.2, **options)
+  np.testing.assert_allclose(scores, [0.9, 0.6, 0.5, 0.3], rtol=1e-6)
+  classes, scores = _found(nms='gaussian', soft_nms_sigma=0.25, **options)
+  np.testing.assert_allclose(scores, [0.9, 0.6, 0.5, 0.3, 0.3 * np.exp(-1)], rtol=1e-6)
+
+
+def test_suppression_across_classes():
+  # Below a half, the second RoI goes in every class; a RoI is one detection.
+  classes, scores = _found(class_agnostic_nms=True, nms_threshold=0.4)
+  assert classes == [1, 1]
+  np.testing.assert_allclose(scores, [0.9, 0.5], rtol=1e-6)
+
+
+def test_every_class_may_have_a_limit_of_its_own():
+  classes, scores = _found(class_score_thresholds=[0.6, 0.25], nms_threshold=0.5)
+  assert classes == [1, 2, 2]
+  np.testing.assert_allclose(scores, [0.9, 0.6, 0.3], rtol=1e-6)
+
+
+def test_a_thousand_detections_can_be_asked_for():
+  corners = np.arange(600, dtype=np.float32)[:, None] * [20, 0]
+  boxes = tf.constant(np.concatenate([corners, corners + 10], -1)[None], tf.float32)
+  probs = tf.tile([[[0.2, 0.5, 0.3]]], [1, 600, 1])
+  for nms in ('hard', 'linear'):
+    config = model_config.DetectionGenerator(max_detections=1000, nms=nms)
+    found = factory.build_detection_generator(config).select(probs, boxes, _valid(boxes))
+    assert int(found.num_detections[0]) == 1000
+    assert np.count_nonzero(found.classes[0] == 1) == 600
