@@ -1,0 +1,170 @@
+"""Detection in several views of the same images (test-time augmentation)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from htc_tf.errors import InputError
+from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.modeling.outputs import Detections, ImageFeatures, Proposals
+from htc_tf.modeling.views import View
+from htc_tf.ops import boxes as box_ops
+from htc_tf.ops import nms
+from htc_tf.ops.without_autograph import without_autograph
+
+
+class Fusion(NamedTuple):
+  """How the results of views become one.
+
+  Attributes:
+    nms_threshold: IoU above which NMS drops one of two proposals of different views.
+    num_proposals: number of proposals that all views together keep.
+    area_ranges: for each view, the sides of the smallest and of the largest square, in original
+      pixels, whose areas bound those of its detections; empty if every view sees all objects.
+  """
+
+  nms_threshold: float = 0.7
+  num_proposals: int = 1000
+  area_ranges: tuple[tuple[float, float], ...] = ()
+
+
+class _Scored(NamedTuple):
+  """RoIs after the cascade: probs [batch, num, num_classes], and boxes in original pixels."""
+
+  probs: tf.Tensor
+  boxes: tf.Tensor
+  valid: tf.Tensor
+
+
+@without_autograph
+def detect_views(model: HTCModel, views: Sequence[View], fusion: Fusion) -> Detections:
+  """Detections in several views of a batch; with one view, those of `HTCModel.detect`.
+
+  Without area ranges, this is the rule of mmdetection 2.x for HTC: the proposals of all views are
+  joined; each view refines and scores all of them in its own features; boxes and scores are
+  averaged over the views.
+
+  With area ranges it is the rule of ViT-Adapter (Chen et al. 2023): each view refines and scores
+  its own proposals; boxes whose area in the original image is outside the range of their view are
+  dropped (the lower limit belongs to the range below); what is left of all views is joined.
+
+  In both cases NMS follows, and the masks of the detections are averaged over views and stages,
+  after masks of mirrored views are mirrored back.
+
+  Args:
+    model: the model.
+    views: the views; each holds the same images in the same order.
+    fusion: how results are joined.
+
+  Returns:
+    Detections in padded-image pixels of the first view, which must not be mirrored.
+
+  Raises:
+    InputError: there is no view, the first one is mirrored, or the ranges are not one per view.
+  """
+  _check(views, fusion)
+  if len(views) == 1 and not fusion.area_ranges:
+    return model.detect(views[0].inputs)
+  features = [model.extract(view.inputs, training=False)[0] for view in views]
+  proposals = [model.propose(of_view, training=False).proposals for of_view in features]
+  features = [of_view.with_pooling_table() for of_view in features]
+  if fusion.area_ranges:
+    scored = _joined(model, views, features, proposals, fusion.area_ranges)
+  else:
+    shared = _merged_proposals(views, proposals, fusion)
+    scored = _averaged(model, views, features, shared)
+  found = model.detection_generator.select(scored.probs, scored.boxes, scored.valid)
+  reference = found._replace(boxes=views[0].from_original(found.boxes))
+  if not model.cascade.has_masks:
+    return reference
+  masks = _masks(model, views, features, found)
+  rows = tf.sequence_mask(found.num_detections, tf.shape(masks)[1])
+  return reference._replace(masks=tf.where(rows[..., tf.newaxis, tf.newaxis], masks, 0.0))
+
+
+def _check(views: Sequence[View], fusion: Fusion) -> None:
+  if not views or views[0].is_mirrored:
+    raise InputError(
+      'The views cannot be used',
+      expected='one view or more, the first one not mirrored',
+      got=f'{len(views)} views, mirrored: {[view.is_mirrored for view in views]}',
+    )
+  if fusion.area_ranges and len(fusion.area_ranges) != len(views):
+    raise InputError(
+      'The area ranges do not fit the views',
+      expected=f'{len(views)} ranges, one for each view',
+      got=f'{len(fusion.area_ranges)} ranges',
+    )
+
+
+def _merged_proposals(
+  views: Sequence[View], proposals: Sequence[Proposals], fusion: Fusion
+) -> Proposals:
+  """The best proposals of all views, in original pixels."""
+  boxes = [view.to_original(found.boxes) for view, found in zip(views, proposals)]
+  # Padding rows have the score 0, which is not above the threshold.
+  scores = [tf.where(found.valid, found.scores, 0.0) for found in proposals]
+  kept = nms.grouped_nms(
+    tf.concat(boxes, 1)[:, :, tf.newaxis],
+    tf.concat(scores, 1)[..., tf.newaxis],
+    fusion.nms_threshold,
+    0.0,
+    fusion.num_proposals,
+  )
+  valid = tf.sequence_mask(kept.num_valid, fusion.num_proposals)
+  return Proposals(kept.boxes, kept.scores, valid)
+
+
+def _scored_in(
+  model: HTCModel, view: View, features: ImageFeatures, proposals: Proposals
+) -> _Scored:
+  """RoIs of a view after its cascade; the proposals are in pixels of the view."""
+  logits, boxes = model.cascade.classify(features, proposals)
+  probs = tf.nn.softmax(tf.cast(logits, tf.float32))
+  return _Scored(probs, view.to_original(boxes), proposals.valid)
+
+
+def _averaged(
+  model: HTCModel, views: Sequence[View], features: Sequence[ImageFeatures], shared: Proposals
+) -> _Scored:
+  """Means over the views of the same proposals."""
+  found = []
+  for view, of_view in zip(views, features):
+    boxes = tf.where(shared.valid[..., tf.newaxis], view.from_original(shared.boxes), -1.0)
+    found.append(_scored_in(model, view, of_view, shared._replace(boxes=boxes)))
+  number = len(found)
+  boxes = tf.add_n([scored.boxes for scored in found]) / number
+  return _Scored(
+    tf.add_n([scored.probs for scored in found]) / number,
+    tf.where(shared.valid[..., tf.newaxis], boxes, -1.0),
+    shared.valid,
+  )
+
+
+def _joined(
+  model: HTCModel,
+  views: Sequence[View],
+  features: Sequence[ImageFeatures],
+  proposals: Sequence[Proposals],
+  area_ranges: Sequence[tuple[float, float]],
+) -> _Scored:
+  """The RoIs of all views, each valid if its area is in the range of its view."""
+  found = []
+  for view, of_view, of_rpn, (low, high) in zip(views, features, proposals, area_ranges):
+    scored = _scored_in(model, view, of_view, of_rpn)
+    areas = box_ops.area(scored.boxes)
+    in_range = (areas > low**2) & (areas <= high**2)
+    found.append(scored._replace(valid=scored.valid & in_range))
+  return _Scored(*(tf.concat(values, 1) for values in zip(*found)))
+
+
+def _masks(
+  model: HTCModel, views: Sequence[View], features: Sequence[ImageFeatures], found: Detections
+) -> tf.Tensor:
+  """Mean mask probabilities of detections in original pixels, [batch, num, size, size]."""
+  masks = []
+  for view, of_view in zip(views, features):
+    of_boxes = model.cascade.segment(of_view, view.from_original(found.boxes), found.classes)
+    masks.append(of_boxes[..., ::-1] if view.is_mirrored else of_boxes)
+  return tf.add_n(masks) / len(masks)

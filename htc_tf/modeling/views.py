@@ -1,0 +1,60 @@
+"""Views of the same images: resized to another scale, or mirrored."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class View(NamedTuple):
+  """A batch of images as the network reads them in one view.
+
+  Attributes:
+    images: [batch, height, width, channels], normalized and padded.
+    image_shape: [batch, 2] float32 height and width of the images inside the padding.
+    scale: [batch, 2] float32 pixels of the view per pixel of the original image, in y and x.
+    is_mirrored: whether the images are mirrored from left to right.
+  """
+
+  images: tf.Tensor
+  image_shape: tf.Tensor
+  scale: tf.Tensor
+  is_mirrored: bool = False
+
+  @property
+  def inputs(self) -> Mapping[str, tf.Tensor]:
+    """The inputs of the model."""
+    return {'images': self.images, 'image_shape': self.image_shape}
+
+  def mirrored(self) -> 'View':
+    """This view, mirrored inside the padding, which stays on the right."""
+    widths = tf.cast(self.image_shape[:, 1], tf.int32)
+    images = tf.reverse_sequence(self.images, widths, seq_axis=2, batch_axis=0)
+    return self._replace(images=images, is_mirrored=not self.is_mirrored)
+
+  def to_original(self, boxes: tf.Tensor) -> tf.Tensor:
+    """Boxes in pixels of the original images.
+
+    Args:
+      boxes: [batch, num, 4] yxyx in pixels of this view.
+    """
+    return self._mirror(boxes) / self._scales
+
+  def from_original(self, boxes: tf.Tensor) -> tf.Tensor:
+    """Boxes in pixels of this view.
+
+    Args:
+      boxes: [batch, num, 4] yxyx in pixels of the original images.
+    """
+    return self._mirror(boxes * self._scales)
+
+  @property
+  def _scales(self) -> tf.Tensor:
+    return tf.tile(self.scale, [1, 2])[:, tf.newaxis]  # [batch, 1, 4]
+
+  def _mirror(self, boxes: tf.Tensor) -> tf.Tensor:
+    if not self.is_mirrored:
+      return boxes
+    width = self.image_shape[:, tf.newaxis, 1]  # [batch, 1]
+    top, left, bottom, right = tf.unstack(boxes, axis=-1)
+    return tf.stack([top, width - right, bottom, width - left], axis=-1)
