@@ -9,6 +9,7 @@ from official.modeling import hyperparams
 from htc_tf.configs import augmentation as augmentation_config
 from htc_tf.configs import model as model_config
 from htc_tf.configs.bounds import Bounds, Count, Fraction, OneOf, PositiveFloat, PositiveInt, Weight
+from htc_tf.configs.detection_views import DetectionViews
 
 SEED_LIMIT = 2**31
 Seed = Annotated[int, Bounds(0, SEED_LIMIT, below=True)]
@@ -140,6 +141,7 @@ class HTCTask(cfg.TaskConfig):
       and 'decoder'.
     annotation_file: COCO annotations for the evaluation; empty: the copy beside the records.
     per_category_metrics: whether the AP of every category is reported as well.
+    test_time_augmentation: views of an image that evaluation and prediction combine.
     freeze_backbone: whether the whole backbone is frozen.
     jit_compile: whether XLA compiles the forward and backward pass of training, once per bucket of
       the training data; the training command sets it for `runtime.enable_xla`.
@@ -159,6 +161,7 @@ class HTCTask(cfg.TaskConfig):
   init_checkpoint_modules: str | list[str] = 'all'
   annotation_file: str | None = None
   per_category_metrics: bool = False
+  test_time_augmentation: DetectionViews = dataclasses.field(default_factory=DetectionViews)
   freeze_backbone: bool = False
   jit_compile: bool = False
   skip_non_finite_steps: bool = False

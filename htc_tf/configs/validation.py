@@ -3,9 +3,10 @@
 from official.core import config_definitions as cfg
 
 from htc_tf import file_systems
+from htc_tf.configs import detection_views, trainer_validation
 from htc_tf.configs import task as task_config
-from htc_tf.configs import trainer_validation
 from htc_tf.configs.data_validation import validate_data
+from htc_tf.configs.frames import Resizing
 from htc_tf.configs.model_validation import validate_model
 from htc_tf.configs.value_types import check_values
 from htc_tf.data.dataset_info import DatasetInfo
@@ -51,6 +52,7 @@ def validate_experiment(
     )
   validate_model(params.task.model)
   check_values(params.task, 'task')
+  validate_views(params.task)
   validate_runtime(params.runtime)
   check_values(params.trainer, 'trainer')
   _check_paths(params)
@@ -65,6 +67,23 @@ def validate_experiment(
     validate_data(config, params.task.model, f'task.{name}', classes)
   if 'train' in mode and params.task.jit_compile:
     _check_static_batches(params.task)
+
+
+def validate_views(task: task_config.HTCTask) -> None:
+  """Raise ConfigError unless the views of test-time augmentation fit each other and the model."""
+  parser, views = task.validation_data.parser, task.test_time_augmentation
+  if not parser.min_sizes:
+    return  # `validate_data` reports it.
+  resizing = Resizing(parser.min_sizes[0], parser.max_size)
+  rules = detection_views.view_rules(views, resizing)
+  others = [rule.resizing for rule in rules if rule.resizing != resizing]
+  if others and task.model.uses_static_size:
+    raise ConfigError(
+      'task.test_time_augmentation.min_sizes does not fit the model',
+      expected="no other scales, because Model Garden's proposals or RoI aligner need images of "
+      'one size; horizontal_flip works',
+      got=f'{others[0].min_size} with a limit of {others[0].max_size}',
+    )
 
 
 def _check_paths(params: cfg.ExperimentConfig) -> None:
