@@ -1,6 +1,7 @@
 """Configuration of test-time augmentation: the views of an image that detection combines."""
 
 import dataclasses
+import itertools
 import re
 from typing import Any, NamedTuple
 
@@ -92,7 +93,9 @@ def view_rules(views: DetectionViews, resizing: Resizing) -> list[ViewRule]:
         got=str(limit),
         likely_cause='exchanged min_sizes and max_sizes',
       )
-  ranges = [(entry.min_side, entry.max_side) for entry in views.area_ranges]
+  ranges: list[tuple[float, float]] = [
+    (entry.min_side, entry.max_side) for entry in views.area_ranges
+  ]
   for index, (low, high) in enumerate(ranges):
     if low >= high:
       raise ConfigError(
@@ -103,7 +106,7 @@ def view_rules(views: DetectionViews, resizing: Resizing) -> list[ViewRule]:
   flips = (False, True) if views.horizontal_flip else (False,)
   return [
     ViewRule(Resizing(size, limit), is_mirrored, area_range)
-    for size, limit, area_range in zip(sizes, limits, ranges or [None] * len(sizes))
+    for size, limit, area_range in itertools.zip_longest(sizes, limits, ranges)
     for is_mirrored in flips
   ]
 
