@@ -10,6 +10,7 @@ _DESCRIPTIONS = {
   'unannotated_image': 'image files without annotations (not used)',
   'image_without_label_file': 'images without a label file (kept as images without instances)',
   'other_split': 'images of other splits than --split (not used)',
+  'split_joined': 'splits of the data set that are read together (--split and --prefix read one)',
   'class_attribute': 'attributes that hold the class (found by name and use; see '
   '--class_attribute)',
   'class_assumed': 'data sets without names of classes (one class; see --class_name)',

@@ -167,7 +167,7 @@ class ImageIndex:
     for index, key in ((self._by_name, posixpath.basename), (self._by_stem, stem)):
       for wanted in names:
         name = posixpath.normpath(wanted.replace('\\', '/'))
-        found = _nearest(index.get(key(name).lower(), []), name)
+        found = nearest(index.get(key(name).lower(), []), name)
         if len(found) > 1:
           raise DataError(
             f'The image {wanted!r} stands for several files',
@@ -181,8 +181,13 @@ class ImageIndex:
     return None
 
 
-def _nearest(candidates: list[str], name: str) -> list[str]:
-  """The candidates that share most folders with a name."""
+def nearest(candidates: list[str], name: str) -> list[str]:
+  """The candidates that share most folders with a name.
+
+  Args:
+    candidates: paths with slashes.
+    name: path with slashes.
+  """
   if len(candidates) < 2:
     return candidates
   shared = [_shared_folders(candidate, name) for candidate in candidates]

@@ -1,6 +1,7 @@
 """Tests of formats with maps or covering polygons: VOC, masks, Cityscapes, panoptic, and YOLO."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -316,6 +317,76 @@ def test_images_without_labels_stay_and_splits_are_chosen_by_folder(tmp_path):
   assert source.report.counts == {'other_split': 1, 'image_without_label_file': 1}
   assert len(read(tmp_path).content['images']) == 3
   assert len(read(tmp_path / 'data.yaml').content['images']) == 3
+
+
+def yolo_export(folder, **entries):
+  """The layout of exports: the validation part has the folder `valid` and the entry `val`."""
+  for part, names in (('train', 'ab'), ('valid', 'cd'), ('test', 'e')):
+    for name in names:
+      write_image(folder / part / 'images', f'{name}.jpg')
+      small_sets.write_text(folder / part / 'labels' / f'{name}.txt', POLYGON)
+  paths = {'train': '../train/images', 'val': '../valid/images', 'test': '../test/images'}
+  content = {'names': ['cell', 'nucleus'], 'nc': 2, **paths, **entries}
+  small_sets.write_text(folder / 'data.yaml', json.dumps(content))
+  return folder / 'data.yaml'
+
+
+def stems_of(source):
+  return ''.join(Path(image['file_name']).stem for image in source.content['images'])
+
+
+@pytest.mark.parametrize(
+  'split, expected',
+  [('train', 'ab'), ('val', 'cd'), ('valid', 'cd'), ('validation', 'cd'), ('test', 'e')],
+)
+def test_a_split_of_yolo_is_that_of_its_configuration(tmp_path, split, expected):
+  path = yolo_export(tmp_path)
+  for annotations in (path, tmp_path):
+    source = read(annotations, split=split)
+    assert stems_of(source) == expected
+    assert source.report.counts == {'other_split': 5 - len(expected)}
+
+
+def test_splits_of_yolo_that_are_read_together_are_counted(tmp_path):
+  path = yolo_export(tmp_path)
+  source = read(path)
+  assert stems_of(source) == 'eabcd' and source.report.counts == {'split_joined': 3}
+  assert source.report.examples['split_joined'] == ['train', 'val', 'test']
+  path = yolo_export(tmp_path, val='../train/images', test='')
+  assert not read(path).report.counts  # One split for both, as in the smallest examples.
+
+
+@pytest.mark.parametrize(
+  'lines', ['./images/b.jpg', '/home/other/set/valid/images/d.jpg', 'valid/images/a.jpg']
+)
+def test_lists_of_images_in_the_configuration_of_yolo_are_followed(tmp_path, lines):
+  path = yolo_export(tmp_path, path='elsewhere', val=['lists/part.txt'])
+  write_image(tmp_path / 'valid' / 'images', 'a.jpg')  # Another one than train/images/a.jpg.
+  small_sets.write_text(tmp_path / 'lists' / 'part.txt', lines + '\n')
+  source = read(path, split='val')
+  (image,) = source.content['images']
+  expected = {'b': 'train/images/b.jpg', 'd': 'valid/images/d.jpg', 'a': 'valid/images/a.jpg'}
+  assert image['file_name'] == expected[Path(lines).stem]
+
+
+def test_a_split_of_yolo_that_is_not_there_is_an_error(tmp_path):
+  path = yolo_export(tmp_path, val='../elsewhere/images')
+  with pytest.raises(DataError, match=r"split 'val' are not found.*elsewhere"):
+    read(path, split='val')
+
+
+def test_an_image_with_two_label_files_of_yolo_is_an_error(tmp_path):
+  yolo(tmp_path, POLYGON)
+  small_sets.write_text(tmp_path / 'runs' / 'labels' / 'a.txt', POLYGON)
+  with pytest.raises(DataError, match=r'several label files.*labels/a.txt and runs/labels/a.txt'):
+    read(tmp_path)
+
+
+def test_key_points_of_yolo_are_no_polygons(tmp_path):
+  line = '0 0.3 0.25 0.2 0.25 0.1 0.2 0.3 0.4'
+  (entry,) = yolo(tmp_path, line, names='names: [cell]\nkpt_shape: [2, 2]\n').content['annotations']
+  np.testing.assert_allclose(entry['bbox'], [10, 5, 10, 10])
+  assert entry['segmentation'] == []
 
 
 def test_class_numbers_without_names_are_counted(tmp_path):
