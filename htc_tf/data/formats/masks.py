@@ -9,6 +9,7 @@ These layouts are known, with PNG, TIFF, BMP or GIF files, `a` being the name of
   a/images/a.png, a/masks/*.png     the same, as in the 2018 Data Science Bowl
 """
 
+import collections
 import posixpath
 import re
 from typing import NamedTuple
@@ -63,12 +64,9 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   """
   report = files.report
   masks = _mask_files(files, options.image_folder)
-  if options.split:
-    for mask in masks:
-      if options.split not in mask.name.split('/'):
-        report.add('other_split', mask.name)
-    masks = [mask for mask in masks if options.split in mask.name.split('/')]
-  wanted = [_possible_pictures(mask, files) for mask in masks]
+  kept = set(files.of_split([mask.name for mask in masks], options.split))
+  masks = [mask for mask in masks if mask.name in kept]
+  wanted = _possible_pictures(masks, files)
   left_out = [files.absolute(mask.name) for mask in masks]
   located = image_locations.locate(
     files, options.image_folder, wanted, left_out, None if options.split else report
@@ -105,15 +103,23 @@ def _mask_files(files: SourceFiles, image_folder: str) -> list[_MaskFile]:
   return found or (unclear if all_are_masks else [])
 
 
-def _possible_pictures(mask: _MaskFile, files: SourceFiles) -> list[str]:
-  """Possible names of the picture of a mask, the likeliest first."""
+def _possible_pictures(masks: list[_MaskFile], files: SourceFiles) -> list[list[str]]:
+  """Possible names of the picture of each mask, the likeliest first."""
+  in_folder = collections.defaultdict(list)
+  for name in files.names:
+    folder, is_inside, rest = name.partition('/images/')
+    if is_inside and len(in_folder[folder]) < 2:
+      in_folder[folder].append(stem(rest))
+  return [_names_of_picture(mask, in_folder.get(mask.parent, [])) for mask in masks]
+
+
+def _names_of_picture(mask: _MaskFile, beside: list[str]) -> list[str]:
+  """Possible names of a picture; `beside` has the images in `images` beside the masks."""
   own = _SUFFIX.sub('', stem(mask.name))
   folders = [part for part in mask.folders if part.lower() in _SPLITS]
   names = [own, *mask.folders[-1:], _NUMBER.sub('', own), _without_class(own)]
   names.append(posixpath.basename(mask.parent))
-  prefix = posixpath.join(mask.parent, 'images') + '/'
-  beside = [name for name in files.names if name.startswith(prefix)] if mask.parent else []
-  names += [stem(name) for name in beside if len(beside) == 1]
+  names += beside if mask.parent and len(beside) == 1 else []
   return [posixpath.join(*folders, name) for name in dict.fromkeys(names) if name]
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import posixpath
+from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,6 +19,7 @@ from htc_tf.errors import DataError
 _LEFT_OUT = ('__MACOSX',)
 _MAX_LISTED = 1_000_000
 _MAX_LOOKED_AT = 50  # Files that show the format of a folder.
+_SAME_SPLIT = ('val', 'valid', 'validation')
 
 
 class SourceFiles:
@@ -57,9 +59,23 @@ class SourceFiles:
     prefix = self._left_out.replace(os.sep, '/') + '/'
     return tuple(name for name in files_below(self.folder) if not name.startswith(prefix))
 
+  @functools.cached_property
+  def name_set(self) -> frozenset[str]:
+    """The names without an order, in which one is found at once."""
+    return frozenset(self.names)
+
   def of_type(self, *suffixes: str) -> list[str]:
     """Names of the files with one of the suffixes, such as '.json', in any case."""
     return [name for name in self.names if name.lower().endswith(suffixes)]
+
+  def of_split(self, names: Sequence[str], split: str) -> list[str]:
+    """The files below a folder with the name of a split; others are counted. '' takes all."""
+    if not split:
+      return list(names)
+    chosen = [name for name in names if is_in_split(name, split)]
+    for name in sorted(set(names) - set(chosen)):
+      self.report.add('other_split', name)
+    return chosen
 
   def absolute(self, name: str) -> str:
     """Path of a file."""
@@ -154,6 +170,17 @@ def files_below(folder: str) -> tuple[str, ...]:
         likely_cause='a folder above the data set, such as a home folder',
       )
   return tuple(sorted(found))
+
+
+def is_split(name: str, split: str) -> bool:
+  """Whether a name is that of a split, in any case; val, valid and validation are the same."""
+  name, split = name.lower(), split.lower()
+  return name == split or (name in _SAME_SPLIT and split in _SAME_SPLIT)
+
+
+def is_in_split(name: str, split: str) -> bool:
+  """Whether a file is below a folder with the name of a split."""
+  return any(is_split(part, split) for part in name.split('/')[:-1])
 
 
 def _is_left_out(name: str) -> bool:

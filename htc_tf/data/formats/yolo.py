@@ -165,7 +165,7 @@ def _of_split(
   paths = {name: os.path.join(os.path.abspath(folder), name) for name in names}
   chosen = yolo_config.of_split(files, configuration, split, paths)
   if chosen is None:
-    chosen = {name for name in names if split in name.split('/')[:-1]}
+    return files.of_split(names, split)
   for name in names:
     if name not in chosen:
       report.add('other_split', name)

@@ -11,14 +11,12 @@ import yaml
 from htc_tf import file_errors
 from htc_tf.data import json_values
 from htc_tf.data.formats import image_locations
-from htc_tf.data.formats.source_files import SourceFiles, stem
+from htc_tf.data.formats.source_files import SourceFiles, is_split, stem
 from htc_tf.errors import DataError
 
 NAME_FILES = ('classes.txt', 'obj.names', 'labels.txt', 'names.txt', 'predefined_classes.txt')
 _LABEL_LINE = re.compile(r'\d+(\.0*)?(\s+-?\d*\.?\d+([eE][-+]?\d+)?){4,}')
 _SPLITS = ('train', 'val', 'test')
-# Other names of the entry `val`.
-_SAME_SPLIT = {'valid': 'val', 'validation': 'val'}
 
 
 class Configuration(NamedTuple):
@@ -110,7 +108,7 @@ def of_split(
     DataError: a path of the split does not exist.
   """
   splits = configuration.splits()
-  named = splits.get(split) or splits.get(_SAME_SPLIT.get(split, ''))
+  named = next((paths for name, paths in splits.items() if is_split(name, split)), None)
   if named is None:
     lists = [files.absolute(name) for name in files.of_type('.txt') if stem(name) == split]
     lists = [path for path in lists if not is_label_line(_first_line(path))]

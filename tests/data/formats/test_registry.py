@@ -90,6 +90,50 @@ def test_a_coco_file_in_a_folder_is_found_with_its_images(tmp_path):
   assert os.path.realpath(source.image_folder) == str(tmp_path / 'images')
 
 
+def coco_of(*names):
+  images = [
+    {'id': i, 'file_name': f'{n}.png', 'height': 24, 'width': 32} for i, n in enumerate(names)
+  ]
+  return {'images': images, 'annotations': [], 'categories': [{'id': 1, 'name': 'cat'}]}
+
+
+def test_a_split_of_coco_is_in_the_name_of_the_file_or_of_its_folder(tmp_path):
+  for part, name in (('train', 'a'), ('valid', 'b')):
+    small_sets.write_images(tmp_path / part)
+    small_sets.write_json(tmp_path / part / '_annotations.coco.json', coco_of(name))
+  for split, name in (('train', 'a'), ('valid', 'b'), ('val', 'b')):
+    source = read(tmp_path, split=split)
+    assert [image['file_name'] for image in source.content['images']] == [f'{name}.png']
+    assert os.path.realpath(source.image_folder).endswith({'a': 'train', 'b': 'valid'}[name])
+
+
+@pytest.mark.parametrize('name', ['', 'instances_train2017.json'])
+def test_a_split_that_no_coco_file_has_is_an_error(tmp_path, name):
+  """The only file is not taken for another split."""
+  small_sets.write_json(tmp_path / 'instances_train2017.json', coco_of('a'))
+  with pytest.raises(DataError, match=r"no coco file of the split 'val'.*instances_train2017"):
+    read(tmp_path / name, split='val')
+  assert read(tmp_path / name, split='train').content == coco_of('a')
+
+
+@pytest.mark.parametrize('name', ['labelme', 'labelme3', 'cvat'])
+def test_a_split_is_read_alone_in_every_format(tmp_path, name):
+  """Formats without lists have splits as folders, CVAT also as subsets."""
+  small_sets.FORMATS[name](tmp_path / 'train')
+  small_sets.FORMATS[name](tmp_path / 'Validation')
+  if name == 'cvat':
+    path = tmp_path / 'train' / 'annotations.xml'
+    text = path.read_text(encoding='utf-8')
+    text = text.replace('name="b.png"', 'name="b.png" subset="Validation"')
+    path.write_text(text, encoding='utf-8')
+    source = read(tmp_path / 'train', split='val')
+  else:
+    source = read(tmp_path, split='val')
+  number = 1 if name == 'cvat' else 2  # of the images that are read, and of the others
+  assert len(source.content['images']) == number
+  assert source.report.counts == {'other_split': number}
+
+
 def test_two_formats_in_a_folder_are_refused_unless_one_is_chosen(tmp_path):
   small_sets.labelme(tmp_path)
   small_sets.labelme3(tmp_path)
