@@ -9,6 +9,8 @@ _DESCRIPTIONS = {
   'annotation_file_unusable': 'annotation files that cannot be read (dropped with their images)',
   'unannotated_image': 'image files without annotations (not used)',
   'image_without_label_file': 'images without a label file (kept as images without instances)',
+  'picture_without_map': 'pictures with boxes alone beside others with masks (not used; see '
+  '--no_masks and --boxes_as_masks)',
   'other_split': 'images of other splits than --split (not used)',
   'split_joined': 'splits of the data set that are read together (--split and --prefix read one)',
   'class_attribute': 'attributes that hold the class (found by name and use; see '

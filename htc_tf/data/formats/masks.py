@@ -105,7 +105,7 @@ def _mask_files(files: SourceFiles, image_folder: str) -> list[_MaskFile]:
 
 def _possible_pictures(masks: list[_MaskFile], files: SourceFiles) -> list[list[str]]:
   """Possible names of the picture of each mask, the likeliest first."""
-  in_folder = collections.defaultdict(list)
+  in_folder: dict[str, list[str]] = collections.defaultdict(list)
   for name in files.names:
     folder, is_inside, rest = name.partition('/images/')
     if is_inside and len(in_folder[folder]) < 2:
@@ -145,7 +145,7 @@ class _Reader:
     self._assumed = False
 
   def add(self, builder: ContentBuilder, image: Entry, mask: _MaskFile) -> None:
-    """Add the objects of a mask file to an image."""
+    """Add the objects of a mask file to an image, which is dropped if the file has none to read."""
     own, picture = _SUFFIX.sub('', stem(mask.name)), stem(image['file_name'])
     is_map = own.lower() == picture.lower()
     content = self._files.read(mask.name)
@@ -153,7 +153,7 @@ class _Reader:
     size = (image.get('height'), image.get('width'))
     if numbers is None or (None not in size and numbers.shape != size):
       got = 'no mask' if numbers is None else f'{numbers.shape[1]}x{numbers.shape[0]}'
-      self._files.report.add('annotation_file_unusable', f'{mask.name} ({got})')
+      builder.drop_image(image, f'{mask.name} ({got})')
       return
     label = self._label(mask, image, own[len(picture) :] if not is_map else '')
     values = [value for value in np.unique(numbers).tolist() if value]

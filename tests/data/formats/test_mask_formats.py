@@ -129,6 +129,62 @@ def test_the_list_of_a_split_chooses_pictures_of_voc(tmp_path):
   assert source.report.counts['other_split'] == 1
 
 
+def voc_xml(folder, name, database, *corners):
+  keys = ('xmin', 'ymin', 'xmax', 'ymax')
+  box = ''.join(f'<{key}>{value}</{key}>' for key, value in zip(keys, corners))
+  text = f'<source><database>{database}</database></source>'
+  text += f'<object><name>cell</name><bndbox>{box}</bndbox></object>'
+  small_sets.write_text(folder / f'{name}.xml', f'<annotation>{text}</annotation>')
+
+
+@pytest.mark.parametrize(
+  'database, corners',
+  [('The VOC2012 Database', (11, 6, 20, 15)), ('Unknown', (10, 5, 20, 15))],
+)
+def test_boxes_of_the_voc_database_count_pixels_from_1(tmp_path, database, corners):
+  """The same box: columns 10-19, rows 5-14, in both conventions."""
+  write_image(tmp_path, 'a.jpg')
+  voc_xml(tmp_path, 'a', database, *corners)
+  (entry,) = read(tmp_path).content['annotations']
+  assert entry['bbox'] == [10, 5, 10, 10]
+
+
+def test_pictures_of_voc_with_boxes_alone_are_not_trained_as_background(tmp_path):
+  voc_colors(tmp_path)
+  write_image(tmp_path / 'JPEGImages', 'b.jpg')
+  voc_xml(tmp_path / 'Annotations', 'b', 'The VOC2012 Database', 1, 1, 9, 9)
+  source = read(tmp_path)
+  assert [image['file_name'] for image in source.content['images']] == ['JPEGImages/a.jpg']
+  assert source.report.counts['picture_without_map'] == 1
+  for options in ({'boxes_as_masks': True}, {'include_masks': False}):
+    assert len(read(tmp_path, **options).content['images']) == 2
+
+
+def test_a_split_of_voc_without_lists_is_a_folder(tmp_path):
+  for part, name in (('train', 'a'), ('valid', 'b')):
+    write_image(tmp_path / part, f'{name}.jpg')
+    voc_xml(tmp_path / part, name, 'Unknown', 1, 1, 9, 9)
+  source = read(tmp_path, split='val')
+  assert [image['file_name'] for image in source.content['images']] == ['valid/b.jpg']
+  assert source.report.counts == {'other_split': 1}
+
+
+@pytest.mark.parametrize('kind', ['masks', 'voc', 'panoptic'])
+@pytest.mark.parametrize('content', [b'no image', None], ids=['damaged', 'other size'])
+def test_an_image_whose_masks_cannot_be_read_is_no_background(tmp_path, kind, content):
+  path = small_sets.FORMATS[kind](tmp_path)
+  damaged = {'masks': 'masks/cat', 'voc': 'SegmentationObject', 'panoptic': 'val'}[kind]
+  if content:
+    (tmp_path / damaged / 'a.png').write_bytes(content)
+  else:
+    with Image.open(tmp_path / damaged / 'a.png') as image:
+      image.crop((0, 0, 30, 24)).save(tmp_path / damaged / 'a.png')
+  source = read(path)
+  assert [Path(image['file_name']).stem for image in source.content['images']] == ['b']
+  assert len(source.content['annotations']) == 1
+  assert source.report.counts['annotation_file_unusable'] == 1
+
+
 def test_voc_files_of_the_same_name_in_two_folders_are_an_error(tmp_path):
   for part in ('first', 'second'):
     small_sets.voc(tmp_path / part)
