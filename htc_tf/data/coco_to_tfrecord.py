@@ -20,6 +20,7 @@ from htc_tf.data import (
   conversion_fingerprint,
   conversion_outputs,
   conversion_source,
+  image_limits,
   image_paths,
   kept_channels,
   record_pool,
@@ -130,7 +131,8 @@ def write(planned: Plan, annotations: CocoAnnotations) -> DatasetInfo:
   options = planned.options
   if planned.finished:
     return planned.finished
-  tasks = _with_forms(options, planned.data_set, planned.tasks)
+  with image_limits.for_tiles(options.tile_size > 0):
+    tasks = _with_forms(options, planned.data_set, planned.tasks)
   results = record_pool.write_shards(tasks, options.num_processes)
   try:
     semantic = conversion_source.semantic_info(options, annotations)
@@ -198,6 +200,7 @@ def _tasks(
     ),
     options.skip_missing_images,
     size_decides=options.exif == 'auto',
+    cuts_tiles=options.tile_size > 0,
   )
   num_shards = min(options.num_shards, len(images))
   return [

@@ -15,6 +15,7 @@ from htc_tf.data import (
   content_changes,
   conversion_checks,
   conversion_outputs,
+  image_limits,
   image_paths,
   tiles,
   usable_images,
@@ -170,6 +171,7 @@ def _size_of_image(options: ConversionOptions, image: Entry) -> tuple[int, int] 
   """Height and width of an image as its annotations refer to it; None if it cannot be read."""
   path = image_paths.path_inside(options.image_folder, image['file_name'])
   try:
-    return read_image(path, upright=options.exif != 'stored').size
+    with image_limits.for_tiles(options.tile_size > 0):
+      return read_image(path, upright=options.exif != 'stored').size
   except (UnreadableImageError, OSError, UnicodeError):
     return None

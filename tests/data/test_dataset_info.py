@@ -98,7 +98,8 @@ def test_other_json_files_beside_the_shards_are_ignored(folder):
 
 def test_metadata_of_many_categories_is_found(folder):
   names = tuple(
-    dataset_info.Category(label, f'category {label} {"x" * 60}', label) for label in range(1, 50_001)
+    dataset_info.Category(label, f'category {label} {"x" * 60}', label)
+    for label in range(1, 50_001)
   )
   info = dataclasses.replace(INFO, categories=names)
   info.save(str(folder / 'train.json'))
