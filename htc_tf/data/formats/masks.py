@@ -156,14 +156,14 @@ class _Reader:
       builder.drop_image(image, f'{mask.name} ({got})')
       return
     label = self._label(mask, image, own[len(picture) :] if not is_map else '')
-    values = [value for value in np.unique(numbers).tolist() if value]
-    if is_map and values:
+    objects = mask_codec.encode_map(numbers)
+    if is_map and objects:
       self._num_maps += 1
-      self._single_values |= {mask.name} if len(values) == 1 else set()
-    if not values:
+      self._single_values |= {mask.name} if len(objects) == 1 else set()
+    if not objects:
       self._files.report.add('mask_empty', mask.name)
-    for value in values:
-      builder.add_runs(image, label, mask_codec.encode(numbers == value))
+    for runs in objects.values():
+      builder.add_runs(image, label, runs)
 
   def count_findings(self) -> None:
     """Count what is only seen when all masks are read."""
