@@ -150,7 +150,7 @@ class ContentBuilder:
       categories: names in the order of their ids 1..K; others follow in alphabetic order.
 
     Raises:
-      DataError: there is no image, or no category.
+      DataError: there is no image, or none of a known size, or no category.
     """
     content = self._content(categories)
     return AnnotationSource(format_name, content, self._folder, self._files.digest(), self._report)
@@ -166,6 +166,13 @@ class ContentBuilder:
           got='; '.join(line.strip() for line in self._report.lines()) or 'none',
           likely_cause='an unfinished annotation, or another folder',
         )
+    if not any('height' in image for image in images):
+      raise DataError(
+        f'No image of {self._files.path} can be read',
+        expected=f'images with the names of the annotations in {self._folder}',
+        got=f'none, such as {images[0]["file_name"]}',
+        likely_cause='images in another folder; give it as --image_folder',
+      )
     ids = {name: id_ for id_, name in enumerate(names, 1)}
     annotations = [entry for entry in self._annotations if entry['image_id'] not in self._dropped]
     for entry in annotations:

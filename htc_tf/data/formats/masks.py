@@ -69,7 +69,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   wanted = _possible_pictures(masks, files)
   left_out = [files.absolute(mask.name) for mask in masks]
   located = image_locations.locate(
-    files, options.image_folder, wanted, left_out, None if options.split else report
+    files, options.image_folder, wanted, left_out, None if options.split else report, may_share=True
   )
   of_picture: dict[str, list[_MaskFile]] = {}
   for name, mask in zip(located.names, masks):

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Callable
 from typing import NamedTuple
 
+from htc_tf import file_errors
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import (
@@ -63,8 +64,11 @@ def read(options: ConversionOptions) -> AnnotationSource:
 
   Raises:
     DataError: the format is unknown or not clear, or nothing in it is usable.
-    InputError: a file cannot be read.
+    InputError: a file cannot be read, or the image folder is missing.
   """
+  if options.image_folder:
+    with file_errors.as_input_errors():
+      os.stat(os.path.join(options.image_folder, '.'))
   files = SourceFiles(options.annotation_file, CheckReport(), options.output_folder)
   if not files.is_folder and not os.path.isfile(options.annotation_file):
     return coco.read(files, options)  # Its error says what is there.

@@ -54,7 +54,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   names = [name for name in files.of_type('.txt') if not yolo_config.is_name_file(name)]
   labels = [name for name in names if _is_label_file(files, name)]
   wanted = [[_image_of(name), stem(name)] for name in labels]
-  located = image_locations.locate(files, options.image_folder, wanted)
+  located = image_locations.locate(files, options.image_folder, wanted, may_share=True)
   # An empty text file without an image is no label file.
   of_image = _by_image(
     {

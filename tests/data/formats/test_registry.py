@@ -8,10 +8,10 @@ import shutil
 import numpy as np
 import pytest
 
-from htc_tf.data import coco_annotations, segmentation
+from htc_tf.data import coco_annotations, coco_to_tfrecord, segmentation
 from htc_tf.data.conversion_options import ANNOTATION_FORMATS, ConversionOptions
 from htc_tf.data.formats import registry
-from htc_tf.errors import DataError, HTCError
+from htc_tf.errors import DataError, HTCError, InputError
 from tests.data.formats import small_sets
 
 # Classes of the small sets in the formats that have their own.
@@ -217,6 +217,49 @@ def test_an_image_name_that_stands_for_several_files_is_refused(tmp_path):
   path = small_sets.via(tmp_path / 'set')
   shutil.copytree(tmp_path / 'set' / 'images', tmp_path / 'set' / 'copies')
   with pytest.raises(DataError, match=r"'a.png' stands for several files"):
+    read(path)
+
+
+def cvat_of(*names):
+  box = '<box label="cat" xtl="1" ytl="1" xbr="9" ybr="9"/>'
+  images = ''.join(f'<image name="{name}" width="20" height="20">{box}</image>' for name in names)
+  return f'<annotations>{images}</annotations>'
+
+
+def test_the_image_of_another_folder_is_not_taken_twice(tmp_path):
+  """Without the images of val, those of train with the same names are not annotated as both."""
+  small_sets.write_images(tmp_path / 'images' / 'train')
+  small_sets.write_text(tmp_path / 'a.xml', cvat_of('train/b.png', 'val/b.png'))
+  names = [image['file_name'] for image in read(tmp_path).content['images']]
+  assert names == ['images/train/b.png', 'val/b.png']
+  small_sets.write_text(tmp_path / 'a.xml', cvat_of('other/b.png'))
+  names = [image['file_name'] for image in read(tmp_path).content['images']]
+  assert names == ['images/train/b.png']
+
+
+def test_several_annotations_of_an_image_are_refused(tmp_path):
+  small_sets.cityscapes(tmp_path)
+  for path in (tmp_path / 'gtFine').rglob('*.json'):
+    coarse = path.relative_to(tmp_path / 'gtFine').with_name(path.name.replace('Fine', 'Coarse'))
+    small_sets.write_text(tmp_path / 'gtCoarse' / coarse, path.read_text(encoding='utf-8'))
+  with pytest.raises(DataError, match=r'several annotations.*gtCoarse.*gtFine'):
+    read(tmp_path)
+
+
+@pytest.mark.parametrize('name', small_sets.FORMATS)
+def test_a_missing_image_folder_is_named_in_every_format(tmp_path, name):
+  path = small_sets.FORMATS[name](tmp_path / 'set')
+  options = ConversionOptions(str(path), str(tmp_path / 'typo'), str(tmp_path / 'records'))
+  with pytest.raises(InputError, match='typo'):
+    coco_to_tfrecord.convert(options)
+
+
+@pytest.mark.parametrize('name', ['yolo', 'masks', 'voc', 'via'])
+def test_formats_without_sizes_say_that_no_image_is_found(tmp_path, name):
+  path = small_sets.FORMATS[name](tmp_path / 'set')
+  for folder in ('images', 'JPEGImages'):
+    shutil.rmtree(tmp_path / 'set' / folder, ignore_errors=True)
+  with pytest.raises(DataError, match=r'No image of .* can be read.*--image_folder'):
     read(path)
 
 
