@@ -67,6 +67,7 @@ def read(options: ConversionOptions) -> Source:
       images, annotations.annotations, _tile_options(options), annotations.report
     )
     annotations = dataclasses.replace(annotations, annotations=of_image)
+    conversion_checks.check_trainable(options, annotations, images)
   return Source(annotations, images, options, source.format)
 
 

@@ -160,6 +160,9 @@ def _cut_annotations(
       segmentation = entry['segmentation']
       window = mask_windows.window_of(segmentation, image['height'], image['width'])
       total = int(np.count_nonzero(window.bitmap))
+      if not total:
+        report.add('empty_mask', f'annotation {entry["id"]}')
+        continue
     for tile, kept in zip(tiles, found):
       part = _part(entry, window, total, tile)
       if part is None:

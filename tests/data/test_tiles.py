@@ -234,6 +234,25 @@ def test_pictures_above_the_limit_are_read_if_they_are_cut(large, monkeypatch, c
     folder.convert(channels=channels, tile_size=72)
 
 
+def test_an_object_without_a_pixel_is_counted(large):
+  folder, _ = large
+  point = [[50.6, 20.6, 50.7, 20.6, 50.7, 20.7]]
+  folder.content['annotations'].append(annotation(7, 9, 2, (50, 20, 1, 1), segmentation=point))
+  info, _ = folder.save().convert(tile_size=64, tile_overlap=20)
+  assert info.checks['empty_mask'] == 1
+  folder.content['annotations'] = folder.content['annotations'][-1:]
+  for drop_empty_tiles in (False, True):
+    with pytest.raises(DataError, match=r'No trainable instance.*1 annotations whose mask covers'):
+      folder.save().convert(tile_size=64, drop_empty_tiles=drop_empty_tiles, overwrite=True)
+
+
+def test_tiles_that_are_too_small_for_every_object_are_named_as_the_cause(large):
+  folder, _ = large
+  folder.content['annotations'] = [annotation(1, 9, 2, (2, 2, 140, 90))]
+  with pytest.raises(DataError, match=r'No trainable instance.*a larger --tile_size'):
+    folder.save().convert(tile_size=64, tile_min_visible=0.9)
+
+
 def test_tiles_of_a_picture_stay_in_one_part_of_a_division(large):
   from htc_tf.data import divided_conversion, split
 
