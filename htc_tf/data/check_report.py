@@ -6,7 +6,8 @@ from typing import Any
 
 _DESCRIPTIONS = {
   'other_file': 'files of another kind among the annotations (not read)',
-  'annotation_file_unusable': 'annotation files that cannot be read (dropped with their images)',
+  'annotation_file_unusable': 'files of annotations or masks that cannot be read, or have another '
+  'size than their image (dropped with their images)',
   'unannotated_image': 'image files without annotations (not used)',
   'image_without_label_file': 'images without a label file (kept as images without instances)',
   'picture_without_map': 'pictures with boxes alone beside others with masks (not used; see '
@@ -101,6 +102,7 @@ _DESCRIPTIONS = {
 }
 
 _DROPPED_IMAGES = (
+  'annotation_file_unusable',
   'bad_image',
   'image_without_size',
   'duplicate_image',

@@ -45,8 +45,8 @@ def nothing_to_train(
   cause = 'annotations of other images, or a file without annotations'
   if report.counts['tile_part_ignored']:
     cause = (
-      'objects that are large compared with the tiles; give a larger --tile_size or --tile_overlap, '
-      'or a smaller --tile_min_visible'
+      'objects that are large compared with the tiles; give a larger --tile_size or '
+      '--tile_overlap, or a smaller --tile_min_visible'
     )
   elif num_crowds:
     cause = (

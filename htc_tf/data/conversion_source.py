@@ -153,6 +153,7 @@ def _cleaned(options: ConversionOptions, source: AnnotationSource) -> CocoAnnota
   return dataclasses.replace(
     annotations,
     num_annotations=annotations.num_annotations + num_dropped,
+    num_images=annotations.num_images + report.counts['annotation_file_unusable'],
     digest=source.digest,
   )
 

@@ -464,6 +464,17 @@ def test_records_of_a_labelme_folder(tmp_path):
   assert records['a.png']['classes'].tolist() == [1, 2]
 
 
+def test_images_without_readable_masks_count_among_the_dropped_images(tmp_path):
+  path = small_sets.masks(tmp_path / 'set')
+  for label in ('cat', 'dog'):
+    (path / 'masks' / label / 'b.png').write_bytes(b'')
+  (path / 'masks' / 'dog' / 'b.png').unlink()
+  lines = []
+  options = ConversionOptions(str(path), '', str(tmp_path / 'records'), num_shards=1)
+  coco_to_tfrecord.convert(options, lines.append)
+  assert lines[0].startswith('1 of 2 images dropped: 1 files of annotations or masks that cannot')
+
+
 def test_dropped_shapes_count_among_the_dropped_annotations(tmp_path):
   path = small_sets.labelme(tmp_path / 'set')
   content = json.loads((path / 'a.json').read_text(encoding='utf-8'))
