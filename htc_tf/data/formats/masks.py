@@ -5,7 +5,7 @@ These layouts are known, with PNG, TIFF, BMP or GIF files, `a` being the name of
   masks/a.png, a_masks.png          a map of a picture: each value or color but 0 is an object
   masks/<class>/a.png               the same, with a class
   masks/a/1.png, masks/a_1.png      an object of a picture: its pixels are not black
-  masks/a_<class>_1.png             the same, with a class
+  masks/a_<class>_1.png             the same, with a class; also masks/a/<class>_1.png
   a/images/a.png, a/masks/*.png     the same, as in the 2018 Data Science Bowl
 """
 
@@ -32,7 +32,9 @@ _FOLDERS = (
 _SPLITS = ('train', 'val', 'valid', 'test', 'training', 'validation', 'testing')
 _SUFFIX = re.compile(r'[_-](cp_masks|masks?|seg|labels?|instances?|inst|gt)$', re.IGNORECASE)
 _NUMBER = re.compile(r'[_.-]?\d+$')
-_CLASS = re.compile(r'[^\W\d_][^\W\d]*$')
+# A name with other parts than words and numbers, such as a hash, has no class.
+_PART = re.compile(r'((?:[^\W\d_]| )*)\d*')
+_NO_CLASS = {'mask', 'masks', 'object', 'obj', 'instance', 'inst', 'label', 'seg', 'roi'}
 _MAX_OBJECTS = 20_000  # A map with more values is a photograph or a depth map.
 
 
@@ -155,7 +157,7 @@ class _Reader:
       got = 'no mask' if numbers is None else f'{numbers.shape[1]}x{numbers.shape[0]}'
       builder.drop_image(image, f'{mask.name} ({got})')
       return
-    label = self._label(mask, image, own[len(picture) :] if not is_map else '')
+    label = self._label(mask, image, '' if is_map else own.removeprefix(picture))
     objects = mask_codec.encode_map(numbers)
     if is_map and objects:
       self._num_maps += 1
@@ -178,7 +180,9 @@ class _Reader:
     of_image = {part.lower() for part in image['file_name'].split('/')[:-1]}
     of_image |= {stem(image['file_name']).lower(), *_SPLITS}
     folders = [part for part in mask.folders if part.lower() not in of_image]
-    words = [word for word in re.split(r'[_.-]', rest) if _CLASS.match(word)]
+    parts = [_PART.fullmatch(part) for part in re.split(r'[_.-]', rest)]
+    found = [part[1].strip() for part in parts if part] if all(parts) else []
+    words = [word for word in found if word and word.lower() not in _NO_CLASS]
     if folders or words:
       return folders[-1] if folders else ' '.join(words)
     self._assumed = self._assumed or not self._class_name

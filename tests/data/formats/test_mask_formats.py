@@ -213,6 +213,12 @@ def test_the_palette_of_voc_has_its_published_colors():
     ('images/a.jpg', 'masks/a_7.png', 'object'),
     ('images/a.jpg', 'masks/a_cell_7.png', 'cell'),
     ('a/images/x.png', 'a/masks/0f3.png', 'object'),
+    ('images/a.jpg', 'masks/a/big cell_7.png', 'big cell'),
+    ('images/a.jpg', 'masks/a_7_cell.png', 'cell'),
+    ('images/a.jpg', 'masks/a/mask_7.png', 'object'),
+    ('images/a.jpg', 'masks/a_object_7.png', 'object'),
+    ('a/images/x.png', 'a/masks/0cafe.png', 'object'),
+    ('a/images/x1.png', 'a/masks/f47ac10b-abcd-4372-a567-0e02b2c3d479.png', 'object'),
   ],
 )
 def test_layouts_of_masks(tmp_path, image, mask, name):
