@@ -12,7 +12,7 @@ from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import image_locations, shapes
 from htc_tf.data.formats.annotation_source import AnnotationSource, ContentBuilder
 from htc_tf.data.formats.grouped_shapes import Shape, add_grouped
-from htc_tf.data.formats.source_files import SourceFiles, is_in_split, is_split
+from htc_tf.data.formats.source_files import SourceFiles, count_joined, is_in_split, is_split
 from htc_tf.errors import DataError
 
 NAME = 'CVAT for images 1.1'
@@ -83,6 +83,7 @@ def _images(files: SourceFiles, roots: list[Element]) -> list[Element]:
 def _of_subset(entries: list[Element], split: str, report: CheckReport) -> list[Element]:
   """The images of a subset of the task, or in a folder of its name."""
   if not split:
+    count_joined({entry.get('subset') or '' for entry in entries}, report)
     return entries
   chosen = []
   for entry in entries:

@@ -22,14 +22,13 @@ from htc_tf.data.annotation_file import Entry
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import image_locations, mask_files
 from htc_tf.data.formats.annotation_source import AnnotationSource, ContentBuilder
-from htc_tf.data.formats.source_files import SourceFiles, stem
+from htc_tf.data.formats.source_files import SourceFiles, split_of, stem
 
 NAME = 'instance masks'
 _FOLDERS = (
   *('masks', 'mask', 'instances', 'instance_masks', 'instance_maps', 'labels', 'label'),
   *('annotations', 'gt', 'ground_truth', 'groundtruth', 'segmentation', 'segmentations'),
 )
-_SPLITS = ('train', 'val', 'valid', 'test', 'training', 'validation', 'testing')
 _SUFFIX = re.compile(r'[_-](cp_masks|masks?|seg|labels?|instances?|inst|gt)$', re.IGNORECASE)
 _NUMBER = re.compile(r'[_.-]?\d+$')
 # A name with other parts than words and numbers, such as a hash, has no class.
@@ -118,7 +117,7 @@ def _possible_pictures(masks: list[_MaskFile], files: SourceFiles) -> list[list[
 def _names_of_picture(mask: _MaskFile, beside: list[str]) -> list[str]:
   """Possible names of a picture; `beside` has the images in `images` beside the masks."""
   own = _SUFFIX.sub('', stem(mask.name))
-  folders = [part for part in mask.folders if part.lower() in _SPLITS]
+  folders = [part for part in mask.folders if split_of(part)]
   names = [own, *mask.folders[-1:], _NUMBER.sub('', own), _without_class(own)]
   names.append(posixpath.basename(mask.parent))
   names += beside if mask.parent and len(beside) == 1 else []
@@ -178,8 +177,8 @@ class _Reader:
   def _label(self, mask: _MaskFile, image: Entry, rest: str) -> str:
     """The class: a folder that is no split and no picture, else a word in the name."""
     of_image = {part.lower() for part in image['file_name'].split('/')[:-1]}
-    of_image |= {stem(image['file_name']).lower(), *_SPLITS}
-    folders = [part for part in mask.folders if part.lower() not in of_image]
+    of_image.add(stem(image['file_name']).lower())
+    folders = [part for part in mask.folders if part.lower() not in of_image and not split_of(part)]
     parts = [_PART.fullmatch(part) for part in re.split(r'[_.-]', rest)]
     found = [part[1].strip() for part in parts if part] if all(parts) else []
     words = [word for word in found if word and word.lower() not in _NO_CLASS]

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,7 +19,8 @@ from htc_tf.errors import DataError
 _LEFT_OUT = ('__MACOSX',)
 _MAX_LISTED = 1_000_000
 _MAX_LOOKED_AT = 50  # Files that show the format of a folder.
-_SAME_SPLIT = ('val', 'valid', 'validation')
+# Names of splits; those of a group are the same one.
+_SPLITS = (('train', 'training'), ('val', 'valid', 'validation'), ('test', 'testing'))
 
 
 class SourceFiles:
@@ -174,8 +175,24 @@ def files_below(folder: str) -> tuple[str, ...]:
 
 def is_split(name: str, split: str) -> bool:
   """Whether a name is that of a split, in any case; val, valid and validation are the same."""
-  name, split = name.lower(), split.lower()
-  return name == split or (name in _SAME_SPLIT and split in _SAME_SPLIT)
+  return name.lower() == split.lower() or split_of(name) == split_of(split) != ''
+
+
+def split_of(name: str) -> str:
+  """The usual name of a split, such as val for Validation; '' if the name is that of none."""
+  return next((names[0] for names in _SPLITS if name.lower() in names), '')
+
+
+def count_joined(names: Iterable[str], report: CheckReport) -> None:
+  """Count the splits that are read together, if there are several.
+
+  Args:
+    names: names, of which some may be those of splits.
+    report: counts of the findings.
+  """
+  found = {split for name in names if (split := split_of(name))}
+  for split in sorted(found) if len(found) > 1 else ():
+    report.add('split_joined', split)
 
 
 def is_in_split(name: str, split: str) -> bool:

@@ -18,11 +18,11 @@ from htc_tf.data.check_report import CheckReport
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import image_locations, mask_files
 from htc_tf.data.formats.annotation_source import AnnotationSource, ContentBuilder
-from htc_tf.data.formats.source_files import SourceFiles, is_split, stem
+from htc_tf.data.formats.source_files import SourceFiles, count_joined, is_split, stem
 from htc_tf.errors import DataError
 
 NAME = 'Pascal VOC'
-_OBJECTS, _CLASSES, _BOXES = 'SegmentationObject', 'SegmentationClass', 'Annotations'
+_OBJECTS, _CLASSES, _LISTS = 'SegmentationObject', 'SegmentationClass', 'ImageSets'
 _BORDER_INDEX, _BORDER_COLOR = 255, 224 + 256 * 224 + 65536 * 192
 _VOC_NAMES = (
   *('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow'),
@@ -235,6 +235,8 @@ def _of_split(
 ) -> list[str]:
   """The pictures in the lists of a split; without lists, those with files in its folder."""
   if not split:
+    lists = [stem(name) for name in files.of_type('.txt') if _is_in(name, _LISTS)]
+    count_joined(lists, files.report)
     return pictures
   lists = [name for name in files.of_type('.txt') if is_split(stem(name), split)]
   listed = {line.split()[0] for name in lists for line in files.lines(name) if line}

@@ -14,7 +14,7 @@ from htc_tf.data.check_report import CheckReport
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import image_locations, yolo_config
 from htc_tf.data.formats.annotation_source import AnnotationSource, ContentBuilder
-from htc_tf.data.formats.source_files import SourceFiles, stem
+from htc_tf.data.formats.source_files import SourceFiles, count_joined, stem
 from htc_tf.errors import DataError
 
 NAME = 'YOLO text files'
@@ -159,8 +159,7 @@ def _of_split(
 ) -> list[str]:
   """The images of a split; without one, the splits that are read together are counted."""
   if not split:
-    for name in configuration.several_splits():
-      report.add('split_joined', name)
+    count_joined(configuration.several_splits(), report)
     return names
   paths = {name: os.path.join(os.path.abspath(folder), name) for name in names}
   chosen = yolo_config.of_split(files, configuration, split, paths)

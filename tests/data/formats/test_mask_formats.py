@@ -1,6 +1,7 @@
 """Tests of formats with maps or covering polygons: VOC, masks, Cityscapes, panoptic, and YOLO."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -377,8 +378,10 @@ def test_images_without_labels_stay_and_splits_are_chosen_by_folder(tmp_path):
   names = [image['file_name'] for image in source.content['images']]
   assert names == ['valid/images/b.jpg', 'valid/images/c.jpg']
   assert source.report.counts == {'other_split': 1, 'image_without_label_file': 1}
-  assert len(read(tmp_path).content['images']) == 3
-  assert len(read(tmp_path / 'data.yaml').content['images']) == 3
+  for path in (tmp_path, tmp_path / 'data.yaml'):
+    source = read(path)
+    assert len(source.content['images']) == 3
+    assert source.report.examples['split_joined'] == ['train', 'val']
 
 
 def yolo_export(folder, **entries):
@@ -387,6 +390,10 @@ def yolo_export(folder, **entries):
     for name in names:
       write_image(folder / part / 'images', f'{name}.jpg')
       small_sets.write_text(folder / part / 'labels' / f'{name}.txt', POLYGON)
+  return yolo_export_of(folder, **entries)
+
+
+def yolo_export_of(folder, **entries):
   paths = {'train': '../train/images', 'val': '../valid/images', 'test': '../test/images'}
   content = {'names': ['cell', 'nucleus'], 'nc': 2, **paths, **entries}
   small_sets.write_text(folder / 'data.yaml', json.dumps(content))
@@ -413,8 +420,10 @@ def test_splits_of_yolo_that_are_read_together_are_counted(tmp_path):
   path = yolo_export(tmp_path)
   source = read(path)
   assert stems_of(source) == 'eabcd' and source.report.counts == {'split_joined': 3}
-  assert source.report.examples['split_joined'] == ['train', 'val', 'test']
-  path = yolo_export(tmp_path, val='../train/images', test='')
+  assert source.report.examples['split_joined'] == ['test', 'train', 'val']
+  for part in ('valid', 'test'):
+    shutil.rmtree(tmp_path / part)
+  path = yolo_export_of(tmp_path, val='../train/images', test='')
   assert not read(path).report.counts  # One split for both, as in the smallest examples.
 
 

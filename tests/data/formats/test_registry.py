@@ -134,6 +134,39 @@ def test_a_split_is_read_alone_in_every_format(tmp_path, name):
   assert source.report.counts == {'other_split': number}
 
 
+def with_voc_lists(root):
+  for split in ('train', 'val', 'trainval'):
+    small_sets.write_text(root / 'ImageSets' / 'Main' / f'{split}.txt', 'a\n')
+  return small_sets.voc(root)
+
+
+def with_cvat_subsets(root):
+  path = small_sets.cvat(root) / 'annotations.xml'
+  text = path.read_text(encoding='utf-8').replace('name="a', 'subset="Train" name="a')
+  small_sets.write_text(path, text.replace('name="b', 'subset="Validation" name="b'))
+  return root
+
+
+def with_coco_folders(root):
+  small_sets.write_json(root / 'x.json', coco_of('train/a', 'x/val/a', 'Training/b'))
+  return root
+
+
+def with_labelme_folders(root):
+  for split, name in (('train', 'a'), ('valid', 'b')):
+    small_sets.labelme(root / split)
+    for path in (root / split).glob(f'{name}.*'):
+      path.unlink()
+  return root
+
+
+@pytest.mark.parametrize(
+  'write', [with_voc_lists, with_cvat_subsets, with_coco_folders, with_labelme_folders]
+)
+def test_splits_that_are_read_together_are_counted(tmp_path, write):
+  assert read(write(tmp_path)).report.examples['split_joined'] == ['train', 'val']
+
+
 def test_two_formats_in_a_folder_are_refused_unless_one_is_chosen(tmp_path):
   small_sets.labelme(tmp_path)
   small_sets.labelme3(tmp_path)
