@@ -45,7 +45,7 @@ class SemanticInfo:
   """Description of the semantic maps.
 
   Attributes:
-    source: 'stuff_maps' or 'instances'.
+    source: 'stuff_maps', 'instances' or 'panoptic'.
     num_classes: number of classes.
   """
 

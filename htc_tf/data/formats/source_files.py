@@ -109,9 +109,9 @@ class SourceFiles:
 
   @functools.cached_property
   def json_kinds(self) -> dict[str, list[str]]:
-    """Names of JSON files by their kind, see `json_kinds`; of a large folder, the first ones."""
+    """Names of JSON files by their kind, see `json_kinds`; of a large folder, of some of them."""
     found: dict[str, list[str]] = {}
-    for name in self.of_type('.json')[:_MAX_LOOKED_AT]:
+    for name in _some(self.of_type('.json')):
       kind = json_kinds.kind_of(self.json(name))
       if kind:
         found.setdefault(kind, []).append(name)
@@ -119,8 +119,8 @@ class SourceFiles:
 
   @functools.cached_property
   def xml_roots(self) -> dict[str, ElementTree.Element]:
-    """Roots of XML files by name; of a large folder, of the first ones."""
-    parsed = ((name, self.xml(name)) for name in self.of_type('.xml')[:_MAX_LOOKED_AT])
+    """Roots of XML files by name; of a large folder, of some of them."""
+    parsed = ((name, self.xml(name)) for name in _some(self.of_type('.xml')))
     return {name: root for name, root in parsed if root is not None}
 
   def xml(self, name: str) -> ElementTree.Element | None:
@@ -141,6 +141,15 @@ class SourceFiles:
   def digest(self) -> str:
     """A hash of the names and contents of all files that were read."""
     return hashlib.sha256(json.dumps(sorted(self._hashes.items())).encode()).hexdigest()
+
+
+def _some(names: list[str]) -> list[str]:
+  """Names that show the format: those in the uppermost folders, and others at equal distances."""
+  if len(names) <= _MAX_LOOKED_AT:
+    return names
+  half = _MAX_LOOKED_AT // 2
+  upper = sorted(names, key=lambda name: name.count('/'))[:half]
+  return list(dict.fromkeys([*upper, *names[:: -(-len(names) // half)]]))
 
 
 def files_below(folder: str) -> tuple[str, ...]:

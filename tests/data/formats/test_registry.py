@@ -134,6 +134,19 @@ def test_a_split_is_read_alone_in_every_format(tmp_path, name):
   assert source.report.counts == {'other_split': number}
 
 
+@pytest.mark.parametrize('name', ['labelme', 'labelme3'])
+def test_a_format_is_recognized_behind_many_other_files(tmp_path, name):
+  """JSON and XML files that belong to another program come first in the order of their names."""
+  suffix = 'json' if name == 'labelme' else 'xml'
+  for number in range(70):
+    small_sets.write_text(
+      tmp_path / '_meta' / f'{number}.{suffix}', '{}' if suffix == 'json' else '<x/>'
+    )
+  small_sets.FORMATS[name](tmp_path)
+  source = read(tmp_path)
+  assert objects_of(source) == expected() and source.report.counts['other_file'] == 70
+
+
 def with_voc_lists(root):
   for split in ('train', 'val', 'trainval'):
     small_sets.write_text(root / 'ImageSets' / 'Main' / f'{split}.txt', 'a\n')
