@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
@@ -232,6 +233,27 @@ def test_pictures_above_the_limit_are_read_if_they_are_cut(large, monkeypatch, c
   monkeypatch.setattr(image_limits, 'MAX_PIXELS', 4999)
   with pytest.raises(DataError, match='image'):
     folder.convert(channels=channels, tile_size=72)
+
+
+def test_the_tiles_of_a_picture_are_in_one_shard_if_there_are_enough_pictures(large):
+  folder, _ = large
+  for number in range(2):
+    entry = {**folder.content['images'][0], 'id': 10 + number, 'file_name': f'{number}.png'}
+    Image.fromarray(np.zeros([100, 150, 3], np.uint8)).save(folder.images / f'{number}.png')
+    folder.content['images'].append(entry)
+  folder.save()
+  for num_shards, expected in ((2, [1, 2]), (3, [1, 1, 1]), (4, [3, 3, 3, 3])):
+    folder.convert(tile_size=64, tile_overlap=20, num_shards=num_shards, overwrite=True)
+    pictures = [
+      {
+        tf.train.Example.FromString(record.numpy())
+        .features.feature['image/filename']
+        .bytes_list.value[0][:3]
+        for record in tf.data.TFRecordDataset(str(path))
+      }
+      for path in folder.output.glob('*.tfrecord')
+    ]
+    assert sorted(map(len, pictures)) == expected
 
 
 def test_an_object_without_a_pixel_is_counted(large):
