@@ -264,6 +264,19 @@ def test_faults_of_masks_are_counted(tmp_path):
   }
 
 
+@pytest.mark.parametrize('value, number', [(3.0, 1), (0.5, 0), (np.nan, 0), (np.inf, 0)])
+def test_maps_of_floats_are_read_if_they_are_numbers_of_objects(tmp_path, value, number):
+  for name in ('a.png', 'b.png'):
+    write_image(tmp_path / 'images', name)
+    numbers = square().astype(np.float32) * np.float32(2)
+    numbers[0, 0] = value if name == 'a.png' else 0
+    small_sets.write_map(tmp_path / 'masks' / name.replace('png', 'tif'), numbers)
+  source = read(tmp_path)
+  assert len(source.content['images']) == 1 + number
+  assert len(source.content['annotations']) == 1 + 2 * number
+  assert source.report.counts['annotation_file_unusable'] == 1 - number
+
+
 def test_maps_with_a_single_value_are_counted(tmp_path):
   write_image(tmp_path / 'images')
   small_sets.write_map(tmp_path / 'masks' / 'a.png', (square() + square(left=30, right=40)) * 255)
