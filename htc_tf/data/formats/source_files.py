@@ -48,6 +48,17 @@ class SourceFiles:
     self._counted: set[str] = set()
     self._parsed: tuple[str, Any] = ('', None)
 
+  def moved(self, folder: str, left_out: str = '') -> 'SourceFiles':
+    """The files below a folder, with the report and the fingerprint of these.
+
+    Args:
+      folder: the folder.
+      left_out: a folder that does not count.
+    """
+    other = SourceFiles(folder, self.report, left_out)
+    other._hashes = {f'../{name}': digest for name, digest in self._hashes.items()}
+    return other
+
   @functools.cached_property
   def names(self) -> tuple[str, ...]:
     """Names of all files relative to the folder, with slashes, sorted; of a file, its name alone.

@@ -39,7 +39,8 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   with a folder of that name in their path. Without it, the images of all splits are read.
 
   Args:
-    files: the annotation files; a YAML file stands for its folder.
+    files: the annotation files; a YAML file stands for the folder that its entry `path` names, or
+      for its own.
     options: options of the conversion.
 
   Raises:
@@ -47,9 +48,9 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
       names a folder of the split that does not exist.
   """
   report = files.report
-  if not files.is_folder:
-    files = SourceFiles(files.folder, report, options.output_folder)
   configuration = yolo_config.read(files)
+  if not files.is_folder:
+    files = files.moved(configuration.root, options.output_folder)
   classes = yolo_config.class_names(files, configuration)
   names = [name for name in files.of_type('.txt') if not yolo_config.is_name_file(name)]
   labels = [name for name in names if _is_label_file(files, name)]

@@ -23,7 +23,7 @@ class Configuration(NamedTuple):
   """The content of data.yaml.
 
   Attributes:
-    folder: folder of the file, relative to the data set; '' if it is the same.
+    folder: absolute path of the folder of the file.
     content: entries of the file; empty if there is none.
   """
 
@@ -34,6 +34,13 @@ class Configuration(NamedTuple):
   def has_keypoints(self) -> bool:
     """Whether key points follow the box in each line."""
     return 'kpt_shape' in self.content
+
+  @property
+  def root(self) -> str:
+    """Absolute path of the folder of the data set, which the file may name."""
+    root = self.content.get('path')
+    named = os.path.join(self.folder, root) if isinstance(root, str) else ''
+    return os.path.normpath(named) if named and os.path.isdir(named) else self.folder
 
   def splits(self) -> dict[str, list[str]]:
     """Paths as written, folders of images or lists of them, by the name of the split."""
@@ -60,8 +67,8 @@ def read(files: SourceFiles) -> Configuration:
     except (yaml.YAMLError, ValueError, RecursionError):
       continue
     if isinstance(content, dict) and isinstance(content.get('names'), (list, dict)):
-      return Configuration(posixpath.dirname(name), content)
-  return Configuration('', {})
+      return Configuration(os.path.dirname(os.path.abspath(files.absolute(name))), content)
+  return Configuration(os.path.abspath(files.folder), {})
 
 
 def is_name_file(name: str) -> bool:
@@ -114,7 +121,7 @@ def of_split(
     lists = [path for path in lists if not is_label_line(_first_line(path))]
     return _in_lists(lists, images) if lists else None
   found: set[str] = set()
-  for path in (_existing(files, configuration, split, entry) for entry in named):
+  for path in (_existing(configuration, split, entry) for entry in named):
     if os.path.isdir(path):
       inside = os.path.realpath(path) + os.sep
       found |= {name for name, image in images.items() if _real(image).startswith(inside)}
@@ -133,19 +140,17 @@ def _real(path: str) -> str:
   return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
-def _existing(files: SourceFiles, configuration: Configuration, split: str, entry: str) -> str:
+def _existing(configuration: Configuration, split: str, entry: str) -> str:
   """The folder or list that an entry of the configuration leads to.
 
   It is relative to the entry `path`, or to the folder of the file. Exports begin it with ../,
   although the folder is beside the file.
   """
-  own = os.path.abspath(os.path.join(files.folder, configuration.folder))
-  root = configuration.content.get('path')
-  roots = [os.path.join(own, root)] if isinstance(root, str) and root else []
   inside = posixpath.normpath(entry.replace('\\', '/'))
   while inside.startswith('../'):
     inside = inside.removeprefix('../')
-  places = [os.path.join(folder, part) for part in (inside, entry) for folder in (own, *roots)]
+  roots = (configuration.root, configuration.folder)
+  places = [os.path.join(folder, part) for part in (inside, entry) for folder in roots]
   for place in places:
     if os.path.exists(place):
       return place

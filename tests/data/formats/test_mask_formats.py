@@ -459,6 +459,19 @@ def test_a_split_of_yolo_that_is_not_there_is_an_error(tmp_path):
     read(path, split='val')
 
 
+def test_the_configuration_of_yolo_may_be_elsewhere(tmp_path):
+  """The entry `path` names the data set; other classes change the fingerprint."""
+  path = yolo_export(tmp_path / 'set', path='../set')
+  moved = tmp_path / 'configs' / 'my.yaml'
+  moved.parent.mkdir()
+  path.rename(moved)
+  first = read(moved, split='val')
+  assert stems_of(first) == 'cd' and first.content['categories'][1]['name'] == 'nucleus'
+  moved.write_text(moved.read_text().replace('nucleus', 'other'))
+  second = read(moved, split='val')
+  assert second.content['categories'][1]['name'] == 'other' and second.digest != first.digest
+
+
 def test_an_image_with_two_label_files_of_yolo_is_an_error(tmp_path):
   yolo(tmp_path, POLYGON)
   small_sets.write_text(tmp_path / 'runs' / 'labels' / 'a.txt', POLYGON)
