@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     help='folder that the file names are relative to (default: found beside the annotations)',
   )
   add('--output_folder', required=True, help='folder for shards and metadata')
-  add('--prefix', help='prefix of the written files (default: train)')
+  add('--prefix', help='prefix of the written files (default: train, or a --split such as val)')
   add('--name', default='', help='name of the data set in its metadata (default: the prefix)')
   add('--num_shards', type=int, default=8, help='number of shards (default: 8; COCO train: 256)')
   add(
@@ -215,7 +215,7 @@ def _execute(args: argparse.Namespace) -> int:
   only_check = values.pop('check_stuff_maps')
   fraction, seed, group_by = (values.pop(key) for key in ('val_fraction', 'split_seed', 'group_by'))
   if fraction is None or only_check:
-    values['prefix'] = values['prefix'] or 'train'
+    values['prefix'] = values['prefix'] or _prefix_of(values['split'])
   if only_check:
     return _check_maps(conversion_options.ConversionOptions(**values))
   if fraction is None:
@@ -233,6 +233,13 @@ def _execute(args: argparse.Namespace) -> int:
   divided_conversion.convert(coco_to_tfrecord.ConversionOptions(**values), division)
   command.print_next('htc-show', values['output_folder'])
   return 0
+
+
+def _prefix_of(split: str) -> str:
+  """The prefix of the records of a split: its name if it is a usual one, so that parts differ."""
+  from htc_tf.data import dataset_folder
+
+  return split if split in dataset_folder.VAL_PREFIXES else dataset_folder.TRAIN
 
 
 def _check_maps(options: conversion_options.ConversionOptions) -> int:

@@ -6,10 +6,14 @@ from typing import Any
 
 _DESCRIPTIONS = {
   'other_file': 'files of another kind among the annotations (not read)',
-  'annotation_file_unusable': 'annotation files that cannot be read (dropped with their images)',
+  'annotation_file_unusable': 'files of annotations or masks that cannot be read, or have another '
+  'size than their image (dropped with their images)',
   'unannotated_image': 'image files without annotations (not used)',
   'image_without_label_file': 'images without a label file (kept as images without instances)',
+  'picture_without_map': 'pictures with boxes alone beside others with masks (not used; see '
+  '--no_masks and --boxes_as_masks)',
   'other_split': 'images of other splits than --split (not used)',
+  'split_joined': 'splits of the data set that are read together (--split and --prefix read one)',
   'class_attribute': 'attributes that hold the class (found by name and use; see '
   '--class_attribute)',
   'class_assumed': 'data sets without names of classes (one class; see --class_name)',
@@ -98,6 +102,7 @@ _DESCRIPTIONS = {
 }
 
 _DROPPED_IMAGES = (
+  'annotation_file_unusable',
   'bad_image',
   'image_without_size',
   'duplicate_image',

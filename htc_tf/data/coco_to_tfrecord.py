@@ -7,7 +7,6 @@ the next run keeps it if the inputs have not changed.
 import collections
 import dataclasses
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -17,30 +16,25 @@ import tqdm
 from htc_tf import files
 from htc_tf.data import (
   conversion_checks,
-  conversion_fingerprint,
   conversion_outputs,
   conversion_source,
+  image_limits,
   image_paths,
   kept_channels,
   record_pool,
   record_shards,
-  semantic_maps,
+  shard_tasks,
   split_overlap,
   tiles,
 )
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.coco_annotations import CocoAnnotations, Entry
 from htc_tf.data.conversion_options import ConversionOptions
-from htc_tf.data.dataset_info import DatasetInfo, SemanticInfo, shard_name
+from htc_tf.data.dataset_info import DatasetInfo, SemanticInfo
 from htc_tf.data.images import refers_to_upright
 from htc_tf.data.statistics import StatisticsCollector
 from htc_tf.errors import DataError
 
-# Values of image entries, and of annotations.
-_RECORDED = (
-  *('id', 'file_name', 'height', 'width', 'tile', 'panoptic'),
-  *('category_id', 'bbox', 'iscrowd', 'area', 'segmentation'),
-)
 # If a larger share of the annotations or images is dropped, the summary begins with that.
 _MAX_QUIETLY_DROPPED = 0.1
 
@@ -109,7 +103,7 @@ def plan(
     ConfigError: without `overwrite`, an output would replace files that were not made from the
       annotation file.
   """
-  tasks = _tasks(options, annotations, images)
+  tasks = shard_tasks.of_images(options, annotations, images)
   finished = conversion_outputs.load_finished(options, tasks)
   return Plan(options, images, data_set or images, tasks, finished)
 
@@ -130,7 +124,8 @@ def write(planned: Plan, annotations: CocoAnnotations) -> DatasetInfo:
   options = planned.options
   if planned.finished:
     return planned.finished
-  tasks = _with_forms(options, planned.data_set, planned.tasks)
+  with image_limits.for_tiles(options.tile_size > 0):
+    tasks = _with_forms(options, planned.data_set, planned.tasks)
   results = record_pool.write_shards(tasks, options.num_processes)
   try:
     semantic = conversion_source.semantic_info(options, annotations)
@@ -178,46 +173,6 @@ def summary(infos: Mapping[str, DatasetInfo], annotations: CocoAnnotations) -> s
     if sum(dropped.values()) > number * _MAX_QUIETLY_DROPPED
   ]
   return '\n'.join([*warnings, *lines])
-
-
-def _tasks(
-  options: ConversionOptions, annotations: CocoAnnotations, images: list[Entry]
-) -> list[record_shards.ShardTask]:
-  """The shards to write: shard i of n has the images i, i + n, i + 2n, ..."""
-  fingerprint = conversion_fingerprint.fingerprint(options, annotations, images)
-  record_options = record_shards.RecordOptions(
-    options.image_folder,
-    {category.id: category.label for category in annotations.classes},
-    options.include_masks,
-    semantic_maps.MapOptions(
-      options.semantic,
-      options.stuff_folder or '',
-      options.num_semantic_classes,
-      options.semantic_order,
-      options.semantic_background,
-    ),
-    options.skip_missing_images,
-    size_decides=options.exif == 'auto',
-  )
-  num_shards = min(options.num_shards, len(images))
-  return [
-    record_shards.ShardTask(
-      path=os.path.join(options.output_folder, shard_name(options.prefix, shard, num_shards)),
-      state_path=os.path.join(conversion_outputs.progress_folder(options), f'{shard:05d}.json'),
-      fingerprint=fingerprint,
-      items=[
-        (_recorded(image), list(map(_recorded, annotations.annotations[image['id']])))
-        for image in images[shard::num_shards]
-      ],
-      options=record_options,
-    )
-    for shard in range(num_shards)
-  ]
-
-
-def _recorded(entry: Entry) -> Entry:
-  """The values of an entry that its record needs; others may be too deep to be sent to workers."""
-  return {key: entry[key] for key in _RECORDED if key in entry}
 
 
 def _with_forms(

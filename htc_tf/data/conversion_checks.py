@@ -43,7 +43,12 @@ def nothing_to_train(
   if num_crowds:
     found.append(f'{num_crowds} crowd regions')
   cause = 'annotations of other images, or a file without annotations'
-  if num_crowds:
+  if report.counts['tile_part_ignored']:
+    cause = (
+      'objects that are large compared with the tiles; give a larger --tile_size or '
+      '--tile_overlap, or a smaller --tile_min_visible'
+    )
+  elif num_crowds:
     cause = (
       'masks exported as crowds, as CVAT does for run lengths; convert them with '
       '--crowds_as_instances, or export polygons'

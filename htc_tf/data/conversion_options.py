@@ -14,6 +14,7 @@ ANNOTATION_FORMATS = (
   *('cityscapes', 'masks'),
 )
 _MIN_TILE = 64
+_MAX_TILE = 7000  # Records of more pixels are refused when they are read.
 CHANNEL_MODES = ('rgb', 'keep')
 EXIF_MODES = ('auto', 'upright', 'stored')
 # Flags of htc-create-coco-records by field.
@@ -65,7 +66,8 @@ class ConversionOptions:
     renames: pairs of an old and a new name; classes with the same new name become one.
     boxes_as_masks: whether the box of an annotation without a mask is its mask.
     crowds_as_instances: whether crowd regions are instances.
-    tile_size: side of the tiles that larger images are cut into; 0 does not cut.
+    tile_size: side of the tiles that larger images are cut into; 0 does not cut. Images that are
+      cut may have three times as many pixels as others; see `image_limits`.
     tile_overlap: pixels that neighboring tiles share; -1 is a quarter of their side.
     tile_min_visible: smallest share of an object that a tile must show for the object to be an
       instance there; a smaller part is a crowd region, which is ignored.
@@ -155,10 +157,10 @@ class ConversionOptions:
         )
 
   def _check_tiles(self) -> None:
-    if self.tile_size and self.tile_size < _MIN_TILE:
+    if self.tile_size and not _MIN_TILE <= self.tile_size <= _MAX_TILE:
       raise ConfigError(
-        'tile_size is too small',
-        expected=f'at least {_MIN_TILE} pixels, or 0 for no tiles',
+        'tile_size is out of range',
+        expected=f'{_MIN_TILE} to {_MAX_TILE} pixels, or 0 for no tiles',
         got=str(self.tile_size),
       )
     if self.tile_size and not -1 <= self.tile_overlap < self.tile_size:

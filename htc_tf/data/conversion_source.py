@@ -15,6 +15,7 @@ from htc_tf.data import (
   content_changes,
   conversion_checks,
   conversion_outputs,
+  image_limits,
   image_paths,
   tiles,
   usable_images,
@@ -66,6 +67,7 @@ def read(options: ConversionOptions) -> Source:
       images, annotations.annotations, _tile_options(options), annotations.report
     )
     annotations = dataclasses.replace(annotations, annotations=of_image)
+    conversion_checks.check_trainable(options, annotations, images)
   return Source(annotations, images, options, source.format)
 
 
@@ -151,6 +153,7 @@ def _cleaned(options: ConversionOptions, source: AnnotationSource) -> CocoAnnota
   return dataclasses.replace(
     annotations,
     num_annotations=annotations.num_annotations + num_dropped,
+    num_images=annotations.num_images + report.counts['annotation_file_unusable'],
     digest=source.digest,
   )
 
@@ -170,6 +173,7 @@ def _size_of_image(options: ConversionOptions, image: Entry) -> tuple[int, int] 
   """Height and width of an image as its annotations refer to it; None if it cannot be read."""
   path = image_paths.path_inside(options.image_folder, image['file_name'])
   try:
-    return read_image(path, upright=options.exif != 'stored').size
+    with image_limits.for_tiles(options.tile_size > 0):
+      return read_image(path, upright=options.exif != 'stored').size
   except (UnreadableImageError, OSError, UnicodeError):
     return None

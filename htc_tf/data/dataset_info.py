@@ -16,7 +16,8 @@ from htc_tf.data.statistics import DatasetStatistics
 from htc_tf.errors import DataError
 
 VERSION = 1
-_MAX_BYTES = 2**22  # A larger JSON file holds annotations, not metadata.
+# A larger JSON file holds annotations, not metadata; with the name of annotations, a smaller one.
+_MAX_BYTES, _MAX_NAMED_BYTES = 2**26, 2**22
 
 
 def shard_name(prefix: str, shard: int, num_shards: int) -> str:
@@ -44,7 +45,7 @@ class SemanticInfo:
   """Description of the semantic maps.
 
   Attributes:
-    source: 'stuff_maps' or 'instances'.
+    source: 'stuff_maps', 'instances' or 'panoptic'.
     num_classes: number of classes.
   """
 
@@ -230,8 +231,9 @@ def _metadata_of(pattern: str) -> dict[str, DatasetInfo]:
 
 def _read_candidate(path: str) -> Any:
   """The content of a JSON file that may be metadata; None if the file is large or malformed."""
+  limit = _MAX_NAMED_BYTES if path.endswith('_annotations.json') else _MAX_BYTES
   try:
-    return _read_json(path) if file_systems.size(path) <= _MAX_BYTES else None
+    return _read_json(path) if file_systems.size(path) <= limit else None
   except (DataError, OSError):
     return None
 

@@ -64,7 +64,7 @@ def decode_picture(content: bytes) -> tuple[Image.Image, int]:
   except UnreadableImageError:
     raise
   except UNREADABLE as error:
-    raise rgb_pixels.refused_tiff(content, image_limits.MAX_PIXELS) or UnreadableImageError(
+    raise rgb_pixels.refused_tiff(content, image_limits.max_pixels()) or UnreadableImageError(
       'The file cannot be decoded',
       got=str(error),
       likely_cause='a file of another type, or a truncated one',
@@ -83,7 +83,7 @@ def open_image(file: BinaryIO) -> Image.Image:
     file: open file.
 
   Raises:
-    UnreadableImageError: the image has more than `image_limits.MAX_PIXELS` pixels.
+    UnreadableImageError: the image has more pixels than `image_limits` allows.
   """
   try:
     image = Image.open(file)

@@ -53,19 +53,39 @@ def find(
     ConfigError: `group_by` fits no image.
   """
   grouping, keys = _grouping(images, group_by)
-  group_of: dict[Any, list[int]] = {}
+  joined = _Joined()
+  marks = []
   for image, key in zip(images, keys):
     name = tiles.file_name(image)
-    marks = [('file', copies.get(name, name)), *([] if key is None else [('key', key)])]
-    known = [group_of[mark] for mark in marks if mark in group_of]
-    group = known[0] if known else []
-    group.append(image['id'])
-    if len(known) == 2 and known[1] is not group:
-      group += known[1]
-      group_of.update({mark: group for mark, other in group_of.items() if other is known[1]})
-    group_of.update(dict.fromkeys(marks, group))
-  found = {id(group): group for group in group_of.values()}
+    marks.append(('file', copies.get(name, name)))
+    if key is not None:
+      joined.join(marks[-1], ('key', key))
+  found: dict[Any, list[int]] = {}
+  for image, mark in zip(images, marks):
+    found.setdefault(joined.first(mark), []).append(image['id'])
   return grouping, list(found.values())
+
+
+class _Joined:
+  """Sets of things that belong together, each with one of them as its first (union-find)."""
+
+  def __init__(self) -> None:
+    self._above: dict[Any, Any] = {}
+
+  def first(self, thing: Any) -> Any:
+    """The first one of the set of a thing."""
+    path = []
+    while thing in self._above:
+      path.append(thing)
+      thing = self._above[thing]
+    self._above.update(dict.fromkeys(path, thing))
+    return thing
+
+  def join(self, thing: Any, other: Any) -> None:
+    """Make one set of those of two things."""
+    first, second = self.first(thing), self.first(other)
+    if first != second:
+      self._above[second] = first
 
 
 def _grouping(images: Sequence[Entry], group_by: str) -> tuple[str, list[Any]]:

@@ -31,7 +31,6 @@ from htc_tf.data.sample_format import RGB, SampleFormat
 MAX_PIXELS = image_limits.MAX_PIXELS
 IGNORED_LABEL = 255
 _KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
-_KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
 _LABEL_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B')
 
 
@@ -201,8 +200,8 @@ def read_image(
     upright: whether annotations refer to the upright image where the size does not tell.
 
   Raises:
-    UnreadableImageError: the file is empty, damaged or not an image, or it has more than
-      `MAX_PIXELS` pixels, in which case it is not decoded.
+    UnreadableImageError: the file is empty, damaged or not an image, or it has more pixels than
+      `image_limits` allows, in which case it is not decoded.
     OSError: the file cannot be opened.
   """
   content = _read_bytes(source)

@@ -154,14 +154,13 @@ def _place_masks_and_shares(
   """The result of `_place_masks`, and the visible share of each mask, [num] float32."""
   padded_hw = placement.padded_hw
   spec = _mask_spec(padded_hw)
-  first_row, first_column = (tf.reduce_min(axis) for axis in indices)
-  end_row, end_column = (tf.reduce_max(axis) + 1 for axis in indices)
+  top, left, bottom, right = tf.unstack(placements.visible_region(placement))
 
   @without_autograph
   def place(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     stored = example_decoder.decode_label_png(encoded)
     mask = placement.view.take(stored)
-    visible = mask[first_row:end_row, first_column:end_column]
+    visible = mask[top:bottom, left:right]
     share = tf.math.count_nonzero(visible) / tf.maximum(tf.math.count_nonzero(stored), 1)
     placed = placements.place_mask(mask, indices, padded_hw)
     return tf.ensure_shape(placed, spec.shape), tf.cast(share, tf.float32)

@@ -21,6 +21,38 @@ def encode(mask: np.ndarray) -> dict[str, Any]:
   return {'size': list(mask.shape), 'counts': encoded['counts'].decode('ascii')}
 
 
+def encode_map(numbers: np.ndarray) -> dict[int, dict[str, Any]]:
+  """The encoding, as by `encode`, of each number but 0 in a map, in ascending order.
+
+  All are found in one pass, so that maps of thousands of objects take no longer.
+
+  Args:
+    numbers: [height, width] of any integer type.
+  """
+  flat = numbers.T.ravel()  # Column by column.
+  changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+  starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [flat.size]])
+  values = flat[starts]
+  order = np.argsort(values, kind='stable')
+  order = order[values[order] != 0]
+  found, firsts = np.unique(values[order], return_index=True)
+  parts = np.split(order, firsts[1:])
+  return {
+    value: _of_runs(starts[part], ends[part], numbers.shape)
+    for value, part in zip(found.tolist(), parts)
+  }
+
+
+def _of_runs(starts: np.ndarray, ends: np.ndarray, shape: tuple[int, ...]) -> dict[str, Any]:
+  """The encoding of a mask by the runs of its pixels, column by column."""
+  limits = np.stack([starts, ends], 1).ravel()
+  size = shape[0] * shape[1]
+  limits = limits if limits[-1] == size else np.append(limits, size)
+  runs = {'size': list(shape), 'counts': np.diff(limits, prepend=0).tolist()}
+  encoded = coco_mask.frPyObjects(runs, *shape)
+  return {'size': list(shape), 'counts': encoded['counts'].decode('ascii')}
+
+
 def decode(encoded: dict[str, Any]) -> np.ndarray:
   """The mask of a compressed encoding, [height, width] bool.
 

@@ -1,7 +1,7 @@
 """Masks of objects as bitmaps of their surroundings, so that large images need little memory."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -33,12 +33,7 @@ def window_of(segmentation: segmentations.Segmentation, height: int, width: int)
     width: width of the image.
   """
   if isinstance(segmentation, dict):
-    bitmap = mask_codec.decode(segmentations.to_rle(segmentation, height, width))
-    rows, columns = np.flatnonzero(bitmap.any(1)), np.flatnonzero(bitmap.any(0))
-    if not rows.size:
-      return Window(0, 0, np.zeros([0, 0], bool))
-    top, left = int(rows[0]), int(columns[0])
-    return Window(top, left, bitmap[top : rows[-1] + 1, left : columns[-1] + 1])
+    return _window_of_runs(segmentations.to_rle(segmentation, height, width))
   left_f, top_f, box_width, box_height = segmentations.bounds(segmentation)
   # Polygons are rounded to pixels: leave a pixel on each side.
   left, top = max(math.floor(left_f) - 1, 0), max(math.floor(top_f) - 1, 0)
@@ -52,6 +47,22 @@ def window_of(segmentation: segmentations.Segmentation, height: int, width: int)
   size = (bottom - top, right - left)
   merged = coco_mask.merge(coco_mask.frPyObjects(moved, *size))
   return Window(top, left, mask_codec.decode(merged))
+
+
+def _window_of_runs(runs: dict[str, Any]) -> Window:
+  """The mask of compressed run lengths; only the columns that it reaches are decoded."""
+  height, _ = runs['size']
+  ends = np.cumsum(mask_codec.run_lengths(runs['counts']))
+  starts = np.concatenate([[0], ends[:-1]])
+  is_one = (np.arange(len(ends)) % 2 == 1) & (ends > starts)
+  if not is_one.any():
+    return Window(0, 0, np.zeros([0, 0], bool))
+  left = int(starts[is_one][0]) // height
+  right = (int(ends[is_one][-1]) - 1) // height + 1
+  inside = np.diff(np.clip(np.concatenate([[0], ends]), left * height, right * height))
+  columns = np.repeat(np.arange(len(inside)) % 2 == 1, inside).reshape(right - left, height)
+  rows = np.flatnonzero(columns.any(0))
+  return Window(int(rows[0]), left, columns[:, rows[0] : rows[-1] + 1].T)
 
 
 def part_of(window: Window, top: int, left: int, height: int, width: int) -> Window | None:

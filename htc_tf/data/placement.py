@@ -163,6 +163,19 @@ def source_indices(placement: Placement) -> tuple[tf.Tensor, tf.Tensor]:
   return indices[0], indices[1]
 
 
+def visible_region(placement: Placement) -> tf.Tensor:
+  """The part of the view that is visible, [4] int32 yxyx in its pixels.
+
+  It has all pixels that lie in the visible part, also those that no index of `source_indices` reads
+  because the image becomes smaller.
+  """
+  original = tf.cast(placement.original_hw, tf.float64)
+  step = original / tf.cast(placement.scaled_hw, tf.float64)
+  first = tf.floor(tf.cast(placement.offset, tf.float64) * step)
+  end = tf.math.ceil(tf.cast(placement.offset + placement.visible_hw, tf.float64) * step)
+  return tf.cast(tf.concat([first, tf.minimum(end, original)], 0), tf.int32)
+
+
 def place_labels(
   labels: tf.Tensor, indices: tuple[tf.Tensor, tf.Tensor], padded_hw: DynamicSize, padding: int
 ) -> tf.Tensor:

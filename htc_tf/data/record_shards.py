@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from htc_tf import file_errors, files, processes
-from htc_tf.data import image_paths, images, kept_channels, record_example, tiles
+from htc_tf.data import image_limits, image_paths, images, kept_channels, record_example, tiles
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.data.semantic_maps import MapOptions, SemanticMaps
@@ -33,6 +33,7 @@ class RecordOptions:
     size_decides: whether the annotated size decides, where it tells, instead of `upright`.
     sample_format: channels and depth that all images must have, which are kept; None if images of
       every kind are converted to RGB of 8 bits.
+    cuts_tiles: whether larger images are cut into tiles, so that they may have more pixels.
   """
 
   image_folder: str
@@ -43,6 +44,7 @@ class RecordOptions:
   upright: bool = True
   size_decides: bool = True
   sample_format: SampleFormat | None = None
+  cuts_tiles: bool = False
 
   @property
   def needs_masks(self) -> bool:
@@ -120,7 +122,8 @@ def write_shard(task: ShardTask) -> ShardResult:
 
   builder = _RecordBuilder(task.options)
   num_images = 0
-  with file_errors.as_input_errors(), files.replaced_when_written(task.path) as temporary:
+  limits = image_limits.for_tiles(task.options.cuts_tiles)
+  with limits, file_errors.as_input_errors(), files.replaced_when_written(task.path) as temporary:
     with tf.io.TFRecordWriter(temporary) as writer:
       for record in builder.records(task.items):
         writer.write(record)
@@ -169,6 +172,7 @@ class _RecordBuilder:
     self.report = CheckReport()
     self._maps = SemanticMaps(options.maps, self.report)
     self._opened: tuple[Any, images.SourceImage] | None = None
+    self._pixels: np.ndarray | None = None  # of the opened image
     self.statistics = StatisticsCollector()
     self.num_instances = 0
     self.dropped_images: list[int] = []
@@ -266,7 +270,7 @@ class _RecordBuilder:
     """The decoded image; the tiles of an image follow each other, so the last one is kept."""
     key = (path, annotated_hw)
     if self._opened is None or self._opened[0] != key:
-      self._opened = None  # Two large images need not be held at once.
+      self._opened = self._pixels = None  # Two large images need not be held at once.
       self._opened = (key, images.read_image(path, annotated_hw, self._options.upright))
     return self._opened[1]
 
@@ -275,7 +279,9 @@ class _RecordBuilder:
   ) -> tuple[images.EncodedImage, np.ndarray]:
     """The image or tile as a file, and its pixels."""
     sample_format = self._options.sample_format or RGB
-    pixels = source.samples(sample_format)
+    if self._pixels is None:  # Tiles share the pixels of their image.
+      self._pixels = source.samples(sample_format)
+    pixels = self._pixels
     if 'tile' in entry and source.size == tiles.image_size(entry):
       pixels = np.ascontiguousarray(tiles.crop(pixels, entry))
       return images.image_from_pixels(pixels).encoded(sample_format=sample_format), pixels

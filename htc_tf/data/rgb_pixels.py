@@ -44,6 +44,8 @@ def to_rgb(image: Image.Image, file_format: str, content: bytes) -> Image.Image:
     return exif.as_stored(image, orientation)
   if image.mode == 'CMYK':
     return Image.fromarray(_light_of_inks(image, file_format))
+  if image.mode == 'RGB':
+    return image  # `convert` would copy it.
   if image.mode == 'P':
     return image.convert('RGBA').convert('RGB')
   try:

@@ -40,6 +40,8 @@ class SemanticMaps:
   def __init__(self, options: MapOptions, report: CheckReport):
     self._options = options
     self._report = report
+    # The tiles of an image follow each other, so the last map is kept, by its path.
+    self._last: tuple[str, _Fault | np.ndarray] | None = None
 
   def map_of(
     self,
@@ -70,9 +72,19 @@ class SemanticMaps:
     return cleaned
 
   def _read(self, entry: Entry) -> np.ndarray | None:
-    """The map of the whole image, or None if it is unusable."""
-    size = tiles.image_size(entry)
+    """The map of the whole image, or None if it is unusable, which is counted for every tile."""
     path = stuff_maps.path_of(self._options.folder, entry)
+    if self._last is None or self._last[0] != path:
+      self._last = None  # Two large maps need not be held at once.
+      self._last = (path, self._read_file(path, entry))
+    found = self._last[1]
+    if isinstance(found, _Fault):
+      self._report.add(found.check, f'{entry["file_name"]}{found.detail}')
+      return None
+    return found
+
+  def _read_file(self, path: str, entry: Entry) -> '_Fault | np.ndarray':
+    """The map in a file, or what is wrong with it."""
     try:
       if self._options.source == 'panoptic':
         labels = panoptic_maps.labels_of(panoptic_maps.read(path), entry['panoptic']['labels'])
@@ -80,12 +92,15 @@ class SemanticMaps:
         labels = images.read_label_map(path)
     except (images.UnreadableImageError, OSError) as error:
       is_colored = isinstance(error, images.UnreadableImageError) and 'mode RGB' in str(error)
-      check = 'stuff_map_colored' if is_colored else 'stuff_map_unusable'
-      self._report.add(check, f'{entry["file_name"]}: {error}')
-      return None
-    if labels.shape != size:
-      self._report.add(
-        'stuff_map_unusable', f'{entry["file_name"]} (size {labels.shape[1]}x{labels.shape[0]})'
-      )
-      return None
+      return _Fault('stuff_map_colored' if is_colored else 'stuff_map_unusable', f': {error}')
+    if labels.shape != tiles.image_size(entry):
+      size = f' (size {labels.shape[1]}x{labels.shape[0]})'
+      return _Fault('stuff_map_unusable', size)
     return labels
+
+
+class _Fault(NamedTuple):
+  """Why a map is unusable: the check that counts it, and a detail for the example."""
+
+  check: str
+  detail: str

@@ -122,14 +122,21 @@ def _chosen(units: list[_Unit], fraction: float) -> frozenset[int]:
   """Ids of the images for validation: at least one group, and not all."""
   wanted = _Wanted(units, fraction)
   parts: dict[bool, list[_Unit]] = {True: [], False: []}
-  left = list(units)
-  while left:
-    counts = collections.Counter(class_ for unit in left for class_ in unit.classes)
-    rarest = min(counts, key=lambda class_: (class_ == _NO_CLASS, counts[class_], class_))
-    for unit in left:
-      if rarest in unit.classes:
+  of_class: dict[int, list[_Unit]] = collections.defaultdict(list)
+  for unit in units:
+    for class_ in unit.classes:
+      of_class[class_].append(unit)
+  num_left = {class_: len(found) for class_, found in of_class.items()}
+  taken: set[int] = set()
+  while num_left:
+    rarest = min(num_left, key=lambda class_: (class_ == _NO_CLASS, num_left[class_], class_))
+    for unit in of_class[rarest]:
+      if id(unit) not in taken:
+        taken.add(id(unit))
         parts[wanted.take(unit, rarest)].append(unit)
-    left = [unit for unit in left if rarest not in unit.classes]
+        for class_ in unit.classes:
+          num_left[class_] -= 1
+    num_left = {class_: number for class_, number in num_left.items() if number}
   for empty, other in ((True, False), (False, True)):
     if not parts[empty]:
       parts[empty].append(parts[other].pop(_replaceable(parts[other])))

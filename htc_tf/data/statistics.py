@@ -5,7 +5,7 @@ This module does not import TensorFlow, so that metadata can be read without it.
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -14,6 +14,8 @@ import numpy as np
 # Shares of the objects that are not larger than the stored quantiles.
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _MAX_CV_CHANNELS = 4  # cv2.meanStdDev takes no more.
+# With more different sizes they are rounded, so that the metadata stays small.
+_MAX_SIZES = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,8 @@ class DatasetStatistics:
   Attributes:
     images_by_category: number of images with an object of each class; entry 0 is label 1.
     instances_by_category: number of objects of each class; entry 0 is label 1.
-    image_sizes: height, width and number of images of that size, the most frequent first.
+    image_sizes: height, width and number of images of that size, the most frequent first; of data
+      sets with more than 10,000 different sizes, sides are rounded up to multiples of a power of 2.
     objects_per_image: number of objects and number of images with so many, in ascending order.
     box_sides: side of a square with the area of a box, in pixels of the stored image, at the shares
       `QUANTILES` of the objects; empty without objects.
@@ -168,7 +171,7 @@ class StatisticsCollector:
     mean = self.sums[channels] / self.num_pixels[channels]
     variance = self.squares[channels] / self.num_pixels[channels] - mean**2
     labels = range(1, num_labels + 1)
-    sizes = sorted(self.image_sizes.items(), key=lambda item: (-item[1], item[0]))
+    sizes = sorted(_few_sizes(self.image_sizes).items(), key=lambda item: (-item[1], item[0]))
     return DatasetStatistics(
       images_by_category=tuple(self.images_by_label[label] for label in labels),
       instances_by_category=tuple(self.instances_by_label[label] for label in labels),
@@ -181,6 +184,18 @@ class StatisticsCollector:
       channel_mean=_rounded(mean),
       channel_stddev=_rounded(np.sqrt(np.maximum(variance, 0))),
     )
+
+
+def _few_sizes(sizes: Mapping[tuple[int, int], int]) -> Mapping[tuple[int, int], int]:
+  """The sizes, with sides rounded up as little as `_MAX_SIZES` needs."""
+  step, few = 1, sizes
+  while len(few) > _MAX_SIZES:
+    step *= 2
+    rounded: collections.Counter[tuple[int, int]] = collections.Counter()
+    for (height, width), number in sizes.items():
+      rounded[-(-height // step) * step, -(-width // step) * step] += number
+    few = rounded
+  return few
 
 
 def _mean_and_deviation(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

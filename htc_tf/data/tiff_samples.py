@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from htc_tf.data import tiff_pages, tiff_tags
-from htc_tf.data.pillow_warnings import without_warnings
+from htc_tf.data.pillow_warnings import without_limit, without_warnings
 from htc_tf.data.rgb_pixels import UnreadableImageError
 from htc_tf.data.tiff_pages import Page
 
@@ -66,7 +66,7 @@ def _read_plane(
   """Samples [height, width, channels] that are stored together."""
   file = _gray_file(content, page, blocks, channels)
   try:
-    with without_warnings():
+    with without_warnings(), without_limit():
       image = Image.open(io.BytesIO(file), formats=['TIFF'])
       image.load()
     flat = np.asarray(image).reshape(page.height, page.width, channels)

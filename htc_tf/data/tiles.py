@@ -5,6 +5,7 @@ part is a crowd region there: neither an instance nor background. Masks are cut 
 """
 
 import math
+import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -124,12 +125,12 @@ def crop(array: np.ndarray, entry: Entry) -> np.ndarray:
 
 def _tiles(image: Entry, options: TileOptions) -> Iterator[Entry]:
   height, width = image['height'], image['width']
-  stem, dot, suffix = image['file_name'].rpartition('.')
+  stem, suffix = posixpath.splitext(image['file_name'])
   for top in starts(height, options.size, options.overlap):
     for left in starts(width, options.size, options.overlap):
       yield {
         **image,
-        'file_name': f'{stem or suffix}_y{top:05d}_x{left:05d}{dot and stem and "." + suffix}',
+        'file_name': f'{stem}_y{top:05d}_x{left:05d}{suffix}',
         'height': min(options.size, height),
         'width': min(options.size, width),
         'source_image': image['file_name'],
@@ -154,12 +155,16 @@ def _cut_annotations(
   """The annotations of each tile, without ids."""
   found: list[list[Entry]] = [[] for _ in tiles]
   for entry in entries:
-    window = None
+    window, total = None, 0
     if options.with_masks:
       segmentation = entry['segmentation']
       window = mask_windows.window_of(segmentation, image['height'], image['width'])
+      total = int(np.count_nonzero(window.bitmap))
+      if not total:
+        report.add('empty_mask', f'annotation {entry["id"]}')
+        continue
     for tile, kept in zip(tiles, found):
-      part = _part(entry, window, tile)
+      part = _part(entry, window, total, tile)
       if part is None:
         continue
       is_part = part.share < options.min_visible and not entry['iscrowd']
@@ -174,8 +179,8 @@ def _cut_annotations(
   return found
 
 
-def _part(entry: Entry, window: Window | None, tile: Entry) -> _Part | None:
-  """What a tile shows of an object; None if nothing."""
+def _part(entry: Entry, window: Window | None, total: int, tile: Entry) -> _Part | None:
+  """What a tile shows of an object; None if nothing. `total` is the area of its window."""
   top, left = tile['tile']['top'], tile['tile']['left']
   box = _box_inside(entry['bbox'], tile, top, left)
   if window is None:
@@ -185,7 +190,7 @@ def _part(entry: Entry, window: Window | None, tile: Entry) -> _Part | None:
     is_whole = math.isclose(share, 1)
     return _Part(1.0 if is_whole else share, box, entry['area'] * share, None)
   shown = mask_windows.part_of(window, top, left, tile['height'], tile['width'])
-  total, visible = int(window.bitmap.sum()), 0 if shown is None else int(shown.bitmap.sum())
+  visible = 0 if shown is None else int(np.count_nonzero(shown.bitmap))
   if shown is None or not visible:
     return None
   runs = mask_codec.encode(mask_windows.placed(shown, tile['height'], tile['width']))

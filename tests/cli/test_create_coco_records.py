@@ -45,6 +45,18 @@ def test_the_command_writes_records(arguments, tmp_path, capsys):
   assert (tmp_path / 'records' / 'val.json').exists()
 
 
+@pytest.mark.parametrize('split, prefix', [('val', 'val'), ('train2017', 'train'), ('', 'train')])
+def test_the_records_of_a_split_for_validation_do_not_replace_those_of_train(
+  arguments, tmp_path, split, prefix
+):
+  (tmp_path / 'a.json').rename(tmp_path / f'a_{split}.json')
+  arguments[0] = f'--annotations={tmp_path}/a_{split}.json'
+  assert create_coco_records.main([*arguments, f'--split={split}']) == 0
+  assert [path.name for path in (tmp_path / 'records').glob('*_annotations.json')] == [
+    f'{prefix}_annotations.json'
+  ]
+
+
 def test_an_error_is_one_message_and_status_2(arguments, tmp_path, capsys):
   (tmp_path / 'images' / 'a.png').unlink()
   assert create_coco_records.main(arguments) == 2

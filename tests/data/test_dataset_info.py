@@ -96,6 +96,17 @@ def test_other_json_files_beside_the_shards_are_ignored(folder):
   assert dataset_info.DatasetInfo.find(str(folder / 'train-*')) == INFO
 
 
+def test_metadata_of_many_categories_is_found(folder):
+  names = tuple(
+    dataset_info.Category(label, f'category {label} {"x" * 60}', label)
+    for label in range(1, 50_001)
+  )
+  info = dataclasses.replace(INFO, categories=names)
+  info.save(str(folder / 'train.json'))
+  assert (folder / 'train.json').stat().st_size > 2**22
+  assert dataset_info.DatasetInfo.find(str(folder / 'train-*')) == info
+
+
 def test_labels_must_be_contiguous(folder):
   categories = (dataset_info.Category(3, 'cat', 1), dataset_info.Category(8, 'dog', 3))
   dataclasses.replace(INFO, categories=categories).save(str(folder / 'train.json'))

@@ -24,6 +24,14 @@ def test_masks_are_encoded_as_by_pycocotools_and_decoded_again(density, dtype):
     np.testing.assert_array_equal(decoded, mask)
 
 
+@pytest.mark.parametrize('numbers', [range(4), range(1, 3), [0], [7]])
+def test_a_map_is_encoded_as_the_mask_of_each_number(numbers):
+  values = np.array([0, 300, 70_000, -5, 0, 0, 0, 9])[list(numbers)]
+  map_ = np.random.default_rng(5).choice(values, [23, 31])
+  expected = {value: mask_codec.encode(map_ == value) for value in sorted(set(values) - {0})}
+  assert mask_codec.encode_map(map_) == expected
+
+
 def test_all_numbers_except_zero_count_as_one():
   mask = np.array([[0, 256], [3, 0]])
   np.testing.assert_array_equal(mask_codec.decode(mask_codec.encode(mask)), mask != 0)

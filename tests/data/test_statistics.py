@@ -41,6 +41,17 @@ def test_sizes_are_counted_with_the_most_frequent_first():
   assert _collected(_images()).result(1).image_sizes == ((8, 12, 2), (20, 5, 1))
 
 
+def test_many_different_sizes_are_rounded_up():
+  collector = _collected(_images())
+  many = {(height, width): 1 for height in range(1, 201) for width in range(1001, 1301)}
+  collector.image_sizes.update(many)
+  sizes = collector.result(1).image_sizes
+  # 60,000 sizes: multiples of 4 leave 50 x 75, of which 8x12 and 20x5 are apart.
+  assert sum(count for _, _, count in sizes) == 60_003 and len(sizes) == 100 * 150 // 4 + 2
+  assert {side % 4 for height, width, _ in sizes for side in (height, width)} == {0}
+  assert (200, 1300, 16) in sizes and (20, 8, 1) in sizes
+
+
 def test_objects_are_counted_by_class_and_image():
   collector = _collected(_images()[:1])
   masks = [np.eye(4), np.ones([3, 3]), np.ones([2, 2])]

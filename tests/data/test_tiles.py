@@ -5,14 +5,23 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from htc_tf.data import coco_to_tfrecord, example_decoder, mask_codec, mask_windows, tiles
+from htc_tf.data import (
+  coco_to_tfrecord,
+  example_decoder,
+  image_limits,
+  images,
+  mask_codec,
+  mask_windows,
+  tiles,
+)
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.conversion_options import ConversionOptions
-from htc_tf.errors import ConfigError
+from htc_tf.errors import ConfigError, DataError
 from tests.data.conftest import CocoFolder, annotation
 
 OPTIONS = tiles.TileOptions(64, 16, 0.25, False, True)
@@ -114,6 +123,48 @@ def test_a_window_has_the_pixels_of_pycocotools():
     np.testing.assert_array_equal(mask_windows.placed(window, 90, 100), expected)
 
 
+@pytest.mark.parametrize('density', [0, 0.02, 0.5, 1])
+def test_a_window_of_run_lengths_has_the_pixels_of_the_mask_and_no_more(density):
+  rng = np.random.default_rng(8)
+  for _ in range(20):
+    mask = np.zeros([31, 23], bool)
+    top, left = rng.integers(0, 20, 2)
+    part = mask[top : top + 9, left : left + 7]
+    part[:] = rng.random(part.shape) < density
+    window = mask_windows.window_of(mask_codec.encode(mask), 31, 23)
+    np.testing.assert_array_equal(mask_windows.placed(window, 31, 23), mask)
+    if mask.any():
+      assert window.bitmap.any(0)[[0, -1]].all() and window.bitmap.any(1)[[0, -1]].all()
+
+
+def test_a_name_without_a_suffix_keeps_its_folder():
+  image = {'id': 1, 'file_name': 'set.v2/scan', 'height': 64, 'width': 100}
+  names = [tile['file_name'] for tile in tiles.cut([image], {1: []}, OPTIONS, CheckReport())[0]]
+  assert names == ['set.v2/scan_y00000_x00000', 'set.v2/scan_y00000_x00036']
+
+
+@pytest.mark.parametrize('size', [(100, 150), (10, 10)])
+def test_a_picture_and_its_map_are_decoded_once_for_all_tiles(large, monkeypatch, size):
+  """An unusable map is counted for every tile, of which it ignores the pixels."""
+  folder, _ = large
+  calls = []
+  (folder.root / 'stuff').mkdir()
+  Image.fromarray(np.ones(size, np.uint8)).save(folder.root / 'stuff' / 'big.png')
+  for module, function in ((images, 'read_label_map'), (images.SourceImage, 'pixels')):
+    real = getattr(module, function)
+    monkeypatch.setattr(
+      module, function, lambda *args, real=real, f=function: calls.append(f) or real(*args)
+    )
+  options = {'semantic': 'stuff_maps', 'stuff_folder': str(folder.root / 'stuff')}
+  if size == (100, 150):
+    folder.convert(tile_size=64, tile_overlap=20, num_shards=1, **options)
+  else:
+    with pytest.raises(DataError, match='6 stuff maps that are unreadable'):
+      folder.convert(tile_size=64, tile_overlap=20, num_shards=1, **options)
+  # The six tiles are encoded as images of their own.
+  assert calls.count('read_label_map') == 1 and calls.count('pixels') == 1 + 6
+
+
 @pytest.fixture
 def large(tmp_path):
   """A picture of 100x150 pixels with polygons, run lengths and a crowd region."""
@@ -160,6 +211,70 @@ def test_records_of_tiles_are_parts_of_the_picture(large):
       assert entry['source_image'] == 'big.png'
 
 
+@pytest.mark.parametrize('channels', ['rgb', 'keep'])
+def test_pictures_above_the_limit_are_read_if_they_are_cut(large, monkeypatch, channels):
+  """The picture has 15,000 pixels and 45,000 samples; its size is read from the file."""
+  folder, pixels = large
+  monkeypatch.setattr(image_limits, 'MAX_PIXELS', 6000)
+  monkeypatch.setattr(image_limits, 'MAX_SAMPLES', 18_000)
+  monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 20_000)
+  (folder.images / 'big.png').unlink()
+  Image.fromarray(pixels).save(folder.images / 'big.tif')
+  folder.content['images'][0] = {'id': 9, 'file_name': 'big.tif'}
+  folder.save()
+  with pytest.raises(DataError, match='image'):
+    folder.convert(channels=channels)
+  info, _ = folder.convert(channels=channels, tile_size=64, tile_overlap=20)
+  assert info.num_images == 6 and 'image_reduced' not in info.checks
+  written = COCO(info.annotation_path)
+  for id_, record in folder.records(include_semantic=True).items():
+    top, left = (written.imgs[id_]['tile'][key] for key in ('top', 'left'))
+    np.testing.assert_array_equal(record['image'], pixels[top : top + 64, left : left + 64])
+  monkeypatch.setattr(image_limits, 'MAX_PIXELS', 4999)
+  with pytest.raises(DataError, match='image'):
+    folder.convert(channels=channels, tile_size=72)
+
+
+def test_the_tiles_of_a_picture_are_in_one_shard_if_there_are_enough_pictures(large):
+  folder, _ = large
+  for number in range(2):
+    entry = {**folder.content['images'][0], 'id': 10 + number, 'file_name': f'{number}.png'}
+    Image.fromarray(np.zeros([100, 150, 3], np.uint8)).save(folder.images / f'{number}.png')
+    folder.content['images'].append(entry)
+  folder.save()
+  for num_shards, expected in ((2, [1, 2]), (3, [1, 1, 1]), (4, [3, 3, 3, 3])):
+    folder.convert(tile_size=64, tile_overlap=20, num_shards=num_shards, overwrite=True)
+    pictures = [
+      {
+        tf.train.Example.FromString(record.numpy())
+        .features.feature['image/filename']
+        .bytes_list.value[0][:3]
+        for record in tf.data.TFRecordDataset(str(path))
+      }
+      for path in folder.output.glob('*.tfrecord')
+    ]
+    assert sorted(map(len, pictures)) == expected
+
+
+def test_an_object_without_a_pixel_is_counted(large):
+  folder, _ = large
+  point = [[50.6, 20.6, 50.7, 20.6, 50.7, 20.7]]
+  folder.content['annotations'].append(annotation(7, 9, 2, (50, 20, 1, 1), segmentation=point))
+  info, _ = folder.save().convert(tile_size=64, tile_overlap=20)
+  assert info.checks['empty_mask'] == 1
+  folder.content['annotations'] = folder.content['annotations'][-1:]
+  for drop_empty_tiles in (False, True):
+    with pytest.raises(DataError, match=r'No trainable instance.*1 annotations whose mask covers'):
+      folder.save().convert(tile_size=64, drop_empty_tiles=drop_empty_tiles, overwrite=True)
+
+
+def test_tiles_that_are_too_small_for_every_object_are_named_as_the_cause(large):
+  folder, _ = large
+  folder.content['annotations'] = [annotation(1, 9, 2, (2, 2, 140, 90))]
+  with pytest.raises(DataError, match=r'No trainable instance.*a larger --tile_size'):
+    folder.save().convert(tile_size=64, tile_min_visible=0.9)
+
+
 def test_tiles_of_a_picture_stay_in_one_part_of_a_division(large):
   from htc_tf.data import divided_conversion, split
 
@@ -194,7 +309,8 @@ def test_another_tile_size_makes_new_records_and_the_same_one_keeps_them(large):
 @pytest.mark.parametrize(
   'options, message',
   [
-    ({'tile_size': 10}, 'tile_size is too small'),
+    ({'tile_size': 10}, 'tile_size is out of range'),
+    ({'tile_size': 8000}, 'tile_size is out of range'),
     ({'tile_size': 64, 'tile_overlap': 64}, 'tile_overlap is out of range'),
     ({'tile_min_visible': 1.5}, 'tile_min_visible is out of range'),
     ({'semantic_background': 256}, 'semantic_background is out of range'),

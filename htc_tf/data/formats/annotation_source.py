@@ -41,7 +41,7 @@ class AnnotationSource:
 
 
 class ContentBuilder:
-  """A builder of the internal form; images and annotations are numbered from 1 in their order.
+  """A builder of the internal form; images and annotations are numbered in their order.
 
   Args:
     files: the annotation files, whose report gets the findings.
@@ -59,6 +59,7 @@ class ContentBuilder:
     self._annotations: list[Entry] = []
     self._used: dict[str, None] = {}
     self._seen: set[int] = set()
+    self._dropped: set[int] = set()
 
   def add_image(self, name: str, size: tuple[int, int] | None = None, **values: Any) -> Entry:
     """A new image entry.
@@ -78,6 +79,16 @@ class ContentBuilder:
       entry.update(height=size[0], width=size[1])
     self._images.append(entry)
     return entry
+
+  def drop_image(self, image: Entry, example: str) -> None:
+    """Drop an image with its objects: without all of them, it would be trained as background.
+
+    Args:
+      image: entry of the image.
+      example: the annotation file that cannot be read.
+    """
+    self._report.add('annotation_file_unusable', example)
+    self._dropped.add(image['id'])
 
   def add_polygons(
     self, image: Entry, category: str, polygons: Sequence[shapes.Polygon], **values: Any
@@ -139,14 +150,15 @@ class ContentBuilder:
       categories: names in the order of their ids 1..K; others follow in alphabetic order.
 
     Raises:
-      DataError: there is no image, or no category.
+      DataError: there is no image, or none of a known size, or no category.
     """
     content = self._content(categories)
     return AnnotationSource(format_name, content, self._folder, self._files.digest(), self._report)
 
   def _content(self, categories: Sequence[str]) -> Entry:
     names = list(dict.fromkeys([*categories, *sorted(self._used)]))
-    for section, entries in (('image', self._images), ('object', names)):
+    images = [image for image in self._images if image['id'] not in self._dropped]
+    for section, entries in (('image', images), ('object', names)):
       if not entries:
         raise DataError(
           f'{self._files.path} has no {section}',
@@ -154,11 +166,19 @@ class ContentBuilder:
           got='; '.join(line.strip() for line in self._report.lines()) or 'none',
           likely_cause='an unfinished annotation, or another folder',
         )
+    if not any('height' in image for image in images):
+      raise DataError(
+        f'No image of {self._files.path} can be read',
+        expected=f'images with the names of the annotations in {self._folder}',
+        got=f'none, such as {images[0]["file_name"]}',
+        likely_cause='images in another folder; give it as --image_folder',
+      )
     ids = {name: id_ for id_, name in enumerate(names, 1)}
-    for entry in self._annotations:
+    annotations = [entry for entry in self._annotations if entry['image_id'] not in self._dropped]
+    for entry in annotations:
       entry['category_id'] = ids[entry.pop('category')]
     return {
-      'images': self._images,
-      'annotations': self._annotations,
+      'images': images,
+      'annotations': annotations,
       'categories': [{'id': id_, 'name': name} for name, id_ in ids.items()],
     }

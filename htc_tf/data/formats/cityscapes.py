@@ -62,10 +62,8 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   """
   report = files.report
   names = []
-  for name in files.of_type('.json'):
-    if options.split and options.split not in name.split('/'):
-      report.add('other_split', name)
-    elif _SUFFIX.search(name) or not files.is_folder:
+  for name in files.of_split(files.of_type('.json'), options.split):
+    if _SUFFIX.search(name) or not files.is_folder:
       names.append(name)
     else:
       report.add('other_file', name)

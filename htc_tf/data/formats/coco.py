@@ -6,7 +6,7 @@ from htc_tf.data import annotation_file, coco_entries
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import image_locations
 from htc_tf.data.formats.annotation_source import AnnotationSource
-from htc_tf.data.formats.source_files import SourceFiles, stem
+from htc_tf.data.formats.source_files import SourceFiles, is_in_split, stem
 from htc_tf.errors import DataError
 
 NAME = 'COCO instances'
@@ -41,20 +41,32 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
 
 
 def one_of_kind(files: SourceFiles, kind: str, split: str) -> str:
-  """The name of the only JSON file of a kind; of several, the only one with a split in its name.
+  """The name of the only JSON file of a kind; of several, the only one of a split.
 
   Args:
     files: the annotation files.
     kind: kind of the file, see `json_kinds`.
-    split: name of a split, such as 'train', or ''.
+    split: name of a split, such as 'train', in the name of the file or its folder; '' if there is
+      none.
 
   Raises:
-    DataError: there are several such files.
+    DataError: there are several such files, or none of the split.
   """
   names = files.json_kinds.get(kind, []) if files.is_folder else list(files.names)
-  chosen = [name for name in names if split and split in stem(name)] or names
+  chosen = [name for name in names if split in stem(name)]
+  if split:
+    chosen = chosen or [name for name in names if is_in_split(files.absolute(name), split)]
   if len(chosen) == 1:
     return chosen[0]
+  if not chosen:
+    raise DataError(
+      f'{files.path} has no {kind} file' + (f' of the split {split!r}' if split else ''),
+      expected=f'a file with {split!r} in its name, or in a folder of that name'
+      if split
+      else 'a file of that format',
+      got=', '.join(names[:5]) or 'none',
+      likely_cause='another name of the split, or a file with all images: leave out --split',
+    )
   raise DataError(
     f'{files.path} has several annotation files',
     expected='one file',

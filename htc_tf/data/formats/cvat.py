@@ -12,7 +12,7 @@ from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import image_locations, shapes
 from htc_tf.data.formats.annotation_source import AnnotationSource, ContentBuilder
 from htc_tf.data.formats.grouped_shapes import Shape, add_grouped
-from htc_tf.data.formats.source_files import SourceFiles
+from htc_tf.data.formats.source_files import SourceFiles, count_joined, is_in_split, is_split
 from htc_tf.errors import DataError
 
 NAME = 'CVAT for images 1.1'
@@ -28,7 +28,8 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   """The shapes of an XML file.
 
   Polygons, ellipses and masks are objects; shapes of one label and group are one object. A box is
-  an object without a mask; `boxes_as_masks` makes it one, also if it is rotated.
+  an object without a mask; `boxes_as_masks` makes it one, also if it is rotated. `split` keeps the
+  images of a subset.
 
   Args:
     files: the annotation files.
@@ -38,26 +39,60 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
     DataError: it has tracks instead of images, or no object.
   """
   report = files.report
-  roots = {name: root for name, root in files.xml_roots.items() if root.tag == 'annotations'}
-  entries = [entry for root in roots.values() for entry in root.iter('image')]
-  if not entries:
-    raise DataError(
-      f'{files.path} has no images',
-      expected='<image> elements',
-      got=f'{sum(len(root.findall("track")) for root in roots.values())} tracks',
-      likely_cause='the export "CVAT for video"; choose "CVAT for images", or COCO',
-    )
-  entries.sort(key=lambda entry: entry.get('name') or '')
+  roots = _roots(files)
+  entries = _of_subset(_images(files, roots), options.split, report)
   wanted = [[entry.get('name') or 'unnamed'] for entry in entries]
-  located = image_locations.locate(files, options.image_folder, wanted, report=report)
+  located = image_locations.locate(
+    files, options.image_folder, wanted, report=None if options.split else report
+  )
   builder = ContentBuilder(files, located.folder, options)
   for name, entry in zip(located.names, entries):
     sides = [json_values.integer(entry.get(side)) for side in ('height', 'width')]
     size = (sides[0], sides[1]) if sides[0] and sides[1] else None
     image = builder.add_image(name, size)
     _add_shapes(builder, image, entry, options, report)
-  labels = [label for root in roots.values() for label in _labels(root)]
+  labels = [label for root in roots for label in _labels(root)]
   return builder.source(NAME, list(dict.fromkeys(labels)))
+
+
+def _roots(files: SourceFiles) -> list[Element]:
+  """The roots of all files of CVAT; other XML files are counted."""
+  found = []
+  for name in files.of_type('.xml') if files.is_folder else files.names:
+    root = files.xml(name)
+    if root is not None and root.tag == 'annotations':
+      found.append(root)
+    else:
+      files.report.add('annotation_file_unusable' if root is None else 'other_file', name)
+  return found
+
+
+def _images(files: SourceFiles, roots: list[Element]) -> list[Element]:
+  """The images of all files, sorted by name."""
+  entries = [entry for root in roots for entry in root.iter('image')]
+  if not entries:
+    raise DataError(
+      f'{files.path} has no images',
+      expected='<image> elements',
+      got=f'{sum(len(root.findall("track")) for root in roots)} tracks',
+      likely_cause='the export "CVAT for video"; choose "CVAT for images", or COCO',
+    )
+  return sorted(entries, key=lambda entry: entry.get('name') or '')
+
+
+def _of_subset(entries: list[Element], split: str, report: CheckReport) -> list[Element]:
+  """The images of a subset of the task, or in a folder of its name."""
+  if not split:
+    count_joined({entry.get('subset') or '' for entry in entries}, report)
+    return entries
+  chosen = []
+  for entry in entries:
+    name, subset = entry.get('name') or '', entry.get('subset') or ''
+    if is_split(subset, split) or is_in_split(name, split):
+      chosen.append(entry)
+    else:
+      report.add('other_split', name)
+  return chosen
 
 
 def _labels(root: Element) -> list[str]:

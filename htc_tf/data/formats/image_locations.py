@@ -45,8 +45,12 @@ def locate(
   wanted: Sequence[Sequence[str]],
   left_out: Collection[str] = (),
   report: CheckReport | None = None,
+  may_share: bool = False,
 ) -> Locations:
   """The image folder with most of the wanted images.
+
+  If annotations of different names would get the same file, such as train/1.jpg and val/1.jpg when
+  only one of them exists, it belongs to the name that is most like its path.
 
   Args:
     files: the annotation files.
@@ -55,15 +59,17 @@ def locate(
       the file that shares most of them.
     left_out: paths of files that are no images, such as masks.
     report: counts of image files that are not wanted; None if they are used all the same.
+    may_share: whether annotations of different names may have the same image, as masks have.
 
   Raises:
-    DataError: an image name stands for several files.
+    DataError: an image name stands for several files, or a file for several images.
   """
   best: Locations | None = None
   hidden = {os.path.abspath(path) for path in left_out}
   for folder in [image_folder] if image_folder else _candidates(files):
     index = ImageIndex(folder, hidden)
     found = [index.find(names) for names in wanted]
+    found = found if may_share else _of_one_image(found, wanted)
     num_found = len(found) - found.count(None)
     if best is None or num_found > best.num_found:
       named = [name or names[0] for name, names in zip(found, wanted)]
@@ -76,6 +82,38 @@ def locate(
     if report is not None:
       report.add('unannotated_image', name)
   return best
+
+
+def _of_one_image(found: list[str | None], wanted: Sequence[Sequence[str]]) -> list[str | None]:
+  """The files that were found, each for one image; None for the other images."""
+  claims: dict[str, dict[str, None]] = collections.defaultdict(dict)
+  for file, (name, *_) in zip(found, wanted):
+    if file is not None:
+      claims[file][_plain(name)] = None
+  owners = {file: _owner(file, list(names)) for file, names in claims.items()}
+  return [
+    file if file is not None and owners[file] == _plain(name) else None
+    for file, (name, *_) in zip(found, wanted)
+  ]
+
+
+def _plain(name: str) -> str:
+  return posixpath.normpath(name.replace('\\', '/'))
+
+
+def _owner(file: str, names: list[str]) -> str:
+  """The name, of those that a file was found for, that is most like its path."""
+  exact = [name for name in names if name in (file, posixpath.splitext(file)[0])]
+  best = exact[:1] or nearest(names, file)
+  if len(best) > 1:
+    raise DataError(
+      f'The image {file} has several annotations',
+      expected='one annotation file or entry for each image',
+      got=' and '.join(best[:3]),
+      likely_cause='copies of annotations, or fine and coarse ones, below one folder; name one of '
+      'the folders as --annotations',
+    )
+  return best[0]
 
 
 def folder_of_names(
@@ -91,12 +129,16 @@ def folder_of_names(
   """
   step = max(1, len(names) // _SAMPLE)
   sample = [name.replace('\\', '/') for name in names[::step]]
-  counts = {
-    folder: sum(os.path.isfile(os.path.join(folder, name)) for name in sample)
-    for folder in folders_near(files, split)
-    if not left_out or os.path.realpath(folder) != os.path.realpath(left_out)
-  }
-  return max(counts, key=counts.__getitem__)  # The first of the best ones.
+  best, most = '', -1
+  for folder in folders_near(files, split):
+    if left_out and os.path.realpath(folder) == os.path.realpath(left_out):
+      continue
+    number = sum(os.path.isfile(os.path.join(folder, name)) for name in sample)
+    if number > most:  # The first of the best ones.
+      best, most = folder, number
+    if number == len(sample):
+      break
+  return best
 
 
 def _candidates(files: SourceFiles) -> Iterator[str]:
@@ -167,7 +209,7 @@ class ImageIndex:
     for index, key in ((self._by_name, posixpath.basename), (self._by_stem, stem)):
       for wanted in names:
         name = posixpath.normpath(wanted.replace('\\', '/'))
-        found = _nearest(index.get(key(name).lower(), []), name)
+        found = nearest(index.get(key(name).lower(), []), name)
         if len(found) > 1:
           raise DataError(
             f'The image {wanted!r} stands for several files',
@@ -181,8 +223,13 @@ class ImageIndex:
     return None
 
 
-def _nearest(candidates: list[str], name: str) -> list[str]:
-  """The candidates that share most folders with a name."""
+def nearest(candidates: list[str], name: str) -> list[str]:
+  """The candidates that share most folders with a name.
+
+  Args:
+    candidates: paths with slashes.
+    name: path with slashes.
+  """
   if len(candidates) < 2:
     return candidates
   shared = [_shared_folders(candidate, name) for candidate in candidates]

@@ -41,7 +41,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
 
   Polygons, rectangles, circles and masks are objects; lines and points are dropped. Shapes of one
   label and group are one object. Images are found by `imagePath`, whatever machine wrote it, or by
-  the name of the JSON file.
+  the name of the JSON file. `split` keeps the files with that folder in their path.
 
   Args:
     files: the annotation files.
@@ -51,9 +51,12 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
     DataError: there is no image, or no object.
   """
   report = files.report
-  pictures = list(_pictures(files))
+  pictures = list(_pictures(files, files.of_split(files.of_type('.json'), options.split)))
   located = image_locations.locate(
-    files, options.image_folder, [item.wanted for item in pictures], report=report
+    files,
+    options.image_folder,
+    [item.wanted for item in pictures],
+    report=None if options.split else report,
   )
   builder = ContentBuilder(files, located.folder, options)
   for name, picture in zip(located.names, pictures):
@@ -63,8 +66,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   return builder.source(NAME)
 
 
-def _pictures(files: SourceFiles) -> Iterable[_Picture]:
-  names = files.of_type('.json')
+def _pictures(files: SourceFiles, names: list[str]) -> Iterable[_Picture]:
   for name in tqdm.tqdm(names, desc='reading annotations', unit='file', disable=None):
     content = files.json(name)
     if json_kinds.kind_of(content) != 'labelme':

@@ -22,7 +22,8 @@ def recognize(files: SourceFiles) -> bool:
 def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   """The objects of all XML files; deleted ones are left out, and parts belong to their object.
 
-  A box is an object without a mask; `boxes_as_masks` makes it one.
+  A box is an object without a mask; `boxes_as_masks` makes it one. `split` keeps the files in a
+  folder of that name.
 
   Args:
     files: the annotation files.
@@ -33,16 +34,25 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   """
   report = files.report
   roots: list[tuple[str, Element]] = []
-  for name in files.of_type('.xml'):
+  for name in files.of_split(files.of_type('.xml'), options.split):
     root = files.xml(name)
     if root is not None and root.tag == 'annotation':
       roots.append((name, root))
     else:
       report.add('annotation_file_unusable' if root is None else 'other_file', name)
-  wanted = [[(root.findtext('filename') or '').strip() or stem(name)] for name, root in roots]
+  wanted = [
+    [
+      posixpath.join(
+        posixpath.dirname(name), (root.findtext('filename') or '').strip() or stem(name)
+      )
+    ]
+    for name, root in roots
+  ]
   masks = [name for name in files.of_type('.png') if _is_mask(name)]
   left_out = [files.absolute(name) for name in masks]
-  located = image_locations.locate(files, options.image_folder, wanted, left_out, report)
+  located = image_locations.locate(
+    files, options.image_folder, wanted, left_out, None if options.split else report
+  )
   builder = ContentBuilder(files, located.folder, options)
   for image_name, (name, root) in zip(located.names, roots):
     sides = [json_values.integer(root.findtext(f'imagesize/{key}')) for key in ('nrows', 'ncols')]
@@ -99,7 +109,7 @@ def _mask(
 ) -> dict[str, object] | None:
   name = (element.findtext('segm/mask') or '').strip()
   paths = [posixpath.join(folder, part, name) for part in ('Masks', 'masks', '')]
-  known = [path for path in paths if name and path in files.names]
+  known = [path for path in paths if name and path in files.name_set]
   mask = mask_files.read_bitmap(files.read(known[0])) if known else None
   if mask is None or mask.shape != (image.get('height'), image.get('width')):
     return None

@@ -38,7 +38,7 @@ class IndexMap(NamedTuple):
 
 
 def read_map(content: bytes) -> IndexMap | None:
-  """The numbers in the content of an image file; None if it cannot be read.
+  """The numbers in the content of an image file; None if it cannot be read or they are not whole.
 
   Args:
     content: content of a file without loss, such as PNG or TIFF, of 8, 16 or 32 bits.
@@ -54,7 +54,7 @@ def read_map(content: bytes) -> IndexMap | None:
     return None
 
 
-def _map_of(image: Image.Image, content: bytes) -> IndexMap:
+def _map_of(image: Image.Image, content: bytes) -> IndexMap | None:
   if image.mode in ('RGB', 'RGBA'):
     colors = packed(np.asarray(image.convert('RGB')))
     return IndexMap(colors, colors, True, False)
@@ -66,7 +66,10 @@ def _map_of(image: Image.Image, content: bytes) -> IndexMap:
     image = image.getchannel(0)
     numbers = np.asarray(image).astype(np.int64)
   elif image.mode == 'F':
-    numbers = np.asarray(image).astype(np.int64)
+    values = np.asarray(image)
+    if not (np.isfinite(values).all() and (values == np.floor(values)).all()):
+      return None  # Shares or measurements.
+    numbers = values.astype(np.int64)
   else:
     numbers = images.read_label_map(content).astype(np.int64)
   return IndexMap(numbers, numbers, False, False)

@@ -5,10 +5,11 @@ These layouts are known, with PNG, TIFF, BMP or GIF files, `a` being the name of
   masks/a.png, a_masks.png          a map of a picture: each value or color but 0 is an object
   masks/<class>/a.png               the same, with a class
   masks/a/1.png, masks/a_1.png      an object of a picture: its pixels are not black
-  masks/a_<class>_1.png             the same, with a class
+  masks/a_<class>_1.png             the same, with a class; also masks/a/<class>_1.png
   a/images/a.png, a/masks/*.png     the same, as in the 2018 Data Science Bowl
 """
 
+import collections
 import posixpath
 import re
 from typing import NamedTuple
@@ -21,17 +22,18 @@ from htc_tf.data.annotation_file import Entry
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import image_locations, mask_files
 from htc_tf.data.formats.annotation_source import AnnotationSource, ContentBuilder
-from htc_tf.data.formats.source_files import SourceFiles, stem
+from htc_tf.data.formats.source_files import SourceFiles, split_of, stem
 
 NAME = 'instance masks'
 _FOLDERS = (
   *('masks', 'mask', 'instances', 'instance_masks', 'instance_maps', 'labels', 'label'),
   *('annotations', 'gt', 'ground_truth', 'groundtruth', 'segmentation', 'segmentations'),
 )
-_SPLITS = ('train', 'val', 'valid', 'test', 'training', 'validation', 'testing')
 _SUFFIX = re.compile(r'[_-](cp_masks|masks?|seg|labels?|instances?|inst|gt)$', re.IGNORECASE)
 _NUMBER = re.compile(r'[_.-]?\d+$')
-_CLASS = re.compile(r'[^\W\d_][^\W\d]*$')
+# A name with other parts than words and numbers, such as a hash, has no class.
+_PART = re.compile(r'((?:[^\W\d_]| )*)\d*')
+_NO_CLASS = {'mask', 'masks', 'object', 'obj', 'instance', 'inst', 'label', 'seg', 'roi'}
 _MAX_OBJECTS = 20_000  # A map with more values is a photograph or a depth map.
 
 
@@ -63,15 +65,12 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   """
   report = files.report
   masks = _mask_files(files, options.image_folder)
-  if options.split:
-    for mask in masks:
-      if options.split not in mask.name.split('/'):
-        report.add('other_split', mask.name)
-    masks = [mask for mask in masks if options.split in mask.name.split('/')]
-  wanted = [_possible_pictures(mask, files) for mask in masks]
+  kept = set(files.of_split([mask.name for mask in masks], options.split))
+  masks = [mask for mask in masks if mask.name in kept]
+  wanted = _possible_pictures(masks, files)
   left_out = [files.absolute(mask.name) for mask in masks]
   located = image_locations.locate(
-    files, options.image_folder, wanted, left_out, None if options.split else report
+    files, options.image_folder, wanted, left_out, None if options.split else report, may_share=True
   )
   of_picture: dict[str, list[_MaskFile]] = {}
   for name, mask in zip(located.names, masks):
@@ -105,15 +104,23 @@ def _mask_files(files: SourceFiles, image_folder: str) -> list[_MaskFile]:
   return found or (unclear if all_are_masks else [])
 
 
-def _possible_pictures(mask: _MaskFile, files: SourceFiles) -> list[str]:
-  """Possible names of the picture of a mask, the likeliest first."""
+def _possible_pictures(masks: list[_MaskFile], files: SourceFiles) -> list[list[str]]:
+  """Possible names of the picture of each mask, the likeliest first."""
+  in_folder: dict[str, list[str]] = collections.defaultdict(list)
+  for name in files.names:
+    folder, is_inside, rest = name.partition('/images/')
+    if is_inside and len(in_folder[folder]) < 2:
+      in_folder[folder].append(stem(rest))
+  return [_names_of_picture(mask, in_folder.get(mask.parent, [])) for mask in masks]
+
+
+def _names_of_picture(mask: _MaskFile, beside: list[str]) -> list[str]:
+  """Possible names of a picture; `beside` has the images in `images` beside the masks."""
   own = _SUFFIX.sub('', stem(mask.name))
-  folders = [part for part in mask.folders if part.lower() in _SPLITS]
+  folders = [part for part in mask.folders if split_of(part)]
   names = [own, *mask.folders[-1:], _NUMBER.sub('', own), _without_class(own)]
   names.append(posixpath.basename(mask.parent))
-  prefix = posixpath.join(mask.parent, 'images') + '/'
-  beside = [name for name in files.names if name.startswith(prefix)] if mask.parent else []
-  names += [stem(name) for name in beside if len(beside) == 1]
+  names += beside if mask.parent and len(beside) == 1 else []
   return [posixpath.join(*folders, name) for name in dict.fromkeys(names) if name]
 
 
@@ -139,7 +146,7 @@ class _Reader:
     self._assumed = False
 
   def add(self, builder: ContentBuilder, image: Entry, mask: _MaskFile) -> None:
-    """Add the objects of a mask file to an image."""
+    """Add the objects of a mask file to an image, which is dropped if the file has none to read."""
     own, picture = _SUFFIX.sub('', stem(mask.name)), stem(image['file_name'])
     is_map = own.lower() == picture.lower()
     content = self._files.read(mask.name)
@@ -147,17 +154,17 @@ class _Reader:
     size = (image.get('height'), image.get('width'))
     if numbers is None or (None not in size and numbers.shape != size):
       got = 'no mask' if numbers is None else f'{numbers.shape[1]}x{numbers.shape[0]}'
-      self._files.report.add('annotation_file_unusable', f'{mask.name} ({got})')
+      builder.drop_image(image, f'{mask.name} ({got})')
       return
-    label = self._label(mask, image, own[len(picture) :] if not is_map else '')
-    values = [value for value in np.unique(numbers).tolist() if value]
-    if is_map and values:
+    label = self._label(mask, image, '' if is_map else own.removeprefix(picture))
+    objects = mask_codec.encode_map(numbers)
+    if is_map and objects:
       self._num_maps += 1
-      self._single_values |= {mask.name} if len(values) == 1 else set()
-    if not values:
+      self._single_values |= {mask.name} if len(objects) == 1 else set()
+    if not objects:
       self._files.report.add('mask_empty', mask.name)
-    for value in values:
-      builder.add_runs(image, label, mask_codec.encode(numbers == value))
+    for runs in objects.values():
+      builder.add_runs(image, label, runs)
 
   def count_findings(self) -> None:
     """Count what is only seen when all masks are read."""
@@ -170,9 +177,11 @@ class _Reader:
   def _label(self, mask: _MaskFile, image: Entry, rest: str) -> str:
     """The class: a folder that is no split and no picture, else a word in the name."""
     of_image = {part.lower() for part in image['file_name'].split('/')[:-1]}
-    of_image |= {stem(image['file_name']).lower(), *_SPLITS}
-    folders = [part for part in mask.folders if part.lower() not in of_image]
-    words = [word for word in re.split(r'[_.-]', rest) if _CLASS.match(word)]
+    of_image.add(stem(image['file_name']).lower())
+    folders = [part for part in mask.folders if part.lower() not in of_image and not split_of(part)]
+    parts = [_PART.fullmatch(part) for part in re.split(r'[_.-]', rest)]
+    found = [part[1].strip() for part in parts if part] if all(parts) else []
+    words = [word for word in found if word and word.lower() not in _NO_CLASS]
     if folders or words:
       return folders[-1] if folders else ' '.join(words)
     self._assumed = self._assumed or not self._class_name

@@ -4,6 +4,7 @@ Segments of things become instances. The semantic map has all categories, things
 by id, with the labels 0..N-1; what belongs to no segment is ignored.
 """
 
+import itertools
 import os
 from typing import Any
 
@@ -23,6 +24,7 @@ from htc_tf.errors import DataError
 NAME = 'panoptic COCO'
 LABELS_KEY = 'semantic_categories'  # of the header of the cleaned annotations
 _MAX_LABELS = 255
+_LOOKED_AT = 3  # Maps that show their folder.
 
 
 def recognize(files: SourceFiles) -> bool:
@@ -52,6 +54,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   images = [dict(image) for image in section(content, 'images', name, report)]
   by_id = {_key(image.get('id')): image for image in images}
   annotations: list[Entry] = []
+  unusable: set[str] = set()
   for entry in tqdm.tqdm(entries, desc='reading panoptic maps', unit='map', disable=None):
     image = by_id.get(_key(entry.get('image_id')))
     if image is None:
@@ -62,7 +65,10 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
       'file_name': str(entry.get('file_name') or ''),
       'labels': {str(number): labels[category] for number, (category, _) in segments.items()},
     }
-    annotations += _instances(entry, segments, categories, folder, report)
+    found = _instances(entry, image, segments, categories, folder, report)
+    if found is None:
+      unusable.add(_key(image.get('id')))
+    annotations += found or []
   for number, annotation in enumerate(annotations, 1):
     annotation['id'] = number
   without = [image for image in images if 'panoptic' not in image]
@@ -70,7 +76,9 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
     report.add('unannotated_image', str(image.get('file_name')))
   things = [entry for _, entry in sorted(categories.items()) if _is_thing(entry)]
   made = {
-    'images': [image for image in images if 'panoptic' in image],
+    'images': [
+      image for image in images if 'panoptic' in image and _key(image.get('id')) not in unusable
+    ],
     'annotations': annotations,
     'categories': things,
     LABELS_KEY: [{**categories[id_], 'label': label} for id_, label in labels.items()],
@@ -126,19 +134,24 @@ def _segments(
 
 def _instances(
   entry: Entry,
+  image: Entry,
   segments: dict[int, tuple[int, bool]],
   categories: dict[int, Entry],
   folder: str,
   report: CheckReport,
-) -> list[Entry]:
-  """Annotations of the things of a map; none, if the map cannot be read."""
+) -> list[Entry] | None:
+  """Annotations of the things of a map; None if it cannot be read or is not of the image's size."""
   things = {n: item for n, item in segments.items() if _is_thing(categories[item[0]])}
   name = str(entry.get('file_name') or '')
   try:
     numbers = panoptic_maps.read(image_paths.path_inside(folder, name))
   except (UnreadableImageError, OSError) as error:
     report.add('annotation_file_unusable', f'{name}: {error}')
-    return []
+    return None
+  sides = tuple(json_values.integer(image.get(side)) for side in ('height', 'width'))
+  if None not in sides and numbers.shape != sides:
+    report.add('annotation_file_unusable', f'{name} ({numbers.shape[1]}x{numbers.shape[0]})')
+    return None
   found = []
   for number, (category, is_crowd) in sorted(things.items()):
     mask = numbers == number
@@ -170,15 +183,16 @@ def _folder_of_maps(files: SourceFiles, name: str, entries: list[Entry]) -> str:
   path = files.absolute(name)
   beside = SourceFiles(os.path.dirname(path), files.report)
   candidates = [os.path.splitext(path)[0], *image_locations.folders_near(beside, stem(name))]
-  first = next((entry for entry in entries if coco_entries.file_name(entry)), {})
-  map_name = coco_entries.file_name(first) or ''
+  # A map or two may be damaged.
+  named = ((entry, coco_entries.file_name(entry)) for entry in entries)
+  first = list(itertools.islice(((e, map_name) for e, map_name in named if map_name), _LOOKED_AT))
   for folder in candidates:
-    if map_name and _has_segments(os.path.join(folder, map_name), first):
+    if any(_has_segments(os.path.join(folder, map_name), entry) for entry, map_name in first):
       return folder
   raise DataError(
     f'The panoptic maps of {path} are not found',
     expected=f'a folder {stem(name)} beside it, or --stuff_folder',
-    got=f'no map {map_name} near it' if map_name else 'no file_name in "annotations"',
+    got=f'no map {first[0][1]} near it' if first else 'no file_name in "annotations"',
     likely_cause='maps that are still in an archive',
   )
 

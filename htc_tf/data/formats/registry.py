@@ -6,6 +6,8 @@ import posixpath
 from collections.abc import Callable
 from typing import NamedTuple
 
+from htc_tf import file_errors
+from htc_tf.data import coco_entries
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import (
@@ -22,7 +24,7 @@ from htc_tf.data.formats import (
   yolo,
 )
 from htc_tf.data.formats.annotation_source import AnnotationSource
-from htc_tf.data.formats.source_files import SourceFiles
+from htc_tf.data.formats.source_files import SourceFiles, count_joined
 from htc_tf.errors import DataError
 
 
@@ -58,13 +60,34 @@ _LAST = 'masks'  # Other formats have folders of masks, too.
 def read(options: ConversionOptions) -> AnnotationSource:
   """The annotations that `options.annotation_file` names, a file or a folder, of any format.
 
+  Splits that are read together are counted.
+
   Args:
     options: options of the conversion; `image_folder` may be empty.
 
   Raises:
     DataError: the format is unknown or not clear, or nothing in it is usable.
-    InputError: a file cannot be read.
+    InputError: a file cannot be read, or the image folder is missing.
   """
+  if options.image_folder:
+    with file_errors.as_input_errors():
+      os.stat(os.path.join(options.image_folder, '.'))
+  source = _read(options)
+  if not options.split and not source.report.counts['split_joined']:
+    count_joined(_folders(source), source.report)
+  return source
+
+
+def _folders(source: AnnotationSource) -> set[str]:
+  """Names of the folders that images are in, relative to the image folder."""
+  entries = source.content.get('images')
+  entries = entries if isinstance(entries, list) else []
+  named = (coco_entries.file_name(entry) for entry in entries if isinstance(entry, dict))
+  paths = {posixpath.dirname(name.replace('\\', '/')) for name in named if name}
+  return {part for path in paths for part in path.split('/')}
+
+
+def _read(options: ConversionOptions) -> AnnotationSource:
   files = SourceFiles(options.annotation_file, CheckReport(), options.output_folder)
   if not files.is_folder and not os.path.isfile(options.annotation_file):
     return coco.read(files, options)  # Its error says what is there.

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import posixpath
+from collections.abc import Iterable, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,6 +19,8 @@ from htc_tf.errors import DataError
 _LEFT_OUT = ('__MACOSX',)
 _MAX_LISTED = 1_000_000
 _MAX_LOOKED_AT = 50  # Files that show the format of a folder.
+# Names of splits; those of a group are the same one.
+_SPLITS = (('train', 'training'), ('val', 'valid', 'validation'), ('test', 'testing'))
 
 
 class SourceFiles:
@@ -45,6 +48,17 @@ class SourceFiles:
     self._counted: set[str] = set()
     self._parsed: tuple[str, Any] = ('', None)
 
+  def moved(self, folder: str, left_out: str = '') -> 'SourceFiles':
+    """The files below a folder, with the report and the fingerprint of these.
+
+    Args:
+      folder: the folder.
+      left_out: a folder that does not count.
+    """
+    other = SourceFiles(folder, self.report, left_out)
+    other._hashes = {f'../{name}': digest for name, digest in self._hashes.items()}
+    return other
+
   @functools.cached_property
   def names(self) -> tuple[str, ...]:
     """Names of all files relative to the folder, with slashes, sorted; of a file, its name alone.
@@ -57,9 +71,23 @@ class SourceFiles:
     prefix = self._left_out.replace(os.sep, '/') + '/'
     return tuple(name for name in files_below(self.folder) if not name.startswith(prefix))
 
+  @functools.cached_property
+  def name_set(self) -> frozenset[str]:
+    """The names without an order, in which one is found at once."""
+    return frozenset(self.names)
+
   def of_type(self, *suffixes: str) -> list[str]:
     """Names of the files with one of the suffixes, such as '.json', in any case."""
     return [name for name in self.names if name.lower().endswith(suffixes)]
+
+  def of_split(self, names: Sequence[str], split: str) -> list[str]:
+    """The files below a folder with the name of a split; others are counted. '' takes all."""
+    if not split:
+      return list(names)
+    chosen = [name for name in names if is_in_split(name, split)]
+    for name in sorted(set(names) - set(chosen)):
+      self.report.add('other_split', name)
+    return chosen
 
   def absolute(self, name: str) -> str:
     """Path of a file."""
@@ -92,9 +120,9 @@ class SourceFiles:
 
   @functools.cached_property
   def json_kinds(self) -> dict[str, list[str]]:
-    """Names of JSON files by their kind, see `json_kinds`; of a large folder, the first ones."""
+    """Names of JSON files by their kind, see `json_kinds`; of a large folder, of some of them."""
     found: dict[str, list[str]] = {}
-    for name in self.of_type('.json')[:_MAX_LOOKED_AT]:
+    for name in _some(self.of_type('.json')):
       kind = json_kinds.kind_of(self.json(name))
       if kind:
         found.setdefault(kind, []).append(name)
@@ -102,8 +130,8 @@ class SourceFiles:
 
   @functools.cached_property
   def xml_roots(self) -> dict[str, ElementTree.Element]:
-    """Roots of XML files by name; of a large folder, of the first ones."""
-    parsed = ((name, self.xml(name)) for name in self.of_type('.xml')[:_MAX_LOOKED_AT])
+    """Roots of XML files by name; of a large folder, of some of them."""
+    parsed = ((name, self.xml(name)) for name in _some(self.of_type('.xml')))
     return {name: root for name, root in parsed if root is not None}
 
   def xml(self, name: str) -> ElementTree.Element | None:
@@ -124,6 +152,15 @@ class SourceFiles:
   def digest(self) -> str:
     """A hash of the names and contents of all files that were read."""
     return hashlib.sha256(json.dumps(sorted(self._hashes.items())).encode()).hexdigest()
+
+
+def _some(names: list[str]) -> list[str]:
+  """Names that show the format: those in the uppermost folders, and others at equal distances."""
+  if len(names) <= _MAX_LOOKED_AT:
+    return names
+  half = _MAX_LOOKED_AT // 2
+  upper = sorted(names, key=lambda name: name.count('/'))[:half]
+  return list(dict.fromkeys([*upper, *names[:: -(-len(names) // half)]]))
 
 
 def files_below(folder: str) -> tuple[str, ...]:
@@ -154,6 +191,33 @@ def files_below(folder: str) -> tuple[str, ...]:
         likely_cause='a folder above the data set, such as a home folder',
       )
   return tuple(sorted(found))
+
+
+def is_split(name: str, split: str) -> bool:
+  """Whether a name is that of a split, in any case; val, valid and validation are the same."""
+  return name.lower() == split.lower() or split_of(name) == split_of(split) != ''
+
+
+def split_of(name: str) -> str:
+  """The usual name of a split, such as val for Validation; '' if the name is that of none."""
+  return next((names[0] for names in _SPLITS if name.lower() in names), '')
+
+
+def count_joined(names: Iterable[str], report: CheckReport) -> None:
+  """Count the splits that are read together, if there are several.
+
+  Args:
+    names: names, of which some may be those of splits.
+    report: counts of the findings.
+  """
+  found = {split for name in names if (split := split_of(name))}
+  for split in sorted(found) if len(found) > 1 else ():
+    report.add('split_joined', split)
+
+
+def is_in_split(name: str, split: str) -> bool:
+  """Whether a file is below a folder with the name of a split."""
+  return any(is_split(part, split) for part in name.split('/')[:-1])
 
 
 def _is_left_out(name: str) -> bool:

@@ -149,7 +149,7 @@ def _polygon(shape: Entry, example: str, report: CheckReport) -> shapes.Polygon 
   if kind in _NO_AREA:
     report.add('shape_without_area', example)
     return None
-  if kind in ('polygon', 'polyline'):
+  if kind == 'polygon':
     x, y = shape.get('all_points_x'), shape.get('all_points_y')
     pairs = isinstance(x, list) and isinstance(y, list) and len(x) == len(y)
     found = shapes.points([list(point) for point in zip(x or [], y or [])]) if pairs else None
@@ -200,6 +200,20 @@ def _csv_names(files: SourceFiles) -> list[str]:
   return [name for name in names if any(_CSV_HEADER in line for line in files.lines(name)[:1])]
 
 
+def _rows(files: SourceFiles, name: str) -> list[dict[str, str]]:
+  """The rows of a CSV file, of which a field may be as long as the file."""
+  lines = files.lines(name)
+  limit = csv.field_size_limit(max(1, sum(map(len, lines))))
+  try:
+    return list(csv.DictReader(lines))
+  except csv.Error as error:
+    raise DataError(
+      f'{files.path} is no CSV file', expected='annotations of the tool', got=str(error)
+    ) from error
+  finally:
+    csv.field_size_limit(limit)
+
+
 def _csv_entries(files: SourceFiles) -> dict[str, Entry]:
   """The rows of a CSV file in the form of the JSON file."""
   entries: dict[str, Entry] = {}
@@ -211,7 +225,7 @@ def _csv_entries(files: SourceFiles) -> dict[str, Entry]:
       got=', '.join([name, *others][:5]),
       likely_cause='several splits; name one of the files as --annotations',
     )
-  for row in csv.DictReader(files.lines(name)):
+  for row in _rows(files, name):
     key = row.get('filename') or ''
     entry = entries.setdefault(key, {'filename': key, 'regions': []})
     try:

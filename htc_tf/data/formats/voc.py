@@ -18,20 +18,19 @@ from htc_tf.data.check_report import CheckReport
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.formats import image_locations, mask_files
 from htc_tf.data.formats.annotation_source import AnnotationSource, ContentBuilder
-from htc_tf.data.formats.source_files import SourceFiles, stem
+from htc_tf.data.formats.source_files import SourceFiles, count_joined, is_split, stem
 from htc_tf.errors import DataError
 
 NAME = 'Pascal VOC'
-_OBJECTS, _CLASSES, _BOXES = 'SegmentationObject', 'SegmentationClass', 'Annotations'
+_OBJECTS, _CLASSES, _LISTS = 'SegmentationObject', 'SegmentationClass', 'ImageSets'
 _BORDER_INDEX, _BORDER_COLOR = 255, 224 + 256 * 224 + 65536 * 192
 _VOC_NAMES = (
   *('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow'),
   *('diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train'),
   'tvmonitor',
 )
-_MIN_IOU = (
-  0.5  # A box of an XML file that overlaps a mask of its class so much is that of the mask.
-)
+# A box of an XML file that overlaps a mask of its class so much is that of the mask.
+_MIN_IOU = 0.5
 
 
 class _Colors(NamedTuple):
@@ -53,8 +52,12 @@ def recognize(files: SourceFiles) -> bool:
 def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   """The objects of the maps, and boxes of XML files that no mask has.
 
-  All pictures with a map of objects or an XML file are read; `split` keeps those of its list in
-  ImageSets. A box is an object without a mask; `boxes_as_masks` makes it one.
+  All pictures with a map of objects or an XML file are read; if there are maps, and masks are
+  needed, those with a map. `split` keeps the pictures of its lists in ImageSets, or in a folder of
+  its name. A box is an object without a mask; `boxes_as_masks` makes it one.
+
+  Pascal VOC counts pixels from 1, and a box includes its last pixel. Tools that write such files
+  give the edges of a box instead, so that the name of the database in a file decides.
 
   Args:
     files: the annotation files.
@@ -68,7 +71,8 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   maps = _by_picture([name for name in files.of_type('.png') if _is_in(name, _OBJECTS)])
   classes = _by_picture([name for name in files.of_type('.png') if _is_in(name, _CLASSES)])
   boxes = _by_picture(files.of_type('.xml'))
-  pictures = _of_split(sorted({*maps, *boxes}), files, options.split, report)
+  pictures = _of_split(sorted({*maps, *boxes}), {**boxes, **maps}, files, options.split)
+  pictures = _with_map(pictures, maps, options, report)
   located = image_locations.locate(
     files,
     options.image_folder,
@@ -146,13 +150,13 @@ def _add_masks(
   classes: dict[str, str],
   colors: _Colors,
 ) -> list[tuple[str, list[float]]]:
-  """Add the objects of a map; returns their classes and boxes."""
+  """Add the objects of a map; returns their classes and boxes. Without a map, drop the image."""
   name, report = image['file_name'], files.report
   objects = mask_files.read_map(content)
   class_file = classes.get(stem(name))
   labels = mask_files.read_map(files.read(class_file)) if class_file else None
   if objects is None or labels is None or objects.numbers.shape != labels.numbers.shape:
-    report.add('annotation_file_unusable', f'masks of {name}')
+    builder.drop_image(image, f'masks of {name}')
     return []
   border = _BORDER_COLOR if objects.has_colors and not objects.is_palette else _BORDER_INDEX
   found = []
@@ -195,13 +199,16 @@ def _add_boxes(
 ) -> None:
   """Add the boxes of an XML file that no mask of their class has."""
   if root is None:
-    report.add('annotation_file_unusable', f'boxes of {image["file_name"]}')
+    builder.drop_image(image, f'boxes of {image["file_name"]}')
     return
+  first = 1 if 'voc' in (root.findtext('source/database') or '').lower() else 0
   for element in root.iter('object'):
     label = (element.findtext('name') or '').strip()
     keys = ('xmin', 'ymin', 'xmax', 'ymax')
     values = [json_values.number(element.findtext(f'bndbox/{key}')) for key in keys]
-    corners = [value for value in values if value is not None]
+    corners = [
+      value - shift for value, shift in zip(values, (first, first, 0, 0)) if value is not None
+    ]
     is_box = len(corners) == 4 and corners[2] > corners[0] and corners[3] > corners[1]
     if not label:
       report.add('shape_without_class', f'a box of {image["file_name"]}')
@@ -224,14 +231,36 @@ def _iou(box: list[float], other: list[float]) -> float:
 
 
 def _of_split(
-  pictures: list[str], files: SourceFiles, split: str, report: CheckReport
+  pictures: list[str], of_picture: dict[str, str], files: SourceFiles, split: str
 ) -> list[str]:
-  """The pictures in the lists of a split."""
+  """The pictures in the lists of a split; without lists, those with files in its folder."""
   if not split:
+    lists = [stem(name) for name in files.of_type('.txt') if _is_in(name, _LISTS)]
+    count_joined(lists, files.report)
     return pictures
-  lists = [name for name in files.of_type('.txt') if stem(name) == split]
+  lists = [name for name in files.of_type('.txt') if is_split(stem(name), split)]
   listed = {line.split()[0] for name in lists for line in files.lines(name) if line}
+  if not lists:
+    names = files.of_split([of_picture[picture] for picture in pictures], split)
+    listed = set(map(stem, names))
+    return [picture for picture in pictures if picture in listed]
   for picture in pictures:
     if picture not in listed:
-      report.add('other_split', picture)
+      files.report.add('other_split', picture)
   return [picture for picture in pictures if picture in listed]
+
+
+def _with_map(
+  pictures: list[str], maps: dict[str, str], options: ConversionOptions, report: CheckReport
+) -> list[str]:
+  """The pictures with a map of objects, if there are maps and objects need masks.
+
+  Most pictures of Pascal VOC have boxes alone. Without their objects, which lack masks, they would
+  be trained as background.
+  """
+  if not maps or not options.include_masks or options.boxes_as_masks:
+    return pictures
+  for picture in pictures:
+    if picture not in maps:
+      report.add('picture_without_map', picture)
+  return [picture for picture in pictures if picture in maps]

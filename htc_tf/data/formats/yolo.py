@@ -4,32 +4,28 @@ Coordinates are shares of the sides of the image. A line of five numbers is a bo
 center, width and height; of seven or more, a polygon.
 """
 
+import os
 import posixpath
-import re
 from collections.abc import Sequence
-from typing import Any
-
-import yaml
 
 from htc_tf.data import json_values
 from htc_tf.data.annotation_file import Entry
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.conversion_options import ConversionOptions
-from htc_tf.data.formats import image_locations
+from htc_tf.data.formats import image_locations, yolo_config
 from htc_tf.data.formats.annotation_source import AnnotationSource, ContentBuilder
-from htc_tf.data.formats.source_files import SourceFiles, stem
+from htc_tf.data.formats.source_files import SourceFiles, count_joined, stem
+from htc_tf.errors import DataError
 
 NAME = 'YOLO text files'
-_NAME_FILES = ('classes.txt', 'obj.names', 'labels.txt', 'names.txt', 'predefined_classes.txt')
 _MAX_SHARE = 1.5  # Tools write coordinates a little outside; pixels are far outside.
-_LABEL_LINE = re.compile(r'\d+(\.0*)?(\s+-?\d*\.?\d+([eE][-+]?\d+)?){4,}')
 
 
 def recognize(files: SourceFiles) -> bool:
   """Whether there are label files, or a configuration with names of classes."""
   if not files.is_folder:
-    return bool(_configuration(files))
-  names = [name for name in files.of_type('.txt') if not _is_name_file(name)]
+    return bool(yolo_config.read(files).content)
+  names = [name for name in files.of_type('.txt') if not yolo_config.is_name_file(name)]
   looked_at = names[:: max(1, len(names) // 50)]
   return any(_is_label_file(files, name) and any(files.lines(name)) for name in looked_at)
 
@@ -39,32 +35,37 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
 
   Names of classes come from data.yaml, classes.txt or a *.names file. An image without a label file
   has no objects, as in training with YOLO. A box is an object without a mask; `boxes_as_masks`
-  makes it one. `split` keeps the images with that folder in their path, or in the list that
-  data.yaml or a text file of that name gives.
+  makes it one. `split` keeps the images that data.yaml or a list of that name gives, else those
+  with a folder of that name in their path. Without it, the images of all splits are read.
 
   Args:
-    files: the annotation files; a YAML file stands for its folder.
+    files: the annotation files; a YAML file stands for the folder that its entry `path` names, or
+      for its own.
     options: options of the conversion.
 
   Raises:
-    DataError: there is no image or object.
+    DataError: there is no image or object, an image has several label files, or the configuration
+      names a folder of the split that does not exist.
   """
   report = files.report
+  configuration = yolo_config.read(files)
   if not files.is_folder:
-    files = SourceFiles(files.folder, report, options.output_folder)
-  classes = _class_names(files)
-  names = [name for name in files.of_type('.txt') if not _is_name_file(name)]
+    files = files.moved(configuration.root, options.output_folder)
+  classes = yolo_config.class_names(files, configuration)
+  names = [name for name in files.of_type('.txt') if not yolo_config.is_name_file(name)]
   labels = [name for name in names if _is_label_file(files, name)]
   wanted = [[_image_of(name), stem(name)] for name in labels]
-  located = image_locations.locate(files, options.image_folder, wanted)
+  located = image_locations.locate(files, options.image_folder, wanted, may_share=True)
   # An empty text file without an image is no label file.
-  of_image = dict(zip(located.names, labels))
-  real = [
-    image
-    for image, name, (first, _) in zip(located.names, labels, wanted)
-    if image != first or any(files.lines(name))
-  ]
-  chosen = _of_split([*real, *located.others], files, options.split, report)
+  of_image = _by_image(
+    {
+      name: image
+      for image, name, (first, _) in zip(located.names, labels, wanted)
+      if image != first or any(files.lines(name))
+    }
+  )
+  images = [*of_image, *located.others]
+  chosen = _of_split(images, located.folder, files, configuration, options.split, report)
   builder = ContentBuilder(files, located.folder, options)
   for name in sorted(chosen):
     image = builder.add_image(name)
@@ -73,24 +74,48 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
       continue
     for line in files.lines(of_image[name]):
       if line:
-        _add(builder, image, line, classes, report)
+        _add(builder, image, line, classes, configuration.has_keypoints, report)
   if not classes:
     report.add('class_assumed', 'class numbers without names')
   return builder.source(NAME, classes)
 
 
+def _by_image(images: dict[str, str]) -> dict[str, str]:
+  """The label file of each image, from the image of each label file.
+
+  Raises:
+    DataError: an image has several label files.
+  """
+  found: dict[str, str] = {}
+  for name, image in images.items():
+    other = found.setdefault(image, name)
+    if other != name:
+      raise DataError(
+        f'The image {image!r} has several label files',
+        expected='one label file for each image',
+        got=f'{other} and {name}',
+        likely_cause='predictions of a model, or another data set, below the same folder; name the '
+        'folder of one of them, or move the others away',
+      )
+  return found
+
+
 def _add(
-  builder: ContentBuilder, image: Entry, line: str, classes: Sequence[str], report: CheckReport
+  builder: ContentBuilder,
+  image: Entry,
+  line: str,
+  classes: Sequence[str],
+  has_keypoints: bool,
+  report: CheckReport,
 ) -> None:
-  """Add the object of a line."""
+  """Add the object of a line; of key points, only the box in front of them is read."""
   example = f'{line[:40]!r} of {image["file_name"]}'
   number, *values = line.split()
   index = json_values.integer(number)
   shares = [value for text in values if (value := json_values.number(text)) is not None]
-  has_confidence = len(shares) == 5
-  if has_confidence:
-    shares = shares[:4]
-  is_complete = len(shares) == len(values) - has_confidence and len(shares) % 2 == 0
+  is_box = has_keypoints or len(shares) == 5  # The fifth number is a confidence.
+  is_complete = len(shares) == len(values) and (is_box or len(shares) % 2 == 0)
+  shares = shares[:4] if is_box else shares
   if not is_complete or len(shares) < 4 or 'height' not in image:
     report.add('shape_unusable', example)
   elif max(map(abs, shares)) > _MAX_SHARE:
@@ -110,14 +135,10 @@ def _add(
       report.add('shape_unusable', example)
 
 
-def _is_name_file(name: str) -> bool:
-  return posixpath.basename(name).lower() in _NAME_FILES
-
-
 def _is_label_file(files: SourceFiles, name: str) -> bool:
   """Whether the first line with text is that of an object; an empty file has no object."""
   line = next((line for line in files.lines(name) if line), None)
-  return line is None or bool(_LABEL_LINE.match(line))
+  return line is None or yolo_config.is_label_line(line)
 
 
 def _image_of(label_file: str) -> str:
@@ -129,48 +150,23 @@ def _image_of(label_file: str) -> str:
   return '/'.join(parts)
 
 
-def _class_names(files: SourceFiles) -> list[str]:
-  """Names of the classes by number; empty if no file gives them."""
-  listed = _configuration(files).get('names')
-  if isinstance(listed, list):
-    return [str(name) for name in listed]
-  if isinstance(listed, dict):
-    numbers = {json_values.integer(key): str(name) for key, name in listed.items()}
-    known = [number for number in numbers if number is not None and 0 <= number < 10_000]
-    return [numbers.get(index, f'class {index}') for index in range(max(known, default=-1) + 1)]
-  found = [name for name in files.names if _is_name_file(name) or name.endswith('.names')]
-  for name in sorted(found, key=lambda name: name.count('/')):
-    lines = files.lines(name)
-    while lines and not lines[-1]:
-      lines.pop()
-    if lines:
-      return lines
-  return []
-
-
-def _configuration(files: SourceFiles) -> dict[Any, Any]:
-  """The first YAML file with names of classes; empty if there is none."""
-  for name in sorted(files.of_type('.yaml', '.yml'), key=lambda name: name.count('/')):
-    try:
-      content = yaml.safe_load(files.read(name))
-    except (yaml.YAMLError, ValueError, RecursionError):
-      continue
-    if isinstance(content, dict) and isinstance(content.get('names'), (list, dict)):
-      return content
-  return {}
-
-
-def _of_split(names: list[str], files: SourceFiles, split: str, report: CheckReport) -> list[str]:
-  """The images of a split: with its folder in the path, or in its list."""
+def _of_split(
+  names: list[str],
+  folder: str,
+  files: SourceFiles,
+  configuration: yolo_config.Configuration,
+  split: str,
+  report: CheckReport,
+) -> list[str]:
+  """The images of a split; without one, the splits that are read together are counted."""
   if not split:
+    count_joined(configuration.several_splits(), report)
     return names
-  lists = [name for name in files.of_type('.txt') if stem(name) == split]
-  listed = {stem(line) for name in lists for line in files.lines(name) if line}
-  listed = set() if any(_is_label_file(files, name) for name in lists) else listed
-  kept = []
+  paths = {name: os.path.join(os.path.abspath(folder), name) for name in names}
+  chosen = yolo_config.of_split(files, configuration, split, paths)
+  if chosen is None:
+    return files.of_split(names, split)
   for name in names:
-    if split in name.split('/')[:-1] or stem(name) in listed:
-      kept.append(name)
-    else:
+    if name not in chosen:
       report.add('other_split', name)
-  return kept
+  return [name for name in names if name in chosen]

@@ -102,6 +102,22 @@ def test_an_object_inside_keeps_its_annotated_box():
   np.testing.assert_allclose(labels['gt_boxes'][0], expected, atol=1e-4)
 
 
+def test_an_object_at_the_border_of_an_image_that_is_not_cut_keeps_its_annotated_box():
+  """Ten stored rows become about one, so that the last ones are read by no row of the result."""
+  mask = np.zeros([240, 400, 1], np.uint8)
+  mask[200:, 300:] = 1
+  element = {
+    **record(),
+    'image': tf.zeros([240, 400, 3], tf.uint8),
+    'masks_png': tf.stack([tf.io.encode_png(mask)]),
+    'semantic': tf.constant(mask[..., 0]),
+    'boxes_normalized': tf.constant([[197 / 240, 296 / 400, 1, 1]]),
+  }
+  _, labels = parse([Fixed([0, 0, 240, 400], 1.0)], element)  # 29x48
+  expected = [197 / 240 * 29, 296 / 400 * 48, 29, 48]
+  np.testing.assert_allclose(labels['gt_boxes'][0], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize('min_visible,kept', [(0.0, True), (0.1, True), (0.25, False)])
 def test_objects_of_which_too_little_is_visible_are_dropped(min_visible, kept):
   """Columns 18 and 19 of the bar are visible: 18 of 118 pixels, and 28 / 168 of the box."""

@@ -56,6 +56,19 @@ def test_lines_of_cvat_are_dropped_and_tracks_refused(tmp_path):
     read(tmp_path)
 
 
+def test_all_files_of_cvat_in_a_folder_are_read(tmp_path):
+  """More files than those that show the format; others are counted."""
+  write_image(tmp_path)
+  for number in range(60):
+    write_image(tmp_path, f'{number}.png')
+    picture = f'<image name="{number}.png" width="50" height="40">{BOX}</image>'
+    small_sets.write_text(tmp_path / f'{number}.xml', f'<annotations>{picture}</annotations>')
+  small_sets.write_text(tmp_path / 'other.xml', '<settings/>')
+  source = read(tmp_path)
+  assert len(source.content['annotations']) == 60
+  assert source.report.counts == {'other_file': 1, 'unannotated_image': 1}
+
+
 def test_entities_in_xml_are_not_expanded(tmp_path):
   text = '<!DOCTYPE a [<!ENTITY x "y">]><annotations><image name="&x;"/></annotations>'
   small_sets.write_text(tmp_path / 'x.xml', text)

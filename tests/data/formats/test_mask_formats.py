@@ -1,6 +1,8 @@
 """Tests of formats with maps or covering polygons: VOC, masks, Cityscapes, panoptic, and YOLO."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,6 +130,62 @@ def test_the_list_of_a_split_chooses_pictures_of_voc(tmp_path):
   assert source.report.counts['other_split'] == 1
 
 
+def voc_xml(folder, name, database, *corners):
+  keys = ('xmin', 'ymin', 'xmax', 'ymax')
+  box = ''.join(f'<{key}>{value}</{key}>' for key, value in zip(keys, corners))
+  text = f'<source><database>{database}</database></source>'
+  text += f'<object><name>cell</name><bndbox>{box}</bndbox></object>'
+  small_sets.write_text(folder / f'{name}.xml', f'<annotation>{text}</annotation>')
+
+
+@pytest.mark.parametrize(
+  'database, corners',
+  [('The VOC2012 Database', (11, 6, 20, 15)), ('Unknown', (10, 5, 20, 15))],
+)
+def test_boxes_of_the_voc_database_count_pixels_from_1(tmp_path, database, corners):
+  """The same box: columns 10-19, rows 5-14, in both conventions."""
+  write_image(tmp_path, 'a.jpg')
+  voc_xml(tmp_path, 'a', database, *corners)
+  (entry,) = read(tmp_path).content['annotations']
+  assert entry['bbox'] == [10, 5, 10, 10]
+
+
+def test_pictures_of_voc_with_boxes_alone_are_not_trained_as_background(tmp_path):
+  voc_colors(tmp_path)
+  write_image(tmp_path / 'JPEGImages', 'b.jpg')
+  voc_xml(tmp_path / 'Annotations', 'b', 'The VOC2012 Database', 1, 1, 9, 9)
+  source = read(tmp_path)
+  assert [image['file_name'] for image in source.content['images']] == ['JPEGImages/a.jpg']
+  assert source.report.counts['picture_without_map'] == 1
+  for options in ({'boxes_as_masks': True}, {'include_masks': False}):
+    assert len(read(tmp_path, **options).content['images']) == 2
+
+
+def test_a_split_of_voc_without_lists_is_a_folder(tmp_path):
+  for part, name in (('train', 'a'), ('valid', 'b')):
+    write_image(tmp_path / part, f'{name}.jpg')
+    voc_xml(tmp_path / part, name, 'Unknown', 1, 1, 9, 9)
+  source = read(tmp_path, split='val')
+  assert [image['file_name'] for image in source.content['images']] == ['valid/b.jpg']
+  assert source.report.counts == {'other_split': 1}
+
+
+@pytest.mark.parametrize('kind', ['masks', 'voc', 'panoptic'])
+@pytest.mark.parametrize('content', [b'no image', None], ids=['damaged', 'other size'])
+def test_an_image_whose_masks_cannot_be_read_is_no_background(tmp_path, kind, content):
+  path = small_sets.FORMATS[kind](tmp_path)
+  damaged = {'masks': 'masks/cat', 'voc': 'SegmentationObject', 'panoptic': 'val'}[kind]
+  if content:
+    (tmp_path / damaged / 'a.png').write_bytes(content)
+  else:
+    with Image.open(tmp_path / damaged / 'a.png') as image:
+      image.crop((0, 0, 30, 24)).save(tmp_path / damaged / 'a.png')
+  source = read(path)
+  assert [Path(image['file_name']).stem for image in source.content['images']] == ['b']
+  assert len(source.content['annotations']) == 1
+  assert source.report.counts['annotation_file_unusable'] == 1
+
+
 def test_voc_files_of_the_same_name_in_two_folders_are_an_error(tmp_path):
   for part in ('first', 'second'):
     small_sets.voc(tmp_path / part)
@@ -156,6 +214,12 @@ def test_the_palette_of_voc_has_its_published_colors():
     ('images/a.jpg', 'masks/a_7.png', 'object'),
     ('images/a.jpg', 'masks/a_cell_7.png', 'cell'),
     ('a/images/x.png', 'a/masks/0f3.png', 'object'),
+    ('images/a.jpg', 'masks/a/big cell_7.png', 'big cell'),
+    ('images/a.jpg', 'masks/a_7_cell.png', 'cell'),
+    ('images/a.jpg', 'masks/a/mask_7.png', 'object'),
+    ('images/a.jpg', 'masks/a_object_7.png', 'object'),
+    ('a/images/x.png', 'a/masks/0cafe.png', 'object'),
+    ('a/images/x1.png', 'a/masks/f47ac10b-abcd-4372-a567-0e02b2c3d479.png', 'object'),
   ],
 )
 def test_layouts_of_masks(tmp_path, image, mask, name):
@@ -198,6 +262,19 @@ def test_faults_of_masks_are_counted(tmp_path):
     'class_assumed': 1,
     'mask_map_binary': 1,
   }
+
+
+@pytest.mark.parametrize('value, number', [(3.0, 1), (0.5, 0), (np.nan, 0), (np.inf, 0)])
+def test_maps_of_floats_are_read_if_they_are_numbers_of_objects(tmp_path, value, number):
+  for name in ('a.png', 'b.png'):
+    write_image(tmp_path / 'images', name)
+    numbers = square().astype(np.float32) * np.float32(2)
+    numbers[0, 0] = value if name == 'a.png' else 0
+    small_sets.write_map(tmp_path / 'masks' / name.replace('png', 'tif'), numbers)
+  source = read(tmp_path)
+  assert len(source.content['images']) == 1 + number
+  assert len(source.content['annotations']) == 1 + 2 * number
+  assert source.report.counts['annotation_file_unusable'] == 1 - number
 
 
 def test_maps_with_a_single_value_are_counted(tmp_path):
@@ -314,8 +391,99 @@ def test_images_without_labels_stay_and_splits_are_chosen_by_folder(tmp_path):
   names = [image['file_name'] for image in source.content['images']]
   assert names == ['valid/images/b.jpg', 'valid/images/c.jpg']
   assert source.report.counts == {'other_split': 1, 'image_without_label_file': 1}
-  assert len(read(tmp_path).content['images']) == 3
-  assert len(read(tmp_path / 'data.yaml').content['images']) == 3
+  for path in (tmp_path, tmp_path / 'data.yaml'):
+    source = read(path)
+    assert len(source.content['images']) == 3
+    assert source.report.examples['split_joined'] == ['train', 'val']
+
+
+def yolo_export(folder, **entries):
+  """The layout of exports: the validation part has the folder `valid` and the entry `val`."""
+  for part, names in (('train', 'ab'), ('valid', 'cd'), ('test', 'e')):
+    for name in names:
+      write_image(folder / part / 'images', f'{name}.jpg')
+      small_sets.write_text(folder / part / 'labels' / f'{name}.txt', POLYGON)
+  return yolo_export_of(folder, **entries)
+
+
+def yolo_export_of(folder, **entries):
+  paths = {'train': '../train/images', 'val': '../valid/images', 'test': '../test/images'}
+  content = {'names': ['cell', 'nucleus'], 'nc': 2, **paths, **entries}
+  small_sets.write_text(folder / 'data.yaml', json.dumps(content))
+  return folder / 'data.yaml'
+
+
+def stems_of(source):
+  return ''.join(Path(image['file_name']).stem for image in source.content['images'])
+
+
+@pytest.mark.parametrize(
+  'split, expected',
+  [('train', 'ab'), ('val', 'cd'), ('valid', 'cd'), ('validation', 'cd'), ('test', 'e')],
+)
+def test_a_split_of_yolo_is_that_of_its_configuration(tmp_path, split, expected):
+  path = yolo_export(tmp_path)
+  for annotations in (path, tmp_path):
+    source = read(annotations, split=split)
+    assert stems_of(source) == expected
+    assert source.report.counts == {'other_split': 5 - len(expected)}
+
+
+def test_splits_of_yolo_that_are_read_together_are_counted(tmp_path):
+  path = yolo_export(tmp_path)
+  source = read(path)
+  assert stems_of(source) == 'eabcd' and source.report.counts == {'split_joined': 3}
+  assert source.report.examples['split_joined'] == ['test', 'train', 'val']
+  for part in ('valid', 'test'):
+    shutil.rmtree(tmp_path / part)
+  path = yolo_export_of(tmp_path, val='../train/images', test='')
+  assert not read(path).report.counts  # One split for both, as in the smallest examples.
+
+
+@pytest.mark.parametrize(
+  'lines', ['./images/b.jpg', '/home/other/set/valid/images/d.jpg', 'valid/images/a.jpg']
+)
+def test_lists_of_images_in_the_configuration_of_yolo_are_followed(tmp_path, lines):
+  path = yolo_export(tmp_path, path='elsewhere', val=['lists/part.txt'])
+  write_image(tmp_path / 'valid' / 'images', 'a.jpg')  # Another one than train/images/a.jpg.
+  small_sets.write_text(tmp_path / 'lists' / 'part.txt', lines + '\n')
+  source = read(path, split='val')
+  (image,) = source.content['images']
+  expected = {'b': 'train/images/b.jpg', 'd': 'valid/images/d.jpg', 'a': 'valid/images/a.jpg'}
+  assert image['file_name'] == expected[Path(lines).stem]
+
+
+def test_a_split_of_yolo_that_is_not_there_is_an_error(tmp_path):
+  path = yolo_export(tmp_path, val='../elsewhere/images')
+  with pytest.raises(DataError, match=r"split 'val' are not found.*elsewhere"):
+    read(path, split='val')
+
+
+def test_the_configuration_of_yolo_may_be_elsewhere(tmp_path):
+  """The entry `path` names the data set; other classes change the fingerprint."""
+  path = yolo_export(tmp_path / 'set', path='../set')
+  moved = tmp_path / 'configs' / 'my.yaml'
+  moved.parent.mkdir()
+  path.rename(moved)
+  first = read(moved, split='val')
+  assert stems_of(first) == 'cd' and first.content['categories'][1]['name'] == 'nucleus'
+  moved.write_text(moved.read_text().replace('nucleus', 'other'))
+  second = read(moved, split='val')
+  assert second.content['categories'][1]['name'] == 'other' and second.digest != first.digest
+
+
+def test_an_image_with_two_label_files_of_yolo_is_an_error(tmp_path):
+  yolo(tmp_path, POLYGON)
+  small_sets.write_text(tmp_path / 'runs' / 'labels' / 'a.txt', POLYGON)
+  with pytest.raises(DataError, match=r'several label files.*labels/a.txt and runs/labels/a.txt'):
+    read(tmp_path)
+
+
+def test_key_points_of_yolo_are_no_polygons(tmp_path):
+  line = '0 0.3 0.25 0.2 0.25 0.1 0.2 0.3 0.4'
+  (entry,) = yolo(tmp_path, line, names='names: [cell]\nkpt_shape: [2, 2]\n').content['annotations']
+  np.testing.assert_allclose(entry['bbox'], [10, 5, 10, 10])
+  assert entry['segmentation'] == []
 
 
 def test_class_numbers_without_names_are_counted(tmp_path):
@@ -335,6 +503,17 @@ def test_records_of_a_labelme_folder(tmp_path):
     records['a.png']['image'], np.asarray(Image.open(tmp_path / 'set' / 'a.png'))
   )
   assert records['a.png']['classes'].tolist() == [1, 2]
+
+
+def test_images_without_readable_masks_count_among_the_dropped_images(tmp_path):
+  path = small_sets.masks(tmp_path / 'set')
+  for label in ('cat', 'dog'):
+    (path / 'masks' / label / 'b.png').write_bytes(b'')
+  (path / 'masks' / 'dog' / 'b.png').unlink()
+  lines = []
+  options = ConversionOptions(str(path), '', str(tmp_path / 'records'), num_shards=1)
+  coco_to_tfrecord.convert(options, lines.append)
+  assert lines[0].startswith('1 of 2 images dropped: 1 files of annotations or masks that cannot')
 
 
 def test_dropped_shapes_count_among_the_dropped_annotations(tmp_path):

@@ -8,10 +8,10 @@ import shutil
 import numpy as np
 import pytest
 
-from htc_tf.data import coco_annotations, segmentation
+from htc_tf.data import coco_annotations, coco_to_tfrecord, segmentation
 from htc_tf.data.conversion_options import ANNOTATION_FORMATS, ConversionOptions
 from htc_tf.data.formats import registry
-from htc_tf.errors import DataError, HTCError
+from htc_tf.errors import DataError, HTCError, InputError
 from tests.data.formats import small_sets
 
 # Classes of the small sets in the formats that have their own.
@@ -88,6 +88,96 @@ def test_a_coco_file_in_a_folder_is_found_with_its_images(tmp_path):
   source = read(tmp_path / 'annotations')
   assert source.content == content
   assert os.path.realpath(source.image_folder) == str(tmp_path / 'images')
+
+
+def coco_of(*names):
+  images = [
+    {'id': i, 'file_name': f'{n}.png', 'height': 24, 'width': 32} for i, n in enumerate(names)
+  ]
+  return {'images': images, 'annotations': [], 'categories': [{'id': 1, 'name': 'cat'}]}
+
+
+def test_a_split_of_coco_is_in_the_name_of_the_file_or_of_its_folder(tmp_path):
+  for part, name in (('train', 'a'), ('valid', 'b')):
+    small_sets.write_images(tmp_path / part)
+    small_sets.write_json(tmp_path / part / '_annotations.coco.json', coco_of(name))
+  for split, name in (('train', 'a'), ('valid', 'b'), ('val', 'b')):
+    source = read(tmp_path, split=split)
+    assert [image['file_name'] for image in source.content['images']] == [f'{name}.png']
+    assert os.path.realpath(source.image_folder).endswith({'a': 'train', 'b': 'valid'}[name])
+
+
+@pytest.mark.parametrize('name', ['', 'instances_train2017.json'])
+def test_a_split_that_no_coco_file_has_is_an_error(tmp_path, name):
+  """The only file is not taken for another split."""
+  small_sets.write_json(tmp_path / 'instances_train2017.json', coco_of('a'))
+  with pytest.raises(DataError, match=r"no coco file of the split 'val'.*instances_train2017"):
+    read(tmp_path / name, split='val')
+  assert read(tmp_path / name, split='train').content == coco_of('a')
+
+
+@pytest.mark.parametrize('name', ['labelme', 'labelme3', 'cvat'])
+def test_a_split_is_read_alone_in_every_format(tmp_path, name):
+  """Formats without lists have splits as folders, CVAT also as subsets."""
+  small_sets.FORMATS[name](tmp_path / 'train')
+  small_sets.FORMATS[name](tmp_path / 'Validation')
+  if name == 'cvat':
+    path = tmp_path / 'train' / 'annotations.xml'
+    text = path.read_text(encoding='utf-8')
+    text = text.replace('name="b.png"', 'name="b.png" subset="Validation"')
+    path.write_text(text, encoding='utf-8')
+    source = read(tmp_path / 'train', split='val')
+  else:
+    source = read(tmp_path, split='val')
+  number = 1 if name == 'cvat' else 2  # of the images that are read, and of the others
+  assert len(source.content['images']) == number
+  assert source.report.counts == {'other_split': number}
+
+
+@pytest.mark.parametrize('name', ['labelme', 'labelme3'])
+def test_a_format_is_recognized_behind_many_other_files(tmp_path, name):
+  """JSON and XML files that belong to another program come first in the order of their names."""
+  suffix = 'json' if name == 'labelme' else 'xml'
+  for number in range(70):
+    small_sets.write_text(
+      tmp_path / '_meta' / f'{number}.{suffix}', '{}' if suffix == 'json' else '<x/>'
+    )
+  small_sets.FORMATS[name](tmp_path)
+  source = read(tmp_path)
+  assert objects_of(source) == expected() and source.report.counts['other_file'] == 70
+
+
+def with_voc_lists(root):
+  for split in ('train', 'val', 'trainval'):
+    small_sets.write_text(root / 'ImageSets' / 'Main' / f'{split}.txt', 'a\n')
+  return small_sets.voc(root)
+
+
+def with_cvat_subsets(root):
+  path = small_sets.cvat(root) / 'annotations.xml'
+  text = path.read_text(encoding='utf-8').replace('name="a', 'subset="Train" name="a')
+  small_sets.write_text(path, text.replace('name="b', 'subset="Validation" name="b'))
+  return root
+
+
+def with_coco_folders(root):
+  small_sets.write_json(root / 'x.json', coco_of('train/a', 'x/val/a', 'Training/b'))
+  return root
+
+
+def with_labelme_folders(root):
+  for split, name in (('train', 'a'), ('valid', 'b')):
+    small_sets.labelme(root / split)
+    for path in (root / split).glob(f'{name}.*'):
+      path.unlink()
+  return root
+
+
+@pytest.mark.parametrize(
+  'write', [with_voc_lists, with_cvat_subsets, with_coco_folders, with_labelme_folders]
+)
+def test_splits_that_are_read_together_are_counted(tmp_path, write):
+  assert read(write(tmp_path)).report.examples['split_joined'] == ['train', 'val']
 
 
 def test_two_formats_in_a_folder_are_refused_unless_one_is_chosen(tmp_path):
@@ -173,6 +263,49 @@ def test_an_image_name_that_stands_for_several_files_is_refused(tmp_path):
   path = small_sets.via(tmp_path / 'set')
   shutil.copytree(tmp_path / 'set' / 'images', tmp_path / 'set' / 'copies')
   with pytest.raises(DataError, match=r"'a.png' stands for several files"):
+    read(path)
+
+
+def cvat_of(*names):
+  box = '<box label="cat" xtl="1" ytl="1" xbr="9" ybr="9"/>'
+  images = ''.join(f'<image name="{name}" width="20" height="20">{box}</image>' for name in names)
+  return f'<annotations>{images}</annotations>'
+
+
+def test_the_image_of_another_folder_is_not_taken_twice(tmp_path):
+  """Without the images of val, those of train with the same names are not annotated as both."""
+  small_sets.write_images(tmp_path / 'images' / 'train')
+  small_sets.write_text(tmp_path / 'a.xml', cvat_of('train/b.png', 'val/b.png'))
+  names = [image['file_name'] for image in read(tmp_path).content['images']]
+  assert names == ['images/train/b.png', 'val/b.png']
+  small_sets.write_text(tmp_path / 'a.xml', cvat_of('other/b.png'))
+  names = [image['file_name'] for image in read(tmp_path).content['images']]
+  assert names == ['images/train/b.png']
+
+
+def test_several_annotations_of_an_image_are_refused(tmp_path):
+  small_sets.cityscapes(tmp_path)
+  for path in (tmp_path / 'gtFine').rglob('*.json'):
+    coarse = path.relative_to(tmp_path / 'gtFine').with_name(path.name.replace('Fine', 'Coarse'))
+    small_sets.write_text(tmp_path / 'gtCoarse' / coarse, path.read_text(encoding='utf-8'))
+  with pytest.raises(DataError, match=r'several annotations.*gtCoarse.*gtFine'):
+    read(tmp_path)
+
+
+@pytest.mark.parametrize('name', small_sets.FORMATS)
+def test_a_missing_image_folder_is_named_in_every_format(tmp_path, name):
+  path = small_sets.FORMATS[name](tmp_path / 'set')
+  options = ConversionOptions(str(path), str(tmp_path / 'typo'), str(tmp_path / 'records'))
+  with pytest.raises(InputError, match='typo'):
+    coco_to_tfrecord.convert(options)
+
+
+@pytest.mark.parametrize('name', ['yolo', 'masks', 'voc', 'via'])
+def test_formats_without_sizes_say_that_no_image_is_found(tmp_path, name):
+  path = small_sets.FORMATS[name](tmp_path / 'set')
+  for folder in ('images', 'JPEGImages'):
+    shutil.rmtree(tmp_path / 'set' / folder, ignore_errors=True)
+  with pytest.raises(DataError, match=r'No image of .* can be read.*--image_folder'):
     read(path)
 
 

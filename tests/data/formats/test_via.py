@@ -1,5 +1,7 @@
 """Tests of VGG Image Annotator: shapes and attributes."""
 
+import csv
+import json
 import math
 
 import numpy as np
@@ -111,3 +113,18 @@ def test_version_3_of_via_is_named(tmp_path):
   small_sets.write_json(tmp_path / 'via.json', content)
   with pytest.raises(DataError, match='VGG Image Annotator 3'):
     read(tmp_path / 'via.json')
+
+
+@pytest.mark.parametrize('number', [3, 30_000])
+def test_polygons_of_any_length_are_read_from_csv(tmp_path, number):
+  """Python's reader of CSV limits a field to 131,072 characters."""
+  write_image(tmp_path)
+  x, y = np.linspace(0, 50, number).tolist(), (np.arange(number) ** 2 % 40).tolist()
+  shape = json.dumps({'name': 'polygon', 'all_points_x': x, 'all_points_y': y})
+  with open(tmp_path / 'via.csv', 'w', encoding='utf-8', newline='') as file:
+    writer = csv.writer(file)
+    writer.writerow(['filename', 'region_shape_attributes', 'region_attributes'])
+    writer.writerow(['a.png', shape, '{"class": "cell"}'])
+  (entry,) = read(tmp_path / 'via.csv').content['annotations']
+  assert len(entry['segmentation'][0]) == 2 * number
+  assert csv.field_size_limit() == 131_072
