@@ -210,11 +210,21 @@ def _correct_state_file(model_dir: str, prefixes: list[str]) -> None:
     os.path.join(model_dir, 'checkpoint'),
     prefixes[-1],
   )
+  write_state_file(model_dir, prefixes)
+
+
+def write_state_file(folder: str, prefixes: list[str]) -> None:
+  """Write the state file of a folder, which names its checkpoints for TensorFlow.
+
+  Args:
+    folder: folder of the checkpoints.
+    prefixes: their prefixes; the last one is the one to restore.
+  """
   # The file holds names. TensorFlow derives them from paths, unless the directory is absolute; it
   # takes a remote path for a relative one.
   names = [os.path.basename(prefix) for prefix in prefixes]
-  entries = names if os.path.isabs(model_dir) else list(prefixes)  # TensorFlow changes the list.
-  tf.compat.v1.train.update_checkpoint_state(model_dir, entries[-1], entries)
+  entries = names if os.path.isabs(folder) else list(prefixes)  # TensorFlow changes the list.
+  tf.compat.v1.train.update_checkpoint_state(folder, entries[-1], entries)
 
 
 def _named_by_state_file(model_dir: str) -> str | None:

@@ -92,6 +92,7 @@ class Runner(train_lib.OrbitExperimentRunner):
       config.best_checkpoint_export_subdir,
       best_metric(config, self.params.task.model.include_mask),
       config.best_checkpoint_metric_comp,
+      is_new_run='train' in self._mode and not last_good.step_of(self._continue_from),
     )
 
   def _build_controller(
