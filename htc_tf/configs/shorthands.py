@@ -190,7 +190,7 @@ def _parts(
     trained_scale: see `resolve`.
   """
   yield _named_values(shorthands)
-  size = next((size for size in sizes.SIZES.values() if size.experiment == experiment), None)
+  size = sizes.of_experiment(experiment)
   starts_random = not params.task.init_checkpoint
   if folder is not None:
     resizing = _resizing(shorthands, params, folder, keeps_sizes=bool(typed & _SIZES_OF_IMAGES))
@@ -203,7 +203,9 @@ def _parts(
       yield frozen_stages.trained_stem(params, folder.train.sample_format.num_channels)
   if folder is not None or shorthands.epochs is not None:
     info = folder.train if folder else DatasetInfo.find(params.task.train_data.input_path)
-    yield fitted_schedule.schedule_values(size, shorthands.epochs, params, info.num_images, typed)
+    yield fitted_schedule.schedule_values(
+      experiment, shorthands.epochs, params, info.num_images, typed
+    )
 
 
 def _anchor_scale(

@@ -192,6 +192,28 @@ def test_a_published_experiment_is_fitted_to_the_data_too(data):
 
 
 @pytest.mark.parametrize(
+  'experiment,flags,steps,boundaries,rate',
+  [
+    # Four images; rates are those per image of the experiment.
+    ('htc_resnet50fpn_20e_coco', {'batch_size': 2}, 40, [32, 38], 0.02 * 2 / 16),
+    ('htc_resnet50fpn_20e_coco', {'batch_size': 2, 'epochs': 40}, 80, [64, 76], 0.02 * 2 / 16),
+    ('htc_nuclei', {}, 60, [45, 55], 0.02),
+    ('htc_nuclei', {'batch_size': 2, 'epochs': 120}, 240, [180, 220], 0.01),
+    ('htc_resnetfpn_coco', {'epochs': 24}, 24, [16, 22], 0.08),
+  ],
+)
+def test_an_experiment_keeps_its_schedule_for_other_data(
+  data, experiment, flags, steps, boundaries, rate
+):
+  trainer = _resolve(Shorthands(data=data, **flags), experiment).trainer
+  assert trainer.train_steps == steps
+  assert list(trainer.optimizer_config.learning_rate.stepwise.boundaries) == boundaries
+  values = trainer.optimizer_config.learning_rate.stepwise.values
+  assert list(values) == pytest.approx([rate, rate / 10, rate / 100])
+  assert trainer.steps_per_loop == (25 if experiment == 'htc_nuclei' else 100)
+
+
+@pytest.mark.parametrize(
   'experiment', ['htc_without_semantic_resnet50fpn_1x_coco', 'mask_rcnn_resnet50fpn_1x_coco']
 )
 def test_data_add_no_semantic_branch_to_an_experiment_without_one(data, experiment):
