@@ -10,6 +10,7 @@ from official.core import config_definitions as cfg
 
 from htc_tf import file_systems
 from htc_tf.configs import (
+  agreement,
   fitted_schedule,
   fitting,
   frozen_stages,
@@ -26,7 +27,9 @@ from htc_tf.errors import ConfigError
 
 DEFAULT_SIZE = 'small'
 _FEW_IMAGES = 1000
-_SIZES_OF_IMAGES = {f'task.train_data.parser.{name}' for name in ('min_sizes', 'max_size')}
+_PARSER = 'task.train_data.parser.'
+_SHORT_SIDES = {f'{_PARSER}min_sizes', f'{_PARSER}min_size_range'}
+_SIZES_OF_IMAGES = {*_SHORT_SIDES, f'{_PARSER}max_size'}
 TrainedScale: TypeAlias = Callable[[str, float], float | None]
 
 
@@ -138,7 +141,7 @@ def resolve(
     _update(values, part)
   parsed = parsing.parse(experiment)
   changed = parsing.apply_all(parsed.params, [values, *written])
-  _check_agreement(shorthands, parsed.params, typed)
+  agreement.check(shorthands.given, folder, parsed.params, typed)
   return Parsed(parsed.params, changed), values
 
 
@@ -193,7 +196,7 @@ def _parts(
   size = sizes.of_experiment(experiment)
   starts_random = not params.task.init_checkpoint
   if folder is not None:
-    resizing = _resizing(shorthands, params, folder, keeps_sizes=bool(typed & _SIZES_OF_IMAGES))
+    resizing = _resizing(shorthands, params, folder, typed)
     anchor_scale = _anchor_scale(params, size, trained_scale)
     yield fitting.fitted_values(folder, params, resizing, anchor_scale)
     if size is not None and size.is_published and starts_random:
@@ -237,14 +240,21 @@ def _named_values(shorthands: Shorthands) -> dict[str, Any]:
 
 
 def _resizing(
-  shorthands: Shorthands, params: cfg.ExperimentConfig, folder: DatasetFolder, keeps_sizes: bool
+  shorthands: Shorthands, params: cfg.ExperimentConfig, folder: DatasetFolder, typed: frozenset[str]
 ) -> Resizing:
-  """The rule for resizing, fitted to the data unless a flag or an override gives its sizes."""
+  """The rule for resizing, fitted to the data unless a flag or an override gives its sizes.
+
+  Of several short sides it has the longest one, so that padded sizes hold all images.
+  """
   parser = params.task.train_data.parser
-  resizing = Resizing(min(parser.min_sizes), parser.max_size)
+  short_sides = parser.min_size_range or parser.min_sizes
+  resizing = Resizing(max([1, *short_sides]), parser.max_size)
   if shorthands.image_size is None:
     statistics = fitting.statistics_of(folder)
-    return resizing if keeps_sizes else fitting.fitted_resizing(resizing, statistics)
+    is_typed = bool(typed & _SIZES_OF_IMAGES)
+    return resizing if is_typed else fitting.fitted_resizing(resizing, statistics)
+  if typed & _SHORT_SIDES:
+    return resizing._replace(max_size=shorthands.image_size)
   factor = shorthands.image_size / resizing.max_size
   return Resizing(max(1, round(resizing.min_size * factor)), shorthands.image_size)
 
@@ -267,29 +277,3 @@ def _update(values: dict[str, Any], part: dict[str, Any]) -> None:
       _update(values[key], value)
     else:
       values[key] = value
-
-
-def _check_agreement(
-  shorthands: Shorthands, params: cfg.ExperimentConfig, typed: frozenset[str]
-) -> None:
-  """Raise ConfigError if an override says something else than a flag."""
-  if shorthands.epochs is not None and fitted_schedule.TRAIN_STEPS in typed:
-    raise ConfigError(
-      f'--epochs and {fitted_schedule.TRAIN_STEPS} do not go together',
-      expected='one of them',
-      got=f'--epochs={shorthands.epochs}, {params.trainer.train_steps} steps',
-      likely_cause='an override in a file or in --params_override',
-    )
-  found = {
-    'batch_size': ('task.train_data.global_batch_size', params.task.train_data.global_batch_size),
-    'weights': ('task.init_checkpoint', params.task.init_checkpoint),
-  }
-  for name, (key, value) in found.items():
-    given = getattr(shorthands, name)
-    if given is not None and given != value:
-      raise ConfigError(
-        f'--{name} and {key} disagree',
-        expected='one of them, or equal values',
-        got=f'--{name}={given}, {key}={value}',
-        likely_cause='an override in a file or in --params_override',
-      )
