@@ -145,16 +145,21 @@ def resolve(
   return Parsed(parsed.params, changed), values
 
 
-def mode_for(params: cfg.ExperimentConfig) -> str:
-  """Mode of a run that is given none: with evaluations if there are records for validation."""
+def has_validation_records(params: cfg.ExperimentConfig) -> bool:
+  """Whether there are records that an experiment can be evaluated on."""
   pattern = params.task.validation_data.input_path
   patterns = pattern.split(',') if isinstance(pattern, str) else pattern
-  if any(file_systems.glob(path.strip()) for path in patterns):
+  return any(file_systems.glob(path.strip()) for path in patterns)
+
+
+def mode_for(params: cfg.ExperimentConfig) -> str:
+  """Mode of a run that is given none: with evaluations if there are records for validation."""
+  if has_validation_records(params):
     return 'train_and_eval'
   logging.warning(
     '%s matches no records for validation: the model is trained without any measure of its quality '
     '(--mode=train). htc-create-coco-records --val_fraction=0.2 sets images aside.',
-    pattern,
+    params.task.validation_data.input_path,
   )
   return 'train'
 

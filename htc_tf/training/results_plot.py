@@ -25,6 +25,7 @@ def write(model_dir: str, rows: Sequence[Row]) -> None:
     model_dir: the model directory.
     rows: rows of the table of results, in the order of their steps.
   """
+  rows = [row for row in rows if 'epoch' in row]  # An edited table may lack it.
   # The figure is not one of pyplot's, which would keep it, and choose a backend for all.
   drawing = figure.Figure(figsize=_SIZE_INCHES, layout='constrained')
   backend_agg.FigureCanvasAgg(drawing)

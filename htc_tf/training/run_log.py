@@ -39,6 +39,18 @@ def steps_to_report(step: int, start: int, interval: int) -> int:
   )
 
 
+def evaluations_left(step: int, num_steps: int, interval: int) -> int:
+  """Number of evaluations from a step on, which itself counts; the last step has one.
+
+  Args:
+    step: number of steps so far, at least 1.
+    num_steps: number of steps of the training.
+    interval: steps between evaluations; 0 for one at the end.
+  """
+  interval = interval or num_steps
+  return -(-num_steps // interval) - (step - 1) // interval
+
+
 class RunLog:
   """The reports of one start of a training.
 
@@ -91,8 +103,8 @@ class RunLog:
       self._table.add(step, report_lib.row(found))
     return report_lib.scalars(found)
 
-  def evaluated(self, step: int, figures: Mapping[str, float], seconds: float) -> dict[str, float]:
-    """Report an evaluation; return its figures as TensorBoard scalars.
+  def evaluated(self, step: int, figures: Mapping[str, float], seconds: float) -> None:
+    """Report an evaluation.
 
     Args:
       step: number of steps so far.
@@ -102,6 +114,8 @@ class RunLog:
     self._speed.seconds_per_evaluation = seconds
     if self.stopping.metric in figures:
       self.stopping.add(step, figures[self.stopping.metric])
+      if self.stopping.best is not None and self.stopping.best.step == step:
+        self.best_figures = dict(figures)
     if self._table is not None and self._model_dir:
       logging.info('%s', self._describe_evaluation(step, figures, seconds))
       names = [f'{kind}_{name}' for kind in ('bbox', 'segm') for name in _FIGURES]
@@ -109,7 +123,6 @@ class RunLog:
       values = {name: figures[name] for name in names if name in figures}
       self._table.add(step, {'epoch': round(self._epochs(step), 4), **values})
       results_plot.write(self._model_dir, self._table.rows)
-    return report_lib.figure_scalars(figures)
 
   def _describe_evaluation(self, step: int, figures: Mapping[str, float], seconds: float) -> str:
     metric, best = self.stopping.metric, self.stopping.best
@@ -121,8 +134,6 @@ class RunLog:
     if best is not None:
       other = f', best {100 * best.value:.1f} at step {best.step}'
       text += ', the best so far' if best.step == step else other
-      if best.step == step:
-        self.best_figures = dict(figures)
     return text
 
   def finish(self) -> None:
@@ -134,7 +145,6 @@ class RunLog:
     trainer = self._params.trainer
     seconds = self._speed.seconds_per_step
     batch = self._params.task.train_data.global_batch_size
-    steps_left = trainer.train_steps - step
     return report_lib.Report(
       step=step,
       num_steps=trainer.train_steps,
@@ -144,7 +154,8 @@ class RunLog:
       seconds_per_step=seconds,
       images_per_second=batch / seconds if seconds else None,
       seconds_left=self._speed.seconds_left(
-        steps_left, -(-steps_left // max(1, trainer.validation_interval))
+        trainer.train_steps - step,
+        evaluations_left(step, trainer.train_steps, trainer.validation_interval),
       ),
       memory=speed.process_memory(),
       gpu_memory=speed.gpu_memory(),

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from htc_tf.training import console, results_plot
-from htc_tf.training.run_log import steps_to_report
+from htc_tf.training.run_log import evaluations_left, steps_to_report
 from htc_tf.training.speed import Speed, process_memory
 
 
@@ -39,6 +39,23 @@ def test_the_remaining_time_counts_steps_and_evaluations():
   assert speed.seconds_left(5, 2) == 5 * 2 + 2 * 7
   speed.add_steps(1, 1.0)  # The mean moves towards the newest measurement.
   assert 1.0 < speed.seconds_per_step < 2.0
+
+
+@pytest.mark.parametrize(
+  'step,num_steps,interval,expected',
+  [
+    (1, 250, 100, 3),  # At 100, 200 and 250.
+    (100, 250, 100, 3),  # The report of a step comes before its evaluation.
+    (101, 250, 100, 2),
+    (250, 250, 100, 1),
+    (200, 200, 100, 1),
+    (1, 200, 0, 1),
+  ],
+)
+def test_the_evaluations_that_are_left_include_that_of_the_step(
+  step, num_steps, interval, expected
+):
+  assert evaluations_left(step, num_steps, interval) == expected
 
 
 def test_the_memory_is_that_of_this_process():
@@ -87,3 +104,5 @@ def test_curves_are_drawn_with_and_without_evaluations(tmp_path):
   after = (tmp_path / results_plot.PLOT_FILE).read_bytes()
   assert before[:4] == after[:4] == b'\x89PNG'
   assert before != after
+  results_plot.write(str(tmp_path), [*rows, {'step': 2, 'segm_AP': 0.5}])  # Edited by hand.
+  assert (tmp_path / results_plot.PLOT_FILE).read_bytes() == before
