@@ -13,9 +13,8 @@ from htc_tf.training.results_table import ResultsTable
 
 # Figures of an evaluation in the table of results, beside the one that decides on the best.
 _FIGURES = ('AP', 'AP50', 'AP75')
-# Those that the line of an evaluation shows, and the names of their kinds.
+# Those that the line of an evaluation shows.
 _SHOWN_FIGURES = ('bbox_AP', 'bbox_AP50', 'segm_AP', 'segm_AP50')
-_KINDS = {'bbox': 'box', 'segm': 'mask'}
 # A step reports early, so that a user sees that the training works.
 _EARLY_STEPS = 10
 
@@ -118,7 +117,7 @@ class RunLog:
         self.best_figures = dict(figures)
     if self._table is not None and self._model_dir:
       logging.info('%s', self._describe_evaluation(step, figures, seconds))
-      names = [f'{kind}_{name}' for kind in ('bbox', 'segm') for name in _FIGURES]
+      names = [f'{kind}_{name}' for kind in report_lib.AP_KINDS for name in _FIGURES]
       names = [*dict.fromkeys([*names, self.stopping.metric])]
       values = {name: figures[name] for name in names if name in figures}
       self._table.add(step, {'epoch': round(self._epochs(step), 4), **values})
@@ -169,7 +168,8 @@ class RunLog:
 def _spoken(name: str) -> str:
   """The name of a figure for people, such as mask AP50."""
   kind, _, figure = name.partition('_')
-  return f'{_KINDS[kind]} {figure}' if kind in _KINDS else name
+  kinds = report_lib.AP_KINDS
+  return f'{kinds[kind]} {figure}' if kind in kinds else name
 
 
 def _percent(value: float) -> str:
