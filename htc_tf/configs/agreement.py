@@ -1,5 +1,6 @@
 """Check that flags of the training command and overrides say the same."""
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,12 @@ from htc_tf.data.dataset_folder import DatasetFolder
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError
 
+# The values that flags stand for.
+_KEYS = {
+  'batch_size': 'task.train_data.global_batch_size',
+  'weights': 'task.init_checkpoint',
+  'image_size': 'task.train_data.parser.max_size',
+}
 _TRAIN_PATH = 'task.train_data.input_path'
 
 
@@ -27,7 +34,7 @@ def check(
     params: the experiment that flags and overrides describe.
     typed: names of the values that overrides set.
   """
-  task, steps = params.task, fitted_schedule.TRAIN_STEPS
+  steps = fitted_schedule.TRAIN_STEPS
   if 'epochs' in flags and steps in typed:
     raise ConfigError(
       f'--epochs and {steps} do not go together',
@@ -35,15 +42,11 @@ def check(
       got=f'--epochs={flags["epochs"]}, {params.trainer.train_steps} steps',
       likely_cause='an override in a file or in --params_override',
     )
-  found = {
-    'batch_size': ('task.train_data.global_batch_size', task.train_data.global_batch_size),
-    'weights': ('task.init_checkpoint', task.init_checkpoint),
-    'image_size': ('task.train_data.parser.max_size', task.train_data.parser.max_size),
-  }
-  for name, (key, value) in found.items():
-    if name in flags and flags[name] != value:
+  for name, key in _KEYS.items():
+    value = operator.attrgetter(key)(params) if name in flags else None
+    if value != flags.get(name):
       raise _disagree(name, key, flags[name], value)
-  path = task.train_data.input_path
+  path = params.task.train_data.input_path
   # Other values are fitted to the records of the folder.
   if folder is not None and _TRAIN_PATH in typed and DatasetInfo.find(path) != folder.train:
     raise _disagree('data', _TRAIN_PATH, flags['data'], path)

@@ -17,6 +17,7 @@ from htc_tf.configs import (
   override_text,
   parsing,
   sizes,
+  validation,
 )
 from htc_tf.configs.frames import Resizing
 from htc_tf.configs.parsing import Parsed
@@ -133,6 +134,8 @@ def resolve(
   written = [override_text.read_file(path) for path in config_files]
   written += parsing.parse_texts(params_override)
   base = parsing.parse(experiment).params
+  if shorthands.given:
+    validation.check_task(base)
   typed = parsing.apply_all(base, written)
   folder = dataset_folder.find(shorthands.data) if shorthands.data else None
   values: dict[str, Any] = {}

@@ -265,6 +265,12 @@ def test_a_size_and_an_experiment_are_refused():
     shorthands.experiment_name(Shorthands(size='nano'), 'htc_nuclei')
 
 
+@pytest.mark.parametrize('flags', [{'image_size': 64}, {'epochs': 3}, {'weights': 'w.pth'}])
+def test_an_experiment_of_model_garden_is_refused(data, flags):
+  with pytest.raises(ConfigError, match='This is not an HTC experiment'):
+    _resolve(Shorthands(data=data, **flags), 'maskrcnn_resnetfpn_coco')
+
+
 def test_nothing_to_train_is_answered_with_an_example():
   with pytest.raises(ConfigError, match='htc-train --data=data --size=small'):
     shorthands.experiment_name(Shorthands(), None)
