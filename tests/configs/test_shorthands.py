@@ -207,6 +207,16 @@ def test_data_add_no_semantic_branch_to_an_experiment_without_one(data, experime
   validation.validate_experiment(params, 'train_and_eval')
 
 
+def test_parts_of_model_garden_get_one_padded_size_for_all_images(tmp_path):
+  """They need a static size, also for images of both orientations."""
+  tiny_records.write(tmp_path, sizes=((64, 96), (96, 64)))
+  tiny_records.write(tmp_path, 'val', 1)
+  params = _resolve(Shorthands(data=str(tmp_path / 'records'), epochs=1), 'htc_resnetfpn_coco')
+  buckets = params.task.train_data.parser.buckets
+  assert [(bucket.height, bucket.width) for bucket in buckets] == [(192, 192)]
+  validation.validate_experiment(params, 'train_and_eval')
+
+
 @pytest.mark.parametrize('override', ['max_size=480', 'min_sizes=[160]'])
 def test_typed_sizes_of_images_are_not_fitted_to_small_images(data, override):
   params = _resolve(
