@@ -4,24 +4,22 @@ import re
 
 import pytest
 
-from htc_tf.configs import shorthands, validation
+from htc_tf.configs import validation
 from htc_tf.configs.shorthands import Shorthands
 from htc_tf.errors import ConfigError
-
-
-def _resolve(flags, params_override):
-  name = shorthands.experiment_name(flags, None)
-  return shorthands.resolve(flags, name, params_override=params_override)[0].params
+from tests.configs import resolution
 
 
 def test_epochs_and_typed_steps_are_refused(data):
   with pytest.raises(ConfigError, match=r'--epochs and trainer\.train_steps do not go together'):
-    _resolve(Shorthands(data=data, epochs=3), params_override='trainer.train_steps=50')
+    resolution.resolve(Shorthands(data=data, epochs=3), params_override='trainer.train_steps=50')
 
 
 def test_a_typed_path_to_the_records_of_the_folder_is_accepted(data):
   path = f'{data}/train-00000-of-00001.tfrecord'
-  params = _resolve(Shorthands(data=data), params_override=f'task.train_data.input_path={path}')
+  params = resolution.resolve(
+    Shorthands(data=data), params_override=f'task.train_data.input_path={path}'
+  )
   assert params.task.train_data.input_path == path
 
 
@@ -40,4 +38,4 @@ def test_a_typed_value_that_contradicts_data_or_flag_is_an_error(data, override,
   flags = Shorthands(data=data, size='nano', batch_size=2, weights='a.pth', image_size=128)
   override = override.format(data=data)
   with pytest.raises(ConfigError, match=re.compile(message)):
-    validation.validate_experiment(_resolve(flags, params_override=override), 'train')
+    validation.validate_experiment(resolution.resolve(flags, params_override=override), 'train')
