@@ -60,10 +60,7 @@ def initialize(
     ConfigError: `modules` names an unknown part.
   """
   if not path:
-    logging.warning(
-      'task.init_checkpoint is not set: training starts from random weights. The published '
-      'schedules start from an ImageNet backbone.'
-    )
+    _report_random_weights(model)
     return
   parts = _part_names(model, modules)
   variables = named_variables(model)
@@ -77,6 +74,26 @@ def initialize(
     return
   if source.values and parts is None:
     _transfer_classes(variables, initial, source, classes, path)
+
+
+def _report_random_weights(model: HTCModel) -> None:
+  """Log that the weights are random, and warn if some of them are frozen, so that they stay so."""
+  trained = {id(variable) for variable in model.trainable_variables}
+  frozen = [
+    name
+    for name, variable in named_variables(model).items()
+    if name.endswith('kernel') and id(variable) not in trained
+  ]
+  logging.info('The training starts from random weights: task.init_checkpoint is not set')
+  if frozen:
+    logging.warning(
+      '%d convolutions are frozen with random weights, such as %s. Pass --weights=FILE '
+      '(task.init_checkpoint) with an ImageNet backbone, or train them: '
+      'task.model.backbone.published_resnet.frozen_stages=-1 and norm_eval=false, and '
+      'task.freeze_backbone=false.',
+      len(frozen),
+      frozen[0],
+    )
 
 
 def _load_published(model: HTCModel, path: str, parts: Sequence[str] | None) -> _Source:
