@@ -15,6 +15,8 @@ from htc_tf.training.results_table import ResultsTable
 _FIGURES = ('AP', 'AP50', 'AP75')
 # Those that the line of an evaluation shows.
 _SHOWN_FIGURES = ('bbox_AP', 'bbox_AP50', 'segm_AP', 'segm_AP50')
+# The curves are drawn after each evaluation, and without evaluations after so many reports.
+_REPORTS_PER_PLOT = 10
 # A step reports early, so that a user sees that the training works.
 _EARLY_STEPS = 10
 
@@ -80,6 +82,7 @@ class RunLog:
     self.start, self.stopping = start, stopping
     self.best_figures: dict[str, float] = {}
     self._speed = speed.Speed()
+    self._reports_since_plot = 0
     self._model_dir = model_dir
     self._table = ResultsTable(model_dir, start) if model_dir else None
 
@@ -100,6 +103,9 @@ class RunLog:
     if self._table is not None:
       logging.info('%s', report_lib.line(found))
       self._table.add(step, report_lib.row(found))
+      self._reports_since_plot += 1
+      if self._reports_since_plot == _REPORTS_PER_PLOT:
+        self._plot()
     return report_lib.scalars(found)
 
   def evaluated(self, step: int, figures: Mapping[str, float], seconds: float) -> None:
@@ -115,13 +121,13 @@ class RunLog:
       self.stopping.add(step, figures[self.stopping.metric])
       if self.stopping.best is not None and self.stopping.best.step == step:
         self.best_figures = dict(figures)
-    if self._table is not None and self._model_dir:
+    if self._table is not None:
       logging.info('%s', self._describe_evaluation(step, figures, seconds))
       names = [f'{kind}_{name}' for kind in report_lib.AP_KINDS for name in _FIGURES]
       names = [*dict.fromkeys([*names, self.stopping.metric])]
       values = {name: figures[name] for name in names if name in figures}
       self._table.add(step, {'epoch': round(self._epochs(step), 4), **values})
-      results_plot.write(self._model_dir, self._table.rows)
+      self._plot()
 
   def _describe_evaluation(self, step: int, figures: Mapping[str, float], seconds: float) -> str:
     metric, best = self.stopping.metric, self.stopping.best
@@ -136,7 +142,12 @@ class RunLog:
     return text
 
   def finish(self) -> None:
-    """Draw the curves of a training without evaluations."""
+    """Draw the curves at the end of a training."""
+    self._plot()
+
+  def _plot(self) -> None:
+    """Draw the curves, if this process writes them and there is something to draw."""
+    self._reports_since_plot = 0
     if self._table is not None and self._model_dir and self._table.rows:
       results_plot.write(self._model_dir, self._table.rows)
 

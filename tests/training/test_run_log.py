@@ -3,9 +3,12 @@
 import logging
 
 import pytest
+from official.core import exp_factory
 
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.training import console, results_plot
-from htc_tf.training.run_log import evaluations_left, steps_to_report
+from htc_tf.training.early_stopping import EarlyStopping
+from htc_tf.training.run_log import RunLog, evaluations_left, steps_to_report
 from htc_tf.training.speed import Speed, process_memory
 
 
@@ -94,6 +97,33 @@ def test_a_message_erases_the_bar_of_a_terminal(capsys):
     bar.advance()
     assert console._Formatter().format(record) == 'text'
   assert not capsys.readouterr().err
+
+
+def test_the_curves_grow_in_a_training_without_evaluations(tmp_path):
+  """A training that is interrupted has them too."""
+  params = exp_factory.get_exp_config('htc_nano')
+  log = RunLog(params, 100, 0, EarlyStopping('segm_AP', 0), str(tmp_path))
+  plot, drawn = tmp_path / results_plot.PLOT_FILE, []
+  for step in range(100, 2300, 100):
+    log.report(step, 100, {'total_loss': 1.0 / step, 'learning_rate': 0.1}, 1.0)
+    if plot.exists():
+      drawn.append(step)
+      plot.unlink()
+  assert drawn == [1000, 2000]
+  log.finish()
+  assert plot.exists()
+
+
+def test_only_the_chief_writes(tmp_path, monkeypatch, caplog):
+  monkeypatch.chdir(tmp_path)
+  caplog.set_level(logging.INFO, logger='absl')
+  log = RunLog(exp_factory.get_exp_config('htc_nano'), 100, 0, EarlyStopping('segm_AP', 1), None)
+  log.report(100, 100, {'total_loss': 1.0, 'learning_rate': 0.1}, 1.0)
+  log.evaluated(100, {'segm_AP': 0.5}, 1.0)
+  log.evaluated(200, {'segm_AP': 0.5}, 1.0)
+  log.finish()
+  assert log.stopping.stops and log.best_figures == {'segm_AP': 0.5}
+  assert not caplog.messages and not list(tmp_path.iterdir())
 
 
 def test_curves_are_drawn_with_and_without_evaluations(tmp_path):
