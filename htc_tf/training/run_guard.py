@@ -170,10 +170,11 @@ def _cause(prefix: str, names: list[str], differences: Mapping[str, tuple[Any, A
   if _LENGTH in differences and all(name.startswith(_SCHEDULE) for name in names):
     old, new = differences[_LENGTH]
     return (
-      f'another length of the training, {old} steps before and {new} now, such as by --epochs. The '
-      'learning rate of all steps depends on it, also of those that are done. To continue the run, '
-      'give the old length; to train these weights further, start a new run from them with a new '
-      f'--model_dir and --weights={prefix} (task.init_checkpoint={prefix}). Nothing was changed'
+      f'another length of the training, {old} steps before and {new} now, such as by --epochs or by '
+      'another number of images. The learning rate of all steps depends on it, also of those that '
+      'are done. To continue the run, give the old length; to train these weights further, start a '
+      f'new run from them with a new --model_dir and --weights={prefix} '
+      f'(task.init_checkpoint={prefix}). Nothing was changed'
     )
   return (
     'a model directory that is used again. To continue its run, give the old values; for another '
