@@ -114,6 +114,7 @@ def resolve(
   config_files: Sequence[str] = (),
   params_override: str | Sequence[str] = (),
   trained_scale: TrainedScale = lambda _, default: default,
+  has_gpu: bool = False,
 ) -> tuple[Parsed, dict[str, Any]]:
   """The experiment that all flags describe, and the overrides that the shorthands stand for.
 
@@ -126,6 +127,7 @@ def resolve(
     params_override: texts with overrides.
     trained_scale: function from the path of initial weights and the scale of the experiment's
       anchors to the scale that the weights were trained with, or None if they have no RPN.
+    has_gpu: whether TensorFlow finds a GPU; then a flag of the shorthands stands for its use too.
 
   Raises:
     ConfigError: a value is out of range or contradicts another one, or a key is unknown.
@@ -142,6 +144,8 @@ def resolve(
   for part in _parts(shorthands, experiment, base, folder, typed, trained_scale):
     parsing.apply_all(base, [part])
     _update(values, part)
+  if has_gpu and shorthands.given:
+    _update(values, {'runtime': {'num_gpus': 1}})
   parsed = parsing.parse(experiment)
   changed = parsing.apply_all(parsed.params, [values, *written])
   agreement.check(shorthands.given, folder, parsed.params, typed)

@@ -170,10 +170,10 @@ def _cause(prefix: str, names: list[str], differences: Mapping[str, tuple[Any, A
   if _LENGTH in differences and all(name.startswith(_SCHEDULE) for name in names):
     old, new = differences[_LENGTH]
     return (
-      f'another length of the training, {old} steps before and {new} now, such as by --epochs or by '
-      'another number of images. The learning rate of all steps depends on it, also of those that '
-      'are done. To continue the run, give the old length; to train these weights further, start '
-      f'a new run from them with a new --model_dir and --weights={prefix} '
+      f'another length of the training, {old} steps before and {new} now, such as by --epochs or '
+      'by another number of images. The learning rate of all steps depends on it, also of those '
+      'that are done. To continue the run, give the old length; to train these weights further, '
+      f'start a new run from them with a new --model_dir and --weights={prefix} '
       f'(task.init_checkpoint={prefix}). Nothing was changed'
     )
   return (

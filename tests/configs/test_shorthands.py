@@ -200,6 +200,20 @@ def test_a_size_and_an_experiment_are_refused():
     shorthands.experiment_name(Shorthands(size='nano'), 'htc_nuclei')
 
 
+@pytest.mark.parametrize(
+  'has_gpu,override,expected', [(False, '', 0), (True, '', 1), (True, 'runtime.num_gpus=0', 0)]
+)
+def test_a_gpu_is_used_unless_the_number_is_typed(data, has_gpu, override, expected):
+  """Several would need batches that they can share."""
+  flags = Shorthands(data=data, size='nano')
+  params = resolution.resolve(flags, params_override=override, has_gpu=has_gpu)
+  assert params.runtime.num_gpus == expected
+
+
+def test_an_experiment_alone_keeps_its_devices():
+  assert resolution.resolve(Shorthands(), 'htc_nuclei', has_gpu=True).runtime.num_gpus == 0
+
+
 @pytest.mark.parametrize('flags', [{'image_size': 64}, {'epochs': 3}, {'weights': 'w.pth'}])
 def test_an_experiment_of_model_garden_is_refused(data, flags):
   with pytest.raises(ConfigError, match='This is not an HTC experiment'):
