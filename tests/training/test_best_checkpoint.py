@@ -47,6 +47,16 @@ def test_only_a_better_checkpoint_replaces_the_best_one(model_dir, saved):
   assert info == {'segm_AP': 0.3, 'bbox_AP': 0.5, 'best_ckpt_global_step': 40}
 
 
+def test_a_better_checkpoint_is_saved_without_a_word(model_dir, saved, caplog):
+  """A function of TensorFlow would warn that it is deprecated, in the middle of a run's log."""
+  best = BestCheckpoint(model_dir, 'best', 'segm_AP')
+  offer(best, saved, 10, 0.5)
+  offer(best, saved, 20, 0.75)
+  BestCheckpoint(model_dir, 'best', 'segm_AP')
+  assert not caplog.text
+  assert tf.train.latest_checkpoint(best.folder).endswith('/best/best_ckpt-20')
+
+
 def test_the_best_figure_is_known_after_a_restart(model_dir, saved):
   offer(BestCheckpoint(model_dir, 'best', 'segm_AP'), saved, 10, 0.5)
   again = BestCheckpoint(model_dir, 'best', 'segm_AP')
