@@ -50,7 +50,8 @@ def check_alone(runtime: cfg.RuntimeConfig, mode: str) -> None:
       expected=f'runtime.distribution_strategy={STRATEGY}, or no TF_CONFIG',
       got=runtime.distribution_strategy,
       likely_cause='the default for one machine; set '
-      f'--params_override=runtime.distribution_strategy={STRATEGY} on all workers',
+      f'--params_override=runtime.distribution_strategy={STRATEGY} on all workers, and batches '
+      f'that are multiples of {number}, also task.validation_data.global_batch_size',
     )
 
 
