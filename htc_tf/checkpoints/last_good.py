@@ -12,11 +12,12 @@ from collections.abc import Callable
 import tensorflow as tf
 from absl import logging
 
-from htc_tf import file_systems
+from htc_tf import file_systems, files
 from htc_tf.checkpoints import readability
 from htc_tf.errors import CheckpointError, InputError
 
 _PREFIX = 'ckpt'
+_STATE_FILE = 'checkpoint'
 _INDEX = re.compile(rf'{_PREFIX}-(\d+)\.index$')
 _NUMBERED_INDEX = re.compile(r'(.+)-(\d+)\.index$')
 _DAMAGED_PREFIX = 'damaged'
@@ -139,7 +140,7 @@ def find(folder: str) -> str | None:
     return None
   logging.warning(
     'The state file %s %s: the newest checkpoint is used, %s',
-    os.path.join(folder, 'checkpoint'),
+    os.path.join(folder, _STATE_FILE),
     f'names {named}, which does not exist' if named else 'is missing or cannot be read',
     found[-1],
   )
@@ -196,7 +197,7 @@ def _check_none_was_deleted(model_dir: str) -> None:
       expected=f'{named}.index',
       got='no checkpoint',
       likely_cause='checkpoints that were deleted or not copied; to start from scratch, delete '
-      f'{os.path.join(model_dir, "checkpoint")} too',
+      f'{os.path.join(model_dir, _STATE_FILE)} too',
     )
 
 
@@ -207,14 +208,25 @@ def _correct_state_file(model_dir: str, prefixes: list[str]) -> None:
   logging.warning(
     'The state file %s did not name the newest checkpoint and was corrected to %s. Likely cause: a '
     'process that was killed while writing it; nothing is lost.',
-    os.path.join(model_dir, 'checkpoint'),
+    os.path.join(model_dir, _STATE_FILE),
     prefixes[-1],
   )
-  # The file holds names. TensorFlow derives them from paths, unless the directory is absolute; it
-  # takes a remote path for a relative one.
+  write_state_file(model_dir, prefixes)
+
+
+def write_state_file(folder: str, prefixes: list[str]) -> None:
+  """Write the state file of a folder, which names its checkpoints for TensorFlow.
+
+  Args:
+    folder: folder of the checkpoints.
+    prefixes: their prefixes; the last one is the one to restore.
+  """
+  # TensorFlow takes names for relative to the folder, which may be moved or remote. Its own
+  # function for this file is deprecated.
   names = [os.path.basename(prefix) for prefix in prefixes]
-  entries = names if os.path.isabs(model_dir) else list(prefixes)  # TensorFlow changes the list.
-  tf.compat.v1.train.update_checkpoint_state(model_dir, entries[-1], entries)
+  lines = [f'model_checkpoint_path: "{names[-1]}"']
+  lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+  files.write_bytes(os.path.join(folder, _STATE_FILE), ('\n'.join(lines) + '\n').encode())
 
 
 def _named_by_state_file(model_dir: str) -> str | None:

@@ -27,6 +27,8 @@ _HELP = {'help', 'helpshort', 'helpfull', 'helpxml', 'h', '?'}
 
 
 def _execute() -> int:
+  import tensorflow as tf
+
   from htc_tf import registry_imports  # noqa: F401
   from htc_tf.configs import parsing, shorthands, validation
   from htc_tf.tasks import initial_anchors
@@ -47,6 +49,7 @@ def _execute() -> int:
     FLAGS.config_file or (),
     FLAGS.params_override or (),
     initial_anchors.trained_scale,
+    has_gpu=bool(tf.config.list_physical_devices('GPU')),
   )
   if 'trainer' not in values:
     parsing.rescale_for_batch(experiment, parsed)

@@ -17,6 +17,20 @@ _MODEL_GARDEN_RESNET50 = 'gs://cloud-tpu-checkpoints/vision-2.0/resnet50_imagene
 # benchmarks/padding.py.
 COCO_BUCKETS = ((800, 1088), (800, 1216), (800, 1344), (1088, 800), (1216, 800), (1344, 800))
 
+# Schedules of the experiments that are not trained by the published 1x schedule.
+_SCHEDULES = {
+  'htc_resnet50fpn_20e_coco': Schedule(epochs=20, milestones=(16, 19)),
+  'htc_resnetfpn_coco': Schedule(learning_rate=0.08, batch_size=64),
+  'htc_nuclei': Schedule(
+    epochs=60, milestones=(45, 55), num_images=35, batch_size=4, learning_rate=0.02, warmup_steps=50
+  ),
+}
+
+
+def schedule_of(experiment: str) -> Schedule:
+  """The schedule of an experiment of this module."""
+  return _SCHEDULES.get(experiment, Schedule())
+
 
 def build_experiment(
   task: task_config.HTCTask, schedule: Schedule, runtime: cfg.RuntimeConfig | None = None
@@ -73,7 +87,7 @@ def htc_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
 @exp_factory.register_config_factory('htc_resnet50fpn_20e_coco')
 def htc_resnet50fpn_20e_coco() -> cfg.ExperimentConfig:
   """HTC R50-FPN, 20 epochs (published: box 43.3, mask 38.3 AP on val2017)."""
-  return build_experiment(_coco_task(model_config.HTC()), Schedule(epochs=20, milestones=(16, 19)))
+  return build_experiment(_coco_task(model_config.HTC()), schedule_of('htc_resnet50fpn_20e_coco'))
 
 
 @exp_factory.register_config_factory('htc_without_semantic_resnet50fpn_1x_coco')
@@ -150,7 +164,7 @@ def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
   task.train_data.parser.augmentation.scale_jitter = _scale_jitter()
   task.losses.l2_weight_decay = 4e-5
   task.losses.decay_norm_and_bias = False
-  schedule = Schedule(epochs=12, learning_rate=0.08, batch_size=64)
+  schedule = schedule_of('htc_resnetfpn_coco')
   return build_experiment(task, schedule, cfg.RuntimeConfig(mixed_precision_dtype='bfloat16'))
 
 
@@ -189,10 +203,7 @@ def htc_nuclei() -> cfg.ExperimentConfig:
   task.train_data.parser.augmentation = augmentation_config.Augmentation(
     scale_jitter=_scale_jitter(), flip=augmentation_config.Flip(horizontal=0.5, vertical=0.5)
   )
-  schedule = Schedule(
-    epochs=60, milestones=(45, 55), num_images=35, batch_size=4, learning_rate=0.02, warmup_steps=50
-  )
-  experiment = build_experiment(task, schedule)
+  experiment = build_experiment(task, schedule_of('htc_nuclei'))
   experiment.trainer.steps_per_loop = 25
   experiment.trainer.summary_interval = 25
   experiment.trainer.checkpoint_interval = 100

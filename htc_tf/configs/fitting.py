@@ -86,8 +86,12 @@ def fitted_values(
   divisor = params.task.model.size_divisor
   image_sizes = _training_sizes(statistics, params.task.train_data.parser.augmentation)
   frames = choose_frames(image_sizes, resizing, divisor, _MAX_FRAMES)
+  # Images of evaluation may have any size up to that of the largest one.
+  side = max(
+    -(-resizing.max_size // divisor) * divisor, *(side for frame in frames for side in frame)
+  )
   if params.task.model.uses_static_size:
-    frames = frames[-1:]
+    frames = [(side, side)]
   validation_batch = params.task.validation_data.global_batch_size
   values: dict[str, Any] = {
     'model': _model_values(folder, statistics, params, resizing, anchor_scale),
@@ -105,10 +109,6 @@ def fitted_values(
       'global_batch_size': min(validation_batch, folder.val.num_images if folder.val else 1),
     },
   }
-  # Images of evaluation may have any size up to that of the largest one.
-  side = max(
-    -(-resizing.max_size // divisor) * divisor, *(side for frame in frames for side in frame)
-  )
   values['model']['input_size'] = [side, side, statistics.num_channels]
   values['model'].update(_pixel_values(folder.train))
   return {'task': values}

@@ -10,12 +10,14 @@ from official.core import config_definitions as cfg
 
 from htc_tf import file_systems
 from htc_tf.configs import (
+  agreement,
   fitted_schedule,
   fitting,
   frozen_stages,
   override_text,
   parsing,
   sizes,
+  validation,
 )
 from htc_tf.configs.frames import Resizing
 from htc_tf.configs.parsing import Parsed
@@ -26,7 +28,9 @@ from htc_tf.errors import ConfigError
 
 DEFAULT_SIZE = 'small'
 _FEW_IMAGES = 1000
-_SIZES_OF_IMAGES = {f'task.train_data.parser.{name}' for name in ('min_sizes', 'max_size')}
+_PARSER = 'task.train_data.parser.'
+_SHORT_SIDES = {f'{_PARSER}min_sizes', f'{_PARSER}min_size_range'}
+_SIZES_OF_IMAGES = {*_SHORT_SIDES, f'{_PARSER}max_size'}
 TrainedScale: TypeAlias = Callable[[str, float], float | None]
 
 
@@ -110,6 +114,7 @@ def resolve(
   config_files: Sequence[str] = (),
   params_override: str | Sequence[str] = (),
   trained_scale: TrainedScale = lambda _, default: default,
+  has_gpu: bool = False,
 ) -> tuple[Parsed, dict[str, Any]]:
   """The experiment that all flags describe, and the overrides that the shorthands stand for.
 
@@ -122,6 +127,7 @@ def resolve(
     params_override: texts with overrides.
     trained_scale: function from the path of initial weights and the scale of the experiment's
       anchors to the scale that the weights were trained with, or None if they have no RPN.
+    has_gpu: whether TensorFlow finds a GPU; then a flag of the shorthands stands for its use too.
 
   Raises:
     ConfigError: a value is out of range or contradicts another one, or a key is unknown.
@@ -130,28 +136,37 @@ def resolve(
   written = [override_text.read_file(path) for path in config_files]
   written += parsing.parse_texts(params_override)
   base = parsing.parse(experiment).params
+  if shorthands.given:
+    validation.check_task(base)
   typed = parsing.apply_all(base, written)
   folder = dataset_folder.find(shorthands.data) if shorthands.data else None
   values: dict[str, Any] = {}
   for part in _parts(shorthands, experiment, base, folder, typed, trained_scale):
     parsing.apply_all(base, [part])
     _update(values, part)
+  if has_gpu and shorthands.given:
+    _update(values, {'runtime': {'num_gpus': 1}})
   parsed = parsing.parse(experiment)
   changed = parsing.apply_all(parsed.params, [values, *written])
-  _check_agreement(shorthands, parsed.params, typed)
+  agreement.check(shorthands.given, folder, parsed.params, typed)
   return Parsed(parsed.params, changed), values
+
+
+def has_validation_records(params: cfg.ExperimentConfig) -> bool:
+  """Whether there are records that an experiment can be evaluated on."""
+  pattern = params.task.validation_data.input_path
+  patterns = pattern.split(',') if isinstance(pattern, str) else pattern
+  return any(file_systems.glob(path.strip()) for path in patterns)
 
 
 def mode_for(params: cfg.ExperimentConfig) -> str:
   """Mode of a run that is given none: with evaluations if there are records for validation."""
-  pattern = params.task.validation_data.input_path
-  patterns = pattern.split(',') if isinstance(pattern, str) else pattern
-  if any(file_systems.glob(path.strip()) for path in patterns):
+  if has_validation_records(params):
     return 'train_and_eval'
   logging.warning(
     '%s matches no records for validation: the model is trained without any measure of its quality '
     '(--mode=train). htc-create-coco-records --val_fraction=0.2 sets images aside.',
-    pattern,
+    params.task.validation_data.input_path,
   )
   return 'train'
 
@@ -190,10 +205,10 @@ def _parts(
     trained_scale: see `resolve`.
   """
   yield _named_values(shorthands)
-  size = next((size for size in sizes.SIZES.values() if size.experiment == experiment), None)
+  size = sizes.of_experiment(experiment)
   starts_random = not params.task.init_checkpoint
   if folder is not None:
-    resizing = _resizing(shorthands, params, folder, keeps_sizes=bool(typed & _SIZES_OF_IMAGES))
+    resizing = _resizing(shorthands, params, folder, typed)
     anchor_scale = _anchor_scale(params, size, trained_scale)
     yield fitting.fitted_values(folder, params, resizing, anchor_scale)
     if size is not None and size.is_published and starts_random:
@@ -203,7 +218,9 @@ def _parts(
       yield frozen_stages.trained_stem(params, folder.train.sample_format.num_channels)
   if folder is not None or shorthands.epochs is not None:
     info = folder.train if folder else DatasetInfo.find(params.task.train_data.input_path)
-    yield fitted_schedule.schedule_values(size, shorthands.epochs, params, info.num_images, typed)
+    yield fitted_schedule.schedule_values(
+      experiment, shorthands.epochs, params, info.num_images, typed
+    )
 
 
 def _anchor_scale(
@@ -235,14 +252,21 @@ def _named_values(shorthands: Shorthands) -> dict[str, Any]:
 
 
 def _resizing(
-  shorthands: Shorthands, params: cfg.ExperimentConfig, folder: DatasetFolder, keeps_sizes: bool
+  shorthands: Shorthands, params: cfg.ExperimentConfig, folder: DatasetFolder, typed: frozenset[str]
 ) -> Resizing:
-  """The rule for resizing, fitted to the data unless a flag or an override gives its sizes."""
+  """The rule for resizing, fitted to the data unless a flag or an override gives its sizes.
+
+  Of several short sides it has the longest one, so that padded sizes hold all images.
+  """
   parser = params.task.train_data.parser
-  resizing = Resizing(min(parser.min_sizes), parser.max_size)
+  short_sides = parser.min_size_range or parser.min_sizes
+  resizing = Resizing(max([1, *short_sides]), parser.max_size)
   if shorthands.image_size is None:
     statistics = fitting.statistics_of(folder)
-    return resizing if keeps_sizes else fitting.fitted_resizing(resizing, statistics)
+    is_typed = bool(typed & _SIZES_OF_IMAGES)
+    return resizing if is_typed else fitting.fitted_resizing(resizing, statistics)
+  if typed & _SHORT_SIDES:
+    return resizing._replace(max_size=shorthands.image_size)
   factor = shorthands.image_size / resizing.max_size
   return Resizing(max(1, round(resizing.min_size * factor)), shorthands.image_size)
 
@@ -265,29 +289,3 @@ def _update(values: dict[str, Any], part: dict[str, Any]) -> None:
       _update(values[key], value)
     else:
       values[key] = value
-
-
-def _check_agreement(
-  shorthands: Shorthands, params: cfg.ExperimentConfig, typed: frozenset[str]
-) -> None:
-  """Raise ConfigError if an override says something else than a flag."""
-  if shorthands.epochs is not None and fitted_schedule.TRAIN_STEPS in typed:
-    raise ConfigError(
-      f'--epochs and {fitted_schedule.TRAIN_STEPS} do not go together',
-      expected='one of them',
-      got=f'--epochs={shorthands.epochs}, {params.trainer.train_steps} steps',
-      likely_cause='an override in a file or in --params_override',
-    )
-  found = {
-    'batch_size': ('task.train_data.global_batch_size', params.task.train_data.global_batch_size),
-    'weights': ('task.init_checkpoint', params.task.init_checkpoint),
-  }
-  for name, (key, value) in found.items():
-    given = getattr(shorthands, name)
-    if given is not None and given != value:
-      raise ConfigError(
-        f'--{name} and {key} disagree',
-        expected='one of them, or equal values',
-        got=f'--{name}={given}, {key}={value}',
-        likely_cause='an override in a file or in --params_override',
-      )

@@ -139,6 +139,11 @@ SIZES = {
 }
 
 
+def of_experiment(experiment: str) -> Size | None:
+  """The size that an experiment is registered for; None if it is no size."""
+  return next((size for size in SIZES.values() if size.experiment == experiment), None)
+
+
 def _build(size: Size) -> cfg.ExperimentConfig:
   task = task_config.HTCTask(model=size.model())
   side = -(-size.resizing.max_size // 32) * 32

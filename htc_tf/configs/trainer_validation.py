@@ -2,6 +2,7 @@
 
 import itertools
 
+from absl import logging
 from official.core import config_definitions as cfg
 from official.modeling.optimization.configs import learning_rate_config as rate_config
 
@@ -53,6 +54,29 @@ def check_training(trainer: cfg.TrainerConfig) -> None:
       )
   for name in ('learning_rate', 'warmup'):
     _check_schedule(getattr(optimization, name).get(), f'trainer.optimizer_config.{name}')
+  _warn_of_other_lengths(trainer)
+
+
+def _warn_of_other_lengths(trainer: cfg.TrainerConfig) -> None:
+  """Warn if the learning rate is made for another number of steps, so that steps are lost."""
+  rate, warmup = trainer.optimizer_config.learning_rate, trainer.optimizer_config.warmup.get()
+  num_steps = trainer.train_steps
+  if rate.type == 'cosine' and rate.cosine.decay_steps < num_steps:
+    logging.warning(
+      'The learning rate is at its end from step %d of %d on: '
+      'trainer.optimizer_config.learning_rate.cosine.decay_steps is smaller than '
+      'trainer.train_steps. --epochs fits both.',
+      rate.cosine.decay_steps,
+      num_steps,
+    )
+  steps = getattr(warmup, 'warmup_steps', 0)
+  if steps >= num_steps > 1:
+    logging.warning(
+      'The learning rate never reaches its full value: the warm-up takes %d steps, and the '
+      'training %d. --epochs fits both.',
+      steps,
+      num_steps,
+    )
 
 
 def _check_schedule(schedule: object | None, name: str) -> None:

@@ -21,13 +21,24 @@ _UNSUPPORTED_STRATEGIES = ('parameter_server', 'tpu')
 PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 
+def check_task(params: cfg.ExperimentConfig) -> None:
+  """Raise ConfigError unless an experiment has a task of type `HTCTask`."""
+  if not isinstance(params.task, task_config.HTCTask):
+    raise ConfigError(
+      'This is not an HTC experiment',
+      expected='a task of type HTCTask',
+      got=type(params.task).__name__,
+      likely_cause='an experiment of Model Garden',
+    )
+
+
 def validate_experiment(
   params: cfg.ExperimentConfig, mode: str, classes: DatasetInfo | None = None
 ) -> None:
   """Check an experiment for a mode of the training command.
 
   Args:
-    params: the experiment, with a task of type `HTCTask`.
+    params: the experiment.
     mode: one of `MODES`, or '' to omit the checks that depend on the mode.
     classes: classes of the run that a training continues; None for a new run.
 
@@ -36,13 +47,7 @@ def validate_experiment(
     DataError: the metadata of the records is missing.
     InputError: a path cannot be used because of its file system.
   """
-  if not isinstance(params.task, task_config.HTCTask):
-    raise ConfigError(
-      'This is not an HTC experiment',
-      expected='a task of type HTCTask',
-      got=type(params.task).__name__,
-      likely_cause='an experiment of Model Garden',
-    )
+  check_task(params)
   if mode not in ('', *MODES):
     raise ConfigError(
       'The mode is unknown',

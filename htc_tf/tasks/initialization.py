@@ -77,17 +77,23 @@ def initialize(
 
 
 def _report_random_weights(model: HTCModel) -> None:
-  """Log that weights are random, as a warning if some of them are never trained."""
-  frozen = any('kernel' in variable.name for variable in model.backbone.non_trainable_variables)
-  logging.log(
-    logging.WARNING if frozen else logging.INFO,
-    'Training starts from random weights%s. --weights (task.init_checkpoint) starts from a '
-    'published HTC, an ImageNet ResNet of the same depth, or another run.',
-    ', and the first layers of the backbone are frozen (frozen_stages), as is right for trained '
-    'weights only'
-    if frozen
-    else '',
-  )
+  """Log that the weights are random, and warn if some of them are frozen, so that they stay so."""
+  trained = {id(variable) for variable in model.trainable_variables}
+  frozen = [
+    name
+    for name, variable in named_variables(model).items()
+    if name.endswith('kernel') and id(variable) not in trained
+  ]
+  logging.info('The training starts from random weights: task.init_checkpoint is not set')
+  if frozen:
+    logging.warning(
+      '%d convolutions are frozen with random weights, such as %s. Pass --weights=FILE '
+      '(task.init_checkpoint) with an ImageNet backbone, or train them: '
+      'task.model.backbone.published_resnet.frozen_stages=-1 and norm_eval=false, and '
+      'task.freeze_backbone=false.',
+      len(frozen),
+      frozen[0],
+    )
 
 
 def _load_published(model: HTCModel, path: str, parts: Sequence[str] | None) -> _Source:

@@ -10,6 +10,8 @@ from official.core import config_definitions as cfg
 from htc_tf.errors import ConfigError
 
 STRATEGY = 'multi_worker_mirrored'
+# Types of the tasks of a cluster that train.
+_KINDS = ('chief', 'worker')
 
 
 def check_workers(params: cfg.ExperimentConfig, mode: str) -> None:
@@ -30,12 +32,26 @@ def check_workers(params: cfg.ExperimentConfig, mode: str) -> None:
       expected='continuous_eval in one additional process, or --mode=eval',
       got=mode,
     )
-  if params.trainer.best_checkpoint_export_subdir:
+
+
+def check_alone(runtime: cfg.RuntimeConfig, mode: str) -> None:
+  """Raise ConfigError if a training would ignore that `TF_CONFIG` names it as one of several.
+
+  Each worker would then train a model of its own, all of them in the same model directory.
+  """
+  text = os.environ.get('TF_CONFIG', '')
+  if 'train' not in mode or not _names_this_worker(text):
+    return
+  cluster = json.loads(text)['cluster']
+  number = sum(len(cluster.get(kind, ())) for kind in _KINDS)
+  if number > 1:
     raise ConfigError(
-      'trainer.best_checkpoint_export_subdir does not work with several workers',
-      expected='no value: every evaluation writes its figures to results/, and the last '
-      'trainer.max_to_keep checkpoints are kept',
-      got=params.trainer.best_checkpoint_export_subdir,
+      f'TF_CONFIG names {number} workers, and this run would train alone',
+      expected=f'runtime.distribution_strategy={STRATEGY}, or no TF_CONFIG',
+      got=runtime.distribution_strategy,
+      likely_cause='the default for one machine; set '
+      f'--params_override=runtime.distribution_strategy={STRATEGY} on all workers, and batches '
+      f'that are multiples of {number}, also task.validation_data.global_batch_size',
     )
 
 
@@ -44,7 +60,7 @@ def _names_this_worker(text: str) -> bool:
   try:
     content = json.loads(text)
     kind, index = content['task']['type'], content['task']['index']
-    return kind in ('chief', 'worker') and 0 <= index < len(content['cluster'][kind])
+    return kind in _KINDS and 0 <= index < len(content['cluster'][kind])
   except (ValueError, KeyError, TypeError):
     return False
 
@@ -58,6 +74,8 @@ def check_batches(params: cfg.ExperimentConfig, mode: str, num_replicas: int) ->
         f'task.{name}.global_batch_size does not fit the number of replicas',
         expected=f'a multiple of {num_replicas}, the devices of all workers',
         got=str(size),
+        likely_cause='a batch for fewer devices; set '
+        f'task.{name}.global_batch_size={-(-size // num_replicas) * num_replicas}',
       )
 
 

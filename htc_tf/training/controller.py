@@ -76,7 +76,9 @@ class Controller(orbit.Controller):
     if self._lacks_evaluation(train_steps, interval):
       output = self.evaluate(eval_steps)
     while (step := self._step()) < train_steps and not self._stops():
-      self.train(min(train_steps, step - step % interval + interval), False)
+      next_step = min(train_steps, step - step % interval + interval)
+      # An interruption in the last evaluation does not lose the last steps.
+      self.train(next_step, checkpoint_at_completion=next_step == train_steps)
       output = self.evaluate(eval_steps)
     self._maybe_save_checkpoint(check_interval=False)
     if self.checkpoint_manager is not None:
@@ -165,15 +167,19 @@ class Controller(orbit.Controller):
     return path
 
   def _maybe_save_checkpoint(self, check_interval: bool = True) -> bool:
-    """Save a checkpoint, if the interval since the last one is over; return whether it was saved.
+    """Save a checkpoint if one is due; return whether it was saved.
+
+    Checkpoints are due at multiples of their interval, as evaluations are, also after a start at
+    another step. So an evaluation that is interrupted can be repeated without training again.
 
     Args:
-      check_interval: whether to save only after the interval.
+      check_interval: whether to save only if a multiple of the interval was passed.
     """
     manager, step = self.checkpoint_manager, self._step()
     if manager is None or not manager.checkpoint_interval or step == self._saved_step:
       return False
-    if check_interval and step - self._saved_step < manager.checkpoint_interval:
+    interval = manager.checkpoint_interval
+    if check_interval and step // interval == self._saved_step // interval:
       return False
     self.trainer.use_averages(True)
     manager.save(step, check_interval=False, options=self._checkpoint_options)

@@ -41,8 +41,8 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
     command: the command line.
 
   Raises:
-    ConfigError: `TF_CONFIG` is missing or wrong, or the workers cannot run with the mode, an
-      option or a batch size.
+    ConfigError: `TF_CONFIG` is missing or wrong, or names workers that the strategy leaves out; or
+      the workers cannot run with the mode or a batch size.
     HTCError: the run cannot start; with several workers, all of them raise the chief's error.
     CheckpointError: this worker does not see the chief's checkpoint.
   """
@@ -53,6 +53,8 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
     cluster.check_workers(params, flags_obj.mode)
     # With this option, Model Garden saves a checkpoint after SIGTERM instead of ending.
     params.trainer.preemption_on_demand_checkpoint = False
+  else:
+    cluster.check_alone(runtime, flags_obj.mode)
   gin.parse_config_files_and_bindings(flags_obj.gin_file, flags_obj.gin_params)
   # TensorFlow can connect to the other workers only before it has run an operation.
   strategy = distribute_utils.get_distribution_strategy(
@@ -95,7 +97,7 @@ def _run_in(
   if 'train' in mode:
     with strategy.scope():
       stopping = _evaluations_so_far(mode, model_dir, params, step)
-    if _is_finished(mode, params, step, stopping):
+    if _is_finished(mode, model_dir, params, step, stopping):
       if 'eval' not in mode:
         return
       mode, stopping = 'eval', None
@@ -130,14 +132,14 @@ def _evaluations_so_far(
 
 
 def _is_finished(
-  mode: str, params: cfg.ExperimentConfig, step: int, stopping: EarlyStopping
+  mode: str, model_dir: str, params: cfg.ExperimentConfig, step: int, stopping: EarlyStopping
 ) -> bool:
   """Whether nothing is left to do, which is then logged with what to do to go on."""
   num_steps = params.trainer.train_steps
   if step == num_steps and mode == 'train_and_eval' and stopping.last_step != step:
     return False  # The run ended in the last evaluation, which may be that of the best checkpoint.
   if step >= num_steps:
-    logging.info('%d of %d steps done; raise trainer.train_steps to go on', step, num_steps)
+    logging.info('%d of %d steps done; %s', step, num_steps, _how_to_go_on(params, model_dir))
     return True
   if stopping.stops:
     logging.info(
@@ -145,6 +147,17 @@ def _is_finished(
     )
     return True
   return False
+
+
+def _how_to_go_on(params: cfg.ExperimentConfig, model_dir: str) -> str:
+  """What to do to train a finished run further."""
+  if params.trainer.optimizer_config.learning_rate.type == 'stepwise':
+    return 'raise trainer.train_steps to go on'
+  # A cosine, for example, has fallen to 0.
+  return (
+    'the learning rate is at its end, so that more steps would change nothing. To train these '
+    f'weights further, start a new run from them: --weights={model_dir} with a new --model_dir'
+  )
 
 
 def _start_together(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | None:

@@ -9,7 +9,10 @@ _TOTAL, _DECAY, _RATE = 'total_loss', 'weight_decay', 'learning_rate'
 _COUNTS = (*KINDS, 'skipped_steps')
 # Model Garden's mean of the loss, which counts a skipped step as 0.
 _UNUSED = ('training_loss',)
-_PARTS = ('rpn', 'class', 'box', 'mask', 'semantic')
+# Parts of the model that have losses.
+PARTS = ('rpn', 'class', 'box', 'mask', 'semantic')
+# Names of the kinds of AP, by the beginning of the name of a figure.
+AP_KINDS = {'bbox': 'box', 'segm': 'mask'}
 _GIB = 2**30
 
 
@@ -54,7 +57,7 @@ def parts(logs: Mapping[str, float]) -> dict[str, float]:
     part = _part_of(name)
     if part is not None:
       sums[part] = sums.get(part, 0.0) + value
-  return {part: sums[part] for part in _PARTS if part in sums}
+  return {part: sums[part] for part in PARTS if part in sums}
 
 
 def _part_of(name: str) -> str | None:
@@ -153,6 +156,5 @@ def figure_scalars(figures: Mapping[str, float]) -> dict[str, float]:
 
 
 def _figure_group(name: str) -> str:
-  kinds = {'bbox': 'box', 'segm': 'mask'}
-  kind = kinds.get(name.partition('_')[0], 'skipped')
+  kind = AP_KINDS.get(name.partition('_')[0], 'skipped')
   return f'{kind}_by_category' if '_by_category/' in name else kind

@@ -8,11 +8,11 @@ from matplotlib import axes, figure, ticker
 from matplotlib.backends import backend_agg
 
 from htc_tf import files
+from htc_tf.training import report
 
 PLOT_FILE = 'results.png'
 _SIZE_INCHES = (12, 7.5)
 _DPI = 110
-_PARTS = ('rpn', 'class', 'box', 'mask', 'semantic')
 _FIGURES = {'AP': '-', 'AP50': '--', 'AP75': ':'}
 
 Row = Mapping[str, float]
@@ -25,13 +25,14 @@ def write(model_dir: str, rows: Sequence[Row]) -> None:
     model_dir: the model directory.
     rows: rows of the table of results, in the order of their steps.
   """
+  rows = [row for row in rows if 'epoch' in row]  # An edited table may lack it.
   # The figure is not one of pyplot's, which would keep it, and choose a backend for all.
   drawing = figure.Figure(figsize=_SIZE_INCHES, layout='constrained')
   backend_agg.FigureCanvasAgg(drawing)
   losses, rate, boxes, masks = drawing.subplots(2, 2).ravel()
   _draw_losses(losses, rows)
   _draw(rate, rows, {'learning_rate': ('learning rate', '-')}, 'learning rate')
-  for place, kind, name in ((boxes, 'bbox', 'box'), (masks, 'segm', 'mask')):
+  for place, (kind, name) in zip((boxes, masks), report.AP_KINDS.items()):
     lines = {f'{kind}_{label}': (label, style) for label, style in _FIGURES.items()}
     _draw(place, rows, lines, f'{name} AP in %', scale=100, marker='.')
     place.set_ylim(bottom=0)
@@ -44,7 +45,7 @@ def write(model_dir: str, rows: Sequence[Row]) -> None:
 def _draw_losses(place: axes.Axes, rows: Sequence[Row]) -> None:
   """Draw the loss and its parts on a logarithmic scale, if all of it can be."""
   lines = {'total_loss': ('total, without weight decay', '-')}
-  lines.update({f'{part}_loss': (part, '-') for part in _PARTS})
+  lines.update({f'{part}_loss': (part, '-') for part in report.PARTS})
   _draw(place, rows, lines, 'loss')
   drawn = [row[name] for row in rows for name in lines if name in row]
   if drawn and min(drawn) > 0:

@@ -51,8 +51,13 @@ def _format(rows: list[Row]) -> bytes:
   names = list(dict.fromkeys(name for row in rows for name in row))
   writer = csv.DictWriter(text, names, lineterminator='\n')
   writer.writeheader()
-  writer.writerows({name: f'{value:.7g}' for name, value in row.items()} for row in rows)
+  writer.writerows({name: _text(value) for name, value in row.items()} for row in rows)
   return text.getvalue().encode()
+
+
+def _text(value: float) -> str:
+  """A number as text: steps with all digits."""
+  return str(value) if isinstance(value, int) else f'{value:.7g}'
 
 
 def _read(path: str) -> dict[int, Row]:

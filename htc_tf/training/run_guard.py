@@ -49,6 +49,7 @@ _DERIVED = (
 _BATCH = 'task.train_data.global_batch_size'
 _OPTIMIZER = 'trainer.optimizer_config.'
 _SCHEDULE = (f'{_OPTIMIZER}learning_rate.', f'{_OPTIMIZER}warmup.')
+_LENGTH = 'trainer.train_steps'
 
 
 def check_continues(
@@ -160,9 +161,25 @@ def _other_run(
     f'{model_dir} holds a run of another configuration',
     expected=f'the values with which {os.path.basename(prefix)} was trained',
     got=_list(names, differences),
-    likely_cause='a model directory that is used again. To continue its run, give the old values; '
-    'for another one, name a new --model_dir, and to start from these weights set '
-    f'task.init_checkpoint={prefix}. Nothing was changed',
+    likely_cause=_cause(prefix, names, differences),
+  )
+
+
+def _cause(prefix: str, names: list[str], differences: Mapping[str, tuple[Any, Any]]) -> str:
+  """Why a run differs from the one before, and what to do."""
+  if _LENGTH in differences and all(name.startswith(_SCHEDULE) for name in names):
+    old, new = differences[_LENGTH]
+    return (
+      f'another length of the training, {old} steps before and {new} now, such as by --epochs or '
+      'by another number of images. The learning rate of all steps depends on it, also of those '
+      'that are done. To continue the run, give the old length; to train these weights further, '
+      f'start a new run from them with a new --model_dir and --weights={prefix} '
+      f'(task.init_checkpoint={prefix}). Nothing was changed'
+    )
+  return (
+    'a model directory that is used again. To continue its run, give the old values; for another '
+    'one, name a new --model_dir, and to start from these weights set '
+    f'task.init_checkpoint={prefix}. Nothing was changed'
   )
 
 

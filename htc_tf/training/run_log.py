@@ -13,9 +13,10 @@ from htc_tf.training.results_table import ResultsTable
 
 # Figures of an evaluation in the table of results, beside the one that decides on the best.
 _FIGURES = ('AP', 'AP50', 'AP75')
-# Those that the line of an evaluation shows, and the names of their kinds.
+# Those that the line of an evaluation shows.
 _SHOWN_FIGURES = ('bbox_AP', 'bbox_AP50', 'segm_AP', 'segm_AP50')
-_KINDS = {'bbox': 'box', 'segm': 'mask'}
+# The curves are drawn after each evaluation, and without evaluations after so many reports.
+_REPORTS_PER_PLOT = 10
 # A step reports early, so that a user sees that the training works.
 _EARLY_STEPS = 10
 
@@ -37,6 +38,18 @@ def steps_to_report(step: int, start: int, interval: int) -> int:
   return (
     min(to_multiple, start + _EARLY_STEPS - step) if step < start + _EARLY_STEPS else to_multiple
   )
+
+
+def evaluations_left(step: int, num_steps: int, interval: int) -> int:
+  """Number of evaluations from a step on, which itself counts; the last step has one.
+
+  Args:
+    step: number of steps so far, at least 1.
+    num_steps: number of steps of the training.
+    interval: steps between evaluations; 0 for one at the end.
+  """
+  interval = interval or num_steps
+  return -(-num_steps // interval) - (step - 1) // interval
 
 
 class RunLog:
@@ -69,6 +82,7 @@ class RunLog:
     self.start, self.stopping = start, stopping
     self.best_figures: dict[str, float] = {}
     self._speed = speed.Speed()
+    self._reports_since_plot = 0
     self._model_dir = model_dir
     self._table = ResultsTable(model_dir, start) if model_dir else None
 
@@ -89,10 +103,13 @@ class RunLog:
     if self._table is not None:
       logging.info('%s', report_lib.line(found))
       self._table.add(step, report_lib.row(found))
+      self._reports_since_plot += 1
+      if self._reports_since_plot == _REPORTS_PER_PLOT:
+        self._plot()
     return report_lib.scalars(found)
 
-  def evaluated(self, step: int, figures: Mapping[str, float], seconds: float) -> dict[str, float]:
-    """Report an evaluation; return its figures as TensorBoard scalars.
+  def evaluated(self, step: int, figures: Mapping[str, float], seconds: float) -> None:
+    """Report an evaluation.
 
     Args:
       step: number of steps so far.
@@ -102,14 +119,15 @@ class RunLog:
     self._speed.seconds_per_evaluation = seconds
     if self.stopping.metric in figures:
       self.stopping.add(step, figures[self.stopping.metric])
-    if self._table is not None and self._model_dir:
+      if self.stopping.best is not None and self.stopping.best.step == step:
+        self.best_figures = dict(figures)
+    if self._table is not None:
       logging.info('%s', self._describe_evaluation(step, figures, seconds))
-      names = [f'{kind}_{name}' for kind in ('bbox', 'segm') for name in _FIGURES]
+      names = [f'{kind}_{name}' for kind in report_lib.AP_KINDS for name in _FIGURES]
       names = [*dict.fromkeys([*names, self.stopping.metric])]
       values = {name: figures[name] for name in names if name in figures}
       self._table.add(step, {'epoch': round(self._epochs(step), 4), **values})
-      results_plot.write(self._model_dir, self._table.rows)
-    return report_lib.figure_scalars(figures)
+      self._plot()
 
   def _describe_evaluation(self, step: int, figures: Mapping[str, float], seconds: float) -> str:
     metric, best = self.stopping.metric, self.stopping.best
@@ -121,12 +139,15 @@ class RunLog:
     if best is not None:
       other = f', best {100 * best.value:.1f} at step {best.step}'
       text += ', the best so far' if best.step == step else other
-      if best.step == step:
-        self.best_figures = dict(figures)
     return text
 
   def finish(self) -> None:
-    """Draw the curves of a training without evaluations."""
+    """Draw the curves at the end of a training."""
+    self._plot()
+
+  def _plot(self) -> None:
+    """Draw the curves, if this process writes them and there is something to draw."""
+    self._reports_since_plot = 0
     if self._table is not None and self._model_dir and self._table.rows:
       results_plot.write(self._model_dir, self._table.rows)
 
@@ -134,7 +155,6 @@ class RunLog:
     trainer = self._params.trainer
     seconds = self._speed.seconds_per_step
     batch = self._params.task.train_data.global_batch_size
-    steps_left = trainer.train_steps - step
     return report_lib.Report(
       step=step,
       num_steps=trainer.train_steps,
@@ -144,7 +164,8 @@ class RunLog:
       seconds_per_step=seconds,
       images_per_second=batch / seconds if seconds else None,
       seconds_left=self._speed.seconds_left(
-        steps_left, -(-steps_left // max(1, trainer.validation_interval))
+        trainer.train_steps - step,
+        evaluations_left(step, trainer.train_steps, trainer.validation_interval),
       ),
       memory=speed.process_memory(),
       gpu_memory=speed.gpu_memory(),
@@ -158,7 +179,8 @@ class RunLog:
 def _spoken(name: str) -> str:
   """The name of a figure for people, such as mask AP50."""
   kind, _, figure = name.partition('_')
-  return f'{_KINDS[kind]} {figure}' if kind in _KINDS else name
+  kinds = report_lib.AP_KINDS
+  return f'{kinds[kind]} {figure}' if kind in kinds else name
 
 
 def _percent(value: float) -> str:

@@ -11,9 +11,10 @@ import tensorflow as tf
 from absl import logging
 from official.core import actions, base_task, train_lib, train_utils
 
+from htc_tf import worker_exchange
 from htc_tf.checkpoints import last_good
 from htc_tf.configs.trainer import best_metric
-from htc_tf.training.best_checkpoint import BestCheckpoint
+from htc_tf.training.best_checkpoint import Best, BestCheckpoint
 from htc_tf.training.console import Bar
 from htc_tf.training.controller import Controller
 from htc_tf.training.run_log import RunLog
@@ -44,7 +45,7 @@ class Runner(train_lib.OrbitExperimentRunner):
     continue_from: prefix of the checkpoint that the run continues from; None if it initializes the
       model.
     run_log: the reports of a training; None for an evaluation alone.
-    writes: whether to write summaries and the best checkpoint.
+    writes: whether to write summaries and to show a progress bar.
     **kwargs: arguments of Model Garden's runner.
   """
 
@@ -83,16 +84,23 @@ class Runner(train_lib.OrbitExperimentRunner):
       )
 
   def _build_best_checkpoint(self) -> BestCheckpoint | None:
-    """The folder of the best checkpoint; none for an evaluation alone, maybe of other data."""
+    """The folder of the best checkpoint; none for an evaluation alone, maybe of other data.
+
+    Every worker has one, because saving a checkpoint may need all of them.
+    """
     config = self.params.trainer
-    if not (self._writes and config.best_checkpoint_export_subdir) or self._mode == 'eval':
+    if not config.best_checkpoint_export_subdir or self._mode == 'eval':
       return None
-    return BestCheckpoint(
+    best = BestCheckpoint(
       self.model_dir,
       config.best_checkpoint_export_subdir,
       best_metric(config, self.params.task.model.include_mask),
       config.best_checkpoint_metric_comp,
+      is_new_run='train' in self._mode and not last_good.step_of(self._continue_from),
     )
+    of_chief = worker_exchange.from_chief(lambda: best.best)
+    best.best = of_chief and Best(*of_chief)
+    return best
 
   def _build_controller(
     self,

@@ -7,7 +7,9 @@ from absl import logging
 from official.core import config_definitions as cfg
 
 from htc_tf import next_command
-from htc_tf.configs import schedule
+from htc_tf.configs import schedule, shorthands
+from htc_tf.configs import task as task_config
+from htc_tf.data import repeat_factors
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.evaluation import metrics
 from htc_tf.modeling.htc_model import HTCModel
@@ -36,6 +38,7 @@ def log_start(
     'data': f'{params.task.train_data.input_path}: {_describe_data(info)}',
     'model': _describe_model(params, model),
     'schedule': schedule.describe(params.trainer, batch, info.num_images),
+    **_describe_sampling(params.task.train_data, info),
     'devices': _describe_devices(params.runtime),
     'output': f'{model_dir}: checkpoints, {results_table.TABLE_FILE}, {results_plot.PLOT_FILE}; '
     f'curves and pictures: tensorboard --logdir={model_dir}',
@@ -49,6 +52,20 @@ def _describe_data(info: DatasetInfo) -> str:
   listed = ', '.join(names[:_MAX_NAMES]) + (', ...' if len(names) > _MAX_NAMES else '')
   noun = 'category' if len(names) == 1 else 'categories'
   return f'{info.num_images} images, {info.num_instances} objects, {len(names)} {noun} ({listed})'
+
+
+def _describe_sampling(data: task_config.DataConfig, info: DatasetInfo) -> dict[str, str]:
+  """A line about images that are repeated, because an epoch then is not every image once."""
+  if not (data.repeat_threshold and info.statistics):
+    return {}
+  factors = repeat_factors.category_factors(
+    info.statistics.images_by_category, info.num_images, data.repeat_threshold
+  )
+  text = (
+    f'images of rare classes are read up to {max(factors):.1f} times as often (repeat_threshold='
+    f'{data.repeat_threshold:g}); an epoch is still {info.num_images} images, but not each of them'
+  )
+  return {'sampling': text}
 
 
 def _describe_model(params: cfg.ExperimentConfig, model: HTCModel) -> str:
@@ -98,10 +115,20 @@ def log_end(
       stopping.describe(),
     )
   folder = best.folder if best is not None and best.best is not None else model_dir
-  if run_log.best_figures:
+  # After a restart that lost steps, the best checkpoint may be of one of them.
+  is_kept = best is None or best.best is None or best.best == stopping.best
+  if run_log.best_figures and is_kept:
     logging.info('%s', metrics.format_table(run_log.best_figures))
   logging.info('%s', _describe_result(stopping.metric, stopping.best, best, model_dir))
-  logging.info('%s', next_command.line('htc-evaluate', f'--model={folder}'))
+  logging.info('%s', _next_command(params, folder))
+
+
+def _next_command(params: cfg.ExperimentConfig, folder: str) -> str:
+  """The line with the next command, which is no evaluation if there are no records for one."""
+  if shorthands.has_validation_records(params):
+    return next_command.line('htc-evaluate', f'--model={folder}')
+  words = (f'--model={folder}', '--output=predictions', 'IMAGE_OR_FOLDER')
+  return next_command.line('htc-predict', *words)
 
 
 def _describe_result(

@@ -74,6 +74,17 @@ class Trainer(base_trainer.Trainer):
 
     return orbit.utils.create_loop_fn(step_and_call)
 
+  def train_loop_end(self) -> dict[str, Any]:
+    """Means of losses and other values; the learning rate is that of the last step.
+
+    Model Garden's is that of the next step, so that every cosine would end with a rate of 0.
+    """
+    logs = dict(super().train_loop_end())
+    rate, num_steps = self.optimizer.learning_rate, self.optimizer.iterations
+    if callable(rate):
+      logs['learning_rate'] = rate(tf.maximum(num_steps - 1, 0))
+    return logs
+
   def eval_begin(self) -> None:
     """Let the model hold the weights to evaluate."""
     self.use_averages(True)

@@ -1,9 +1,9 @@
-"""A small experiment whose training records exist, for tests of checks."""
+"""A small experiment whose training records exist, and a folder of records, for tests of checks."""
 
 import pytest
 from official.core import exp_factory
 
-from tests import tiny
+from tests import tiny, tiny_records
 from tests.configs import empty_records
 
 
@@ -16,3 +16,12 @@ def experiment(tmp_path):
   params.task.train_data.input_path = str(tmp_path / 'train-*.tfrecord')
   params.task.validation_data.input_path = str(tmp_path / 'val-*.tfrecord')
   return params
+
+
+@pytest.fixture(scope='session')
+def data(tmp_path_factory):
+  """A folder of records for training and validation: four and one images of 64 x 64 pixels."""
+  folder = tmp_path_factory.mktemp('own')
+  tiny_records.write(folder)
+  tiny_records.write(folder, 'val', 1)
+  return str(folder / 'records')

@@ -1,7 +1,6 @@
 """Tests of the flags that stand for several values of the configuration."""
 
 import logging
-import re
 
 import pytest
 import yaml
@@ -11,16 +10,8 @@ from htc_tf.configs.shorthands import Shorthands
 from htc_tf.data.sample_format import SampleFormat
 from htc_tf.errors import ConfigError
 from tests import tiny_records
+from tests.configs import resolution
 from tests.reports import shown_records
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-  """A folder of records for training and validation: four and one images of 64 x 64 pixels."""
-  folder = tmp_path_factory.mktemp('own')
-  tiny_records.write(folder)
-  tiny_records.write(folder, 'val', 1)
-  return str(folder / 'records')
 
 
 @pytest.fixture(scope='module')
@@ -30,14 +21,9 @@ def data_without_val(tmp_path_factory):
   return str(folder / 'records')
 
 
-def _resolve(flags: Shorthands, experiment=None, **more):
-  name = shorthands.experiment_name(flags, experiment)
-  return shorthands.resolve(flags, name, **more)[0].params
-
-
 @pytest.mark.parametrize('size', sizes.SIZES)
 def test_every_size_is_a_valid_experiment_for_the_data(data, size):
-  params = _resolve(Shorthands(data=data, size=size, epochs=3))
+  params = resolution.resolve(Shorthands(data=data, size=size, epochs=3))
   validation.validate_experiment(params, 'train_and_eval')
   assert params.task.model.num_classes == 3
   batch = sizes.SIZES[size].batch_size
@@ -54,7 +40,7 @@ def test_a_size_is_chosen_if_none_is_named(data):
 @pytest.mark.parametrize('size', ['base', 'large'])
 def test_published_sizes_train_all_norms_if_weights_are_random(data, size, caplog):
   with caplog.at_level(logging.WARNING):
-    params = _resolve(Shorthands(data=data, size=size))
+    params = resolution.resolve(Shorthands(data=data, size=size))
   backbone = params.task.model.backbone.published_resnet
   assert (backbone.frozen_stages, backbone.norm_eval) == (-1, False)
   warnings = [line for line in caplog.messages if 'too few' in line]
@@ -67,7 +53,7 @@ def test_published_sizes_keep_their_norms_with_weights(data, by_flag, caplog):
   flags = Shorthands(data=data, size='base', weights='w.pth' if by_flag else None)
   override = '' if by_flag else 'task.init_checkpoint=w.pth'
   with caplog.at_level(logging.WARNING):
-    params = _resolve(flags, params_override=override)
+    params = resolution.resolve(flags, params_override=override)
   backbone = params.task.model.backbone.published_resnet
   assert (backbone.frozen_stages, backbone.norm_eval) == (1, True)
   assert params.task.init_checkpoint == 'w.pth'
@@ -93,7 +79,7 @@ def test_anchors_are_those_of_the_rpn_in_the_weights(data, experiment, trained, 
     asked.append((path, default))
     return trained
 
-  params = _resolve(flags, experiment, trained_scale=trained_scale)
+  params = resolution.resolve(flags, experiment, trained_scale=trained_scale)
   assert params.task.model.anchor.scale == scale
   assert asked == [('w.pth', 8.0)]
 
@@ -104,7 +90,7 @@ def test_a_stem_of_other_channels_is_trained(sample_format, tmp_path, caplog):
   caplog.set_level(logging.INFO, logger='absl')
   by_size = Shorthands(data=data, size='base', weights='w.pth')
   by_name = {'experiment': 'htc_resnet50fpn_1x_coco', 'params_override': 'task.init_checkpoint=w'}
-  for params in (_resolve(by_size), _resolve(Shorthands(data=data), **by_name)):
+  for params in (resolution.resolve(by_size), resolution.resolve(Shorthands(data=data), **by_name)):
     backbone = params.task.model.backbone.published_resnet
     assert (backbone.frozen_stages, backbone.norm_eval) == (-1, True)
   lines = [line for line in caplog.messages if 'frozen_stages=-1' in line]
@@ -117,37 +103,14 @@ def test_a_stem_that_is_frozen_on_purpose_stays_so(tmp_path, caplog):
   data = str(shown_records.write(tmp_path, sample_format=SampleFormat(4, 16)))
   key = 'task.model.backbone.published_resnet.frozen_stages'
   flags = Shorthands(data=data, size='base', weights='w.pth')
-  params = _resolve(flags, params_override=f'{key}=0')
+  params = resolution.resolve(flags, params_override=f'{key}=0')
   assert params.task.model.backbone.published_resnet.frozen_stages == 0
   assert 'frozen_stages=-1' not in caplog.text
 
 
-def test_the_learning_rate_follows_the_batch(data):
-  first, second = (
-    _resolve(Shorthands(data=data, size='nano', batch_size=batch)).trainer for batch in (4, 2)
-  )
-  rates = [t.optimizer_config.learning_rate.cosine.initial_learning_rate for t in (first, second)]
-  assert rates[0] == pytest.approx(2 * rates[1])
-  assert second.train_steps == 2 * first.train_steps
-
-
-def test_the_warm_up_is_a_share_of_the_run(data):
-  trainer = _resolve(Shorthands(data=data, size='nano', epochs=200)).trainer
-  assert trainer.optimizer_config.warmup.linear.warmup_steps == 20
-  assert trainer.optimizer_config.learning_rate.cosine.decay_steps == trainer.train_steps == 200
-
-
-def test_an_override_of_the_batch_counts_for_the_schedule(data):
-  params = _resolve(
-    Shorthands(data=data, size='nano', epochs=10),
-    params_override='task.train_data.global_batch_size=2',
-  )
-  assert params.trainer.train_steps == 20
-
-
 def test_overrides_and_files_come_after_the_shorthands(data, tmp_path):
   (tmp_path / 'a.yaml').write_text('trainer: {validation_interval: 7}', encoding='utf-8')
-  params = _resolve(
+  params = resolution.resolve(
     Shorthands(data=data, size='nano'),
     config_files=[str(tmp_path / 'a.yaml')],
     params_override='task.model.mask_head.num_convs=1,trainer.train_steps=5',
@@ -157,32 +120,18 @@ def test_overrides_and_files_come_after_the_shorthands(data, tmp_path):
   assert params.task.model.mask_head.num_convs == 1
 
 
-def test_warm_up_and_learning_rate_follow_typed_steps(data):
-  flags = Shorthands(data=data, size='nano')
-  trainer = _resolve(flags, params_override='trainer.train_steps=50').trainer
-  assert trainer.optimizer_config.learning_rate.cosine.decay_steps == 50
-  assert trainer.optimizer_config.warmup.linear.warmup_steps == 5
-  assert trainer.validation_interval == 1
-  flags = Shorthands(data=data, weights='w.pth')
-  published = _resolve(
-    flags, 'htc_resnet50fpn_1x_coco', params_override='trainer.train_steps=120'
-  ).trainer
-  assert list(published.optimizer_config.learning_rate.stepwise.boundaries) == [80, 110]
-
-
-def test_epochs_and_typed_steps_are_refused(data):
-  with pytest.raises(ConfigError, match=r'--epochs and trainer\.train_steps do not go together'):
-    _resolve(Shorthands(data=data, epochs=3), params_override='trainer.train_steps=50')
-
-
 def test_an_image_size_scales_short_and_long_side(data):
-  parser = _resolve(Shorthands(data=data, size='base', image_size=640)).task.train_data.parser
+  parser = resolution.resolve(
+    Shorthands(data=data, size='base', image_size=640)
+  ).task.train_data.parser
   assert (list(parser.min_sizes), parser.max_size) == ([384], 640)
   assert [(b.height, b.width) for b in parser.buckets] == [(384, 384)]
 
 
 def test_a_published_experiment_is_fitted_to_the_data_too(data):
-  params = _resolve(Shorthands(data=data, epochs=24, weights='w.pth'), 'htc_resnet50fpn_1x_coco')
+  params = resolution.resolve(
+    Shorthands(data=data, epochs=24, weights='w.pth'), 'htc_resnet50fpn_1x_coco'
+  )
   assert params.task.model.num_classes == 3
   assert params.trainer.train_steps == 24  # One step of 16 images per epoch.
   rate = params.trainer.optimizer_config.learning_rate.stepwise
@@ -195,14 +144,26 @@ def test_a_published_experiment_is_fitted_to_the_data_too(data):
   'experiment', ['htc_without_semantic_resnet50fpn_1x_coco', 'mask_rcnn_resnet50fpn_1x_coco']
 )
 def test_data_add_no_semantic_branch_to_an_experiment_without_one(data, experiment):
-  params = _resolve(Shorthands(data=data, epochs=1), experiment)
+  params = resolution.resolve(Shorthands(data=data, epochs=1), experiment)
   assert not params.task.model.semantic_head.enabled
+  validation.validate_experiment(params, 'train_and_eval')
+
+
+def test_parts_of_model_garden_get_one_padded_size_for_all_images(tmp_path):
+  """They need a static size, also for images of both orientations."""
+  tiny_records.write(tmp_path, sizes=((64, 96), (96, 64)))
+  tiny_records.write(tmp_path, 'val', 1)
+  params = resolution.resolve(
+    Shorthands(data=str(tmp_path / 'records'), epochs=1), 'htc_resnetfpn_coco'
+  )
+  buckets = params.task.train_data.parser.buckets
+  assert [(bucket.height, bucket.width) for bucket in buckets] == [(192, 192)]
   validation.validate_experiment(params, 'train_and_eval')
 
 
 @pytest.mark.parametrize('override', ['max_size=480', 'min_sizes=[160]'])
 def test_typed_sizes_of_images_are_not_fitted_to_small_images(data, override):
-  params = _resolve(
+  params = resolution.resolve(
     Shorthands(data=data, size='nano'), params_override=f'task.train_data.parser.{override}'
   )
   parser = params.task.train_data.parser
@@ -212,38 +173,18 @@ def test_typed_sizes_of_images_are_not_fitted_to_small_images(data, override):
   validation.validate_experiment(params, 'train_and_eval')
 
 
-@pytest.mark.parametrize('flags', [{}, {'epochs': 7}])
-def test_averages_of_the_weights_can_be_chosen(data, flags):
-  params = _resolve(
-    Shorthands(data=data, size='nano', **flags),
-    params_override='trainer.optimizer_config.ema.average_decay=0.99',
-  )
-  assert params.trainer.optimizer_config.ema.average_decay == 0.99
-  validation.validate_experiment(params, 'train_and_eval')
-
-
-def test_epochs_alone_need_no_folder(data):
-  params = _resolve(
-    Shorthands(epochs=30),
-    'htc_nuclei',
-    params_override=f'task.train_data.input_path={data}/train-*.tfrecord',
-  )
-  assert params.trainer.train_steps == 30
-
-
+@pytest.mark.parametrize('image_size', [None, 384])
 @pytest.mark.parametrize(
-  'override, message',
-  [
-    ('task.model.num_classes=5', r'num_classes disagree.*Expected: 3 .2 categories'),
-    ('task.model.semantic_head.num_classes=9', 'semantic_head.num_classes disagree'),
-    ('task.train_data.global_batch_size=3', '--batch_size and .* disagree'),
-    ('task.init_checkpoint=b.pth', '--weights and task.init_checkpoint disagree'),
-  ],
+  'override,longest', [('min_sizes=[96, 160, 128]', 160), ('min_size_range=[96, 160]', 160)]
 )
-def test_a_typed_value_that_contradicts_data_or_flag_is_an_error(data, override, message):
-  flags = Shorthands(data=data, size='nano', batch_size=2, weights='a.pth')
-  with pytest.raises(ConfigError, match=re.compile(message)):
-    validation.validate_experiment(_resolve(flags, params_override=override), 'train')
+def test_padded_sizes_hold_the_largest_of_several_short_sides(data, override, longest, image_size):
+  """Otherwise images of the larger sizes would be shrunk without a word."""
+  flags = Shorthands(data=data, size='nano', image_size=image_size)
+  params = resolution.resolve(flags, params_override=f'task.train_data.parser.{override}')
+  parser = params.task.train_data.parser
+  assert [(bucket.height, bucket.width) for bucket in parser.buckets] == [(longest, longest)]
+  assert list(params.task.validation_data.parser.min_sizes) == [longest]
+  validation.validate_experiment(params, 'train_and_eval')
 
 
 @pytest.mark.parametrize(
@@ -259,6 +200,26 @@ def test_a_size_and_an_experiment_are_refused():
     shorthands.experiment_name(Shorthands(size='nano'), 'htc_nuclei')
 
 
+@pytest.mark.parametrize(
+  'has_gpu,override,expected', [(False, '', 0), (True, '', 1), (True, 'runtime.num_gpus=0', 0)]
+)
+def test_a_gpu_is_used_unless_the_number_is_typed(data, has_gpu, override, expected):
+  """Several would need batches that they can share."""
+  flags = Shorthands(data=data, size='nano')
+  params = resolution.resolve(flags, params_override=override, has_gpu=has_gpu)
+  assert params.runtime.num_gpus == expected
+
+
+def test_an_experiment_alone_keeps_its_devices():
+  assert resolution.resolve(Shorthands(), 'htc_nuclei', has_gpu=True).runtime.num_gpus == 0
+
+
+@pytest.mark.parametrize('flags', [{'image_size': 64}, {'epochs': 3}, {'weights': 'w.pth'}])
+def test_an_experiment_of_model_garden_is_refused(data, flags):
+  with pytest.raises(ConfigError, match='This is not an HTC experiment'):
+    resolution.resolve(Shorthands(data=data, **flags), 'maskrcnn_resnetfpn_coco')
+
+
 def test_nothing_to_train_is_answered_with_an_example():
   with pytest.raises(ConfigError, match='htc-train --data=data --size=small'):
     shorthands.experiment_name(Shorthands(), None)
@@ -266,13 +227,13 @@ def test_nothing_to_train_is_answered_with_an_example():
 
 def test_an_image_size_without_data_is_refused():
   with pytest.raises(ConfigError, match='--image_size needs --data'):
-    _resolve(Shorthands(size='nano', image_size=128))
+    resolution.resolve(Shorthands(size='nano', image_size=128))
 
 
 def test_the_mode_depends_on_records_for_validation(data, data_without_val, caplog):
-  assert shorthands.mode_for(_resolve(Shorthands(data=data))) == 'train_and_eval'
+  assert shorthands.mode_for(resolution.resolve(Shorthands(data=data))) == 'train_and_eval'
   with caplog.at_level(logging.WARNING):
-    params = _resolve(Shorthands(data=data_without_val))
+    params = resolution.resolve(Shorthands(data=data_without_val))
     assert shorthands.mode_for(params) == 'train'
   assert '--val_fraction=0.2' in caplog.text
   validation.validate_experiment(params, 'train')

@@ -60,6 +60,19 @@ def folder(old, tmp_path):
   return str(tmp_path)
 
 
+@pytest.mark.parametrize('frozen_stages,number', [(-1, 0), (0, 1), (1, 5)])
+def test_only_random_weights_that_stay_so_are_warned_of(frozen_stages, number, caplog):
+  caplog.set_level(logging.INFO, logger='absl')
+  backbone = {'published_resnet': {'frozen_stages': frozen_stages}}
+  initialize(tiny.build(config(OLD, backbone=backbone)), None, 'all', OLD)
+  warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+  assert len(warnings) == bool(number)
+  if number:
+    assert warnings[0].startswith(f'{number} convolutions are frozen with random weights')
+    assert '--weights=FILE' in warnings[0] and 'frozen_stages=-1' in warnings[0]
+  assert 'The training starts from random weights' in caplog.text
+
+
 def assert_rows_by_name(before, after, source):
   """Background, cat and dog come from the source; fox and emu keep their initial values.
 
@@ -266,14 +279,3 @@ def test_a_run_and_a_loaded_model_need_the_stem_of_their_own_channels(folder):
   model = tiny.build(config(OLD, input_size=[64, 64, 1], pixels=pixels))
   with pytest.raises(CheckpointError, match=r'other shape.*conv1/kernel.*7, 7, 3.*7, 7, 1'):
     restoration.restore(folder, {'model': model})
-
-
-@pytest.mark.parametrize('frozen_stages, level', [(-1, logging.INFO), (1, logging.WARNING)])
-def test_random_weights_that_are_never_trained_are_warned_of(caplog, frozen_stages, level):
-  backbone = {'published_resnet': {'frozen_stages': frozen_stages}}
-  model = tiny.build(config(OLD, backbone=backbone))
-  with caplog.at_level(logging.INFO):
-    initialize(model, None, 'all')
-  (record,) = [item for item in caplog.records if 'random weights' in item.getMessage()]
-  assert record.levelno == level
-  assert ('frozen' in record.getMessage()) == (level == logging.WARNING)

@@ -37,25 +37,51 @@ def test_a_tf_config_that_does_not_name_this_worker_is_an_error(params, monkeypa
     cluster.check_workers(params, 'train')
 
 
-def test_modes_and_options_that_do_not_work_with_workers_are_errors(params, monkeypatch):
-  monkeypatch.setenv(
-    'TF_CONFIG',
-    json.dumps({'cluster': {'worker': ['one:1', 'two:1']}, 'task': {'type': 'worker', 'index': 1}}),
-  )
+def tf_config(num_workers, kind='worker'):
+  hosts = [f'host{index}:1' for index in range(num_workers)]
+  return json.dumps({'cluster': {'worker': hosts}, 'task': {'type': kind, 'index': 0}})
+
+
+def test_a_mode_that_does_not_work_with_workers_is_an_error(params, monkeypatch):
+  monkeypatch.setenv('TF_CONFIG', tf_config(2))
   for mode in ('train', 'eval', 'train_and_eval'):
     cluster.check_workers(params, mode)
   with pytest.raises(ConfigError, match='continuous_eval does not work with several workers'):
     cluster.check_workers(params, 'continuous_eval')
-  params.trainer.best_checkpoint_export_subdir = 'best'
-  with pytest.raises(ConfigError, match='best_checkpoint_export_subdir does not work with'):
-    cluster.check_workers(params, 'train')
+
+
+@pytest.mark.parametrize('size', ['htc_nano', 'htc_base'])
+@pytest.mark.parametrize('mode', ['train', 'train_and_eval'])
+def test_a_worker_does_not_train_alone_in_the_directory_of_all(monkeypatch, size, mode):
+  """By default a size trains on one machine, so that every worker would be a run of its own."""
+  runtime = exp_factory.get_exp_config(size).runtime
+  monkeypatch.setenv('TF_CONFIG', tf_config(2))
+  with pytest.raises(ConfigError, match=r'names 2 workers.*=multi_worker_mirrored on all workers'):
+    cluster.check_alone(runtime, mode)
+
+
+@pytest.mark.parametrize(
+  'content,mode',
+  [
+    ('', 'train'),
+    (tf_config(1), 'train'),
+    (tf_config(2), 'eval'),
+    (tf_config(2, 'evaluator'), 'continuous_eval'),
+    ('{"cluster"', 'train'),
+  ],
+)
+def test_a_single_process_runs_alone(params, monkeypatch, content, mode):
+  monkeypatch.setenv('TF_CONFIG', content)
+  cluster.check_alone(params.runtime, mode)
 
 
 def test_a_batch_that_replicas_cannot_share_equally_is_an_error(params):
   cluster.check_batches(params, 'train_and_eval', 4)
   params.task.validation_data.global_batch_size = 6
   cluster.check_batches(params, 'train', 4)
-  with pytest.raises(ConfigError, match=r'validation_data.*multiple of 4.*Got: 6'):
+  with pytest.raises(
+    ConfigError, match=r'multiple of 4.*Got: 6.*set task.validation_data.global_batch_size=8'
+  ):
     cluster.check_batches(params, 'eval', 4)
 
 

@@ -23,6 +23,9 @@ class _Loop(orbit.AbstractTrainer, orbit.AbstractEvaluator):
     self.evaluated.append(int(self.step.numpy()))
     return {'segm_AP': 0.5}
 
+  def use_averages(self, in_model):
+    pass
+
 
 class _Log:
   """The reports of a run with evaluations of earlier starts, which writes nothing."""
@@ -65,3 +68,48 @@ def test_an_evaluation_that_was_interrupted_comes_first(tmp_path, start, earlier
   found.train_and_evaluate(25, eval_interval=10)
   assert loop.evaluated == evaluated
   assert int(loop.step.numpy()) == max(start, 25)
+
+
+class _Manager:
+  """A manager of checkpoints that notes the steps it saves, in a list of events."""
+
+  def __init__(self, interval, events):
+    self.checkpoint_interval, self._events = interval, events
+
+  def save(self, step, **_):
+    self._events.append(('save', step))
+
+  def sync(self):
+    pass
+
+
+class _EventLoop(_Loop):
+  """A loop that also notes evaluations in a list of events."""
+
+  def __init__(self, start, events):
+    super().__init__(start)
+    self._events = events
+
+  def evaluate(self, num_steps):
+    self._events.append(('evaluate', int(self.step.numpy())))
+    return super().evaluate(num_steps)
+
+
+@pytest.mark.parametrize('start', [0, 7])
+def test_every_step_that_is_evaluated_is_saved_before(tmp_path, start, monkeypatch):
+  """A kill in an evaluation then loses no step, also after a start between two checkpoints."""
+  events = []
+  loop = _EventLoop(start, events)
+  monkeypatch.setattr(controller.Controller, 'restore_checkpoint', lambda self: None)
+  found = controller.Controller(
+    run_log=_Log(start, []),
+    trainer=loop,
+    evaluator=loop,
+    global_step=loop.step,
+    steps_per_loop=5,
+    checkpoint_manager=_Manager(10, events),
+    summary_dir=str(tmp_path),
+    eval_summary_dir=str(tmp_path),
+  )
+  found.train_and_evaluate(25, eval_interval=10)
+  assert events == [(kind, step) for step in (10, 20, 25) for kind in ('save', 'evaluate')]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import pathlib
 import re
 import signal
@@ -11,10 +12,12 @@ import orbit
 import pytest
 import tensorflow as tf
 import tf_keras
+from official.core import exp_factory
 
 from htc_tf.checkpoints import readability
 from htc_tf.configs.model import published_stages
-from htc_tf.training import cluster, controller, run_record
+from htc_tf.training import cluster, controller, driver, run_record
+from htc_tf.training.early_stopping import EarlyStopping
 from tests import evaluable_run, tiny_records, training_runs, worker_processes
 
 STRATEGY = {'runtime': {'distribution_strategy': cluster.STRATEGY}}
@@ -93,6 +96,23 @@ def test_evaluation_uses_the_mean_of_the_replicas_statistics(two_replicas, tmp_p
   assert evaluator.seen == [4.0, 4.0]
 
 
+@pytest.mark.parametrize(
+  'experiment,advice',
+  [
+    ('htc_nuclei', 'raise trainer.train_steps to go on'),
+    ('htc_nano', '--weights=old/model with a new --model_dir'),  # Its learning rate has become 0.
+  ],
+)
+def test_a_finished_run_says_how_to_train_its_weights_further(experiment, advice, caplog):
+  caplog.set_level(logging.INFO, logger='absl')
+  params = exp_factory.get_exp_config(experiment)
+  steps, stopping = params.trainer.train_steps, EarlyStopping('segm_AP', 0)
+  assert driver._is_finished('train', 'old/model', params, steps, stopping)
+  (message,) = caplog.messages
+  assert message.startswith(f'{steps} of {steps} steps done; ') and advice in message
+  assert not driver._is_finished('train', 'old/model', params, steps - 1, stopping)
+
+
 def test_two_workers_evaluate_like_one_device(tmp_path):
   """One worker has two of three images; both report figures of all three, each counted once."""
   run = evaluable_run.make(tmp_path, **STRATEGY)
@@ -119,7 +139,8 @@ def optimizer_state(model_dir, step):
 def write_config(path, records, zero_from=100000):
   """A configuration of one stage without masks that saves every step and evaluates at the end.
 
-  The learning rate is 0 from the step `zero_from` on.
+  It keeps the best checkpoint, which all workers save together. The learning rate is 0 from the
+  step `zero_from` on.
   """
   model = {
     'include_mask': False,
@@ -134,10 +155,11 @@ def write_config(path, records, zero_from=100000):
       **STRATEGY,
       'task': {'seed': 5, 'model': model},
       'trainer': {
+        'best_checkpoint_export_subdir': 'best',
         'optimizer_config': {
           'learning_rate': {'stepwise': {'values': [0.01, 0.0], 'boundaries': [zero_from - 1]}},
           'warmup': {'type': None},
-        }
+        },
       },
     },
   )
@@ -170,6 +192,7 @@ def assert_complete(model_dir, num_starts):
     if not path.name.startswith('damaged-')
   }
   assert names == {
+    'best',
     'checkpoint',
     'ckpt-N.index',
     'ckpt-N.data-N-of-N',
@@ -209,6 +232,10 @@ def assert_continues(tmp_path, records, reached):
   assert set(chief) == {*(('train', step) for step in (end - 1, end)), ('eval', end)}
   assert other == chief
   assert_complete(model_dir, num_starts + 1)
+  training_runs.assert_same(
+    training_runs.tensors(str(model_dir / 'best' / f'best_ckpt-{end}')),
+    training_runs.tensors(str(model_dir / f'ckpt-{end}')),
+  )
   assert_same_evaluation(config, tmp_path, model_dir / 'results', end)
 
 

@@ -52,6 +52,12 @@ def test_rows_are_in_the_order_of_steps(model_dir):
   assert [row['step'] for row in read(model_dir)] == ['9', '20', '100']
 
 
+def test_steps_keep_all_their_digits(model_dir):
+  ResultsTable(model_dir, 0).add(123456789, {'a': 1.0 / 3.0})
+  assert read(model_dir) == [{'step': '123456789', 'a': '0.3333333'}]
+  assert ResultsTable(model_dir, 10**9).values('a') == [(123456789, 0.3333333)]
+
+
 @pytest.mark.parametrize(
   'content', [b'step,loss\n1,abc\n', b'loss\n1\n', b'\xff\xfe', b'step\nx\n', b'step,a\n1,2,3\n']
 )

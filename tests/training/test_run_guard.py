@@ -9,6 +9,7 @@ from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.checkpoints import model_directory
+from htc_tf.configs import schedule, sizes
 from htc_tf.data.dataset_info import Category, DatasetInfo
 from htc_tf.errors import ConfigError, DataError
 from htc_tf.training import run_guard
@@ -120,6 +121,28 @@ def test_another_configuration_is_refused_with_both_values(folder, case):
     check(folder, experiment(**overrides))
   assert 'new --model_dir' in str(error.value)
   assert f'task.init_checkpoint={folder}/ckpt-100' in str(error.value)
+
+
+@pytest.mark.parametrize('size', ['htc_nano', 'htc_base'])
+def test_a_longer_cosine_is_refused_with_what_to_do_instead(tmp_path, size):
+  def with_epochs(epochs):
+    params = exp_factory.get_exp_config(size)
+    trainer = schedule.build_trainer(sizes.SIZES[size[4:]].schedule(epochs, 15, 4))
+    params.override({'trainer': {'train_steps': trainer.train_steps}})
+    params.trainer.optimizer_config = trainer.optimizer_config
+    return params
+
+  model_directory.save_params(str(tmp_path), with_epochs(10))
+  with pytest.raises(ConfigError) as error:
+    check(str(tmp_path), with_epochs(20), step=40)
+  text = str(error.value)
+  assert 'decay_steps: 40 before, 80 now' in text
+  assert 'another length of the training, 40 steps before and 80 now, such as by --epochs' in text
+  assert f'a new --model_dir and --weights={tmp_path}/ckpt-40' in text
+  params = with_epochs(20)
+  params.override({'task': {'train_data': {'global_batch_size': 16}}})
+  with pytest.raises(ConfigError, match='a model directory that is used again'):
+    check(str(tmp_path), params, step=40)
 
 
 ALLOWED = {

@@ -3,9 +3,12 @@
 import logging
 
 import pytest
+from official.core import exp_factory
 
+from htc_tf import registry_imports  # noqa: F401
 from htc_tf.training import console, results_plot
-from htc_tf.training.run_log import steps_to_report
+from htc_tf.training.early_stopping import EarlyStopping
+from htc_tf.training.run_log import RunLog, evaluations_left, steps_to_report
 from htc_tf.training.speed import Speed, process_memory
 
 
@@ -39,6 +42,23 @@ def test_the_remaining_time_counts_steps_and_evaluations():
   assert speed.seconds_left(5, 2) == 5 * 2 + 2 * 7
   speed.add_steps(1, 1.0)  # The mean moves towards the newest measurement.
   assert 1.0 < speed.seconds_per_step < 2.0
+
+
+@pytest.mark.parametrize(
+  'step,num_steps,interval,expected',
+  [
+    (1, 250, 100, 3),  # At 100, 200 and 250.
+    (100, 250, 100, 3),  # The report of a step comes before its evaluation.
+    (101, 250, 100, 2),
+    (250, 250, 100, 1),
+    (200, 200, 100, 1),
+    (1, 200, 0, 1),
+  ],
+)
+def test_the_evaluations_that_are_left_include_that_of_the_step(
+  step, num_steps, interval, expected
+):
+  assert evaluations_left(step, num_steps, interval) == expected
 
 
 def test_the_memory_is_that_of_this_process():
@@ -79,6 +99,33 @@ def test_a_message_erases_the_bar_of_a_terminal(capsys):
   assert not capsys.readouterr().err
 
 
+def test_the_curves_grow_in_a_training_without_evaluations(tmp_path):
+  """A training that is interrupted has them too."""
+  params = exp_factory.get_exp_config('htc_nano')
+  log = RunLog(params, 100, 0, EarlyStopping('segm_AP', 0), str(tmp_path))
+  plot, drawn = tmp_path / results_plot.PLOT_FILE, []
+  for step in range(100, 2300, 100):
+    log.report(step, 100, {'total_loss': 1.0 / step, 'learning_rate': 0.1}, 1.0)
+    if plot.exists():
+      drawn.append(step)
+      plot.unlink()
+  assert drawn == [1000, 2000]
+  log.finish()
+  assert plot.exists()
+
+
+def test_only_the_chief_writes(tmp_path, monkeypatch, caplog):
+  monkeypatch.chdir(tmp_path)
+  caplog.set_level(logging.INFO, logger='absl')
+  log = RunLog(exp_factory.get_exp_config('htc_nano'), 100, 0, EarlyStopping('segm_AP', 1), None)
+  log.report(100, 100, {'total_loss': 1.0, 'learning_rate': 0.1}, 1.0)
+  log.evaluated(100, {'segm_AP': 0.5}, 1.0)
+  log.evaluated(200, {'segm_AP': 0.5}, 1.0)
+  log.finish()
+  assert log.stopping.stops and log.best_figures == {'segm_AP': 0.5}
+  assert not caplog.messages and not list(tmp_path.iterdir())
+
+
 def test_curves_are_drawn_with_and_without_evaluations(tmp_path):
   rows = [{'step': 1, 'epoch': 0.5, 'total_loss': 2.0, 'learning_rate': 0.1}]
   results_plot.write(str(tmp_path), rows)
@@ -87,3 +134,5 @@ def test_curves_are_drawn_with_and_without_evaluations(tmp_path):
   after = (tmp_path / results_plot.PLOT_FILE).read_bytes()
   assert before[:4] == after[:4] == b'\x89PNG'
   assert before != after
+  results_plot.write(str(tmp_path), [*rows, {'step': 2, 'segm_AP': 0.5}])  # Edited by hand.
+  assert (tmp_path / results_plot.PLOT_FILE).read_bytes() == before
