@@ -63,10 +63,11 @@ def build_page(
   for part in splits:
     page.heading(part.name)
     page.facts(data_card.facts(part))
+  # A reader sees what the data are, and what is wrong with them, before any picture.
+  data_card.add_card(page, splits, scale)
   for stored in shown:
     _add_records(page.section(f'As stored: {stored.split.name}'), stored)
   _add_training(page.section(f'As training gets them: {training.split.name}'), training)
-  data_card.add_card(page, splits, scale)
   return page
 
 

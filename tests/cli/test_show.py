@@ -59,6 +59,16 @@ def test_pictures_and_page_are_written_beside_the_records(data, capsys, monkeypa
     'images without any instance (kept)',
   ):
     assert expected in text, expected
+  # What the data are comes before the pictures.
+  assert page.texts_of('h2') == [
+    'Classes',
+    'Images',
+    'Objects',
+    'Findings of the conversion',
+    'As stored: train',
+    'As stored: val',
+    'As training gets them: train',
+  ]
   # Four records of both splits and four views of the four records, each with its semantic map,
   # and three charts.
   assert len(page.all('img')) == 2 * (2 * 4 + 4 * 4) + 3
@@ -87,7 +97,7 @@ def test_named_images_of_one_split_are_shown(data, tmp_path):
     'val_training.png',
   ]
   headings = page.texts_of('h3')
-  assert headings[0] == 'val' and headings[1:3] == ['3.png (id 3)', '1.png (id 1)']
+  assert headings == ['val', 'val', '3.png (id 3)', '1.png (id 1)']
 
 
 def test_images_of_named_classes_are_shown(data, tmp_path):
