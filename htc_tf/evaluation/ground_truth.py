@@ -72,6 +72,12 @@ def index(dataset: dict[str, Any]) -> coco.COCO:
   return indexed
 
 
+def has_masks(ground_truth: coco.COCO) -> bool:
+  """Whether an annotation has a usable segmentation, or there is no annotation."""
+  annotations = ground_truth.dataset['annotations']
+  return not annotations or any('segmentation' in entry for entry in annotations)
+
+
 def adopt_sizes(ground_truth: coco.COCO, results: Sequence[dict[str, Any]]) -> None:
   """Give images whose size the annotations lack the size of their predicted masks.
 

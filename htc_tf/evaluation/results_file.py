@@ -129,7 +129,6 @@ class _Reader:
     self._dropped: collections.Counter[str] = collections.Counter()
     self._examples: dict[str, str] = {}
     self._num_boxes_from_masks = 0
-    self._num_strange_scores = 0
 
   def read(self, entry: Any) -> _Entry | None:
     """A detection, or None if it cannot be used, which is counted."""
@@ -141,7 +140,6 @@ class _Reader:
     if unusable:
       self._drop(unusable[0], entry.get(unusable[0]))
       return None
-    self._num_strange_scores += not 0 <= result['score'] <= 1
     return result
 
   def findings(self) -> list[str]:
@@ -153,11 +151,6 @@ class _Reader:
     if self._num_boxes_from_masks:
       found.append(
         f'{self._num_boxes_from_masks} detections have no box; boxes around their masks are used'
-      )
-    if self._num_strange_scores:
-      found.append(
-        f'{self._num_strange_scores} scores are outside 0..1; they rank detections, but are no '
-        'probabilities'
       )
     return found
 

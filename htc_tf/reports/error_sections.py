@@ -14,8 +14,8 @@ _MAX_MATRIX = 25
 _MAX_LISTED = 15
 _REGIONS = {'segm': 'mask', 'bbox': 'box'}
 _TOTALS = (
-  ('wrong detections', 'all false positives: AP50 if they were gone', 'false_positives'),
-  ('not found', 'all false negatives: AP50 if they were no objects', 'false_negatives'),
+  ('wrong detections', 'all false positives, if they were gone', 'false_positives'),
+  ('not found', 'all false negatives, if they were no objects', 'false_negatives'),
 )
 
 
@@ -27,9 +27,9 @@ def add_errors(section: Section, analysis: Analysis) -> None:
   section.paragraph(
     'What each kind costs: by how many points AP50 would rise if all errors of this kind were '
     'repaired and nothing else. Costs do not add up. The counts are those of all detections, and '
-    'of those with at least the best score.'
+    'of those with a score of at least the best threshold.'
   )
-  costs = [f'{_REGIONS[key]} AP50' for key in regions]
+  costs = [f'cost in {_REGIONS[key]} AP50' for key in regions]
   above = f'score ≥ {analysis.threshold:g}'
   rows = []
   for kind in ErrorKind:
@@ -76,6 +76,12 @@ def add_confusion(section: Section, analysis: Analysis) -> None:
 def add_calibration(section: Section, analysis: Analysis) -> None:
   """Add the reliability diagram and the number of detections by score."""
   found = analysis.calibration
+  if found is None:
+    section.paragraph(
+      'Some scores are outside 0..1. They rank detections, but are no probabilities, so that they '
+      'cannot be compared with the share of right detections.'
+    )
+    return
   if not found.counts.any():
     section.paragraph('There are no detections, and therefore no scores.')
     return

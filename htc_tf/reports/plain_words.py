@@ -36,8 +36,8 @@ _REMEDIES = {
   ErrorKind.CLASSIFICATION: 'Check whether the annotations keep these classes apart. If they do, '
   'add examples of the classes that are confused; if people cannot tell them apart either, merge '
   'them.',
-  ErrorKind.LOCALIZATION: 'Look at the worst images: are outlines drawn in the same way '
-  'everywhere, and are touching objects annotated one by one? Otherwise train longer, or with '
+  ErrorKind.LOCALIZATION: 'Look at the worst images: are boxes and outlines drawn in the same '
+  'way everywhere, and are touching objects annotated one by one? Otherwise train longer, or with '
   'larger images (parser.min_sizes and parser.max_size), most of all if the objects are small.',
   ErrorKind.BOTH: 'These mostly vanish together with errors of localization and classification.',
   ErrorKind.DUPLICATE: 'Lower task.model.detection_generator.nms_threshold (0.5 by default), '
@@ -75,8 +75,9 @@ def conclusion(analysis: Analysis) -> str:
   if not any(image.matches.max(initial=-1) >= 0 for image in analysis.main.images):
     return (
       f'None of the {analysis.num_detections:,} detections lies on an object of its class. Likely '
-      'causes: a training that has just begun or that diverged, or results for other images or '
-      'other category ids. Look at the worst images below.'
+      'causes: a training that has just begun or that diverged, results for other images or other '
+      'category ids, or boxes of another form than [x, y, width, height]. Look at the worst images '
+      'below.'
     )
   return _losses(analysis)
 
@@ -156,6 +157,8 @@ def _low_classes(rows: Sequence[ClassRow]) -> str:
 
 
 def _scores(analysis: Analysis) -> str:
+  if analysis.calibration is None:
+    return 'Scores are no probabilities: choose thresholds from the table of classes.'
   bias = analysis.calibration.bias
   if abs(bias) < _LARGE_BIAS:
     return ''

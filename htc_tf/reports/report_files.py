@@ -12,6 +12,7 @@ from htc_tf import file_errors, file_systems, files, version
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results, matching
 from htc_tf.evaluation.analysis import Analysis
+from htc_tf.evaluation.calibration import Calibration
 from htc_tf.reports import class_table
 from htc_tf.reports.class_table import ClassRow
 
@@ -118,13 +119,7 @@ def write_metrics(
       'classes': [*analysis.names, 'background'],
       'truth_by_detected': analysis.confusion.tolist(),
     },
-    'calibration': {
-      'expected_calibration_error': analysis.calibration.expected_error,
-      'bias': analysis.calibration.bias,
-      'counts': analysis.calibration.counts.tolist(),
-      'mean_scores': _numbers(analysis.calibration.mean_scores),
-      'precisions': _numbers(analysis.calibration.precisions),
-    },
+    'calibration': _calibration(analysis.calibration),
   }
   files.write_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + '\n').encode())
 
@@ -149,6 +144,18 @@ def _errors(region: Any) -> dict[str, Any]:
     'cost_of_false_positives': region.errors.false_positives,
     'cost_of_false_negatives': region.errors.false_negatives,
     'counts': {kind.value: count for kind, count in region.error_counts.items()},
+  }
+
+
+def _calibration(found: Calibration | None) -> dict[str, Any] | None:
+  if found is None:
+    return None
+  return {
+    'expected_calibration_error': found.expected_error,
+    'bias': found.bias,
+    'counts': found.counts.tolist(),
+    'mean_scores': _numbers(found.mean_scores),
+    'precisions': _numbers(found.precisions),
   }
 
 

@@ -102,6 +102,34 @@ def test_a_report_is_replaced_aloud_and_other_files_stay(inputs, capsys):
   assert not (inputs / 'out' / 'detections.segm.json').exists()
 
 
+def test_what_is_left_out_is_named_in_the_terminal_and_on_the_page(inputs, capsys):
+  results = json.loads((inputs / 'predictions.json').read_text())
+  results += [{**results[0], 'image_id': 999}, results[1]]
+  (inputs / 'predictions.json').write_text(json.dumps(results))
+  assert _run(inputs) == 0
+  page = html_pages.ParsedPage((inputs / 'out' / 'report.html').read_text())
+  error = capsys.readouterr().err
+  for finding in (
+    '1 detections in images that the annotations do not have',
+    '1 detection is a copy',
+  ):
+    assert f'note: {finding}' in error
+    assert any(text.startswith(finding) for text in page.texts_of('li'))
+
+
+def test_masks_without_annotated_masks_are_evaluated_by_their_boxes(inputs, capsys):
+  annotations = json.loads((inputs / 'val.json').read_text())
+  for annotation in annotations['annotations']:
+    annotation['segmentation'] = []
+  (inputs / 'val.json').write_text(json.dumps(annotations))
+  assert _run(inputs) == 0
+  assert 'note: the annotations have no masks; boxes alone are evaluated' in capsys.readouterr().err
+  metrics = _metrics(inputs / 'out')
+  stats = _stats(inputs / 'val.json', inputs / 'out' / 'detections.json', 'bbox')
+  assert _figures(metrics, 'bbox') == pytest.approx(stats, abs=1e-12)
+  assert not _figures(metrics, 'segm')
+
+
 @pytest.mark.parametrize('name', ['report.html', 'metrics.json'])
 def test_files_of_others_are_not_replaced(inputs, name, capsys):
   (inputs / 'out').mkdir()

@@ -109,11 +109,6 @@ def test_numbers_may_be_text(read):
   assert read([entry]).entries == [_entry(image_id=2)]
 
 
-def test_scores_beyond_one_are_named(read):
-  (finding,) = read([_entry(score=87.5)]).findings
-  assert '1 scores are outside 0..1' in finding
-
-
 def test_no_detection_is_a_result(read):
   assert read([]) == ([], False, [])
 

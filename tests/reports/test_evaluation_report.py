@@ -97,6 +97,25 @@ def test_empty_cases_have_a_page_that_says_so(objects, detections, conclusion, h
   assert conclusion in page.text() and 'nan' not in page.text()
 
 
+@pytest.mark.parametrize('is_right', [True, False])
+def test_scores_that_are_no_probabilities_are_shown_without_calibration(tmp_path, is_right):
+  box = _BOX if is_right else _OTHER
+  case = evaluation_cases.build([(1, 1, _BOX)], [(1, 1, box, -7.5), (1, 1, _OTHER, -9.25)])
+  for result in case.results:
+    del result['segmentation']
+  found = analyzed(case, has_masks=False)
+  evaluation_report.write_report(str(tmp_path), _subject(), found, case.ground_truth, _gray)
+  page = html_pages.check_self_contained((tmp_path / 'report.html').read_text())
+  assert page.texts_of('h2') == SECTIONS
+  assert 'Some scores are outside 0..1' in page.text()
+  assert 'too high' not in page.text() and 'too low' not in page.text()
+  content = json.loads((tmp_path / 'metrics.json').read_text())
+  assert content['calibration'] is None
+  # Without a right detection, all are shown.
+  assert content['confusion']['score_threshold'] == (-7.5 if is_right else -9.25)
+  assert np.sum(content['confusion']['truth_by_detected']) == (1 if is_right else 3)
+
+
 def test_the_figures_of_empty_cases_are_valid_json(tmp_path):
   case = evaluation_cases.build([], [], num_categories=1)
   found = analyzed(case)
