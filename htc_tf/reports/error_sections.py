@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from htc_tf.evaluation import confusion
+from htc_tf.evaluation import confusion, thresholds
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.evaluation.error_kinds import ErrorKind
 from htc_tf.reports import matrix_chart, plain_words
@@ -30,7 +30,7 @@ def add_errors(section: Section, analysis: Analysis) -> None:
     'of those with a score of at least the best threshold.'
   )
   costs = [f'cost in {_REGIONS[key]} AP50' for key in regions]
-  above = f'score ≥ {analysis.threshold:g}'
+  above = f'score ≥ {thresholds.written(analysis.threshold)}'
   rows = []
   for kind in ErrorKind:
     row = [100 * analysis.by_region[key].errors.by_kind[kind] for key in regions]
@@ -50,7 +50,8 @@ def add_confusion(section: Section, analysis: Analysis) -> None:
   """Add the confusion matrix, and the largest confusions in words."""
   section.paragraph(
     f'Objects by their class (rows) and by the class of the detection on them (columns), for '
-    f'detections with a score of at least {analysis.threshold:g} and IoU of at least 0.5. In the '
+    f'detections with a score of at least {thresholds.written(analysis.threshold)} and IoU of at '
+    'least 0.5. In the '
     'last column objects that are not found, in the last row detections on background. Colors are '
     'shares of the objects of a row, and in the last row shares of the detections of a column.'
   )

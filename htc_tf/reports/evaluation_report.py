@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pycocotools import coco
 
+from htc_tf.evaluation import thresholds
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.reports import (
   class_table,
@@ -118,13 +119,11 @@ def _facts(analysis: Analysis) -> list[tuple[str, Any]]:
         facts.append(
           (f'{region} {name}', figure_sections.percent(analysis.figures[f'{key}_{name}']))
         )
+  best = analysis.best_point.threshold
   facts += [
     ('images', analysis.num_images),
     ('objects', int(analysis.num_objects.sum())),
-    (
-      'best threshold',
-      None if analysis.best_point.threshold is None else f'{analysis.best_point.threshold:g}',
-    ),
+    ('best threshold', None if best is None else thresholds.written(best)),
   ]
   return facts
 
@@ -144,8 +143,9 @@ def _add_worst(
     return
   section.paragraph(
     'The images with the most errors (wrong detections and objects that are not found) at the '
-    f'score threshold {analysis.threshold:g}. Green: found objects and right detections; red: '
-    'objects that are not found and wrong detections; gray: crowd regions and what is in them.'
+    f'score threshold {thresholds.written(analysis.threshold)}. Green: found objects and right '
+    'detections; red: objects that are not found and wrong detections; gray: crowd regions and '
+    'what is in them.'
   )
   entries = [ground_truth.imgs[item.image_id] for item in worst]
   images = read_images(entries) if read_images else {}

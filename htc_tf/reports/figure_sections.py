@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from htc_tf.evaluation import curves as curves_lib
-from htc_tf.evaluation import interpolated_precision, metrics
+from htc_tf.evaluation import interpolated_precision, metrics, thresholds
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.evaluation.curves import ClassCurves
 from htc_tf.reports import share_charts as charts
@@ -66,8 +66,9 @@ def add_classes(section: Section, analysis: Analysis, rows: Sequence[ClassRow]) 
   best = analysis.best_point
   if best.threshold is not None:
     section.paragraph(
-      f'With one threshold for all classes, {best.threshold:g} is best: precision '
-      f'{100 * best.precision:.1f}, recall {100 * best.recall:.1f}, F1 {100 * best.f1:.1f}.'
+      f'With one threshold for all classes, {thresholds.written(best.threshold)} is best: '
+      f'precision {100 * best.precision:.1f}, recall {100 * best.recall:.1f}, '
+      f'F1 {100 * best.f1:.1f}.'
     )
 
 
@@ -132,7 +133,7 @@ def _add_sizes(section: Section, analysis: Analysis) -> None:
 
 def _add_rows(block: Block, rows: Sequence[ClassRow]) -> None:
   regions = list(rows[0].by_region)
-  header = ['class', 'images', 'instances']
+  header = ['class', 'images', 'objects']
   # Of boxes beside masks, AP alone is shown, so that the table fits the page.
   header += [f'{regions[0]} {figure}' for figure in ('AP', 'AP50', 'AR')]
   header += [f'{region} AP' for region in regions[1:]]
@@ -149,7 +150,8 @@ def _add_rows(block: Block, rows: Sequence[ClassRow]) -> None:
     ]
     for row in rows
   ]
-  decimals = [1] * (len(header) - 4) + [3, 1, 1, 1]
+  places = thresholds.num_decimals(row.threshold for row in rows)
+  decimals = [1] * (len(header) - 4) + [places, 1, 1, 1]
   block.table(header, table, decimals=decimals)
 
 
@@ -157,7 +159,9 @@ def _class_chart(row: ClassRow, curves: ClassCurves) -> tuple[str, str, str]:
   """Chart, description and caption of a class."""
   point = None
   if row.threshold is not None and row.recall is not None and row.precision is not None:
-    point = charts.Point(f'best threshold {row.threshold:g}', row.recall, row.precision)
+    point = charts.Point(
+      f'best threshold {thresholds.written(row.threshold)}', row.recall, row.precision
+    )
   caption = f'{row.name}: AP {100 * curves.ap:.1f}, AP50 {100 * curves.ap50:.1f}'
   return _curve_chart(curves, point), f'precision-recall curves of {row.name}', caption
 

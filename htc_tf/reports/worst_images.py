@@ -8,7 +8,7 @@ import numpy as np
 from pycocotools import coco
 
 from htc_tf.data import mask_codec
-from htc_tf.evaluation import error_kinds, image_matches
+from htc_tf.evaluation import error_kinds, image_matches, thresholds
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.evaluation.error_kinds import ErrorKind
 from htc_tf.evaluation.image_matches import ImageMatches
@@ -93,7 +93,8 @@ def draw_image(
     _drawn(canvas, scale, truth, truth_masks, _truth_labels(image, analysis.names), None),
     _drawn(canvas, scale, found, found_masks, texts, image.scores),
   )
-  titles = ('truth', f'detections with a score of at least {analysis.threshold:g}')
+  threshold = thresholds.written(analysis.threshold)
+  titles = ('truth', f'detections with a score of at least {threshold}')
   return panels.side_by_side(drawn, titles, min_side=1)
 
 

@@ -116,6 +116,13 @@ def test_scores_that_are_no_probabilities_are_shown_without_calibration(tmp_path
   assert np.sum(content['confusion']['truth_by_detected']) == (1 if is_right else 3)
 
 
+def test_thresholds_are_shown_with_the_digits_that_separate_detections():
+  detections = [(1, 1, _BOX, 0.43716), (1, 1, _OTHER, 0.43704)]
+  page = built(evaluation_cases.build([(1, 1, _BOX)], detections, num_categories=1))
+  assert '0.4371' in page.texts_of('td') and '0.4371' in page.texts_of('dd')
+  assert 'score ≥ 0.4371' in page.texts_of('th')
+
+
 def test_the_figures_of_empty_cases_are_valid_json(tmp_path):
   case = evaluation_cases.build([], [], num_categories=1)
   found = analyzed(case)

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from htc_tf.errors import InputError
+from htc_tf.reports import markup, page_table
 from htc_tf.reports import page as page_lib
-from htc_tf.reports import page_table
 from tests.reports import html_pages
 
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><rect width="5"/></svg>'
@@ -98,6 +98,22 @@ def test_characters_that_html_forbids_are_replaced(tmp_path):
   page.write(tmp_path / 'page.html')
   text = (tmp_path / 'page.html').read_text(encoding='utf-8')
   assert html_pages.ParsedPage(text).texts_of('h1') == ['a\ufffdb\ufffdc\ufffdd\ufffd']
+
+
+@pytest.mark.parametrize(
+  'text, shown',
+  [
+    ('כלב', 'כלב'),
+    ('قطة كبيرة ', 'قطة كبيرة '),
+    ('قطة كبيرة 1', 'قطة كبيرة| 1'),
+    ('כלב (6.2, 14 objects)', 'כלב| (6.2, 14 objects)'),
+    ('قطة كبيرة, כלב\n3', 'قطة كبيرة|, כלב|\n3'),
+    ('כלב <3', 'כלב| &lt;3'),
+    ('chat 3, 猫 4, é 5', 'chat 3, 猫 4, é 5'),
+  ],
+)
+def test_words_from_right_to_left_do_not_turn_what_follows(text, shown):
+  assert markup.escape(text) == shown.replace('|', '\u200e')
 
 
 def test_numbers_are_aligned_and_texts_are_not():
