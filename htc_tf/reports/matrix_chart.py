@@ -1,18 +1,15 @@
 """A confusion matrix as SVG drawing: rows of truth, columns of detections, shares as colors."""
 
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 
-from htc_tf.reports import markup
+from htc_tf.reports import markup, text_width
 from htc_tf.reports import share_charts as charts
 
 _CELL = 40
 _MIN_CELL = 30
 _MAX_NAME = 130  # Pixels.
-# Widths of characters in pixels, rather too large than too small: the font is that of the reader.
-_WIDTH, _CAPITAL_WIDTH, _WIDE = 7.2, 9.5, 14.0
 _DARK = 0.55
 _BLUE, _RED = (22, 104, 184), (196, 62, 28)
 
@@ -27,8 +24,8 @@ def matrix_chart(matrix: np.ndarray, names: Sequence[str]) -> str:
     matrix: [num, num] counts; the last row and column are background.
     names: name of each row and column.
   """
-  shown = [_shortened(name) for name in names]
-  margin = 44 + max(map(_width, shown))
+  shown = [text_width.shortened(name, _MAX_NAME) for name in names]
+  margin = 44 + max(map(text_width.text_width, shown))
   cell = max(_MIN_CELL, min(_CELL * 2, 420 // len(names)))
   side = cell * len(names)
   shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -75,28 +72,6 @@ def _cell(place: tuple[float, float, float], count: int, share: float, is_diagon
     font_size=13 if side >= _CELL else 11,
     fill='#ffffff' if share > _DARK else '#1d2733',
   )
-
-
-def _shortened(name: str) -> str:
-  """A name, cut with an ellipsis if it is too wide."""
-  if _width(name) <= _MAX_NAME:
-    return name
-  length = next(end for end in range(len(name), -1, -1) if _width(f'{name[:end]}…') <= _MAX_NAME)
-  return f'{name[:length]}…'
-
-
-def _width(text: str) -> float:
-  """The approximate width of a text in pixels."""
-  return sum(map(_character_width, text))
-
-
-def _character_width(character: str) -> float:
-  category = unicodedata.category(character)
-  if category in ('Mn', 'Me', 'Cf'):  # Accents and joiners take no place of their own.
-    return 0.0
-  if character in 'MWmw@%' or unicodedata.east_asian_width(character) in 'WF':
-    return _WIDE
-  return _CAPITAL_WIDTH if category == 'Lu' else _WIDTH
 
 
 def _turned(content: str, x: float, y: float, anchor: str, **attributes: object) -> str:

@@ -112,7 +112,7 @@ def test_a_pattern_and_an_experiment_are_accepted(data, tmp_path):
   assert 'input pipeline of htc_nuclei' in page.text() and 'val' not in page.texts_of('h3')
 
 
-def test_the_configuration_of_a_model_is_used(data, tmp_path):
+def test_the_configuration_of_a_model_is_used(data, tmp_path, capsys):
   params = exp_factory.get_exp_config('htc_nano')
   params.override(
     {
@@ -133,6 +133,7 @@ def test_the_configuration_of_a_model_is_used(data, tmp_path):
   assert show.main([f'--model={model}', f'--output={output}', '--samples=1', '--views=1']) == 0
   text = html_pages.ParsedPage((output / 'index.html').read_text()).text()
   assert 'horizontal = 0.25' in text and str(model) in text
+  assert 'next:' not in capsys.readouterr().err  # This model is trained already.
 
 
 def test_records_with_boxes_only_of_an_earlier_version_are_shown(tmp_path):
@@ -142,6 +143,7 @@ def test_records_with_boxes_only_of_an_earlier_version_are_shown(tmp_path):
   (data / 'train.json').write_text(json.dumps(card))
   page = _run(data, tmp_path / 'out', '--views=1', '--samples=1')
   assert 'are of an earlier version and have no statistics' in page.text()
+  assert 'Boxes and names are those of the records.' in page.text()
   assert page.texts_of('dd')[-2:] == ['no', 'none']
 
 
@@ -153,6 +155,29 @@ def test_three_hundred_classes_are_shown(tmp_path):
   page = _run(data, tmp_path / 'out', '--views=1')
   assert page.texts_of('summary') == ['270 more classes']
   assert '298 classes have no object' in page.text() and 'class 297' in page.text()
+
+
+@pytest.mark.parametrize(
+  'flags, gpu, source, expected',
+  [
+    ([], False, 'htc_nano', '--size=nano'),
+    ([], True, 'htc_small', '--size=small'),
+    (['--size=small', '--image_size=64'], False, 'htc_small', '--size=small --image_size=64'),
+    (['--experiment=htc_nuclei'], False, 'htc_nuclei', '--experiment=htc_nuclei'),
+  ],
+)
+def test_the_pictures_are_those_of_the_training_that_is_named(
+  data, tmp_path, capsys, monkeypatch, flags, gpu, source, expected
+):
+  monkeypatch.setattr(show.command, 'has_gpu', lambda: gpu)
+  override = 'task.train_data.parser.augmentation.flip.horizontal=0.25'
+  flags = [*flags, '--samples=1', '--views=1', f'--params_override={override}']
+  text = _run(data, tmp_path / 'out', *flags).text()
+  assert f'input pipeline of {source}' in text and 'horizontal = 0.25' in text
+  assert capsys.readouterr().err.splitlines()[-1] == (
+    f'next: htc-train --data={data} {expected} --params_override={override} --epochs=100 '
+    '--model_dir=model'
+  )
 
 
 @pytest.mark.parametrize(
