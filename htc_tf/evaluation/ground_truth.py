@@ -141,7 +141,11 @@ def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> tupl
       likely_cause='annotations of another data set than the training data',
     )
   known = _names(ground_truth)
-  names = [known[category] for category in category_ids]
+  return distinct_names([known[category] for category in category_ids], category_ids)
+
+
+def distinct_names(names: Sequence[str], category_ids: Sequence[int]) -> tuple[str, ...]:
+  """Names of categories; to a name that several share, the id of each is appended."""
   count = collections.Counter(names)
   return tuple(
     name if count[name] == 1 else f'{name} ({category})'

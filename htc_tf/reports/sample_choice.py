@@ -84,7 +84,7 @@ def partners(shown: ShownSplit, samples: Sequence[Sample], seed: int) -> list[Sa
 def _samples(split: Split, options: SampleOptions) -> list[Sample]:
   if options.images:
     return record_samples.named_samples(split.paths, options.images, split.info.num_images)
-  labels = _labels(split.info, options.classes)
+  labels = _labels(split, options.classes)
   if options.classes and not labels:
     return []
   return record_samples.choose_samples(
@@ -99,7 +99,7 @@ def _samples(split: Split, options: SampleOptions) -> list[Sample]:
 
 
 def _shown(split: Split, samples: list[Sample], side: int) -> ShownSplit:
-  names = sample_pictures.names_of(split.info.category_names, split.info.semantic)
+  names = sample_pictures.names_of(split.class_names, split.info.semantic)
   seen = {label for sample in samples for label in sample.labels}
   unseen = [names.classes[label - 1] for label in sorted(_present_labels(split.info) - seen)]
   images = list(_images(split, samples, side))
@@ -109,22 +109,25 @@ def _shown(split: Split, samples: list[Sample], side: int) -> ShownSplit:
 def _images(split: Split, samples: Sequence[Sample], side: int) -> Iterator[Shown]:
   for sample in samples:
     labeled, (height, width) = stored_images.stored_image(sample.record, split.info, side)
-    contents = sample_pictures.contents(labeled, split.info.category_names)
+    contents = sample_pictures.contents(labeled, split.class_names)
     yield Shown(labeled, sample.title, f'{sample.title}: {width} x {height}; {contents}')
 
 
-def _labels(info: DatasetInfo, classes: Sequence[str]) -> set[int]:
+def _labels(split: Split, classes: Sequence[str]) -> set[int]:
   """The labels that have an object: of all classes, or of the named ones."""
   named = {
-    category.label for category in info.categories if not classes or category.name in classes
+    category.label
+    for category, name in zip(split.info.categories, split.class_names)
+    if not classes or category.name in classes or name in classes
   }
-  return named & _present_labels(info)
+  return named & _present_labels(split.info)
 
 
 def _check_known(classes: Sequence[str], splits: Sequence[Split]) -> None:
   """Raise InputError if a named class is in no split."""
-  known = list(dict.fromkeys(name for split in splits for name in split.info.category_names))
-  unknown = [name for name in classes if name not in known]
+  known = list(dict.fromkeys(name for split in splits for name in split.class_names))
+  plain = {name for split in splits for name in split.info.category_names}
+  unknown = [name for name in classes if name not in plain.union(known)]
   if unknown:
     raise InputError(
       'Classes are not in the records',

@@ -8,6 +8,7 @@ from htc_tf import file_systems
 from htc_tf.data import dataset_info
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import DataError
+from htc_tf.evaluation.ground_truth import distinct_names
 
 # Splits in the order in which they are shown; others follow by name.
 _FIRST = ('train', 'val')
@@ -25,6 +26,11 @@ class Split(NamedTuple):
   name: str
   info: DatasetInfo
   paths: list[str]
+
+  @property
+  def class_names(self) -> list[str]:
+    """Distinct names of the classes ordered by label; entry 0 has label 1."""
+    return list(distinct_names(self.info.category_names, self.info.category_ids))
 
 
 def find_splits(data: str, name: str = '') -> list[Split]:

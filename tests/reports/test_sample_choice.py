@@ -131,6 +131,19 @@ def test_every_part_needs_records(splits, tmp_path):
   assert len(shown_data.find_splits(f'{folder},')) == 2
 
 
+def test_classes_of_one_name_are_named_together_or_by_id(tmp_path):
+  records = shown_records.write(tmp_path, change=shown_records.rename('cat', 'cat'))
+  (train,) = splits = shown_data.find_splits(str(records))
+  first, second = train.class_names
+  assert _titles(splits, classes=(second,)) == {'train': ['1']}
+  assert sorted(_titles(splits, classes=('cat',))['train']) == ['1', '2', '3']
+  with pytest.raises(InputError, match='cat'):
+    _titles(splits, classes=(f'{first}x',))
+  (shown,) = sample_choice.choose(splits, SampleOptions(images=('1',)), 64)
+  assert shown.names.classes == [first, second]
+  assert f'1 {first}, 1 {second}' in shown.images[0].caption
+
+
 def test_a_single_image_gets_a_partner_with_objects(splits):
   for seed in range(4):  # Image 4 has no object.
     (part,) = sample_choice.choose(splits[:1], SampleOptions(images=('1',)), 64)
