@@ -56,11 +56,12 @@ def write_report(
   """
   rows = class_table.class_rows(analysis)
   page = build_page(subject, analysis, ground_truth, read_images, on_progress)
-  report_files.write_detections(folder, analysis)
-  report_files.write_classes(os.path.join(folder, report_files.CLASSES), analysis, rows)
+  # By this file, the next evaluation knows a report that was interrupted while it was written.
   report_files.write_metrics(
     os.path.join(folder, report_files.METRICS), analysis, rows, subject.title, dict(subject.sources)
   )
+  report_files.write_detections(folder, analysis)
+  report_files.write_classes(os.path.join(folder, report_files.CLASSES), analysis, rows)
   page.write(os.path.join(folder, report_files.PAGE))
 
 

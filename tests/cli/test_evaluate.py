@@ -15,7 +15,10 @@ from pycocotools import cocoeval
 
 from htc_tf.checkpoints import model_directory
 from htc_tf.cli import evaluate
+from htc_tf.evaluation import coco_results
 from htc_tf.evaluation import ground_truth as ground_truth_lib
+from htc_tf.reports import page as page_lib
+from htc_tf.reports import report_files
 from htc_tf.tasks.htc import HTCTask
 from tests import evaluation_cases, tiny_records
 from tests.reports import html_pages
@@ -128,6 +131,33 @@ def test_masks_without_annotated_masks_are_evaluated_by_their_boxes(inputs, caps
   stats = _stats(inputs / 'val.json', inputs / 'out' / 'detections.json', 'bbox')
   assert _figures(metrics, 'bbox') == pytest.approx(stats, abs=1e-12)
   assert not _figures(metrics, 'segm')
+
+
+@pytest.mark.parametrize(
+  'where, name, number',
+  [
+    (report_files, 'write_metrics', 0),
+    (coco_results, 'write_results', 0),
+    (coco_results, 'write_results', 1),
+    (report_files, 'write_classes', 0),
+    (page_lib.Page, 'write', 0),
+  ],
+)
+def test_a_report_that_was_interrupted_is_replaced(inputs, monkeypatch, where, name, number):
+  original, calls = getattr(where, name), []
+
+  def interrupted(*arguments):
+    if len(calls) == number:
+      raise KeyboardInterrupt
+    calls.append(arguments)
+    original(*arguments)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(where, name, interrupted)
+    assert _run(inputs) != 0
+  assert not (inputs / 'out' / 'report.html').exists()
+  assert _run(inputs) == 0
+  assert sorted(os.listdir(inputs / 'out')) == _FILES
 
 
 @pytest.mark.parametrize('name', ['report.html', 'metrics.json'])

@@ -190,6 +190,7 @@ def test_the_pictures_are_those_of_the_training_that_is_named(
     (['{data}', '--images=1,77.png'], "'77.png'"),
     (['{data}', '--classes=nut,fig'], "'fig'"),
     (['{data}', '--samples=0'], '--samples is out of range'),
+    (['{data}', '--samples=501'], '--samples is out of range'),
     (['{data}', '--views=0'], '--views is out of range'),
     (['{data}', '--seed=-1'], '--seed is out of range'),
     (['{data}', '--size=huge'], '--size is unknown'),
