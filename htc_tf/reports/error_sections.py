@@ -7,12 +7,12 @@ from htc_tf.evaluation.analysis import Analysis
 from htc_tf.evaluation.error_kinds import ErrorKind
 from htc_tf.reports import matrix_chart, plain_words
 from htc_tf.reports import share_charts as charts
+from htc_tf.reports.class_table import REGIONS
 from htc_tf.reports.page import Section
 from htc_tf.reports.page_table import Bar
 
 _MAX_MATRIX = 25
 _MAX_LISTED = 15
-_REGIONS = {'segm': 'mask', 'bbox': 'box'}
 _TOTALS = (
   ('wrong detections', 'all false positives, if they were gone', 'false_positives'),
   ('not found', 'all false negatives, if they were no objects', 'false_negatives'),
@@ -21,7 +21,7 @@ _TOTALS = (
 
 def add_errors(section: Section, analysis: Analysis) -> None:
   """Add the kinds of errors with what they cost."""
-  regions = [key for key in _REGIONS if key in analysis.by_region]
+  regions = [key for key in REGIONS if key in analysis.by_region]
   main = analysis.main.errors
   largest = max([*main.by_kind.values(), main.false_positives, main.false_negatives])
   section.paragraph(
@@ -29,7 +29,7 @@ def add_errors(section: Section, analysis: Analysis) -> None:
     'repaired and nothing else. Costs do not add up. The counts are those of all detections, and '
     'of those with a score of at least the best threshold.'
   )
-  costs = [f'cost in {_REGIONS[key]} AP50' for key in regions]
+  costs = [f'cost in {REGIONS[key]} AP50' for key in regions]
   above = f'score ≥ {thresholds.written(analysis.threshold)}'
   rows = []
   for kind in ErrorKind:
@@ -58,7 +58,7 @@ def add_confusion(section: Section, analysis: Analysis) -> None:
   matrix, kept = confusion.merged(analysis.confusion, _MAX_MATRIX)
   names = [analysis.names[label] for label in kept]
   if len(kept) < len(analysis.names):
-    names.append(f'{len(analysis.names) - len(kept)} others')
+    names.append(plain_words.counted(len(analysis.names) - len(kept), 'other'))
     section.paragraph(
       f'Of {len(analysis.names)} classes, the {len(kept)} with the most errors are shown; '
       'metrics.json has the whole matrix.'

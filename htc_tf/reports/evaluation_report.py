@@ -93,28 +93,25 @@ def build_page(
 
 def _summary(analysis: Analysis) -> str:
   num_objects, num_classes = int(analysis.num_objects.sum()), len(analysis.names)
-  return (
-    f'{_percent(analysis, "AP")} on {_counted(analysis.num_images, "image")} with '
-    f'{_counted(num_objects, "object")} of {_counted(num_classes, "class", "classes")}.'
-  )
+  images = plain_words.counted(analysis.num_images, 'image')
+  objects = plain_words.counted(num_objects, 'object')
+  classes = plain_words.counted(num_classes, 'class', 'classes')
+  return f'{_percent(analysis, "AP")} on {images} with {objects} of {classes}.'
 
 
 def _percent(analysis: Analysis, name: str) -> str:
   parts = []
-  for key, region in (('segm', 'Mask'), ('bbox', 'Box')):
+  for key, region in class_table.REGIONS.items():
     value = analysis.figures.get(f'{key}_{name}')
     if value is not None:
       parts.append(f'{region} {name} ' + ('not measurable' if value < 0 else f'{100 * value:.1f}'))
-  return ', '.join([parts[0], *(part.lower().replace('ap', 'AP') for part in parts[1:])])
-
-
-def _counted(count: int, singular: str, plural: str = '') -> str:
-  return f'{count:,} {singular if count == 1 else plural or singular + "s"}'
+  text = ', '.join(parts)
+  return text[0].upper() + text[1:]
 
 
 def _facts(analysis: Analysis) -> list[tuple[str, Any]]:
   facts: list[tuple[str, Any]] = []
-  for key, region in (('segm', 'mask'), ('bbox', 'box')):
+  for key, region in class_table.REGIONS.items():
     if key in analysis.by_region:
       for name in ('AP', 'AP50'):
         facts.append(
@@ -171,7 +168,7 @@ def _add_worst(
 
 
 def _described(item: ImageSummary) -> str:
-  found = f'{item.num_found} of {_counted(item.num_objects, "object")} found'
+  found = f'{item.num_found} of {plain_words.counted(item.num_objects, "object")} found'
   wrong = [
     f'{count} {kind.value}'
     for kind, count in item.counts.items()

@@ -9,10 +9,9 @@ from htc_tf.evaluation import interpolated_precision, metrics, thresholds
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.evaluation.curves import ClassCurves
 from htc_tf.reports import share_charts as charts
-from htc_tf.reports.class_table import ClassRow
+from htc_tf.reports.class_table import REGIONS, ClassRow
 from htc_tf.reports.page import Block, Section
 
-_REGIONS = {'segm': 'mask', 'bbox': 'box'}
 _SIZES = {'small': 's', 'medium': 'm', 'large': 'l'}
 # More classes than this make a page that nobody reads; the others open with a click.
 _MAX_ROWS = 40
@@ -29,10 +28,10 @@ def add_average_precision(section: Section, analysis: Analysis) -> None:
   names = ['AP', 'AP50', 'AP75', 'ARmax1', 'ARmax10', 'ARmax100']
   limits = ['', *sorted({key.partition('@')[2] for key in analysis.figures} - {''})]
   rows = []
-  for key in (key for key in _REGIONS if key in analysis.by_region):
+  for key in (key for key in REGIONS if key in analysis.by_region):
     for limit in limits:
       figures = [_figure(analysis, key, name, limit) for name in names]
-      label = f'{_REGIONS[key]}, {limit} detections' if limit else _REGIONS[key]
+      label = f'{REGIONS[key]}, {limit} detections' if limit else REGIONS[key]
       rows.append([label, *figures])
   header = ['', 'AP', 'AP50', 'AP75', 'AR of 1', 'AR of 10', 'AR']
   section.table(
@@ -74,7 +73,7 @@ def add_classes(section: Section, analysis: Analysis, rows: Sequence[ClassRow]) 
 
 def add_curves(section: Section, analysis: Analysis, rows: Sequence[ClassRow]) -> None:
   """Add the precision-recall curves: of the mean over the classes, and of each class."""
-  region = _REGIONS[analysis.main_type]
+  region = REGIONS[analysis.main_type]
   section.paragraph(
     f'Precision of the {region} detections down to the score at which a recall is reached, as '
     'COCOeval interpolates it. The point is the best threshold of the class.'
@@ -114,7 +113,7 @@ def _figure(analysis: Analysis, key: str, name: str, limit: str) -> float | None
 
 
 def _add_sizes(section: Section, analysis: Analysis) -> None:
-  regions = [key for key in _REGIONS if key in analysis.by_region]
+  regions = [key for key in REGIONS if key in analysis.by_region]
   rows = [
     [
       size,
@@ -127,7 +126,7 @@ def _add_sizes(section: Section, analysis: Analysis) -> None:
     ]
     for size, letter in _SIZES.items()
   ]
-  header = [f'{_REGIONS[key]} {figure}' for key in regions for figure in ('AP', 'AR')]
+  header = [f'{REGIONS[key]} {figure}' for key in regions for figure in ('AP', 'AR')]
   section.table(['size', 'objects', *header], rows, 'By size of the objects.')
 
 

@@ -52,6 +52,11 @@ _REMEDIES = {
 }
 
 
+def counted(count: int, singular: str, plural: str = '') -> str:
+  """A number and what is counted, such as '1 object' or '2,000 objects'."""
+  return f'{count:,} {singular if count == 1 else plural or singular + "s"}'
+
+
 def costliest(analysis: Analysis) -> list[ErrorKind]:
   """The kinds of errors that cost something, the costliest first."""
   costs = analysis.main.errors.by_kind
@@ -139,7 +144,7 @@ def _by_size(analysis: Analysis) -> str:
     return ''
   count = analysis.objects_by_size[worst]
   return (
-    f'The {count:,} {worst} objects are found much worse than the {best} ones: AP '
+    f'AP of {counted(count, f"{worst} object")} is much lower than that of the {best} ones: '
     f'{100 * known[worst]:.1f} against {100 * known[best]:.1f}.'
     + (' Larger input images help small objects.' if worst == 'small' else '')
   )
@@ -152,7 +157,9 @@ def _low_classes(rows: Sequence[ClassRow]) -> str:
     return ''
   lowest = sorted(known, key=lambda row: row.ap or 0.0)[: min(3, len(known) - 1)]
   low = [row for row in lowest if (row.ap or 0.0) < float(np.mean(aps))]
-  texts = [f'{row.name} ({100 * (row.ap or 0.0):.1f}, {row.num_objects:,} objects)' for row in low]
+  texts = [
+    f'{row.name} ({100 * (row.ap or 0.0):.1f}, {counted(row.num_objects, "object")})' for row in low
+  ]
   return f'Classes with the lowest AP: {", ".join(texts)}.'
 
 
@@ -172,13 +179,13 @@ def _few_objects(analysis: Analysis) -> str:
   total = int(analysis.num_objects.sum())
   if total < _FEW_OBJECTS:
     return (
-      f'There are only {total:,} objects: the figures would change by several points with other '
-      'images of the same kind.'
+      f'There {"is" if total == 1 else "are"} only {counted(total, "object")}: the figures would '
+      'change by several points with other images of the same kind.'
     )
   few = sum(1 for count in analysis.num_objects if 0 < count < _FEW_IN_CLASS)
   if few:
     return (
-      f'{few} of {len(analysis.names)} classes have fewer than {_FEW_IN_CLASS} objects; their '
+      f'Classes with fewer than {_FEW_IN_CLASS} objects: {few} of {len(analysis.names)}; their '
       'figures are uncertain.'
     )
   return ''

@@ -168,6 +168,16 @@ def test_the_costliest_kind_is_named_with_what_to_do():
   assert any('only 2 objects' in text for text in remarks)
 
 
+def test_one_is_counted_in_the_singular():
+  objects = [(1, 1, _BOX), (1, 2, _OTHER)]
+  found = analyzed(evaluation_cases.build(objects, [(1, 1, _BOX, 0.9)]))
+  remarks = ' '.join(plain_words.remarks(found, class_table.class_rows(found)))
+  assert 'class 2 (0.0, 1 object)' in remarks and 'AP of 1 medium object' in remarks
+  assert plain_words.counted(1000, 'class', 'classes') == '1,000 classes'
+  found = analyzed(evaluation_cases.build(objects[:1], [(1, 1, _BOX, 0.9)], num_categories=1))
+  assert 'There is only 1 object:' in ' '.join(plain_words.remarks(found, []))
+
+
 def test_another_number_of_detections_has_rows_of_its_own():
   case = evaluation_cases.random_case(3, num_images=4)
   found = analysis_lib.analyze(case.ground_truth, case.results, case.category_ids, True, 300)
