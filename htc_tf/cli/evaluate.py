@@ -158,18 +158,17 @@ def _evaluate_results(args: argparse.Namespace, output: str) -> _Evaluated:
   from htc_tf.reports import image_sources, report_files
   from htc_tf.reports.evaluation_report import Subject
 
-  # Whether annotations need masks is known when the results are read.
-  ground_truth = ground_truth_lib.load_ground_truth(args.annotations, include_mask=False)
-  results = results_file.read_results(args.results, ground_truth)
+  loaded = results_file.load(args.results)
+  ground_truth, has_masks = ground_truth_lib.load_with_masks_if_any(
+    args.annotations, loaded.has_masks
+  )
+  results = results_file.check_entries(loaded, ground_truth)
+  del loaded  # It needs as much memory as the results.
   report_files.check_writable(output)
+  ground_truth_lib.adopt_sizes(ground_truth, results.entries)
   findings = [*results.findings, *odd_results.find_oddities(results.entries, ground_truth)]
-  has_masks = results.has_masks
-  if has_masks and not ground_truth_lib.has_masks(ground_truth):
+  if results.has_masks and not has_masks:
     findings.append('the annotations have no masks; boxes alone are evaluated')
-    has_masks = False
-  if has_masks:
-    ground_truth = ground_truth_lib.load_ground_truth(args.annotations, include_mask=True)
-    ground_truth_lib.adopt_sizes(ground_truth, results.entries)
   analysis = _analyze(ground_truth, results.entries, sorted(ground_truth.cats), has_masks, None)
   sources = [('results', args.results), ('annotations', args.annotations)]
   read_images = None

@@ -72,10 +72,27 @@ def index(dataset: dict[str, Any]) -> coco.COCO:
   return indexed
 
 
-def has_masks(ground_truth: coco.COCO) -> bool:
-  """Whether an annotation has a usable segmentation, or there is no annotation."""
-  annotations = ground_truth.dataset['annotations']
-  return not annotations or any('segmentation' in entry for entry in annotations)
+def load_with_masks_if_any(
+  annotation_file: files.PathLike, include_mask: bool
+) -> tuple[coco.COCO, bool]:
+  """Annotations as `load_ground_truth` returns them, and whether their masks can be evaluated.
+
+  Args:
+    annotation_file: path of a COCO instances file.
+    include_mask: whether masks are to be evaluated if the annotations have some.
+
+  Raises:
+    DataError: as for `load_ground_truth`.
+  """
+  try:
+    return load_ground_truth(annotation_file, include_mask), include_mask
+  except DataError:
+    if not include_mask:
+      raise
+    boxes = load_ground_truth(annotation_file, include_mask=False)
+    if any('segmentation' in entry for entry in boxes.dataset['annotations']):
+      raise
+    return boxes, False
 
 
 def adopt_sizes(ground_truth: coco.COCO, results: Sequence[dict[str, Any]]) -> None:

@@ -120,6 +120,17 @@ def test_what_is_left_out_is_named_in_the_terminal_and_on_the_page(inputs, capsy
     assert any(text.startswith(finding) for text in page.texts_of('li'))
 
 
+def test_findings_in_the_annotations_are_logged_once(inputs, caplog):
+  annotations = json.loads((inputs / 'val.json').read_text())
+  for image in annotations['images']:
+    del image['height'], image['width']
+  (inputs / 'val.json').write_text(json.dumps(annotations))
+  assert _run(inputs, f'--image_folder={inputs}/images') == 0
+  assert caplog.text.count('6 image entries without height and width') == 1
+  page = html_pages.ParsedPage((inputs / 'out' / 'report.html').read_text())
+  assert any('truth and detections' in image['alt'] for image in page.all('img'))
+
+
 def test_masks_without_annotated_masks_are_evaluated_by_their_boxes(inputs, capsys):
   annotations = json.loads((inputs / 'val.json').read_text())
   for annotation in annotations['annotations']:
