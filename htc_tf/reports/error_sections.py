@@ -61,7 +61,9 @@ def add_confusion(section: Section, analysis: Analysis) -> None:
     names.append(plain_words.counted(len(analysis.names) - len(kept), 'other'))
     section.paragraph(
       f'Of {len(analysis.names)} classes, the {len(kept)} with the most errors are shown; '
-      'metrics.json has the whole matrix.'
+      'metrics.json has the whole matrix. In the cell of the others with themselves, '
+      f'{confusion.num_confused(analysis.confusion, kept):,} of {matrix[-2, -2]:,} objects are '
+      'taken for another of these classes.'
     )
   drawing = matrix_chart.matrix_chart(matrix, [*names, 'background'])
   section.drawing(drawing, 'confusion matrix', is_wide=True)

@@ -148,6 +148,15 @@ def test_many_classes_open_with_a_click():
   assert open_rows
 
 
+def test_confusions_among_the_classes_that_are_not_shown_are_named():
+  # 25 classes with two errors each, three that are right, and of these one that is confused.
+  objects = [(label, label, _BOX) for label in range(1, 29)]
+  detections = [(label, label, _OTHER, 0.9) for label in range(1, 26)]
+  detections += [(label, label, _BOX, 0.9) for label in (26, 27)] + [(28, 27, _BOX, 0.9)]
+  case = evaluation_cases.build(objects, detections, num_images=28, num_categories=28)
+  assert '1 of 3 objects are taken for another of these classes' in built(case).text()
+
+
 def test_images_that_cannot_be_read_are_named():
   case = evaluation_cases.build([(1, 1, _BOX)], [])
   assert '--image_folder' in built(case, read_images=None).text()

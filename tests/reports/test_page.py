@@ -125,7 +125,7 @@ def test_numbers_are_aligned_and_texts_are_not():
   texts = 'cat|1,234,567|0.12|-|5|True|12|-|-|-|2.50|False'.replace('-', page_table.MISSING)
   assert parsed.texts_of('td') == texts.split('|')
   styles = [cell.get('class') for cell in parsed.all('td')[:6]]
-  assert styles == [None, 'number', 'number', None, 'number', None]
+  assert styles == [None, 'number', 'number', 'number', 'number', None]
   assert [cell.get('class') for cell in parsed.all('th')] == styles
 
 
