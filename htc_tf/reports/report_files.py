@@ -69,7 +69,7 @@ def check_apart(folder: str, inputs: dict[str, str | None]) -> None:
     if path is None or os.path.basename(path) not in ALL:
       continue
     # The folders need not be spelled alike.
-    if _same_folder(folder, file_systems.dirname(path)):
+    if file_systems.same_folder(folder, file_systems.dirname(path)):
       raise InputError(
         f'The report would replace {path}',
         expected='an output folder without the inputs',
@@ -162,9 +162,3 @@ def _calibration(found: Calibration | None) -> dict[str, Any] | None:
 def _numbers(values: np.ndarray) -> list[float | None]:
   """Values as JSON has them; None for NaN."""
   return [None if np.isnan(value) else float(value) for value in values]
-
-
-def _same_folder(first: str, second: str) -> bool:
-  if file_systems.is_remote(first) or file_systems.is_remote(second):
-    return file_systems.without_final_slash(first) == file_systems.without_final_slash(second)
-  return os.path.realpath(first or '.') == os.path.realpath(second or '.')

@@ -79,7 +79,7 @@ def _splits_of(path: str) -> list[Split]:
 def _merged(splits: list[Split], added: Split) -> list[Split]:
   """Splits of one name in different folders with another one, whose folder may be among them."""
   for position, split in enumerate(splits):
-    if _real_folder(split) == _real_folder(added):
+    if file_systems.same_folder(split.info.folder, added.info.folder):
       names = {os.path.basename(path) for path in (*split.paths, *added.paths)}
       paths = [os.path.join(split.info.folder, name) for name in sorted(names)]
       return [*splits[:position], split._replace(paths=paths), *splits[position + 1 :]]
@@ -97,12 +97,6 @@ def _only(splits: list[Split]) -> Split:
       'together',
     )
   return splits[0]
-
-
-def _real_folder(split: Split) -> str:
-  """The folder of a split, spelled in one way."""
-  folder = split.info.folder
-  return folder if file_systems.is_remote(folder) else os.path.realpath(folder or '.')
 
 
 def _shards(prefix: str, info: DatasetInfo, name_pattern: str) -> list[str]:

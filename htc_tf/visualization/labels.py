@@ -73,8 +73,10 @@ def _font_of_matplotlib(size: int) -> ImageFont.FreeTypeFont:
   import matplotlib  # Importing it takes a moment, and few names need it.
 
   path = os.path.join(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')
-  # Some distributions leave the font out; boxes in the place of letters are better than an error.
-  return ImageFont.truetype(path, size) if os.path.exists(path) else _font_of_pillow(size)
+  try:
+    return ImageFont.truetype(path, size)
+  except OSError:  # Some distributions leave it out; boxes in the place of letters are no failure.
+    return _font_of_pillow(size)
 
 
 def single_line(text: str) -> str:

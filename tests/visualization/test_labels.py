@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from htc_tf.reports import labeled_image
 from htc_tf.visualization import draw, labels, panels, semantic
@@ -36,6 +37,18 @@ def test_letters_of_other_languages_are_in_the_font(name):
   font = labels.load_font(20, ['cat', name])
   missing = bytes(font.getmask('\uffff'))
   assert all(bytes(font.getmask(letter)) != missing for letter in name)
+
+
+def test_a_missing_font_is_no_failure(monkeypatch):
+  truetype = ImageFont.truetype
+
+  def missing(font, *arguments, **options):
+    if isinstance(font, str):
+      raise OSError('cannot open resource')
+    return truetype(font, *arguments, **options)
+
+  monkeypatch.setattr(ImageFont, 'truetype', missing)
+  assert labels.load_font(37, ['Käfer']) is labels.load_font(37)
 
 
 def test_plain_names_keep_the_font_of_pillow():
