@@ -85,6 +85,16 @@ def without_final_slash(path: PathLike) -> str:
   return path[:start] + path[start:].rstrip('/')
 
 
+def same_folder(first: str, second: str) -> bool:
+  """Whether two paths name the same folder; empty: the working directory.
+
+  Local paths may be links, or written in different ways; remote ones are compared by their names.
+  """
+  if is_remote(first) or is_remote(second):
+    return without_final_slash(first) == without_final_slash(second)
+  return os.path.realpath(first or '.') == os.path.realpath(second or '.')
+
+
 def exists(path: PathLike) -> bool:
   """Whether there is a file or a folder.
 

@@ -286,3 +286,16 @@ def test_local_paths_need_no_tensorflow(tmp_path):
     'sys.exit("tensorflow" in sys.modules)'
   )
   assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def test_one_folder_may_be_written_in_different_ways(tmp_path, monkeypatch):
+  folder = tmp_path / 'folder'
+  folder.mkdir()
+  (tmp_path / 'link').symlink_to(folder)
+  monkeypatch.chdir(folder)
+  for other in ('', '.', '../folder/', f'{tmp_path}/link', str(folder)):
+    assert file_systems.same_folder(str(folder), other), other
+  assert not file_systems.same_folder(str(folder), str(tmp_path))
+  assert file_systems.same_folder('gs://bucket/a', 'gs://bucket/a/')
+  assert not file_systems.same_folder('gs://bucket/a', 'gs://bucket/b')
+  assert not file_systems.same_folder('gs://bucket/a', '')

@@ -76,7 +76,6 @@ _LOCAL = {
   'serving/input_files.py': 'list_images refuses remote paths',
   'serving/result_files.py': 'predict_files refuses a remote output folder',
   'serving/annotated_images.py': 'it compares the local paths of images',
-  'reports/report_files.py': 'it compares local folders, and remote ones by their names',
   'training/driver.py': 'a worker that is not the chief has a temporary local folder',
   # `basename(urlparse(url).path)` only; no file.
 }

@@ -67,6 +67,8 @@ def _execute(args: argparse.Namespace) -> int:
   evaluated = _evaluate_results(args, output) if args.results else _evaluate_model(args, output)
   if earlier:
     print(f'the report of {earlier} in {output} is replaced', file=sys.stderr)
+  for note in evaluated.subject.notes:
+    print(f'note: {note}', file=sys.stderr)
   _write(output, evaluated)
   if args.model:
     words = (f'--model={args.model}', '--output=predictions')
@@ -152,26 +154,28 @@ def _evaluate_model(args: argparse.Namespace, output: str) -> _Evaluated:
 
 def _evaluate_results(args: argparse.Namespace, output: str) -> _Evaluated:
   from htc_tf.evaluation import ground_truth as ground_truth_lib
-  from htc_tf.evaluation import results_file
+  from htc_tf.evaluation import odd_results, results_file
   from htc_tf.reports import image_sources, report_files
   from htc_tf.reports.evaluation_report import Subject
 
-  # Whether annotations need masks is known when the results are read.
-  ground_truth = ground_truth_lib.load_ground_truth(args.annotations, include_mask=False)
-  results = results_file.read_results(args.results, ground_truth)
-  report_files.check_writable(output)
-  if results.has_masks:
-    ground_truth = ground_truth_lib.load_ground_truth(args.annotations, include_mask=True)
-    ground_truth_lib.adopt_sizes(ground_truth, results.entries)
-  analysis = _analyze(
-    ground_truth, results.entries, sorted(ground_truth.cats), results.has_masks, None
+  loaded = results_file.load(args.results)
+  ground_truth, has_masks = ground_truth_lib.load_with_masks_if_any(
+    args.annotations, loaded.has_masks
   )
+  results = results_file.check_entries(loaded, ground_truth)
+  del loaded  # It needs as much memory as the results.
+  report_files.check_writable(output)
+  ground_truth_lib.adopt_sizes(ground_truth, results.entries)
+  findings = [*results.findings, *odd_results.find_oddities(results.entries, ground_truth)]
+  if results.has_masks and not has_masks:
+    findings.append('the annotations have no masks; boxes alone are evaluated')
+  analysis = _analyze(ground_truth, results.entries, sorted(ground_truth.cats), has_masks, None)
   sources = [('results', args.results), ('annotations', args.annotations)]
   read_images = None
   if args.image_folder:
     read_images = functools.partial(image_sources.read_from_folder, args.image_folder)
     sources.append(('images', args.image_folder))
-  subject = Subject(args.results, sources, results.findings)
+  subject = Subject(args.results, sources, findings)
   return _Evaluated(subject, analysis, ground_truth, read_images)
 
 

@@ -51,7 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     metavar='NAME,...',
     help='show only images with an object of these classes',
   )
-  add('--size', help='size of the model, as for htc-train: nano, small (default), base or large')
+  add(
+    '--size',
+    help='size of the model, as for htc-train: nano (default), small (default with a GPU), base '
+    'or large',
+  )
   add('--image_size', type=int, help='limit of the long side of images, as for htc-train')
   add('--model', default='', help='model directory whose configuration is used')
   add_configuration_arguments(parser)
@@ -66,15 +70,24 @@ def _names(text: str) -> tuple[str, ...]:
 def _execute(args: argparse.Namespace) -> int:
   from htc_tf.reports import sample_report
 
+  if not (args.size or args.experiment or args.model):
+    # The pictures are those of the training that is named at the end.
+    args.size = 'small' if command.has_gpu() else 'nano'
   values = {**vars(args), 'params_override': tuple(args.params_override)}
   values['experiment'] = args.experiment or ''
   for path in sample_report.write_sample_report(sample_report.SampleOptions(**values)):
     print(path)
-  if file_systems.exists(os.path.join(args.data, 'train.json')):
-    size = args.size or ('small' if command.has_gpu() else 'nano')
-    words = (f'--data={args.data}', f'--size={size}', '--epochs=100', '--model_dir=model')
-    command.print_next('htc-train', *words)
+  if not args.model and file_systems.exists(os.path.join(args.data, 'train.json')):
+    command.print_next('htc-train', *_training_arguments(args))
   return 0
+
+
+def _training_arguments(args: argparse.Namespace) -> list[str]:
+  """Arguments of a training on what was shown, with the same configuration."""
+  chosen = [('experiment', args.experiment), ('size', args.size), ('image_size', args.image_size)]
+  chosen += [('params_override', override) for override in args.params_override]
+  flags = [f'--{name}={value}' for name, value in chosen if value]
+  return [f'--data={args.data}', *flags, '--epochs=100', '--model_dir=model']
 
 
 def main(argv: list[str] | None = None) -> int:

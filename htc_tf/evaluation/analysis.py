@@ -61,10 +61,11 @@ class Analysis:
     num_crowds: number of crowd regions.
     objects_by_size: number of objects by COCO's names of sizes.
     best_point: the threshold that maximizes F1 over all classes together.
+    threshold: that of `best_point`; if nothing is right, one that all detections reach.
     class_points: the threshold of each class that maximizes its F1.
-    confusion: confusion matrix of the detections above `best_point`.
-    counts_above: number of errors by kind of the detections above `best_point`.
-    calibration: calibration of all detections that count.
+    confusion: confusion matrix of the detections above `threshold`.
+    counts_above: number of errors by kind of the detections above `threshold`.
+    calibration: calibration of all detections that count; None if scores are no probabilities.
   """
 
   names: tuple[str, ...]
@@ -79,10 +80,11 @@ class Analysis:
   num_crowds: int
   objects_by_size: dict[str, int]
   best_point: thresholds.OperatingPoint
+  threshold: float
   class_points: list[thresholds.OperatingPoint]
   confusion: np.ndarray
   counts_above: dict[ErrorKind, int]
-  calibration: calibration.Calibration
+  calibration: calibration.Calibration | None
 
   @property
   def main_type(self) -> str:
@@ -93,11 +95,6 @@ class Analysis:
   def main(self) -> RegionAnalysis:
     """The analysis by masks, or by boxes if there are no masks."""
     return self.by_region[self.main_type]
-
-  @property
-  def threshold(self) -> float:
-    """The threshold of `best_point`; 0 if nothing is right, so that all detections are shown."""
-    return self.best_point.threshold or 0.0
 
 
 def analyze(
@@ -180,7 +177,10 @@ def _analysis(
   detections = image_matches.detection_arrays(images)
   num_objects = image_matches.count_objects(images, num_categories)
   best = thresholds.best_point(detections.scores, detections.is_true, int(num_objects.sum()))
-  above = list(image_matches.above(images, best.threshold or 0.0))
+  threshold = best.threshold
+  if threshold is None:
+    threshold = min(0.0, float(detections.scores.min(initial=0.0)))
+  above = list(image_matches.above(images, threshold))
   return Analysis(
     ground_truth_lib.category_names(ground_truth, category_ids),
     tuple(category_ids),
@@ -194,6 +194,7 @@ def _analysis(
     sum(int(image.is_crowd.sum()) for image in images),
     _objects_by_size(ground_truth, category_ids),
     best,
+    threshold,
     thresholds.best_points(detections, num_objects),
     confusion.confusion_matrix(above, num_categories),
     error_kinds.count_kinds([error_kinds.image_errors(image) for image in above]),

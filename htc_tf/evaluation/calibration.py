@@ -26,14 +26,18 @@ class Calibration(NamedTuple):
   bias: float
 
 
-def calibration(scores: np.ndarray, is_true: np.ndarray, num_bins: int = NUM_BINS) -> Calibration:
-  """The calibration of scores.
+def calibration(
+  scores: np.ndarray, is_true: np.ndarray, num_bins: int = NUM_BINS
+) -> Calibration | None:
+  """The calibration of scores; None if one is outside [0, 1], as no probability is.
 
   Args:
-    scores: [num_detections] scores in [0, 1].
+    scores: [num_detections] scores.
     is_true: [num_detections] bool, whether each detection finds an object.
     num_bins: number of bins; a score on a border belongs to the upper bin, and 1 to the last one.
   """
+  if len(scores) and not 0 <= scores.min() <= scores.max() <= 1:
+    return None
   bins = np.clip((scores * num_bins).astype(np.int64), 0, num_bins - 1)
   counts = np.bincount(bins, minlength=num_bins)
   total = max(len(scores), 1)

@@ -76,6 +76,18 @@ def merged(matrix: np.ndarray, maximum: int) -> tuple[np.ndarray, list[int]]:
   return smaller, kept
 
 
+def num_confused(matrix: np.ndarray, left_out: Sequence[int]) -> int:
+  """Number of objects that are taken for another class, among all classes but some.
+
+  Args:
+    matrix: result of `confusion_matrix`.
+    left_out: labels of classes that do not count.
+  """
+  others = np.setdiff1d(np.arange(len(matrix) - 1), left_out)
+  block = matrix[np.ix_(others, others)]
+  return int(block.sum() - np.trace(block))
+
+
 def _objects_of_detections(image: ImageMatches) -> np.ndarray:
   """[num_detections] position of the object that each detection is on, or -1."""
   pairs = image.matches.copy()

@@ -72,6 +72,29 @@ def index(dataset: dict[str, Any]) -> coco.COCO:
   return indexed
 
 
+def load_with_masks_if_any(
+  annotation_file: files.PathLike, include_mask: bool
+) -> tuple[coco.COCO, bool]:
+  """Annotations as `load_ground_truth` returns them, and whether their masks can be evaluated.
+
+  Args:
+    annotation_file: path of a COCO instances file.
+    include_mask: whether masks are to be evaluated if the annotations have some.
+
+  Raises:
+    DataError: as for `load_ground_truth`.
+  """
+  try:
+    return load_ground_truth(annotation_file, include_mask), include_mask
+  except DataError:
+    if not include_mask:
+      raise
+    boxes = load_ground_truth(annotation_file, include_mask=False)
+    if any('segmentation' in entry for entry in boxes.dataset['annotations']):
+      raise
+    return boxes, False
+
+
 def adopt_sizes(ground_truth: coco.COCO, results: Sequence[dict[str, Any]]) -> None:
   """Give images whose size the annotations lack the size of their predicted masks.
 
@@ -135,7 +158,11 @@ def category_names(ground_truth: coco.COCO, category_ids: Sequence[int]) -> tupl
       likely_cause='annotations of another data set than the training data',
     )
   known = _names(ground_truth)
-  names = [known[category] for category in category_ids]
+  return distinct_names([known[category] for category in category_ids], category_ids)
+
+
+def distinct_names(names: Sequence[str], category_ids: Sequence[int]) -> tuple[str, ...]:
+  """Names of categories; to a name that several share, the id of each is appended."""
   count = collections.Counter(names)
   return tuple(
     name if count[name] == 1 else f'{name} ({category})'

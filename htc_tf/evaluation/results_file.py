@@ -44,23 +44,49 @@ class Results(NamedTuple):
   findings: list[str]
 
 
-def read_results(path: files.PathLike, ground_truth: coco.COCO) -> Results:
-  """The detections of a results file, in its order.
+class ResultsFile(NamedTuple):
+  """A results file as it is stored.
+
+  Attributes:
+    path: path of the file.
+    entries: its entries, of any type.
+    has_masks: whether the entries have masks.
+  """
+
+  path: files.PathLike
+  entries: list[Any]
+  has_masks: bool
+
+
+def load(path: files.PathLike) -> ResultsFile:
+  """The entries of a results file.
 
   Args:
     path: path of the JSON file, a list in COCO's results format.
+
+  Raises:
+    DataError: the file cannot be read or has another format, or only some entries have a mask.
+  """
+  entries = _read_list(path)
+  return ResultsFile(path, entries, _has_masks(entries, path))
+
+
+def check_entries(loaded: ResultsFile, ground_truth: coco.COCO) -> Results:
+  """The detections of a results file, in its order.
+
+  Args:
+    loaded: content of the file.
     ground_truth: annotations that the detections are evaluated against; images without a size get
       that of their detected masks.
 
   Raises:
-    DataError: the file cannot be read or has another format, or no detection can be used.
+    DataError: no detection can be used.
   """
-  entries = _read_list(path)
-  reader = _Reader(ground_truth, has_masks=_has_masks(entries, path))
-  read = [result for entry in entries if (result := reader.read(entry)) is not None]
-  if entries and not read:
+  reader = _Reader(ground_truth, loaded.has_masks)
+  read = [result for entry in loaded.entries if (result := reader.read(entry)) is not None]
+  if loaded.entries and not read:
     raise DataError(
-      f'No detection in {path} can be used',
+      f'No detection in {loaded.path} can be used',
       expected=f'{_FORM} for the images and categories of the annotations',
       got='; '.join(reader.findings()),
       likely_cause='the detections of another data set, or ids that were numbered anew: '
@@ -129,7 +155,6 @@ class _Reader:
     self._dropped: collections.Counter[str] = collections.Counter()
     self._examples: dict[str, str] = {}
     self._num_boxes_from_masks = 0
-    self._num_strange_scores = 0
 
   def read(self, entry: Any) -> _Entry | None:
     """A detection, or None if it cannot be used, which is counted."""
@@ -141,7 +166,6 @@ class _Reader:
     if unusable:
       self._drop(unusable[0], entry.get(unusable[0]))
       return None
-    self._num_strange_scores += not 0 <= result['score'] <= 1
     return result
 
   def findings(self) -> list[str]:
@@ -153,11 +177,6 @@ class _Reader:
     if self._num_boxes_from_masks:
       found.append(
         f'{self._num_boxes_from_masks} detections have no box; boxes around their masks are used'
-      )
-    if self._num_strange_scores:
-      found.append(
-        f'{self._num_strange_scores} scores are outside 0..1; they rank detections, but are no '
-        'probabilities'
       )
     return found
 

@@ -1,6 +1,8 @@
 """The score threshold that maximizes F1, for each class and for all classes together."""
 
+import decimal
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +72,22 @@ def best_points(detections: DetectionArrays, num_objects: np.ndarray) -> list[Op
     )
     for label, count in enumerate(num_objects)
   ]
+
+
+def written(threshold: float) -> str:
+  """A threshold with all its digits: a rounded one may choose other detections."""
+  short = f'{threshold:g}'
+  return short if float(short) == threshold else repr(threshold)
+
+
+def num_decimals(values: Iterable[float | None]) -> int:
+  """The number of decimal places that all thresholds need, at least two.
+
+  Args:
+    values: thresholds; None for classes that have none.
+  """
+  exponents = [decimal.Decimal(repr(value)).as_tuple().exponent for value in values if value]
+  return max([2, *(-exponent for exponent in exponents if isinstance(exponent, int))])
 
 
 def _shortest_between(below: float, limit: float) -> float:

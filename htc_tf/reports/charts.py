@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from htc_tf.reports import markup
+from htc_tf.reports import markup, text_width
 
 _WIDTH, _HEIGHT = 620, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 46
@@ -77,15 +77,22 @@ def ranges(
     parts.append(_text(f'{2.0**exponent:g}', x, height - _BOTTOM + 17, 'middle'))
   for index, (name, quantiles) in enumerate(rows):
     y = _TOP + 28 + 44 * index
-    parts.append(_text(name, left - 12, y + 5, 'end'))
+    shown = text_width.shortened(name, left - 12)
+    parts.append(_text(shown, left - 12, y + 5, 'end'))
     parts += _range_bars([position(value) for value in quantiles], y)
     parts.append(_text(f'{quantiles[3]:.3g}', position(quantiles[3]), y - 12, 'middle', 'value'))
   for value, name in marks:
-    x = position(value)
-    parts.append(_line(x, _TOP, x, height - _BOTTOM, 'mark'))
-    parts.append(_text(name, x + 4, height - _BOTTOM - 4, 'start'))
+    parts += _marked(name, position(value), height)
   parts.append(_text(unit, (left + _WIDTH - _RIGHT) / 2, height - 8, 'middle'))
   return _document(parts, height)
+
+
+def _marked(name: str, x: float, height: int) -> list[str]:
+  """A dashed line with its name on the side where it fits."""
+  fits = x + 4 + text_width.text_width(name) <= _WIDTH
+  y = height - _BOTTOM - 4
+  text = _text(name, x + 4, y, 'start') if fits else _text(name, x - 4, y, 'end')
+  return [_line(x, _TOP, x, height - _BOTTOM, 'mark'), text]
 
 
 def _range_bars(positions: Sequence[float], y: float) -> list[str]:

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from htc_tf.evaluation.analysis import Analysis
 
-_REGIONS = {'segm': 'mask', 'bbox': 'box'}
+# Names of the kinds of overlap; that of masks decides where there are masks.
+REGIONS = {'segm': 'mask', 'bbox': 'box'}
 
 
 class ClassRow(NamedTuple):
@@ -42,7 +43,7 @@ def class_rows(analysis: Analysis) -> list[ClassRow]:
   """The figures of all classes, in the order of their category ids."""
   regions = {
     name: analysis.by_region[key].class_curves
-    for key, name in _REGIONS.items()
+    for key, name in REGIONS.items()
     if key in analysis.by_region
   }
   rows = []
@@ -61,7 +62,7 @@ def class_rows(analysis: Analysis) -> list[ClassRow]:
 
 def columns(analysis: Analysis) -> list[str]:
   """The names of the values of `as_dict`, which are the columns of the CSV file."""
-  regions = [name for key, name in _REGIONS.items() if key in analysis.by_region]
+  regions = [name for key, name in REGIONS.items() if key in analysis.by_region]
   figures = [f'{region}_{figure}' for region in regions for figure in ('AP', 'AP50', 'AR')]
   head = ['class', 'category_id', 'images', 'instances']
   return [*head, *figures, 'best_threshold', 'precision', 'recall', 'F1']

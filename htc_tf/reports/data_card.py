@@ -51,7 +51,7 @@ def _add_classes(section: Section, splits: Sequence[Split]) -> None:
   """Add the number of images and objects of each class, the most frequent class first."""
   header, columns = ['class'], []
   for split in splits:
-    names = split.info.category_names
+    names = split.class_names
     statistics = split.info.statistics
     empty = (None,) * len(names)
     images = dict(zip(names, statistics.images_by_category if statistics else empty))
@@ -77,7 +77,7 @@ def _class_row(name: str, columns: Sequence[tuple]) -> list[Cell]:
 
 def _names(splits: Sequence[Split]) -> list[str]:
   """Names of the classes of all splits, in the order of their labels."""
-  return list(dict.fromkeys(name for split in splits for name in split.info.category_names))
+  return list(dict.fromkeys(name for split in splits for name in split.class_names))
 
 
 def _add_images(section: Section, splits: Sequence[Split]) -> None:

@@ -1,5 +1,6 @@
 """What a user should know about a data set before training on it."""
 
+import collections
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -28,16 +29,16 @@ def data_warnings(
     max_num_instances: largest number of objects of an image that training keeps; None if unknown.
   """
   train = splits[0]
-  lines = [*_differing_categories(splits)]
+  lines = [*_differing_categories(splits), *_equal_names(train)]
   for split in splits:
     if split.info.statistics is None:
       lines.append(
         f'The records of {split.name} are of an earlier version and have no statistics; convert '
         'the data set again to see them.'
       )
-  lines += _rare_classes(train.info, train.name)
+  lines += _rare_classes(train)
   lines += _only_elsewhere(splits)
-  lines += _imbalance(train.info)
+  lines += _imbalance(train)
   if scale is not None:
     lines += _tiny_objects(train.info, scale)
   if max_num_instances is not None:
@@ -82,20 +83,30 @@ def _differing_categories(splits: Sequence[Split]) -> Iterator[str]:
       )
 
 
-def _rare_classes(info: DatasetInfo, split: str) -> Iterator[str]:
-  counts = _counts(info)
+def _equal_names(split: Split) -> Iterator[str]:
+  names = collections.Counter(split.info.category_names)
+  shared = [name for name, count in names.items() if count > 1]
+  if shared:
+    yield (
+      f'Several classes have the same name: {_listed(shared)}. They are told apart by their ids; '
+      'if they are the same class, merge them in the annotations.'
+    )
+
+
+def _rare_classes(split: Split) -> Iterator[str]:
+  counts = _counts(split)
   none = [name for name, count in counts.items() if count == 0]
   few = [f'{name} ({count})' for name, count in counts.items() if 0 < count < _FEW_OBJECTS]
   if none:
-    yield f'{_classes(none)} no object in {split}: {_listed(none)}.'
+    yield f'{_classes(none)} no object in {split.name}: {_listed(none)}.'
   if few:
-    yield f'{_classes(few)} fewer than {_FEW_OBJECTS} objects in {split}: {_listed(few)}.'
+    yield f'{_classes(few)} fewer than {_FEW_OBJECTS} objects in {split.name}: {_listed(few)}.'
 
 
 def _only_elsewhere(splits: Sequence[Split]) -> Iterator[str]:
-  train = _counts(splits[0].info)
+  train = _counts(splits[0])
   for split in splits[1:]:
-    names = [name for name, count in _counts(split.info).items() if count and train.get(name) == 0]
+    names = [name for name, count in _counts(split).items() if count and train.get(name) == 0]
     if names:
       yield (
         f'{_classes(names)} objects in {split.name} but none in {splits[0].name}: '
@@ -103,8 +114,8 @@ def _only_elsewhere(splits: Sequence[Split]) -> Iterator[str]:
       )
 
 
-def _imbalance(info: DatasetInfo) -> Iterator[str]:
-  counts = {name: count for name, count in _counts(info).items() if count}
+def _imbalance(split: Split) -> Iterator[str]:
+  counts = {name: count for name, count in _counts(split).items() if count}
   if not counts:
     return
   most, least = max(counts, key=lambda name: counts[name]), min(counts, key=lambda n: counts[n])
@@ -147,11 +158,11 @@ def _empty_images(info: DatasetInfo) -> Iterator[str]:
     yield f'{empty:,} of {info.num_images:,} images have no object.'
 
 
-def _counts(info: DatasetInfo) -> dict[str, int]:
+def _counts(split: Split) -> dict[str, int]:
   """Number of objects by name of the class; empty if it is unknown."""
-  if info.statistics is None:
+  if split.info.statistics is None:
     return {}
-  return dict(zip(info.category_names, info.statistics.instances_by_category))
+  return dict(zip(split.class_names, split.info.statistics.instances_by_category))
 
 
 def _classes(names: Sequence[str]) -> str:

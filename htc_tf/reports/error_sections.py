@@ -2,35 +2,35 @@
 
 import numpy as np
 
-from htc_tf.evaluation import confusion
+from htc_tf.evaluation import confusion, thresholds
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.evaluation.error_kinds import ErrorKind
 from htc_tf.reports import matrix_chart, plain_words
 from htc_tf.reports import share_charts as charts
+from htc_tf.reports.class_table import REGIONS
 from htc_tf.reports.page import Section
 from htc_tf.reports.page_table import Bar
 
 _MAX_MATRIX = 25
 _MAX_LISTED = 15
-_REGIONS = {'segm': 'mask', 'bbox': 'box'}
 _TOTALS = (
-  ('wrong detections', 'all false positives: AP50 if they were gone', 'false_positives'),
-  ('not found', 'all false negatives: AP50 if they were no objects', 'false_negatives'),
+  ('wrong detections', 'all false positives, if they were gone', 'false_positives'),
+  ('not found', 'all false negatives, if they were no objects', 'false_negatives'),
 )
 
 
 def add_errors(section: Section, analysis: Analysis) -> None:
   """Add the kinds of errors with what they cost."""
-  regions = [key for key in _REGIONS if key in analysis.by_region]
+  regions = [key for key in REGIONS if key in analysis.by_region]
   main = analysis.main.errors
   largest = max([*main.by_kind.values(), main.false_positives, main.false_negatives])
   section.paragraph(
     'What each kind costs: by how many points AP50 would rise if all errors of this kind were '
     'repaired and nothing else. Costs do not add up. The counts are those of all detections, and '
-    'of those with at least the best score.'
+    'of those with a score of at least the best threshold.'
   )
-  costs = [f'{_REGIONS[key]} AP50' for key in regions]
-  above = f'score ≥ {analysis.threshold:g}'
+  costs = [f'cost in {REGIONS[key]} AP50' for key in regions]
+  above = f'score ≥ {thresholds.written(analysis.threshold)}'
   rows = []
   for kind in ErrorKind:
     row = [100 * analysis.by_region[key].errors.by_kind[kind] for key in regions]
@@ -50,17 +50,20 @@ def add_confusion(section: Section, analysis: Analysis) -> None:
   """Add the confusion matrix, and the largest confusions in words."""
   section.paragraph(
     f'Objects by their class (rows) and by the class of the detection on them (columns), for '
-    f'detections with a score of at least {analysis.threshold:g} and IoU of at least 0.5. In the '
+    f'detections with a score of at least {thresholds.written(analysis.threshold)} and IoU of at '
+    'least 0.5. In the '
     'last column objects that are not found, in the last row detections on background. Colors are '
     'shares of the objects of a row, and in the last row shares of the detections of a column.'
   )
   matrix, kept = confusion.merged(analysis.confusion, _MAX_MATRIX)
   names = [analysis.names[label] for label in kept]
   if len(kept) < len(analysis.names):
-    names.append(f'{len(analysis.names) - len(kept)} others')
+    names.append(plain_words.counted(len(analysis.names) - len(kept), 'other'))
     section.paragraph(
       f'Of {len(analysis.names)} classes, the {len(kept)} with the most errors are shown; '
-      'metrics.json has the whole matrix.'
+      'metrics.json has the whole matrix. In the cell of the others with themselves, '
+      f'{confusion.num_confused(analysis.confusion, kept):,} of {matrix[-2, -2]:,} objects are '
+      'taken for another of these classes.'
     )
   drawing = matrix_chart.matrix_chart(matrix, [*names, 'background'])
   section.drawing(drawing, 'confusion matrix', is_wide=True)
@@ -76,6 +79,12 @@ def add_confusion(section: Section, analysis: Analysis) -> None:
 def add_calibration(section: Section, analysis: Analysis) -> None:
   """Add the reliability diagram and the number of detections by score."""
   found = analysis.calibration
+  if found is None:
+    section.paragraph(
+      'Some scores are outside 0..1. They rank detections, but are no probabilities, so that they '
+      'cannot be compared with the share of right detections.'
+    )
+    return
   if not found.counts.any():
     section.paragraph('There are no detections, and therefore no scores.')
     return

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pycocotools import coco
 
+from htc_tf.evaluation import thresholds
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.reports import (
   class_table,
@@ -55,11 +56,12 @@ def write_report(
   """
   rows = class_table.class_rows(analysis)
   page = build_page(subject, analysis, ground_truth, read_images, on_progress)
-  report_files.write_detections(folder, analysis)
-  report_files.write_classes(os.path.join(folder, report_files.CLASSES), analysis, rows)
+  # By this file, the next evaluation knows a report that was interrupted while it was written.
   report_files.write_metrics(
     os.path.join(folder, report_files.METRICS), analysis, rows, subject.title, dict(subject.sources)
   )
+  report_files.write_detections(folder, analysis)
+  report_files.write_classes(os.path.join(folder, report_files.CLASSES), analysis, rows)
   page.write(os.path.join(folder, report_files.PAGE))
 
 
@@ -91,40 +93,35 @@ def build_page(
 
 def _summary(analysis: Analysis) -> str:
   num_objects, num_classes = int(analysis.num_objects.sum()), len(analysis.names)
-  return (
-    f'{_percent(analysis, "AP")} on {_counted(analysis.num_images, "image")} with '
-    f'{_counted(num_objects, "object")} of {_counted(num_classes, "class", "classes")}.'
-  )
+  images = plain_words.counted(analysis.num_images, 'image')
+  objects = plain_words.counted(num_objects, 'object')
+  classes = plain_words.counted(num_classes, 'class', 'classes')
+  return f'{_percent(analysis, "AP")} on {images} with {objects} of {classes}.'
 
 
 def _percent(analysis: Analysis, name: str) -> str:
   parts = []
-  for key, region in (('segm', 'Mask'), ('bbox', 'Box')):
+  for key, region in class_table.REGIONS.items():
     value = analysis.figures.get(f'{key}_{name}')
     if value is not None:
       parts.append(f'{region} {name} ' + ('not measurable' if value < 0 else f'{100 * value:.1f}'))
-  return ', '.join([parts[0], *(part.lower().replace('ap', 'AP') for part in parts[1:])])
-
-
-def _counted(count: int, singular: str, plural: str = '') -> str:
-  return f'{count:,} {singular if count == 1 else plural or singular + "s"}'
+  text = ', '.join(parts)
+  return text[0].upper() + text[1:]
 
 
 def _facts(analysis: Analysis) -> list[tuple[str, Any]]:
   facts: list[tuple[str, Any]] = []
-  for key, region in (('segm', 'mask'), ('bbox', 'box')):
+  for key, region in class_table.REGIONS.items():
     if key in analysis.by_region:
       for name in ('AP', 'AP50'):
         facts.append(
           (f'{region} {name}', figure_sections.percent(analysis.figures[f'{key}_{name}']))
         )
+  best = analysis.best_point.threshold
   facts += [
     ('images', analysis.num_images),
     ('objects', int(analysis.num_objects.sum())),
-    (
-      'best threshold',
-      None if analysis.best_point.threshold is None else f'{analysis.best_point.threshold:g}',
-    ),
+    ('best threshold', None if best is None else thresholds.written(best)),
   ]
   return facts
 
@@ -144,8 +141,9 @@ def _add_worst(
     return
   section.paragraph(
     'The images with the most errors (wrong detections and objects that are not found) at the '
-    f'score threshold {analysis.threshold:g}. Green: found objects and right detections; red: '
-    'objects that are not found and wrong detections; gray: crowd regions and what is in them.'
+    f'score threshold {thresholds.written(analysis.threshold)}. Green: found objects and right '
+    'detections; red: objects that are not found and wrong detections; gray: crowd regions and '
+    'what is in them.'
   )
   entries = [ground_truth.imgs[item.image_id] for item in worst]
   images = read_images(entries) if read_images else {}
@@ -170,7 +168,7 @@ def _add_worst(
 
 
 def _described(item: ImageSummary) -> str:
-  found = f'{item.num_found} of {_counted(item.num_objects, "object")} found'
+  found = f'{item.num_found} of {plain_words.counted(item.num_objects, "object")} found'
   wrong = [
     f'{count} {kind.value}'
     for kind, count in item.counts.items()

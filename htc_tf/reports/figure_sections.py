@@ -5,14 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from htc_tf.evaluation import curves as curves_lib
-from htc_tf.evaluation import interpolated_precision, metrics
+from htc_tf.evaluation import interpolated_precision, metrics, thresholds
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.evaluation.curves import ClassCurves
 from htc_tf.reports import share_charts as charts
-from htc_tf.reports.class_table import ClassRow
+from htc_tf.reports.class_table import REGIONS, ClassRow
 from htc_tf.reports.page import Block, Section
 
-_REGIONS = {'segm': 'mask', 'bbox': 'box'}
 _SIZES = {'small': 's', 'medium': 'm', 'large': 'l'}
 # More classes than this make a page that nobody reads; the others open with a click.
 _MAX_ROWS = 40
@@ -29,10 +28,10 @@ def add_average_precision(section: Section, analysis: Analysis) -> None:
   names = ['AP', 'AP50', 'AP75', 'ARmax1', 'ARmax10', 'ARmax100']
   limits = ['', *sorted({key.partition('@')[2] for key in analysis.figures} - {''})]
   rows = []
-  for key in (key for key in _REGIONS if key in analysis.by_region):
+  for key in (key for key in REGIONS if key in analysis.by_region):
     for limit in limits:
       figures = [_figure(analysis, key, name, limit) for name in names]
-      label = f'{_REGIONS[key]}, {limit} detections' if limit else _REGIONS[key]
+      label = f'{REGIONS[key]}, {limit} detections' if limit else REGIONS[key]
       rows.append([label, *figures])
   header = ['', 'AP', 'AP50', 'AP75', 'AR of 1', 'AR of 10', 'AR']
   section.table(
@@ -66,14 +65,15 @@ def add_classes(section: Section, analysis: Analysis, rows: Sequence[ClassRow]) 
   best = analysis.best_point
   if best.threshold is not None:
     section.paragraph(
-      f'With one threshold for all classes, {best.threshold:g} is best: precision '
-      f'{100 * best.precision:.1f}, recall {100 * best.recall:.1f}, F1 {100 * best.f1:.1f}.'
+      f'With one threshold for all classes, {thresholds.written(best.threshold)} is best: '
+      f'precision {100 * best.precision:.1f}, recall {100 * best.recall:.1f}, '
+      f'F1 {100 * best.f1:.1f}.'
     )
 
 
 def add_curves(section: Section, analysis: Analysis, rows: Sequence[ClassRow]) -> None:
   """Add the precision-recall curves: of the mean over the classes, and of each class."""
-  region = _REGIONS[analysis.main_type]
+  region = REGIONS[analysis.main_type]
   section.paragraph(
     f'Precision of the {region} detections down to the score at which a recall is reached, as '
     'COCOeval interpolates it. The point is the best threshold of the class.'
@@ -113,7 +113,7 @@ def _figure(analysis: Analysis, key: str, name: str, limit: str) -> float | None
 
 
 def _add_sizes(section: Section, analysis: Analysis) -> None:
-  regions = [key for key in _REGIONS if key in analysis.by_region]
+  regions = [key for key in REGIONS if key in analysis.by_region]
   rows = [
     [
       size,
@@ -126,13 +126,13 @@ def _add_sizes(section: Section, analysis: Analysis) -> None:
     ]
     for size, letter in _SIZES.items()
   ]
-  header = [f'{_REGIONS[key]} {figure}' for key in regions for figure in ('AP', 'AR')]
+  header = [f'{REGIONS[key]} {figure}' for key in regions for figure in ('AP', 'AR')]
   section.table(['size', 'objects', *header], rows, 'By size of the objects.')
 
 
 def _add_rows(block: Block, rows: Sequence[ClassRow]) -> None:
   regions = list(rows[0].by_region)
-  header = ['class', 'images', 'instances']
+  header = ['class', 'images', 'objects']
   # Of boxes beside masks, AP alone is shown, so that the table fits the page.
   header += [f'{regions[0]} {figure}' for figure in ('AP', 'AP50', 'AR')]
   header += [f'{region} AP' for region in regions[1:]]
@@ -149,7 +149,8 @@ def _add_rows(block: Block, rows: Sequence[ClassRow]) -> None:
     ]
     for row in rows
   ]
-  decimals = [1] * (len(header) - 4) + [3, 1, 1, 1]
+  places = thresholds.num_decimals(row.threshold for row in rows)
+  decimals = [1] * (len(header) - 4) + [places, 1, 1, 1]
   block.table(header, table, decimals=decimals)
 
 
@@ -157,7 +158,9 @@ def _class_chart(row: ClassRow, curves: ClassCurves) -> tuple[str, str, str]:
   """Chart, description and caption of a class."""
   point = None
   if row.threshold is not None and row.recall is not None and row.precision is not None:
-    point = charts.Point(f'best threshold {row.threshold:g}', row.recall, row.precision)
+    point = charts.Point(
+      f'best threshold {thresholds.written(row.threshold)}', row.recall, row.precision
+    )
   caption = f'{row.name}: AP {100 * curves.ap:.1f}, AP50 {100 * curves.ap50:.1f}'
   return _curve_chart(curves, point), f'precision-recall curves of {row.name}', caption
 

@@ -1,11 +1,12 @@
 """An image with its boxes, masks, classes and semantic map, and pictures of it."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
+from htc_tf.data import mask_codec
 from htc_tf.visualization import draw, labels, semantic
 
 _MAX_ENLARGEMENT = 8
@@ -19,7 +20,8 @@ class LabeledImage(NamedTuple):
     boxes: [num, 4] yxyx in pixels of the image.
     classes: [num] int, 1 for the first class.
     is_crowd: [num] bool, whether an instance is a crowd region.
-    masks: [num, height, width] bool; None if there are no masks.
+    masks: COCO run-length encodings of the size of the image; None if there are no masks. Whole
+      masks of many objects on many images would need gigabytes.
     semantic: [height, width] uint8, 255 where ignored; None if there is no semantic map.
   """
 
@@ -27,7 +29,7 @@ class LabeledImage(NamedTuple):
   boxes: np.ndarray
   classes: np.ndarray
   is_crowd: np.ndarray
-  masks: np.ndarray | None = None
+  masks: list[dict[str, Any]] | None = None
   semantic: np.ndarray | None = None
 
 
@@ -50,7 +52,7 @@ def fitted(labeled: LabeledImage, side: int) -> LabeledImage:
   return labeled._replace(
     pixels=cv2.resize(labeled.pixels, size, interpolation=smooth),
     boxes=labeled.boxes * factors,
-    masks=None if labeled.masks is None else resized_masks(labeled.masks, size),
+    masks=None if labeled.masks is None else _resized(labeled.masks, size),
     semantic=None if labeled.semantic is None else _nearest(labeled.semantic, size),
   )
 
@@ -84,15 +86,18 @@ def draw_semantic(labeled: LabeledImage, names: dict[int, str]) -> np.ndarray | 
   return np.concatenate([drawn, semantic.draw_legend(entries, drawn.shape[1])], axis=0)
 
 
-def resized_masks(masks: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-  """Masks [num, height, width] bool of another size.
+def encoded_masks(masks: Iterable[np.ndarray], size: tuple[int, int]) -> list[dict[str, Any]]:
+  """COCO run-length encodings of masks at another size.
 
   Args:
     masks: [height, width] of each mask; an iterator need not hold all of them at the same time.
     size: width and height of the result.
   """
-  resized = [_nearest(mask.astype(np.uint8), size) > 0 for mask in masks]
-  return np.stack(resized) if resized else np.zeros([0, size[1], size[0]], bool)
+  return [mask_codec.encode(_nearest(mask.astype(np.uint8), size)) for mask in masks]
+
+
+def _resized(masks: Sequence[dict[str, Any]], size: tuple[int, int]) -> list[dict[str, Any]]:
+  return encoded_masks(map(mask_codec.decode, masks), size)
 
 
 def _nearest(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:

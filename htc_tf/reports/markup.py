@@ -8,12 +8,21 @@ import re
 _FORBIDDEN = re.compile('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]')
 # They change the direction of the text that follows.
 _DIRECTIONS = re.compile('[\u202a-\u202e\u2066-\u2069]')
+_LEFT_TO_RIGHT_MARK = '\u200e'
+# Words that are read from right to left, such as Arabic and Hebrew ones, with something after them.
+_TURNED = '\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff'
+_TURNED_WORDS = re.compile(f'[{_TURNED}]+(?: +[{_TURNED}]+)*(?= *[^ {_TURNED}])')
 
 
 def escape(text: object) -> str:
-  """A text as HTML shows it literally, also within a quoted attribute."""
+  """A text as HTML shows it literally, also within a quoted attribute.
+
+  A mark ends words that are read from right to left. Without it, browsers show the numbers after
+  such a name in reverse order.
+  """
   visible = _FORBIDDEN.sub('\ufffd', _DIRECTIONS.sub('', str(text)))
-  return html.escape(visible, quote=True)
+  marked = _TURNED_WORDS.sub(lambda words: words.group() + _LEFT_TO_RIGHT_MARK, visible)
+  return html.escape(marked, quote=True)
 
 
 def element(tag: str, content: str, **attributes: object) -> str:

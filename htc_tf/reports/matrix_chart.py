@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from htc_tf.reports import markup
+from htc_tf.reports import markup, text_width
 from htc_tf.reports import share_charts as charts
 
 _CELL = 40
 _MIN_CELL = 30
-_NAME_WIDTH = 7.2  # of a letter
-_MAX_NAME = 18
+_MAX_NAME = 130  # Pixels.
 _DARK = 0.55
 _BLUE, _RED = (22, 104, 184), (196, 62, 28)
 
@@ -25,8 +24,8 @@ def matrix_chart(matrix: np.ndarray, names: Sequence[str]) -> str:
     matrix: [num, num] counts; the last row and column are background.
     names: name of each row and column.
   """
-  shown = [name if len(name) <= _MAX_NAME else f'{name[: _MAX_NAME - 1]}…' for name in names]
-  margin = 44 + _NAME_WIDTH * max(map(len, shown))
+  shown = [text_width.shortened(name, _MAX_NAME) for name in names]
+  margin = 44 + max(map(text_width.text_width, shown))
   cell = max(_MIN_CELL, min(_CELL * 2, 420 // len(names)))
   side = cell * len(names)
   shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

@@ -40,9 +40,11 @@ th, td { padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); text-ali
   vertical-align: middle; }
 th { color: var(--quiet); font-size: 14px; font-weight: 600; vertical-align: bottom; }
 td { max-width: 44ch; overflow-wrap: break-word; }
-td:first-child { min-width: 11ch; }
+td:not([class]):last-child { min-width: 22ch; }
+td:first-child { min-width: 11ch; max-width: 30ch; }
 th.number, td.number { padding-left: 14px; text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
+th.number { white-space: normal; }
 td.bar { min-width: 190px; }
 td.bar span { display: block; height: 12px; border-radius: 0 3px 3px 0;
   background: var(--accent); }
@@ -63,8 +65,9 @@ footer { margin-top: 48px; color: var(--quiet); font-size: 14px; }
   body { padding: 18px 14px 48px; font-size: 15px; }
   h1 { font-size: 25px; }
   .facts { grid-template-columns: repeat(2, 1fr); }
-  td { max-width: 20ch; }
+  td, td:first-child { max-width: 20ch; }
   td.bar { min-width: 90px; }
+  caption { max-width: calc(100vw - 28px); }
 }
 @media print { nav { display: none; } .table { overflow: visible; }
   figure { break-inside: avoid; } }

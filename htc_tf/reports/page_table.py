@@ -87,11 +87,11 @@ def _is_number(value: Cell) -> TypeGuard[float]:
 
 
 def _kind(cells: Sequence[Cell]) -> str | None:
-  """The style of a column: of bars, of numbers, or None for text."""
+  """The style of a column: of bars, of numbers (also if all are missing), or None for text."""
   present = [cell for cell in cells if cell is not None]
   if present and all(isinstance(cell, Bar) for cell in present):
     return 'bar'
-  if present and all(_is_number(cell) for cell in present):
+  if cells and all(_is_number(cell) for cell in present):
     return 'number'
   return None
 

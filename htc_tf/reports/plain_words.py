@@ -36,8 +36,8 @@ _REMEDIES = {
   ErrorKind.CLASSIFICATION: 'Check whether the annotations keep these classes apart. If they do, '
   'add examples of the classes that are confused; if people cannot tell them apart either, merge '
   'them.',
-  ErrorKind.LOCALIZATION: 'Look at the worst images: are outlines drawn in the same way '
-  'everywhere, and are touching objects annotated one by one? Otherwise train longer, or with '
+  ErrorKind.LOCALIZATION: 'Look at the worst images: are boxes and outlines drawn in the same '
+  'way everywhere, and are touching objects annotated one by one? Otherwise train longer, or with '
   'larger images (parser.min_sizes and parser.max_size), most of all if the objects are small.',
   ErrorKind.BOTH: 'These mostly vanish together with errors of localization and classification.',
   ErrorKind.DUPLICATE: 'Lower task.model.detection_generator.nms_threshold (0.5 by default), '
@@ -50,6 +50,11 @@ _REMEDIES = {
   'they are cut by the border or hardly visible, annotate such objects alike everywhere. '
   'Otherwise train longer.',
 }
+
+
+def counted(count: int, singular: str, plural: str = '') -> str:
+  """A number and what is counted, such as '1 object' or '2,000 objects'."""
+  return f'{count:,} {singular if count == 1 else plural or singular + "s"}'
 
 
 def costliest(analysis: Analysis) -> list[ErrorKind]:
@@ -75,8 +80,9 @@ def conclusion(analysis: Analysis) -> str:
   if not any(image.matches.max(initial=-1) >= 0 for image in analysis.main.images):
     return (
       f'None of the {analysis.num_detections:,} detections lies on an object of its class. Likely '
-      'causes: a training that has just begun or that diverged, or results for other images or '
-      'other category ids. Look at the worst images below.'
+      'causes: a training that has just begun or that diverged, results for other images or other '
+      'category ids, or boxes of another form than [x, y, width, height]. Look at the worst images '
+      'below.'
     )
   return _losses(analysis)
 
@@ -138,7 +144,7 @@ def _by_size(analysis: Analysis) -> str:
     return ''
   count = analysis.objects_by_size[worst]
   return (
-    f'The {count:,} {worst} objects are found much worse than the {best} ones: AP '
+    f'AP of {counted(count, f"{worst} object")} is much lower than that of the {best} ones: '
     f'{100 * known[worst]:.1f} against {100 * known[best]:.1f}.'
     + (' Larger input images help small objects.' if worst == 'small' else '')
   )
@@ -151,11 +157,15 @@ def _low_classes(rows: Sequence[ClassRow]) -> str:
     return ''
   lowest = sorted(known, key=lambda row: row.ap or 0.0)[: min(3, len(known) - 1)]
   low = [row for row in lowest if (row.ap or 0.0) < float(np.mean(aps))]
-  texts = [f'{row.name} ({100 * (row.ap or 0.0):.1f}, {row.num_objects:,} objects)' for row in low]
+  texts = [
+    f'{row.name} ({100 * (row.ap or 0.0):.1f}, {counted(row.num_objects, "object")})' for row in low
+  ]
   return f'Classes with the lowest AP: {", ".join(texts)}.'
 
 
 def _scores(analysis: Analysis) -> str:
+  if analysis.calibration is None:
+    return 'Scores are no probabilities: choose thresholds from the table of classes.'
   bias = analysis.calibration.bias
   if abs(bias) < _LARGE_BIAS:
     return ''
@@ -169,13 +179,13 @@ def _few_objects(analysis: Analysis) -> str:
   total = int(analysis.num_objects.sum())
   if total < _FEW_OBJECTS:
     return (
-      f'There are only {total:,} objects: the figures would change by several points with other '
-      'images of the same kind.'
+      f'There {"is" if total == 1 else "are"} only {counted(total, "object")}: the figures would '
+      'change by several points with other images of the same kind.'
     )
   few = sum(1 for count in analysis.num_objects if 0 < count < _FEW_IN_CLASS)
   if few:
     return (
-      f'{few} of {len(analysis.names)} classes have fewer than {_FEW_IN_CLASS} objects; their '
+      f'Classes with fewer than {_FEW_IN_CLASS} objects: {few} of {len(analysis.names)}; their '
       'figures are uncertain.'
     )
   return ''

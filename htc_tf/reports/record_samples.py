@@ -66,13 +66,18 @@ def choose_samples(
     seed: seed of the choice.
     has_label: whether each record must have an instance of one of the labels.
 
+  Returns:
+    The records; none if no record has an instance that it must have.
+
   Raises:
-    DataError: no record can be read, or none has an instance that it must have.
+    DataError: no record can be read.
   """
   generator = random.Random(seed)
   shuffled = generator.sample(list(paths), len(paths))
   missing, candidates = set(labels), list[Sample]()
+  any_read = False
   for sample in _read(shuffled, num_images):
+    any_read = True
     if has_label and sample.labels.isdisjoint(labels):
       continue
     is_new = not missing.isdisjoint(sample.labels)
@@ -81,14 +86,12 @@ def choose_samples(
       missing -= sample.labels
     if not missing and len(candidates) >= _CANDIDATES * number:
       break
-  if not candidates:
+  if not any_read:
     raise DataError(
       'No record can be shown',
-      expected='objects of the named classes' if has_label else 'at least one readable record',
+      expected='at least one readable record',
       got=f'none in {len(paths)} files',
-      likely_cause='classes without an object'
-      if has_label
-      else 'an incomplete copy: copy or convert the records again',
+      likely_cause='an incomplete copy: copy or convert the records again',
     )
   generator.shuffle(candidates)
   return _covering(candidates, set(labels), number, max_number)

@@ -12,6 +12,7 @@ from htc_tf import file_errors, file_systems, files, version
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results, matching
 from htc_tf.evaluation.analysis import Analysis
+from htc_tf.evaluation.calibration import Calibration
 from htc_tf.reports import class_table
 from htc_tf.reports.class_table import ClassRow
 
@@ -68,7 +69,7 @@ def check_apart(folder: str, inputs: dict[str, str | None]) -> None:
     if path is None or os.path.basename(path) not in ALL:
       continue
     # The folders need not be spelled alike.
-    if _same_folder(folder, file_systems.dirname(path)):
+    if file_systems.same_folder(folder, file_systems.dirname(path)):
       raise InputError(
         f'The report would replace {path}',
         expected='an output folder without the inputs',
@@ -118,13 +119,7 @@ def write_metrics(
       'classes': [*analysis.names, 'background'],
       'truth_by_detected': analysis.confusion.tolist(),
     },
-    'calibration': {
-      'expected_calibration_error': analysis.calibration.expected_error,
-      'bias': analysis.calibration.bias,
-      'counts': analysis.calibration.counts.tolist(),
-      'mean_scores': _numbers(analysis.calibration.mean_scores),
-      'precisions': _numbers(analysis.calibration.precisions),
-    },
+    'calibration': _calibration(analysis.calibration),
   }
   files.write_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + '\n').encode())
 
@@ -152,12 +147,18 @@ def _errors(region: Any) -> dict[str, Any]:
   }
 
 
+def _calibration(found: Calibration | None) -> dict[str, Any] | None:
+  if found is None:
+    return None
+  return {
+    'expected_calibration_error': found.expected_error,
+    'bias': found.bias,
+    'counts': found.counts.tolist(),
+    'mean_scores': _numbers(found.mean_scores),
+    'precisions': _numbers(found.precisions),
+  }
+
+
 def _numbers(values: np.ndarray) -> list[float | None]:
   """Values as JSON has them; None for NaN."""
   return [None if np.isnan(value) else float(value) for value in values]
-
-
-def _same_folder(first: str, second: str) -> bool:
-  if file_systems.is_remote(first) or file_systems.is_remote(second):
-    return file_systems.without_final_slash(first) == file_systems.without_final_slash(second)
-  return os.path.realpath(first or '.') == os.path.realpath(second or '.')

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from absl import logging
+
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import DataError, InputError
 from htc_tf.reports import record_samples, sample_pictures, stored_images
@@ -43,10 +45,13 @@ def choose(splits: Sequence[Split], options: SampleOptions, side: int) -> list[S
 
   Raises:
     DataError: no record can be read, none has the wanted classes, or an image is in no split.
-    InputError: a class is unknown.
+    InputError: a class is in no split.
   """
+  _check_known(options.classes, splits)
   chosen = [(split, _samples(split, options)) for split in splits]
   _check_found(options.images, [sample for _, samples in chosen for sample in samples])
+  if options.classes:
+    _check_shown(options.classes, chosen)
   return [_shown(split, samples, side) for split, samples in chosen if samples]
 
 
@@ -79,10 +84,13 @@ def partners(shown: ShownSplit, samples: Sequence[Sample], seed: int) -> list[Sa
 def _samples(split: Split, options: SampleOptions) -> list[Sample]:
   if options.images:
     return record_samples.named_samples(split.paths, options.images, split.info.num_images)
+  labels = _labels(split, options.classes)
+  if options.classes and not labels:
+    return []
   return record_samples.choose_samples(
     split.paths,
     options.samples,
-    _labels(split.info, options.classes),
+    labels,
     max_number=max(options.samples, _MAX_SAMPLES),
     num_images=split.info.num_images,
     seed=options.seed,
@@ -91,7 +99,7 @@ def _samples(split: Split, options: SampleOptions) -> list[Sample]:
 
 
 def _shown(split: Split, samples: list[Sample], side: int) -> ShownSplit:
-  names = sample_pictures.names_of(split.info.category_names, split.info.semantic)
+  names = sample_pictures.names_of(split.class_names, split.info.semantic)
   seen = {label for sample in samples for label in sample.labels}
   unseen = [names.classes[label - 1] for label in sorted(_present_labels(split.info) - seen)]
   images = list(_images(split, samples, side))
@@ -101,24 +109,47 @@ def _shown(split: Split, samples: list[Sample], side: int) -> ShownSplit:
 def _images(split: Split, samples: Sequence[Sample], side: int) -> Iterator[Shown]:
   for sample in samples:
     labeled, (height, width) = stored_images.stored_image(sample.record, split.info, side)
-    contents = sample_pictures.contents(labeled, split.info.category_names)
+    contents = sample_pictures.contents(labeled, split.class_names)
     yield Shown(labeled, sample.title, f'{sample.title}: {width} x {height}; {contents}')
 
 
-def _labels(info: DatasetInfo, classes: Sequence[str]) -> set[int]:
-  """The labels of the named classes, or of all that have an object."""
-  if not classes:
-    return _present_labels(info)
-  labels = {category.name: category.label for category in info.categories}
-  unknown = [name for name in classes if name not in labels]
+def _labels(split: Split, classes: Sequence[str]) -> set[int]:
+  """The labels that have an object: of all classes, or of the named ones."""
+  named = {
+    category.label
+    for category, name in zip(split.info.categories, split.class_names)
+    if not classes or category.name in classes or name in classes
+  }
+  return named & _present_labels(split.info)
+
+
+def _check_known(classes: Sequence[str], splits: Sequence[Split]) -> None:
+  """Raise InputError if a named class is in no split."""
+  known = list(dict.fromkeys(name for split in splits for name in split.class_names))
+  plain = {name for split in splits for name in split.info.category_names}
+  unknown = [name for name in classes if name not in plain.union(known)]
   if unknown:
     raise InputError(
       'Classes are not in the records',
-      expected=f'some of {info.category_names[:20]}',
+      expected=f'some of {known[:20]}',
       got=', '.join(map(repr, unknown)),
       likely_cause='a misspelled name',
     )
-  return {labels[name] for name in classes}
+
+
+def _check_shown(classes: Sequence[str], chosen: Sequence[tuple[Split, list[Sample]]]) -> None:
+  """Name the splits without the classes; raise DataError if none has them."""
+  names = ', '.join(classes)
+  without = [split.name for split, samples in chosen if not samples]
+  if len(without) == len(chosen):
+    raise DataError(
+      'No record can be shown',
+      expected=f'objects of {names}',
+      got=f'none in {", ".join(without)}',
+      likely_cause='classes without an object',
+    )
+  for split in without:
+    logging.warning('%s is not shown: it has no object of %s', split, names)
 
 
 def _present_labels(info: DatasetInfo) -> set[int]:

@@ -8,7 +8,8 @@ from htc_tf.checkpoints import model_directory
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import InputError
 
-_RANGES = (('samples', 1, 10_000), ('views', 1, 100), ('seed', 0, 2**31 - 1))
+# Pictures of more samples or views would need gigabytes.
+_RANGES = (('samples', 1, 500), ('views', 1, 100), ('seed', 0, 2**31 - 1))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,10 +63,11 @@ def build_page(
   for part in splits:
     page.heading(part.name)
     page.facts(data_card.facts(part))
+  # A reader sees what the data are, and what is wrong with them, before any picture.
+  data_card.add_card(page, splits, scale)
   for stored in shown:
     _add_records(page.section(f'As stored: {stored.split.name}'), stored)
   _add_training(page.section(f'As training gets them: {training.split.name}'), training)
-  data_card.add_card(page, splits, scale)
   return page
 
 
@@ -78,7 +79,8 @@ def _summary(splits: Sequence[Split]) -> str:
 
 
 def _add_records(section: Section, shown: ShownSplit) -> None:
-  section.paragraph(f'Boxes, masks and names are those of the records. {_help(shown.names)}')
+  drawn = 'Boxes, masks' if shown.split.info.include_masks else 'Boxes'
+  section.paragraph(f'{drawn} and names are those of the records. {_help(shown.names)}')
   if shown.unseen:
     rest = len(shown.unseen) - _MAX_NAMES
     names = ', '.join(shown.unseen[:_MAX_NAMES]) + (f' and {rest} more' if rest > 0 else '')
@@ -92,8 +94,8 @@ def _add_records(section: Section, shown: ShownSplit) -> None:
 def _add_training(section: Section, training: ShownTraining) -> None:
   section.paragraph(
     'Each record is shown with several random choices of the augmentations, after resizing, '
-    'cropping and padding. Images, boxes, masks and semantic maps are the tensors of the input '
-    f'pipeline of {training.config.source}. Padding is gray, and is ignored in semantic maps.'
+    'cropping and padding. Images and ground truth are the tensors of the input pipeline of '
+    f'{training.config.source}. Padding is gray, and is ignored in semantic maps.'
   )
   if training.config.combines:
     section.paragraph(

@@ -8,6 +8,7 @@ from htc_tf import file_systems
 from htc_tf.data import dataset_info
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import DataError
+from htc_tf.evaluation.ground_truth import distinct_names
 
 # Splits in the order in which they are shown; others follow by name.
 _FIRST = ('train', 'val')
@@ -26,6 +27,11 @@ class Split(NamedTuple):
   info: DatasetInfo
   paths: list[str]
 
+  @property
+  def class_names(self) -> list[str]:
+    """Distinct names of the classes ordered by label; entry 0 has label 1."""
+    return list(distinct_names(self.info.category_names, self.info.category_ids))
+
 
 def find_splits(data: str, name: str = '') -> list[Split]:
   """The data sets in a folder, or those that a pattern matches, the training data first.
@@ -35,18 +41,15 @@ def find_splits(data: str, name: str = '') -> list[Split]:
     name: name of the only split to return; empty for all.
 
   Raises:
-    DataError: there are no records, no split of this name, or a split without shards.
+    DataError: a part of `data` has no records, there is no split of this name, a split has no
+      shards, or two folders have a split of the same name.
     InputError: TensorFlow cannot use the file system of a path.
   """
-  found: dict[str, Split] = {}
-  for part in data.split(','):
-    path = part.strip()
-    file_systems.check_usable(path, 'data')
-    pattern = os.path.join(path, '*.tfrecord') if file_systems.is_folder(path) else path
-    for prefix, info in dataset_info.find_all(pattern).items():
-      paths = _shards(prefix, info, os.path.basename(pattern))
-      earlier = found[prefix].paths if prefix in found else []
-      found[prefix] = Split(prefix, info, list(dict.fromkeys(earlier + paths)))
+  found: dict[str, list[Split]] = {}
+  for part in filter(None, map(str.strip, data.split(','))):
+    file_systems.check_usable(part, 'data')
+    for split in _splits_of(part):
+      found[split.name] = _merged(found.get(split.name, []), split)
   if not found:
     raise _no_records(data)
   if name and name not in found:
@@ -58,7 +61,42 @@ def find_splits(data: str, name: str = '') -> list[Split]:
     )
   order = {split: position for position, split in enumerate(_FIRST)}
   names = sorted(found, key=lambda split: (order.get(split, len(order)), split))
-  return [found[split] for split in names if not name or split == name]
+  return [_only(found[split]) for split in names if not name or split == name]
+
+
+def _splits_of(path: str) -> list[Split]:
+  """The splits in a folder, or those that one pattern matches."""
+  pattern = os.path.join(path, '*.tfrecord') if file_systems.is_folder(path) else path
+  splits = [
+    Split(prefix, info, _shards(prefix, info, os.path.basename(pattern)))
+    for prefix, info in dataset_info.find_all(pattern).items()
+  ]
+  if not splits:
+    raise _no_records(path)
+  return splits
+
+
+def _merged(splits: list[Split], added: Split) -> list[Split]:
+  """Splits of one name in different folders with another one, whose folder may be among them."""
+  for position, split in enumerate(splits):
+    if file_systems.same_folder(split.info.folder, added.info.folder):
+      names = {os.path.basename(path) for path in (*split.paths, *added.paths)}
+      paths = [os.path.join(split.info.folder, name) for name in sorted(names)]
+      return [*splits[:position], split._replace(paths=paths), *splits[position + 1 :]]
+  return [*splits, added]
+
+
+def _only(splits: list[Split]) -> Split:
+  """The only split of a name; raises DataError if there are several."""
+  if len(splits) > 1:
+    raise DataError(
+      f'Several data sets are named {splits[0].name!r}',
+      expected='one folder with records of this name, as for training',
+      got=', '.join(split.info.folder or '.' for split in splits),
+      likely_cause='folders of several data sets: show one at a time, or convert their annotations '
+      'together',
+    )
+  return splits[0]
 
 
 def _shards(prefix: str, info: DatasetInfo, name_pattern: str) -> list[str]:

@@ -57,4 +57,4 @@ def _fitted(decoded: dict[str, tf.Tensor], side: int) -> LabeledImage:
   # Masks of large images are decoded one at a time, because all of them may need gigabytes.
   masks = (example_decoder.decode_label_png(mask).numpy() for mask in decoded['masks_png'])
   size = (fitted.pixels.shape[1], fitted.pixels.shape[0])
-  return fitted._replace(masks=labeled_image.resized_masks(masks, size))
+  return fitted._replace(masks=labeled_image.encoded_masks(masks, size))

@@ -15,6 +15,7 @@ from htc_tf.configs.shorthands import Shorthands, experiment_name, resolve
 from htc_tf.data import dataset_info
 from htc_tf.data.augmentation.registry import build_augmentations
 from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.evaluation.ground_truth import distinct_names
 
 
 class TrainingConfiguration(NamedTuple):
@@ -80,7 +81,7 @@ def training_configuration(
   return TrainingConfiguration(
     params.task,
     source,
-    (classes or info).category_names,
+    list(distinct_names((classes or info).category_names, (classes or info).category_ids)),
     data.dtype or params.runtime.mixed_precision_dtype or 'float32',
   )
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from htc_tf.configs import model as model_config
-from htc_tf.data import preprocess
+from htc_tf.data import mask_codec, preprocess
 from htc_tf.data.parser import SEED_KEY
 from htc_tf.data.skipped import SkipCounter
 from htc_tf.data.tolerant_reading import RECORD_KEY
@@ -99,7 +99,7 @@ def labeled_element(image: tf.Tensor, labels: Labels, model: model_config.HTC) -
     boxes=labels['gt_boxes'].numpy()[real].astype(np.float64),
     classes=classes[real],
     is_crowd=np.zeros([int(real.sum())], bool),  # Training drops crowd regions.
-    masks=_unpacked(labels['gt_masks'].numpy()[real]) if 'gt_masks' in labels else None,
+    masks=_masks(labels['gt_masks'].numpy()[real]) if 'gt_masks' in labels else None,
     semantic=labels['gt_semantic'].numpy() if 'gt_semantic' in labels else None,
   )
 
@@ -119,6 +119,6 @@ def _shown(
   return Shown(labeled_image.fitted(labeled, side), title, caption)
 
 
-def _unpacked(masks: np.ndarray) -> np.ndarray:
-  """Masks [num, height, width] bool of packed ones [num, height, width / 8] uint8."""
-  return np.unpackbits(masks, axis=-1).astype(bool)
+def _masks(packed: np.ndarray) -> list[dict[str, Any]]:
+  """Run-length encodings of packed masks [num, height, width / 8] uint8."""
+  return [mask_codec.encode(np.unpackbits(mask, axis=-1)) for mask in packed]

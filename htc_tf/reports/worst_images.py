@@ -8,7 +8,7 @@ import numpy as np
 from pycocotools import coco
 
 from htc_tf.data import mask_codec
-from htc_tf.evaluation import error_kinds, image_matches
+from htc_tf.evaluation import error_kinds, image_matches, thresholds
 from htc_tf.evaluation.analysis import Analysis
 from htc_tf.evaluation.error_kinds import ErrorKind
 from htc_tf.evaluation.image_matches import ImageMatches
@@ -93,7 +93,8 @@ def draw_image(
     _drawn(canvas, scale, truth, truth_masks, _truth_labels(image, analysis.names), None),
     _drawn(canvas, scale, found, found_masks, texts, image.scores),
   )
-  titles = ('truth', f'detections with a score of at least {analysis.threshold:g}')
+  threshold = thresholds.written(analysis.threshold)
+  titles = ('truth', f'detections with a score of at least {threshold}')
   return panels.side_by_side(drawn, titles, min_side=1)
 
 
@@ -150,7 +151,7 @@ def _drawn(
   """The canvas with instances; their boxes and masks are those of the image before scaling."""
   boxes = np.array([item['bbox'] for item in entries], np.float64).reshape(-1, 4)
   corners = np.concatenate([boxes[:, 1::-1], boxes[:, 1::-1] + boxes[:, :1:-1]], axis=1) * scale
-  masks = None if encoded is None else _scaled_masks(encoded, canvas.shape[:2])
+  masks = None if encoded is None else [_scaled_mask(mask, canvas.shape[:2]) for mask in encoded]
   return draw.draw_instances(
     canvas,
     corners,
@@ -162,12 +163,9 @@ def _drawn(
   )
 
 
-def _scaled_masks(encoded: Sequence[dict[str, Any]], size_hw: tuple[int, int]) -> np.ndarray:
-  """[num, height, width] bool masks at another size."""
+def _scaled_mask(encoded: dict[str, Any], size_hw: tuple[int, int]) -> dict[str, Any]:
+  """A mask at another size, encoded: whole masks of many objects would need gigabytes."""
   height, width = size_hw
-  masks = np.zeros([len(encoded), height, width], bool)
-  for mask, item in zip(masks, encoded):
-    decoded = mask_codec.decode(item).astype(np.float32)
-    smooth = cv2.INTER_AREA if decoded.shape[0] > height else cv2.INTER_LINEAR
-    mask[:] = cv2.resize(decoded, (width, height), interpolation=smooth) >= 0.5
-  return masks
+  decoded = mask_codec.decode(encoded).astype(np.float32)
+  smooth = cv2.INTER_AREA if decoded.shape[0] > height else cv2.INTER_LINEAR
+  return mask_codec.encode(cv2.resize(decoded, (width, height), interpolation=smooth) >= 0.5)

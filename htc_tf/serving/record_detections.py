@@ -140,7 +140,7 @@ def _apply(records: Records, config: task_config.HTCTask) -> None:
 
 
 def _joined(input_path: Any) -> str:
-  return input_path if isinstance(input_path, str) else ','.join(input_path)
+  return input_path if isinstance(input_path, str) else ','.join(input_path or ())
 
 
 def _find_records(path: str) -> DatasetInfo:
@@ -183,8 +183,8 @@ def _notes(ground_truth: coco.COCO, num_detected: int, counter: SkipCounter) -> 
   missing = len(ground_truth.imgs) - num_detected
   if missing:
     notes.append(
-      f'{missing} of the {len(ground_truth.imgs)} annotated images have no usable record; their '
-      'objects count as missed'
+      f'{missing:,} of {len(ground_truth.imgs):,} annotated images have no usable record; their '
+      'objects count as not found'
     )
   if counter.count(RECORDS) or counter.count(SHARDS):
     notes.append(

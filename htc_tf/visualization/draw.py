@@ -83,6 +83,7 @@ def _labels(
   labels = []
   for index, (box, label) in enumerate(zip(boxes, classes)):
     name = names[label - 1] if 1 <= label <= len(names) else f'class {label}'
+    name = labels_lib.single_line(name)
     texts = [name]
     if scores is not None:
       score = f'{scores[index]:.2f}'

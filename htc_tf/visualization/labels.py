@@ -2,7 +2,8 @@
 
 import bisect
 import functools
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -47,11 +48,35 @@ def font_size(image_hw: tuple[int, int], boxes: Sequence[Box] = ()) -> int:
   return int(np.clip(round(size), _MIN_FONT_SIZE, 28))
 
 
+def load_font(size: int, texts: Iterable[str] = ()) -> ImageFont.FreeTypeFont:
+  """A font for texts; none needs to be installed.
+
+  The font that is part of Pillow has hardly more than ASCII. Texts with other characters get the
+  font of Matplotlib, which has Latin, Greek, Cyrillic, Hebrew and Arabic letters, among others.
+
+  Args:
+    size: height in pixels.
+    texts: the texts that are written with it.
+  """
+  is_enough = all(text.replace('…', '').isascii() for text in texts)
+  return _font_of_pillow(size) if is_enough else _font_of_matplotlib(size)
+
+
 @functools.cache
-def load_font(size: int) -> ImageFont.FreeTypeFont:
-  """The font that is part of Pillow, so that none needs to be installed."""
+def _font_of_pillow(size: int) -> ImageFont.FreeTypeFont:
   # Given a size, Pillow returns its FreeType font and never the bitmap font.
   return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
+
+
+@functools.cache
+def _font_of_matplotlib(size: int) -> ImageFont.FreeTypeFont:
+  import matplotlib  # Importing it takes a moment, and few names need it.
+
+  path = os.path.join(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')
+  try:
+    return ImageFont.truetype(path, size)
+  except OSError:  # Some distributions leave it out; boxes in the place of letters are no failure.
+    return _font_of_pillow(size)
 
 
 def single_line(text: str) -> str:
@@ -87,7 +112,8 @@ def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
   """
   labeled = Image.fromarray(image)
   canvas = ImageDraw.Draw(labeled)
-  font = load_font(font_size(image.shape[:2], [label.box for label in labels]))
+  size = font_size(image.shape[:2], [label.box for label in labels])
+  font = load_font(size, [text for label in labels for text in label.texts])
   taken: list[_Place] = []
   for label in labels:
     for text in label.texts:

@@ -77,7 +77,7 @@ def draw_legend(entries: Sequence[tuple[palette.Color, str]], width: int) -> np.
   Returns:
     [height, width, 3] uint8 RGB on white.
   """
-  font = labels_lib.load_font(max(_MIN_FONT_SIZE, width // 34))
+  font = labels_lib.load_font(max(_MIN_FONT_SIZE, width // 34), [text for _, text in entries])
   ascent, descent = font.getmetrics()
   line, side = ascent + descent + 4, ascent
   places, left, top = [], 0, _GAP // 2

@@ -15,7 +15,10 @@ from pycocotools import cocoeval
 
 from htc_tf.checkpoints import model_directory
 from htc_tf.cli import evaluate
+from htc_tf.evaluation import coco_results
 from htc_tf.evaluation import ground_truth as ground_truth_lib
+from htc_tf.reports import page as page_lib
+from htc_tf.reports import report_files
 from htc_tf.tasks.htc import HTCTask
 from tests import evaluation_cases, tiny_records
 from tests.reports import html_pages
@@ -100,6 +103,72 @@ def test_a_report_is_replaced_aloud_and_other_files_stay(inputs, capsys):
   assert _metrics(inputs / 'out')['detections'] == 0
   assert (inputs / 'out' / 'notes.txt').read_text() == 'mine'
   assert not (inputs / 'out' / 'detections.segm.json').exists()
+
+
+def test_what_is_left_out_is_named_in_the_terminal_and_on_the_page(inputs, capsys):
+  results = json.loads((inputs / 'predictions.json').read_text())
+  results += [{**results[0], 'image_id': 999}, results[1]]
+  (inputs / 'predictions.json').write_text(json.dumps(results))
+  assert _run(inputs) == 0
+  page = html_pages.ParsedPage((inputs / 'out' / 'report.html').read_text())
+  error = capsys.readouterr().err
+  for finding in (
+    '1 detections in images that the annotations do not have',
+    '1 detection is a copy',
+  ):
+    assert f'note: {finding}' in error
+    assert any(text.startswith(finding) for text in page.texts_of('li'))
+
+
+def test_findings_in_the_annotations_are_logged_once(inputs, caplog):
+  annotations = json.loads((inputs / 'val.json').read_text())
+  for image in annotations['images']:
+    del image['height'], image['width']
+  (inputs / 'val.json').write_text(json.dumps(annotations))
+  assert _run(inputs, f'--image_folder={inputs}/images') == 0
+  assert caplog.text.count('6 image entries without height and width') == 1
+  page = html_pages.ParsedPage((inputs / 'out' / 'report.html').read_text())
+  assert any('truth and detections' in image['alt'] for image in page.all('img'))
+
+
+def test_masks_without_annotated_masks_are_evaluated_by_their_boxes(inputs, capsys):
+  annotations = json.loads((inputs / 'val.json').read_text())
+  for annotation in annotations['annotations']:
+    annotation['segmentation'] = []
+  (inputs / 'val.json').write_text(json.dumps(annotations))
+  assert _run(inputs) == 0
+  assert 'note: the annotations have no masks; boxes alone are evaluated' in capsys.readouterr().err
+  metrics = _metrics(inputs / 'out')
+  stats = _stats(inputs / 'val.json', inputs / 'out' / 'detections.json', 'bbox')
+  assert _figures(metrics, 'bbox') == pytest.approx(stats, abs=1e-12)
+  assert not _figures(metrics, 'segm')
+
+
+@pytest.mark.parametrize(
+  'where, name, number',
+  [
+    (report_files, 'write_metrics', 0),
+    (coco_results, 'write_results', 0),
+    (coco_results, 'write_results', 1),
+    (report_files, 'write_classes', 0),
+    (page_lib.Page, 'write', 0),
+  ],
+)
+def test_a_report_that_was_interrupted_is_replaced(inputs, monkeypatch, where, name, number):
+  original, calls = getattr(where, name), []
+
+  def interrupted(*arguments):
+    if len(calls) == number:
+      raise KeyboardInterrupt
+    calls.append(arguments)
+    original(*arguments)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(where, name, interrupted)
+    assert _run(inputs) != 0
+  assert not (inputs / 'out' / 'report.html').exists()
+  assert _run(inputs) == 0
+  assert sorted(os.listdir(inputs / 'out')) == _FILES
 
 
 @pytest.mark.parametrize('name', ['report.html', 'metrics.json'])

@@ -59,6 +59,16 @@ def test_pictures_and_page_are_written_beside_the_records(data, capsys, monkeypa
     'images without any instance (kept)',
   ):
     assert expected in text, expected
+  # What the data are comes before the pictures.
+  assert page.texts_of('h2') == [
+    'Classes',
+    'Images',
+    'Objects',
+    'Findings of the conversion',
+    'As stored: train',
+    'As stored: val',
+    'As training gets them: train',
+  ]
   # Four records of both splits and four views of the four records, each with its semantic map,
   # and three charts.
   assert len(page.all('img')) == 2 * (2 * 4 + 4 * 4) + 3
@@ -87,7 +97,7 @@ def test_named_images_of_one_split_are_shown(data, tmp_path):
     'val_training.png',
   ]
   headings = page.texts_of('h3')
-  assert headings[0] == 'val' and headings[1:3] == ['3.png (id 3)', '1.png (id 1)']
+  assert headings == ['val', 'val', '3.png (id 3)', '1.png (id 1)']
 
 
 def test_images_of_named_classes_are_shown(data, tmp_path):
@@ -102,7 +112,7 @@ def test_a_pattern_and_an_experiment_are_accepted(data, tmp_path):
   assert 'input pipeline of htc_nuclei' in page.text() and 'val' not in page.texts_of('h3')
 
 
-def test_the_configuration_of_a_model_is_used(data, tmp_path):
+def test_the_configuration_of_a_model_is_used(data, tmp_path, capsys):
   params = exp_factory.get_exp_config('htc_nano')
   params.override(
     {
@@ -123,6 +133,7 @@ def test_the_configuration_of_a_model_is_used(data, tmp_path):
   assert show.main([f'--model={model}', f'--output={output}', '--samples=1', '--views=1']) == 0
   text = html_pages.ParsedPage((output / 'index.html').read_text()).text()
   assert 'horizontal = 0.25' in text and str(model) in text
+  assert 'next:' not in capsys.readouterr().err  # This model is trained already.
 
 
 def test_records_with_boxes_only_of_an_earlier_version_are_shown(tmp_path):
@@ -132,6 +143,7 @@ def test_records_with_boxes_only_of_an_earlier_version_are_shown(tmp_path):
   (data / 'train.json').write_text(json.dumps(card))
   page = _run(data, tmp_path / 'out', '--views=1', '--samples=1')
   assert 'are of an earlier version and have no statistics' in page.text()
+  assert 'Boxes and names are those of the records.' in page.text()
   assert page.texts_of('dd')[-2:] == ['no', 'none']
 
 
@@ -146,6 +158,29 @@ def test_three_hundred_classes_are_shown(tmp_path):
 
 
 @pytest.mark.parametrize(
+  'flags, gpu, source, expected',
+  [
+    ([], False, 'htc_nano', '--size=nano'),
+    ([], True, 'htc_small', '--size=small'),
+    (['--size=small', '--image_size=64'], False, 'htc_small', '--size=small --image_size=64'),
+    (['--experiment=htc_nuclei'], False, 'htc_nuclei', '--experiment=htc_nuclei'),
+  ],
+)
+def test_the_pictures_are_those_of_the_training_that_is_named(
+  data, tmp_path, capsys, monkeypatch, flags, gpu, source, expected
+):
+  monkeypatch.setattr(show.command, 'has_gpu', lambda: gpu)
+  override = 'task.train_data.parser.augmentation.flip.horizontal=0.25'
+  flags = [*flags, '--samples=1', '--views=1', f'--params_override={override}']
+  text = _run(data, tmp_path / 'out', *flags).text()
+  assert f'input pipeline of {source}' in text and 'horizontal = 0.25' in text
+  assert capsys.readouterr().err.splitlines()[-1] == (
+    f'next: htc-train --data={data} {expected} --params_override={override} --epochs=100 '
+    '--model_dir=model'
+  )
+
+
+@pytest.mark.parametrize(
   'flags, message',
   [
     (['{missing}'], 'no such file'),
@@ -155,6 +190,7 @@ def test_three_hundred_classes_are_shown(tmp_path):
     (['{data}', '--images=1,77.png'], "'77.png'"),
     (['{data}', '--classes=nut,fig'], "'fig'"),
     (['{data}', '--samples=0'], '--samples is out of range'),
+    (['{data}', '--samples=501'], '--samples is out of range'),
     (['{data}', '--views=0'], '--views is out of range'),
     (['{data}', '--seed=-1'], '--seed is out of range'),
     (['{data}', '--size=huge'], '--size is unknown'),

@@ -32,3 +32,8 @@ def test_scores_that_are_probabilities_have_no_error():
 def test_without_detections_there_is_no_error():
   found = calibration(np.zeros(0), np.zeros(0, bool))
   assert found.expected_error == 0 and found.bias == 0 and not found.counts.any()
+
+
+@pytest.mark.parametrize('scores', [[-0.1, 0.5], [0.5, 1.1], [35.0, 99.0]])
+def test_scores_that_are_no_probabilities_have_no_calibration(scores):
+  assert calibration(np.array(scores), np.array([True, False])) is None

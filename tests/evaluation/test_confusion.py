@@ -70,6 +70,13 @@ def test_classes_with_few_errors_are_merged():
   np.testing.assert_array_equal(smaller, expected)
 
 
+def test_confusions_among_merged_classes_are_counted():
+  matrix = np.arange(25).reshape(5, 5)
+  assert confusion.num_confused(matrix, [1, 3]) == matrix[0, 2] + matrix[2, 0]
+  assert confusion.num_confused(matrix, [0, 1, 3]) == 0
+  assert confusion.num_confused(matrix, [0, 1, 2, 3]) == 0
+
+
 def test_few_classes_stay_as_they_are():
   matrix = np.arange(16).reshape(4, 4)
   smaller, kept = confusion.merged(matrix, 3)

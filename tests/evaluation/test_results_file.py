@@ -21,7 +21,7 @@ def _read(tmp_path):
   def read(entries, ground_truth=case.ground_truth):
     path = tmp_path / 'results.json'
     path.write_text(entries if isinstance(entries, str) else json.dumps(entries), encoding='utf-8')
-    return results_file.read_results(path, ground_truth)
+    return results_file.check_entries(results_file.load(path), ground_truth)
 
   return read
 
@@ -109,11 +109,6 @@ def test_numbers_may_be_text(read):
   assert read([entry]).entries == [_entry(image_id=2)]
 
 
-def test_scores_beyond_one_are_named(read):
-  (finding,) = read([_entry(score=87.5)]).findings
-  assert '1 scores are outside 0..1' in finding
-
-
 def test_no_detection_is_a_result(read):
   assert read([]) == ([], False, [])
 
@@ -133,7 +128,7 @@ def test_another_file_is_refused(read, content, message):
 
 def test_a_missing_file_is_refused(tmp_path):
   with pytest.raises(DataError, match='No such file'):
-    results_file.read_results(tmp_path / 'none', evaluation_cases.build([], []).ground_truth)
+    results_file.load(tmp_path / 'none')
 
 
 def test_masks_for_some_detections_alone_are_refused(read):

@@ -30,6 +30,20 @@ def test_the_threshold_has_as_many_decimals_as_it_needs():
   assert _best([0.4371, close], [1, 0], 1).threshold == 0.4371
 
 
+def test_a_written_threshold_is_the_threshold():
+  close = float(np.nextafter(0.4371, 1))
+  values = [0.05, 0.43711, 12345.678, -8.0, 0.0, 1e-05, 0.4371, close]
+  texts = [thresholds.written(value) for value in values]
+  assert [float(text) for text in texts] == values
+  assert texts[:5] == ['0.05', '0.43711', '12345.678', '-8', '0']
+
+
+def test_a_column_of_thresholds_has_the_decimals_that_all_need():
+  assert thresholds.num_decimals([]) == thresholds.num_decimals([None, 0.0, 0.5, -8.0]) == 2
+  assert thresholds.num_decimals([0.05, None, 0.43711]) == 5
+  assert thresholds.num_decimals([1e-05, 0.5]) == 5
+
+
 def test_equal_scores_are_on_one_side():
   point = _best([0.5, 0.5, 0.5], [1, 0, 0], 1)
   assert point.precision == pytest.approx(1 / 3) and point.recall == 1

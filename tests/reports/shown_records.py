@@ -5,7 +5,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from htc_tf.data import coco_to_tfrecord
+from htc_tf.data import coco_to_tfrecord, mask_codec
 from htc_tf.data.dataset_info import DatasetInfo
 from tests import tiny_records
 
@@ -57,6 +57,11 @@ def _store_as(folder, content, sample_format):
     image['file_name'] = f'{path.stem}.npy'
     samples = channels_of(np.asarray(Image.open(path)), sample_format)
     np.save(folder / image['file_name'], samples)
+
+
+def masks_of(labeled):
+  """Masks [height, width] bool of a labeled image."""
+  return [mask_codec.decode(mask) for mask in labeled.masks]
 
 
 def load_info(records, prefix='train'):

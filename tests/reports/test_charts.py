@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from htc_tf.reports import charts
+from htc_tf.reports import charts, text_width
 
 _SPACE = '{http://www.w3.org/2000/svg}'
 
@@ -60,3 +60,21 @@ def test_ranges_are_on_a_logarithmic_axis():
 
 def test_equal_values_are_drawn():
   assert _elements(charts.ranges([('a', (7.0,) * 7)], 'pixels'), 'rect')
+
+
+@pytest.mark.parametrize('value', [1.0, 16.0, 1000.0])
+@pytest.mark.parametrize('name', ['a_validation_split_of_2017', 'train', '猫' * 30])
+def test_names_and_marks_stay_inside_the_drawing(name, value):
+  mark = '16 pixels at the network input'
+  svg = ElementTree.fromstring(
+    charts.ranges([(name, [2, 3, 4, 5, 6, 7, 900])], 'pixels', [(value, mark)])
+  )
+  found = {'start': 0, 'end': 0}
+  for text in svg.iter(f'{_SPACE}text'):
+    anchor, x = text.get('text-anchor'), float(text.get('x'))
+    if anchor in found:
+      found[anchor] += 1
+      width = text_width.text_width(text.text)
+      left, right = (x, x + width) if anchor == 'start' else (x - width, x)
+      assert left >= 0 and right <= float(svg.get('width')), text.text
+  assert sum(found.values()) == 2

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from htc_tf.reports import matrix_chart, share_charts
+from htc_tf.visualization import labels
 
 _SVG = '{http://www.w3.org/2000/svg}'
 
@@ -52,3 +53,24 @@ def test_matrices_of_all_sizes_fit_their_drawing(num):
   for cell in _parsed(svg, 'rect')[1:]:
     assert float(cell.get('x')) + float(cell.get('width')) <= width
   assert '123k' in [text.text for text in _parsed(svg, 'text')]
+
+
+@pytest.mark.parametrize(
+  'name', ['W' * 30, '猫' * 30, '🐈' * 30, 'ABCDEFGHIJKLMNOPQRSTUVWX', 'i' * 30]
+)
+def test_wide_names_are_cut_to_the_margin(name):
+  svg = matrix_chart.matrix_chart(np.eye(3), [name, 'b', 'background'])
+  (shown, turned) = [text for text in _parsed(svg, 'text') if name[:1] in text.text][:2]
+  assert shown.text == turned.text and shown.text.endswith('…')
+  assert name.startswith(shown.text[:-1]) and len(shown.text) > 8
+  # The names end at the margin; Pillow's font is about as wide as that of a browser.
+  pixels = labels.load_font(13).getlength(shown.text)
+  if name[0] in '猫🐈':
+    pixels = 13 * len(shown.text)
+  assert pixels <= float(shown.get('x')) - 22  # The title of the rows is left of it.
+
+
+def test_names_that_fit_are_whole_and_accents_take_no_place():
+  names = ['a' * 18, 'e\u0301' * 18, 'background']
+  texts = [text.text for text in _parsed(matrix_chart.matrix_chart(np.eye(3), names), 'text')]
+  assert all(texts.count(name) == 2 for name in names)

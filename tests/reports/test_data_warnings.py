@@ -7,8 +7,10 @@ import pytest
 from htc_tf.configs.frames import Resizing
 from htc_tf.data.dataset_info import Category, DatasetInfo
 from htc_tf.data.statistics import DatasetStatistics
-from htc_tf.reports import data_warnings
+from htc_tf.reports import data_card, data_warnings
+from htc_tf.reports.page import Page
 from htc_tf.reports.shown_data import Split
+from tests.reports import html_pages
 
 
 def split(name='train', counts=(100, 90), **changes):
@@ -55,6 +57,21 @@ def test_good_data_have_no_warning():
 )
 def test_what_matters_is_named(splits, expected):
   assert any(expected in line for line in _warnings(*splits)), _warnings(*splits)
+
+
+def test_classes_of_one_name_keep_their_own_counts():
+  (train,) = [split(counts=(80, 0, 20))]
+  categories = [Category(5, 'cat', 1), Category(7, 'cat', 2), Category(9, 'dog', 3)]
+  train = train._replace(info=dataclasses.replace(train.info, categories=tuple(categories)))
+  page = Page('title')
+  data_card.add_card(page, [train], None)
+  parsed = html_pages.ParsedPage(page.html())
+  cells = parsed.texts_of('td')
+  for name, count in (('cat (5)', '80'), ('dog', '20'), ('cat (7)', '0')):
+    assert cells[cells.index(name) + 2] == count
+  first, *others = _warnings(train)
+  assert first.startswith('Several classes have the same name: cat.')
+  assert 'One class has no object in train: cat (7).' in others
 
 
 def test_a_long_list_of_classes_is_cut():

@@ -97,6 +97,32 @@ def test_empty_cases_have_a_page_that_says_so(objects, detections, conclusion, h
   assert conclusion in page.text() and 'nan' not in page.text()
 
 
+@pytest.mark.parametrize('is_right', [True, False])
+def test_scores_that_are_no_probabilities_are_shown_without_calibration(tmp_path, is_right):
+  box = _BOX if is_right else _OTHER
+  case = evaluation_cases.build([(1, 1, _BOX)], [(1, 1, box, -7.5), (1, 1, _OTHER, -9.25)])
+  for result in case.results:
+    del result['segmentation']
+  found = analyzed(case, has_masks=False)
+  evaluation_report.write_report(str(tmp_path), _subject(), found, case.ground_truth, _gray)
+  page = html_pages.check_self_contained((tmp_path / 'report.html').read_text())
+  assert page.texts_of('h2') == SECTIONS
+  assert 'Some scores are outside 0..1' in page.text()
+  assert 'too high' not in page.text() and 'too low' not in page.text()
+  content = json.loads((tmp_path / 'metrics.json').read_text())
+  assert content['calibration'] is None
+  # Without a right detection, all are shown.
+  assert content['confusion']['score_threshold'] == (-7.5 if is_right else -9.25)
+  assert np.sum(content['confusion']['truth_by_detected']) == (1 if is_right else 3)
+
+
+def test_thresholds_are_shown_with_the_digits_that_separate_detections():
+  detections = [(1, 1, _BOX, 0.43716), (1, 1, _OTHER, 0.43704)]
+  page = built(evaluation_cases.build([(1, 1, _BOX)], detections, num_categories=1))
+  assert '0.4371' in page.texts_of('td') and '0.4371' in page.texts_of('dd')
+  assert 'score ≥ 0.4371' in page.texts_of('th')
+
+
 def test_the_figures_of_empty_cases_are_valid_json(tmp_path):
   case = evaluation_cases.build([], [], num_categories=1)
   found = analyzed(case)
@@ -122,6 +148,15 @@ def test_many_classes_open_with_a_click():
   assert open_rows
 
 
+def test_confusions_among_the_classes_that_are_not_shown_are_named():
+  # 25 classes with two errors each, three that are right, and of these one that is confused.
+  objects = [(label, label, _BOX) for label in range(1, 29)]
+  detections = [(label, label, _OTHER, 0.9) for label in range(1, 26)]
+  detections += [(label, label, _BOX, 0.9) for label in (26, 27)] + [(28, 27, _BOX, 0.9)]
+  case = evaluation_cases.build(objects, detections, num_images=28, num_categories=28)
+  assert '1 of 3 objects are taken for another of these classes' in built(case).text()
+
+
 def test_images_that_cannot_be_read_are_named():
   case = evaluation_cases.build([(1, 1, _BOX)], [])
   assert '--image_folder' in built(case, read_images=None).text()
@@ -140,6 +175,16 @@ def test_the_costliest_kind_is_named_with_what_to_do():
   remarks = plain_words.remarks(found, class_table.class_rows(found))
   assert 'Most often taken for each other: class 1 for class 2 (1).' in remarks
   assert any('only 2 objects' in text for text in remarks)
+
+
+def test_one_is_counted_in_the_singular():
+  objects = [(1, 1, _BOX), (1, 2, _OTHER)]
+  found = analyzed(evaluation_cases.build(objects, [(1, 1, _BOX, 0.9)]))
+  remarks = ' '.join(plain_words.remarks(found, class_table.class_rows(found)))
+  assert 'class 2 (0.0, 1 object)' in remarks and 'AP of 1 medium object' in remarks
+  assert plain_words.counted(1000, 'class', 'classes') == '1,000 classes'
+  found = analyzed(evaluation_cases.build(objects[:1], [(1, 1, _BOX, 0.9)], num_categories=1))
+  assert 'There is only 1 object:' in ' '.join(plain_words.remarks(found, []))
 
 
 def test_another_number_of_detections_has_rows_of_its_own():

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from htc_tf.errors import InputError
+from htc_tf.reports import markup, page_table
 from htc_tf.reports import page as page_lib
-from htc_tf.reports import page_table
 from tests.reports import html_pages
 
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><rect width="5"/></svg>'
@@ -100,6 +100,22 @@ def test_characters_that_html_forbids_are_replaced(tmp_path):
   assert html_pages.ParsedPage(text).texts_of('h1') == ['a\ufffdb\ufffdc\ufffdd\ufffd']
 
 
+@pytest.mark.parametrize(
+  'text, shown',
+  [
+    ('כלב', 'כלב'),
+    ('قطة كبيرة ', 'قطة كبيرة '),
+    ('قطة كبيرة 1', 'قطة كبيرة| 1'),
+    ('כלב (6.2, 14 objects)', 'כלב| (6.2, 14 objects)'),
+    ('قطة كبيرة, כלב\n3', 'قطة كبيرة|, כלב|\n3'),
+    ('כלב <3', 'כלב| &lt;3'),
+    ('chat 3, 猫 4, é 5', 'chat 3, 猫 4, é 5'),
+  ],
+)
+def test_words_from_right_to_left_do_not_turn_what_follows(text, shown):
+  assert markup.escape(text) == shown.replace('|', '\u200e')
+
+
 def test_numbers_are_aligned_and_texts_are_not():
   rows = [
     ['cat', 1234567, 0.125, None, np.int64(5), True],
@@ -109,7 +125,7 @@ def test_numbers_are_aligned_and_texts_are_not():
   texts = 'cat|1,234,567|0.12|-|5|True|12|-|-|-|2.50|False'.replace('-', page_table.MISSING)
   assert parsed.texts_of('td') == texts.split('|')
   styles = [cell.get('class') for cell in parsed.all('td')[:6]]
-  assert styles == [None, 'number', 'number', None, 'number', None]
+  assert styles == [None, 'number', 'number', 'number', 'number', None]
   assert [cell.get('class') for cell in parsed.all('th')] == styles
 
 

@@ -50,7 +50,10 @@ onload = () => {{
   const page = document.getElementById('f').contentDocument;
   const images = [...page.images];
   document.getElementById('o').textContent = 'wide ' + page.documentElement.scrollWidth
-    + ' broken ' + images.filter(image => !image.naturalWidth).length + ' of ' + images.length;
+    + ' broken ' + images.filter(image => !image.naturalWidth).length + ' of ' + images.length
+    + ' row ' + Math.max(...[...page.querySelectorAll('tr')].map(row => row.offsetHeight))
+    + ' caption ' + Math.max(...[...page.querySelectorAll('caption')].map(
+      caption => Math.ceil(caption.getBoundingClientRect().right)));
 }};
 </script></body></html>"""
 
@@ -64,6 +67,8 @@ def test_the_page_fits_its_window_and_all_pictures_are_drawn(report, tmp_path, w
   )
   wide, broken, total = map(int, re.search(r'wide (\d+) broken (\d+) of (\d+)', dom).groups())
   assert wide <= width and broken == 0 and total > 40
+  row, caption = map(int, re.search(r'row (\d+) caption (\d+)', dom).groups())
+  assert row <= 140 and caption <= width  # No column of text is squeezed, no caption is cut.
 
 
 def test_a_screenshot_shows_the_page(report, tmp_path):

@@ -1,10 +1,12 @@
 """Tests that records are shown as they are stored."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.data import images
+from htc_tf.data import images, mask_codec
 from htc_tf.errors import DataError
 from htc_tf.reports import labeled_image, stored_images
 from tests import tiny_records
@@ -30,7 +32,7 @@ def test_boxes_and_masks_are_those_of_the_annotations(folder):
   assert stored_hw == (64, 64)
   assert labeled.classes.tolist() == [1, 2] and not labeled.is_crowd.any()
   for box, mask, (left, top, width, height), color in zip(
-    labeled.boxes, labeled.masks, tiny_records.BOXES[0], tiny_records.COLORS
+    labeled.boxes, shown_records.masks_of(labeled), tiny_records.BOXES[0], tiny_records.COLORS
   ):
     np.testing.assert_allclose(box, [top, left, top + height, left + width], atol=1e-4)
     expected = np.zeros([64, 64], bool)
@@ -65,7 +67,7 @@ def test_a_fitted_image_keeps_its_objects_in_place(folder, side):
   expected = np.zeros([side, side], bool)
   rows = slice(round(top * scale), round((top + height) * scale))
   expected[rows, round(left * scale) : round((left + width) * scale)] = True
-  np.testing.assert_array_equal(labeled.masks[0], expected)
+  np.testing.assert_array_equal(shown_records.masks_of(labeled)[0], expected)
   np.testing.assert_array_equal(labeled.semantic == 1, expected)
   np.testing.assert_allclose(labeled.boxes[0, :2], [top * scale, left * scale], atol=1e-3)
 
@@ -78,9 +80,35 @@ def test_a_tiny_image_is_enlarged_only_eight_times():
   assert fitted.pixels.shape == (16, 24, 3) and fitted.boxes.tolist() == [[0, 0, 16, 24]]
 
 
+def test_masks_of_many_objects_need_little_memory():
+  side, number = 900, 400
+  masks = (np.arange(side * side).reshape(side, side) % number == index for index in range(2))
+  small = np.zeros([side, side], bool)
+  small[100:110, 200:220] = True
+  tracemalloc.start()
+  encoded = labeled_image.encoded_masks((small for _ in range(number)), (side, side))
+  fitted = labeled_image.fitted(
+    labeled_image.LabeledImage(
+      np.zeros([side, side, 3], np.uint8),
+      np.zeros([number, 4]),
+      np.ones(number, int),
+      np.zeros(number, bool),
+      encoded,
+    ),
+    480,
+  )
+  _, peak = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  assert len(fitted.masks) == number and fitted.masks[0]['size'] == [480, 480]
+  assert peak < number * side * side / 10  # As bytes, one for a pixel, they need ten times as much.
+  for mask in masks:
+    (again,) = labeled_image.encoded_masks([mask], (side, side))
+    np.testing.assert_array_equal(mask_codec.decode(again), mask)
+
+
 def test_an_image_without_instances_is_shown(folder):
   labeled, _ = _stored(folder, 3)
-  assert labeled.masks.shape == (0, 64, 64) and labeled.boxes.shape == (0, 4)
+  assert labeled.masks == [] and labeled.boxes.shape == (0, 4)
   np.testing.assert_array_equal(labeled_image.draw_objects(labeled, ['a', 'b']), labeled.pixels)
   assert (labeled.semantic == 0).all()
 
@@ -99,7 +127,7 @@ def test_crowd_regions_are_named(tmp_path):
   folder = shown_records.write(tmp_path, change=change, semantic='instances')
   labeled, _ = _stored(folder, 0)
   assert labeled.is_crowd.tolist() == [True, False]
-  assert (labeled.semantic[labeled.masks[0]] == images.IGNORED_LABEL).all()
+  assert (labeled.semantic[shown_records.masks_of(labeled)[0]] == images.IGNORED_LABEL).all()
   plain = labeled_image.draw_objects(labeled._replace(is_crowd=np.zeros(2, bool)), ['a', 'b'])
   crowd = labeled_image.draw_objects(labeled, ['a', 'b'])
   assert (plain != crowd).any()

@@ -50,7 +50,7 @@ def test_masks_boxes_and_semantic_maps_are_on_the_objects_of_every_view(folder):
   found = set()
   for shown in views:
     labeled = shown.labeled
-    for box, mask, label in zip(labeled.boxes, labeled.masks, labeled.classes):
+    for box, mask, label in zip(labeled.boxes, shown_records.masks_of(labeled), labeled.classes):
       color = np.array(tiny_records.COLORS[label - 1])
       painted = np.abs(labeled.pixels.astype(int) - color).max(axis=-1) < 60
       assert (painted & mask).sum() > 0.9 * (painted | mask).sum()
@@ -71,7 +71,8 @@ def test_views_are_the_tensors_of_the_pipeline(folder):
   number = int((labels['gt_classes'].numpy() > 0).sum())
   np.testing.assert_allclose(view.labeled.boxes, labels['gt_boxes'][:number], atol=1e-4)
   np.testing.assert_array_equal(
-    view.labeled.masks, np.unpackbits(labels['gt_masks'][:number].numpy(), axis=-1)
+    shown_records.masks_of(view.labeled),
+    np.unpackbits(labels['gt_masks'][:number].numpy(), axis=-1),
   )
   np.testing.assert_array_equal(view.labeled.semantic, labels['gt_semantic'])
   means, deviations = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
@@ -132,15 +133,15 @@ def test_pasted_objects_have_boxes_masks_and_labels(folder, plain):
       labeled = view.labeled
       pasted = [
         (mask, label)
-        for mask, label in zip(labeled.masks, labeled.classes)
-        if any((mask == other).all() for other in before.masks)
+        for mask, label in zip(shown_records.masks_of(labeled), labeled.classes)
+        if any((mask == other).all() for other in shown_records.masks_of(before))
       ]
       assert pasted
       for mask, label in pasted:
         color = np.array(tiny_records.COLORS[label - 1])
         assert (np.abs(labeled.pixels[mask].astype(int) - color).max(axis=-1) < 60).mean() > 0.9
         assert (labeled.semantic[mask] == label).mean() > 0.9
-      for box, mask in zip(labeled.boxes, labeled.masks):
+      for box, mask in zip(labeled.boxes, shown_records.masks_of(labeled)):
         rows, columns = np.nonzero(mask)
         extent = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
         np.testing.assert_allclose(box, extent, atol=2)
@@ -160,9 +161,9 @@ def test_views_depend_on_the_seed_and_on_nothing_else(folder):
 def test_an_image_without_objects_and_a_limit_of_objects_are_shown(folder):
   config = _config(folder, 'task.train_data.parser.max_num_instances=1')
   (views, empty), counter = _views(config, number=1, indices=(0, 3))
-  assert views[0].labeled.masks.shape == (1, _SIDE, _SIDE)
+  assert [mask['size'] for mask in views[0].labeled.masks] == [[_SIDE, _SIDE]]
   assert '1 color3' in views[0].caption
-  assert empty[0].labeled.masks.shape == (0, _SIDE, _SIDE) and 'no object' in empty[0].caption
+  assert empty[0].labeled.masks == [] and 'no object' in empty[0].caption
   assert counter.count(skipped.OVER_LIMIT) == 1
 
 

@@ -1,5 +1,7 @@
 """Tests of the images with the most errors and of their drawings."""
 
+import tracemalloc
+
 import numpy as np
 
 from htc_tf.evaluation import analysis as analysis_lib
@@ -61,3 +63,16 @@ def test_masks_and_boxes_of_a_large_image_are_scaled_with_it():
   columns = np.flatnonzero(red.any(axis=0))
   # From 1000 and to 1800 of 3000 columns, at 900 columns a panel after a gap of 8.
   assert abs(columns[0] - (8 + 300)) <= 2 and abs(columns[-1] - (8 + 540)) <= 2
+
+
+def test_many_objects_need_little_memory():
+  objects = [(1, 1, (5 * (index % 36), 5 * (index // 36), 12, 12)) for index in range(400)]
+  case = evaluation_cases.build(objects, [(*item, 0.9) for item in objects])
+  found = _analyzed(case)
+  tracemalloc.start()
+  drawn = worst_images.draw_image(np.full((200, 200, 3), 60, np.uint8), found, case.ground_truth, 1)
+  _, peak = tracemalloc.get_traced_memory()
+  tracemalloc.stop()
+  side = drawn.shape[0]
+  assert side >= 420
+  assert peak < len(objects) * side * side / 4

@@ -1,9 +1,11 @@
 """Tests of the texts of labels."""
 
 import numpy as np
+import pytest
+from PIL import ImageFont
 
 from htc_tf.reports import labeled_image
-from htc_tf.visualization import labels
+from htc_tf.visualization import draw, labels, panels, semantic
 
 
 def test_a_text_for_a_picture_is_one_line_of_printable_characters():
@@ -26,3 +28,55 @@ def test_a_long_text_is_cut_to_a_width():
   assert font.getlength('a long text ' * 9) > font.getlength(cut[:-1] + 'xx…') > 80
   assert labels.shortened('short', font, 80) == 'short'
   assert labels.shortened('short', font, 0) == '…'
+
+
+@pytest.mark.parametrize(
+  'name', ['Käfer', 'cône', 'кошка', 'γάτα', 'çiğdem', 'źdźbło', 'חתול', 'قطة']
+)
+def test_letters_of_other_languages_are_in_the_font(name):
+  font = labels.load_font(20, ['cat', name])
+  missing = bytes(font.getmask('\uffff'))
+  assert all(bytes(font.getmask(letter)) != missing for letter in name)
+
+
+def test_a_missing_font_is_no_failure(monkeypatch):
+  truetype = ImageFont.truetype
+
+  def missing(font, *arguments, **options):
+    if isinstance(font, str):
+      raise OSError('cannot open resource')
+    return truetype(font, *arguments, **options)
+
+  monkeypatch.setattr(ImageFont, 'truetype', missing)
+  assert labels.load_font(37, ['Käfer']) is labels.load_font(37)
+
+
+def test_plain_names_keep_the_font_of_pillow():
+  assert labels.load_font(20, ['cat', 'a long name…']) is labels.load_font(20)
+  assert labels.load_font(20).getname()[0] == 'Aileron'
+
+
+def test_names_of_other_languages_are_drawn_differently():
+  def labeled(name):
+    return labels.draw_labels(
+      np.zeros([60, 90, 3], np.uint8), [labels.Label((20, 5, 50, 50), [name], (255, 255, 255))]
+    )
+
+  def titled(name):
+    blank = np.zeros([60, 90, 3], np.uint8)
+    return panels.side_by_side([blank], [name])
+
+  def legend(name):
+    return semantic.draw_legend([((1, 2, 3), name)], 90)
+
+  for draw_name in (labeled, titled, legend):
+    assert (draw_name('ио') != draw_name('нп')).any(), draw_name
+
+
+@pytest.mark.parametrize('name', ['two\nlines', ' two\0lines\t'])
+def test_names_of_instances_are_one_line(name):
+  def drawn(name):
+    boxes, scores = np.array([[20, 5, 50, 50]]), np.array([0.5])
+    return draw.draw_instances(np.zeros([60, 90, 3], np.uint8), boxes, None, [1], scores, [name])
+
+  np.testing.assert_array_equal(drawn(name), drawn('two lines'))
