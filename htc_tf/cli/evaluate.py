@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from htc_tf import file_systems
 from htc_tf.cli import command
-from htc_tf.cli.model_arguments import add_configuration_arguments
+from htc_tf.cli.model_arguments import (
+  add_configuration_arguments,
+  add_views_argument,
+  views_overrides,
+)
 from htc_tf.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -53,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     'file); an earlier report in it is replaced',
   )
   add_configuration_arguments(parser)
+  add_views_argument(parser)
   return parser
 
 
@@ -97,7 +102,7 @@ def _check_paths(args: argparse.Namespace) -> None:
 
 def _check_combination(args: argparse.Namespace) -> None:
   """Raise InputError unless the arguments fit each other."""
-  of_model = args.data or args.input_path or args.experiment or args.params_override
+  of_model = args.data or args.input_path or args.experiment or args.params_override or args.tta
   wrong = [
     (not args.model and not args.results, '--model or --results', 'neither'),
     (args.model and args.results, 'one of --model and --results', 'both'),
@@ -106,7 +111,7 @@ def _check_combination(args: argparse.Namespace) -> None:
     (
       args.results and of_model,
       'only --annotations, --image_folder and --output beside --results',
-      '--data, --input_path, --experiment or --params_override',
+      '--data, --input_path, --experiment, --params_override or --tta',
     ),
   ]
   for is_wrong, expected, got in wrong:
@@ -133,7 +138,7 @@ def _evaluate_model(args: argparse.Namespace, output: str) -> _Evaluated:
     checkpoint,
     record_detections.Records(input_path, args.annotations),
     args.experiment,
-    args.params_override,
+    [*args.params_override, *views_overrides(args.tta)],
   )
   analysis = _analyze(
     found.ground_truth, found.results, found.category_ids, found.has_masks, found.max_detections
@@ -142,6 +147,7 @@ def _evaluate_model(args: argparse.Namespace, output: str) -> _Evaluated:
     ('checkpoint', found.checkpoint),
     ('records', found.input_path),
     ('annotations', found.annotation_file),
+    *([('test-time augmentation', found.views)] if found.views else []),
   ]
   read_images = (
     functools.partial(image_sources.read_from_folder, args.image_folder)

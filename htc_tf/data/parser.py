@@ -1,16 +1,18 @@
 """Parsing of decoded records into elements for training and evaluation."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from htc_tf.data import images, preprocess
+from htc_tf.data import images, preprocess, scales
 from htc_tf.data import placement as placements
 from htc_tf.data.augmentation.base import Augmentation
 from htc_tf.data.augmentation.checks import check_channels
 from htc_tf.data.instances import InstanceRules, pad_rows, place_instances
 from htc_tf.data.padding import PaddingRule
 from htc_tf.data.pasting import restore_padding
+from htc_tf.data.scales import Scale
 from htc_tf.errors import ConfigError
 from htc_tf.ops.without_autograph import without_autograph
 
@@ -80,12 +82,15 @@ class Parser:
       )
     check_channels(self._augmentations, len(self._normalization.mean))
 
-  def parse_fn(self, is_training: bool) -> Callable[[Tensors], tuple[tf.Tensor, Tensors]]:
+  def parse_fn(
+    self, is_training: bool, other_scales: Sequence[Scale] = ()
+  ) -> Callable[[Tensors], tuple[tf.Tensor, Tensors]]:
     """A `parser_fn` of Model Garden's input reader, for the results of `ExampleDecoder.decode`.
 
     Args:
       is_training: whether elements have ground truth and are augmented. Training needs the entry
         that `augmentation_seeds` adds to each element.
+      other_scales: further scales of evaluation, whose images are labels; see `scales.image_key`.
 
     Raises:
       ConfigError: `is_training` is False, and there are several short sides.
@@ -98,23 +103,23 @@ class Parser:
         expected='one entry in min_sizes',
         got=str(list(self._min_sizes)),
       )
-    return self._parse_evaluation
+    return functools.partial(self._parse_evaluation, other_scales=tuple(other_scales))
 
   @without_autograph
-  def _parse_evaluation(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:
-    """Image [padded_h, padded_w, channels], and labels image_info [4, 2] and source_id []."""
-    original_hw = tf.shape(decoded['image'])[:2]
-    rule = (original_hw, self._min_sizes[0], self._max_size)
-    bound = self._padding.bound(preprocess.scaled_size(*rule))
-    size = preprocess.scaled_size(*rule, bound)
-    image = preprocess.resize_image(decoded['image'], size)
-    image = preprocess.normalize(image, self._normalization)
-    image = preprocess.pad_to(image, self._padding.padded_hw(size, bound))
-    labels = {
-      'image_info': preprocess.image_info(original_hw, size),
-      'source_id': decoded['source_id'],
-    }
-    return tf.cast(image, self._normalization.dtype), labels
+  def _parse_evaluation(
+    self, decoded: Tensors, other_scales: Sequence[Scale]
+  ) -> tuple[tf.Tensor, Tensors]:
+    """Image [padded_h, padded_w, channels], and labels image_info [4, 2] and source_id [].
+
+    The labels also hold the image and its image_info at each of the other scales.
+    """
+    scale = Scale(self._min_sizes[0], self._max_size, self._padding)
+    image, info = scale.apply(decoded['image'], self._normalization)
+    labels = {scales.info_key(0): info, 'source_id': decoded['source_id']}
+    for number, other in enumerate(other_scales, 1):
+      image_key, info_key = scales.image_key(number), scales.info_key(number)
+      labels[image_key], labels[info_key] = other.apply(decoded['image'], self._normalization)
+    return image, labels
 
   @without_autograph
   def _parse_training(self, decoded: Tensors) -> tuple[tf.Tensor, Tensors]:

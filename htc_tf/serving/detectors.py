@@ -10,7 +10,7 @@ import tensorflow as tf
 from htc_tf import file_errors, file_systems
 from htc_tf.checkpoints import readability
 from htc_tf.data.images import SourceImage
-from htc_tf.errors import CheckpointError
+from htc_tf.errors import CheckpointError, InputError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import loading
 from htc_tf.serving.instances import Instances, read_outputs
@@ -21,21 +21,37 @@ _Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def load_detector(
-  path: str, experiment: str | None = None, params_override: str | Sequence[str] = ''
+  path: str,
+  experiment: str | None = None,
+  params_override: str | Sequence[str] = '',
+  tta: str | None = None,
 ) -> Detector:
   """The detector of a model directory, a checkpoint or a SavedModel folder.
+
+  Args:
+    path: the model.
+    experiment: see `loading.load_model`; a SavedModel has a configuration of its own.
+    params_override: likewise.
+    tta: likewise; the views of a SavedModel are chosen at export.
 
   Raises:
     CheckpointError: there is no model, its weights do not fit the configuration, or the SavedModel
       lacks a signature.
     ConfigError: the configuration cannot be built.
-    InputError: a file of a SavedModel cannot be read, or TensorFlow cannot use the file system of
-      `path`.
+    InputError: a file of a SavedModel cannot be read, TensorFlow cannot use the file system of
+      `path`, or other views of a SavedModel are asked for.
   """
   file_systems.check_usable(path, 'The model path (--model)')
   if file_systems.exists(os.path.join(path, 'saved_model.pb')):
+    if tta is not None:
+      raise InputError(
+        'The views of an export cannot be chosen',
+        expected='no --tta: those that were given to htc-export',
+        got=f'--tta={tta} for {path}',
+        likely_cause='the folder of an export in the place of that of the model',
+      )
     return _load_saved_model(path)
-  model = loading.load_model(path, experiment, params_override)
+  model = loading.load_model(path, experiment, params_override, tta)
   info = model.dataset_info
 
   def run(images: np.ndarray) -> dict[str, np.ndarray]:

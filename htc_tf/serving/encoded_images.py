@@ -18,9 +18,9 @@ from htc_tf.data.fallback import run_or_fallback
 from htc_tf.data.sample_format import SampleFormat
 from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.serving import export_format as format_lib
-from htc_tf.serving.predictor import HTCPredictor
+from htc_tf.serving.predictor import HTCPredictor, Prepared
 
-_Element = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+_Element = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tuple[Prepared, ...]]
 
 
 def image_of_example(serialized: tf.Tensor) -> tf.Tensor:
@@ -46,8 +46,9 @@ def prepare(
 
   Returns:
     The network inputs [batch, padded_height, padded_width, channels], their image_info [batch, 4,
-    2] (see `preprocess.image_info`), and error codes [batch] int32: `READ`, `UNREADABLE`,
-    `TOO_LARGE` or `OTHER_CHANNELS`. An image that was not read is replaced by one black pixel.
+    2] (see `preprocess.image_info`), error codes [batch] int32: `READ`, `UNREADABLE`, `TOO_LARGE`
+    or `OTHER_CHANNELS`, and network inputs and image_info at the other scales of the predictor. An
+    image that was not read is replaced by one black pixel.
   """
   sample_format = predictor.sample_format
 
@@ -85,9 +86,13 @@ def _read(encoded: tf.Tensor, predictor: HTCPredictor) -> _Element:
   image = encoded_orientation.turn_upright(
     image, encoded_samples.orientation_of(encoded, sample_format)
   )
-  inputs, info = predictor.prepare(tf.ensure_shape(image, [None, None, sample_format.num_channels]))
+  image = tf.ensure_shape(image, [None, None, sample_format.num_channels])
+  scaled = zip((predictor.prepare(image), *predictor.prepare_others(image)), predictor.max_hws)
   # map_fn stacks only elements of one size; `detect_prepared` crops padding that no image needs.
-  return preprocess.pad_to(inputs, predictor.max_hw), info, tf.constant(format_lib.READ)
+  (inputs, info), *others = [
+    (preprocess.pad_to(inputs, max_hw), info) for (inputs, info), max_hw in scaled
+  ]
+  return inputs, info, tf.constant(format_lib.READ), tuple(others)
 
 
 def _code_of_other(encoded: tf.Tensor, sample_format: SampleFormat) -> tf.Tensor:
@@ -99,5 +104,7 @@ def _code_of_other(encoded: tf.Tensor, sample_format: SampleFormat) -> tf.Tensor
 
 def _fallback(predictor: HTCPredictor, code: int | tf.Tensor) -> _Element:
   """The element that replaces an image that was not read: one black pixel."""
-  inputs = tf.zeros([*predictor.max_hw, predictor.sample_format.num_channels])
-  return inputs, preprocess.image_info([1, 1], [1, 1]), tf.convert_to_tensor(code)
+  info = preprocess.image_info([1, 1], [1, 1])
+  num_channels = predictor.sample_format.num_channels
+  inputs, *others = [tf.zeros([*max_hw, num_channels]) for max_hw in predictor.max_hws]
+  return inputs, info, tf.convert_to_tensor(code), tuple((other, info) for other in others)

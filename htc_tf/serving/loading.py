@@ -5,16 +5,21 @@ from collections.abc import Sequence
 
 from htc_tf import file_systems, files
 from htc_tf.checkpoints import model_directory, restoration
+from htc_tf.configs import overrides, validation
 from htc_tf.configs import task as task_config
+from htc_tf.configs.detection_views import overrides_of
 from htc_tf.errors import InputError
 from htc_tf.modeling.precision import computing_in
-from htc_tf.serving.predictor import HTCPredictor, InputRule
+from htc_tf.serving.predictor import HTCPredictor, InputRule, PredictionViews
+from htc_tf.tasks import detection_views
 from htc_tf.tasks.htc import HTCTask
-from htc_tf.tasks.inputs import build_padding_rule
 
 
 def load_model(
-  path: files.PathLike, experiment: str | None = None, params_override: str | Sequence[str] = ''
+  path: files.PathLike,
+  experiment: str | None = None,
+  params_override: str | Sequence[str] = '',
+  tta: str | None = None,
 ) -> HTCPredictor:
   """A trained model; its Keras `predict` takes images.
 
@@ -26,6 +31,9 @@ def load_model(
     params_override: text or texts with overrides in the form of the training command, such as
       `task.model.detection_generator.score_threshold=0.05`, or
       `runtime.mixed_precision_dtype=bfloat16` to compute in another type than in training.
+    tta: test-time augmentation: sizes of the short side and `flip`, such as `'640,800+flip'`,
+      `'flip'` or `'none'`; None for the `task.test_time_augmentation` of the configuration. The
+      time is about that of all views together.
 
   Returns:
     A model whose `predict` takes [batch, height, width, 3] uint8 RGB, or the images of other
@@ -51,19 +59,24 @@ def load_model(
   folder = file_systems.dirname(prefix)
   params = model_directory.load_experiment(folder, experiment, params_override)
   config = params.task
+  if tta is not None:
+    overrides.apply(params, overrides_of(tta))
+  validation.validate_views(config)
   with computing_in(params.runtime.mixed_precision_dtype):
     model = HTCTask(config).build_model()
   restoration.restore(prefix, {'model': model})
-  return HTCPredictor(model, build_input_rule(config), model_directory.load_dataset_info(folder))
+  rules = _input_rules(config)
+  views = PredictionViews(
+    rules[1:],
+    config.test_time_augmentation.horizontal_flip,
+    detection_views.fusion(config),
+  )
+  return HTCPredictor(model, rules[0], model_directory.load_dataset_info(folder), views)
 
 
-def build_input_rule(config: task_config.HTCTask) -> InputRule:
-  """The rule by which evaluation resizes and pads images."""
-  parser = config.validation_data.parser
-  return InputRule(
-    parser.min_sizes[0],
-    parser.max_size,
-    build_padding_rule(parser, config.model),
-    config.model.sample_format,
-    config.model.normalization,
+def _input_rules(config: task_config.HTCTask) -> tuple[InputRule, ...]:
+  """The rules by which evaluation resizes and pads images, one for each scale."""
+  return tuple(
+    InputRule(*scale, config.model.sample_format, config.model.normalization)
+    for scale in detection_views.scales(config)
   )

@@ -1,6 +1,6 @@
 """A model with its pre- and postprocessing, which prediction and serving share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,7 +14,9 @@ from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.keras_files import WithoutKerasFiles
+from htc_tf.modeling.multi_view import Fusion, detect_views
 from htc_tf.ops.without_autograph import without_autograph
+from htc_tf.tasks import detection_views
 
 Images: TypeAlias = np.ndarray | tf.Tensor
 # Types that Keras iterates over; `call` checks each of their batches.
@@ -64,6 +66,27 @@ class InputRule(NamedTuple):
     return tf.where(tf.reduce_all(largest_hw <= bucket), bucket, rounded)
 
 
+class PredictionViews(NamedTuple):
+  """The views that a prediction combines with the plain one (test-time augmentation).
+
+  Attributes:
+    other_rules: rules for resizing and padding of the other scales.
+    mirrors: whether every scale is also seen mirrored.
+    fusion: how the results of the views are joined.
+  """
+
+  other_rules: tuple[InputRule, ...] = ()
+  mirrors: bool = False
+  fusion: Fusion = Fusion()
+
+
+_ONE_VIEW = PredictionViews()
+
+# Network inputs [batch, height, width, channels] and image_info [batch, 4, 2] at one scale, or
+# those of one image.
+Prepared: TypeAlias = tuple[tf.Tensor, tf.Tensor]
+
+
 class HTCPredictor(WithoutKerasFiles):
   """A trained model with its pre- and postprocessing; Keras `predict` takes images.
 
@@ -73,6 +96,7 @@ class HTCPredictor(WithoutKerasFiles):
     model: model with its weights.
     input_rule: rule for resizing and padding images.
     dataset_info: names and ids of the classes; None if unknown.
+    views: further views of each image.
     **kwargs: passed to Model.
   """
 
@@ -81,12 +105,14 @@ class HTCPredictor(WithoutKerasFiles):
     model: HTCModel,
     input_rule: InputRule,
     dataset_info: DatasetInfo | None = None,
+    views: PredictionViews = _ONE_VIEW,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
     self._autocast = False
     self.model = model
     self._input_rule = input_rule
+    self._views = views
     # Keras would wrap the fields of a dataclass attribute, but does not change a closure.
     self._dataset_info = lambda: dataset_info
     self.built = True  # The model has its variables, so that weights can be loaded before a call.
@@ -97,9 +123,9 @@ class HTCPredictor(WithoutKerasFiles):
     return self._dataset_info()
 
   @property
-  def max_hw(self) -> tuple[int, int]:
-    """Height and width that no result of `prepare` exceeds."""
-    return self._input_rule.padding.max_hw
+  def max_hws(self) -> tuple[tuple[int, int], ...]:
+    """Height and width that no network input exceeds, at each scale."""
+    return tuple(rule.padding.max_hw for rule in (self._input_rule, *self._views.other_rules))
 
   @property
   def sample_format(self) -> SampleFormat:
@@ -124,7 +150,7 @@ class HTCPredictor(WithoutKerasFiles):
       InputError: the images have another rank, shape or type.
     """
     check_images(images, self.sample_format)
-    return self.detect_prepared(*self.prepare(images))
+    return self.detect_prepared(*self.prepare(images), self.prepare_others(images))
 
   def prepare(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Network input and image_info of one image, or of a batch of images of one size.
@@ -136,14 +162,15 @@ class HTCPredictor(WithoutKerasFiles):
     Returns:
       The results of `preprocess.preprocess_image`.
     """
-    rule = self._input_rule
-    return preprocess.preprocess_image(
-      images,
-      rule.min_size,
-      rule.max_size,
-      rule.bound(tf.shape(images)[-3:-1]),
-      rule.normalization,
-    )
+    return _prepared(images, self._input_rule)
+
+  def prepare_others(self, images: tf.Tensor) -> tuple[Prepared, ...]:
+    """The results of `prepare` at the other scales of test-time augmentation.
+
+    Args:
+      images: as for `prepare`.
+    """
+    return tuple(_prepared(images, rule) for rule in self._views.other_rules)
 
   def predict(
     self, x: Images | tf.data.Dataset | Iterator | tf_keras.utils.Sequence, **kwargs: Any
@@ -172,23 +199,43 @@ class HTCPredictor(WithoutKerasFiles):
         )
     return super().predict(x, **kwargs)
 
-  def detect_prepared(self, inputs: tf.Tensor, info: tf.Tensor) -> dict[str, tf.Tensor]:
+  def detect_prepared(
+    self, inputs: tf.Tensor, info: tf.Tensor, others: Sequence[Prepared] = ()
+  ) -> dict[str, tf.Tensor]:
     """Detections of the model, with boxes in the pixels of each image; image sizes may differ.
 
     Args:
       inputs: [batch, height, width, channels] as `prepare` returns it, or padded further.
       info: [batch, 4, 2] as `prepare` returns it.
+      others: the same at the other scales, as `prepare_others` returns it.
 
     Returns:
       The outputs of `call`.
     """
-    sizes, scales, originals = info[:, 1], info[:, 2], info[:, 0]
-    padded_hw = self._input_rule.padded_hw(tf.cast(tf.reduce_max(sizes, 0), tf.int32))
-    inputs = inputs[:, : padded_hw[0], : padded_hw[1]]
-    outputs = self.model({'images': inputs, 'image_shape': sizes}, training=False).to_dict()
+    rules = (self._input_rule, *self._views.other_rules)
+    prepared = [_cropped(rule, *each) for rule, each in zip(rules, [(inputs, info), *others])]
+    views = detection_views.views(prepared, self._views.mirrors)
+    outputs = detect_views(self.model, views, self._views.fusion).to_dict()
+    scales, originals = info[:, 2], info[:, 0]
     boxes = outputs['detection_boxes'] / tf.tile(scales, [1, 2])[:, tf.newaxis]
     limits = tf.tile(originals, [1, 2])[:, tf.newaxis]
     return {**outputs, 'detection_boxes': tf.clip_by_value(boxes, 0.0, limits)}
+
+
+def _prepared(images: tf.Tensor, rule: InputRule) -> Prepared:
+  return preprocess.preprocess_image(
+    images,
+    rule.min_size,
+    rule.max_size,
+    rule.bound(tf.shape(images)[-3:-1]),
+    rule.normalization,
+  )
+
+
+def _cropped(rule: InputRule, inputs: tf.Tensor, info: tf.Tensor) -> Prepared:
+  """The inputs without padding that no image of the batch needs."""
+  padded_hw = rule.padded_hw(tf.cast(tf.reduce_max(info[:, 1], 0), tf.int32))
+  return inputs[:, : padded_hw[0], : padded_hw[1]], info
 
 
 def check_images(images: Images, sample_format: SampleFormat = RGB) -> None:

@@ -9,6 +9,7 @@ from pycocotools import coco
 from htc_tf import file_systems
 from htc_tf.checkpoints import model_directory, restoration
 from htc_tf.configs import task as task_config
+from htc_tf.configs import validation
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.skipped import RECORDS, SHARDS, SkipCounter
 from htc_tf.errors import InputError
@@ -16,6 +17,7 @@ from htc_tf.evaluation import ground_truth as ground_truth_lib
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.precision import computing_in
+from htc_tf.tasks import detection_views
 from htc_tf.tasks import inputs as inputs_lib
 from htc_tf.tasks.htc import HTCTask
 
@@ -33,6 +35,7 @@ class RecordDetections(NamedTuple):
     has_masks: whether results have masks.
     max_detections: largest number of detections per image.
     notes: descriptions of what was left out, with counts.
+    views: the views of test-time augmentation in words; '' without it.
   """
 
   checkpoint: str
@@ -44,6 +47,7 @@ class RecordDetections(NamedTuple):
   has_masks: bool
   max_detections: int
   notes: list[str]
+  views: str = ''
 
 
 class Records(NamedTuple):
@@ -105,6 +109,7 @@ def detect(
   params = model_directory.load_experiment(folder, experiment, params_override)
   config = params.task
   _apply(records, config)
+  validation.validate_views(config)
   path = _joined(config.validation_data.input_path)
   info = _find_records(path)
   task = HTCTask(config, logging_dir=folder)
@@ -127,6 +132,7 @@ def detect(
     config.model.include_mask,
     config.model.detection_generator.max_detections,
     _notes(evaluator.ground_truth, len(collected['images']), counter),
+    detection_views.describe(config),
   )
 
 
@@ -164,7 +170,9 @@ def _update(
 ) -> None:
   """Add the detections of the model on all validation records to the evaluator."""
   config = task.task_config
-  batches = inputs_lib.build_batches(config.validation_data, config.model, counter)
+  batches = inputs_lib.build_batches(
+    config.validation_data, config.model, counter, scales=detection_views.scales(config)
+  )
 
   @tf.function(input_signature=[batches.element_spec], autograph=False)
   def step(batch: Any) -> Any:

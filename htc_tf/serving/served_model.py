@@ -7,7 +7,7 @@ import tensorflow as tf
 from htc_tf.serving import checked_inputs, encoded_images, mask_paste_graph
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving.export_format import ExportFormat
-from htc_tf.serving.predictor import HTCPredictor
+from htc_tf.serving.predictor import HTCPredictor, Prepared
 
 
 class ServedModel(tf.Module):
@@ -47,7 +47,8 @@ class ServedModel(tf.Module):
 
     def from_images(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
       images, num = checked_inputs.images_or_one(inputs, predictor.sample_format)
-      outputs = postprocess(*predictor.prepare(images), tf.zeros([tf.shape(images)[0]], tf.int32))
+      codes = tf.zeros([tf.shape(images)[0]], tf.int32)
+      outputs = postprocess(*predictor.prepare(images), codes, predictor.prepare_others(images))
       return _first_rows(outputs, num)
 
     def from_strings(
@@ -76,12 +77,12 @@ class ServedModel(tf.Module):
 def _build_postprocess(
   predictor: HTCPredictor, export_format: ExportFormat
 ) -> Callable[..., dict[str, tf.Tensor]]:
-  """The function from network inputs, image_info and error codes to the outputs."""
+  """The function from the results of `encoded_images.prepare` to the outputs."""
 
   def postprocess(
-    inputs: tf.Tensor, info: tf.Tensor, error_code: tf.Tensor
+    inputs: tf.Tensor, info: tf.Tensor, error_code: tf.Tensor, others: tuple[Prepared, ...]
   ) -> dict[str, tf.Tensor]:
-    outputs = {**predictor.detect_prepared(inputs, info), 'image_info': info}
+    outputs = {**predictor.detect_prepared(inputs, info, others), 'image_info': info}
     outputs = {
       key: _zero_unless(error_code == format_lib.READ, value) for key, value in outputs.items()
     }

@@ -23,9 +23,11 @@ from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.modeling.multi_view import detect_views
 from htc_tf.modeling.outputs import TrainingOutputs
+from htc_tf.modeling.views import View
 from htc_tf.ops.without_autograph import without_autograph
-from htc_tf.tasks import finite_loss, initialization
+from htc_tf.tasks import detection_views, finite_loss, initialization
 from htc_tf.tasks import inputs as inputs_lib
 from htc_tf.tasks.compiled_step import run_compiled
 from htc_tf.tasks.finite_loss import NonFiniteLoss
@@ -43,28 +45,28 @@ def model_inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> dict[str
   return inputs
 
 
-def _at_least_one_image(inputs: dict[str, tf.Tensor], side: int) -> dict[str, tf.Tensor]:
-  """The inputs, or those of one black image if the batch is empty.
+def _at_least_one_image(view: View, side: int) -> View:
+  """The view, or that of one black image if the batch is empty.
 
   If the data ends before a replica's turn, its last batch is empty, and without static shapes it
   has height and width 0. Convolutions raise for such a batch.
 
   Args:
-    inputs: inputs of the model.
+    view: a view of the batch.
     side: height and width of the black image.
   """
-  images = inputs['images']
+  images = view.images
   if images.shape[0] is not None:
-    return inputs
+    return view
   shape = tf.shape(images)
   missing = tf.maximum([1, side, side], shape[:3]) - shape[:3]
   padded = tf.pad(images, tf.stack([[0, amount] for amount in [*tf.unstack(missing), 0]]))
-  return {
-    'images': tf.ensure_shape(padded, images.shape),
-    'image_shape': tf.pad(
-      inputs['image_shape'], [[0, missing[0]], [0, 0]], constant_values=float(side)
-    ),
-  }
+  rows = [[0, missing[0]], [0, 0]]
+  return view._replace(
+    images=tf.ensure_shape(padded, images.shape),
+    image_shape=tf.pad(view.image_shape, rows, constant_values=float(side)),
+    scale=tf.pad(view.scale, rows, constant_values=1.0),
+  )
 
 
 @task_factory.register_task_cls(task_config.HTCTask)
@@ -111,9 +113,13 @@ class HTCTask(base_task.Task):
   def build_inputs(
     self, params: task_config.DataConfig, input_context: tf.distribute.InputContext | None = None
   ) -> tf.data.Dataset:
-    """Batches of (images, labels) of `data.parser.Parser`; a batch has images of one size."""
+    """Batches of (images, labels) of `data.parser.Parser`; a batch has images of one size.
+
+    Those of an evaluation hold every scale of the task's `test_time_augmentation`.
+    """
+    scales = () if params.is_training else detection_views.scales(self.task_config)
     return inputs_lib.build_batches(
-      params, self.task_config.model, self._skipped[params.is_training], input_context
+      params, self.task_config.model, self._skipped[params.is_training], input_context, scales
     )
 
   def build_losses(
@@ -246,8 +252,11 @@ class HTCTask(base_task.Task):
   ) -> dict[str, Any]:
     """Detections in one replica's batch, for the evaluator; there is no validation loss."""
     images, labels = inputs
-    divisor = self.task_config.model.size_divisor
-    detections = model(_at_least_one_image(model_inputs(images, labels), divisor), training=False)
+    views = [
+      _at_least_one_image(view, self.task_config.model.size_divisor)
+      for view in detection_views.of_labels(images, labels, self.task_config)
+    ]
+    detections = detect_views(model, views, detection_views.fusion(self.task_config))
     outputs = {key: x[: tf.shape(images)[0]] for key, x in detections.to_dict().items()}
     predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}
     return {'predictions': predictions}

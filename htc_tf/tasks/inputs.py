@@ -1,6 +1,6 @@
 """Input pipelines as configured: reading, parsing, skipping and batching."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -18,6 +18,7 @@ from htc_tf.data.example_decoder import ExampleDecoder
 from htc_tf.data.padding import PaddingRule, padding_rule
 from htc_tf.data.parser import SEED_KEY, Parser, augmentation_seeds
 from htc_tf.data.repeat_factors import category_factors, missing_statistics, repeat_records
+from htc_tf.data.scales import Scale
 from htc_tf.data.skipped import SkipCounter
 from htc_tf.data.tolerant_reading import RECORD_KEY, TolerantReading, as_element
 from htc_tf.data.usable_instances import usable_instances
@@ -56,6 +57,7 @@ def build_parser(
   model: model_config.HTC,
   include_mask: bool,
   include_semantic: bool,
+  scales: Sequence[Scale] = (),
 ) -> Parser:
   """The parser of one input pipeline.
 
@@ -64,16 +66,20 @@ def build_parser(
     model: configuration of the model that it feeds.
     include_mask: whether training elements have masks.
     include_semantic: whether training elements have semantic maps.
+    scales: scales of evaluation; empty: that of the configuration.
   """
   config = params.parser
-  min_sizes = tuple(config.min_sizes)
+  min_sizes, max_size = tuple(config.min_sizes), config.max_size
+  padding = build_padding_rule(config, model)
+  if scales:
+    min_sizes, max_size, padding = (scales[0].min_size,), scales[0].max_size, scales[0].padding
   if params.is_training and config.min_size_range:
     low, high = config.min_size_range
     min_sizes = tuple(range(low, high + 1))
   return Parser(
-    build_padding_rule(config, model),
+    padding,
     min_sizes=min_sizes,
-    max_size=config.max_size,
+    max_size=max_size,
     augmentations=build_augmentations(config.augmentation.as_dict()),
     max_num_instances=config.max_num_instances,
     include_mask=include_mask,
@@ -90,6 +96,7 @@ def build_batches(
   model: model_config.HTC,
   counter: SkipCounter,
   context: tf.distribute.InputContext | None = None,
+  scales: Sequence[Scale] = (),
 ) -> tf.data.Dataset:
   """Batches of (images, labels) of `data.parser.Parser`; a batch has images of one size.
 
@@ -101,12 +108,14 @@ def build_batches(
     model: configuration of the model that it feeds.
     counter: counter of the data that is skipped because it cannot be used.
     context: context of the distribution strategy, if any.
+    scales: scales of evaluation; empty: that of the configuration.
 
   Raises:
     DataError: no record can be used.
   """
-  elements = build_elements(params, model, counter)
-  parse, batch = elements.parse, _build_batch(params, model, elements)
+  elements = build_elements(params, model, counter, scales)
+  rule = scales[0].padding if scales else build_padding_rule(params.parser, model)
+  parse, batch = elements.parse, _build_batch(params, rule, elements)
   if params.enable_tf_data_service:
     steps = {
       'dataset_fn': tf.data.TFRecordDataset,
@@ -163,11 +172,8 @@ def _build_sampling(
   return lambda dataset: add_seeds(repeat(dataset))
 
 
-def _build_batch(
-  params: task_config.DataConfig, model: model_config.HTC, elements: Elements
-) -> BatchFn:
+def _build_batch(params: task_config.DataConfig, rule: PaddingRule, elements: Elements) -> BatchFn:
   """A function from the results of `Elements.parse` to batches."""
-  rule = build_padding_rule(params.parser, model)
   batch = batch_by_bucket(rule, params.global_batch_size, params.drop_remainder)
 
   def join_and_batch(
@@ -178,14 +184,19 @@ def _build_batch(
   return join_and_batch
 
 
-def _parser_of(params: task_config.DataConfig, model: model_config.HTC) -> Parser:
+def _parser_of(
+  params: task_config.DataConfig, model: model_config.HTC, scales: Sequence[Scale]
+) -> Parser:
   include_mask = model.include_mask and params.is_training
   include_semantic = model.semantic_head.enabled and params.is_training
-  return build_parser(params, model, include_mask, include_semantic)
+  return build_parser(params, model, include_mask, include_semantic, scales)
 
 
 def build_elements(
-  params: task_config.DataConfig, model: model_config.HTC, counter: SkipCounter
+  params: task_config.DataConfig,
+  model: model_config.HTC,
+  counter: SkipCounter,
+  scales: Sequence[Scale] = (),
 ) -> Elements:
   """The steps from serialized records to the elements of one input pipeline.
 
@@ -193,10 +204,11 @@ def build_elements(
     params: configuration of the pipeline.
     model: configuration of the model that it feeds.
     counter: counter of the instances that are skipped because they cannot be used.
+    scales: scales of evaluation; empty: that of the configuration.
   """
-  parser = _parser_of(params, model)
+  parser = _parser_of(params, model, scales)
   if not (params.is_training and parser.combines):
-    parse = _build_parse(params, model, counter, parser.parse_fn(params.is_training))
+    parse = _build_parse(params, model, counter, parser.parse_fn(params.is_training, scales[1:]))
     return Elements(parse, lambda dataset: dataset, combines=False)
   return Elements(
     _build_parse(params, model, counter, parser.place),

@@ -264,6 +264,20 @@ def test_a_model_is_evaluated_on_the_records_of_its_run(model_dir, capsys):
   assert f'{model_dir}/ckpt-2 in {report} is replaced' in capsys.readouterr().err
 
 
+def test_a_model_is_evaluated_with_views(model_dir, tmp_path, capsys):
+  plain = evaluate.main([f'--model={model_dir}', f'--output={tmp_path}/plain'])
+  flags = [f'--model={model_dir}', f'--output={tmp_path}/views', '--tta=48,64+flip']
+  assert (plain, evaluate.main(flags)) == (0, 0)
+  figures, with_views = (_metrics(tmp_path / name) for name in ('plain', 'views'))
+  assert 'test-time augmentation' not in figures['sources']
+  views = with_views['sources']['test-time augmentation']
+  assert views.startswith('short sides 48 (long side up to 48), 64') and 'mirrored' in views
+  assert figures['figures'] != with_views['figures']
+  assert with_views['images'] == figures['images'] == 4
+  assert evaluate.main([*flags[:-1], '--tta=flop']) == 2
+  assert 'The views of test-time augmentation cannot be read' in capsys.readouterr().err
+
+
 def test_a_folder_without_validation_records_is_refused(model_dir, tmp_path, capsys):
   (tmp_path / 'train.json').touch()
   assert (

@@ -79,7 +79,7 @@ ARGUMENTS = {
     'inputs': REFUSED,
     '--annotations': REFUSED,
     '--output': REFUSED,
-    **dict.fromkeys(('--experiment', '--params_override', '--score_threshold'), NO_PATH),
+    **dict.fromkeys(('--experiment', '--params_override', '--tta', '--score_threshold'), NO_PATH),
   },
   'export': {
     '--model': SUPPORTED,
@@ -88,6 +88,7 @@ ARGUMENTS = {
       (
         '--experiment',
         '--params_override',
+        '--tta',
         '--boxes',
         '--masks',
         '--max_pixels',
@@ -126,7 +127,7 @@ ARGUMENTS = {
       ('--model', '--results', '--annotations', '--data', '--input_path', '--output'), SUPPORTED
     ),
     '--image_folder': REFUSED,
-    **dict.fromkeys(('--experiment', '--params_override'), NO_PATH),
+    **dict.fromkeys(('--experiment', '--params_override', '--tta'), NO_PATH),
   },
   'demo': {'--output': REFUSED, '--train_steps': NO_PATH},
   'show': {

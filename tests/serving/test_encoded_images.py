@@ -20,11 +20,14 @@ _MAX_PIXELS = 10_000
 class _Preparer:
   """Stub for a predictor, which only prepares images."""
 
-  max_hw = (64, 64)
+  max_hws = ((64, 64),)
   sample_format = RGB
 
   def prepare(self, images):
-    return preprocess.preprocess_image(images, 48, 64, self.max_hw)
+    return preprocess.preprocess_image(images, 48, 64, self.max_hws[0])
+
+  def prepare_others(self, images):
+    return ()
 
 
 def _encode(form, pixels=_PIXELS, **options):
@@ -61,7 +64,7 @@ def _mutations(content, header, count, seed):
 @pytest.mark.parametrize('form', ['PNG', 'JPEG'])
 def test_encoded_images_are_prepared_as_their_pixels(prepare, form):
   encoded = _encode(form)
-  inputs, info, codes = prepare(tf.constant([encoded]))
+  inputs, info, codes, _ = prepare(tf.constant([encoded]))
   expected, expected_info = _Preparer().prepare(preprocess.decode_image(encoded))
   np.testing.assert_allclose(inputs[0], expected, atol=1e-5)
   np.testing.assert_array_equal(info[0], expected_info)
@@ -107,11 +110,11 @@ def test_damaged_files_and_other_formats_are_unreadable(prepare):
 
 def test_an_unreadable_image_does_not_affect_the_others_of_its_batch(prepare):
   good = [_encode('PNG'), _encode('JPEG', _PIXELS[:20]), _encode('PNG', _PIXELS[:, :10])]
-  inputs, info, codes = prepare(
+  inputs, info, codes, _ = prepare(
     tf.constant([good[0], b'bad', good[1], _encode('PNG')[:900], good[2]])
   )
   assert codes.numpy().tolist() == [0, 1, 0, 1, 0]
-  alone_inputs, alone_info, _ = prepare(tf.constant(good))
+  alone_inputs, alone_info, *_ = prepare(tf.constant(good))
   np.testing.assert_array_equal(inputs.numpy()[[0, 2, 4]], alone_inputs)
   np.testing.assert_array_equal(info.numpy()[[0, 2, 4]], alone_info)
   assert not inputs.numpy()[[1, 3]].any()
@@ -153,7 +156,7 @@ def test_a_decompression_bomb_is_not_decoded(prepare):
 
 
 def test_an_empty_batch_is_prepared(prepare):
-  inputs, _, codes = prepare(tf.zeros([0], tf.string))
+  inputs, _, codes, _ = prepare(tf.zeros([0], tf.string))
   assert (inputs.shape, codes.shape) == ((0, 64, 64, 3), (0,))
 
 

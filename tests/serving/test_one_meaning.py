@@ -33,12 +33,15 @@ from tests.serving import image_kinds
 class _Recorder:
   """A stub for a predictor whose network input is the image itself, padded to 32x32."""
 
-  max_hw = (32, 32)
+  max_hws = ((32, 32),)
   sample_format = RGB
 
   def prepare(self, pixels):
     size = tf.shape(pixels)[:2]
     return tf.cast(pixels, tf.float32), preprocess.image_info(size, size)
+
+  def prepare_others(self, pixels):
+    return ()
 
 
 _prepare = tf.function(
@@ -50,7 +53,7 @@ _prepare = tf.function(
 
 def _served_pixels(content):
   """The pixels that the signature of an export decodes, or None if it refuses the file."""
-  inputs, info, codes = (value.numpy()[0] for value in _prepare(tf.constant([content])))
+  inputs, info, codes = (value.numpy()[0] for value in _prepare(tf.constant([content]))[:3])
   height, width = info[0].astype(int)
   return None if codes else inputs[:height, :width].astype(np.uint8)
 
