@@ -136,12 +136,13 @@ def _add_worst(
   """Add the images with the most errors, with the truth beside the detections."""
   worst = worst_images.worst_images(analysis, ground_truth, NUM_WORST)
   if not worst:
-    section.paragraph('No image has an error at the best score threshold.')
+    section.paragraph('No image has objects or detections at the best score threshold.')
     on_progress(NUM_WORST)
     return
   section.paragraph(
     'The images with the most errors (wrong detections and objects that are not found) at the '
-    f'score threshold {thresholds.written(analysis.threshold)}. Green: found objects and right '
+    f'score threshold {thresholds.written(analysis.threshold)}, and then those in which a found '
+    'object overlaps its detection least. Green: found objects and right '
     'detections; red: objects that are not found and wrong detections; gray: crowd regions and '
     'what is in them.'
   )
@@ -174,7 +175,8 @@ def _described(item: ImageSummary) -> str:
     for kind, count in item.counts.items()
     if count and kind.value != 'missed'
   ]
-  return f'{found}; wrong detections: {", ".join(wrong) or "none"}'
+  overlap = f'; worst overlap (IoU) {item.worst_overlap:.2f}' if item.num_found else ''
+  return f'{found}; wrong detections: {", ".join(wrong) or "none"}{overlap}'
 
 
 def _add_sources(section: Section, subject: Subject, analysis: Analysis) -> None:

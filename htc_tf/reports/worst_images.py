@@ -1,4 +1,4 @@
-"""The images with the most errors, with the truth beside the detections."""
+"""The images with the most errors and the worst overlaps, with the truth beside the detections."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ class ImageSummary(NamedTuple):
     num_objects: number of objects.
     num_found: number of objects that are found.
     counts: number of errors by kind.
+    worst_overlap: smallest IoU of a found object with its detection; 1 without found objects.
   """
 
   image_id: int
@@ -39,6 +40,7 @@ class ImageSummary(NamedTuple):
   num_objects: int
   num_found: int
   counts: dict[ErrorKind, int]
+  worst_overlap: float
 
   @property
   def num_errors(self) -> int:
@@ -48,7 +50,10 @@ class ImageSummary(NamedTuple):
 
 
 def worst_images(analysis: Analysis, ground_truth: coco.COCO, maximum: int) -> list[ImageSummary]:
-  """The images with the most errors at the best threshold, worst first; those without are left out.
+  """The images with the most errors at the best threshold, worst first.
+
+  Those without an error follow, in the order of their worst overlap; images without objects and
+  detections are left out.
 
   Args:
     analysis: analysis of the detections.
@@ -59,8 +64,10 @@ def worst_images(analysis: Analysis, ground_truth: coco.COCO, maximum: int) -> l
     _summary(image, ground_truth.imgs[image.image_id])
     for image in image_matches.above(analysis.main.images, analysis.threshold)
   ]
-  ranked = sorted(summaries, key=lambda item: (-item.num_errors, item.image_id))
-  return [item for item in ranked[:maximum] if item.num_errors]
+  shown = [item for item in summaries if item.num_errors or item.num_found]
+  return sorted(shown, key=lambda item: (-item.num_errors, item.worst_overlap, item.image_id))[
+    :maximum
+  ]
 
 
 def draw_image(
@@ -105,7 +112,13 @@ def _summary(image: ImageMatches, entry: Mapping[str, Any]) -> ImageSummary:
     int((~image.is_crowd).sum()),
     int(image.is_found.sum()),
     error_kinds.count_kinds([error_kinds.image_errors(image)]),
+    _worst_overlap(image),
   )
+
+
+def _worst_overlap(image: ImageMatches) -> float:
+  rows = np.flatnonzero((image.matches >= 0) & ~image.is_ignored)
+  return float(image.ious[rows, image.matches[rows]].min(initial=1.0))
 
 
 def _legible(pixels: np.ndarray) -> tuple[np.ndarray, float]:

@@ -15,7 +15,7 @@ def _analyzed(case):
   return analysis_lib.analyze(case.ground_truth, case.results, case.category_ids, True)
 
 
-def test_images_with_more_errors_come_first_and_those_without_do_not():
+def test_images_with_more_errors_come_first():
   objects = [(image, 1, _BOX) for image in (1, 2, 3)] + [(3, 1, _OTHER)]
   detections = [(1, 1, _BOX, 0.9), (2, 2, _BOX, 0.9), (2, 1, _BOX, 0.8)]
   case = evaluation_cases.build(objects, detections, num_images=4)
@@ -23,8 +23,20 @@ def test_images_with_more_errors_come_first_and_those_without_do_not():
   assert [(item.image_id, item.num_errors, item.num_found) for item in found] == [
     (3, 2, 0),
     (2, 1, 1),
+    (1, 0, 1),  # The fourth image has nothing to show.
   ]
   assert len(worst_images.worst_images(_analyzed(case), case.ground_truth, 1)) == 1
+
+
+def test_images_without_errors_follow_by_their_worst_overlap():
+  thinner, shifted = (20, 20, 60, 54), (20, 30, 60, 60)  # Boxes with IoU 0.9 and 50 / 70.
+  objects = [(image, 1, _BOX) for image in (1, 2, 3)] + [(2, 1, _OTHER)]
+  detections = [(1, 1, thinner, 0.9), (2, 1, _BOX, 0.9), (2, 1, _OTHER, 0.9), (3, 1, shifted, 0.9)]
+  case = evaluation_cases.build(objects, detections, num_images=3)
+  found = worst_images.worst_images(_analyzed(case), case.ground_truth, 8)
+  assert [item.image_id for item in found] == [3, 1, 2]
+  overlaps = [item.worst_overlap for item in found]
+  np.testing.assert_allclose(overlaps, [50 / 70, 0.9, 1.0], atol=0.05)  # Masks are ellipses.
 
 
 def _has(image, color):
