@@ -36,7 +36,7 @@ def test_images_without_errors_follow_by_their_worst_overlap():
   found = worst_images.worst_images(_analyzed(case), case.ground_truth, 8)
   assert [item.image_id for item in found] == [3, 1, 2]
   overlaps = [item.worst_overlap for item in found]
-  np.testing.assert_allclose(overlaps, [50 / 70, 0.9, 1.0], atol=0.05)  # Masks are ellipses.
+  np.testing.assert_allclose(overlaps, [50 / 70, 0.9, 1.0], atol=0.05)  # Masks lack a corner.
 
 
 def _has(image, color):
