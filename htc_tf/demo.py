@@ -230,7 +230,7 @@ def _export(model_dir: str, export_dir: str) -> str:
 
 def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
   """Draw the held-out tiles in three columns: image, ground truth, prediction of the SavedModel."""
-  from htc_tf.serving import detectors, predict_files
+  from htc_tf.serving import detectors, drawing, predict_files
 
   detector = detectors.load_detector(saved_model)
   with ground_truth_lib.silence():
@@ -240,7 +240,7 @@ def _draw_held_out(saved_model: str, split: nuclei.CocoSplit, path: str) -> str:
     path_of_image = os.path.join(split.image_folder, coco.imgs[image_id]['file_name'])
     pixels = images.read_image(path_of_image).pixels()
     found = predict_files.detect_instances(detector, pixels)
-    prediction = predict_files.draw_detections(pixels, found, detector.category_names, _SCORE_DRAWN)
+    prediction = drawing.draw_detections(pixels, found, detector.category_names, _SCORE_DRAWN)
     ground_truth = _draw_ground_truth(pixels, coco.imgToAnns[image_id], detector.category_names)
     factor = prediction.shape[0] // pixels.shape[0]
     enlarged = np.kron(pixels, np.ones((factor, factor, 1), np.uint8))

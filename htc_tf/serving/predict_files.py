@@ -17,9 +17,10 @@ from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results
 from htc_tf.serving import annotated_images, input_files, result_files
+from htc_tf.serving.drawing import draw_detections
 from htc_tf.serving.input_files import InputImage
 from htc_tf.serving.instances import Instances
-from htc_tf.visualization import display, draw, panels
+from htc_tf.visualization import display, panels
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
 
@@ -111,35 +112,6 @@ def detect_instances(detector: Detector, pixels: np.ndarray) -> Instances:
   if isinstance(found, InputError):
     raise found
   return found
-
-
-def draw_detections(
-  pixels: np.ndarray, instances: Instances, names: Sequence[str], score_threshold: float
-) -> np.ndarray:
-  """The image, enlarged if small, with the instances drawn over it.
-
-  Args:
-    pixels: [height, width, 3] uint8 RGB.
-    instances: detections in the pixels of the image.
-    names: names of the classes, class 1 first; if empty, `class 1`, `class 2`, ... are used.
-    score_threshold: instances with a lower score are not drawn.
-
-  Returns:
-    [height, width, 3] uint8 RGB, both sides times `draw.legible_enlargement`.
-  """
-  shown = np.flatnonzero(instances.scores >= score_threshold)
-  num_labels = int(instances.classes.max(initial=1))
-  names = names or [f'class {label}' for label in range(1, num_labels + 1)]
-  rles = None if instances.rles is None else [instances.rles[index] for index in shown]
-  return draw.draw_instances(
-    pixels,
-    instances.boxes[shown],
-    rles,
-    instances.classes[shown],
-    instances.scores[shown],
-    names,
-    enlarge=draw.legible_enlargement(pixels.shape[:2]),
-  )
 
 
 def predict_files(

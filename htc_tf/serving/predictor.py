@@ -16,6 +16,8 @@ from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.keras_files import WithoutKerasFiles
 from htc_tf.modeling.multi_view import Fusion, detect_views
 from htc_tf.ops.without_autograph import without_autograph
+from htc_tf.serving import detect_images
+from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.tasks import detection_views
 
 Images: TypeAlias = np.ndarray | tf.Tensor
@@ -198,6 +200,32 @@ class HTCPredictor(WithoutKerasFiles):
           likely_cause='an empty selection',
         )
     return super().predict(x, **kwargs)
+
+  def detect(
+    self, images: detect_images.Images, score_threshold: float = 0.05
+  ) -> Iterator[DetectedImage]:
+    """The detections in each image, as objects, one after another.
+
+    Example:
+      for image in model.detect('photos/', score_threshold=0.5):
+        print(image.path, image.counts)
+        image.draw()
+
+    Args:
+      images: a path of an image or of a folder of images, an array [height, width, channels] of the
+        type of `sample_format` or a batch of such arrays, a Pillow image, or an iterable of these.
+      score_threshold: detections with a lower score are left out.
+
+    Raises:
+      InputError: an image cannot be read, or is of another kind; or the threshold is out of range.
+    """
+
+    def run(pixels: np.ndarray) -> dict[str, np.ndarray]:
+      return self.predict(pixels, verbose=0)
+
+    return detect_images.detect_images(
+      images, run, self.sample_format, self.dataset_info, score_threshold
+    )
 
   def detect_prepared(
     self, inputs: tf.Tensor, info: tf.Tensor, others: Sequence[Prepared] = ()

@@ -1,0 +1,161 @@
+"""Detections in an image as an object for people who write programs."""
+
+import collections
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from htc_tf.data import mask_codec
+from htc_tf.data.images import SourceImage
+from htc_tf.data.sample_format import RGB, SampleFormat
+from htc_tf.errors import InputError
+from htc_tf.evaluation import coco_results
+from htc_tf.serving.drawing import draw_detections
+from htc_tf.serving.instances import Instances
+from htc_tf.visualization import display
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class DetectedImage:
+  """An image and what a model found in it, best score first.
+
+  Attributes:
+    source: the image.
+    instances: the detections.
+    category_names: names of all classes, class 1 first; empty if unknown.
+    category_ids: ids of the categories in the data set, in the same order; empty if unknown.
+    sample_format: channels and depth of the images that the model reads.
+  """
+
+  source: SourceImage
+  instances: Instances
+  category_names: Sequence[str] = ()
+  category_ids: Sequence[int] = ()
+  sample_format: SampleFormat = RGB
+
+  @property
+  def path(self) -> str | None:
+    """Path of the file; None for an image that was given as pixels."""
+    return self.source.path
+
+  @property
+  def size(self) -> tuple[int, int]:
+    """Height and width of the image in pixels."""
+    return self.source.size
+
+  @functools.cached_property
+  def pixels(self) -> np.ndarray:
+    """[height, width, channels] as the model reads them, usually uint8 RGB."""
+    return self.source.samples(self.sample_format)
+
+  @property
+  def boxes(self) -> np.ndarray:
+    """[num, 4] float32 ymin, xmin, ymax, xmax in pixels of the image."""
+    return self.instances.boxes
+
+  @property
+  def boxes_xyxy(self) -> np.ndarray:
+    """[num, 4] float32 xmin, ymin, xmax, ymax in pixels of the image."""
+    return self.instances.boxes[:, [1, 0, 3, 2]]
+
+  @property
+  def scores(self) -> np.ndarray:
+    """[num] float32 in 0..1."""
+    return self.instances.scores
+
+  @property
+  def classes(self) -> np.ndarray:
+    """[num] int32; the first class is 1."""
+    return self.instances.classes
+
+  @property
+  def names(self) -> list[str]:
+    """Name of the class of each detection; 'class N' if the names are unknown."""
+    return [
+      self.category_names[label - 1] if self.category_names else f'class {label}'
+      for label in self.classes.tolist()
+    ]
+
+  @functools.cached_property
+  def masks(self) -> np.ndarray | None:
+    """[num, height, width] bool, of the size of the image; None if the model has no masks."""
+    rles = self.instances.rles
+    if rles is None:
+      return None
+    if not rles:
+      return np.zeros((0, *self.size), bool)
+    return np.stack([mask_codec.decode(rle).astype(bool) for rle in rles])
+
+  @property
+  def counts(self) -> dict[str, int]:
+    """Number of detections by name, most frequent first."""
+    return dict(collections.Counter(self.names).most_common())
+
+  def filtered(self, min_score: float = 0.0, names: Sequence[str] | None = None) -> 'DetectedImage':
+    """The same image with some of its detections.
+
+    Args:
+      min_score: smallest score.
+      names: names of the classes that are kept; None keeps all.
+
+    Raises:
+      InputError: the model has no class of a name.
+    """
+    unknown = sorted(set(names or ()) - set(self.category_names or self.names))
+    if unknown:
+      raise InputError(
+        'The detections cannot be filtered',
+        expected=f'names of classes: {", ".join(self.category_names)}',
+        got=', '.join(unknown),
+        likely_cause='a misspelled name',
+      )
+    kept = self.scores >= min_score
+    if names is not None:
+      kept &= np.isin(self.names, list(names))
+    rows = np.flatnonzero(kept)
+    rles = self.instances.rles
+    chosen = Instances(
+      self.boxes[rows],
+      self.classes[rows],
+      self.scores[rows],
+      None if rles is None else [rles[row] for row in rows],
+    )
+    return dataclasses.replace(self, instances=chosen)
+
+  def draw(self, score_threshold: float = 0.3) -> np.ndarray:
+    """The image, enlarged if small, with its detections: [height, width, 3] uint8 RGB.
+
+    Args:
+      score_threshold: detections with a lower score are not drawn.
+    """
+    shown = display.displayed_rgb(self.pixels)
+    return draw_detections(shown, self.instances, self.category_names, score_threshold)
+
+  def to_coco(self, image_id: int = 1) -> list[dict[str, Any]]:
+    """The detections as entries of a COCO results file, with run lengths as masks.
+
+    Args:
+      image_id: id of the image in the COCO file that they are to be compared with.
+    """
+    num_classes = len(self.category_ids) or int(self.classes.max(initial=1))
+    return coco_results.instances_to_results(
+      image_id,
+      self.boxes,
+      self.scores,
+      self.classes,
+      self.instances.rles,
+      self.category_ids or range(1, num_classes + 1),
+    )
+
+  def __len__(self) -> int:
+    """Number of detections."""
+    return len(self.scores)
+
+  def __repr__(self) -> str:
+    """A line with the file, its size and the detections by class."""
+    height, width = self.size
+    counted = ', '.join(f'{count} {name}' for name, count in self.counts.items()) or 'nothing'
+    return f'DetectedImage({self.path or "pixels"}, {width} x {height}: {counted})'
