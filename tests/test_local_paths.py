@@ -62,7 +62,14 @@ _LOCAL = {
   'data/panoptic_maps.py': _REFUSES,
   **{
     f'data/formats/{name}.py': _REFUSES
-    for name in ('coco', 'image_locations', 'image_sizes', 'panoptic', 'registry', 'source_files')
+    for name in (
+      *('coco', 'image_locations', 'image_sizes', 'panoptic', 'registry', 'source_files'),
+      *('yolo', 'yolo_config'),
+    )
+  },
+  **{
+    f'serving/outputs/{name}.py': 'predict_files refuses a remote output folder'
+    for name in ('base', 'cutouts', 'index_masks', 'labelme')
   },
   'data/image_paths.py': _REFUSES,
   'data/record_shards.py': _REFUSES,

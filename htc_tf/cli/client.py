@@ -47,7 +47,14 @@ def _execute(args: argparse.Namespace) -> int:
   target = Target(args.server, args.model_name, args.model_version, args.timeout)
   with contextlib.closing(client.remote_detector(target, args.export)) as detector:
     failed = predict_files.predict_files(
-      detector, paths, args.output, args.score_threshold, args.batch_size, args.annotations
+      detector,
+      paths,
+      args.output,
+      args.score_threshold,
+      args.batch_size,
+      args.annotations,
+      args.save,
+      print,
     )
   return command.PARTIAL if failed else 0
 

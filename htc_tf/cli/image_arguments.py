@@ -12,7 +12,17 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     '--score_threshold',
     type=float,
     default=0.3,
-    help='smallest score of a drawn instance; the JSON holds all detections (default: 0.3)',
+    help='smallest score of an object in the outputs of --save; predictions.json holds all '
+    'detections (default: 0.3)',
+  )
+  add(
+    '--save',
+    type=lambda text: tuple(part.strip() for part in text.split(',') if part.strip()),
+    default=('overlay',),
+    metavar='NAMES',
+    help='outputs beside predictions.json and images.json, separated by commas: overlay '
+    '(pictures), coco (annotations.json with polygons), labelme (files for LabelMe), masks (label '
+    'maps), cutouts (transparent pictures of objects), csv (measurements); default: overlay',
   )
   add(
     '--annotations',

@@ -36,7 +36,13 @@ def _execute(args: argparse.Namespace) -> int:
   paths = predict_files.list_images(args.inputs)
   detector = detectors.load_detector(args.model, args.experiment, args.params_override, args.tta)
   failed = predict_files.predict_files(
-    detector, paths, args.output, args.score_threshold, annotations=args.annotations
+    detector,
+    paths,
+    args.output,
+    args.score_threshold,
+    annotations=args.annotations,
+    save=args.save,
+    log=print,
   )
   if not file_systems.exists(os.path.join(args.model, 'saved_model.pb')):
     command.print_next('htc-export', f'--model={args.model}', '--output=export/1')

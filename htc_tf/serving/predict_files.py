@@ -17,10 +17,12 @@ from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results
 from htc_tf.serving import annotated_images, input_files, result_files
-from htc_tf.serving.drawing import draw_detections
+from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.drawing import draw_detections  # noqa: F401
 from htc_tf.serving.input_files import InputImage
 from htc_tf.serving.instances import Instances
-from htc_tf.visualization import display, panels
+from htc_tf.serving.outputs import registry
+from htc_tf.serving.tally import Tally
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
 
@@ -121,6 +123,8 @@ def predict_files(
   score_threshold: float = 0.3,
   batch_size: int = 1,
   annotations: str | None = None,
+  save: Sequence[str] = ('overlay',),
+  log: Callable[[str], object] | None = None,
 ) -> list[str]:
   """Predict on files; write an overlay for each, `predictions.json` and `images.json`.
 
@@ -133,21 +137,25 @@ def predict_files(
     detector: the model.
     paths: image files; a repeated one is predicted once.
     output: output folder; it is created if missing.
-    score_threshold: smallest score of a drawn instance.
+    score_threshold: smallest score of an instance in the outputs of `save`; `predictions.json` has
+      all.
     batch_size: number of images per call of the detector.
     annotations: path of a COCO file whose image and category ids are used, so that
       `COCO(annotations).loadRes('predictions.json')` works; images that it does not name are left
       out.
+    save: names of further outputs; see `outputs.registry`.
+    log: function that receives a line with the numbers of images, objects and files.
 
   Returns:
     Paths that could not be read or were left out; each is logged with the reason.
 
   Raises:
-    InputError: the threshold, batch size or folder cannot be used, the folder holds an image, or
-      the annotations do not fit the images or the model.
+    InputError: the threshold, batch size or folder cannot be used, the folder holds an image, the
+      annotations do not fit the images or the model, or an output is unknown or needs masks.
     DataError: the annotations cannot be read.
   """
   _check_options(output, score_threshold, batch_size)
+  registry.check(save)
   _protect_inputs(paths, output)
   _protect_annotations(annotations, output)
   images, left_out, detector = _plan(detector, paths, annotations)
@@ -155,20 +163,46 @@ def predict_files(
     logging.error('%s is left out: %s', path, reason)
   failed = list(left_out)
   os.makedirs(output, exist_ok=True)
-  with result_files.ResultFiles(
-    output, _categories(detector), lambda num_done: _how_to_go_on(output, images, num_done)
-  ) as written:
+  tally = Tally()
+  with (
+    result_files.ResultFiles(
+      output, _categories(detector), lambda num_done: _how_to_go_on(output, images, num_done)
+    ) as written,
+    _Outputs(save, output, detector, tally) as outputs,
+  ):
     for image, detected in _detect_all(detector, images, batch_size):
       if isinstance(detected, InputError):
         logging.error('%s', detected)
         failed.append(image.path)
         continue
       source, found = detected
-      shown = display.displayed_rgb(source.samples(detector.sample_format))
-      overlay = draw_detections(shown, found, detector.category_names, score_threshold)
-      panels.write_image(os.path.join(output, image.overlay), overlay)
+      whole = DetectedImage(
+        source, found, detector.category_names, detector.category_ids, detector.sample_format
+      )
+      outputs.write(whole.filtered(score_threshold), os.path.splitext(image.overlay)[0])
       written.add(_entry(image, source.size), _results(detector, image.id, found))
+  if log is not None:
+    tally.num_files += 2
+    log(tally.describe(output, score_threshold))
   return failed
+
+
+class _Outputs:
+  """The outputs of a prediction, which are closed at the end of a `with` block in any case."""
+
+  def __init__(self, names: Sequence[str], folder: str, detector: Detector, tally: Tally):
+    self._outputs = registry.build(names, folder, _categories(detector), detector.sample_format)
+    self._tally = tally
+
+  def __enter__(self) -> '_Outputs':
+    return self
+
+  def write(self, image: DetectedImage, stem: str) -> None:
+    """Write the files of an image."""
+    self._tally.add(image, sum(output.write(image, stem) for output in self._outputs))
+
+  def __exit__(self, *_: Any) -> None:
+    self._tally.num_files += sum(output.close() for output in self._outputs)
 
 
 def _plan(

@@ -79,7 +79,9 @@ ARGUMENTS = {
     'inputs': REFUSED,
     '--annotations': REFUSED,
     '--output': REFUSED,
-    **dict.fromkeys(('--experiment', '--params_override', '--tta', '--score_threshold'), NO_PATH),
+    **dict.fromkeys(
+      ('--experiment', '--params_override', '--tta', '--score_threshold', '--save'), NO_PATH
+    ),
   },
   'export': {
     '--model': SUPPORTED,
@@ -111,6 +113,7 @@ ARGUMENTS = {
         '--batch_size',
         '--timeout',
         '--score_threshold',
+        '--save',
       ),
       NO_PATH,
     ),

@@ -9,7 +9,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from htc_tf.cli import predict
-from htc_tf.data import images
+from htc_tf.data import images, mask_codec
 from htc_tf.errors import InputError
 from htc_tf.evaluation import ground_truth
 from htc_tf.serving import detectors, predict_files
@@ -274,3 +274,64 @@ def test_annotations_of_other_images_are_one_clear_error(folder, tmp_path, annot
   with pytest.raises(InputError, match='another split'):
     predict_files.predict_files(_STUB, paths, str(tmp_path / 'out'), annotations=annotations)
   assert not (tmp_path / 'out').exists()
+
+
+_ALL = ('overlay', 'coco', 'labelme', 'masks', 'cutouts', 'csv')
+
+
+def _one_cat(images):
+  """A detector of a cat in the upper left corner."""
+  found = []
+  for image in images:
+    mask = np.zeros(image.size, bool)
+    mask[:2, :3] = True
+    box, rles = np.array([[0, 0, 2, 3]], np.float32), [mask_codec.encode(mask)]
+    found.append(Instances(box, np.array([1]), np.array([0.9], np.float32), rles))
+  return found
+
+
+_CAT = _STUB._replace(detect=_one_cat)
+
+
+def test_all_outputs_and_a_line_about_them_are_written(folder, tmp_path):
+  os.rename(folder / '000000000139.png', os.path.join(os.fsencode(folder), b'caf\xe9.png'))
+  paths, lines = predict_files.list_images([str(folder)]), []
+  output = tmp_path / 'out'
+  assert not predict_files.predict_files(_CAT, paths, str(output), save=_ALL, log=lines.append)
+  assert len(list(output.glob('*.png'))) == len(list((output / 'labelme').glob('*.json'))) == 2
+  found = len(json.loads((output / 'predictions.json').read_text()))
+  polygons = json.loads((output / 'annotations.json').read_text())
+  table = (output / 'measurements.csv').read_bytes().splitlines()
+  assert len(polygons['annotations']) == found == len(table) - 1
+  assert [image['file_name'] for image in polygons['images']] == list(map(os.path.basename, paths))
+  assert sum(line.startswith(b'caf\xe9.png,1,cat,0.9000,') for line in table) == 1
+  assert len(list((output / 'cutouts').glob('*_001_cat.png'))) == 2
+  (line,) = lines
+  expected = f'2 images, 2 objects with a score of 0.3 or more (cat 2), 14 files in {output}'
+  assert line == expected
+  written = [path for path in output.rglob('*') if path.is_file()]
+  assert len(written) == 14
+  assert not list(output.glob('.*'))
+
+
+def test_an_unknown_output_is_refused_before_anything_is_written(folder, tmp_path):
+  with pytest.raises(InputError, match='outputs of the prediction are wrong'):
+    predict_files.predict_files(_STUB, [str(folder)], str(tmp_path / 'out'), save=['overlays'])
+  assert not (tmp_path / 'out').exists()
+
+
+def test_an_interruption_keeps_what_is_done_in_every_output(folder, tmp_path):
+  def interrupted(images):
+    if '285' in images[0].path:
+      raise KeyboardInterrupt
+    return _one_cat(images)
+
+  detector = _STUB._replace(detect=interrupted)
+  paths = predict_files.list_images([str(folder)])
+  with pytest.raises(KeyboardInterrupt):
+    predict_files.predict_files(detector, paths, str(tmp_path / 'out'), 0.0, save=_ALL)
+  polygons = json.loads((tmp_path / 'out' / 'annotations.json').read_text())
+  assert [image['file_name'] for image in polygons['images']] == ['000000000139.png']
+  assert len(polygons['annotations']) == 1
+  assert len((tmp_path / 'out' / 'measurements.csv').read_text().splitlines()) == 2
+  assert not list((tmp_path / 'out').glob('.*'))

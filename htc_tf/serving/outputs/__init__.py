@@ -1,0 +1,1 @@
+"""What a prediction writes for each image, one file a kind."""

@@ -1,0 +1,55 @@
+"""The interface of the outputs of a prediction, and files that grow while it runs."""
+
+import os
+import pathlib
+import shutil
+from typing import Protocol
+
+from htc_tf import files
+from htc_tf.serving.detected_image import DetectedImage
+
+
+class Output(Protocol):
+  """A kind of file that a prediction writes."""
+
+  def write(self, image: DetectedImage, stem: str) -> int:
+    """Write the files of an image, each completely or not at all.
+
+    Args:
+      image: the image with the detections to write.
+      stem: name for its files, without a suffix, which no other image has.
+
+    Returns:
+      Number of files.
+    """
+
+  def close(self) -> int:
+    """Write what is of all images so far; returns the number of files."""
+
+
+class GrowingFile:
+  """A file that is written from a hidden one, to which lines are appended.
+
+  Args:
+    path: path of the file; its folder must exist.
+  """
+
+  def __init__(self, path: str):
+    folder, name = os.path.split(path)
+    self._path = path
+    self._growing = os.path.join(folder, f'.{name}.part')  # One of a killed run is replaced.
+    self._stream = open(self._growing, 'wb')  # noqa: SIM115 (closed by `finish`)
+
+  def append(self, line: bytes) -> None:
+    """Append a line."""
+    self._stream.write(line)
+
+  def finish(self, before: bytes, after: bytes) -> None:
+    """Write the file, with text before and after the lines, and remove the hidden one."""
+    self._stream.close()
+    with files.replaced_when_written(self._path) as temporary, open(temporary, 'wb') as target:
+      target.write(before)
+      with open(self._growing, 'rb') as source:
+        shutil.copyfileobj(source, target, 2**20)
+      target.write(after)
+    pathlib.Path(self._growing).unlink(missing_ok=True)

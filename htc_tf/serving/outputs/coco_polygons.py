@@ -1,0 +1,66 @@
+"""Detections as a COCO data set with polygons, which annotation tools read."""
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.outputs.base import GrowingFile
+from htc_tf.serving.outputs.outlines import outlines_of
+
+_FILE = 'annotations.json'
+
+
+class CocoPolygons:
+  """`annotations.json`: images, categories and annotations with polygons and scores.
+
+  Polygons have no holes: they are filled. `predictions.json` has the exact masks.
+
+  Args:
+    folder: the output folder.
+    categories: entries of the categories.
+  """
+
+  def __init__(self, folder: str, categories: list[dict[str, Any]]):
+    self._file = GrowingFile(os.path.join(folder, _FILE))
+    self._categories = {entry['id']: entry for entry in categories}
+    self._images: list[dict[str, Any]] = []
+    self._num_annotations = 0
+
+  def write(self, image: DetectedImage, stem: str) -> int:
+    """Append the annotations of an image; see `Output.write`."""
+    height, width = image.size
+    image_id = len(self._images) + 1
+    name = os.path.basename(image.path) if image.path else f'{stem}.png'
+    for row, entry in enumerate(image.to_coco(image_id)):
+      self._append(entry, None if image.masks is None else image.masks[row])
+    self._images.append({'id': image_id, 'file_name': name, 'height': height, 'width': width})
+    return 0
+
+  def close(self) -> int:
+    """Write the data set."""
+    head = {'images': self._images, 'categories': list(self._categories.values())}
+    text = json.dumps(head)[:-1] + ', "annotations": ['
+    self._file.finish(text.encode(), b'\n]}\n')
+    return 1
+
+  def _append(self, entry: dict[str, Any], mask: np.ndarray | None) -> None:
+    category = entry['category_id']
+    self._categories.setdefault(category, {'id': category, 'name': f'class {category}'})
+    _, _, width, height = entry['bbox']
+    polygons = [] if mask is None else outlines_of(mask).as_lists()
+    self._num_annotations += 1
+    annotation = {
+      'id': self._num_annotations,
+      'image_id': entry['image_id'],
+      'category_id': category,
+      'bbox': entry['bbox'],
+      'area': width * height if mask is None else int(mask.sum()),
+      'segmentation': polygons,
+      'iscrowd': 0,
+      'score': entry['score'],
+    }
+    separator = ',\n' if self._num_annotations > 1 else '\n'
+    self._file.append((separator + json.dumps(annotation, allow_nan=False)).encode())

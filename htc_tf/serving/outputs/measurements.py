@@ -1,0 +1,107 @@
+"""A table of measurements of every object."""
+
+import csv
+import io
+import math
+import os
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from htc_tf.data.sample_format import RGB, SampleFormat
+from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.outputs.base import GrowingFile
+
+_FILE = 'measurements.csv'
+_COLUMNS = (
+  *('image', 'object', 'class', 'score', 'xmin', 'ymin', 'width', 'height'),
+  *('area', 'perimeter', 'centroid_x', 'centroid_y', 'equivalent_diameter'),
+)
+_RGB_CHANNELS = ('red', 'green', 'blue')
+# A border pixel counts by the directions of its border neighbors (see `perimeter_of`): the numbers
+# are sums of 1 for the pixel, 2 for each neighbor in a row or column and 10 for each diagonal one.
+_NEIGHBORS = np.array([[10, 2, 10], [2, 1, 2], [10, 2, 10]], np.float32)
+_LENGTHS = {
+  **dict.fromkeys((5, 7, 15, 17, 25, 27), 1.0),
+  **dict.fromkeys((21, 33), math.sqrt(2)),
+  **dict.fromkeys((13, 23), (1 + math.sqrt(2)) / 2),
+}
+
+
+class Measurements:
+  """`measurements.csv`: a line for each object, in pixels of the image.
+
+  The columns are the image, the number of the object (best score first), class, score, the box, and
+  with masks: area (number of pixels), perimeter (`perimeter_of`), centroid (x and y of the mean
+  pixel center, where the center of the first pixel is 0.5), diameter of the circle with this area,
+  and the mean of each channel inside the mask, in the units of the image.
+
+  Args:
+    folder: the output folder.
+    sample_format: channels of the images.
+  """
+
+  def __init__(self, folder: str, sample_format: SampleFormat = RGB):
+    self._file = GrowingFile(os.path.join(folder, _FILE))
+    channels = _RGB_CHANNELS if sample_format.is_rgb else range(1, sample_format.num_channels + 1)
+    self._header = (*_COLUMNS, *(f'mean_{channel}' for channel in channels))
+
+  def write(self, image: DetectedImage, stem: str) -> int:
+    """Append the objects of an image; see `Output.write`."""
+    name = os.path.basename(image.path) if image.path else stem
+    for row in range(len(image)):
+      self._file.append(_line([name, row + 1, *_measured(image, row, len(self._header))]))
+    return 0
+
+  def close(self) -> int:
+    """Write the table."""
+    self._file.finish(_line(self._header), b'')
+    return 1
+
+
+def perimeter_of(mask: np.ndarray) -> float:
+  """Length of the border of a mask in pixels.
+
+  It is the length of the line through the centers of the border pixels (those with a neighbor in a
+  row or column outside the mask), with the weights 1, sqrt(2) and (1 + sqrt(2)) / 2 by the
+  directions of their neighbors on the border (Benkrid, Crookes and Benkrid 2000), as
+  scikit-image's `regionprops` computes it.
+
+  Args:
+    mask: [height, width] bool.
+  """
+  inside = np.pad(mask, 1).astype(np.uint8)
+  border = inside - cv2.erode(inside, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
+  sums = cv2.filter2D(border.astype(np.float32), -1, _NEIGHBORS, borderType=cv2.BORDER_CONSTANT)
+  numbers, counts = np.unique(sums.round().astype(int), return_counts=True)
+  return float(sum(_LENGTHS.get(number, 0.0) * count for number, count in zip(numbers, counts)))
+
+
+def _measured(image: DetectedImage, row: int, num_columns: int) -> list[str]:
+  """The values of an object after its number; empty ones where there is no mask."""
+  top, left, bottom, right = (float(value) for value in image.boxes[row])
+  values = [image.names[row], f'{image.scores[row]:.4f}']
+  values += [f'{value:.2f}' for value in (left, top, right - left, bottom - top)]
+  mask = None if image.masks is None else image.masks[row]
+  if mask is None or not mask.any():
+    values += [] if mask is None else ['0']
+    return values + [''] * (num_columns - 2 - len(values))
+  rows, columns = np.nonzero(mask)
+  area = len(rows)
+  means = image.pixels[rows, columns].astype(np.float64).mean(axis=0)
+  return [
+    *values,
+    str(area),
+    f'{perimeter_of(mask):.2f}',
+    f'{columns.mean() + 0.5:.2f}',
+    f'{rows.mean() + 0.5:.2f}',
+    f'{math.sqrt(4 * area / math.pi):.2f}',
+    *(f'{mean:.2f}' for mean in means),
+  ]
+
+
+def _line(values: Sequence[object]) -> bytes:
+  buffer = io.StringIO()
+  csv.writer(buffer, lineterminator='\n').writerow(values)
+  return buffer.getvalue().encode(errors='surrogateescape')  # File names may have any bytes.

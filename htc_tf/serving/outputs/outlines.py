@@ -1,0 +1,62 @@
+"""Outlines of masks as polygons."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+# Largest distance of a left-out corner from the polygon, in pixels: more than that of the corners
+# of a diagonal staircase, sqrt(1 / 2).
+_TOLERANCE = 0.75
+_MAX_CHANGE = 0.05  # Largest change of the area, as a share.
+
+
+class Outlines(NamedTuple):
+  """Outlines of the parts of a mask, largest first.
+
+  Attributes:
+    polygons: [num_corners, 2] float x, y along the edges of pixels, for each part.
+    num_holes: number of holes, which polygons fill.
+  """
+
+  polygons: list[np.ndarray]
+  num_holes: int
+
+  def as_lists(self) -> list[list[float]]:
+    """The polygons as x, y, x, y, ... lists, the form of COCO."""
+    return [[round(float(value), 2) for value in polygon.ravel()] for polygon in self.polygons]
+
+
+def outlines_of(mask: np.ndarray) -> Outlines:
+  """The outlines of a mask; an empty mask has none.
+
+  A pixel at row r and column c covers the square from (c, r) to (c + 1, r + 1), as in COCO. Parts
+  that touch at a corner are one part.
+
+  Args:
+    mask: [height, width] bool.
+  """
+  # OpenCV's outlines run through the centers of pixels. At twice the size, these are the edges of
+  # the original pixels once the odd coordinates are rounded up.
+  doubled = np.repeat(np.repeat(mask.astype(np.uint8), 2, axis=0), 2, axis=1)
+  found, hierarchy = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+  polygons, num_holes = [], 0
+  for contour, (_, _, _, parent) in zip(found, () if hierarchy is None else hierarchy[0]):
+    if parent >= 0:
+      num_holes += 1
+      continue
+    polygons.append(_simplified(((contour[:, 0] + 1) // 2).astype(np.float32)))
+  return Outlines(_largest_first(polygons), num_holes)
+
+
+def _simplified(edges: np.ndarray) -> np.ndarray:
+  """A polygon with fewer corners, or the same one if its area would change too much."""
+  simple = cv2.approxPolyDP(edges[:, np.newaxis], _TOLERANCE, closed=True)[:, 0]
+  area = cv2.contourArea(edges)
+  is_close = abs(cv2.contourArea(simple) - area) <= _MAX_CHANGE * area
+  return (simple if is_close else edges).astype(np.float64)
+
+
+def _largest_first(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
+  return sorted(polygons, key=lambda polygon: -cv2.contourArea(polygon.astype(np.float32)))

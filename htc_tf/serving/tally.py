@@ -1,0 +1,51 @@
+"""Numbers of images, objects and files of a prediction."""
+
+import collections
+import dataclasses
+
+from htc_tf.serving.detected_image import DetectedImage
+
+_MAX_CLASSES = 5
+
+
+@dataclasses.dataclass
+class Tally:
+  """What a prediction found and wrote so far.
+
+  Attributes:
+    num_images: number of images.
+    num_files: number of written files.
+    objects: number of objects by the name of their class.
+  """
+
+  num_images: int = 0
+  num_files: int = 0
+  objects: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+  def add(self, image: DetectedImage, num_files: int) -> None:
+    """Count an image, its objects and its files."""
+    self.num_images += 1
+    self.num_files += num_files
+    self.objects.update(image.names)
+
+  def describe(self, folder: str, score_threshold: float) -> str:
+    """The numbers in one line.
+
+    Args:
+      folder: the output folder.
+      score_threshold: smallest score of the counted objects.
+    """
+    common = [f'{name} {count}' for name, count in self.objects.most_common(_MAX_CLASSES)]
+    num_others = len(self.objects) - len(common)
+    if num_others:
+      common.append(f'{num_others} other classes')
+    classes = f' ({", ".join(common)})' if common else ''
+    objects = _counted(self.objects.total(), 'object')
+    return (
+      f'{_counted(self.num_images, "image")}, {objects} with a score of {score_threshold:g} or more'
+      f'{classes}, {_counted(self.num_files, "file")} in {folder}'
+    )
+
+
+def _counted(number: int, word: str) -> str:
+  return f'{number} {word}' if number == 1 else f'{number} {word}s'
