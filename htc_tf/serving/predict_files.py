@@ -22,7 +22,7 @@ from htc_tf.serving.drawing import draw_detections  # noqa: F401
 from htc_tf.serving.input_files import InputImage
 from htc_tf.serving.instances import Instances
 from htc_tf.serving.outputs import registry
-from htc_tf.serving.tally import Tally
+from htc_tf.serving.outputs.chosen import ChosenOutputs
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
 
@@ -128,9 +128,9 @@ def predict_files(
 ) -> list[str]:
   """Predict on files; write an overlay for each, `predictions.json` and `images.json`.
 
-  The two JSON files are a COCO results file, and a COCO data set of images and categories without
-  annotations: `COCO('images.json').loadRes('predictions.json')` reads them. They are complete at
-  any time, also if the prediction is interrupted; see `ResultFiles`. Ids and names are those of
+  The two JSON files are COCO results, and a COCO data set without annotations:
+  `COCO('images.json').loadRes('predictions.json')` reads them. They are complete at any time, also
+  if the prediction is interrupted; see `ResultFiles`. Ids and names are those of
   `input_files.plan_images`; `overlay` in `images.json` is the name of the overlay.
 
   Args:
@@ -140,9 +140,8 @@ def predict_files(
     score_threshold: smallest score of an instance in the outputs of `save`; `predictions.json` has
       all.
     batch_size: number of images per call of the detector.
-    annotations: path of a COCO file whose image and category ids are used, so that
-      `COCO(annotations).loadRes('predictions.json')` works; images that it does not name are left
-      out.
+    annotations: COCO file whose image and category ids are used, so that `loadRes` of it works;
+      images that it does not name are left out.
     save: names of further outputs; see `outputs.registry`.
     log: function that receives a line with the numbers of images, objects and files.
 
@@ -154,68 +153,42 @@ def predict_files(
       annotations do not fit the images or the model, or an output is unknown or needs masks.
     DataError: the annotations cannot be read.
   """
-  _check_options(output, score_threshold, batch_size)
-  registry.check(save)
+  _check_options(output, score_threshold, batch_size, save)
   _protect_inputs(paths, output)
   _protect_annotations(annotations, output)
-  images, left_out, detector = _plan(detector, paths, annotations)
-  for path, reason in left_out.items():
-    logging.error('%s is left out: %s', path, reason)
-  failed = list(left_out)
+  images, failed, detector = _plan(detector, paths, annotations)
   os.makedirs(output, exist_ok=True)
-  tally = Tally()
+  chosen = ChosenOutputs(save, output, _categories(detector), detector.sample_format)
   with (
     result_files.ResultFiles(
       output, _categories(detector), lambda num_done: _how_to_go_on(output, images, num_done)
     ) as written,
-    _Outputs(save, output, detector, tally) as outputs,
+    chosen,
   ):
     for image, detected in _detect_all(detector, images, batch_size):
       if isinstance(detected, InputError):
         logging.error('%s', detected)
         failed.append(image.path)
-        continue
-      source, found = detected
-      whole = DetectedImage(
-        source, found, detector.category_names, detector.category_ids, detector.sample_format
-      )
-      outputs.write(whole.filtered(score_threshold), os.path.splitext(image.overlay)[0])
-      written.add(_entry(image, source.size), _results(detector, image.id, found))
+      else:
+        stem = os.path.splitext(image.overlay)[0]
+        chosen.write(detected.filtered(score_threshold), stem)
+        written.add(_entry(image, detected.size), _results(detector, image.id, detected.instances))
   if log is not None:
-    tally.num_files += 2
-    log(tally.describe(output, score_threshold))
+    log(chosen.tally.describe(output, score_threshold, result_files.NAMES))
   return failed
-
-
-class _Outputs:
-  """The outputs of a prediction, which are closed at the end of a `with` block in any case."""
-
-  def __init__(self, names: Sequence[str], folder: str, detector: Detector, tally: Tally):
-    self._outputs = registry.build(names, folder, _categories(detector), detector.sample_format)
-    self._tally = tally
-
-  def __enter__(self) -> '_Outputs':
-    return self
-
-  def write(self, image: DetectedImage, stem: str) -> None:
-    """Write the files of an image."""
-    self._tally.add(image, sum(output.write(image, stem) for output in self._outputs))
-
-  def __exit__(self, *_: Any) -> None:
-    self._tally.num_files += sum(output.close() for output in self._outputs)
 
 
 def _plan(
   detector: Detector, paths: Sequence[str], annotations: str | None
-) -> tuple[list[InputImage], dict[str, str], Detector]:
-  """The images, the paths that are left out with the reason, and the detector with its ids."""
+) -> tuple[list[InputImage], list[str], Detector]:
+  """The images, the paths that are left out and logged, and the detector with its ids."""
   unique = input_files.unique_paths(paths)
   kept = set(unique)
   for path, count in collections.Counter(paths).items():
     if count > 1 or path not in kept:
       logging.warning('%s is given more than once; it is predicted once', path)
   if annotations is None:
-    return input_files.plan_images(unique), {}, detector
+    return input_files.plan_images(unique), [], detector
   annotated = annotated_images.read_annotated_images(annotations)
   names, ids = annotated_images.category_ids(
     annotated, detector.category_names, detector.category_ids
@@ -224,7 +197,9 @@ def _plan(
   num_missing = len(annotated.images) - len(images)
   if num_missing:
     logging.warning('%d images of %s are not predicted', num_missing, annotations)
-  return images, left_out, detector._replace(category_names=names, category_ids=ids)
+  for path, reason in left_out.items():
+    logging.error('%s is left out: %s', path, reason)
+  return images, list(left_out), detector._replace(category_names=names, category_ids=ids)
 
 
 def _how_to_go_on(output: str, images: Sequence[InputImage], num_done: int) -> str:
@@ -269,7 +244,10 @@ def _results(detector: Detector, image_id: Any, found: Instances) -> list[dict[s
   ]
 
 
-def _check_options(output: str, score_threshold: float, batch_size: int) -> None:
+def _check_options(
+  output: str, score_threshold: float, batch_size: int, save: Sequence[str]
+) -> None:
+  registry.check(save)
   file_systems.check_local(output, 'The output folder (--output)')
   if not 0 <= score_threshold <= 1:
     raise InputError(
@@ -325,8 +303,8 @@ def _protect_annotations(annotations: str | None, output: str) -> None:
 
 def _detect_all(
   detector: Detector, images: Sequence[InputImage], batch_size: int
-) -> Iterator[tuple[InputImage, tuple[SourceImage, Instances] | InputError]]:
-  """Each image in order, with pixels and instances, or with the error of an unread image."""
+) -> Iterator[tuple[InputImage, DetectedImage | InputError]]:
+  """Each image in order, with its detections, or with the error of an unread image."""
   with tqdm.tqdm(total=len(images), desc='predicting', unit='image') as progress:
     for start in range(0, len(images), batch_size):
       planned = images[start : start + batch_size]
@@ -336,10 +314,19 @@ def _detect_all(
       for image, item in zip(planned, batch):
         if isinstance(item, SourceImage):
           instances = next(found)
-          yield image, instances if isinstance(instances, InputError) else (item, instances)
+          yield image, _detected(detector, item, instances)
         else:
           yield image, item
         progress.update()
+
+
+def _detected(
+  detector: Detector, source: SourceImage, found: Instances | InputError
+) -> DetectedImage | InputError:
+  if isinstance(found, InputError):
+    return found
+  names, ids = detector.category_names, detector.category_ids
+  return DetectedImage(source, found, names, ids, detector.sample_format)
 
 
 def _read_or_error(path: str, sample_format: SampleFormat) -> SourceImage | InputError:

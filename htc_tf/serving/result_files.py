@@ -10,7 +10,7 @@ from typing import Any
 
 from htc_tf import files, interruption
 
-PREDICTIONS_FILE, IMAGES_FILE = 'predictions.json', 'images.json'
+NAMES = PREDICTIONS_FILE, IMAGES_FILE = 'predictions.json', 'images.json'
 # At least this time passes from one copy to the next, and many times what a copy takes.
 _INTERVAL_SECONDS = 5.0
 _INTERVAL_PER_COPY = 20.0

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+from collections.abc import Sequence
 
 from htc_tf.serving.detected_image import DetectedImage
 
@@ -28,12 +29,13 @@ class Tally:
     self.num_files += num_files
     self.objects.update(image.names)
 
-  def describe(self, folder: str, score_threshold: float) -> str:
+  def describe(self, folder: str, score_threshold: float, more_files: Sequence[str]) -> str:
     """The numbers in one line.
 
     Args:
       folder: the output folder.
       score_threshold: smallest score of the counted objects.
+      more_files: names of files that were not counted.
     """
     common = [f'{name} {count}' for name, count in self.objects.most_common(_MAX_CLASSES)]
     num_others = len(self.objects) - len(common)
@@ -41,9 +43,10 @@ class Tally:
       common.append(f'{num_others} other classes')
     classes = f' ({", ".join(common)})' if common else ''
     objects = _counted(self.objects.total(), 'object')
+    files = _counted(self.num_files + len(more_files), 'file')
     return (
       f'{_counted(self.num_images, "image")}, {objects} with a score of {score_threshold:g} or more'
-      f'{classes}, {_counted(self.num_files, "file")} in {folder}'
+      f'{classes}, {files} in {folder}'
     )
 
 

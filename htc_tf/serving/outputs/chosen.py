@@ -1,0 +1,43 @@
+"""All outputs of a prediction together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from htc_tf.data.sample_format import SampleFormat
+from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.outputs import registry
+from htc_tf.serving.tally import Tally
+
+
+class ChosenOutputs:
+  """The outputs of a prediction, which are closed at the end of a `with` block in any case.
+
+  Args:
+    names: names of the outputs; see `registry.NAMES`.
+    folder: an existing folder.
+    categories: entries of the categories.
+    sample_format: channels and depth of the images.
+
+  Attributes:
+    tally: numbers of images, objects and files.
+  """
+
+  def __init__(
+    self,
+    names: Sequence[str],
+    folder: str,
+    categories: list[dict[str, Any]],
+    sample_format: SampleFormat,
+  ):
+    self._outputs = registry.build(names, folder, categories, sample_format)
+    self.tally = Tally()
+
+  def __enter__(self) -> 'ChosenOutputs':
+    return self
+
+  def write(self, image: DetectedImage, stem: str) -> None:
+    """Write the files of an image; see `Output.write`."""
+    self.tally.add(image, sum(output.write(image, stem) for output in self._outputs))
+
+  def __exit__(self, *_: Any) -> None:
+    self.tally.num_files += sum(output.close() for output in self._outputs)
