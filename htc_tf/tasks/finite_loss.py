@@ -1,7 +1,7 @@
 """Training steps whose loss or gradient is not finite: they change no weight."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,8 +97,16 @@ def finite_everywhere(terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
 
 
 def create_state(optimizer: tf_keras.optimizers.Optimizer, variables: list[tf.Variable]) -> None:
-  """Create the optimizer's variables, which cannot be created inside a `tf.cond`."""
-  with tf.init_scope():
+  """Create the optimizer's variables, which cannot be created inside a `tf.cond`.
+
+  A step may be traced at this moment. TensorFlow traces a step again if it has created variables
+  that TensorFlow lifts out of it; these are created outside of it, and are not lifted.
+  """
+
+  def outside(next_creator: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:
+    return next_creator(**{**kwargs, 'experimental_enable_variable_lifting': False})
+
+  with tf.init_scope(), tf.variable_creator_scope(outside):
     if hasattr(optimizer, 'build'):
       optimizer.build(variables)
     else:

@@ -31,12 +31,11 @@ from htc_tf.cli import (
 )
 from htc_tf.serving import lowering
 from tests import tiny_records
-from tests.cli import test_convert, test_train
+from tests.cli import small_trainings, test_convert
 from tests.serving import conftest as serving
 
 model_dir = serving.model_dir
 coco_model, published, small = test_convert.coco_model, test_convert.published, test_convert.small
-defined_flags = test_train.defined_flags
 _LIMIT_BYTES = 1000  # Smaller than some file that each command writes.
 
 
@@ -63,7 +62,7 @@ def _inputs(model_dir, published, small, tmp_path_factory):
   schedule = dict.fromkeys(
     ('train_steps', 'steps_per_loop', 'summary_interval', 'checkpoint_interval'), 1
   )
-  test_train.write_config(folder / 'train.yaml', params, **schedule)
+  small_trainings.write_config(folder / 'train.yaml', params, **schedule)
   images = folder / 'train_images'
   return Inputs(
     str(folder / 'train_source.json'),
