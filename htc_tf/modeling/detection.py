@@ -8,6 +8,7 @@ import tf_keras
 
 from htc_tf.modeling.outputs import Detections
 from htc_tf.ops import nms, soft_nms
+from htc_tf.ops.kept_boxes import KeptBoxes
 from htc_tf.ops.soft_nms import Suppression
 
 # Score of RoIs that must not be detected: not above any score threshold.
@@ -66,7 +67,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     classes = tf.where(found, kept.groups + 1, 0)
     return Detections(kept.boxes, kept.scores, classes, kept.num_valid)
 
-  def _suppress(self, boxes: tf.Tensor, scores: tf.Tensor) -> nms.KeptBoxes:
+  def _suppress(self, boxes: tf.Tensor, scores: tf.Tensor) -> KeptBoxes:
     """The best boxes after suppression, with the class - 1 as group.
 
     Args:

@@ -1,30 +1,11 @@
 """Greedy non-maximum suppression within the groups (feature levels or classes) of each image."""
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
 from htc_tf.ops import boxes as box_ops
 from htc_tf.ops import xla
-
-# Score of rows that do not take part: below every other score.
-EXCLUDED = -1e30
-
-
-class KeptBoxes(NamedTuple):
-  """Boxes that survive suppression, best score first.
-
-  Attributes:
-    boxes: [batch, max_outputs, 4] yxyx, float32; rows beyond `num_valid` are 0.
-    scores: [batch, max_outputs] float32; rows beyond `num_valid` are 0.
-    groups: [batch, max_outputs] int32 index of the group; rows beyond `num_valid` are 0.
-    num_valid: [batch] int32 number of boxes.
-  """
-
-  boxes: tf.Tensor
-  scores: tf.Tensor
-  groups: tf.Tensor
-  num_valid: tf.Tensor
+from htc_tf.ops.kept_boxes import EXCLUDED, KeptBoxes, kept_boxes
+from htc_tf.ops.soft_nms import Suppression, take_one_by_one
 
 
 def grouped_nms(
@@ -65,55 +46,18 @@ def grouped_nms(
       tf.cast(kept.nmsed_classes, tf.int32),
       kept.valid_detections,
     )
+  # XLA cannot compile combined_non_max_suppression. Selecting boxes one by one is fastest for few
+  # outputs (detections), suppressing all at once for many (proposals).
+  if boxes.shape[2] == 1:
+    suppression = Suppression('hard', iou_threshold)
+    return take_one_by_one(boxes, scores, suppression, score_threshold, max_outputs)
   if 0 in scores.shape:
     empty = tf.zeros([scores.shape[0], max_outputs])
     return kept_boxes(
       tf.zeros([*empty.shape, 4]), empty + EXCLUDED, tf.zeros(empty.shape, tf.int32)
     )
-  # XLA cannot compile combined_non_max_suppression. Selecting boxes one by one is fastest for few
-  # outputs (detections), suppressing all at once for many (proposals).
   scores = tf.where(scores > score_threshold, scores, EXCLUDED)
-  if boxes.shape[2] == 1:
-    return _select_one_by_one(boxes[:, :, 0], scores, iou_threshold, max_outputs)
   return _select_at_once(boxes, scores, iou_threshold, max_outputs)
-
-
-def _select_one_by_one(
-  boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
-) -> KeptBoxes:
-  """Boxes kept in `max_outputs` steps; each keeps the best remaining box, which suppresses others.
-
-  Args:
-    boxes: [batch, num, 4], shared by the groups.
-    scores: [batch, num, num_groups]; `EXCLUDED` for rows that do not take part.
-    iou_threshold: maximum IoU of two kept boxes of a group.
-    max_outputs: number of rows returned.
-  """
-  batch, num, num_groups = scores.shape
-  iou = box_ops.pairwise_iou(boxes, boxes)  # [batch, num, num]
-
-  def select(step, alive, rows, best_scores):
-    flat = tf.reshape(alive, [batch, num * num_groups])
-    best = tf.argmax(flat, axis=-1, output_type=tf.int32)  # [batch]
-    score = tf.gather(flat, best, batch_dims=1)
-    overlaps = tf.gather(iou, best // num_groups, batch_dims=1) > iou_threshold  # [batch, num]
-    in_group = tf.equal(tf.range(num_groups), best[:, None] % num_groups)  # [batch, num_groups]
-    taken = tf.equal(tf.range(num * num_groups), best[:, None])
-    gone = overlaps[:, :, None] & in_group[:, None] | tf.reshape(taken, scores.shape)
-    place = tf.equal(tf.range(max_outputs), step)
-    return (
-      step + 1,
-      tf.where(gone, EXCLUDED, alive),
-      tf.where(place, best[:, None], rows),
-      tf.where(place, score[:, None], best_scores),
-    )
-
-  *_, rows, kept = tf.while_loop(
-    lambda step, *_: step < max_outputs,
-    select,
-    (0, scores, tf.zeros([batch, max_outputs], tf.int32), tf.fill([batch, max_outputs], EXCLUDED)),
-  )
-  return kept_boxes(tf.gather(boxes, rows // num_groups, batch_dims=1), kept, rows % num_groups)
 
 
 def _select_at_once(
@@ -152,20 +96,3 @@ def _select_at_once(
   rows = tf.minimum(rows, num * num_groups - 1)
   flat = tf.reshape(boxes, [batch, num_groups * num, 4])
   return kept_boxes(tf.gather(flat, rows, batch_dims=1), best, tf.gather(groups, rows))
-
-
-def kept_boxes(boxes: tf.Tensor, scores: tf.Tensor, groups: tf.Tensor) -> KeptBoxes:
-  """The rows, with zeros where the score is `EXCLUDED`.
-
-  Args:
-    boxes: [batch, max_outputs, 4].
-    scores: [batch, max_outputs].
-    groups: [batch, max_outputs] int32.
-  """
-  valid = scores > EXCLUDED  # [batch, max_outputs]
-  return KeptBoxes(
-    tf.where(valid[..., None], boxes, 0.0),
-    tf.where(valid, scores, 0.0),
-    tf.where(valid, groups, 0),
-    tf.reduce_sum(tf.cast(valid, tf.int32), axis=-1),
-  )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from htc_tf.ops import boxes as box_ops
-from htc_tf.ops.nms import EXCLUDED, KeptBoxes, kept_boxes
+from htc_tf.ops.kept_boxes import EXCLUDED, KeptBoxes, kept_boxes
 
 
 class Suppression(NamedTuple):

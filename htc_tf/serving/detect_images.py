@@ -46,13 +46,7 @@ def detect_images(
   Raises:
     InputError: an image cannot be read, or is of another kind; or the threshold is out of range.
   """
-  if not 0 <= score_threshold <= 1:
-    raise InputError(
-      'The score threshold is out of range',
-      expected='a number from 0 to 1',
-      got=str(score_threshold),
-      likely_cause='a percentage',
-    )
+  predict_files.check_score_threshold(score_threshold)
   names, ids = (info.category_names, info.category_ids) if info else ([], [])
   export_format = ExportFormat(**sample_format._asdict())
   for source in _sources(images, sample_format):

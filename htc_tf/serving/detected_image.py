@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from htc_tf.visualization import display
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class DetectedImage:
   """An image and what a model found in it, best score first.
+
+  Boxes are in pixels of the image, upright.
 
   Attributes:
     source: the image.
@@ -79,15 +81,39 @@ class DetectedImage:
       for label in self.classes.tolist()
     ]
 
+  @property
+  def has_masks(self) -> bool:
+    """Whether the model has masks."""
+    return self.instances.rles is not None
+
   @functools.cached_property
   def masks(self) -> np.ndarray | None:
-    """[num, height, width] bool, of the size of the image; None if the model has no masks."""
-    rles = self.instances.rles
-    if rles is None:
+    """[num, height, width] bool, of the size of the image; None if the model has no masks.
+
+    Many objects in a large image need gigabytes: `each_mask` gives one after another.
+    """
+    if not self.has_masks:
       return None
-    if not rles:
-      return np.zeros((0, *self.size), bool)
-    return np.stack([mask_codec.decode(rle).astype(bool) for rle in rles])
+    masks = np.zeros((len(self), *self.size), bool)
+    for row, mask in enumerate(self.each_mask()):
+      masks[row] = mask
+    return masks
+
+  def each_mask(self) -> Iterator[np.ndarray]:
+    """The mask of each detection, [height, width] bool, of the size of the image.
+
+    Raises:
+      InputError: the model has no masks.
+    """
+    if self.instances.rles is None:
+      raise InputError(
+        'There are no masks',
+        expected='the detections of a model with masks',
+        got='boxes only',
+        likely_cause='a model that was trained with task.model.include_mask=false',
+      )
+    for rle in self.instances.rles:
+      yield mask_codec.decode(rle).astype(bool)
 
   @property
   def counts(self) -> dict[str, int]:
@@ -134,21 +160,21 @@ class DetectedImage:
     shown = display.displayed_rgb(self.pixels)
     return draw_detections(shown, self.instances, self.category_names, score_threshold)
 
-  def to_coco(self, image_id: int = 1) -> list[dict[str, Any]]:
+  def to_coco(self, image_id: Any = 1) -> list[dict[str, Any]]:
     """The detections as entries of a COCO results file, with run lengths as masks.
 
     Args:
-      image_id: id of the image in the COCO file that they are to be compared with.
+      image_id: id of the image in the COCO file that they are to be compared with, even a text.
     """
     num_classes = len(self.category_ids) or int(self.classes.max(initial=1))
-    return coco_results.instances_to_results(
-      image_id,
-      self.boxes,
-      self.scores,
-      self.classes,
-      self.instances.rles,
-      self.category_ids or range(1, num_classes + 1),
+    ids = self.category_ids or range(1, num_classes + 1)
+    results = coco_results.instances_to_results(
+      0, self.boxes, self.scores, self.classes, self.instances.rles, range(1, num_classes + 1)
     )
+    return [
+      {**result, 'image_id': image_id, 'category_id': ids[result['category_id'] - 1]}
+      for result in results
+    ]
 
   def __len__(self) -> int:
     """Number of detections."""

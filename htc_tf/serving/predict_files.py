@@ -15,7 +15,6 @@ from htc_tf.data import images as image_files
 from htc_tf.data.images import SourceImage
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
-from htc_tf.evaluation import coco_results
 from htc_tf.serving import annotated_images, input_files, result_files
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.drawing import draw_detections  # noqa: F401
@@ -172,7 +171,7 @@ def predict_files(
       else:
         stem = os.path.splitext(image.overlay)[0]
         chosen.write(detected.filtered(score_threshold), stem)
-        written.add(_entry(image, detected.size), _results(detector, image.id, detected.instances))
+        written.add(_entry(image, detected.size), detected.to_coco(image.id))
   if log is not None:
     log(chosen.tally.describe(output, score_threshold, result_files.NAMES))
   return failed
@@ -231,24 +230,8 @@ def _entry(image: InputImage, image_hw: tuple[int, int]) -> dict[str, Any]:
   }
 
 
-def _results(detector: Detector, image_id: Any, found: Instances) -> list[dict[str, Any]]:
-  """COCO results of one image; its id and those of categories are as in a COCO file, even text."""
-  num_classes = len(detector.category_ids) or int(found.classes.max(initial=1))
-  ids = detector.category_ids or range(1, num_classes + 1)
-  results = coco_results.instances_to_results(
-    0, found.boxes, found.scores, found.classes, found.rles, range(1, num_classes + 1)
-  )
-  return [
-    {**result, 'image_id': image_id, 'category_id': ids[result['category_id'] - 1]}
-    for result in results
-  ]
-
-
-def _check_options(
-  output: str, score_threshold: float, batch_size: int, save: Sequence[str]
-) -> None:
-  registry.check(save)
-  file_systems.check_local(output, 'The output folder (--output)')
+def check_score_threshold(score_threshold: float) -> None:
+  """Raise InputError unless a score threshold is in 0..1."""
   if not 0 <= score_threshold <= 1:
     raise InputError(
       'The score threshold is out of range',
@@ -256,6 +239,14 @@ def _check_options(
       got=str(score_threshold),
       likely_cause='a percentage',
     )
+
+
+def _check_options(
+  output: str, score_threshold: float, batch_size: int, save: Sequence[str]
+) -> None:
+  registry.check(save)
+  file_systems.check_local(output, 'The output folder (--output)')
+  check_score_threshold(score_threshold)
   if batch_size < 1:
     raise InputError('The batch size is out of range', expected='1 or more', got=str(batch_size))
   if os.path.exists(output) and not os.path.isdir(output):

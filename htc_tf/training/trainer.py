@@ -10,7 +10,6 @@ from official.core import base_trainer
 
 from htc_tf.evaluation import metrics
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
-from htc_tf.tasks import finite_loss
 from htc_tf.training.averages import Averages
 
 
@@ -26,9 +25,6 @@ class Trainer(base_trainer.Trainer):
   def __init__(self, *args: Any, train: bool = True, **kwargs: Any):
     super().__init__(*args, train=train, **kwargs)
     self._trains = train
-    if train:
-      # A variable that is created in the first step would let TensorFlow trace the step twice.
-      finite_loss.create_state(self.optimizer, self.model.trainable_variables)
     self._averages = Averages.of(self.optimizer)
     # Called after each step, if the steps are a Python loop.
     self.on_step: Callable[[], None] = lambda: None

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.ops import nms, soft_nms
+from htc_tf.ops.kept_boxes import KeptBoxes
 from htc_tf.ops.soft_nms import Suppression
 
 
@@ -57,7 +58,7 @@ def _random(seed, num=40, groups=3, of_group=False):
   return boxes.astype(np.float32), rng.uniform(0, 1, [num, groups]).astype(np.float32)
 
 
-def _check(found: nms.KeptBoxes, row, expected, exact):
+def _check(found: KeptBoxes, row, expected, exact):
   count = int(found.num_valid[row])
   assert count == len(expected)
   np.testing.assert_array_equal(found.boxes[row, :count], expected[:, :4])

@@ -8,7 +8,6 @@ from pycocotools.coco import COCO
 
 from htc_tf.data.images import image_from_pixels, read_image
 from htc_tf.errors import InputError
-from htc_tf.serving import predict_files
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.instances import Instances
 
@@ -154,8 +153,3 @@ def test_other_inputs_are_refused(predictor, images, message):
 def test_a_threshold_out_of_range_is_refused(predictor, threshold):
   with pytest.raises(InputError, match='score threshold is out of range'):
     list(predictor.detect(_PIXELS, score_threshold=threshold))
-
-
-def test_drawing_is_that_of_the_command():
-  image = _image()
-  assert predict_files.draw_detections(image.pixels, image.instances, ('cat', 'dog'), 0.3).any()

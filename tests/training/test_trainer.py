@@ -7,6 +7,8 @@ from official.core import base_task, base_trainer, exp_factory
 from official.modeling import optimization
 
 from htc_tf import registry_imports  # noqa: F401
+from htc_tf.ops.without_autograph import without_autograph
+from htc_tf.tasks import finite_loss
 from htc_tf.training.trainer import Trainer
 
 
@@ -21,8 +23,10 @@ class _CountingTask(base_task.Task):
   def build_losses(self, labels, model_outputs, aux_losses=None):
     return tf.reduce_mean((model_outputs - labels) ** 2)
 
+  @without_autograph
   def train_step(self, inputs, model, optimizer, metrics=None):
     self.num_traces += 1
+    finite_loss.create_state(optimizer, model.trainable_variables)
     return super().train_step(inputs, model, optimizer, metrics)
 
 

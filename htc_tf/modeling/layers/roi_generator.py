@@ -9,6 +9,7 @@ import tf_keras
 from htc_tf.modeling.outputs import Proposals
 from htc_tf.ops import boxes as box_ops
 from htc_tf.ops import nms
+from htc_tf.ops.kept_boxes import KeptBoxes
 
 _BOX_CODER_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 # Score of candidates that must not be kept: below every sigmoid.
@@ -117,7 +118,7 @@ def _stack_levels(candidates: list[tuple[tf.Tensor, tf.Tensor]]) -> tuple[tf.Ten
   return tf.stack(all_boxes, axis=2), tf.stack(all_scores, axis=2)
 
 
-def _with_validity(kept: nms.KeptBoxes) -> Proposals:
+def _with_validity(kept: KeptBoxes) -> Proposals:
   """Proposals whose rows beyond the number of kept boxes are marked as padding."""
   valid = tf.sequence_mask(kept.num_valid, kept.scores.shape[1])  # [batch, num]
   return Proposals(tf.where(valid[..., None], kept.boxes, -1.0), kept.scores, valid)

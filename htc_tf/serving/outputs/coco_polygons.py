@@ -1,5 +1,6 @@
 """Detections as a COCO data set with polygons, which annotation tools read."""
 
+import itertools
 import json
 import os
 from typing import Any
@@ -34,8 +35,9 @@ class CocoPolygons:
     height, width = image.size
     image_id = len(self._images) + 1
     name = os.path.basename(image.path) if image.path else f'{stem}.png'
-    for row, entry in enumerate(image.to_coco(image_id)):
-      self._append(entry, None if image.masks is None else image.masks[row])
+    masks = image.each_mask() if image.has_masks else itertools.repeat(None)
+    for entry, mask in zip(image.to_coco(image_id), masks):
+      self._append(entry, mask)
     self._images.append({'id': image_id, 'file_name': name, 'height': height, 'width': width})
     return 0
 

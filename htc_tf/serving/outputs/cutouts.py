@@ -7,7 +7,6 @@ import numpy as np
 
 from htc_tf import files
 from htc_tf.data import images as image_files
-from htc_tf.errors import InputError
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.visualization import display
 
@@ -30,15 +29,9 @@ class Cutouts:
     Raises:
       InputError: the model has no masks.
     """
-    if image.masks is None:
-      raise InputError(
-        'There are no masks to cut out',
-        expected='a model with masks',
-        got='a model with boxes only',
-      )
     os.makedirs(self._folder, exist_ok=True)
     pixels, count = display.displayed_rgb(image.pixels), 0
-    for number, (mask, name) in enumerate(zip(image.masks, image.names), 1):
+    for number, (mask, name) in enumerate(zip(image.each_mask(), image.names), 1):
       rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
       if not len(rows):
         continue

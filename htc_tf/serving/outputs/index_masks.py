@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from htc_tf import files
-from htc_tf.errors import InputError
 from htc_tf.serving.detected_image import DetectedImage
 
 _MAX_OF_8_BITS = 255
@@ -31,14 +30,10 @@ class IndexMasks:
     Raises:
       InputError: the model has no masks.
     """
-    if image.masks is None:
-      raise InputError(
-        'There are no masks to write', expected='a model with masks', got='a model with boxes only'
-      )
     os.makedirs(self._folder, exist_ok=True)
     objects = np.zeros(image.size, np.uint16)
-    for row in range(len(image) - 1, -1, -1):
-      objects[image.masks[row]] = row + 1
+    for number, mask in enumerate(image.each_mask(), 1):
+      objects[mask & (objects == 0)] = number
     of_object = np.concatenate([[0], image.classes]).astype(np.uint16)
     for name, labels in ((f'{stem}.png', objects), (f'{stem}_classes.png', of_object[objects])):
       files.write_bytes(os.path.join(self._folder, name), _png(labels))

@@ -48,19 +48,22 @@ class LabelMe:
 
 
 def _shapes(image: DetectedImage) -> list[dict[str, Any]]:
+  descriptions = [f'score {score:.3f}' for score in image.scores]
+  if not image.has_masks:
+    return [
+      _shape(name, 'rectangle', box.astype(float).reshape(2, 2).tolist(), None, description)
+      for name, box, description in zip(image.names, image.boxes_xyxy, descriptions)
+    ]
   shapes = []
-  for number, (name, score) in enumerate(zip(image.names, image.scores), 1):
-    description = f'score {score:.3f}'
-    if image.masks is None:
-      top, left, bottom, right = (float(value) for value in image.boxes[number - 1])
-      shapes.append(_shape(name, 'rectangle', [[left, top], [right, bottom]], None, description))
-      continue
-    found = outlines_of(image.masks[number - 1])
+  for number, mask in enumerate(image.each_mask(), 1):
+    found, description = outlines_of(mask), descriptions[number - 1]
     if found.num_holes:
       description += f', holes that are filled: {found.num_holes}'
     group = number if len(found.polygons) > 1 else None
     for polygon in found.polygons:
-      shapes.append(_shape(name, 'polygon', polygon.tolist(), group, description))
+      shapes.append(
+        _shape(image.names[number - 1], 'polygon', polygon.tolist(), group, description)
+      )
   return shapes
 
 

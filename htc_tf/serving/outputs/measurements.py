@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -50,8 +51,9 @@ class Measurements:
   def write(self, image: DetectedImage, stem: str) -> int:
     """Append the objects of an image; see `Output.write`."""
     name = os.path.basename(image.path) if image.path else stem
-    for row in range(len(image)):
-      self._file.append(_line([name, row + 1, *_measured(image, row, len(self._header))]))
+    masks = image.each_mask() if image.has_masks else itertools.repeat(None)
+    for row, mask in zip(range(len(image)), masks):
+      self._file.append(_line([name, row + 1, *_measured(image, row, mask, len(self._header))]))
     return 0
 
   def close(self) -> int:
@@ -78,12 +80,13 @@ def perimeter_of(mask: np.ndarray) -> float:
   return float(sum(_LENGTHS.get(number, 0.0) * count for number, count in zip(numbers, counts)))
 
 
-def _measured(image: DetectedImage, row: int, num_columns: int) -> list[str]:
+def _measured(
+  image: DetectedImage, row: int, mask: np.ndarray | None, num_columns: int
+) -> list[str]:
   """The values of an object after its number; empty ones where there is no mask."""
   top, left, bottom, right = (float(value) for value in image.boxes[row])
   values = [image.names[row], f'{image.scores[row]:.4f}']
   values += [f'{value:.2f}' for value in (left, top, right - left, bottom - top)]
-  mask = None if image.masks is None else image.masks[row]
   if mask is None or not mask.any():
     values += [] if mask is None else ['0']
     return values + [''] * (num_columns - 2 - len(values))
@@ -93,7 +96,7 @@ def _measured(image: DetectedImage, row: int, num_columns: int) -> list[str]:
   return [
     *values,
     str(area),
-    f'{perimeter_of(mask):.2f}',
+    f'{perimeter_of(mask[rows[0] : rows[-1] + 1, columns.min() : columns.max() + 1]):.2f}',
     f'{columns.mean() + 0.5:.2f}',
     f'{rows.mean() + 0.5:.2f}',
     f'{math.sqrt(4 * area / math.pi):.2f}',

@@ -37,16 +37,21 @@ def outlines_of(mask: np.ndarray) -> Outlines:
   Args:
     mask: [height, width] bool.
   """
+  rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+  if not len(rows):
+    return Outlines([], 0)
+  top, left = rows[0], columns[0]
+  mask = mask[top : rows[-1] + 1, left : columns[-1] + 1]  # The rest of a large image costs time.
   # OpenCV's outlines run through the centers of pixels. At twice the size, these are the edges of
   # the original pixels once the odd coordinates are rounded up.
   doubled = np.repeat(np.repeat(mask.astype(np.uint8), 2, axis=0), 2, axis=1)
   found, hierarchy = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
   polygons, num_holes = [], 0
-  for contour, (_, _, _, parent) in zip(found, () if hierarchy is None else hierarchy[0]):
+  for contour, (_, _, _, parent) in zip(found, hierarchy[0]):
     if parent >= 0:
       num_holes += 1
       continue
-    polygons.append(_simplified(((contour[:, 0] + 1) // 2).astype(np.float32)))
+    polygons.append(_simplified(((contour[:, 0] + 1) // 2 + [left, top]).astype(np.float32)))
   return Outlines(_largest_first(polygons), num_holes)
 
 
