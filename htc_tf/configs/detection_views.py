@@ -84,6 +84,8 @@ def view_rules(views: DetectionViews, resizing: Resizing) -> list[ViewRule]:
         f'{_NAME}.{name} does not fit min_sizes',
         expected=f'{len(sizes)} entries, one for each scale, or none',
         got=f'{number} entries',
+        likely_cause='entries for mirrored views, which have those of their scale, or another number '
+        'of min_sizes',
       )
   for index, (size, limit) in enumerate(zip(sizes, limits)):
     if size > limit:
@@ -102,6 +104,7 @@ def view_rules(views: DetectionViews, resizing: Resizing) -> list[ViewRule]:
         f'{_NAME}.area_ranges[{index}] is empty',
         expected='max_side above min_side',
         got=f'min_side={low}, max_side={high}',
+        likely_cause='exchanged min_side and max_side',
       )
   flips = (False, True) if views.horizontal_flip else (False,)
   return [

@@ -88,6 +88,7 @@ def validate_views(task: task_config.HTCTask) -> None:
       expected="no other scales, because Model Garden's proposals or RoI aligner need images of "
       'one size; horizontal_flip works',
       got=f'{others[0].min_size} with a limit of {others[0].max_size}',
+      likely_cause='scales for an experiment of the published layout',
     )
 
 

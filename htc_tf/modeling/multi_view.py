@@ -89,12 +89,14 @@ def _check(views: Sequence[View], fusion: Fusion) -> None:
       'The views cannot be used',
       expected='one view or more, the first one not mirrored',
       got=f'{len(views)} views, mirrored: {[view.is_mirrored for view in views]}',
+      likely_cause='another order: detections are in the pixels of the first view',
     )
   if fusion.area_ranges and len(fusion.area_ranges) != len(views):
     raise InputError(
       'The area ranges do not fit the views',
       expected=f'{len(views)} ranges, one for each view',
       got=f'{len(fusion.area_ranges)} ranges',
+      likely_cause='ranges of scales, where each mirrored view needs one too',
     )
 
 

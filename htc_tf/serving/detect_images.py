@@ -72,7 +72,10 @@ def _sources(images: Images, sample_format: SampleFormat) -> Iterator[SourceImag
       yield from _sources(image, sample_format)
   else:
     raise InputError(
-      'The model cannot read these images', expected=_EXPECTED, got=type(images).__name__
+      'The model cannot read these images',
+      expected=_EXPECTED,
+      got=type(images).__name__,
+      likely_cause='a variable that was not set, or an image of another library',
     )
 
 
