@@ -84,8 +84,7 @@ def view_rules(views: DetectionViews, resizing: Resizing) -> list[ViewRule]:
         f'{_NAME}.{name} does not fit min_sizes',
         expected=f'{len(sizes)} entries, one for each scale, or none',
         got=f'{number} entries',
-        likely_cause='entries for mirrored views, which have those of their scale, or another number '
-        'of min_sizes',
+        likely_cause='entries for mirrored views, which have those of their scale',
       )
   for index, (size, limit) in enumerate(zip(sizes, limits)):
     if size > limit:
