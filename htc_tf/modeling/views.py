@@ -1,6 +1,6 @@
 """Views of the same images: resized to another scale, or mirrored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -58,3 +58,18 @@ class View(NamedTuple):
     width = self.image_shape[:, tf.newaxis, 1]  # [batch, 1]
     top, left, bottom, right = tf.unstack(boxes, axis=-1)
     return tf.stack([top, width - right, bottom, width - left], axis=-1)
+
+
+def views_of(scaled: Sequence[tuple[tf.Tensor, tf.Tensor]], mirrors: bool) -> list[View]:
+  """The views of a batch at some scales.
+
+  Args:
+    scaled: for each scale the images [batch, height, width, channels], normalized and padded, and
+      their image_info [batch, 4, 2]; see `preprocess.image_info`.
+    mirrors: whether a mirrored view follows each one.
+  """
+  found = []
+  for images, info in scaled:
+    view = View(images, info[:, 1], info[:, 2])
+    found += [view, view.mirrored()] if mirrors else [view]
+  return found

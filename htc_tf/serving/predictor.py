@@ -15,10 +15,10 @@ from htc_tf.errors import InputError
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.keras_files import WithoutKerasFiles
 from htc_tf.modeling.multi_view import Fusion, detect_views
+from htc_tf.modeling.views import views_of
 from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.serving import detect_images
 from htc_tf.serving.detected_image import DetectedImage
-from htc_tf.tasks import detection_views
 
 Images: TypeAlias = np.ndarray | tf.Tensor
 # Types that Keras iterates over; `call` checks each of their batches.
@@ -242,7 +242,7 @@ class HTCPredictor(WithoutKerasFiles):
     """
     rules = (self._input_rule, *self._views.other_rules)
     prepared = [_cropped(rule, *each) for rule, each in zip(rules, [(inputs, info), *others])]
-    views = detection_views.views(prepared, self._views.mirrors)
+    views = views_of(prepared, self._views.mirrors)
     outputs = detect_views(self.model, views, self._views.fusion).to_dict()
     scales, originals = info[:, 2], info[:, 0]
     boxes = outputs['detection_boxes'] / tf.tile(scales, [1, 2])[:, tf.newaxis]

@@ -1,6 +1,6 @@
 """The views of test-time augmentation: their scales, their network inputs, how they are joined."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -11,7 +11,7 @@ from htc_tf.data import scales as scale_lib
 from htc_tf.data.padding import padding_rule
 from htc_tf.data.scales import Scale
 from htc_tf.modeling.multi_view import Fusion
-from htc_tf.modeling.views import View
+from htc_tf.modeling.views import View, views_of
 from htc_tf.tasks.inputs import build_padding_rule
 
 
@@ -58,21 +58,6 @@ def fusion(config: task_config.HTCTask) -> Fusion:
   return Fusion(threshold, chosen.test_num_proposals, bounded)
 
 
-def views(scaled: Sequence[tuple[tf.Tensor, tf.Tensor]], mirrors: bool) -> list[View]:
-  """The views of a batch, in the order of `rules`.
-
-  Args:
-    scaled: for each scale the images [batch, height, width, channels], normalized and padded, and
-      their image_info [batch, 4, 2]; see `preprocess.image_info`.
-    mirrors: whether a mirrored view follows each one.
-  """
-  found = []
-  for images, info in scaled:
-    view = View(images, info[:, 1], info[:, 2])
-    found += [view, view.mirrored()] if mirrors else [view]
-  return found
-
-
 def of_labels(
   images: tf.Tensor, labels: Mapping[str, tf.Tensor], config: task_config.HTCTask
 ) -> list[View]:
@@ -86,7 +71,7 @@ def of_labels(
   scaled = [(images, labels[scale_lib.info_key(0)])]
   for number in range(1, len(scales(config))):
     scaled.append((labels[scale_lib.image_key(number)], labels[scale_lib.info_key(number)]))
-  return views(scaled, config.test_time_augmentation.horizontal_flip)
+  return views_of(scaled, config.test_time_augmentation.horizontal_flip)
 
 
 def _resizing(config: task_config.HTCTask) -> Resizing:
