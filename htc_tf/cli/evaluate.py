@@ -15,7 +15,9 @@ from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.model_arguments import (
   add_configuration_arguments,
+  add_ensemble_arguments,
   add_views_argument,
+  ensemble_of,
   views_overrides,
 )
 from htc_tf.errors import DataError, InputError
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
   from htc_tf.evaluation.analysis import Analysis
   from htc_tf.reports.evaluation_report import Subject
   from htc_tf.reports.worst_images import ReadImages
+
+
+# Arguments that need a model.
+_OF_MODELS = ('data', 'input_path', 'experiment', 'params_override', 'tta', 'ensemble')
 
 
 class _Evaluated(NamedTuple):
@@ -58,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   add_configuration_arguments(parser)
   add_views_argument(parser)
+  add_ensemble_arguments(parser)
   return parser
 
 
@@ -102,7 +109,7 @@ def _check_paths(args: argparse.Namespace) -> None:
 
 def _check_combination(args: argparse.Namespace) -> None:
   """Raise InputError unless the arguments fit each other."""
-  of_model = args.data or args.input_path or args.experiment or args.params_override or args.tta
+  of_model = any(getattr(args, name) for name in _OF_MODELS)
   wrong = [
     (not args.model and not args.results, '--model or --results', 'neither'),
     (args.model and args.results, 'one of --model and --results', 'both'),
@@ -111,7 +118,7 @@ def _check_combination(args: argparse.Namespace) -> None:
     (
       args.results and of_model,
       'only --annotations, --image_folder and --output beside --results',
-      '--data, --input_path, --experiment, --params_override or --tta',
+      ', '.join(f'--{name}' for name in _OF_MODELS if getattr(args, name)),
     ),
   ]
   for is_wrong, expected, got in wrong:
@@ -131,6 +138,8 @@ def _evaluate_model(args: argparse.Namespace, output: str) -> _Evaluated:
   from htc_tf.reports.evaluation_report import Subject
   from htc_tf.serving import record_detections
 
+  ensemble = ensemble_of(args)
+  ensemble.check()
   checkpoint = record_detections.check_model(args.model)
   report_files.check_writable(output)
   input_path = _validation_pattern(args.data) if args.data else args.input_path
@@ -139,6 +148,7 @@ def _evaluate_model(args: argparse.Namespace, output: str) -> _Evaluated:
     record_detections.Records(input_path, args.annotations),
     args.experiment,
     [*args.params_override, *views_overrides(args.tta)],
+    ensemble,
   )
   analysis = _analyze(
     found.ground_truth, found.results, found.category_ids, found.has_masks, found.max_detections
@@ -148,6 +158,7 @@ def _evaluate_model(args: argparse.Namespace, output: str) -> _Evaluated:
     ('records', found.input_path),
     ('annotations', found.annotation_file),
     *([('test-time augmentation', found.views)] if found.views else []),
+    *([('ensemble', found.ensemble)] if found.ensemble else []),
   ]
   read_images = (
     functools.partial(image_sources.read_from_folder, args.image_folder)

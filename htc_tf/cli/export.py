@@ -10,7 +10,12 @@ import re
 import sys
 
 from htc_tf.cli import command
-from htc_tf.cli.model_arguments import add_configuration_arguments, add_views_argument
+from htc_tf.cli.model_arguments import (
+  add_configuration_arguments,
+  add_ensemble_arguments,
+  add_views_argument,
+  ensemble_of,
+)
 from htc_tf.serving import export_format as format_lib
 
 
@@ -26,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
   add('--output', required=True, help='new folder; its name is the version, e.g. export/1')
   add_configuration_arguments(parser)
   add_views_argument(parser)
+  add_ensemble_arguments(parser)
   add(
     '--boxes',
     choices=format_lib.BOXES,
@@ -65,7 +71,9 @@ def _execute(args: argparse.Namespace) -> int:
     args.max_batch_size,
   )
   export.check_options(args.output, *options)
-  predictor = loading.load_model(args.model, args.experiment, args.params_override, args.tta)
+  predictor = loading.load_model(
+    args.model, args.experiment, args.params_override, args.tta, ensemble_of(args)
+  )
   folder = export.export_saved_model(predictor, args.output, *options)
   print(folder)
   if not re.fullmatch('[0-9]+', os.path.basename(folder)):

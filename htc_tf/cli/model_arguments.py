@@ -2,6 +2,10 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+  from htc_tf.serving.members import Ensemble
 
 
 def add_configuration_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +30,39 @@ def add_views_argument(parser: argparse.ArgumentParser) -> None:
     "640,800+flip or flip; 'none' for one view (default: as the model is configured); "
     'the time is about that of all views together',
   )
+
+
+def add_ensemble_arguments(parser: argparse.ArgumentParser) -> None:
+  """Add the models that detect together with the one of --model to a parser."""
+  parser.add_argument(
+    '--ensemble',
+    action='append',
+    default=[],
+    metavar='MODEL',
+    help='another model directory or checkpoint prefix with the same classes, which detects '
+    'together with --model; may be repeated; the time is about that of all models together',
+  )
+  parser.add_argument(
+    '--ensemble_level',
+    default='rois',
+    metavar='LEVEL',
+    help="'rois' averages scores, boxes and masks for shared proposals; 'detections' joins the "
+    'results of the models by weighted box fusion (default: rois)',
+  )
+
+
+def ensemble_of(args: argparse.Namespace) -> 'Ensemble':
+  """The models of `add_ensemble_arguments`.
+
+  Args:
+    args: parsed arguments.
+
+  Raises:
+    InputError: the level is unknown.
+  """
+  from htc_tf.serving.members import Ensemble
+
+  return Ensemble(args.ensemble, args.ensemble_level)
 
 
 def views_overrides(tta: str | None) -> list[str]:

@@ -11,7 +11,12 @@ import sys
 from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.image_arguments import add_image_arguments
-from htc_tf.cli.model_arguments import add_configuration_arguments, add_views_argument
+from htc_tf.cli.model_arguments import (
+  add_configuration_arguments,
+  add_ensemble_arguments,
+  add_views_argument,
+  ensemble_of,
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
   add('--model', required=True, help='model directory, checkpoint prefix or SavedModel folder')
   add_configuration_arguments(parser)
   add_views_argument(parser)
+  add_ensemble_arguments(parser)
   add_image_arguments(parser)
   return parser
 
@@ -34,7 +40,9 @@ def _execute(args: argparse.Namespace) -> int:
   file_systems.check_local(args.output, '--output')
   file_systems.check_local(args.annotations, '--annotations')
   paths = predict_files.list_images(args.inputs)
-  detector = detectors.load_detector(args.model, args.experiment, args.params_override, args.tta)
+  detector = detectors.load_detector(
+    args.model, args.experiment, args.params_override, args.tta, ensemble_of(args)
+  )
   failed = predict_files.predict_files(
     detector,
     paths,

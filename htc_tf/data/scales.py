@@ -15,11 +15,13 @@ class Scale(NamedTuple):
     min_size: length of the short side, unless a limit makes it shorter.
     max_size: limit of the long side.
     padding: rule for the padded size; an image that is larger than every bucket is shrunk further.
+    normalization: that of the model that sees this scale; None for that of the pipeline.
   """
 
   min_size: int
   max_size: int
   padding: PaddingRule
+  normalization: preprocess.Normalization | None = None
 
   def apply(
     self, image: tf.Tensor, normalization: preprocess.Normalization
@@ -28,8 +30,9 @@ class Scale(NamedTuple):
 
     Args:
       image: [height, width, channels] samples.
-      normalization: mean, standard deviation, and type of the result.
+      normalization: mean, standard deviation, and type of the result, unless the scale has its own.
     """
+    normalization = self.normalization or normalization
     original_hw = tf.shape(image)[:2]
     rule = (original_hw, self.min_size, self.max_size)
     bound = self.padding.bound(preprocess.scaled_size(*rule))

@@ -1,4 +1,4 @@
-"""Detection in several views of the same images (test-time augmentation)."""
+"""Detection in several views of the same images, and by several models that share proposals."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -29,6 +29,13 @@ class Fusion(NamedTuple):
   area_ranges: tuple[tuple[float, float], ...] = ()
 
 
+class ModelView(NamedTuple):
+  """A view of a batch, and the model that looks at it."""
+
+  model: HTCModel
+  view: View
+
+
 class _Scored(NamedTuple):
   """RoIs after the cascade: probs [batch, num, num_classes], and boxes in original pixels."""
 
@@ -37,9 +44,20 @@ class _Scored(NamedTuple):
   valid: tf.Tensor
 
 
-@without_autograph
 def detect_views(model: HTCModel, views: Sequence[View], fusion: Fusion) -> Detections:
-  """Detections in several views of a batch; with one view, those of `HTCModel.detect`.
+  """Detections of one model in several views; see `detect_jointly`.
+
+  Args:
+    model: the model.
+    views: the views; each holds the same images in the same order.
+    fusion: how results are joined.
+  """
+  return detect_jointly([ModelView(model, view) for view in views], fusion)
+
+
+@without_autograph
+def detect_jointly(seen: Sequence[ModelView], fusion: Fusion) -> Detections:
+  """Detections in views of a batch; of one view, those of `HTCModel.detect`.
 
   Without area ranges, this is the rule of mmdetection 2.x for HTC: the proposals of all views are
   joined; each view refines and scores all of them in its own features; boxes and scores are
@@ -50,11 +68,12 @@ def detect_views(model: HTCModel, views: Sequence[View], fusion: Fusion) -> Dete
   dropped (the lower limit belongs to the range below); what is left of all views is joined.
 
   In both cases NMS follows, and the masks of the detections are averaged over views and stages,
-  after masks of mirrored views are mirrored back.
+  after masks of mirrored views are mirrored back. Views of several models are treated as those of
+  one model are; NMS is that of the first one.
 
   Args:
-    model: the model.
-    views: the views; each holds the same images in the same order.
+    seen: the views, which hold the same images in the same order, and the model of each; models
+      have the same classes, and all have masks of one size, or none has.
     fusion: how results are joined.
 
   Returns:
@@ -63,48 +82,51 @@ def detect_views(model: HTCModel, views: Sequence[View], fusion: Fusion) -> Dete
   Raises:
     InputError: there is no view, the first one is mirrored, or the ranges are not one per view.
   """
-  _check(views, fusion)
-  if len(views) == 1 and not fusion.area_ranges:
-    return model.detect(views[0].inputs)
-  features = [model.extract(view.inputs, training=False)[0] for view in views]
-  proposals = [model.propose(of_view, training=False).proposals for of_view in features]
+  _check(seen, fusion)
+  first_model, first_view = seen[0]
+  if len(seen) == 1 and not fusion.area_ranges:
+    return first_model.detect(first_view.inputs)
+  features = [model.extract(view.inputs, training=False)[0] for model, view in seen]
+  proposals = [
+    model.propose(of_view, training=False).proposals for (model, _), of_view in zip(seen, features)
+  ]
   features = [of_view.with_pooling_table() for of_view in features]
   if fusion.area_ranges:
-    scored = _joined(model, views, features, proposals, fusion.area_ranges)
+    scored = _joined(seen, features, proposals, fusion.area_ranges)
   else:
-    shared = _merged_proposals(views, proposals, fusion)
-    scored = _averaged(model, views, features, shared)
-  found = model.detection_generator.select(scored.probs, scored.boxes, scored.valid)
-  reference = found._replace(boxes=views[0].from_original(found.boxes))
-  if not model.cascade.has_masks:
+    scored = _averaged(seen, features, _merged_proposals(seen, proposals, fusion))
+  found = first_model.detection_generator.select(scored.probs, scored.boxes, scored.valid)
+  reference = found._replace(boxes=first_view.from_original(found.boxes))
+  if not first_model.cascade.has_masks:
     return reference
-  masks = _masks(model, views, features, found)
+  masks = _masks(seen, features, found)
   rows = tf.sequence_mask(found.num_detections, tf.shape(masks)[1])
   return reference._replace(masks=tf.where(rows[..., tf.newaxis, tf.newaxis], masks, 0.0))
 
 
-def _check(views: Sequence[View], fusion: Fusion) -> None:
-  if not views or views[0].is_mirrored:
+def _check(seen: Sequence[ModelView], fusion: Fusion) -> None:
+  mirrored = [view.is_mirrored for _, view in seen]
+  if not seen or mirrored[0]:
     raise InputError(
       'The views cannot be used',
       expected='one view or more, the first one not mirrored',
-      got=f'{len(views)} views, mirrored: {[view.is_mirrored for view in views]}',
+      got=f'{len(seen)} views, mirrored: {mirrored}',
       likely_cause='another order: detections are in the pixels of the first view',
     )
-  if fusion.area_ranges and len(fusion.area_ranges) != len(views):
+  if fusion.area_ranges and len(fusion.area_ranges) != len(seen):
     raise InputError(
       'The area ranges do not fit the views',
-      expected=f'{len(views)} ranges, one for each view',
+      expected=f'{len(seen)} ranges, one for each view',
       got=f'{len(fusion.area_ranges)} ranges',
       likely_cause='ranges of scales, where each mirrored view needs one too',
     )
 
 
 def _merged_proposals(
-  views: Sequence[View], proposals: Sequence[Proposals], fusion: Fusion
+  seen: Sequence[ModelView], proposals: Sequence[Proposals], fusion: Fusion
 ) -> Proposals:
   """The best proposals of all views, in original pixels."""
-  boxes = [view.to_original(found.boxes) for view, found in zip(views, proposals)]
+  boxes = [view.to_original(found.boxes) for (_, view), found in zip(seen, proposals)]
   # Padding rows have the score 0, which is not above the threshold.
   scores = [tf.where(found.valid, found.scores, 0.0) for found in proposals]
   kept = nms.grouped_nms(
@@ -118,23 +140,21 @@ def _merged_proposals(
   return Proposals(kept.boxes, kept.scores, valid)
 
 
-def _scored_in(
-  model: HTCModel, view: View, features: ImageFeatures, proposals: Proposals
-) -> _Scored:
+def _scored_in(seen: ModelView, features: ImageFeatures, proposals: Proposals) -> _Scored:
   """RoIs of a view after its cascade; the proposals are in pixels of the view."""
-  logits, boxes = model.cascade.classify(features, proposals)
+  logits, boxes = seen.model.cascade.classify(features, proposals)
   probs = tf.nn.softmax(tf.cast(logits, tf.float32))
-  return _Scored(probs, view.to_original(boxes), proposals.valid)
+  return _Scored(probs, seen.view.to_original(boxes), proposals.valid)
 
 
 def _averaged(
-  model: HTCModel, views: Sequence[View], features: Sequence[ImageFeatures], shared: Proposals
+  seen: Sequence[ModelView], features: Sequence[ImageFeatures], shared: Proposals
 ) -> _Scored:
   """Means over the views of the same proposals."""
   found = []
-  for view, of_view in zip(views, features):
-    boxes = tf.where(shared.valid[..., tf.newaxis], view.from_original(shared.boxes), -1.0)
-    found.append(_scored_in(model, view, of_view, shared._replace(boxes=boxes)))
+  for each, of_view in zip(seen, features):
+    boxes = tf.where(shared.valid[..., tf.newaxis], each.view.from_original(shared.boxes), -1.0)
+    found.append(_scored_in(each, of_view, shared._replace(boxes=boxes)))
   number = len(found)
   boxes = tf.add_n([scored.boxes for scored in found]) / number
   return _Scored(
@@ -145,16 +165,15 @@ def _averaged(
 
 
 def _joined(
-  model: HTCModel,
-  views: Sequence[View],
+  seen: Sequence[ModelView],
   features: Sequence[ImageFeatures],
   proposals: Sequence[Proposals],
   area_ranges: Sequence[tuple[float, float]],
 ) -> _Scored:
   """The RoIs of all views, each valid if its area is in the range of its view."""
   found = []
-  for view, of_view, of_rpn, (low, high) in zip(views, features, proposals, area_ranges):
-    scored = _scored_in(model, view, of_view, of_rpn)
+  for each, of_view, of_rpn, (low, high) in zip(seen, features, proposals, area_ranges):
+    scored = _scored_in(each, of_view, of_rpn)
     areas = box_ops.area(scored.boxes)
     in_range = (areas > low**2) & (areas <= high**2)
     found.append(scored._replace(valid=scored.valid & in_range))
@@ -162,11 +181,11 @@ def _joined(
 
 
 def _masks(
-  model: HTCModel, views: Sequence[View], features: Sequence[ImageFeatures], found: Detections
+  seen: Sequence[ModelView], features: Sequence[ImageFeatures], found: Detections
 ) -> tf.Tensor:
   """Mean mask probabilities of detections in original pixels, [batch, num, size, size]."""
   masks = []
-  for view, of_view in zip(views, features):
+  for (model, view), of_view in zip(seen, features):
     of_boxes = model.cascade.segment(of_view, view.from_original(found.boxes), found.classes)
     masks.append(of_boxes[..., ::-1] if view.is_mirrored else of_boxes)
   return tf.add_n(masks) / len(masks)

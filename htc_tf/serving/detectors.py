@@ -14,8 +14,10 @@ from htc_tf.errors import CheckpointError, InputError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import loading
 from htc_tf.serving.instances import Instances, read_outputs
+from htc_tf.serving.members import Ensemble
 from htc_tf.serving.predict_files import Detector
 
+_ALONE = Ensemble()
 # Function from [1, height, width, channels] to arrays by output name.
 _Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
@@ -25,6 +27,7 @@ def load_detector(
   experiment: str | None = None,
   params_override: str | Sequence[str] = '',
   tta: str | None = None,
+  ensemble: Ensemble = _ALONE,
 ) -> Detector:
   """The detector of a model directory, a checkpoint or a SavedModel folder.
 
@@ -33,13 +36,14 @@ def load_detector(
     experiment: see `loading.load_model`; a SavedModel has a configuration of its own.
     params_override: likewise.
     tta: likewise; the views of a SavedModel are chosen at export.
+    ensemble: models that detect together with it; those of a SavedModel are chosen at export.
 
   Raises:
     CheckpointError: there is no model, its weights do not fit the configuration, or the SavedModel
       lacks a signature.
     ConfigError: the configuration cannot be built.
     InputError: a file of a SavedModel cannot be read, TensorFlow cannot use the file system of
-      `path`, or other views of a SavedModel are asked for.
+      `path`, or other views or models are asked of a SavedModel.
   """
   file_systems.check_usable(path, 'The model path (--model)')
   if file_systems.exists(os.path.join(path, 'saved_model.pb')):
@@ -50,8 +54,15 @@ def load_detector(
         got=f'--tta={tta} for {path}',
         likely_cause='the folder of an export in the place of that of the model',
       )
+    if ensemble.paths:
+      raise InputError(
+        'An export cannot detect together with other models',
+        expected='a model directory, or an export of the whole ensemble without --ensemble',
+        got=f'--ensemble={ensemble.paths[0]} for {path}',
+        likely_cause='the folder of an export in the place of that of the model',
+      )
     return _load_saved_model(path)
-  model = loading.load_model(path, experiment, params_override, tta)
+  model = loading.load_model(path, experiment, params_override, tta, ensemble)
   info = model.dataset_info
 
   def run(images: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,18 +1,13 @@
 """Loading of a trained model for prediction."""
 
-import os
 from collections.abc import Sequence
 
-from htc_tf import file_systems, files
-from htc_tf.checkpoints import model_directory, restoration
-from htc_tf.configs import overrides, validation
-from htc_tf.configs import task as task_config
-from htc_tf.configs.detection_views import overrides_of
-from htc_tf.errors import InputError
-from htc_tf.modeling.precision import computing_in
-from htc_tf.serving.predictor import HTCPredictor, InputRule, PredictionViews
-from htc_tf.tasks import detection_views
-from htc_tf.tasks.htc import HTCTask
+from htc_tf import files
+from htc_tf.serving import members
+from htc_tf.serving.members import Ensemble, LoadedModel
+from htc_tf.serving.predictor import HTCPredictor, InputRule
+
+_ALONE = Ensemble()
 
 
 def load_model(
@@ -20,6 +15,7 @@ def load_model(
   experiment: str | None = None,
   params_override: str | Sequence[str] = '',
   tta: str | None = None,
+  ensemble: Ensemble | Sequence[files.PathLike] = _ALONE,
 ) -> HTCPredictor:
   """A trained model; its Keras `predict` takes images.
 
@@ -34,6 +30,10 @@ def load_model(
     tta: test-time augmentation: sizes of the short side and `flip`, such as `'640,800+flip'`,
       `'flip'` or `'none'`; None for the `task.test_time_augmentation` of the configuration. The
       time is about that of all views together.
+    ensemble: models that detect together with this one, such as `['model_b', 'model_c']` or
+      `Ensemble(['model_b'], level='detections')`. Their configurations may differ; their classes
+      are those of this model. `params_override` and `tta` are for all of them, and the time is
+      about that of all models together.
 
   Returns:
     A model whose `predict` takes [batch, height, width, 3] uint8 RGB, or the images of other
@@ -44,39 +44,27 @@ def load_model(
   Raises:
     CheckpointError: there is no checkpoint, or its weights do not fit the configuration.
     ConfigError: the configuration cannot be built.
-    InputError: `path` is not a path, or TensorFlow cannot use its file system.
+    InputError: `path` is not a path, TensorFlow cannot use its file system, or a model of the
+      ensemble has other classes, images or masks than this one.
   """
-  if not isinstance(path, (str, os.PathLike)):
-    raise InputError(
-      'The model cannot be loaded',
-      expected='a path',
-      got=repr(path),
-      likely_cause='a variable that was not set',
-    )
-  path = os.fspath(path)
-  file_systems.check_usable(path, 'The model path (--model)')
-  prefix = restoration.resolve(path)
-  folder = file_systems.dirname(prefix)
-  params = model_directory.load_experiment(folder, experiment, params_override)
-  config = params.task
-  if tta is not None:
-    overrides.apply(params, overrides_of(tta))
-  validation.validate_views(config)
-  with computing_in(params.runtime.mixed_precision_dtype):
-    model = HTCTask(config).build_model()
-  restoration.restore(prefix, {'model': model})
-  rules = _input_rules(config)
-  views = PredictionViews(
-    rules[1:],
-    config.test_time_augmentation.horizontal_flip,
-    detection_views.fusion(config),
+  others = members.as_ensemble(ensemble)
+  others.check()
+  first = members.load_one(path, experiment, params_override, tta)
+  loaded = [first, *members.load_others(first, others, params_override, tta)]
+  return HTCPredictor(
+    [each.member for each in loaded],
+    [rule for each in loaded for rule in _input_rules(each)],
+    first.dataset_info,
+    others.joining,
   )
-  return HTCPredictor(model, rules[0], model_directory.load_dataset_info(folder), views)
 
 
-def _input_rules(config: task_config.HTCTask) -> tuple[InputRule, ...]:
+def _input_rules(loaded: LoadedModel) -> list[InputRule]:
   """The rules by which evaluation resizes and pads images, one for each scale."""
-  return tuple(
-    InputRule(*scale, config.model.sample_format, config.model.normalization)
-    for scale in detection_views.scales(config)
-  )
+  model = loaded.config.model
+  return [
+    InputRule(
+      scale.min_size, scale.max_size, scale.padding, model.sample_format, model.normalization
+    )
+    for scale in loaded.scales(is_alone=True)
+  ]

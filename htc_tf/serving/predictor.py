@@ -12,10 +12,8 @@ from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.padding import DynamicSize, PaddingRule
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
-from htc_tf.modeling.htc_model import HTCModel
+from htc_tf.modeling.ensemble import AVERAGING, Joining, Member, Prepared, detect_members
 from htc_tf.modeling.keras_files import WithoutKerasFiles
-from htc_tf.modeling.multi_view import Fusion, detect_views
-from htc_tf.modeling.views import views_of
 from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.serving import detect_images
 from htc_tf.serving.detected_image import DetectedImage
@@ -68,55 +66,37 @@ class InputRule(NamedTuple):
     return tf.where(tf.reduce_all(largest_hw <= bucket), bucket, rounded)
 
 
-class PredictionViews(NamedTuple):
-  """The views that a prediction combines with the plain one (test-time augmentation).
-
-  Attributes:
-    other_rules: rules for resizing and padding of the other scales.
-    mirrors: whether every scale is also seen mirrored.
-    fusion: how the results of the views are joined.
-  """
-
-  other_rules: tuple[InputRule, ...] = ()
-  mirrors: bool = False
-  fusion: Fusion = Fusion()
-
-
-_ONE_VIEW = PredictionViews()
-
-# Network inputs [batch, height, width, channels] and image_info [batch, 4, 2] at one scale, or
-# those of one image.
-Prepared: TypeAlias = tuple[tf.Tensor, tf.Tensor]
-
-
 class HTCPredictor(WithoutKerasFiles):
   """A trained model with its pre- and postprocessing; Keras `predict` takes images.
 
   It cannot be saved as a Keras model: `export.export_saved_model` writes a SavedModel.
 
   Args:
-    model: model with its weights.
-    input_rule: rule for resizing and padding images.
+    members: the model with its weights; or several models, which detect together.
+    input_rules: rules for resizing and padding images: those of the scales of the first member,
+      then those of the second, and so on.
     dataset_info: names and ids of the classes; None if unknown.
-    views: further views of each image.
+    joining: how the results of several models become one.
     **kwargs: passed to Model.
   """
 
   def __init__(
     self,
-    model: HTCModel,
-    input_rule: InputRule,
+    members: Sequence[Member],
+    input_rules: Sequence[InputRule],
     dataset_info: DatasetInfo | None = None,
-    views: PredictionViews = _ONE_VIEW,
+    joining: Joining = AVERAGING,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
     self._autocast = False
-    self.model = model
-    self._input_rule = input_rule
-    self._views = views
-    # Keras would wrap the fields of a dataclass attribute, but does not change a closure.
+    self.model = members[0].model
+    self.other_models = [member.model for member in members[1:]]
+    # Keras would wrap the fields of these attributes, but does not change a closure.
+    self._members = lambda: members
+    self._input_rules = lambda: input_rules
     self._dataset_info = lambda: dataset_info
+    self._joining = joining
     self.built = True  # The model has its variables, so that weights can be loaded before a call.
 
   @property
@@ -127,12 +107,12 @@ class HTCPredictor(WithoutKerasFiles):
   @property
   def max_hws(self) -> tuple[tuple[int, int], ...]:
     """Height and width that no network input exceeds, at each scale."""
-    return tuple(rule.padding.max_hw for rule in (self._input_rule, *self._views.other_rules))
+    return tuple(rule.padding.max_hw for rule in self._input_rules())
 
   @property
   def sample_format(self) -> SampleFormat:
     """Channels and depth of the images; RGB of 8 bits unless the model was made for others."""
-    return self._input_rule.sample_format
+    return self._input_rules()[0].sample_format
 
   @without_autograph
   def call(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -164,15 +144,15 @@ class HTCPredictor(WithoutKerasFiles):
     Returns:
       The results of `preprocess.preprocess_image`.
     """
-    return _prepared(images, self._input_rule)
+    return _prepared(images, self._input_rules()[0])
 
   def prepare_others(self, images: tf.Tensor) -> tuple[Prepared, ...]:
-    """The results of `prepare` at the other scales of test-time augmentation.
+    """The results of `prepare` at the other scales, those of test-time augmentation and ensembles.
 
     Args:
       images: as for `prepare`.
     """
-    return tuple(_prepared(images, rule) for rule in self._views.other_rules)
+    return tuple(_prepared(images, rule) for rule in self._input_rules()[1:])
 
   def predict(
     self, x: Images | tf.data.Dataset | Iterator | tf_keras.utils.Sequence, **kwargs: Any
@@ -240,10 +220,9 @@ class HTCPredictor(WithoutKerasFiles):
     Returns:
       The outputs of `call`.
     """
-    rules = (self._input_rule, *self._views.other_rules)
-    prepared = [_cropped(rule, *each) for rule, each in zip(rules, [(inputs, info), *others])]
-    views = views_of(prepared, self._views.mirrors)
-    outputs = detect_views(self.model, views, self._views.fusion).to_dict()
+    given = [(inputs, info), *others]
+    prepared = [_cropped(rule, *each) for rule, each in zip(self._input_rules(), given)]
+    outputs = detect_members(self._members(), prepared, self._joining).to_dict()
     scales, originals = info[:, 2], info[:, 0]
     boxes = outputs['detection_boxes'] / tf.tile(scales, [1, 2])[:, tf.newaxis]
     limits = tf.tile(originals, [1, 2])[:, tf.newaxis]

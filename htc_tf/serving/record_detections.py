@@ -1,5 +1,6 @@
 """Detection of a trained model on validation records, by the pipeline of the training."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -15,11 +16,14 @@ from htc_tf.data.skipped import RECORDS, SHARDS, SkipCounter
 from htc_tf.errors import InputError
 from htc_tf.evaluation import ground_truth as ground_truth_lib
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
-from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.precision import computing_in
+from htc_tf.serving import members
+from htc_tf.serving.members import Ensemble, LoadedModel
 from htc_tf.tasks import detection_views
 from htc_tf.tasks import inputs as inputs_lib
 from htc_tf.tasks.htc import HTCTask
+
+_ALONE = Ensemble()
 
 
 class RecordDetections(NamedTuple):
@@ -36,6 +40,7 @@ class RecordDetections(NamedTuple):
     max_detections: largest number of detections per image.
     notes: descriptions of what was left out, with counts.
     views: the views of test-time augmentation in words; '' without it.
+    ensemble: the further models that detected in words; '' without any.
   """
 
   checkpoint: str
@@ -48,6 +53,7 @@ class RecordDetections(NamedTuple):
   max_detections: int
   notes: list[str]
   views: str = ''
+  ensemble: str = ''
 
 
 class Records(NamedTuple):
@@ -89,6 +95,7 @@ def detect(
   records: Records,
   experiment: str | None = None,
   params_override: str | list[str] = '',
+  ensemble: Ensemble = _ALONE,
 ) -> RecordDetections:
   """The detections of a checkpoint on validation records; a bar shows the progress.
 
@@ -99,11 +106,13 @@ def detect(
     records: records in the place of those of the run.
     experiment: experiment of a checkpoint without a configuration beside it.
     params_override: overrides of the configuration.
+    ensemble: models that detect together with it.
 
   Raises:
     CheckpointError: the weights do not fit the configuration.
     ConfigError: the configuration cannot be built.
     DataError: the records or annotations cannot be used.
+    InputError: the run names no records, or a model of the ensemble does not fit the first one.
   """
   folder = file_systems.dirname(checkpoint) or '.'
   params = model_directory.load_experiment(folder, experiment, params_override)
@@ -117,8 +126,10 @@ def detect(
   with computing_in(params.runtime.mixed_precision_dtype):
     model = task.build_model()
     restoration.restore(checkpoint, {'model': model})
+    first = LoadedModel(checkpoint, config, model, model_directory.load_dataset_info(folder))
+    others = members.load_others(first, ensemble, params_override)
     counter = SkipCounter()
-    _update(evaluator, task, model, counter, info.num_images)
+    _update(evaluator, [first, *others], ensemble, counter, info.num_images)
   collected = evaluator.collected()
   evaluator.reset()  # It ends the processes.
   ground_truth_lib.adopt_sizes(evaluator.ground_truth, collected['results'])
@@ -133,6 +144,7 @@ def detect(
     config.model.detection_generator.max_detections,
     _notes(evaluator.ground_truth, len(collected['images']), counter),
     detection_views.describe(config),
+    ensemble.describe(),
   )
 
 
@@ -163,24 +175,26 @@ def _find_records(path: str) -> DatasetInfo:
 
 def _update(
   evaluator: COCOEvaluator,
-  task: HTCTask,
-  model: HTCModel,
+  loaded: Sequence[LoadedModel],
+  ensemble: Ensemble,
   counter: SkipCounter,
   num_images: int,
 ) -> None:
-  """Add the detections of the model on all validation records to the evaluator."""
-  config = task.task_config
-  batches = inputs_lib.build_batches(
-    config.validation_data, config.model, counter, scales=detection_views.scales(config)
-  )
+  """Add the detections of the models on all validation records to the evaluator."""
+  config, is_alone = loaded[0].config, len(loaded) == 1
+  own_scales = detection_views.scales(config, is_alone)
+  scales = [*own_scales, *(scale for each in loaded[1:] for scale in each.scales(is_alone))]
+  batches = inputs_lib.build_batches(config.validation_data, config.model, counter, scales=scales)
+  detecting = [each.member for each in loaded]
+  divisor = max(each.config.model.size_divisor for each in loaded)
 
-  @tf.function(input_signature=[batches.element_spec], autograph=False)
-  def step(batch: Any) -> Any:
-    return task.validation_step(batch, model)['predictions']
+  @tf.function(input_signature=batches.element_spec, autograph=False)
+  def step(images: tf.Tensor, labels: Any) -> Any:
+    return detection_views.detect_batch(images, labels, detecting, ensemble.joining, divisor)
 
   with tqdm.tqdm(total=num_images, desc='detecting', unit='image') as bar:
     for batch in batches:
-      predictions = {key: value.numpy() for key, value in step(batch).items()}
+      predictions = {key: value.numpy() for key, value in step(*batch).items()}
       evaluator.update(predictions)
       bar.update(len(predictions['source_id']))
 

@@ -21,11 +21,10 @@ from htc_tf.data.skipped import KINDS, RECORDS, SHARDS, SkipCounter
 from htc_tf.errors import DataError
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.losses import htc_loss
+from htc_tf.modeling.ensemble import Joining
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
-from htc_tf.modeling.multi_view import detect_views
 from htc_tf.modeling.outputs import TrainingOutputs
-from htc_tf.modeling.views import View
 from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.tasks import detection_views, finite_loss, initialization
 from htc_tf.tasks import inputs as inputs_lib
@@ -43,30 +42,6 @@ def model_inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> dict[str
   inputs = {'images': images, 'image_shape': labels['image_info'][:, 1]}
   inputs.update({key: labels[key] for key in _GROUND_TRUTH if key in labels})
   return inputs
-
-
-def _at_least_one_image(view: View, side: int) -> View:
-  """The view, or that of one black image if the batch is empty.
-
-  If the data ends before a replica's turn, its last batch is empty, and without static shapes it
-  has height and width 0. Convolutions raise for such a batch.
-
-  Args:
-    view: a view of the batch.
-    side: height and width of the black image.
-  """
-  images = view.images
-  if images.shape[0] is not None:
-    return view
-  shape = tf.shape(images)
-  missing = tf.maximum([1, side, side], shape[:3]) - shape[:3]
-  padded = tf.pad(images, tf.stack([[0, amount] for amount in [*tf.unstack(missing), 0]]))
-  rows = [[0, missing[0]], [0, 0]]
-  return view._replace(
-    images=tf.ensure_shape(padded, images.shape),
-    image_shape=tf.pad(view.image_shape, rows, constant_values=float(side)),
-    scale=tf.pad(view.scale, rows, constant_values=1.0),
-  )
 
 
 @task_factory.register_task_cls(task_config.HTCTask)
@@ -252,13 +227,10 @@ class HTCTask(base_task.Task):
   ) -> dict[str, Any]:
     """Detections in one replica's batch, for the evaluator; there is no validation loss."""
     images, labels = inputs
-    views = [
-      _at_least_one_image(view, self.task_config.model.size_divisor)
-      for view in detection_views.of_labels(images, labels, self.task_config)
-    ]
-    detections = detect_views(model, views, detection_views.fusion(self.task_config))
-    outputs = {key: x[: tf.shape(images)[0]] for key, x in detections.to_dict().items()}
-    predictions = {**outputs, 'image_info': labels['image_info'], 'source_id': labels['source_id']}
+    member = detection_views.member(self.task_config, model)
+    predictions = detection_views.detect_batch(
+      images, labels, [member], Joining(), self.task_config.model.size_divisor
+    )
     return {'predictions': predictions}
 
   def aggregate_logs(

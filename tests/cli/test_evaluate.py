@@ -278,6 +278,29 @@ def test_a_model_is_evaluated_with_views(model_dir, tmp_path, capsys):
   assert 'The views of test-time augmentation cannot be read' in capsys.readouterr().err
 
 
+def test_a_model_is_evaluated_together_with_others(model_dir, tmp_path, capsys):
+  """A model together with itself finds what it finds alone, if detections are joined."""
+  results = {}
+  for name, flags in {
+    'alone': [],
+    'detections': [f'--ensemble={model_dir}/ckpt-1', '--ensemble_level=detections'],
+    'rois': [f'--ensemble={model_dir}/ckpt-1', '--tta=flip'],
+  }.items():
+    output = tmp_path / name
+    assert evaluate.main([f'--model={model_dir}', f'--output={output}', *flags]) == 0
+    results[name] = _metrics(output)
+  alone, together = results['alone'], results['detections']
+  assert together['figures'] == pytest.approx(alone['figures'], abs=1e-6)
+  assert together['detections'] == alone['detections']
+  assert 'ensemble' not in alone['sources']
+  expected = f'joined at the level of detections with {model_dir}/ckpt-1'
+  assert together['sources']['ensemble'] == expected
+  assert results['rois']['figures'] != alone['figures']
+  flags = ['--ensemble=other', '--ensemble_level=boxes', f'--output={tmp_path}/o']
+  assert evaluate.main([f'--model={model_dir}', *flags]) == 2
+  assert "Expected: one of rois, detections. Got: 'boxes'" in capsys.readouterr().err
+
+
 def test_a_folder_without_validation_records_is_refused(model_dir, tmp_path, capsys):
   (tmp_path / 'train.json').touch()
   assert (

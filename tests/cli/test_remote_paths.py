@@ -79,18 +79,29 @@ ARGUMENTS = {
     'inputs': REFUSED,
     '--annotations': REFUSED,
     '--output': REFUSED,
-    **dict.fromkeys(
-      ('--experiment', '--params_override', '--tta', '--score_threshold', '--save'), NO_PATH
-    ),
-  },
-  'export': {
-    '--model': SUPPORTED,
-    '--output': SUPPORTED,
+    '--ensemble': SUPPORTED,
     **dict.fromkeys(
       (
         '--experiment',
         '--params_override',
         '--tta',
+        '--ensemble_level',
+        '--score_threshold',
+        '--save',
+      ),
+      NO_PATH,
+    ),
+  },
+  'export': {
+    '--model': SUPPORTED,
+    '--output': SUPPORTED,
+    '--ensemble': SUPPORTED,
+    **dict.fromkeys(
+      (
+        '--experiment',
+        '--params_override',
+        '--tta',
+        '--ensemble_level',
         '--boxes',
         '--masks',
         '--max_pixels',
@@ -130,7 +141,8 @@ ARGUMENTS = {
       ('--model', '--results', '--annotations', '--data', '--input_path', '--output'), SUPPORTED
     ),
     '--image_folder': REFUSED,
-    **dict.fromkeys(('--experiment', '--params_override', '--tta'), NO_PATH),
+    '--ensemble': SUPPORTED,
+    **dict.fromkeys(('--experiment', '--params_override', '--tta', '--ensemble_level'), NO_PATH),
   },
   'demo': {'--output': REFUSED, '--train_steps': NO_PATH},
   'show': {

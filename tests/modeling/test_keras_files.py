@@ -8,6 +8,7 @@ import tf_keras
 
 from htc_tf.data.padding import padding_rule
 from htc_tf.errors import InputError
+from htc_tf.modeling.ensemble import Member
 from htc_tf.serving.predictor import HTCPredictor, InputRule
 from tests import tiny
 
@@ -29,7 +30,7 @@ REFUSED = {
 
 def build(kind, seed=0):
   model = tiny.build(tiny.model(1), seed)
-  return HTCPredictor(model, RULE) if kind == 'predictor' else model
+  return HTCPredictor([Member(model)], [RULE]) if kind == 'predictor' else model
 
 
 @pytest.fixture(name='models', scope='module')

@@ -7,6 +7,7 @@ import tensorflow as tf
 from htc_tf.data import preprocess
 from htc_tf.data.padding import padding_rule
 from htc_tf.errors import InputError
+from htc_tf.modeling.ensemble import Member
 from htc_tf.serving import encoded_images
 from htc_tf.serving.predictor import HTCPredictor, InputRule
 
@@ -71,7 +72,8 @@ def test_a_batch_is_padded_to_its_bucket_or_to_multiples_of_the_divisor(buckets,
 
 
 def test_an_image_is_padded_to_its_bucket_or_shrunk_into_one(predictor):
-  with_buckets = HTCPredictor(predictor.model, InputRule(48, 64, padding_rule(BUCKETS, (64, 64))))
+  rule = InputRule(48, 64, padding_rule(BUCKETS, (64, 64)))
+  with_buckets = HTCPredictor([Member(predictor.model)], [rule])
   for shape, scaled, bucket in (((20, 40), (32, 64), (32, 64)), ((40, 50), (32, 40), (32, 64))):
     images = _images(height=shape[0], width=shape[1])
     inputs, info = preprocess.preprocess_image(tf.constant(images), 48, 64, bucket)
