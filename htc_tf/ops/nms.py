@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from htc_tf.ops import boxes as box_ops
-from htc_tf.ops import xla
+from htc_tf.ops import placement, xla
 from htc_tf.ops.kept_boxes import EXCLUDED, KeptBoxes, kept_boxes
 from htc_tf.ops.soft_nms import Suppression, take_one_by_one
 
@@ -30,7 +30,7 @@ def grouped_nms(
     max_outputs: number of rows returned.
   """
   boxes, scores = tf.cast(boxes, tf.float32), tf.cast(scores, tf.float32)
-  if not xla.compiling():
+  if not (xla.compiling() or placement.on_gpu()):
     kept = tf.image.combined_non_max_suppression(
       boxes,
       scores,
@@ -46,16 +46,14 @@ def grouped_nms(
       tf.cast(kept.nmsed_classes, tf.int32),
       kept.valid_detections,
     )
-  # XLA cannot compile combined_non_max_suppression. Selecting boxes one by one is fastest for few
-  # outputs (detections), suppressing all at once for many (proposals).
+  # combined_non_max_suppression has only a CPU kernel. Selecting boxes one by one is fastest for
+  # few outputs (detections), suppressing all at once for many (proposals).
   if boxes.shape[2] == 1:
     suppression = Suppression('hard', iou_threshold)
     return take_one_by_one(boxes, scores, suppression, score_threshold, max_outputs)
   if 0 in scores.shape:
-    empty = tf.zeros([scores.shape[0], max_outputs])
-    return kept_boxes(
-      tf.zeros([*empty.shape, 4]), empty + EXCLUDED, tf.zeros(empty.shape, tf.int32)
-    )
+    size = [tf.shape(scores)[0], max_outputs]
+    return kept_boxes(tf.zeros([*size, 4]), tf.fill(size, EXCLUDED), tf.zeros(size, tf.int32))
   scores = tf.where(scores > score_threshold, scores, EXCLUDED)
   return _select_at_once(boxes, scores, iou_threshold, max_outputs)
 
@@ -75,7 +73,11 @@ def _select_at_once(
     iou_threshold: maximum IoU of two kept boxes of a group.
     max_outputs: number of rows returned.
   """
-  batch, num, num_groups = scores.shape
+  num_groups = scores.shape[2]
+  batch, num = (
+    static if static is not None else tf.shape(scores)[axis]
+    for axis, static in enumerate(scores.shape[:2])
+  )
   ordered, order = tf.math.top_k(tf.transpose(scores, [0, 2, 1]), num)  # [batch, groups, num]
   boxes = tf.gather(tf.transpose(boxes, [0, 2, 1, 3]), order, batch_dims=2)
   taking_part = ordered > EXCLUDED
@@ -90,7 +92,7 @@ def _select_at_once(
   kept, _ = tf.while_loop(lambda _, changed: changed, apply_rule, (taking_part, tf.constant(True)))
   ordered = tf.reshape(tf.where(kept, ordered, EXCLUDED), [batch, num_groups * num])
   groups = tf.repeat(tf.range(num_groups), num)
-  missing = max(max_outputs - num * num_groups, 0)
+  missing = tf.maximum(max_outputs - num * num_groups, 0)
   ordered = tf.pad(ordered, [[0, 0], [0, missing]], constant_values=EXCLUDED)
   best, rows = tf.math.top_k(ordered, max_outputs)
   rows = tf.minimum(rows, num * num_groups - 1)

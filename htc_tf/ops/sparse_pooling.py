@@ -123,29 +123,27 @@ def _bin_weights(
   """
   rows = _axis_taps(windows, 0, windows.heights, size)
   columns = _axis_taps(windows, 1, windows.widths, size)
-  num_bins = tf.shape(windows.boxes)[0] // num_views * size**2
+  area = size * size
+  num_bins = tf.shape(windows.boxes)[0] // num_views * area
   # A bin has a part in each view: parts are ordered by RoI, row, column, view.
   parts = tf.range(num_bins * num_views)
-  part_windows = parts // (size**2 * num_views) * num_views + parts % num_views
+  part_windows = parts // (area * num_views) * num_views + parts % num_views
   part_rows = part_windows * size + parts // (size * num_views) % size
   part_columns = part_windows * size + parts // num_views % size
   # Each part combines the row taps of its row of bins with the column taps of its column.
-  owners = tf.repeat(parts, tf.gather(rows.lengths, part_rows))  # [parts with row taps]
+  row_taps = _taps_of(rows.lengths, part_rows)
+  owners = row_taps.owners  # [parts with row taps]
   owner_windows = tf.gather(part_windows, owners)
-  offsets = _gather_ragged(rows.pixels, rows.lengths, part_rows)
-  offsets *= tf.gather(windows.widths, owner_windows)
+  offsets = tf.gather(rows.pixels, row_taps.indices) * tf.gather(windows.widths, owner_windows)
   offsets += tf.gather(windows.starts, owner_windows)
-  row_weights = _gather_ragged(rows.weights, rows.lengths, part_rows)
-  owner_columns = tf.gather(part_columns, owners)
-  repeats = tf.gather(columns.lengths, owner_columns)
-  pairs = tf.repeat(tf.range(tf.size(owners)), repeats)  # [parts with row and column taps]
-  pixels = _gather_ragged(columns.pixels, columns.lengths, owner_columns)
-  weights = _gather_ragged(columns.weights, columns.lengths, owner_columns)
-  indices = tf.stack([tf.cast(owners // num_views, tf.int64), offsets], axis=-1)
-  indices = tf.gather(indices, pairs) + tf.stack([tf.zeros_like(pixels), pixels], axis=-1)
+  column_taps = _taps_of(columns.lengths, tf.gather(part_columns, owners))
+  pairs = column_taps.owners  # [parts with row and column taps]
+  pixels = tf.gather(offsets, pairs) + tf.gather(columns.pixels, column_taps.indices)
+  bins = tf.gather(owners // tf.cast(num_views, tf.int64), pairs)
+  row_weights = tf.gather(tf.gather(rows.weights, row_taps.indices), pairs)
   return tf.SparseTensor(
-    indices,
-    tf.gather(row_weights, pairs) * weights,
+    tf.stack([bins, pixels], axis=-1),
+    row_weights * tf.gather(columns.weights, column_taps.indices),
     tf.stack([tf.cast(num_bins, tf.int64), num_pixels]),
   )
 
@@ -173,21 +171,49 @@ def _axis_taps(windows: _Windows, axis: int, map_sizes: tf.Tensor, num_bins: tf.
   positions = tf.reshape(samples.positions(), [num_rows, -1])  # [windows * num_bins, max_count]
   counts = tf.repeat(samples.counts, num_bins)  # [num_windows * num_bins]
   lengths = tf.where(counts > 0, counts + 1, 0)
-  owners = tf.repeat(tf.range(num_rows), lengths)  # [taps]
-  steps = tf.ragged.range(lengths).values  # [taps]
+  owners, steps = _counted(lengths)  # [taps]
   first = tf.nn.relu(tf.floor(positions[:, 0]))
   pixels = tf.gather(first, owners) + tf.cast(steps, tf.float32)
   weights = bin_samples.bilinear_weights(tf.gather(positions, owners), pixels[:, None])
   weights /= tf.cast(tf.gather(counts, owners), tf.float32)
   # A pixel beyond the border has weight 0, but its index must be inside the map.
-  last = tf.gather(map_sizes, owners // num_bins) - 1
+  last = tf.gather(map_sizes, owners // tf.cast(num_bins, tf.int64)) - 1
   return _Taps(tf.minimum(tf.cast(pixels, tf.int64), last), weights, lengths)
 
 
-def _gather_ragged(values: tf.Tensor, lengths: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-  """Concatenation of the given rows of a ragged array with flat `values` and row `lengths`."""
-  ragged = tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
-  return tf.gather(ragged, rows).values
+class _ChosenTaps(NamedTuple):
+  """The taps of chosen bins, one bin after another.
+
+  Attributes:
+    owners: [chosen taps] int64 number of the bin among the chosen ones.
+    indices: [chosen taps] int64 number of the tap among all taps.
+  """
+
+  owners: tf.Tensor
+  indices: tf.Tensor
+
+
+def _taps_of(lengths: tf.Tensor, bins: tf.Tensor) -> _ChosenTaps:
+  """The taps of the given bins.
+
+  Operations on ragged tensors would do the same, but they have no GPU kernels.
+
+  Args:
+    lengths: [num_bins] int32 number of taps of each bin.
+    bins: [num_chosen] int32 bins.
+  """
+  owners, steps = _counted(tf.gather(lengths, bins))
+  starts = tf.gather(tf.cumsum(tf.cast(lengths, tf.int64), exclusive=True), bins)
+  return _ChosenTaps(owners, tf.gather(starts, owners) + steps)
+
+
+def _counted(lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  """Each row n, [num_rows], `lengths[n]` times, and the numbers 0..lengths[n] - 1 beside it.
+
+  Both results are [sum of lengths] int64.
+  """
+  places = tf.where(tf.sequence_mask(lengths))
+  return places[:, 0], places[:, 1]
 
 
 def _weighted_sums(weights: tf.SparseTensor, pixels: tf.Tensor) -> tf.Tensor:

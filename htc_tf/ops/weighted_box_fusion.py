@@ -79,7 +79,7 @@ def fuse(
   means = tf.math.divide_no_nan(clusters.boxes, clusters.scores[..., tf.newaxis])
   of_cluster = tf.gather(of_sorted, tf.argsort(order), batch_dims=1)  # [batch, num_inputs]
   is_here = is_there[..., tf.newaxis] & tf.equal(rows[..., tf.newaxis], of_cluster[:, tf.newaxis])
-  places = tf.argmax(tf.cast(is_here, tf.int32), axis=1, output_type=tf.int32)
+  places = tf.argmax(tf.cast(is_here, tf.float32), axis=1, output_type=tf.int32)
   return FusedBoxes(
     tf.gather(tf.pad(means, [*missing, [0, 0]]), rows, batch_dims=1),
     best,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.ops import nms
+from htc_tf.ops import nms, placement
 from parity.pack import EXTRACT
 
 _NO_THRESHOLD = -1.0  # below every score
@@ -19,15 +19,35 @@ def _reference():
   return reference
 
 
-@pytest.fixture(name='suppress', params=['kernel', 'one by one', 'at once'])
+def _on_gpu(boxes, scores, *limits):
+  """The result of a graph for a GPU of inputs of unknown length."""
+  shapes = [None, None, boxes.shape[2], 4], [None, None, scores.shape[2]]
+  run = tf.function(
+    lambda boxes, scores: nms.grouped_nms(boxes, scores, *limits),
+    autograph=False,
+    input_signature=[tf.TensorSpec(shape) for shape in shapes],
+  )
+  with placement.tracing_for(gpu=True):
+    return run(boxes, scores)
+
+
+@pytest.fixture(
+  name='suppress', params=['kernel', 'one by one', 'at once', 'one by one, GPU', 'at once, GPU']
+)
 def _suppress(request):
-  """Function that runs one of the three implementations on one image with scores [num, groups]."""
-  compiled = tf.function(nms.grouped_nms, jit_compile=True, autograph=False)
-  function = nms.grouped_nms if request.param == 'kernel' else compiled
+  """Function that runs one of the three implementations on one image with scores [num, groups].
+
+  XLA knows all shapes; in a graph for a GPU, the numbers of images and boxes are unknown.
+  """
+  function = nms.grouped_nms
+  if request.param.endswith('GPU'):
+    function = _on_gpu
+  elif request.param != 'kernel':
+    function = tf.function(nms.grouped_nms, jit_compile=True, autograph=False)
 
   def run(boxes, scores, threshold, max_outputs):
     boxes = boxes[None, :, None]
-    if request.param == 'at once':  # This implementation needs separate boxes per group.
+    if request.param.startswith('at once'):  # This implementation needs separate boxes per group.
       boxes, extra = (
         np.tile(boxes, [1, 1, scores.shape[1] + 1, 1]),
         np.full([len(scores), 1], _NO_THRESHOLD),

@@ -66,7 +66,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
     )
     samples = assignment.sample(gt_index, self._num_samples, self._positive_fraction, self._rule)
     labels = _labels(samples, tf.shape(anchors)[0])
-    matched = gather_rows(gt_boxes, tf.nn.relu(gt_index))
+    matched = gather_rows(gt_boxes, tf.maximum(gt_index, 0))
     return AnchorTargets(labels, tf.where(tf.equal(labels, 1)[..., None], matched, anchors))
 
   def _assign_image(self, anchors: tf.Tensor, inside: tf.Tensor, gt_boxes: tf.Tensor) -> tf.Tensor:
@@ -75,8 +75,9 @@ class AnchorAssigner(tf_keras.layers.Layer):
     To save memory, images are processed one at a time, and only up to their last ground-truth box.
     """
     if not xla.compiling():
-      rows = tf.where(~box_ops.is_padding(gt_boxes))[:, 0]
-      gt_boxes = gt_boxes[: tf.reduce_max(tf.pad(rows + 1, [[0, 1]]))]
+      numbers = tf.range(1, tf.shape(gt_boxes)[0] + 1)
+      numbers = tf.where(box_ops.is_padding(gt_boxes), 0, numbers)
+      gt_boxes = gt_boxes[: tf.maximum(tf.reduce_max(numbers), 0)]
     return assignment.assign(
       anchors[None], inside[None], gt_boxes[None], *self.thresholds, match_low_quality=True
     )[0]
