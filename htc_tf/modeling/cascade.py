@@ -6,7 +6,7 @@ m_t^- is the feature of mask head M_t before its predictor, and F adds the featu
 mask head to the RoI features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -73,6 +73,24 @@ class Cascade(tf_keras.layers.Layer):
     """Whether the stages have mask branches."""
     return self.mask_features is not None
 
+  def create_variables(self, pyramid: Mapping[str, tf.Tensor]) -> None:
+    """Create the variables of all stages by running their heads on one RoI feature of zeros.
+
+    RoIs are not pooled for it, because that takes longer than all heads together.
+
+    Args:
+      pyramid: {'2': [batch, height, width, channels], ...} by level.
+    """
+    like = next(iter(pyramid.values()))
+
+    def roi_feature(size: int) -> tf.Tensor:
+      return tf.zeros([1, size, size, like.shape[-1]], like.dtype)
+
+    for stage in self.stages:
+      stage.box_head(roi_feature(self.box_features.crop_size)[tf.newaxis])
+    if self.has_masks:
+      self._segment(roi_feature(self.mask_features.crop_size), tf.ones([1], tf.int32))
+
   def train(
     self, features: ImageFeatures, proposals: Proposals, ground_truth: GroundTruth
   ) -> tuple[StageOutputs, ...]:
@@ -135,17 +153,20 @@ class Cascade(tf_keras.layers.Layer):
       [batch, num_detections, size, size] float32 probabilities of each detection's class.
     """
     roi_features = self._flat_mask_features(features, boxes)
-    flat_classes = tf.reshape(classes, [-1])  # [batch * num_detections]
+    return _unflatten_rois(self._segment(roi_features, tf.reshape(classes, [-1])), boxes)
+
+  def _segment(self, roi_features: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+    """Mask probabilities [num, size, size] of the classes [num] of RoI features."""
     feature: tf.Tensor | None = None
     probs = []
     for stage in self.stages:
       # m_t = M_t(F(x^mask, m_{t-1}^-)): equations 3 and 4.
       previous = feature if self._information_flow else None
       feature = stage.mask_feature(roi_features, previous)
-      probs.append(tf.sigmoid(stage.mask_logits(feature, flat_classes)))
-    # All stages run, so that detection creates every variable; a graph drops unused results.
+      probs.append(tf.sigmoid(stage.mask_logits(feature, classes)))
+    # All stages run, so that every variable is created; a graph drops unused results.
     used = probs if self._mask_ensemble == 'mean' else probs[-1:]
-    return _unflatten_rois(tf.add_n(used) / len(used), boxes)
+    return tf.add_n(used) / len(used)
 
   def _box_branch(
     self, features: ImageFeatures, stage: CascadeStage, rois: SampledRois

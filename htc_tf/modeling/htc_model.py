@@ -15,7 +15,6 @@ from htc_tf.modeling.outputs import (
   Detections,
   GroundTruth,
   ImageFeatures,
-  Proposals,
   RPNOutputs,
   TrainingOutputs,
 )
@@ -154,7 +153,7 @@ class HTCModel(WithoutKerasFiles):
       return self.rpn.propose(features.pyramid, features.image_shape, training)
 
   def create_variables(self, height: int, width: int, num_channels: int = 3) -> None:
-    """Create every variable by running each part on an image of zeros, and the heads on one RoI.
+    """Create every variable by running the parts on an image of zeros, and the heads on one RoI.
 
     Args:
       height: height of the image; a multiple of the configuration's `size_divisor`.
@@ -170,12 +169,7 @@ class HTCModel(WithoutKerasFiles):
     features, _ = self.extract(inputs, training=False)
     _check_pyramid(features.pyramid, height, width)
     self.rpn_head(features.pyramid)
-    whole_image = Proposals(
-      tf.constant([[[0.0, 0.0, height, width]]]), tf.ones([1, 1]), tf.constant([[True]])
-    )
-    self.cascade.classify(features, whole_image)
-    if self.cascade.has_masks:
-      self.cascade.segment(features, whole_image.boxes, tf.ones([1, 1], tf.int32))
+    self.cascade.create_variables(features.pyramid)
     self.built = True
 
   @property
