@@ -64,12 +64,8 @@ def load_detector(
     return _load_saved_model(path)
   model = loading.load_model(path, experiment, params_override, tta, ensemble)
   info = model.dataset_info
-
-  def run(images: np.ndarray) -> dict[str, np.ndarray]:
-    return model.predict(images, verbose=0)
-
   return Detector(
-    _one_by_one(run, format_lib.ExportFormat(**model.sample_format._asdict())),
+    _one_by_one(model.run, format_lib.ExportFormat(**model.sample_format._asdict())),
     info.category_names if info else [],
     info.category_ids if info else [],
     sample_format=model.sample_format,

@@ -1,6 +1,6 @@
 """A model with its pre- and postprocessing, which prediction and serving share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -97,6 +97,10 @@ class HTCPredictor(WithoutKerasFiles):
     self._input_rules = lambda: input_rules
     self._dataset_info = lambda: dataset_info
     self._joining = joining
+    # A single trace for images of all sizes; Keras would trace anew for each of the first sizes.
+    sample_format = input_rules[0].sample_format
+    spec = tf.TensorSpec([None, None, None, sample_format.num_channels], sample_format.dtype)
+    self._traced = tf.function(self.call, input_signature=[spec], autograph=False)
     self.built = True  # The model has its variables, so that weights can be loaded before a call.
 
   @property
@@ -133,6 +137,40 @@ class HTCPredictor(WithoutKerasFiles):
     """
     check_images(images, self.sample_format)
     return self.detect_prepared(*self.prepare(images), self.prepare_others(images))
+
+  def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+    """The outputs of `call` for a batch of images, as arrays.
+
+    Args:
+      images: [batch, height, width, channels] as for `call`.
+    """
+    return {key: value.numpy() for key, value in self._traced(images).items()}
+
+  @without_autograph
+  def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
+    """The outputs of `call` for a batch of Keras' `predict`.
+
+    Args:
+      data: images, or a tuple whose first entry is images.
+    """
+    images, _, _ = tf_keras.utils.unpack_x_y_sample_weight(data)
+    check_images(images, self.sample_format)
+    return self._traced(images)
+
+  def make_predict_function(self, force: bool = False) -> Callable[[Iterator], Any]:
+    """The function from an iterator of batches to outputs that Keras' `predict` calls.
+
+    On one device, it is no graph around the traced one: Keras would make such a graph for every
+    size of images, and TensorFlow would optimize it anew, which takes as long as tracing it.
+
+    Args:
+      force: whether to make the function again.
+    """
+    is_compiled = getattr(self, 'optimizer', None) is not None  # It may run several steps at once.
+    if is_compiled or self.distribute_strategy.num_replicas_in_sync > 1:
+      return super().make_predict_function(force)
+    self.predict_function = lambda iterator: self.predict_step(next(iterator))
+    return self.predict_function
 
   def prepare(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Network input and image_info of one image, or of a batch of images of one size.
@@ -199,12 +237,8 @@ class HTCPredictor(WithoutKerasFiles):
     Raises:
       InputError: an image cannot be read, or is of another kind; or the threshold is out of range.
     """
-
-    def run(pixels: np.ndarray) -> dict[str, np.ndarray]:
-      return self.predict(pixels, verbose=0)
-
     return detect_images.detect_images(
-      images, run, self.sample_format, self.dataset_info, score_threshold
+      images, self.run, self.sample_format, self.dataset_info, score_threshold
     )
 
   def detect_prepared(

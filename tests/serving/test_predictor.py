@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import htc_tf
 from htc_tf.data import preprocess
 from htc_tf.data.padding import padding_rule
 from htc_tf.errors import InputError
@@ -69,6 +70,28 @@ BUCKETS = ((32, 64), (64, 32))
 def test_a_batch_is_padded_to_its_bucket_or_to_multiples_of_the_divisor(buckets, size, padded):
   rule = InputRule(48, 64, padding_rule(buckets, (64, 64)))
   assert tuple(np.array(rule.padded_hw(tf.constant(size))).tolist()) == padded
+
+
+def test_images_of_all_sizes_share_one_trace(model_dir, monkeypatch):
+  model = htc_tf.load_model(model_dir)
+  traced, prepare = [], model.prepare
+  monkeypatch.setattr(model, 'prepare', lambda images: traced.append(1) or prepare(images))
+  for size in ((20, 40), (64, 33), (30, 30)):
+    images = _images(height=size[0], width=size[1])
+    found = [model.predict(images, verbose=0), model.run(images)]
+    for key, expected in model(tf.constant(images)).items():
+      for outputs in found:
+        np.testing.assert_allclose(outputs[key], expected, atol=1e-3)
+  # Once, and at each direct call, which runs eagerly.
+  assert len(traced) == 1 + 3
+
+
+def test_a_compiled_predictor_predicts_several_batches_in_one_step(model_dir):
+  model, images = htc_tf.load_model(model_dir), _images(3)
+  expected = model.predict(images, batch_size=1, verbose=0)
+  model.compile(steps_per_execution=2)
+  found = model.predict(images, batch_size=1, verbose=0)
+  np.testing.assert_allclose(found['detection_boxes'], expected['detection_boxes'], atol=1e-3)
 
 
 def test_an_image_is_padded_to_its_bucket_or_shrunk_into_one(predictor):
