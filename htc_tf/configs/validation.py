@@ -18,7 +18,7 @@ MODES = ('train', 'eval', 'train_and_eval', 'continuous_eval', 'train_and_post_e
 STRATEGIES = ('one_device', 'mirrored', 'multi_worker_mirrored', 'off')
 _UNSUPPORTED_STRATEGIES = ('parameter_server', 'tpu')
 # Values of `runtime.mixed_precision_dtype`.
-PRECISIONS = ('float32', 'bfloat16', 'float16')
+PRECISIONS = ('float32', 'bfloat16', 'float16', 'bfloat16_features')
 
 
 def check_task(params: cfg.ExperimentConfig) -> None:

@@ -12,6 +12,7 @@ from official.vision.modeling.heads import dense_prediction_heads
 from official.vision.modeling.layers import roi_aligner as model_garden_roi_aligner
 
 from htc_tf.configs import model as model_config
+from htc_tf.modeling import precision
 from htc_tf.modeling.backbones import published_resnet  # noqa: F401
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
@@ -102,6 +103,11 @@ def build_rpn(config: model_config.HTC) -> RegionProposalNetwork:
 
 def build_rpn_head(config: model_config.HTC) -> tf_keras.layers.Layer:
   """The RPN head of type `config.rpn_head.type`."""
+  with precision.of_boxes():
+    return _rpn_head(config)
+
+
+def _rpn_head(config: model_config.HTC) -> tf_keras.layers.Layer:
   head = config.rpn_head.get()
   num_anchors = len(config.anchor.aspect_ratios)
   if config.rpn_head.type == 'published':
@@ -158,7 +164,8 @@ def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
     match_low_quality=cascade.match_low_quality,
     rule=cascade.sampling_rule,
   )
-  box_head = BoxHead(config.num_classes, config.box_head.num_fcs, config.box_head.fc_dims)
+  with precision.of_boxes():
+    box_head = BoxHead(config.num_classes, config.box_head.num_fcs, config.box_head.fc_dims)
   mask_head, mask_predictor = build_mask_parts(config, index)
   return CascadeStage(
     box_head,

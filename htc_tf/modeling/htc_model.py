@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.errors import ConfigError, InputError
+from htc_tf.modeling import precision
 from htc_tf.modeling.backward_turns import delay_backward
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.detection import DetectionGenerator
@@ -168,7 +169,8 @@ class HTCModel(WithoutKerasFiles):
     inputs = {'images': images, 'image_shape': [[height, width]]}
     features, _ = self.extract(inputs, training=False)
     _check_pyramid(features.pyramid, height, width)
-    self.rpn_head(features.pyramid)
+    with precision.of_boxes():  # Model Garden's head makes its layers when it is called.
+      self.rpn_head(features.pyramid)
     self.cascade.create_variables(features.pyramid)
     self.built = True
 

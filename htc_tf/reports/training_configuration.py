@@ -16,6 +16,7 @@ from htc_tf.data import dataset_info
 from htc_tf.data.augmentation.registry import build_augmentations
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.evaluation.ground_truth import distinct_names
+from htc_tf.modeling import precision
 
 
 class TrainingConfiguration(NamedTuple):
@@ -82,7 +83,7 @@ def training_configuration(
     params.task,
     source,
     list(distinct_names((classes or info).category_names, (classes or info).category_ids)),
-    data.dtype or params.runtime.mixed_precision_dtype or 'float32',
+    data.dtype or precision.image_dtype(params.runtime.mixed_precision_dtype),
   )
 
 

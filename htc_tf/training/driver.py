@@ -18,13 +18,13 @@ from absl import flags, logging
 from official.common import distribute_utils
 from official.core import base_task, task_factory, train_utils
 from official.core import config_definitions as cfg
-from official.modeling import performance
 
 from htc_tf import file_systems, worker_exchange
 from htc_tf.checkpoints import last_good
 from htc_tf.configs.trainer import best_metric
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import CheckpointError
+from htc_tf.modeling import precision
 from htc_tf.training import cluster, console, run_start, runners, seeding, summary
 from htc_tf.training.early_stopping import EarlyStopping
 from htc_tf.training.results_table import ResultsTable
@@ -65,7 +65,7 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
   )
   cluster.check_batches(params, flags_obj.mode, strategy.num_replicas_in_sync)
   if runtime.mixed_precision_dtype:
-    performance.set_mixed_precision_policy(runtime.mixed_precision_dtype)
+    precision.choose(runtime.mixed_precision_dtype)
   try:
     _run_in(strategy, flags_obj, params, command)
     if has_workers:

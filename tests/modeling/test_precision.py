@@ -8,12 +8,12 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.configs import task as task_config
-from htc_tf.modeling.precision import computing_in
+from htc_tf.modeling.precision import BFLOAT16_FEATURES, computing_in, image_dtype
 from htc_tf.tasks.htc import HTCTask, model_inputs
 from tests import tiny, tiny_records
 
 EXPERIMENTS = ('htc_resnet50fpn_1x_coco', 'mask_rcnn_resnet50fpn_1x_coco', 'htc_resnetfpn_coco')
-SIXTEEN_BITS = ('bfloat16', 'float16')
+SIXTEEN_BITS = ('bfloat16', 'float16', BFLOAT16_FEATURES)
 
 
 @contextlib.contextmanager
@@ -27,7 +27,7 @@ def built(experiment, dtype, **runtime):
     model = task.build_model()
     optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
     images, labels = tiny.batch(params.task.model, size=params.task.model.input_size[0])
-    yield task, model, optimizer, (tf.cast(images, dtype), labels)
+    yield task, model, optimizer, (tf.cast(images, image_dtype(dtype)), labels)
 
 
 def test_the_policy_is_restored_after_computing_in():
@@ -73,6 +73,31 @@ def test_models_in_16_bits_train_and_detect(experiment, dtype):
     assert min(outputs.num_detections) > 0
 
 
+def test_a_precision_for_features_keeps_boxes_and_scores_in_float32():
+  for dtype, of_boxes in ((BFLOAT16_FEATURES, 'float32'), ('bfloat16', 'bfloat16')):
+    with computing_in(dtype):
+      model = tiny.build(tiny.model(), seed=2)
+    for stage in model.cascade.stages:
+      assert stage.box_head.compute_dtype == stage.box_head._fcs[0].compute_dtype == of_boxes
+      assert stage.mask_head.compute_dtype == 'bfloat16'
+    assert model.rpn_head._conv.compute_dtype == of_boxes
+    assert model.semantic_head.compute_dtype == 'bfloat16'
+    assert all(variable.dtype == tf.float32 for variable in model.trainable_variables)
+    images, labels = tiny.batch()
+    features, _ = model.extract(model_inputs(images, labels), training=False)
+    assert {x.dtype for x in features.pyramid.values()} == {tf.bfloat16}
+    outputs = model(model_inputs(images, labels), training=False)
+    assert outputs.boxes.dtype == outputs.scores.dtype == outputs.masks.dtype == tf.float32
+
+
+def test_model_gardens_rpn_head_follows_the_precision_of_boxes():
+  params = tiny_records.reduced('htc_resnetfpn_coco', 'unused')
+  with computing_in(BFLOAT16_FEATURES):
+    model = HTCTask(task_config.HTCTask(model=params.task.model)).build_model()
+  layers = [layer for layer in model.rpn_head._flatten_layers() if layer.weights]
+  assert len(layers) > 3 and {layer.compute_dtype for layer in layers} == {'float32'}
+
+
 @pytest.mark.parametrize('dtype', ['float32', *SIXTEEN_BITS])
 def test_logits_boxes_and_losses_are_float32(dtype):
   with built('htc_resnet50fpn_1x_coco', dtype) as (task, model, _, (images, labels)):
@@ -84,7 +109,7 @@ def test_logits_boxes_and_losses_are_float32(dtype):
     terms = task.build_losses(outputs, labels, model.trainable_variables)
     assert {value.dtype for value in terms.values()} == {tf.float32}
     # Values computed in 16 bits and then cast would all be equal to their rounded versions.
-    rounded = tf.cast(tf.cast(outputs.rpn_deltas, dtype), tf.float32)
+    rounded = tf.cast(tf.cast(outputs.rpn_deltas, image_dtype(dtype)), tf.float32)
     assert np.mean(rounded == outputs.rpn_deltas) < 0.9 or dtype == 'float32'
 
 
