@@ -14,6 +14,8 @@ from htc_tf.serving.served_model import ServedModel
 
 BATCHING_FILE = 'batching_params.pbtxt'
 _MODEL_FILE = 'saved_model.pb'
+# An export is not trained, and gradients of a graph with constant weights cannot be saved.
+_WITHOUT_GRADIENTS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 _EARLIER_EXPORT = 'an earlier export; name a folder for another version, such as export/2'
 
 # With two threads, one batch is decoded while the other is computed.
@@ -59,7 +61,7 @@ def export_saved_model(
   # TensorFlow Serving loads folders named by a number; the temporary folder is not.
   with files.new_folder_when_written(export_dir, _EARLIER_EXPORT, _MODEL_FILE) as folder:
     with file_errors.as_input_errors():
-      tf.saved_model.save(module, folder, signatures=module.served)
+      tf.saved_model.save(module, folder, module.served, _WITHOUT_GRADIENTS)
     if warmup:
       warmup_lib.write_requests(folder, predictor.sample_format)
     format_lib.write_format(export_format, folder)

@@ -1,20 +1,22 @@
-"""The variables and signatures that an export holds."""
+"""The signatures that an export holds."""
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from htc_tf.serving import checked_inputs, encoded_images, mask_paste_graph
+from htc_tf.serving import checked_inputs, encoded_images, frozen_weights, mask_paste_graph
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.predictor import HTCPredictor, Prepared
 
 
 class ServedModel(tf.Module):
-  """The variables and signatures of a predictor, without any Keras object.
+  """The signatures of a predictor, without any Keras object.
 
-  Loading a SavedModel of Keras layers requires their classes. This module has only variables and
-  graphs, so that it can be loaded without htc_tf, Model Garden and Keras.
+  Loading a SavedModel of Keras layers requires their classes. This module has only graphs, so that
+  it can be loaded without htc_tf, Model Garden and Keras. The signatures share one graph from
+  network inputs to outputs, which holds the weights; see `frozen_weights`.
 
   Signatures, each with one input named `inputs` as in Model Garden. An empty batch gives empty
   outputs. Another shape is an error that states the expected one and the given one.
@@ -42,8 +44,12 @@ class ServedModel(tf.Module):
 
   def __init__(self, predictor: HTCPredictor, export_format: ExportFormat):
     super().__init__()
-    self.model_variables = list(predictor.variables)
-    postprocess = _build_postprocess(predictor, export_format)
+    variables = list(predictor.variables)
+    # A SavedModel stores only variables that an attribute refers to.
+    self.model_variables = [] if frozen_weights.fit(variables) else variables
+    postprocess = frozen_weights.with_constant_weights(
+      _build_postprocess(predictor, export_format), _specs(predictor), variables
+    )
 
     def from_images(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
       images, num = checked_inputs.images_or_one(inputs, predictor.sample_format)
@@ -72,6 +78,14 @@ class ServedModel(tf.Module):
       'image_bytes': tf.function(from_bytes, autograph=False, input_signature=[strings]),
       'tf_example': tf.function(from_examples, autograph=False, input_signature=[strings]),
     }
+
+
+def _specs(predictor: HTCPredictor) -> list[Any]:
+  """Types of the results of `encoded_images.prepare`."""
+  num_channels = predictor.sample_format.num_channels
+  prepared = (tf.TensorSpec([None, None, None, num_channels]), tf.TensorSpec([None, 4, 2]))
+  others = (prepared,) * (len(predictor.max_hws) - 1)
+  return [*prepared, tf.TensorSpec([None], tf.int32), others]
 
 
 def _build_postprocess(

@@ -1,0 +1,64 @@
+"""Tests of functions whose weights are constants of their graph."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.serving import frozen_weights
+from tests import gpu_kernels
+
+SPEC = tf.TensorSpec([None, 3])
+
+
+@pytest.fixture(name='weights')
+def _weights():
+  return tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+
+
+def _function(weights):
+  @tf.function(autograph=False, experimental_attributes={'_noinline': True})
+  def product(x):
+    return tf.matmul(x, weights)
+
+  def run(x, others):
+    looped = tf.while_loop(
+      lambda i, _: i < 3, lambda i, y: (i + 1, y + product(x)), (0, product(x))
+    )
+    pair = (others[0] + 1 if others else x, tf.reduce_sum(weights))
+    return {'sum': looped[1], 'pair': pair}
+
+  return run
+
+
+def test_results_and_their_structure_stay(weights):
+  frozen = frozen_weights.with_constant_weights(
+    _function(weights), [SPEC, (tf.TensorSpec([]),)], [weights]
+  )
+  x = tf.constant([[1.0, 0, 2]])
+  expected, found = _function(weights)(x, (tf.constant(4.0),)), frozen(x, (tf.constant(4.0),))
+  tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
+  weights.assign(tf.zeros_like(weights))  # Later changes have no effect.
+  tf.nest.map_structure(np.testing.assert_array_equal, frozen(x, (tf.constant(4.0),)), expected)
+
+
+def test_a_graph_without_variables_is_saved_and_loaded(weights, tmp_path):
+  frozen = frozen_weights.with_constant_weights(_function(weights), [SPEC, ()], [weights])
+  module = tf.Module()
+  module.run = tf.function(lambda x: frozen(x, ())['sum'], input_signature=[SPEC], autograph=False)
+  names = gpu_kernels.operations(module.run.get_concrete_function())
+  assert 'ReadVariableOp' not in names
+  tf.saved_model.save(module, str(tmp_path / 'saved'))
+  loaded = tf.saved_model.load(str(tmp_path / 'saved'))
+  x = tf.constant([[1.0, 0, 2]])
+  np.testing.assert_array_equal(loaded.run(x), frozen(x, ())['sum'])
+  assert not list((tmp_path / 'saved' / 'variables').glob('*.data*'))
+
+
+def test_weights_that_no_graph_can_hold_stay_variables(weights, monkeypatch):
+  monkeypatch.setattr(frozen_weights, 'MAX_BYTES', 6 * 4 - 1)
+  assert not frozen_weights.fit([weights])
+  kept = frozen_weights.with_constant_weights(_function(weights), [SPEC, ()], [weights])
+  weights.assign(tf.zeros_like(weights))
+  assert not np.any(kept(tf.constant([[1.0, 0, 2]]), ())['sum'])
+  monkeypatch.setattr(frozen_weights, 'MAX_BYTES', 6 * 4)
+  assert frozen_weights.fit([weights])
