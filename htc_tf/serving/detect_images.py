@@ -30,7 +30,7 @@ _EXPECTED = (
 def detect_images(
   images: Images,
   run: Run,
-  sample_format: SampleFormat,
+  export_format: ExportFormat,
   info: DatasetInfo | None,
   score_threshold: float,
 ) -> Iterator[DetectedImage]:
@@ -39,7 +39,7 @@ def detect_images(
   Args:
     images: see `HTCPredictor.detect`.
     run: the model.
-    sample_format: channels and depth of the images that it reads.
+    export_format: form of its outputs, and channels and depth of the images that it reads.
     info: its classes; None if unknown.
     score_threshold: detections with a lower score are left out.
 
@@ -48,7 +48,7 @@ def detect_images(
   """
   predict_files.check_score_threshold(score_threshold)
   names, ids = (info.category_names, info.category_ids) if info else ([], [])
-  export_format = ExportFormat(**sample_format._asdict())
+  sample_format = export_format.sample_format
   for source in _sources(images, sample_format):
     outputs = run(source.samples(sample_format)[np.newaxis])
     instances = read_outputs(outputs, 0, source.size, export_format)

@@ -69,7 +69,7 @@ def load_detector(
     return model.predict(images, verbose=0)
 
   return Detector(
-    _one_by_one(run, format_lib.ExportFormat(**model.sample_format._asdict())),
+    _one_by_one(run, model.in_format(format_lib.ExportFormat())),
     info.category_names if info else [],
     info.category_ids if info else [],
     sample_format=model.sample_format,
