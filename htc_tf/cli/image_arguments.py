@@ -6,14 +6,32 @@ import argparse
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
   """Add the images, the output, the ids and the threshold of the overlays to a parser."""
   add = parser.add_argument
-  add('inputs', nargs='+', help='images, or folders of images')
-  add('--output', required=True, help='folder for overlays, predictions.json and images.json')
+  add(
+    'inputs',
+    nargs='+',
+    help='images, or folders of images; or - alone: paths of images from the standard input, '
+    'one per line, each answered at once by a line of JSON on the standard output: {"path", '
+    '"size": [height, width], "instances": [{"class", "category_id", "score", "box": [xmin, ymin, '
+    'xmax, ymax], "rle"}]} or {"path", "error"}',
+  )
+  add(
+    '--output',
+    help='folder for overlays, predictions.json and images.json; needed except with -, which writes no '
+    'files without it',
+  )
   add(
     '--score_threshold',
     type=float,
     default=0.3,
-    help='smallest score of an object in the outputs of --save; predictions.json holds all '
-    'detections (default: 0.3)',
+    help='smallest score of an object in the outputs of --save and in lines of JSON; '
+    'predictions.json holds all detections (default: 0.3)',
+  )
+  add(
+    '--thresholds',
+    metavar='JSON',
+    help='metrics.json of a report of htc-evaluate, such as model/report/metrics.json, whose best '
+    'threshold of each class takes the place of --score_threshold; a class without one there has '
+    'that of --score_threshold',
   )
   add(
     '--save',
@@ -23,6 +41,12 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     help='outputs beside predictions.json and images.json, separated by commas: overlay '
     '(pictures), coco (annotations.json with polygons), labelme (files for LabelMe), masks (label '
     'maps), cutouts (transparent pictures of objects), csv (measurements); default: overlay',
+  )
+  add(
+    '--batch_size',
+    type=int,
+    default=1,
+    help='images per request to a server (default: 1)',
   )
   add(
     '--annotations',

@@ -16,6 +16,7 @@ from htc_tf.serving import predict_files
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.instances import read_outputs
+from htc_tf.serving.score_thresholds import check_score_threshold
 
 OneImage: TypeAlias = str | os.PathLike | np.ndarray | Image.Image | SourceImage
 Images: TypeAlias = OneImage | Iterable[OneImage]
@@ -46,7 +47,7 @@ def detect_images(
   Raises:
     InputError: an image cannot be read, or is of another kind; or the threshold is out of range.
   """
-  predict_files.check_score_threshold(score_threshold)
+  check_score_threshold(score_threshold)
   names, ids = (info.category_names, info.category_ids) if info else ([], [])
   sample_format = export_format.sample_format
   for source in _sources(images, sample_format):
