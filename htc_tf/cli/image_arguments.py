@@ -9,14 +9,15 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
   add(
     'inputs',
     nargs='+',
-    help='images, or folders of images; or - alone: paths of images from the standard input, '
+    help='images, videos, or folders of them; or - alone: paths of images from the standard input, '
     'one per line, each answered at once by a line of JSON on the standard output: {"path", '
     '"size": [height, width], "instances": [{"class", "category_id", "score", "box": [xmin, ymin, '
     'xmax, ymax], "rle"}]} or {"path", "error"}',
   )
   add(
     '--output',
-    help='folder for overlays, predictions.json and images.json; needed except with -, which writes no '
+    help='folder for overlays, predictions.json and images.json, and for <video>_overlay.mp4 and '
+    '<video>.jsonl, which has a line of JSON for each frame; needed except with -, which writes no '
     'files without it',
   )
   add(
@@ -40,13 +41,21 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     metavar='NAMES',
     help='outputs beside predictions.json and images.json, separated by commas: overlay '
     '(pictures), coco (annotations.json with polygons), labelme (files for LabelMe), masks (label '
-    'maps), cutouts (transparent pictures of objects), csv (measurements); default: overlay',
+    'maps), cutouts (transparent pictures of objects), csv (measurements); default: overlay; '
+    'videos have overlay or nothing',
   )
   add(
     '--batch_size',
     type=int,
     default=1,
-    help='images per request to a server (default: 1)',
+    help='frames of a video per call of the model; images per request to a server (default: 1)',
+  )
+  add(
+    '--track',
+    action='store_true',
+    help='number the objects of videos: an object keeps the number of one of its class in an '
+    'earlier frame if the IoU of their masks (or boxes) is at least 0.3, and a number ends after '
+    '10 frames without its object',
   )
   add(
     '--annotations',

@@ -62,6 +62,13 @@ def predict(
   if args.output is not None:
     output_folder.check_options(args.output, 1, args.save)
   out, paths = sys.stdout, _Paths()
+  if out is None or sys.stdin is None:
+    raise InputError(
+      'The stream of paths cannot start',
+      expected='a standard input and a standard output',
+      got='one that is closed',
+      likely_cause='<&- or >&- in the command',
+    )
 
   def write_line(line: str) -> None:
     out.write(line + '\n')
@@ -96,7 +103,7 @@ class _Paths:
     self.num_blank = 0
 
   def __iter__(self) -> Iterator[str]:
-    for line in sys.stdin.buffer if sys.stdin else ():
+    for line in sys.stdin.buffer:
       path = os.fsdecode(line.removesuffix(b'\n').removesuffix(b'\r'))
       if path:
         yield path
