@@ -32,6 +32,7 @@ def is_stream(args: argparse.Namespace) -> bool:
   wrong = [
     (len(args.inputs) > 1, f'{STREAM} alone', f'{len(args.inputs)} inputs'),
     (args.annotations, f'no --annotations beside {STREAM}', args.annotations),
+    (args.track, f'no --track beside {STREAM}', '--track'),
     (args.batch_size != 1, f'no --batch_size beside {STREAM}', str(args.batch_size)),
   ]
   for is_wrong, expected, got in wrong:

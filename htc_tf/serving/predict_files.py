@@ -202,11 +202,7 @@ def _plan(
   detector: Detector, paths: Sequence[str], annotations: str | None
 ) -> tuple[list[InputImage], list[str], Detector]:
   """The images, the paths that are left out and logged, and the detector with its ids."""
-  unique = input_files.unique_paths(paths)
-  kept = set(unique)
-  for path, count in collections.Counter(paths).items():
-    if count > 1 or path not in kept:
-      logging.warning('%s is given more than once; it is predicted once', path)
+  unique = each_once(paths)
   if annotations is None:
     return input_files.plan_images(unique), [], detector
   annotated = annotated_images.read_annotated_images(annotations)
@@ -220,6 +216,16 @@ def _plan(
   for path, reason in left_out.items():
     logging.error('%s is left out: %s', path, reason)
   return images, list(left_out), detector._replace(category_names=names, category_ids=ids)
+
+
+def each_once(paths: Sequence[str]) -> list[str]:
+  """The paths without repetitions of a file, which are logged."""
+  unique = input_files.unique_paths(paths)
+  kept = set(unique)
+  for path, count in collections.Counter(paths).items():
+    if count > 1 or path not in kept:
+      logging.warning('%s is given more than once; it is predicted once', path)
+  return unique
 
 
 def _how_to_go_on(output: str, images: Sequence[InputImage], num_done: int) -> str:

@@ -201,6 +201,7 @@ def test_names_that_are_no_text_are_given_back(folder, monkeypatch, capsys):
     (['-', 'a.png'], 'Expected: - alone'),
     (['-', '--annotations=a.json'], 'no --annotations beside -'),
     (['-', '--batch_size=2'], 'no --batch_size beside -'),
+    (['-', '--track'], 'no --track beside -'),
     (['a.png'], 'There is no output folder'),
   ],
 )

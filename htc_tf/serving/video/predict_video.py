@@ -96,9 +96,7 @@ def predict_videos(
     )
   options.thresholds.of_classes(detector.category_names)  # Raises for a report of other classes.
   os.makedirs(options.output, exist_ok=True)
-  unique = input_files.unique_paths(paths)
-  if len(unique) < len(paths):
-    logging.warning('%d videos are given more than once', len(paths) - len(unique))
+  unique = predict_files.each_once(paths)
   names, failed = input_files.OverlayNames(), []
   run = _Run(detector, options, Tally(unit='frame'), len(unique))
   for path in unique:
@@ -149,6 +147,9 @@ class _Run:
         try:
           self._predict_frames(frames, files, os.path.basename(path))
           is_complete = True
+        except InputError:
+          self._keep_part(path, files)
+          raise
         finally:
           self._tally.num_files += len(files.end(is_complete))
     for note in frames.notes[num_notes:]:
@@ -161,6 +162,12 @@ class _Run:
     tracks = f', {self._num_tracks} tracks' if self._options.track else ''
     counted = self._tally.describe(self._options.output, rule, ())
     return f'{self._num_done} of {self._num_videos} videos{tracks}, {counted}'
+
+  def _keep_part(self, path: str, files: VideoFiles) -> None:
+    paths = files.end(is_complete=False)
+    self._tally.num_files += len(paths)
+    if paths:
+      logging.warning('%d frames of %s are in %s', files.num_frames, path, ' and '.join(paths))
 
   def _predict_frames(self, frames: VideoFrames, files: VideoFiles, name: str) -> None:
     tracker = Tracker() if self._options.track else None
@@ -196,8 +203,20 @@ class _Run:
 
 
 def _batches(frames: Iterator[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-  while batch := list(itertools.islice(frames, size)):
-    yield batch
+  """Frames in lists of a size; the last list is shorter, also where reading ends with an error."""
+  error: InputError | None = None
+  while error is None:
+    batch = []
+    try:
+      for frame in itertools.islice(frames, size):
+        batch.append(frame)
+    except InputError as raised:
+      error = raised
+    if batch:
+      yield batch
+    elif error is None:
+      return
+  raise error
 
 
 def _line(number: int, time: float, shown: DetectedImage, ids: list[int] | None) -> dict[str, Any]:

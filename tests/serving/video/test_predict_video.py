@@ -180,7 +180,7 @@ def test_repeated_videos_and_names_are_told_apart(tmp_path, caplog):
   first, second = clips.write(tmp_path / 'clip.mp4', 2), clips.write(tmp_path / 'b' / 'clip.mp4', 3)
   third = clips.write(tmp_path / 'clip.avi', 4, codec='MJPG')
   _run(tmp_path, [first, second, first, third])
-  assert '1 videos are given more than once' in caplog.text
+  assert f'{first} is given more than once' in caplog.text
   found = {path.name: len(_lines(path)) for path in (tmp_path / 'out').glob('*.jsonl')}
   assert found == {'clip.jsonl': 2, 'clip_2_mp4.jsonl': 3, 'clip_2_avi.jsonl': 4}
 
@@ -266,6 +266,24 @@ def test_a_frame_that_the_model_refuses_ends_its_video_as_a_part(tmp_path):
   assert failed == paths[:1]
   assert len(_lines(tmp_path / 'out' / 'a.partial.jsonl')) == 3
   assert len(_lines(tmp_path / 'out' / 'b.jsonl')) == 5
+
+
+@pytest.mark.parametrize('batch_size', [1, 4, 7, 8])
+def test_frames_before_one_that_cannot_be_read_are_kept(tmp_path, monkeypatch, caplog, batch_size):
+  read, count = predict_video.VideoFrames._read, []
+
+  def smaller_in_the_end(self):
+    count.append(1)
+    pixels = read(self)
+    return pixels if len(count) <= 7 else pixels[:-2]
+
+  monkeypatch.setattr(predict_video.VideoFrames, '_read', smaller_in_the_end)
+  path = clips.write(tmp_path / 'clip.mp4', 10)
+  failed, (summary,) = _run(tmp_path, [path], batch_size=batch_size)
+  assert failed == [path] and summary.startswith('0 of 1 videos, 7 frames')
+  assert 'frame 7 of 64 x 46' in caplog.text and '7 frames of' in caplog.text
+  assert len(_lines(tmp_path / 'out' / 'clip.partial.jsonl')) == 7
+  assert len(clips.read(tmp_path / 'out' / 'clip_overlay.partial.mp4')[0]) == 7
 
 
 def test_a_call_of_the_model_for_images_of_one_size_is_used(tmp_path):

@@ -89,3 +89,13 @@ def test_names_that_are_no_text(tmp_path):
   folder.mkdir()
   with pytest.raises(InputError, match='UTF-8'):
     VideoFiles(str(folder), 'clip', 10.0, has_overlay=True)
+
+
+def test_what_a_killed_run_has_left_is_replaced(tmp_path):
+  for name in ('.clip.part.jsonl', '.clip_overlay.part.mp4'):
+    (tmp_path / name).write_text('half')
+  files = VideoFiles(str(tmp_path), 'clip', 10.0, has_overlay=True)
+  _write(files, 3)
+  files.end(is_complete=True)
+  assert sorted(os.listdir(tmp_path)) == ['clip.jsonl', 'clip_overlay.mp4']
+  assert len(clips.read(tmp_path / 'clip_overlay.mp4')[0]) == 3
