@@ -8,7 +8,8 @@ import argparse
 import contextlib
 import sys
 
-from htc_tf.cli import command, prediction
+from htc_tf.cli import command
+from htc_tf.cli.detection import prediction
 from htc_tf.cli.image_arguments import add_image_arguments
 
 

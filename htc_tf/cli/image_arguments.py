@@ -4,7 +4,7 @@ import argparse
 
 
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
-  """Add the images, the output, the ids and the threshold of the overlays to a parser."""
+  """Add the inputs, the output, the thresholds, batches and ids to a parser."""
   add = parser.add_argument
   add(
     'inputs',
@@ -21,6 +21,21 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     'files without it',
   )
   add(
+    '--annotations',
+    metavar='JSON',
+    help='COCO file, such as instances_val2017.json, whose image and category ids are used in '
+    "predictions.json, so that COCO(JSON).loadRes('predictions.json') fits; images are found by "
+    'their file name; those that the file does not name are left out and named in the log, and '
+    'the exit status is 1',
+  )
+  _add_thresholds(parser)
+  _add_outputs(parser)
+  _add_frames(parser)
+
+
+def _add_thresholds(parser: argparse.ArgumentParser) -> None:
+  add = parser.add_argument
+  add(
     '--score_threshold',
     type=float,
     default=0.3,
@@ -34,7 +49,10 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     'threshold of each class takes the place of --score_threshold; a class without one there has '
     'that of --score_threshold',
   )
-  add(
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+  parser.add_argument(
     '--save',
     type=lambda text: tuple(part.strip() for part in text.split(',') if part.strip()),
     default=('overlay',),
@@ -44,6 +62,10 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     'maps), cutouts (transparent pictures of objects), csv (measurements); default: overlay; '
     'videos have overlay or nothing',
   )
+
+
+def _add_frames(parser: argparse.ArgumentParser) -> None:
+  add = parser.add_argument
   add(
     '--batch_size',
     type=int,
@@ -56,12 +78,4 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     help='number the objects of videos: an object keeps the number of one of its class in an '
     'earlier frame if the IoU of their masks (or boxes) is at least 0.3, and a number ends after '
     '10 frames without its object',
-  )
-  add(
-    '--annotations',
-    metavar='JSON',
-    help='COCO file, such as instances_val2017.json, whose image and category ids are used in '
-    "predictions.json, so that COCO(JSON).loadRes('predictions.json') fits; images are found by "
-    'their file name; those that the file does not name are left out and named in the log, and '
-    'the exit status is 1',
   )

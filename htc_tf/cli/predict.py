@@ -10,7 +10,8 @@ import os
 import sys
 
 from htc_tf import file_systems
-from htc_tf.cli import command, prediction, stream
+from htc_tf.cli import command
+from htc_tf.cli.detection import prediction, stream
 from htc_tf.cli.image_arguments import add_image_arguments
 from htc_tf.cli.model_arguments import (
   add_configuration_arguments,

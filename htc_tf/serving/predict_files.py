@@ -15,7 +15,13 @@ from htc_tf.data import images as image_files
 from htc_tf.data.images import SourceImage
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
-from htc_tf.serving import annotated_images, input_files, output_folder, result_files
+from htc_tf.serving import (
+  annotated_images,
+  input_files,
+  output_folder,
+  result_files,
+  score_thresholds,
+)
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.drawing import draw_detections  # noqa: F401
 from htc_tf.serving.input_files import InputImage
@@ -163,19 +169,16 @@ def predict_files(
     Paths that could not be read or were left out; each is logged with the reason.
 
   Raises:
-    InputError: the threshold, batch size or folder cannot be used, the folder holds an image, the
-      annotations or thresholds do not fit the images or the model, or an output is unknown or needs
-      masks.
+    InputError: an option or the folder cannot be used, the folder holds an image, the annotations
+      or thresholds do not fit the images or the model, or an output needs masks.
     DataError: the annotations cannot be read.
   """
-  if not isinstance(score_threshold, ScoreThresholds):
-    score_threshold = ScoreThresholds(score_threshold)
-  score_threshold.check()
+  thresholds = score_thresholds.checked(score_threshold)
   output_folder.check_options(output, batch_size, save)
   output_folder.protect_inputs(paths, output)
   output_folder.protect_annotations(annotations, output)
   images, failed, detector = _plan(detector, paths, annotations)
-  min_score = score_threshold.of_classes(detector.category_names)
+  min_score = thresholds.of_classes(detector.category_names)
   os.makedirs(output, exist_ok=True)
   chosen = ChosenOutputs(save, output, categories_of(detector), detector.sample_format)
   with (
@@ -189,13 +192,17 @@ def predict_files(
         logging.error('%s', found)
         failed.append(image.path)
       else:
-        stem = os.path.splitext(image.overlay)[0]
-        chosen.write(found.filtered(min_score), stem)
+        chosen.write(found.filtered(min_score), os.path.splitext(image.overlay)[0])
         written.add(entry_of(image, found.size), found.to_coco(image.id))
-  if log is not None:
-    rule = score_threshold.describe(detector.category_names)
-    log(chosen.tally.describe(output, rule, result_files.NAMES))
+  _report(log, chosen, thresholds.describe(detector.category_names), output)
   return failed
+
+
+def _report(
+  log: Callable[[str], object] | None, chosen: ChosenOutputs, rule: str, output: str
+) -> None:
+  if log is not None:
+    log(chosen.tally.describe(output, rule, result_files.NAMES))
 
 
 def _plan(

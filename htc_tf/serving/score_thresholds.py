@@ -23,10 +23,6 @@ class ScoreThresholds(NamedTuple):
   by_name: Mapping[str, float | None] = {}
   source: str = ''
 
-  def check(self) -> None:
-    """Raise InputError unless `default` is in 0..1."""
-    check_score_threshold(self.default)
-
   def of_classes(self, names: Sequence[str]) -> float | dict[str, float]:
     """What `DetectedImage.filtered` takes.
 
@@ -72,6 +68,17 @@ def check_score_threshold(score_threshold: float) -> None:
       got=str(score_threshold),
       likely_cause='a percentage',
     )
+
+
+def checked(threshold: float | ScoreThresholds) -> ScoreThresholds:
+  """The thresholds that a number stands for, or those that are given.
+
+  Raises:
+    InputError: a number is out of range.
+  """
+  thresholds = threshold if isinstance(threshold, ScoreThresholds) else ScoreThresholds(threshold)
+  check_score_threshold(thresholds.default)
+  return thresholds
 
 
 def read(path: str | None, default: float) -> ScoreThresholds:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from htc_tf import file_systems
-from htc_tf.cli import command, stream
+from htc_tf.cli import command
+from htc_tf.cli.detection import stream
 from htc_tf.errors import InputError
 
 if TYPE_CHECKING:
