@@ -18,7 +18,7 @@ def draw_frame(image: DetectedImage, ids: Sequence[int] | None) -> np.ndarray:
   """
   names = list(image.names)
   if ids is not None:
-    names = [f'{name} #{id_}' for name, id_ in zip(names, ids)]
+    names = [f'#{id_} {name}' for name, id_ in zip(names, ids)]
   colors = [palette.instance_color(index) for index in (range(len(names)) if ids is None else ids)]
   # Every object has a name of its own, and the numbers of these names in the place of classes.
   rows = np.arange(1, len(names) + 1)

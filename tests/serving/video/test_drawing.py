@@ -29,7 +29,7 @@ def test_the_number_is_written_beside_the_name(monkeypatch):
   for other in (second, plain):
     changed = (first != other).any(-1)
     assert changed.any() and not (changed & outside).any()
-  named = draw_frame(_image(names=('cat #1', 'dog')), None)
+  named = draw_frame(_image(names=('#1 cat', 'dog')), None)
   np.testing.assert_array_equal(first, named)
 
 

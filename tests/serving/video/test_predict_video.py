@@ -296,8 +296,14 @@ def test_a_call_of_the_model_for_images_of_one_size_is_used(tmp_path):
   detector = clips.detector()._replace(
     detect=lambda images: pytest.fail('one by one'), detect_same_size=together
   )
-  _run(tmp_path, [clips.write(tmp_path / 'clip.mp4', 7)], detector=detector, batch_size=3)
-  assert calls == [3, 3, 1]
+  paths = [clips.write(tmp_path / f'{num}.mp4', num) for num in (7, 2)]
+  _run(tmp_path, paths, detector=detector, batch_size=3)
+  assert calls == [3, 3, 3, 2]  # Another size of the last batch would cost another trace.
+  for num in (7, 2):
+    lines = _lines(tmp_path / 'out' / f'{num}.jsonl')
+    expected = [[2 * number, 8, 2 * number + 16, 24] for number in range(num)]
+    found = [line['instances'][0]['box'] for line in lines]
+    np.testing.assert_allclose(found, expected, atol=1.5)
 
 
 _COMMANDS = [(predict, '--model=none'), (client_command, '--server=http://none')]
