@@ -49,10 +49,12 @@ _CASES = {
 }
 
 
+@pytest.mark.parametrize('scale', [1, 0.4])
 @pytest.mark.parametrize('threshold', _CASES)
-def test_hand_computed_masks(threshold):
+def test_hand_computed_masks(threshold, scale):
   expected = np.array([[digit == '1' for digit in row] for row in _CASES[threshold]])
-  probs, boxes = np.array([[[1, 0], [1, 0]]], np.float32), np.array([[0, 0, 4, 4]], np.float32)
+  probs, threshold = np.array([[[scale, 0], [scale, 0]]], np.float32), scale * threshold
+  boxes = np.array([[0, 0, 4, 4]], np.float32)
   outputs = {
     'detection_boxes': boxes[None],
     'detection_scores': np.ones([1, 1]),

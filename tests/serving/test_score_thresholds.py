@@ -62,6 +62,8 @@ def test_a_report_is_read_by_name_and_falls_back(tmp_path):
   text = found.describe(['dog', 'cat', 'cow'])
   assert text.endswith('m.json, or 0.25 without one there (dog, cow)')
   assert score_thresholds.read(None, 0.25).of_classes(['cat']) == 0.25
+  zero = score_thresholds.read(_report(tmp_path / 'm.json', cat=0), 0.25)
+  assert zero.of_classes(['cat', 'dog']) == {'cat': 0, 'dog': 0.25}
 
 
 @pytest.mark.parametrize('names', [['horse', 'cow'], ['cat'], []])
