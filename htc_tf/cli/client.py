@@ -8,8 +8,8 @@ import argparse
 import contextlib
 import sys
 
-from htc_tf import file_systems
 from htc_tf.cli import command
+from htc_tf.cli.detection import prediction
 from htc_tf.cli.image_arguments import add_image_arguments
 
 
@@ -29,7 +29,6 @@ def _parser() -> argparse.ArgumentParser:
   )
   add('--model_name', default='htc', help='name of the model on the server (default: htc)')
   add('--model_version', type=int, help='version of the model (default: chosen by the server)')
-  add('--batch_size', type=int, default=1, help='images per request (default: 1)')
   add(
     '--timeout', type=float, default=60.0, help='time limit of a request in seconds (default: 60)'
   )
@@ -38,25 +37,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _execute(args: argparse.Namespace) -> int:
-  from htc_tf.serving import client, predict_files
+  from htc_tf.serving import client
   from htc_tf.serving.target import Target
 
-  file_systems.check_local(args.output, '--output')
-  file_systems.check_local(args.annotations, '--annotations')
-  paths = predict_files.list_images(args.inputs)
   target = Target(args.server, args.model_name, args.model_version, args.timeout)
-  with contextlib.closing(client.remote_detector(target, args.export)) as detector:
-    failed = predict_files.predict_files(
-      detector,
-      paths,
-      args.output,
-      args.score_threshold,
-      args.batch_size,
-      args.annotations,
-      args.save,
-      print,
-    )
-  return command.PARTIAL if failed else 0
+  return prediction.predict(
+    args, lambda: contextlib.closing(client.remote_detector(target, args.export))
+  )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,11 +5,13 @@ Example:
 """
 
 import argparse
+import contextlib
 import os
 import sys
 
 from htc_tf import file_systems
 from htc_tf.cli import command
+from htc_tf.cli.detection import prediction, stream
 from htc_tf.cli.image_arguments import add_image_arguments
 from htc_tf.cli.model_arguments import (
   add_configuration_arguments,
@@ -35,26 +37,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _execute(args: argparse.Namespace) -> int:
-  from htc_tf.serving import detectors, predict_files
+  from htc_tf.serving import detectors
 
-  file_systems.check_local(args.output, '--output')
-  file_systems.check_local(args.annotations, '--annotations')
-  paths = predict_files.list_images(args.inputs)
-  detector = detectors.load_detector(
-    args.model, args.experiment, args.params_override, args.tta, ensemble_of(args)
-  )
-  failed = predict_files.predict_files(
-    detector,
-    paths,
-    args.output,
-    args.score_threshold,
-    annotations=args.annotations,
-    save=args.save,
-    log=print,
-  )
-  if not file_systems.exists(os.path.join(args.model, 'saved_model.pb')):
+  def load() -> contextlib.AbstractContextManager:
+    return contextlib.nullcontext(
+      detectors.load_detector(
+        args.model, args.experiment, args.params_override, args.tta, ensemble_of(args)
+      )
+    )
+
+  status = prediction.predict(args, load)
+  is_export = file_systems.exists(os.path.join(args.model, 'saved_model.pb'))
+  if args.inputs != [stream.STREAM] and not is_export:
     command.print_next('htc-export', f'--model={args.model}', '--output=export/1')
-  return command.PARTIAL if failed else 0
+  return status
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -346,6 +346,8 @@ class DetectionGenerator(hyperparams.Config):
     max_detections: largest number of detections per image.
     mask_ensemble: 'mean' for the mean mask probabilities of all stages, as published; 'last' for
       those of the last stage.
+    mask_threshold: smallest probability of a pixel that belongs to an object, in evaluation,
+      prediction and exports.
   """
 
   score_threshold: Fraction = 0.001
@@ -357,6 +359,7 @@ class DetectionGenerator(hyperparams.Config):
   soft_nms_min_score: Fraction = 0.001
   max_detections: PositiveInt = 100
   mask_ensemble: Annotated[str, OneOf(('mean', 'last'))] = 'mean'
+  mask_threshold: OpenFraction = 0.5
 
 
 @dataclasses.dataclass

@@ -50,6 +50,10 @@ class COCOEvaluator:
     records_annotations: path of the annotations beside the records; they tell the ids of images and
       categories whose ids in `annotation_file` are text.
 
+  Attributes:
+    mask_threshold: smallest probability of a pixel of an object, above 0; it is set before the
+      first `update`.
+
   Raises:
     DataError: the annotations are missing or malformed, or lack the categories or, with
       `include_mask`, segmentations, or have another name for a category id.
@@ -85,6 +89,7 @@ class COCOEvaluator:
     self._iou_types = ('bbox', 'segm') if include_mask else ('bbox',)
     self._per_category = per_category
     self._max_detections = max_detections
+    self.mask_threshold = 0.5
     self._workers = processes.WorkerPool(
       num_workers or default_workers(len(self._ground_truth.imgs))
     )
@@ -131,7 +136,12 @@ class COCOEvaluator:
       self._check_image(image_id, image_info)
       self._add(
         self._workers.submit(
-          coco_results.detections_to_results, image, image_info, image_id, self._category_ids
+          coco_results.detections_to_results,
+          image,
+          image_info,
+          image_id,
+          self._category_ids,
+          self.mask_threshold,
         )
       )
       self._seen.add(image_id)

@@ -16,6 +16,7 @@ def detections_to_results(
   image_info: np.ndarray,
   image_id: int,
   category_ids: Sequence[int],
+  mask_threshold: float = 0.5,
 ) -> list[dict[str, Any]]:
   """COCO results, in original-image pixels, of the detections in one image.
 
@@ -28,12 +29,14 @@ def detections_to_results(
       `preprocess.image_info`.
     image_id: id of the image in the annotations.
     category_ids: category id of each class; class 1 is the first.
+    mask_threshold: smallest probability of a pixel of an object, above 0.
 
   Returns:
     One dict per valid detection; see `instances_to_results`.
 
   Raises:
-    InputError: an entry is missing, or boxes, scores or masks are not finite.
+    InputError: an entry is missing, boxes, scores or masks are not finite, or the threshold is not
+      above 0.
     DataError: a class has no category.
   """
   _check_detections(detections)
@@ -42,7 +45,8 @@ def detections_to_results(
   boxes_original = boxes_to_original(detections['detection_boxes'][valid], image_info)
   rles = None
   if 'detection_masks' in detections:
-    rles = mask_paste.encode_masks(detections['detection_masks'][valid], boxes_original, image_hw)
+    masks = detections['detection_masks'][valid]
+    rles = mask_paste.encode_masks(masks, boxes_original, image_hw, mask_threshold)
   return instances_to_results(
     image_id,
     boxes_original,

@@ -16,6 +16,7 @@ from htc_tf.serving import predict_files
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.instances import read_outputs
+from htc_tf.serving.score_thresholds import check_score_threshold
 
 OneImage: TypeAlias = str | os.PathLike | np.ndarray | Image.Image | SourceImage
 Images: TypeAlias = OneImage | Iterable[OneImage]
@@ -30,7 +31,7 @@ _EXPECTED = (
 def detect_images(
   images: Images,
   run: Run,
-  sample_format: SampleFormat,
+  export_format: ExportFormat,
   info: DatasetInfo | None,
   score_threshold: float,
 ) -> Iterator[DetectedImage]:
@@ -39,16 +40,16 @@ def detect_images(
   Args:
     images: see `HTCPredictor.detect`.
     run: the model.
-    sample_format: channels and depth of the images that it reads.
+    export_format: form of its outputs, and channels and depth of the images that it reads.
     info: its classes; None if unknown.
     score_threshold: detections with a lower score are left out.
 
   Raises:
     InputError: an image cannot be read, or is of another kind; or the threshold is out of range.
   """
-  predict_files.check_score_threshold(score_threshold)
+  check_score_threshold(score_threshold)
   names, ids = (info.category_names, info.category_ids) if info else ([], [])
-  export_format = ExportFormat(**sample_format._asdict())
+  sample_format = export_format.sample_format
   for source in _sources(images, sample_format):
     outputs = run(source.samples(sample_format)[np.newaxis])
     instances = read_outputs(outputs, 0, source.size, export_format)

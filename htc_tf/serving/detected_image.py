@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,17 +120,22 @@ class DetectedImage:
     """Number of detections by name, most frequent first."""
     return dict(collections.Counter(self.names).most_common())
 
-  def filtered(self, min_score: float = 0.0, names: Sequence[str] | None = None) -> 'DetectedImage':
+  def filtered(
+    self, min_score: float | Mapping[str, float] = 0.0, names: Sequence[str] | None = None
+  ) -> 'DetectedImage':
     """The same image with some of its detections.
 
     Args:
-      min_score: smallest score.
+      min_score: smallest score; or that of each class by name, where a class that is missing keeps
+        all its detections.
       names: names of the classes that are kept; None keeps all.
 
     Raises:
       InputError: the model has no class of a name.
     """
-    unknown = sorted(set(names or ()) - set(self.category_names or self.names))
+    by_name = min_score if isinstance(min_score, Mapping) else {}
+    known = set(self.category_names or (*self.names, *by_name))
+    unknown = sorted({*(names or ()), *by_name} - known)
     if unknown:
       raise InputError(
         'The detections cannot be filtered',
@@ -138,7 +143,11 @@ class DetectedImage:
         got=', '.join(unknown),
         likely_cause='a misspelled name',
       )
-    kept = self.scores >= min_score
+    if isinstance(min_score, Mapping):
+      limits = [by_name.get(name, 0.0) for name in self.names]
+      kept = self.scores >= np.asarray(limits, self.scores.dtype)
+    else:
+      kept = self.scores >= min_score
     if names is not None:
       kept &= np.isin(self.names, list(names))
     rows = np.flatnonzero(kept)

@@ -18,7 +18,7 @@ from htc_tf.serving.members import Ensemble
 from htc_tf.serving.predict_files import Detector
 
 _ALONE = Ensemble()
-# Function from [1, height, width, channels] to arrays by output name.
+# Function from [batch, height, width, channels] to arrays by output name.
 _Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
@@ -64,11 +64,13 @@ def load_detector(
     return _load_saved_model(path)
   model = loading.load_model(path, experiment, params_override, tta, ensemble)
   info = model.dataset_info
+  export_format = model.in_format(format_lib.ExportFormat())
   return Detector(
-    _one_by_one(model.run, format_lib.ExportFormat(**model.sample_format._asdict())),
+    _one_by_one(model.run, export_format),
     info.category_names if info else [],
     info.category_ids if info else [],
     sample_format=model.sample_format,
+    detect_same_size=_together(model.run, export_format),
   )
 
 
@@ -89,7 +91,10 @@ def _load_saved_model(path: str) -> Detector:
     return {key: value.numpy() for key, value in outputs.items()}
 
   return Detector(
-    _one_by_one(run, export_format), *categories, sample_format=export_format.sample_format
+    _one_by_one(run, export_format),
+    *categories,
+    sample_format=export_format.sample_format,
+    detect_same_size=_together(run, export_format),
   )
 
 
@@ -110,13 +115,23 @@ def _one_by_one(
   run: _Run, export_format: format_lib.ExportFormat
 ) -> Callable[[Sequence[SourceImage]], list[Instances]]:
   """A function that detects in one image at a time, so that no image is padded for another."""
+  together = _together(run, export_format)
 
   def detect(images: Sequence[SourceImage]) -> list[Instances]:
+    return [instances for image in images for instances in together([image])]
+
+  return detect
+
+
+def _together(
+  run: _Run, export_format: format_lib.ExportFormat
+) -> Callable[[Sequence[SourceImage]], list[Instances]]:
+  """A function that detects in images of one size in one call of the model."""
+
+  def detect(images: Sequence[SourceImage]) -> list[Instances]:
+    outputs = run(np.stack([image.samples(export_format.sample_format) for image in images]))
     return [
-      read_outputs(
-        run(image.samples(export_format.sample_format)[np.newaxis]), 0, image.size, export_format
-      )
-      for image in images
+      read_outputs(outputs, row, image.size, export_format) for row, image in enumerate(images)
     ]
 
   return detect

@@ -42,7 +42,7 @@ def export_saved_model(
   Args:
     predictor: model with its weights.
     export_dir: a folder that does not exist yet, e.g. `export/1` for TensorFlow Serving.
-    export_format: form of boxes and masks.
+    export_format: form of boxes and masks, and the limit of pixels; the rest is that of the model.
     warmup: whether to write warm-up requests, which requires tensorflow-serving-api.
     max_batch_size: largest number of images that the server puts into one batch.
 
@@ -56,7 +56,7 @@ def export_saved_model(
   """
   check_options(export_dir, export_format, warmup, max_batch_size)
   _check_has_masks(predictor, export_format)
-  export_format = export_format._replace(**predictor.sample_format._asdict())
+  export_format = predictor.in_format(export_format)
   module = ServedModel(predictor, export_format)
   # TensorFlow Serving loads folders named by a number; the temporary folder is not.
   with files.new_folder_when_written(export_dir, _EARLIER_EXPORT, _MODEL_FILE) as folder:

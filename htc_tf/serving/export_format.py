@@ -21,6 +21,7 @@ OTHER_CHANNELS = 3
 
 BOXES = ('pixels', 'normalized')
 MASKS = ('cropped', 'full', 'packed')
+PUBLISHED_MASK_THRESHOLD = 0.5
 
 
 class ExportFormat(NamedTuple):
@@ -34,6 +35,8 @@ class ExportFormat(NamedTuple):
     max_pixels: largest number of pixels; an encoded image with more is not decoded.
     num_channels: number of channels of the images, which the model determines.
     bits: number of bits of their samples, likewise.
+    mask_threshold: smallest probability of a pixel of an object, likewise; full and packed masks
+      are made with it, and cropped ones are to be pasted with it.
   """
 
   boxes: str = 'pixels'
@@ -41,6 +44,7 @@ class ExportFormat(NamedTuple):
   max_pixels: int = MAX_PIXELS
   num_channels: int = RGB.num_channels
   bits: int = RGB.bits
+  mask_threshold: float = PUBLISHED_MASK_THRESHOLD
 
   @property
   def sample_format(self) -> SampleFormat:
@@ -48,7 +52,7 @@ class ExportFormat(NamedTuple):
     return SampleFormat(self.num_channels, self.bits)
 
   def check(self) -> None:
-    """Raise InputError unless the forms are known and `max_pixels` is positive."""
+    """Raise InputError unless the forms are known and the numbers are in their ranges."""
     for name, value, known in (('boxes', self.boxes, BOXES), ('masks', self.masks, MASKS)):
       if value not in known:
         raise InputError(
@@ -70,13 +74,30 @@ class ExportFormat(NamedTuple):
         got=f'{self.num_channels} of {self.bits}',
         likely_cause='an export of a newer version',
       )
+    if isinstance(self.mask_threshold, bool) or not _is_fraction(self.mask_threshold):
+      raise InputError(
+        'The threshold of the masks is out of range',
+        expected='a number between 0 and 1',
+        got=str(self.mask_threshold),
+        likely_cause='a percentage',
+      )
+
+
+def _is_fraction(value: Any) -> bool:
+  return isinstance(value, (int, float)) and 0 < value < 1
 
 
 def write_format(export_format: ExportFormat, folder: str) -> None:
-  """Write `export.json` into a folder; it names the channels and bits of images other than RGB."""
+  """Write `export.json` into a folder.
+
+  It names the channels and bits of images other than RGB, and the threshold of masks other than
+  0.5: without them, versions that do not know these entries read it too.
+  """
   entries = export_format._asdict()
   if export_format.sample_format.is_rgb:
-    entries = {key: entries[key] for key in ('boxes', 'masks', 'max_pixels')}
+    del entries['num_channels'], entries['bits']
+  if export_format.mask_threshold == PUBLISHED_MASK_THRESHOLD:
+    del entries['mask_threshold']
   content = json.dumps(entries, indent=2)
   files.write_bytes(os.path.join(folder, FORMAT_FILE), content.encode())
 

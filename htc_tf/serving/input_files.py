@@ -57,18 +57,26 @@ def overlay_names(names: Sequence[str]) -> list[str]:
   Stems that differ in upper and lower case alone count as repeated, because some file systems do
   not distinguish them. Very long stems are cut.
   """
-  taken: set[str] = set()
-  found = []
-  for name in names:
+  unique = OverlayNames()
+  return [unique(name) for name in names]
+
+
+class OverlayNames:
+  """Names of overlays, none of which is given twice; see `overlay_names`."""
+
+  def __init__(self) -> None:
+    self._taken: set[str] = set()
+
+  def __call__(self, name: str) -> str:
+    """The name of the overlay of the next image."""
     stem, suffix = os.path.splitext(os.path.basename(name))
     stem = os.fsdecode(os.fsencode(stem)[:_MAX_STEM])
     overlay, number = f'{stem}.png', 1
-    while overlay.lower() in taken:
+    while overlay.lower() in self._taken:
       number += 1
       overlay = f'{stem}_{number}{suffix.replace(".", "_")}.png'
-    taken.add(overlay.lower())
-    found.append(overlay)
-  return found
+    self._taken.add(overlay.lower())
+    return overlay
 
 
 def _names(paths: Sequence[str]) -> list[str]:

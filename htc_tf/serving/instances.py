@@ -39,7 +39,7 @@ def read_outputs(
     outputs: arrays by output name of `HTCPredictor.call` or of an export.
     row: position of the image in the batch.
     image_hw: height and width of the image.
-    export_format: form of boxes and masks.
+    export_format: form of boxes and masks, and the threshold of the masks.
 
   Raises:
     InputError: the masks have another form.
@@ -51,7 +51,7 @@ def read_outputs(
   rles = None
   if 'detection_masks' in outputs:
     masks = np.asarray(outputs['detection_masks'][row][:count])
-    rles = _encode(masks, boxes, image_hw, export_format.masks) if count else []
+    rles = _encode(masks, boxes, image_hw, export_format) if count else []
   return Instances(
     boxes,
     np.asarray(outputs['detection_classes'][row][:count], np.int32),
@@ -61,13 +61,16 @@ def read_outputs(
 
 
 def _encode(
-  masks: np.ndarray, boxes: np.ndarray, image_hw: tuple[int, int], form: str
+  masks: np.ndarray,
+  boxes: np.ndarray,
+  image_hw: tuple[int, int],
+  export_format: ExportFormat,
 ) -> list[dict[str, Any]]:
   """Run-length encodings of [num, ...] masks of any form."""
-  height, width = image_hw
+  (height, width), form = image_hw, export_format.masks
   _check_masks(masks, image_hw, form)
   if form == 'cropped':
-    return mask_paste.encode_masks(masks, boxes, image_hw)
+    return mask_paste.encode_masks(masks, boxes, image_hw, export_format.mask_threshold)
   masks = masks[:, :height].astype(np.uint8)  # Later rows belong to larger images.
   if form == 'packed':
     masks = np.unpackbits(masks, axis=-1)

@@ -56,6 +56,7 @@ def load_model(
     [rule for each in loaded for rule in _input_rules(each)],
     first.dataset_info,
     others.joining,
+    first.config.model.detection_generator.mask_threshold,
   )
 
 

@@ -1,8 +1,9 @@
 """Pasting of masks at the full size of their images, inside a graph.
 
 The rule is that of `evaluation.mask_paste`: bilinear interpolation between the centers of the
-cells, zeros outside the mask, and an object where the value is at least 0.5. Cells are gathered and
-interpolated, not multiplied as matrices, because some accelerators multiply in a lower precision.
+cells, zeros outside the mask, and an object where the value is at least the threshold. Cells are
+gathered and interpolated, not multiplied as matrices, because some accelerators multiply in a lower
+precision.
 """
 
 import tensorflow as tf
@@ -10,12 +11,14 @@ import tensorflow as tf
 from htc_tf.ops import masks as mask_ops
 from htc_tf.ops.without_autograph import without_autograph
 
-_THRESHOLD = 0.5
-
 
 @without_autograph
 def paste_masks(
-  mask_probs: tf.Tensor, boxes_original: tf.Tensor, original_hw: tf.Tensor, packed: bool
+  mask_probs: tf.Tensor,
+  boxes_original: tf.Tensor,
+  original_hw: tf.Tensor,
+  packed: bool,
+  threshold: float = 0.5,
 ) -> tf.Tensor:
   """Masks of a batch at the size of the images.
 
@@ -24,6 +27,7 @@ def paste_masks(
     boxes_original: [batch, num, 4] yxyx in pixels of the images.
     original_hw: [batch, 2] int32 height and width of the images.
     packed: whether to put eight pixels of a row into a byte, as `numpy.packbits(axis=-1)`.
+    threshold: smallest probability of a pixel of an object, above 0.
 
   Returns:
     [batch, num, height, width] uint8 of 0 and 1, with the largest height and width of the batch; if
@@ -37,7 +41,7 @@ def paste_masks(
 
   def paste(item: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
     probs, box, image_hw = item
-    mask = _paste_one(probs, box, image_hw, largest_hw)
+    mask = _paste_one(probs, box, image_hw, largest_hw, threshold)
     return _pack(mask) if packed else mask
 
   with tf.device('CPU:0'):  # On the CPU, because shapes differ from mask to mask.
@@ -51,18 +55,26 @@ def paste_masks(
 
 
 def _paste_one(
-  probs: tf.Tensor, box: tf.Tensor, original_hw: tf.Tensor, largest_hw: tf.Tensor
+  probs: tf.Tensor,
+  box: tf.Tensor,
+  original_hw: tf.Tensor,
+  largest_hw: tf.Tensor,
+  threshold: float,
 ) -> tf.Tensor:
   """One mask, uint8 of size `largest_hw`; only masks that reach the threshold are sampled."""
   return tf.cond(
-    tf.reduce_max(probs) >= _THRESHOLD,
-    lambda: _sample(probs, box, original_hw, largest_hw),
+    tf.reduce_max(probs) >= threshold,
+    lambda: _sample(probs, box, original_hw, largest_hw, threshold),
     lambda: tf.zeros(largest_hw, tf.uint8),
   )
 
 
 def _sample(
-  probs: tf.Tensor, box: tf.Tensor, original_hw: tf.Tensor, largest_hw: tf.Tensor
+  probs: tf.Tensor,
+  box: tf.Tensor,
+  original_hw: tf.Tensor,
+  largest_hw: tf.Tensor,
+  threshold: float,
 ) -> tf.Tensor:
   """One mask, sampled at the pixels in and just around the box and padded to `largest_hw`."""
   padded = tf.pad(probs, [[1, 1], [1, 1]])  # One cell of zeros on every side.
@@ -70,7 +82,7 @@ def _sample(
   left, cells_x = _cells(box[1], box[3], original_hw[1], tf.shape(probs)[1])
   rows = _blend(padded, cells_y)  # [rows, mask_width + 2]
   values = tf.transpose(_blend(tf.transpose(rows), cells_x))  # [rows, columns]
-  mask = tf.cast(values >= _THRESHOLD, tf.uint8)
+  mask = tf.cast(values >= threshold, tf.uint8)
   end = largest_hw - tf.shape(mask) - [top, left]
   return tf.pad(mask, [[top, end[0]], [left, end[1]]])
 

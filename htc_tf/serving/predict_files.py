@@ -4,7 +4,7 @@ import collections
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import tqdm
@@ -15,15 +15,23 @@ from htc_tf.data import images as image_files
 from htc_tf.data.images import SourceImage
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
-from htc_tf.serving import annotated_images, input_files, result_files
+from htc_tf.serving import (
+  annotated_images,
+  input_files,
+  output_folder,
+  result_files,
+  score_thresholds,
+)
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.drawing import draw_detections  # noqa: F401
 from htc_tf.serving.input_files import InputImage
 from htc_tf.serving.instances import Instances
-from htc_tf.serving.outputs import registry
 from htc_tf.serving.outputs.chosen import ChosenOutputs
+from htc_tf.serving.score_thresholds import ScoreThresholds
 
-_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
+
+_Detect: TypeAlias = Callable[[Sequence[SourceImage]], Sequence[Instances | InputError]]
 
 
 class Detector(NamedTuple):
@@ -36,13 +44,16 @@ class Detector(NamedTuple):
     category_ids: category ids of the data set, in the order of `category_names`.
     close: function that ends the connection to a server; nothing for a model on this machine.
     sample_format: channels and depth of the images that the model reads.
+    detect_same_size: as `detect`, for images of one size, in one call of the model; None if
+      `detect` is best for them too.
   """
 
-  detect: Callable[[Sequence[SourceImage]], Sequence[Instances | InputError]]
+  detect: _Detect
   category_names: Sequence[str]
   category_ids: Sequence[int]
   close: Callable[[], None] = lambda: None
   sample_format: SampleFormat = RGB
+  detect_same_size: _Detect | None = None
 
 
 def list_images(inputs: Sequence[str]) -> list[str]:
@@ -51,11 +62,20 @@ def list_images(inputs: Sequence[str]) -> list[str]:
   Raises:
     InputError: an input does not exist, or there are no images.
   """
+  return list_files(inputs, SUFFIXES)
+
+
+def list_files(inputs: Sequence[str], suffixes: tuple[str, ...]) -> list[str]:
+  """The given files, and those in each given folder whose names have one of the suffixes, sorted.
+
+  Raises:
+    InputError: an input does not exist, or there are no files.
+  """
   paths = []
   for item in inputs:
     file_systems.check_local(item, 'inputs (an image or a folder of images)')
     if os.path.isdir(item):
-      names = sorted(name for name in os.listdir(item) if name.lower().endswith(_SUFFIXES))
+      names = sorted(name for name in os.listdir(item) if name.lower().endswith(suffixes))
       inside = [os.path.join(item, name) for name in names]
       paths += [path for path in inside if not os.path.isdir(path)]
     elif os.path.lexists(item):  # A broken link is that file's affair.
@@ -70,7 +90,7 @@ def list_images(inputs: Sequence[str]) -> list[str]:
   if not paths:
     raise InputError(
       'There are no images',
-      expected=f'files with one of the suffixes {", ".join(_SUFFIXES)}',
+      expected=f'files with one of the suffixes {", ".join(suffixes)}',
       got=f'none in {list(inputs)}',
     )
   return paths
@@ -91,7 +111,8 @@ def read_image(path: str, sample_format: SampleFormat = RGB) -> SourceImage:
   try:
     with file_errors.as_input_errors():
       if not stat.S_ISREG(os.stat(path).st_mode):  # Opening a pipe would wait for its other end.
-        raise InputError(f'{path} cannot be read', expected='a file', got='a pipe or device')
+        got = 'a folder' if os.path.isdir(path) else 'a pipe or device'
+        raise InputError(f'{path} cannot be read', expected='a file', got=got)
       image = image_files.read_image(path)
     image.samples(sample_format)  # Raises for pixels that the model cannot read.
     return image
@@ -119,7 +140,7 @@ def predict_files(
   detector: Detector,
   paths: Sequence[str],
   output: str,
-  score_threshold: float = 0.3,
+  score_threshold: float | ScoreThresholds = 0.3,
   batch_size: int = 1,
   annotations: str | None = None,
   save: Sequence[str] = ('overlay',),
@@ -136,8 +157,8 @@ def predict_files(
     detector: the model.
     paths: image files; a repeated one is predicted once.
     output: output folder; it is created if missing.
-    score_threshold: smallest score of an instance in the outputs of `save`; `predictions.json` has
-      all.
+    score_threshold: smallest score of an instance in the outputs of `save`, or those of classes;
+      `predictions.json` has all.
     batch_size: number of images per call of the detector.
     annotations: COCO file whose image and category ids are used, so that `loadRes` of it works;
       images that it does not name are left out.
@@ -148,44 +169,47 @@ def predict_files(
     Paths that could not be read or were left out; each is logged with the reason.
 
   Raises:
-    InputError: the threshold, batch size or folder cannot be used, the folder holds an image, the
-      annotations do not fit the images or the model, or an output is unknown or needs masks.
+    InputError: an option or the folder cannot be used, the folder holds an image, the annotations
+      or thresholds do not fit the images or the model, or an output needs masks.
     DataError: the annotations cannot be read.
   """
-  _check_options(output, score_threshold, batch_size, save)
-  _protect_inputs(paths, output)
-  _protect_annotations(annotations, output)
+  thresholds = score_thresholds.checked(score_threshold)
+  output_folder.check_options(output, batch_size, save)
+  output_folder.protect_inputs(paths, output)
+  output_folder.protect_annotations(annotations, output)
   images, failed, detector = _plan(detector, paths, annotations)
+  min_score = thresholds.of_classes(detector.category_names)
   os.makedirs(output, exist_ok=True)
-  chosen = ChosenOutputs(save, output, _categories(detector), detector.sample_format)
+  chosen = ChosenOutputs(save, output, categories_of(detector), detector.sample_format)
   with (
     result_files.ResultFiles(
-      output, _categories(detector), lambda num_done: _how_to_go_on(output, images, num_done)
+      output, categories_of(detector), lambda num_done: _how_to_go_on(output, images, num_done)
     ) as written,
     chosen,
   ):
-    for image, detected in _detect_all(detector, images, batch_size):
-      if isinstance(detected, InputError):
-        logging.error('%s', detected)
+    for image, found in _detect_all(detector, images, batch_size):
+      if isinstance(found, InputError):
+        logging.error('%s', found)
         failed.append(image.path)
       else:
-        stem = os.path.splitext(image.overlay)[0]
-        chosen.write(detected.filtered(score_threshold), stem)
-        written.add(_entry(image, detected.size), detected.to_coco(image.id))
-  if log is not None:
-    log(chosen.tally.describe(output, score_threshold, result_files.NAMES))
+        chosen.write(found.filtered(min_score), os.path.splitext(image.overlay)[0])
+        written.add(entry_of(image, found.size), found.to_coco(image.id))
+  _report(log, chosen, thresholds.describe(detector.category_names), output)
   return failed
+
+
+def _report(
+  log: Callable[[str], object] | None, chosen: ChosenOutputs, rule: str, output: str
+) -> None:
+  if log is not None:
+    log(chosen.tally.describe(output, rule, result_files.NAMES))
 
 
 def _plan(
   detector: Detector, paths: Sequence[str], annotations: str | None
 ) -> tuple[list[InputImage], list[str], Detector]:
   """The images, the paths that are left out and logged, and the detector with its ids."""
-  unique = input_files.unique_paths(paths)
-  kept = set(unique)
-  for path, count in collections.Counter(paths).items():
-    if count > 1 or path not in kept:
-      logging.warning('%s is given more than once; it is predicted once', path)
+  unique = each_once(paths)
   if annotations is None:
     return input_files.plan_images(unique), [], detector
   annotated = annotated_images.read_annotated_images(annotations)
@@ -201,6 +225,16 @@ def _plan(
   return images, list(left_out), detector._replace(category_names=names, category_ids=ids)
 
 
+def each_once(paths: Sequence[str]) -> list[str]:
+  """The paths without repetitions of a file, which are logged."""
+  unique = input_files.unique_paths(paths)
+  kept = set(unique)
+  for path, count in collections.Counter(paths).items():
+    if count > 1 or path not in kept:
+      logging.warning('%s is given more than once; it is predicted once', path)
+  return unique
+
+
 def _how_to_go_on(output: str, images: Sequence[InputImage], num_done: int) -> str:
   """The message after an interruption."""
   if not num_done:
@@ -212,13 +246,14 @@ def _how_to_go_on(output: str, images: Sequence[InputImage], num_done: int) -> s
   )
 
 
-def _categories(detector: Detector) -> list[dict[str, Any]]:
+def categories_of(detector: Detector) -> list[dict[str, Any]]:
+  """The entries of the categories of a model."""
   return [
     {'id': id_, 'name': name} for id_, name in zip(detector.category_ids, detector.category_names)
   ]
 
 
-def _entry(image: InputImage, image_hw: tuple[int, int]) -> dict[str, Any]:
+def entry_of(image: InputImage, image_hw: tuple[int, int]) -> dict[str, Any]:
   """The entry of an image in `images.json`."""
   height, width = image_hw
   return {
@@ -228,68 +263,6 @@ def _entry(image: InputImage, image_hw: tuple[int, int]) -> dict[str, Any]:
     'width': width,
     'overlay': image.overlay,
   }
-
-
-def check_score_threshold(score_threshold: float) -> None:
-  """Raise InputError unless a score threshold is in 0..1."""
-  if not 0 <= score_threshold <= 1:
-    raise InputError(
-      'The score threshold is out of range',
-      expected='a number from 0 to 1',
-      got=str(score_threshold),
-      likely_cause='a percentage',
-    )
-
-
-def _check_options(
-  output: str, score_threshold: float, batch_size: int, save: Sequence[str]
-) -> None:
-  registry.check(save)
-  file_systems.check_local(output, 'The output folder (--output)')
-  check_score_threshold(score_threshold)
-  if batch_size < 1:
-    raise InputError('The batch size is out of range', expected='1 or more', got=str(batch_size))
-  if os.path.exists(output) and not os.path.isdir(output):
-    raise InputError(
-      f'{output} is not a folder',
-      expected='a folder, new or existing',
-      got='a file',
-      likely_cause='the name of one overlay instead of the folder for all of them',
-    )
-
-
-def _protect_inputs(paths: Sequence[str], output: str) -> None:
-  """Raise InputError if an image lies in the output folder, where an overlay could replace it."""
-  folder = os.path.realpath(output)
-  # A link may lead into the folder, or lie in it.
-  inside = [
-    path
-    for path in paths
-    if folder
-    in (os.path.realpath(os.path.dirname(path) or '.'), os.path.dirname(os.path.realpath(path)))
-  ]
-  if inside:
-    raise InputError(
-      f'The output folder {output} holds images to predict on',
-      expected='another folder, so that no overlay replaces an image',
-      got=f'{len(inside)} images in it, such as {inside[0]}',
-      likely_cause='the folder of the images as --output, or overlays of an earlier run as inputs',
-    )
-
-
-def _protect_annotations(annotations: str | None, output: str) -> None:
-  """Raise InputError if the COCO file has the path of a result."""
-  results = [
-    os.path.realpath(os.path.join(output, name))
-    for name in (result_files.IMAGES_FILE, result_files.PREDICTIONS_FILE)
-  ]
-  if annotations is not None and os.path.realpath(annotations) in results:
-    raise InputError(
-      f'The results would replace {annotations}',
-      expected='another output folder',
-      got=output,
-      likely_cause='the images.json of an earlier run as --annotations',
-    )
 
 
 def _detect_all(
@@ -305,15 +278,16 @@ def _detect_all(
       for image, item in zip(planned, batch):
         if isinstance(item, SourceImage):
           instances = next(found)
-          yield image, _detected(detector, item, instances)
+          yield image, detected(detector, item, instances)
         else:
           yield image, item
         progress.update()
 
 
-def _detected(
+def detected(
   detector: Detector, source: SourceImage, found: Instances | InputError
 ) -> DetectedImage | InputError:
+  """The image with its instances, or the error if the model could not read it."""
   if isinstance(found, InputError):
     return found
   names, ids = detector.category_names, detector.category_ids

@@ -17,6 +17,7 @@ from htc_tf.modeling.keras_files import WithoutKerasFiles
 from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.serving import detect_images
 from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.export_format import PUBLISHED_MASK_THRESHOLD, ExportFormat
 
 Images: TypeAlias = np.ndarray | tf.Tensor
 # Types that Keras iterates over; `call` checks each of their batches.
@@ -77,7 +78,11 @@ class HTCPredictor(WithoutKerasFiles):
       then those of the second, and so on.
     dataset_info: names and ids of the classes; None if unknown.
     joining: how the results of several models become one.
+    mask_threshold: smallest probability of a pixel of an object.
     **kwargs: passed to Model.
+
+  Attributes:
+    mask_threshold: the same; the masks of `predict` and `call` are probabilities.
   """
 
   def __init__(
@@ -86,6 +91,7 @@ class HTCPredictor(WithoutKerasFiles):
     input_rules: Sequence[InputRule],
     dataset_info: DatasetInfo | None = None,
     joining: Joining = AVERAGING,
+    mask_threshold: float = PUBLISHED_MASK_THRESHOLD,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
@@ -101,6 +107,7 @@ class HTCPredictor(WithoutKerasFiles):
     sample_format = input_rules[0].sample_format
     spec = tf.TensorSpec([None, None, None, sample_format.num_channels], sample_format.dtype)
     self._traced = tf.function(self.call, input_signature=[spec], autograph=False)
+    self.mask_threshold = mask_threshold
     self.built = True  # The model has its variables, so that weights can be loaded before a call.
 
   @property
@@ -117,6 +124,11 @@ class HTCPredictor(WithoutKerasFiles):
   def sample_format(self) -> SampleFormat:
     """Channels and depth of the images; RGB of 8 bits unless the model was made for others."""
     return self._input_rules()[0].sample_format
+
+  def in_format(self, export_format: ExportFormat) -> ExportFormat:
+    """A format of outputs with the images and the threshold of masks of this model."""
+    known = {**self.sample_format._asdict(), 'mask_threshold': self.mask_threshold}
+    return export_format._replace(**known)
 
   @without_autograph
   def call(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -238,7 +250,7 @@ class HTCPredictor(WithoutKerasFiles):
       InputError: an image cannot be read, or is of another kind; or the threshold is out of range.
     """
     return detect_images.detect_images(
-      images, self.run, self.sample_format, self.dataset_info, score_threshold
+      images, self.run, self.in_format(ExportFormat()), self.dataset_info, score_threshold
     )
 
   def detect_prepared(

@@ -107,6 +107,7 @@ def _build_postprocess(
         boxes,
         tf.cast(original_hw, tf.int32),
         packed=export_format.masks == 'packed',
+        threshold=predictor.mask_threshold,
       )
     if export_format.boxes == 'normalized':
       outputs['detection_boxes'] = boxes / tf.tile(original_hw, [1, 2])[:, tf.newaxis]

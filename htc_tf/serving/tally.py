@@ -17,11 +17,13 @@ class Tally:
     num_images: number of images.
     num_files: number of written files.
     objects: number of objects by the name of their class.
+    unit: what an image is called.
   """
 
   num_images: int = 0
   num_files: int = 0
   objects: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+  unit: str = 'image'
 
   def add(self, image: DetectedImage, num_files: int) -> None:
     """Count an image, its objects and its files."""
@@ -29,12 +31,12 @@ class Tally:
     self.num_files += num_files
     self.objects.update(image.names)
 
-  def describe(self, folder: str, score_threshold: float, more_files: Sequence[str]) -> str:
+  def describe(self, folder: str | None, rule: str, more_files: Sequence[str]) -> str:
     """The numbers in one line.
 
     Args:
-      folder: the output folder.
-      score_threshold: smallest score of the counted objects.
+      folder: the output folder; None if there is none.
+      rule: smallest scores of the counted objects, in words.
       more_files: names of files that were not counted.
     """
     common = [f'{name} {count}' for name, count in self.objects.most_common(_MAX_CLASSES)]
@@ -44,10 +46,9 @@ class Tally:
     classes = f' ({", ".join(common)})' if common else ''
     objects = _counted(self.objects.total(), 'object')
     files = _counted(self.num_files + len(more_files), 'file')
-    return (
-      f'{_counted(self.num_images, "image")}, {objects} with a score of {score_threshold:g} or more'
-      f'{classes}, {files} in {folder}'
-    )
+    images = _counted(self.num_images, self.unit)
+    where = '' if folder is None else f', {files} in {folder}'
+    return f'{images}, {objects} {rule}{classes}{where}'
 
 
 def _counted(number: int, word: str) -> str:

@@ -300,7 +300,7 @@ class HTCTask(base_task.Task):
         likely_cause='a model directory without dataset.json, so that the categories of the '
         'records are taken; or another task.model.num_classes than that of the model',
       )
-    return COCOEvaluator(
+    evaluator = COCOEvaluator(
       annotations,
       classes.category_ids,
       include_mask=self.task_config.model.include_mask,
@@ -309,6 +309,8 @@ class HTCTask(base_task.Task):
       names=classes.category_names,
       records_annotations=info.annotation_path,
     )
+    evaluator.mask_threshold = self.task_config.model.detection_generator.mask_threshold
+    return evaluator
 
   def _known_classes(self) -> DatasetInfo | None:
     """The classes of the model: as its directory records them, else of the training records."""

@@ -17,6 +17,7 @@ class ChosenOutputs:
     folder: an existing folder.
     categories: entries of the categories.
     sample_format: channels and depth of the images.
+    tally: numbers to add to; by default new ones.
 
   Attributes:
     tally: numbers of images, objects and files.
@@ -28,9 +29,10 @@ class ChosenOutputs:
     folder: str,
     categories: list[dict[str, Any]],
     sample_format: SampleFormat,
+    tally: Tally | None = None,
   ):
     self._outputs = registry.build(names, folder, categories, sample_format)
-    self.tally = Tally()
+    self.tally = tally or Tally()
 
   def __enter__(self) -> 'ChosenOutputs':
     return self

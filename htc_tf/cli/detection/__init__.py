@@ -1,0 +1,1 @@
+"""What the commands that detect have in common beside their flags."""

@@ -1,0 +1,1 @@
+"""Prediction on videos: reading, tracking, writing."""

@@ -1,0 +1,133 @@
+"""Frames of a video file."""
+
+import contextlib
+import math
+import os
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+
+from htc_tf import file_errors
+from htc_tf.errors import InputError
+
+SUFFIXES = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv')
+# Files without a frame rate, or with one that is a time base instead.
+_ASSUMED_RATE, _MAX_RATE = 25.0, 1000.0
+_MAX_STATED = 2**31
+
+
+def is_video(path: str) -> bool:
+  """Whether the name of a file is that of a video."""
+  return path.lower().endswith(SUFFIXES)
+
+
+class VideoFrames:
+  """The frames of a video in order, each once; use it in a `with` block.
+
+  One frame is in memory at a time. Frames are upright: a rotation that the file states is applied.
+
+  Args:
+    path: path of the file.
+
+  Attributes:
+    frame_rate: frames per second.
+    stated: number of frames that the file states, which may be wrong; None if it states none.
+    notes: what is unusual, in words.
+
+  Raises:
+    InputError: (when made) the file cannot be read, or has no frames.
+  """
+
+  def __init__(self, path: str):
+    self._path = path
+    self.notes: list[str] = []
+    self._end = contextlib.ExitStack()
+    with file_errors.as_input_errors():
+      if not stat.S_ISREG(os.stat(path).st_mode):  # Opening a pipe would wait for its other end.
+        raise InputError(f'{path} cannot be read', expected='a file', got='a folder or device')
+    try:
+      self._capture = self._open()
+      first = self._read()
+      if first is None:
+        raise self._unreadable('no frame that can be decoded')
+    except BaseException:
+      self._end.close()
+      raise
+    self._first = first
+    self.frame_rate = self._frame_rate()
+    stated = self._property(cv2.CAP_PROP_FRAME_COUNT)
+    self.stated = int(stated) if 0 < stated < _MAX_STATED else None
+
+  def __enter__(self) -> 'VideoFrames':
+    return self
+
+  def __exit__(self, *_: Any) -> None:
+    self._end.close()
+
+  def __iter__(self) -> Iterator[np.ndarray]:
+    """The frames, [height, width, 3] uint8 RGB.
+
+    Raises:
+      InputError: a frame has another size than the first one, or cannot be read.
+    """
+    frame: np.ndarray | None = self._first
+    size, count = self._first.shape, 0
+    while frame is not None:
+      if frame.shape != size:
+        sizes = ' after '.join(f'{width} x {height}' for height, width, _ in (frame.shape, size))
+        raise self._unreadable(f'frame {count} of {sizes}')
+      yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+      count += 1
+      frame = self._read()
+    if self.stated is not None and count != self.stated:
+      self.notes.append(
+        f'{self._path} states {self.stated} frames, and {count} could be read: it is damaged, or '
+        'its header is wrong'
+      )
+
+  def _open(self) -> cv2.VideoCapture:
+    # FFmpeg takes text before a colon for a protocol, and OpenCV a percent sign for a pattern of
+    # images, unless the path is absolute and FFmpeg reads it.
+    path = os.path.abspath(self._path)
+    try:
+      path.encode()
+    except UnicodeEncodeError:  # OpenCV ends the process for a name that is no text.
+      number = os.open(path, os.O_RDONLY)
+      self._end.callback(os.close, number)
+      path = f'/proc/self/fd/{number}'
+    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+    self._end.callback(capture.release)
+    if not capture.isOpened():
+      raise self._unreadable('a file that cannot be decoded')
+    return capture
+
+  def _read(self) -> np.ndarray | None:
+    """The next frame as BGR, or None after the last one."""
+    try:
+      is_read, frame = self._capture.read()
+    except cv2.error as error:
+      raise self._unreadable(str(error)) from error
+    return frame if is_read else None
+
+  def _frame_rate(self) -> float:
+    rate = self._property(cv2.CAP_PROP_FPS)
+    if math.isfinite(rate) and 0 < rate <= _MAX_RATE:
+      return rate
+    self.notes.append(
+      f'{self._path} states {rate:g} frames per second; {_ASSUMED_RATE:g} are assumed'
+    )
+    return _ASSUMED_RATE
+
+  def _property(self, number: int) -> float:
+    return float(self._capture.get(number))
+
+  def _unreadable(self, got: str) -> InputError:
+    return InputError(
+      f'{self._path} cannot be read',
+      expected='a video with frames of one size',
+      got=got,
+      likely_cause='a damaged or incomplete file, or a codec that OpenCV lacks',
+    )

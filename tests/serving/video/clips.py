@@ -1,0 +1,86 @@
+"""Small videos, and a detector that finds what is painted in them."""
+
+import struct
+
+import cv2
+import numpy as np
+
+from htc_tf.data import mask_codec
+from htc_tf.serving import predict_files
+from htc_tf.serving.instances import Instances
+
+RATE = 12.5
+_SIDE = 16
+
+
+def frame(number, size=(64, 48)):
+  """A dark frame, RGB, with a red square that moves by two pixels a frame."""
+  width, height = size
+  pixels = np.full((height, width, 3), 20, np.uint8)
+  left = 2 * number % (width - _SIDE)
+  pixels[8 : 8 + _SIDE, left : left + _SIDE] = (230, 30, 40)
+  return pixels
+
+
+def write(path, num_frames=10, size=(64, 48), codec='mp4v', rate=RATE, frames=None):
+  """Write a video and return its path."""
+  fourcc = cv2.VideoWriter.fourcc(*codec)
+  writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, rate, size)
+  assert writer.isOpened()
+  for pixels in frames if frames is not None else (frame(n, size) for n in range(num_frames)):
+    writer.write(np.ascontiguousarray(pixels[..., ::-1]))
+  writer.release()
+  return str(path)
+
+
+def turn(path):
+  """Change the display matrix in the header of an MP4 file: it is shown turned by 90 degrees."""
+  content = bytearray(path.read_bytes())
+  matrix = content.find(b'tkhd') + 4 + 4 + 4 * 5 + 8 + 2 * 4
+  before = struct.unpack_from('>9i', content, matrix)
+  assert before == (0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+  struct.pack_into('>9i', content, matrix, 0, 0x10000, 0, -0x10000, 0, 0, 48 << 16, 0, 0x40000000)
+  path.write_bytes(content)
+
+
+def read(path):
+  """The frames of a video as RGB, and its frame rate."""
+  capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+  assert capture.isOpened(), path
+  rate, frames = capture.get(cv2.CAP_PROP_FPS), []
+  while True:
+    is_read, pixels = capture.read()
+    if not is_read:
+      return frames, rate
+    frames.append(pixels[..., ::-1])
+
+
+def find_red(image):
+  """The red square of an image as an instance of the first class, with the score 0.9."""
+  pixels = image.pixels().astype(int)
+  red = (pixels[..., 0] > 120) & (pixels[..., 2] < 110)
+  rows, columns = np.flatnonzero(red.any(1)), np.flatnonzero(red.any(0))
+  if not len(rows):
+    return Instances(np.zeros([0, 4], np.float32), np.zeros([0], int), np.zeros([0]), [])
+  box = [rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]
+  return Instances(
+    np.array([box], np.float32),
+    np.array([1]),
+    np.array([0.9], np.float32),
+    [mask_codec.encode(red)],
+  )
+
+
+def detector(calls=None):
+  """A detector of red squares.
+
+  Args:
+    calls: list that receives the number of images of each call.
+  """
+
+  def detect(images):
+    if calls is not None:
+      calls.append(len(images))
+    return [find_red(image) for image in images]
+
+  return predict_files.Detector(detect, ['cat', 'dog'], [7, 9])
