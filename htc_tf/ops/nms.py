@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from htc_tf.ops import boxes as box_ops
-from htc_tf.ops import xla
+from htc_tf.ops import plain
 from htc_tf.ops.kept_boxes import EXCLUDED, KeptBoxes, kept_boxes
 from htc_tf.ops.soft_nms import Suppression, take_one_by_one
 
@@ -30,7 +30,7 @@ def grouped_nms(
     max_outputs: number of rows returned.
   """
   boxes, scores = tf.cast(boxes, tf.float32), tf.cast(scores, tf.float32)
-  if not xla.compiling():
+  if not plain.without_kernels():
     kept = tf.image.combined_non_max_suppression(
       boxes,
       scores,
@@ -46,7 +46,7 @@ def grouped_nms(
       tf.cast(kept.nmsed_classes, tf.int32),
       kept.valid_detections,
     )
-  # XLA cannot compile combined_non_max_suppression. Selecting boxes one by one is fastest for few
+  # Only TensorFlow has combined_non_max_suppression. Selecting boxes one by one is fastest for few
   # outputs (detections), suppressing all at once for many (proposals).
   if boxes.shape[2] == 1:
     suppression = Suppression('hard', iou_threshold)
