@@ -5,7 +5,6 @@ Example:
 """
 
 import argparse
-import os
 import sys
 
 from htc_tf import file_systems
@@ -26,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     'detections as COCO JSON.',
   )
   add = parser.add_argument
-  add('--model', required=True, help='model directory, checkpoint prefix or SavedModel folder')
+  add('--model', required=True, help='model directory, checkpoint prefix, or folder of an export')
   add_configuration_arguments(parser)
   add_views_argument(parser)
   add_ensemble_arguments(parser)
@@ -52,7 +51,7 @@ def _execute(args: argparse.Namespace) -> int:
     save=args.save,
     log=print,
   )
-  if not file_systems.exists(os.path.join(args.model, 'saved_model.pb')):
+  if not detectors.is_export(args.model):
     command.print_next('htc-export', f'--model={args.model}', '--output=export/1')
   return command.PARTIAL if failed else 0
 

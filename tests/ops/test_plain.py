@@ -1,4 +1,4 @@
-"""Tests of the choice of plain operations: equal results, without operations of TensorFlow alone."""
+"""Tests of the choice of plain operations, whose results equal those of the kernels."""
 
 import numpy as np
 import pytest
