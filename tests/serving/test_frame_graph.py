@@ -9,6 +9,7 @@ from htc_tf.errors import InputError
 from htc_tf.modeling.ensemble import Member
 from htc_tf.modeling.multi_view import Fusion
 from htc_tf.modeling.precision import computing_in
+from htc_tf.ops import plain
 from htc_tf.serving import frame
 from htc_tf.serving.frame_graph import FrameGraph
 from htc_tf.serving.predictor import HTCPredictor, InputRule
@@ -108,15 +109,23 @@ def test_images_of_16_bits_and_other_channels_are_read():
 
 
 def test_frames_that_the_model_cannot_read_are_rejected():
-  with pytest.raises(InputError, match='multiples of 32.*Got: 1 images of 60x96'):
+  with pytest.raises(InputError, match=r'multiples of 32.*Got: 1 images of 60x96'):
     FrameGraph(frame_models.predictor(), 60, 96)
 
 
-def test_parts_with_operations_of_tensorflow_alone_are_rejected():
+def test_graphs_with_operations_of_tensorflow_alone_are_rejected(monkeypatch):
+  predictor = frame_models.predictor()
+  monkeypatch.setattr(plain, 'required', lambda: False)
+  with pytest.raises(InputError, match=r'plain operations.*Got: CombinedNonMaxSuppression.*Ragged'):
+    frame_models.graph(predictor)
+
+
+def test_parts_of_model_garden_are_plain():
   parts = {**tiny.MODEL_GARDEN_PARTS['roi_generator'], 'type': 'model_garden'}
   predictor = frame_models.predictor(1, roi_generator=parts, input_size=[64, 96, 3])
-  with pytest.raises(InputError, match='plain operations.*Got: .*NonMaxSuppression'):
-    frame_models.graph(predictor)
+  graph = frame_models.graph(predictor)
+  pixels = frame_models.image(64, 96)
+  assert frame_models.check_equal(_run(graph), predictor, graph.rule, pixels) > 0
 
 
 def test_several_models_or_views_are_rejected():
@@ -137,5 +146,5 @@ def test_several_models_or_views_are_rejected():
 def test_models_that_compute_in_16_bits_are_rejected():
   with computing_in('bfloat16'):
     predictor = frame_models.predictor()
-  with pytest.raises(InputError, match='float32.*Got: .*bfloat16'):
+  with pytest.raises(InputError, match=r'float32.*Got: .*bfloat16'):
     frame_models.graph(predictor)

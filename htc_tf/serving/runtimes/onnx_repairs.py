@@ -10,8 +10,8 @@ def repair(graph: Any, constants: Mapping[str, np.ndarray] | None = None) -> Non
   """Change a graph, and the graphs inside it, so that it means the same for every runtime.
 
   - An Unsqueeze or Squeeze of no axes becomes an Identity: OpenVINO adds an axis.
-  - A body of a Loop returns none of its inputs unchanged, but a copy: OpenVINO counts such an
-    input twice and rejects the Loop.
+  - A body of a Loop returns none of its inputs unchanged, but a copy: OpenVINO counts such
+    inputs twice and rejects most of these Loops.
 
   Args:
     graph: `onnx.GraphProto`.
