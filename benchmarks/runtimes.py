@@ -53,10 +53,11 @@ def measure(runs: Mapping[str, Callable[[], int]], repetitions: int) -> list[Row
       wall, cpu = time.perf_counter(), time.process_time()
       run()
       times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-  return [
-    Row(name, *(statistics.median(column) for column in zip(*times[name])), counts[name])
-    for name in runs
-  ]
+  rows = []
+  for name in runs:
+    seconds, cpu_seconds = (statistics.median(column) for column in zip(*times[name]))
+    rows.append(Row(name, seconds, cpu_seconds, counts[name]))
+  return rows
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -149,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
   image = np.kron(blocks, np.ones([8, 8, 1], np.uint8))
   placed = frame.place(image, graph.rule)
   inputs = {'images': placed.images, 'image_shape': placed.image_shape}
-  runs = {_TENSORFLOW: _in_tensorflow(predictor, graph, placed)}
+  runs: dict[str, Callable[[], int]] = {_TENSORFLOW: _in_tensorflow(predictor, graph, placed)}
   with tempfile.TemporaryDirectory() as temporary:
     for name in args.runtimes.split(','):
       runs[name] = _exported(graph, name, inputs, args.exports or temporary)
