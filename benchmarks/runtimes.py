@@ -76,9 +76,9 @@ def table(rows: Sequence[Row]) -> str:
 def _predictor(path: str | None) -> Any:
   """The predictor of a model directory, or of the published R50 with random weights."""
   if path is not None:
-    import htc_tf
+    from htc_tf.serving.loading import load_model
 
-    return htc_tf.load_model(path)
+    return load_model(path)
   import tf_keras
   from official.core import exp_factory
 
