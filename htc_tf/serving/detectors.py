@@ -47,20 +47,7 @@ def load_detector(
   """
   file_systems.check_usable(path, 'The model path (--model)')
   if file_systems.exists(os.path.join(path, 'saved_model.pb')):
-    if tta is not None:
-      raise InputError(
-        'The views of an export cannot be chosen',
-        expected='no --tta: those that were given to htc-export',
-        got=f'--tta={tta} for {path}',
-        likely_cause='the folder of an export in the place of that of the model',
-      )
-    if ensemble.paths:
-      raise InputError(
-        'An export cannot detect together with other models',
-        expected='a model directory, or an export of the whole ensemble without --ensemble',
-        got=f'--ensemble={ensemble.paths[0]} for {path}',
-        likely_cause='the folder of an export in the place of that of the model',
-      )
+    _check_no_choices(path, tta, ensemble)
     return _load_saved_model(path)
   if frame_detector.is_frame_export(path):
     frame_detector.check_no_choices(
@@ -85,6 +72,24 @@ def load_detector(
     info.category_ids if info else [],
     sample_format=model.sample_format,
   )
+
+
+def _check_no_choices(path: str, tta: str | None, ensemble: Ensemble) -> None:
+  """Raise InputError if views or models are chosen for a SavedModel."""
+  if tta is not None:
+    raise InputError(
+      'The views of an export cannot be chosen',
+      expected='no --tta: those that were given to htc-export',
+      got=f'--tta={tta} for {path}',
+      likely_cause='the folder of an export in the place of that of the model',
+    )
+  if ensemble.paths:
+    raise InputError(
+      'An export cannot detect together with other models',
+      expected='a model directory, or an export of the whole ensemble without --ensemble',
+      got=f'--ensemble={ensemble.paths[0]} for {path}',
+      likely_cause='the folder of an export in the place of that of the model',
+    )
 
 
 def is_export(path: str) -> bool:

@@ -1,5 +1,6 @@
 """The detector of an export for another runtime."""
 
+import json
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -76,18 +77,21 @@ def _load(name: str, path: str) -> Run:
 def _read_description(path: str) -> tuple[str, FrameRule]:
   """The name of the runtime and the rule of the frame."""
   content = format_lib.read_json(path)
-  try:
-    rule = FrameRule(**content['frame'])
-    if not all(isinstance(value, int) and value > 0 for value in rule):
-      raise ValueError(f'frame {tuple(rule)}')
-    return str(content['format']), rule
-  except (KeyError, TypeError, ValueError) as error:
+  entries = content.get('frame')
+  sides = entries.values() if isinstance(entries, dict) else ()
+  if (
+    not isinstance(content.get('format'), str)
+    or not isinstance(entries, dict)
+    or set(entries) != set(FrameRule._fields)
+    or not all(isinstance(side, int) and side > 0 for side in sides)
+  ):
     raise InputError(
       f'{path} cannot be read',
-      expected='the entries format and frame of an export for another runtime',
-      got=f'{type(error).__name__}: {error}',
+      expected=f'the entries format, and frame with positive {", ".join(FrameRule._fields)}',
+      got=json.dumps({name: content.get(name) for name in ('format', 'frame')}),
       likely_cause='a file of another kind, or an export of another version',
-    ) from error
+    )
+  return content['format'], FrameRule(**entries)
 
 
 def check_no_choices(path: str, choices: dict[str, Any]) -> None:

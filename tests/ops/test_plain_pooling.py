@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.ops import plain, roi_pooling
+from htc_tf.ops import bin_samples, plain, roi_pooling
 from htc_tf.ops.roi_view import View
 from tests.graph_operations import operation_types
 
@@ -90,3 +90,16 @@ def test_the_graph_holds_neither_sparse_nor_ragged_operations():
   rng = np.random.default_rng(3)
   types = operation_types(_traced_plainly(_maps(1), _rois(1, 9, rng), _views(9, rng), 2))
   assert not [name for name in types if 'Sparse' in name or 'Ragged' in name]
+
+
+def test_counts_of_samples_do_not_depend_on_the_rounding_of_a_quotient():
+  divisors = np.array([1, 3, 7, 14, 28, 56], np.float32)[:, None]
+  extents = np.arange(1, 200, dtype=np.float32) * divisors  # Whole numbers of pixels.
+  extents = np.stack([extents, np.nextafter(extents, 1e9), np.nextafter(extents, -1)])
+  parts = np.broadcast_to(divisors, extents.shape).astype(np.int32).ravel()
+  extents = extents.ravel()
+  expected = np.ceil(np.maximum(extents / parts.astype(np.float32), 0))  # Correctly rounded.
+  for error in (-1, 0, 1):
+    counts = tf.constant(np.maximum(expected + error, 0), tf.int32)
+    exact = bin_samples._exact_counts(counts, tf.constant(extents), tf.constant(parts))
+    np.testing.assert_array_equal(exact, expected)

@@ -133,7 +133,7 @@ def test_options_of_model_directories_are_rejected(exported):
   [
     ('model.tflite', b'half', CheckpointError, 'model.tflite cannot be loaded'),
     ('export.json', b'{', InputError, 'export.json cannot be read'),
-    ('export.json', b'{"format": "tflite"}', InputError, 'format and frame'),
+    ('export.json', b'{"format": "tflite"}', InputError, 'format, and frame'),
     ('export.json', b'{"format": "tflite", "frame": {"height": 64}}', InputError, 'frame'),
     ('export.json', b'{"format": "x", "frame": FRAME}', InputError, 'one of onnx'),
     ('export.json', b'{"format": "tflite", "frame": ZEROS}', InputError, 'export.json cannot be'),

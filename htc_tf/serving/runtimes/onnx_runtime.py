@@ -1,8 +1,9 @@
 """ONNX files, written by tf2onnx, and onnxruntime, which runs them."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,30 @@ def onnx_model(graph: FrameGraph) -> Any:
   import tf2onnx
 
   logging.getLogger('tf2onnx').setLevel(logging.ERROR)
-  model, _ = tf2onnx.convert.from_function(
-    graph.detect, input_signature=graph.signature, opset=_OPSET
-  )
+  with _without_copies():
+    model, _ = tf2onnx.convert.from_function(
+      graph.detect, input_signature=graph.signature, opset=_OPSET
+    )
   onnx_repairs.repair(model.graph)
   onnx.checker.check_model(model)
   return model
+
+
+@contextlib.contextmanager
+def _without_copies() -> Iterator[None]:
+  """A context in which tf2onnx does not copy the model before each of its about 50 passes.
+
+  It would use the copy if a pass fails. With the copies, R50 takes more than 9 GB of memory.
+  """
+  name = 'TF2ONNX_CATCH_ERRORS'
+  before = os.environ.get(name)
+  os.environ[name] = 'FALSE'
+  try:
+    yield
+  finally:
+    del os.environ[name]
+    if before is not None:
+      os.environ[name] = before
 
 
 def _convert(graph: FrameGraph, folder: str) -> None:

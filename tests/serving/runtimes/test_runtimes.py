@@ -85,11 +85,10 @@ class _Pooling(tf.Module):
   def __init__(self, size):
     super().__init__()
     x = np.random.default_rng(0).normal(size=[1, 28, 28, 4])
-    table = {'map': tf.constant(x, tf.float32)}
     self.signature = [tf.TensorSpec([1, 5, 4], tf.float32, 'rois')]
 
     def pool(rois):
-      pooled_from = roi_pooling.feature_table(table)
+      pooled_from = roi_pooling.feature_table({'map': tf.constant(x, tf.float32)})
       view = roi_pooling.single_map(pooled_from, 'map', 4.0, 5)
       return {'pooled': roi_pooling.pool(pooled_from, rois, [view], size)}
 
