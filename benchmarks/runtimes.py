@@ -99,12 +99,13 @@ def _in_tensorflow(predictor: Any, graph: Any, placed: Any) -> Callable[[], int]
 
   from htc_tf.data import preprocess
 
-  hw = placed.image_shape[0]
-  info = tf.constant(np.stack([hw, hw, np.ones(2), np.zeros(2)])[np.newaxis], tf.float32)
-  inputs = preprocess.normalize(tf.constant(placed.images), graph.normalization)
+  height, width = (int(side) for side in placed.image_shape[0])
+  image_shape = tf.constant(placed.image_shape)
+  image = preprocess.normalize(tf.constant(placed.images[:, :height, :width]), graph.normalization)
+  inputs = preprocess.pad_to(image, placed.images.shape[1:3])
   model = predictor.model
   detect = tf.function(
-    lambda inputs: model.detect({'images': inputs, 'image_shape': info[:, 1]}).to_dict(),
+    lambda images: model.detect({'images': images, 'image_shape': image_shape}).to_dict(),
     autograph=False,
   )
   return lambda: int(detect(inputs)['num_detections'][0])
