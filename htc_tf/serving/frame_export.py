@@ -7,6 +7,7 @@ from typing import Any
 from absl import logging
 
 from htc_tf import file_errors, file_systems, files
+from htc_tf.errors import ConfigError, HTCError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import lowering
 from htc_tf.serving.frame_graph import FrameGraph
@@ -42,7 +43,7 @@ def export_frame_model(
   Raises:
     InputError: `export_dir` is in use, remote or cannot be written, there is no such runtime, the
       frame has a size that the model cannot read, or the model has several views.
-    ConfigError: packages of the runtime are missing.
+    ConfigError: packages of the runtime are missing, or it lacks operations of the model.
   """
   check_options(export_dir, runtime)
   chosen = registry.find(runtime)
@@ -53,8 +54,7 @@ def export_frame_model(
     default[1] if width is None else width,
   )
   with files.new_folder_when_written(export_dir, last=chosen.model_file) as folder:
-    with file_errors.as_input_errors():
-      chosen.convert(graph, folder)
+    _convert(chosen, graph, folder)
     content = json.dumps(_description(graph, chosen), indent=2)
     files.write_bytes(os.path.join(folder, format_lib.FORMAT_FILE), content.encode())
     format_lib.write_categories(predictor.dataset_info, folder)
@@ -71,6 +71,22 @@ def check_options(export_dir: str, runtime: str) -> None:
   base.check_installed(f'An export to {chosen.title}', chosen.packages_to_convert)
   file_systems.check_local(export_dir, 'The export folder (--output)')
   files.check_new_folder(export_dir)
+
+
+def _convert(runtime: Runtime, graph: FrameGraph, folder: str) -> None:
+  """Write the model; what the converter does not support is a ConfigError."""
+  try:
+    with file_errors.as_input_errors():
+      runtime.convert(graph, folder)
+  except (HTCError, OSError):
+    raise
+  except Exception as error:  # Each converter has errors of its own.
+    raise ConfigError(
+      f'The model cannot be converted to {runtime.title}',
+      expected='a model of operations that the converter supports',
+      got=str(error).strip()[:500],
+      likely_cause='a part of the model that this runtime lacks; try another --format',
+    ) from error
 
 
 def _description(graph: FrameGraph, runtime: Runtime) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import htc_tf
 from htc_tf.cli import export as command
 from htc_tf.cli import predict
 from htc_tf.data.images import image_from_pixels
-from htc_tf.errors import CheckpointError, InputError
+from htc_tf.errors import CheckpointError, ConfigError, InputError
 from htc_tf.serving import detectors, frame_export
 from htc_tf.serving.runtimes import tflite_runtime
 from tests.serving import frame_models, tiny_model
@@ -113,7 +113,7 @@ def test_a_failed_conversion_leaves_nothing(model_dir, tmp_path, monkeypatch):
 
   failing = tflite_runtime.RUNTIME._replace(convert=fail)
   monkeypatch.setattr(frame_export.registry, 'find', lambda _: failing)
-  with pytest.raises(RuntimeError, match='no conversion'):
+  with pytest.raises(ConfigError, match=r'cannot be converted to TFLite.*Got: no conversion'):
     frame_export.export_frame_model(htc_tf.load_model(model_dir), str(tmp_path / '1'), 'tflite')
   assert not os.listdir(tmp_path)
 
