@@ -2,6 +2,7 @@
 # make lint: format, lint, types, layers.
 # make test-browser: the pages of reports in a headless Chromium, which must be installed.
 # make test-slow: the tests that take minutes.   make test-wheel: the built package in an empty environment.
+# make test-runtimes: exports in onnxruntime, OpenVINO and LiteRT, whose packages get their own folder.
 # make parity: the models against stored numbers; PACK=folder: all numbers, written to docs/parity.md.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
@@ -14,7 +15,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo lint test test-browser test-slow test-wheel parity bench fuzz audit setup clean
+.PHONY: demo lint test test-browser test-slow test-wheel test-runtimes parity bench fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -44,6 +45,17 @@ test-slow: $(INSTALLED)
 
 test-wheel: $(INSTALLED)
 	$(RUN) -m pytest -s -m wheel tests/test_wheel.py
+
+# Without their dependencies, which requirements.txt has.
+RUNTIMES := build/runtimes
+$(RUNTIMES)/.installed: requirements-runtimes.txt $(INSTALLED)
+	rm -rf $(RUNTIMES)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --target $(RUNTIMES) \
+	  -r requirements-runtimes.txt
+	touch $@
+
+test-runtimes: $(RUNTIMES)/.installed
+	PYTHONPATH=$(RUNTIMES) $(RUN) -m pytest -rs tests/serving/runtimes tests/serving/test_frame_export.py
 
 PACK ?= parity/extract
 parity: $(INSTALLED)

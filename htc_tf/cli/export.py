@@ -1,7 +1,8 @@
-"""Export of a trained model as a SavedModel.
+"""Export of a trained model as a SavedModel, or for other runtimes than TensorFlow.
 
-Example:
+Examples:
   htc-export --model=model --output=export/1
+  htc-export --model=model --format=onnx --height=800 --width=1344 --output=onnx
 """
 
 import argparse
@@ -16,7 +17,12 @@ from htc_tf.cli.model_arguments import (
   add_views_argument,
   ensemble_of,
 )
+from htc_tf.errors import InputError
 from htc_tf.serving import export_format as format_lib
+
+# The names of `serving.runtimes.registry`, whose import takes seconds.
+_RUNTIMES = ('onnx', 'openvino', 'tflite')
+_OF_SAVED_MODELS = ('boxes', 'masks', 'max_pixels', 'max_batch_size', 'no_warmup')
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,11 +30,24 @@ def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='htc-export',
     description='Write a SavedModel for TensorFlow Serving, with the signatures serving_default '
-    '(uint8 images), image_bytes (JPEG or PNG files) and tf_example.',
+    '(uint8 images), image_bytes (JPEG or PNG files) and tf_example; or, with --format, a model '
+    'for another runtime, which takes one image resized and padded to a fixed size.',
   )
   add = parser.add_argument
   add('--model', required=True, help='model directory or checkpoint prefix')
   add('--output', required=True, help='new folder; its name is the version, e.g. export/1')
+  add(
+    '--format',
+    choices=('saved_model', *_RUNTIMES),
+    default='saved_model',
+    help='form of the export; all but saved_model require the extra htc_tf[runtimes] '
+    '(default: %(default)s)',
+  )
+  size = 'of the padded image, only with another --format than saved_model (default: {})'
+  add(
+    '--height', type=int, help=f'height {size.format("800, or the next that the model can read")}'
+  )
+  add('--width', type=int, help=f'width {size.format("1344, likewise")}')
   add_configuration_arguments(parser)
   add_views_argument(parser)
   add_ensemble_arguments(parser)
@@ -63,6 +82,48 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _execute(args: argparse.Namespace) -> int:
+  _check_unused(args)
+  folder = _saved_model(args) if args.format == 'saved_model' else _frame_model(args)
+  print(folder)
+  if args.format == 'saved_model' and not re.fullmatch('[0-9]+', os.path.basename(folder)):
+    print(
+      'note: TensorFlow Serving only loads folders whose name is a number; to serve this model, '
+      f'export to {folder}/1',
+      file=sys.stderr,
+    )
+  command.print_next('htc-predict', f'--model={folder}', '--output=served', 'IMAGE_OR_FOLDER')
+  return 0
+
+
+def _check_unused(args: argparse.Namespace) -> None:
+  """Raise InputError if an option is given that the format does not have."""
+  is_saved_model = args.format == 'saved_model'
+  unused = ('height', 'width') if is_saved_model else _OF_SAVED_MODELS
+  default = _parser().parse_args(['--model=', '--output='])
+  given = [f'--{name}' for name in unused if getattr(args, name) != getattr(default, name)]
+  if given:
+    raise InputError(
+      f'An export of the format {args.format} does not have {" and ".join(given)}',
+      expected='these options with --format=' + ('onnx' if is_saved_model else 'saved_model'),
+      got=f'--format={args.format}',
+      likely_cause='a SavedModel takes images of any size; other runtimes take single images '
+      'padded to one size, and give masks inside boxes in pixels of the padded image',
+    )
+
+
+def _frame_model(args: argparse.Namespace) -> str:
+  from htc_tf.serving import frame_export, loading
+
+  frame_export.check_options(args.output, args.format)
+  predictor = loading.load_model(
+    args.model, args.experiment, args.params_override, args.tta, ensemble_of(args)
+  )
+  return frame_export.export_frame_model(
+    predictor, args.output, args.format, args.height, args.width
+  )
+
+
+def _saved_model(args: argparse.Namespace) -> str:
   from htc_tf.serving import export, loading
 
   options = (
@@ -74,16 +135,7 @@ def _execute(args: argparse.Namespace) -> int:
   predictor = loading.load_model(
     args.model, args.experiment, args.params_override, args.tta, ensemble_of(args)
   )
-  folder = export.export_saved_model(predictor, args.output, *options)
-  print(folder)
-  if not re.fullmatch('[0-9]+', os.path.basename(folder)):
-    print(
-      'note: TensorFlow Serving only loads folders whose name is a number; to serve this model, '
-      f'export to {folder}/1',
-      file=sys.stderr,
-    )
-  command.print_next('htc-predict', f'--model={folder}', '--output=served', 'IMAGE_OR_FOLDER')
-  return 0
+  return export.export_saved_model(predictor, args.output, *options)
 
 
 def main(argv: list[str] | None = None) -> int:

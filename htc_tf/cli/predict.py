@@ -6,10 +6,8 @@ Example:
 
 import argparse
 import contextlib
-import os
 import sys
 
-from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.detection import prediction, stream
 from htc_tf.cli.image_arguments import add_image_arguments
@@ -28,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     'detections as COCO JSON.',
   )
   add = parser.add_argument
-  add('--model', required=True, help='model directory, checkpoint prefix or SavedModel folder')
+  add('--model', required=True, help='model directory, checkpoint prefix, or folder of an export')
   add_configuration_arguments(parser)
   add_views_argument(parser)
   add_ensemble_arguments(parser)
@@ -47,8 +45,7 @@ def _execute(args: argparse.Namespace) -> int:
     )
 
   status = prediction.predict(args, load)
-  is_export = file_systems.exists(os.path.join(args.model, 'saved_model.pb'))
-  if args.inputs != [stream.STREAM] and not is_export:
+  if args.inputs != [stream.STREAM] and not detectors.is_export(args.model):
     command.print_next('htc-export', f'--model={args.model}', '--output=export/1')
   return status
 

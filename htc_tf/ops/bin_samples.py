@@ -4,7 +4,7 @@ from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-from htc_tf.ops import xla
+from htc_tf.ops import plain, xla
 
 Number: TypeAlias = float | tf.Tensor
 # Position of a sample that does not count. Any position of -1 or less has weight 0 at every pixel.
@@ -73,8 +73,12 @@ def axis_samples(
   """
   starts = begins / stride - 0.5
   subdivision = tf.convert_to_tensor(subdivision, tf.int32)
-  part_sizes = _divide((ends / stride - 0.5) - starts, num_bins * subdivision)
+  num_parts = num_bins * subdivision
+  extents = (ends / stride - 0.5) - starts
+  part_sizes = _divide(extents, num_parts)
   part_counts = tf.cast(tf.math.ceil(tf.nn.relu(part_sizes)), tf.int32)
+  if plain.required():
+    part_counts = _exact_counts(part_counts, extents, num_parts)
   bin_sizes = part_sizes * tf.cast(subdivision, tf.float32)
   bin_starts = starts[:, None] + tf.range(num_bins, dtype=tf.float32) * bin_sizes[:, None]
   return AxisSamples(
@@ -128,6 +132,27 @@ def static_pixel_weights(samples: AxisSamples, num_pixels: int) -> tf.Tensor:
 def bilinear_weights(positions: tf.Tensor, pixels: tf.Tensor) -> tf.Tensor:
   """Summed bilinear weights, [...], of samples [..., count] at pixels [..., 1]."""
   return tf.reduce_sum(tf.nn.relu(1.0 - tf.abs(positions - pixels)), axis=-1)
+
+
+def _exact_counts(counts: tf.Tensor, extents: tf.Tensor, num_parts: tf.Tensor) -> tf.Tensor:
+  """The smallest counts for which counts * num_parts >= extents, without a division.
+
+  Other runtimes multiply by the reciprocal of a constant, and nothing hides a constant from all of
+  them. The result is the ceiling of the correctly rounded quotient: a quotient of float32 numbers
+  above an integer is not rounded to it if the product with the divisor is exact.
+
+  Args:
+    counts: [num] int32 ceilings of quotients that may be off by one unit in the last place.
+    extents: [num] float32 dividends.
+    num_parts: scalar or [num] int32 divisors.
+  """
+
+  def covers(counts: tf.Tensor) -> tf.Tensor:
+    return tf.cast(counts * num_parts, tf.float32) >= extents
+
+  counts = tf.where(covers(counts - 1), counts - 1, counts)
+  counts = tf.where(covers(counts), counts, counts + 1)
+  return tf.maximum(counts, 0)
 
 
 def _divide(values: tf.Tensor, divisor: int | tf.Tensor) -> tf.Tensor:

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from htc_tf.ops import boxes as box_ops
-from htc_tf.ops import placement, xla
+from htc_tf.ops import placement, plain
 from htc_tf.ops.kept_boxes import EXCLUDED, KeptBoxes, kept_boxes
 from htc_tf.ops.soft_nms import Suppression, take_one_by_one
 
@@ -30,7 +30,7 @@ def grouped_nms(
     max_outputs: number of rows returned.
   """
   boxes, scores = tf.cast(boxes, tf.float32), tf.cast(scores, tf.float32)
-  if not (xla.compiling() or placement.on_gpu()):
+  if not (plain.without_kernels() or placement.on_gpu()):
     kept = tf.image.combined_non_max_suppression(
       boxes,
       scores,
@@ -46,8 +46,8 @@ def grouped_nms(
       tf.cast(kept.nmsed_classes, tf.int32),
       kept.valid_detections,
     )
-  # combined_non_max_suppression has only a CPU kernel. Selecting boxes one by one is fastest for
-  # few outputs (detections), suppressing all at once for many (proposals).
+  # TensorFlow alone has combined_non_max_suppression, and only for the CPU. Selecting boxes one by
+  # one is fastest for few outputs (detections), suppressing all at once for many (proposals).
   if boxes.shape[2] == 1:
     suppression = Suppression('hard', iou_threshold)
     return take_one_by_one(boxes, scores, suppression, score_threshold, max_outputs)

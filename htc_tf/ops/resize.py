@@ -5,7 +5,7 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from htc_tf.ops import xla
+from htc_tf.ops import plain
 
 # Height and width: numbers if they are static, else a tensor [2].
 Size: TypeAlias = list[int] | tf.Tensor
@@ -26,7 +26,7 @@ def resize_nearest(x: tf.Tensor, size: Size) -> tf.Tensor:
   Returns:
     [batch, size[0], size[1], channels] of the dtype of `x`.
   """
-  if xla.compiling():  # XLA has no kernel for the gradient of ResizeNearestNeighbor.
+  if plain.without_kernels():  # XLA has no kernel for the gradient of ResizeNearestNeighbor.
     height, width = tf.get_static_value(tf.convert_to_tensor(size))
     return _repeat(_repeat(x, height, 1), width, 2)
   return tf.raw_ops.ResizeNearestNeighbor(
@@ -53,7 +53,7 @@ def resize_align_corners(x: tf.Tensor, size: Size) -> tf.Tensor:
   Returns:
     [batch, size[0], size[1], channels] of the dtype of `x`, interpolated in float32.
   """
-  if xla.compiling():  # XLA's kernel for ResizeBilinear is a pixel off for some sizes.
+  if plain.without_kernels():  # XLA's kernel for ResizeBilinear is a pixel off for some sizes.
     height, width = tf.get_static_value(tf.convert_to_tensor(size))
     resized = tf.einsum(
       'yh,bhwc->bywc', _corner_weights(x.shape[1], height), tf.cast(x, tf.float32)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from htc_tf.ops import dense_pooling, sparse_pooling, xla
+from htc_tf.ops import dense_pooling, plain, plain_pooling, sparse_pooling, xla
 from htc_tf.ops.roi_view import View
 
 
@@ -78,7 +78,8 @@ def pool(table: FeatureTable, rois: tf.Tensor, views: Sequence[View], size: int)
   if table.pixels is None:
     pooled = dense_pooling.pool(maps, rois, views, size)
   else:
-    pooled = sparse_pooling.pool(table.pixels, _map_shapes(maps), rois, views, size)
+    implementation = plain_pooling if plain.required() else sparse_pooling
+    pooled = implementation.pool(table.pixels, _map_shapes(maps), rois, views, size)
   channels = maps[0].shape[-1]
   shape = tf.concat([tf.shape(rois)[:2], [size, size, channels]], axis=0)
   pooled = tf.reshape(tf.cast(pooled, maps[0].dtype), shape)

@@ -1,4 +1,4 @@
-"""Detectors that run on this machine, from a model directory, a checkpoint or a SavedModel."""
+"""Detectors that run on this machine, from a model directory, a checkpoint or an export."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from htc_tf.checkpoints import readability
 from htc_tf.data.images import SourceImage
 from htc_tf.errors import CheckpointError, InputError
 from htc_tf.serving import export_format as format_lib
-from htc_tf.serving import loading
+from htc_tf.serving import frame_detector, loading
 from htc_tf.serving.instances import Instances, read_outputs
 from htc_tf.serving.members import Ensemble
 from htc_tf.serving.predict_files import Detector
@@ -29,39 +29,37 @@ def load_detector(
   tta: str | None = None,
   ensemble: Ensemble = _ALONE,
 ) -> Detector:
-  """The detector of a model directory, a checkpoint or a SavedModel folder.
+  """The detector of a model directory, a checkpoint or the folder of an export.
 
   Args:
     path: the model.
-    experiment: see `loading.load_model`; a SavedModel has a configuration of its own.
+    experiment: see `loading.load_model`; an export has a configuration of its own.
     params_override: likewise.
-    tta: likewise; the views of a SavedModel are chosen at export.
-    ensemble: models that detect together with it; those of a SavedModel are chosen at export.
+    tta: likewise; the views of an export are chosen at export.
+    ensemble: models that detect together with it; those of an export are chosen at export.
 
   Raises:
-    CheckpointError: there is no model, its weights do not fit the configuration, or the SavedModel
-      lacks a signature.
-    ConfigError: the configuration cannot be built.
-    InputError: a file of a SavedModel cannot be read, TensorFlow cannot use the file system of
-      `path`, or other views or models are asked of a SavedModel.
+    CheckpointError: there is no model, its weights do not fit the configuration, or an export is
+      not complete.
+    ConfigError: the configuration cannot be built, or packages of a runtime are missing.
+    InputError: a file of an export cannot be read, TensorFlow cannot use the file system of
+      `path`, or other views or models are asked of an export.
   """
   file_systems.check_usable(path, 'The model path (--model)')
   if file_systems.exists(os.path.join(path, 'saved_model.pb')):
-    if tta is not None:
-      raise InputError(
-        'The views of an export cannot be chosen',
-        expected='no --tta: those that were given to htc-export',
-        got=f'--tta={tta} for {path}',
-        likely_cause='the folder of an export in the place of that of the model',
-      )
-    if ensemble.paths:
-      raise InputError(
-        'An export cannot detect together with other models',
-        expected='a model directory, or an export of the whole ensemble without --ensemble',
-        got=f'--ensemble={ensemble.paths[0]} for {path}',
-        likely_cause='the folder of an export in the place of that of the model',
-      )
+    _check_no_choices(path, tta, ensemble)
     return _load_saved_model(path)
+  if frame_detector.is_frame_export(path):
+    frame_detector.check_no_choices(
+      path,
+      {
+        'experiment': experiment,
+        'params_override': params_override,
+        'tta': tta,
+        'ensemble': ensemble.paths,
+      },
+    )
+    return frame_detector.load_frame_detector(path)
   model = loading.load_model(path, experiment, params_override, tta, ensemble)
   info = model.dataset_info
   export_format = model.in_format(format_lib.ExportFormat())
@@ -71,6 +69,31 @@ def load_detector(
     info.category_ids if info else [],
     sample_format=model.sample_format,
     detect_same_size=_together(model.run, export_format),
+  )
+
+
+def _check_no_choices(path: str, tta: str | None, ensemble: Ensemble) -> None:
+  """Raise InputError if views or models are chosen for a SavedModel."""
+  if tta is not None:
+    raise InputError(
+      'The views of an export cannot be chosen',
+      expected='no --tta: those that were given to htc-export',
+      got=f'--tta={tta} for {path}',
+      likely_cause='the folder of an export in the place of that of the model',
+    )
+  if ensemble.paths:
+    raise InputError(
+      'An export cannot detect together with other models',
+      expected='a model directory, or an export of the whole ensemble without --ensemble',
+      got=f'--ensemble={ensemble.paths[0]} for {path}',
+      likely_cause='the folder of an export in the place of that of the model',
+    )
+
+
+def is_export(path: str) -> bool:
+  """Whether a path is the folder of an export, not a model directory or a checkpoint."""
+  return file_systems.exists(os.path.join(path, 'saved_model.pb')) or (
+    frame_detector.is_frame_export(path)
   )
 
 

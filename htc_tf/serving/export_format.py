@@ -112,7 +112,7 @@ def read_format(folder: str) -> ExportFormat:
   if not file_systems.exists(path):
     return ExportFormat()
   try:
-    export_format = ExportFormat(**_read_json(path))
+    export_format = ExportFormat(**read_json(path))
   except TypeError as error:
     raise InputError(
       f'{path} cannot be read',
@@ -144,7 +144,7 @@ def read_categories(folder: str) -> tuple[list[str], list[int]]:
   path = os.path.join(folder, CATEGORIES_FILE)
   if not file_systems.exists(path):
     return [], []
-  content = _read_json(path)
+  content = read_json(path)
   try:
     entries = [content[label] for label in sorted(content, key=int)]
     return [str(entry['name']) for entry in entries], [int(entry['id']) for entry in entries]
@@ -157,7 +157,8 @@ def read_categories(folder: str) -> tuple[list[str], list[int]]:
     ) from error
 
 
-def _read_json(path: str) -> dict[str, Any]:
+def read_json(path: str) -> dict[str, Any]:
+  """The JSON object in a file; InputError if there is none."""
   try:
     content = json.loads(file_systems.read_bytes(path).decode())
   except (ValueError, RecursionError) as error:

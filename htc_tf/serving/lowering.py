@@ -58,7 +58,7 @@ def lower_detection(
   Raises:
     InputError: the model cannot read images of this size, or the batch size is below 1.
   """
-  _check_size(model, padded_hw, batch_size)
+  check_size(model, padded_hw, batch_size, 'Detection cannot be lowered')
   images = tf.zeros([batch_size, *padded_hw, model.num_channels])
   image_shape = tf.fill([batch_size, 2], 1.0) * tf.constant(padded_hw, tf.float32)
   detect = tf.function(
@@ -80,7 +80,15 @@ def lower_detection(
   return LoweredProgram(program, arguments, sorted(concrete.structured_outputs))
 
 
-def _check_size(model: HTCModel, padded_hw: tuple[int, int], batch_size: int) -> None:
+def check_size(model: HTCModel, padded_hw: tuple[int, int], batch_size: int, what: str) -> None:
+  """Raise InputError unless a model can read a batch of images of one size.
+
+  Args:
+    model: the model.
+    padded_hw: height and width of the padded images.
+    batch_size: number of images.
+    what: sentence that says what failed.
+  """
   divisor, static_hw = model.size_divisor, model.static_hw
   if static_hw is None:
     fits = min(padded_hw) >= 1 and not any(side % divisor for side in padded_hw)
@@ -90,7 +98,7 @@ def _check_size(model: HTCModel, padded_hw: tuple[int, int], batch_size: int) ->
     sizes = f'images of {static_hw[0]}x{static_hw[1]}, task.model.input_size'
   if batch_size < 1 or not fits:
     raise InputError(
-      'Detection cannot be lowered',
+      what,
       expected=f'at least one image, and {sizes}',
       got=f'{batch_size} images of {padded_hw[0]}x{padded_hw[1]}',
       likely_cause=f'the strides of the decoder require multiples of {divisor}'

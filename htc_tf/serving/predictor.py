@@ -116,6 +116,16 @@ class HTCPredictor(WithoutKerasFiles):
     return self._dataset_info()
 
   @property
+  def members(self) -> Sequence[Member]:
+    """The model and its views; or several models, which detect together."""
+    return self._members()
+
+  @property
+  def input_rules(self) -> Sequence[InputRule]:
+    """Rules for resizing and padding images, at each scale of each member."""
+    return self._input_rules()
+
+  @property
   def max_hws(self) -> tuple[tuple[int, int], ...]:
     """Height and width that no network input exceeds, at each scale."""
     return tuple(rule.padding.max_hw for rule in self._input_rules())

@@ -1,0 +1,41 @@
+"""The choice of plain operations, those that other runtimes than TensorFlow have as well.
+
+Several operations of this package have more than one implementation with equal results: the fastest
+with TensorFlow's own kernels, one with static shapes for XLA, and, where that one suits no other
+runtime, one of plain operations. Converters to ONNX, OpenVINO and TFLite know no sparse or string
+kernels, and neither combined non-maximum suppression nor ragged gathering.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
+from htc_tf.ops import xla
+
+_ONLY_PLAIN = contextvars.ContextVar('only_plain', default=False)
+
+
+@contextlib.contextmanager
+def only_plain_operations() -> Iterator[None]:
+  """A context in which traces of detection hold plain operations only.
+
+  Images and RoIs must have static shapes. Training has operations that are not plain.
+  """
+  token = _ONLY_PLAIN.set(True)
+  try:
+    yield
+  finally:
+    _ONLY_PLAIN.reset(token)
+
+
+def required() -> bool:
+  """Whether the current trace may hold plain operations only."""
+  return _ONLY_PLAIN.get()
+
+
+def without_kernels() -> bool:
+  """Whether the current trace must do without those kernels that only TensorFlow has.
+
+  This holds for plain operations, and also for XLA.
+  """
+  return required() or xla.compiling()

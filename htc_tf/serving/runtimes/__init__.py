@@ -1,0 +1,1 @@
+"""Runtimes other than TensorFlow that exported models run in."""

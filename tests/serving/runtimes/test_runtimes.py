@@ -1,0 +1,124 @@
+"""Tests of detection in other runtimes than TensorFlow against the predictor.
+
+They need the extra htc_tf[runtimes]; `make test-runtimes` installs it in a folder of its own.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.errors import ConfigError, InputError
+from htc_tf.ops import plain, roi_pooling
+from htc_tf.serving.runtimes import base, onnx_runtime, registry
+from tests.serving import frame_models
+
+pytestmark = [
+  # tf2onnx uses deprecated functions of NumPy, ONNX and TensorFlow.
+  pytest.mark.filterwarnings('ignore::DeprecationWarning'),
+  pytest.mark.filterwarnings('ignore::FutureWarning'),
+  pytest.mark.filterwarnings('ignore::UserWarning'),
+]
+
+
+def _runtime(name):
+  runtime = registry.find(name)
+  for package in (*runtime.packages_to_convert, *runtime.packages_to_run):
+    pytest.importorskip(package, reason='the extra htc_tf[runtimes] is not installed')
+  return runtime
+
+
+class _Converted:
+  """Predictors and graphs by layout; each ONNX model is made once, because that takes a minute."""
+
+  def __init__(self):
+    self._cases, self._onnx_models = {}, {}
+
+  def case(self, layout):
+    if layout not in self._cases:
+      num_stages, changes = {
+        **frame_models.LAYOUTS,
+        'no detections': (1, {'detection_generator': {'score_threshold': 0.9999}}),
+      }[layout]
+      predictor = frame_models.predictor(num_stages, **changes)
+      self._cases[layout] = predictor, frame_models.graph(predictor)
+    return self._cases[layout]
+
+  def onnx_model(self, graph, make=onnx_runtime.onnx_model):
+    if graph not in self._onnx_models:
+      self._onnx_models[graph] = make(graph)
+    return self._onnx_models[graph]
+
+
+@pytest.fixture(scope='module', name='converted')
+def _converted():
+  return _Converted()
+
+
+def _load(converted, runtime, layout, tmp_path, monkeypatch):
+  predictor, graph = converted.case(layout)
+  monkeypatch.setattr(onnx_runtime, 'onnx_model', converted.onnx_model)
+  runtime.convert(graph, str(tmp_path))
+  return predictor, graph.rule, runtime.load(str(tmp_path / runtime.model_file))
+
+
+@pytest.mark.parametrize('layout', frame_models.LAYOUTS)
+@pytest.mark.parametrize('name', registry.NAMES)
+def test_detections_are_those_of_the_predictor(name, layout, converted, tmp_path, monkeypatch):
+  runtime = _runtime(name)
+  predictor, rule, run = _load(converted, runtime, layout, tmp_path, monkeypatch)
+  # The size of the frame, a larger image, and two that are smaller than the frame.
+  for size in ((64, 96), (180, 240), (30, 30), (70, 20)):
+    found = frame_models.check_equal(run, predictor, rule, frame_models.image(*size))
+    assert found > 0
+
+
+@pytest.mark.parametrize('name', registry.NAMES)
+def test_an_image_without_detections_has_rows_of_zeros(name, converted, tmp_path, monkeypatch):
+  runtime = _runtime(name)
+  predictor, rule, run = _load(converted, runtime, 'no detections', tmp_path, monkeypatch)
+  assert frame_models.check_equal(run, predictor, rule, frame_models.image(64, 96)) == 0
+
+
+class _Pooling(tf.Module):
+  """RoIAlign of a fixed map, in the form of a `FrameGraph`."""
+
+  def __init__(self, size):
+    super().__init__()
+    x = np.random.default_rng(0).normal(size=[1, 28, 28, 4])
+    self.signature = [tf.TensorSpec([1, 5, 4], tf.float32, 'rois')]
+
+    def pool(rois):
+      pooled_from = roi_pooling.feature_table({'map': tf.constant(x, tf.float32)})
+      view = roi_pooling.single_map(pooled_from, 'map', 4.0, 5)
+      return {'pooled': roi_pooling.pool(pooled_from, rois, [view], size)}
+
+    self.expected = tf.function(pool, autograph=False)
+
+    def detect(rois):
+      with plain.only_plain_operations():
+        return pool(rois)
+
+    self.detect = tf.function(detect, autograph=False, input_signature=self.signature)
+
+
+@pytest.mark.parametrize('name', registry.NAMES)
+def test_bins_of_a_whole_number_of_pixels_take_no_further_sample(name, tmp_path):
+  # Bins of exactly 1, 2, 3 and 4 pixels: after a rounded division they would take a sample more.
+  runtime, pooling = _runtime(name), _Pooling(7)
+  sides = np.array([28, 56, 84, 112, 49], np.float32)
+  rois = np.stack([0 * sides, 0 * sides, sides, sides], axis=-1)[np.newaxis]
+  runtime.convert(pooling, str(tmp_path))
+  run = runtime.load(str(tmp_path / runtime.model_file))
+  expected = pooling.expected(tf.constant(rois))['pooled']
+  np.testing.assert_allclose(run({'rois': rois})['pooled'], expected, atol=1e-5)
+
+
+def test_an_unknown_runtime_is_rejected():
+  with pytest.raises(InputError, match=r'one of onnx, openvino, tflite.*Got: .coreml.'):
+    registry.find('coreml')
+
+
+def test_a_missing_package_is_named_with_the_extra():
+  with pytest.raises(ConfigError, match=r"no not_there.*pip install 'htc_tf\[runtimes\]'"):
+    base.check_installed('ONNX', ('numpy', 'not_there'))
+  base.check_installed('ONNX', ('numpy',))
