@@ -113,17 +113,19 @@ def open_windows(path: str | os.PathLike, sample_format: SampleFormat = RGB) -> 
     sample_format: channels and depth of the pixels.
 
   Returns:
-    None if the file is no TIFF file, or has to be decoded as a whole: a rare compression, or pages
-    that are not the channels of one image.
+    None if the file is no TIFF file, or has to be decoded as a whole: a damaged directory, a rare
+    compression, or pages that are not the channels of one image.
 
   Raises:
-    UnreadableImageError: the file is damaged, or its strips or tiles are too large to be decoded
-      one by one.
+    UnreadableImageError: the strips or tiles of the file are too large to be decoded one by one.
     OSError: the file cannot be opened.
   """
   with open(path, 'rb') as stream:
-    # Further pages are no colors.
-    pages = tiff_blocks.read_blocks(stream, 1 if sample_format.is_rgb else MAX_CHANNELS + 1)
+    try:
+      # Further pages are no colors.
+      pages = tiff_blocks.read_blocks(stream, 1 if sample_format.is_rgb else MAX_CHANNELS + 1)
+    except UnreadableImageError:
+      return None  # The reader of whole files judges damage.
   if pages is None:
     return None
   first = pages[0]

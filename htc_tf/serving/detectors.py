@@ -1,7 +1,7 @@
 """Detectors that run on this machine, from a model directory, a checkpoint or a SavedModel."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,17 +9,14 @@ import tensorflow as tf
 
 from htc_tf import file_errors, file_systems
 from htc_tf.checkpoints import readability
-from htc_tf.data.images import SourceImage
 from htc_tf.errors import CheckpointError, InputError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import loading
-from htc_tf.serving.instances import Instances, read_outputs
+from htc_tf.serving.batch_detection import in_batches
 from htc_tf.serving.members import Ensemble
 from htc_tf.serving.predict_files import Detector
 
 _ALONE = Ensemble()
-# Function from [1, height, width, channels] to arrays by output name.
-_Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def load_detector(
@@ -69,7 +66,7 @@ def load_detector(
     return model.predict(images, verbose=0)
 
   return Detector(
-    _one_by_one(run, format_lib.ExportFormat(**model.sample_format._asdict())),
+    in_batches(run, format_lib.ExportFormat(**model.sample_format._asdict())),
     info.category_names if info else [],
     info.category_ids if info else [],
     sample_format=model.sample_format,
@@ -93,7 +90,7 @@ def _load_saved_model(path: str) -> Detector:
     return {key: value.numpy() for key, value in outputs.items()}
 
   return Detector(
-    _one_by_one(run, export_format), *categories, sample_format=export_format.sample_format
+    in_batches(run, export_format), *categories, sample_format=export_format.sample_format
   )
 
 
@@ -108,19 +105,3 @@ def _load_graphs(path: str) -> Any:
       got=str(error).split('\n', 1)[0],
       likely_cause='an interrupted copy; export again',
     ) from error
-
-
-def _one_by_one(
-  run: _Run, export_format: format_lib.ExportFormat
-) -> Callable[[Sequence[SourceImage]], list[Instances]]:
-  """A function that detects in one image at a time, so that no image is padded for another."""
-
-  def detect(images: Sequence[SourceImage]) -> list[Instances]:
-    return [
-      read_outputs(
-        run(image.samples(export_format.sample_format)[np.newaxis]), 0, image.size, export_format
-      )
-      for image in images
-    ]
-
-  return detect

@@ -15,13 +15,22 @@ from htc_tf.data import images as image_files
 from htc_tf.data.images import SourceImage
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
-from htc_tf.serving import annotated_images, input_files, result_files
+from htc_tf.serving import (
+  annotated_images,
+  input_files,
+  large_images,
+  result_files,
+  tiled_detection,
+)
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.drawing import draw_detections  # noqa: F401
 from htc_tf.serving.input_files import InputImage
 from htc_tf.serving.instances import Instances
 from htc_tf.serving.outputs import registry
 from htc_tf.serving.outputs.chosen import ChosenOutputs
+from htc_tf.serving.tile_progress import TileProgress
+from htc_tf.serving.tiled_detection import Picture, detect_pictures
+from htc_tf.serving.tiling import Tiling
 
 _SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
 
@@ -36,6 +45,7 @@ class Detector(NamedTuple):
     category_ids: category ids of the data set, in the order of `category_names`.
     close: function that ends the connection to a server; nothing for a model on this machine.
     sample_format: channels and depth of the images that the model reads.
+    tiling: tiles in which larger images are detected; None to see each image as a whole.
   """
 
   detect: Callable[[Sequence[SourceImage]], Sequence[Instances | InputError]]
@@ -43,6 +53,7 @@ class Detector(NamedTuple):
   category_ids: Sequence[int]
   close: Callable[[], None] = lambda: None
   sample_format: SampleFormat = RGB
+  tiling: Tiling | None = None
 
 
 def list_images(inputs: Sequence[str]) -> list[str]:
@@ -138,7 +149,7 @@ def predict_files(
     output: output folder; it is created if missing.
     score_threshold: smallest score of an instance in the outputs of `save`; `predictions.json` has
       all.
-    batch_size: number of images per call of the detector.
+    batch_size: number of images, or of tiles, per call of the detector.
     annotations: COCO file whose image and category ids are used, so that `loadRes` of it works;
       images that it does not name are left out.
     save: names of further outputs; see `outputs.registry`.
@@ -247,8 +258,7 @@ def _check_options(
   registry.check(save)
   file_systems.check_local(output, 'The output folder (--output)')
   check_score_threshold(score_threshold)
-  if batch_size < 1:
-    raise InputError('The batch size is out of range', expected='1 or more', got=str(batch_size))
+  tiled_detection.check_batch_size(batch_size)
   if os.path.exists(output) and not os.path.isdir(output):
     raise InputError(
       f'{output} is not a folder',
@@ -296,23 +306,34 @@ def _detect_all(
   detector: Detector, images: Sequence[InputImage], batch_size: int
 ) -> Iterator[tuple[InputImage, DetectedImage | InputError]]:
   """Each image in order, with its detections, or with the error of an unread image."""
-  with tqdm.tqdm(total=len(images), desc='predicting', unit='image') as progress:
+  with (
+    tqdm.tqdm(total=len(images), desc='predicting', unit='image') as progress,
+    TileProgress() as tiles,
+  ):
     for start in range(0, len(images), batch_size):
       planned = images[start : start + batch_size]
-      batch = [_read_or_error(image.path, detector.sample_format) for image in planned]
-      readable = [item for item in batch if isinstance(item, SourceImage)]
-      found = iter(detector.detect(readable) if readable else [])
+      batch = [_read_or_error(image.path, detector) for image in planned]
+      readable = [item for item in batch if not isinstance(item, InputError)]
+      found = iter(
+        detect_pictures(
+          detector.detect,
+          readable,
+          detector.sample_format,
+          detector.tiling,
+          batch_size,
+          tiles.report,
+        )
+      )
       for image, item in zip(planned, batch):
-        if isinstance(item, SourceImage):
-          instances = next(found)
-          yield image, _detected(detector, item, instances)
-        else:
+        if isinstance(item, InputError):
           yield image, item
+        else:
+          yield image, _detected(detector, item, next(found))
         progress.update()
 
 
 def _detected(
-  detector: Detector, source: SourceImage, found: Instances | InputError
+  detector: Detector, source: Picture, found: Instances | InputError
 ) -> DetectedImage | InputError:
   if isinstance(found, InputError):
     return found
@@ -320,9 +341,10 @@ def _detected(
   return DetectedImage(source, found, names, ids, detector.sample_format)
 
 
-def _read_or_error(path: str, sample_format: SampleFormat) -> SourceImage | InputError:
+def _read_or_error(path: str, detector: Detector) -> Picture | InputError:
   """The image, or the error if it cannot be read."""
   try:
-    return read_image(path, sample_format)
+    large = large_images.open_large(path, detector.sample_format, detector.tiling)
+    return read_image(path, detector.sample_format) if large is None else large
   except InputError as error:
     return error
