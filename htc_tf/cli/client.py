@@ -10,7 +10,7 @@ import sys
 
 from htc_tf import file_systems
 from htc_tf.cli import command
-from htc_tf.cli.image_arguments import add_image_arguments
+from htc_tf.cli.image_arguments import add_image_arguments, add_tile_arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,25 +29,28 @@ def _parser() -> argparse.ArgumentParser:
   )
   add('--model_name', default='htc', help='name of the model on the server (default: htc)')
   add('--model_version', type=int, help='version of the model (default: chosen by the server)')
-  add('--batch_size', type=int, default=1, help='images per request (default: 1)')
+  add('--batch_size', type=int, default=1, help='images, or tiles, per request (default: 1)')
   add(
     '--timeout', type=float, default=60.0, help='time limit of a request in seconds (default: 60)'
   )
   add_image_arguments(parser)
+  add_tile_arguments(parser)
   return parser
 
 
 def _execute(args: argparse.Namespace) -> int:
   from htc_tf.serving import client, predict_files
   from htc_tf.serving.target import Target
+  from htc_tf.serving.tiling import tiling_of
 
   file_systems.check_local(args.output, '--output')
   file_systems.check_local(args.annotations, '--annotations')
+  tiling = tiling_of(args.tile_size, args.tile_overlap)
   paths = predict_files.list_images(args.inputs)
   target = Target(args.server, args.model_name, args.model_version, args.timeout)
   with contextlib.closing(client.remote_detector(target, args.export)) as detector:
     failed = predict_files.predict_files(
-      detector,
+      detector._replace(tiling=tiling),
       paths,
       args.output,
       args.score_threshold,

@@ -32,3 +32,23 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     'their file name; those that the file does not name are left out and named in the log, and '
     'the exit status is 1',
   )
+
+
+def add_tile_arguments(parser: argparse.ArgumentParser) -> None:
+  """Add the size and the overlap of the tiles of large images to a parser."""
+  add = parser.add_argument
+  add(
+    '--tile_size',
+    type=int,
+    metavar='PIXELS',
+    help='side of the tiles in which larger images are detected, such as 1024; a tile has at most '
+    'the max_detections of the model; TIFF files are read tile by tile and may have any size '
+    '(default: images are seen as a whole)',
+  )
+  add(
+    '--tile_overlap',
+    type=int,
+    metavar='PIXELS',
+    help='pixels that neighboring tiles share, best more than the side of most objects; objects '
+    'across borders are joined by their masks in the shared pixels (default: 128)',
+  )

@@ -10,7 +10,7 @@ import sys
 
 from htc_tf import file_systems
 from htc_tf.cli import command
-from htc_tf.cli.image_arguments import add_image_arguments
+from htc_tf.cli.image_arguments import add_image_arguments, add_tile_arguments
 from htc_tf.cli.model_arguments import (
   add_configuration_arguments,
   add_ensemble_arguments,
@@ -31,23 +31,33 @@ def _parser() -> argparse.ArgumentParser:
   add_views_argument(parser)
   add_ensemble_arguments(parser)
   add_image_arguments(parser)
+  add_tile_arguments(parser)
+  add(
+    '--batch_size',
+    type=int,
+    default=1,
+    help='images or tiles of one size that are computed together (default: 1)',
+  )
   return parser
 
 
 def _execute(args: argparse.Namespace) -> int:
   from htc_tf.serving import detectors, predict_files
+  from htc_tf.serving.tiling import tiling_of
 
   file_systems.check_local(args.output, '--output')
   file_systems.check_local(args.annotations, '--annotations')
+  tiling = tiling_of(args.tile_size, args.tile_overlap)
   paths = predict_files.list_images(args.inputs)
   detector = detectors.load_detector(
     args.model, args.experiment, args.params_override, args.tta, ensemble_of(args)
-  )
+  )._replace(tiling=tiling)
   failed = predict_files.predict_files(
     detector,
     paths,
     args.output,
     args.score_threshold,
+    args.batch_size,
     annotations=args.annotations,
     save=args.save,
     log=print,

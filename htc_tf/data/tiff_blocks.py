@@ -19,8 +19,9 @@ _WANTED = frozenset(
 _EXTRA_PAGE = 1 | 4  # Bits of _KIND: a smaller copy of another page, and a mask.
 _UNCOMPRESSED, _OLD_JPEG = 1, 6
 _SUBSAMPLED = 6  # Luminance and chrominance, whose rows may not be apart.
-# Blocks are decoded together until their sides have at least this number of pixels.
-_MIN_SIDE = 256
+# Blocks are decoded together until their sides have at least this number of pixels, unless they are
+# so wide that they would be too large.
+_MIN_SIDE, _MAX_PIXELS = 256, 2**23
 
 
 class Blocks(NamedTuple):
@@ -55,7 +56,16 @@ class Blocks(NamedTuple):
   @property
   def together(self) -> tuple[int, int]:
     """Number of rows and of columns of blocks that are decoded together."""
-    return tuple(-(-_MIN_SIDE // side) for side in self.block_hw)  # type: ignore[return-value]
+    height, width = self.block_hw
+    columns = -(-_MIN_SIDE // width)
+    limit = max(1, _MAX_PIXELS // (height * width * columns))
+    return min(-(-_MIN_SIDE // height), limit), columns
+
+  @property
+  def pixels_together(self) -> int:
+    """Number of pixels that are decoded together at most."""
+    (rows, columns), (height, width) = self.together, self.block_hw
+    return min(rows * height, self.height) * min(columns * width, self.width)
 
   def part(self, stream: BinaryIO, rows: range, columns: range) -> Part:
     """The blocks of some rows and columns, read from the file."""

@@ -131,9 +131,8 @@ def open_windows(path: str | os.PathLike, sample_format: SampleFormat = RGB) -> 
   first = pages[0]
   if any(_layout(page) != _layout(first) for page in pages):
     return None
-  windows = TiffWindows(os.fspath(path), pages, sample_format)
-  (rows, columns), (height, width) = first.together, first.block_hw
-  if rows * height * columns * width > image_limits.MAX_PIXELS:
+  if first.pixels_together > image_limits.MAX_PIXELS:
+    height, width = first.block_hw
     raise UnreadableImageError(
       'Windows of the TIFF file cannot be read',
       expected=f'strips or tiles of at most {image_limits.MAX_PIXELS} pixels',
@@ -141,7 +140,7 @@ def open_windows(path: str | os.PathLike, sample_format: SampleFormat = RGB) -> 
       likely_cause='a file that was compressed as a whole; save it again with tiles, such as with '
       '`tiffcp -t` or `vips tiffsave --tile`',
     )
-  return windows
+  return TiffWindows(os.fspath(path), pages, sample_format)
 
 
 def _layout(page: Blocks) -> tuple[object, ...]:

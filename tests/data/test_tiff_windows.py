@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from htc_tf.data import image_limits, images, tiff_windows
+from htc_tf.data import image_limits, images, tiff_blocks, tiff_windows
 from htc_tf.data.pixel_box import Box
 from htc_tf.data.rgb_pixels import UnreadableImageError
 from htc_tf.data.sample_format import RGB, SampleFormat
@@ -114,6 +114,17 @@ def test_a_file_above_the_limit_of_pixels_is_read_in_windows(tmp_path, monkeypat
     images.read_image(path)
   windows = tiff_windows.open_windows(path)
   np.testing.assert_array_equal(windows.read(Box(500, 300, 700, 600)), samples[500:, 300:])
+
+
+@pytest.mark.parametrize('tile', [0, 16])
+def test_few_blocks_are_decoded_together_if_they_are_wide(tmp_path, monkeypatch, tile):
+  samples = noise(3, np.uint8, 90, 2000)
+  path = tmp_path / 'a.tif'
+  path.write_bytes(tiff([samples], photometric=2, tile=tile, deflate=True, rows_per_strip=4))
+  monkeypatch.setattr(tiff_blocks, '_MAX_PIXELS', 10_000)
+  monkeypatch.setattr(image_limits, 'MAX_PIXELS', 10_000)
+  windows = tiff_windows.open_windows(path)
+  np.testing.assert_array_equal(windows.read(Box(3, 5, 88, 1999)), samples[3:88, 5:1999])
 
 
 def test_blocks_that_are_too_large_are_refused_with_the_remedy(tmp_path, monkeypatch):
