@@ -2,6 +2,7 @@
 # make lint: format, lint, types, layers.
 # make test-browser: the pages of reports in a headless Chromium, which must be installed.
 # make test-slow: the tests that take minutes.   make test-wheel: the built package in an empty environment.
+# make test-connectors: the connectors to SAHI and supervision, with these installed.
 # make parity: the models against stored numbers; PACK=folder: all numbers, written to docs/parity.md.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
@@ -14,7 +15,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo lint test test-browser test-slow test-wheel parity bench fuzz audit setup clean
+.PHONY: demo lint test test-browser test-slow test-wheel test-connectors parity bench fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -44,6 +45,15 @@ test-slow: $(INSTALLED)
 
 test-wheel: $(INSTALLED)
 	$(RUN) -m pytest -s -m wheel tests/test_wheel.py
+
+# The libraries have a separate environment, so that all other tests run without them.
+CONNECTORS := build/connectors
+test-connectors:
+	$(PYTHON) -m venv $(CONNECTORS)
+	$(CONNECTORS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(CONNECTORS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  -r requirements-connectors.txt
+	$(CONNECTORS)/bin/python -m pytest -rs tests/connectors
 
 PACK ?= parity/extract
 parity: $(INSTALLED)

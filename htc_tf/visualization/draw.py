@@ -15,6 +15,7 @@ from htc_tf.visualization import palette
 Masks: TypeAlias = np.ndarray | Sequence[dict[str, Any]]
 
 _MASK_ALPHA = 0.4
+_SHADES = np.arange(256, dtype=np.uint8)[:, np.newaxis]
 _MAX_LABELS = 1000  # Finding places takes time, and more of them hide the image.
 
 
@@ -103,7 +104,9 @@ def _draw_mask(canvas: np.ndarray, window: Window, enlarge: int, color: palette.
   top, left = window.top * enlarge, window.left * enlarge
   region = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
   tint = np.array(color, np.float32) * _MASK_ALPHA
-  region[mask] = np.rint(region[mask] * (1 - _MASK_ALPHA) + tint).astype(np.uint8)
+  tinted = np.rint(_SHADES * (1 - _MASK_ALPHA) + tint).astype(np.uint8)  # [256, 3]
+  for channel in range(3):
+    region[mask, channel] = tinted[region[mask, channel], channel]
   kernel_side = 2 * _line_width(canvas) + 1
   inner = cv2.erode(
     mask.astype(np.uint8),

@@ -9,7 +9,7 @@ from htc_tf import files
 from htc_tf.data import images as image_files
 from htc_tf.data.pixel_box import Box
 from htc_tf.serving.detected_image import DetectedImage
-from htc_tf.serving.outputs.object_windows import each_window
+from htc_tf.serving.outputs.object_windows import by_place, window_of
 
 
 class Cutouts:
@@ -32,9 +32,10 @@ class Cutouts:
       InputError: the model has no masks.
     """
     os.makedirs(self._folder, exist_ok=True)
-    count = 0
-    windows = each_window(image, 'cut-out')
-    for number, (window, name) in enumerate(zip(windows, image.names), 1):
+    count, masks, names = 0, list(image.each_runs()), image.names
+    for index in by_place(image):
+      number, name = index + 1, names[index]
+      window = window_of(masks[index], f'Object {number} of {image.path} has no cut-out')
       if window is None or not window.bitmap.size:
         continue
       height, width = window.bitmap.shape

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from htc_tf.data.pixel_box import Box
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.outputs.base import GrowingFile
+from htc_tf.serving.outputs.object_windows import by_place
 
 _FILE = 'measurements.csv'
 _BAND_PIXELS = 2**22  # Pixels of an object that are in memory together.
@@ -55,9 +55,16 @@ class Measurements:
   def write(self, image: DetectedImage, stem: str) -> int:
     """Append the objects of an image; see `Output.write`."""
     name = os.path.basename(image.path) if image.path else stem
-    masks = image.each_runs() if image.has_masks else itertools.repeat(None)
-    for row, runs in zip(range(len(image)), masks):
-      self._file.append(_line([name, row + 1, *_measured(image, row, runs, len(self._header))]))
+    masks: list[Runs | None] = [None] * len(image)
+    if image.has_masks:
+      masks = list(image.each_runs())
+    names = image.names
+    measured = {
+      row: [names[row], *_measured(image, row, masks[row], len(self._header) - 3)]
+      for row in by_place(image)
+    }
+    for row in range(len(image)):
+      self._file.append(_line([name, row + 1, *measured[row]]))
     return 0
 
   def close(self) -> int:
@@ -90,14 +97,14 @@ def _border_length(surrounded: np.ndarray) -> float:
 
 
 def _measured(image: DetectedImage, row: int, runs: Runs | None, num_columns: int) -> list[str]:
-  """The values of an object after its number; empty ones where there is no mask."""
+  """The values of an object after its class; empty ones where there is no mask."""
   top, left, bottom, right = (float(value) for value in image.boxes[row])
-  values = [image.names[row], f'{image.scores[row]:.4f}']
+  values = [f'{image.scores[row]:.4f}']
   values += [f'{value:.2f}' for value in (left, top, right - left, bottom - top)]
   area = 0 if runs is None else runs.area
   if runs is None or not area:
     values += [] if runs is None else ['0']
-    return values + [''] * (num_columns - 2 - len(values))
+    return values + [''] * (num_columns - len(values))
   lengths = runs.bottoms - runs.tops
   perimeter, means = _in_bands(image, runs)
   return [
