@@ -7,7 +7,7 @@
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
 # annotation files with one changed value through conversion and evaluation.
-# make audit: known vulnerabilities of the versions in requirements.txt; fails if a version cannot be looked up.
+# make audit: known vulnerabilities of the versions in requirements*.txt; fails if a version cannot be looked up.
 # Each target first creates the virtual environment that it needs.
 
 PYTHON ?= python3.11
@@ -77,7 +77,7 @@ fuzz: $(INSTALLED)
 audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
-	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt -r requirements-connectors.txt
 
 clean:
 	rm -rf $(VENV) build

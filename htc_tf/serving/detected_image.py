@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from htc_tf.data import image_limits, mask_codec, mask_runs
+from htc_tf.data import mask_codec, mask_runs
 from htc_tf.data.images import SourceImage
 from htc_tf.data.mask_runs import Runs
 from htc_tf.data.pixel_box import Box
@@ -57,12 +57,11 @@ class DetectedImage:
     """[height, width, channels] as the model reads them, usually uint8 RGB.
 
     Raises:
-      UnreadableImageError: the image was detected in tiles and is too large to be held in memory;
-        `window` gives parts of it.
+      InputError: the image was read in tiles and is too large to be read as a whole.
     """
     if isinstance(self.source, SourceImage):
       return self.source.samples(self.sample_format)
-    image_limits.check_size(*self.size, self.sample_format.num_channels)
+    overview.check_readable(self.size)
     return self.source.read(Box(0, 0, *self.size))
 
   def window(self, box: Box) -> np.ndarray:

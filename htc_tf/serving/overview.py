@@ -2,13 +2,27 @@
 
 import numpy as np
 
-from htc_tf.data import mask_runs
+from htc_tf.data import image_limits, mask_runs
 from htc_tf.data.pixel_box import Box
 from htc_tf.data.tiff_windows import TiffWindows
+from htc_tf.errors import InputError
 from htc_tf.serving.instances import Instances
 
 MAX_SIDE = 4096
 _ROWS = 256  # Rows that are read together.
+
+
+def check_readable(image_hw: tuple[int, int]) -> None:
+  """Raise InputError if an image that was read in tiles is too large to be read as a whole."""
+  height, width = image_hw
+  if height * width > image_limits.MAX_PIXELS:
+    raise InputError(
+      'The image is too large to be held in memory',
+      expected=f'at most {image_limits.MAX_PIXELS} pixels',
+      got=f'{width}x{height}',
+      likely_cause='`pixels` of an image that was read in tiles: `window(box)` gives parts of it, '
+      'and `draw()` a reduced picture',
+    )
 
 
 def factor_of(image_hw: tuple[int, int]) -> int:
