@@ -170,6 +170,38 @@ def test_a_doubtful_piece_goes_without_changing_the_object():
   _check(merge_tiles(tiles, [left, right], image_hw), [(whole, 1, np.float32(0.9))])
 
 
+def test_pieces_of_different_classes_stay_apart():
+  image_hw = (60, 100)
+  tiles = TILING.places(image_hw)
+  mask = _rectangle(10, 30, 30, 80, image_hw)
+  parts = [
+    _instances([tile.crop(mask)], [label], [0.8], True) for tile, label in zip(tiles, (1, 2))
+  ]
+  found = merge_tiles(tiles, parts, image_hw)
+  assert sorted(found.classes.tolist()) == [1, 2]
+  np.testing.assert_array_equal(found.boxes, [[10, 30, 30, 60], [10, 40, 30, 80]])
+
+
+def test_surer_detections_come_first():
+  """A doubtful detection of both objects agrees better with the first one where both tiles look."""
+  image_hw = (60, 100)
+  tiles = TILING.places(image_hw)
+  first = _rectangle(5, 20, 35, 90, image_hw)
+  second = _rectangle(35, 70, 55, 95, image_hw)  # The left tile does not see it.
+  shorter = _rectangle(5, 42, 33, 90, image_hw)
+  left = _instances([tiles[0].crop(first)], [1], [0.9], True)
+  right = _instances(
+    [tiles[1].crop(mask) for mask in (shorter, second, first | second)],
+    [1, 1, 1],
+    [0.8, 0.7, 0.1],
+    True,
+  )
+  found = merge_tiles(tiles, [left, right], image_hw)
+  np.testing.assert_allclose(found.scores, [0.9, 0.7, 0.1])
+  joined = shorter | _rectangle(5, 20, 35, 60, image_hw)
+  assert found.rles[:2] == [mask_codec.encode(mask) for mask in (joined, second)]
+
+
 def test_an_object_that_only_one_tile_finds_is_kept():
   tiles = TILING.places((60, 100))
   mask = _rectangle(10, 42, 30, 55, (60, 100))
