@@ -3,11 +3,12 @@
 # make test-browser: the pages of reports in a headless Chromium, which must be installed.
 # make test-slow: the tests that take minutes.   make test-wheel: the built package in an empty environment.
 # make test-runtimes: exports in onnxruntime, OpenVINO and LiteRT, whose packages get their own folder.
+# make test-connectors: the connectors to SAHI and supervision, with these installed.
 # make parity: the models against stored numbers; PACK=folder: all numbers, written to docs/parity.md.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
 # annotation files with one changed value through conversion and evaluation.
-# make audit: known vulnerabilities of the versions in requirements.txt; fails if a version cannot be looked up.
+# make audit: known vulnerabilities of the versions in requirements*.txt; fails if a version cannot be looked up.
 # Each target first creates the virtual environment that it needs.
 
 PYTHON ?= python3.11
@@ -15,7 +16,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo lint test test-browser test-slow test-wheel test-runtimes parity bench fuzz audit setup clean
+.PHONY: demo lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -57,6 +58,15 @@ $(RUNTIMES)/.installed: requirements-runtimes.txt $(INSTALLED)
 test-runtimes: $(RUNTIMES)/.installed
 	PYTHONPATH=$(RUNTIMES) $(RUN) -m pytest -rs tests/serving/runtimes tests/serving/test_frame_export.py
 
+# The libraries have a separate environment, so that all other tests run without them.
+CONNECTORS := build/connectors
+test-connectors:
+	$(PYTHON) -m venv $(CONNECTORS)
+	$(CONNECTORS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(CONNECTORS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  -r requirements-connectors.txt
+	$(CONNECTORS)/bin/python -m pytest -rs tests/connectors
+
 PACK ?= parity/extract
 parity: $(INSTALLED)
 	$(RUN) -m parity --pack=$(PACK) $(if $(filter command line,$(origin PACK)),--markdown=docs/parity.md)
@@ -79,7 +89,7 @@ fuzz: $(INSTALLED)
 audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
-	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt -r requirements-connectors.txt
 
 clean:
 	rm -rf $(VENV) build

@@ -31,6 +31,7 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
   _add_thresholds(parser)
   _add_outputs(parser)
   _add_frames(parser)
+  _add_tiles(parser)
 
 
 def _add_thresholds(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +71,8 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     '--batch_size',
     type=int,
     default=1,
-    help='frames of a video per call of the model; images per request to a server (default: 1)',
+    help='images of one size, frames of a video or tiles that are computed together, or sent to '
+    'a server together (default: 1)',
   )
   add(
     '--track',
@@ -78,4 +80,23 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     help='number the objects of videos: an object keeps the number of one of its class in an '
     'earlier frame if the IoU of their masks (or boxes) is at least 0.3, and a number ends after '
     '10 frames without its object',
+  )
+
+
+def _add_tiles(parser: argparse.ArgumentParser) -> None:
+  add = parser.add_argument
+  add(
+    '--tile_size',
+    type=int,
+    metavar='PIXELS',
+    help='side of the tiles in which larger images are detected, such as 1024; a tile has at most '
+    'the max_detections of the model; TIFF files are read tile by tile and may have any size '
+    '(default: images are seen as a whole)',
+  )
+  add(
+    '--tile_overlap',
+    type=int,
+    metavar='PIXELS',
+    help='pixels that neighboring tiles share, best more than the side of most objects; objects '
+    'across borders are joined by their masks in the shared pixels (default: 128)',
   )

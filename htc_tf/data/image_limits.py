@@ -15,7 +15,7 @@ MAX_SAMPLES = 3 * MAX_PIXELS
 TILED_FACTOR = 3
 _REMEDY = (
   'make it smaller, or cut it into files; a conversion with --tile_size reads images of up to '
-  f'{TILED_FACTOR * MAX_PIXELS} pixels'
+  f'{TILED_FACTOR * MAX_PIXELS} pixels, and htc-predict with --tile_size TIFF files of any size'
 )
 _factor = contextvars.ContextVar('factor', default=1)
 

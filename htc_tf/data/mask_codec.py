@@ -38,16 +38,22 @@ def encode_map(numbers: np.ndarray) -> dict[int, dict[str, Any]]:
   found, firsts = np.unique(values[order], return_index=True)
   parts = np.split(order, firsts[1:])
   return {
-    value: _of_runs(starts[part], ends[part], numbers.shape)
+    value: encode_runs(starts[part], ends[part], numbers.shape)
     for value, part in zip(found.tolist(), parts)
   }
 
 
-def _of_runs(starts: np.ndarray, ends: np.ndarray, shape: tuple[int, ...]) -> dict[str, Any]:
-  """The encoding of a mask by the runs of its pixels, column by column."""
+def encode_runs(starts: np.ndarray, ends: np.ndarray, shape: tuple[int, ...]) -> dict[str, Any]:
+  """The encoding of a mask by the runs of its pixels, column by column.
+
+  Args:
+    starts: [num] position of the first pixel of each run, in ascending order.
+    ends: [num] position behind the last pixel of each run; runs do not touch.
+    shape: height and width of the image.
+  """
   limits = np.stack([starts, ends], 1).ravel()
   size = shape[0] * shape[1]
-  limits = limits if limits[-1] == size else np.append(limits, size)
+  limits = limits if len(limits) and limits[-1] == size else np.append(limits, size)
   runs = {'size': list(shape), 'counts': np.diff(limits, prepend=0).tolist()}
   encoded = coco_mask.frPyObjects(runs, *shape)
   return {'size': list(shape), 'counts': encoded['counts'].decode('ascii')}

@@ -18,7 +18,7 @@ BIT_DEPTH_BYTE, COLOR_TYPE_BYTE = 24, 25
 COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _CHANNELS = {color_type: channels for channels, color_type in COLOR_TYPES.items()}
 _FILTER_UP = 2  # Samples are stored as the difference from the row above.
-_COMPRESSION = 4
+COMPRESSION = 4
 
 
 def plain_format(content: bytes) -> SampleFormat | None:
@@ -37,20 +37,31 @@ def write(samples: np.ndarray) -> bytes:
   """The content of a PNG file of [height, width, channels], 1 to 4 channels, uint8 or uint16."""
   height, width, channels = samples.shape
   rows = samples.astype(samples.dtype.newbyteorder('>')).reshape(height, -1).view(np.uint8)
-  above = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
-  lines = np.concatenate([np.full([height, 1], _FILTER_UP, np.uint8), rows - above], axis=1)
+  lines = filtered(rows, np.zeros_like(rows[:1]))
   header = struct.pack(
     '>IIBBBBB', width, height, 8 * samples.itemsize, COLOR_TYPES[channels], 0, 0, 0
   )
   return b''.join(
     [
       SIGNATURE,
-      _chunk(b'IHDR', header),
-      _chunk(b'IDAT', zlib.compress(lines.tobytes(), _COMPRESSION)),
-      _chunk(b'IEND', b''),
+      chunk(b'IHDR', header),
+      chunk(b'IDAT', zlib.compress(lines.tobytes(), COMPRESSION)),
+      chunk(b'IEND', b''),
     ]
   )
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def filtered(rows: np.ndarray, above: np.ndarray) -> np.ndarray:
+  """Rows as they are compressed, with the number of the filter before each.
+
+  Args:
+    rows: [num, bytes] uint8.
+    above: [1, bytes] uint8 row above the first one; 0 for the first row of an image.
+  """
+  differences = rows - np.concatenate([above, rows[:-1]])
+  return np.concatenate([np.full([len(rows), 1], _FILTER_UP, np.uint8), differences], axis=1)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+  """A piece of the file with its length and checksum."""
   return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))

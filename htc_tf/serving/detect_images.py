@@ -1,7 +1,7 @@
 """Detection in images of any kind that Python programs have: files, folders, arrays, pictures."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -12,16 +12,16 @@ from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.images import SourceImage
 from htc_tf.data.sample_format import SampleFormat
 from htc_tf.errors import InputError
-from htc_tf.serving import predict_files
+from htc_tf.serving import large_images, predict_files, tiled_detection
+from htc_tf.serving.batch_detection import Run, in_batches
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.export_format import ExportFormat
-from htc_tf.serving.instances import read_outputs
 from htc_tf.serving.score_thresholds import check_score_threshold
+from htc_tf.serving.tiled_detection import Picture, detect_pictures
+from htc_tf.serving.tiling import Tiling
 
 OneImage: TypeAlias = str | os.PathLike | np.ndarray | Image.Image | SourceImage
 Images: TypeAlias = OneImage | Iterable[OneImage]
-# Function from [1, height, width, channels] to arrays by output name.
-Run: TypeAlias = Callable[[np.ndarray], dict[str, np.ndarray]]
 _EXPECTED = (
   'a path of an image or a folder, an array [height, width, channels], a batch of such arrays, a '
   'Pillow image, or several of these'
@@ -34,6 +34,8 @@ def detect_images(
   export_format: ExportFormat,
   info: DatasetInfo | None,
   score_threshold: float,
+  tiling: Tiling | None = None,
+  batch_size: int = 1,
 ) -> Iterator[DetectedImage]:
   """The detections in each image, one after another.
 
@@ -43,26 +45,33 @@ def detect_images(
     export_format: form of its outputs, and channels and depth of the images that it reads.
     info: its classes; None if unknown.
     score_threshold: detections with a lower score are left out.
+    tiling: tiles of large images; None to see each image as a whole.
+    batch_size: number of tiles that are computed together.
 
   Raises:
     InputError: an image cannot be read, or is of another kind; or the threshold is out of range.
   """
   check_score_threshold(score_threshold)
+  tiled_detection.check_batch_size(batch_size)
   names, ids = (info.category_names, info.category_ids) if info else ([], [])
-  sample_format = export_format.sample_format
-  for source in _sources(images, sample_format):
-    outputs = run(source.samples(sample_format)[np.newaxis])
-    instances = read_outputs(outputs, 0, source.size, export_format)
+  detect, sample_format = in_batches(run, export_format), export_format.sample_format
+  for source in _sources(images, sample_format, tiling):
+    (instances,) = detect_pictures(detect, [source], sample_format, tiling, batch_size)
+    if isinstance(instances, InputError):
+      raise instances
     found = DetectedImage(source, instances, names, ids, sample_format)
     yield found.filtered(score_threshold) if score_threshold else found
 
 
-def _sources(images: Images, sample_format: SampleFormat) -> Iterator[SourceImage]:
+def _sources(
+  images: Images, sample_format: SampleFormat, tiling: Tiling | None
+) -> Iterator[Picture]:
   if isinstance(images, SourceImage):
     yield images
   elif isinstance(images, (str, os.PathLike)):
     for path in predict_files.list_images([os.fspath(images)]):
-      yield predict_files.read_image(path, sample_format)
+      large = large_images.open_large(path, sample_format, tiling)
+      yield predict_files.read_image(path, sample_format) if large is None else large
   elif isinstance(images, Image.Image):
     # A copy has no format, by which the content of its file would be read again.
     yield SourceImage(ImageOps.exif_transpose(images).copy(), b'')
@@ -70,7 +79,7 @@ def _sources(images: Images, sample_format: SampleFormat) -> Iterator[SourceImag
     yield from _of_array(images, sample_format)
   elif isinstance(images, Iterable):
     for image in images:
-      yield from _sources(image, sample_format)
+      yield from _sources(image, sample_format, tiling)
   else:
     raise InputError(
       'The model cannot read these images',

@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from htc_tf.data import mask_codec
+from htc_tf.data import mask_codec, mask_runs
 from htc_tf.data.images import SourceImage
+from htc_tf.data.mask_runs import Runs
+from htc_tf.data.pixel_box import Box
 from htc_tf.data.sample_format import RGB, SampleFormat
+from htc_tf.data.tiff_windows import TiffWindows
 from htc_tf.errors import InputError
 from htc_tf.evaluation import coco_results
+from htc_tf.serving import overview
 from htc_tf.serving.drawing import draw_detections
 from htc_tf.serving.instances import Instances
 from htc_tf.visualization import display
@@ -32,7 +36,7 @@ class DetectedImage:
     sample_format: channels and depth of the images that the model reads.
   """
 
-  source: SourceImage
+  source: SourceImage | TiffWindows
   instances: Instances
   category_names: Sequence[str] = ()
   category_ids: Sequence[int] = ()
@@ -50,8 +54,52 @@ class DetectedImage:
 
   @functools.cached_property
   def pixels(self) -> np.ndarray:
-    """[height, width, channels] as the model reads them, usually uint8 RGB."""
-    return self.source.samples(self.sample_format)
+    """[height, width, channels] as the model reads them, usually uint8 RGB.
+
+    Raises:
+      InputError: the image was read in tiles and is too large to be read as a whole.
+    """
+    if isinstance(self.source, SourceImage):
+      return self.source.samples(self.sample_format)
+    overview.check_readable(self.size)
+    return self.source.read(Box(0, 0, *self.size))
+
+  def window(self, box: Box) -> np.ndarray:
+    """The pixels of a part of the image, [height, width, channels].
+
+    Args:
+      box: the part, inside the image.
+    """
+    if isinstance(self.source, SourceImage):
+      return box.crop(self.pixels)
+    return self.source.read(box)
+
+  def shown_window(self, box: Box) -> np.ndarray:
+    """A part of the image for a screen, [height, width, 3] uint8 RGB.
+
+    Args:
+      box: the part, inside the image.
+    """
+    return display.displayed_rgb(self.window(box), self._shown_range)
+
+  @functools.cached_property
+  def _shown_range(self) -> display.ValueRange | None:
+    """The range of the samples of the whole image, if they are deeper than a screen shows."""
+    if self.sample_format.bits == 8:
+      return None
+    return display.range_of(self._reduced_pixels)
+
+  @functools.cached_property
+  def _reduced_pixels(self) -> np.ndarray:
+    """The pixels, reduced if the image was read in windows and is larger than an overview."""
+    if isinstance(self.source, SourceImage):
+      return self.pixels
+    return overview.reduced_pixels(self.source, self._reduction)
+
+  @property
+  def _reduction(self) -> int:
+    """Factor by which pictures of the image are smaller."""
+    return 1 if isinstance(self.source, SourceImage) else overview.factor_of(self.size)
 
   @property
   def boxes(self) -> np.ndarray:
@@ -90,7 +138,8 @@ class DetectedImage:
   def masks(self) -> np.ndarray | None:
     """[num, height, width] bool, of the size of the image; None if the model has no masks.
 
-    Many objects in a large image need gigabytes: `each_mask` gives one after another.
+    Many objects in a large image need gigabytes: `each_mask` gives one after another, and
+    `each_runs` does not depend on the size of the image.
     """
     if not self.has_masks:
       return None
@@ -105,6 +154,19 @@ class DetectedImage:
     Raises:
       InputError: the model has no masks.
     """
+    for rle in self._rles:
+      yield mask_codec.decode(rle).astype(bool)
+
+  def each_runs(self) -> Iterator[Runs]:
+    """The mask of each detection as runs of pixels in the columns of the image.
+
+    Raises:
+      InputError: the model has no masks.
+    """
+    return map(mask_runs.of_rle, self._rles)
+
+  @property
+  def _rles(self) -> list[dict[str, Any]]:
     if self.instances.rles is None:
       raise InputError(
         'There are no masks',
@@ -112,8 +174,7 @@ class DetectedImage:
         got='boxes only',
         likely_cause='a model that was trained with task.model.include_mask=false',
       )
-    for rle in self.instances.rles:
-      yield mask_codec.decode(rle).astype(bool)
+    return self.instances.rles
 
   @property
   def counts(self) -> dict[str, int]:
@@ -163,11 +224,15 @@ class DetectedImage:
   def draw(self, score_threshold: float = 0.3) -> np.ndarray:
     """The image, enlarged if small, with its detections: [height, width, 3] uint8 RGB.
 
+    An image that was read in tiles is reduced by an integer factor until its sides have at most
+    4096 pixels.
+
     Args:
       score_threshold: detections with a lower score are not drawn.
     """
-    shown = display.displayed_rgb(self.pixels)
-    return draw_detections(shown, self.instances, self.category_names, score_threshold)
+    shown = display.displayed_rgb(self._reduced_pixels)
+    instances = overview.reduced_instances(self.instances, self._reduction, self.size)
+    return draw_detections(shown, instances, self.category_names, score_threshold)
 
   def to_coco(self, image_id: Any = 1) -> list[dict[str, Any]]:
     """The detections as entries of a COCO results file, with run lengths as masks.

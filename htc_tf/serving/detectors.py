@@ -1,7 +1,7 @@
 """Detectors that run on this machine, from a model directory, a checkpoint or an export."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,17 +9,14 @@ import tensorflow as tf
 
 from htc_tf import file_errors, file_systems
 from htc_tf.checkpoints import readability
-from htc_tf.data.images import SourceImage
 from htc_tf.errors import CheckpointError, InputError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import frame_detector, loading
-from htc_tf.serving.instances import Instances, read_outputs
+from htc_tf.serving.batch_detection import in_batches
 from htc_tf.serving.members import Ensemble
 from htc_tf.serving.predict_files import Detector
 
 _ALONE = Ensemble()
-# Function from [batch, height, width, channels] to arrays by output name.
-_Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def load_detector(
@@ -62,13 +59,11 @@ def load_detector(
     return frame_detector.load_frame_detector(path)
   model = loading.load_model(path, experiment, params_override, tta, ensemble)
   info = model.dataset_info
-  export_format = model.in_format(format_lib.ExportFormat())
   return Detector(
-    _one_by_one(model.run, export_format),
+    in_batches(model.run, model.in_format(format_lib.ExportFormat())),
     info.category_names if info else [],
     info.category_ids if info else [],
     sample_format=model.sample_format,
-    detect_same_size=_together(model.run, export_format),
   )
 
 
@@ -114,10 +109,7 @@ def _load_saved_model(path: str) -> Detector:
     return {key: value.numpy() for key, value in outputs.items()}
 
   return Detector(
-    _one_by_one(run, export_format),
-    *categories,
-    sample_format=export_format.sample_format,
-    detect_same_size=_together(run, export_format),
+    in_batches(run, export_format), *categories, sample_format=export_format.sample_format
   )
 
 
@@ -132,29 +124,3 @@ def _load_graphs(path: str) -> Any:
       got=str(error).split('\n', 1)[0],
       likely_cause='an interrupted copy; export again',
     ) from error
-
-
-def _one_by_one(
-  run: _Run, export_format: format_lib.ExportFormat
-) -> Callable[[Sequence[SourceImage]], list[Instances]]:
-  """A function that detects in one image at a time, so that no image is padded for another."""
-  together = _together(run, export_format)
-
-  def detect(images: Sequence[SourceImage]) -> list[Instances]:
-    return [instances for image in images for instances in together([image])]
-
-  return detect
-
-
-def _together(
-  run: _Run, export_format: format_lib.ExportFormat
-) -> Callable[[Sequence[SourceImage]], list[Instances]]:
-  """A function that detects in images of one size in one call of the model."""
-
-  def detect(images: Sequence[SourceImage]) -> list[Instances]:
-    outputs = run(np.stack([image.samples(export_format.sample_format) for image in images]))
-    return [
-      read_outputs(outputs, row, image.size, export_format) for row, image in enumerate(images)
-    ]
-
-  return detect

@@ -18,6 +18,7 @@ from htc_tf.errors import InputError
 from htc_tf.serving import (
   annotated_images,
   input_files,
+  large_images,
   output_folder,
   result_files,
   score_thresholds,
@@ -28,6 +29,9 @@ from htc_tf.serving.input_files import InputImage
 from htc_tf.serving.instances import Instances
 from htc_tf.serving.outputs.chosen import ChosenOutputs
 from htc_tf.serving.score_thresholds import ScoreThresholds
+from htc_tf.serving.tile_progress import TileProgress
+from htc_tf.serving.tiled_detection import Picture, detect_pictures
+from htc_tf.serving.tiling import Tiling
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
 
@@ -44,8 +48,7 @@ class Detector(NamedTuple):
     category_ids: category ids of the data set, in the order of `category_names`.
     close: function that ends the connection to a server; nothing for a model on this machine.
     sample_format: channels and depth of the images that the model reads.
-    detect_same_size: as `detect`, for images of one size, in one call of the model; None if
-      `detect` is best for them too.
+    tiling: tiles in which larger images are detected; None to see each image as a whole.
   """
 
   detect: _Detect
@@ -53,7 +56,7 @@ class Detector(NamedTuple):
   category_ids: Sequence[int]
   close: Callable[[], None] = lambda: None
   sample_format: SampleFormat = RGB
-  detect_same_size: _Detect | None = None
+  tiling: Tiling | None = None
 
 
 def list_images(inputs: Sequence[str]) -> list[str]:
@@ -159,7 +162,7 @@ def predict_files(
     output: output folder; it is created if missing.
     score_threshold: smallest score of an instance in the outputs of `save`, or those of classes;
       `predictions.json` has all.
-    batch_size: number of images per call of the detector.
+    batch_size: number of images, or of tiles, per call of the detector.
     annotations: COCO file whose image and category ids are used, so that `loadRes` of it works;
       images that it does not name are left out.
     save: names of further outputs; see `outputs.registry`.
@@ -269,23 +272,58 @@ def _detect_all(
   detector: Detector, images: Sequence[InputImage], batch_size: int
 ) -> Iterator[tuple[InputImage, DetectedImage | InputError]]:
   """Each image in order, with its detections, or with the error of an unread image."""
-  with tqdm.tqdm(total=len(images), desc='predicting', unit='image') as progress:
+  with (
+    tqdm.tqdm(total=len(images), desc='predicting', unit='image') as progress,
+    TileProgress() as tiles,
+  ):
     for start in range(0, len(images), batch_size):
       planned = images[start : start + batch_size]
-      batch = [_read_or_error(image.path, detector.sample_format) for image in planned]
-      readable = [item for item in batch if isinstance(item, SourceImage)]
-      found = iter(detector.detect(readable) if readable else [])
+      batch = [_read_or_error(image.path, detector) for image in planned]
+      readable = [item for item in batch if not isinstance(item, InputError)]
+      found = iter(detect(detector, readable, batch_size, tiles.report))
       for image, item in zip(planned, batch):
-        if isinstance(item, SourceImage):
-          instances = next(found)
-          yield image, detected(detector, item, instances)
-        else:
+        if isinstance(item, InputError):
           yield image, item
+        else:
+          yield image, detected(detector, item, next(found))
         progress.update()
 
 
+def detect(
+  detector: Detector,
+  images: Sequence[Picture],
+  batch_size: int = 1,
+  report: Callable[[int, int], object] = lambda done, total: None,
+) -> list[Instances | InputError]:
+  """The detections in each image, or the error if the model could not read it.
+
+  Args:
+    detector: the model, and the tiles in which it sees larger images.
+    images: the images.
+    batch_size: number of tiles per call of the model.
+    report: function that receives the numbers of finished and of all tiles of an image.
+  """
+  return detect_pictures(
+    detector.detect, images, detector.sample_format, detector.tiling, batch_size, report
+  )
+
+
+def read_picture(path: str, detector: Detector) -> Picture:
+  """The image in a file; one that is larger than a tile is read in windows if possible.
+
+  Args:
+    path: path of the file.
+    detector: the model, and the tiles in which it sees larger images.
+
+  Raises:
+    InputError: as for `read_image`.
+  """
+  large = large_images.open_large(path, detector.sample_format, detector.tiling)
+  return read_image(path, detector.sample_format) if large is None else large
+
+
 def detected(
-  detector: Detector, source: SourceImage, found: Instances | InputError
+  detector: Detector, source: Picture, found: Instances | InputError
 ) -> DetectedImage | InputError:
   """The image with its instances, or the error if the model could not read it."""
   if isinstance(found, InputError):
@@ -294,9 +332,9 @@ def detected(
   return DetectedImage(source, found, names, ids, detector.sample_format)
 
 
-def _read_or_error(path: str, sample_format: SampleFormat) -> SourceImage | InputError:
+def _read_or_error(path: str, detector: Detector) -> Picture | InputError:
   """The image, or the error if it cannot be read."""
   try:
-    return read_image(path, sample_format)
+    return read_picture(path, detector)
   except InputError as error:
     return error

@@ -127,8 +127,8 @@ def _detect(detector: Detector, path: str, folder: str | None) -> DetectedImage:
     raise InputError('The path cannot be used', expected='a path', got='a null character in it')
   if folder is not None:
     output_folder.protect_inputs([path], folder)
-  source = predict_files.read_image(path, detector.sample_format)
-  (instances,) = detector.detect([source])
+  source = predict_files.read_picture(path, detector)
+  (instances,) = predict_files.detect(detector, [source])
   found = predict_files.detected(detector, source, instances)
   if isinstance(found, InputError):
     raise found

@@ -18,6 +18,7 @@ from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.serving import detect_images
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.export_format import PUBLISHED_MASK_THRESHOLD, ExportFormat
+from htc_tf.serving.tiling import tiling_of
 
 Images: TypeAlias = np.ndarray | tf.Tensor
 # Types that Keras iterates over; `call` checks each of their batches.
@@ -242,7 +243,12 @@ class HTCPredictor(WithoutKerasFiles):
     return super().predict(x, **kwargs)
 
   def detect(
-    self, images: detect_images.Images, score_threshold: float = 0.05
+    self,
+    images: detect_images.Images,
+    score_threshold: float = 0.05,
+    tile_size: int | None = None,
+    tile_overlap: int | None = None,
+    batch_size: int = 1,
   ) -> Iterator[DetectedImage]:
     """The detections in each image, as objects, one after another.
 
@@ -255,12 +261,25 @@ class HTCPredictor(WithoutKerasFiles):
       images: a path of an image or of a folder of images, an array [height, width, channels] of the
         type of `sample_format` or a batch of such arrays, a Pillow image, or an iterable of these.
       score_threshold: detections with a lower score are left out.
+      tile_size: side in pixels of the tiles in which larger images are detected; by default, images
+        are seen as a whole. Each tile has at most the `max_detections` of the model. TIFF files are
+        read tile by tile and may have any size.
+      tile_overlap: pixels that neighboring tiles share; 128 by default. Objects across the borders
+        of tiles are joined (`serving.tile_merging`), those without overlap are not.
+      batch_size: number of tiles that are computed together.
 
     Raises:
-      InputError: an image cannot be read, or is of another kind; or the threshold is out of range.
+      InputError: an image cannot be read, or is of another kind; or the threshold or a number for
+        the tiles is out of range.
     """
     return detect_images.detect_images(
-      images, self.run, self.in_format(ExportFormat()), self.dataset_info, score_threshold
+      images,
+      self.run,
+      self.in_format(ExportFormat()),
+      self.dataset_info,
+      score_threshold,
+      tiling_of(tile_size, tile_overlap),
+      batch_size,
     )
 
   def detect_prepared(

@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from htc_tf.data import mask_codec
+from htc_tf.data import mask_runs
+from htc_tf.data.mask_windows import Window
 from htc_tf.errors import InputError
 from htc_tf.visualization import labels as labels_lib
 from htc_tf.visualization import palette
@@ -14,6 +15,8 @@ from htc_tf.visualization import palette
 Masks: TypeAlias = np.ndarray | Sequence[dict[str, Any]]
 
 _MASK_ALPHA = 0.4
+_SHADES = np.arange(256, dtype=np.uint8)[:, np.newaxis]
+_MAX_LABELS = 1000  # Finding places takes time, and more of them hide the image.
 
 
 def draw_instances(
@@ -29,7 +32,8 @@ def draw_instances(
   """The image with each instance as a translucent mask with outline, a box, a name and a score.
 
   Large instances are drawn first, so that small ones stay visible. Labels are written in the given
-  order: with scores in descending order, the best ones have first choice of the free places.
+  order: with scores in descending order, the best ones have first choice of the free places. Only
+  the first 1000 instances have labels.
 
   Args:
     image: [height, width, 3] uint8 RGB; not modified.
@@ -56,11 +60,11 @@ def draw_instances(
   order = np.argsort(-(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), kind='stable')
   if masks is not None:
     for index in order:
-      mask = _enlarged_mask(_decode(masks[index]), enlarge)
-      _draw_mask(canvas, mask, colors[index])
+      _draw_mask(canvas, _window(masks[index]), enlarge, colors[index])
   for index in order:
     _draw_box(canvas, boxes[index] * enlarge, colors[index])
-  return labels_lib.draw_labels(canvas, _labels(boxes * enlarge, classes, scores, names, colors))
+  labels = _labels(boxes * enlarge, classes, scores, names, colors)
+  return labels_lib.draw_labels(canvas, labels[:_MAX_LABELS])
 
 
 def legible_enlargement(image_hw: tuple[int, int], min_side: int = 400) -> int:
@@ -92,10 +96,17 @@ def _labels(
   return labels
 
 
-def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: palette.Color) -> None:
+def _draw_mask(canvas: np.ndarray, window: Window, enlarge: int, color: palette.Color) -> None:
   """Tint the pixels of a mask and draw its outline, in place."""
+  mask = _enlarged_mask(window.bitmap, enlarge)
+  if not mask.size:
+    return
+  top, left = window.top * enlarge, window.left * enlarge
+  region = canvas[top : top + mask.shape[0], left : left + mask.shape[1]]
   tint = np.array(color, np.float32) * _MASK_ALPHA
-  canvas[mask] = np.rint(canvas[mask] * (1 - _MASK_ALPHA) + tint).astype(np.uint8)
+  tinted = np.rint(_SHADES * (1 - _MASK_ALPHA) + tint).astype(np.uint8)  # [256, 3]
+  for channel in range(3):
+    region[mask, channel] = tinted[region[mask, channel], channel]
   kernel_side = 2 * _line_width(canvas) + 1
   inner = cv2.erode(
     mask.astype(np.uint8),
@@ -103,7 +114,7 @@ def _draw_mask(canvas: np.ndarray, mask: np.ndarray, color: palette.Color) -> No
     borderType=cv2.BORDER_CONSTANT,
     borderValue=0,
   )
-  canvas[mask & (inner == 0)] = color
+  region[mask & (inner == 0)] = color
 
 
 def _draw_box(canvas: np.ndarray, box: np.ndarray, color: palette.Color) -> None:
@@ -135,11 +146,11 @@ def _enlarged_mask(mask: np.ndarray, factor: int) -> np.ndarray:
   return np.repeat(np.repeat(mask, factor, axis=0), factor, axis=1)
 
 
-def _decode(mask: np.ndarray | dict[str, Any]) -> np.ndarray:
-  """One mask as [height, width] bool."""
+def _window(mask: np.ndarray | dict[str, Any]) -> Window:
+  """One mask as a bitmap, only of its surroundings if it is encoded."""
   if isinstance(mask, dict):
-    return mask_codec.decode(mask)
-  return np.asarray(mask).astype(bool)
+    return mask_runs.to_window(mask_runs.of_rle(mask))
+  return Window(0, 0, np.asarray(mask).astype(bool))
 
 
 def _check_image(image: np.ndarray) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 import argparse
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from htc_tf import file_systems
 from htc_tf.cli import command
@@ -13,6 +13,10 @@ from htc_tf.errors import InputError
 if TYPE_CHECKING:
   from htc_tf.serving.predict_files import Detector
   from htc_tf.serving.score_thresholds import ScoreThresholds
+  from htc_tf.serving.tiling import Tiling
+
+
+_Load: TypeAlias = Callable[[], contextlib.AbstractContextManager['Detector']]
 
 
 class _Inputs(NamedTuple):
@@ -24,7 +28,7 @@ class _Inputs(NamedTuple):
 
 def predict(
   args: argparse.Namespace,
-  load: Callable[[], contextlib.AbstractContextManager['Detector']],
+  load: _Load,
 ) -> int:
   """Predict as the flags of `add_image_arguments` say, and return the exit status.
 
@@ -33,8 +37,10 @@ def predict(
     load: function that returns a context with the detector.
   """
   from htc_tf.serving import score_thresholds
+  from htc_tf.serving.tiling import tiling_of
   from htc_tf.serving.video import inputs as video_inputs
 
+  load = _in_tiles(load, tiling_of(args.tile_size, args.tile_overlap))
   file_systems.check_local(args.output, '--output')
   file_systems.check_local(args.annotations, '--annotations')
   if stream.is_stream(args):
@@ -45,6 +51,17 @@ def predict(
   with load() as detector:
     failed = _predict_inputs(detector, args, inputs, thresholds)
   return command.PARTIAL if failed else 0
+
+
+def _in_tiles(load: _Load, tiling: 'Tiling | None') -> _Load:
+  """A function like `load` whose detector sees large images in tiles."""
+
+  @contextlib.contextmanager
+  def load_tiled() -> Iterator['Detector']:
+    with load() as detector:
+      yield detector._replace(tiling=tiling)
+
+  return load_tiled
 
 
 def _check(args: argparse.Namespace, inputs: _Inputs) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from htc_tf.data.mask_windows import Window
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.outputs.base import GrowingFile
-from htc_tf.serving.outputs.outlines import outlines_of
+from htc_tf.serving.outputs.object_windows import each_window
+from htc_tf.serving.outputs.outlines import outlines_in
 
 _FILE = 'annotations.json'
 
@@ -35,9 +37,9 @@ class CocoPolygons:
     height, width = image.size
     image_id = len(self._images) + 1
     name = os.path.basename(image.path) if image.path else f'{stem}.png'
-    masks = image.each_mask() if image.has_masks else itertools.repeat(None)
-    for entry, mask in zip(image.to_coco(image_id), masks):
-      self._append(entry, mask)
+    windows = each_window(image, 'polygon') if image.has_masks else itertools.repeat(None)
+    for entry, window in zip(image.to_coco(image_id), windows):
+      self._append(entry, window)
     self._images.append({'id': image_id, 'file_name': name, 'height': height, 'width': width})
     return 0
 
@@ -48,18 +50,18 @@ class CocoPolygons:
     self._file.finish(text.encode(), b'\n]}\n')
     return 1
 
-  def _append(self, entry: dict[str, Any], mask: np.ndarray | None) -> None:
+  def _append(self, entry: dict[str, Any], window: Window | None) -> None:
     category = entry['category_id']
     self._categories.setdefault(category, {'id': category, 'name': f'class {category}'})
     _, _, width, height = entry['bbox']
-    polygons = [] if mask is None else outlines_of(mask).as_lists()
+    polygons = [] if window is None else outlines_in(window).as_lists()
     self._num_annotations += 1
     annotation = {
       'id': self._num_annotations,
       'image_id': entry['image_id'],
       'category_id': category,
       'bbox': entry['bbox'],
-      'area': width * height if mask is None else int(mask.sum()),
+      'area': width * height if window is None else int(np.count_nonzero(window.bitmap)),
       'segmentation': polygons,
       'iscrowd': 0,
       'score': entry['score'],

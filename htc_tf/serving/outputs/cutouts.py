@@ -7,14 +7,16 @@ import numpy as np
 
 from htc_tf import files
 from htc_tf.data import images as image_files
+from htc_tf.data.pixel_box import Box
 from htc_tf.serving.detected_image import DetectedImage
-from htc_tf.visualization import display
+from htc_tf.serving.outputs.object_windows import by_place, window_of
 
 
 class Cutouts:
   """`cutouts/<stem>_<number>_<class>.png`: the pixels of a mask, and transparent ones around it.
 
-  Objects without a pixel have no file.
+  Objects without a pixel have no file, and those of images that were read in tiles have none if
+  their box is larger than an image may be, which the log says.
 
   Args:
     folder: the output folder.
@@ -30,14 +32,16 @@ class Cutouts:
       InputError: the model has no masks.
     """
     os.makedirs(self._folder, exist_ok=True)
-    pixels, count = display.displayed_rgb(image.pixels), 0
-    for number, (mask, name) in enumerate(zip(image.each_mask(), image.names), 1):
-      rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-      if not len(rows):
+    count, masks, names = 0, list(image.each_runs()), image.names
+    for index in by_place(image):
+      number, name = index + 1, names[index]
+      window = window_of(masks[index], f'Object {number} of {image.path} has no cut-out')
+      if window is None or not window.bitmap.size:
         continue
-      part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-      alpha = mask[part].astype(np.uint8)[..., np.newaxis] * 255
-      content = np.concatenate([pixels[part] * (alpha > 0), alpha], axis=-1)
+      height, width = window.bitmap.shape
+      box = Box(window.top, window.left, window.top + height, window.left + width)
+      alpha = window.bitmap.astype(np.uint8)[..., np.newaxis] * 255
+      content = np.concatenate([image.shown_window(box) * (alpha > 0), alpha], axis=-1)
       safe = re.sub(r'[^\w-]+', '_', name)
       path = os.path.join(self._folder, f'{stem}_{number:03d}_{safe}.png')
       files.write_bytes(path, image_files.encode_png(content))

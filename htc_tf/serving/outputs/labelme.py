@@ -6,7 +6,8 @@ from typing import Any
 
 from htc_tf import files
 from htc_tf.serving.detected_image import DetectedImage
-from htc_tf.serving.outputs.outlines import outlines_of
+from htc_tf.serving.outputs.object_windows import each_window
+from htc_tf.serving.outputs.outlines import outlines_in
 
 _VERSION = '5.5.0'
 
@@ -55,8 +56,10 @@ def _shapes(image: DetectedImage) -> list[dict[str, Any]]:
       for name, box, description in zip(image.names, image.boxes_xyxy, descriptions)
     ]
   shapes = []
-  for number, mask in enumerate(image.each_mask(), 1):
-    found, description = outlines_of(mask), descriptions[number - 1]
+  for number, window in enumerate(each_window(image, 'polygon'), 1):
+    if window is None:
+      continue
+    found, description = outlines_in(window), descriptions[number - 1]
     if found.num_holes:
       description += f', holes that are filled: {found.num_holes}'
     group = number if len(found.polygons) > 1 else None

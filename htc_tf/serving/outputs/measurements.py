@@ -2,7 +2,6 @@
 
 import csv
 import io
-import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -10,11 +9,16 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from htc_tf.data import mask_runs, mask_windows
+from htc_tf.data.mask_runs import Runs
+from htc_tf.data.pixel_box import Box
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.outputs.base import GrowingFile
+from htc_tf.serving.outputs.object_windows import by_place
 
 _FILE = 'measurements.csv'
+_BAND_PIXELS = 2**22  # Pixels of an object that are in memory together.
 _COLUMNS = (
   *('image', 'object', 'class', 'score', 'xmin', 'ymin', 'width', 'height'),
   *('area', 'perimeter', 'centroid_x', 'centroid_y', 'equivalent_diameter'),
@@ -51,9 +55,16 @@ class Measurements:
   def write(self, image: DetectedImage, stem: str) -> int:
     """Append the objects of an image; see `Output.write`."""
     name = os.path.basename(image.path) if image.path else stem
-    masks = image.each_mask() if image.has_masks else itertools.repeat(None)
-    for row, mask in zip(range(len(image)), masks):
-      self._file.append(_line([name, row + 1, *_measured(image, row, mask, len(self._header))]))
+    masks: list[Runs | None] = [None] * len(image)
+    if image.has_masks:
+      masks = list(image.each_runs())
+    names = image.names
+    measured = {
+      row: [names[row], *_measured(image, row, masks[row], len(self._header) - 3)]
+      for row in by_place(image)
+    }
+    for row in range(len(image)):
+      self._file.append(_line([name, row + 1, *measured[row]]))
     return 0
 
   def close(self) -> int:
@@ -73,35 +84,58 @@ def perimeter_of(mask: np.ndarray) -> float:
   Args:
     mask: [height, width] bool.
   """
-  inside = np.pad(mask, 1).astype(np.uint8)
+  return _border_length(np.pad(mask, 2))
+
+
+def _border_length(surrounded: np.ndarray) -> float:
+  """Length of the border in the middle of a mask, without the two outermost rows and columns."""
+  inside = surrounded.astype(np.uint8)
   border = inside - cv2.erode(inside, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
   sums = cv2.filter2D(border.astype(np.float32), -1, _NEIGHBORS, borderType=cv2.BORDER_CONSTANT)
-  numbers, counts = np.unique(sums.round().astype(int), return_counts=True)
+  numbers, counts = np.unique(sums[2:-2, 2:-2].round().astype(int), return_counts=True)
   return float(sum(_LENGTHS.get(number, 0.0) * count for number, count in zip(numbers, counts)))
 
 
-def _measured(
-  image: DetectedImage, row: int, mask: np.ndarray | None, num_columns: int
-) -> list[str]:
-  """The values of an object after its number; empty ones where there is no mask."""
+def _measured(image: DetectedImage, row: int, runs: Runs | None, num_columns: int) -> list[str]:
+  """The values of an object after its class; empty ones where there is no mask."""
   top, left, bottom, right = (float(value) for value in image.boxes[row])
-  values = [image.names[row], f'{image.scores[row]:.4f}']
+  values = [f'{image.scores[row]:.4f}']
   values += [f'{value:.2f}' for value in (left, top, right - left, bottom - top)]
-  if mask is None or not mask.any():
-    values += [] if mask is None else ['0']
-    return values + [''] * (num_columns - 2 - len(values))
-  rows, columns = np.nonzero(mask)
-  area = len(rows)
-  means = image.pixels[rows, columns].astype(np.float64).mean(axis=0)
+  area = 0 if runs is None else runs.area
+  if runs is None or not area:
+    values += [] if runs is None else ['0']
+    return values + [''] * (num_columns - len(values))
+  lengths = runs.bottoms - runs.tops
+  perimeter, means = _in_bands(image, runs)
   return [
     *values,
     str(area),
-    f'{perimeter_of(mask[rows[0] : rows[-1] + 1, columns.min() : columns.max() + 1]):.2f}',
-    f'{columns.mean() + 0.5:.2f}',
-    f'{rows.mean() + 0.5:.2f}',
+    f'{perimeter:.2f}',
+    f'{(runs.columns * lengths).sum() / area + 0.5:.2f}',
+    f'{((runs.tops + runs.bottoms) * lengths).sum() / (2 * area):.2f}',
     f'{math.sqrt(4 * area / math.pi):.2f}',
     *(f'{mean:.2f}' for mean in means),
   ]
+
+
+def _in_bands(image: DetectedImage, runs: Runs) -> tuple[float, np.ndarray]:
+  """Length of the border, and mean of each channel, in bands of rows that need little memory."""
+  box, perimeter = runs.box, 0.0
+  sums = np.zeros(image.sample_format.num_channels)
+  step = max(1, _BAND_PIXELS // box.width)
+  for top in range(box.top, box.bottom, step):
+    band = Box(top, box.left, min(top + step, box.bottom), box.right)
+    surrounding = Box(band.top - 2, band.left - 2, band.bottom + 2, band.right + 2)
+    mask = _bitmap(runs, surrounding)
+    perimeter += _border_length(mask)
+    sums += image.window(band)[mask[2:-2, 2:-2]].sum(axis=0, dtype=np.float64)
+  return perimeter, sums / runs.area
+
+
+def _bitmap(runs: Runs, box: Box) -> np.ndarray:
+  """The mask in a rectangle, [height, width] bool; pixels outside the image are not in it."""
+  window = mask_runs.to_window(runs.inside(box).moved(-box.top, -box.left))
+  return mask_windows.placed(window, box.height, box.width)
 
 
 def _line(values: Sequence[object]) -> bytes:

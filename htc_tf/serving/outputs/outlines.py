@@ -6,6 +6,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from htc_tf.data.mask_windows import Window
+
 # Largest distance of a left-out corner from the polygon, in pixels: more than that of the corners
 # of a diagonal staircase, sqrt(1 / 2).
 _TOLERANCE = 0.75
@@ -26,6 +28,13 @@ class Outlines(NamedTuple):
   def as_lists(self) -> list[list[float]]:
     """The polygons as x, y, x, y, ... lists, the form of COCO."""
     return [[round(float(value), 2) for value in polygon.ravel()] for polygon in self.polygons]
+
+
+def outlines_in(window: Window) -> Outlines:
+  """The outlines of a mask, in pixels of the image; an empty mask has none."""
+  found = outlines_of(window.bitmap)
+  corner = [window.left, window.top]
+  return Outlines([polygon + corner for polygon in found.polygons], found.num_holes)
 
 
 def outlines_of(mask: np.ndarray) -> Outlines:

@@ -12,11 +12,9 @@ from absl import logging
 
 from htc_tf import interruption
 from htc_tf.data import images as image_files
-from htc_tf.data.images import SourceImage
 from htc_tf.errors import InputError
 from htc_tf.serving import input_files, instance_entries, output_folder, predict_files
 from htc_tf.serving.detected_image import DetectedImage
-from htc_tf.serving.instances import Instances
 from htc_tf.serving.predict_files import Detector
 from htc_tf.serving.score_thresholds import ScoreThresholds
 from htc_tf.serving.tally import Tally
@@ -185,11 +183,10 @@ class _Run:
 
   def _detected(self, frames: VideoFrames) -> Iterator[DetectedImage]:
     """The detections in each frame; the model is called with a batch of frames."""
-    detector, largest = self._detector, 0
-    for batch in _batches(iter(frames), self._options.batch_size):
+    detector, batch_size = self._detector, self._options.batch_size
+    for batch in _batches(iter(frames), batch_size):
       sources = [image_files.image_from_pixels(frame) for frame in batch]
-      largest = max(largest, len(sources))
-      for source, instances in zip(sources, _detect(detector, sources, largest)):
+      for source, instances in zip(sources, predict_files.detect(detector, sources, batch_size)):
         found = predict_files.detected(detector, source, instances)
         if isinstance(found, InputError):
           raise found
@@ -202,18 +199,6 @@ class _Run:
       f'interrupted; {files.num_frames} frames of {path} are done{where}; '
       f'{self._num_done} of {self._num_videos} videos are complete'
     )
-
-
-def _detect(
-  detector: Detector, sources: list[SourceImage], size: int
-) -> Sequence[Instances | InputError]:
-  """The detections in frames, and in repetitions of the last one, as many as fill the batch.
-
-  A model would be traced again for a smaller batch, which takes longer than the repetitions.
-  """
-  if detector.detect_same_size is None:
-    return detector.detect(sources)
-  return detector.detect_same_size(sources + sources[-1:] * (size - len(sources)))
 
 
 def _batches(frames: Iterator[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:

@@ -16,6 +16,7 @@ from htc_tf.data.sample_format import SampleFormat
 from htc_tf.errors import InputError
 from htc_tf.serving import client, detectors
 from htc_tf.serving.score_thresholds import ScoreThresholds
+from htc_tf.serving.tiling import Tiling
 from htc_tf.serving.video import predict_video
 from htc_tf.serving.video.predict_video import VideoOptions
 from tests.running_command import RunningCommand
@@ -286,24 +287,36 @@ def test_frames_before_one_that_cannot_be_read_are_kept(tmp_path, monkeypatch, c
   assert len(clips.read(tmp_path / 'out' / 'clip_overlay.partial.mp4')[0]) == 7
 
 
-def test_a_call_of_the_model_for_images_of_one_size_is_used(tmp_path):
+def test_frames_are_detected_in_batches(tmp_path):
   calls = []
 
-  def together(images):
+  def detect(images):
     calls.append(len(images))
     return [clips.find_red(image) for image in images]
 
-  detector = clips.detector()._replace(
-    detect=lambda images: pytest.fail('one by one'), detect_same_size=together
-  )
+  detector = clips.detector()._replace(detect=detect)
   paths = [clips.write(tmp_path / f'{num}.mp4', num) for num in (7, 2)]
   _run(tmp_path, paths, detector=detector, batch_size=3)
-  assert calls == [3, 3, 3, 2]  # Another size of the last batch would cost another trace.
+  assert calls == [3, 3, 1, 2]
   for num in (7, 2):
     lines = _lines(tmp_path / 'out' / f'{num}.jsonl')
     expected = [[2 * number, 8, 2 * number + 16, 24] for number in range(num)]
     found = [line['instances'][0]['box'] for line in lines]
     np.testing.assert_allclose(found, expected, atol=1.5)
+
+
+def test_frames_larger_than_a_tile_are_detected_tile_by_tile(tmp_path):
+  sizes = []
+
+  def detect(images):
+    sizes.extend(image.size for image in images)
+    return [clips.find_red(image) for image in images]
+
+  detector = clips.detector()._replace(detect=detect, tiling=Tiling(40, 8))
+  _run(tmp_path, [clips.write(tmp_path / 'clip.mp4', 2)], detector=detector)
+  assert sizes == [(40, 40)] * 8  # Four tiles of each frame of 46 x 64.
+  boxes = [line['instances'][0]['box'] for line in _lines(tmp_path / 'out' / 'clip.jsonl')]
+  np.testing.assert_allclose(boxes, [[0, 8, 16, 24], [2, 8, 18, 24]], atol=1.5)
 
 
 _COMMANDS = [(predict, '--model=none'), (client_command, '--server=http://none')]

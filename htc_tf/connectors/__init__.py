@@ -1,0 +1,1 @@
+"""Connectors to other libraries, each of which is an optional extra."""
