@@ -81,6 +81,17 @@ _LOCAL = {
   'cli/command.py': 'it looks for the device files of GPUs',
   'serving/predict_files.py': 'list_images and predict_files refuse remote paths',
   'serving/input_files.py': 'list_images refuses remote paths',
+  'cli/detection/stream.py': 'it opens the null device',
+  'data/tiff_windows.py': 'list_images refuses remote paths of images',
+  'serving/large_images.py': 'list_images refuses remote paths of images',
+  'serving/output_folder.py': 'check_options refuses a remote folder',
+  'serving/predict_stream.py': 'output_folder.check_options refuses a remote folder',
+  'serving/runtimes/tflite_runtime.py': 'the converter needs a temporary local folder',
+  'serving/video/frames.py': 'list_images_and_videos refuses remote paths',
+  **{
+    f'serving/video/{name}.py': 'output_folder.check_options refuses a remote folder'
+    for name in ('predict_video', 'video_files', 'writer')
+  },
   'serving/result_files.py': 'predict_files refuses a remote output folder',
   'serving/annotated_images.py': 'it compares the local paths of images',
   'training/driver.py': 'a worker that is not the chief has a temporary local folder',

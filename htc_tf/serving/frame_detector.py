@@ -13,6 +13,7 @@ from htc_tf.data.sample_format import SampleFormat
 from htc_tf.errors import CheckpointError, InputError
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import frame
+from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.frame import FrameRule
 from htc_tf.serving.instances import Instances, read_outputs
 from htc_tf.serving.predict_files import Detector
@@ -40,23 +41,25 @@ def load_frame_detector(path: str) -> Detector:
     InputError: another file of the folder cannot be read, or the path is remote.
   """
   file_systems.check_local(path, 'The model path (--model)')
-  name, rule = _read_description(os.path.join(path, format_lib.FORMAT_FILE))
+  name, rule, export_format = _read_description(os.path.join(path, format_lib.FORMAT_FILE))
   categories = format_lib.read_categories(path)
   run = _load(name, path)
 
   def detect(images: Sequence[SourceImage]) -> list[Instances]:
-    return [_detect_one(run, rule, image) for image in images]
+    return [_detect_one(run, rule, export_format, image) for image in images]
 
   return Detector(detect, *categories, sample_format=SampleFormat(rule.num_channels, rule.bits))
 
 
-def _detect_one(run: Run, rule: FrameRule, image: SourceImage) -> Instances:
+def _detect_one(
+  run: Run, rule: FrameRule, export_format: ExportFormat, image: SourceImage
+) -> Instances:
   samples = image.samples(SampleFormat(rule.num_channels, rule.bits))
   placed = frame.place(samples, rule)
   outputs = run({'images': placed.images, 'image_shape': placed.image_shape})
   boxes = frame.boxes_in_image(outputs['detection_boxes'][0], placed)
   outputs = {**outputs, 'detection_boxes': boxes[np.newaxis]}
-  return read_outputs(outputs, 0, image.size, format_lib.ExportFormat())
+  return read_outputs(outputs, 0, image.size, export_format)
 
 
 def _load(name: str, path: str) -> Run:
@@ -74,8 +77,8 @@ def _load(name: str, path: str) -> Run:
     ) from error
 
 
-def _read_description(path: str) -> tuple[str, FrameRule]:
-  """The name of the runtime and the rule of the frame."""
+def _read_description(path: str) -> tuple[str, FrameRule, ExportFormat]:
+  """The name of the runtime, the rule of the frame, and the form of the outputs."""
   content = format_lib.read_json(path)
   entries = content.get('frame')
   sides = entries.values() if isinstance(entries, dict) else ()
@@ -91,7 +94,10 @@ def _read_description(path: str) -> tuple[str, FrameRule]:
       got=json.dumps({name: content.get(name) for name in ('format', 'frame')}),
       likely_cause='a file of another kind, or an export of another version',
     )
-  return content['format'], FrameRule(**entries)
+  threshold = content.get('mask_threshold', format_lib.PUBLISHED_MASK_THRESHOLD)
+  export_format = ExportFormat(mask_threshold=threshold)
+  export_format.check()
+  return content['format'], FrameRule(**entries), export_format
 
 
 def check_no_choices(path: str, choices: dict[str, Any]) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
-# Marks of a function by TensorFlow's optimizer, with which no SavedModel can be loaded, and of an
-# operation by a gradient of its own, for which loading would warn that it is not saved.
-_FUNCTION_MARK, _GRADIENT_MARK = '_GrapplerSpecializedFunc', '_gradient_op_type'
+from htc_tf.ops import sparse_pooling
+
+# Attribute of an operation with a gradient of its own. Loading would warn that it is not saved.
+_GRADIENT = '_gradient_op_type'
+_numbers = itertools.count()
 # A graph is stored as one message, which cannot exceed 2 GiB.
 MAX_BYTES = 3 * 2**29
 
@@ -40,12 +42,9 @@ def with_constant_weights(
   traced = tf.function(function, input_signature=specs, autograph=False)
   if not fit(variables):
     return traced
-  concrete = traced.get_concrete_function()
-  # Control flow of version 1 would make loops run one iteration after another.
-  frozen = convert_to_constants.convert_variables_to_constants_v2(
-    concrete, lower_control_flow=False
-  )
-  frozen = _without_marks(frozen)
+  with sparse_pooling.computed_in_place():
+    concrete = traced.get_concrete_function()
+  frozen = _frozen(concrete)
 
   def run(*arguments: Any) -> Any:
     outputs = frozen(*tf.nest.flatten(arguments))
@@ -54,31 +53,40 @@ def with_constant_weights(
   return run
 
 
-def _without_marks(
+def _frozen(
   function: tf.types.experimental.ConcreteFunction,
 ) -> tf.types.experimental.ConcreteFunction:
-  """A function without the marks that a SavedModel must not have.
+  """The function with constants in the place of the variables that it captures.
 
-  The functions that it calls get new names, because the old ones belong to the marked functions.
+  `convert_variables_to_constants_v2` does the same, but names the conditions and bodies of loops
+  alike in all graphs, and a name can belong to only one function of a process.
   """
-  graph = function.graph.as_graph_def()
-  called = graph.library.function
-  new_names = {each.signature.name: f'{each.signature.name}_unmarked' for each in called}
-  for each in called:
-    each.attr.pop(_FUNCTION_MARK, None)
-    each.signature.name = new_names[each.signature.name]
-  for node in itertools.chain(graph.node, *(each.node_def for each in called)):
-    node.op = new_names.get(node.op, node.op)
-    node.attr.pop(_GRADIENT_MARK, None)
-    for value in node.attr.values():
-      references = [value.func] if value.HasField('func') else value.list.func
-      for reference in references:
-        reference.name = new_names.get(reference.name, reference.name)
-  inputs, outputs = (
-    [tensor.name for tensor in tensors] for tensors in (function.inputs, function.outputs)
+  # Control flow of version 1 would make loops run one iteration after another.
+  data = convert_to_constants._FunctionConverterDataInEager(
+    function, lower_control_flow=False, aggressive_inlining=False
   )
+  graph, _ = convert_to_constants._replace_variables_by_constants(data)
+  _rename_functions(graph, next(_numbers))
+  captured = {tensor.name for tensor in function.graph.internal_captures}
+  inputs = [tensor.name for tensor in function.inputs if tensor.name not in captured]
 
   def imported() -> None:
     tf.graph_util.import_graph_def(graph, name='')
 
-  return tf.compat.v1.wrap_function(imported, []).prune(inputs, outputs)
+  return tf.compat.v1.wrap_function(imported, []).prune(
+    inputs, [tensor.name for tensor in function.outputs]
+  )
+
+
+def _rename_functions(graph: tf.compat.v1.GraphDef, number: int) -> None:
+  """Give the functions of a graph names with a number, and its operations no gradients."""
+  called = graph.library.function
+  new_names = {each.signature.name: f'{each.signature.name}_frozen_{number}' for each in called}
+  for each in called:
+    each.signature.name = new_names[each.signature.name]
+  for node in itertools.chain(graph.node, *(each.node_def for each in called)):
+    node.op = new_names.get(node.op, node.op)
+    node.attr.pop(_GRADIENT, None)
+    for value in node.attr.values():
+      for reference in [value.func] if value.HasField('func') else value.list.func:
+        reference.name = new_names.get(reference.name, reference.name)

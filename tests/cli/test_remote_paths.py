@@ -17,6 +17,15 @@ from htc_tf.errors import InputError
 from tests import tiny_records
 
 SUPPORTED, REFUSED, NO_PATH = 'supported', 'refused', 'no path'
+# Arguments without a path that the commands for prediction have in common.
+_DETECTION = (
+  '--score_threshold',
+  '--save',
+  '--batch_size',
+  '--track',
+  '--tile_size',
+  '--tile_overlap',
+)
 # Every argument of every command, in the order of its help.
 ARGUMENTS = {
   'create_coco_records': {
@@ -80,14 +89,14 @@ ARGUMENTS = {
     '--annotations': REFUSED,
     '--output': REFUSED,
     '--ensemble': SUPPORTED,
+    '--thresholds': SUPPORTED,
     **dict.fromkeys(
       (
         '--experiment',
         '--params_override',
         '--tta',
         '--ensemble_level',
-        '--score_threshold',
-        '--save',
+        *_DETECTION,
       ),
       NO_PATH,
     ),
@@ -102,6 +111,9 @@ ARGUMENTS = {
         '--params_override',
         '--tta',
         '--ensemble_level',
+        '--format',
+        '--height',
+        '--width',
         '--boxes',
         '--masks',
         '--max_pixels',
@@ -116,15 +128,14 @@ ARGUMENTS = {
     'inputs': REFUSED,
     '--annotations': REFUSED,
     '--output': REFUSED,
+    '--thresholds': SUPPORTED,
     **dict.fromkeys(
       (
         '--server',
         '--model_name',
         '--model_version',
-        '--batch_size',
         '--timeout',
-        '--score_threshold',
-        '--save',
+        *_DETECTION,
       ),
       NO_PATH,
     ),

@@ -68,7 +68,7 @@ def test_the_graph_of_the_predictor_holds_other_operations():
     tf.TensorSpec([1, 64, 96, 3], tf.uint8)
   )
   types = operation_types(graph)
-  assert {'CombinedNonMaxSuppression', 'RaggedGather', 'SparseMatrixMatMul'} <= types
+  assert {'CombinedNonMaxSuppression', 'SparseMatrixMatMul'} <= types
 
 
 def test_pixels_outside_the_image_have_no_effect():
@@ -116,7 +116,7 @@ def test_frames_that_the_model_cannot_read_are_rejected():
 def test_graphs_with_operations_of_tensorflow_alone_are_rejected(monkeypatch):
   predictor = frame_models.predictor()
   monkeypatch.setattr(plain, 'required', lambda: False)
-  with pytest.raises(InputError, match=r'plain operations.*Got: CombinedNonMaxSuppression.*Ragged'):
+  with pytest.raises(InputError, match=r'plain operations.*Got: CombinedNonMaxSuppression.*Sparse'):
     frame_models.graph(predictor)
 
 

@@ -16,9 +16,12 @@ def _weights():
 
 
 def _function(weights):
-  @tf.function(autograph=False, experimental_attributes={'_noinline': True})
+  @tf.custom_gradient
+  def doubled(x):
+    return 2 * x, lambda upstream: upstream
+
   def product(x):
-    return tf.matmul(x, weights)
+    return tf.matmul(doubled(x), weights)
 
   def run(x, others):
     looped = tf.while_loop(
@@ -53,6 +56,18 @@ def test_a_graph_without_variables_is_saved_and_loaded(weights, tmp_path):
   np.testing.assert_array_equal(loaded.run(x), frozen(x, ())['sum'])
   stored = tf.train.list_variables(str(tmp_path / 'saved' / 'variables' / 'variables'))
   assert [name for name, _ in stored] == ['_CHECKPOINTABLE_OBJECT_GRAPH']
+
+
+def test_several_models_of_a_process_have_functions_of_their_own(weights):
+  run, x = _function(weights), tf.constant([[1.0, 0, 2]])
+  expected, found = [], []
+  for factor in (1.0, 2.0):
+    weights.assign(weights * factor)
+    frozen = frozen_weights.with_constant_weights(run, [SPEC, ()], [weights])
+    expected.append(run(x, ())['sum'])
+    found.append(frozen(x, ())['sum'])
+  np.testing.assert_array_equal(found, expected)
+  assert not np.array_equal(*found)
 
 
 def test_weights_that_no_graph_can_hold_stay_variables(weights, monkeypatch):
