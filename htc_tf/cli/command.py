@@ -83,16 +83,19 @@ def has_gpu() -> bool:
   return any(map(os.path.exists, _GPU_DEVICES))
 
 
-def limit_tensorflow_log(level: str) -> None:
-  """Set the log level that TensorFlow reads when it is imported, unless the environment sets it.
+def prepare_tensorflow(level: str) -> None:
+  """Set what TensorFlow reads when it is imported, unless the environment sets it.
 
   Without a GPU, its notices about missing drivers have the level of errors, although nothing is
-  wrong; real errors are also raised as exceptions.
+  wrong; real errors are also raised as exceptions. The Keras of this package is tf_keras. With
+  another one, TensorFlow would also import Keras 3, and with it scikit-learn, which takes a fifth
+  of the time of its import.
 
   Args:
     level: smallest level that is not logged with a GPU: '1' hides notices, '2' warnings too.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', level if has_gpu() else '3')
+  os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 
 
 def run(
@@ -111,7 +114,7 @@ def run(
     interrupted: message after Ctrl-C or SIGTERM; it says how to go on.
   """
   args = parser.parse_args(argv)
-  limit_tensorflow_log('2')
+  prepare_tensorflow('2')
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors='backslashreplace')  # Names of files may be no text.
   with interruption.handled(interrupted):

@@ -158,7 +158,7 @@ def run() -> None:
     print(f'{__doc__}\n{FLAGS.main_module_help()}')
     sys.exit(0)
   flags.mark_flags_as_required(['model_dir'])
-  command.limit_tensorflow_log('1')
+  command.prepare_tensorflow('1')
   # This import defines a flag. It takes seconds and therefore comes after the help.
   from official.vision import train as _  # noqa: F401
 

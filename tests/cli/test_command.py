@@ -99,5 +99,23 @@ def test_notices_about_missing_drivers_are_hidden_without_a_gpu(monkeypatch, dev
   monkeypatch.setenv('TF_CPP_MIN_LOG_LEVEL', given or '')
   if given is None:
     monkeypatch.delenv('TF_CPP_MIN_LOG_LEVEL')
-  command.limit_tensorflow_log('2')
+  command.prepare_tensorflow('2')
   assert os.environ['TF_CPP_MIN_LOG_LEVEL'] == level
+
+
+@pytest.mark.parametrize('given', [None, '0'])
+def test_tensorflow_imports_one_keras_unless_the_environment_says_otherwise(given):
+  code = (
+    'import sys\n'
+    'from htc_tf.cli import command\n'
+    "command.prepare_tensorflow('2')\n"
+    'import tensorflow, tf_keras\n'
+    "print('keras' in sys.modules)"
+  )
+  environment = {key: value for key, value in os.environ.items() if key != 'TF_USE_LEGACY_KERAS'}
+  if given is not None:
+    environment['TF_USE_LEGACY_KERAS'] = given
+  found = subprocess.run(
+    [sys.executable, '-c', code], env=environment, capture_output=True, text=True, check=True
+  )
+  assert found.stdout.strip() == str(given == '0')
