@@ -7,6 +7,7 @@ from official.core import exp_factory
 from official.vision.configs import backbones, common, decoders
 
 from htc_tf.configs import augmentation as augmentation_config
+from htc_tf.configs import features
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
 from htc_tf.configs.schedule import Schedule, build_trainer
@@ -104,11 +105,11 @@ def htc_resnet50fpn_1x_coco_paddle() -> cfg.ExperimentConfig:
   stages = model_config.published_stages()
   stages[-1].box_coder_weights = [30.0, 30.0, 15.0, 15.0]
   # The limit is the largest float32 below 1, so that proposals with a side of 1 pixel are kept.
-  proposals = model_config.PublishedRoIGenerator(min_size=1.0 - 2.0**-24, clip_deltas_below=False)
+  proposals = features.PublishedRoIGenerator(min_size=1.0 - 2.0**-24, clip_deltas_below=False)
   model = model_config.HTC(
     roi_generator=model_config.RoIGenerator(published=proposals),
     roi_aligner=model_config.RoIAligner(
-      published=model_config.PublishedRoIAligner(level_rule='paddle')
+      published=features.PublishedRoIAligner(level_rule='paddle')
     ),
     cascade=model_config.Cascade(stages=stages, match_low_quality=False),
   )
@@ -175,15 +176,15 @@ def htc_nuclei() -> cfg.ExperimentConfig:
     num_classes=2,
     input_size=[256, 256, 3],
     backbone=model_config.Backbone(
-      published_resnet=model_config.PublishedResNet(
+      published_resnet=features.PublishedResNet(
         model_id=18, frozen_stages=-1, norm_eval=False, width_multiplier=0.5
       )
     ),
-    decoder=model_config.Decoder(published_fpn=model_config.PublishedFPN(num_filters=64)),
-    rpn_head=model_config.RPNHead(published=model_config.PublishedRPNHead(num_filters=64)),
+    decoder=model_config.Decoder(published_fpn=features.PublishedFPN(num_filters=64)),
+    rpn_head=model_config.RPNHead(published=features.PublishedRPNHead(num_filters=64)),
     rpn_sampler=model_config.RPNSampler(num_samples=128),
     roi_generator=model_config.RoIGenerator(
-      published=model_config.PublishedRoIGenerator(
+      published=features.PublishedRoIGenerator(
         pre_nms_top_k=400, num_proposals=200, test_pre_nms_top_k=400, test_num_proposals=200
       )
     ),

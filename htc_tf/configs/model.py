@@ -1,13 +1,12 @@
 """Configuration of the HTC model, part by part; the defaults are the published HTC R50-FPN."""
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated
 
 from official.modeling import hyperparams
-from official.vision.configs import backbones, common, decoders, maskrcnn
+from official.vision.configs import common
 
 from htc_tf.configs.bounds import (
-  Bounds,
   Count,
   Fraction,
   NonNegativeFloat,
@@ -17,202 +16,19 @@ from htc_tf.configs.bounds import (
   PositiveInt,
   Weight,
 )
+from htc_tf.configs.config_fields import listed, part
+from htc_tf.configs.features import (
+  Anchor,
+  Backbone,
+  Decoder,
+  Level,
+  RoIAligner,
+  RoIGenerator,
+  RPNHead,
+  RPNSampler,
+)
 from htc_tf.data.preprocess import PUBLISHED, Normalization
 from htc_tf.data.sample_format import DEPTHS, SampleFormat
-
-# A level of the feature pyramid: its stride is 2**level pixels.
-Level = Annotated[int, Bounds(1, 10)]
-
-
-def _part(config_class: type[hyperparams.Config], **values: Any) -> Any:
-  """A dataclass field with a nested configuration as its default."""
-  return dataclasses.field(default_factory=lambda: config_class(**values))
-
-
-def _list(*values: float) -> Any:
-  """A dataclass field with a list as its default."""
-  return dataclasses.field(default_factory=lambda: list(values))
-
-
-@dataclasses.dataclass
-class PublishedResNet(hyperparams.Config):
-  """ResNet and ResNeXt in the layout of the published checkpoints.
-
-  Attributes:
-    model_id: depth, one of 18, 34, 50, 101.
-    frozen_stages: last frozen stage: -1 none, 0 the stem, 1 the stem and the first residual stage,
-      ..., 4 everything.
-    norm_eval: whether batch norm uses its running statistics in training as well; its scale and
-      bias are still trained.
-    width_multiplier: factor on every number of channels, for small models; 1 as published.
-    groups: number of groups of the 3x3 convolutions with depth 50 or 101; 32 or 64 in ResNeXt.
-    base_width: number of channels per group in the first residual stage; 4 in ResNeXt.
-    deformable_stages: residual stages, 1 to 4, with deformable 3x3 convolutions; [2, 3, 4] in the
-      published model with deformable convolutions.
-    recompute: whether training keeps only the outputs of residual blocks and recomputes their
-      activations for the backward pass: less memory, more time, the same gradients. Needs
-      norm_eval.
-  """
-
-  model_id: Annotated[int, OneOf((18, 34, 50, 101))] = 50
-  frozen_stages: Annotated[int, Bounds(-1, 4)] = 1
-  norm_eval: bool = True
-  width_multiplier: PositiveFloat = 1.0
-  groups: PositiveInt = 1
-  base_width: PositiveInt = 64
-  deformable_stages: list[int] = _list()
-  recompute: bool = False
-
-
-@dataclasses.dataclass
-class Backbone(backbones.Backbone):
-  """Model Garden's backbones and the published layout; `type` selects one by field name."""
-
-  type: str | None = 'published_resnet'
-  published_resnet: PublishedResNet = _part(PublishedResNet)
-
-
-@dataclasses.dataclass
-class PublishedFPN(hyperparams.Config):
-  """FPN with biased convolutions, without norm; the coarsest level is subsampled.
-
-  Attributes:
-    num_filters: number of channels of every level.
-  """
-
-  num_filters: PositiveInt = 256
-
-
-@dataclasses.dataclass
-class Decoder(decoders.Decoder):
-  """Model Garden's decoders and the published layout; `type` selects one by field name."""
-
-  type: str | None = 'published_fpn'
-  published_fpn: PublishedFPN = _part(PublishedFPN)
-
-
-@dataclasses.dataclass
-class Anchor(hyperparams.Config):
-  """Anchors of one size per level.
-
-  Attributes:
-    scale: side of a square anchor in strides of its level.
-    aspect_ratios: height / width of each anchor at a position.
-    center_offset: center of the first anchor in strides; 0 as published, 0.5 in Model Garden.
-  """
-
-  scale: PositiveFloat = 8.0
-  aspect_ratios: list[PositiveFloat] = _list(0.5, 1.0, 2.0)
-  center_offset: Fraction = 0.0
-
-
-@dataclasses.dataclass
-class PublishedRPNHead(hyperparams.Config):
-  """RPN head with one 3x3 convolution, shared by the levels, without norm.
-
-  Attributes:
-    num_filters: number of channels of the convolution.
-  """
-
-  num_filters: PositiveInt = 256
-
-
-@dataclasses.dataclass
-class RPNHead(hyperparams.OneOfConfig):
-  """The published RPN head or Model Garden's; `type` selects one by field name."""
-
-  type: str | None = 'published'
-  published: PublishedRPNHead = _part(PublishedRPNHead)
-  model_garden: maskrcnn.RPNHead = _part(maskrcnn.RPNHead)
-
-
-@dataclasses.dataclass
-class RPNSampler(hyperparams.Config):
-  """Selection of the anchors that the RPN is trained on.
-
-  Attributes:
-    positive_threshold: smallest IoU of a positive anchor.
-    negative_threshold: IoU below which an anchor is negative.
-    min_positive_threshold: smallest IoU of a low-quality match: the best anchors of a ground-truth
-      box are positive from this IoU on, even below `positive_threshold`.
-    num_samples: number of sampled anchors per image.
-    positive_fraction: largest share of positives among the samples.
-  """
-
-  positive_threshold: Fraction = 0.7
-  negative_threshold: Fraction = 0.3
-  min_positive_threshold: Fraction = 0.3
-  num_samples: PositiveInt = 256
-  positive_fraction: Fraction = 0.5
-
-
-@dataclasses.dataclass
-class PublishedRoIGenerator(hyperparams.Config):
-  """Proposals as published: top-k and NMS (IoU `>` threshold) per level, then the best of all.
-
-  Attributes:
-    pre_nms_top_k: number of anchors per level that enter NMS in training.
-    num_proposals: number of proposals per image in training.
-    test_pre_nms_top_k: number of anchors per level that enter NMS at inference.
-    test_num_proposals: number of proposals per image at inference.
-    nms_threshold: IoU above which NMS suppresses a proposal.
-    min_size: limit in pixels; proposals are dropped unless width and height are above it.
-    clip_deltas_below: whether dh and dw have a lower bound too, as in the paper's code.
-  """
-
-  pre_nms_top_k: PositiveInt = 2000
-  num_proposals: PositiveInt = 2000
-  test_pre_nms_top_k: PositiveInt = 1000
-  test_num_proposals: PositiveInt = 1000
-  nms_threshold: Fraction = 0.7
-  min_size: NonNegativeFloat = 0.0
-  clip_deltas_below: bool = True
-
-
-@dataclasses.dataclass
-class RoIGenerator(hyperparams.OneOfConfig):
-  """The published proposal generator or Model Garden's; `type` selects one by field name."""
-
-  type: str | None = 'published'
-  published: PublishedRoIGenerator = _part(PublishedRoIGenerator)
-  model_garden: maskrcnn.ROIGenerator = _part(maskrcnn.ROIGenerator)
-
-
-@dataclasses.dataclass
-class PublishedRoIAligner(hyperparams.Config):
-  """Exact RoIAlign; the crop size is configured with the head that uses it.
-
-  Attributes:
-    finest_scale: half of the side, in pixels, below which a square RoI is pooled from `min_level`.
-    min_level: finest pyramid level that RoIs are pooled from.
-    max_level: coarsest pyramid level that RoIs are pooled from.
-    level_rule: 'mmdet' or 'paddle', which add the constant 1e-6 at different places.
-  """
-
-  finest_scale: PositiveFloat = 56.0
-  min_level: Level = 2
-  max_level: Level = 5
-  level_rule: Annotated[str, OneOf(('mmdet', 'paddle'))] = 'mmdet'
-
-
-@dataclasses.dataclass
-class ModelGardenRoIAligner(hyperparams.Config):
-  """Model Garden's aligner: one bilinear sample per bin, levels by box size.
-
-  Attributes:
-    sample_offset: position of the sample in its bin, as a share of the bin.
-  """
-
-  sample_offset: Fraction = 0.5
-
-
-@dataclasses.dataclass
-class RoIAligner(hyperparams.OneOfConfig):
-  """The exact RoI aligner or Model Garden's; `type` selects one by field name."""
-
-  type: str | None = 'published'
-  published: PublishedRoIAligner = _part(PublishedRoIAligner)
-  model_garden: ModelGardenRoIAligner = _part(ModelGardenRoIAligner)
 
 
 @dataclasses.dataclass
@@ -226,7 +42,7 @@ class Stage(hyperparams.Config):
   """
 
   iou_threshold: OpenFraction = 0.5
-  box_coder_weights: list[PositiveFloat] = _list(10.0, 10.0, 5.0, 5.0)
+  box_coder_weights: list[PositiveFloat] = listed(10.0, 10.0, 5.0, 5.0)
   loss_weight: Weight = 1.0
 
 
@@ -351,7 +167,7 @@ class DetectionGenerator(hyperparams.Config):
   """
 
   score_threshold: Fraction = 0.001
-  class_score_thresholds: list[Fraction] = _list()
+  class_score_thresholds: list[Fraction] = listed()
   nms: Annotated[str, OneOf(('hard', 'linear', 'gaussian'))] = 'hard'
   nms_threshold: Fraction = 0.5
   class_agnostic_nms: bool = False
@@ -377,8 +193,8 @@ class Pixels(hyperparams.Config):
   """
 
   bits: Annotated[int, OneOf(DEPTHS)] = 8
-  mean: list[NonNegativeFloat] = _list()
-  stddev: list[PositiveFloat] = _list()
+  mean: list[NonNegativeFloat] = listed()
+  stddev: list[PositiveFloat] = listed()
 
 
 @dataclasses.dataclass
@@ -411,26 +227,26 @@ class HTC(hyperparams.Config):
   """
 
   num_classes: int = 81
-  input_size: list[int] = _list(1344, 1344, 3)
-  pixels: Pixels = _part(Pixels)
+  input_size: list[int] = listed(1344, 1344, 3)
+  pixels: Pixels = part(Pixels)
   min_level: Level = 2
   max_level: Level = 6
   include_mask: bool = True
-  backbone: Backbone = _part(Backbone)
-  decoder: Decoder = _part(Decoder)
-  norm_activation: common.NormActivation = _part(
+  backbone: Backbone = part(Backbone)
+  decoder: Decoder = part(Decoder)
+  norm_activation: common.NormActivation = part(
     common.NormActivation, norm_momentum=0.9, norm_epsilon=1e-5, use_sync_bn=False
   )
-  anchor: Anchor = _part(Anchor)
-  rpn_head: RPNHead = _part(RPNHead)
-  rpn_sampler: RPNSampler = _part(RPNSampler)
-  roi_generator: RoIGenerator = _part(RoIGenerator)
-  roi_aligner: RoIAligner = _part(RoIAligner)
-  cascade: Cascade = _part(Cascade)
-  box_head: BoxHead = _part(BoxHead)
-  mask_head: MaskHead = _part(MaskHead)
-  semantic_head: SemanticHead = _part(SemanticHead)
-  detection_generator: DetectionGenerator = _part(DetectionGenerator)
+  anchor: Anchor = part(Anchor)
+  rpn_head: RPNHead = part(RPNHead)
+  rpn_sampler: RPNSampler = part(RPNSampler)
+  roi_generator: RoIGenerator = part(RoIGenerator)
+  roi_aligner: RoIAligner = part(RoIAligner)
+  cascade: Cascade = part(Cascade)
+  box_head: BoxHead = part(BoxHead)
+  mask_head: MaskHead = part(MaskHead)
+  semantic_head: SemanticHead = part(SemanticHead)
+  detection_generator: DetectionGenerator = part(DetectionGenerator)
 
   @property
   def uses_static_size(self) -> bool:

@@ -11,7 +11,7 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 
 from htc_tf.configs import augmentation as augmentation_config
-from htc_tf.configs import experiments
+from htc_tf.configs import experiments, features
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
 from htc_tf.configs.frames import Resizing
@@ -87,14 +87,14 @@ def _reduced(
   return model_config.HTC(
     num_classes=2,
     backbone=model_config.Backbone(
-      published_resnet=model_config.PublishedResNet(
+      published_resnet=features.PublishedResNet(
         model_id=model_id, frozen_stages=-1, norm_eval=False, width_multiplier=width
       )
     ),
-    decoder=model_config.Decoder(published_fpn=model_config.PublishedFPN(num_filters=num_filters)),
-    rpn_head=model_config.RPNHead(published=model_config.PublishedRPNHead(num_filters=num_filters)),
+    decoder=model_config.Decoder(published_fpn=features.PublishedFPN(num_filters=num_filters)),
+    rpn_head=model_config.RPNHead(published=features.PublishedRPNHead(num_filters=num_filters)),
     roi_generator=model_config.RoIGenerator(
-      published=model_config.PublishedRoIGenerator(
+      published=features.PublishedRoIGenerator(
         pre_nms_top_k=500, num_proposals=300, test_pre_nms_top_k=500, test_num_proposals=300
       )
     ),
@@ -111,9 +111,7 @@ def _published(model_id: int) -> model_config.HTC:
   """The published HTC with a ResNet of a depth."""
   return model_config.HTC(
     num_classes=2,
-    backbone=model_config.Backbone(
-      published_resnet=model_config.PublishedResNet(model_id=model_id)
-    ),
+    backbone=model_config.Backbone(published_resnet=features.PublishedResNet(model_id=model_id)),
     semantic_head=model_config.SemanticHead(num_classes=2),
   )
 

@@ -201,7 +201,7 @@ def build_published_resnet(
 
   Args:
     input_specs: shape of the images, [batch, height, width, channels].
-    backbone_config: configuration whose `get()` is a `configs.model.PublishedResNet`.
+    backbone_config: configuration whose `get()` is a `configs.features.PublishedResNet`.
     norm_activation_config: configuration of the batch norms.
     l2_regularizer: unused; the task adds weight decay.
 
