@@ -9,11 +9,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from htc_tf.data import mask_codec
-from htc_tf.data.mask_windows import Window
 from htc_tf.data.pixel_box import Box
 
 # COCO's run lengths have 32 bits, so that larger images have no masks that other programs read.
 MAX_PIXELS = 2**32 - 1
+
+
+class Window(NamedTuple):
+  """A rectangle of an image with the mask of an object.
+
+  Attributes:
+    top: first row of the rectangle in the image.
+    left: first column of the rectangle in the image.
+    bitmap: [height, width] bool; the object has no pixel outside.
+  """
+
+  top: int
+  left: int
+  bitmap: np.ndarray
 
 
 class Runs(NamedTuple):

@@ -1,27 +1,13 @@
 """Masks of objects as bitmaps of their surroundings, so that large images need little memory."""
 
 import math
-from typing import Any, NamedTuple
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from htc_tf.data import mask_codec
+from htc_tf.data import mask_codec, mask_runs
 from htc_tf.data import segmentation as segmentations
-
-
-class Window(NamedTuple):
-  """A rectangle of an image with the mask of an object.
-
-  Attributes:
-    top: first row of the rectangle in the image.
-    left: first column of the rectangle in the image.
-    bitmap: [height, width] bool; the object has no pixel outside.
-  """
-
-  top: int
-  left: int
-  bitmap: np.ndarray
+from htc_tf.data.mask_runs import Window
 
 
 def window_of(segmentation: segmentations.Segmentation, height: int, width: int) -> Window:
@@ -33,7 +19,7 @@ def window_of(segmentation: segmentations.Segmentation, height: int, width: int)
     width: width of the image.
   """
   if isinstance(segmentation, dict):
-    return _window_of_runs(segmentations.to_rle(segmentation, height, width))
+    return mask_runs.to_window(mask_runs.of_rle(segmentations.to_rle(segmentation, height, width)))
   left_f, top_f, box_width, box_height = segmentations.bounds(segmentation)
   # Polygons are rounded to pixels: leave a pixel on each side.
   left, top = max(math.floor(left_f) - 1, 0), max(math.floor(top_f) - 1, 0)
@@ -47,22 +33,6 @@ def window_of(segmentation: segmentations.Segmentation, height: int, width: int)
   size = (bottom - top, right - left)
   merged = coco_mask.merge(coco_mask.frPyObjects(moved, *size))
   return Window(top, left, mask_codec.decode(merged))
-
-
-def _window_of_runs(runs: dict[str, Any]) -> Window:
-  """The mask of compressed run lengths; only the columns that it reaches are decoded."""
-  height, _ = runs['size']
-  ends = np.cumsum(mask_codec.run_lengths(runs['counts']))
-  starts = np.concatenate([[0], ends[:-1]])
-  is_one = (np.arange(len(ends)) % 2 == 1) & (ends > starts)
-  if not is_one.any():
-    return Window(0, 0, np.zeros([0, 0], bool))
-  left = int(starts[is_one][0]) // height
-  right = (int(ends[is_one][-1]) - 1) // height + 1
-  inside = np.diff(np.clip(np.concatenate([[0], ends]), left * height, right * height))
-  columns = np.repeat(np.arange(len(inside)) % 2 == 1, inside).reshape(right - left, height)
-  rows = np.flatnonzero(columns.any(0))
-  return Window(int(rows[0]), left, columns[:, rows[0] : rows[-1] + 1].T)
 
 
 def part_of(window: Window, top: int, left: int, height: int, width: int) -> Window | None:

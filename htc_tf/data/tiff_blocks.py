@@ -8,15 +8,13 @@ from htc_tf.data import exif, tiff_directory, tiff_parts, tiff_tags
 from htc_tf.data.tiff_directory import Directory
 from htc_tf.data.tiff_parts import Part
 
-_KIND, _ORIENTATION, _CHANNELS, _PLANAR = 254, exif.ORIENTATION_TAG, 277, 284
 _WANTED = frozenset(
   [
-    *(*tiff_parts.COPIED, _KIND, _ORIENTATION, tiff_parts.WIDTH, tiff_parts.HEIGHT),
-    *(tiff_parts.STRIPS, tiff_parts.ROWS_PER_STRIP, tiff_parts.STRIP_BYTES),
-    *(tiff_parts.TILE_WIDTH, tiff_parts.TILE_HEIGHT, tiff_parts.TILES, tiff_parts.TILE_BYTES),
+    *(*tiff_parts.COPIED, tiff_tags.KIND, exif.ORIENTATION_TAG, tiff_tags.WIDTH, tiff_tags.HEIGHT),
+    *(tiff_tags.STRIPS, tiff_tags.ROWS_PER_STRIP, tiff_tags.STRIP_BYTES),
+    *(tiff_tags.TILE_WIDTH, tiff_tags.TILE_HEIGHT, tiff_tags.TILES, tiff_tags.TILE_BYTES),
   ]
 )
-_EXTRA_PAGE = 1 | 4  # Bits of _KIND: a smaller copy of another page, and a mask.
 _UNCOMPRESSED, _OLD_JPEG = 1, 6
 _SUBSAMPLED = 6  # Luminance and chrominance, whose rows may not be apart.
 # Blocks are decoded together until their sides have at least this number of pixels, unless they are
@@ -50,7 +48,7 @@ class Blocks(NamedTuple):
   @property
   def orientation(self) -> int:
     """EXIF orientation, 1..8."""
-    found = _number(self.tags, _ORIENTATION, exif.UPRIGHT, self.order)
+    found = _number(self.tags, exif.ORIENTATION_TAG, exif.UPRIGHT, self.order)
     return found if found in range(1, 9) else exif.UPRIGHT
 
   @property
@@ -101,7 +99,7 @@ def read_blocks(stream: BinaryIO, limit: int) -> list[Blocks] | None:
     return None
   pages = []
   for index, tags in enumerate(tiff_directory.read(stream, _WANTED, limit)):
-    if _number(tags, _KIND, 0, order) & _EXTRA_PAGE:
+    if _number(tags, tiff_tags.KIND, 0, order) & tiff_tags.EXTRA_PAGE:
       if not index:
         return None
       continue
@@ -123,8 +121,8 @@ def _is_splittable(tags: Directory, is_tiled: bool, order: str) -> bool:
   """Whether the rows of a strip are one behind the other in the file."""
   return (
     not is_tiled
-    and _number(tags, tiff_parts.COMPRESSION, _UNCOMPRESSED, order) == _UNCOMPRESSED
-    and _number(tags, tiff_parts.PHOTOMETRIC, tiff_tags.BLACK_IS_ZERO, order) != _SUBSAMPLED
+    and _number(tags, tiff_tags.COMPRESSION, _UNCOMPRESSED, order) == _UNCOMPRESSED
+    and _number(tags, tiff_tags.PHOTOMETRIC, tiff_tags.BLACK_IS_ZERO, order) != _SUBSAMPLED
   )
 
 
@@ -134,19 +132,19 @@ def _blocks(tags: Directory, order: str) -> Blocks | None:
   def number(tag: int, default: int) -> int:
     return _number(tags, tag, default, order)
 
-  height, width = number(tiff_parts.HEIGHT, 0), number(tiff_parts.WIDTH, 0)
-  is_tiled = tiff_parts.TILES in tags
-  block_height = min(number(tiff_parts.ROWS_PER_STRIP, height), height)
+  height, width = number(tiff_tags.HEIGHT, 0), number(tiff_tags.WIDTH, 0)
+  is_tiled = tiff_tags.TILES in tags
+  block_height = min(number(tiff_tags.ROWS_PER_STRIP, height), height)
   block_hw = (block_height, width)
   if is_tiled:
-    block_hw = (number(tiff_parts.TILE_HEIGHT, 0), number(tiff_parts.TILE_WIDTH, 0))
-  places = (tiff_parts.TILES, tiff_parts.TILE_BYTES)
+    block_hw = (number(tiff_tags.TILE_HEIGHT, 0), number(tiff_tags.TILE_WIDTH, 0))
+  places = (tiff_tags.TILES, tiff_tags.TILE_BYTES)
   if not is_tiled:
-    places = (tiff_parts.STRIPS, tiff_parts.STRIP_BYTES)
-  is_known = number(tiff_parts.COMPRESSION, _UNCOMPRESSED) != _OLD_JPEG
+    places = (tiff_tags.STRIPS, tiff_tags.STRIP_BYTES)
+  is_known = number(tiff_tags.COMPRESSION, _UNCOMPRESSED) != _OLD_JPEG
   if min(height, width, *block_hw) < 1 or not is_known or not set(places) <= set(tags):
     return None
-  planes = number(_CHANNELS, 1) if number(_PLANAR, 1) == 2 else 1
+  planes = number(tiff_tags.CHANNELS, 1) if number(tiff_tags.PLANAR, 1) == 2 else 1
   grid = (planes, -(-height // block_hw[0]), -(-width // block_hw[1]))
   positions, lengths = (tiff_directory.numbers(tags[place], order) for place in places)
   if not len(positions) == len(lengths) == np.prod(grid):
@@ -167,7 +165,9 @@ def _blocks(tags: Directory, order: str) -> Blocks | None:
 def _rows_apart(blocks: Blocks) -> Blocks:
   """Strips of one row each, of uncompressed ones of any height."""
   rows_per_strip, height = blocks.block_hw[0], blocks.height
-  channels = 1 if len(blocks.positions) > 1 else _number(blocks.tags, _CHANNELS, 1, blocks.order)
+  channels = (
+    1 if len(blocks.positions) > 1 else _number(blocks.tags, tiff_tags.CHANNELS, 1, blocks.order)
+  )
   bits = _number(blocks.tags, tiff_tags.BITS, 1, blocks.order)
   row_bytes = -(-blocks.width * channels * bits // 8)
   strips, within = np.divmod(np.arange(height), rows_per_strip)

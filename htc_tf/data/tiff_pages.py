@@ -8,12 +8,6 @@ from htc_tf.data.pillow_warnings import without_warnings
 from htc_tf.data.rgb_pixels import UnreadableImageError
 from htc_tf.data.sample_format import DEPTHS, MAX_CHANNELS, SampleFormat
 
-_KIND, _COMPRESSION = 254, 259
-_STRIPS, _CHANNELS, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 277, 278, 279
-_PLANAR, _PREDICTOR, _SAMPLE_TYPE = 284, 317, 339
-_TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
-# Bits of _KIND: a smaller copy of another page, and a mask.
-_EXTRA_PAGE = 1 | 4
 # None, LZW, deflate (two numbers), PackBits, LZMA and Zstandard do not depend on the channels.
 _COMPRESSIONS = (1, 5, 8, 32946, 32773, 34925, 50000)
 # None, and differences between neighbors.
@@ -68,7 +62,7 @@ def read_pages(content: bytes) -> list[Page]:
       pages = [
         _layout(tags)
         for tags in tiff_tags.pages(content, MAX_CHANNELS + 1)
-        if not tags.get(_KIND, 0) & _EXTRA_PAGE
+        if not tags.get(tiff_tags.KIND, 0) & tiff_tags.EXTRA_PAGE
       ]
   except tiff_tags.MALFORMED:
     return []
@@ -81,36 +75,40 @@ def read_pages(content: bytes) -> list[Page]:
 
 def _layout(tags: Mapping[int, Any]) -> Page | None:
   """The layout of a page; None if its samples cannot be read as they are stored."""
-  channels = int(tags.get(_CHANNELS, 1))
+  channels = int(tags.get(tiff_tags.CHANNELS, 1))
   bits = set(_numbers(tags.get(tiff_tags.BITS, 1)))
   photometric = tags.get(tiff_tags.PHOTOMETRIC)
   is_plain = (
     photometric in (tiff_tags.WHITE_IS_ZERO, tiff_tags.BLACK_IS_ZERO, tiff_tags.RGB)
     and len(bits) == 1
     and bits <= set(DEPTHS)
-    and set(_numbers(tags.get(_SAMPLE_TYPE, 1))) <= set(_UNSIGNED)
-    and tags.get(_COMPRESSION, 1) in _COMPRESSIONS
-    and tags.get(_PREDICTOR, 1) in (NO_PREDICTOR, DIFFERENCES)
+    and set(_numbers(tags.get(tiff_tags.SAMPLE_TYPE, 1))) <= set(_UNSIGNED)
+    and tags.get(tiff_tags.COMPRESSION, 1) in _COMPRESSIONS
+    and tags.get(tiff_tags.PREDICTOR, 1) in (NO_PREDICTOR, DIFFERENCES)
     and channels >= 1
   )
   if not is_plain:
     return None
-  height, width, is_tiled = int(tags[tiff_tags.HEIGHT]), int(tags[tiff_tags.WIDTH]), _TILES in tags
-  block_hw = (min(int(tags.get(_ROWS_PER_STRIP, height)), height), width)
+  height, width, is_tiled = (
+    int(tags[tiff_tags.HEIGHT]),
+    int(tags[tiff_tags.WIDTH]),
+    tiff_tags.TILES in tags,
+  )
+  block_hw = (min(int(tags.get(tiff_tags.ROWS_PER_STRIP, height)), height), width)
   if is_tiled:
-    block_hw = (int(tags[_TILE_HEIGHT]), int(tags[_TILE_WIDTH]))
-  positions = _numbers(tags[_TILES if is_tiled else _STRIPS])
-  lengths = _numbers(tags[_TILE_BYTES if is_tiled else _STRIP_BYTES])
+    block_hw = (int(tags[tiff_tags.TILE_HEIGHT]), int(tags[tiff_tags.TILE_WIDTH]))
+  positions = _numbers(tags[tiff_tags.TILES if is_tiled else tiff_tags.STRIPS])
+  lengths = _numbers(tags[tiff_tags.TILE_BYTES if is_tiled else tiff_tags.STRIP_BYTES])
   if min(height, width, *block_hw) < 1 or len(positions) != len(lengths):
     return None
   return Page(
     height,
     width,
     SampleFormat(channels, bits.pop()),
-    is_planar=tags.get(_PLANAR, 1) == 2 and channels > 1,
+    is_planar=tags.get(tiff_tags.PLANAR, 1) == 2 and channels > 1,
     is_inverted=photometric == tiff_tags.WHITE_IS_ZERO,
-    compression=tags.get(_COMPRESSION, 1),
-    predictor=tags.get(_PREDICTOR, NO_PREDICTOR),
+    compression=tags.get(tiff_tags.COMPRESSION, 1),
+    predictor=tags.get(tiff_tags.PREDICTOR, NO_PREDICTOR),
     block_hw=block_hw,
     is_tiled=is_tiled,
     blocks=tuple(zip(positions, lengths)),

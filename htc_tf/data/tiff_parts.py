@@ -10,17 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from htc_tf.data import tiff_directory
+from htc_tf.data import tiff_directory, tiff_tags
 from htc_tf.data.tiff_directory import Directory, Entry
 
-WIDTH, HEIGHT, COMPRESSION, PHOTOMETRIC = 256, 257, 259, 262
-STRIPS, ROWS_PER_STRIP, STRIP_BYTES = 273, 278, 279
-TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 322, 323, 324, 325
 # What pixels mean and how blocks are coded: bits, compression, colors, order of bits, channels,
 # options of fax, planes, differences, palette, inks, alpha, type of samples, tables of JPEG, and
 # the coefficients, subsampling, position and range of luminance and chrominance.
 COPIED = (
-  *(258, COMPRESSION, PHOTOMETRIC, 266, 277, 284, 292, 293, 317, 320, 332, 338, 339),
+  *(tiff_tags.BITS, tiff_tags.COMPRESSION, tiff_tags.PHOTOMETRIC, 266, tiff_tags.CHANNELS),
+  *(292, 293, tiff_tags.PLANAR, tiff_tags.PREDICTOR, 320, 332, 338, tiff_tags.SAMPLE_TYPE),
   *(347, 529, 530, 531, 532),
 )
 _LONG, _LONG_OF_8_BYTES = 4, 16
@@ -73,13 +71,19 @@ def write(parts: Sequence[Part], order: str) -> bytes:
 def _entries(part: Part, positions: Sequence[int], order: str) -> dict[int, Entry]:
   entries = {tag: _short(part.tags[tag], order) for tag in COPIED if tag in part.tags}
   block_height, block_width = part.block_hw
-  numbers = {WIDTH: [part.width], HEIGHT: [part.height]}
+  numbers = {tiff_tags.WIDTH: [part.width], tiff_tags.HEIGHT: [part.height]}
   lengths = [len(block) for block in part.blocks]
   if part.is_tiled:
-    numbers.update({TILE_WIDTH: [block_width], TILE_HEIGHT: [block_height]})
-    numbers.update({TILES: list(positions), TILE_BYTES: lengths})
+    numbers.update({tiff_tags.TILE_WIDTH: [block_width], tiff_tags.TILE_HEIGHT: [block_height]})
+    numbers.update({tiff_tags.TILES: list(positions), tiff_tags.TILE_BYTES: lengths})
   else:
-    numbers.update({STRIPS: list(positions), ROWS_PER_STRIP: [block_height], STRIP_BYTES: lengths})
+    numbers.update(
+      {
+        tiff_tags.STRIPS: list(positions),
+        tiff_tags.ROWS_PER_STRIP: [block_height],
+        tiff_tags.STRIP_BYTES: lengths,
+      }
+    )
   return {**entries, **{tag: _of_numbers(values, order) for tag, values in numbers.items()}}
 
 

@@ -10,7 +10,11 @@ from PIL import TiffImagePlugin
 from htc_tf.data.pillow_warnings import without_warnings
 
 BYTE_ORDERS = {b'II': '<', b'MM': '>'}
-WIDTH, HEIGHT, BITS, PHOTOMETRIC = 256, 257, 258, 262
+KIND, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+STRIPS, CHANNELS, ROWS_PER_STRIP, STRIP_BYTES = 273, 277, 278, 279
+PLANAR, PREDICTOR, SAMPLE_TYPE = 284, 317, 339
+TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 322, 323, 324, 325
+EXTRA_PAGE = 1 | 4  # Bits of KIND: a smaller copy of another page, and a mask.
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 # What Pillow raises for damaged tags.
 MALFORMED = (

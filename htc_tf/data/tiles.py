@@ -14,7 +14,7 @@ import numpy as np
 from htc_tf.data import mask_codec, mask_windows
 from htc_tf.data.annotation_file import Entry
 from htc_tf.data.check_report import CheckReport
-from htc_tf.data.mask_windows import Window
+from htc_tf.data.mask_runs import Window
 
 
 class TileOptions(NamedTuple):

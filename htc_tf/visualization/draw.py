@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from htc_tf.data import mask_runs
-from htc_tf.data.mask_windows import Window
+from htc_tf.data.mask_runs import Window
 from htc_tf.errors import InputError
 from htc_tf.visualization import labels as labels_lib
 from htc_tf.visualization import palette

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from htc_tf.data.mask_windows import Window
+from htc_tf.data.mask_runs import Window
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.outputs.base import GrowingFile
 from htc_tf.serving.outputs.object_windows import each_window

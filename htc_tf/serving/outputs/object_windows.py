@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from absl import logging
 
 from htc_tf.data import image_limits, mask_runs
-from htc_tf.data.mask_runs import Runs
-from htc_tf.data.mask_windows import Window
+from htc_tf.data.mask_runs import Runs, Window
 from htc_tf.serving.detected_image import DetectedImage
 
 _ROWS = 1024  # Objects that begin in as many rows are visited from left to right.

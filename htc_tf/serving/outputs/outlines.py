@@ -6,7 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from htc_tf.data.mask_windows import Window
+from htc_tf.data.mask_runs import Window
 
 # Largest distance of a left-out corner from the polygon, in pixels: more than that of the corners
 # of a diagonal staircase, sqrt(1 / 2).
