@@ -60,6 +60,23 @@ class ServingError(HTCError):
   """A model server that cannot be reached, refuses, or sends an unexpected answer."""
 
 
+def missing_package(what: str, package: str, extra: str, failure: ImportError) -> ConfigError:
+  """The error that says which extra to install.
+
+  Args:
+    what: sentence that says what cannot be done.
+    package: name of the package that is missing.
+    extra: extra of this package that installs it.
+    failure: the error of its import.
+  """
+  return ConfigError(
+    what,
+    expected=f'the package {package}',
+    got=str(failure),
+    likely_cause=f"it is not installed: pip install 'htc_tf[{extra}]'",
+  )
+
+
 def _subclasses(cls: type[HTCError]) -> Iterator[type[HTCError]]:
   for subclass in cls.__subclasses__():
     yield subclass

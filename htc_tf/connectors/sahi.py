@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from htc_tf.errors import InputError
+from htc_tf.errors import InputError, missing_package
 from htc_tf.serving import loading
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.predictor import HTCPredictor
@@ -16,12 +16,7 @@ try:
   from sahi.utils.compatibility import fix_full_shape_list, fix_shift_amount_list
   from sahi.utils.cv import get_coco_segmentation_from_bool_mask
 except ImportError as failure:
-  raise InputError(
-    'The model cannot be given to SAHI',
-    expected='the package sahi',
-    got=str(failure),
-    likely_cause="it is not installed: pip install 'htc_tf[sahi]'",
-  ) from failure
+  raise missing_package('The model cannot be given to SAHI', 'sahi', 'sahi', failure) from failure
 
 
 class HTCDetectionModel(DetectionModel):

@@ -2,17 +2,14 @@
 
 import numpy as np
 
-from htc_tf.errors import InputError
+from htc_tf.errors import missing_package
 from htc_tf.serving.detected_image import DetectedImage
 
 try:
   import supervision
 except ImportError as failure:
-  raise InputError(
-    'Detections cannot be given to supervision',
-    expected='the package supervision',
-    got=str(failure),
-    likely_cause="it is not installed: pip install 'htc_tf[supervision]'",
+  raise missing_package(
+    'Detections cannot be given to supervision', 'supervision', 'supervision', failure
   ) from failure
 
 

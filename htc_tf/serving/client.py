@@ -34,7 +34,7 @@ def connect(target: Target) -> Connection:
 
   Raises:
     InputError: the address cannot be used, or the name, version or timeout is out of range.
-    ServingError: the address starts with grpc://, and tensorflow-serving-api is not installed.
+    ConfigError: the address starts with grpc://, and tensorflow-serving-api is not installed.
   """
   _check_target(target)
   scheme, address, port = _parse_address(target.server)
@@ -56,7 +56,7 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
 
   Raises:
     InputError: as for `connect`; or `export.json` is missing, or one of the files cannot be read.
-    ServingError: as for `connect`.
+    ConfigError: as for `connect`.
   """
   export_format = format_lib.ExportFormat()
   categories: tuple[list[str], list[int]] = ([], [])

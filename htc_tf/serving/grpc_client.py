@@ -6,17 +6,17 @@ import grpc
 import numpy as np
 import tensorflow as tf
 
-from htc_tf.errors import ServingError, stated_text
+from htc_tf.errors import ServingError, missing_package, stated_text
 from htc_tf.serving.target import INPUT, SIGNATURE, Connection, Target
 
 try:
   from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 except ImportError as failure:
-  raise ServingError(
-    'The gRPC client cannot be used',
-    expected='the package tensorflow-serving-api',
-    got=str(failure),
-    likely_cause="it is not installed: pip install 'htc_tf[serving]', or use http://",
+  raise missing_package(
+    'The gRPC client cannot be used; the one of http:// can',
+    'tensorflow-serving-api',
+    'serving',
+    failure,
   ) from failure
 
 # Pasted masks are larger than the 4 MB that gRPC allows by default.

@@ -12,7 +12,7 @@ import tensorflow as tf
 from htc_tf import file_systems
 from htc_tf.data.images import image_from_pixels
 from htc_tf.data.sample_format import RGB, SampleFormat
-from htc_tf.errors import ConfigError
+from htc_tf.errors import missing_package
 
 WARMUP_FILE = os.path.join('assets.extra', 'tf_serving_warmup_requests')
 
@@ -24,12 +24,11 @@ def check_available() -> None:
   try:
     import tensorflow_serving.apis  # noqa: F401
   except ImportError as error:
-    raise ConfigError(
-      'Warm-up requests cannot be written',
-      expected='the package tensorflow-serving-api',
-      got=str(error),
-      likely_cause="it is not installed: pip install 'htc_tf[serving]', or "
-      'export without warm-up (--no_warmup)',
+    raise missing_package(
+      'Warm-up requests cannot be written; an export without them can (--no_warmup)',
+      'tensorflow-serving-api',
+      'serving',
+      error,
     ) from error
 
 
