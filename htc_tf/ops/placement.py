@@ -6,16 +6,18 @@ this package has a second implementation of operations that do have GPU kernels.
 """
 
 import contextlib
+import contextvars
 from collections.abc import Iterator
 
 import tensorflow as tf
 
-_chosen: list[bool] = []
+_CHOSEN: contextvars.ContextVar[bool | None] = contextvars.ContextVar('chosen', default=None)
 
 
 def on_gpu() -> bool:
   """Whether the current trace is for a GPU: whether this process has one, unless it was chosen."""
-  return _chosen[-1] if _chosen else bool(tf.config.list_logical_devices('GPU'))
+  chosen = _CHOSEN.get()
+  return bool(tf.config.list_logical_devices('GPU')) if chosen is None else chosen
 
 
 @contextlib.contextmanager
@@ -25,8 +27,8 @@ def tracing_for(gpu: bool) -> Iterator[None]:
   Args:
     gpu: whether the graphs will run on a GPU, which this process need not have.
   """
-  _chosen.append(gpu)
+  token = _CHOSEN.set(gpu)
   try:
     yield
   finally:
-    _chosen.pop()
+    _CHOSEN.reset(token)

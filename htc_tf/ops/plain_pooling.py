@@ -57,14 +57,7 @@ def pool(
   views: Sequence[View],
   size: int,
 ) -> tf.Tensor:
-  """RoIs pooled from every view, summed over the views.
-
-  Args:
-    pixels: [num_pixels, channels] float32, map by map, image by image, row by row.
-    map_shapes: heights and widths of the maps, [num_maps] int64 each.
-    rois: [batch, num_rois, 4] float32 yxyx in padded-image pixels, of static shape.
-    views: one or more views.
-    size: number of bins of an RoI along each axis.
+  """RoIs pooled from every view; arguments are those of `sparse_pooling.pool`, of static shapes.
 
   Returns:
     [batch * num_rois, size, size, channels] float32.

@@ -7,31 +7,13 @@ together form one sparse matrix from pixels to bins. Its product with the pixels
 pass, and the product of its transpose with the upstream gradient is the backward pass.
 """
 
-import contextlib
-import contextvars
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from htc_tf.ops import bin_samples
 from htc_tf.ops.roi_view import View
-
-_IN_PLACE = contextvars.ContextVar('in_place', default=False)
-
-
-@contextlib.contextmanager
-def computed_in_place() -> Iterator[None]:
-  """A context in which graphs compute the weights of bins without a function of their own.
-
-  TensorFlow's optimizer makes copies of such a function, whose names can belong to only one graph
-  of a process and which no SavedModel can hold.
-  """
-  token = _IN_PLACE.set(True)
-  try:
-    yield
-  finally:
-    _IN_PLACE.reset(token)
 
 
 class _Taps(NamedTuple):
@@ -102,8 +84,7 @@ def pool(
     heights=tf.gather(heights, maps),
     widths=tf.gather(widths, maps),
   )
-  compute = _bin_weights.python_function if _IN_PLACE.get() else _bin_weights
-  weights = compute(windows, size, num_views, tf.shape(pixels, out_type=tf.int64)[0])
+  weights = _bin_weights(windows, size, num_views, tf.shape(pixels, out_type=tf.int64)[0])
   return _weighted_sums(weights, pixels)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
-from htc_tf.ops import sparse_pooling
-
+# Attribute of a function that TensorFlow's optimizer made. A SavedModel with it cannot be loaded.
+_OPTIMIZED = '_GrapplerSpecializedFunc'
 # Attribute of an operation with a gradient of its own. Loading would warn that it is not saved.
 _GRADIENT = '_gradient_op_type'
 _numbers = itertools.count()
@@ -42,8 +42,7 @@ def with_constant_weights(
   traced = tf.function(function, input_signature=specs, autograph=False)
   if not fit(variables):
     return traced
-  with sparse_pooling.computed_in_place():
-    concrete = traced.get_concrete_function()
+  concrete = traced.get_concrete_function()
   frozen = _frozen(concrete)
 
   def run(*arguments: Any) -> Any:
@@ -79,11 +78,12 @@ def _frozen(
 
 
 def _rename_functions(graph: tf.compat.v1.GraphDef, number: int) -> None:
-  """Give the functions of a graph names with a number, and its operations no gradients."""
+  """Give the functions of a graph names with a number, and drop what a SavedModel cannot have."""
   called = graph.library.function
   new_names = {each.signature.name: f'{each.signature.name}_frozen_{number}' for each in called}
   for each in called:
     each.signature.name = new_names[each.signature.name]
+    each.attr.pop(_OPTIMIZED, None)
   for node in itertools.chain(graph.node, *(each.node_def for each in called)):
     node.op = new_names.get(node.op, node.op)
     node.attr.pop(_GRADIENT, None)

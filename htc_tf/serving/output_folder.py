@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from htc_tf import file_systems
 from htc_tf.errors import InputError
-from htc_tf.serving import result_files
+from htc_tf.serving import result_files, tiled_detection
 from htc_tf.serving.outputs import registry
 
 
@@ -13,8 +13,7 @@ def check_options(output: str, batch_size: int, save: Sequence[str]) -> None:
   """Raise InputError unless the folder, the batch size and the outputs can be used."""
   registry.check(save)
   file_systems.check_local(output, 'The output folder (--output)')
-  if batch_size < 1:
-    raise InputError('The batch size is out of range', expected='1 or more', got=str(batch_size))
+  tiled_detection.check_batch_size(batch_size)
   if os.path.exists(output) and not os.path.isdir(output):
     raise InputError(
       f'{output} is not a folder',
