@@ -60,11 +60,15 @@ test-runtimes: $(RUNTIMES)/.installed
 
 # The libraries have a separate environment, so that all other tests run without them.
 CONNECTORS := build/connectors
-test-connectors:
+$(CONNECTORS)/.installed: requirements.txt requirements-connectors.txt
+	rm -rf $(CONNECTORS)
 	$(PYTHON) -m venv $(CONNECTORS)
 	$(CONNECTORS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(CONNECTORS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  -r requirements-connectors.txt
+	touch $@
+
+test-connectors: $(CONNECTORS)/.installed
 	$(CONNECTORS)/bin/python -m pytest -rs tests/connectors
 
 PACK ?= parity/extract

@@ -25,11 +25,6 @@ def without_kernel(function: tf.types.experimental.ConcreteFunction) -> dict[str
   return counts
 
 
-def operations(function: tf.types.experimental.ConcreteFunction) -> set[str]:
-  """The operations in a graph and in those that it calls."""
-  return {node.op for node in _nodes(function.graph.as_graph_def())}
-
-
 def _nodes(graph: tf.compat.v1.GraphDef) -> Iterator[node_def_pb2.NodeDef]:
   yield from graph.node
   for function in graph.library.function:

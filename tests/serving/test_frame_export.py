@@ -15,7 +15,7 @@ from htc_tf.cli import predict
 from htc_tf.data.images import image_from_pixels
 from htc_tf.errors import CheckpointError, ConfigError, InputError
 from htc_tf.serving import detectors, frame_export
-from htc_tf.serving.runtimes import tflite_runtime
+from htc_tf.serving.runtimes import registry, tflite_runtime
 from tests.serving import frame_models, tiny_model
 
 _SIZE = ['--height', '64', '--width', '96']
@@ -27,6 +27,10 @@ def _model_dir(tmp_path_factory):
   parser = {'min_sizes': [48], 'max_size': 96, 'buckets': [{'height': 64, 'width': 96}]}
   changes = {'validation_data': {'parser': parser}}
   return tiny_model.write(tmp_path_factory.mktemp('model'), changes=changes)
+
+
+def test_the_command_offers_every_runtime():
+  assert command._RUNTIMES == registry.NAMES
 
 
 @pytest.fixture(scope='module', name='exported')

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.serving import frozen_weights
-from tests import gpu_kernels
+from tests.graph_operations import operation_types
 
 SPEC = tf.TensorSpec([None, 3])
 
@@ -48,7 +48,7 @@ def test_a_graph_without_variables_is_saved_and_loaded(weights, tmp_path):
   frozen = frozen_weights.with_constant_weights(_function(weights), [SPEC, ()], [weights])
   module = tf.Module()
   module.run = tf.function(lambda x: frozen(x, ())['sum'], input_signature=[SPEC], autograph=False)
-  names = gpu_kernels.operations(module.run.get_concrete_function())
+  names = operation_types(module.run.get_concrete_function())
   assert 'ReadVariableOp' not in names
   tf.saved_model.save(module, str(tmp_path / 'saved'))
   loaded = tf.saved_model.load(str(tmp_path / 'saved'))

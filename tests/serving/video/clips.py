@@ -1,5 +1,6 @@
 """Small videos, and a detector that finds what is painted in them."""
 
+import json
 import struct
 
 import cv2
@@ -8,6 +9,8 @@ import numpy as np
 from htc_tf.data import mask_codec
 from htc_tf.serving import predict_files
 from htc_tf.serving.instances import Instances
+from htc_tf.serving.video import predict_video
+from htc_tf.serving.video.predict_video import VideoOptions
 
 RATE = 12.5
 _SIDE = 16
@@ -84,3 +87,20 @@ def detector(calls=None):
     return [find_red(image) for image in images]
 
   return predict_files.Detector(detect, ['cat', 'dog'], [7, 9])
+
+
+def predict(tmp_path, paths, calls=None, model=None, **options):
+  """Predict on videos with a detector; the failed ones, and the lines of the log."""
+  logged = []
+  failed = predict_video.predict_videos(
+    model or detector(calls),
+    [str(path) for path in paths],
+    VideoOptions(str(tmp_path / 'out'), **options),
+    logged.append,
+  )
+  return failed, logged
+
+
+def lines(path):
+  """The lines of JSON of a file."""
+  return [json.loads(line) for line in path.read_text().splitlines()]
