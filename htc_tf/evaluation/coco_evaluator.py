@@ -13,6 +13,7 @@ from htc_tf.errors import DataError, InputError
 from htc_tf.evaluation import coco_results, matching
 from htc_tf.evaluation import ground_truth as ground_truth_lib
 from htc_tf.evaluation import metrics as metrics_lib
+from htc_tf.evaluation.mask_paste import PUBLISHED_THRESHOLD
 
 # A worker takes half a second to start; one process pastes and matches 50 images in that time.
 _IMAGES_PER_WORKER = 100
@@ -89,7 +90,7 @@ class COCOEvaluator:
     self._iou_types = ('bbox', 'segm') if include_mask else ('bbox',)
     self._per_category = per_category
     self._max_detections = max_detections
-    self.mask_threshold = 0.5
+    self.mask_threshold = PUBLISHED_THRESHOLD
     self._workers = processes.WorkerPool(
       num_workers or default_workers(len(self._ground_truth.imgs))
     )

@@ -16,7 +16,7 @@ def detections_to_results(
   image_info: np.ndarray,
   image_id: int,
   category_ids: Sequence[int],
-  mask_threshold: float = 0.5,
+  mask_threshold: float = mask_paste.PUBLISHED_THRESHOLD,
 ) -> list[dict[str, Any]]:
   """COCO results, in original-image pixels, of the detections in one image.
 

@@ -15,6 +15,9 @@ from pycocotools import mask as mask_utils
 
 from htc_tf.errors import InputError
 
+# Smallest probability of a pixel of an object.
+PUBLISHED_THRESHOLD = 0.5
+
 
 class _Patch(NamedTuple):
   """The part of the image in which one pasted mask can differ from zero.
@@ -59,7 +62,7 @@ def paste_masks(
   mask_probs: np.ndarray,
   boxes_original: np.ndarray,
   image_hw: tuple[int, int],
-  threshold: float = 0.5,
+  threshold: float = PUBLISHED_THRESHOLD,
 ) -> np.ndarray:
   """Masks on the full image: the pixels whose sampled probability is >= `threshold`.
 
@@ -90,7 +93,7 @@ def encode_masks(
   mask_probs: np.ndarray,
   boxes_original: np.ndarray,
   image_hw: tuple[int, int],
-  threshold: float = 0.5,
+  threshold: float = PUBLISHED_THRESHOLD,
 ) -> list[dict[str, Any]]:
   """Run-length encodings of pasted masks, equal to `pycocotools.mask.encode` of `paste_masks`.
 

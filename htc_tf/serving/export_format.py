@@ -9,6 +9,7 @@ from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.images import MAX_PIXELS
 from htc_tf.data.sample_format import DEPTHS, MAX_CHANNELS, RGB, SampleFormat
 from htc_tf.errors import InputError
+from htc_tf.evaluation.mask_paste import PUBLISHED_THRESHOLD
 
 FORMAT_FILE = 'export.json'
 CATEGORIES_FILE = 'categories.json'
@@ -21,7 +22,6 @@ OTHER_CHANNELS = 3
 
 BOXES = ('pixels', 'normalized')
 MASKS = ('cropped', 'full', 'packed')
-PUBLISHED_MASK_THRESHOLD = 0.5
 
 
 class ExportFormat(NamedTuple):
@@ -44,7 +44,7 @@ class ExportFormat(NamedTuple):
   max_pixels: int = MAX_PIXELS
   num_channels: int = RGB.num_channels
   bits: int = RGB.bits
-  mask_threshold: float = PUBLISHED_MASK_THRESHOLD
+  mask_threshold: float = PUBLISHED_THRESHOLD
 
   @property
   def sample_format(self) -> SampleFormat:
@@ -96,7 +96,7 @@ def write_format(export_format: ExportFormat, folder: str) -> None:
   entries = export_format._asdict()
   if export_format.sample_format.is_rgb:
     del entries['num_channels'], entries['bits']
-  if export_format.mask_threshold == PUBLISHED_MASK_THRESHOLD:
+  if export_format.mask_threshold == PUBLISHED_THRESHOLD:
     del entries['mask_threshold']
   content = json.dumps(entries, indent=2)
   files.write_bytes(os.path.join(folder, FORMAT_FILE), content.encode())

@@ -11,6 +11,7 @@ from htc_tf import file_systems
 from htc_tf.data.images import SourceImage
 from htc_tf.data.sample_format import SampleFormat
 from htc_tf.errors import CheckpointError, InputError
+from htc_tf.evaluation.mask_paste import PUBLISHED_THRESHOLD
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import frame
 from htc_tf.serving.export_format import ExportFormat
@@ -94,7 +95,7 @@ def _read_description(path: str) -> tuple[str, FrameRule, ExportFormat]:
       got=json.dumps({name: content.get(name) for name in ('format', 'frame')}),
       likely_cause='a file of another kind, or an export of another version',
     )
-  threshold = content.get('mask_threshold', format_lib.PUBLISHED_MASK_THRESHOLD)
+  threshold = content.get('mask_threshold', PUBLISHED_THRESHOLD)
   export_format = ExportFormat(mask_threshold=threshold)
   export_format.check()
   return content['format'], FrameRule(**entries), export_format

@@ -8,6 +8,7 @@ precision.
 
 import tensorflow as tf
 
+from htc_tf.evaluation.mask_paste import PUBLISHED_THRESHOLD
 from htc_tf.ops import masks as mask_ops
 from htc_tf.ops.without_autograph import without_autograph
 
@@ -18,7 +19,7 @@ def paste_masks(
   boxes_original: tf.Tensor,
   original_hw: tf.Tensor,
   packed: bool,
-  threshold: float = 0.5,
+  threshold: float = PUBLISHED_THRESHOLD,
 ) -> tf.Tensor:
   """Masks of a batch at the size of the images.
 

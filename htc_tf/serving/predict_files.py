@@ -4,7 +4,7 @@ import collections
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import tqdm
@@ -30,12 +30,10 @@ from htc_tf.serving.instances import Instances
 from htc_tf.serving.outputs.chosen import ChosenOutputs
 from htc_tf.serving.score_thresholds import ScoreThresholds
 from htc_tf.serving.tile_progress import TileProgress
-from htc_tf.serving.tiled_detection import Picture, detect_pictures
+from htc_tf.serving.tiled_detection import Detect, Picture, detect_pictures
 from htc_tf.serving.tiling import Tiling
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
-
-_Detect: TypeAlias = Callable[[Sequence[SourceImage]], Sequence[Instances | InputError]]
 
 
 class Detector(NamedTuple):
@@ -51,7 +49,7 @@ class Detector(NamedTuple):
     tiling: tiles in which larger images are detected; None to see each image as a whole.
   """
 
-  detect: _Detect
+  detect: Detect
   category_names: Sequence[str]
   category_ids: Sequence[int]
   close: Callable[[], None] = lambda: None

@@ -12,12 +12,13 @@ from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.padding import DynamicSize, PaddingRule
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
+from htc_tf.evaluation.mask_paste import PUBLISHED_THRESHOLD
 from htc_tf.modeling.ensemble import AVERAGING, Joining, Member, Prepared, detect_members
 from htc_tf.modeling.keras_files import WithoutKerasFiles
 from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.serving import detect_images
 from htc_tf.serving.detected_image import DetectedImage
-from htc_tf.serving.export_format import PUBLISHED_MASK_THRESHOLD, ExportFormat
+from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.tiling import tiling_of
 
 Images: TypeAlias = np.ndarray | tf.Tensor
@@ -92,7 +93,7 @@ class HTCPredictor(WithoutKerasFiles):
     input_rules: Sequence[InputRule],
     dataset_info: DatasetInfo | None = None,
     joining: Joining = AVERAGING,
-    mask_threshold: float = PUBLISHED_MASK_THRESHOLD,
+    mask_threshold: float = PUBLISHED_THRESHOLD,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)

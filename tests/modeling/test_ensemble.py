@@ -128,8 +128,10 @@ def _best_proposals(proposals):
   return Proposals(tf.constant(kept_boxes), tf.constant(kept_scores), tf.constant(kept_scores > 0))
 
 
-def test_a_model_twice_finds_what_it_finds_once(first):
-  given = _prepared()
+@pytest.mark.parametrize('size', [64, 96])
+def test_a_model_twice_finds_what_it_finds_once(first, size):
+  """Boxes are in pixels of the input, also where this is not the image's own size."""
+  given = _prepared(size)
   members = [Member(first), Member(first)]
   found = ensemble.detect_members(members, [given, given], Joining('detections'))
   plain = first.detect({'images': given[0], 'image_shape': given[1][:, 1]})

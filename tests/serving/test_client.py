@@ -19,7 +19,7 @@ from pycocotools import mask as mask_utils
 
 from htc_tf.cli import client as command
 from htc_tf.data import images
-from htc_tf.errors import InputError, ServingError
+from htc_tf.errors import ConfigError, InputError, ServingError
 from htc_tf.serving import client, detectors, predict_files
 from htc_tf.serving.target import Connection, Target
 from tests.serving import loopback
@@ -358,7 +358,7 @@ def test_a_missing_grpc_package_is_one_clear_error(monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
   monkeypatch.delitem(sys.modules, 'htc_tf.serving.grpc_client', raising=False)
   monkeypatch.delattr('htc_tf.serving.grpc_client', raising=False)
-  with pytest.raises(ServingError, match='http://'):
+  with pytest.raises(ConfigError, match='http://'):
     client.connect(Target('grpc://localhost:8500'))
 
 

@@ -48,6 +48,8 @@ _CLIENT = textwrap.dedent("""
 def test_a_process_without_htc_tf_gets_the_outputs_of_predict(predictor, saved_model, tmp_path):
   images = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), np.uint8)
   np.savez(tmp_path / 'images.npz', images=images)
+  # A command in this process has told TensorFlow to import tf_keras, which the client has not.
+  environment = {key: value for key, value in os.environ.items() if key != 'TF_USE_LEGACY_KERAS'}
   subprocess.run(
     [
       sys.executable,
@@ -59,6 +61,7 @@ def test_a_process_without_htc_tf_gets_the_outputs_of_predict(predictor, saved_m
     ],
     check=True,
     cwd=tmp_path,
+    env=environment,
   )
   answers = np.load(tmp_path / 'answers.npz')
   expected = predictor.predict(images, verbose=0)

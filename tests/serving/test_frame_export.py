@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as mask_utils
 
 import htc_tf
 from htc_tf.cli import export as command
@@ -72,6 +73,31 @@ def test_the_detector_finds_what_the_model_finds(model_dir, exported, size):
   np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
   np.testing.assert_array_equal(found.classes, expected.classes)
   assert len(found.rles) == len(expected.rles) > 0
+
+
+def test_masks_have_the_threshold_of_the_export(exported, tmp_path):
+  image = image_from_pixels(frame_models.image(64, 96))
+  areas = []
+  for threshold in (None, 0.3, 0.5, 0.8):
+    folder = tmp_path / str(threshold)
+    shutil.copytree(exported, folder)
+    content = json.loads((folder / 'export.json').read_text())
+    if threshold is not None:
+      (folder / 'export.json').write_text(json.dumps({**content, 'mask_threshold': threshold}))
+    found = detectors.load_detector(str(folder)).detect([image])[0]
+    areas.append(mask_utils.area(found.rles).sum())
+  default, low, published, high = areas
+  assert low > published > high and default == published
+
+
+@pytest.mark.parametrize('threshold', [0, 1.5, 'half'])
+def test_a_threshold_out_of_range_is_an_error(exported, tmp_path, threshold):
+  shutil.copytree(exported, tmp_path / 'export')
+  content = json.loads((exported / 'export.json').read_text())
+  content['mask_threshold'] = threshold
+  (tmp_path / 'export' / 'export.json').write_text(json.dumps(content))
+  with pytest.raises(InputError, match='threshold of the masks'):
+    detectors.load_detector(str(tmp_path / 'export'))
 
 
 def test_the_command_predicts_with_an_export(exported, tmp_path, capsys):

@@ -84,6 +84,8 @@ def test_images_of_all_sizes_share_one_trace(model_dir, monkeypatch):
         np.testing.assert_allclose(outputs[key], expected, atol=1e-3)
   # Once, and at each direct call, which runs eagerly.
   assert len(traced) == 1 + 3
+  # A graph around the traced one would be made anew for every size.
+  assert not hasattr(model.predict_function, 'get_concrete_function')
 
 
 def test_a_compiled_predictor_predicts_several_batches_in_one_step(model_dir):

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from htc_tf.data import mask_codec
+from htc_tf.data import mask_codec, mask_runs
 from htc_tf.data.pixel_box import Box
 from htc_tf.errors import InputError
 from htc_tf.serving.instances import Instances
+from htc_tf.serving.tile_links import Found, find_links
 from htc_tf.serving.tile_merging import merge_tiles
 from htc_tf.serving.tiling import Tiling
 
@@ -59,6 +60,29 @@ def _check(found, expected):
   np.testing.assert_array_equal(found.boxes, whole.boxes)
   if found.rles is not None:
     assert found.rles == whole.rles
+
+
+@pytest.mark.parametrize('turned', [False, True])
+@pytest.mark.parametrize('at_the_end', [False, True])
+def test_the_border_of_the_image_cuts_nothing(turned, at_the_end):
+  """Two tiles beside each other: only the border that lies inside the other one cuts."""
+
+  def turn(rows, columns):
+    (top, bottom), (left, right) = (columns, rows) if turned else (rows, columns)
+    return Box(top, left, bottom, right)
+
+  def found(tile, rows, columns):
+    box = turn(rows, columns)
+    return Found(tile, 1, 0.9, np.array(box, np.float32), mask_runs.of_box(box))
+
+  tiles = [turn((0, 60), (0, 60)), turn((0, 60), (40, 100))]
+  rows = (40, 60) if at_the_end else (0, 20)
+  # The first one lies within both tiles, the second one goes on in the second tile.
+  (link,) = find_links([found(0, rows, (45, 55)), found(1, rows, (45, 90))], tiles)
+  assert (link.first_is_cut, link.second_is_cut) == (False, False)
+  # The same, but the first one reaches the border of its tile.
+  (link,) = find_links([found(0, rows, (45, 60)), found(1, rows, (45, 90))], tiles)
+  assert (link.first_is_cut, link.second_is_cut) == (True, False)
 
 
 @pytest.mark.parametrize('with_masks', [True, False])
