@@ -100,7 +100,7 @@ def make_batch(
   return tf.constant(images), tf.nest.map_structure(tf.constant, labels)
 
 
-def _resident_bytes(field: str) -> int:
+def resident_bytes(field: str) -> int:
   """Resident memory of this process: 'VmRSS' for the present, 'VmHWM' for the peak."""
   with open(_STATUS, encoding='ascii') as status:
     line = next(line for line in status if line.startswith(f'{field}:'))
@@ -133,14 +133,14 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
   step = tf.function(
     lambda images, labels: task.train_step((images, labels), model, optimizer), autograph=False
   )
-  before = _resident_bytes('VmRSS')
+  before = resident_bytes('VmRSS')
   for _ in range(args.steps):
     start, cpu_start = time.perf_counter(), time.process_time()
     loss = float(step(images, labels)[task.loss])
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
   return {
     **vars(args),
-    'peak_bytes': _resident_bytes('VmHWM'),
+    'peak_bytes': resident_bytes('VmHWM'),
     'before_bytes': before,
     'variable_bytes': sum(v.shape.num_elements() * v.dtype.size for v in model.variables),
     'parameters': sum(v.shape.num_elements() for v in model.trainable_variables),

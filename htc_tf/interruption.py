@@ -127,7 +127,7 @@ def _watch(reader: int, message: str) -> None:
 
 
 def _end_by_force(number: int, message: str) -> None:
-  messages = [own for _, own in _STATE.actions.values() if own is not None]
+  messages = [own for _, own in list(_STATE.actions.values()) if own is not None]
   tidy_up()
   with contextlib.suppress(Exception):
     report(messages[-1]() if messages else message)

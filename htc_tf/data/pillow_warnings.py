@@ -4,6 +4,7 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from PIL import Image
 
@@ -31,7 +32,39 @@ def without_warnings() -> Iterator[None]:
   They are about data that is not used, such as damaged EXIF data, and about large images: the limit
   of that warning is higher than the one of `images`.
   """
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', UserWarning)
-    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+  _IGNORED.enter()
+  try:
     yield
+  finally:
+    _IGNORED.leave()
+
+
+class _IgnoredWarnings:
+  """Filters of warnings that are there while any thread needs them.
+
+  Python's own context restores the filters that it found, so that contexts of two threads which
+  overlap would leave filters for good.
+  """
+
+  def __init__(self) -> None:
+    self._lock = threading.Lock()
+    self._num_users = 0
+    self._filters: Any = None
+
+  def enter(self) -> None:
+    with self._lock:
+      if not self._num_users:
+        self._filters = warnings.catch_warnings()
+        self._filters.__enter__()
+        warnings.simplefilter('ignore', UserWarning)
+        warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+      self._num_users += 1
+
+  def leave(self) -> None:
+    with self._lock:
+      self._num_users -= 1
+      if not self._num_users:
+        self._filters.__exit__(None, None, None)
+
+
+_IGNORED = _IgnoredWarnings()

@@ -1,9 +1,12 @@
 """Prediction on image files, which writes overlays and COCO JSON."""
 
 import collections
+import contextlib
+import functools
+import math
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +23,7 @@ from htc_tf.serving import (
   input_files,
   large_images,
   output_folder,
+  overlap,
   result_files,
   score_thresholds,
 )
@@ -33,6 +37,8 @@ from htc_tf.serving.tile_progress import TileProgress
 from htc_tf.serving.tiled_detection import Detect, Picture, detect_pictures
 from htc_tf.serving.tiling import Tiling
 
+# Larger images are written before the next ones are detected, because both need memory.
+_LARGE_PIXELS = 2**25
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.npy')
 
 
@@ -188,13 +194,12 @@ def predict_files(
     ) as written,
     chosen,
   ):
-    for image, found in _detect_all(detector, images, batch_size):
-      if isinstance(found, InputError):
-        logging.error('%s', found)
-        failed.append(image.path)
-      else:
-        chosen.write(found.filtered(min_score), os.path.splitext(image.overlay)[0])
-        written.add(entry_of(image, found.size), found.to_coco(image.id))
+
+    def write(image: InputImage, found: DetectedImage) -> None:
+      chosen.write(found.filtered(min_score), os.path.splitext(image.overlay)[0])
+      written.add(entry_of(image, found.size), found.to_coco(image.id))
+
+    failed += _predict_all(detector, images, batch_size, write)
   _report(log, chosen, thresholds.describe(detector.category_names), output)
   return failed
 
@@ -266,25 +271,60 @@ def entry_of(image: InputImage, image_hw: tuple[int, int]) -> dict[str, Any]:
   }
 
 
+def _predict_all(
+  detector: Detector,
+  images: Sequence[InputImage],
+  batch_size: int,
+  write: Callable[[InputImage, DetectedImage], object],
+) -> list[str]:
+  """Detect in all images, and write each while the next ones are detected.
+
+  Returns:
+    Paths that could not be read; each is logged with the reason.
+  """
+  failed = []
+  with (
+    overlap.Behind() as behind,
+    contextlib.closing(_detect_all(detector, images, batch_size)) as each,
+  ):
+    for image, found in each:
+      if isinstance(found, InputError):
+        logging.error('%s', found)
+        failed.append(image.path)
+        continue
+      behind.add(functools.partial(write, image, found))
+      if math.prod(found.size) > _LARGE_PIXELS:
+        behind.wait()
+  return failed
+
+
 def _detect_all(
   detector: Detector, images: Sequence[InputImage], batch_size: int
-) -> Iterator[tuple[InputImage, DetectedImage | InputError]]:
+) -> Generator[tuple[InputImage, DetectedImage | InputError]]:
   """Each image in order, with its detections, or with the error of an unread image."""
   with (
     tqdm.tqdm(total=len(images), desc='predicting', unit='image') as progress,
     TileProgress() as tiles,
+    overlap.Ahead(_read_batches(detector, images, batch_size)) as batches,
   ):
-    for start in range(0, len(images), batch_size):
-      planned = images[start : start + batch_size]
-      batch = [_read_or_error(image.path, detector) for image in planned]
-      readable = [item for item in batch if not isinstance(item, InputError)]
+    for batch in batches:
+      readable = [item for _, item in batch if not isinstance(item, InputError)]
       found = iter(detect(detector, readable, batch_size, tiles.report))
-      for image, item in zip(planned, batch):
+      for image, item in batch:
         if isinstance(item, InputError):
           yield image, item
         else:
           yield image, detected(detector, item, next(found))
         progress.update()
+
+
+def _read_batches(
+  detector: Detector, images: Sequence[InputImage], batch_size: int
+) -> Iterator[list[tuple[InputImage, Picture | InputError]]]:
+  for start in range(0, len(images), batch_size):
+    yield [
+      (image, _read_or_error(image.path, detector)) for image in images[start : start + batch_size]
+    ]
 
 
 def detect(

@@ -188,16 +188,17 @@ def test_models_without_masks_detect_together():
     assert found.masks is None and min(found.num_detections) > 0
 
 
-def test_members_have_views_of_their_own(first):
+@pytest.mark.parametrize(
+  'level', [ensemble.ROIS, pytest.param('detections', marks=pytest.mark.slow)]
+)
+def test_members_have_views_of_their_own(first, level):
   """A member with two scales and mirrored views, beside one with a single view."""
   members = [Member(first, 2, True, FUSION), Member(_model(5), fusion=FUSION)]
   given = [_prepared(), _prepared(96), _prepared()]
   views = ensemble._views(members, given)
   assert [len(of_member) for of_member in views] == [4, 1]
   assert views[0][2].images.shape[1] == 96 and views[0][3].is_mirrored
-  for level in ensemble.LEVELS:
-    run = tf.function(
-      lambda given, level=level: ensemble.detect_members(members, given, Joining(level)),
-      autograph=False,
-    )
-    assert min(run(given).num_detections) > 0
+  run = tf.function(
+    lambda given: ensemble.detect_members(members, given, Joining(level)), autograph=False
+  )
+  assert min(run(given).num_detections) > 0

@@ -33,7 +33,7 @@ def step(recompute, images, labels, **overrides):
   return run, names
 
 
-@pytest.mark.parametrize('num_instances', [2, 0])
+@pytest.mark.parametrize('num_instances', [2, pytest.param(0, marks=pytest.mark.slow)])
 def test_gradients_are_the_same(num_instances):
   batch = tiny.batch(num_instances=num_instances)
   (kept, names), (recomputed, _) = step(False, *batch), step(True, *batch)

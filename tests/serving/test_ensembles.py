@@ -62,6 +62,12 @@ def test_a_model_and_itself_find_what_it_finds_alone(predictor, model_dir):
     np.testing.assert_allclose(found[key], expected[key], atol=1e-3)
 
 
+@pytest.mark.parametrize(
+  'together',
+  ['rois', pytest.param('detections', marks=pytest.mark.slow)],
+  indirect=True,
+  scope='module',
+)
 def test_an_export_holds_the_ensemble(together, other_dir, tmp_path):
   folder = export.export_saved_model(together, str(tmp_path / '1'), warmup=False)
   served = tf.saved_model.load(folder).signatures

@@ -60,7 +60,7 @@ def _unlimited(monkeypatch):
   monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', None)
 
 
-@pytest.mark.parametrize('tile', [0, 256])
+@pytest.mark.parametrize('tile', [pytest.param(0, marks=pytest.mark.slow), 256])
 def test_all_outputs_of_an_image_above_every_limit(
   model_dir, tmp_path, monkeypatch, unlimited, caplog, tile
 ):

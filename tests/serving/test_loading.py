@@ -55,7 +55,7 @@ def test_precision_is_that_of_training_unless_overridden(model_dir, tmp_path):
   assert tf_keras.mixed_precision.global_policy().name == before
 
 
-@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+@pytest.mark.parametrize('dtype', ['bfloat16', pytest.param('float16', marks=pytest.mark.slow)])
 def test_float32_checkpoint_predicts_and_exports_in_16_bits(model_dir, predictor, dtype, tmp_path):
   model = htc_tf.load_model(model_dir, params_override=f'runtime.mixed_precision_dtype={dtype}')
   assert _compute_type(model) == dtype

@@ -78,7 +78,7 @@ def test_a_skipped_step_leaves_weights_metrics_and_loss_scale_unchanged(policy):
     assert optimizer.loss_scale == 8.0
 
 
-@pytest.mark.parametrize('skips', [False, True])
+@pytest.mark.parametrize('skips', [pytest.param(False, marks=pytest.mark.slow), True])
 def test_with_two_replicas_only_the_broken_replica_reports_its_image_ids(
   two_replicas, skips, caplog
 ):

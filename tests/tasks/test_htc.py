@@ -59,7 +59,11 @@ def expected_names(model_config):
   return {'total_loss', 'weight_decay', *names, *(f'stage{i}_accuracy' for i in range(stages))}
 
 
-@pytest.mark.parametrize('name', COCO_EXPERIMENTS)
+@pytest.mark.parametrize(
+  'name',
+  # The 20e schedule is the 1x schedule with other numbers.
+  [pytest.param(name, marks=[pytest.mark.slow] * ('20e' in name)) for name in COCO_EXPERIMENTS],
+)
 def test_coco_experiments_train_on_records(name, records):
   task, model, params = make_task(name, records)
   optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)

@@ -1,9 +1,10 @@
 """Prediction on videos, which writes one with overlays and a line of JSON for each frame."""
 
+import contextlib
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from absl import logging
 from htc_tf import interruption
 from htc_tf.data import images as image_files
 from htc_tf.errors import InputError
-from htc_tf.serving import input_files, instance_entries, output_folder, predict_files
+from htc_tf.serving import input_files, instance_entries, output_folder, overlap, predict_files
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.predict_files import Detector
 from htc_tf.serving.score_thresholds import ScoreThresholds
@@ -171,8 +172,11 @@ class _Run:
 
   def _predict_frames(self, frames: VideoFrames, files: VideoFiles, name: str) -> None:
     tracker = Tracker() if self._options.track else None
-    with tqdm.tqdm(total=frames.stated, desc=name, unit='frame') as bar:
-      for number, found in enumerate(self._detected(frames)):
+    with (
+      tqdm.tqdm(total=frames.stated, desc=name, unit='frame') as bar,
+      contextlib.closing(self._detected(frames)) as each,
+    ):
+      for number, found in enumerate(each):
         shown = found.filtered(self._min_score)
         ids = tracker.update(shown.instances) if tracker else None
         line = _line(number, number / frames.frame_rate, shown, ids)
@@ -181,16 +185,17 @@ class _Run:
         bar.update()
     self._num_tracks += tracker.num_tracks if tracker else 0
 
-  def _detected(self, frames: VideoFrames) -> Iterator[DetectedImage]:
+  def _detected(self, frames: VideoFrames) -> Generator[DetectedImage]:
     """The detections in each frame; the model is called with a batch of frames."""
     detector, batch_size = self._detector, self._options.batch_size
-    for batch in _batches(iter(frames), batch_size):
-      sources = [image_files.image_from_pixels(frame) for frame in batch]
-      for source, instances in zip(sources, predict_files.detect(detector, sources, batch_size)):
-        found = predict_files.detected(detector, source, instances)
-        if isinstance(found, InputError):
-          raise found
-        yield found
+    with overlap.Ahead(_batches(iter(frames), batch_size)) as batches:
+      for batch in batches:
+        sources = [image_files.image_from_pixels(frame) for frame in batch]
+        for source, instances in zip(sources, predict_files.detect(detector, sources, batch_size)):
+          found = predict_files.detected(detector, source, instances)
+          if isinstance(found, InputError):
+            raise found
+          yield found
 
   def _how_far(self, path: str, files: VideoFiles) -> str:
     """The message after an interruption."""

@@ -61,7 +61,14 @@ def _load(converted, runtime, layout, tmp_path, monkeypatch):
   return predictor, graph.rule, runtime.load(str(tmp_path / runtime.model_file))
 
 
-@pytest.mark.parametrize('layout', frame_models.LAYOUTS)
+@pytest.mark.parametrize(
+  'layout',
+  [
+    'three stages',
+    pytest.param('two stages without masks', marks=pytest.mark.slow),
+    pytest.param('one stage without semantic branch', marks=pytest.mark.slow),
+  ],
+)
 @pytest.mark.parametrize('name', registry.NAMES)
 def test_detections_are_those_of_the_predictor(name, layout, converted, tmp_path, monkeypatch):
   runtime = _runtime(name)
