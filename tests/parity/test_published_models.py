@@ -5,7 +5,7 @@ import pytest
 
 from htc_tf.convert import conversion
 from htc_tf.convert.mmdet_names import MMDET
-from parity import forward, measurement, mmdet_image, ops, paddle_image
+from parity import forward, measurement, mmdet_image, mmdet_views, ops, paddle_image
 from parity.pack import EXTRACT, Pack
 
 PACK = Pack(EXTRACT)
@@ -35,6 +35,11 @@ def test_the_model_of_paddle_agrees_with_the_reference():
 )
 def test_models_of_mmdetection_agree_with_the_reference(variant):
   assert_all_pass(mmdet_image.MmdetImage(PACK, variant).measurements(), 8)
+
+
+@pytest.mark.slow
+def test_test_time_augmentation_agrees_with_the_reference():
+  assert_all_pass(mmdet_views.MmdetViews(PACK).measurements(), 3)
 
 
 @pytest.mark.slow
