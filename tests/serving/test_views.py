@@ -86,7 +86,7 @@ def test_another_text_or_scale_is_refused(model_dir):
     )
 
 
-@pytest.mark.parametrize('batch', [1, 2])
+@pytest.mark.parametrize('batch', [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_the_evaluation_sees_the_views_of_the_prediction(tmp_path, batch):
   records = tiny_records.write(tmp_path, 'val', sizes=((64, 48), (60, 40)))
   task = tiny.task(tiny.model(num_classes=3, semantic_head={'num_classes': 3}))
