@@ -58,10 +58,11 @@ def _sections(folder: str) -> Iterator[Section]:
     yield _section(
       f'mmdetection 3.3.0, {variant.config}', mmdet_image.MmdetImage(pack, variant).measurements()
     )
-  # Packs lack this reference, which the repository holds.
+  # Packs lack this reference, which the repository holds; a folder without weights is no pack.
+  is_pack = os.path.exists(os.path.join(folder, 'weights.py'))
   yield _section(
     'mmdetection 2.28.2, test-time augmentation of htc_r50_fpn_1x_coco',
-    mmdet_views.MmdetViews(Pack(EXTRACT)).measurements(),
+    mmdet_views.MmdetViews(Pack(EXTRACT) if is_pack else pack).measurements(),
   )
   model = functools.lru_cache(maxsize=1)(lambda: paddle_image.build_paddle_model(pack))
   for image in 'ab':
