@@ -58,6 +58,13 @@ def _timed(measure: Measure) -> dict[str, float]:
   }
 
 
+def resident_bytes(field: str) -> int:
+  """Resident memory of this process: 'VmRSS' for the present, 'VmHWM' for the peak."""
+  with open('/proc/self/status', encoding='ascii') as status:
+    line = next(line for line in status if line.startswith(f'{field}:'))
+  return int(line.split()[1]) * _KIB
+
+
 def _cpu_seconds() -> float:
   """CPU time of all threads of this process, and of its processes that have ended."""
   children = resource.getrusage(resource.RUSAGE_CHILDREN)

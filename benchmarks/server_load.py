@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.training_memory import resident_bytes
+from benchmarks.measuring import resident_bytes
 
 _SIZES = ((128, 128), (96, 160), (160, 96), (200, 150), (64, 64))
 _NUM_SAMPLES = 10  # of the memory

@@ -11,12 +11,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.measuring import resident_bytes
+
 if TYPE_CHECKING:  # The process that starts the measuring one does not import TensorFlow.
   from htc_tf.configs.model import HTC
 
 _PIXELS_PER_BYTE = 8
 _MIN_SIDE, _MAX_SIDE = 24, 320
-_STATUS = '/proc/self/status'
 
 
 def measure(**options: Any) -> dict[str, Any]:
@@ -98,13 +99,6 @@ def make_batch(
     ).astype(np.uint8)
   images = rng.normal(size=[batch, height, width, 3]).astype(np.float32)
   return tf.constant(images), tf.nest.map_structure(tf.constant, labels)
-
-
-def resident_bytes(field: str) -> int:
-  """Resident memory of this process: 'VmRSS' for the present, 'VmHWM' for the peak."""
-  with open(_STATUS, encoding='ascii') as status:
-    line = next(line for line in status if line.startswith(f'{field}:'))
-  return int(line.split()[1]) * 1024
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:

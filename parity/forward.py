@@ -28,10 +28,11 @@ def build_model(
     overrides: nested overrides of the configuration of the model.
     state: function that returns the weights.
   """
+  weights = state()  # First: without them, no model needs to be built.
   task = exp_factory.get_exp_config(experiment).task
   task.model.override(overrides)
   model = build_htc(task.model)
-  convert_checkpoint(state(), model)
+  convert_checkpoint(weights, model)
   return model
 
 

@@ -17,7 +17,6 @@ import tensorflow as tf
 from PIL import Image
 from pycocotools import mask as mask_utils
 
-from benchmarks import server_load
 from htc_tf.cli import client as command
 from htc_tf.data import images
 from htc_tf.errors import ConfigError, InputError, ServingError
@@ -392,11 +391,3 @@ def test_rest_needs_neither_tensorflow_nor_grpc(models, saved_model, folder, tmp
     )
   assert answer.returncode == 0, answer.stderr
   assert {entry['image_id'] for entry in _read(tmp_path)} == {1}
-
-
-def test_a_served_export_is_measured(saved_model, capsys):
-  arguments = ['--model', saved_model, '--clients=1,2', '--requests=10', '--sizes=32x40,48x30']
-  assert server_load.main(arguments) == 0
-  lines = capsys.readouterr().out.splitlines()
-  assert lines[0].startswith('10 requests') and len(lines) == 5
-  assert [line.split(' | ')[4] for line in lines[3:]] == ['0', '0']

@@ -140,10 +140,20 @@ def _recorded(call, errors):
     errors.append(error)
 
 
+def _save(folder, names):
+  paths = [str(folder / f'{name}.png') for name in names]
+  for path in paths:
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path)
+  return paths
+
+
+def _nothing():
+  return [Instances(np.zeros([0, 4], np.float32), np.zeros(0, int), np.zeros(0), [])]
+
+
 def test_images_are_read_and_written_while_others_are_detected(tmp_path, monkeypatch):
   """Each step waits for what would never come if the steps took turns."""
-  for name in 'abc':
-    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / f'{name}.png')
+  paths = _save(tmp_path, 'abc')
   reached = {name: threading.Event() for name in ('b is read', 'b is detected')}
   read, write = predict_files.read_picture, overlay.Overlay.write
 
@@ -159,7 +169,7 @@ def test_images_are_read_and_written_while_others_are_detected(tmp_path, monkeyp
       assert reached['b is read'].wait(_SECONDS)
     if name == 'b':
       reached['b is detected'].set()
-    return [Instances(np.zeros([0, 4], np.float32), np.zeros(0, int), np.zeros(0), [])]
+    return _nothing()
 
   def write_overlay(self, image, stem):
     if image.path.endswith('a.png'):
@@ -169,6 +179,27 @@ def test_images_are_read_and_written_while_others_are_detected(tmp_path, monkeyp
   monkeypatch.setattr(predict_files, 'read_picture', read_picture)
   monkeypatch.setattr(overlay.Overlay, 'write', write_overlay)
   detector = predict_files.Detector(detect, ['cat'], [1])
-  paths = [str(tmp_path / f'{name}.png') for name in 'abc']
   assert predict_files.predict_files(detector, paths, str(tmp_path / 'out')) == []
   assert len(list((tmp_path / 'out').glob('*.png'))) == 3 and not _threads()
+
+
+@pytest.mark.parametrize('is_large', [False, True])
+def test_a_large_image_is_written_before_another_one_is_detected(tmp_path, monkeypatch, is_large):
+  paths, found, is_detected = _save(tmp_path, 'ab'), [], threading.Event()
+  write = overlay.Overlay.write
+
+  def detect(sources):
+    if sources[0].path.endswith('b.png'):
+      is_detected.set()
+    return _nothing()
+
+  def write_overlay(self, image, stem):
+    if stem == 'a':  # The other image would be detected meanwhile.
+      found.append(is_detected.wait(0.3 if is_large else _SECONDS))
+    return write(self, image, stem)
+
+  monkeypatch.setattr(predict_files, '_LARGE_PIXELS', 20 * 30 - is_large)
+  monkeypatch.setattr(overlay.Overlay, 'write', write_overlay)
+  detector = predict_files.Detector(detect, ['cat'], [1])
+  predict_files.predict_files(detector, paths, str(tmp_path / 'out'))
+  assert found == [not is_large]
