@@ -4,7 +4,8 @@
 # make test-slow: the tests that take minutes.   make test-wheel: the built package in an empty environment.
 # make test-runtimes: exports in onnxruntime, OpenVINO and LiteRT, whose packages get their own folder.
 # make test-connectors: the connectors to SAHI and supervision, with these installed.
-# make parity: the models against stored numbers; PACK=folder: all numbers, written to docs/parity.md.
+# make parity: the models against stored numbers; PACK="folder folder": all numbers of HTC and of the
+# families around it, written to docs/parity.md.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
 # annotation files with one changed value through conversion and evaluation.
@@ -71,9 +72,9 @@ $(CONNECTORS)/.installed: requirements.txt requirements-connectors.txt
 test-connectors: $(CONNECTORS)/.installed
 	$(CONNECTORS)/bin/python -m pytest -rs tests/connectors
 
-PACK ?= parity/extract
+PACK ?= parity/extract parity/zoo_extract
 parity: $(INSTALLED)
-	$(RUN) -m parity --pack=$(PACK) $(if $(filter command line,$(origin PACK)),--markdown=docs/parity.md)
+	$(RUN) -m parity --pack $(PACK) $(if $(filter command line,$(origin PACK)),--markdown=docs/parity.md)
 
 # These variables are passed on if they are given: PEER, PEER_PATH, PEER_IMPORT, ROWS, SIZES, RUNS.
 bench: $(INSTALLED)

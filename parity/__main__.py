@@ -3,7 +3,7 @@
 `make parity` runs it.
 
 Example:
-  python -m parity --pack=folder --markdown=docs/parity.md
+  python -m parity --pack folder zoo_folder --markdown=docs/parity.md
 """
 
 import argparse
@@ -19,6 +19,8 @@ from parity.check import Check
 from parity.measurement import Measurement, NotRun
 from parity.report import Section
 
+_FOLDER = pathlib.Path(__file__).parent
+
 
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
@@ -29,17 +31,49 @@ def _parser() -> argparse.ArgumentParser:
   add = parser.add_argument
   add(
     '--pack',
-    default=str(pathlib.Path(__file__).parent / 'extract'),
-    help='folder with the reference arrays; checks whose arrays are missing there are listed as '
-    'not run (default: the arrays that the repository holds for its tests)',
+    nargs='+',
+    default=[str(_FOLDER / 'extract'), str(_FOLDER / 'zoo_extract')],
+    help='folders with the reference arrays of HTC and of the families around it; checks whose '
+    'arrays are missing there are listed as not run (default: the arrays that the repository '
+    'holds for its tests)',
   )
   add('--json', default='build/parity.json', help='JSON file of the rows (default: %(default)s)')
   add('--markdown', default='', help='Markdown file to write as well, such as docs/parity.md')
   return parser
 
 
-def _sections(folder: str) -> Iterator[Section]:
+def _sections(folders: Sequence[str]) -> Iterator[Section]:
   """The sections of the report; each model is freed before the next one is built."""
+  zoo_folders = [folder for folder in folders if _is_of_zoo(folder)]
+  yield from _htc_sections(next((f for f in folders if f not in zoo_folders), folders[0]))
+  yield from _zoo_sections(zoo_folders[0] if zoo_folders else folders[0])
+
+
+def _is_of_zoo(folder: str) -> bool:
+  """Whether a folder has the reference of a family around HTC."""
+  from parity import zoo
+
+  return any(
+    os.path.exists(os.path.join(folder, f'{variant.config}_shapes.json'))
+    for variant in zoo.VARIANTS
+  )
+
+
+def _zoo_sections(folder: str) -> Iterator[Section]:
+  """The sections of the families around HTC."""
+  from parity import mmdet_image, zoo
+  from parity.pack import Pack
+
+  pack = Pack(folder)
+  for variant in zoo.VARIANTS:
+    yield _section(
+      f'mmdetection 3.3.0, {variant.config}',
+      mmdet_image.MmdetImage(pack, variant).measurements(),
+    )
+
+
+def _htc_sections(folder: str) -> Iterator[Section]:
+  """The sections of HTC itself."""
   from parity import inputs, mmdet_batch, mmdet_image, mmdet_views, ops, paddle_image, training
   from parity.pack import EXTRACT, Pack
 

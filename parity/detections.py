@@ -57,7 +57,10 @@ def matched_rows(ours: Detected, reference: Detected) -> np.ndarray:
 
 
 def detection_measurements(
-  name: str, ours: Callable[[], Detected], reference: Callable[[], Detected]
+  name: str,
+  ours: Callable[[], Detected],
+  reference: Callable[[], Detected],
+  score_bar: float = _SCORE_BAR,
 ) -> list[Measurement]:
   """Measurements of the share of detections not found, and of the scores of those found.
 
@@ -65,6 +68,7 @@ def detection_measurements(
     name: start of the names of the measurements.
     ours: function that returns our detections.
     reference: function that returns the detections of the reference.
+    score_bar: largest difference of scores that passes.
   """
 
   def pair() -> tuple[Detected, Detected, np.ndarray]:
@@ -83,7 +87,7 @@ def detection_measurements(
     Measurement(
       f'{name}: share not found with the same class within {_BOX_PX} px', _LOST_BAR, lost
     ),
-    Measurement(f'{name}: scores of those found, largest difference', _SCORE_BAR, score_difference),
+    Measurement(f'{name}: scores of those found, largest difference', score_bar, score_difference),
   ]
 
 

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.modeling.htc_model import HTCModel
 from parity import layout
 from parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
 from parity.forward import Forward, build_model
-from parity.measurement import Measurement, lost_share, near
+from parity.measurement import MAPS_BAR, Measurement, lost_share, near
 from parity.network_inputs import network_input
-from parity.pack import Pack
+from parity.pack import Arrays, Pack
 
 _PROPOSAL_PX, _LOST_BAR = 0.05, 0.01
 _PYRAMID_KEYS = {
@@ -29,22 +30,58 @@ _BACKBONE_KEYS = {
   '4': ('C4_every4th', 4),
   '5': ('C5_every2nd', 2),
 }
+_PACK_MASKS = types.MappingProxyType(
+  {
+    ensemble: f'detections_masks_{layout.MASK_KEYS[ensemble]}_packed'
+    for ensemble in ('mean', 'last')
+  }
+)
+
+
+class Bars(NamedTuple):
+  """Largest differences that pass.
+
+  Attributes:
+    maps: of feature maps, divided by the largest value.
+    scores: of the scores of detections.
+  """
+
+  maps: float = MAPS_BAR
+  scores: float = 1e-3
 
 
 class Variant(NamedTuple):
-  """A published configuration of mmdetection.
+  """A published configuration.
 
   Attributes:
-    config: name of the configuration in mmdetection.
+    config: name of the configuration in the repository that published it.
     experiment: name of our experiment.
     overrides: nested overrides of the configuration of the experiment's model.
     has_semantic: whether the model has the semantic branch.
+    masks: keys of the reference masks by mask ensemble.
+    of_zoo: whether the reference belongs to the families around HTC.
+    bars: largest differences that pass.
   """
 
   config: str
   experiment: str
   overrides: Mapping[str, Any] = types.MappingProxyType({})
   has_semantic: bool = True
+  masks: Mapping[str, str] = _PACK_MASKS
+  of_zoo: bool = False
+  bars: Bars = Bars()
+
+  def arrays(self, pack: Pack) -> Arrays:
+    """The reference arrays."""
+    return pack.arrays(self.config if self.of_zoo else f'mmdet_{self.config}')
+
+  def state(self, pack: Pack) -> Checkpoint:
+    """The weights.
+
+    Raises:
+      MissingArrayError: the pack lacks them.
+    """
+    return pack.zoo_state(self.config) if self.of_zoo else pack.mmdet_state(self.config)
 
 
 def _resnext(groups: int, **values: Any) -> dict[str, Any]:
@@ -84,7 +121,7 @@ class MmdetImage:
   """
 
   def __init__(self, pack: Pack, variant: Variant):
-    self._arrays = pack.arrays(f'mmdet_{variant.config}')
+    self._arrays = variant.arrays(pack)
     self._variant = variant
     self._pack = pack
     self._forward = Forward(lambda: self._model, self._inputs)
@@ -94,7 +131,7 @@ class MmdetImage:
     return build_model(
       self._variant.experiment,
       self._variant.overrides,
-      lambda: self._pack.mmdet_state(self._variant.config),
+      lambda: self._variant.state(self._pack),
     )
 
   def _inputs(self) -> dict[str, np.ndarray]:
@@ -128,7 +165,8 @@ class MmdetImage:
     yield from self._detections()
 
   def _near(self, name: str, actual: Callable[[], np.ndarray], key: str) -> Measurement:
-    return near(name, actual, lambda: layout.channels_last(self._arrays[key]))
+    expected = self._arrays
+    return near(name, actual, lambda: layout.channels_last(expected[key]), self._variant.bars.maps)
 
   def _map(self, kind: str, level: str, step: int) -> np.ndarray:
     levels = self._forward.levels
@@ -141,9 +179,12 @@ class MmdetImage:
 
   def _detections(self) -> Iterator[Measurement]:
     yield from detection_measurements(
-      'detections from the pixels', lambda: self._forward.detected(0), self._reference
+      'detections from the pixels',
+      lambda: self._forward.detected(0),
+      self._reference,
+      self._variant.bars.scores,
     )
-    for ensemble in ('mean', 'last'):
+    for ensemble in self._variant.masks:
       yield mask_measurement(
         f'masks, {ensemble} of the stages',
         functools.partial(self._forward.detected, 0, ensemble),
@@ -158,6 +199,6 @@ class MmdetImage:
     return Detected(layout.yx(boxes), scores, labels + 1)
 
   def _pasted(self, ensemble: str) -> PastedMasks:
-    key = f'detections_masks_{layout.MASK_KEYS[ensemble]}_packed'
+    key = self._variant.masks[ensemble]
     masks = layout.unpacked_masks(self._arrays[key], self._arrays['detections_masks_shape'])
     return PastedMasks(masks, self._arrays['scale_factor_wh'][::-1])

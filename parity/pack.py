@@ -10,8 +10,9 @@ from htc_tf import files
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.errors import HTCError
 
-# The part of the pack that the repository holds for its tests.
+# The parts of the packs that the repository holds for its tests.
 EXTRACT = pathlib.Path(__file__).parent / 'extract'
+ZOO_EXTRACT = pathlib.Path(__file__).parent / 'zoo_extract'
 
 
 class MissingArrayError(HTCError):
@@ -88,6 +89,19 @@ class Pack:
     """
     self._require(f'mmdet_{config}_shapes.json')
     return Checkpoint(self._weights().mmdet_state_dict(config), 'torch', f'{config}.pth', '')
+
+  def zoo_state(self, config: str) -> Checkpoint:
+    """The weights of a configuration of the families around HTC.
+
+    Args:
+      config: name of the configuration.
+
+    Raises:
+      MissingArrayError: the shapes of the weights or the statistics of the norms are missing.
+    """
+    for name in (f'{config}_shapes.json', f'{config}_statistics.npz'):
+      self._require(name)
+    return Checkpoint(self._weights().state_dict(config), 'torch', f'{config}.pth', '')
 
   def paddle_state(self) -> Checkpoint:
     """The weights of laihuihui/htc.

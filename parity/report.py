@@ -11,8 +11,8 @@ from parity.measurement import NotRun
 
 _INTRODUCTION = """# Parity with the published implementations
 
-`make parity PACK=folder` writes this page; do not edit it. The reference implementation and
-htc_tf had the same random weights (float32, CPU); htc_tf read them through the converter of
+`make parity PACK="folder folder"` writes this page; do not edit it. The reference implementation
+and htc_tf had the same random weights (float32, CPU); htc_tf read them through the converter of
 published checkpoints. Each row shows a measured difference and the bar that it must not exceed.
 
 The published checkpoints were evaluated with mmdetection 2.x, which averages the masks of the three

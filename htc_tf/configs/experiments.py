@@ -131,9 +131,10 @@ def cascade_mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('mask_rcnn_resnet50fpn_1x_coco')
 def mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
-  """Mask R-CNN: one stage, class-agnostic box regression."""
+  """Mask R-CNN: one stage, with box deltas for each class."""
   model = model_config.HTC(
     semantic_head=_without_semantic(),
+    box_head=model_config.BoxHead(class_agnostic=False),
     cascade=model_config.Cascade(
       stages=[model_config.Stage()], interleaved=False, mask_information_flow=False
     ),

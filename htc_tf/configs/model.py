@@ -89,17 +89,20 @@ class Cascade(hyperparams.Config):
 
 @dataclasses.dataclass
 class BoxHead(hyperparams.Config):
-  """Fully connected class-agnostic box head.
+  """Fully connected box head.
 
   Attributes:
     crop_size: side of the RoI feature in bins.
     num_fcs: number of fully connected layers.
     fc_dims: number of units per layer.
+    class_agnostic: whether a RoI has one refined box for all classes, as in HTC and Cascade R-CNN,
+      and not one for each class, as in Mask R-CNN.
   """
 
   crop_size: PositiveInt = 7
   num_fcs: PositiveInt = 2
   fc_dims: PositiveInt = 1024
+  class_agnostic: bool = True
 
 
 @dataclasses.dataclass

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from htc_tf.convert.mmdet_names import MMDET, SEMANTIC_CLASSES
+from htc_tf.convert.mmdet_names import MMDET, MMDET_BY_CLASS, SEMANTIC_CLASSES
 from htc_tf.convert.name_map import ClassAxis
 
 _MAX_LISTED = 100
@@ -38,7 +38,7 @@ class Transfer(NamedTuple):
 
 def class_axis(path: str) -> ClassAxis | None:
   """The axis of a variable that has an entry per class, by the variable's path; else None."""
-  match = MMDET.find_source(path)
+  match = MMDET.find_source(path) or MMDET_BY_CLASS.find_source(path)
   return match and match.row.classes
 
 
@@ -83,14 +83,14 @@ def transferred(
   axis = class_axis(path)
   if axis is None or (axis == SEMANTIC_CLASSES and not same_semantic):
     return None
-  # A mask has no background: its first entry is that of label 1.
-  offset = -1 if 'mask_predictor' in path else 0
+  offset = 0 if axis.has_background else -1
   pairs = [(new + offset, old_label + offset) for new, old_label in transfer.kept]
-  pairs += [(0, 0)] if not offset else []
+  pairs += [(0, 0)] if axis.has_background else []
   value = np.moveaxis(initial.copy(), axis.axis, 0)
   rows = np.moveaxis(old, axis.axis, 0)
+  size = axis.values_per_class
   for new_row, old_row in pairs:
-    value[new_row] = rows[old_row]
+    value[new_row * size : (new_row + 1) * size] = rows[old_row * size : (old_row + 1) * size]
   return np.moveaxis(value, 0, axis.axis)
 
 

@@ -1,6 +1,6 @@
 """Conversion of published weights to the variables of a model, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ from htc_tf.convert import comparison as comparison_lib
 from htc_tf.convert import stem, transforms
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.comparison import Allowed
-from htc_tf.convert.mmdet_names import MMDET
+from htc_tf.convert.mmdet_names import find_mmdet_map
 from htc_tf.convert.name_map import NameMap
 from htc_tf.convert.paddle_names import PADDLE
 from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
@@ -154,6 +154,18 @@ def published_weights(model: HTCModel, name_map: NameMap) -> dict[str, np.ndarra
   return found
 
 
+def _refuse_version_1(path: str, first_parts: Set[str]) -> None:
+  """Raise CheckpointError if the heads have the names of mmdetection 1.x, which were other ones."""
+  if 'bbox_head' in first_parts:
+    raise CheckpointError(
+      f'{path} is a checkpoint of mmdetection 1.x',
+      expected='a checkpoint of mmdetection 2.x or 3.x, with entries such as roi_head.bbox_head',
+      got='entries such as bbox_head without roi_head',
+      likely_cause='a file from before 2020; mmdetection publishes newer weights of the same '
+      'configuration, and its tools/model_converters/upgrade_model_version.py converts old files',
+    )
+
+
 def find_name_map(checkpoint: Checkpoint) -> NameMap:
   """The name map for a checkpoint, chosen by its source and the names of its entries.
 
@@ -166,7 +178,8 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
     if 'backbone.conv1.conv1.conv.weight' in names:
       return PADDLE
   elif {'roi_head', 'neck'} & first_parts:
-    return MMDET
+    _refuse_version_1(checkpoint.path, first_parts)
+    return find_mmdet_map(checkpoint.tensors)
   elif 'backbone.conv1.weight' in names:
     return MMCLS
   elif 'conv1.weight' in names:

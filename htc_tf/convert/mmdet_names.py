@@ -1,5 +1,9 @@
 """Names of mmdetection's checkpoints (2.x and 3.x) and rows that other sources share."""
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from htc_tf.convert import transforms as t
 from htc_tf.convert.name_map import ClassAxis, NameMap, Row, rows
 
@@ -14,11 +18,11 @@ NORM = {
 CONV = {'kernel': (t.CONV,)}
 
 CLASSES_LAST = ClassAxis('task.model.num_classes', -1)
-CLASSES_FIRST = ClassAxis('task.model.num_classes', 0)
+MASK_CLASSES = ClassAxis('task.model.num_classes', 0, has_background=False)
+DELTA_CLASSES = ClassAxis('task.model.num_classes', -1, has_background=False, values_per_class=4)
 SEMANTIC_CLASSES = ClassAxis('task.model.semantic_head.num_classes', -1)
 
 _HEAD, _STAGE = 'roi_head', 'cascade/stages/{stage}'
-_BOX, _MASK = f'{_HEAD}.bbox_head.{{stage}}', f'{_HEAD}.mask_head.{{stage}}'
 _SEMANTIC = f'{_HEAD}.semantic_head'
 _BLOCK, _OUR_BLOCK = 'layer{layer}.{block}', 'backbone/layer{layer}/{block}'
 
@@ -58,7 +62,7 @@ def mask_rows(source: str, path: str) -> tuple[Row, ...]:
       f'{path}/mask_predictor/conv_logits',
       WEIGHTS,
       pointwise,
-      CLASSES_FIRST,
+      MASK_CLASSES,
     ),
   )
 
@@ -91,40 +95,84 @@ _SEMANTIC_ROWS = (
   *rows(f'{_SEMANTIC}.conv_logits', 'semantic_head/logits', WEIGHTS, CONV, SEMANTIC_CLASSES),
 )
 
-_BOX_ROWS = (
-  *rows(
-    f'{_BOX}.shared_fcs.0', f'{_STAGE}/box_head/fcs/0', WEIGHTS, {'kernel': (t.LINEAR, t.FLAT_ROI)}
-  ),
-  *rows(
-    f'{_BOX}.shared_fcs.{{fc}}', f'{_STAGE}/box_head/fcs/{{fc}}', WEIGHTS, {'kernel': (t.LINEAR,)}
-  ),
-  *rows(
-    f'{_BOX}.fc_cls',
-    f'{_STAGE}/box_head/logits',
-    WEIGHTS,
-    {'kernel': (t.LINEAR, t.BACKGROUND_FIRST), 'bias': (t.BACKGROUND_FIRST,)},
-    CLASSES_LAST,
-  ),
-  *rows(
-    f'{_BOX}.fc_reg',
-    f'{_STAGE}/box_head/deltas',
-    WEIGHTS,
-    {'kernel': (t.LINEAR, t.YX_DELTAS), 'bias': (t.YX_DELTAS,)},
-  ),
-)
+
+def _box_rows(source: str, path: str, class_agnostic: bool) -> tuple[Row, ...]:
+  """Rows of a box head.
+
+  Args:
+    source: prefix of the published names, without the last dot.
+    path: path of the stage.
+    class_agnostic: whether the classes share the box deltas.
+  """
+  box_head = f'{path}/box_head'
+  return (
+    *rows(
+      f'{source}.shared_fcs.0', f'{box_head}/fcs/0', WEIGHTS, {'kernel': (t.LINEAR, t.FLAT_ROI)}
+    ),
+    *rows(
+      f'{source}.shared_fcs.{{fc}}', f'{box_head}/fcs/{{fc}}', WEIGHTS, {'kernel': (t.LINEAR,)}
+    ),
+    *rows(
+      f'{source}.fc_cls',
+      f'{box_head}/logits',
+      WEIGHTS,
+      {'kernel': (t.LINEAR, t.BACKGROUND_FIRST), 'bias': (t.BACKGROUND_FIRST,)},
+      CLASSES_LAST,
+    ),
+    *rows(
+      f'{source}.fc_reg',
+      f'{box_head}/deltas' if class_agnostic else f'{box_head}/class_deltas',
+      WEIGHTS,
+      {'kernel': (t.LINEAR, t.YX_DELTAS), 'bias': (t.YX_DELTAS,)},
+      None if class_agnostic else DELTA_CLASSES,
+    ),
+  )
+
 
 # These entries count the training steps of a batch norm; nothing uses them.
 BATCH_COUNTERS = r'.*\.num_batches_tracked'
 
-MMDET = NameMap(
-  'mmdet',
-  (
-    *backbone_rows('backbone.'),
-    *decoder_rows(),
-    *_RPN_ROWS,
-    *_SEMANTIC_ROWS,
-    *_BOX_ROWS,
-    *mask_rows(_MASK, _STAGE),
-  ),
-  ignored=(BATCH_COUNTERS,),
-)
+
+def _name_map(stage: str, path: str, class_agnostic: bool) -> NameMap:
+  """The name map of models whose heads have the given names.
+
+  Args:
+    stage: end of the published names of the heads of a stage, with the dot before it; '' if there
+      is one stage only.
+    path: path of the stage.
+    class_agnostic: whether the classes share the box deltas.
+  """
+  return NameMap(
+    'mmdet',
+    (
+      *backbone_rows('backbone.'),
+      *decoder_rows(),
+      *_RPN_ROWS,
+      *_SEMANTIC_ROWS,
+      *_box_rows(f'{_HEAD}.bbox_head{stage}', path, class_agnostic),
+      *mask_rows(f'{_HEAD}.mask_head{stage}', path),
+    ),
+    ignored=(BATCH_COUNTERS,),
+  )
+
+
+MMDET = _name_map('.{stage}', _STAGE, class_agnostic=True)
+MMDET_BY_CLASS = _name_map('.{stage}', _STAGE, class_agnostic=False)
+# Mask R-CNN, whose heads have no number.
+_ONLY_STAGE = 'cascade/stages/0'
+MMDET_ONE_STAGE = _name_map('', _ONLY_STAGE, class_agnostic=True)
+MMDET_ONE_STAGE_BY_CLASS = _name_map('', _ONLY_STAGE, class_agnostic=False)
+
+
+def find_mmdet_map(tensors: Mapping[str, np.ndarray]) -> NameMap:
+  """The name map of a checkpoint, by the names of its heads and the size of their box deltas.
+
+  Args:
+    tensors: entries of the checkpoint by name.
+  """
+  has_one_stage = f'{_HEAD}.bbox_head.fc_cls.weight' in tensors
+  deltas = tensors.get(f'{_HEAD}.bbox_head.{"" if has_one_stage else "0."}fc_reg.weight')
+  class_agnostic = deltas is None or deltas.shape[0] == 4
+  if has_one_stage:
+    return MMDET_ONE_STAGE if class_agnostic else MMDET_ONE_STAGE_BY_CLASS
+  return MMDET if class_agnostic else MMDET_BY_CLASS

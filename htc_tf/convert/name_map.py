@@ -72,15 +72,19 @@ class Template:
 
 
 class ClassAxis(NamedTuple):
-  """The axis of a variable whose size is the number of classes.
+  """The axis of a variable that grows with the number of classes.
 
   Attributes:
     key: key of the configuration that sets the number of classes.
     axis: index of the axis; may be negative.
+    has_background: whether the first entries belong to the background.
+    values_per_class: number of neighboring entries that belong to one class.
   """
 
   key: str
   axis: int
+  has_background: bool = True
+  values_per_class: int = 1
 
 
 class Row(NamedTuple):

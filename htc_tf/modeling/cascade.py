@@ -23,6 +23,7 @@ from htc_tf.modeling.outputs import (
   SampledRois,
   StageOutputs,
 )
+from htc_tf.ops import boxes as box_ops
 from htc_tf.ops import masks as mask_ops
 from htc_tf.ops import xla
 
@@ -107,6 +108,7 @@ class Cascade(tf_keras.layers.Layer):
       rois = stage.sample(boxes, ground_truth)
       # r_t = B_t(x_t^box), where x_t^box = P(x, r_{t-1}): equation 1.
       logits, deltas = turns.run(self._box_branch, stage, rois)
+      deltas = stage.class_deltas(deltas, logits, rois)
       boxes = stage.refine(rois, deltas, features.image_shape)
       masks = None
       if self.has_masks:
@@ -130,15 +132,18 @@ class Cascade(tf_keras.layers.Layer):
 
     Returns:
       Mean logits [batch, num_proposals, num_classes], and boxes [batch, num_proposals, 4] yxyx in
-      padded-image pixels, clipped to the image.
+      padded-image pixels, clipped to the image; if the last stage has deltas for each class,
+      [batch, num_proposals, num_classes - 1, 4].
     """
     boxes, logits_sum = proposals.boxes, 0.0
     for stage in self.stages:
       # r_t = B_t(P(x, r_{t-1})): equation 1.
       logits, deltas = stage.box_head(self.box_features(features, boxes))
       logits_sum += logits
+      if stage is not self.stages[-1]:
+        deltas = stage.class_deltas(deltas, logits)
       boxes = stage.decode(deltas, boxes, features.image_shape)
-      boxes = tf.where(proposals.valid[..., tf.newaxis], boxes, -1.0)
+      boxes = tf.where(box_ops.expand_like(proposals.valid, boxes), boxes, -1.0)
     return logits_sum / len(self.stages), boxes
 
   def segment(self, features: ImageFeatures, boxes: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:

@@ -56,14 +56,36 @@ class CascadeStage(tf_keras.layers.Layer):
       candidates.boxes, candidates.valid, ground_truth.boxes, ground_truth.classes
     )
 
-  def decode(self, deltas: tf.Tensor, rois: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
-    """Refined boxes [batch, num_rois, 4], clipped to the image.
+  def class_deltas(
+    self, deltas: tf.Tensor, logits: tf.Tensor, rois: SampledRois | None = None
+  ) -> tf.Tensor:
+    """One box delta per RoI, [batch, num_rois, 4].
+
+    Of a head with deltas for each class, these are the deltas of the class of the RoI: that of its
+    object in training, otherwise the foreground class with the largest logit.
 
     Args:
-      deltas: [batch, num_rois, 4] box deltas dy, dx, dh, dw of the box head.
+      deltas: [batch, num_rois, 4] or [batch, num_rois, num_classes - 1, 4] of the box head.
+      logits: [batch, num_rois, num_classes] of the box head.
+      rois: sampled RoIs; None at inference.
+    """
+    if deltas.shape.rank == 3:
+      return deltas
+    rows = tf.argmax(logits[..., 1:], axis=-1, output_type=tf.int32)
+    if rois is not None:
+      rows = tf.where(rois.positive, rois.classes - 1, rows)
+    return tf.gather(deltas, rows, batch_dims=2)
+
+  def decode(self, deltas: tf.Tensor, rois: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
+    """Refined boxes of the shape of the deltas, clipped to the image.
+
+    Args:
+      deltas: [batch, num_rois, 4] or [batch, num_rois, num_classes - 1, 4] box deltas dy, dx, dh,
+        dw of the box head.
       rois: [batch, num_rois, 4] yxyx in padded-image pixels.
       image_shape: [batch, 2] height and width inside the padding.
     """
+    rois = rois if deltas.shape.rank == 3 else rois[:, :, tf.newaxis]
     return box_ops.clip(box_ops.decode(deltas, rois, self.box_coder_weights), image_shape)
 
   def refine(self, rois: SampledRois, deltas: tf.Tensor, image_shape: tf.Tensor) -> Candidates:

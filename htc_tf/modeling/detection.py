@@ -45,7 +45,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
 
     Args:
       mean_logits: [batch, num_rois, num_classes] class logits, background at index 0.
-      boxes: [batch, num_rois, 4] yxyx in padded-image pixels, clipped to the image.
+      boxes: as for `select`.
       valid: [batch, num_rois] bool, False for RoIs that must not be detected.
     """
     probs = tf.nn.softmax(tf.cast(mean_logits, tf.float32))
@@ -56,13 +56,14 @@ class DetectionGenerator(tf_keras.layers.Layer):
 
     Args:
       probs: [batch, num_rois, num_classes] float32 class probabilities, background at index 0.
-      boxes: [batch, num_rois, 4] yxyx in padded-image pixels, clipped to the image.
+      boxes: [batch, num_rois, 4] yxyx in padded-image pixels, clipped to the image; or, with a box
+        for each class but the background, [batch, num_rois, num_classes - 1, 4].
       valid: [batch, num_rois] bool, False for RoIs that must not be detected.
     """
     limits = self._score_threshold  # Of all classes, or [foreground].
     scores = probs[..., 1:]
     scores = tf.where(valid[..., None] & (scores > limits), scores, _EXCLUDED)
-    kept = self._suppress(boxes[:, :, None, :], scores)
+    kept = self._suppress(boxes if len(boxes.shape) == 4 else boxes[:, :, None], scores)
     found = tf.sequence_mask(kept.num_valid, self._max_detections)
     classes = tf.where(found, kept.groups + 1, 0)
     return Detections(kept.boxes, kept.scores, classes, kept.num_valid)
@@ -71,7 +72,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     """The best boxes after suppression, with the class - 1 as group.
 
     Args:
-      boxes: [batch, num_rois, 1, 4] yxyx.
+      boxes: [batch, num_rois, foreground or 1, 4] yxyx.
       scores: [batch, num_rois, foreground]; `_EXCLUDED` for what cannot be detected.
     """
     rule = self._suppression

@@ -165,7 +165,8 @@ def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
     rule=cascade.sampling_rule,
   )
   with precision.of_boxes():
-    box_head = BoxHead(config.num_classes, config.box_head.num_fcs, config.box_head.fc_dims)
+    head = config.box_head
+    box_head = BoxHead(config.num_classes, head.num_fcs, head.fc_dims, head.class_agnostic)
   mask_head, mask_predictor = build_mask_parts(config, index)
   return CascadeStage(
     box_head,

@@ -37,7 +37,13 @@ class ModelView(NamedTuple):
 
 
 class _Scored(NamedTuple):
-  """RoIs after the cascade: probs [batch, num, num_classes], and boxes in original pixels."""
+  """RoIs after the cascade, in original pixels.
+
+  Attributes:
+    probs: [batch, num, num_classes].
+    boxes: [batch, num, 1 or num_classes - 1, 4]; 1 if the classes share the boxes.
+    valid: [batch, num] bool.
+  """
 
   probs: tf.Tensor
   boxes: tf.Tensor
@@ -144,6 +150,8 @@ def _scored_in(seen: ModelView, features: ImageFeatures, proposals: Proposals) -
   """RoIs of a view after its cascade; the proposals are in pixels of the view."""
   logits, boxes = seen.model.cascade.classify(features, proposals)
   probs = tf.nn.softmax(tf.cast(logits, tf.float32))
+  # Views of models of both kinds can be averaged, because the axis of classes is always there.
+  boxes = boxes if boxes.shape.rank == 4 else boxes[:, :, tf.newaxis]
   return _Scored(probs, seen.view.to_original(boxes), proposals.valid)
 
 
@@ -156,10 +164,10 @@ def _averaged(
     boxes = tf.where(shared.valid[..., tf.newaxis], each.view.from_original(shared.boxes), -1.0)
     found.append(_scored_in(each, of_view, shared._replace(boxes=boxes)))
   number = len(found)
-  boxes = tf.add_n([scored.boxes for scored in found]) / number
+  boxes = sum(scored.boxes for scored in found) / number
   return _Scored(
     tf.add_n([scored.probs for scored in found]) / number,
-    tf.where(shared.valid[..., tf.newaxis], boxes, -1.0),
+    tf.where(box_ops.expand_like(shared.valid, boxes), boxes, -1.0),
     shared.valid,
   )
 
@@ -170,14 +178,33 @@ def _joined(
   proposals: Sequence[Proposals],
   area_ranges: Sequence[tuple[float, float]],
 ) -> _Scored:
-  """The RoIs of all views, each valid if its area is in the range of its view."""
+  """The RoIs of all views, each valid if its area is in the range of its view.
+
+  With a box for each class, the area is that of the most probable foreground class.
+  """
   found = []
   for each, of_view, of_rpn, (low, high) in zip(seen, features, proposals, area_ranges):
     scored = _scored_in(each, of_view, of_rpn)
-    areas = box_ops.area(scored.boxes)
+    areas = _likely_areas(scored)
     in_range = (areas > low**2) & (areas <= high**2)
     found.append(scored._replace(valid=scored.valid & in_range))
+  num_boxes = max(scored.boxes.shape[2] for scored in found)
+  found = [scored._replace(boxes=_repeated(scored.boxes, num_boxes)) for scored in found]
   return _Scored(*(tf.concat(values, 1) for values in zip(*found)))
+
+
+def _likely_areas(scored: _Scored) -> tf.Tensor:
+  """Area [batch, num] of the box of the most probable foreground class."""
+  areas = box_ops.area(scored.boxes)  # [batch, num, 1 or num_classes - 1]
+  if areas.shape[2] == 1:
+    return areas[..., 0]
+  rows = tf.argmax(scored.probs[..., 1:], axis=-1, output_type=tf.int32)
+  return tf.gather(areas, rows, batch_dims=2)
+
+
+def _repeated(boxes: tf.Tensor, num_boxes: int) -> tf.Tensor:
+  """Boxes [batch, num, 1 or num_boxes, 4] as [batch, num, num_boxes, 4]."""
+  return boxes if boxes.shape[2] == num_boxes else tf.repeat(boxes, num_boxes, axis=2)
 
 
 def _masks(

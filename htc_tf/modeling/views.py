@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from htc_tf.ops import boxes as box_ops
+
 
 class View(NamedTuple):
   """A batch of images as the network reads them in one view.
@@ -36,27 +38,27 @@ class View(NamedTuple):
     """Boxes in pixels of the original images.
 
     Args:
-      boxes: [batch, num, 4] yxyx in pixels of this view.
+      boxes: [batch, num, ..., 4] yxyx in pixels of this view.
     """
-    return self._mirror(boxes) / self._scales
+    return self._mirror(boxes) / self._scales(boxes)
 
   def from_original(self, boxes: tf.Tensor) -> tf.Tensor:
     """Boxes in pixels of this view.
 
     Args:
-      boxes: [batch, num, 4] yxyx in pixels of the original images.
+      boxes: [batch, num, ..., 4] yxyx in pixels of the original images.
     """
-    return self._mirror(boxes * self._scales)
+    return self._mirror(boxes * self._scales(boxes))
 
-  @property
-  def _scales(self) -> tf.Tensor:
-    return tf.tile(self.scale, [1, 2])[:, tf.newaxis]  # [batch, 1, 4]
+  def _scales(self, boxes: tf.Tensor) -> tf.Tensor:
+    scales = tf.tile(self.scale, [1, 2])  # [batch, 4]
+    return tf.reshape(scales, [-1, *[1] * (boxes.shape.rank - 2), 4])
 
   def _mirror(self, boxes: tf.Tensor) -> tf.Tensor:
     if not self.is_mirrored:
       return boxes
-    width = self.image_shape[:, tf.newaxis, 1]  # [batch, 1]
     top, left, bottom, right = tf.unstack(boxes, axis=-1)
+    width = box_ops.expand_like(self.image_shape[:, 1], top)
     return tf.stack([top, width - right, bottom, width - left], axis=-1)
 
 

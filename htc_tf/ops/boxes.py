@@ -32,6 +32,18 @@ def is_padding(boxes: tf.Tensor) -> tf.Tensor:
   return tf.reduce_all(tf.equal(boxes, -1), axis=-1)
 
 
+def expand_like(values: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+  """Values with axes of size 1 after the others, so that they broadcast to another tensor.
+
+  Args:
+    values: tensor whose axes are the first ones of `other`.
+    other: tensor of at least as many axes.
+  """
+  for _ in range(len(other.shape) - len(values.shape)):
+    values = values[..., tf.newaxis]
+  return values
+
+
 def pairwise_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
   """Intersection over union of every box with every other box.
 
@@ -99,13 +111,15 @@ def clip(boxes: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
   """Boxes clipped to [0, height] and [0, width].
 
   Args:
-    boxes: [batch, num, 4] yxyx in padded-image pixels.
+    boxes: [batch, num, ..., 4] yxyx in padded-image pixels.
     image_shape: [batch, 2] height and width of each image before padding.
 
   Returns:
-    [batch, num, 4] float32; a padding row (all -1) becomes the empty box at the origin.
+    Float32 of the shape of the boxes; a padding row (all -1) becomes the empty box at the origin.
   """
-  limits = tf.tile(tf.cast(image_shape, tf.float32), [1, 2])[:, None, :]  # [batch, 1, 4]
+  limits = tf.tile(tf.cast(image_shape, tf.float32), [1, 2])  # [batch, 4]
+  for _ in range(len(boxes.shape) - 2):
+    limits = limits[:, None]
   return tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, limits)
 
 

@@ -7,6 +7,8 @@ from htc_tf.ops import placement, plain
 from htc_tf.ops.kept_boxes import EXCLUDED, KeptBoxes, kept_boxes
 from htc_tf.ops.soft_nms import Suppression, take_one_by_one
 
+_MAX_LEVELS = 10
+
 
 def grouped_nms(
   boxes: tf.Tensor,
@@ -47,8 +49,9 @@ def grouped_nms(
       kept.valid_detections,
     )
   # TensorFlow alone has combined_non_max_suppression, and only for the CPU. Selecting boxes one by
-  # one is fastest for few outputs (detections), suppressing all at once for many (proposals).
-  if boxes.shape[2] == 1:
+  # one is fastest for few outputs (detections), suppressing all at once for many (proposals). Only
+  # proposals have few groups with their own boxes, whose pairs fit into memory.
+  if boxes.shape[2] == 1 or scores.shape[2] > _MAX_LEVELS:
     suppression = Suppression('hard', iou_threshold)
     return take_one_by_one(boxes, scores, suppression, score_threshold, max_outputs)
   if 0 in scores.shape:

@@ -23,6 +23,7 @@ def test_classes_match_by_name():
     ('cascade/stages/2/box_head/logits/kernel', -1),
     ('cascade/stages/0/box_head/logits/bias', -1),
     ('cascade/stages/1/mask_predictor/conv_logits/kernel', 0),
+    ('cascade/stages/0/box_head/class_deltas/kernel', -1),
     ('semantic_head/logits/kernel', -1),
   ],
 )
@@ -62,6 +63,12 @@ def test_a_mask_predictor_has_no_background():
   path = 'cascade/stages/0/mask_predictor/conv_logits/'
   value = transferred(path + 'kernel', [[0], [1], [2]], [[11], [12], [13]])
   np.testing.assert_array_equal(value, [[12], [1], [11]])
+
+
+def test_deltas_by_class_are_transferred_by_fours():
+  path = 'cascade/stages/0/box_head/class_deltas/bias'
+  value = transferred(path, [0] * 12, range(10, 22))
+  np.testing.assert_array_equal(value, [14, 15, 16, 17, 0, 0, 0, 0, 10, 11, 12, 13])
 
 
 def test_the_semantic_branch_is_transferred_if_its_classes_are_the_instances():

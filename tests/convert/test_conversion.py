@@ -188,6 +188,13 @@ def test_a_wrong_width_is_not_another_number_of_classes(original):
     )
 
 
+def test_checkpoints_of_the_first_version_are_refused(fresh):
+  names = ['neck.lateral_convs.0.conv.weight', 'bbox_head.0.fc_cls.weight', 'mask_head.0.upsample']
+  tensors = {name: np.zeros([1], np.float32) for name in names}
+  with pytest.raises(CheckpointError, match=r'mmdetection 1\.x.*2\.x or 3\.x'):
+    conversion.convert_checkpoint(Checkpoint(tensors, 'torch', 'old.pth', ''), fresh)
+
+
 @pytest.mark.parametrize(
   'source,names', [('torch', ['model.weight']), ('paddle', ['conv.weight']), ('torch', [])]
 )

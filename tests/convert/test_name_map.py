@@ -2,17 +2,25 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from htc_tf.convert.mmdet_names import MMDET
+from htc_tf.convert.mmdet_names import (
+  MMDET,
+  MMDET_BY_CLASS,
+  MMDET_ONE_STAGE,
+  MMDET_ONE_STAGE_BY_CLASS,
+  find_mmdet_map,
+)
 from htc_tf.convert.name_map import Template
 from htc_tf.convert.paddle_names import PADDLE
 from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
-from parity.pack import EXTRACT
+from parity.pack import EXTRACT, ZOO_EXTRACT
 
 
 def published_names(stem):
-  return [name for name, _ in json.loads((EXTRACT / f'{stem}_shapes.json').read_text())]
+  folder = EXTRACT if (EXTRACT / f'{stem}_shapes.json').exists() else ZOO_EXTRACT
+  return [name for name, _ in json.loads((folder / f'{stem}_shapes.json').read_text())]
 
 
 @pytest.mark.parametrize(
@@ -21,6 +29,8 @@ def published_names(stem):
     ('mmdet_htc_r50_fpn_1x_coco', MMDET),
     ('mmdet_htc_r101_fpn_20e_coco', MMDET),
     ('paddle_r50', PADDLE),
+    ('mask-rcnn_r50_fpn_1x_coco', MMDET_ONE_STAGE_BY_CLASS),
+    ('cascade-mask-rcnn_r50_fpn_1x_coco', MMDET),
   ],
 )
 def test_every_published_name_has_a_distinct_path_that_leads_back(stem, name_map):
@@ -96,3 +106,20 @@ def test_every_number_has_one_text(notation):
     name = template.fill({'x': value})
     assert template.match(name) == {'x': value}
     assert template.match(f'a0{name[1:]}') is None
+
+
+@pytest.mark.parametrize(
+  'name,size,name_map',
+  [
+    ('roi_head.bbox_head.0', 4, MMDET),
+    ('roi_head.bbox_head.0', 320, MMDET_BY_CLASS),
+    ('roi_head.bbox_head', 4, MMDET_ONE_STAGE),
+    ('roi_head.bbox_head', 320, MMDET_ONE_STAGE_BY_CLASS),
+  ],
+)
+def test_the_name_map_is_found_by_the_names_and_the_box_deltas(name, size, name_map):
+  tensors = {
+    f'{name}.fc_reg.weight': np.zeros([size, 8]),
+    f'{name}.fc_cls.weight': np.zeros([81, 8]),
+  }
+  assert find_mmdet_map(tensors) is name_map

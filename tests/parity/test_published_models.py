@@ -5,10 +5,10 @@ import pytest
 
 from htc_tf.convert import conversion
 from htc_tf.convert.mmdet_names import MMDET
-from parity import forward, measurement, mmdet_image, mmdet_views, ops, paddle_image
-from parity.pack import EXTRACT, Pack
+from parity import forward, measurement, mmdet_image, mmdet_views, ops, paddle_image, zoo
+from parity.pack import EXTRACT, ZOO_EXTRACT, Pack
 
-PACK = Pack(EXTRACT)
+PACK, ZOO_PACK = Pack(EXTRACT), Pack(ZOO_EXTRACT)
 
 
 def assert_all_pass(measurements, min_checks):
@@ -35,6 +35,15 @@ def test_the_model_of_paddle_agrees_with_the_reference():
 )
 def test_models_of_mmdetection_agree_with_the_reference(variant):
   assert_all_pass(mmdet_image.MmdetImage(PACK, variant).measurements(), 8)
+
+
+@pytest.mark.parametrize(
+  'variant',
+  [zoo.VARIANTS[0], *(pytest.param(v, marks=pytest.mark.slow) for v in zoo.VARIANTS[1:])],
+  ids=lambda variant: variant.config,
+)
+def test_families_around_htc_agree_with_the_reference(variant):
+  assert_all_pass(mmdet_image.MmdetImage(ZOO_PACK, variant).measurements(), 7)
 
 
 @pytest.mark.slow
