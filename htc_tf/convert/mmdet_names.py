@@ -1,17 +1,9 @@
 """Names of mmdetection's checkpoints (2.x and 3.x) and rows that other sources share."""
 
 from htc_tf.convert import transforms as t
+from htc_tf.convert.hrnet_names import hrfpn_rows, hrnet_rows
+from htc_tf.convert.layer_parts import CONV, KERNEL, NORM, WEIGHTS
 from htc_tf.convert.name_map import ClassAxis, NameMap, Row, rows
-
-WEIGHTS = {'weight': 'kernel', 'bias': 'bias'}
-KERNEL = {'weight': 'kernel'}
-NORM = {
-  'weight': 'gamma',
-  'bias': 'beta',
-  'running_mean': 'moving_mean',
-  'running_var': 'moving_variance',
-}
-CONV = {'kernel': (t.CONV,)}
 
 CLASSES_LAST = ClassAxis('task.model.num_classes', -1)
 CLASSES_FIRST = ClassAxis('task.model.num_classes', 0)
@@ -120,7 +112,9 @@ MMDET = NameMap(
   'mmdet',
   (
     *backbone_rows('backbone.'),
+    *hrnet_rows('backbone.'),
     *decoder_rows(),
+    *hrfpn_rows(),
     *_RPN_ROWS,
     *_SEMANTIC_ROWS,
     *_BOX_ROWS,
