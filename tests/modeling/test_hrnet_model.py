@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from official.vision.configs import retinanet
+from official.vision.modeling import factory
 
+from htc_tf.configs import features
 from htc_tf.modeling.precision import BFLOAT16_FEATURES, computing_in, image_dtype
 from htc_tf.tasks.htc import model_inputs
 from htc_tf.tasks.running_statistics import RunningStatistics
@@ -82,3 +85,21 @@ def test_a_step_copies_exactly_the_statistics_that_its_forward_pass_changes():
   changed = {v.ref() for v, old in zip(model.variables, before) if np.any(v.numpy() != old)}
   assert {v.ref() for v in RunningStatistics(model).variables} == changed
   assert len(changed) > 50
+
+
+@pytest.mark.parametrize('parts', [('backbone',), ('decoder',)], ids=str)
+def test_backbone_and_decoder_work_without_each_other(parts):
+  config = tiny.model(1, **{part: tiny.HRNET[part] for part in parts})
+  model = tiny.build(config)
+  images, labels = tiny.batch(config)
+  inputs = {'images': images, 'image_shape': labels['image_info'][:, 1]}
+  assert min(model(inputs, training=False).num_detections) > 0
+
+
+def test_a_retinanet_of_model_garden_is_built_of_them():
+  config = retinanet.RetinaNet(backbone=features.Backbone(), decoder=features.Decoder())
+  config.override({**tiny.HRNET, 'num_classes': 3, 'head': {'num_convs': 1, 'num_filters': 8}})
+  images = tf_keras.layers.InputSpec(shape=[None, 64, 64, 3])
+  outputs = factory.build_retinanet(images, config)(tf.zeros([1, 64, 64, 3]), training=True)
+  sizes = {level: logits.shape[1] for level, logits in outputs['cls_outputs'].items()}
+  assert sizes == {'3': 8, '4': 4, '5': 2, '6': 1, '7': 1}

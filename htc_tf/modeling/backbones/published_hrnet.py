@@ -17,6 +17,7 @@ from htc_tf.modeling.layers.batch_norm import BatchNorm, NormOptions
 from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
 from htc_tf.modeling.layers.normed_conv import NormedConv2D
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
+from htc_tf.ops.without_autograph import without_autograph
 
 _ANY_IMAGES = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
 _STAGES = (2, 3, 4)  # Stage s has s branches.
@@ -149,6 +150,7 @@ class PublishedHRNet(tf_keras.Model):
   def _stage(self, stage: int) -> list[HighResolutionModule]:
     return getattr(self, f'stage{stage}')
 
+  @without_autograph
   def call(self, images: tf.Tensor, training: bool | None = None) -> dict[str, tf.Tensor]:
     """Feature maps of a batch.
 

@@ -10,6 +10,7 @@ from official.vision.modeling.decoders import factory
 
 from htc_tf.errors import ConfigError
 from htc_tf.ops.resize import resize_half_pixel, spatial_size
+from htc_tf.ops.without_autograph import without_autograph
 
 
 class PublishedHRFPN(tf_keras.layers.Layer):
@@ -62,6 +63,7 @@ class PublishedHRFPN(tf_keras.layers.Layer):
       self._num_filters, kernel_size, padding='same', kernel_initializer='lecun_uniform', name=name
     )
 
+  @without_autograph
   def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """The pyramid of a batch.
 
