@@ -131,7 +131,7 @@ def test_a_run_on_hrnet_may_change_its_frozen_stages_but_not_its_width(tmp_path,
   model_directory.save_params(str(tmp_path), with_hrnet())
   check(str(tmp_path), with_hrnet(frozen_stages=1, norm_eval=False, recompute=True))
   assert 'published_hrnet.frozen_stages: -1 before, 1 now' in caplog.text
-  with pytest.raises(ConfigError, match='published_hrnet.width: 32 before, 18 now'):
+  with pytest.raises(ConfigError, match=r'published_hrnet.width: 32 before, 18 now'):
     check(str(tmp_path), with_hrnet(width=18))
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 import tf_keras
@@ -20,6 +20,7 @@ from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 from htc_tf.ops.without_autograph import without_autograph
 
 _ANY_IMAGES = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
+_Item = TypeVar('_Item')
 _STAGES = (2, 3, 4)  # Stage s has s branches.
 _FINEST_LEVEL = 2
 
@@ -88,21 +89,18 @@ class PublishedHRNet(tf_keras.Model):
     self._image_shape = input_specs.shape
     self._recompute = recompute
     self._widths = [size.width * 2**branch for branch in range(_STAGES[-1])]
-    for index in (1, 2):
-      conv = PaddedConv2D(
-        size.stem_filters,
-        3,
-        strides=2,
-        use_bias=False,
-        kernel_initializer='he_normal',
-        name=f'conv{index}',
-      )
-      setattr(self, f'conv{index}', conv)
-      setattr(self, f'bn{index}', BatchNorm(name=f'bn{index}', **norm._asdict()))
+    self.conv1, self.conv2 = (_stem_conv(size.stem_filters, index) for index in (1, 2))
+    self.bn1, self.bn2 = (BatchNorm(name=f'bn{index}', **norm._asdict()) for index in (1, 2))
     self.layer1 = [
       ResidualBlock(size.stem_filters, 1, norm, name=f'layer1/{block}')
       for block in range(size.num_blocks)
     ]
+    self._make_stages(size, norm)
+    self._freeze(frozen_stages)
+    self._build_variables()
+
+  def _make_stages(self, size: HRNetSize, norm: NormOptions) -> None:
+    """The stages 2, 3 and 4, each after a transition from the widths of the stage before."""
     widths = [size.stem_filters * EXPANSION]
     for stage, num_modules in zip(_STAGES, size.num_modules):
       new_widths = self._widths[:stage]
@@ -113,15 +111,13 @@ class PublishedHRNet(tf_keras.Model):
       ]
       setattr(self, f'stage{stage}', modules)
       widths = new_widths
-    self._freeze(frozen_stages)
-    self._build_variables()
 
   def _freeze(self, frozen_stages: int) -> None:
     parts: list[list[tf_keras.layers.Layer]] = [
       [self.conv1, self.bn1, self.conv2, self.bn2],
       self.layer1,
       *(
-        [*itertools.chain(*map(convs_of, self._transition(stage))), *self._stage(stage)]
+        [*itertools.chain(*map(convs_of, self._paths_to(stage))), *self._stage(stage)]
         for stage in _STAGES
       ),
     ]
@@ -137,14 +133,14 @@ class PublishedHRNet(tf_keras.Model):
       shape = block.compute_output_shape(shape)
     shapes = [shape]
     for stage in _STAGES:
-      paths = self._transition(stage)
+      paths = self._paths_to(stage)
       shapes = [build_path(path, _read_by(b, shapes)) for b, path in enumerate(paths)]
       for module in self._stage(stage):
         _build(module, shapes)
     self.built = True
 
-  def _transition(self, stage: int) -> list[Path]:
-    """The layers that make the maps which `stage` reads of those of the stage before."""
+  def _paths_to(self, stage: int) -> list[Path]:
+    """The paths from the maps of the stage before to the maps that `stage` reads."""
     return getattr(self, f'transition{stage - 1}')
 
   def _stage(self, stage: int) -> list[HighResolutionModule]:
@@ -166,7 +162,7 @@ class PublishedHRNet(tf_keras.Model):
     for block in self.layer1:
       maps = self._run(block, maps, training)
     for stage in _STAGES:
-      maps = _enter(self._transition(stage), maps, training)
+      maps = _enter(self._paths_to(stage), maps, training)
       for module in self._stage(stage):
         maps = self._run(module, maps, training)
     return {str(level): x for level, x in enumerate(maps, _FINEST_LEVEL)}
@@ -196,6 +192,12 @@ class PublishedHRNet(tf_keras.Model):
     }
 
 
+def _stem_conv(filters: int, index: int) -> PaddedConv2D:
+  return PaddedConv2D(
+    filters, 3, strides=2, use_bias=False, kernel_initializer='he_normal', name=f'conv{index}'
+  )
+
+
 def _transition(
   index: int, widths: Sequence[int], new_widths: Sequence[int], norm: NormOptions
 ) -> list[Path]:
@@ -212,9 +214,9 @@ def _transition(
   return paths
 
 
-def _read_by(branch: int, maps: Sequence[Any]) -> Any:
+def _read_by(branch: int, items: Sequence[_Item]) -> _Item:
   """The item of the branch that a path to `branch` starts from; a new branch reads the last one."""
-  return maps[min(branch, len(maps) - 1)]
+  return items[min(branch, len(items) - 1)]
 
 
 def _enter(
