@@ -56,6 +56,15 @@ MODEL_GARDEN_PARTS = {
   },
 }
 
+# Replacements of backbone and decoder by those of HRNet.
+HRNET = {
+  'backbone': {
+    'type': 'published_hrnet',
+    'published_hrnet': {'width': 4, 'num_modules': [1, 1, 1], 'num_blocks': 1, 'stem_filters': 4},
+  },
+  'decoder': {'type': 'published_hrfpn', 'published_hrfpn': {'num_filters': CHANNELS}},
+}
+
 # Configurations of stages after the three published ones.
 _EXTRA_STAGES = [
   model_config.Stage(

@@ -54,11 +54,40 @@ class PublishedResNet(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class PublishedHRNet(hyperparams.Config):
+  """HRNet in the layout of the published checkpoints.
+
+  Attributes:
+    width: number of channels of the finest branch; 18, 32 or 40 in the published models. Each
+      further branch has twice as many.
+    num_modules: number of modules of the stages 2, 3 and 4; 1, 4, 3 as published.
+    num_blocks: number of residual blocks of stage 1 and of each branch of a module; 4 as published.
+    stem_filters: number of channels of the stem, and of the inner convolutions of stage 1; 64 as
+      published.
+    frozen_stages: last frozen stage: -1 none, as published, 0 the stem, 1 the stem and the first
+      stage, ..., 4 everything.
+    norm_eval: whether batch norm uses its running statistics in training as well; its scale and
+      bias are still trained.
+    recompute: whether training keeps only the outputs of modules and recomputes their activations
+      for the backward pass: less memory, more time, the same gradients. Needs norm_eval.
+  """
+
+  width: PositiveInt = 32
+  num_modules: list[PositiveInt] = listed(1, 4, 3)
+  num_blocks: PositiveInt = 4
+  stem_filters: PositiveInt = 64
+  frozen_stages: Annotated[int, Bounds(-1, 4)] = -1
+  norm_eval: bool = True
+  recompute: bool = False
+
+
+@dataclasses.dataclass
 class Backbone(backbones.Backbone):
   """Model Garden's backbones and the published layout; `type` selects one by field name."""
 
   type: str | None = 'published_resnet'
   published_resnet: PublishedResNet = part(PublishedResNet)
+  published_hrnet: PublishedHRNet = part(PublishedHRNet)
 
 
 @dataclasses.dataclass
@@ -73,11 +102,23 @@ class PublishedFPN(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class PublishedHRFPN(hyperparams.Config):
+  """Pyramid of HRNet with biased convolutions, without norm; coarser levels are averaged.
+
+  Attributes:
+    num_filters: number of channels of every level.
+  """
+
+  num_filters: PositiveInt = 256
+
+
+@dataclasses.dataclass
 class Decoder(decoders.Decoder):
   """Model Garden's decoders and the published layout; `type` selects one by field name."""
 
   type: str | None = 'published_fpn'
   published_fpn: PublishedFPN = part(PublishedFPN)
+  published_hrfpn: PublishedHRFPN = part(PublishedHRFPN)
 
 
 @dataclasses.dataclass

@@ -272,4 +272,5 @@ class HTC(hyperparams.Config):
   @property
   def size_divisor(self) -> int:
     """Divisor of the height and width of padded images."""
-    return 32 if self.decoder.type == 'published_fpn' else max(32, 2**self.max_level)
+    rounds = self.decoder.type in ('published_fpn', 'published_hrfpn')
+    return 32 if rounds else max(32, 2**self.max_level)

@@ -18,6 +18,7 @@ def validate_model(config: model_config.HTC) -> None:
     _check_thresholds,
     _check_class_thresholds,
     _check_backbone,
+    _check_hrnet,
     _check_stages,
     _check_levels,
     _check_input_size,
@@ -103,6 +104,26 @@ def _check_backbone(config: model_config.HTC) -> None:
       expected='norm_eval=true',
       got='norm_eval=false',
       likely_cause='running statistics, which recomputed blocks would update twice per step',
+    )
+
+
+def _check_hrnet(config: model_config.HTC) -> None:
+  if config.backbone.type != 'published_hrnet':
+    return
+  hrnet, name = config.backbone.published_hrnet, 'task.model.backbone.published_hrnet'
+  if len(hrnet.num_modules) != 3:
+    raise ConfigError(
+      f'{name}.num_modules is wrong',
+      expected='three numbers, of the stages 2, 3 and 4',
+      got=str(list(hrnet.num_modules)),
+      likely_cause='a number for stage 1, which has no modules',
+    )
+  if hrnet.recompute and not hrnet.norm_eval:
+    raise ConfigError(
+      f'{name}.recompute cannot be used',
+      expected='norm_eval=true',
+      got='norm_eval=false',
+      likely_cause='running statistics, which recomputed modules would update twice per step',
     )
 
 

@@ -5,17 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from htc_tf.convert import transforms as t
+from htc_tf.convert.hrnet_names import hrfpn_rows, hrnet_rows
+from htc_tf.convert.layer_parts import CONV, KERNEL, NORM, WEIGHTS
 from htc_tf.convert.name_map import ClassAxis, NameMap, Row, rows
-
-WEIGHTS = {'weight': 'kernel', 'bias': 'bias'}
-KERNEL = {'weight': 'kernel'}
-NORM = {
-  'weight': 'gamma',
-  'bias': 'beta',
-  'running_mean': 'moving_mean',
-  'running_var': 'moving_variance',
-}
-CONV = {'kernel': (t.CONV,)}
 
 CLASSES_LAST = ClassAxis('task.model.num_classes', -1)
 MASK_CLASSES = ClassAxis('task.model.num_classes', 0, has_background=False)
@@ -146,7 +138,9 @@ def _name_map(stage: str, path: str, class_agnostic: bool) -> NameMap:
     'mmdet',
     (
       *backbone_rows('backbone.'),
+      *hrnet_rows('backbone.'),
       *decoder_rows(),
+      *hrfpn_rows(),
       *_RPN_ROWS,
       *_SEMANTIC_ROWS,
       *_box_rows(f'{_HEAD}.bbox_head{stage}', path, class_agnostic),

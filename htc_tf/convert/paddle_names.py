@@ -1,15 +1,8 @@
 """Names of the checkpoints of laihuihui/htc, which is based on PaddleDetection."""
 
 from htc_tf.convert import transforms as t
-from htc_tf.convert.mmdet_names import (
-  CLASSES_LAST,
-  CONV,
-  KERNEL,
-  SEMANTIC_CLASSES,
-  WEIGHTS,
-  decoder_rows,
-  mask_rows,
-)
+from htc_tf.convert.layer_parts import CONV, KERNEL, WEIGHTS
+from htc_tf.convert.mmdet_names import CLASSES_LAST, SEMANTIC_CLASSES, decoder_rows, mask_rows
 from htc_tf.convert.name_map import NameMap, rows
 
 _NORM = {'weight': 'gamma', 'bias': 'beta', '_mean': 'moving_mean', '_variance': 'moving_variance'}

@@ -190,17 +190,25 @@ def _flatten(maps: Mapping[str, tf.Tensor], size: int) -> tf.Tensor:
 
 
 def _check_pyramid(pyramid: Mapping[str, tf.Tensor], height: int, width: int) -> None:
-  """Raise ConfigError unless the maps of each level l have the stride 2^l."""
+  """Raise ConfigError unless the maps of each level l have the stride 2^l, rounded up or down."""
   found = {level: tuple(maps.shape[1:3]) for level, maps in pyramid.items()}
   expected = {
     level: (-(-height // 2 ** int(level)), -(-width // 2 ** int(level))) for level in pyramid
   }
-  if found != expected:
+  rounded_down = {
+    level: (max(height // 2 ** int(level), 1), max(width // 2 ** int(level), 1))
+    for level in pyramid
+  }
+  if not all(
+    side in sides
+    for level in pyramid
+    for side, *sides in zip(found[level], expected[level], rounded_down[level])
+  ):
     raise ConfigError(
       'The feature maps have other sizes than their levels',
       expected=f'{expected} for an image of {height}x{width}',
       got=str(found),
-      likely_cause='a backbone or decoder with other strides, or one that rounds sizes down',
+      likely_cause='a backbone or decoder with other strides',
     )
 
 

@@ -53,21 +53,43 @@ def resize_align_corners(x: tf.Tensor, size: Size) -> tf.Tensor:
   Returns:
     [batch, size[0], size[1], channels] of the dtype of `x`, interpolated in float32.
   """
+  return _resize_bilinear(x, size, align_corners=True)
+
+
+def resize_half_pixel(x: tf.Tensor, size: Size) -> tf.Tensor:
+  """Bilinear resize of HRFPN, which maps the borders of the map onto each other.
+
+  Pixel centers are half a pixel inside; beyond the outermost ones, the map is constant.
+
+  Args:
+    x: [batch, h, w, channels].
+    size: [2] int32, target height and width.
+
+  Returns:
+    [batch, size[0], size[1], channels] of the dtype of `x`, interpolated in float32.
+  """
+  return _resize_bilinear(x, size, align_corners=False)
+
+
+def _resize_bilinear(x: tf.Tensor, size: Size, align_corners: bool) -> tf.Tensor:
   if plain.without_kernels():  # XLA's kernel for ResizeBilinear is a pixel off for some sizes.
     height, width = tf.get_static_value(tf.convert_to_tensor(size))
-    resized = tf.einsum(
-      'yh,bhwc->bywc', _corner_weights(x.shape[1], height), tf.cast(x, tf.float32)
-    )
-    resized = tf.einsum('xw,bywc->byxc', _corner_weights(x.shape[2], width), resized)
+    rows = _bilinear_shares(x.shape[1], height, align_corners)
+    columns = _bilinear_shares(x.shape[2], width, align_corners)
+    resized = tf.einsum('yh,bhwc->bywc', rows, tf.cast(x, tf.float32))
+    resized = tf.einsum('xw,bywc->byxc', columns, resized)
     return tf.cast(resized, x.dtype)
   resized = tf.raw_ops.ResizeBilinear(
-    images=x, size=size, align_corners=True, half_pixel_centers=False
+    images=x, size=size, align_corners=align_corners, half_pixel_centers=not align_corners
   )
   return tf.cast(resized, x.dtype)
 
 
-def _corner_weights(old_size: int, size: int) -> tf.Tensor:
-  """Share of each old pixel in each new one, with aligned corners: [size, old_size]."""
-  positions = np.arange(size) * ((old_size - 1) / max(size - 1, 1))
+def _bilinear_shares(old_size: int, size: int, align_corners: bool) -> tf.Tensor:
+  """Share of each old pixel in each new one: [size, old_size]."""
+  if align_corners:
+    positions = np.arange(size) * ((old_size - 1) / max(size - 1, 1))
+  else:
+    positions = np.clip((np.arange(size) + 0.5) * (old_size / size) - 0.5, 0, old_size - 1)
   shares = 1.0 - np.abs(positions[:, None] - np.arange(old_size))
   return tf.constant(np.maximum(shares, 0.0), tf.float32)

@@ -33,9 +33,11 @@ _CHANGEABLE = (
   'task.model.cascade.match_low_quality',
   'task.model.cascade.sampling_rule',
   'task.model.cascade.recompute_masks',
-  'task.model.backbone.published_resnet.recompute',
-  'task.model.backbone.published_resnet.frozen_stages',
-  'task.model.backbone.published_resnet.norm_eval',
+  *(
+    f'task.model.backbone.{backbone}.{name}'
+    for backbone in ('published_resnet', 'published_hrnet')
+    for name in ('recompute', 'frozen_stages', 'norm_eval')
+  ),
 )
 # Devices and threads may differ from start to start.
 _SECTIONS = ('task.', 'trainer.', 'runtime.mixed_precision_dtype', 'runtime.loss_scale')

@@ -1,5 +1,6 @@
 """Tests of the registered experiments and of the files in experiments/."""
 
+import functools
 import json
 import pathlib
 import re
@@ -36,6 +37,9 @@ PUBLISHED_AP = {
   'htc_resnext101_32x4d_fpn_20e_coco': ('46.1', '40.5'),
   'htc_resnext101_64x4d_fpn_20e_coco': ('47.0', '41.4'),
   'htc_resnext101_64x4d_dcn_fpn_20e_coco': ('50.4', '43.8'),
+  'htc_hrnetv2p_w18_20e_coco': ('42.8', '37.9'),
+  'htc_hrnetv2p_w32_20e_coco': ('45.4', '39.9'),
+  'htc_hrnetv2p_w40_20e_coco': ('46.4', '40.8'),
 }
 
 
@@ -129,12 +133,12 @@ def test_a_file_is_valid_and_holds_only_changes(path):
   params = parse(experiment, [str(path)])
   model_validation.validate_model(params.task.model)
   build_parser(params.task.train_data, params.task.model, include_mask=True, include_semantic=True)
-  registered = exp_factory.get_exp_config(experiment).as_dict()
+  registered = exp_factory.get_exp_config(experiment)
   for keys, value in _leaves(yaml.safe_load(text)):
-    node = registered
-    for key in keys:
-      node = node[key]
-    assert node != value, f'{".".join(keys)} is not changed'
+    old = functools.reduce(getattr, keys, registered)
+    if isinstance(value, list):
+      old = [getattr(item, 'as_dict', lambda item=item: item)() for item in old]
+    assert old != value, f'{".".join(keys)} is not changed'
 
 
 def _leaves(tree, keys=()):
@@ -187,6 +191,23 @@ def test_files_select_other_backbones(stem, expected):
     backbone.base_width,
     backbone.deformable_stages,
   ) == expected
+
+
+@pytest.mark.parametrize('width', [18, 32, 40])
+def test_files_of_hrnet_train_all_weights_but_no_statistics(width):
+  path = next(path for path in FILES if path.stem == f'htc_hrnetv2p_w{width}_20e_coco')
+  model = parse('htc_resnet50fpn_20e_coco', [str(path)]).task.model
+  assert (model.backbone.type, model.decoder.type) == ('published_hrnet', 'published_hrfpn')
+  assert model.backbone.get().as_dict() == {
+    'width': width,
+    'num_modules': [1, 4, 3],
+    'num_blocks': 4,
+    'stem_filters': 64,
+    'frozen_stages': -1,
+    'norm_eval': True,
+    'recompute': False,
+  }
+  assert (model.decoder.get().num_filters, model.size_divisor) == (256, 32)
 
 
 def test_the_file_with_deformable_convolutions_trains_at_many_scales():

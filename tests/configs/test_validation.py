@@ -65,6 +65,31 @@ WRONG_MODELS = {
     {'backbone': {'published_resnet': {'recompute': True, 'norm_eval': False}}},
     'published_resnet.recompute cannot be used.*norm_eval=true',
   ),
+  'no width': (
+    {'backbone': {'type': 'published_hrnet', 'published_hrnet': {'width': 0}}},
+    'published_hrnet.width is out of range.*positive.*Got: 0',
+  ),
+  'modules of stage 1': (
+    {'backbone': {'type': 'published_hrnet', 'published_hrnet': {'num_modules': [1, 1, 4, 3]}}},
+    r'published_hrnet.num_modules is wrong.*three numbers.*Got: \[1, 1, 4, 3\].*stage 1',
+  ),
+  'no module': (
+    {'backbone': {'type': 'published_hrnet', 'published_hrnet': {'num_modules': [1, 0, 3]}}},
+    'published_hrnet.num_modules.* is out of range.*Got: 0',
+  ),
+  'recompute of HRNet without norm_eval': (
+    {
+      'backbone': {
+        'type': 'published_hrnet',
+        'published_hrnet': {'recompute': True, 'norm_eval': False},
+      }
+    },
+    'published_hrnet.recompute cannot be used.*norm_eval=true',
+  ),
+  'channels of HRFPN': (
+    {'decoder': {'type': 'published_hrfpn', 'published_hrfpn': {'num_filters': 16}}},
+    'mask_head.num_filters does not fit the decoder.*Expected: 16.*Got: 8',
+  ),
   'no stage': (stages(), 'stages has the wrong length.*1 to 5 stages.*Got: 0'),
   'six stages': (stages(*[{}] * 6), 'stages has the wrong length.*Got: 6'),
   'falling thresholds': (
@@ -172,6 +197,8 @@ def test_a_wrong_model_is_refused(case):
       }
     },
     {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}},
+    tiny.HRNET,
+    {**tiny.HRNET, 'input_size': [96, 160, 3]},
   ],
 )
 def test_a_valid_model_is_accepted(overrides):

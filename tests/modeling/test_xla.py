@@ -19,6 +19,7 @@ def detections(model, inputs, jit_compile):
     {'num_stages': 2},
     pytest.param({'num_stages': 1, 'semantic_head': {'enabled': False}}, marks=pytest.mark.slow),
     pytest.param({'num_stages': 3}, marks=pytest.mark.slow),
+    pytest.param({'num_stages': 1, **tiny.HRNET}, marks=pytest.mark.slow),
   ],
   ids=str,
 )
@@ -41,7 +42,13 @@ def test_compiled_detections_are_the_same(overrides):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-  'overrides', [{'num_stages': 2}, {'num_stages': 1, 'include_mask': False}], ids=str
+  'overrides',
+  [
+    {'num_stages': 2},
+    {'num_stages': 1, 'include_mask': False},
+    {'num_stages': 1, 'include_mask': False, **tiny.HRNET},
+  ],
+  ids=str,
 )
 def test_compiled_losses_and_gradients_are_the_same(overrides):
   config = tiny.model(cascade={'sampling_rule': 'even'}, **overrides)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.ops.resize import resize_align_corners, resize_nearest
+from htc_tf.ops.resize import resize_align_corners, resize_half_pixel, resize_nearest
 from parity.pack import EXTRACT
 from tests.published_weights import channels_last, load
 
@@ -29,7 +29,21 @@ def test_resize_equals_the_reference(function, jit_compile):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6, err_msg=key)
 
 
-@pytest.mark.parametrize('function', [resize_align_corners, resize_nearest])
+@pytest.mark.parametrize('size', [(6, 8), (7, 11), (3, 4), (1, 2)])
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_half_pixel_resize_interpolates_between_pixel_centers(size, jit_compile):
+  x = np.random.default_rng(0).normal(size=[1, 3, 4, 2]).astype(np.float32)
+  expected = x
+  for axis, length in enumerate(size, 1):
+    old = np.arange(x.shape[axis]) + 0.5
+    new = (np.arange(length) + 0.5) * (x.shape[axis] / length)
+    expected = np.apply_along_axis(lambda v, n=new, o=old: np.interp(n, o, v), axis, expected)
+  compiled = tf.function(resize_half_pixel, jit_compile=jit_compile, autograph=False)
+  actual = compiled(tf.constant(x), list(size))
+  np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize('function', [resize_align_corners, resize_half_pixel, resize_nearest])
 def test_resize_keeps_the_dtype_and_has_gradients(function):
   x = tf.cast(tf.random.stateless_normal([2, 3, 4, 1], [1, 2]), tf.bfloat16)
   assert function(x, tf.constant([5, 7])).dtype == tf.bfloat16

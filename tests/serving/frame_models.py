@@ -15,6 +15,7 @@ LAYOUTS = {
   'three stages': (3, {}),
   'two stages without masks': (2, {'include_mask': False}),
   'one stage without semantic branch': (1, {'semantic_head': {'enabled': False}}),
+  'one stage on HRNet': (1, tiny.HRNET),
 }
 TOLERANCES = {'detection_boxes': 1e-2, 'detection_scores': 1e-4, 'detection_masks': 1e-3}
 

@@ -123,6 +123,18 @@ def test_another_configuration_is_refused_with_both_values(folder, case):
   assert f'task.init_checkpoint={folder}/ckpt-100' in str(error.value)
 
 
+def test_a_run_on_hrnet_may_change_its_frozen_stages_but_not_its_width(tmp_path, caplog):
+  def with_hrnet(**values):
+    backbone = {'type': 'published_hrnet', 'published_hrnet': values}
+    return experiment(task={'model': {'backbone': backbone}})
+
+  model_directory.save_params(str(tmp_path), with_hrnet())
+  check(str(tmp_path), with_hrnet(frozen_stages=1, norm_eval=False, recompute=True))
+  assert 'published_hrnet.frozen_stages: -1 before, 1 now' in caplog.text
+  with pytest.raises(ConfigError, match=r'published_hrnet.width: 32 before, 18 now'):
+    check(str(tmp_path), with_hrnet(width=18))
+
+
 @pytest.mark.parametrize('size', ['htc_nano', 'htc_base'])
 def test_a_longer_cosine_is_refused_with_what_to_do_instead(tmp_path, size):
   def with_epochs(epochs):
