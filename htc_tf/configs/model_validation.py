@@ -1,5 +1,6 @@
 """Checks of the configuration of a model: ranges of values, and whether the parts fit together."""
 
+from htc_tf.configs import features
 from htc_tf.configs import model as model_config
 from htc_tf.configs.value_types import check_keys, check_values
 from htc_tf.data.sample_format import MAX_CHANNELS
@@ -89,20 +90,34 @@ def _check_backbone(config: model_config.HTC) -> None:
       got=str(stages),
       likely_cause='levels instead of stages: C3-C5 are the stages 2-4',
     )
-  plain = (resnet.groups, resnet.base_width, list(stages)) == (1, 64, [])
+  plain = (resnet.groups, resnet.base_width, list(stages), resnet.scales) == (1, 64, [], 1)
   if not plain and resnet.model_id < 50:
     raise ConfigError(
       f'{name} needs bottleneck blocks',
-      expected='model_id 50 or 101 with groups, base_width or deformable_stages',
+      expected='model_id 50, 101 or 152 with groups, base_width, deformable_stages or scales',
       got=f'model_id {resnet.model_id}',
-      likely_cause='options of ResNeXt or deformable stages without a model that has such blocks',
+      likely_cause='options of ResNeXt or Res2Net, or deformable stages, without a model that has '
+      'such blocks',
     )
+  _check_scales(resnet, name)
   if resnet.recompute and not resnet.norm_eval:
     raise ConfigError(
       f'{name}.recompute cannot be used',
       expected='norm_eval=true',
       got='norm_eval=false',
       likely_cause='running statistics, which recomputed blocks would update twice per step',
+    )
+
+
+def _check_scales(resnet: features.PublishedResNet, name: str) -> None:
+  plain = resnet.groups == 1 and not resnet.deformable_stages
+  if resnet.scales > 1 and not (plain and resnet.avg_down):
+    raise ConfigError(
+      f'{name}.scales cannot be used',
+      expected='groups=1, deformable_stages=[] and avg_down=true with more than one scale',
+      got=f'groups={resnet.groups}, deformable_stages={list(resnet.deformable_stages)}, '
+      f'avg_down={str(resnet.avg_down).lower()}',
+      likely_cause='options of Res2Net and of another network together',
     )
 
 

@@ -152,7 +152,7 @@ def _match(
   for name in tensors:
     if name_map.ignores(name):
       continue
-    match = name_map.find_path(name)
+    match = name_map.find_path(name, variables)
     if match is not None and match.name in variables:
       published_shape = tensors[name].shape
       pairs.append(

@@ -167,9 +167,9 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
       return PADDLE
   elif {'roi_head', 'neck'} & first_parts:
     return MMDET
-  elif 'backbone.conv1.weight' in names:
+  elif names & {'backbone.conv1.weight', 'backbone.stem.0.weight'}:
     return MMCLS
-  elif 'conv1.weight' in names:
+  elif names & {'conv1.weight', 'stem.0.weight'}:
     return TORCHVISION
   raise CheckpointError(
     f'{checkpoint.path} does not hold a known model',

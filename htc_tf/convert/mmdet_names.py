@@ -24,12 +24,23 @@ _BLOCK, _OUR_BLOCK = 'layer{layer}.{block}', 'backbone/layer{layer}/{block}'
 
 
 def backbone_rows(prefix: str = '') -> tuple[Row, ...]:
-  """Rows of ResNet and ResNeXt with torchvision's names; deformable layers have mmdetection's.
+  """Rows of ResNet, ResNeXt and Res2Net with torchvision's names, where torchvision has them.
+
+  The other names (deep stem, scales, deformable layers) are those of mmdetection. The entry
+  `downsample.1.weight` is a norm's, or a convolution's if an average pooling comes before it.
 
   Args:
     prefix: prefix of the published names.
   """
   block = prefix + _BLOCK
+  stem = (
+    row
+    for index in range(3)  # In the published stem, a ReLU follows each convolution and norm.
+    for row in (
+      *rows(f'{prefix}stem.{3 * index}', f'backbone/stem/{2 * index}', KERNEL, CONV),
+      *rows(f'{prefix}stem.{3 * index + 1}', f'backbone/stem/{2 * index + 1}', NORM, {}),
+    )
+  )
   return (
     *rows(f'{prefix}conv1', 'backbone/conv1', KERNEL, CONV),
     *rows(f'{prefix}bn1', 'backbone/bn1', NORM, {}),
@@ -38,6 +49,11 @@ def backbone_rows(prefix: str = '') -> tuple[Row, ...]:
     *rows(f'{block}.bn{{norm}}', f'{_OUR_BLOCK}/bn{{norm}}', NORM, {}),
     *rows(f'{block}.downsample.0', f'{_OUR_BLOCK}/downsample/0', KERNEL, CONV),
     *rows(f'{block}.downsample.1', f'{_OUR_BLOCK}/downsample/1', NORM, {}),
+    *stem,
+    *rows(f'{block}.convs.{{scale}}', f'{_OUR_BLOCK}/convs/{{scale}}', KERNEL, CONV),
+    *rows(f'{block}.bns.{{scale}}', f'{_OUR_BLOCK}/bns/{{scale}}', NORM, {}),
+    *rows(f'{block}.downsample.1', f'{_OUR_BLOCK}/downsample/1', KERNEL, CONV),
+    *rows(f'{block}.downsample.2', f'{_OUR_BLOCK}/downsample/2', NORM, {}),
   )
 
 

@@ -36,6 +36,7 @@ PUBLISHED_AP = {
   'htc_resnext101_32x4d_fpn_20e_coco': ('46.1', '40.5'),
   'htc_resnext101_64x4d_fpn_20e_coco': ('47.0', '41.4'),
   'htc_resnext101_64x4d_dcn_fpn_20e_coco': ('50.4', '43.8'),
+  'htc_res2net101_v1d_26w_4s_fpn_20e_coco': ('47.5', '41.6'),
 }
 
 
@@ -74,6 +75,9 @@ def test_the_default_model_is_the_published_htc():
     'base_width': 64,
     'deformable_stages': [],
     'recompute': False,
+    'scales': 1,
+    'deep_stem': False,
+    'avg_down': False,
   }
   stages = model.cascade.stages
   assert [stage.iou_threshold for stage in stages] == [0.5, 0.6, 0.7]
@@ -187,6 +191,13 @@ def test_files_select_other_backbones(stem, expected):
     backbone.base_width,
     backbone.deformable_stages,
   ) == expected
+
+
+def test_the_file_of_res2net_selects_its_blocks_and_stem():
+  path = next(path for path in FILES if path.stem == 'htc_res2net101_v1d_26w_4s_fpn_20e_coco')
+  backbone = parse('htc_resnet50fpn_20e_coco', [str(path)]).task.model.backbone.get()
+  assert (backbone.model_id, backbone.base_width, backbone.scales) == (101, 26, 4)
+  assert backbone.deep_stem and backbone.avg_down
 
 
 def test_the_file_with_deformable_convolutions_trains_at_many_scales():

@@ -55,11 +55,38 @@ WRONG_MODELS = {
   ),
   'groups of basic blocks': (
     {'backbone': {'published_resnet': {'model_id': 18, 'groups': 32, 'base_width': 8}}},
-    'needs bottleneck blocks.*model_id 50 or 101.*Got: model_id 18',
+    'needs bottleneck blocks.*model_id 50, 101 or 152.*Got: model_id 18',
   ),
   'deformable basic blocks': (
     {'backbone': {'published_resnet': {'model_id': 34, 'deformable_stages': [4]}}},
     'needs bottleneck blocks.*Got: model_id 34',
+  ),
+  'scales of basic blocks': (
+    {'backbone': {'published_resnet': {'model_id': 18, 'scales': 4, 'avg_down': True}}},
+    'needs bottleneck blocks.*scales.*Got: model_id 18',
+  ),
+  'scales without average pooling': (
+    {'backbone': {'published_resnet': {'model_id': 50, 'scales': 4}}},
+    'published_resnet.scales cannot be used.*avg_down=true.*Got: .*avg_down=false',
+  ),
+  'scales of groups': (
+    {
+      'backbone': {'published_resnet': {'model_id': 50, 'scales': 4, 'avg_down': True, 'groups': 2}}
+    },
+    'published_resnet.scales cannot be used.*groups=1.*Got: groups=2',
+  ),
+  'deformable scales': (
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 50,
+          'scales': 4,
+          'avg_down': True,
+          'deformable_stages': [4],
+        }
+      }
+    },
+    r'published_resnet.scales cannot be used.*Got: .*deformable_stages=\[4\]',
   ),
   'recompute without norm_eval': (
     {'backbone': {'published_resnet': {'recompute': True, 'norm_eval': False}}},
@@ -171,6 +198,12 @@ def test_a_wrong_model_is_refused(case):
         }
       }
     },
+    {
+      'backbone': {
+        'published_resnet': {'model_id': 152, 'scales': 2, 'deep_stem': True, 'avg_down': True}
+      }
+    },
+    {'backbone': {'published_resnet': {'model_id': 18, 'deep_stem': True, 'avg_down': True}}},
     {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}},
   ],
 )

@@ -48,6 +48,16 @@ RESNEXT = {
   }
 }
 
+RES2NET = {
+  'published_resnet': {
+    'model_id': 50,
+    'base_width': 26,
+    'scales': 4,
+    'deep_stem': True,
+    'avg_down': True,
+  }
+}
+
 
 @pytest.fixture(scope='module')
 def original():
@@ -85,18 +95,26 @@ def test_the_round_trip_is_lossless(original, fresh, name_map):
 @pytest.mark.parametrize(
   'name_map', [MMDET, TORCHVISION, MMCLS], ids=lambda name_map: name_map.source
 )
-def test_the_round_trip_of_a_deformable_resnext_is_lossless(name_map):
-  config = tiny.model(backbone=RESNEXT)
+@pytest.mark.parametrize(
+  'backbone,layers',
+  [
+    (RESNEXT, {'layer1/0/conv2', 'layer2/0/conv2/conv_offset', 'layer2/0/downsample/0'}),
+    (RES2NET, {'stem/5', 'layer1/0/downsample/2', 'layer2/0/downsample/1', 'layer2/1/convs/2'}),
+  ],
+  ids=['deformable resnext', 'res2net'],
+)
+def test_the_round_trip_of_other_backbones_is_lossless(name_map, backbone, layers):
+  config = tiny.model(backbone=backbone)
   expected, copy = randomized(config), tiny.build(config, seed=2)
   checkpoint = checkpoint_of(expected, name_map)
   result = conversion.convert_checkpoint(checkpoint, copy)
-  assert {path.rsplit('/', 1)[0] for path in result.filled} >= {
-    'backbone/layer1/0/conv2',
-    'backbone/layer2/0/conv2/conv_offset',
-  }
+  assert conversion.find_name_map(checkpoint) is name_map
+  assert {path.rsplit('/', 1)[0] for path in result.filled} >= {f'backbone/{x}' for x in layers}
+  assert not result.missing + result.unused
+  originals = values(expected)
   for path, value in values(copy).items():
     if path in result.filled:
-      np.testing.assert_array_equal(value, values(expected)[path], err_msg=path)
+      np.testing.assert_array_equal(value, originals[path], err_msg=path)
   again = conversion.published_weights(copy, name_map)
   assert all(np.array_equal(again[name], value) for name, value in checkpoint.tensors.items())
 

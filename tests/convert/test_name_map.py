@@ -20,6 +20,7 @@ def published_names(stem):
   [
     ('mmdet_htc_r50_fpn_1x_coco', MMDET),
     ('mmdet_htc_r101_fpn_20e_coco', MMDET),
+    ('mmdet_htc_res2net-101_fpn_20e_coco', MMDET),
     ('paddle_r50', PADDLE),
   ],
 )
@@ -43,6 +44,10 @@ def test_every_published_name_has_a_distinct_path_that_leads_back(stem, name_map
     (PADDLE, 'backbone.res4.res4f.branch2c.norm._mean', 'backbone/layer3/5/bn3/moving_mean'),
     (PADDLE, 'backbone.res2.res2a.short.conv.weight', 'backbone/layer1/0/downsample/0/kernel'),
     (PADDLE, 'bbox_head.head.1.fc7.bias', 'cascade/stages/1/box_head/fcs/1/bias'),
+    (MMDET, 'backbone.stem.7.running_mean', 'backbone/stem/5/moving_mean'),
+    (MMDET, 'backbone.layer4.0.convs.2.weight', 'backbone/layer4/0/convs/2/kernel'),
+    (MMDET, 'backbone.layer4.0.bns.2.bias', 'backbone/layer4/0/bns/2/beta'),
+    (MMDET, 'backbone.layer4.0.downsample.2.weight', 'backbone/layer4/0/downsample/2/gamma'),
     (TORCHVISION, 'layer1.0.conv1.weight', 'backbone/layer1/0/conv1/kernel'),
     (MMCLS, 'backbone.bn1.weight', 'backbone/bn1/gamma'),
   ],
@@ -50,6 +55,16 @@ def test_every_published_name_has_a_distinct_path_that_leads_back(stem, name_map
 def test_names_and_paths_are_translated(name_map, name, path):
   assert name_map.find_path(name).name == path
   assert name_map.find_source(path).name == name
+
+
+@pytest.mark.parametrize('variable', ['gamma', 'kernel'])
+def test_the_variables_of_a_model_decide_what_an_ambiguous_name_means(variable):
+  name, path = 'backbone.layer2.0.downsample.1.weight', 'backbone/layer2/0/downsample/1'
+  match = MMDET.find_path(name, {f'{path}/{variable}', f'{path}/beta'})
+  assert match.name == f'{path}/{variable}'
+  assert bool(match.row.steps) == (variable == 'kernel')
+  assert MMDET.find_source(match.name).name == name
+  assert MMDET.find_path(name).name == f'{path}/gamma'
 
 
 @pytest.mark.parametrize(
