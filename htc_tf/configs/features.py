@@ -48,6 +48,9 @@ class PublishedResNet(hyperparams.Config):
       Res2Net v1d and ResNet-D.
     avg_down: whether shortcuts that halve the resolution average 2x2 pixels instead of reading
       every fourth one, as in Res2Net v1d and ResNet-D.
+    standardized: whether the kernels of all convolutions are standardized, as in DetectoRS.
+    switchable_stages: residual stages, 1 to 4, with switchable atrous 3x3 convolutions; [2, 3, 4]
+      in DetectoRS. Needs standardized.
   """
 
   model_id: Annotated[int, OneOf((18, 34, 50, 101, 152))] = 50
@@ -61,6 +64,8 @@ class PublishedResNet(hyperparams.Config):
   scales: PositiveInt = 1
   deep_stem: bool = False
   avg_down: bool = False
+  standardized: bool = False
+  switchable_stages: list[int] = listed()
 
 
 @dataclasses.dataclass
@@ -83,11 +88,25 @@ class PublishedFPN(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class RecursiveFPN(PublishedFPN):
+  """FPN whose pyramid is fed back into a second backbone of the same configuration (DetectoRS).
+
+  Attributes:
+    num_filters: number of channels of every level.
+    aspp_filters: number of channels of each of the four branches that connect the pyramid with the
+      second backbone.
+  """
+
+  aspp_filters: PositiveInt = 64
+
+
+@dataclasses.dataclass
 class Decoder(decoders.Decoder):
-  """Model Garden's decoders and the published layout; `type` selects one by field name."""
+  """Model Garden's decoders and the published layouts; `type` selects one by field name."""
 
   type: str | None = 'published_fpn'
   published_fpn: PublishedFPN = part(PublishedFPN)
+  recursive_fpn: RecursiveFPN = part(RecursiveFPN)
 
 
 @dataclasses.dataclass

@@ -269,4 +269,5 @@ class HTC(hyperparams.Config):
   @property
   def size_divisor(self) -> int:
     """Divisor of the height and width of padded images."""
-    return 32 if self.decoder.type == 'published_fpn' else max(32, 2**self.max_level)
+    subsampled = self.decoder.type in ('published_fpn', 'recursive_fpn')
+    return 32 if subsampled else max(32, 2**self.max_level)

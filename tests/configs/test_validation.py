@@ -88,6 +88,80 @@ WRONG_MODELS = {
     },
     r'published_resnet.scales cannot be used.*Got: .*deformable_stages=\[4\]',
   ),
+  'switchable levels': (
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 50,
+          'standardized': True,
+          'switchable_stages': [3, 4, 5],
+        }
+      }
+    },
+    r'switchable_stages is wrong.*stages from 1 to 4.*Got: \[3, 4, 5\]',
+  ),
+  'switchable stages alone': (
+    {'backbone': {'published_resnet': {'model_id': 50, 'switchable_stages': [4]}}},
+    'switchable_stages cannot be used.*standardized=true.*Got: standardized=false',
+  ),
+  'switchable and deformable': (
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 50,
+          'standardized': True,
+          'switchable_stages': [3, 4],
+          'deformable_stages': [2, 3],
+        }
+      }
+    },
+    r'switchable_stages cannot be used.*Got: .*\[3\] in both',
+  ),
+  'switchable basic blocks': (
+    {
+      'backbone': {
+        'published_resnet': {'model_id': 18, 'standardized': True, 'switchable_stages': [4]}
+      }
+    },
+    'needs bottleneck blocks.*Got: model_id 18',
+  ),
+  'switchable scales': (
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 50,
+          'scales': 4,
+          'avg_down': True,
+          'standardized': True,
+          'switchable_stages': [4],
+        }
+      }
+    },
+    r'published_resnet.scales cannot be used.*Got: .*switchable_stages=\[4\]',
+  ),
+  'recursion of another backbone': (
+    {'backbone': {'type': 'resnet'}, 'decoder': {'type': 'recursive_fpn'}},
+    'decoder.type cannot be recursive_fpn.*published_resnet.*Got: resnet',
+  ),
+  'recursion of scales': (
+    {
+      'backbone': {'published_resnet': {'model_id': 50, 'scales': 4, 'avg_down': True}},
+      'decoder': {'type': 'recursive_fpn'},
+    },
+    'decoder.type cannot be recursive_fpn.*Got: published_resnet, scales=4',
+  ),
+  'recursion of few levels': (
+    {
+      'max_level': 4,
+      'roi_aligner': {'published': {'max_level': 4}},
+      'decoder': {'type': 'recursive_fpn'},
+    },
+    r'decoder.type cannot be recursive_fpn.*3 to 5.*Got: 2..4',
+  ),
+  'no channel in a branch': (
+    {'decoder': {'type': 'recursive_fpn', 'recursive_fpn': {'aspp_filters': 0}}},
+    'recursive_fpn.aspp_filters is out of range.*Got: 0',
+  ),
   'recompute without norm_eval': (
     {'backbone': {'published_resnet': {'recompute': True, 'norm_eval': False}}},
     'published_resnet.recompute cannot be used.*norm_eval=true',
@@ -204,6 +278,17 @@ def test_a_wrong_model_is_refused(case):
       }
     },
     {'backbone': {'published_resnet': {'model_id': 18, 'deep_stem': True, 'avg_down': True}}},
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 50,
+          'standardized': True,
+          'switchable_stages': [2, 3],
+          'deformable_stages': [4],
+        }
+      },
+      'decoder': {'type': 'recursive_fpn', 'recursive_fpn': {'num_filters': tiny.CHANNELS}},
+    },
     {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}},
   ],
 )

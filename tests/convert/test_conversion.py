@@ -13,6 +13,7 @@ from htc_tf.convert.paddle_names import PADDLE
 from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
+from htc_tf.modeling.backbones import published_resnet
 from tests import tiny
 
 SOURCES = [MMDET, PADDLE, TORCHVISION, MMCLS]
@@ -56,6 +57,20 @@ RES2NET = {
     'deep_stem': True,
     'avg_down': True,
   }
+}
+
+DETECTORS = {
+  'backbone': {
+    'published_resnet': {
+      'model_id': 50,
+      'standardized': True,
+      'switchable_stages': [2, 3, 4],
+    }
+  },
+  'decoder': {
+    'type': 'recursive_fpn',
+    'recursive_fpn': {'num_filters': tiny.CHANNELS, 'aspp_filters': 2},
+  },
 }
 
 
@@ -103,7 +118,8 @@ def test_the_round_trip_is_lossless(original, fresh, name_map):
   ],
   ids=['deformable resnext', 'res2net'],
 )
-def test_the_round_trip_of_other_backbones_is_lossless(name_map, backbone, layers):
+def test_the_round_trip_of_other_backbones_is_lossless(name_map, backbone, layers, monkeypatch):
+  monkeypatch.setitem(published_resnet.SPECS, 50, (True, (1, 2, 1, 1)))
   config = tiny.model(backbone=backbone)
   expected, copy = randomized(config), tiny.build(config, seed=2)
   checkpoint = checkpoint_of(expected, name_map)
@@ -117,6 +133,20 @@ def test_the_round_trip_of_other_backbones_is_lossless(name_map, backbone, layer
       np.testing.assert_array_equal(value, originals[path], err_msg=path)
   again = conversion.published_weights(copy, name_map)
   assert all(np.array_equal(again[name], value) for name, value in checkpoint.tensors.items())
+
+
+def test_the_round_trip_of_detectors_is_lossless(monkeypatch):
+  monkeypatch.setitem(published_resnet.SPECS, 50, (True, (1, 1, 1, 1)))
+  config = tiny.model(**DETECTORS)
+  expected, copy = randomized(config), tiny.build(config, seed=2)
+  checkpoint = checkpoint_of(expected)
+  assert checkpoint.tensors['backbone.conv1.weight_gamma'].shape == (8, 1, 1, 1)
+  assert 'neck.rfp_modules.0.layer2.0.conv2.weight_diff' in checkpoint.tensors
+  result = conversion.convert_checkpoint(checkpoint, copy)
+  assert len(result.filled) == len(copy.variables)
+  originals = values(expected)
+  for path, value in values(copy).items():
+    np.testing.assert_array_equal(value, originals[path], err_msg=path)
 
 
 def test_every_variable_has_a_distinct_name(original):

@@ -21,6 +21,7 @@ def published_names(stem):
     ('mmdet_htc_r50_fpn_1x_coco', MMDET),
     ('mmdet_htc_r101_fpn_20e_coco', MMDET),
     ('mmdet_htc_res2net-101_fpn_20e_coco', MMDET),
+    ('mmdet_detectors_htc-r50_1x_coco', MMDET),
     ('paddle_r50', PADDLE),
   ],
 )
@@ -44,6 +45,18 @@ def test_every_published_name_has_a_distinct_path_that_leads_back(stem, name_map
     (PADDLE, 'backbone.res4.res4f.branch2c.norm._mean', 'backbone/layer3/5/bn3/moving_mean'),
     (PADDLE, 'backbone.res2.res2a.short.conv.weight', 'backbone/layer1/0/downsample/0/kernel'),
     (PADDLE, 'bbox_head.head.1.fc7.bias', 'cascade/stages/1/box_head/fcs/1/bias'),
+    (MMDET, 'backbone.conv1.weight_gamma', 'backbone/conv1/weight_gamma'),
+    (
+      MMDET,
+      'neck.rfp_modules.0.layer4.2.conv2.offset_l.bias',
+      'decoder/feedback_backbone/layer4/2/conv2/offset_l/bias',
+    ),
+    (
+      MMDET,
+      'neck.rfp_modules.0.layer2.0.rfp_conv.weight',
+      'decoder/feedback_backbone/layer2/0/rfp_conv/kernel',
+    ),
+    (MMDET, 'neck.rfp_aspp.aspp.3.weight', 'decoder/pooling/convs/3/kernel'),
     (MMDET, 'backbone.stem.7.running_mean', 'backbone/stem/5/moving_mean'),
     (MMDET, 'backbone.layer4.0.convs.2.weight', 'backbone/layer4/0/convs/2/kernel'),
     (MMDET, 'backbone.layer4.0.bns.2.bias', 'backbone/layer4/0/bns/2/beta'),

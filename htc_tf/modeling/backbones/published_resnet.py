@@ -1,8 +1,7 @@
 """ResNet, ResNeXt and Res2Net in the layout of the published HTC checkpoints."""
 
 import itertools
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -12,11 +11,12 @@ from official.vision.modeling.backbones import factory
 from htc_tf.errors import ConfigError
 from htc_tf.modeling.backbones.res2net_block import Res2NetBlock
 from htc_tf.modeling.backbones.residual_block import EXPANSION, ResidualBlock
+from htc_tf.modeling.backbones.resnet_options import BottleneckOptions, LayerOptions
 from htc_tf.modeling.backbones.shortcut_block import BlockLayers, ShortcutBlock
 from htc_tf.modeling.layers.batch_norm import BatchNorm, NormOptions
 from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
-from htc_tf.modeling.layers.deform_conv import DeformConv2D
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
+from htc_tf.modeling.layers.standardized_conv import StandardizedConv2D
 
 # model_id: (whether blocks are bottlenecks, number of blocks per stage); He et al. 2016, table 1.
 SPECS = {
@@ -30,43 +30,16 @@ _STAGE_FILTERS = (64, 128, 256, 512)
 _ANY_IMAGES = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
 
 
-class BottleneckOptions(NamedTuple):
-  """Options of the bottleneck blocks.
-
-  Attributes:
-    groups: number of groups of the 3x3 convolutions, the cardinality of ResNeXt (Xie et al. 2017).
-    base_width: channels per group, or per scale, in the first stage; ResNet has 64 in one group.
-    deformable_stages: stages, 1 to 4, whose 3x3 convolutions are deformable.
-    scales: number of scales of a `Res2NetBlock`; 1 for a `ResidualBlock`.
-  """
-
-  groups: int = 1
-  base_width: int = 64
-  deformable_stages: Sequence[int] = ()
-  scales: int = 1
-
-
-class StemOptions(NamedTuple):
-  """Options of the layers that change the resolution (ResNet-D, He et al. 2019, section 4.2).
-
-  Attributes:
-    deep: whether the stem is three 3x3 convolutions instead of one 7x7 convolution.
-    average_shortcut: whether shortcuts of stride 2 average 2x2 pixels, as in `BlockLayers`.
-  """
-
-  deep: bool = False
-  average_shortcut: bool = False
-
-
 _RESNET = BottleneckOptions()
-_PLAIN_STEM = StemOptions()
+_PLAIN_LAYERS = LayerOptions()
 _FROZEN_STATISTICS = NormOptions()
 
 
 class PublishedResNet(tf_keras.Model):
   """ResNet (He et al. 2016) with symmetric padding and the stride in the 3x3 convolution.
 
-  With `bottleneck` and `stem`, it is ResNeXt, ResNet-D or Res2Net-D (v1d) as well.
+  With `bottleneck` and `layers`, it is ResNeXt, ResNet-D, Res2Net-D (v1d) or the backbone of
+  DetectoRS as well.
 
   Model Garden's ResNet pads strided convolutions and the max-pool asymmetrically, so that published
   detector weights would give other features. It also cannot freeze single stages.
@@ -89,7 +62,7 @@ class PublishedResNet(tf_keras.Model):
       backward pass (gradient checkpointing). Needs `norm.norm_eval`, since running statistics
       would be updated twice.
     norm: options of the batch norms.
-    stem: options of the stem and of the shortcuts.
+    layers: options of the layers of all blocks and of the stem.
     **kwargs: arguments of Model.
 
   Raises:
@@ -105,7 +78,7 @@ class PublishedResNet(tf_keras.Model):
     bottleneck: BottleneckOptions = _RESNET,
     recompute: bool = False,
     norm: NormOptions = _FROZEN_STATISTICS,
-    stem: StemOptions = _PLAIN_STEM,
+    layers: LayerOptions = _PLAIN_LAYERS,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
@@ -114,10 +87,11 @@ class PublishedResNet(tf_keras.Model):
     self._recompute = recompute
     self._filters = [int(filters * width_multiplier) for filters in _STAGE_FILTERS]
     self._has_bottlenecks, num_blocks = SPECS[model_id]
-    layers = BlockLayers(norm, average_shortcut=stem.average_shortcut)
-    self._create_stem(layers, stem.deep)
+    conv = StandardizedConv2D if layers.standardized else PaddedConv2D
+    parts = BlockLayers(norm, conv, average_shortcut=layers.average_shortcut)
+    self._create_stem(parts, layers.deep_stem)
     for stage, blocks in enumerate(num_blocks, 1):
-      setattr(self, f'layer{stage}', self._create_stage(stage, blocks, layers, bottleneck))
+      setattr(self, f'layer{stage}', self._create_stage(stage, blocks, parts, bottleneck))
     self._freeze(frozen_stages)
     self._build_variables()
 
@@ -142,8 +116,7 @@ class PublishedResNet(tf_keras.Model):
   def _create_stage(
     self, stage: int, num_blocks: int, layers: BlockLayers, bottleneck: BottleneckOptions
   ) -> list[ShortcutBlock]:
-    if stage in bottleneck.deformable_stages:
-      layers = layers._replace(middle=DeformConv2D)
+    layers = layers._replace(middle=bottleneck.middle(stage))
     filters = self._filters[stage - 1]
     width = int(filters * bottleneck.base_width / _STAGE_FILTERS[0])
     blocks: list[ShortcutBlock] = []
@@ -155,7 +128,7 @@ class PublishedResNet(tf_keras.Model):
           filters, stride, layers, width, bottleneck.scales, is_first=index == 0, name=name
         )
       else:
-        block = ResidualBlock(
+        block = self._block_class(stage, index)(
           filters,
           stride,
           layers,
@@ -166,6 +139,11 @@ class PublishedResNet(tf_keras.Model):
         )
       blocks.append(block)
     return blocks
+
+  def _block_class(self, stage: int, index: int) -> type[ResidualBlock]:
+    """Class of a block, by its stage, 1 to 4, and its index in the stage."""
+    del stage, index
+    return ResidualBlock
 
   def _freeze(self, frozen_stages: int) -> None:
     frozen: list[tf_keras.layers.Layer] = []
@@ -199,22 +177,26 @@ class PublishedResNet(tf_keras.Model):
     Returns:
       {'2': C2, ..., '5': C5}, with the shapes given in the class docstring.
     """
+    x = self._run_stem(images, training)
+    endpoints = {}
+    for stage in range(1, 5):
+      for block in self._stage(stage):
+        x = self._run(block, x, training=training)
+      endpoints[str(stage + 1)] = x
+    return endpoints
+
+  def _run_stem(self, images: tf.Tensor, training: bool | None) -> tf.Tensor:
+    """The input of the first stage, [batch, ceil(height / 4), ceil(width / 4), channels]."""
     x = images
     for conv, norm in self._stem_pairs():
       x = tf.nn.relu(conv_norm(x, conv, norm, training))
     # After a ReLU, padding with zeros is equivalent to the published padding with -infinity.
-    x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
-    endpoints = {}
-    for stage in range(1, 5):
-      for block in self._stage(stage):
-        x = self._run(block, x, training)
-      endpoints[str(stage + 1)] = x
-    return endpoints
+    return tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
 
-  def _run(self, block: ShortcutBlock, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+  def _run(self, block: ShortcutBlock, *inputs: tf.Tensor, training: bool | None) -> tf.Tensor:
     if self._recompute and training and block.trainable:
-      return tf.recompute_grad(lambda inputs: block(inputs, training=training))(x)
-    return block(x, training=training)
+      return tf.recompute_grad(lambda *tensors: block(*tensors, training=training))(*inputs)
+    return block(*inputs, training=training)
 
   @property
   def output_specs(self) -> dict[str, tf.TensorShape]:
@@ -265,19 +247,32 @@ def build_published_resnet(
     ConfigError: `model_id` or the number of frozen stages is unknown.
   """
   del l2_regularizer
-  config = backbone_config.get()
-  return PublishedResNet(
-    config.model_id,
-    input_specs,
-    config.frozen_stages,
-    config.width_multiplier,
-    BottleneckOptions(config.groups, config.base_width, config.deformable_stages, config.scales),
-    config.recompute,
-    NormOptions(
-      config.norm_eval,
-      norm_activation_config.norm_momentum,
-      norm_activation_config.norm_epsilon,
-      norm_activation_config.use_sync_bn,
+  arguments = configured_arguments(backbone_config.get(), norm_activation_config)
+  return PublishedResNet(input_specs=input_specs, **arguments)
+
+
+def configured_arguments(
+  config: hyperparams.Config, norm_activation_config: hyperparams.Config
+) -> dict[str, Any]:
+  """The arguments of `PublishedResNet` for a configuration, except for `input_specs`.
+
+  Args:
+    config: a `configs.features.PublishedResNet`.
+    norm_activation_config: configuration of the batch norms.
+  """
+  norm = norm_activation_config
+  return {
+    'model_id': config.model_id,
+    'frozen_stages': config.frozen_stages,
+    'width_multiplier': config.width_multiplier,
+    'bottleneck': BottleneckOptions(
+      config.groups,
+      config.base_width,
+      config.deformable_stages,
+      config.scales,
+      config.switchable_stages,
     ),
-    StemOptions(config.deep_stem, config.avg_down),
-  )
+    'recompute': config.recompute,
+    'norm': NormOptions(config.norm_eval, norm.norm_momentum, norm.norm_epsilon, norm.use_sync_bn),
+    'layers': LayerOptions(config.deep_stem, config.avg_down, config.standardized),
+  }

@@ -18,7 +18,7 @@ class BlockLayers(NamedTuple):
   Attributes:
     norm: options of the batch norms.
     conv: class of the convolutions.
-    middle: class of the 3x3 convolution of a bottleneck.
+    middle: class of the 3x3 convolutions of a bottleneck; `conv` if None.
     average_shortcut: whether a shortcut of stride 2 averages 2x2 pixels before a 1x1 convolution of
       stride 1, instead of a 1x1 convolution of stride 2 that reads every fourth pixel (ResNet-D, He
       et al. 2019, section 4.2).
@@ -26,7 +26,7 @@ class BlockLayers(NamedTuple):
 
   norm: NormOptions = NormOptions()
   conv: type[PaddedConv2D] = PaddedConv2D
-  middle: type[PaddedConv2D] = PaddedConv2D
+  middle: type[PaddedConv2D] | None = None
   average_shortcut: bool = False
 
   def build_conv(

@@ -8,11 +8,8 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.errors import ConfigError
-from htc_tf.modeling.backbones.published_resnet import (
-  BottleneckOptions,
-  PublishedResNet,
-  StemOptions,
-)
+from htc_tf.modeling.backbones.published_resnet import PublishedResNet
+from htc_tf.modeling.backbones.resnet_options import BottleneckOptions, LayerOptions
 from htc_tf.modeling.layers.batch_norm import NormOptions
 from parity.pack import EXTRACT
 from tests import published_weights
@@ -28,7 +25,7 @@ NUM_TRAINABLE = {
 }
 RES2NET = {
   'bottleneck': BottleneckOptions(base_width=26, scales=4),
-  'stem': StemOptions(deep=True, average_shortcut=True),
+  'layers': LayerOptions(deep_stem=True, average_shortcut=True),
 }
 TINY_RES2NET = {'model_id': 50, 'width_multiplier': 0.0625, **RES2NET}
 GROUPS = ('stem', 'layer1', 'layer2', 'layer3', 'layer4')
