@@ -130,6 +130,8 @@ class NameMap:
       model decide between several.
     ignored: regular expressions of whole published names that the model does not need.
     parts: parts of the model that the source fills; None for all.
+    optional: regular expressions of whole paths of variables that a file may lack, because their
+      initial values do not change what the model computes.
   """
 
   def __init__(
@@ -138,11 +140,13 @@ class NameMap:
     rows: Iterable[Row],
     ignored: Iterable[str] = (),
     parts: tuple[str, ...] | None = None,
+    optional: Iterable[str] = (),
   ):
     self.source = source
     self.parts = parts
     self._rows = tuple(rows)
     self._ignored = re.compile('|'.join(ignored) or '(?!)')
+    self._optional = re.compile('|'.join(optional) or '(?!)')
 
   def with_crop_size(self, crop_size: int) -> 'NameMap':
     """The name map for models whose box heads flatten RoI features of another size.
@@ -157,6 +161,10 @@ class NameMap:
   def ignores(self, name: str) -> bool:
     """Whether the model does not need an entry."""
     return self._ignored.fullmatch(name) is not None
+
+  def is_optional(self, path: str) -> bool:
+    """Whether a file may lack the entry of a variable."""
+    return self._optional.fullmatch(path) is not None
 
   def find_path(self, name: str, paths: Container[str] = ()) -> Match | None:
     """The row of a published name and the path of its variable; None if no row matches.

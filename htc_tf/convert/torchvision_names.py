@@ -7,9 +7,24 @@ the prefix of mmcls.
 from htc_tf.convert.mmdet_names import BATCH_COUNTERS, backbone_rows
 from htc_tf.convert.name_map import NameMap
 
+# What detectors add to the layers of a classifier; `classifier_start` sets the moments of kernels.
+_ADDED = (
+  r'.*/conv_offset/.*',
+  r'.*/conv2/(switch|pre_context|post_context|offset_s|offset_l)/.*',
+  r'.*/weight_(gamma|beta|diff)',
+)
+
 TORCHVISION = NameMap(
-  'torchvision', backbone_rows(), ignored=(BATCH_COUNTERS, r'fc\..*'), parts=('backbone',)
+  'torchvision',
+  backbone_rows(),
+  ignored=(BATCH_COUNTERS, r'fc\..*'),
+  parts=('backbone',),
+  optional=_ADDED,
 )
 MMCLS = NameMap(
-  'mmcls', backbone_rows('backbone.'), ignored=(BATCH_COUNTERS, r'head\..*'), parts=('backbone',)
+  'mmcls',
+  backbone_rows('backbone.'),
+  ignored=(BATCH_COUNTERS, r'head\..*'),
+  parts=('backbone',),
+  optional=_ADDED,
 )
