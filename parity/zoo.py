@@ -1,23 +1,58 @@
 """The families around HTC that are compared with stored outputs of the original implementations."""
 
+import types
+from typing import Any
+
 from parity.mmdet_image import Variant
 
 # What mmdetection 3.3.0 returns, by the mask ensemble that gives the same.
-_ONLY_MASKS = {'mean': 'detections_masks_packed'}
+_ONLY_MASKS = types.MappingProxyType({'mean': 'detections_masks_packed'})
+_HTC_MASKS = types.MappingProxyType(
+  {'mean': 'detections_masks_mean_packed', 'last': 'detections_masks_packed'}
+)
+
+
+def _without_semantic(config: str, experiment: str) -> Variant:
+  """A model without information flow, whose masks are the mean of its stages."""
+  return Variant(config, experiment, has_semantic=False, masks=_ONLY_MASKS, of_zoo=True)
+
+
+def _htc(config: str, decoder: str = 'published_fpn', **resnet: Any) -> Variant:
+  """HTC with another ResNet or decoder.
+
+  Args:
+    config: name of the published configuration.
+    decoder: type of the decoder.
+    **resnet: overrides of the configuration of the ResNet.
+  """
+  overrides = {'backbone': {'published_resnet': resnet}, 'decoder': {'type': decoder}}
+  return Variant(config, 'htc_resnet50fpn_1x_coco', overrides, masks=_HTC_MASKS, of_zoo=True)
+
+
+_SWITCHABLE: dict[str, Any] = {'standardized': True, 'switchable_stages': [2, 3, 4]}
 
 VARIANTS = (
+  _without_semantic('mask-rcnn_r50_fpn_1x_coco', 'mask_rcnn_resnet50fpn_1x_coco'),
+  _without_semantic('cascade-mask-rcnn_r50_fpn_1x_coco', 'cascade_mask_rcnn_resnet50fpn_1x_coco'),
   Variant(
-    'mask-rcnn_r50_fpn_1x_coco',
-    'mask_rcnn_resnet50fpn_1x_coco',
-    has_semantic=False,
-    masks=_ONLY_MASKS,
+    'htc_hrnetv2p-w18_20e_coco',
+    'htc_resnet50fpn_20e_coco',
+    {
+      'backbone': {'type': 'published_hrnet', 'published_hrnet': {'width': 18}},
+      'decoder': {'type': 'published_hrfpn'},
+    },
+    masks=_HTC_MASKS,
     of_zoo=True,
   ),
-  Variant(
-    'cascade-mask-rcnn_r50_fpn_1x_coco',
-    'cascade_mask_rcnn_resnet50fpn_1x_coco',
-    has_semantic=False,
-    masks=_ONLY_MASKS,
-    of_zoo=True,
+  _htc(
+    'htc_res2net-101_fpn_20e_coco',
+    model_id=101,
+    base_width=26,
+    scales=4,
+    deep_stem=True,
+    avg_down=True,
   ),
+  _htc('htc_r50-sac_1x_coco', **_SWITCHABLE),
+  _htc('htc_r50-rfp_1x_coco', 'recursive_fpn', standardized=True),
+  _htc('detectors_htc-r50_1x_coco', 'recursive_fpn', **_SWITCHABLE),
 )

@@ -25,15 +25,22 @@ def fill(model, state: State) -> None:
 
 
 def backbone_layers(backbone) -> Iterator[tuple[str, tf_keras.layers.Layer]]:
-  """Pairs (published name, layer) of a ResNet or ResNeXt."""
-  yield from (('conv1', backbone.conv1), ('bn1', backbone.bn1))
+  """Pairs (published name, layer) of a ResNet, ResNeXt or Res2Net."""
+  if hasattr(backbone, 'conv1'):
+    yield from (('conv1', backbone.conv1), ('bn1', backbone.bn1))
+  for index, layer in enumerate(getattr(backbone, 'stem', [])):
+    yield f'stem.{index // 2 * 3 + index % 2}', layer
   for stage in range(1, 5):
     for index, block in enumerate(getattr(backbone, f'layer{stage}')):
       for part in ('conv1', 'bn1', 'conv2', 'bn2', 'conv3', 'bn3'):
         if hasattr(block, part):
           yield f'layer{stage}.{index}.{part}', getattr(block, part)
+      for part in ('convs', 'bns'):
+        for scale, layer in enumerate(getattr(block, part, [])):
+          yield f'layer{stage}.{index}.{part}.{scale}', layer
       for part, layer in enumerate(block.downsample or []):
-        yield f'layer{stage}.{index}.downsample.{part}', layer
+        if layer.weights:  # An average pooling has none.
+          yield f'layer{stage}.{index}.downsample.{part}', layer
 
 
 def fill_box_head(head, state: State, name: str) -> None:

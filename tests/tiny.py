@@ -65,6 +65,10 @@ HRNET = {
   'decoder': {'type': 'published_hrfpn', 'published_hrfpn': {'num_filters': CHANNELS}},
 }
 
+
+# Parts of names of variables whose initial values keep parts of DetectoRS from having an effect.
+_WITHOUT_INITIAL_EFFECT = ('rfp_conv', 'rfp_weight', 'weight_diff', 'switch', 'offset_', '_context')
+
 # Configurations of stages after the three published ones.
 _EXTRA_STAGES = [
   model_config.Stage(
@@ -116,9 +120,11 @@ def _replace_initial_values(built: HTCModel) -> None:
   for stage in built.cascade.stages:
     dense = stage.box_head._logits
     dense.kernel.assign(rng.normal(0.0, 0.3, dense.kernel.shape))
-  for variable in built.backbone.variables:
+  for variable in built.backbone.variables + getattr(built.decoder, 'variables', []):
     if 'gamma' in variable.name and not np.any(variable):
       variable.assign(tf.fill(variable.shape, 0.5))
+    if any(part in variable.name for part in _WITHOUT_INITIAL_EFFECT):
+      variable.assign_add(rng.normal(0.0, 0.1, variable.shape))
 
 
 def batch(

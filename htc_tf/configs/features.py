@@ -25,25 +25,35 @@ Level = Annotated[int, Bounds(1, 10)]
 
 @dataclasses.dataclass
 class PublishedResNet(hyperparams.Config):
-  """ResNet and ResNeXt in the layout of the published checkpoints.
+  """ResNet, ResNeXt and Res2Net in the layout of the published checkpoints.
 
   Attributes:
-    model_id: depth, one of 18, 34, 50, 101.
+    model_id: depth, one of 18, 34, 50, 101, 152.
     frozen_stages: last frozen stage: -1 none, 0 the stem, 1 the stem and the first residual stage,
       ..., 4 everything.
     norm_eval: whether batch norm uses its running statistics in training as well; its scale and
       bias are still trained.
     width_multiplier: factor on every number of channels, for small models; 1 as published.
-    groups: number of groups of the 3x3 convolutions with depth 50 or 101; 32 or 64 in ResNeXt.
-    base_width: number of channels per group in the first residual stage; 4 in ResNeXt.
+    groups: number of groups of the 3x3 convolutions with depth 50 or more; 32 or 64 in ResNeXt.
+    base_width: number of channels per group, or per scale, in the first residual stage; 4 or 8 in
+      ResNeXt, 26 in Res2Net.
     deformable_stages: residual stages, 1 to 4, with deformable 3x3 convolutions; [2, 3, 4] in the
       published model with deformable convolutions.
     recompute: whether training keeps only the outputs of residual blocks and recomputes their
       activations for the backward pass: less memory, more time, the same gradients. Needs
       norm_eval.
+    scales: number of scales that the 3x3 convolutions work on with depth 50 or more; 4 in Res2Net,
+      1 in other networks. Needs avg_down for more than 1.
+    deep_stem: whether the stem is three 3x3 convolutions instead of one 7x7 convolution, as in
+      Res2Net v1d and ResNet-D.
+    avg_down: whether shortcuts that halve the resolution average 2x2 pixels instead of reading
+      every fourth one, as in Res2Net v1d and ResNet-D.
+    standardized: whether the kernels of all convolutions are standardized, as in DetectoRS.
+    switchable_stages: residual stages, 1 to 4, with switchable atrous 3x3 convolutions; [2, 3, 4]
+      in DetectoRS. Needs standardized.
   """
 
-  model_id: Annotated[int, OneOf((18, 34, 50, 101))] = 50
+  model_id: Annotated[int, OneOf((18, 34, 50, 101, 152))] = 50
   frozen_stages: Annotated[int, Bounds(-1, 4)] = 1
   norm_eval: bool = True
   width_multiplier: PositiveFloat = 1.0
@@ -51,6 +61,11 @@ class PublishedResNet(hyperparams.Config):
   base_width: PositiveInt = 64
   deformable_stages: list[int] = listed()
   recompute: bool = False
+  scales: PositiveInt = 1
+  deep_stem: bool = False
+  avg_down: bool = False
+  standardized: bool = False
+  switchable_stages: list[int] = listed()
 
 
 @dataclasses.dataclass
@@ -113,12 +128,26 @@ class PublishedHRFPN(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class RecursiveFPN(PublishedFPN):
+  """FPN whose pyramid is fed back into a second backbone of the same configuration (DetectoRS).
+
+  Attributes:
+    num_filters: number of channels of every level.
+    aspp_filters: number of channels of each of the four branches that connect the pyramid with the
+      second backbone.
+  """
+
+  aspp_filters: PositiveInt = 64
+
+
+@dataclasses.dataclass
 class Decoder(decoders.Decoder):
-  """Model Garden's decoders and the published layout; `type` selects one by field name."""
+  """Model Garden's decoders and the published layouts; `type` selects one by field name."""
 
   type: str | None = 'published_fpn'
   published_fpn: PublishedFPN = part(PublishedFPN)
   published_hrfpn: PublishedHRFPN = part(PublishedHRFPN)
+  recursive_fpn: RecursiveFPN = part(RecursiveFPN)
 
 
 @dataclasses.dataclass

@@ -272,5 +272,5 @@ class HTC(hyperparams.Config):
   @property
   def size_divisor(self) -> int:
     """Divisor of the height and width of padded images."""
-    rounds = self.decoder.type in ('published_fpn', 'published_hrfpn')
+    rounds = self.decoder.type in ('published_fpn', 'published_hrfpn', 'recursive_fpn')
     return 32 if rounds else max(32, 2**self.max_level)

@@ -1,6 +1,7 @@
 """Checks of the configuration of a model: ranges of values, and whether the parts fit together."""
 
 from htc_tf.configs import model as model_config
+from htc_tf.configs.backbone_validation import check_backbone
 from htc_tf.configs.value_types import check_keys, check_values
 from htc_tf.data.sample_format import MAX_CHANNELS
 from htc_tf.errors import ConfigError
@@ -17,8 +18,7 @@ def validate_model(config: model_config.HTC) -> None:
     _check_anchors,
     _check_thresholds,
     _check_class_thresholds,
-    _check_backbone,
-    _check_hrnet,
+    check_backbone,
     _check_stages,
     _check_levels,
     _check_input_size,
@@ -68,62 +68,6 @@ def _check_class_thresholds(config: model_config.HTC) -> None:
       expected=f'{num_classes - 1} limits, one for each class but the background, or none',
       got=f'{len(limits)} limits',
       likely_cause='limits of other classes, or one for the background',
-    )
-
-
-def _check_backbone(config: model_config.HTC) -> None:
-  if config.backbone.type != 'published_resnet':
-    return
-  resnet, name = config.backbone.published_resnet, 'task.model.backbone.published_resnet'
-  if resnet.base_width * resnet.width_multiplier < 1:
-    raise ConfigError(
-      f'{name}.base_width is too small',
-      expected='base_width * width_multiplier of 1 or more',
-      got=f'{resnet.base_width} * {resnet.width_multiplier}',
-      likely_cause='a small width_multiplier: a group of the first stage would have no channel',
-    )
-  stages = resnet.deformable_stages
-  if not set(stages) <= {1, 2, 3, 4}:
-    raise ConfigError(
-      f'{name}.deformable_stages is wrong',
-      expected='stages from 1 to 4',
-      got=str(stages),
-      likely_cause='levels instead of stages: C3-C5 are the stages 2-4',
-    )
-  plain = (resnet.groups, resnet.base_width, list(stages)) == (1, 64, [])
-  if not plain and resnet.model_id < 50:
-    raise ConfigError(
-      f'{name} needs bottleneck blocks',
-      expected='model_id 50 or 101 with groups, base_width or deformable_stages',
-      got=f'model_id {resnet.model_id}',
-      likely_cause='options of ResNeXt or deformable stages without a model that has such blocks',
-    )
-  if resnet.recompute and not resnet.norm_eval:
-    raise ConfigError(
-      f'{name}.recompute cannot be used',
-      expected='norm_eval=true',
-      got='norm_eval=false',
-      likely_cause='running statistics, which recomputed blocks would update twice per step',
-    )
-
-
-def _check_hrnet(config: model_config.HTC) -> None:
-  if config.backbone.type != 'published_hrnet':
-    return
-  hrnet, name = config.backbone.published_hrnet, 'task.model.backbone.published_hrnet'
-  if len(hrnet.num_modules) != 3:
-    raise ConfigError(
-      f'{name}.num_modules is wrong',
-      expected='three numbers, of the stages 2, 3 and 4',
-      got=str(list(hrnet.num_modules)),
-      likely_cause='a number for stage 1, which has no modules',
-    )
-  if hrnet.recompute and not hrnet.norm_eval:
-    raise ConfigError(
-      f'{name}.recompute cannot be used',
-      expected='norm_eval=true',
-      got='norm_eval=false',
-      likely_cause='running statistics, which recomputed modules would update twice per step',
     )
 
 

@@ -61,7 +61,8 @@ class Comparison(NamedTuple):
     rgb_stems: the first convolution if it is one of RGB images and the model reads other images.
     other_classes: pairs that depend on a number of classes that differs.
     other_shape: other pairs whose shapes differ.
-    missing: paths of the variables without an entry.
+    missing: paths of the variables without an entry, except for those in `optional`.
+    optional: paths of the variables without an entry that a file may lack.
     unused: names of the entries without a variable, except for those in `absent`.
     absent: names of the entries of a branch that the model lacks.
   """
@@ -71,6 +72,7 @@ class Comparison(NamedTuple):
   other_classes: list[Pair]
   other_shape: list[Pair]
   missing: list[str]
+  optional: list[str]
   unused: list[str]
   absent: list[str]
 
@@ -100,6 +102,7 @@ def compare(
     for pair in pairs
     if pair.row.classes and _only_axis_differs(pair, pair.row.classes.axis)
   }
+  missing = sorted(set(variables) - {pair.path for pair in pairs})
   branches = set(map(_branch, variables))
   absent = [name for name in unused if _absent_branch(name_map, name, branches)]
   comparison = Comparison(
@@ -107,7 +110,8 @@ def compare(
     rgb_stems=[],
     other_classes=[],
     other_shape=[],
-    missing=sorted(set(variables) - {pair.path for pair in pairs}),
+    missing=[path for path in missing if not name_map.is_optional(path)],
+    optional=[path for path in missing if name_map.is_optional(path)],
     unused=[name for name in unused if name not in absent],
     absent=absent,
   )
@@ -152,7 +156,7 @@ def _match(
   for name in tensors:
     if name_map.ignores(name):
       continue
-    match = name_map.find_path(name)
+    match = name_map.find_path(name, variables)
     if match is not None and match.name in variables:
       published_shape = tensors[name].shape
       pairs.append(

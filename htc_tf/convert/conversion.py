@@ -1,12 +1,13 @@
 """Conversion of published weights to the variables of a model, and back."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
+from htc_tf.convert import classifier_start, stem, transforms
 from htc_tf.convert import comparison as comparison_lib
-from htc_tf.convert import stem, transforms
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.comparison import Allowed
 from htc_tf.convert.mmdet_names import find_mmdet_map
@@ -61,6 +62,8 @@ def convert_checkpoint(
 ) -> Conversion:
   """Fill a model from a published checkpoint, completely or not at all.
 
+  A classifier fills the second backbone of a model as well; see `classifier_start`.
+
   Args:
     checkpoint: result of `read_checkpoint`.
     model: the model; its variables must exist, and are changed.
@@ -92,23 +95,35 @@ def convert_checkpoint(
       likely_cause='the experiment of another file, with another depth, more or fewer branches, or '
       'another number of classes',
     )
-  filled = [*comparison.fitting, *comparison.rgb_stems]
-  for pair in filled:
-    values = transforms.apply(pair.row.steps, checkpoint.tensors[pair.name])
+  filled = _fill(variables, comparison, checkpoint)
+  started: list[str] = []
+  if name_map.parts == ('backbone',):  # The file is that of a classifier.
+    started = classifier_start.finish(named_variables(model), comparison.optional)
+  still_initial = [path for path in comparison.optional if path not in started]
+  return Conversion(
+    name_map.source,
+    parts,
+    filled=(*filled, *started),
+    adapted=tuple(pair.path for pair in comparison.rgb_stems),
+    dropped=tuple(pair.path for pair in comparison.other_classes),
+    missing=(*comparison.missing, *still_initial),
+    unused=(*comparison.unused, *comparison.absent),
+  )
+
+
+def _fill(
+  variables: Mapping[str, tf.Variable], comparison: comparison_lib.Comparison, file: Checkpoint
+) -> list[str]:
+  """Assign the entries of a file that fit, and return the paths of their variables."""
+  pairs = [*comparison.fitting, *comparison.rgb_stems]
+  for pair in pairs:
+    values = transforms.apply(pair.row.steps, file.tensors[pair.name])
     values = values.astype(np.float32, copy=False)
     if pair in comparison.rgb_stems:
       values = stem.adapted(values, pair.shape[2])
     variables[pair.path].assign(values)
-    checkpoint.release()
-  return Conversion(
-    name_map.source,
-    parts,
-    filled=tuple(pair.path for pair in filled),
-    adapted=tuple(pair.path for pair in comparison.rgb_stems),
-    dropped=tuple(pair.path for pair in comparison.other_classes),
-    missing=tuple(comparison.missing),
-    unused=(*comparison.unused, *comparison.absent),
-  )
+    file.release()
+  return [pair.path for pair in pairs]
 
 
 def class_values(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
@@ -180,9 +195,9 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
   elif {'roi_head', 'neck'} & first_parts:
     _refuse_version_1(checkpoint.path, first_parts)
     return find_mmdet_map(checkpoint.tensors)
-  elif 'backbone.conv1.weight' in names:
+  elif names & {'backbone.conv1.weight', 'backbone.stem.0.weight'}:
     return MMCLS
-  elif 'conv1.weight' in names:
+  elif names & {'conv1.weight', 'stem.0.weight'}:
     return TORCHVISION
   raise CheckpointError(
     f'{checkpoint.path} does not hold a known model',

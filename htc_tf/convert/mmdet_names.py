@@ -1,13 +1,18 @@
 """Names of mmdetection's checkpoints (2.x and 3.x) and rows that other sources share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from htc_tf.convert import transforms as t
 from htc_tf.convert.hrnet_names import hrfpn_rows, hrnet_rows
 from htc_tf.convert.layer_parts import CONV, KERNEL, NORM, WEIGHTS
-from htc_tf.convert.name_map import ClassAxis, NameMap, Row, rows
+from htc_tf.convert.name_map import ClassAxis, NameMap, Row, Template, rows
+
+# A convolution of a backbone; it may be standardized (DetectoRS).
+_STANDARDIZED = {**KERNEL, 'weight_gamma': 'weight_gamma', 'weight_beta': 'weight_beta'}
+_CONV = {**CONV, 'weight_gamma': (t.PER_CHANNEL,), 'weight_beta': (t.PER_CHANNEL,)}
+_SWITCHABLE_PARTS = ('switch', 'pre_context', 'post_context', 'offset_s', 'offset_l')
 
 CLASSES_LAST = ClassAxis('task.model.num_classes', -1)
 MASK_CLASSES = ClassAxis('task.model.num_classes', 0, has_background=False)
@@ -16,25 +21,54 @@ SEMANTIC_CLASSES = ClassAxis('task.model.semantic_head.num_classes', -1)
 
 _HEAD, _STAGE = 'roi_head', 'cascade/stages/{stage}'
 _SEMANTIC = f'{_HEAD}.semantic_head'
-_BLOCK, _OUR_BLOCK = 'layer{layer}.{block}', 'backbone/layer{layer}/{block}'
 
 
-def backbone_rows(prefix: str = '') -> tuple[Row, ...]:
-  """Rows of ResNet and ResNeXt with torchvision's names; deformable layers have mmdetection's.
+def backbone_rows(prefix: str = '', path: str = 'backbone') -> tuple[Row, ...]:
+  """Rows of ResNet, ResNeXt and Res2Net with torchvision's names, where torchvision has them.
+
+  The other names (deep stem, scales, deformable or switchable layers) are those of mmdetection. The
+  entry `downsample.1.weight` is a norm's, or a convolution's after an average pooling.
 
   Args:
     prefix: prefix of the published names.
+    path: path of the backbone.
   """
-  block = prefix + _BLOCK
+  block, our_block = f'{prefix}layer{{layer}}.{{block}}', f'{path}/layer{{layer}}/{{block}}'
   return (
-    *rows(f'{prefix}conv1', 'backbone/conv1', KERNEL, CONV),
-    *rows(f'{prefix}bn1', 'backbone/bn1', NORM, {}),
-    *rows(f'{block}.conv{{conv}}', f'{_OUR_BLOCK}/conv{{conv}}', KERNEL, CONV),
-    *rows(f'{block}.conv2.conv_offset', f'{_OUR_BLOCK}/conv2/conv_offset', WEIGHTS, CONV),
-    *rows(f'{block}.bn{{norm}}', f'{_OUR_BLOCK}/bn{{norm}}', NORM, {}),
-    *rows(f'{block}.downsample.0', f'{_OUR_BLOCK}/downsample/0', KERNEL, CONV),
-    *rows(f'{block}.downsample.1', f'{_OUR_BLOCK}/downsample/1', NORM, {}),
+    *_conv_rows(f'{prefix}conv1', f'{path}/conv1'),
+    *rows(f'{prefix}bn1', f'{path}/bn1', NORM, {}),
+    *_stem_rows(prefix, path),
+    *_conv_rows(f'{block}.conv{{conv}}', f'{our_block}/conv{{conv}}'),
+    *rows(f'{block}.conv2.conv_offset', f'{our_block}/conv2/conv_offset', WEIGHTS, CONV),
+    *_switchable_rows(f'{block}.conv2', f'{our_block}/conv2'),
+    *rows(f'{block}.bn{{norm}}', f'{our_block}/bn{{norm}}', NORM, {}),
+    *_conv_rows(f'{block}.convs.{{scale}}', f'{our_block}/convs/{{scale}}'),
+    *rows(f'{block}.bns.{{scale}}', f'{our_block}/bns/{{scale}}', NORM, {}),
+    *_conv_rows(f'{block}.downsample.0', f'{our_block}/downsample/0'),
+    *rows(f'{block}.downsample.1', f'{our_block}/downsample/1', NORM, {}),
+    *_conv_rows(f'{block}.downsample.1', f'{our_block}/downsample/1'),
+    *rows(f'{block}.downsample.2', f'{our_block}/downsample/2', NORM, {}),
+    *rows(f'{block}.rfp_conv', f'{our_block}/rfp_conv', WEIGHTS, CONV),
   )
+
+
+def _conv_rows(source: str, path: str) -> tuple[Row, ...]:
+  return rows(source, path, _STANDARDIZED, _CONV)
+
+
+def _stem_rows(prefix: str, path: str) -> Iterator[Row]:
+  """Rows of a deep stem; in the published one, a ReLU follows each convolution and norm."""
+  for index in range(3):
+    conv, norm = 3 * index, 3 * index + 1
+    yield from _conv_rows(f'{prefix}stem.{conv}', f'{path}/stem/{2 * index}')
+    yield from rows(f'{prefix}stem.{norm}', f'{path}/stem/{2 * index + 1}', NORM, {})
+
+
+def _switchable_rows(source: str, path: str) -> Iterator[Row]:
+  """Rows of what a switchable convolution has beside its kernel."""
+  yield Row(Template(f'{source}.weight_diff'), Template(f'{path}/weight_diff'), (t.CONV,))
+  for part in _SWITCHABLE_PARTS:
+    yield from rows(f'{source}.{part}', f'{path}/{part}', WEIGHTS, CONV)
 
 
 def mask_rows(source: str, path: str) -> tuple[Row, ...]:
@@ -66,6 +100,12 @@ def decoder_rows() -> tuple[Row, ...]:
     *rows('neck.fpn_convs.{level}.conv', 'decoder/outputs/{level}', WEIGHTS, CONV),
   )
 
+
+_RECURSION_ROWS = (
+  *backbone_rows('neck.rfp_modules.0.', 'decoder/feedback_backbone'),
+  *rows('neck.rfp_aspp.aspp.{branch}', 'decoder/pooling/convs/{branch}', WEIGHTS, CONV),
+  *rows('neck.rfp_weight', 'decoder/blend', WEIGHTS, CONV),
+)
 
 _RPN_ROWS = (
   *rows('rpn_head.rpn_conv', 'rpn_head/conv', WEIGHTS, CONV),
@@ -141,6 +181,7 @@ def _name_map(stage: str, path: str, class_agnostic: bool) -> NameMap:
       *hrnet_rows('backbone.'),
       *decoder_rows(),
       *hrfpn_rows(),
+      *_RECURSION_ROWS,
       *_RPN_ROWS,
       *_SEMANTIC_ROWS,
       *_box_rows(f'{_HEAD}.bbox_head{stage}', path, class_agnostic),

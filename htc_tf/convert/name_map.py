@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import NamedTuple
 
 from htc_tf.convert.transforms import Step, flat_roi
@@ -130,9 +130,12 @@ class NameMap:
 
   Args:
     source: name of the source, for messages and records.
-    rows: the rows; in both directions the first one that matches is used.
+    rows: the rows; in both directions the first one that matches is used, unless the variables of a
+      model decide between several.
     ignored: regular expressions of whole published names that the model does not need.
     parts: parts of the model that the source fills; None for all.
+    optional: regular expressions of whole paths of variables that a file may lack, because their
+      initial values do not change what the model computes.
   """
 
   def __init__(
@@ -141,11 +144,13 @@ class NameMap:
     rows: Iterable[Row],
     ignored: Iterable[str] = (),
     parts: tuple[str, ...] | None = None,
+    optional: Iterable[str] = (),
   ):
     self.source = source
     self.parts = parts
     self._rows = tuple(rows)
     self._ignored = re.compile('|'.join(ignored) or '(?!)')
+    self._optional = re.compile('|'.join(optional) or '(?!)')
 
   def with_crop_size(self, crop_size: int) -> 'NameMap':
     """The name map for models whose box heads flatten RoI features of another size.
@@ -161,16 +166,25 @@ class NameMap:
     """Whether the model does not need an entry."""
     return self._ignored.fullmatch(name) is not None
 
-  def find_path(self, name: str) -> Match | None:
-    """The row of a published name and the path of its variable; None if no row matches."""
-    return next(
-      (
-        Match(row, row.path.fill(values))
-        for row in self._rows
-        if (values := row.source.match(name)) is not None
-      ),
-      None,
-    )
+  def is_optional(self, path: str) -> bool:
+    """Whether a file may lack the entry of a variable."""
+    return self._optional.fullmatch(path) is not None
+
+  def find_path(self, name: str, paths: Container[str] = ()) -> Match | None:
+    """The row of a published name and the path of its variable; None if no row matches.
+
+    Args:
+      name: published name.
+      paths: paths of the variables of the model. If several rows match, because layouts use a name
+        for different things, the first with a path among these is taken.
+    """
+    matches = [
+      Match(row, row.path.fill(values))
+      for row in self._rows
+      if (values := row.source.match(name)) is not None
+    ]
+    known = [match for match in matches if match.name in paths]
+    return next(iter(known or matches), None)
 
   def find_source(self, path: str) -> Match | None:
     """The row of a variable's path and its published name; None if no row matches."""

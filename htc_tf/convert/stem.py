@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-PATH = 'backbone/conv1/kernel'
+PATHS = ('backbone/conv1/kernel', 'backbone/stem/0/kernel')
 _RGB = 3
 _CHANNEL_AXIS = 2  # of a kernel [height, width, channels, filters]
 
@@ -17,7 +17,7 @@ def is_of_rgb(path: str, saved: Sequence[int] | None, shape: Sequence[int]) -> b
     saved: shape of the stored kernel in our layout; None if it has another layout.
     shape: shape of the variable.
   """
-  if path != PATH or saved is None or len(saved) != len(shape):
+  if path not in PATHS or saved is None or len(saved) != len(shape):
     return False
   others_agree = all(
     size == other for axis, (size, other) in enumerate(zip(saved, shape)) if axis != _CHANNEL_AXIS
@@ -43,9 +43,9 @@ def adapted(kernel: np.ndarray, num_channels: int) -> np.ndarray:
   return np.repeat(total / num_channels, num_channels, axis=_CHANNEL_AXIS).astype(kernel.dtype)
 
 
-def describe(num_channels: int) -> str:
-  """What was done to the kernel, for a log."""
+def describe(path: str, num_channels: int) -> str:
+  """What was done to the kernel of a path, for a log."""
   return (
-    f'{PATH} is that of RGB images: each of the {num_channels} channels gets the mean of its three '
+    f'{path} is that of RGB images: each of the {num_channels} channels gets the mean of its three '
     f'kernels times {_RGB}/{num_channels}'
   )

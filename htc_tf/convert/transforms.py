@@ -65,6 +65,8 @@ YX_DELTAS = Step(_swap_xy, _swap_xy)
 BACKGROUND_FIRST = Step(lambda x: np.roll(x, 1, -1), lambda x: np.roll(x, -1, -1))
 # 1x1 convolution [classes, filters, 1, 1] to [classes, filters].
 POINTWISE = Step(lambda x: x.reshape(x.shape[:2]), lambda x: x[..., np.newaxis, np.newaxis])
+# A number per output channel of a convolution, [channels, 1, 1, 1] to [channels].
+PER_CHANNEL = Step(lambda x: x.reshape(x.shape[:1]), lambda x: x[:, None, None, None])
 
 
 def apply(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from htc_tf.modeling import precision
 from htc_tf.modeling.backbones import published_hrnet, published_resnet  # noqa: F401
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
-from htc_tf.modeling.decoders import published_fpn, published_hrfpn  # noqa: F401
+from htc_tf.modeling.decoders import published_fpn, published_hrfpn, recursive_fpn  # noqa: F401
 from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.heads.box_head import BoxHead
 from htc_tf.modeling.heads.mask_head import MaskHead

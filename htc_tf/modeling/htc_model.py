@@ -10,6 +10,7 @@ from htc_tf.errors import ConfigError, InputError
 from htc_tf.modeling import precision
 from htc_tf.modeling.backward_turns import delay_backward
 from htc_tf.modeling.cascade import Cascade
+from htc_tf.modeling.decoders.recursive_fpn import RecursiveFPN
 from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.keras_files import WithoutKerasFiles
 from htc_tf.modeling.outputs import (
@@ -28,8 +29,8 @@ class HTCModel(WithoutKerasFiles):
 
   Args:
     backbone: model from images to {level: feature map}.
-    decoder: layer from the feature maps to the feature pyramid; None if the backbone outputs the
-      pyramid.
+    decoder: layer from the feature maps to the feature pyramid; a `RecursiveFPN` also gets the
+      images; None if the backbone outputs the pyramid.
     rpn: region proposal network.
     cascade: stages of the cascade.
     detection_generator: layer from mean class logits and boxes to detections.
@@ -132,8 +133,11 @@ class HTCModel(WithoutKerasFiles):
       inputs: `images` and `image_shape` as for `call`.
       training: whether the model trains.
     """
-    pyramid = self.backbone(inputs['images'], training=training)
-    if self.decoder is not None:
+    images = inputs['images']
+    pyramid = self.backbone(images, training=training)
+    if isinstance(self.decoder, RecursiveFPN):
+      pyramid = self.decoder(pyramid, images, training=training)
+    elif self.decoder is not None:
       pyramid = self.decoder(pyramid, training=training)
     semantic_logits = embedding = None
     if self.semantic_head is not None:

@@ -9,14 +9,19 @@ from htc_tf.ops.grouped_conv import grouped_conv2d
 
 
 def deform_conv2d(
-  x: tf.Tensor, offsets: tf.Tensor, kernel: tf.Tensor, stride: int = 1, groups: int = 1
+  x: tf.Tensor,
+  offsets: tf.Tensor,
+  kernel: tf.Tensor,
+  stride: int = 1,
+  groups: int = 1,
+  dilation: int = 1,
 ) -> tf.Tensor:
   """Convolution whose taps read displaced, bilinearly sampled positions.
 
   The map is zero outside, so that samples fade to 0 within a pixel beyond the border. Padding
-  is (kernel - 1) / 2 on every side. The taps are processed one at a time, because the samples of
-  all taps together are as large as the map times the number of taps. The backward pass recomputes
-  the samples.
+  is dilation * (kernel - 1) / 2 on every side. The taps are processed one at a time, because the
+  samples of all taps together are as large as the map times the number of taps. The backward pass
+  recomputes the samples.
 
   Args:
     x: [batch, height, width, channels].
@@ -25,11 +30,12 @@ def deform_conv2d(
     kernel: [kernel_height, kernel_width, channels / groups, filters] of the dtype of `x`.
     stride: stride along y and x.
     groups: number of groups of channels, as in `grouped_conv2d`.
+    dilation: distance of neighboring taps in pixels, before they are displaced.
 
   Returns:
     [batch, ceil(height / stride), ceil(width / stride), filters] of the dtype of `x`.
   """
-  positions = _positions(offsets, kernel.shape[:2], stride)  # [batch, h, w, taps, 2]
+  positions = _positions(offsets, kernel.shape[:2], stride, dilation)  # [batch, h, w, taps, 2]
   positions = tf.transpose(positions, [3, 0, 1, 2, 4])  # [taps, batch, h, w, 2]
   kernels = tf.reshape(kernel, [-1, 1, 1, *kernel.shape[2:]])  # [taps, 1, 1, in, out]
   return _sum_taps(x, positions, kernels, groups)
@@ -91,12 +97,14 @@ def _convolve(samples: tf.Tensor, kernel: tf.Tensor, groups: int) -> tf.Tensor:
   return grouped_conv2d(samples, kernel, groups, (1, 1), 'VALID')
 
 
-def _positions(offsets: tf.Tensor, kernel_size: tuple[int, int], stride: int) -> tf.Tensor:
+def _positions(
+  offsets: tf.Tensor, kernel_size: tuple[int, int], stride: int, dilation: int
+) -> tf.Tensor:
   """Positions that each tap reads: [batch, h, w, taps, 2] float32 y, x in pixels of the map."""
   num_taps = kernel_size[0] * kernel_size[1]
   height, width = tf.unstack(tf.shape(offsets)[1:3])
   taps = tf.meshgrid(*(tf.range(size) - (size - 1) // 2 for size in kernel_size), indexing='ij')
-  taps = tf.reshape(tf.stack(taps, -1), [num_taps, 2])
+  taps = tf.reshape(tf.stack(taps, -1), [num_taps, 2]) * dilation
   centers = tf.stack(tf.meshgrid(tf.range(height), tf.range(width), indexing='ij'), -1) * stride
   grid = centers[:, :, tf.newaxis] + taps  # [h, w, taps, 2]
   shape = tf.concat([tf.shape(offsets)[:3], [num_taps, 2]], 0)

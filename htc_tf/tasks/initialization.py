@@ -102,8 +102,7 @@ def _load_published(model: HTCModel, path: str, parts: Sequence[str] | None) -> 
   values = conversion.class_values(checkpoint)
   result = conversion.convert_checkpoint(checkpoint, model, allowed, parts)
   logging.info('%s: %s', path, result.describe())
-  if result.adapted:
-    _report_stem(model)
+  _report_stems(model, result.adapted)
   return _Source(values, _published_classes(checkpoint, values))
 
 
@@ -130,8 +129,7 @@ def _load_model(model: HTCModel, path: str) -> _Source:
     values = _values_by_class(named_variables(model))
   else:
     other = _build_other_model(model, prefix, folder)
-    if _assign_fitting(named_variables(model), named_variables(other), prefix):
-      _report_stem(model)
+    _report_stems(model, _assign_fitting(named_variables(model), named_variables(other), prefix))
     values = _values_by_class(named_variables(other))
   return _Source(values, classes_of(info) if info else None)
 
@@ -165,37 +163,38 @@ def _load_parts(model: HTCModel, path: str, parts: Sequence[str]) -> None:
     for name, variable in named_variables(model).items()
     if comparison.is_in(name, parts)
   }
-  if _assign_fitting(variables, named_variables(other), prefix):
-    _report_stem(model)
+  _report_stems(model, _assign_fitting(variables, named_variables(other), prefix))
 
 
-def _report_stem(model: HTCModel) -> None:
-  """Log that the stem was adapted to the channels of the images, and warn if it is frozen."""
-  logging.info('%s', stem.describe(model.num_channels))
-  kernel = named_variables(model)[stem.PATH]
-  if not any(kernel is variable for variable in model.trainable_variables):
-    logging.warning(
-      '%s is frozen, with weights that are the same for all %d channels: the model cannot learn to '
-      'tell channels apart. To train it, set '
-      'task.model.backbone.published_resnet.frozen_stages=-1, and task.freeze_backbone=false.',
-      stem.PATH,
-      model.num_channels,
-    )
+def _report_stems(model: HTCModel, paths: Sequence[str]) -> None:
+  """Log which stems were adapted to the channels of the images, and warn if they are frozen."""
+  for path in paths:
+    logging.info('%s', stem.describe(path, model.num_channels))
+    kernel = named_variables(model)[path]
+    if not any(kernel is variable for variable in model.trainable_variables):
+      logging.warning(
+        '%s is frozen, with weights that are the same for all %d channels: the model cannot learn '
+        'to tell channels apart. To train it, set '
+        'task.model.backbone.published_resnet.frozen_stages=-1, and task.freeze_backbone=false.',
+        path,
+        model.num_channels,
+      )
 
 
 def _assign_fitting(
   variables: Mapping[str, tf.Variable], others: Mapping[str, tf.Variable], prefix: str
-) -> bool:
-  """Assign variables except for those with an entry per class; say whether the stem was adapted.
+) -> list[str]:
+  """Assign variables except for those with an entry per class.
 
-  The stem of a model of RGB images is adapted to a model of other images.
+  Returns:
+    The paths of the kernels of stems that were adapted to other channels.
 
   Raises:
     CheckpointError: a variable has no value, or one of another shape; nothing is assigned.
   """
   values = {}
   wrong = []
-  adapted = False
+  adapted: list[str] = []
   for name, variable in variables.items():
     if class_rows.class_axis(name) is not None:
       continue
@@ -204,7 +203,7 @@ def _assign_fitting(
       values[name] = others[name].numpy()
     elif stem.is_of_rgb(name, saved, variable.shape.as_list()):
       values[name] = stem.adapted(others[name].numpy(), variable.shape[2])
-      adapted = True
+      adapted.append(name)
     else:
       wrong.append(
         f'{name}: {saved or "nothing"} in the checkpoint, {list(variable.shape)} in the model'

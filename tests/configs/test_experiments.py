@@ -40,6 +40,11 @@ PUBLISHED_AP = {
   'htc_hrnetv2p_w18_20e_coco': ('42.8', '37.9'),
   'htc_hrnetv2p_w32_20e_coco': ('45.4', '39.9'),
   'htc_hrnetv2p_w40_20e_coco': ('46.4', '40.8'),
+  'htc_res2net101_v1d_26w_4s_fpn_20e_coco': ('47.5', '41.6'),
+  'htc_resnet50sac_fpn_1x_coco': ('46.4', '40.9'),
+  'htc_resnet50_rfp_1x_coco': ('46.6', '40.9'),
+  'detectors_htc_resnet50_1x_coco': ('49.1', '42.6'),
+  'detectors_htc_resnet101_20e_coco': ('50.5', '43.9'),
 }
 
 
@@ -78,6 +83,11 @@ def test_the_default_model_is_the_published_htc():
     'base_width': 64,
     'deformable_stages': [],
     'recompute': False,
+    'scales': 1,
+    'deep_stem': False,
+    'avg_down': False,
+    'standardized': False,
+    'switchable_stages': [],
   }
   stages = model.cascade.stages
   assert [stage.iou_threshold for stage in stages] == [0.5, 0.6, 0.7]
@@ -208,6 +218,33 @@ def test_files_of_hrnet_train_all_weights_but_no_statistics(width):
     'recompute': False,
   }
   assert (model.decoder.get().num_filters, model.size_divisor) == (256, 32)
+
+
+def test_the_file_of_res2net_selects_its_blocks_and_stem():
+  path = next(path for path in FILES if path.stem == 'htc_res2net101_v1d_26w_4s_fpn_20e_coco')
+  backbone = parse('htc_resnet50fpn_20e_coco', [str(path)]).task.model.backbone.get()
+  assert (backbone.model_id, backbone.base_width, backbone.scales) == (101, 26, 4)
+  assert backbone.deep_stem and backbone.avg_down
+
+
+@pytest.mark.parametrize(
+  'stem,model_id,switchable_stages,decoder,epochs',
+  [
+    ('htc_resnet50sac_fpn_1x_coco', 50, [2, 3, 4], 'published_fpn', 12),
+    ('htc_resnet50_rfp_1x_coco', 50, [], 'recursive_fpn', 12),
+    ('detectors_htc_resnet50_1x_coco', 50, [2, 3, 4], 'recursive_fpn', 12),
+    ('detectors_htc_resnet101_20e_coco', 101, [2, 3, 4], 'recursive_fpn', 20),
+  ],
+)
+def test_files_of_detectors_select_its_parts(stem, model_id, switchable_stages, decoder, epochs):
+  path = next(path for path in FILES if path.stem == stem)
+  experiment = re.search(r'--experiment=(\w+)', path.read_text(encoding='utf-8')).group(1)
+  params = parse(experiment, [str(path)])
+  model = params.task.model
+  backbone = model.backbone.get()
+  assert (backbone.model_id, backbone.standardized) == (model_id, True)
+  assert (backbone.switchable_stages, model.decoder.type) == (switchable_stages, decoder)
+  assert params.trainer.train_steps == -(-117266 // 16) * epochs
 
 
 def test_the_file_with_deformable_convolutions_trains_at_many_scales():

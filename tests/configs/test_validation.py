@@ -55,11 +55,112 @@ WRONG_MODELS = {
   ),
   'groups of basic blocks': (
     {'backbone': {'published_resnet': {'model_id': 18, 'groups': 32, 'base_width': 8}}},
-    'needs bottleneck blocks.*model_id 50 or 101.*Got: model_id 18',
+    'needs bottleneck blocks.*model_id 50, 101 or 152.*Got: model_id 18',
   ),
   'deformable basic blocks': (
     {'backbone': {'published_resnet': {'model_id': 34, 'deformable_stages': [4]}}},
     'needs bottleneck blocks.*Got: model_id 34',
+  ),
+  'scales of basic blocks': (
+    {'backbone': {'published_resnet': {'model_id': 18, 'scales': 4, 'avg_down': True}}},
+    'needs bottleneck blocks.*scales.*Got: model_id 18',
+  ),
+  'scales without average pooling': (
+    {'backbone': {'published_resnet': {'model_id': 50, 'scales': 4}}},
+    'published_resnet.scales cannot be used.*avg_down=true.*Got: .*avg_down=false',
+  ),
+  'scales of groups': (
+    {
+      'backbone': {'published_resnet': {'model_id': 50, 'scales': 4, 'avg_down': True, 'groups': 2}}
+    },
+    'published_resnet.scales cannot be used.*groups=1.*Got: groups=2',
+  ),
+  'deformable scales': (
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 50,
+          'scales': 4,
+          'avg_down': True,
+          'deformable_stages': [4],
+        }
+      }
+    },
+    r'published_resnet.scales cannot be used.*Got: .*deformable_stages=\[4\]',
+  ),
+  'switchable levels': (
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 50,
+          'standardized': True,
+          'switchable_stages': [3, 4, 5],
+        }
+      }
+    },
+    r'switchable_stages is wrong.*stages from 1 to 4.*Got: \[3, 4, 5\]',
+  ),
+  'switchable stages alone': (
+    {'backbone': {'published_resnet': {'model_id': 50, 'switchable_stages': [4]}}},
+    'switchable_stages cannot be used.*standardized=true.*Got: standardized=false',
+  ),
+  'switchable and deformable': (
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 50,
+          'standardized': True,
+          'switchable_stages': [3, 4],
+          'deformable_stages': [2, 3],
+        }
+      }
+    },
+    r'switchable_stages cannot be used.*Got: .*\[3\] in both',
+  ),
+  'switchable basic blocks': (
+    {
+      'backbone': {
+        'published_resnet': {'model_id': 18, 'standardized': True, 'switchable_stages': [4]}
+      }
+    },
+    'needs bottleneck blocks.*Got: model_id 18',
+  ),
+  'switchable scales': (
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 50,
+          'scales': 4,
+          'avg_down': True,
+          'standardized': True,
+          'switchable_stages': [4],
+        }
+      }
+    },
+    r'published_resnet.scales cannot be used.*Got: .*switchable_stages=\[4\]',
+  ),
+  'recursion of another backbone': (
+    {'backbone': {'type': 'resnet'}, 'decoder': {'type': 'recursive_fpn'}},
+    'decoder.type cannot be recursive_fpn.*published_resnet.*Got: resnet',
+  ),
+  'recursion of scales': (
+    {
+      'backbone': {'published_resnet': {'model_id': 50, 'scales': 4, 'avg_down': True}},
+      'decoder': {'type': 'recursive_fpn'},
+    },
+    'decoder.type cannot be recursive_fpn.*Got: published_resnet, scales=4',
+  ),
+  'recursion of few levels': (
+    {
+      'max_level': 4,
+      'roi_aligner': {'published': {'max_level': 4}},
+      'decoder': {'type': 'recursive_fpn'},
+    },
+    r'decoder.type cannot be recursive_fpn.*3 to 5.*Got: 2..4',
+  ),
+  'no channel in a branch': (
+    {'decoder': {'type': 'recursive_fpn', 'recursive_fpn': {'aspp_filters': 0}}},
+    'recursive_fpn.aspp_filters is out of range.*Got: 0',
   ),
   'recompute without norm_eval': (
     {'backbone': {'published_resnet': {'recompute': True, 'norm_eval': False}}},
@@ -195,6 +296,23 @@ def test_a_wrong_model_is_refused(case):
           'recompute': True,
         }
       }
+    },
+    {
+      'backbone': {
+        'published_resnet': {'model_id': 152, 'scales': 2, 'deep_stem': True, 'avg_down': True}
+      }
+    },
+    {'backbone': {'published_resnet': {'model_id': 18, 'deep_stem': True, 'avg_down': True}}},
+    {
+      'backbone': {
+        'published_resnet': {
+          'model_id': 50,
+          'standardized': True,
+          'switchable_stages': [2, 3],
+          'deformable_stages': [4],
+        }
+      },
+      'decoder': {'type': 'recursive_fpn', 'recursive_fpn': {'num_filters': tiny.CHANNELS}},
     },
     {'backbone': {'type': 'resnet', 'published_resnet': {'groups': 0}}},
     tiny.HRNET,

@@ -13,6 +13,7 @@ from htc_tf.convert.paddle_names import PADDLE
 from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
+from htc_tf.modeling.backbones import published_resnet
 from tests import tiny
 
 SOURCES = [MMDET, PADDLE, TORCHVISION, MMCLS]
@@ -46,6 +47,30 @@ RESNEXT = {
     'base_width': 16,
     'deformable_stages': [2, 3, 4],
   }
+}
+
+RES2NET = {
+  'published_resnet': {
+    'model_id': 50,
+    'base_width': 26,
+    'scales': 4,
+    'deep_stem': True,
+    'avg_down': True,
+  }
+}
+
+DETECTORS = {
+  'backbone': {
+    'published_resnet': {
+      'model_id': 50,
+      'standardized': True,
+      'switchable_stages': [2, 3, 4],
+    }
+  },
+  'decoder': {
+    'type': 'recursive_fpn',
+    'recursive_fpn': {'num_filters': tiny.CHANNELS, 'aspp_filters': 2},
+  },
 }
 
 
@@ -85,20 +110,43 @@ def test_the_round_trip_is_lossless(original, fresh, name_map):
 @pytest.mark.parametrize(
   'name_map', [MMDET, TORCHVISION, MMCLS], ids=lambda name_map: name_map.source
 )
-def test_the_round_trip_of_a_deformable_resnext_is_lossless(name_map):
-  config = tiny.model(backbone=RESNEXT)
+@pytest.mark.parametrize(
+  'backbone,layers',
+  [
+    (RESNEXT, {'layer1/0/conv2', 'layer2/0/conv2/conv_offset', 'layer2/0/downsample/0'}),
+    (RES2NET, {'stem/5', 'layer1/0/downsample/2', 'layer2/0/downsample/1', 'layer2/1/convs/2'}),
+  ],
+  ids=['deformable resnext', 'res2net'],
+)
+def test_the_round_trip_of_other_backbones_is_lossless(name_map, backbone, layers, monkeypatch):
+  monkeypatch.setitem(published_resnet.SPECS, 50, (True, (1, 2, 1, 1)))
+  config = tiny.model(backbone=backbone)
   expected, copy = randomized(config), tiny.build(config, seed=2)
   checkpoint = checkpoint_of(expected, name_map)
   result = conversion.convert_checkpoint(checkpoint, copy)
-  assert {path.rsplit('/', 1)[0] for path in result.filled} >= {
-    'backbone/layer1/0/conv2',
-    'backbone/layer2/0/conv2/conv_offset',
-  }
+  assert conversion.find_name_map(checkpoint) is name_map
+  assert {path.rsplit('/', 1)[0] for path in result.filled} >= {f'backbone/{x}' for x in layers}
+  assert not result.missing + result.unused
+  originals = values(expected)
   for path, value in values(copy).items():
     if path in result.filled:
-      np.testing.assert_array_equal(value, values(expected)[path], err_msg=path)
+      np.testing.assert_array_equal(value, originals[path], err_msg=path)
   again = conversion.published_weights(copy, name_map)
   assert all(np.array_equal(again[name], value) for name, value in checkpoint.tensors.items())
+
+
+def test_the_round_trip_of_detectors_is_lossless(monkeypatch):
+  monkeypatch.setitem(published_resnet.SPECS, 50, (True, (1, 1, 1, 1)))
+  config = tiny.model(**DETECTORS)
+  expected, copy = randomized(config), tiny.build(config, seed=2)
+  checkpoint = checkpoint_of(expected)
+  assert checkpoint.tensors['backbone.conv1.weight_gamma'].shape == (8, 1, 1, 1)
+  assert 'neck.rfp_modules.0.layer2.0.conv2.weight_diff' in checkpoint.tensors
+  result = conversion.convert_checkpoint(checkpoint, copy)
+  assert len(result.filled) == len(copy.variables)
+  originals = values(expected)
+  for path, value in values(copy).items():
+    np.testing.assert_array_equal(value, originals[path], err_msg=path)
 
 
 def test_every_variable_has_a_distinct_name(original):

@@ -28,6 +28,8 @@ def published_names(stem):
   [
     ('mmdet_htc_r50_fpn_1x_coco', MMDET),
     ('mmdet_htc_r101_fpn_20e_coco', MMDET),
+    ('htc_res2net-101_fpn_20e_coco', MMDET),
+    ('detectors_htc-r50_1x_coco', MMDET),
     ('paddle_r50', PADDLE),
     ('mask-rcnn_r50_fpn_1x_coco', MMDET_ONE_STAGE_BY_CLASS),
     ('cascade-mask-rcnn_r50_fpn_1x_coco', MMDET),
@@ -53,6 +55,22 @@ def test_every_published_name_has_a_distinct_path_that_leads_back(stem, name_map
     (PADDLE, 'backbone.res4.res4f.branch2c.norm._mean', 'backbone/layer3/5/bn3/moving_mean'),
     (PADDLE, 'backbone.res2.res2a.short.conv.weight', 'backbone/layer1/0/downsample/0/kernel'),
     (PADDLE, 'bbox_head.head.1.fc7.bias', 'cascade/stages/1/box_head/fcs/1/bias'),
+    (MMDET, 'backbone.conv1.weight_gamma', 'backbone/conv1/weight_gamma'),
+    (
+      MMDET,
+      'neck.rfp_modules.0.layer4.2.conv2.offset_l.bias',
+      'decoder/feedback_backbone/layer4/2/conv2/offset_l/bias',
+    ),
+    (
+      MMDET,
+      'neck.rfp_modules.0.layer2.0.rfp_conv.weight',
+      'decoder/feedback_backbone/layer2/0/rfp_conv/kernel',
+    ),
+    (MMDET, 'neck.rfp_aspp.aspp.3.weight', 'decoder/pooling/convs/3/kernel'),
+    (MMDET, 'backbone.stem.7.running_mean', 'backbone/stem/5/moving_mean'),
+    (MMDET, 'backbone.layer4.0.convs.2.weight', 'backbone/layer4/0/convs/2/kernel'),
+    (MMDET, 'backbone.layer4.0.bns.2.bias', 'backbone/layer4/0/bns/2/beta'),
+    (MMDET, 'backbone.layer4.0.downsample.2.weight', 'backbone/layer4/0/downsample/2/gamma'),
     (TORCHVISION, 'layer1.0.conv1.weight', 'backbone/layer1/0/conv1/kernel'),
     (MMCLS, 'backbone.bn1.weight', 'backbone/bn1/gamma'),
   ],
@@ -60,6 +78,16 @@ def test_every_published_name_has_a_distinct_path_that_leads_back(stem, name_map
 def test_names_and_paths_are_translated(name_map, name, path):
   assert name_map.find_path(name).name == path
   assert name_map.find_source(path).name == name
+
+
+@pytest.mark.parametrize('variable', ['gamma', 'kernel'])
+def test_the_variables_of_a_model_decide_what_an_ambiguous_name_means(variable):
+  name, path = 'backbone.layer2.0.downsample.1.weight', 'backbone/layer2/0/downsample/1'
+  match = MMDET.find_path(name, {f'{path}/{variable}', f'{path}/beta'})
+  assert match.name == f'{path}/{variable}'
+  assert bool(match.row.steps) == (variable == 'kernel')
+  assert MMDET.find_source(match.name).name == name
+  assert MMDET.find_path(name).name == f'{path}/gamma'
 
 
 @pytest.mark.parametrize(

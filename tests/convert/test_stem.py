@@ -31,18 +31,22 @@ def test_one_channel_gets_the_sum_and_others_the_scaled_mean():
   assert stem.adapted(kernel, 6).ravel().tolist() == [1.5] * 6
 
 
-def test_a_published_backbone_fills_a_model_of_other_channels():
-  rgb = tiny.build(tiny.model(), seed=1)
+@pytest.mark.parametrize('deep,name', [(False, 'conv1.weight'), (True, 'stem.0.weight')])
+def test_a_published_backbone_fills_a_model_of_other_channels(deep, name):
+  backbone = {'published_resnet': {'deep_stem': deep}}
+  rgb = tiny.build(tiny.model(backbone=backbone), seed=1)
   tensors = conversion.published_weights(rgb, TORCHVISION)
-  four = tiny.build(tiny.model(input_size=[64, 64, 4], pixels={'mean': [1] * 4, 'stddev': [1] * 4}))
+  pixels = {'mean': [1] * 4, 'stddev': [1] * 4}
+  four = tiny.build(tiny.model(backbone=backbone, input_size=[64, 64, 4], pixels=pixels))
   result = conversion.convert_checkpoint(Checkpoint(tensors, 'torch', 'r.pth', ''), four)
-  assert result.adapted == (stem.PATH,) and 'adapted' in result.describe()
+  (adapted,) = result.adapted
+  assert adapted == stem.PATHS[deep] and 'adapted' in result.describe()
   expected = named_variables(rgb)
   for path, variable in named_variables(four).items():
     if path.startswith('backbone/'):
       value = expected[path].numpy()
-      value = stem.adapted(value, 4) if path == stem.PATH else value
+      value = stem.adapted(value, 4) if path == adapted else value
       np.testing.assert_array_equal(variable, value)
-  tensors['conv1.weight'] = tensors['conv1.weight'][:, :2]  # Two channels are not RGB.
-  with pytest.raises(CheckpointError, match=r'entries of another shape.*conv1'):
+  tensors[name] = tensors[name][:, :2]  # Two channels are not RGB.
+  with pytest.raises(CheckpointError, match=f'entries of another shape.*{name}'):
     conversion.convert_checkpoint(Checkpoint(tensors, 'torch', 'r.pth', ''), four)

@@ -74,6 +74,17 @@ def test_zero_offsets_give_a_plain_convolution(stride):
   np.testing.assert_allclose(deform_conv2d(x, offsets, kernel, stride), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize('stride', [1, 2])
+def test_dilated_taps_are_padded_on_every_side(stride):
+  x = tf.random.stateless_normal([2, 7, 9, 4], [1, 2])
+  kernel = tf.random.stateless_normal([3, 3, 4, 6], [3, 4])
+  offsets = tf.zeros([2, -(-7 // stride), -(-9 // stride), 18])
+  padded = tf.pad(x, [[0, 0], [3, 3], [3, 3], [0, 0]])
+  expected = tf.nn.conv2d(padded, kernel, 1, 'VALID', dilations=3)[:, ::stride, ::stride]
+  actual = deform_conv2d(x, offsets, kernel, stride, dilation=3)
+  np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
 def test_an_empty_batch_has_empty_outputs_and_gradients():
   output, gradients = run(
     tf.zeros([0, 4, 4, 2]), tf.zeros([0, 4, 4, 18]), tf.ones([3, 3, 2, 2]), 1, 1

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.grappler import tf_optimizer
+from tensorflow.python.training import saver
 
+from htc_tf.modeling.layers.batch_norm import BatchNorm
+from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
+from htc_tf.modeling.layers.standardized_conv import StandardizedConv2D
+from htc_tf.modeling.layers.switchable_conv import SwitchableConv2D
 from htc_tf.serving import frozen_weights
 from tests.graph_operations import operation_types
 
@@ -56,6 +63,35 @@ def test_a_graph_without_variables_is_saved_and_loaded(weights, tmp_path):
   np.testing.assert_array_equal(loaded.run(x), frozen(x, ())['sum'])
   stored = tf.train.list_variables(str(tmp_path / 'saved' / 'variables' / 'variables'))
   assert [name for name, _ in stored] == ['_CHECKPOINTABLE_OBJECT_GRAPH']
+
+
+@pytest.mark.parametrize('kind', [StandardizedConv2D, SwitchableConv2D])
+def test_standardized_kernels_are_computed_once(kind):
+  """TensorFlow's optimizer leaves no operation of the standardization in the graph."""
+  conv, norm = kind(6, 3, use_bias=False), BatchNorm(norm_eval=True)
+  build_conv_norm(conv, norm, [1, None, None, 4])
+  spec = tf.TensorSpec([1, None, None, 4])
+  frozen = frozen_weights.with_constant_weights(
+    lambda x: conv_norm(x, conv, norm), [spec], conv.weights + norm.weights
+  )
+  traced = tf.function(frozen, input_signature=[spec], autograph=False).get_concrete_function()
+  assert 'Sqrt' in _all_operations(traced.graph.as_graph_def())
+  assert not {'Sqrt', 'Rsqrt', 'Square'} & _all_operations(_optimized(traced))
+
+
+def _all_operations(graph):
+  nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+  return {node.op for node in nodes}
+
+
+def _optimized(function):
+  """The graph as TensorFlow's optimizer changes it before the first call."""
+  meta_graph = saver.export_meta_graph(
+    graph_def=function.graph.as_graph_def(), graph=function.graph
+  )
+  fetched = meta_graph.collection_def['train_op'].node_list.value
+  fetched.extend(tensor.name for tensor in function.outputs)
+  return tf_optimizer.OptimizeGraph(config_pb2.ConfigProto(), meta_graph)
 
 
 def test_several_models_of_a_process_have_functions_of_their_own(weights):

@@ -250,11 +250,13 @@ def test_a_model_of_other_channels_starts_from_a_model_of_rgb_images(old, folder
   before = values(model)
   initialize(model, folder, modules, OLD)
   after, source = values(model), values(old)
-  np.testing.assert_allclose(after[stem.PATH], source[stem.PATH].sum(2, keepdims=True), rtol=1e-6)
+  np.testing.assert_allclose(
+    after[stem.PATHS[0]], source[stem.PATHS[0]].sum(2, keepdims=True), rtol=1e-6
+  )
   assert 'each of the 1 channels gets the mean' in caplog.text
-  assert f'{stem.PATH} is frozen' in caplog.text and 'frozen_stages=-1' in caplog.text
+  assert f'{stem.PATHS[0]} is frozen' in caplog.text and 'frozen_stages=-1' in caplog.text
   for path, value in after.items():
-    if path != stem.PATH:
+    if path != stem.PATHS[0]:
       is_loaded = modules == 'all' or path.split('/')[0] in modules
       np.testing.assert_array_equal(value, (source if is_loaded else before)[path])
 

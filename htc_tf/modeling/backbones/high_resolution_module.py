@@ -8,6 +8,7 @@ import tf_keras
 
 from htc_tf.modeling.backbones.branch_paths import Path, build_path, convs_of
 from htc_tf.modeling.backbones.residual_block import ResidualBlock
+from htc_tf.modeling.backbones.shortcut_block import BlockLayers
 from htc_tf.modeling.layers.batch_norm import NormOptions
 from htc_tf.modeling.layers.normed_conv import NormedConv2D
 from htc_tf.ops.resize import resize_nearest, spatial_size
@@ -37,7 +38,9 @@ class HighResolutionModule(tf_keras.layers.Layer):
     self._norm_options = norm
     self.branches = [
       [
-        ResidualBlock(width, 1, norm, bottleneck=False, name=f'branches/{branch}/{block}')
+        ResidualBlock(
+          width, 1, BlockLayers(norm), bottleneck=False, name=f'branches/{branch}/{block}'
+        )
         for block in range(num_blocks)
       ]
       for branch, width in enumerate(widths)

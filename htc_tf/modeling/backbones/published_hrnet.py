@@ -13,6 +13,7 @@ from htc_tf.errors import ConfigError
 from htc_tf.modeling.backbones.branch_paths import Path, build_path, convs_of
 from htc_tf.modeling.backbones.high_resolution_module import HighResolutionModule
 from htc_tf.modeling.backbones.residual_block import EXPANSION, ResidualBlock
+from htc_tf.modeling.backbones.shortcut_block import BlockLayers
 from htc_tf.modeling.layers.batch_norm import BatchNorm, NormOptions
 from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
 from htc_tf.modeling.layers.normed_conv import NormedConv2D
@@ -92,7 +93,7 @@ class PublishedHRNet(tf_keras.Model):
     self.conv1, self.conv2 = (_stem_conv(size.stem_filters, index) for index in (1, 2))
     self.bn1, self.bn2 = (BatchNorm(name=f'bn{index}', **norm._asdict()) for index in (1, 2))
     self.layer1 = [
-      ResidualBlock(size.stem_filters, 1, norm, name=f'layer1/{block}')
+      ResidualBlock(size.stem_filters, 1, BlockLayers(norm), name=f'layer1/{block}')
       for block in range(size.num_blocks)
     ]
     self._make_stages(size, norm)

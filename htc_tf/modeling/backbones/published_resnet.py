@@ -1,8 +1,7 @@
-"""ResNet and ResNeXt in the layout of the published HTC checkpoints."""
+"""ResNet, ResNeXt and Res2Net in the layout of the published HTC checkpoints."""
 
 import itertools
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -10,10 +9,14 @@ from official.modeling import hyperparams
 from official.vision.modeling.backbones import factory
 
 from htc_tf.errors import ConfigError
+from htc_tf.modeling.backbones.res2net_block import Res2NetBlock
 from htc_tf.modeling.backbones.residual_block import EXPANSION, ResidualBlock
+from htc_tf.modeling.backbones.resnet_options import BottleneckOptions, LayerOptions
+from htc_tf.modeling.backbones.shortcut_block import BlockLayers, ShortcutBlock
 from htc_tf.modeling.layers.batch_norm import BatchNorm, NormOptions
 from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
+from htc_tf.modeling.layers.standardized_conv import StandardizedConv2D
 
 # model_id: (whether blocks are bottlenecks, number of blocks per stage); He et al. 2016, table 1.
 SPECS = {
@@ -21,31 +24,22 @@ SPECS = {
   34: (False, (3, 4, 6, 3)),
   50: (True, (3, 4, 6, 3)),
   101: (True, (3, 4, 23, 3)),
+  152: (True, (3, 8, 36, 3)),
 }
 _STAGE_FILTERS = (64, 128, 256, 512)
 _ANY_IMAGES = tf_keras.layers.InputSpec(shape=[None, None, None, 3])
 
 
-class BottleneckOptions(NamedTuple):
-  """Options of the bottleneck blocks.
-
-  Attributes:
-    groups: number of groups of the 3x3 convolutions, the cardinality of ResNeXt (Xie et al. 2017).
-    base_width: channels per group in the first stage; ResNet has 64 in one group.
-    deformable_stages: stages, 1 to 4, whose 3x3 convolutions are deformable.
-  """
-
-  groups: int = 1
-  base_width: int = 64
-  deformable_stages: Sequence[int] = ()
-
-
 _RESNET = BottleneckOptions()
+_PLAIN_LAYERS = LayerOptions()
 _FROZEN_STATISTICS = NormOptions()
 
 
 class PublishedResNet(tf_keras.Model):
   """ResNet (He et al. 2016) with symmetric padding and the stride in the 3x3 convolution.
+
+  With `bottleneck` and `layers`, it is ResNeXt, ResNet-D, Res2Net-D (v1d) or the backbone of
+  DetectoRS as well.
 
   Model Garden's ResNet pads strided convolutions and the max-pool asymmetrically, so that published
   detector weights would give other features. It also cannot freeze single stages.
@@ -54,7 +48,8 @@ class PublishedResNet(tf_keras.Model):
   [batch, ceil(height / 2^level), ceil(width / 2^level), channels].
 
   Layers are reached by the names of the published state dict: `layer1[0].conv1`, `bn1`,
-  `layer2[0].downsample[0]`. Gradient tapes do not record the frozen stages.
+  `layer2[0].downsample[0]`. A deep stem is the list `stem` of three convolutions, each followed by
+  its norm. Gradient tapes do not record the frozen stages.
 
   Args:
     model_id: depth, one of `SPECS`.
@@ -67,6 +62,7 @@ class PublishedResNet(tf_keras.Model):
       backward pass (gradient checkpointing). Needs `norm.norm_eval`, since running statistics
       would be updated twice.
     norm: options of the batch norms.
+    layers: options of the layers of all blocks and of the stem.
     **kwargs: arguments of Model.
 
   Raises:
@@ -82,6 +78,7 @@ class PublishedResNet(tf_keras.Model):
     bottleneck: BottleneckOptions = _RESNET,
     recompute: bool = False,
     norm: NormOptions = _FROZEN_STATISTICS,
+    layers: LayerOptions = _PLAIN_LAYERS,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
@@ -90,49 +87,84 @@ class PublishedResNet(tf_keras.Model):
     self._recompute = recompute
     self._filters = [int(filters * width_multiplier) for filters in _STAGE_FILTERS]
     self._has_bottlenecks, num_blocks = SPECS[model_id]
-    self.conv1 = PaddedConv2D(
-      self._filters[0], 7, strides=2, use_bias=False, kernel_initializer='he_normal', name='conv1'
-    )
-    self.bn1 = BatchNorm(name='bn1', **norm._asdict())
+    conv = StandardizedConv2D if layers.standardized else PaddedConv2D
+    parts = BlockLayers(norm, conv, average_shortcut=layers.average_shortcut)
+    self._create_stem(parts, layers.deep_stem)
     for stage, blocks in enumerate(num_blocks, 1):
-      setattr(self, f'layer{stage}', self._build_blocks(stage, blocks, bottleneck, norm))
+      setattr(self, f'layer{stage}', self._create_stage(stage, blocks, parts, bottleneck))
     self._freeze(frozen_stages)
     self._build_variables()
 
-  def _build_blocks(
-    self, stage: int, num_blocks: int, bottleneck: BottleneckOptions, norm: NormOptions
-  ) -> list[ResidualBlock]:
+  def _create_stem(self, layers: BlockLayers, deep: bool) -> None:
+    filters = self._filters[0]
+    if not deep:
+      self.conv1 = layers.build_conv(filters, 7, 2, name='conv1')
+      self.bn1 = layers.build_norm(name='bn1')
+      return
+    self.stem: list[tf_keras.layers.Layer] = []
+    for stride, channels in ((2, filters // 2), (1, filters // 2), (1, filters)):
+      position = len(self.stem)
+      self.stem.append(layers.build_conv(channels, 3, stride, name=f'stem/{position}'))
+      self.stem.append(layers.build_norm(name=f'stem/{position + 1}'))
+
+  def _stem_pairs(self) -> list[tuple[PaddedConv2D, BatchNorm]]:
+    """The convolutions of the stem with their norms."""
+    if hasattr(self, 'stem'):
+      return list(zip(self.stem[::2], self.stem[1::2]))
+    return [(self.conv1, self.bn1)]
+
+  def _create_stage(
+    self, stage: int, num_blocks: int, layers: BlockLayers, bottleneck: BottleneckOptions
+  ) -> list[ShortcutBlock]:
+    layers = layers._replace(middle=bottleneck.middle(stage))
     filters = self._filters[stage - 1]
-    return [
-      ResidualBlock(
-        filters,
-        2 if stage > 1 and index == 0 else 1,
-        norm,
-        bottleneck=self._has_bottlenecks,
-        groups=bottleneck.groups,
-        width=int(filters * bottleneck.base_width / _STAGE_FILTERS[0]) * bottleneck.groups,
-        deformable=stage in bottleneck.deformable_stages,
-        name=f'layer{stage}/{index}',
-      )
-      for index in range(num_blocks)
-    ]
+    width = int(filters * bottleneck.base_width / _STAGE_FILTERS[0])
+    blocks: list[ShortcutBlock] = []
+    for index in range(num_blocks):
+      stride = 2 if stage > 1 and index == 0 else 1
+      name = f'layer{stage}/{index}'
+      if bottleneck.scales > 1:
+        block: ShortcutBlock = Res2NetBlock(
+          filters, stride, layers, width, bottleneck.scales, is_first=index == 0, name=name
+        )
+      else:
+        block = self._block_class(stage, index)(
+          filters,
+          stride,
+          layers,
+          self._has_bottlenecks,
+          bottleneck.groups,
+          width * bottleneck.groups,
+          name=name,
+        )
+      blocks.append(block)
+    return blocks
+
+  def _block_class(self, stage: int, index: int) -> type[ResidualBlock]:
+    """Class of a block, by its stage, 1 to 4, and its index in the stage."""
+    del stage, index
+    return ResidualBlock
 
   def _freeze(self, frozen_stages: int) -> None:
-    frozen: list[tf_keras.layers.Layer] = [self.conv1, self.bn1] if frozen_stages >= 0 else []
+    frozen: list[tf_keras.layers.Layer] = []
+    if frozen_stages >= 0:
+      frozen += itertools.chain(*self._stem_pairs())
     for stage in range(1, frozen_stages + 1):
       frozen += self._stage(stage)
     for layer in frozen:
       layer.trainable = False
 
   def _build_variables(self) -> None:
-    shape = build_conv_norm(self.conv1, self.bn1, self._image_shape)
+    shape = self._image_shape
+    for conv, norm in self._stem_pairs():
+      shape = build_conv_norm(conv, norm, shape)
     for block in itertools.chain(*map(self._stage, range(1, 5))):
       with tf.name_scope(block.name):
         block.build(shape)
       shape = block.compute_output_shape(shape)
     self.built = True
 
-  def _stage(self, stage: int) -> list[ResidualBlock]:
+  def _stage(self, stage: int) -> list[ShortcutBlock]:
     return getattr(self, f'layer{stage}')
 
   def call(self, images: tf.Tensor, training: bool | None = None) -> dict[str, tf.Tensor]:
@@ -145,20 +177,26 @@ class PublishedResNet(tf_keras.Model):
     Returns:
       {'2': C2, ..., '5': C5}, with the shapes given in the class docstring.
     """
-    x = tf.nn.relu(conv_norm(images, self.conv1, self.bn1, training))
-    # After a ReLU, padding with zeros is equivalent to the published padding with -infinity.
-    x = tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
+    x = self._run_stem(images, training)
     endpoints = {}
     for stage in range(1, 5):
       for block in self._stage(stage):
-        x = self._run(block, x, training)
+        x = self._run(block, x, training=training)
       endpoints[str(stage + 1)] = x
     return endpoints
 
-  def _run(self, block: ResidualBlock, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+  def _run_stem(self, images: tf.Tensor, training: bool | None) -> tf.Tensor:
+    """The input of the first stage, [batch, ceil(height / 4), ceil(width / 4), channels]."""
+    x = images
+    for conv, norm in self._stem_pairs():
+      x = tf.nn.relu(conv_norm(x, conv, norm, training))
+    # After a ReLU, padding with zeros is equivalent to the published padding with -infinity.
+    return tf.nn.max_pool2d(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, 'VALID')
+
+  def _run(self, block: ShortcutBlock, *inputs: tf.Tensor, training: bool | None) -> tf.Tensor:
     if self._recompute and training and block.trainable:
-      return tf.recompute_grad(lambda inputs: block(inputs, training=training))(x)
-    return block(x, training=training)
+      return tf.recompute_grad(lambda *tensors: block(*tensors, training=training))(*inputs)
+    return block(*inputs, training=training)
 
   @property
   def output_specs(self) -> dict[str, tf.TensorShape]:
@@ -209,18 +247,32 @@ def build_published_resnet(
     ConfigError: `model_id` or the number of frozen stages is unknown.
   """
   del l2_regularizer
-  config = backbone_config.get()
-  return PublishedResNet(
-    config.model_id,
-    input_specs,
-    config.frozen_stages,
-    config.width_multiplier,
-    BottleneckOptions(config.groups, config.base_width, config.deformable_stages),
-    config.recompute,
-    NormOptions(
-      config.norm_eval,
-      norm_activation_config.norm_momentum,
-      norm_activation_config.norm_epsilon,
-      norm_activation_config.use_sync_bn,
+  arguments = configured_arguments(backbone_config.get(), norm_activation_config)
+  return PublishedResNet(input_specs=input_specs, **arguments)
+
+
+def configured_arguments(
+  config: hyperparams.Config, norm_activation_config: hyperparams.Config
+) -> dict[str, Any]:
+  """The arguments of `PublishedResNet` for a configuration, except for `input_specs`.
+
+  Args:
+    config: a `configs.features.PublishedResNet`.
+    norm_activation_config: configuration of the batch norms.
+  """
+  norm = norm_activation_config
+  return {
+    'model_id': config.model_id,
+    'frozen_stages': config.frozen_stages,
+    'width_multiplier': config.width_multiplier,
+    'bottleneck': BottleneckOptions(
+      config.groups,
+      config.base_width,
+      config.deformable_stages,
+      config.scales,
+      config.switchable_stages,
     ),
-  )
+    'recompute': config.recompute,
+    'norm': NormOptions(config.norm_eval, norm.norm_momentum, norm.norm_epsilon, norm.use_sync_bn),
+    'layers': LayerOptions(config.deep_stem, config.avg_down, config.standardized),
+  }

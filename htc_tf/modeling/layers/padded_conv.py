@@ -51,24 +51,30 @@ class PaddedConv2D(FrozenVariablesMixin, tf_keras.layers.Conv2D):
       training: whether a backward pass follows, which then recomputes the scaled kernel.
     """
     if scale is None:
-      outputs = self._convolve(inputs, self.kernel)
+      kernel = self._kernel_of(*self._kernel_parts())
+      outputs = self.convolution_op(inputs, tf.cast(kernel, inputs.dtype))
     else:
       recomputed = training and self.trainable and self._reads_kernel_only
       scaled = recompute_in_backward(self._convolve) if recomputed else self._convolve
       # Without the dependency, the kernels of all layers could be scaled, and kept, at once.
       with tf.control_dependencies([inputs]):
-        outputs = scaled(inputs, tf.convert_to_tensor(self.kernel), scale)
+        outputs = scaled(inputs, scale, *map(tf.convert_to_tensor, self._kernel_parts()))
     for bias in (self.bias, shift):
       if bias is not None:
         outputs = tf.nn.bias_add(outputs, tf.cast(bias, inputs.dtype))
     return self.activation(outputs)
 
-  def _convolve(
-    self, inputs: tf.Tensor, kernel: tf.Tensor, scale: tf.Tensor | None = None
-  ) -> tf.Tensor:
-    if scale is not None:
-      kernel = kernel * scale
+  def _convolve(self, inputs: tf.Tensor, scale: tf.Tensor, *parts: tf.Tensor) -> tf.Tensor:
+    kernel = self._kernel_of(*parts) * scale
     return self.convolution_op(inputs, tf.cast(kernel, inputs.dtype))
+
+  def _kernel_parts(self) -> tuple[tf.Variable, ...]:
+    """The variables that `_kernel_of` makes the kernel of."""
+    return (self.kernel,)
+
+  def _kernel_of(self, *parts: tf.Tensor) -> tf.Tensor:
+    """The float32 kernel of the convolution for values of `_kernel_parts`."""
+    return parts[0]
 
   def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Convolution without bias.

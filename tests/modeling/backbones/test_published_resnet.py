@@ -8,14 +8,26 @@ import tensorflow as tf
 import tf_keras
 
 from htc_tf.errors import ConfigError
-from htc_tf.modeling.backbones.published_resnet import BottleneckOptions, PublishedResNet
+from htc_tf.modeling.backbones.published_resnet import PublishedResNet
+from htc_tf.modeling.backbones.resnet_options import BottleneckOptions, LayerOptions
 from htc_tf.modeling.layers.batch_norm import NormOptions
 from parity.pack import EXTRACT
 from tests import published_weights
 
 TINY = {'model_id': 18, 'width_multiplier': 0.0625}
 # Numbers of parameters of the ImageNet models without the classifier.
-NUM_TRAINABLE = {18: 11_176_512, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160}
+NUM_TRAINABLE = {
+  18: 11_176_512,
+  34: 21_284_672,
+  50: 23_508_032,
+  101: 42_500_160,
+  152: 58_143_808,
+}
+RES2NET = {
+  'bottleneck': BottleneckOptions(base_width=26, scales=4),
+  'layers': LayerOptions(deep_stem=True, average_shortcut=True),
+}
+TINY_RES2NET = {'model_id': 50, 'width_multiplier': 0.0625, **RES2NET}
 GROUPS = ('stem', 'layer1', 'layer2', 'layer3', 'layer4')
 
 
@@ -35,6 +47,7 @@ def resnext(groups, **values):
     ({'model_id': 101}, 'r101_fpn_20e_coco'),
     (resnext(32), 'x101-32x4d_fpn_16xb1-20e_coco'),
     (resnext(64), 'x101-64x4d_fpn_16xb1-20e_coco'),
+    ({'model_id': 101, **RES2NET}, 'res2net-101_fpn_20e_coco'),
     (
       resnext(64, deformable_stages=(2, 3, 4)),
       'x101-64x4d-dconv-c3-c5_fpn_ms-400-1400-16xb1-20e_coco',
@@ -62,15 +75,22 @@ def test_variables_have_the_published_shapes(values, config):
   assert ours == published
 
 
-@pytest.mark.parametrize('model_id', [18, 34, 50, 101])
+@pytest.mark.parametrize('model_id', [18, 34, 50, 101, 152])
 def test_the_number_of_parameters_is_the_published_one(model_id):
   model = PublishedResNet(model_id, frozen_stages=-1)
   assert sum(np.prod(v.shape) for v in model.trainable_variables) == NUM_TRAINABLE[model_id]
 
 
-@pytest.mark.parametrize('height,width', [(64, 64), (63, 90)])
-def test_output_sizes_are_rounded_up(height, width):
-  model = PublishedResNet(**TINY)
+def test_the_number_of_parameters_of_resnext_with_wide_groups_is_the_published_one():
+  options = BottleneckOptions(groups=32, base_width=8)
+  model = PublishedResNet(101, frozen_stages=-1, bottleneck=options)
+  assert sum(np.prod(v.shape) for v in model.trainable_variables) == 86_742_336
+
+
+@pytest.mark.parametrize('values', [TINY, TINY_RES2NET], ids=['resnet', 'res2net'])
+@pytest.mark.parametrize('height,width', [(64, 64), (63, 90), (33, 35)])
+def test_output_sizes_are_rounded_up(values, height, width):
+  model = PublishedResNet(**values)
   outputs = model(tf.zeros([1, height, width, 3]))
   assert sorted(outputs) == ['2', '3', '4', '5']
   for level, value in outputs.items():
@@ -88,8 +108,9 @@ def group_of(variable):
   'frozen_stages,trained',
   [(-1, GROUPS), (0, GROUPS[1:]), (1, GROUPS[2:]), (2, GROUPS[3:]), (3, GROUPS[4:]), (4, ())],
 )
-def test_only_stages_that_are_not_frozen_are_trained(frozen_stages, trained):
-  model = PublishedResNet(**TINY, frozen_stages=frozen_stages)
+@pytest.mark.parametrize('values', [TINY, TINY_RES2NET], ids=['resnet', 'res2net'])
+def test_only_stages_that_are_not_frozen_are_trained(values, frozen_stages, trained):
+  model = PublishedResNet(**values, frozen_stages=frozen_stages)
   assert {group_of(variable) for variable in model.trainable_variables} == set(trained)
   names = {variable.name.split('/')[-1] for variable in model.trainable_variables}
   assert names == ({'kernel:0', 'gamma:0', 'beta:0'} if trained else set())
@@ -135,7 +156,7 @@ def test_the_gradient_reaches_gamma_and_beta_of_frozen_norms():
 @pytest.mark.parametrize(
   'values,message',
   [
-    ({'model_id': 42}, r'model_id in \[18, 34, 50, 101\].*Got: 42'),
+    ({'model_id': 42}, r'model_id in \[18, 34, 50, 101, 152\].*Got: 42'),
     ({'frozen_stages': 5}, 'frozen_stages from -1 to 4.*Got: 5'),
     ({'frozen_stages': -2}, 'frozen_stages from -1 to 4.*Got: -2'),
   ],

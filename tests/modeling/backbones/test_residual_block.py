@@ -5,9 +5,12 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.modeling.backbones.residual_block import ResidualBlock
-from htc_tf.modeling.layers.batch_norm import NormOptions
+from htc_tf.modeling.backbones.shortcut_block import BlockLayers
+from htc_tf.modeling.layers.deform_conv import DeformConv2D
 
-NORM = NormOptions()
+LAYERS = BlockLayers()
+DEFORMABLE = {'layers': BlockLayers(middle=DeformConv2D)}
+AVERAGING = {'layers': BlockLayers(average_shortcut=True)}
 
 
 @pytest.mark.parametrize(
@@ -16,12 +19,13 @@ NORM = NormOptions()
     ({'bottleneck': False}, 8),
     ({}, 32),
     ({'groups': 4, 'width': 16}, 32),
-    ({'groups': 2, 'deformable': True}, 32),
+    ({'groups': 2, **DEFORMABLE}, 32),
+    (AVERAGING, 32),
   ],
 )
 @pytest.mark.parametrize('stride', [1, 2])
 def test_output_shapes_are_those_computed(values, filters, stride):
-  block = ResidualBlock(8, stride, NORM, **values)
+  block = ResidualBlock(8, stride, **{'layers': LAYERS, **values})
   x = tf.random.stateless_normal([2, 7, 6, 5], [1, 2])
   expected = [2, -(-7 // stride), -(-6 // stride), filters]
   assert block(x).shape == expected
@@ -30,13 +34,13 @@ def test_output_shapes_are_those_computed(values, filters, stride):
 
 def test_a_new_block_is_its_shortcut():
   x = tf.random.stateless_uniform([2, 4, 4, 32], [1, 2])
-  block = ResidualBlock(8, 1, NORM)
+  block = ResidualBlock(8, 1, LAYERS)
   np.testing.assert_array_equal(block(x), x)
   assert block.downsample is None
 
 
 def test_groups_and_width_apply_to_the_middle_convolution():
-  block = ResidualBlock(128, 2, NORM, groups=32, width=256)
+  block = ResidualBlock(128, 2, LAYERS, groups=32, width=256)
   block.build([None, None, None, 256])
   assert block.conv1.kernel.shape == [1, 1, 256, 256]
   assert block.conv2.kernel.shape == [3, 3, 8, 256]
@@ -49,6 +53,27 @@ def test_groups_and_width_apply_to_the_middle_convolution():
   assert block.downsample[0].strides == (2, 2)
 
 
+def test_a_shortcut_of_stride_2_can_average_the_pixels_of_the_map():
+  block = ResidualBlock(8, 2, **AVERAGING)
+  x = tf.random.stateless_uniform([2, 5, 4, 3], [1, 2])
+  block(x)  # A new path gives zeros.
+  pool, conv, norm = block.downsample
+  assert not pool.weights and conv.strides == (1, 1)
+  conv.kernel.assign(tf.random.stateless_uniform(conv.kernel.shape, [3, 4]))
+  rows = [x[:, :2], x[:, 2:4], x[:, 4:]]  # The last window has one row.
+  means = tf.stack(
+    [tf.reduce_mean(row[:, :, c : c + 2], [1, 2]) for row in rows for c in (0, 2)], 1
+  )
+  expected = norm(tf.reshape(means, [2, 3, 2, 3]) @ conv.kernel[0, 0])
+  np.testing.assert_allclose(block(x), expected, rtol=1e-5)
+
+
+def test_a_shortcut_of_stride_1_averages_nothing():
+  block = ResidualBlock(8, 1, **AVERAGING)
+  block.build([None, None, None, 3])
+  assert [layer.name for layer in block.downsample] == ['downsample/0', 'downsample/1']
+
+
 def outputs_and_gradients(block, run, x):
   with tf.GradientTape() as tape:
     tape.watch(x)
@@ -58,7 +83,7 @@ def outputs_and_gradients(block, run, x):
 
 RESNEXT = pytest.mark.parametrize(
   'values',
-  [{'groups': 4, 'width': 16}, {'groups': 2, 'deformable': True}],
+  [{'groups': 4, 'width': 16}, {'groups': 2, **DEFORMABLE}],
   ids=['grouped', 'deformable'],
 )
 
@@ -66,10 +91,10 @@ RESNEXT = pytest.mark.parametrize(
 def random_block(values):
   """A block of ResNeXt that differs from its shortcut, and an input."""
   x = tf.random.stateless_normal([2, 7, 6, 8], [1, 2])
-  block = ResidualBlock(8, 2, NORM, **values)
+  block = ResidualBlock(8, 2, **{'layers': LAYERS, **values})
   block.build(x.shape)
   block.bn3.gamma.assign(tf.ones([32]))
-  if values.get('deformable'):
+  if isinstance(block.conv2, DeformConv2D):
     block.conv2.conv_offset.bias.assign(tf.linspace(-1.3, 1.3, 18))
   return block, x
 

@@ -8,6 +8,8 @@ from htc_tf.modeling.layers.batch_norm import BatchNorm
 from htc_tf.modeling.layers.conv_norm import build_conv_norm, conv_norm
 from htc_tf.modeling.layers.deform_conv import DeformConv2D
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
+from htc_tf.modeling.layers.standardized_conv import StandardizedConv2D
+from htc_tf.modeling.layers.switchable_conv import SwitchableConv2D
 
 
 def built(kind=PaddedConv2D, norm_eval=True, dtype='float32', **kwargs):
@@ -41,6 +43,8 @@ def outputs_and_gradients(function, x, variables):
     (PaddedConv2D, {'strides': 2, 'groups': 4}),
     (DeformConv2D, {}),
     (DeformConv2D, {'strides': 2, 'groups': 2}),
+    (StandardizedConv2D, {'strides': 2, 'groups': 2}),
+    (SwitchableConv2D, {'strides': 2}),
   ],
 )
 @pytest.mark.parametrize('training', [True, False])
@@ -89,12 +93,13 @@ def test_half_precision_rounds_the_scaled_kernel_once(kind):
   np.testing.assert_array_equal(tf.cast(actual, tf.float32), tf.cast(expected, tf.float32))
 
 
-def test_tapes_watch_no_variable_of_frozen_layers():
-  conv = DeformConv2D(4, 3, use_bias=False)
+@pytest.mark.parametrize('kind,num_variables', [(DeformConv2D, 3), (SwitchableConv2D, 14)])
+def test_tapes_watch_no_variable_of_frozen_layers(kind, num_variables):
+  conv = kind(4, 3, use_bias=False)
   norm = BatchNorm(norm_eval=True)
   conv.trainable = norm.trainable = False
   build_conv_norm(conv, norm, [1, 5, 5, 3])
   with tf.GradientTape() as tape:
     conv_norm(tf.ones([1, 5, 5, 3]), conv, norm, training=True)
   assert not tape.watched_variables()
-  assert len(conv.weights) == 3 and len(norm.weights) == 4
+  assert len(conv.weights) == num_variables and len(norm.weights) == 4
