@@ -19,6 +19,8 @@ _SCHEDULE_KEYS = (
   'trainer.optimizer_config.warmup',
 )
 
+_OPTIMIZER = 'trainer.optimizer_config.optimizer'
+
 
 class Parsed(NamedTuple):
   """An experiment, and what made it differ from the registered one.
@@ -64,7 +66,31 @@ def parse(
   params = exp_factory.get_exp_config(experiment)
   changes = [override_text.read_file(path) for path in config_files]
   changes += parse_texts(params_override)
-  return Parsed(params, apply_all(params, changes))
+  parsed = Parsed(params, apply_all(params, changes))
+  _warn_of_other_optimizers(parsed)
+  return parsed
+
+
+def _warn_of_other_optimizers(parsed: Parsed) -> None:
+  """Warn of values that have no effect, because they are those of an optimizer that is not chosen.
+
+  The published experiments once had the type `sgd`, so that there are commands with such values.
+  """
+  chosen = f'{_OPTIMIZER}.{parsed.params.trainer.optimizer_config.optimizer.type}'
+  without_effect = [
+    name
+    for name in sorted(parsed.changed)
+    if name.startswith(f'{_OPTIMIZER}.')
+    and name != f'{_OPTIMIZER}.type'
+    and not name.startswith(f'{chosen}.')
+  ]
+  if without_effect:
+    logging.warning(
+      '%s has no effect: the optimizer is %s. Set its value instead, or %s.type',
+      ', '.join(without_effect),
+      chosen,
+      _OPTIMIZER,
+    )
 
 
 def parse_texts(params_override: str | Sequence[str]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 from official.core import config_definitions as cfg
 from official.modeling import optimization
 
+from htc_tf.configs.optimization import PUBLISHED_SGD, Optimization
 from htc_tf.configs.trainer import TrainerConfig
 from htc_tf.errors import ConfigError
 
@@ -37,6 +38,7 @@ class Schedule:
     warmup_steps: number of steps of the warm-up.
     warmup_share: share of all steps that the warm-up takes; None to use `warmup_steps`.
     warmup_factor: first learning rate as a share of the full one.
+    optimizer: 'published_sgd', or 'sgd' of Keras, whose momentum contains the learning rate.
     momentum: momentum of SGD.
     clip_norm: largest norm of all gradients together, above which they are scaled down; None for no
       limit.
@@ -53,6 +55,7 @@ class Schedule:
   warmup_steps: int = 500
   warmup_share: float | None = None
   warmup_factor: float = 0.001
+  optimizer: str = PUBLISHED_SGD
   momentum: float = 0.9
   clip_norm: float | None = None
   ema_decay: float | None = None
@@ -80,6 +83,7 @@ def build_trainer(schedule: Schedule) -> TrainerConfig:
     ConfigError: the kind of schedule is unknown.
   """
   epoch = schedule.steps_per_epoch
+  sgd = {'momentum': schedule.momentum, 'global_clipnorm': schedule.clip_norm}
   return TrainerConfig(
     train_steps=schedule.train_steps,
     validation_steps=-1,
@@ -90,12 +94,10 @@ def build_trainer(schedule: Schedule) -> TrainerConfig:
     summary_interval=_REPORT_STEPS,
     # Between the steps of a Python loop, an interruption can save a checkpoint.
     train_tf_while_loop=False,
-    optimizer_config=optimization.OptimizationConfig(
+    optimizer_config=Optimization(
       {
-        'optimizer': {
-          'type': 'sgd',
-          'sgd': {'momentum': schedule.momentum, 'global_clipnorm': schedule.clip_norm},
-        },
+        # Both have the values, so that a change of the type is enough to choose the other one.
+        'optimizer': {'type': schedule.optimizer, 'sgd': sgd, PUBLISHED_SGD: sgd},
         'learning_rate': _learning_rate(schedule),
         'warmup': {
           'type': 'linear',

@@ -5,6 +5,7 @@ import dataclasses
 from official.core import config_definitions as cfg
 
 from htc_tf.configs.bounds import Count
+from htc_tf.configs.optimization import Optimization
 
 
 @dataclasses.dataclass
@@ -15,12 +16,14 @@ class TrainerConfig(cfg.TrainerConfig):
   then the one with the best mask AP, or box AP if the model has no masks.
 
   Attributes:
+    optimizer_config: optimizer, learning rate and averages of the weights.
     patience: number of evaluations in a row without a better figure after which a training ends
       before its last step; 0 for never. The figure is `best_checkpoint_eval_metric`.
     num_pictures: number of validation images that are drawn at each evaluation for TensorBoard, the
       prediction beside the truth; 0 for none.
   """
 
+  optimizer_config: Optimization = dataclasses.field(default_factory=Optimization)
   patience: Count = 0
   num_pictures: Count = 4
 

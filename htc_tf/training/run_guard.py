@@ -14,7 +14,7 @@ from absl import logging
 from official.core import config_definitions as cfg
 from official.modeling import optimization
 
-from htc_tf.checkpoints import last_good, model_directory
+from htc_tf.checkpoints import last_good, model_directory, momentum
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import ConfigError, DataError
 
@@ -50,6 +50,8 @@ _DERIVED = (
 )
 _BATCH = 'task.train_data.global_batch_size'
 _OPTIMIZER = 'trainer.optimizer_config.'
+_OPTIMIZER_TYPE = f'{_OPTIMIZER}optimizer.type'
+_SGD_TYPES = {'sgd', 'published_sgd'}
 _SCHEDULE = (f'{_OPTIMIZER}learning_rate.', f'{_OPTIMIZER}warmup.')
 _LENGTH = 'trainer.train_steps'
 
@@ -86,7 +88,12 @@ def check_continues(
     )
     return
   step = last_good.step_of(prefix)
-  differences = dict(_differences(saved.as_dict(), params.as_dict()))
+  chosen = params.trainer.optimizer_config.optimizer.type
+  differences = {
+    name: values
+    for name, values in _differences(saved.as_dict(), params.as_dict())
+    if not _is_of_other_optimizer(name, chosen)
+  }
   refused = [name for name in differences if _defines_model(name, *differences[name])]
   if step:
     refused += [name for name in differences if name == _BATCH or _is_optimizer(name)]
@@ -107,6 +114,13 @@ def _defines_model(name: str, old: Any, new: Any) -> bool:
 
 def _is_optimizer(name: str) -> bool:
   return name.startswith(_OPTIMIZER) and not name.startswith(_SCHEDULE)
+
+
+def _is_of_other_optimizer(name: str, chosen: str) -> bool:
+  """Whether a value is one of an optimizer that is not the chosen one, so that it has no effect."""
+  return name.startswith(f'{_OPTIMIZER}optimizer.') and not (
+    name == _OPTIMIZER_TYPE or name.startswith(f'{_OPTIMIZER}optimizer.{chosen}.')
+  )
 
 
 def _differences(old: Any, new: Any, name: str = '') -> Iterator[tuple[str, tuple[Any, Any]]]:
@@ -178,6 +192,8 @@ def _cause(prefix: str, names: list[str], differences: Mapping[str, tuple[Any, A
       f'start a new run from them with a new --model_dir and --weights={prefix} '
       f'(task.init_checkpoint={prefix}). Nothing was changed'
     )
+  if set(differences.get(_OPTIMIZER_TYPE, ())) == _SGD_TYPES:
+    return momentum.HOW_TO_GO_ON.format(prefix=prefix)
   return (
     'a model directory that is used again. To continue its run, give the old values; for another '
     'one, name a new --model_dir, and to start from these weights set '

@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl import logging
 from official.core import base_trainer
 
+from htc_tf.checkpoints.momentum import check_momentum
 from htc_tf.evaluation import metrics
 from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.training.averages import Averages
@@ -42,7 +43,12 @@ class Trainer(base_trainer.Trainer):
 
     Args:
       prefix: prefix of the checkpoint.
+
+    Raises:
+      ConfigError: it would train on without the momentum of the checkpoint.
     """
+    if self._trains:
+      check_momentum(prefix, self.optimizer)
     self.checkpoint.restore(prefix).expect_partial()
     if self._averages is not None:
       self._averages.restored(prefix)

@@ -67,6 +67,24 @@ def test_the_schedule_follows_whatever_else_is_set(caplog, other):
   assert rescaled(caplog, EIGHT, other).train_steps == 175920
 
 
+@pytest.mark.parametrize(
+  'text, warns',
+  [
+    ('sgd.momentum=0.95', True),
+    ('adam.epsilon=0.1', True),
+    ('published_sgd.momentum=0.95', False),
+    ('type=sgd', False),
+    (['type=sgd', 'sgd.momentum=0.95'], False),
+  ],
+)
+def test_a_value_of_an_optimizer_that_is_not_chosen_is_named(caplog, text, warns):
+  prefix = 'trainer.optimizer_config.optimizer'
+  texts = [text] if isinstance(text, str) else text
+  parsing.parse('htc_resnet50fpn_1x_coco', params_override=[f'{prefix}.{t}' for t in texts])
+  assert (f'{prefix}.{texts[0].split("=")[0]} has no effect' in caplog.text) == warns
+  assert ('has no effect' in caplog.text) == warns
+
+
 def test_an_interval_that_is_set_stays(caplog):
   trainer = rescaled(caplog, f'{EIGHT},trainer.checkpoint_interval=500')
   assert trainer.train_steps == 175920

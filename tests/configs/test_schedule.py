@@ -39,7 +39,8 @@ def test_the_schedules_are_the_published_ones(name, epochs, boundaries):
   assert optimizer.learning_rate.stepwise.values == pytest.approx([0.02, 0.002, 0.0002])
   assert optimizer.warmup.linear.warmup_steps == 500
   assert optimizer.warmup.linear.warmup_learning_rate == pytest.approx(0.02 / 1000)
-  assert (optimizer.optimizer.type, optimizer.optimizer.sgd.momentum) == ('sgd', 0.9)
+  assert optimizer.optimizer.type == 'published_sgd'
+  assert optimizer.optimizer.published_sgd.momentum == 0.9
   params = exp_factory.get_exp_config(name)
   assert params.task.train_data.global_batch_size == 16
   assert params.task.losses.l2_weight_decay == 1e-4
@@ -70,7 +71,7 @@ def test_steps_and_learning_rate_are_fitted_to_another_batch_size(
   assert optimizer.learning_rate.stepwise.values == pytest.approx([rate, rate / 10, rate / 100])
   assert optimizer.warmup.linear.warmup_steps == 500
   assert optimizer.warmup.linear.warmup_learning_rate == pytest.approx(rate / 1000)
-  assert optimizer.optimizer.sgd.momentum == 0.9
+  assert optimizer.optimizer.published_sgd.momentum == 0.9
 
 
 def test_fitting_to_the_same_batch_size_changes_nothing():

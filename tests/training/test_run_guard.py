@@ -135,6 +135,30 @@ def test_a_run_on_hrnet_may_change_its_frozen_stages_but_not_its_width(tmp_path,
     check(str(tmp_path), with_hrnet(width=18))
 
 
+def test_the_other_rule_of_the_momentum_is_refused_with_what_to_do(tmp_path):
+  def published(kind):
+    params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
+    params.override({'trainer': {'optimizer_config': {'optimizer': {'type': kind}}}})
+    return params
+
+  folder = str(tmp_path)
+  model_directory.save_params(folder, published('sgd'))
+  with pytest.raises(
+    ConfigError, match=r'optimizer.type: .sgd. before, .published_sgd. now'
+  ) as error:
+    check(folder, published('published_sgd'))
+  assert 'To continue the run as it began, set trainer.optimizer_config.optimizer.type' in str(
+    error.value
+  )
+  check(folder, published('sgd'))  # What the message says works.
+
+
+def test_values_of_an_optimizer_that_is_not_chosen_are_not_compared(folder, caplog):
+  other = {'published_sgd': {'momentum': 0.1, 'global_clipnorm': 3.0}, 'adam': {'epsilon': 1.0}}
+  check(folder, experiment(trainer={'optimizer_config': {'optimizer': other}}))
+  assert not caplog.text
+
+
 @pytest.mark.parametrize('size', ['htc_nano', 'htc_base'])
 def test_a_longer_cosine_is_refused_with_what_to_do_instead(tmp_path, size):
   def with_epochs(epochs):

@@ -1,0 +1,1 @@
+"""Optimizers of the published trainings, which Keras does not have."""
