@@ -95,11 +95,16 @@ class BoxHead(hyperparams.Config):
     crop_size: side of the RoI feature in bins.
     num_fcs: number of fully connected layers.
     fc_dims: number of units per layer.
+    num_convs: number of 3x3 convolutions before them, each with batch norm; 4 in heads of the kind
+      4conv1fc, which have one fully connected layer.
+    conv_filters: number of channels of each convolution.
   """
 
   crop_size: PositiveInt = 7
   num_fcs: PositiveInt = 2
   fc_dims: PositiveInt = 1024
+  num_convs: Count = 0
+  conv_filters: PositiveInt = 256
 
 
 @dataclasses.dataclass

@@ -2,6 +2,7 @@
 
 from htc_tf.convert import transforms as t
 from htc_tf.convert.name_map import ClassAxis, NameMap, Row, rows
+from htc_tf.convert.swin_names import COMPUTED, SWIN_ROWS
 
 WEIGHTS = {'weight': 'kernel', 'bias': 'bias'}
 KERNEL = {'weight': 'kernel'}
@@ -93,6 +94,10 @@ _SEMANTIC_ROWS = (
 
 _BOX_ROWS = (
   *rows(
+    f'{_BOX}.shared_convs.{{conv}}.conv', f'{_STAGE}/box_head/convs/{{conv}}', KERNEL, CONV
+  ),
+  *rows(f'{_BOX}.shared_convs.{{conv}}.bn', f'{_STAGE}/box_head/norms/{{conv}}', NORM, {}),
+  *rows(
     f'{_BOX}.shared_fcs.0', f'{_STAGE}/box_head/fcs/0', WEIGHTS, {'kernel': (t.LINEAR, t.FLAT_ROI)}
   ),
   *rows(
@@ -120,11 +125,12 @@ MMDET = NameMap(
   'mmdet',
   (
     *backbone_rows('backbone.'),
+    *SWIN_ROWS,
     *decoder_rows(),
     *_RPN_ROWS,
     *_SEMANTIC_ROWS,
     *_BOX_ROWS,
     *mask_rows(_MASK, _STAGE),
   ),
-  ignored=(BATCH_COUNTERS,),
+  ignored=(BATCH_COUNTERS, COMPUTED),
 )

@@ -171,8 +171,8 @@ class Cascade(tf_keras.layers.Layer):
   def _box_branch(
     self, features: ImageFeatures, stage: CascadeStage, rois: SampledRois
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Class logits and box deltas of a stage on its RoIs."""
-    return stage.box_head(self.box_features(features, rois.boxes))
+    """Class logits and box deltas of a stage on its training RoIs."""
+    return stage.box_head(self.box_features(features, rois.boxes), training=True)
 
   def _mask_branch(
     self, features: ImageFeatures, stages: Sequence[CascadeStage], rois: SampledRois

@@ -33,16 +33,20 @@ class BoxHead(tf_keras.layers.Layer):
       4, kernel_initializer=normal(stddev=0.001), name='fc_reg', dtype=tf.float32
     )
 
-  def call(self, roi_features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  def call(
+    self, roi_features: tf.Tensor, training: bool | None = None
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """Class logits and box deltas of RoIs.
 
     Args:
       roi_features: [batch, num_rois, size, size, channels].
+      training: unused; heads with batch norms need it.
 
     Returns:
       Logits [batch, num_rois, num_classes] and deltas [batch, num_rois, 4] (dy, dx, dh, dw, before
       division by the weights of the box coder), both float32.
     """
+    del training
     shape = tf.shape(roi_features)
     x = tf.reshape(
       roi_features,
