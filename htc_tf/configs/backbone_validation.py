@@ -4,11 +4,14 @@ from htc_tf.configs import features
 from htc_tf.configs import model as model_config
 from htc_tf.errors import ConfigError
 
+_NUM_STAGES = 4
+
 
 def check_backbone(config: model_config.HTC) -> None:
   """Raise ConfigError unless the options of backbone and decoder fit each other."""
   _check_resnet(config)
   _check_hrnet(config)
+  _check_swin(config)
   _check_recursion(config)
 
 
@@ -71,6 +74,29 @@ def _check_hrnet(config: model_config.HTC) -> None:
       expected='norm_eval=true',
       got='norm_eval=false',
       likely_cause='running statistics, which recomputed modules would update twice per step',
+    )
+
+
+def _check_swin(config: model_config.HTC) -> None:
+  if config.backbone.type != 'published_swin':
+    return
+  swin, name = config.backbone.published_swin, 'task.model.backbone.published_swin'
+  for field in ('depths', 'num_heads'):
+    numbers = list(getattr(swin, field))
+    if len(numbers) != _NUM_STAGES:
+      raise ConfigError(
+        f'{name}.{field} is wrong',
+        expected=f'{_NUM_STAGES} numbers, one for each stage',
+        got=str(numbers),
+      )
+  widths = [swin.embed_dim * 2**stage for stage in range(_NUM_STAGES)]
+  if any(width % heads for width, heads in zip(widths, swin.num_heads)):
+    raise ConfigError(
+      f'{name}.num_heads does not fit embed_dim',
+      expected=f'divisors of {widths}, the numbers of channels of the stages',
+      got=str(list(swin.num_heads)),
+      likely_cause='the numbers of another size: 3, 6, 12, 24 belong to 96 channels, 4, 8, 16, 32 '
+      'to 128 and 6, 12, 24, 48 to 192',
     )
 
 

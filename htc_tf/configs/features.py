@@ -97,12 +97,50 @@ class PublishedHRNet(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class PublishedSwin(hyperparams.Config):
+  """Swin transformer, or CBNetV2's composite of two; the default is Swin-T.
+
+  Attributes:
+    embed_dim: number of channels of the first stage; each further one has twice as many. 96 in
+      Swin-T and Swin-S, 128 in Swin-B, 192 in Swin-L.
+    depths: number of blocks of each of the four stages; [2, 2, 18, 2] in Swin-S, -B and -L.
+    num_heads: number of attention heads of each stage; [4, 8, 16, 32] in Swin-B, [6, 12, 24, 48] in
+      Swin-L.
+    window_size: side, in pixels of the map, of the windows of the attention.
+    mlp_ratio: width of the hidden layers in channels of their stage.
+    qkv_bias: whether queries, keys and values have a bias.
+    patch_norm: whether the patch embedding is normed.
+    drop_path_rate: rate at which the last block is dropped in training; those of the other blocks
+      rise linearly from 0.
+    frozen_stages: last frozen stage: -1 none, 0 the patch embedding, 1 also the first stage, ..., 4
+      everything but the norms of the outputs.
+    recompute: whether training keeps only the outputs of blocks and recomputes their activations
+      for the backward pass: less memory, more time, the same gradients.
+    composite: whether there are two transformers, of which the second one also gets the features of
+      the first (CBNetV2, Liang et al. 2021).
+  """
+
+  embed_dim: PositiveInt = 96
+  depths: list[PositiveInt] = listed(2, 2, 6, 2)
+  num_heads: list[PositiveInt] = listed(3, 6, 12, 24)
+  window_size: Annotated[int, Bounds(2, 64)] = 7
+  mlp_ratio: PositiveFloat = 4.0
+  qkv_bias: bool = True
+  patch_norm: bool = True
+  drop_path_rate: Annotated[float, Bounds(0, 1, below=True)] = 0.2
+  frozen_stages: Annotated[int, Bounds(-1, 4)] = -1
+  recompute: bool = False
+  composite: bool = False
+
+
+@dataclasses.dataclass
 class Backbone(backbones.Backbone):
   """Model Garden's backbones and the published layout; `type` selects one by field name."""
 
   type: str | None = 'published_resnet'
   published_resnet: PublishedResNet = part(PublishedResNet)
   published_hrnet: PublishedHRNet = part(PublishedHRNet)
+  published_swin: PublishedSwin = part(PublishedSwin)
 
 
 @dataclasses.dataclass

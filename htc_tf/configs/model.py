@@ -97,12 +97,17 @@ class BoxHead(hyperparams.Config):
     fc_dims: number of units per layer.
     class_agnostic: whether a RoI has one refined box for all classes, as in HTC and Cascade R-CNN,
       and not one for each class, as in Mask R-CNN.
+    num_convs: number of 3x3 convolutions before them, each with batch norm; 4 in heads of the kind
+      4conv1fc, which have one fully connected layer.
+    conv_filters: number of channels of each convolution.
   """
 
   crop_size: PositiveInt = 7
   num_fcs: PositiveInt = 2
   fc_dims: PositiveInt = 1024
   class_agnostic: bool = True
+  num_convs: Count = 0
+  conv_filters: PositiveInt = 256
 
 
 @dataclasses.dataclass

@@ -8,6 +8,7 @@ from htc_tf.convert import transforms as t
 from htc_tf.convert.hrnet_names import hrfpn_rows, hrnet_rows
 from htc_tf.convert.layer_parts import CONV, KERNEL, NORM, WEIGHTS
 from htc_tf.convert.name_map import ClassAxis, NameMap, Row, Template, rows
+from htc_tf.convert.swin_names import COMPUTED, SWIN_ROWS
 
 # A convolution of a backbone; it may be standardized (DetectoRS).
 _STANDARDIZED = {**KERNEL, 'weight_gamma': 'weight_gamma', 'weight_beta': 'weight_beta'}
@@ -138,6 +139,8 @@ def _box_rows(source: str, path: str, class_agnostic: bool) -> tuple[Row, ...]:
   """
   box_head = f'{path}/box_head'
   return (
+    *rows(f'{source}.shared_convs.{{conv}}.conv', f'{box_head}/convs/{{conv}}', KERNEL, CONV),
+    *rows(f'{source}.shared_convs.{{conv}}.bn', f'{box_head}/norms/{{conv}}', NORM, {}),
     *rows(
       f'{source}.shared_fcs.0', f'{box_head}/fcs/0', WEIGHTS, {'kernel': (t.LINEAR, t.FLAT_ROI)}
     ),
@@ -179,6 +182,7 @@ def _name_map(stage: str, path: str, class_agnostic: bool) -> NameMap:
     (
       *backbone_rows('backbone.'),
       *hrnet_rows('backbone.'),
+      *SWIN_ROWS,
       *decoder_rows(),
       *hrfpn_rows(),
       *_RECURSION_ROWS,
@@ -187,7 +191,7 @@ def _name_map(stage: str, path: str, class_agnostic: bool) -> NameMap:
       *_box_rows(f'{_HEAD}.bbox_head{stage}', path, class_agnostic),
       *mask_rows(f'{_HEAD}.mask_head{stage}', path),
     ),
-    ignored=(BATCH_COUNTERS,),
+    ignored=(BATCH_COUNTERS, COMPUTED),
   )
 
 

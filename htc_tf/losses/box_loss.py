@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from htc_tf.losses import smooth_l1
+from htc_tf.losses.giou import giou_loss
 from htc_tf.modeling.outputs import SampledRois
 from htc_tf.ops import boxes as box_ops
 
@@ -50,6 +51,25 @@ def box_loss(
   targets = tf.where(rois.positive[..., None], encoded, 0.0)
   losses = smooth_l1.smooth_l1(tf.cast(deltas, tf.float32) - targets, beta)
   return _sum_where(rois.positive[..., None], losses) / _num_true(rois.valid)
+
+
+def decoded_box_loss(
+  deltas: tf.Tensor, rois: SampledRois, box_coder_weights: Sequence[float]
+) -> tf.Tensor:
+  """Generalized IoU loss of the decoded boxes, summed over the positives of the batch.
+
+  As published, the sum is divided by the number of all valid RoIs, and the boxes are not clipped.
+
+  Args:
+    deltas: [batch, num_rois, 4] dy, dx, dh, dw, class-agnostic.
+    rois: sampled RoIs and their ground truth.
+    box_coder_weights: four factors of the stage's box coder on dy, dx, dh, dw.
+
+  Returns:
+    Scalar float32; 0 without a positive.
+  """
+  losses = giou_loss(box_ops.decode(deltas, rois.boxes, box_coder_weights), rois.matched_boxes)
+  return _sum_where(rois.positive, losses) / _num_true(rois.valid)
 
 
 def accuracy(logits: tf.Tensor, classes: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:

@@ -66,14 +66,22 @@ def _stage_terms(
   terms = {
     'class_loss': losses.class_weight
     * box_loss.class_loss(outputs.logits, rois.classes, rois.valid),
-    'box_loss': losses.box_weight
-    * box_loss.box_loss(outputs.deltas, rois, stage.box_coder_weights, losses.box_beta),
+    'box_loss': losses.box_weight * _box_term(outputs, stage, losses),
   }
   if outputs.masks is not None:
     terms['mask_loss'] = losses.mask_weight * mask_loss.mask_loss(
       outputs.masks.logits, outputs.masks.targets, outputs.masks.valid
     )
   return terms
+
+
+def _box_term(
+  outputs: StageOutputs, stage: model_config.Stage, losses: task_config.Losses
+) -> tf.Tensor:
+  weights = stage.box_coder_weights
+  if losses.box_kind == 'giou':
+    return box_loss.decoded_box_loss(outputs.deltas, outputs.rois, weights)
+  return box_loss.box_loss(outputs.deltas, outputs.rois, weights, losses.box_beta)
 
 
 def accuracies(outputs: TrainingOutputs) -> dict[str, tf.Tensor]:

@@ -138,7 +138,7 @@ class Cascade(tf_keras.layers.Layer):
     boxes, logits_sum = proposals.boxes, 0.0
     for stage in self.stages:
       # r_t = B_t(P(x, r_{t-1})): equation 1.
-      logits, deltas = stage.box_head(self.box_features(features, boxes))
+      logits, deltas = stage.box_outputs(self.box_features(features, boxes))
       logits_sum += logits
       if stage is not self.stages[-1]:
         deltas = stage.class_deltas(deltas, logits)
@@ -176,8 +176,8 @@ class Cascade(tf_keras.layers.Layer):
   def _box_branch(
     self, features: ImageFeatures, stage: CascadeStage, rois: SampledRois
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Class logits and box deltas of a stage on its RoIs."""
-    return stage.box_head(self.box_features(features, rois.boxes))
+    """Class logits and box deltas of a stage on its training RoIs."""
+    return stage.box_outputs(self.box_features(features, rois.boxes), training=True)
 
   def _mask_branch(
     self, features: ImageFeatures, stages: Sequence[CascadeStage], rois: SampledRois

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.modeling.heads.conv_box_head import ConvBoxHead
 from htc_tf.modeling.layers.stage_assigner import StageAssigner
 from htc_tf.modeling.outputs import Candidates, GroundTruth, SampledRois
 from htc_tf.ops import boxes as box_ops
@@ -55,6 +56,19 @@ class CascadeStage(tf_keras.layers.Layer):
     return self.assigner(
       candidates.boxes, candidates.valid, ground_truth.boxes, ground_truth.classes
     )
+
+  def box_outputs(
+    self, roi_features: tf.Tensor, training: bool = False
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Class logits and box deltas of RoIs, as those of `BoxHead`.
+
+    Args:
+      roi_features: [batch, num_rois, size, size, channels].
+      training: whether batch norms of the head use the statistics of the batch.
+    """
+    if isinstance(self.box_head, ConvBoxHead):  # The other heads have no norm.
+      return self.box_head(roi_features, training=training)
+    return self.box_head(roi_features)
 
   def class_deltas(
     self, deltas: tf.Tensor, logits: tf.Tensor, rois: SampledRois | None = None

@@ -1,10 +1,8 @@
 """Builders of the model's parts; the only module of the model that reads configuration."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
 import tf_keras
 from official.vision.modeling.backbones import factory as backbone_factory
 from official.vision.modeling.decoders import factory as decoder_factory
@@ -13,18 +11,21 @@ from official.vision.modeling.layers import roi_aligner as model_garden_roi_alig
 
 from htc_tf.configs import model as model_config
 from htc_tf.modeling import precision
-from htc_tf.modeling.backbones import published_hrnet, published_resnet  # noqa: F401
+from htc_tf.modeling.backbones import published_hrnet, published_resnet, published_swin  # noqa: F401
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
 from htc_tf.modeling.decoders import published_fpn, published_hrfpn, recursive_fpn  # noqa: F401
 from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.heads.box_head import BoxHead
+from htc_tf.modeling.heads.conv_box_head import ConvBoxHead
 from htc_tf.modeling.heads.mask_head import MaskHead
 from htc_tf.modeling.heads.mask_predictor import MaskPredictor
 from htc_tf.modeling.heads.rpn_head import RPNHead
 from htc_tf.modeling.heads.semantic_head import SemanticHead
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.layers.anchor_assigner import AnchorAssigner
+from htc_tf.modeling.layers.batch_norm import NormOptions
+from htc_tf.modeling.layers.frozen_variables import creating_frozen
 from htc_tf.modeling.layers.model_garden_roi_generator import ModelGardenProposalGenerator
 from htc_tf.modeling.layers.roi_align import MultilevelRoIAligner
 from htc_tf.modeling.layers.roi_features import RoIFeatures
@@ -75,14 +76,10 @@ def build_frozen_backbone(**arguments: Any) -> tf_keras.Model:
   Args:
     **arguments: arguments of Model Garden's `build_backbone`.
   """
-  with tf.variable_creator_scope(_create_frozen):
+  with creating_frozen():
     backbone = backbone_factory.build_backbone(**arguments)
   backbone.trainable = False
   return backbone
-
-
-def _create_frozen(create: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
-  return create(**{**arguments, 'trainable': False})
 
 
 def build_rpn(config: model_config.HTC) -> RegionProposalNetwork:
@@ -165,8 +162,7 @@ def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
     rule=cascade.sampling_rule,
   )
   with precision.of_boxes():
-    head = config.box_head
-    box_head = BoxHead(config.num_classes, head.num_fcs, head.fc_dims, head.class_agnostic)
+    box_head = build_box_head(config)
   mask_head, mask_predictor = build_mask_parts(config, index)
   return CascadeStage(
     box_head,
@@ -175,6 +171,22 @@ def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
     mask_head,
     mask_predictor,
     recompute_masks=cascade.recompute_masks,
+  )
+
+
+def build_box_head(config: model_config.HTC) -> BoxHead:
+  """The box head of a stage, with convolutions if `config.box_head.num_convs` is not 0."""
+  head, norm = config.box_head, config.norm_activation
+  if not head.num_convs:
+    return BoxHead(config.num_classes, head.num_fcs, head.fc_dims, head.class_agnostic)
+  return ConvBoxHead(
+    head.num_convs,
+    head.conv_filters,
+    NormOptions(False, norm.norm_momentum, norm.norm_epsilon, norm.use_sync_bn),
+    num_classes=config.num_classes,
+    num_fcs=head.num_fcs,
+    fc_dims=head.fc_dims,
+    class_agnostic=head.class_agnostic,
   )
 
 

@@ -45,6 +45,9 @@ PUBLISHED_AP = {
   'htc_resnet50_rfp_1x_coco': ('46.6', '40.9'),
   'detectors_htc_resnet50_1x_coco': ('49.1', '42.6'),
   'detectors_htc_resnet101_20e_coco': ('50.5', '43.9'),
+  'htc_cbnetv2_swin_base_coco': ('57.9', '50.2'),
+  'htc_cbnetv2_swin_base_4conv1fc_coco': ('58.4', '50.7'),
+  'htc_cbnetv2_swin_large_4conv1fc_coco': ('59.1', '51.0'),
 }
 
 
@@ -265,3 +268,22 @@ def test_the_file_with_deformable_convolutions_trains_at_many_scales():
   assert parsers[1]._min_sizes == (800,)
   assert all(max(bucket.height, bucket.width) <= 1600 for bucket in task.train_data.parser.buckets)
   assert (1600, 1600) in [(b.height, b.width) for b in task.train_data.parser.buckets]
+
+
+@pytest.mark.parametrize(
+  'size,channels,heads',
+  [('base', 128, 0), ('base_4conv1fc', 128, 4), ('large_4conv1fc', 192, 4)],
+)
+def test_files_of_cbnetv2_select_its_backbone_heads_and_losses(size, channels, heads):
+  path = next(path for path in FILES if path.stem == f'htc_cbnetv2_swin_{size}_coco')
+  task = parse('htc_resnet50fpn_20e_coco', [str(path)]).task
+  backbone = task.model.backbone.get()
+  assert (backbone.embed_dim, backbone.depths, backbone.composite) == (
+    channels,
+    [2, 2, 18, 2],
+    True,
+  )
+  assert (task.model.box_head.num_convs, task.model.box_head.num_fcs) == (heads, 1 if heads else 2)
+  assert task.model.detection_generator.nms == 'linear'
+  kind = ('giou', 10.0) if heads else ('smooth_l1', 1.0)
+  assert (task.losses.box_kind, task.losses.box_weight) == kind

@@ -1,0 +1,63 @@
+"""Box head of one cascade stage with convolutions before the fully connected layers."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from htc_tf.modeling.heads.box_head import BoxHead
+from htc_tf.modeling.layers.batch_norm import BatchNorm, NormOptions
+from htc_tf.modeling.layers.conv_norm import conv_norm
+from htc_tf.modeling.layers.padded_conv import PaddedConv2D
+
+
+class ConvBoxHead(BoxHead):
+  """3x3 convolutions, each with batch norm and ReLU, before the layers of `BoxHead`.
+
+  It is the `4conv1fc` head of Wu and He 2018 (section 5.2), here with batch norm.
+
+  Args:
+    num_convs: number of convolutions.
+    num_filters: number of channels of each.
+    norm: options of the batch norms.
+    **kwargs: arguments of `BoxHead`.
+  """
+
+  def __init__(self, num_convs: int, num_filters: int, norm: NormOptions, **kwargs: Any):
+    super().__init__(**kwargs)
+    self._convs = [
+      PaddedConv2D(
+        num_filters, 3, use_bias=False, kernel_initializer='he_normal', name=f'shared_convs/{i}'
+      )
+      for i in range(num_convs)
+    ]
+    self._norms = [
+      BatchNorm(name=f'shared_convs/{i}/bn', **norm._asdict()) for i in range(num_convs)
+    ]
+
+  def build(self, input_shape: tf.TensorShape) -> None:
+    """Create the variables of convolutions and norms, which `conv_norm` may read uncalled."""
+    shape = [None, *tf.TensorShape(input_shape)[2:]]
+    for conv, norm in zip(self._convs, self._norms):
+      with tf.name_scope(conv.name):
+        conv.build(shape)
+      shape = conv.compute_output_shape(shape)
+      with tf.name_scope(norm.name):
+        norm.build(shape)
+    super().build(input_shape)
+
+  def call(
+    self, roi_features: tf.Tensor, training: bool | None = None
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Class logits and box deltas of RoIs, as those of `BoxHead`.
+
+    Args:
+      roi_features: [batch, num_rois, size, size, channels].
+      training: whether the batch norms use the statistics of all RoIs of the batch.
+    """
+    shape = tf.shape(roi_features)
+    x = tf.reshape(roi_features, tf.concat([[-1], shape[2:]], 0))
+    x = tf.ensure_shape(x, [None, *roi_features.shape[2:]])  # [batch * num_rois, size, ...]
+    for conv, norm in zip(self._convs, self._norms):
+      x = tf.nn.relu(conv_norm(x, conv, norm, training))
+    outputs = tf.reshape(x, [shape[0], shape[1], *x.shape[1:]])
+    return super().call(outputs)
