@@ -65,6 +65,19 @@ HRNET = {
   'decoder': {'type': 'published_hrfpn', 'published_hrfpn': {'num_filters': CHANNELS}},
 }
 
+# Overrides of the backbone that make it CBNetV2's composite of two transformers.
+COMPOSITE_SWIN = {
+  'type': 'published_swin',
+  'published_swin': {
+    'embed_dim': 8,
+    'depths': [2, 1, 1, 1],
+    'num_heads': [1, 2, 2, 4],
+    'window_size': 3,
+    'mlp_ratio': 2.0,
+    'drop_path_rate': 0.0,
+    'composite': True,
+  },
+}
 
 # Parts of names of variables whose initial values keep parts of DetectoRS from having an effect.
 _WITHOUT_INITIAL_EFFECT = ('rfp_conv', 'rfp_weight', 'weight_diff', 'switch', 'offset_', '_context')

@@ -47,7 +47,7 @@ class WindowAttention(tf_keras.layers.Layer):
     self._channels = channels
     self._num_heads = num_heads
     self._window = window
-    self._index = relative_position_index(window).ravel()
+    self._index = relative_position_index(window)[..., np.newaxis]
     self.qkv = dense(3 * channels, use_bias=qkv_bias, name='qkv')
     self.proj = dense(channels, name='proj')
 
@@ -90,9 +90,9 @@ class WindowAttention(tf_keras.layers.Layer):
 
   def _bias(self) -> tf.Tensor:
     """Bias of each head and pair of pixels, [heads, size, size] float32."""
-    size = self._window**2
-    rows = tf.reshape(tf.gather(self.table, self._index), [size, size, self._num_heads])
-    return tf.transpose(rows, [2, 0, 1])
+    # The gradient of `tf.gather` would be sparse, which optimizers treat in another way.
+    biases = tf.gather_nd(tf.convert_to_tensor(self.table), self._index)  # [size, size, heads]
+    return tf.transpose(biases, [2, 0, 1])
 
 
 def dense(units: int, **kwargs: Any) -> tf_keras.layers.Dense:

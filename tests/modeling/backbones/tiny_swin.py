@@ -7,26 +7,14 @@ import tf_keras
 from htc_tf.configs import features
 from htc_tf.configs import model as model_config
 from htc_tf.modeling.backbones.published_swin import build_published_swin
-
-# Overrides of a model's configuration.
-BACKBONE = {
-  'type': 'published_swin',
-  'published_swin': {
-    'embed_dim': 8,
-    'depths': [2, 1, 2, 1],
-    'num_heads': [1, 2, 2, 4],
-    'window_size': 3,
-    'mlp_ratio': 2.0,
-    'drop_path_rate': 0.0,
-  },
-}
+from tests import tiny
 
 
 def build(policy='float32', **values):
-  """A transformer, or a composite of two, whose branches all have an effect."""
+  """A transformer, or a composite of two, with its initial weights."""
   config = model_config.HTC().backbone
-  config.override(BACKBONE)
-  config.published_swin.override(values)
+  config.override(tiny.COMPOSITE_SWIN)
+  config.published_swin.override({'composite': False, **values})
   assert isinstance(config.get(), features.PublishedSwin)
   tf_keras.utils.set_random_seed(0)
   tf_keras.mixed_precision.set_global_policy(policy)
@@ -35,6 +23,12 @@ def build(policy='float32', **values):
     model = build_published_swin(specs, config, model_config.HTC().norm_activation)
   finally:
     tf_keras.mixed_precision.set_global_policy('float32')
+  return model
+
+
+def randomized(policy='float32', **values):
+  """A model of `build` whose branches all have an effect."""
+  model = build(policy, **values)
   rng = np.random.default_rng(0)
   for variable in model.variables:
     if 'gamma' not in variable.name:
@@ -42,7 +36,7 @@ def build(policy='float32', **values):
   return model
 
 
-def images(height=40, width=52, batch=2):
+def images(height=30, width=44, batch=2):
   """A batch of noise."""
   return tf.random.stateless_normal([batch, height, width, 3], [3, 4])
 

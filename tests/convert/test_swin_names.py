@@ -1,0 +1,63 @@
+"""Tests of the names of Swin transformers, on names as the published checkpoints have them."""
+
+import numpy as np
+import pytest
+
+from htc_tf.convert import conversion
+from htc_tf.convert.checkpoint_file import Checkpoint
+from htc_tf.convert.mmdet_names import MMDET
+from tests import tiny
+
+_NAMES = {
+  'backbone.patch_embed.proj.weight': 'backbone/patch_embed/proj/kernel',
+  'backbone.layers.2.blocks.17.norm1.weight': 'backbone/trunk/stages/2/blocks/17/norm1/gamma',
+  'backbone.norm3.bias': 'backbone/trunk/norms/3/beta',
+  'backbone.cb_modules.0.patch_embed.norm.bias': 'backbone/shared_embed/norm/beta',
+  'backbone.cb_modules.1.layers.0.blocks.1.attn.relative_position_bias_table': (
+    'backbone/trunks/1/stages/0/blocks/1/attn/table'
+  ),
+  'backbone.cb_modules.0.layers.3.blocks.0.attn.qkv.weight': (
+    'backbone/trunks/0/stages/3/blocks/0/attn/qkv/kernel'
+  ),
+  'backbone.cb_modules.0.layers.3.blocks.0.mlp.fc2.bias': (
+    'backbone/trunks/0/stages/3/blocks/0/fc2/bias'
+  ),
+  'backbone.cb_modules.1.layers.2.downsample.reduction.weight': (
+    'backbone/trunks/1/stages/2/downsample/reduction/kernel'
+  ),
+  'backbone.cb_modules.1.norm0.weight': 'backbone/trunks/1/norms/0/gamma',
+  'backbone.cb_linears.0.3.weight': 'backbone/links/0/2/kernel',
+  'backbone.cb_linears.2.1.bias': 'backbone/links/2/0/bias',
+  'roi_head.bbox_head.2.shared_convs.3.conv.weight': 'cascade/stages/2/box_head/convs/3/kernel',
+  'roi_head.bbox_head.0.shared_convs.1.bn.running_var': (
+    'cascade/stages/0/box_head/norms/1/moving_variance'
+  ),
+}
+
+
+@pytest.mark.parametrize('name', _NAMES)
+def test_names_and_paths_are_translated(name):
+  assert MMDET.find_path(name).name == _NAMES[name]
+  assert MMDET.find_source(_NAMES[name]).name == name
+
+
+@pytest.mark.parametrize(
+  'name', ['layers.0.blocks.1.attn_mask', 'layers.0.blocks.0.attn.relative_position_index']
+)
+def test_what_the_program_computes_is_ignored(name):
+  assert MMDET.ignores(f'backbone.{name}') and MMDET.ignores(f'backbone.cb_modules.1.{name}')
+
+
+@pytest.mark.parametrize('composite', [True, False])
+def test_a_model_keeps_its_weights_through_published_names(composite):
+  config = tiny.model(1, backbone=tiny.COMPOSITE_SWIN, box_head={'num_convs': 1, 'num_fcs': 1})
+  config.backbone.published_swin.composite = composite
+  model, other = tiny.build(config), tiny.build(config, seed=1)
+  rng = np.random.default_rng(0)
+  for variable in model.variables:
+    variable.assign(rng.normal(size=variable.shape))
+  written = conversion.published_weights(model, MMDET)
+  assert written['roi_head.bbox_head.0.shared_convs.0.conv.weight'].shape == (256, 8, 3, 3)
+  conversion.convert_checkpoint(Checkpoint(written, 'torch', 'file', ''), other)
+  for variable, copied in zip(model.variables, other.variables):
+    np.testing.assert_array_equal(variable, copied, err_msg=variable.name)
