@@ -67,7 +67,7 @@ def _zoo_sections(folder: str) -> Iterator[Section]:
   pack = Pack(folder)
   for variant in zoo.VARIANTS:
     yield _section(
-      f'mmdetection 3.3.0, {variant.config}',
+      f'{variant.source}, {variant.config}',
       mmdet_image.MmdetImage(pack, variant).measurements(),
     )
 

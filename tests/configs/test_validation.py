@@ -170,6 +170,18 @@ WRONG_MODELS = {
     {'backbone': {'type': 'published_hrnet', 'published_hrnet': {'width': 0}}},
     'published_hrnet.width is out of range.*positive.*Got: 0',
   ),
+  'a stage without a depth': (
+    {'backbone': {'type': 'published_swin', 'published_swin': {'depths': [2, 2, 6]}}},
+    r'published_swin.depths is wrong.*4 numbers.*Got: \[2, 2, 6\]',
+  ),
+  'heads of another size': (
+    {'backbone': {'type': 'published_swin', 'published_swin': {'embed_dim': 128}}},
+    r'published_swin.num_heads does not fit embed_dim.*Got: \[3, 6, 12, 24\].*another size',
+  ),
+  'a window of one pixel': (
+    {'backbone': {'type': 'published_swin', 'published_swin': {'window_size': 1}}},
+    'published_swin.window_size is out of range.*Got: 1',
+  ),
   'modules of stage 1': (
     {'backbone': {'type': 'published_hrnet', 'published_hrnet': {'num_modules': [1, 1, 4, 3]}}},
     r'published_hrnet.num_modules is wrong.*three numbers.*Got: \[1, 1, 4, 3\].*stage 1',

@@ -13,6 +13,7 @@ from htc_tf.losses import htc_loss
 from htc_tf.modeling.backbones import published_resnet
 from htc_tf.tasks.htc import model_inputs
 from tests import tiny
+from tests.modeling.backbones import tiny_swin
 
 NO_SEMANTIC = {'semantic_head': {'enabled': False}}
 VARIANTS = {
@@ -57,6 +58,17 @@ VARIANTS = {
       },
     },
   ),
+  'composite_swin': (
+    1,
+    {
+      'backbone': {
+        **tiny_swin.BACKBONE,
+        'published_swin': {**tiny_swin.BACKBONE['published_swin'], 'composite': True},
+      },
+      'box_head': {'num_convs': 1, 'conv_filters': 4},
+    },
+  ),
+  'boxes_by_class': (2, {'box_head': {'class_agnostic': False}}),
   'last_mask': (3, {'detection_generator': {'mask_ensemble': 'last'}}),
 }
 
