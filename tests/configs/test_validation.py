@@ -170,6 +170,18 @@ WRONG_MODELS = {
     {'backbone': {'type': 'published_hrnet', 'published_hrnet': {'width': 0}}},
     'published_hrnet.width is out of range.*positive.*Got: 0',
   ),
+  'a shared mask branch with information flow': (
+    {'cascade': {'shared_mask': True}},
+    'shared_mask cannot be used.*Got: include_mask=true, interleaved=true',
+  ),
+  'a relay without a shared mask branch': (
+    {'cascade': {'feature_relay': True}},
+    'feature_relay cannot be used.*shared_mask=true.*Got: shared_mask=false',
+  ),
+  'shortcuts over an odd number of convolutions': (
+    {'mask_head': {'residual': True, 'num_convs': 3}},
+    'mask_head.num_convs is odd.*even number.*Got: 3',
+  ),
   'a stage without a depth': (
     {'backbone': {'type': 'published_swin', 'published_swin': {'depths': [2, 2, 6]}}},
     r'published_swin.depths is wrong.*4 numbers.*Got: \[2, 2, 6\]',
