@@ -67,14 +67,23 @@ def _zoo_sections(folder: str) -> Iterator[Section]:
   pack = Pack(folder)
   for variant in zoo.VARIANTS:
     yield _section(
-      f'mmdetection 3.3.0, {variant.config}',
+      f'{variant.source}, {variant.config}',
       mmdet_image.MmdetImage(pack, variant).measurements(),
     )
 
 
 def _htc_sections(folder: str) -> Iterator[Section]:
   """The sections of HTC itself."""
-  from parity import inputs, mmdet_batch, mmdet_image, mmdet_views, ops, paddle_image, training
+  from parity import (
+    inputs,
+    mmdet_batch,
+    mmdet_image,
+    mmdet_views,
+    ops,
+    paddle_image,
+    training,
+    training_trajectory,
+  )
   from parity.pack import EXTRACT, Pack
 
   pack = Pack(folder)
@@ -92,7 +101,8 @@ def _htc_sections(folder: str) -> Iterator[Section]:
     yield _section(
       f'mmdetection 3.3.0, {variant.config}', mmdet_image.MmdetImage(pack, variant).measurements()
     )
-  # Packs lack this reference, which the repository holds; a folder without weights is no pack.
+  # Packs lack this reference and that of 20 steps, which the repository holds; a folder without
+  # weights is no pack.
   is_pack = os.path.exists(os.path.join(folder, 'weights.py'))
   yield _section(
     'mmdetection 2.28.2, test-time augmentation of htc_r50_fpn_1x_coco',
@@ -110,6 +120,12 @@ def _htc_sections(folder: str) -> Iterator[Section]:
     folder,
     training.training_checks,
     ('mmdet_r50_inference.npz', 'mmdet_r50_losses.npz', 'mmdet_r50_grads.json'),
+  )
+  yield _whole_section(
+    'mmdetection 3.3.0, 20 training steps of a reduced HTC',
+    str(EXTRACT) if is_pack else folder,
+    training_trajectory.trajectory_checks,
+    training_trajectory.FILES,
   )
 
 

@@ -61,6 +61,7 @@ class Variant(NamedTuple):
     masks: keys of the reference masks by mask ensemble.
     of_zoo: whether the reference belongs to the families around HTC.
     bars: largest differences that pass.
+    source: the implementation that computed the reference.
   """
 
   config: str
@@ -70,6 +71,7 @@ class Variant(NamedTuple):
   masks: Mapping[str, str] = _PACK_MASKS
   of_zoo: bool = False
   bars: Bars = Bars()
+  source: str = 'mmdetection 3.3.0'
 
   def arrays(self, pack: Pack) -> Arrays:
     """The reference arrays."""

@@ -28,7 +28,7 @@ from parity.training_step import TrainingStep, read_step
 _EXPERIMENT = 'htc_resnet50fpn_1x_coco'
 _WEIGHTS = 'htc_r50_fpn_1x_coco'
 _LOSS_BAR = 1e-4
-_LOSSES = {
+LOSSES = {
   'rpn_class_loss': 'loss_rpn_cls',
   'rpn_box_loss': 'loss_rpn_bbox',
   'semantic_loss': 'loss_semantic_seg',
@@ -114,7 +114,7 @@ def run_step(
       total = htc_loss.total(terms)
     return outputs, {**terms, 'total': total}, tape.gradient(total, list(variables))
 
-  with _given_proposals(model, step.proposals):
+  with given_proposals(model, step.proposals):
     return StepResult(*run(step.inputs, step.semantic_labels))
 
 
@@ -126,7 +126,7 @@ def loss_checks(terms: Mapping[str, tf.Tensor], arrays: Mapping[str, np.ndarray]
     arrays: arrays of the reference by the keys of the pack.
   """
   checks = []
-  for name, published in _LOSSES.items():
+  for name, published in LOSSES.items():
     expected = np.sum(arrays[f'loss/{published}'])  # RPN losses are stored by level.
     checks.append(
       at_most(
@@ -137,7 +137,7 @@ def loss_checks(terms: Mapping[str, tf.Tensor], arrays: Mapping[str, np.ndarray]
 
 
 @contextlib.contextmanager
-def _given_proposals(model: HTCModel, proposals: Proposals) -> Iterator[None]:
+def given_proposals(model: HTCModel, proposals: Proposals) -> Iterator[None]:
   """Replace the proposals of the RPN by `proposals` within the block."""
   generator = model.rpn.roi_generator
   model.rpn.roi_generator = lambda *maps, **options: proposals

@@ -55,10 +55,23 @@ def _composite_swin(config: str, **box_head: Any) -> Variant:
     of_zoo=True,
     # The original amplifies noise of its input 34 times.
     bars=Bars(maps=5e-3, scores=5e-3),
+    source='CBNetV2 under the heads of mmdetection 3.3.0',
   )
 
 
 _SWITCHABLE: dict[str, Any] = {'standardized': True, 'switchable_stages': [2, 3, 4]}
+
+_SCNET = {
+  'cascade': {
+    'interleaved': False,
+    'mask_information_flow': False,
+    'shared_mask': True,
+    'feature_relay': True,
+  },
+  'mask_head': {'num_convs': 12, 'residual': True},
+  'semantic_head': {'residual': True},
+  'global_context': {'enabled': True},
+}
 
 VARIANTS = (
   _without_semantic('mask-rcnn_r50_fpn_1x_coco', 'mask_rcnn_resnet50fpn_1x_coco'),
@@ -84,6 +97,9 @@ VARIANTS = (
   _htc('htc_r50-sac_1x_coco', **_SWITCHABLE),
   _htc('htc_r50-rfp_1x_coco', 'recursive_fpn', standardized=True),
   _htc('detectors_htc-r50_1x_coco', 'recursive_fpn', **_SWITCHABLE),
+  Variant(
+    'scnet_r50_fpn_1x_coco', 'htc_resnet50fpn_1x_coco', _SCNET, masks=_ONLY_MASKS, of_zoo=True
+  ),
   _composite_swin('htc_cbv2_swin_base'),
   _composite_swin('htc_cbv2_swin_base_4conv1f', num_convs=4, num_fcs=1),
 )

@@ -73,6 +73,10 @@ class Cascade(hyperparams.Config):
     match_low_quality: whether there are low-quality matches, as in the paper's code: the best boxes
       of a ground-truth box are assigned to it even if they overlap another ground-truth box more.
     sampling_rule: 'random', or 'even' for reproducible comparisons.
+    shared_mask: whether the stages share one mask branch, which trains on the RoIs of the last box
+      branch (SCNet); needs interleaved=false and mask_information_flow=false.
+    feature_relay: whether a feature of the last box head is added to the RoI features of the shared
+      mask branch.
     recompute_masks: whether training recomputes the activations of the mask heads instead of
       keeping them: less memory, more time, the same gradients.
   """
@@ -84,6 +88,8 @@ class Cascade(hyperparams.Config):
   positive_fraction: Fraction = 0.25
   match_low_quality: bool = True
   sampling_rule: Annotated[str, OneOf(('random', 'even'))] = 'random'
+  shared_mask: bool = False
+  feature_relay: bool = False
   recompute_masks: bool = False
 
 
@@ -118,11 +124,26 @@ class MaskHead(hyperparams.Config):
     crop_size: side of the RoI feature in bins; the mask has twice as many pixels per side.
     num_convs: number of 3x3 convolutions before the upsampling.
     num_filters: number of channels.
+    residual: whether every two convolutions have a shortcut, as in SCNet.
   """
 
   crop_size: PositiveInt = 14
   num_convs: Count = 4
   num_filters: PositiveInt = 256
+  residual: bool = False
+
+
+@dataclasses.dataclass
+class GlobalContext(hyperparams.Config):
+  """Global context branch of SCNet.
+
+  Attributes:
+    enabled: whether the model has the branch.
+    num_convs: number of 3x3 convolutions on the coarsest level, two for each shortcut.
+  """
+
+  enabled: bool = False
+  num_convs: Count = 4
 
 
 @dataclasses.dataclass
@@ -140,6 +161,7 @@ class SemanticHead(hyperparams.Config):
       head.
     feeds_box: whether the semantic RoI feature is added to that of the box branch.
     feeds_mask: whether the semantic RoI feature is added to that of the mask branch.
+    residual: whether every two convolutions have a shortcut, as in SCNet.
   """
 
   enabled: bool = True
@@ -150,6 +172,7 @@ class SemanticHead(hyperparams.Config):
   crop_size: PositiveInt = 14
   feeds_box: bool = True
   feeds_mask: bool = True
+  residual: bool = False
 
 
 @dataclasses.dataclass
@@ -231,6 +254,7 @@ class HTC(hyperparams.Config):
     box_head: box head of every stage.
     mask_head: mask head of every stage.
     semantic_head: semantic segmentation branch.
+    global_context: global context branch.
     detection_generator: selection of detections.
   """
 
@@ -254,6 +278,7 @@ class HTC(hyperparams.Config):
   box_head: BoxHead = part(BoxHead)
   mask_head: MaskHead = part(MaskHead)
   semantic_head: SemanticHead = part(SemanticHead)
+  global_context: GlobalContext = part(GlobalContext)
   detection_generator: DetectionGenerator = part(DetectionGenerator)
 
   @property

@@ -20,6 +20,8 @@ def validate_model(config: model_config.HTC) -> None:
     _check_class_thresholds,
     check_backbone,
     _check_stages,
+    _check_shared_mask,
+    _check_residual,
     _check_levels,
     _check_input_size,
     _check_pixels,
@@ -89,6 +91,52 @@ def _check_stages(config: model_config.HTC) -> None:
       got=str(thresholds),
       likely_cause='stages in the wrong order',
     )
+
+
+def _check_shared_mask(config: model_config.HTC) -> None:
+  cascade = config.cascade
+  if cascade.shared_mask and (
+    not config.include_mask or cascade.interleaved or cascade.mask_information_flow
+  ):
+    raise ConfigError(
+      'task.model.cascade.shared_mask cannot be used',
+      expected='include_mask=true, interleaved=false and mask_information_flow=false',
+      got=f'include_mask={config.include_mask}, interleaved={cascade.interleaved}, '
+      f'mask_information_flow={cascade.mask_information_flow}'.lower(),
+      likely_cause='options of HTC and SCNet together: one mask branch has no previous one',
+    )
+  relays = cascade.feature_relay
+  if relays and not (
+    cascade.shared_mask and config.box_head.num_fcs and not config.box_head.num_convs
+  ):
+    raise ConfigError(
+      'task.model.cascade.feature_relay cannot be used',
+      expected='shared_mask=true, and box heads of fully connected layers alone',
+      got=f'shared_mask={str(cascade.shared_mask).lower()}, num_fcs={config.box_head.num_fcs}, '
+      f'num_convs={config.box_head.num_convs}',
+      likely_cause='only a part of the options of SCNet',
+    )
+  if (relays or config.global_context.enabled) and not hasattr(config.decoder.get(), 'num_filters'):
+    raise ConfigError(
+      'The decoder does not say its number of channels',
+      expected='a decoder with num_filters for feature_relay and global_context',
+      got=f'task.model.decoder.type {config.decoder.type}',
+    )
+
+
+def _check_residual(config: model_config.HTC) -> None:
+  counts = [('global_context', config.global_context.num_convs, config.global_context.enabled)]
+  counts += [
+    (name, head.num_convs, head.residual)
+    for name, head in (('mask_head', config.mask_head), ('semantic_head', config.semantic_head))
+  ]
+  for name, num_convs, has_shortcuts in counts:
+    if has_shortcuts and num_convs % 2:
+      raise ConfigError(
+        f'task.model.{name}.num_convs is odd',
+        expected='an even number, because every two convolutions have a shortcut',
+        got=str(num_convs),
+      )
 
 
 def _check_stage_keys(config: model_config.HTC) -> None:
@@ -169,7 +217,7 @@ def _check_channels(config: model_config.HTC) -> None:
   if channels is None:  # Type 'identity': the number of channels is that of the backbone.
     return
   parts = []
-  if config.include_mask and config.cascade.mask_information_flow:
+  if config.include_mask and (config.cascade.mask_information_flow or config.mask_head.residual):
     parts.append(('task.model.mask_head.num_filters', config.mask_head.num_filters))
   if config.semantic_head.enabled:
     parts.append(('task.model.semantic_head.num_filters', config.semantic_head.num_filters))

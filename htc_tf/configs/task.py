@@ -106,6 +106,7 @@ class Losses(hyperparams.Config):
     box_weight: factor on the box losses of the stages.
     mask_weight: factor on the mask losses of the stages.
     semantic_weight: factor on the loss of the semantic branch.
+    context_weight: factor on the loss of the global context branch.
     box_kind: loss on the boxes of the stages: 'smooth_l1' of the deltas, or 'giou' of the decoded
       boxes (Rezatofighi et al. 2019), which is usually weighted by 10.
     rpn_box_beta: smooth-L1 transition point of the RPN, in encoded units.
@@ -122,6 +123,7 @@ class Losses(hyperparams.Config):
   box_weight: Weight = 1.0
   mask_weight: Weight = 1.0
   semantic_weight: Weight = 0.2
+  context_weight: Weight = 3.0
   box_kind: Annotated[str, OneOf(('smooth_l1', 'giou'))] = 'smooth_l1'
   rpn_box_beta: PositiveFloat = 1.0 / 9.0
   box_beta: PositiveFloat = 1.0

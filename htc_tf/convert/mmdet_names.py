@@ -8,6 +8,7 @@ from htc_tf.convert import transforms as t
 from htc_tf.convert.hrnet_names import hrfpn_rows, hrnet_rows
 from htc_tf.convert.layer_parts import CONV, KERNEL, NORM, WEIGHTS
 from htc_tf.convert.name_map import ClassAxis, NameMap, Row, Template, rows
+from htc_tf.convert.scnet_names import SCNET_ROWS
 from htc_tf.convert.swin_names import COMPUTED, SWIN_ROWS
 
 # A convolution of a backbone; it may be standardized (DetectoRS).
@@ -190,6 +191,8 @@ def _name_map(stage: str, path: str, class_agnostic: bool) -> NameMap:
       *_SEMANTIC_ROWS,
       *_box_rows(f'{_HEAD}.bbox_head{stage}', path, class_agnostic),
       *mask_rows(f'{_HEAD}.mask_head{stage}', path),
+      *SCNET_ROWS,
+      *mask_rows(f'{_HEAD}.mask_head', 'cascade'),
     ),
     ignored=(BATCH_COUNTERS, COMPUTED),
   )

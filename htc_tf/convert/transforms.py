@@ -47,6 +47,24 @@ def flat_roi(crop_size: int) -> Step:
   return Step(channels_last, channels_first, crop_size)
 
 
+def flat_map(size: int) -> Step:
+  """The step of a layer whose outputs are a flattened map: the last axis, channels first to last.
+
+  Args:
+    size: height and width of the map.
+  """
+
+  def channels_last(values: np.ndarray) -> np.ndarray:
+    grid = values.reshape(*values.shape[:-1], -1, size, size)  # [..., C, y, x]
+    return np.moveaxis(grid, -3, -1).reshape(values.shape)
+
+  def channels_first(values: np.ndarray) -> np.ndarray:
+    grid = values.reshape(*values.shape[:-1], size, size, -1)  # [..., y, x, C]
+    return np.moveaxis(grid, -1, -3).reshape(values.shape)
+
+  return Step(channels_last, channels_first)
+
+
 def _swap_xy(values: np.ndarray) -> np.ndarray:
   groups = values.reshape(*values.shape[:-1], -1, 4)[..., _YX_ORDER]  # [..., anchors, 4]
   return groups.reshape(values.shape)
@@ -59,6 +77,8 @@ CONV = Step(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1)
 LINEAR = Step(np.transpose, np.transpose)
 # `NameMap.with_crop_size` replaces this step for models with another crop size.
 FLAT_ROI = flat_roi(_PUBLISHED_CROP_SIZE)
+# Last axis from [C * y * x], as a fully connected layer makes a map, to [y * x * C].
+FLAT_MAP = flat_map(_PUBLISHED_CROP_SIZE)
 # Last axis from dx, dy, dw, dh (per anchor) to dy, dx, dh, dw.
 YX_DELTAS = Step(_swap_xy, _swap_xy)
 # Last axis from background last to background first.

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from htc_tf.modeling.htc_model import HTCModel
 
-_PARTS = ('backbone', 'decoder', 'rpn_head', 'semantic_head', 'cascade')
+_PARTS = ('backbone', 'decoder', 'rpn_head', 'semantic_head', 'context_head', 'cascade')
 
 
 def named_variables(model: HTCModel) -> dict[str, tf.Variable]:
@@ -21,7 +21,7 @@ def named_variables(model: HTCModel) -> dict[str, tf.Variable]:
   """
   found: dict[str, tf.Variable] = {}
   for part in _PARTS:
-    if getattr(model, part) is not None:
+    if getattr(model, part, None) is not None:
       found.update(_variables_below(part, getattr(model, part)))
   return found
 

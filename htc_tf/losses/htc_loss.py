@@ -6,17 +6,36 @@ import tensorflow as tf
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
-from htc_tf.losses import box_loss, mask_loss, rpn_loss, semantic_loss
+from htc_tf.losses import box_loss, context_loss, mask_loss, rpn_loss, semantic_loss
 from htc_tf.modeling.outputs import StageOutputs, TrainingOutputs
 
 _NOT_DECAYED = ('gamma', 'beta', 'bias')
 
 
-def term_names(num_stages: int, include_mask: bool, include_semantic: bool) -> list[str]:
-  """Names of the terms that `weighted_terms` computes for a model, in the same order."""
-  kinds = ('class_loss', 'box_loss') + (('mask_loss',) if include_mask else ())
-  names = ['rpn_class_loss', 'rpn_box_loss'] + (['semantic_loss'] if include_semantic else [])
-  return names + [f'stage{stage}_{kind}' for stage in range(num_stages) for kind in kinds]
+def term_names(
+  num_stages: int,
+  include_mask: bool,
+  include_semantic: bool,
+  include_context: bool = False,
+  shared_mask: bool = False,
+) -> list[str]:
+  """Names of the terms that `weighted_terms` computes for a model, in the same order.
+
+  Args:
+    num_stages: number of stages.
+    include_mask: whether the model has masks.
+    include_semantic: whether it has the semantic branch.
+    include_context: whether it has the global context branch.
+    shared_mask: whether the stages share one mask branch, whose loss counts to the last one.
+  """
+  names = ['rpn_class_loss', 'rpn_box_loss']
+  names += ['semantic_loss'] if include_semantic else []
+  names += ['context_loss'] if include_context else []
+  for stage in range(num_stages):
+    has_mask = include_mask and (not shared_mask or stage == num_stages - 1)
+    kinds = ('class_loss', 'box_loss', 'mask_loss') if has_mask else ('class_loss', 'box_loss')
+    names += [f'stage{stage}_{kind}' for kind in kinds]
+  return names
 
 
 def weighted_terms(
@@ -52,10 +71,24 @@ def weighted_terms(
       semantic_labels,
       average_over_valid=losses.semantic_average_over_valid,
     )
+  if outputs.context is not None:
+    terms['context_loss'] = losses.context_weight * context_loss.context_loss(*outputs.context)
   for index, (stage_outputs, stage) in enumerate(zip(outputs.stages, stages)):
+    weights = {'mask_loss': _mask_weight(outputs.stages, stages, index)}
     for name, value in _stage_terms(stage_outputs, stage, losses).items():
-      terms[f'stage{index}_{name}'] = stage.loss_weight * value
+      terms[f'stage{index}_{name}'] = weights.get(name, stage.loss_weight) * value
   return terms
+
+
+def _mask_weight(
+  outputs: Sequence[StageOutputs], stages: Sequence[model_config.Stage], index: int
+) -> float:
+  """Weight of the mask loss of a stage; all weights together if the stages share the branch.
+
+  SCNet weights its mask branch so; other models have masks in every stage.
+  """
+  is_shared = outputs[0].masks is None
+  return sum(stage.loss_weight for stage in stages) if is_shared else stages[index].loss_weight
 
 
 def _stage_terms(

@@ -116,7 +116,7 @@ class Cascade(tf_keras.layers.Layer):
         mask_rois = stage.sample(boxes, ground_truth) if self._interleaved else rois
         mask_rois = self._positives(mask_rois)
         mask_logits = turns.run(self._mask_branch, self._mask_stages(number), mask_rois)
-        targets = _mask_targets(ground_truth, mask_rois, features.image_shape, mask_logits)
+        targets = mask_targets(ground_truth, mask_rois, features.image_shape, mask_logits)
         masks = MaskOutputs(mask_logits, targets, mask_rois.positive)
       outputs.append(StageOutputs(rois, logits, deltas, masks))
     return tuple(outputs)
@@ -158,7 +158,7 @@ class Cascade(tf_keras.layers.Layer):
       [batch, num_detections, size, size] float32 probabilities of each detection's class.
     """
     roi_features = self._flat_mask_features(features, boxes)
-    return _unflatten_rois(self._segment(roi_features, tf.reshape(classes, [-1])), boxes)
+    return unflatten_rois(self._segment(roi_features, tf.reshape(classes, [-1])), boxes)
 
   def _segment(self, roi_features: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
     """Mask probabilities [num, size, size] of the classes [num] of RoI features."""
@@ -192,11 +192,11 @@ class Cascade(tf_keras.layers.Layer):
       # m_t^- = M_t^-(F(x^mask, m_{t-1}^-)): equations 3 and 4.
       feature = stage.mask_feature(roi_features, feature, training=True)
     classes = tf.reshape(rois.classes, [-1])  # [batch * num_rois]
-    return _unflatten_rois(stages[-1].mask_logits(feature, classes, training=True), rois.boxes)
+    return unflatten_rois(stages[-1].mask_logits(feature, classes, training=True), rois.boxes)
 
   def _flat_mask_features(self, features: ImageFeatures, boxes: tf.Tensor) -> tf.Tensor:
     """x^mask = P(x, boxes) for the mask heads, [batch * num_rois, size, size, channels]."""
-    return _flatten_rois(self.mask_features(features, boxes))
+    return flatten_rois(self.mask_features(features, boxes))
 
   def _mask_stages(self, number: int) -> list[CascadeStage]:
     """Stages whose mask heads run when stage `number`, counted from 1, trains its mask branch."""
@@ -217,7 +217,7 @@ class Cascade(tf_keras.layers.Layer):
     return tf.minimum(steps * _MASK_ROI_STEP, self._num_mask_rois)
 
 
-def _mask_targets(
+def mask_targets(
   ground_truth: GroundTruth, rois: SampledRois, image_shape: tf.Tensor, logits: tf.Tensor
 ) -> tf.Tensor:
   """Targets for mask logits [batch, num_rois, size, size], of the same shape."""
@@ -226,11 +226,11 @@ def _mask_targets(
   )
 
 
-def _flatten_rois(x: tf.Tensor) -> tf.Tensor:
+def flatten_rois(x: tf.Tensor) -> tf.Tensor:
   """[batch, num_rois, ...] to [batch * num_rois, ...]."""
   return tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))
 
 
-def _unflatten_rois(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+def unflatten_rois(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
   """[batch * num_rois, ...] to [batch, num_rois, ...], the leading shape of `like`."""
   return tf.reshape(x, tf.concat([tf.shape(like)[:2], tf.shape(x)[1:]], 0))

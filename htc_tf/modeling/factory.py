@@ -11,13 +11,19 @@ from official.vision.modeling.layers import roi_aligner as model_garden_roi_alig
 
 from htc_tf.configs import model as model_config
 from htc_tf.modeling import precision
-from htc_tf.modeling.backbones import published_hrnet, published_resnet, published_swin  # noqa: F401
+from htc_tf.modeling.backbones import (  # noqa: F401
+  published_hrnet,
+  published_resnet,
+  published_swin,
+)
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.cascade_stage import CascadeStage
 from htc_tf.modeling.decoders import published_fpn, published_hrfpn, recursive_fpn  # noqa: F401
 from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.heads.box_head import BoxHead
 from htc_tf.modeling.heads.conv_box_head import ConvBoxHead
+from htc_tf.modeling.heads.feature_relay import FeatureRelay
+from htc_tf.modeling.heads.global_context_head import GlobalContextHead
 from htc_tf.modeling.heads.mask_head import MaskHead
 from htc_tf.modeling.heads.mask_predictor import MaskPredictor
 from htc_tf.modeling.heads.rpn_head import RPNHead
@@ -32,6 +38,7 @@ from htc_tf.modeling.layers.roi_features import RoIFeatures
 from htc_tf.modeling.layers.roi_generator import ProposalGenerator
 from htc_tf.modeling.layers.stage_assigner import StageAssigner
 from htc_tf.modeling.region_proposal_network import RegionProposalNetwork
+from htc_tf.modeling.shared_mask_cascade import SharedMaskCascade
 from htc_tf.ops import anchors
 from htc_tf.ops.soft_nms import Suppression
 
@@ -63,6 +70,7 @@ def build_htc(config: model_config.HTC, freeze_backbone: bool = False) -> HTCMod
     size_divisor=divisor,
     static_hw=static_hw if static else None,
   )
+  model.context_head = build_context_head(config)
   model.create_variables(*(static_hw if static else (divisor, divisor)), config.input_size[2])
   return model
 
@@ -193,15 +201,22 @@ def build_box_head(config: model_config.HTC) -> BoxHead:
 def build_mask_parts(
   config: model_config.HTC, index: int
 ) -> tuple[MaskHead | None, MaskPredictor | None]:
-  """Mask head and mask predictor of stage `index`; both None in a box-only model."""
-  if not config.include_mask:
+  """Mask head and mask predictor of stage `index`; None without masks or if they are shared."""
+  if not config.include_mask or config.cascade.shared_mask:
     return None, None
-  head = config.mask_head
   takes_previous = config.cascade.mask_information_flow and index > 0
-  return (
-    MaskHead(head.num_convs, head.num_filters, takes_previous),
-    MaskPredictor(config.num_classes, head.num_filters),
-  )
+  return build_mask_head(config, takes_previous), build_mask_predictor(config)
+
+
+def build_mask_head(config: model_config.HTC, takes_previous: bool) -> MaskHead:
+  """A mask head; `takes_previous` tells whether the feature of the previous stage is added."""
+  head = config.mask_head
+  return MaskHead(head.num_convs, head.num_filters, takes_previous, head.residual)
+
+
+def build_mask_predictor(config: model_config.HTC) -> MaskPredictor:
+  """A mask predictor."""
+  return MaskPredictor(config.num_classes, config.mask_head.num_filters)
 
 
 def build_cascade(config: model_config.HTC) -> Cascade:
@@ -210,15 +225,47 @@ def build_cascade(config: model_config.HTC) -> Cascade:
   mask_features = None
   if config.include_mask:
     mask_features = build_roi_features(config, config.mask_head.crop_size, semantic.feeds_mask)
+  stages = [build_stage(config, index) for index in range(len(cascade.stages))]
+  box_features = build_roi_features(config, config.box_head.crop_size, semantic.feeds_box)
+  num_mask_rois = int(cascade.num_sampled_rois * cascade.positive_fraction)
+  if cascade.shared_mask:
+    return SharedMaskCascade(
+      stages,
+      box_features,
+      mask_features,
+      build_mask_head(config, takes_previous=False),
+      build_mask_predictor(config),
+      build_feature_relay(config) if cascade.feature_relay else None,
+      num_mask_rois,
+      name='cascade',
+    )
   return Cascade(
-    stages=[build_stage(config, index) for index in range(len(cascade.stages))],
-    box_features=build_roi_features(config, config.box_head.crop_size, semantic.feeds_box),
-    mask_features=mask_features,
+    stages,
+    box_features,
+    mask_features,
     interleaved=cascade.interleaved,
     information_flow=cascade.mask_information_flow,
-    num_mask_rois=int(cascade.num_sampled_rois * cascade.positive_fraction),
+    num_mask_rois=num_mask_rois,
     mask_ensemble=config.detection_generator.mask_ensemble,
     name='cascade',
+  )
+
+
+def build_feature_relay(config: model_config.HTC) -> FeatureRelay:
+  """The layer from the feature of the last box head to summands of mask features."""
+  filters = config.decoder.get().num_filters
+  return FeatureRelay(config.box_head.crop_size, config.mask_head.crop_size, filters)
+
+
+def build_context_head(config: model_config.HTC) -> GlobalContextHead | None:
+  """The global context branch, or None if it is disabled."""
+  if not config.global_context.enabled:
+    return None
+  return GlobalContextHead(
+    config.num_classes,
+    config.global_context.num_convs,
+    config.decoder.get().num_filters,
+    name='context_head',
   )
 
 
@@ -242,5 +289,11 @@ def build_semantic_head(config: model_config.HTC) -> SemanticHead | None:
     return None
   levels = tuple(str(level) for level in range(config.min_level, config.max_level + 1))
   return SemanticHead(
-    head.num_classes, levels, head.level, head.num_convs, head.num_filters, name='semantic_head'
+    head.num_classes,
+    levels,
+    head.level,
+    head.num_convs,
+    head.num_filters,
+    head.residual,
+    name='semantic_head',
   )

@@ -12,8 +12,10 @@ from htc_tf.modeling.backward_turns import delay_backward
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.decoders.recursive_fpn import RecursiveFPN
 from htc_tf.modeling.detection import DetectionGenerator
+from htc_tf.modeling.heads.global_context_head import GlobalContextHead
 from htc_tf.modeling.keras_files import WithoutKerasFiles
 from htc_tf.modeling.outputs import (
+  ContextOutputs,
   Detections,
   GroundTruth,
   ImageFeatures,
@@ -42,6 +44,8 @@ class HTCModel(WithoutKerasFiles):
   Attributes:
     size_divisor: as above.
     static_hw: as above.
+    context_head: layer from the pyramid to a feature of the image; None without the branch. It is
+      set before `create_variables`.
     num_channels: number of channels of the images, for which `create_variables` made the variables.
   """
 
@@ -69,6 +73,7 @@ class HTCModel(WithoutKerasFiles):
     self.cascade = cascade
     self.detection_generator = detection_generator
     self.semantic_head = semantic_head
+    self.context_head: GlobalContextHead | None = None
 
   @without_autograph
   def call(
@@ -102,8 +107,17 @@ class HTCModel(WithoutKerasFiles):
       (rpn.logits, rpn.deltas, semantic_logits), features
     )
     stages = self.cascade.train(features, rpn.proposals, ground_truth)
+    context = None
+    if self.context_head is not None:
+      context = ContextOutputs(self.context_head.classify(features.context), ground_truth.classes)
     return TrainingOutputs(
-      anchors, _flatten(logits, 1)[..., 0], _flatten(deltas, 4), targets, semantic_logits, stages
+      anchors,
+      _flatten(logits, 1)[..., 0],
+      _flatten(deltas, 4),
+      targets,
+      semantic_logits,
+      stages,
+      context,
     )
 
   @without_autograph
@@ -143,7 +157,8 @@ class HTCModel(WithoutKerasFiles):
     if self.semantic_head is not None:
       semantic_logits, embedding = self.semantic_head(pyramid, training=training)
     image_shape = tf.cast(inputs['image_shape'], tf.float32)
-    return ImageFeatures(pyramid, embedding, image_shape), semantic_logits
+    context = None if self.context_head is None else self.context_head(pyramid)
+    return ImageFeatures(pyramid, embedding, image_shape, context=context), semantic_logits
 
   @without_autograph
   def propose(self, features: ImageFeatures, training: bool) -> RPNOutputs:

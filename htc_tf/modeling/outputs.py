@@ -20,12 +20,14 @@ class ImageFeatures(NamedTuple):
     image_shape: [batch, 2] float32 height and width of the images inside the padding, in pixels.
     pooling_table: pyramid and embedding in the layout for RoI pooling, shared by all stages; None
       if every call of RoI pooling builds a new table.
+    context: [batch, channels] feature of the global context branch, or None without it.
   """
 
   pyramid: Mapping[str, tf.Tensor]
   semantic: tf.Tensor | None
   image_shape: tf.Tensor
   pooling_table: roi_pooling.FeatureTable | None = None
+  context: tf.Tensor | None = None
 
   def with_pooling_table(self) -> 'ImageFeatures':
     """These features with the pooling table."""
@@ -152,13 +154,26 @@ class StageOutputs(NamedTuple):
     rois: RoIs that the box branch trains on.
     logits: [batch, num_rois, num_classes] class logits.
     deltas: [batch, num_rois, 4] box deltas dy, dx, dh, dw.
-    masks: outputs of the mask branch, or None in a box-only model.
+    masks: outputs of the mask branch, or None in a box-only model and, if the stages share one mask
+      branch, in all stages but the last.
   """
 
   rois: SampledRois
   logits: tf.Tensor
   deltas: tf.Tensor
   masks: MaskOutputs | None
+
+
+class ContextOutputs(NamedTuple):
+  """Outputs and targets of the global context branch in training.
+
+  Attributes:
+    logits: [batch, num_classes - 1] float32, class 1 first.
+    classes: [batch, num_instances] int32 classes of the objects; padding rows are -1.
+  """
+
+  logits: tf.Tensor
+  classes: tf.Tensor
 
 
 class TrainingOutputs(NamedTuple):
@@ -171,6 +186,7 @@ class TrainingOutputs(NamedTuple):
     rpn_targets: training targets of the anchors.
     semantic_logits: [batch, height, width, num_semantic_classes], or None without the branch.
     stages: outputs of each stage.
+    context: outputs of the global context branch, or None without it.
   """
 
   anchors: tf.Tensor
@@ -179,6 +195,7 @@ class TrainingOutputs(NamedTuple):
   rpn_targets: AnchorTargets
   semantic_logits: tf.Tensor | None
   stages: tuple[StageOutputs, ...]
+  context: ContextOutputs | None = None
 
 
 class Detections(NamedTuple):

@@ -129,7 +129,13 @@ class HTCTask(base_task.Task):
     names = [
       'total_loss',
       'weight_decay',
-      *htc_loss.term_names(num_stages, model.include_mask, model.semantic_head.enabled),
+      *htc_loss.term_names(
+        num_stages,
+        model.include_mask,
+        model.semantic_head.enabled,
+        model.global_context.enabled,
+        model.cascade.shared_mask,
+      ),
     ]
     names += [f'stage{stage}_accuracy' for stage in range(num_stages)]
     counts: dict[str, Callable[[], int]] = {

@@ -10,7 +10,7 @@ _COUNTS = (*KINDS, 'skipped_steps')
 # Model Garden's mean of the loss, which counts a skipped step as 0.
 _UNUSED = ('training_loss',)
 # Parts of the model that have losses.
-PARTS = ('rpn', 'class', 'box', 'mask', 'semantic')
+PARTS = ('rpn', 'class', 'box', 'mask', 'semantic', 'context')
 # Names of the kinds of AP, by the beginning of the name of a figure.
 AP_KINDS = {'bbox': 'box', 'segm': 'mask'}
 _GIB = 2**30
@@ -47,7 +47,7 @@ class Report:
 
 
 def parts(logs: Mapping[str, float]) -> dict[str, float]:
-  """Sums of the loss terms by part of the model: rpn, class, box, mask, semantic.
+  """Sums of the loss terms by part of the model, in the order of `PARTS`.
 
   Args:
     logs: loss terms by name, as `htc_loss.term_names` has them; other values are ignored.

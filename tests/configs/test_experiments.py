@@ -45,6 +45,10 @@ PUBLISHED_AP = {
   'htc_resnet50_rfp_1x_coco': ('46.6', '40.9'),
   'detectors_htc_resnet50_1x_coco': ('49.1', '42.6'),
   'detectors_htc_resnet101_20e_coco': ('50.5', '43.9'),
+  'scnet_resnet50_fpn_1x_coco': ('43.5', '39.2'),
+  'scnet_resnet50_fpn_20e_coco': ('44.5', '40.0'),
+  'scnet_resnet101_fpn_20e_coco': ('45.8', '40.9'),
+  'scnet_resnext101_64x4d_fpn_20e_coco': ('47.5', '42.3'),
   'htc_cbnetv2_swin_base_coco': ('57.9', '50.2'),
   'htc_cbnetv2_swin_base_4conv1fc_coco': ('58.4', '50.7'),
   'htc_cbnetv2_swin_large_4conv1fc_coco': ('59.1', '51.0'),
@@ -177,7 +181,8 @@ def test_a_file_of_a_published_model_names_its_result(name):
   header = path.read_text(encoding='utf-8').split('task:')[0]
   box, mask = PUBLISHED_AP[name]
   assert f'box AP {box}, mask AP {mask}' in header
-  assert 'published by mmdetection' in header and 'not measured here' in header
+  source = 'CBNetV2' if 'cbnetv2' in name else 'mmdetection'
+  assert f'published by {source}' in header and 'not measured here' in header
 
 
 def test_an_experiment_of_a_published_model_names_its_result():

@@ -170,6 +170,30 @@ WRONG_MODELS = {
     {'backbone': {'type': 'published_hrnet', 'published_hrnet': {'width': 0}}},
     'published_hrnet.width is out of range.*positive.*Got: 0',
   ),
+  'a shared mask branch with information flow': (
+    {'cascade': {'shared_mask': True}},
+    'shared_mask cannot be used.*Got: include_mask=true, interleaved=true',
+  ),
+  'a relay without a shared mask branch': (
+    {'cascade': {'feature_relay': True}},
+    'feature_relay cannot be used.*shared_mask=true.*Got: shared_mask=false',
+  ),
+  'shortcuts over an odd number of convolutions': (
+    {'mask_head': {'residual': True, 'num_convs': 3}},
+    'mask_head.num_convs is odd.*even number.*Got: 3',
+  ),
+  'a stage without a depth': (
+    {'backbone': {'type': 'published_swin', 'published_swin': {'depths': [2, 2, 6]}}},
+    r'published_swin.depths is wrong.*4 numbers.*Got: \[2, 2, 6\]',
+  ),
+  'heads of another size': (
+    {'backbone': {'type': 'published_swin', 'published_swin': {'embed_dim': 128}}},
+    r'published_swin.num_heads does not fit embed_dim.*Got: \[3, 6, 12, 24\].*another size',
+  ),
+  'a window of one pixel': (
+    {'backbone': {'type': 'published_swin', 'published_swin': {'window_size': 1}}},
+    'published_swin.window_size is out of range.*Got: 1',
+  ),
   'modules of stage 1': (
     {'backbone': {'type': 'published_hrnet', 'published_hrnet': {'num_modules': [1, 1, 4, 3]}}},
     r'published_hrnet.num_modules is wrong.*three numbers.*Got: \[1, 1, 4, 3\].*stage 1',

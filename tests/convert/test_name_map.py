@@ -33,6 +33,8 @@ def published_names(stem):
     ('paddle_r50', PADDLE),
     ('mask-rcnn_r50_fpn_1x_coco', MMDET_ONE_STAGE_BY_CLASS),
     ('cascade-mask-rcnn_r50_fpn_1x_coco', MMDET),
+    ('htc_cbv2_swin_base_4conv1f', MMDET),
+    ('scnet_r50_fpn_1x_coco', MMDET),
   ],
 )
 def test_every_published_name_has_a_distinct_path_that_leads_back(stem, name_map):

@@ -30,6 +30,8 @@ def published_shape(variable, row):
     ('htc_res2net101_v1d_26w_4s_fpn_20e_coco', 'htc_res2net-101_fpn_20e_coco'),
     ('detectors_htc_resnet50_1x_coco', 'detectors_htc-r50_1x_coco'),
     ('detectors_htc_resnet101_20e_coco', 'detectors_htc-r101_20e_coco'),
+    ('htc_cbnetv2_swin_base_4conv1fc_coco', 'htc_cbv2_swin_base_4conv1f'),
+    ('htc_cbnetv2_swin_large_4conv1fc_coco', 'htc_cbv2_swin_large_4conv1f'),
   ],
 )
 def test_every_variable_has_a_published_name_and_shape(file, config):

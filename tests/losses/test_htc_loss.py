@@ -11,6 +11,7 @@ from htc_tf.configs import task as task_config
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.outputs import (
   AnchorTargets,
+  ContextOutputs,
   MaskOutputs,
   SampledRois,
   StageOutputs,
@@ -52,6 +53,30 @@ def make_outputs(with_masks=True, with_semantic=True):
     tf.zeros([1, 2, 2, 4]) if with_semantic else None,
     (stage, stage),
   )
+
+
+def test_a_mask_branch_that_stages_share_has_the_sum_of_their_weights():
+  outputs = make_outputs()
+  first, last = outputs.stages
+  outputs = outputs._replace(stages=(first._replace(masks=None), last))
+  terms = htc_loss.weighted_terms(outputs, LABELS, task_config.Losses(), STAGES)
+  assert list(terms) == htc_loss.term_names(2, True, True, shared_mask=True)
+  np.testing.assert_allclose(terms['stage1_mask_loss'], 1.5 * np.log(2), rtol=1e-5)
+
+
+def test_the_global_context_has_its_weight():
+  context = ContextOutputs(tf.zeros([1, 3]), tf.constant([[2, -1]]))
+  outputs = make_outputs()._replace(context=context)
+  terms = htc_loss.weighted_terms(outputs, LABELS, task_config.Losses(), STAGES)
+  assert list(terms) == htc_loss.term_names(2, True, True, include_context=True)
+  np.testing.assert_allclose(terms['context_loss'], 3.0 * np.log(2), rtol=1e-5)
+
+
+def test_the_generalized_iou_takes_the_place_of_smooth_l1():
+  losses = task_config.Losses(box_kind='giou', box_weight=10.0)
+  terms = htc_loss.weighted_terms(make_outputs(), LABELS, losses, STAGES)
+  # Boxes of 10x10 shifted by 5: IoU 1/3, and the hull has no more area. Two RoIs, one positive.
+  np.testing.assert_allclose(terms['stage0_box_loss'], 10 * (1 - 1 / 3) / 2, rtol=1e-5)
 
 
 LABELS = tf.zeros([1, 16, 16], tf.uint8)

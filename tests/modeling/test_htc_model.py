@@ -13,6 +13,7 @@ from htc_tf.losses import htc_loss
 from htc_tf.modeling.backbones import published_resnet
 from htc_tf.tasks.htc import model_inputs
 from tests import tiny
+from tests.modeling.backbones import tiny_swin
 
 NO_SEMANTIC = {'semantic_head': {'enabled': False}}
 VARIANTS = {
@@ -57,6 +58,31 @@ VARIANTS = {
       },
     },
   ),
+  'composite_swin': (
+    1,
+    {
+      'backbone': {
+        **tiny_swin.BACKBONE,
+        'published_swin': {**tiny_swin.BACKBONE['published_swin'], 'composite': True},
+      },
+      'box_head': {'num_convs': 1, 'conv_filters': 4},
+    },
+  ),
+  'scnet': (
+    2,
+    {
+      'cascade': {
+        'interleaved': False,
+        'mask_information_flow': False,
+        'shared_mask': True,
+        'feature_relay': True,
+      },
+      'mask_head': {'num_convs': 2, 'residual': True},
+      'semantic_head': {'num_convs': 2, 'residual': True},
+      'global_context': {'enabled': True, 'num_convs': 2},
+    },
+  ),
+  'boxes_by_class': (2, {'box_head': {'class_agnostic': False}}),
   'last_mask': (3, {'detection_generator': {'mask_ensemble': 'last'}}),
 }
 
@@ -107,7 +133,11 @@ def test_trains_predicts_saves_and_loads(variant, tmp_path, monkeypatch):
 
   terms, gradients = train_once(model, config, images, labels)
   assert list(terms) == htc_loss.term_names(
-    num_stages, config.include_mask, config.semantic_head.enabled
+    num_stages,
+    config.include_mask,
+    config.semantic_head.enabled,
+    config.global_context.enabled,
+    config.cascade.shared_mask,
   )
   assert all(np.isfinite(term) and term > 0 for term in terms.values()), terms
   disconnected = [variable.name for variable, gradient in gradients if gradient is None]

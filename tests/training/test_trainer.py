@@ -7,7 +7,9 @@ from official.core import base_task, base_trainer, exp_factory
 from official.modeling import optimization
 
 from htc_tf import registry_imports  # noqa: F401
+from htc_tf.errors import ConfigError
 from htc_tf.ops.without_autograph import without_autograph
+from htc_tf.optimization.published_sgd import PublishedSGD
 from htc_tf.tasks import finite_loss
 from htc_tf.training.trainer import Trainer
 
@@ -52,6 +54,39 @@ def test_a_step_is_traced_once(averages):
     trainer.train(tf.constant(2))
   assert task.num_traces == 1
   assert int(optimizer.iterations) == 6
+
+
+@pytest.mark.parametrize('trains', [True, False])
+def test_only_a_training_refuses_a_checkpoint_with_the_momentum_of_the_other_rule(tmp_path, trains):
+  config = exp_factory.get_exp_config('htc_nuclei')
+  task = _CountingTask(config.task)
+
+  def build(optimizer, train):
+    model = tf_keras.Sequential([tf_keras.layers.Dense(1)])
+    model.build([None, 3])
+    data = task.build_inputs(None)
+    return Trainer(
+      config,
+      task,
+      model,
+      optimizer,
+      train=train,
+      evaluate=not train,
+      train_dataset=data if train else None,
+      validation_dataset=None if train else data,
+    )
+
+  trainer = build(tf_keras.optimizers.legacy.SGD(0.1, momentum=0.9), train=True)
+  trainer.train(tf.constant(1))
+  prefix = trainer.checkpoint.save(str(tmp_path / 'ckpt'))
+  other = build(PublishedSGD(0.1, momentum=0.9), trains)
+  if trains:
+    with pytest.raises(ConfigError, match='has the momentum of another optimizer'):
+      other.restore(prefix)
+    assert int(other.optimizer.iterations) == 0
+  else:
+    other.restore(prefix)
+    assert int(other.optimizer.iterations) == 1
 
 
 @pytest.mark.parametrize('num_steps,expected', [(0, 0.5), (1, 0.5), (2, 0.375), (4, 0.125)])

@@ -59,9 +59,15 @@ class BoxHead(tf_keras.layers.Layer):
       roi_features: [batch, num_rois, size, size, channels].
 
     Returns:
-      Logits [batch, num_rois, num_classes] and deltas (dy, dx, dh, dw, before division by the
-      weights of the box coder), both float32. Class-agnostic deltas are [batch, num_rois, 4],
-      others [batch, num_rois, num_classes - 1, 4], where the first ones belong to class 1.
+      As `predict`.
+    """
+    return self.predict(self.shared_feature(roi_features))
+
+  def shared_feature(self, roi_features: tf.Tensor) -> tf.Tensor:
+    """The feature from which logits and deltas are computed, [batch, num_rois, fc_dims].
+
+    Args:
+      roi_features: [batch, num_rois, size, size, channels].
     """
     shape = tf.shape(roi_features)
     x = tf.reshape(
@@ -70,7 +76,22 @@ class BoxHead(tf_keras.layers.Layer):
     )  # [batch, num_rois, size * size * channels]
     for fc in self._fcs:
       x = fc(x)
+    return x
+
+  def predict(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Class logits and box deltas of RoIs.
+
+    Args:
+      x: [batch, num_rois, fc_dims] of `shared_feature`.
+
+    Returns:
+      Logits [batch, num_rois, num_classes] and deltas (dy, dx, dh, dw, before division by the
+      weights of the box coder), both float32. Class-agnostic deltas are [batch, num_rois, 4],
+      others [batch, num_rois, num_classes - 1, 4], where the first ones belong to class 1.
+    """
     if self._class_agnostic:
       return self._logits(x), self._deltas(x)
-    deltas = tf.reshape(self._class_deltas(x), [shape[0], shape[1], self._num_foreground, 4])
+    deltas = tf.reshape(
+      self._class_deltas(x), [*tf.unstack(tf.shape(x)[:2]), self._num_foreground, 4]
+    )
     return self._logits(x), deltas

@@ -5,6 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.modeling.layers.residual_convs import ResidualConvs
+
 
 def _conv(filters: int, kernel_size: int, name: str) -> tf_keras.layers.Conv2D:
   initializer = tf_keras.initializers.VarianceScaling(2.0, 'fan_out', 'truncated_normal')
@@ -29,14 +31,23 @@ class MaskHead(tf_keras.layers.Layer):
     num_filters: channels of all convolutions; with information flow, the RoI feature must have the
       same number of channels.
     takes_previous: whether the feature of the previous stage is added (information flow).
+    residual: whether every two convolutions have a shortcut (SCNet); `num_convs` is then even.
     **kwargs: arguments of Layer.
   """
 
   def __init__(
-    self, num_convs: int = 4, num_filters: int = 256, takes_previous: bool = False, **kwargs: Any
+    self,
+    num_convs: int = 4,
+    num_filters: int = 256,
+    takes_previous: bool = False,
+    residual: bool = False,
+    **kwargs: Any,
   ):
     super().__init__(**kwargs)
-    self._convs = [_conv(num_filters, 3, f'convs/{i}') for i in range(num_convs)]
+    if residual:
+      self._convs = [ResidualConvs(num_filters, name=f'convs/{i}') for i in range(num_convs // 2)]
+    else:
+      self._convs = [_conv(num_filters, 3, f'convs/{i}') for i in range(num_convs)]
     self._flow = _conv(num_filters, 1, 'conv_res') if takes_previous else None
 
   def call(self, roi_features: tf.Tensor, previous: tf.Tensor | None = None) -> tf.Tensor:

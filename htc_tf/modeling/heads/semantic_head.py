@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from htc_tf.modeling.layers.residual_convs import ResidualConvs
 from htc_tf.ops.recompute import recompute_in_backward
 from htc_tf.ops.resize import Size, resize_align_corners, spatial_size
 
@@ -23,6 +24,8 @@ class SemanticHead(tf_keras.layers.Layer):
     level: fusion level, to which all levels are resized.
     num_convs: number of 3x3 convolutions after the sum.
     num_filters: channels of all convolutions except that of the logits.
+    residual: whether every two convolutions after the sum have a shortcut (SCNet); `num_convs` is
+      then even.
     **kwargs: arguments of Layer.
   """
 
@@ -33,6 +36,7 @@ class SemanticHead(tf_keras.layers.Layer):
     level: int = 3,
     num_convs: int = 4,
     num_filters: int = 256,
+    residual: bool = False,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
@@ -41,7 +45,10 @@ class SemanticHead(tf_keras.layers.Layer):
     self._laterals = [
       self._conv(num_filters, 1, f'lateral_convs/{i}', activation=None) for i in range(len(levels))
     ]
-    self._convs = [self._conv(num_filters, 3, f'convs/{i}') for i in range(num_convs)]
+    if residual:
+      self._convs = [ResidualConvs(num_filters, name=f'convs/{i}') for i in range(num_convs // 2)]
+    else:
+      self._convs = [self._conv(num_filters, 3, f'convs/{i}') for i in range(num_convs)]
     self._embedding = self._conv(num_filters, 1, 'conv_embedding')
     self._logits = self._conv(num_classes, 1, 'conv_logits', activation=None)
 

@@ -49,7 +49,8 @@ class RoIFeatures(tf_keras.layers.Layer):
       rois: [batch, num_rois, 4] yxyx in padded-image pixels; padding rows are all -1.
 
     Returns:
-      [batch, num_rois, crop_size, crop_size, channels] of the pyramid's dtype; 0 in padding rows.
+      [batch, num_rois, crop_size, crop_size, channels] of the pyramid's dtype. Padding rows are 0,
+      or the feature of the global context branch, which is added to all rows.
     """
     table = features.pooling_table
     if table is None:
@@ -67,7 +68,10 @@ class RoIFeatures(tf_keras.layers.Layer):
           subdivision=self._semantic_crop_size // self.crop_size,
         )
       )
-    pooled = roi_pooling.pool(table, rois, views, self.crop_size) if views else 0
+    pooled: Any = roi_pooling.pool(table, rois, views, self.crop_size) if views else 0
     if not isinstance(self._aligner, MultilevelRoIAligner):
       pooled += self._aligner(features.pyramid, rois)
-    return pooled
+    if features.context is None:
+      return pooled
+    context = tf.cast(features.context, pooled.dtype)
+    return pooled + context[:, tf.newaxis, tf.newaxis, tf.newaxis]

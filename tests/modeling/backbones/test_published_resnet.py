@@ -11,7 +11,7 @@ from htc_tf.errors import ConfigError
 from htc_tf.modeling.backbones.published_resnet import PublishedResNet
 from htc_tf.modeling.backbones.resnet_options import BottleneckOptions, LayerOptions
 from htc_tf.modeling.layers.batch_norm import NormOptions
-from parity.pack import EXTRACT
+from parity.pack import EXTRACT, ZOO_EXTRACT
 from tests import published_weights
 
 TINY = {'model_id': 18, 'width_multiplier': 0.0625}
@@ -55,7 +55,9 @@ def resnext(groups, **values):
   ],
 )
 def test_variables_have_the_published_shapes(values, config):
-  stored = json.loads((EXTRACT / f'mmdet_htc_{config}_shapes.json').read_text())
+  of_zoo = ZOO_EXTRACT / f'htc_{config}_shapes.json'
+  path = of_zoo if of_zoo.exists() else EXTRACT / f'mmdet_htc_{config}_shapes.json'
+  stored = json.loads(path.read_text())
   published = {
     name.removeprefix('backbone.'): tf_layout(shape)
     for name, shape in stored
