@@ -117,7 +117,8 @@ class PublishedSwin(hyperparams.Config):
     recompute: whether training keeps only the outputs of blocks and recomputes their activations
       for the backward pass: less memory, more time, the same gradients.
     composite: whether there are two transformers, of which the second one also gets the features of
-      the first (CBNetV2, Liang et al. 2021).
+      the first (CBNetV2, Liang et al. 2021). In training, all losses are computed for the first one
+      too, and weighted by `task.losses.assistant_weight`.
   """
 
   embed_dim: PositiveInt = 96

@@ -287,6 +287,11 @@ class HTC(hyperparams.Config):
     return 'model_garden' in (self.roi_generator.type, self.roi_aligner.type)
 
   @property
+  def has_assistant(self) -> bool:
+    """Whether the backbone is a composite, whose assisting backbone has losses too."""
+    return self.backbone.type == 'published_swin' and self.backbone.published_swin.composite
+
+  @property
   def sample_format(self) -> SampleFormat:
     """Channels and depth of the images."""
     return SampleFormat(self.input_size[2], self.pixels.bits)

@@ -107,6 +107,7 @@ class Losses(hyperparams.Config):
     mask_weight: factor on the mask losses of the stages.
     semantic_weight: factor on the loss of the semantic branch.
     context_weight: factor on the loss of the global context branch.
+    assistant_weight: factor on all losses of the assisting backbone of a composite.
     box_kind: loss on the boxes of the stages: 'smooth_l1' of the deltas, or 'giou' of the decoded
       boxes (Rezatofighi et al. 2019), which is usually weighted by 10.
     rpn_box_beta: smooth-L1 transition point of the RPN, in encoded units.
@@ -124,6 +125,7 @@ class Losses(hyperparams.Config):
   mask_weight: Weight = 1.0
   semantic_weight: Weight = 0.2
   context_weight: Weight = 3.0
+  assistant_weight: Weight = 0.5
   box_kind: Annotated[str, OneOf(('smooth_l1', 'giou'))] = 'smooth_l1'
   rpn_box_beta: PositiveFloat = 1.0 / 9.0
   box_beta: PositiveFloat = 1.0

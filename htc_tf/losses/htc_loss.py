@@ -38,6 +38,11 @@ def term_names(
   return names
 
 
+def with_assistant(names: Sequence[str]) -> list[str]:
+  """Names of terms, followed by those of the same terms of an assisting backbone."""
+  return [*names, *(f'assistant_{name}' for name in names)]
+
+
 def weighted_terms(
   outputs: TrainingOutputs,
   semantic_labels: tf.Tensor | None,
@@ -45,6 +50,9 @@ def weighted_terms(
   stages: Sequence[model_config.Stage],
 ) -> dict[str, tf.Tensor]:
   """Terms of the objective (Chen et al. 2019, equation 7), each multiplied by its weight.
+
+  The same terms of an assisting backbone, also multiplied by `assistant_weight`, are added (Liang
+  et al. 2021, section 3.3).
 
   Args:
     outputs: outputs of the model in training.
@@ -54,9 +62,24 @@ def weighted_terms(
     stages: configurations of the stages, with box coder weights and loss weight.
 
   Returns:
-    {name: scalar float32} in the order of `term_names`; the sum is the objective without weight
-    decay.
+    {name: scalar float32} in the order of `term_names`, or of `with_assistant` of them; the sum is
+    the objective without weight decay.
   """
+  terms = _terms_of_pyramid(outputs, semantic_labels, losses, stages)
+  if outputs.assistant is not None:
+    others = _terms_of_pyramid(outputs.assistant, semantic_labels, losses, stages)
+    for name, value in others.items():
+      terms[f'assistant_{name}'] = losses.assistant_weight * value
+  return terms
+
+
+def _terms_of_pyramid(
+  outputs: TrainingOutputs,
+  semantic_labels: tf.Tensor | None,
+  losses: task_config.Losses,
+  stages: Sequence[model_config.Stage],
+) -> dict[str, tf.Tensor]:
+  """The terms of `weighted_terms` without those of an assisting backbone."""
   terms = {
     'rpn_class_loss': losses.rpn_class_weight
     * rpn_loss.rpn_class_loss(outputs.rpn_logits, outputs.rpn_targets.labels),

@@ -8,6 +8,7 @@ import tf_keras
 
 from htc_tf.errors import ConfigError, InputError
 from htc_tf.modeling import precision
+from htc_tf.modeling.backbones.composite_swin import CompositeSwin
 from htc_tf.modeling.backward_turns import delay_backward
 from htc_tf.modeling.cascade import Cascade
 from htc_tf.modeling.decoders.recursive_fpn import RecursiveFPN
@@ -30,7 +31,8 @@ class HTCModel(WithoutKerasFiles):
   """Hybrid Task Cascade (Chen et al. 2019).
 
   Args:
-    backbone: model from images to {level: feature map}.
+    backbone: model from images to {level: feature map}; a `CompositeSwin` also trains the other
+      parts on the features of its assisting transformer.
     decoder: layer from the feature maps to the feature pyramid; a `RecursiveFPN` also gets the
       images; None if the backbone outputs the pyramid.
     rpn: region proposal network.
@@ -97,8 +99,19 @@ class HTCModel(WithoutKerasFiles):
     """Everything that the losses need; inputs and errors as for `call`."""
     masks = {'gt_masks'} if self.cascade.has_masks else set()
     _check_inputs(inputs, {'images', 'image_shape', 'gt_boxes', 'gt_classes'} | masks)
+    if not isinstance(self.backbone, CompositeSwin):
+      return self._train_on(self.backbone(inputs['images'], training=True), inputs)
+    # The heads and the decoder train on both backbones (CBNetV2, section 3.3).
+    assisting, lead = self.backbone.maps_of_both(inputs['images'], training=True)
+    assistant = self._train_on(assisting, inputs)
+    return self._train_on(lead, inputs)._replace(assistant=assistant)
+
+  def _train_on(
+    self, maps: Mapping[str, tf.Tensor], inputs: Mapping[str, tf.Tensor]
+  ) -> TrainingOutputs:
+    """Outputs of all parts behind the backbone, whose `maps` these are."""
     ground_truth = GroundTruth(inputs['gt_boxes'], inputs['gt_classes'], inputs.get('gt_masks'))
-    features, semantic_logits = self.extract(inputs, training=True)
+    features, semantic_logits = self._features_of(maps, inputs, training=True)
     features = features.with_pooling_table()
     rpn = self.propose(features, training=True)
     anchors = tf.concat([rpn.anchors[level] for level in sorted(rpn.anchors)], 0)
@@ -147,12 +160,17 @@ class HTCModel(WithoutKerasFiles):
       inputs: `images` and `image_shape` as for `call`.
       training: whether the model trains.
     """
-    images = inputs['images']
-    pyramid = self.backbone(images, training=training)
+    return self._features_of(self.backbone(inputs['images'], training=training), inputs, training)
+
+  def _features_of(
+    self, maps: Mapping[str, tf.Tensor], inputs: Mapping[str, tf.Tensor], training: bool
+  ) -> tuple[ImageFeatures, tf.Tensor | None]:
+    """Results of `extract` from the maps of the backbone."""
+    pyramid = maps
     if isinstance(self.decoder, RecursiveFPN):
-      pyramid = self.decoder(pyramid, images, training=training)
+      pyramid = self.decoder(maps, inputs['images'], training=training)
     elif self.decoder is not None:
-      pyramid = self.decoder(pyramid, training=training)
+      pyramid = self.decoder(maps, training=training)
     semantic_logits = embedding = None
     if self.semantic_head is not None:
       semantic_logits, embedding = self.semantic_head(pyramid, training=training)

@@ -187,6 +187,7 @@ class TrainingOutputs(NamedTuple):
     semantic_logits: [batch, height, width, num_semantic_classes], or None without the branch.
     stages: outputs of each stage.
     context: outputs of the global context branch, or None without it.
+    assistant: outputs on the features of the assisting backbone, or None without one.
   """
 
   anchors: tf.Tensor
@@ -196,6 +197,7 @@ class TrainingOutputs(NamedTuple):
   semantic_logits: tf.Tensor | None
   stages: tuple[StageOutputs, ...]
   context: ContextOutputs | None = None
+  assistant: 'TrainingOutputs | None' = None
 
 
 class Detections(NamedTuple):

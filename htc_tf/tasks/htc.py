@@ -126,17 +126,15 @@ class HTCTask(base_task.Task):
       return []
     model = self.task_config.model
     num_stages = len(model.cascade.stages)
-    names = [
-      'total_loss',
-      'weight_decay',
-      *htc_loss.term_names(
-        num_stages,
-        model.include_mask,
-        model.semantic_head.enabled,
-        model.global_context.enabled,
-        model.cascade.shared_mask,
-      ),
-    ]
+    terms = htc_loss.term_names(
+      num_stages,
+      model.include_mask,
+      model.semantic_head.enabled,
+      model.global_context.enabled,
+      model.cascade.shared_mask,
+    )
+    terms = htc_loss.with_assistant(terms) if model.has_assistant else terms
+    names = ['total_loss', 'weight_decay', *terms]
     names += [f'stage{stage}_accuracy' for stage in range(num_stages)]
     counts: dict[str, Callable[[], int]] = {
       kind: functools.partial(self._skipped[True].count, kind) for kind in KINDS

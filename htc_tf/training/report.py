@@ -64,7 +64,7 @@ def _part_of(name: str) -> str | None:
   """The part of the model that a loss term belongs to; None for other values."""
   if not name.endswith('_loss') or name in (_TOTAL, *_UNUSED):
     return None
-  first, *rest = name.removesuffix('_loss').split('_')
+  first, *rest = name.removesuffix('_loss').removeprefix('assistant_').split('_')
   return rest[-1] if first.startswith('stage') else first
 
 

@@ -38,6 +38,10 @@ _CHANGEABLE = (
     for backbone in ('published_resnet', 'published_hrnet')
     for name in ('recompute', 'frozen_stages', 'norm_eval')
   ),
+  *(
+    f'task.model.backbone.published_swin.{name}'
+    for name in ('recompute', 'frozen_stages', 'drop_path_rate')
+  ),
 )
 # Devices and threads may differ from start to start.
 _SECTIONS = ('task.', 'trainer.', 'runtime.mixed_precision_dtype', 'runtime.loss_scale')

@@ -131,6 +131,28 @@ def test_disabled_branches_have_no_terms(masks, semantic):
   assert ('semantic_loss' in terms) == semantic
 
 
+def test_the_terms_of_an_assistant_are_added_with_their_weight():
+  outputs = make_outputs()
+  losses = task_config.Losses(assistant_weight=0.25)
+  plain = htc_loss.weighted_terms(outputs, LABELS, losses, STAGES)
+  terms = htc_loss.weighted_terms(outputs._replace(assistant=outputs), LABELS, losses, STAGES)
+  assert list(terms) == htc_loss.with_assistant(list(plain))
+  for name, value in plain.items():
+    assert terms[name] == value and terms[f'assistant_{name}'] == 0.25 * value
+
+
+@pytest.mark.parametrize('kind', ['smooth_l1', 'giou'])
+def test_the_loss_on_boxes_is_of_the_configured_kind(kind):
+  losses = task_config.Losses(box_kind=kind, box_weight=10.0)
+  terms = htc_loss.weighted_terms(make_outputs(), LABELS, losses, STAGES)
+  # Two boxes of 10x10 pixels overlap by a half; one of two RoIs is positive.
+  expected = {'smooth_l1': 10 * 4.5 / 2, 'giou': 10 * (1 - 50 / 150) / 2}[kind]
+  np.testing.assert_allclose(terms['stage0_box_loss'], expected, rtol=1e-5)
+  np.testing.assert_allclose(
+    terms['stage1_box_loss'], 0.5 * 10 * {'smooth_l1': 9.5, 'giou': 2 / 3}[kind] / 2, rtol=1e-5
+  )
+
+
 def test_accuracies_are_named_by_stage():
   outputs = make_outputs()
   correct = outputs.stages[0]._replace(logits=tf.constant([[[0.0, 1.0], [1.0, 0.0]]]))

@@ -13,7 +13,6 @@ from htc_tf.losses import htc_loss
 from htc_tf.modeling.backbones import published_resnet
 from htc_tf.tasks.htc import model_inputs
 from tests import tiny
-from tests.modeling.backbones import tiny_swin
 
 NO_SEMANTIC = {'semantic_head': {'enabled': False}}
 VARIANTS = {
@@ -61,10 +60,7 @@ VARIANTS = {
   'composite_swin': (
     1,
     {
-      'backbone': {
-        **tiny_swin.BACKBONE,
-        'published_swin': {**tiny_swin.BACKBONE['published_swin'], 'composite': True},
-      },
+      'backbone': tiny.COMPOSITE_SWIN,
       'box_head': {'num_convs': 1, 'conv_filters': 4},
     },
   ),
@@ -132,13 +128,14 @@ def test_trains_predicts_saves_and_loads(variant, tmp_path, monkeypatch):
   images, labels = tiny.batch(config)
 
   terms, gradients = train_once(model, config, images, labels)
-  assert list(terms) == htc_loss.term_names(
+  names = htc_loss.term_names(
     num_stages,
     config.include_mask,
     config.semantic_head.enabled,
     config.global_context.enabled,
     config.cascade.shared_mask,
   )
+  assert list(terms) == (htc_loss.with_assistant(names) if config.has_assistant else names)
   assert all(np.isfinite(term) and term > 0 for term in terms.values()), terms
   disconnected = [variable.name for variable, gradient in gradients if gradient is None]
   assert not disconnected

@@ -45,7 +45,8 @@ def test_the_parts_of_the_loss_are_sums_over_the_stages():
 
 def test_every_term_of_the_loss_belongs_to_a_part():
   """Otherwise the parts would not add up to the total."""
-  terms = dict.fromkeys(htc_loss.term_names(3, include_mask=True, include_semantic=True), 1.0)
+  names = htc_loss.term_names(3, include_mask=True, include_semantic=True)
+  terms = dict.fromkeys(htc_loss.with_assistant(names), 1.0)
   assert sum(report_lib.parts(terms).values()) == len(terms)
   assert set(report_lib.parts(terms)) == {'rpn', 'class', 'box', 'mask', 'semantic'}
 

@@ -135,6 +135,18 @@ def test_a_run_on_hrnet_may_change_its_frozen_stages_but_not_its_width(tmp_path,
     check(str(tmp_path), with_hrnet(width=18))
 
 
+def test_a_run_on_swin_may_change_its_drop_path_but_not_its_width(tmp_path, caplog):
+  def with_swin(**values):
+    backbone = {'type': 'published_swin', 'published_swin': values}
+    return experiment(task={'model': {'backbone': backbone}})
+
+  model_directory.save_params(str(tmp_path), with_swin())
+  check(str(tmp_path), with_swin(frozen_stages=1, drop_path_rate=0.1, recompute=True))
+  assert 'published_swin.drop_path_rate: 0.2 before, 0.1 now' in caplog.text
+  with pytest.raises(ConfigError, match=r'published_swin.embed_dim: 96 before, 128 now'):
+    check(str(tmp_path), with_swin(embed_dim=128))
+
+
 def test_the_other_rule_of_the_momentum_is_refused_with_what_to_do(tmp_path):
   def published(kind):
     params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
