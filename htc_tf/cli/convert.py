@@ -16,9 +16,9 @@ from htc_tf.cli import command
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='htc-convert',
-    description='Convert a checkpoint of mmdetection (.pth), of laihuihui/htc (.pdparams), or an '
-    'ImageNet ResNet of torchvision or mmcls (.pth) to a model directory for htc-predict, '
-    'htc-export and task.init_checkpoint. No code in the file is executed.',
+    description='Convert a checkpoint of mmdetection or CBNetV2 (.pth, .pth.zip), of laihuihui/htc '
+    '(.pdparams), or an ImageNet classifier of torchvision or mmcls (.pth) to a model directory '
+    'for htc-predict, htc-export and task.init_checkpoint. No code in the file is executed.',
   )
   add = parser.add_argument
   add('file', help='published checkpoint')

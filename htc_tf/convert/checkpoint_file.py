@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from htc_tf import file_systems
-from htc_tf.convert import paddle_file, torch_legacy_file, torch_zip_file
+from htc_tf.convert import packed_file, paddle_file, torch_legacy_file, torch_zip_file
 from htc_tf.convert.stored_array import FileData, StoredArray
 from htc_tf.convert.unreadable import NOT_WEIGHTS, UnreadableError
 from htc_tf.errors import CheckpointError
 
-_READABLE = 'a .pth file of torch.save or a .pdparams file of paddle.save that holds weights'
+_READABLE = (
+  'a .pth file of torch.save, a .pdparams file of paddle.save, or a zip file with one of them, '
+  'that holds weights'
+)
 # Keys under which training scripts store the state dictionary, in order of preference.
 _STATE_DICT_KEYS = ('state_dict', 'model')
 _MAX_NESTING = 4
@@ -26,7 +29,7 @@ _DATA_PARALLEL_PREFIX = 'module.'
 # Publishers put 8 or more digits of the SHA-256 before the suffix; a date of 8 digits is no hash.
 _PUBLISHED_HASH = re.compile(
   r'-(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])\.)'
-  r'([0-9a-f]{8,64})\.(?:pth|pt|pdparams)$'
+  r'([0-9a-f]{8,64})\.(?:pth|pt|pdparams)(?:\.zip)?$'
 )
 
 
@@ -59,6 +62,8 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
   are skipped. The prefix `module.` of DataParallel is removed if every name has it; other prefixes,
   such as `backbone.` of mmcls, are kept.
 
+  A zip file that holds one checkpoint (`.pth.zip`) is unpacked in memory.
+
   Nothing in the file is executed or imported. Memory stays below about twice the file's size (three
   times for bfloat16) plus 30 MB, whatever the file states.
 
@@ -74,6 +79,7 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
   sha256 = hashlib.sha256(data).hexdigest()
   _verify_published_hash(path, sha256)
   try:
+    data = packed_file.unpack(path, data)
     source, stored = _read_format(data)
     tensors = _load(_without_data_parallel(_arrays(_state_dict(stored))), len(data))
   except UnreadableError as error:

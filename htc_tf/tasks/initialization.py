@@ -21,7 +21,7 @@ from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 
 # Suffixes of published files, which are converted; every other path is a TensorFlow checkpoint.
-PUBLISHED_SUFFIXES = ('.pth', '.pt', '.pdparams')
+PUBLISHED_SUFFIXES = ('.pth', '.pt', '.pdparams', '.pth.zip')
 _COCO = Classes(tuple(COCO_CATEGORIES.values()), 'stuff_maps')
 _INSTANCES = 'instances'
 
