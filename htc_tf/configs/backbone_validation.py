@@ -48,12 +48,18 @@ def _check_resnet(config: model_config.HTC) -> None:
     )
   _check_scales(resnet, name)
   _check_switchable_stages(resnet, name)
-  if resnet.recompute and not resnet.norm_eval:
+  _check_recompute(resnet, name)
+
+
+def _check_recompute(
+  backbone: features.PublishedResNet | features.PublishedHRNet, name: str
+) -> None:
+  if backbone.recompute and not backbone.norm_eval:
     raise ConfigError(
       f'{name}.recompute cannot be used',
       expected='norm_eval=true',
       got='norm_eval=false',
-      likely_cause='running statistics, which recomputed blocks would update twice per step',
+      likely_cause='running statistics, which recomputed parts would update twice per step',
     )
 
 
@@ -68,13 +74,7 @@ def _check_hrnet(config: model_config.HTC) -> None:
       got=str(list(hrnet.num_modules)),
       likely_cause='a number for stage 1, which has no modules',
     )
-  if hrnet.recompute and not hrnet.norm_eval:
-    raise ConfigError(
-      f'{name}.recompute cannot be used',
-      expected='norm_eval=true',
-      got='norm_eval=false',
-      likely_cause='running statistics, which recomputed modules would update twice per step',
-    )
+  _check_recompute(hrnet, name)
 
 
 def _check_swin(config: model_config.HTC) -> None:

@@ -62,7 +62,8 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
   are skipped. The prefix `module.` of DataParallel is removed if every name has it; other prefixes,
   such as `backbone.` of mmcls, are kept.
 
-  A zip file that holds one checkpoint (`.pth.zip`) is unpacked in memory.
+  A zip file that holds one checkpoint (`.pth.zip`) is unpacked in memory, which its content then
+  takes in addition, at most four times the file's size.
 
   Nothing in the file is executed or imported. Memory stays below about twice the file's size (three
   times for bfloat16) plus 30 MB, whatever the file states.

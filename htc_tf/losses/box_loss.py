@@ -38,7 +38,7 @@ def box_loss(
   As published, the sum is divided by the number of all valid RoIs, background included.
 
   Args:
-    deltas: [batch, num_rois, 4] dy, dx, dh, dw, class-agnostic.
+    deltas: [batch, num_rois, 4] dy, dx, dh, dw, class-agnostic or of the class of the object.
     rois: sampled RoIs and their ground truth.
     box_coder_weights: four factors of the stage's box coder on dy, dx, dh, dw.
     beta: size of a difference from which on smooth L1 is linear.
@@ -61,7 +61,7 @@ def decoded_box_loss(
   As published, the sum is divided by the number of all valid RoIs, and the boxes are not clipped.
 
   Args:
-    deltas: [batch, num_rois, 4] dy, dx, dh, dw, class-agnostic.
+    deltas: [batch, num_rois, 4] dy, dx, dh, dw, class-agnostic or of the class of the object.
     rois: sampled RoIs and their ground truth.
     box_coder_weights: four factors of the stage's box coder on dy, dx, dh, dw.
 

@@ -184,13 +184,13 @@ def build_stage(config: model_config.HTC, index: int) -> CascadeStage:
 
 def build_box_head(config: model_config.HTC) -> BoxHead:
   """The box head of a stage, with convolutions if `config.box_head.num_convs` is not 0."""
-  head, norm = config.box_head, config.norm_activation
+  head = config.box_head
   if not head.num_convs:
     return BoxHead(config.num_classes, head.num_fcs, head.fc_dims, head.class_agnostic)
   return ConvBoxHead(
     head.num_convs,
     head.conv_filters,
-    NormOptions(False, norm.norm_momentum, norm.norm_epsilon, norm.use_sync_bn),
+    NormOptions.configured(norm_eval=False, config=config.norm_activation),
     num_classes=config.num_classes,
     num_fcs=head.num_fcs,
     fc_dims=head.fc_dims,

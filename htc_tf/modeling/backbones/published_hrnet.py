@@ -280,10 +280,5 @@ def build_published_hrnet(
     input_specs,
     config.frozen_stages,
     config.recompute,
-    NormOptions(
-      config.norm_eval,
-      norm_activation_config.norm_momentum,
-      norm_activation_config.norm_epsilon,
-      norm_activation_config.use_sync_bn,
-    ),
+    NormOptions.configured(config.norm_eval, norm_activation_config),
   )

@@ -260,7 +260,6 @@ def configured_arguments(
     config: a `configs.features.PublishedResNet`.
     norm_activation_config: configuration of the batch norms.
   """
-  norm = norm_activation_config
   return {
     'model_id': config.model_id,
     'frozen_stages': config.frozen_stages,
@@ -273,6 +272,6 @@ def configured_arguments(
       config.switchable_stages,
     ),
     'recompute': config.recompute,
-    'norm': NormOptions(config.norm_eval, norm.norm_momentum, norm.norm_epsilon, norm.use_sync_bn),
+    'norm': NormOptions.configured(config.norm_eval, norm_activation_config),
     'layers': LayerOptions(config.deep_stem, config.avg_down, config.standardized),
   }

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras
+from official.modeling import hyperparams
 
 from htc_tf.modeling.layers.frozen_variables import FrozenVariablesMixin
 
@@ -23,6 +24,16 @@ class NormOptions(NamedTuple):
   momentum: float = 0.9
   epsilon: float = 1e-5
   synchronized: bool = False
+
+  @classmethod
+  def configured(cls, norm_eval: bool, config: hyperparams.Config) -> 'NormOptions':
+    """The options of a configuration, for the builders of Model Garden's factories.
+
+    Args:
+      norm_eval: as above.
+      config: configuration of the batch norms, a `NormActivation` of Model Garden.
+    """
+    return cls(norm_eval, config.norm_momentum, config.norm_epsilon, config.use_sync_bn)
 
 
 class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
