@@ -68,3 +68,13 @@ def test_steps_are_applied_in_order_and_reverted_backwards():
 def test_a_wrong_rank_is_a_value_error():
   with pytest.raises(ValueError, match='axes'):
     t.apply((t.CONV,), numbered(3, 4))
+
+
+def test_a_flattened_map_gets_its_channels_last():
+  """Entry c, y, x of the published map is 100 c + 10 y + x."""
+  step = t.flat_map(2)
+  published = np.array([[0, 1, 10, 11, 100, 101, 110, 111, 200, 201, 210, 211]])
+  expected = [[0, 100, 200, 1, 101, 201, 10, 110, 210, 11, 111, 211]]
+  np.testing.assert_array_equal(step.apply(published), expected)
+  np.testing.assert_array_equal(step.revert(step.apply(published)), published)
+  np.testing.assert_array_equal(step.apply(published[0]), expected[0])

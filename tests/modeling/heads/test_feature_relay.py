@@ -7,11 +7,12 @@ from htc_tf.modeling.heads.feature_relay import FeatureRelay
 
 
 def test_the_map_is_enlarged_with_aligned_corners():
-  relay = FeatureRelay(2, 3, 1)
+  relay = FeatureRelay(2, 4, 1)
   relay(tf.zeros([1, 4]))
   relay._fc.kernel.assign(np.eye(4))
   found = relay(tf.constant([[0.0, 2.0, 4.0, 6.0]]))  # The map [[0, 2], [4, 6]].
-  np.testing.assert_allclose(found[0, ..., 0], [[0, 1, 2], [2, 3, 4], [4, 5, 6]])
+  steps = np.arange(4) / 3
+  np.testing.assert_allclose(found[0, ..., 0], 4 * steps[:, None] + 2 * steps, rtol=1e-6)
 
 
 def test_no_roi_gives_no_map():
