@@ -101,3 +101,12 @@ def _readable_beside(prefix: str) -> Iterator[str]:
   steps = {path: path.rpartition('-')[2] for path in found if path != prefix}
   numbered = {path: int(step) for path, step in steps.items() if step.isdecimal()}
   yield from filter(is_readable, sorted(numbered, key=numbered.__getitem__, reverse=True))
+
+
+def files_of(prefix: str) -> list[str]:
+  """Paths of the files of a checkpoint: its index and its data, in alphabetical order."""
+  folder, name = file_systems.dirname(prefix), os.path.basename(prefix)
+  return [
+    *file_systems.glob_in(folder, f'{name}.data-*'),
+    *file_systems.glob_in(folder, f'{name}.index'),
+  ]
