@@ -20,7 +20,11 @@ EXPERIMENTS = {
   'htc_resnet50fpn_20e_coco',
   'htc_without_semantic_resnet50fpn_1x_coco',
   'cascade_mask_rcnn_resnet50fpn_1x_coco',
+  'cascade_mask_rcnn_resnet50fpn_20e_coco',
+  'cascade_mask_rcnn_resnet50fpn_3x_coco',
   'mask_rcnn_resnet50fpn_1x_coco',
+  'mask_rcnn_resnet50fpn_2x_coco',
+  'mask_rcnn_resnet50fpn_3x_coco',
   'htc_resnetfpn_coco',
   'htc_resnet50fpn_1x_coco_paddle',
   'htc_nuclei',
@@ -52,6 +56,30 @@ PUBLISHED_AP = {
   'htc_cbnetv2_swin_base_coco': ('57.9', '50.2'),
   'htc_cbnetv2_swin_base_4conv1fc_coco': ('58.4', '50.7'),
   'htc_cbnetv2_swin_large_4conv1fc_coco': ('59.1', '51.0'),
+  'cascade_mask_rcnn_resnet50fpn_1x_coco': ('41.2', '35.9'),
+  'cascade_mask_rcnn_resnet50fpn_20e_coco': ('41.9', '36.5'),
+  'cascade_mask_rcnn_resnet50fpn_3x_coco': ('44.3', '38.5'),
+  'mask_rcnn_resnet50fpn_1x_coco': ('38.2', '34.7'),
+  'mask_rcnn_resnet50fpn_2x_coco': ('39.2', '35.4'),
+  'mask_rcnn_resnet50fpn_3x_coco': ('40.9', '37.1'),
+  'mask_rcnn_resnet101fpn_1x_coco': ('40.0', '36.1'),
+  'mask_rcnn_resnext101_32x4d_fpn_1x_coco': ('41.9', '37.5'),
+  'mask_rcnn_resnext101_64x4d_fpn_1x_coco': ('42.8', '38.4'),
+  'mask_rcnn_resnet101fpn_2x_coco': ('40.8', '36.6'),
+  'mask_rcnn_resnext101_32x4d_fpn_2x_coco': ('42.2', '37.8'),
+  'mask_rcnn_resnext101_64x4d_fpn_2x_coco': ('42.7', '38.1'),
+  'mask_rcnn_resnet101fpn_3x_coco': ('42.7', '38.5'),
+  'mask_rcnn_resnext101_32x4d_fpn_3x_coco': ('43.6', '39.0'),
+  'mask_rcnn_resnext101_64x4d_fpn_3x_coco': ('44.5', '39.7'),
+  'cascade_mask_rcnn_resnet101fpn_1x_coco': ('42.9', '37.3'),
+  'cascade_mask_rcnn_resnext101_32x4d_fpn_1x_coco': ('44.3', '38.3'),
+  'cascade_mask_rcnn_resnext101_64x4d_fpn_1x_coco': ('45.3', '39.2'),
+  'cascade_mask_rcnn_resnet101fpn_20e_coco': ('43.4', '37.8'),
+  'cascade_mask_rcnn_resnext101_32x4d_fpn_20e_coco': ('45.0', '39.0'),
+  'cascade_mask_rcnn_resnext101_64x4d_fpn_20e_coco': ('45.6', '39.5'),
+  'cascade_mask_rcnn_resnet101fpn_3x_coco': ('45.5', '39.6'),
+  'cascade_mask_rcnn_resnext101_32x4d_fpn_3x_coco': ('46.3', '40.1'),
+  'cascade_mask_rcnn_resnext101_64x4d_fpn_3x_coco': ('46.6', '40.3'),
 }
 
 
@@ -209,6 +237,40 @@ def test_files_select_other_backbones(stem, expected):
     backbone.base_width,
     backbone.deformable_stages,
   ) == expected
+
+
+@pytest.mark.parametrize(
+  'schedule,epochs,milestones,short_sides',
+  [
+    ('cascade_mask_rcnn_{}_1x_coco', 12, (8, 11), None),
+    ('cascade_mask_rcnn_{}_20e_coco', 20, (16, 19), None),
+    ('cascade_mask_rcnn_{}_3x_coco', 36, (27, 33), [640, 800]),
+    ('mask_rcnn_{}_1x_coco', 12, (8, 11), None),
+    ('mask_rcnn_{}_2x_coco', 24, (16, 22), None),
+    ('mask_rcnn_{}_3x_coco', 36, (27, 33), [640, 800]),
+  ],
+)
+def test_mask_rcnn_and_cascade_have_four_backbones_with_each_schedule(
+  schedule, epochs, milestones, short_sides
+):
+  experiment = schedule.format('resnet50fpn')
+  for backbone, expected in (
+    ('resnet50fpn', (50, 1, 64)),
+    ('resnet101fpn', (101, 1, 64)),
+    ('resnext101_32x4d_fpn', (101, 32, 4)),
+    ('resnext101_64x4d_fpn', (101, 64, 4)),
+  ):
+    paths = [str(path) for path in FILES if path.stem == schedule.format(backbone)]
+    params = parse(experiment, paths)
+    model, parser = params.task.model, params.task.train_data.parser
+    resnet = model.backbone.get()
+    assert (resnet.model_id, resnet.groups, resnet.base_width) == expected
+    assert len(model.cascade.stages) == (1 if experiment.startswith('mask') else 3)
+    assert model.box_head.class_agnostic == experiment.startswith('cascade')
+    assert params.trainer.train_steps == epochs * 7330
+    boundaries = params.trainer.optimizer_config.learning_rate.stepwise.boundaries
+    assert boundaries == [milestone * 7330 for milestone in milestones]
+    assert (parser.min_size_range or None, parser.max_size) == (short_sides, 1333)
 
 
 @pytest.mark.parametrize('width', [18, 32, 40])
