@@ -13,6 +13,9 @@ from htc_tf.errors import CheckpointError
 # Exceptions of TensorFlow for a damaged checkpoint; IndexError if the data end early.
 READ_ERRORS = (tf.errors.OpError, ValueError, IndexError)
 
+# In keys of the copies of weights that an optimizer with exponential averages keeps.
+_AVERAGE_SLOT = '/average/'
+
 
 def check_readable(prefix: str) -> None:
   """Read every entry once, so that a truncated file cannot leave a model half restored.
@@ -75,6 +78,14 @@ def open_reader(prefix: str) -> Any:
   `tf.train.load_checkpoint` first asks whether the prefix is a folder. `ram://` wrongly says yes.
   """
   return tf.compat.v1.train.NewCheckpointReader(prefix)
+
+
+def has_averages(prefix: str) -> bool:
+  """Whether the model in a checkpoint has exponential averages, and the optimizer the weights.
+
+  See `training.averages.Averages`.
+  """
+  return any(_AVERAGE_SLOT in key for key in open_reader(prefix).get_variable_to_shape_map())
 
 
 def _read_all(prefix: str) -> None:
