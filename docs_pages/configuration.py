@@ -44,7 +44,8 @@ def page() -> str:
   """The text of the page."""
   found = list(sections(experiment()))
   reference = exp_factory.get_exp_config(REFERENCE)
-  own, garden = [], []
+  own: list[Section] = []
+  garden: list[Section] = []
   for section in found:
     if section.path.startswith(f'{_VALIDATION}.') or not (section.keys or section.is_own):
       continue
@@ -101,7 +102,7 @@ def _row(section: Section, key: Key, values: Any) -> str:
   other = getattr(values, key.name, key.default)
   if other != key.default:
     default += f'; 1x: {_literal(other)}'
-  cells = [f'`{key.name}`', key.type, default, key.bounds, meaning]
+  cells = [f'`{key.name}`', key.kind, default, key.bounds, meaning]
   return '| ' + ' | '.join(cell.replace('|', '\\|') for cell in cells) + ' |'
 
 

@@ -24,7 +24,7 @@ class Key(NamedTuple):
 
   Attributes:
     name: name of the field.
-    type: its type in words.
+    kind: its type in words.
     default: its value in a new configuration.
     bounds: its range in words; '' if every value of the type is accepted.
     meaning: what the docstring of a class of this package says; '' for fields of Model Garden.
@@ -32,7 +32,7 @@ class Key(NamedTuple):
   """
 
   name: str
-  type: str
+  kind: str
   default: Any
   bounds: str
   meaning: str
