@@ -9,11 +9,16 @@ import pathlib
 import sys
 from collections.abc import Callable
 
-from docs_pages import configuration
+from docs_pages import configuration, layers, model_pictures
 
 DOCS = pathlib.Path(__file__).parents[1] / 'docs'
 # The names of the pages, and what makes their text.
-PAGES: dict[str, Callable[[], str]] = {'configuration.md': configuration.page}
+PAGES: dict[str, Callable[[], str]] = {
+  'configuration.md': configuration.page,
+  'architecture.md': layers.page,
+  'pictures/training.svg': model_pictures.training,
+  'pictures/inference.svg': model_pictures.inference,
+}
 
 
 def main() -> int:
