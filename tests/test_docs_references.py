@@ -9,8 +9,12 @@ import pytest
 from docs_pages.sections import experiment, full_names, sections
 
 ROOT = pathlib.Path(__file__).parents[1]
-PAGES = sorted([ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *(ROOT / 'docs').glob('*.md')])
-PAGES = [path for path in PAGES if path.exists()]
+_OTHER_VERSIONS = {'CHANGELOG.md'}  # It names what there was.
+PAGES = [
+  path
+  for path in sorted([*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md')])
+  if path.name not in _OTHER_VERSIONS
+]
 IDS = [path.name for path in PAGES]
 # A file and the names in it: `htc_tf/a.py`: `Name.method`, `other`.
 _REFERENCE = re.compile(
