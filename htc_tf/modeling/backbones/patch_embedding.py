@@ -38,7 +38,7 @@ class PatchEmbedding(tf_keras.layers.Layer):
     """Create the variables."""
     # The embedding of padding is the bias. With equal biases, its norm would divide by the root of
     # epsilon, and gradients would exceed the range of float16.
-    limit = (self._patch**2 * input_shape[-1]) ** -0.5
+    limit = (self._patch**2 * tf.TensorShape(input_shape)[-1]) ** -0.5
     self.proj.bias_initializer = tf_keras.initializers.RandomUniform(-limit, limit)
     with tf.name_scope(self.proj.name):
       self.proj.build(input_shape)
