@@ -39,7 +39,7 @@ def test_a_family_trains_and_detects_in_16_bits(name, dtype):
   with computing_in(dtype):
     params, model = families.build(name)
   task = HTCTask(params.task)
-  params.runtime.override({'mixed_precision_dtype': dtype, 'loss_scale': 8.0})
+  params.runtime.override({'mixed_precision_dtype': dtype, 'loss_scale': 1.0})
   optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
   images, labels = tiny.batch(params.task.model)
   batch = (tf.cast(images, image_dtype(dtype)), labels)
@@ -89,22 +89,6 @@ def test_compiled_losses_and_gradients_of_a_family_are_the_same(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', families.FAMILIES)
-def test_compiled_detections_of_a_family_are_the_same(name):
-  config, model = _with_few_stages(name)
-  images, labels = tiny.batch(config.model)
-  inputs = {'images': images, 'image_shape': labels['image_info'][:, 1]}
-  expected, actual = (
-    tf.function(model.detect, autograph=False, jit_compile=jit_compile)(inputs)
-    for jit_compile in (False, True)
-  )
-  assert min(expected.num_detections) > 0
-  tolerances = (1e-3, 1e-5, 0, 0, 1e-4)
-  for value, other, tolerance in zip(expected, actual, tolerances):
-    np.testing.assert_allclose(other, value, atol=tolerance)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('name', families.FAMILIES)
 def test_a_mirrored_image_gives_mirrored_detections_of_a_family(name):
   """The views of an image and of its mirror image are the same, in the other order."""
   config, model = _with_few_stages(name)
@@ -114,7 +98,9 @@ def test_a_mirrored_image_gives_mirrored_detections_of_a_family(name):
   small = View(tf.image.resize(images, [32, 32]), sides / 2, tf.fill([2, 2], 0.5))
   swapped = [each.mirrored()._replace(is_mirrored=False) for each in (view, small)]
   found, again = (
-    detect_views(model, [wide, wide.mirrored(), narrow, narrow.mirrored()], Fusion(20))
+    detect_views(
+      model, [wide, wide.mirrored(), narrow, narrow.mirrored()], Fusion(num_proposals=20)
+    )
     for wide, narrow in ((view, small), swapped)
   )
   assert min(found.num_detections) > 0

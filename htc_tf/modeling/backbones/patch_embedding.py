@@ -27,11 +27,19 @@ class PatchEmbedding(tf_keras.layers.Layer):
     super().__init__(**kwargs)
     self._filters = filters
     self._patch = patch
-    self.proj = tf_keras.layers.Conv2D(filters, patch, strides=patch, name='proj')
+    # The initial values of PyTorch: uniform within 1 / sqrt(number of inputs of an output).
+    initial = tf_keras.initializers.VarianceScaling(1 / 3, 'fan_in', 'uniform')
+    self.proj = tf_keras.layers.Conv2D(
+      filters, patch, strides=patch, kernel_initializer=initial, name='proj'
+    )
     self.norm = layer_norm(name='norm') if has_norm else None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
     """Create the variables."""
+    # The embedding of padding is the bias. With equal biases, its norm would divide by the root of
+    # epsilon, and gradients would exceed the range of float16.
+    limit = (self._patch**2 * tf.TensorShape(input_shape)[-1]) ** -0.5
+    self.proj.bias_initializer = tf_keras.initializers.RandomUniform(-limit, limit)
     with tf.name_scope(self.proj.name):
       self.proj.build(input_shape)
     if self.norm is not None:
