@@ -63,6 +63,43 @@ def test_links_lead_to_files(path):
       assert (path.parent / target).exists(), target
 
 
+def anchors(text):
+  """The anchors of the headings of a page, as GitHub makes them."""
+  found = []
+  for title in re.findall(r'^#+ (.+)$', re.sub(r'(?ms)^```.*?^```', '', text), re.MULTILINE):
+    plain = re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', title)
+    anchor = re.sub(r'[^\w\- ]', '', plain.strip().lower()).replace(' ', '-')
+    number = found.count(anchor)
+    found.append(f'{anchor}-{number}' if number else anchor)
+  return found
+
+
+def dead_anchors(path):
+  """The links of a page to headings that do not exist."""
+  text = re.sub(r'(?s)```.*?```', '', path.read_text(encoding='utf-8'))
+  dead = []
+  for target, anchor in re.findall(r'\]\(([^)#\s]*)#([^)\s]+)\)', text):
+    page = path.parent / target if target else path
+    if '://' not in target and anchor not in anchors(page.read_text(encoding='utf-8')):
+      dead.append(f'{target}#{anchor}')
+  return dead
+
+
+def test_a_dead_anchor_is_found(tmp_path):
+  (tmp_path / 'other.md').write_text('# A title\n\n## `htc-show`: *what*\n\n## A title\n')
+  page = tmp_path / 'page.md'
+  page.write_text(
+    '# Page\n[a](other.md#a-title) [b](other.md#htc-show-what) [c](other.md#a-title-1) [d](#page)\n'
+    '[e](other.md#missing) [f](#other)\n'
+  )
+  assert dead_anchors(page) == ['other.md#missing', '#other']
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=IDS)
+def test_links_lead_to_headings(path):
+  assert dead_anchors(path) == []
+
+
 @pytest.mark.parametrize('path', DOCUMENTS, ids=IDS)
 def test_commands_and_files_exist(path):
   text = path.read_text(encoding='utf-8')

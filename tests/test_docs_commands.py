@@ -1,11 +1,11 @@
 """Tests that the commands on the pages of docs/ have only flags that exist."""
 
 import functools
-import pathlib
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -17,10 +17,12 @@ _COMMAND = re.compile(r'(?:^|\s)(htc-[a-z]+(?:-[a-z]+)*|(?:python )?train\.py)(?
 @functools.cache
 def known_flags(command):
   """The flags in the `--help` of a command."""
-  folder = pathlib.Path(sys.executable).parent
   name = 'htc-train' if command.endswith('train.py') else command
+  project = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))['project']
+  module, function = project['scripts'][name].split(':')
+  code = f'import sys; from {module} import {function}; sys.exit({function}())'
   answer = subprocess.run(
-    [str(folder / name), '--help'], cwd=ROOT, capture_output=True, text=True, check=False
+    [sys.executable, '-c', code, '--help'], cwd=ROOT, capture_output=True, text=True, check=False
   )
   return frozenset(re.findall(r'--(?:\[no\])?([a-z_]+)', answer.stdout)) | _PROJECT_FLAGS
 
