@@ -6,7 +6,7 @@ which `benchmarks.model_zoo` writes the page.
 
 Examples:
   python -m benchmarks.zoo_figures
-  python -m benchmarks.zoo_figures --models=htc_resnet50fpn_1x_coco --count_only
+  python -m benchmarks.zoo_figures --models=htc_resnet50fpn_1x_coco --only=count
 """
 
 import argparse
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # The process that starts the measuring ones does not import 
 
 FILE = pathlib.Path(__file__).with_name('zoo_figures.json')
 SIZE = '800x1344'
+_KINDS = ('count', 'detection')
 
 
 @functools.cache
@@ -48,38 +49,41 @@ def networks() -> dict[str, tuple[PublishedFile, ...]]:
   return found
 
 
-def measure(name: str, count_only: bool = False) -> dict[str, Any]:
-  """The figures of a network, measured in a fresh process.
+def measure(name: str, only: str = '') -> dict[str, Any]:
+  """The figures of a network, each kind from a fresh process.
 
   Args:
     name: name of the first model with the network.
-    count_only: whether to count only, for a network that the machine's memory does not hold.
+    only: 'count' or 'detection' for one kind of figures; '' for both.
 
   Returns:
-    `parameters`: number of weights, without the statistics of norms; `gmac`: see `graph_gmac`. And,
-    unless only counted: `seconds` and `cpu_seconds`, wall time of detection in one image of `SIZE`
+    Of a count: `parameters`, number of weights without the statistics of norms; `gmac`, see
+    `graph_gmac`. Of a detection in one image of `SIZE`: `seconds` and `cpu_seconds`, its wall time
     and its CPU time on all cores; `convolution_cpu_seconds`, the CPU time of a plain convolution
     before and after it, by which runs on a busy machine are compared; `peak_bytes`, largest
     resident memory of the process.
 
   Raises:
-    subprocess.CalledProcessError: the process ended with an error.
+    subprocess.CalledProcessError: a process ended with an error.
   """
-  command = [sys.executable, '-m', 'benchmarks.zoo_figures', f'--models={name}', '--in_process']
-  command += ['--count_only'] * count_only
-  done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-  return json.loads(done.stdout.splitlines()[-1])
+  figures: dict[str, Any] = {}
+  for kind in [only] if only else _KINDS:
+    command = [sys.executable, '-m', 'benchmarks.zoo_figures', f'--models={name}', f'--only={kind}']
+    done = subprocess.run([*command, '--in_process'], check=True, stdout=subprocess.PIPE, text=True)
+    figures.update(json.loads(done.stdout.splitlines()[-1]))
+  return figures
 
 
-def _measure_here(name: str, count_only: bool) -> dict[str, Any]:
+def _measure_here(name: str, kind: str) -> dict[str, Any]:
   from benchmarks import scene
   from htc_tf.configs import parsing
   from htc_tf.modeling.factory import build_htc
 
+  if name not in networks():
+    raise SystemExit(f'{name} is no network; known: {", ".join(networks())}')
   known, sizes = networks()[name][0], scene.SceneSizes.parse(SIZE)
   config = parsing.parse(known.experiment, known.config_paths).params.task.model
-  figures = {} if count_only else _detection(build_htc(config), sizes)
-  return {**count(config, sizes.padded), **figures}
+  return count(config, sizes.padded) if kind == 'count' else _detection(build_htc(config), sizes)
 
 
 def count(config: 'HTC', padded: tuple[int, int]) -> dict[str, Any]:
@@ -142,7 +146,8 @@ def _keep(name: str, figures: dict[str, Any]) -> None:
   """Put figures into the file, in the order of the registry."""
   kept = read() if FILE.exists() else {}
   kept[name] = {**kept.get(name, {}), **figures}
-  ordered = {network: kept[network] for network in networks() if network in kept}
+  models = dict.fromkeys(known.model for known in published_files())
+  ordered = {model: kept[model] for model in models if model in kept}
   files.write_bytes(FILE, (json.dumps(ordered, indent=1) + '\n').encode())
 
 
@@ -150,19 +155,16 @@ def main(argv: list[str] | None = None) -> int:
   """Measure networks one after another, and keep the figures of each."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--models', default='', help='names, separated by commas; default: all')
-  parser.add_argument('--count_only', action='store_true', help='parameters and GMAC only')
+  parser.add_argument('--only', default='', choices=['', *_KINDS], help='one kind of figures')
   parser.add_argument('--in_process', action='store_true', help='print the figures of one network')
   args = parser.parse_args(argv)
   names = args.models.split(',') if args.models else list(networks())
-  unknown = [name for name in names if name not in networks()]
-  if unknown:
-    parser.error(f'unknown networks: {", ".join(unknown)}; known: {", ".join(networks())}')
   if args.in_process:
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-    print(json.dumps(_measure_here(names[0], args.count_only)))
+    print(json.dumps(_measure_here(names[0], args.only)))
     return 0
   for name in names:
-    _keep(name, measure(name, args.count_only))
+    _keep(name, measure(name, args.only))
     print(f'{name}: {json.dumps(read()[name])}', flush=True)
   return 0
 
