@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.wheel]
 
 ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = (
+  'average',
   'client',
   'convert',
   'create-coco-records',

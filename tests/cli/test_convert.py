@@ -72,6 +72,7 @@ def test_the_directory_has_all_files(converted):
     'params.yaml',
     'dataset.json',
     'conversion.json',
+    'model_card.md',
   }
   assert [path.name for path in converted.parent.iterdir()] == ['model']
 

@@ -2,15 +2,18 @@
 
 import functools
 import json
+import math
 import pathlib
 import re
 
 import pytest
+import tensorflow as tf
 import yaml
 from official.core import exp_factory
+from official.modeling import optimization
 
 from htc_tf import registry_imports  # noqa: F401
-from htc_tf.configs import experiments, model_validation, parsing, validation
+from htc_tf.configs import experiments, model_validation, parsing, schedule, validation
 from htc_tf.errors import ConfigError
 from htc_tf.tasks.inputs import build_parser
 
@@ -182,7 +185,7 @@ def test_a_file_is_valid_and_holds_only_changes(path):
   for keys, value in _leaves(yaml.safe_load(text)):
     old = functools.reduce(getattr, keys, registered)
     if isinstance(value, list):
-      old = [getattr(item, 'as_dict', lambda item=item: item)() for item in old]
+      old = [getattr(item, 'as_dict', lambda item=item: item)() for item in old or ()]
     assert old != value, f'{".".join(keys)} is not changed'
 
 
@@ -354,3 +357,19 @@ def test_files_of_cbnetv2_select_its_backbone_heads_and_losses(size, channels, h
   assert task.model.detection_generator.nms == 'linear'
   kind = ('giou', 10.0) if heads else ('smooth_l1', 1.0)
   assert (task.losses.box_kind, task.losses.box_weight) == kind
+
+
+def test_the_file_for_stochastic_weight_averaging_has_a_cosine_in_each_epoch():
+  """The rate of mmcv's cyclic policy without a rise, from 0.02 to a hundredth of it."""
+  path = next(path for path in FILES if path.stem == 'htc_resnet50fpn_swa_coco')
+  trainer = parse('htc_resnet50fpn_1x_coco', [str(path)]).trainer
+  epoch = trainer.checkpoint_interval
+  assert (trainer.train_steps, trainer.max_to_keep) == (12 * epoch, 12)
+  optimizer = optimization.OptimizerFactory(trainer.optimizer_config)
+  rate = optimizer.build_learning_rate()
+  for number, step in ((0, 0), (0, 1000), (0, 7329), (1, 0), (7, 3000), (11, 0), (11, 7329)):
+    expected = 0.0002 + (0.02 - 0.0002) * (1 + math.cos(math.pi * step / epoch)) / 2
+    actual = float(rate(tf.constant(number * epoch + step, tf.int64)))
+    assert abs(actual - expected) < 1e-5, (number, step)
+  text = schedule.describe(trainer, 16, schedule.COCO_TRAIN_IMAGES)
+  assert 'learning rate along 12 cosines between 0.02 and 0.0002; checkpoint' in text
