@@ -154,7 +154,7 @@ def _number(value: float | None, unit: float, digits: int) -> str:
 
 def _comparisons(parity: str) -> dict[str, str]:
   """Result of each comparison of the report, by the last part of its title."""
-  found = {}
+  found: dict[str, str] = {}
   row = r'^\| (?:.*, )?([^|,]+) \| (\d+) \| (\d+) \| (\d+) \| (\d+%) \|$'
   for title, checks, failed, missing, share in re.findall(row, parity, re.MULTILINE):
     if not title.startswith('training step'):
