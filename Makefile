@@ -8,6 +8,7 @@
 # families around it, written to docs/parity.md.
 # make docs: the pages of docs/ that are written from the code.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
+# make zoo: MODEL_ZOO.md again, from the registry of published files, kept figures and docs/parity.md.
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
 # annotation files with one changed value through conversion and evaluation.
 # make audit: known vulnerabilities of the versions in requirements*.txt; fails if a version cannot be looked up.
@@ -18,7 +19,11 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
+<<<<<<< HEAD
+.PHONY: demo lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo fuzz audit setup clean
+=======
 .PHONY: demo docs lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench fuzz audit setup clean
+>>>>>>> main
 
 setup: $(INSTALLED)
 
@@ -85,6 +90,9 @@ bench: $(INSTALLED)
 	$(RUN) -m benchmarks.run $(if $(PEER),--peer=$(PEER)) $(if $(PEER_PATH),--peer_path=$(PEER_PATH)) \
 	  $(if $(PEER_IMPORT),--peer_import=$(PEER_IMPORT)) $(if $(ROWS),--rows=$(ROWS)) \
 	  $(if $(SIZES),--sizes=$(SIZES)) $(if $(RUNS),--runs=$(RUNS))
+
+zoo: $(INSTALLED)
+	$(RUN) -m benchmarks.model_zoo
 
 FILES ?= 100000
 ANNOTATION_FILES ?= 5000

@@ -4,7 +4,10 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from htc_tf.configs import parsing
+from htc_tf.configs import (
+  experiments,  # noqa: F401  # It registers them.
+  parsing,
+)
 from htc_tf.convert import conversion, published_files, traits, transforms
 from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
 from htc_tf.convert.name_map import NameMap

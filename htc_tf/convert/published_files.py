@@ -35,6 +35,7 @@ class PublishedFile(NamedTuple):
     box_ap: box AP on COCO val2017 that the source states, as text.
     mask_ap: mask AP, likewise.
     source: project that published it.
+    page: page of this project from which the file is downloaded.
     config: name of the configuration in this project.
     refused: word for the reason why it cannot be converted; '' if it can. It then has the shapes,
       but not the numbers, of its experiment.
@@ -47,6 +48,7 @@ class PublishedFile(NamedTuple):
   box_ap: str
   mask_ap: str
   source: str
+  page: str
   config: str
   refused: str
 
