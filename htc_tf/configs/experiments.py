@@ -139,16 +139,22 @@ def cascade_mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
 
 @exp_factory.register_config_factory('mask_rcnn_resnet50fpn_1x_coco')
 def mask_rcnn_resnet50fpn_1x_coco() -> cfg.ExperimentConfig:
-  """Mask R-CNN: one stage, with box deltas for each class."""
+  """Mask R-CNN: one stage, box deltas for each class, L1 losses."""
   model = model_config.HTC(
     semantic_head=_without_semantic(),
     box_head=model_config.BoxHead(class_agnostic=False),
+    rpn_sampler=features.RPNSampler(inside_only=False),
+    roi_generator=features.RoIGenerator(
+      published=features.PublishedRoIGenerator(num_proposals=1000)
+    ),
     cascade=model_config.Cascade(
       stages=[model_config.Stage()], interleaved=False, mask_information_flow=False
     ),
     detection_generator=model_config.DetectionGenerator(score_threshold=0.05),
   )
-  return build_experiment(_coco_task(model), Schedule())
+  task = _coco_task(model)
+  task.losses.rpn_box_beta = task.losses.box_beta = 0.0
+  return build_experiment(task, Schedule())
 
 
 @exp_factory.register_config_factory('htc_resnetfpn_coco')
