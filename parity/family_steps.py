@@ -83,6 +83,28 @@ _SCNET: Mapping[str, Any] = {
 }
 
 
+_COMPOSITE: Mapping[str, Any] = {
+  'type': 'published_swin',
+  'published_swin': {
+    'embed_dim': 8,
+    'depths': [2, 1, 1, 1],
+    'num_heads': [1, 2, 2, 4],
+    'window_size': 3,
+    'mlp_ratio': 2.0,
+    'drop_path_rate': 0.0,
+    'composite': True,
+  },
+}
+_CONV_HEADS: Mapping[str, Any] = {
+  'model': {
+    'backbone': _COMPOSITE,
+    'norm_activation': {'use_sync_bn': True},
+    'box_head': {'num_convs': 2, 'num_fcs': 1, 'conv_filters': 32},
+  },
+  'losses': {'box_kind': 'giou', 'box_weight': 10.0},
+}
+
+
 def _htc(name: str, decoder: str = 'published_fpn', **backbone: Any) -> Family:
   """HTC with another backbone or decoder.
 
@@ -105,6 +127,8 @@ FAMILIES = (
   Family('mask_rcnn', 'mask_rcnn_resnet50fpn_1x_coco'),
   Family('cascade_mask_rcnn', 'cascade_mask_rcnn_resnet50fpn_1x_coco'),
   Family('scnet', 'htc_resnet50fpn_1x_coco', {'model': _SCNET}),
+  _htc('cbnetv2', **_COMPOSITE),
+  Family('cbnetv2_4conv1fc', 'htc_resnet50fpn_20e_coco', _CONV_HEADS),
   _htc('hrnet', 'published_hrfpn', type='published_hrnet', published_hrnet=_HRNET),
   _htc('res2net', published_resnet=_RES2NET),
   _htc('sac', published_resnet={**_RESNET50, **_SWITCHABLE}),
@@ -160,6 +184,9 @@ def _figures(reference: Mapping[str, np.ndarray]) -> training_gradients.Figures:
 
 def _published_loss(name: str, reference: Mapping[str, np.ndarray]) -> str:
   """Published name of a loss; models with one stage and shared mask heads have no stage in it."""
+  if name.startswith('assistant_'):
+    rest = _published_loss(name.removeprefix('assistant_'), reference)
+    return f'assistant_{rest}'
   published = training.LOSSES.get(name, name)
   alone = published.rpartition('.')[2]
   if name == 'context_loss':

@@ -27,7 +27,7 @@ from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
-from parity import step_weights
+from parity import mmdet_composite, step_weights
 
 _INPUTS = pathlib.Path(__file__).parent / 'extract' / 'training_trajectory.npz'
 _CHANNELS, _UNITS, _CLASSES, _STUFF = 32, 64, 10, 12
@@ -64,10 +64,41 @@ def _resnet50(model: Any) -> None:
     model.neck.rfp_backbone.update(base_channels=8, rfp_inplanes=_CHANNELS)
 
 
+def _composite(model: Any) -> None:
+  """CBNetV2's composite of two small Swin transformers."""
+  model.backbone = {
+    'type': 'CompositeSwin',
+    'embed_dims': 8,
+    'depths': (2, 1, 1, 1),
+    'num_heads': (1, 2, 2, 4),
+    'window_size': 3,
+    'mlp_ratio': 2,
+    'drop_path_rate': 0.0,
+  }
+  model.neck.in_channels = [8, 16, 32, 64]
+
+
+def _composite_with_conv_heads(model: Any) -> None:
+  """The same with 4conv1fc heads; on one device, synchronized norms are plain ones."""
+  _composite(model)
+  for head in model.roi_head.bbox_head:
+    head.update(
+      type='ConvFCBBoxHead',
+      num_shared_convs=2,
+      num_shared_fcs=1,
+      conv_out_channels=_CHANNELS,
+      norm_cfg={'type': 'BN', 'requires_grad': True},
+      reg_decoded_bbox=True,
+    )
+    head.loss_bbox = {'type': 'GIoULoss', 'loss_weight': 10.0}  # `update` would keep other keys.
+
+
 FAMILIES: Mapping[str, tuple[str, Callable[[Any], None]]] = {
   'mask_rcnn': ('mask_rcnn/mask-rcnn_r50_fpn_1x_coco', _resnet18),
   'cascade_mask_rcnn': ('cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco', _resnet18),
   'scnet': ('scnet/scnet_r50_fpn_1x_coco', _resnet18),
+  'cbnetv2': ('htc/htc_r50_fpn_20e_coco', _composite),
+  'cbnetv2_4conv1fc': ('htc/htc_r50_fpn_20e_coco', _composite_with_conv_heads),
   'hrnet': ('hrnet/htc_hrnetv2p-w18_20e_coco', _hrnet),
   'res2net': ('res2net/htc_res2net-101_fpn_20e_coco', _res2net),
   'sac': ('detectors/htc_r50-sac_1x_coco', _resnet50),
@@ -82,11 +113,15 @@ def write_step(family: str, folder: str) -> None:
   losses, total = run_step(model, arrays)
   total.backward()
   shapes = {
-    name: tuple(values.shape)
+    mmdet_composite.published_name(name): tuple(values.shape)
     for name, values in model.state_dict().items()
-    if not name.endswith('.num_batches_tracked')
+    if not name.endswith(('.num_batches_tracked', '.relative_position_index'))
   }
-  trained = {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
+  trained = {
+    mmdet_composite.published_name(name): mmdet_composite.to_published(name, p.grad.numpy())
+    for name, p in model.named_parameters()
+    if p.grad is not None
+  }
   stored: dict[str, Any] = {
     'names': np.array(list(shapes)),
     'shapes': np.array([[*shape, *[-1] * (4 - len(shape))] for shape in shapes.values()], np.int32),
@@ -109,10 +144,13 @@ def build_model(family: str) -> Any:
   _reduce_heads(settings)
   reduce_backbone(settings)
   model = MODELS.build(settings)
-  shapes = {name: values.shape for name, values in model.state_dict().items()}
-  state = {name: torch.from_numpy(v) for name, v in step_weights.state_dict(shapes).items()}
-  missing, unknown = model.load_state_dict(state, strict=False)
-  assert not missing and not unknown, (missing, unknown)
+  state = model.state_dict()
+  names = {name: mmdet_composite.published_name(name) for name in state}
+  weights = step_weights.state_dict({names[name]: v.shape for name, v in state.items()})
+  for name, values in state.items():
+    if names[name] in weights:  # The network computes the others.
+      published = mmdet_composite.from_published(name, weights[names[name]])
+      values.copy_(torch.from_numpy(published))
   model.train()
   return model
 
@@ -163,7 +201,7 @@ def run_step(model: Any, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, fl
     'data_samples': [_sample(arrays, i) for i in range(2)],
   }
   batch = model.data_preprocessor(data, True)
-  raw = model.loss(batch['inputs'], batch['data_samples'])
+  raw = _losses(model, batch)
   total, _ = model.parse_losses(raw)
   losses = {
     name: float(sum(v.sum() for v in (values if isinstance(values, list) else [values])))
@@ -171,6 +209,24 @@ def run_step(model: Any, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, fl
     if 'loss' in name
   }
   return {**losses, 'total': float(total)}, total
+
+
+def _losses(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
+  """Losses of all kinds; those of an assisting backbone count half (Liang et al. 2021)."""
+  inputs, samples = batch['inputs'], batch['data_samples']
+  if not isinstance(model.backbone, mmdet_composite.CompositeSwin):
+    return model.loss(inputs, samples)
+  both = []
+  for maps in model.backbone(inputs):
+    pyramid = model.neck(maps)
+    model.extract_feat = lambda _, pyramid=pyramid: pyramid
+    both.append(model.loss(inputs, samples))
+  assistant, lead = both
+  halves = {
+    f'assistant_{name}': [0.5 * v for v in value] if isinstance(value, list) else 0.5 * value
+    for name, value in assistant.items()
+  }
+  return {**lead, **halves}
 
 
 def _choose_evenly(sampler: Any, gallery: Any, num: int) -> Any:
