@@ -6,6 +6,7 @@
 # make test-connectors: the connectors to SAHI and supervision, with these installed.
 # make parity: the models against stored numbers; PACK="folder folder": all numbers of HTC and of the
 # families around it, written to docs/parity.md.
+# make docs: the pages of docs/ that are written from the code.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
 # annotation files with one changed value through conversion and evaluation.
@@ -17,7 +18,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench fuzz audit setup clean
+.PHONY: demo docs lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -75,6 +76,9 @@ test-connectors: $(CONNECTORS)/.installed
 PACK ?= parity/extract parity/zoo_extract
 parity: $(INSTALLED)
 	$(RUN) -m parity --pack $(PACK) $(if $(filter command line,$(origin PACK)),--markdown=docs/parity.md)
+
+docs: $(INSTALLED)
+	$(RUN) -m docs_pages
 
 # These variables are passed on if they are given: PEER, PEER_PATH, PEER_IMPORT, ROWS, SIZES, RUNS.
 bench: $(INSTALLED)

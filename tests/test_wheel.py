@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
 
 import pytest
 import yaml
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.wheel]
 
 ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = (
+  'average',
   'client',
   'convert',
   'create-coco-records',
@@ -100,6 +102,13 @@ def test_the_package_comes_from_the_wheel(installed):
   pip = installed.run('pip', 'show', '--files', 'htc_tf')
   assert 'Editable' not in pip and 'htc_tf/py.typed' in pip
   assert 'parity' not in pip and 'tests/' not in pip and 'benchmarks' not in pip
+
+
+def test_the_wheel_has_the_experiment_files_and_the_registry_of_published_files(installed):
+  with zipfile.ZipFile(installed.wheel) as archive:
+    names = set(archive.namelist())
+  files = {f'htc_tf/experiments/{path.name}' for path in (ROOT / 'experiments').glob('*.yaml')}
+  assert files | {'htc_tf/convert/published_files.csv'} <= names
 
 
 def test_the_source_distribution_is_complete(installed):

@@ -113,7 +113,13 @@ def reduced(name: str, train_path: str, val_path: str = '') -> cfg.ExperimentCon
   )
   for data in (params.task.train_data, params.task.validation_data):
     data.parser.override(
-      {'min_sizes': [SIZE], 'max_size': SIZE, 'max_num_instances': 4, 'buckets': []}
+      {
+        'min_sizes': [SIZE],
+        'min_size_range': [],
+        'max_size': SIZE,
+        'max_num_instances': 4,
+        'buckets': [],
+      }
     )
   return params
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from official.core import config_definitions as cfg
 
 from htc_tf import files, version
-from htc_tf.checkpoints import model_directory
+from htc_tf.checkpoints import model_card, model_directory
 from htc_tf.configs import model as model_config
 from htc_tf.configs import validation
 from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
@@ -22,6 +22,7 @@ from htc_tf.modeling.htc_model import HTCModel
 
 RECORD_FILE = 'conversion.json'
 _RECORD_VERSION = 1
+_LICENSE = 'see the page that the file was downloaded from'
 
 
 def write_model_directory(
@@ -33,10 +34,10 @@ def write_model_directory(
 ) -> Conversion:
   """Convert a published file and write a model directory, completely or not at all.
 
-  The directory holds the checkpoint `ckpt-0`, `params.yaml`, `conversion.json` and, for the 80
-  classes of COCO, `dataset.json`. Prediction, export and `task.init_checkpoint` accept the
-  directory. For an ImageNet classifier, the checkpoint has only the part `backbone`; only
-  `task.init_checkpoint` accepts it, with `task.init_checkpoint_modules=backbone`.
+  The directory holds the checkpoint `ckpt-0`, `params.yaml`, `conversion.json`, `model_card.md`
+  and, for the 80 classes of COCO, `dataset.json`. Prediction, export and `task.init_checkpoint`
+  accept the directory. For an ImageNet classifier, the checkpoint has only the part `backbone`;
+  only `task.init_checkpoint` accepts it, with `task.init_checkpoint_modules=backbone`.
 
   Args:
     path: the published file.
@@ -67,7 +68,8 @@ def write_model_directory(
       model_directory.save_dataset_info(folder, info)
     text = json.dumps(record, indent=2) + '\n'
     files.write_bytes(os.path.join(folder, RECORD_FILE), text.encode())
-    _save_checkpoint(model, result, folder)
+    prefix = _save_checkpoint(model, result, folder)
+    _write_card(folder, params.task.model, record, info, prefix)
   return result
 
 
@@ -112,10 +114,32 @@ def _record(checkpoint: Checkpoint, result: Conversion, info: DatasetInfo | None
   }
 
 
-def _save_checkpoint(model: HTCModel, result: Conversion, folder: str) -> None:
-  """Write `ckpt-0` with the parts that a training run saves, or only the parts of the file."""
+def _write_card(
+  folder: str,
+  config: model_config.HTC,
+  record: dict[str, Any],
+  info: DatasetInfo | None,
+  prefix: str,
+) -> None:
+  """Write the card: the published file, what of it was used, and what its authors state."""
+  source = record['source']
+  rows = {
+    'file': source['file'],
+    'SHA-256': source['sha256'],
+    'kind': source['kind'],
+    'parts': 'all' if record['parts'] == 'all' else ', '.join(record['parts']),
+    'variables': f'{record["num_filled"]} filled, {len(record["missing"])} without an entry and '
+    f'{len(record["dropped"])} of another number of classes left as initialized',
+    'license of the weights': _LICENSE,
+  }
+  title = f'{source["file"]}, converted'
+  model_card.write(folder, title, config, info, {'Published weights': rows}, prefix)
+
+
+def _save_checkpoint(model: HTCModel, result: Conversion, folder: str) -> str:
+  """Write `ckpt-0` with the parts of the model that the file has; return its prefix."""
   parts = {'model': model, **model.checkpoint_items}
   if result.parts is not None:
     parts = {name: parts[name] for name in result.parts}
   manager = tf.train.CheckpointManager(tf.train.Checkpoint(**parts), folder, max_to_keep=1)
-  manager.save(checkpoint_number=0)
+  return manager.save(checkpoint_number=0)

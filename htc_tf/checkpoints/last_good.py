@@ -135,7 +135,7 @@ def find(folder: str) -> str | None:
   named = _named_by_state_file(folder)
   if named and tf.io.gfile.exists(f'{named}.index'):
     return named
-  found = _on_disk(folder) or _of_other_names(folder)
+  found = all_in(folder)
   if not found:
     return None
   logging.warning(
@@ -145,6 +145,17 @@ def find(folder: str) -> str | None:
     found[-1],
   )
   return found[-1]
+
+
+def all_in(folder: str) -> list[str]:
+  """Prefixes of the checkpoints of a directory, oldest first; the directory is not changed.
+
+  Args:
+    folder: directory with checkpoints, also one of the best checkpoint; it may be missing.
+  """
+  if not file_systems.is_folder(folder):
+    return []
+  return _on_disk(folder) or _of_other_names(folder)
 
 
 def step_of(prefix: str | None) -> int:

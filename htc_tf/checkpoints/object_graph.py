@@ -37,10 +37,7 @@ def compare(prefix: str, parts: Mapping[str, tf.Module]) -> Mismatch:
   Raises:
     CheckpointError: the checkpoint cannot be read, or lacks a part.
   """
-  try:
-    saved = _SavedGraph(prefix)
-  except readability.READ_ERRORS as error:
-    raise readability.unreadable(prefix, error) from error
+  saved = _read(prefix)
   mismatch = Mismatch([], [], [])
   used = set()
   for name, part in parts.items():
@@ -54,6 +51,46 @@ def compare(prefix: str, parts: Mapping[str, tf.Module]) -> Mismatch:
     if node not in used
   )
   return mismatch
+
+
+def saved_shapes(prefix: str, name: str) -> dict[str, list[int]]:
+  """The shape of every variable below a part of a checkpoint, by path, breadth first.
+
+  Args:
+    prefix: path of the checkpoint.
+    name: name of the part in the checkpoint, such as 'model'.
+
+  Raises:
+    CheckpointError: the checkpoint cannot be read, or lacks the part.
+  """
+  saved = _read(prefix)
+  return {path: saved.shape(node) or [] for path, node in saved.variables(name)}
+
+
+def saved_keys(prefix: str, name: str, part: tf.Module) -> list[tuple[str, tf.Variable, str]]:
+  """Triples (path, variable, key in the checkpoint) of the variables of a live object.
+
+  Args:
+    prefix: path of a checkpoint that has all of them; see `restoration.check_fits`.
+    name: name of the object in the checkpoint.
+    part: the object; its variables must exist.
+
+  Raises:
+    CheckpointError: the checkpoint cannot be read, or lacks the part.
+  """
+  saved = _read(prefix)
+  return [
+    (path, variable, saved.key(node))
+    for path, variable, node in _live_variables(name, part, saved)
+    if node is not None
+  ]
+
+
+def _read(prefix: str) -> '_SavedGraph':
+  try:
+    return _SavedGraph(prefix)
+  except readability.READ_ERRORS as error:
+    raise readability.unreadable(prefix, error) from error
 
 
 def _add_difference(
@@ -108,8 +145,12 @@ class _SavedGraph:
 
   def shape(self, node: int | None) -> list[int] | None:
     """Shape of a variable's node; None for any other node."""
-    attributes = self._graph.nodes[node].attributes if node is not None else ()
-    return list(self._shapes[attributes[0].checkpoint_key]) if attributes else None
+    has_value = node is not None and self._graph.nodes[node].attributes
+    return list(self._shapes[self.key(node)]) if node is not None and has_value else None
+
+  def key(self, node: int) -> str:
+    """Key in the checkpoint of the value of a variable's node."""
+    return str(self._graph.nodes[node].attributes[0].checkpoint_key)
 
   def variables(self, name: str) -> Iterator[tuple[str, int]]:
     """Pairs (path, node) of the variables below a part, breadth first."""

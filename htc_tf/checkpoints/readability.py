@@ -13,6 +13,9 @@ from htc_tf.errors import CheckpointError
 # Exceptions of TensorFlow for a damaged checkpoint; IndexError if the data end early.
 READ_ERRORS = (tf.errors.OpError, ValueError, IndexError)
 
+# In keys of the copies of weights that an optimizer with exponential averages keeps.
+_AVERAGE_SLOT = '/average/'
+
 
 def check_readable(prefix: str) -> None:
   """Read every entry once, so that a truncated file cannot leave a model half restored.
@@ -77,6 +80,14 @@ def open_reader(prefix: str) -> Any:
   return tf.compat.v1.train.NewCheckpointReader(prefix)
 
 
+def has_averages(prefix: str) -> bool:
+  """Whether the model in a checkpoint has exponential averages, and the optimizer the weights.
+
+  See `training.averages.Averages`.
+  """
+  return any(_AVERAGE_SLOT in key for key in open_reader(prefix).get_variable_to_shape_map())
+
+
 def _read_all(prefix: str) -> None:
   reader = open_reader(prefix)
   for key in reader.get_variable_to_shape_map():
@@ -101,3 +112,12 @@ def _readable_beside(prefix: str) -> Iterator[str]:
   steps = {path: path.rpartition('-')[2] for path in found if path != prefix}
   numbered = {path: int(step) for path, step in steps.items() if step.isdecimal()}
   yield from filter(is_readable, sorted(numbered, key=numbered.__getitem__, reverse=True))
+
+
+def files_of(prefix: str) -> list[str]:
+  """Paths of the files of a checkpoint: its index and its data, in alphabetical order."""
+  folder, name = file_systems.dirname(prefix), os.path.basename(prefix)
+  return [
+    *file_systems.glob_in(folder, f'{name}.data-*'),
+    *file_systems.glob_in(folder, f'{name}.index'),
+  ]

@@ -1,8 +1,7 @@
 """Conversion of a published checkpoint to a model directory.
 
 Example:
-  htc-convert htc_r50_fpn_1x_coco_20200317-7332cf16.pth --experiment=htc_resnet50fpn_1x_coco \
-    --output=model
+  htc-convert htc_r50_fpn_1x_coco_20200317-7332cf16.pth --output=model
 """
 
 import argparse
@@ -22,7 +21,12 @@ def _parser() -> argparse.ArgumentParser:
   )
   add = parser.add_argument
   add('file', help='published checkpoint')
-  add('--experiment', required=True, help='experiment with the model of the checkpoint')
+  add(
+    '--experiment',
+    default='',
+    help='experiment with the model of the checkpoint; by default it follows from the hash in the '
+    "file's name, or from what is in the file",
+  )
   add('--output', required=True, help='new folder')
   add(
     '--config_file',
@@ -69,16 +73,33 @@ def _execute(args: argparse.Namespace) -> int:
   from htc_tf.configs import parsing
   from htc_tf.convert.comparison import Allowed
 
+  experiment, config_files = _experiment(args)
   origin = {
-    'experiment': args.experiment,
-    'config_file': args.config_file,
+    'experiment': experiment,
+    'config_file': config_files,
     'params_override': args.params_override,
   }
-  params = parsing.parse(args.experiment, args.config_file, args.params_override).params
+  params = parsing.parse(experiment, config_files, args.params_override).params
   allowed = Allowed(args.allow_class_mismatch, args.allow_unused, args.allow_missing)
   result = converted_model.write_model_directory(args.file, params, args.output, allowed, origin)
   print(f'{result.describe()}\n{args.output}')
   return 0
+
+
+def _experiment(args: argparse.Namespace) -> tuple[str, list[str]]:
+  """The experiment of the file and the files that change it: as given, or as the file says."""
+  from absl import logging
+
+  from htc_tf.convert import identification
+
+  if args.experiment:
+    warning = identification.check_choice(args.file, args.experiment, args.config_file)
+    if warning:
+      logging.warning(warning)
+    return args.experiment, args.config_file
+  known, reason = identification.identify(args.file)
+  print(f'{known.title}: {reason}\n{known.flags}')
+  return known.experiment, [*known.config_paths, *args.config_file]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -112,8 +112,10 @@ class PublishedSwin(hyperparams.Config):
     patch_norm: whether the patch embedding is normed.
     drop_path_rate: rate at which the last block is dropped in training; those of the other blocks
       rise linearly from 0.
-    frozen_stages: last frozen stage: -1 none, 0 the patch embedding, 1 also the first stage, ..., 4
-      everything but the norms of the outputs.
+    frozen_stages: last frozen stage: -1 none, as published, 0 the patch embedding, 1 also the first
+      stage, ..., 4 everything but the norms of the outputs. Stages are counted as in the other
+      backbones and in mmdetection 3, which freezes the norms too; in the code of Swin and CBNetV2,
+      `frozen_stages` of 2, 3 and 4 mean 1, 2 and 3 here, and 1 means 0.
     recompute: whether training keeps only the outputs of blocks and recomputes their activations
       for the backward pass: less memory, more time, the same gradients.
     composite: whether there are two transformers, of which the second one also gets the features of

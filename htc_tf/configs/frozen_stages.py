@@ -4,9 +4,23 @@ from typing import Any
 
 from absl import logging
 from official.core import config_definitions as cfg
+from official.vision.configs import backbones
 
 KEY = 'task.model.backbone.published_resnet.frozen_stages'
 _RGB = 3
+
+
+def how_to_train(backbone: backbones.Backbone, has_weights: bool) -> str:
+  """The overrides by which every layer of a backbone is trained, for messages.
+
+  Args:
+    backbone: configuration of the backbone.
+    has_weights: whether it starts from weights, to which its frozen norms belong.
+  """
+  options, section = backbone.get(), f'task.model.backbone.{backbone.type}'
+  wanted = [('frozen_stages', '-1')] + [('norm_eval', 'false')] * (not has_weights)
+  overrides = [f'{section}.{name}={value}' for name, value in wanted if hasattr(options, name)]
+  return ', '.join([*overrides, 'task.freeze_backbone=false'])
 
 
 def trained_norms() -> dict[str, Any]:

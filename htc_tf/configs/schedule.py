@@ -1,6 +1,7 @@
 """Training schedules, and the rule that fits one to another batch size."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -229,6 +230,10 @@ def _describe_rate(rate: optimization.LrConfig, with_epochs: Callable[[int], str
     cosine = rate.cosine
     first = cosine.initial_learning_rate
     return f'{first:g}, along a cosine to {first * cosine.alpha:g}'
+  if rate.type == 'step_cosine_with_offset':
+    values = rate.step_cosine_with_offset.values
+    num_cycles = sum(low < high for low, high in itertools.pairwise(values)) + 1
+    return f'along {num_cycles} cosines between {max(values):g} and {min(values):g}'
   if rate.type != 'stepwise':
     return str(rate.type)
   boundaries, values = rate.stepwise.boundaries, rate.stepwise.values

@@ -48,7 +48,7 @@ class Parser(hyperparams.Config):
     buckets: static sizes of the network input, none larger than `task.model.input_size`. An image
       is padded to the smallest bucket that holds it, or shrunk into one if none does; all images of
       a batch are of one bucket. Empty: a batch holds images of one orientation, padded to their
-      largest height and width, rounded up to multiples of `task.model.size_divisor` (32 with the
+      largest height and width, rounded up to multiples of the model's `size_divisor` (32 with the
       published decoder), as in the paper's code. With the proposals or the RoI aligner of Model
       Garden, images are always padded to `task.model.input_size`.
     augmentation: random changes of training images.

@@ -8,10 +8,8 @@ import tf_keras
 
 from htc_tf.errors import ConfigError, InputError
 from htc_tf.modeling import precision
-from htc_tf.modeling.backbones.composite_swin import CompositeSwin
 from htc_tf.modeling.backward_turns import delay_backward
 from htc_tf.modeling.cascade import Cascade
-from htc_tf.modeling.decoders.recursive_fpn import RecursiveFPN
 from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.heads.global_context_head import GlobalContextHead
 from htc_tf.modeling.keras_files import WithoutKerasFiles
@@ -24,6 +22,7 @@ from htc_tf.modeling.outputs import (
   RPNOutputs,
   TrainingOutputs,
 )
+from htc_tf.modeling.part_interfaces import CompositeBackbone, ImageReadingDecoder
 from htc_tf.modeling.region_proposal_network import RegionProposalNetwork
 from htc_tf.ops.without_autograph import without_autograph
 
@@ -32,10 +31,10 @@ class HTCModel(WithoutKerasFiles):
   """Hybrid Task Cascade (Chen et al. 2019).
 
   Args:
-    backbone: model from images to {level: feature map}; a `CompositeSwin` also trains the other
-      parts on the features of its assisting transformer.
-    decoder: layer from the feature maps to the feature pyramid; a `RecursiveFPN` also gets the
-      images; None if the backbone outputs the pyramid.
+    backbone: model from images to {level: feature map}; a `CompositeBackbone` also trains the
+      other parts on the features of its assisting backbone.
+    decoder: layer from the feature maps to the feature pyramid; an `ImageReadingDecoder` also
+      gets the images; None if the backbone outputs the pyramid.
     rpn: region proposal network.
     cascade: stages of the cascade.
     detection_generator: layer from mean class logits and boxes to detections.
@@ -100,7 +99,7 @@ class HTCModel(WithoutKerasFiles):
     """Everything that the losses need; inputs and errors as for `call`."""
     masks = {'gt_masks'} if self.cascade.has_masks else set()
     _check_inputs(inputs, {'images', 'image_shape', 'gt_boxes', 'gt_classes'} | masks)
-    if not isinstance(self.backbone, CompositeSwin):
+    if not isinstance(self.backbone, CompositeBackbone):
       return self._train_on(self.backbone(inputs['images'], training=True), inputs)[0]
     # The heads and the decoder train on both backbones (CBNetV2, section 3.3). In the paper's code,
     # both train the stages on the proposals of the lead one.
@@ -180,7 +179,7 @@ class HTCModel(WithoutKerasFiles):
   ) -> tuple[ImageFeatures, tf.Tensor | None]:
     """Results of `extract` from the maps of the backbone."""
     pyramid = maps
-    if isinstance(self.decoder, RecursiveFPN):
+    if isinstance(self.decoder, ImageReadingDecoder):
       pyramid = self.decoder(maps, inputs['images'], training=training)
     elif self.decoder is not None:
       pyramid = self.decoder(maps, training=training)

@@ -82,7 +82,11 @@ class HTCTask(base_task.Task):
     with contextlib.suppress(DataError):
       classes = initialization.classes_of(DatasetInfo.find(config.train_data.input_path))
     initialization.initialize(
-      model, config.init_checkpoint, config.init_checkpoint_modules, classes
+      model,
+      config.init_checkpoint,
+      config.init_checkpoint_modules,
+      classes,
+      config.model.backbone,
     )
 
   def build_inputs(

@@ -10,6 +10,8 @@ from absl import logging
 
 from htc_tf import file_systems
 from htc_tf.checkpoints import model_directory, object_graph, restoration
+from htc_tf.configs import frozen_stages
+from htc_tf.configs import model as model_config
 from htc_tf.convert import class_rows, comparison, conversion, stem
 from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
 from htc_tf.convert.class_rows import Classes
@@ -32,14 +34,20 @@ class _Source(NamedTuple):
   Attributes:
     values: its arrays with an entry per class, by path of the variable.
     classes: its classes; None if they are unknown.
+    adapted: paths of the kernels of stems that were adapted to the channels of the images.
   """
 
   values: Mapping[str, np.ndarray]
   classes: Classes | None
+  adapted: Sequence[str] = ()
 
 
 def initialize(
-  model: HTCModel, path: str | None, modules: str | Sequence[str], classes: Classes | None = None
+  model: HTCModel,
+  path: str | None,
+  modules: str | Sequence[str],
+  classes: Classes | None = None,
+  backbone: model_config.Backbone | None = None,
 ) -> None:
   """Load the weights that a run without checkpoints starts from.
 
@@ -54,13 +62,16 @@ def initialize(
       None keeps the random weights.
     modules: `task.init_checkpoint_modules`: 'all', or names of the parts to load.
     classes: classes of the training data; None if they are unknown.
+    backbone: configuration of the model's backbone, which warnings about frozen layers name; None
+      for a published ResNet.
 
   Raises:
     CheckpointError: the checkpoint is missing or has another configuration.
     ConfigError: `modules` names an unknown part.
   """
+  backbone = backbone or model_config.Backbone()
   if not path:
-    _report_random_weights(model)
+    _report_random_weights(model, backbone)
     return
   parts = _part_names(model, modules)
   variables = named_variables(model)
@@ -70,13 +81,13 @@ def initialize(
   elif parts is None:
     source = _load_model(model, path)
   else:
-    _load_parts(model, path, parts)
-    return
+    source = _load_parts(model, path, parts)
+  _report_stems(model, source.adapted, backbone)
   if source.values and parts is None:
     _transfer_classes(variables, initial, source, classes, path)
 
 
-def _report_random_weights(model: HTCModel) -> None:
+def _report_random_weights(model: HTCModel, backbone: model_config.Backbone) -> None:
   """Log that the weights are random, and warn if some of them are frozen, so that they stay so."""
   trained = {id(variable) for variable in model.trainable_variables}
   frozen = [
@@ -88,11 +99,10 @@ def _report_random_weights(model: HTCModel) -> None:
   if frozen:
     logging.warning(
       '%d convolutions are frozen with random weights, such as %s. Pass --weights=FILE '
-      '(task.init_checkpoint) with an ImageNet backbone, or train them: '
-      'task.model.backbone.published_resnet.frozen_stages=-1 and norm_eval=false, and '
-      'task.freeze_backbone=false.',
+      '(task.init_checkpoint) with an ImageNet backbone, or train them: %s.',
       len(frozen),
       frozen[0],
+      frozen_stages.how_to_train(backbone, has_weights=False),
     )
 
 
@@ -102,8 +112,7 @@ def _load_published(model: HTCModel, path: str, parts: Sequence[str] | None) -> 
   values = conversion.class_values(checkpoint)
   result = conversion.convert_checkpoint(checkpoint, model, allowed, parts)
   logging.info('%s: %s', path, result.describe())
-  _report_stems(model, result.adapted)
-  return _Source(values, _published_classes(checkpoint, values))
+  return _Source(values, _published_classes(checkpoint, values), result.adapted)
 
 
 def _published_classes(checkpoint: Checkpoint, values: Mapping[str, np.ndarray]) -> Classes | None:
@@ -124,14 +133,15 @@ def _load_model(model: HTCModel, path: str) -> _Source:
   folder = file_systems.dirname(prefix)
   info = model_directory.load_dataset_info(folder)
   mismatch = object_graph.compare(prefix, {'model': model})
+  adapted: Sequence[str] = ()
   if not mismatch.shapes:
     restoration.restore(prefix, {'model': model})
     values = _values_by_class(named_variables(model))
   else:
     other = _build_other_model(model, prefix, folder)
-    _report_stems(model, _assign_fitting(named_variables(model), named_variables(other), prefix))
+    adapted = _assign_fitting(named_variables(model), named_variables(other), prefix)
     values = _values_by_class(named_variables(other))
-  return _Source(values, classes_of(info) if info else None)
+  return _Source(values, classes_of(info) if info else None, adapted)
 
 
 def _values_by_class(variables: Mapping[str, tf.Variable]) -> dict[str, np.ndarray]:
@@ -148,7 +158,7 @@ def _build_other_model(model: HTCModel, prefix: str, folder: str) -> HTCModel:
   return other
 
 
-def _load_parts(model: HTCModel, path: str, parts: Sequence[str]) -> None:
+def _load_parts(model: HTCModel, path: str, parts: Sequence[str]) -> _Source:
   """Restore parts of a model; the stem of a model of RGB images is adapted to other channels."""
   items = {name: model.checkpoint_items[name] for name in parts}
   prefix = restoration.resolve(path)
@@ -156,17 +166,17 @@ def _load_parts(model: HTCModel, path: str, parts: Sequence[str]) -> None:
   has_params = file_systems.exists(os.path.join(folder, model_directory.PARAMS_FILE))
   if not has_params or not object_graph.compare(prefix, items).shapes:
     restoration.restore(path, items)
-    return
+    return _Source({}, None)
   other = _build_other_model(model, prefix, folder)
   variables = {
     name: variable
     for name, variable in named_variables(model).items()
     if comparison.is_in(name, parts)
   }
-  _report_stems(model, _assign_fitting(variables, named_variables(other), prefix))
+  return _Source({}, None, _assign_fitting(variables, named_variables(other), prefix))
 
 
-def _report_stems(model: HTCModel, paths: Sequence[str]) -> None:
+def _report_stems(model: HTCModel, paths: Sequence[str], backbone: model_config.Backbone) -> None:
   """Log which stems were adapted to the channels of the images, and warn if they are frozen."""
   for path in paths:
     logging.info('%s', stem.describe(path, model.num_channels))
@@ -174,10 +184,10 @@ def _report_stems(model: HTCModel, paths: Sequence[str]) -> None:
     if not any(kernel is variable for variable in model.trainable_variables):
       logging.warning(
         '%s is frozen, with weights that are the same for all %d channels: the model cannot learn '
-        'to tell channels apart. To train it, set '
-        'task.model.backbone.published_resnet.frozen_stages=-1, and task.freeze_backbone=false.',
+        'to tell channels apart. To train it, set %s.',
         path,
         model.num_channels,
+        frozen_stages.how_to_train(backbone, has_weights=True),
       )
 
 

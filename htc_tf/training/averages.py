@@ -1,14 +1,10 @@
 """Averaged weights: which of the two copies of a model's weights the model holds."""
 
-from collections.abc import Iterator
-
 import tensorflow as tf
 import tf_keras
 from official.modeling import optimization
 
 from htc_tf.checkpoints import readability
-
-_SLOT = '/average/'
 
 
 class Averages:
@@ -46,7 +42,7 @@ class Averages:
     Args:
       prefix: prefix of the checkpoint; the averages start anew if it has none.
     """
-    if not _has_averages(prefix):
+    if not readability.has_averages(prefix):
       self.start()
     self._in_model.assign(True)
 
@@ -67,11 +63,3 @@ class Averages:
       weight.assign(average.read_value())
       average.assign(kept)
     self._in_model.assign(tf.logical_not(self._in_model.read_value()))
-
-
-def _has_averages(prefix: str) -> bool:
-  return any(_SLOT in key for key in _keys(prefix))
-
-
-def _keys(prefix: str) -> Iterator[str]:
-  yield from readability.open_reader(prefix).get_variable_to_shape_map()

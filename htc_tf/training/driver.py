@@ -25,7 +25,7 @@ from htc_tf.configs.trainer import best_metric
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.errors import CheckpointError
 from htc_tf.modeling import precision
-from htc_tf.training import cluster, console, run_start, runners, seeding, summary
+from htc_tf.training import cluster, console, run_card, run_start, runners, seeding, summary
 from htc_tf.training.early_stopping import EarlyStopping
 from htc_tf.training.results_table import ResultsTable
 from htc_tf.training.run_log import RunLog
@@ -220,6 +220,7 @@ def _run_chief(
   if run_log is not None:
     run_log.finish()
     step = int(runner.trainer.global_step.numpy())
+    run_card.write(model_dir, flags_obj.experiment, params, step, runner.best)
     summary.log_end(step, params, run_log, model_dir, runner.best)
   train_utils.save_gin_config(arguments['mode'], model_dir)
 

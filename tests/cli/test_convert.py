@@ -72,6 +72,7 @@ def test_the_directory_has_all_files(converted):
     'params.yaml',
     'dataset.json',
     'conversion.json',
+    'model_card.md',
   }
   assert [path.name for path in converted.parent.iterdir()] == ['model']
 
@@ -188,6 +189,36 @@ def test_an_error_is_one_message(published, tmp_path, capsys, arguments, message
   error = capsys.readouterr().err
   assert error.startswith('error: ') and message in error
   assert [path.name for path in tmp_path.iterdir()] == ['folder']
+
+
+def test_the_hash_in_the_name_selects_the_experiment(published, small, tmp_path, capsys):
+  path = tmp_path / 'renamed_fe28c577_copy.pdparams'
+  path.write_bytes(published.read_bytes())
+  output = tmp_path / 'model'
+  assert convert.main([str(path), small, f'--output={output}']) == 0
+  shown = capsys.readouterr().out
+  assert 'HTC R50-FPN 20e: the hash fe28c577 in the name' in shown
+  assert '--experiment=htc_resnet50fpn_20e_coco\n' in shown
+  record = json.loads((output / 'conversion.json').read_text())
+  assert record['experiment'] == 'htc_resnet50fpn_20e_coco'
+  assert record['config_file'] == [small.partition('=')[2]]
+
+
+def test_a_file_of_an_unknown_network_needs_an_experiment(published, tmp_path, capsys):
+  assert convert.main([str(published), f'--output={tmp_path / "model"}']) == 2
+  error = capsys.readouterr().err
+  assert 'nearest, with what differs: htc_resnet50fpn_1x_coco_paddle (' in error
+  assert not list(tmp_path.iterdir())
+
+
+def test_an_experiment_that_contradicts_the_name_gives_a_warning(
+  published, small, tmp_path, caplog
+):
+  path = tmp_path / 'renamed_9b41b48f.pdparams'
+  path.write_bytes(published.read_bytes())
+  with caplog.at_level('WARNING', logger='absl'):
+    assert convert.main([str(path), EXPERIMENT, small, f'--output={tmp_path / "model"}']) == 0
+  assert 'htc_resnet101fpn_20e_coco' in caplog.text and EXPERIMENT in caplog.text
 
 
 def test_a_missing_file_is_an_error(tmp_path, capsys):

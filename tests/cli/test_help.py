@@ -27,6 +27,7 @@ _WITHOUT_TENSORFLOW = textwrap.dedent("""
     ('htc_tf.cli.train:run', '--params_override'),
     ('htc_tf.cli.create_coco_records:main', '--annotations'),
     ('htc_tf.cli.convert:main', '--experiment'),
+    ('htc_tf.cli.average:main', '--last'),
     ('htc_tf.cli.predict:main', '--score_threshold'),
     ('htc_tf.cli.evaluate:main', '--results'),
     ('htc_tf.cli.export:main', '--masks'),

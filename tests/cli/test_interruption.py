@@ -31,6 +31,7 @@ def _coco_of_many(tmp_path):
   'arguments',
   [
     ('convert', 'none.pth', '--experiment=htc_resnet50fpn_1x_coco', '--output=new'),
+    ('average', '--model=none', '--output=new'),
     ('evaluate', '--model=none', '--output=new'),
     ('export', '--model=none', '--output=new'),
     ('lower', '--model=none', '--output=new'),

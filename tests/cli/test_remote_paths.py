@@ -83,6 +83,12 @@ ARGUMENTS = {
       NO_PATH,
     ),
   },
+  'average': {
+    'checkpoints': SUPPORTED,
+    '--model': SUPPORTED,
+    '--output': SUPPORTED,
+    **dict.fromkeys(('--last', '--norm_batches', '--experiment', '--params_override'), NO_PATH),
+  },
   'predict': {
     '--model': SUPPORTED,
     'inputs': REFUSED,
@@ -187,6 +193,7 @@ _NEEDED = {
     '--stuff_folder': '.',
   },
   'convert': {'file': 'a.pth', '--experiment': 'htc_resnet50fpn_1x_coco', '--output': 'model'},
+  'average': {'--output': 'mean'},
   'predict': {'inputs': 'image.png', '--model': 'model', '--output': 'predictions'},
   'export': {'--model': 'model', '--output': 'export/1', '--no_warmup': None},
   'client': {

@@ -18,6 +18,7 @@ from absl.testing import flagsaver
 
 from htc_tf.checkpoints import readability
 from htc_tf.cli import (
+  average,
   client,
   convert,
   create_coco_records,
@@ -98,6 +99,13 @@ def _export(inputs, output):
   return export.main([f'--model={inputs.model}', f'--output={output}', '--no_warmup'])
 
 
+def _average(inputs, output):
+  other = pathlib.Path(inputs.config).with_name('other')
+  if not other.exists():
+    shutil.copytree(inputs.model, other)
+  return average.main([inputs.model, str(other), f'--output={output}'])
+
+
 def _lower(inputs, output):
   sides = ['--height=64', '--width=64']
   return lower.main([f'--model={inputs.model}', f'--output={output}', *sides])
@@ -156,6 +164,7 @@ _COMMANDS = {
   'create_coco_records': _records,
   'convert': _convert,
   'export': _export,
+  'average': _average,
   'lower': _lower,
   'predict': _predict,
   'client': _client,
@@ -232,7 +241,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(command, tmp_path, assert_refused,
 
   assert_refused(run, output, output, 'Got: File too large')
   assert not [path for path in tmp_path.rglob('*') if '.part' in path.name]
-  if command in ('convert', 'export', 'lower'):
+  if command in ('average', 'convert', 'export', 'lower'):
     assert not os.listdir(tmp_path)
 
 
@@ -291,7 +300,7 @@ def test_an_input_that_cannot_be_used_is_named(name, kind, tmp_path, assert_refu
   assert not (tmp_path / 'out').exists()
 
 
-@pytest.mark.parametrize('command', [_lower, _predict])
+@pytest.mark.parametrize('command', [_average, _lower, _predict])
 def test_every_command_that_loads_a_model_says_that_there_is_none(
   command, tmp_path, assert_refused
 ):

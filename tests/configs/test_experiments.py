@@ -2,15 +2,18 @@
 
 import functools
 import json
+import math
 import pathlib
 import re
 
 import pytest
+import tensorflow as tf
 import yaml
 from official.core import exp_factory
+from official.modeling import optimization
 
 from htc_tf import registry_imports  # noqa: F401
-from htc_tf.configs import experiments, model_validation, parsing, validation
+from htc_tf.configs import experiments, model_validation, parsing, schedule, validation
 from htc_tf.errors import ConfigError
 from htc_tf.tasks.inputs import build_parser
 
@@ -20,7 +23,11 @@ EXPERIMENTS = {
   'htc_resnet50fpn_20e_coco',
   'htc_without_semantic_resnet50fpn_1x_coco',
   'cascade_mask_rcnn_resnet50fpn_1x_coco',
+  'cascade_mask_rcnn_resnet50fpn_20e_coco',
+  'cascade_mask_rcnn_resnet50fpn_3x_coco',
   'mask_rcnn_resnet50fpn_1x_coco',
+  'mask_rcnn_resnet50fpn_2x_coco',
+  'mask_rcnn_resnet50fpn_3x_coco',
   'htc_resnetfpn_coco',
   'htc_resnet50fpn_1x_coco_paddle',
   'htc_nuclei',
@@ -52,6 +59,30 @@ PUBLISHED_AP = {
   'htc_cbnetv2_swin_base_coco': ('57.9', '50.2'),
   'htc_cbnetv2_swin_base_4conv1fc_coco': ('58.4', '50.7'),
   'htc_cbnetv2_swin_large_4conv1fc_coco': ('59.1', '51.0'),
+  'cascade_mask_rcnn_resnet50fpn_1x_coco': ('41.2', '35.9'),
+  'cascade_mask_rcnn_resnet50fpn_20e_coco': ('41.9', '36.5'),
+  'cascade_mask_rcnn_resnet50fpn_3x_coco': ('44.3', '38.5'),
+  'mask_rcnn_resnet50fpn_1x_coco': ('38.2', '34.7'),
+  'mask_rcnn_resnet50fpn_2x_coco': ('39.2', '35.4'),
+  'mask_rcnn_resnet50fpn_3x_coco': ('40.9', '37.1'),
+  'mask_rcnn_resnet101fpn_1x_coco': ('40.0', '36.1'),
+  'mask_rcnn_resnext101_32x4d_fpn_1x_coco': ('41.9', '37.5'),
+  'mask_rcnn_resnext101_64x4d_fpn_1x_coco': ('42.8', '38.4'),
+  'mask_rcnn_resnet101fpn_2x_coco': ('40.8', '36.6'),
+  'mask_rcnn_resnext101_32x4d_fpn_2x_coco': ('42.2', '37.8'),
+  'mask_rcnn_resnext101_64x4d_fpn_2x_coco': ('42.7', '38.1'),
+  'mask_rcnn_resnet101fpn_3x_coco': ('42.7', '38.5'),
+  'mask_rcnn_resnext101_32x4d_fpn_3x_coco': ('43.6', '39.0'),
+  'mask_rcnn_resnext101_64x4d_fpn_3x_coco': ('44.5', '39.7'),
+  'cascade_mask_rcnn_resnet101fpn_1x_coco': ('42.9', '37.3'),
+  'cascade_mask_rcnn_resnext101_32x4d_fpn_1x_coco': ('44.3', '38.3'),
+  'cascade_mask_rcnn_resnext101_64x4d_fpn_1x_coco': ('45.3', '39.2'),
+  'cascade_mask_rcnn_resnet101fpn_20e_coco': ('43.4', '37.8'),
+  'cascade_mask_rcnn_resnext101_32x4d_fpn_20e_coco': ('45.0', '39.0'),
+  'cascade_mask_rcnn_resnext101_64x4d_fpn_20e_coco': ('45.6', '39.5'),
+  'cascade_mask_rcnn_resnet101fpn_3x_coco': ('45.5', '39.6'),
+  'cascade_mask_rcnn_resnext101_32x4d_fpn_3x_coco': ('46.3', '40.1'),
+  'cascade_mask_rcnn_resnext101_64x4d_fpn_3x_coco': ('46.6', '40.3'),
 }
 
 
@@ -155,7 +186,7 @@ def test_a_file_is_valid_and_holds_only_changes(path):
   for keys, value in _leaves(yaml.safe_load(text)):
     old = functools.reduce(getattr, keys, registered)
     if isinstance(value, list):
-      old = [getattr(item, 'as_dict', lambda item=item: item)() for item in old]
+      old = [getattr(item, 'as_dict', lambda item=item: item)() for item in old or ()]
     assert old != value, f'{".".join(keys)} is not changed'
 
 
@@ -210,6 +241,40 @@ def test_files_select_other_backbones(stem, expected):
     backbone.base_width,
     backbone.deformable_stages,
   ) == expected
+
+
+@pytest.mark.parametrize(
+  'schedule,epochs,milestones,short_sides',
+  [
+    ('cascade_mask_rcnn_{}_1x_coco', 12, (8, 11), None),
+    ('cascade_mask_rcnn_{}_20e_coco', 20, (16, 19), None),
+    ('cascade_mask_rcnn_{}_3x_coco', 36, (27, 33), [640, 800]),
+    ('mask_rcnn_{}_1x_coco', 12, (8, 11), None),
+    ('mask_rcnn_{}_2x_coco', 24, (16, 22), None),
+    ('mask_rcnn_{}_3x_coco', 36, (27, 33), [640, 800]),
+  ],
+)
+def test_mask_rcnn_and_cascade_have_four_backbones_with_each_schedule(
+  schedule, epochs, milestones, short_sides
+):
+  experiment = schedule.format('resnet50fpn')
+  for backbone, expected in (
+    ('resnet50fpn', (50, 1, 64)),
+    ('resnet101fpn', (101, 1, 64)),
+    ('resnext101_32x4d_fpn', (101, 32, 4)),
+    ('resnext101_64x4d_fpn', (101, 64, 4)),
+  ):
+    paths = [str(path) for path in FILES if path.stem == schedule.format(backbone)]
+    params = parse(experiment, paths)
+    model, parser = params.task.model, params.task.train_data.parser
+    resnet = model.backbone.get()
+    assert (resnet.model_id, resnet.groups, resnet.base_width) == expected
+    assert len(model.cascade.stages) == (1 if experiment.startswith('mask') else 3)
+    assert model.box_head.class_agnostic == experiment.startswith('cascade')
+    assert params.trainer.train_steps == epochs * 7330
+    boundaries = params.trainer.optimizer_config.learning_rate.stepwise.boundaries
+    assert boundaries == [milestone * 7330 for milestone in milestones]
+    assert (parser.min_size_range or None, parser.max_size) == (short_sides, 1333)
 
 
 @pytest.mark.parametrize('width', [18, 32, 40])
@@ -293,3 +358,19 @@ def test_files_of_cbnetv2_select_its_backbone_heads_and_losses(size, channels, h
   assert task.model.detection_generator.nms == 'linear'
   kind = ('giou', 10.0) if heads else ('smooth_l1', 1.0)
   assert (task.losses.box_kind, task.losses.box_weight) == kind
+
+
+def test_the_file_for_stochastic_weight_averaging_has_a_cosine_in_each_epoch():
+  """The rate of mmcv's cyclic policy without a rise, from 0.02 to a hundredth of it."""
+  path = next(path for path in FILES if path.stem == 'htc_resnet50fpn_swa_coco')
+  trainer = parse('htc_resnet50fpn_1x_coco', [str(path)]).trainer
+  epoch = trainer.checkpoint_interval
+  assert (trainer.train_steps, trainer.max_to_keep) == (12 * epoch, 12)
+  optimizer = optimization.OptimizerFactory(trainer.optimizer_config)
+  rate = optimizer.build_learning_rate()
+  for number, step in ((0, 0), (0, 1000), (0, 7329), (1, 0), (7, 3000), (11, 0), (11, 7329)):
+    expected = 0.0002 + (0.02 - 0.0002) * (1 + math.cos(math.pi * step / epoch)) / 2
+    actual = float(rate(tf.constant(number * epoch + step, tf.int64)))
+    assert abs(actual - expected) < 1e-5, (number, step)
+  text = schedule.describe(trainer, 16, schedule.COCO_TRAIN_IMAGES)
+  assert 'learning rate along 12 cosines between 0.02 and 0.0002; checkpoint' in text

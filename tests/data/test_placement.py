@@ -115,6 +115,14 @@ def test_every_short_side_is_chosen():
   assert sizes == {16, 20, 24}
 
 
+def test_all_short_sides_of_a_range_are_equally_likely():
+  """Counts of 80 have a standard deviation of 8; four of them are allowed."""
+  drawn = [int(random_placement(seed, (), range(20, 25)).scaled_hw[0]) for seed in range(400)]
+  values, counts = np.unique(drawn, return_counts=True)
+  np.testing.assert_array_equal(values, [20, 21, 22, 23, 24])
+  assert np.abs(counts - 80).max() < 32
+
+
 def test_scale_jitter_stays_in_its_range_and_crops_inside_the_image():
   drawn = [random_placement(seed, [ScaleJitter(0.5, 2.0)]) for seed in range(100)]
   heights = np.array([placement.scaled_hw[0] for placement in drawn])

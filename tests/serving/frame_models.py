@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from htc_tf.configs import model as model_config
 from htc_tf.data.padding import padding_rule
 from htc_tf.modeling.ensemble import Member
 from htc_tf.serving import frame
@@ -22,8 +23,13 @@ TOLERANCES = {'detection_boxes': 1e-2, 'detection_scores': 1e-4, 'detection_mask
 
 def predictor(num_stages: int = 1, **changes) -> HTCPredictor:
   """A tiny model that pads every image to the frame."""
+  return predictor_of(tiny.model(num_stages, **changes))
+
+
+def predictor_of(config: model_config.HTC) -> HTCPredictor:
+  """The model of a configuration, with padding to the frame."""
   rule = InputRule(48, 96, padding_rule([(HEIGHT, WIDTH)], (HEIGHT, WIDTH)))
-  return HTCPredictor([Member(tiny.build(tiny.model(num_stages, **changes)))], [rule])
+  return HTCPredictor([Member(tiny.build(config))], [rule])
 
 
 def graph(of: HTCPredictor) -> FrameGraph:

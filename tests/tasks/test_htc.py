@@ -25,6 +25,9 @@ COCO_EXPERIMENTS = sorted(
   - {size.experiment for size in sizes.SIZES.values()}
 )
 
+# These schedules are the 1x schedule, which has the same models, with other numbers.
+LONGER_SCHEDULES = ('_20e_', '_2x_', '_3x_')
+
 # Training metrics that are counts since the process began.
 COUNTS = (*KINDS, 'skipped_steps')
 # With random weights, frozen batch norm would let the values explode.
@@ -61,8 +64,10 @@ def expected_names(model_config):
 
 @pytest.mark.parametrize(
   'name',
-  # The 20e schedule is the 1x schedule with other numbers.
-  [pytest.param(name, marks=[pytest.mark.slow] * ('20e' in name)) for name in COCO_EXPERIMENTS],
+  [
+    pytest.param(name, marks=[pytest.mark.slow] * any(part in name for part in LONGER_SCHEDULES))
+    for name in COCO_EXPERIMENTS
+  ],
 )
 def test_coco_experiments_train_on_records(name, records):
   task, model, params = make_task(name, records)

@@ -16,6 +16,7 @@ from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.variables import named_variables
 from htc_tf.data.dataset_info import Category, DatasetInfo, SemanticInfo
 from htc_tf.errors import CheckpointError
+from htc_tf.modeling import factory
 from htc_tf.tasks.initialization import initialize
 from tests import tiny, tiny_checkpoints
 
@@ -71,6 +72,34 @@ def test_only_random_weights_that_stay_so_are_warned_of(frozen_stages, number, c
     assert warnings[0].startswith(f'{number} convolutions are frozen with random weights')
     assert '--weights=FILE' in warnings[0] and 'frozen_stages=-1' in warnings[0]
   assert 'The training starts from random weights' in caplog.text
+
+
+@pytest.mark.parametrize(
+  'backbone,advice',
+  [
+    (
+      {'published_resnet': {'frozen_stages': 1}},
+      'task.model.backbone.published_resnet.frozen_stages=-1, '
+      'task.model.backbone.published_resnet.norm_eval=false, task.freeze_backbone=false.',
+    ),
+    (
+      {
+        **tiny.COMPOSITE_SWIN,
+        'published_swin': {**tiny.COMPOSITE_SWIN['published_swin'], 'frozen_stages': 1},
+      },
+      'task.model.backbone.published_swin.frozen_stages=-1, task.freeze_backbone=false.',
+    ),
+    (tiny.MODEL_GARDEN_PARTS['backbone'] | {'type': 'resnet'}, 'task.freeze_backbone=false.'),
+  ],
+  ids=['published_resnet', 'published_swin', 'resnet'],
+)
+def test_the_warning_of_frozen_random_weights_names_the_backbone(backbone, advice, caplog):
+  changes = {'decoder': {'type': 'fpn', 'fpn': {'num_filters': tiny.CHANNELS}}}
+  configured = config(OLD, backbone=backbone, **(changes if 'resnet' in backbone else {}))
+  model = factory.build_htc(configured, freeze_backbone='resnet' in backbone)
+  initialize(model, None, 'all', OLD, configured.backbone)
+  (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+  assert warning.endswith(f'or train them: {advice}')
 
 
 def assert_rows_by_name(before, after, source):

@@ -197,6 +197,7 @@ def assert_complete(model_dir, num_starts):
     'ckpt-N.index',
     'ckpt-N.data-N-of-N',
     'dataset.json',
+    'model_card.md',
     'operative_config.train_and_eval.gin',
     'params.yaml',
     'results',

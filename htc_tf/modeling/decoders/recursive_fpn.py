@@ -35,6 +35,8 @@ class RecursiveFPN(PublishedFPN):
     ConfigError: the backbone does not output `min_level`.
   """
 
+  reads_images = True  # See `part_interfaces.ImageReadingDecoder`.
+
   def __init__(
     self,
     feedback_backbone: FeedbackResNet,

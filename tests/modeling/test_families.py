@@ -1,0 +1,127 @@
+"""Tests of each family of published models: 16 bits, XLA, and views of an image.
+
+docs/families.md is the table of what these tests and those in tests/serving/test_families.py show.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from htc_tf.modeling.multi_view import Fusion, detect_views
+from htc_tf.modeling.precision import computing_in, image_dtype
+from htc_tf.modeling.views import View
+from htc_tf.tasks.htc import HTCTask, model_inputs
+from tests import families, tiny
+
+fewer_blocks = families.fewer_blocks
+pytestmark = pytest.mark.usefixtures('fewer_blocks')
+# The others have quick tests in 16 bits elsewhere, or differ from these in their heads only.
+_QUICK = {
+  ('DetectoRS', 'bfloat16'),
+  ('SCNet', 'float16'),
+  ('CBNetV2 DB-Swin, 4conv1fc', 'bfloat16'),
+}
+
+
+def _slow(*arguments):
+  return pytest.param(*arguments, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+  'name,dtype',
+  [
+    (name, dtype) if (name, dtype) in _QUICK else _slow(name, dtype)
+    for name in families.FAMILIES
+    for dtype in ('bfloat16', 'float16')
+  ],
+)
+def test_a_family_trains_and_detects_in_16_bits(name, dtype):
+  with computing_in(dtype):
+    params, model = families.build(name)
+  task = HTCTask(params.task)
+  params.runtime.override({'mixed_precision_dtype': dtype, 'loss_scale': 8.0})
+  optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
+  images, labels = tiny.batch(params.task.model)
+  batch = (tf.cast(images, image_dtype(dtype)), labels)
+  before = [variable.numpy() for variable in model.trainable_variables]
+  assert np.isfinite(task.train_step(batch, model, optimizer)[task.loss])
+  assert all(np.isfinite(variable).all() for variable in model.variables)
+  changed = [np.any(old != new) for old, new in zip(before, model.trainable_variables)]
+  assert np.mean(changed) > 0.6  # Not all: some variables start without an effect.
+  outputs = model(model_inputs(*batch), training=False)
+  assert outputs.boxes.dtype == outputs.scores.dtype == outputs.masks.dtype == tf.float32
+  assert all(np.isfinite(value).all() for value in outputs)
+  assert min(outputs.num_detections) > 0
+
+
+def _with_few_stages(name, **overrides):
+  """(configuration of the task, model) of a family."""
+  config = families.params_of_few_stages(name).task
+  config.model.override(overrides)
+  return config, tiny.build(config.model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', families.FAMILIES)
+def test_compiled_losses_and_gradients_of_a_family_are_the_same(name):
+  config, model = _with_few_stages(name, cascade={'sampling_rule': 'even'})
+  task = HTCTask(config)
+  images, labels = tiny.batch(config.model)
+
+  def step(images, labels):
+    with tf.GradientTape() as tape:
+      outputs = model(model_inputs(images, labels), training=True)
+      losses = task.build_losses(outputs, labels, model.trainable_variables)
+    gradients = tape.gradient(losses['total_loss'], model.trainable_variables)
+    return losses, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+  (expected, gradients), (actual, compiled) = (
+    tf.function(step, autograph=False, jit_compile=jit_compile)(images, labels)
+    for jit_compile in (False, True)
+  )
+  for term, loss in expected.items():
+    np.testing.assert_allclose(actual[term], loss, rtol=1e-4, atol=1e-7, err_msg=term)
+  largest = max(float(tf.norm(gradient)) for gradient in gradients)
+  for variable, gradient, other in zip(model.trainable_variables, gradients, compiled):
+    difference, size = float(tf.norm(gradient - other)), float(tf.norm(gradient))
+    assert difference <= 1e-3 * size + 1e-6 * largest, variable.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', families.FAMILIES)
+def test_compiled_detections_of_a_family_are_the_same(name):
+  config, model = _with_few_stages(name)
+  images, labels = tiny.batch(config.model)
+  inputs = {'images': images, 'image_shape': labels['image_info'][:, 1]}
+  expected, actual = (
+    tf.function(model.detect, autograph=False, jit_compile=jit_compile)(inputs)
+    for jit_compile in (False, True)
+  )
+  assert min(expected.num_detections) > 0
+  tolerances = (1e-3, 1e-5, 0, 0, 1e-4)
+  for value, other, tolerance in zip(expected, actual, tolerances):
+    np.testing.assert_allclose(other, value, atol=tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', families.FAMILIES)
+def test_a_mirrored_image_gives_mirrored_detections_of_a_family(name):
+  """The views of an image and of its mirror image are the same, in the other order."""
+  config, model = _with_few_stages(name)
+  images, _ = tiny.batch(config.model)
+  sides = tf.constant([[64.0, 64.0]] * 2)
+  view = View(images, sides, tf.ones([2, 2]))
+  small = View(tf.image.resize(images, [32, 32]), sides / 2, tf.fill([2, 2], 0.5))
+  swapped = [each.mirrored()._replace(is_mirrored=False) for each in (view, small)]
+  found, again = (
+    detect_views(model, [wide, wide.mirrored(), narrow, narrow.mirrored()], Fusion(20))
+    for wide, narrow in ((view, small), swapped)
+  )
+  assert min(found.num_detections) > 0
+  np.testing.assert_array_equal(found.num_detections, again.num_detections)
+  np.testing.assert_array_equal(found.classes, again.classes)
+  np.testing.assert_allclose(found.scores, again.scores, atol=1e-4)
+  for row, count in enumerate(found.num_detections):
+    ymin, xmin, ymax, xmax = np.transpose(again.boxes[row, :count])
+    mirrored = np.stack([ymin, 64 - xmax, ymax, 64 - xmin], axis=-1)
+    np.testing.assert_allclose(found.boxes[row, :count], mirrored, atol=1e-2)
