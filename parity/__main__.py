@@ -75,6 +75,7 @@ def _zoo_sections(folder: str) -> Iterator[Section]:
 def _htc_sections(folder: str) -> Iterator[Section]:
   """The sections of HTC itself."""
   from parity import (
+    family_steps,
     inputs,
     mmdet_batch,
     mmdet_image,
@@ -127,6 +128,13 @@ def _htc_sections(folder: str) -> Iterator[Section]:
     training_trajectory.trajectory_checks,
     training_trajectory.FILES,
   )
+  for family in family_steps.FAMILIES:
+    yield _whole_section(
+      f'mmdetection 3.3.0, training step of a reduced model, {family.name}',
+      str(EXTRACT) if is_pack else folder,
+      functools.partial(family_steps.step_checks, family=family),
+      (family.file, family_steps.INPUTS),
+    )
 
 
 def _section(title: str, measurements: Iterable[Measurement]) -> Section:

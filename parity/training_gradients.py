@@ -2,7 +2,6 @@
 
 import json
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,8 +10,10 @@ import tensorflow as tf
 
 from htc_tf.convert import transforms
 from htc_tf.convert.mmdet_names import MMDET
+from htc_tf.convert.name_map import NameMap
 from htc_tf.convert.variables import named_variables
 from htc_tf.modeling.htc_model import HTCModel
+from parity import step_weights
 from parity.check import Check, at_most
 
 _FILE = 'mmdet_r50_grads.json'
@@ -42,7 +43,10 @@ def read_figures(folder: str) -> Figures:
 
 
 def published_gradients(
-  model: HTCModel, variables: Sequence[tf.Variable], gradients: Sequence[Any]
+  model: HTCModel,
+  variables: Sequence[tf.Variable],
+  gradients: Sequence[Any],
+  name_map: NameMap = MMDET,
 ) -> dict[str, np.ndarray]:
   """Gradients by published name and in the published layout.
 
@@ -50,9 +54,10 @@ def published_gradients(
     model: model that owns the variables.
     variables: some or all variables of the model.
     gradients: one gradient per variable.
+    name_map: published names.
   """
   paths = {id(variable): path for path, variable in named_variables(model).items()}
-  name_map = MMDET.with_crop_size(model.cascade.box_features.crop_size)
+  name_map = name_map.with_crop_size(model.cascade.box_features.crop_size)
   published = {}
   for variable, gradient in zip(variables, gradients):
     path = paths[id(variable)]
@@ -87,10 +92,9 @@ def gradient_checks(gradients: Mapping[str, np.ndarray], figures: Figures) -> li
 
 
 def _deviation(name: str, gradient: np.ndarray, expected: Mapping[str, float]) -> _Deviation:
-  gradient = gradient.astype(np.float64)
-  direction = np.random.default_rng(zlib.crc32(f'grad:{name}'.encode('ascii')))
-  probe = np.vdot(gradient, direction.standard_normal(gradient.shape))
+  norm = np.linalg.norm(gradient.astype(np.float64))
+  probe = step_weights.probe(name, gradient)
   return _Deviation(
-    float(abs(np.linalg.norm(gradient) / expected['norm'] - 1.0)),
+    float(abs(norm / expected['norm'] - 1.0)),
     float(abs(probe - expected['probe']) / expected['norm']),
   )

@@ -237,6 +237,9 @@ class RPNSampler(hyperparams.Config):
       box are positive from this IoU on, even below `positive_threshold`.
     num_samples: number of sampled anchors per image.
     positive_fraction: largest share of positives among the samples.
+    inside_only: whether anchors are left out unless they are wholly inside the image, as in HTC;
+      otherwise, as in Mask R-CNN, unless their center is inside the image as the paper's code pads
+      it.
   """
 
   positive_threshold: Fraction = 0.7
@@ -244,6 +247,7 @@ class RPNSampler(hyperparams.Config):
   min_positive_threshold: Fraction = 0.3
   num_samples: PositiveInt = 256
   positive_fraction: Fraction = 0.5
+  inside_only: bool = True
 
 
 @dataclasses.dataclass

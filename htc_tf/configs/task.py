@@ -8,7 +8,15 @@ from official.modeling import hyperparams
 
 from htc_tf.configs import augmentation as augmentation_config
 from htc_tf.configs import model as model_config
-from htc_tf.configs.bounds import Bounds, Count, Fraction, OneOf, PositiveFloat, PositiveInt, Weight
+from htc_tf.configs.bounds import (
+  Bounds,
+  Count,
+  Fraction,
+  NonNegativeFloat,
+  OneOf,
+  PositiveInt,
+  Weight,
+)
 from htc_tf.configs.detection_views import DetectionViews
 
 SEED_LIMIT = 2**31
@@ -110,8 +118,8 @@ class Losses(hyperparams.Config):
     assistant_weight: factor on all losses of the assisting backbone of a composite.
     box_kind: loss on the boxes of the stages: 'smooth_l1' of the deltas, or 'giou' of the decoded
       boxes (Rezatofighi et al. 2019), which is usually weighted by 10.
-    rpn_box_beta: smooth-L1 transition point of the RPN, in encoded units.
-    box_beta: smooth-L1 transition point of the stages, in encoded units.
+    rpn_box_beta: smooth-L1 transition point of the RPN, in encoded units; 0 for the L1 loss.
+    box_beta: smooth-L1 transition point of the stages, in encoded units; 0 for the L1 loss.
     semantic_average_over_valid: whether the semantic loss is averaged over the valid pixels only;
       in the paper's code ignored pixels count as well.
     l2_weight_decay: SGD weight decay, the factor on half the squared norm of each decayed variable.
@@ -127,8 +135,8 @@ class Losses(hyperparams.Config):
   context_weight: Weight = 3.0
   assistant_weight: Weight = 0.5
   box_kind: Annotated[str, OneOf(('smooth_l1', 'giou'))] = 'smooth_l1'
-  rpn_box_beta: PositiveFloat = 1.0 / 9.0
-  box_beta: PositiveFloat = 1.0
+  rpn_box_beta: NonNegativeFloat = 1.0 / 9.0
+  box_beta: NonNegativeFloat = 1.0
   semantic_average_over_valid: bool = False
   l2_weight_decay: Weight = 1e-4
   decay_norm_and_bias: bool = True

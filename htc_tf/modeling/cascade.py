@@ -177,7 +177,8 @@ class Cascade(tf_keras.layers.Layer):
     self, features: ImageFeatures, stage: CascadeStage, rois: SampledRois
   ) -> tuple[tf.Tensor, tf.Tensor]:
     """Class logits and box deltas of a stage on its training RoIs."""
-    return stage.box_outputs(self.box_features(features, rois.boxes), training=True)
+    roi_features = self.box_features(features, rois.boxes)
+    return stage.box_outputs(roi_features, training=True, valid=rois.valid)
 
   def _mask_branch(
     self, features: ImageFeatures, stages: Sequence[CascadeStage], rois: SampledRois

@@ -58,16 +58,18 @@ class CascadeStage(tf_keras.layers.Layer):
     )
 
   def box_outputs(
-    self, roi_features: tf.Tensor, training: bool = False
+    self, roi_features: tf.Tensor, training: bool = False, valid: tf.Tensor | None = None
   ) -> tuple[tf.Tensor, tf.Tensor]:
     """Class logits and box deltas of RoIs, as those of `BoxHead`.
 
     Args:
       roi_features: [batch, num_rois, size, size, channels].
       training: whether batch norms of the head use the statistics of the batch.
+      valid: [batch, num_rois] bool, False in padding rows; None if there are none. Only the batch
+        norms in training read it.
     """
     if isinstance(self.box_head, ConvBoxHead):  # The other heads have no norm.
-      return self.box_head(roi_features, training=training)
+      return self.box_head(roi_features, training=training, valid=valid)
     return self.box_head(roi_features)
 
   def class_deltas(

@@ -18,6 +18,7 @@ from htc_tf.modeling.outputs import (
   Detections,
   GroundTruth,
   ImageFeatures,
+  Proposals,
   RPNOutputs,
   TrainingOutputs,
 )
@@ -99,16 +100,26 @@ class HTCModel(WithoutKerasFiles):
     masks = {'gt_masks'} if self.cascade.has_masks else set()
     _check_inputs(inputs, {'images', 'image_shape', 'gt_boxes', 'gt_classes'} | masks)
     if not isinstance(self.backbone, CompositeBackbone):
-      return self._train_on(self.backbone(inputs['images'], training=True), inputs)
-    # The heads and the decoder train on both backbones (CBNetV2, section 3.3).
+      return self._train_on(self.backbone(inputs['images'], training=True), inputs)[0]
+    # The heads and the decoder train on both backbones (CBNetV2, section 3.3). In the paper's code,
+    # both train the stages on the proposals of the lead one.
     assisting, lead = self.backbone.maps_of_both(inputs['images'], training=True)
-    assistant = self._train_on(assisting, inputs)
-    return self._train_on(lead, inputs)._replace(assistant=assistant)
+    outputs, proposals = self._train_on(lead, inputs)
+    return outputs._replace(assistant=self._train_on(assisting, inputs, proposals)[0])
 
   def _train_on(
-    self, maps: Mapping[str, tf.Tensor], inputs: Mapping[str, tf.Tensor]
-  ) -> TrainingOutputs:
-    """Outputs of all parts behind the backbone, whose `maps` these are."""
+    self,
+    maps: Mapping[str, tf.Tensor],
+    inputs: Mapping[str, tf.Tensor],
+    proposals: Proposals | None = None,
+  ) -> tuple[TrainingOutputs, Proposals]:
+    """Outputs of all parts behind the backbone, and the proposals that the stages trained on.
+
+    Args:
+      maps: outputs of the backbone.
+      inputs: as for `call`.
+      proposals: proposals for the stages; None for those of the RPN on these maps.
+    """
     ground_truth = GroundTruth(inputs['gt_boxes'], inputs['gt_classes'], inputs.get('gt_masks'))
     features, semantic_logits = self._features_of(maps, inputs, training=True)
     features = features.with_pooling_table()
@@ -118,11 +129,12 @@ class HTCModel(WithoutKerasFiles):
     (logits, deltas, semantic_logits), features = delay_backward(
       (rpn.logits, rpn.deltas, semantic_logits), features
     )
-    stages = self.cascade.train(features, rpn.proposals, ground_truth)
+    proposals = proposals or rpn.proposals
+    stages = self.cascade.train(features, proposals, ground_truth)
     context = None
     if self.context_head is not None:
       context = ContextOutputs(self.context_head.classify(features.context), ground_truth.classes)
-    return TrainingOutputs(
+    outputs = TrainingOutputs(
       anchors,
       _flatten(logits, 1)[..., 0],
       _flatten(deltas, 4),
@@ -131,6 +143,7 @@ class HTCModel(WithoutKerasFiles):
       stages,
       context,
     )
+    return outputs, proposals
 
   @without_autograph
   def detect(self, inputs: Mapping[str, tf.Tensor]) -> Detections:

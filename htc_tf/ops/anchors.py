@@ -48,6 +48,26 @@ def inside_image(anchors: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
   return starts_inside & tf.reduce_all(anchors[:, 2:] < limits, axis=-1)
 
 
+def centered_inside(
+  anchors: tf.Tensor, image_shape: tf.Tensor, size_divisor: int = 32
+) -> tf.Tensor:
+  """Whether the center of each anchor lies in each image after padding as published.
+
+  The padding of the image to the other sizes of its batch does not count.
+
+  Args:
+    anchors: [num, 4] yxyx in padded-image pixels.
+    image_shape: [batch, 2] height and width of each image before padding.
+    size_divisor: divisor that height and width are rounded up to a multiple of.
+
+  Returns:
+    [batch, num] bool.
+  """
+  centers = 0.5 * (anchors[:, :2] + anchors[:, 2:])  # [num, 2]
+  limits = size_divisor * tf.math.ceil(tf.cast(image_shape, anchors.dtype) / size_divisor)
+  return tf.reduce_all(centers < limits[:, None, :], axis=-1)
+
+
 def _level_anchors(
   shape: tuple[Size, Size],
   stride: int,

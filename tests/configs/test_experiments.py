@@ -157,6 +157,7 @@ def test_each_variant_has_its_parts():
   assert len(cascade.cascade.stages) == 3
   mask_rcnn = model_of('mask_rcnn_resnet50fpn_1x_coco')
   assert len(mask_rcnn.cascade.stages) == 1
+  assert not mask_rcnn.rpn_sampler.inside_only
   for model in (cascade, mask_rcnn):
     assert not (
       model.semantic_head.enabled

@@ -206,7 +206,7 @@ WRONG_RUNS = {
     {'task': {'losses': {'l2_weight_decay': -1}}},
     'task.losses.l2_weight_decay is out of range.*0 or more.*Got: -1.*sign',
   ),
-  'beta': ({'task': {'losses': {'box_beta': 0.0}}}, 'task.losses.box_beta is out of range'),
+  'beta': ({'task': {'losses': {'box_beta': -0.1}}}, 'task.losses.box_beta is out of range'),
   'checkpoint': ({'task': {'init_checkpoint': 3}}, 'init_checkpoint is of the wrong type.*quotes'),
   'modules': (
     {'task': {'init_checkpoint_modules': 5}},

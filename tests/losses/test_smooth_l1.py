@@ -13,6 +13,15 @@ def test_values_by_hand():
   )
 
 
+def test_beta_0_is_the_l1_loss():
+  differences = tf.constant([0.0, 1e-9, -0.25, 2.0])
+  with tf.GradientTape() as tape:
+    tape.watch(differences)
+    losses = smooth_l1.smooth_l1(differences, 0.0)
+  np.testing.assert_array_equal(losses, tf.abs(differences))
+  np.testing.assert_array_equal(tape.gradient(losses, differences), [0, 1, -1, 1])
+
+
 def test_gradient_is_continuous_and_at_most_one():
   differences = tf.constant([-3.0, -0.1, 0.0, 0.05, 0.1, 3.0])
   with tf.GradientTape() as tape:

@@ -54,6 +54,15 @@ def test_each_output_is_computed_from_the_features_of_its_backbone(training):
   assert outputs.assistant.assistant is None
 
 
+def test_both_train_the_stages_on_the_proposals_of_the_lead(training):
+  _, _, outputs, _ = training
+  # With the sampling rule 'even', the same proposals give the same RoIs.
+  lead, assistant = outputs.stages[0].rois, outputs.assistant.stages[0].rois
+  np.testing.assert_array_equal(lead.boxes, assistant.boxes)
+  np.testing.assert_array_equal(lead.classes, assistant.classes)
+  assert np.any(outputs.rpn_logits != outputs.assistant.rpn_logits)
+
+
 def test_the_losses_of_the_assistant_train_its_backbone_and_the_shared_parts(training):
   lead, assistant = training[3]
   of_lead = {name for name in lead if 'cb_modules/1' in name or 'cb_linears' in name}

@@ -49,6 +49,15 @@ def test_center_offset_and_aspect_ratio_by_hand():
   np.testing.assert_array_equal(anchors, [[-6, 0, 10, 4], [-6, 4, 10, 8]])
 
 
+def test_centers_count_up_to_the_rounded_size_of_each_image():
+  centers = [[0, 0], [31, 63], [32, 0], [0, 64]]
+  anchors = tf.constant([[y - 90.0, x - 90.0, y + 90.0, x + 90.0] for y, x in centers])
+  sizes = tf.constant([[10.0, 33.0], [32.0, 64.0], [33.0, 65.0]])
+  np.testing.assert_array_equal(
+    anchor_ops.centered_inside(anchors, sizes), [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
+  )
+
+
 def test_the_far_edges_of_the_image_are_exclusive():
   anchors = tf.constant([[0.0, 0.0, 10.0, 19.9], [0.0, 0.0, 9.9, 19.9], [-0.1, 0.0, 5.0, 5.0]])
   np.testing.assert_array_equal(

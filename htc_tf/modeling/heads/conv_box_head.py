@@ -31,8 +31,9 @@ class ConvBoxHead(BoxHead):
       for i in range(num_convs)
     ]
     self._norms = [
-      BatchNorm(name=f'shared_convs/{i}/bn', **norm._asdict()) for i in range(num_convs)
-    ]
+      BatchNorm(name=f'shared_convs/{i}/bn', fused=False, **norm._asdict())
+      for i in range(num_convs)
+    ]  # Fused norms would ignore the mask.
 
   def build(self, input_shape: tf.TensorShape) -> None:
     """Create the variables of convolutions and norms, which `conv_norm` may read uncalled."""
@@ -46,18 +47,32 @@ class ConvBoxHead(BoxHead):
     super().build(input_shape)
 
   def call(
-    self, roi_features: tf.Tensor, training: bool | None = None
+    self,
+    roi_features: tf.Tensor,
+    training: bool | None = None,
+    valid: tf.Tensor | None = None,
   ) -> tuple[tf.Tensor, tf.Tensor]:
     """Class logits and box deltas of RoIs, as those of `BoxHead`.
 
     Args:
       roi_features: [batch, num_rois, size, size, channels].
-      training: whether the batch norms use the statistics of all RoIs of the batch.
+      training: whether the batch norms use the statistics of the RoIs of the batch.
+      valid: [batch, num_rois] bool, False in padding rows, which do not count in the statistics,
+        because the paper's code has none; None if all rows are RoIs.
     """
+    mask = None if valid is None else _mask(valid)
     shape = tf.shape(roi_features)
     x = tf.reshape(roi_features, tf.concat([[-1], shape[2:]], 0))
     x = tf.ensure_shape(x, [None, *roi_features.shape[2:]])  # [batch * num_rois, size, ...]
     for conv, norm in zip(self._convs, self._norms):
-      x = tf.nn.relu(conv_norm(x, conv, norm, training))
+      x = tf.nn.relu(conv_norm(x, conv, norm, training, mask))
     outputs = tf.reshape(x, [shape[0], shape[1], *x.shape[1:]])
     return super().call(outputs)
+
+
+def _mask(valid: tf.Tensor) -> tf.Tensor:
+  """The rows that count in the statistics, [batch * num_rois, 1, 1] bool.
+
+  All rows count in a batch without any RoI, whose statistics would be 0 / 0 otherwise.
+  """
+  return tf.reshape(valid | ~tf.reduce_any(valid), [-1, 1, 1])

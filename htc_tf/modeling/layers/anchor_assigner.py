@@ -14,7 +14,7 @@ from htc_tf.ops.without_autograph import without_autograph
 
 
 class AnchorAssigner(tf_keras.layers.Layer):
-  """Assignment and sampling of anchors inside the image (Faster R-CNN, section 3.1.2).
+  """Assignment and sampling of anchors inside images (Faster R-CNN, section 3.1.2).
 
   Args:
     positive_threshold: IoU from which an anchor is positive.
@@ -24,6 +24,8 @@ class AnchorAssigner(tf_keras.layers.Layer):
     num_samples: number of sampled anchors per image.
     positive_fraction: maximum share of positives among the sampled anchors.
     rule: sampling rule, see `ops.assignment.sample`.
+    inside_only: whether anchors that are not wholly inside the image are left out; otherwise those
+      whose center is outside the image, rounded up to multiples of 32 pixels, are.
     **kwargs: arguments of Layer.
 
   Raises:
@@ -38,6 +40,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
     num_samples: int = 256,
     positive_fraction: float = 0.5,
     rule: str = 'random',
+    inside_only: bool = True,
     **kwargs: Any,
   ):
     super().__init__(autocast=False, **kwargs)
@@ -46,6 +49,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
     self._num_samples = num_samples
     self._positive_fraction = positive_fraction
     self._rule = rule
+    self._select = anchor_ops.inside_image if inside_only else anchor_ops.centered_inside
 
   @without_autograph
   def call(self, anchors: tf.Tensor, image_shape: tf.Tensor, gt_boxes: tf.Tensor) -> AnchorTargets:
@@ -57,7 +61,7 @@ class AnchorAssigner(tf_keras.layers.Layer):
       gt_boxes: [batch, num_gt, 4] yxyx in padded-image pixels; padding rows are all -1.
     """
     gt_boxes = tf.stop_gradient(tf.cast(gt_boxes, tf.float32))
-    inside = anchor_ops.inside_image(anchors, image_shape)  # [batch, num]
+    inside = self._select(anchors, image_shape)  # [batch, num]
     gt_index = tf.map_fn(
       lambda image: self._assign_image(anchors, *image),
       (inside, gt_boxes),

@@ -58,6 +58,15 @@ class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
     scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
     return scale, self.beta - self.moving_mean * scale
 
-  def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-    """Normalized inputs [batch, height, width, channels]; see `uses_batch_statistics`."""
-    return super().call(inputs, training=self.uses_batch_statistics(training))
+  def call(
+    self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+  ) -> tf.Tensor:
+    """Normalized inputs; see `uses_batch_statistics`.
+
+    Args:
+      inputs: [batch, height, width, channels].
+      training: whether the model trains.
+      mask: [batch, 1, 1] bool, False for rows that do not count in the statistics of the batch;
+        needs `fused=False` in the constructor, because Keras would ignore it otherwise.
+    """
+    return super().call(inputs, training=self.uses_batch_statistics(training), mask=mask)

@@ -9,7 +9,11 @@ from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
 
 def conv_norm(
-  x: tf.Tensor, conv: PaddedConv2D, norm: BatchNorm, training: bool | None = None
+  x: tf.Tensor,
+  conv: PaddedConv2D,
+  norm: BatchNorm,
+  training: bool | None = None,
+  mask: tf.Tensor | None = None,
 ) -> tf.Tensor:
   """The result of norm(conv(x)).
 
@@ -21,9 +25,10 @@ def conv_norm(
     conv: convolution without bias, already built.
     norm: batch norm of the convolution's output, already built.
     training: whether the model trains.
+    mask: [batch, 1, 1] bool, the rows that count in the statistics of the batch; None for all.
   """
   if norm.uses_batch_statistics(training):
-    return norm(conv(x), training=training)
+    return norm(conv(x), training=training, mask=mask)
   scale, shift = norm.affine()
   return conv(x, scale=scale, shift=shift, training=training)
 

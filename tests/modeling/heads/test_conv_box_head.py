@@ -48,6 +48,28 @@ def test_training_normalizes_with_all_rois_and_updates_the_statistics():
   assert not np.allclose(training, head(features, training=False)[0])
 
 
+def test_padding_rows_do_not_count_in_the_statistics():
+  head, features = built()
+  start = [variable.numpy() for variable in head.non_trainable_variables]
+  expected = head(features[:, :2], training=True)
+  statistics = [variable.numpy() for variable in head.non_trainable_variables]
+  for variable, value in zip(head.non_trainable_variables, start):
+    variable.assign(value)
+  features[:, 2] = 100.0
+  actual = head(features, training=True, valid=tf.constant([[True, True, False]] * 2))
+  for x, y in zip(actual, expected):
+    np.testing.assert_allclose(x[:, :2], y, atol=1e-5)
+  for variable, value in zip(head.non_trainable_variables, statistics):
+    np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_batch_without_any_roi_leaves_finite_statistics():
+  head, features = built()
+  outputs = head(features, training=True, valid=tf.zeros([2, 3], bool))
+  values = [*outputs, *head.non_trainable_variables]
+  assert all(np.all(np.isfinite(value)) for value in values)
+
+
 @pytest.mark.parametrize('norm_eval', [False, True])
 def test_gradients_reach_every_variable(norm_eval):
   head, features = built(norm_eval)

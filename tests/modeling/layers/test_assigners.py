@@ -85,6 +85,16 @@ def test_sampled_anchors_equal_the_reference(step):
     np.testing.assert_array_equal(targets.matched_boxes[image][others], anchors[others])
 
 
+@pytest.mark.parametrize('inside_only, labels', [(True, [-1, 0, -1]), (False, [1, 0, -1])])
+def test_anchors_across_the_border_are_sampled_by_their_center(inside_only, labels):
+  # The image has 40 x 40 pixels, and 64 x 64 with its padding.
+  anchors = tf.constant([[-8.0, 0, 48, 40], [0, 0, 8, 8], [60, 60, 80, 80]])
+  targets = AnchorAssigner(inside_only=inside_only)(
+    anchors, tf.constant([[40.0, 40.0]]), tf.constant([[[0.0, 0, 40, 40]]])
+  )
+  np.testing.assert_array_equal(targets.labels, [labels])
+
+
 def test_padding_is_never_sampled():
   boxes = np.array([[[0, 0, 9, 10], [-1] * 4, [20, 20, 30, 30]]], np.float32)
   gt_boxes = np.array([[[-1] * 4, [0, 0, 10, 10]]], np.float32)

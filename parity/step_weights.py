@@ -1,0 +1,61 @@
+"""Weights of the reduced models whose training steps are compared.
+
+    state = state_dict({'neck.fpn_convs.0.conv.bias': (32,), ...})
+
+The rule for parameters is that of the families around HTC (`zoo_extract/weights.py`), except that
+the shifts of standardized kernels are a tenth, so that they do not saturate a narrow network. The
+running statistics of the norms are drawn, too, because a reduced network is too shallow for its
+activations to grow. The module needs NumPy only, so that the environment of the original can import
+it as well.
+"""
+
+import importlib.util
+import pathlib
+import types
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+_RULE = pathlib.Path(__file__).parent / 'zoo_extract' / 'weights.py'
+
+
+def state_dict(shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
+  """Arrays of all entries that are no tables computed by the network.
+
+  Args:
+    shapes: {published name: shape}.
+  """
+  rule = _rule()
+  return {
+    name: _entry(rule, name, tuple(shape), shapes)
+    for name, shape in shapes.items()
+    if not name.endswith('.relative_position_index')
+  }
+
+
+def probe(name: str, gradient: np.ndarray) -> float:
+  """Product of a gradient in the published layout with a direction that its name determines."""
+  direction = np.random.default_rng(zlib.crc32(f'grad:{name}'.encode('ascii')))
+  return float(np.vdot(gradient.astype(np.float64), direction.standard_normal(gradient.shape)))
+
+
+def _entry(
+  rule: types.ModuleType, name: str, shape: tuple[int, ...], shapes: Mapping[str, Sequence[int]]
+) -> np.ndarray:
+  draw = np.random.default_rng(zlib.crc32(name.encode('ascii')))
+  if name.endswith('.weight_beta'):
+    return np.float32(0.1) * rule.weight(name, shape, shapes)
+  if name.endswith('.running_mean'):
+    return draw.normal(0.0, 0.1, shape).astype(np.float32)
+  if name.endswith('.running_var'):
+    return draw.uniform(0.5, 1.5, shape).astype(np.float32)
+  return rule.weight(name, shape, shapes)
+
+
+def _rule() -> types.ModuleType:
+  spec = importlib.util.spec_from_file_location('weights_of_families', _RULE)
+  assert spec is not None and spec.loader is not None
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
