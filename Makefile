@@ -7,6 +7,8 @@
 # make parity: the models against stored numbers; PACK="folder folder": all numbers of HTC and of the
 # families around it, written to docs/parity.md.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
+# make ablation: the rows of the paper's ablation on generated scenes, written to docs/ablation.md; it takes
+# hours, and continues after an interruption.
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
 # annotation files with one changed value through conversion and evaluation.
 # make audit: known vulnerabilities of the versions in requirements*.txt; fails if a version cannot be looked up.
@@ -17,7 +19,8 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench fuzz audit setup clean
+.PHONY: demo lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench ablation \
+  fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -81,6 +84,9 @@ bench: $(INSTALLED)
 	$(RUN) -m benchmarks.run $(if $(PEER),--peer=$(PEER)) $(if $(PEER_PATH),--peer_path=$(PEER_PATH)) \
 	  $(if $(PEER_IMPORT),--peer_import=$(PEER_IMPORT)) $(if $(ROWS),--rows=$(ROWS)) \
 	  $(if $(SIZES),--sizes=$(SIZES)) $(if $(RUNS),--runs=$(RUNS))
+
+ablation: $(INSTALLED)
+	$(RUN) -m benchmarks.ablation --output=build/ablation --docs=docs/ablation.md
 
 FILES ?= 100000
 ANNOTATION_FILES ?= 5000
