@@ -9,6 +9,8 @@
 # make docs: the pages of docs/ that are written from the code.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make zoo: MODEL_ZOO.md again, from the registry of published files, kept figures and docs/parity.md.
+# make ablation: the rows of the paper's ablation on generated scenes, written to docs/ablation.md; it takes
+# hours, and continues after an interruption.
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
 # annotation files with one changed value through conversion and evaluation.
 # make audit: known vulnerabilities of the versions in requirements*.txt; fails if a version cannot be looked up.
@@ -19,11 +21,8 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-<<<<<<< HEAD
-.PHONY: demo lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo fuzz audit setup clean
-=======
-.PHONY: demo docs lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench fuzz audit setup clean
->>>>>>> main
+.PHONY: demo docs lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo ablation \
+  fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -93,6 +92,9 @@ bench: $(INSTALLED)
 
 zoo: $(INSTALLED)
 	$(RUN) -m benchmarks.model_zoo
+
+ablation: $(INSTALLED)
+	$(RUN) -m benchmarks.ablation --output=build/ablation --docs=docs/ablation.md
 
 FILES ?= 100000
 ANNOTATION_FILES ?= 5000

@@ -1,0 +1,1 @@
+"""The ablation of the paper on `scenes`: `python -m benchmarks.ablation --output=FOLDER`."""

@@ -1,0 +1,169 @@
+"""Trains the rows of the paper's ablation on `scenes` and writes their table.
+
+From Mask R-CNN to HTC, nothing else differs: the same backbone, heads, schedule, records, seeds,
+class-agnostic boxes, and mean of the stages. After an interruption, the same command continues:
+finished runs are kept, and the interrupted one goes on from its checkpoint.
+
+Examples:
+  python -m benchmarks.ablation --output=build/ablation
+  python -m benchmarks.ablation --output=build/ablation --rows=mask_rcnn,cascade --seeds=0
+"""
+
+import argparse
+import os
+import statistics
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.ablation import rows, runs, table
+from benchmarks.scenes import dataset
+from htc_tf.cli import command
+from htc_tf.errors import TrainingError
+
+_INTERRUPTED = 'interrupted; the same command continues where this one stopped'
+# Result by name of the run; None for a run that is not finished.
+Results = dict[str, dict[str, Any] | None]
+_SPLITS = ('train', 'val')
+_NUM_SHARDS = 4
+_PICTURE = 'pictures/ablation.png'
+
+
+def prepare_data(folder: str) -> str:
+  """Write pictures and records unless they exist; return the folder of the records."""
+  from htc_tf.data import coco_to_tfrecord
+
+  scenes, records = os.path.join(folder, 'scenes'), os.path.join(folder, 'records')
+  for split in _SPLITS:
+    if not os.path.exists(os.path.join(scenes, f'{split}.json')):
+      dataset.write(scenes, numbers={split: dataset.SPLITS[split]})
+    if os.path.exists(os.path.join(records, f'{split}.json')):
+      continue
+    coco_to_tfrecord.convert(
+      coco_to_tfrecord.ConversionOptions(
+        annotation_file=os.path.join(scenes, f'{split}.json'),
+        image_folder=os.path.join(scenes, split),
+        output_folder=records,
+        prefix=split,
+        num_shards=_NUM_SHARDS,
+        semantic='stuff_maps',
+        stuff_folder=os.path.join(scenes, f'{split}_stuff'),
+        num_semantic_classes=len(dataset.SEMANTIC_CLASSES),
+      )
+    )
+  return records
+
+
+def train_all(planned: Sequence[runs.Run], budget: runs.Budget, records: str) -> int:
+  """Train the runs that are not finished, a line for each; return the number of failed ones.
+
+  Args:
+    planned: the runs in their order.
+    budget: the budget of each.
+    records: folder of the records.
+  """
+  results: Results = {run.name: runs.read(run, budget) for run in planned}
+  failed = 0
+  for number, run in enumerate(planned, 1):
+    kept = results[run.name]
+    if kept is None:
+      try:
+        results[run.name] = runs.train(run, budget, records)
+      except TrainingError as error:
+        command.print_error(f'{run.name}: {error}')
+        failed += 1
+        continue
+    print(_line(run, results, planned[number:], kept is not None), flush=True)
+  return failed
+
+
+def _line(run: runs.Run, results: Results, later: Sequence[runs.Run], is_kept: bool) -> str:
+  """The line of a finished run, with the expected time of those that are left."""
+  result = results[run.name] or {}
+  figures = result['figures']
+  mean_seconds = statistics.mean(found['seconds'] for found in results.values() if found)
+  left = sum(results[other.name] is None for other in later)
+  hours = left * mean_seconds / 3600
+  text = (
+    f'{run.name:16} mask AP {100 * figures["segm_AP"]:5.1f}, box AP {100 * figures["bbox_AP"]:5.1f}'
+    f', {result["seconds"] / 60:5.1f} min{" (kept)" if is_kept else ""}'
+  )
+  return f'{text}; {left} left, about {hours:.1f} h' if left else text
+
+
+def write_tables(folder: str, budget: runs.Budget, page: str) -> None:
+  """Print the table of all finished runs, write it with the figure, and update a page.
+
+  Args:
+    folder: output folder.
+    budget: budget of the runs.
+    page: page in Markdown whose table is replaced, with the figure in `pictures` beside it; '' for
+      none.
+  """
+  results: dict[str, list[dict[str, Any]]] = {}
+  for row in rows.ROWS.values():
+    read = [runs.read(runs.Run(row, seed, _runs_folder(folder)), budget) for seed in rows.SEEDS]
+    results[row.name] = [result for result in read if result is not None]
+  text = table.markdown(results)
+  with open(os.path.join(folder, 'ablation.md'), 'w', encoding='utf-8') as file:
+    file.write(text)
+  table.draw(os.path.join(folder, 'ablation.png'), results)
+  if page:
+    table.draw(os.path.join(os.path.dirname(page), _PICTURE), results)
+    table.update_page(page, f'{text}\n![Mask AP and box AP of each row]({_PICTURE})\n')
+  print(f'\n{text}')
+
+
+def _runs_folder(folder: str) -> str:
+  return os.path.join(folder, 'runs')
+
+
+def _names(text: str) -> list[str]:
+  names = text.split(',')
+  if unknown := [name for name in names if name not in rows.ROWS]:
+    raise argparse.ArgumentTypeError(
+      f'unknown: {", ".join(unknown)}; known: {", ".join(rows.ROWS)}'
+    )
+  return names
+
+
+def _seeds(text: str) -> list[int]:
+  seeds = text.split(',')
+  if any(seed not in map(str, rows.SEEDS) for seed in seeds):
+    raise argparse.ArgumentTypeError(f'expected some of {rows.SEEDS}; got {text!r}')
+  return [int(seed) for seed in seeds]
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog='python -m benchmarks.ablation',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('--output', required=True, help='folder of data, runs, table and figure')
+  parser.add_argument('--rows', type=_names, default=list(rows.ROWS), help='names (default: all)')
+  parser.add_argument('--seeds', type=_seeds, default=list(rows.SEEDS), help='default: 0,1,2')
+  parser.add_argument('--epochs', type=int, default=12, help='epochs of a run (default: 12)')
+  parser.add_argument('--batch_size', type=int, default=4, help='images per step (default: 4)')
+  parser.add_argument('--docs', default='', help='page whose table and figure are replaced')
+  return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Run the ablation and return the exit status; see `command.run`."""
+
+  def execute(args: argparse.Namespace) -> int:
+    budget = runs.Budget('nano', 192, args.batch_size, args.epochs, dataset.SPLITS['train'])
+    records = prepare_data(args.output)
+    folder = _runs_folder(args.output)
+    # All rows of a seed come before the next seed, so that an early table compares all rows.
+    planned = [runs.Run(rows.ROWS[name], seed, folder) for seed in args.seeds for name in args.rows]
+    failed = train_all(planned, budget, records)
+    write_tables(args.output, budget, args.docs)
+    return command.PARTIAL if failed else 0
+
+  return command.run(_parser(), execute, argv, _INTERRUPTED)
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,0 +1,229 @@
+"""The runs of the ablation: each trains in its own process and leaves a file of its figures."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any, NamedTuple
+
+import yaml
+
+from benchmarks.ablation import rows
+from htc_tf import files
+from htc_tf.errors import ConfigError, TrainingError
+
+_FIGURES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
+_KINDS = ('bbox', 'segm')
+_LOG_LINES = 15
+
+
+class Budget(NamedTuple):
+  """What all runs of a table have in common.
+
+  Attributes:
+    size: name of the size of the model.
+    image_size: longest side of resized images in pixels.
+    batch_size: number of images per step.
+    epochs: number of passes over the training pictures.
+    num_images: number of training pictures.
+  """
+
+  size: str
+  image_size: int
+  batch_size: int
+  epochs: int
+  num_images: int
+
+  @property
+  def num_steps(self) -> int:
+    """Number of steps of a run."""
+    return self.epochs * (self.num_images // self.batch_size)
+
+
+class Run(NamedTuple):
+  """A training of one row with one seed.
+
+  Attributes:
+    row: the row.
+    seed: its seed.
+    folder: folder of all runs.
+  """
+
+  row: rows.Row
+  seed: int
+  folder: str
+
+  @property
+  def name(self) -> str:
+    """Name of the run in files."""
+    return f'{self.row.name}_{self.seed}'
+
+  @property
+  def path(self) -> str:
+    """File of the figures of the finished run."""
+    return os.path.join(self.folder, f'{self.name}.json')
+
+
+def settings(run: Run, budget: Budget) -> dict[str, Any]:
+  """Everything that the figures of a run depend on, except the code and the data."""
+  return {
+    'row': run.row.name,
+    'seed': run.seed,
+    'budget': budget._asdict(),
+    'overrides': [run.row.overrides, rows.common(run.seed, budget.num_steps)],
+  }
+
+
+def read(run: Run, budget: Budget) -> dict[str, Any] | None:
+  """The figures of a finished run; None if it is not finished.
+
+  Raises:
+    ConfigError: the run was made with other settings.
+  """
+  if not os.path.exists(run.path):
+    return None
+  with open(run.path, encoding='ascii') as file:
+    result: dict[str, Any] = json.load(file)
+  _check_settings(run.path, result['settings'], settings(run, budget))
+  return result
+
+
+def train(run: Run, budget: Budget, records: str) -> dict[str, Any]:
+  """Train and evaluate in another process, from the last checkpoint of an interrupted start.
+
+  Args:
+    run: the run.
+    budget: the budget.
+    records: folder of the records.
+
+  Returns:
+    The figures, which are also in the file of the run: `settings`, `seconds` (of this and earlier
+    starts), `starts` (their number), `curve` (a list of evaluations, each with `step` and figures
+    such as `segm_AP`), and `figures` (those after the last step).
+
+  Raises:
+    ConfigError: an interrupted start had other settings.
+    TrainingError: the process failed.
+  """
+  model_dir = os.path.join(run.folder, run.name)
+  os.makedirs(model_dir, exist_ok=True)
+  _keep_settings(os.path.join(model_dir, 'settings.json'), settings(run, budget))
+  overrides = [run.row.overrides, rows.common(run.seed, budget.num_steps)]
+  names = [os.path.join(model_dir, name) for name in ('row.yaml', 'common.yaml')]
+  for name, content in zip(names, overrides):
+    files.write_bytes(name, yaml.safe_dump(content).encode())
+  starts = _add_start(model_dir)
+  begin = time.monotonic()
+  try:
+    _call(_command(model_dir, names, budget, records), os.path.join(model_dir, 'log.txt'))
+  finally:
+    starts[-1] = time.monotonic() - begin
+    _write_json(_starts_path(model_dir), starts)
+  curve = _curve(os.path.join(model_dir, 'results.csv'))
+  if not curve or curve[-1]['step'] != budget.num_steps:
+    raise TrainingError(
+      f'The training {run.name} ended without an evaluation of its last step',
+      expected=f'step {budget.num_steps} in {model_dir}/results.csv',
+      got=f'step {curve[-1]["step"]:.0f}' if curve else 'no evaluation',
+    )
+  result = {
+    'settings': settings(run, budget),
+    'seconds': sum(starts),
+    'starts': len(starts),
+    'curve': curve,
+    'figures': {name: value for name, value in curve[-1].items() if name != 'step'},
+  }
+  _write_json(run.path, result)
+  return result
+
+
+def _keep_settings(path: str, wanted: dict[str, Any]) -> None:
+  """Write the settings of the first start of a run, and compare them at later ones."""
+  if not os.path.exists(path):
+    _write_json(path, wanted)
+    return
+  with open(path, encoding='ascii') as file:
+    _check_settings(path, json.load(file), wanted)
+
+
+def _check_settings(path: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+  differing = [key for key in wanted if found.get(key) != wanted[key]]
+  if differing:
+    raise ConfigError(
+      f'{path} was written with other settings, and one table cannot mix them',
+      expected=json.dumps({key: wanted[key] for key in differing}),
+      got=json.dumps({key: found.get(key) for key in differing}),
+      likely_cause='a new --epochs or --batch_size, or a row that has changed; take another '
+      '--output, or delete the folder of the runs',
+    )
+
+
+def _command(model_dir: str, names: list[str], budget: Budget, records: str) -> list[str]:
+  return [
+    sys.executable,
+    '-m',
+    'htc_tf.cli.train',
+    '--mode=train_and_eval',
+    f'--data={records}',
+    f'--size={budget.size}',
+    f'--image_size={budget.image_size}',
+    f'--batch_size={budget.batch_size}',
+    f'--epochs={budget.epochs}',
+    f'--model_dir={model_dir}',
+    *(f'--config_file={name}' for name in names),
+  ]
+
+
+def _call(command: list[str], log: str) -> None:
+  """Run a command whose output is appended to a log; after Ctrl-C it saves a checkpoint and ends.
+
+  Raises:
+    TrainingError: its exit status is not 0.
+  """
+  with open(log, 'a', encoding='utf-8') as output:
+    process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+      status = process.wait()
+    except KeyboardInterrupt:
+      process.terminate()  # SIGTERM, unlike Ctrl-C, may have come to this process alone.
+      process.wait()
+      raise
+  if status:
+    with open(log, encoding='utf-8', errors='replace') as lines:
+      end = ''.join(lines.readlines()[-_LOG_LINES:])
+    raise TrainingError(f'The training ended with status {status}', got=f'{log}, which ends\n{end}')
+
+
+def _starts_path(model_dir: str) -> str:
+  return os.path.join(model_dir, 'starts.json')
+
+
+def _add_start(model_dir: str) -> list[float]:
+  """Seconds of all starts so far, with 0 for the new one."""
+  path, starts = _starts_path(model_dir), []
+  if os.path.exists(path):
+    with open(path, encoding='ascii') as file:
+      starts = json.load(file)
+  return [*starts, 0.0]
+
+
+def _curve(path: str) -> list[dict[str, float]]:
+  """The evaluations in a table of results; a figure is left out if it does not exist (-1)."""
+  if not os.path.exists(path):
+    return []
+  names = [f'{kind}_{figure}' for kind in _KINDS for figure in _FIGURES]
+  with open(path, encoding='utf-8', newline='') as file:
+    lines = [line for line in csv.DictReader(file) if line.get('segm_AP')]
+  return [
+    {
+      'step': float(line['step']),
+      **{name: float(line[name]) for name in names if line.get(name) and float(line[name]) >= 0},
+    }
+    for line in lines
+  ]
+
+
+def _write_json(path: str, content: Any) -> None:
+  files.write_bytes(path, (json.dumps(content, indent=1) + '\n').encode('ascii'))

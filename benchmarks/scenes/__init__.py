@@ -1,0 +1,1 @@
+"""`scenes`, a generated benchmark: `python -m benchmarks.scenes --output=build/scenes`."""

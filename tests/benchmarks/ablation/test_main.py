@@ -1,0 +1,79 @@
+"""Tests of the command of the ablation."""
+
+import json
+
+import pytest
+
+from benchmarks.ablation import __main__ as command
+from benchmarks.ablation import rows, runs
+from htc_tf.errors import TrainingError
+
+BUDGET = runs.Budget('nano', 192, 4, 12, 400)
+
+
+def run_of(folder, name='flow', seed=1):
+  return runs.Run(rows.ROWS[name], seed, str(folder))
+
+
+def finish(run):
+  """Write the file of a finished run."""
+  figures = {'segm_AP': 0.4, 'bbox_AP': 0.5}
+  result = {'settings': runs.settings(run, BUDGET), 'seconds': 120.0, 'figures': figures}
+  with open(run.path, 'w') as file:
+    json.dump(result, file)
+  return result
+
+
+def test_finished_runs_are_kept_and_failed_ones_counted(tmp_path, monkeypatch, capsys):
+  planned = [run_of(tmp_path, name, 0) for name in ('mask_rcnn', 'cascade', 'flow')]
+  finish(planned[0])
+  trained = []
+
+  def train(run, *_):
+    trained.append(run.name)
+    if run.row.name == 'cascade':
+      raise TrainingError('it broke')
+    return finish(run)
+
+  monkeypatch.setattr(runs, 'train', train)
+  assert command.train_all(planned, BUDGET, 'records') == 1
+  assert trained == ['cascade_0', 'flow_0']
+  shown = capsys.readouterr()
+  lines = shown.out.splitlines()
+  assert len(lines) == 2 and 'cascade_0: it broke' in shown.err
+  assert lines[0].startswith('mask_rcnn_0') and lines[0].endswith('(kept); 2 left, about 0.1 h')
+  assert lines[1].endswith('mask AP  40.0, box AP  50.0,   2.0 min')
+
+
+def test_all_finished_runs_are_in_the_table_and_the_page(tmp_path, capsys):
+  (tmp_path / 'runs').mkdir()
+  for seed in rows.SEEDS:
+    finish(run_of(tmp_path / 'runs', 'flow', seed))
+  page = tmp_path / 'docs' / 'page.md'
+  (page.parent / 'pictures').mkdir(parents=True)
+  page.write_text('# Title\n<!-- table of the ablation -->\nold\n<!-- end of the table -->\n')
+  command.write_tables(str(tmp_path), BUDGET, str(page))
+  line = '| + mask information flow | 40.0 (0.0) | - | - | 50.0 (0.0) | 3 | 2.0 |'
+  assert line in capsys.readouterr().out
+  assert line in (tmp_path / 'ablation.md').read_text()
+  text = page.read_text()
+  assert line in text and 'old' not in text and '(pictures/ablation.png)' in text
+  assert (page.parent / 'pictures' / 'ablation.png').exists()
+  assert (tmp_path / 'ablation.png').exists()
+
+
+@pytest.mark.parametrize('flag', ['--rows=mask_rcnn,htc', '--seeds=0,7'])
+def test_unknown_rows_and_seeds_are_refused(flag, tmp_path, capsys):
+  with pytest.raises(SystemExit):
+    command.main([f'--output={tmp_path}', flag])
+  assert flag.split(',')[1] in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_command_trains_and_writes_a_table(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(command.dataset, 'SPLITS', {'train': 4, 'val': 2, 'test': 1})
+  flags = [f'--output={tmp_path}', '--rows=mask_rcnn', '--seeds=0', '--epochs=2']
+  for _ in range(2):
+    assert command.main(flags) == 0
+  assert '| Mask R-CNN |' in (tmp_path / 'ablation.md').read_text()
+  assert '(kept)' in capsys.readouterr().out
