@@ -292,3 +292,11 @@ def test_files_of_cbnetv2_select_its_backbone_heads_and_losses(size, channels, h
   assert task.model.detection_generator.nms == 'linear'
   kind = ('giou', 10.0) if heads else ('smooth_l1', 1.0)
   assert (task.losses.box_kind, task.losses.box_weight) == kind
+
+
+@pytest.mark.parametrize('name', parsing.known_experiments())
+def test_published_experiments_choose_their_data_as_published(name):
+  own = ('htc_nano', 'htc_small', 'htc_base', 'htc_large', 'htc_nuclei', 'htc_resnetfpn_coco')
+  task = exp_factory.get_exp_config(name).task
+  assert task.train_data.published_selection == (name not in own)
+  assert not task.validation_data.published_selection
