@@ -5,7 +5,7 @@ import dataclasses
 from official.modeling import optimization
 from official.modeling.optimization.configs import optimization_config, optimizer_config
 
-PUBLISHED_SGD = 'published_sgd'
+PUBLISHED_SGD, PUBLISHED_ADAMW = 'published_sgd', 'published_adamw'
 
 
 @dataclasses.dataclass
@@ -22,14 +22,39 @@ class PublishedSGD(optimizer_config.BaseOptimizerConfig):
 
 
 @dataclasses.dataclass
+class PublishedAdamW(optimizer_config.BaseOptimizerConfig):
+  """AdamW with the rule of PyTorch; see `optimization.published_adamw`.
+
+  It decays weights itself: set `task.losses.l2_weight_decay` to 0.
+
+  Attributes:
+    name: name of the optimizer.
+    beta_1: factor on the first moment of the step before.
+    beta_2: factor on the second moment of the step before.
+    epsilon: number that is added to the root of the second moment.
+    weight_decay: share of a weight that a step with a learning rate of 1 removes.
+    exclude_from_decay: regular expressions; a variable whose name has one of them is not decayed.
+  """
+
+  name: str = 'PublishedAdamW'
+  beta_1: float = 0.9
+  beta_2: float = 0.999
+  epsilon: float = 1e-8
+  weight_decay: float = 0.01
+  exclude_from_decay: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
 class Optimizer(optimization_config.OptimizerConfig):
   """Choice of the optimizer, also among those of Model Garden.
 
   Attributes:
     published_sgd: SGD with the momentum of the published trainings.
+    published_adamw: AdamW of the published trainings of transformers.
   """
 
   published_sgd: PublishedSGD = dataclasses.field(default_factory=PublishedSGD)
+  published_adamw: PublishedAdamW = dataclasses.field(default_factory=PublishedAdamW)
 
 
 @dataclasses.dataclass

@@ -218,9 +218,8 @@ def _parts(
       yield frozen_stages.trained_stem(params, folder.train.sample_format.num_channels)
   if folder is not None or shorthands.epochs is not None:
     info = folder.train if folder else DatasetInfo.find(params.task.train_data.input_path)
-    yield fitted_schedule.schedule_values(
-      experiment, shorthands.epochs, params, info.num_images, typed
-    )
+    num_images = info.num_training_images(params.task.train_data.published_selection)
+    yield fitted_schedule.schedule_values(experiment, shorthands.epochs, params, num_images, typed)
 
 
 def _anchor_scale(

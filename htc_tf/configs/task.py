@@ -86,6 +86,9 @@ class DataConfig(cfg.DataConfig):
     repeat_threshold: share of the images below which a class is rare; training reads images with
       an object of a rare class more often (repeat-factor sampling, LVIS: 0.001). 0: all images are
       read equally often.
+    published_selection: whether training leaves out images without annotations or with a side under
+      32 pixels, and annotations without area or with a side under 1 pixel, as the published
+      trainings do; see `data.published_selection`. False: all images are used.
   """
 
   input_path: str | list[str] = ''
@@ -99,6 +102,7 @@ class DataConfig(cfg.DataConfig):
   label_map: list[Count] = dataclasses.field(default_factory=list)
   semantic_label_map: list[Count] = dataclasses.field(default_factory=list)
   repeat_threshold: Fraction = 0.0
+  published_selection: bool = False
 
 
 @dataclasses.dataclass

@@ -6,7 +6,7 @@ bad entry is dropped or repaired, and counted.
 
 import dataclasses
 
-from htc_tf.data import box_checks, coco_entries, json_values
+from htc_tf.data import box_checks, coco_entries, json_values, left_out
 from htc_tf.data import segmentation as segmentations
 from htc_tf.data.annotation_file import Entry, read_annotation_file
 from htc_tf.data.check_report import CheckReport
@@ -160,6 +160,7 @@ def _clean_annotations(
   images = {image['id']: image for image in entries.images}
   kept: dict[int, list[Entry]] = {id_: [] for id_ in images}
   originals: dict[int, Entry] = {}
+  unusable: set[int] = set()  # Images with an annotation that is dropped.
   reader = ValueReader(report)
   ids = _AnnotationIds(entries.annotations)
   for entry in entries.annotations:
@@ -170,6 +171,7 @@ def _clean_annotations(
       continue
     cleaned = cleaner.clean(entry, images[entry['image_id']])
     if cleaned is None:
+      unusable.add(entry['image_id'])
       continue
     if ids.take(id_):
       cleaned['id'] = id_
@@ -177,6 +179,9 @@ def _clean_annotations(
       report.add('annotation_id_renumbered', f'annotation {entry.get("id")}')
       cleaned.update(id=ids.new(), original_id=entry.get('id'))
     kept[entry['image_id']].append(cleaned)
+  for id_ in unusable:
+    if not kept[id_]:
+      images[id_][left_out.ANNOTATED] = True
   return kept
 
 
@@ -212,6 +217,8 @@ class _Cleaner:
     if segmentation is not None:
       cleaned['segmentation'] = segmentation
     area = self._area(entry, segmentation, box, image, name)
+    if not self._for_evaluation and left_out.is_left_out(entry, image):
+      cleaned[left_out.LEFT_OUT] = 1
     return {**cleaned, 'bbox': box, 'iscrowd': is_crowd, 'area': area}
 
   def _area(

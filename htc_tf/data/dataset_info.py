@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from htc_tf import file_systems, files
+from htc_tf.data.left_out import MIN_IMAGE_SIDE
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.data.statistics import DatasetStatistics
 from htc_tf.errors import DataError
@@ -96,6 +97,19 @@ class DatasetInfo:
   def num_trainable(self) -> int:
     """Number of instances that are no crowd regions."""
     return self.num_instances - self.checks.get('crowd_regions', 0)
+
+  def num_training_images(self, published_selection: bool) -> int:
+    """Number of images of a training epoch.
+
+    Args:
+      published_selection: whether images without annotations or with a side under 32 pixels are
+        left out; one with both faults is subtracted twice.
+    """
+    if not published_selection:
+      return self.num_images
+    sizes = self.statistics.image_sizes if self.statistics else ()
+    num_small = sum(number for *size, number in sizes if min(size) < MIN_IMAGE_SIDE)
+    return max(1, self.num_images - self.checks.get('images_without_instances', 0) - num_small)
 
   @property
   def sample_format(self) -> SampleFormat:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from htc_tf.data import images
+from htc_tf.data import images, left_out
 from htc_tf.data import segmentation as segmentations
 
 Features = dict[str, list[Any]]
@@ -95,7 +95,8 @@ def _depth(instance: LabeledInstance, order: str) -> tuple[bool, int]:
 def image_features(entry: dict[str, Any], image: images.EncodedImage) -> Features:
   """Features of the image; `entry` is its COCO image entry.
 
-  Channels and bits are named unless they are those of RGB images of 8 bits.
+  Channels and bits are named unless they are those of RGB images of 8 bits. `is_annotated` says
+  that the image has annotations of which none is usable.
   """
   features: Features = {
     'image/encoded': [image.content],
@@ -108,6 +109,8 @@ def image_features(entry: dict[str, Any], image: images.EncodedImage) -> Feature
   if not image.sample_format.is_rgb:
     features['image/channels'] = [image.sample_format.num_channels]
     features['image/bits'] = [image.sample_format.bits]
+  if entry.get(left_out.ANNOTATED):
+    features['image/is_annotated'] = [1]
   return features
 
 
@@ -132,6 +135,7 @@ def instance_features(
     'image/object/class/label': [item.label for item in instances],
     'image/object/is_crowd': [item.annotation['iscrowd'] for item in instances],
     'image/object/area': [float(item.annotation['area']) for item in instances],
+    'image/object/is_left_out': [item.annotation.get(left_out.LEFT_OUT, 0) for item in instances],
   }
   if include_masks:
     features['image/object/mask'] = [images.encode_png(_mask(item)) for item in instances]

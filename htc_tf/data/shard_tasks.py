@@ -5,6 +5,7 @@ import os
 from htc_tf.data import (
   conversion_fingerprint,
   conversion_outputs,
+  left_out,
   record_shards,
   semantic_maps,
   tiles,
@@ -15,8 +16,8 @@ from htc_tf.data.dataset_info import shard_name
 
 # Values of image entries, and of annotations.
 _RECORDED = (
-  *('id', 'file_name', 'height', 'width', 'tile', 'panoptic'),
-  *('category_id', 'bbox', 'iscrowd', 'area', 'segmentation'),
+  *('id', 'file_name', 'height', 'width', 'tile', 'panoptic', left_out.ANNOTATED),
+  *('category_id', 'bbox', 'iscrowd', 'area', 'segmentation', left_out.LEFT_OUT),
 )
 
 

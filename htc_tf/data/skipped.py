@@ -14,12 +14,16 @@ RECORDS = 'skipped_records'
 INSTANCES = 'skipped_instances'
 CLIPPED = 'clipped_instances'
 OVER_LIMIT = 'instances_over_limit'
+LEFT_OUT_IMAGES = 'left_out_images'
+LEFT_OUT_INSTANCES = 'left_out_instances'
 KINDS = {
   SHARDS: 'shards could not be read to the end; the rest of each is skipped',
   RECORDS: 'records could not be read and are skipped',
   INSTANCES: 'instances without a usable box or class are skipped',
   CLIPPED: 'instances with a box that crosses the border of the image are clipped',
   OVER_LIMIT: 'instances beyond parser.max_num_instances of their image are skipped',
+  LEFT_OUT_IMAGES: 'images are left out by task.train_data.published_selection',
+  LEFT_OUT_INSTANCES: 'annotations are left out by task.train_data.published_selection',
 }
 # If so many more records are bad than good, the data set is wrong rather than damaged: stop.
 MAX_SURPLUS = 1000

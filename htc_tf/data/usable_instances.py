@@ -9,7 +9,8 @@ from htc_tf.data import skipped
 from htc_tf.data.skipped import SkipCounter
 
 Tensors = dict[str, tf.Tensor]
-_PER_INSTANCE = ('boxes_normalized', 'classes', 'is_crowd', 'masks_png')
+# Entries of a decoded record with one row per instance.
+PER_INSTANCE = ('boxes_normalized', 'classes', 'is_crowd', 'masks_png')
 # Boxes that cross the border by at most this share of the image's side are not counted, because the
 # cause is rounding.
 _ROUNDING = 1e-3
@@ -50,7 +51,7 @@ def usable_instances(
   kept = {
     key: tf.boolean_mask(value, usable)
     for key, value in {**decoded, 'boxes_normalized': clipped}.items()
-    if key in _PER_INSTANCE
+    if key in PER_INSTANCE
   }
   return {**decoded, **kept}
 

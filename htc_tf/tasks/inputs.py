@@ -10,6 +10,7 @@ from official.vision.dataloaders import input_reader_factory
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
+from htc_tf.data import published_selection
 from htc_tf.data.augmentation.registry import build_augmentations
 from htc_tf.data.bucket_batches import BatchFn, batch_by_bucket
 from htc_tf.data.combination import combine_neighbors
@@ -132,13 +133,16 @@ def build_batches(
     # Parameter servers trace this function in a graph, where files cannot be read yet; then the
     # check is skipped.
     if tf.executing_eagerly():
-      reading.check_usable(input_reader.match_files(params.input_path))
+      paths = input_reader.match_files(params.input_path)
+      reading.check_usable(paths)
+      if _selects(params):
+        published_selection.check_selected(reading.read_shards(paths), counter)
   # All workers shuffle files with the same seed, so that their shares do not overlap; only the
   # augmentations differ.
   worker = context.input_pipeline_id if context else 0
   seed = None if params.seed is None else params.seed + worker
   reader = input_reader_factory.input_reader_generator(
-    params, decoder_fn=as_element, sample_fn=_build_sampling(params, seed), **steps
+    params, decoder_fn=as_element, sample_fn=_build_sampling(params, seed, counter), **steps
   )
   return reader.read(input_context=context)
 
@@ -156,20 +160,39 @@ def _with_labels_of_model(decoded: Tensors, params: task_config.DataConfig) -> T
 
 
 def _build_sampling(
+  params: task_config.DataConfig, seed: int | None, counter: SkipCounter
+) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+  """A function that selects images and repeats rare ones, as configured, and adds seeds."""
+  steps = [augmentation_seeds(seed)]
+  if params.is_training and params.repeat_threshold:
+    steps.insert(0, _build_repetition(params, seed))
+  if _selects(params):
+    steps.insert(0, published_selection.select_images(counter))
+
+  def sample(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    for step in steps:
+      dataset = step(dataset)
+    return dataset
+
+  return sample
+
+
+def _selects(params: task_config.DataConfig) -> bool:
+  """Whether images and annotations are chosen as in the published trainings."""
+  return params.is_training and params.published_selection
+
+
+def _build_repetition(
   params: task_config.DataConfig, seed: int | None
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
-  """A function that repeats records of rare classes, if configured, and adds seeds to elements."""
-  add_seeds = augmentation_seeds(seed)
-  if not (params.is_training and params.repeat_threshold):
-    return add_seeds
+  """A function that repeats records of rare classes."""
   info = DatasetInfo.find(params.input_path)
   if info.statistics is None:
     raise missing_statistics(info.folder)
   factors = category_factors(
     info.statistics.images_by_category, info.num_images, params.repeat_threshold
   )
-  repeat = repeat_records(factors, params.shuffle_buffer_size, seed)
-  return lambda dataset: add_seeds(repeat(dataset))
+  return repeat_records(factors, params.shuffle_buffer_size, seed)
 
 
 def _build_batch(params: task_config.DataConfig, rule: PaddingRule, elements: Elements) -> BatchFn:
@@ -232,6 +255,8 @@ def _build_parse(
 
   def parse(element: Tensors) -> Any:
     decoded = _with_labels_of_model(decoder.decode(element[RECORD_KEY]), params)
+    if _selects(params):
+      decoded = published_selection.select_instances(decoded, element[RECORD_KEY], counter)
     if params.is_training:
       decoded = usable_instances(
         decoded, model.num_classes, params.parser.max_num_instances, counter

@@ -109,7 +109,9 @@ def _run_in(
   arguments = {'distribution_strategy': strategy, 'mode': mode, 'params': params}
   is_chief = strategy.extended.should_checkpoint
   if stopping is not None:
-    num_images = DatasetInfo.find(params.task.train_data.input_path).num_images
+    data = params.task.train_data
+    info = DatasetInfo.find(data.input_path)
+    num_images = info.num_training_images(data.published_selection)
     arguments['run_log'] = RunLog(
       params, num_images, step, stopping, model_dir if is_chief else None
     )

@@ -11,6 +11,7 @@ from htc_tf.configs import schedule, shorthands
 from htc_tf.configs import task as task_config
 from htc_tf.data import repeat_factors
 from htc_tf.data.dataset_info import DatasetInfo
+from htc_tf.data.left_out import MIN_IMAGE_SIDE
 from htc_tf.evaluation import metrics
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.training import results_plot, results_table
@@ -32,13 +33,15 @@ def log_start(
     model_dir: the model directory.
   """
   info = DatasetInfo.find(params.task.train_data.input_path)
-  batch = params.task.train_data.global_batch_size
+  data = params.task.train_data
+  num_images = info.num_training_images(data.published_selection)
   lines = {
     'experiment': experiment,
-    'data': f'{params.task.train_data.input_path}: {_describe_data(info)}',
+    'data': f'{data.input_path}: {_describe_data(info)}',
+    **_describe_selection(info, num_images),
     'model': _describe_model(params, model),
-    'schedule': schedule.describe(params.trainer, batch, info.num_images),
-    **_describe_sampling(params.task.train_data, info),
+    'schedule': schedule.describe(params.trainer, data.global_batch_size, num_images),
+    **_describe_sampling(data, info),
     'devices': _describe_devices(params.runtime),
     'output': f'{model_dir}: checkpoints, {results_table.TABLE_FILE}, {results_plot.PLOT_FILE}; '
     f'curves and pictures: tensorboard --logdir={model_dir}',
@@ -54,6 +57,18 @@ def _describe_data(info: DatasetInfo) -> str:
   return f'{info.num_images} images, {info.num_instances} objects, {len(names)} {noun} ({listed})'
 
 
+def _describe_selection(info: DatasetInfo, num_images: int) -> dict[str, str]:
+  """A line about images that are left out, if there are any."""
+  number = info.num_images - num_images
+  if not number:
+    return {}
+  text = (
+    f'about {number} images without annotations or with a side under {MIN_IMAGE_SIDE} pixels are '
+    'left out, as published (task.train_data.published_selection)'
+  )
+  return {'selection': text}
+
+
 def _describe_sampling(data: task_config.DataConfig, info: DatasetInfo) -> dict[str, str]:
   """A line about images that are repeated, because an epoch then is not every image once."""
   if not (data.repeat_threshold and info.statistics):
@@ -61,9 +76,10 @@ def _describe_sampling(data: task_config.DataConfig, info: DatasetInfo) -> dict[
   factors = repeat_factors.category_factors(
     info.statistics.images_by_category, info.num_images, data.repeat_threshold
   )
+  num_images = info.num_training_images(data.published_selection)
   text = (
     f'images of rare classes are read up to {max(factors):.1f} times as often (repeat_threshold='
-    f'{data.repeat_threshold:g}); an epoch is still {info.num_images} images, but not each of them'
+    f'{data.repeat_threshold:g}); an epoch is still {num_images} images, but not each of them'
   )
   return {'sampling': text}
 

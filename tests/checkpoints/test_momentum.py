@@ -7,6 +7,7 @@ from official.modeling import optimization
 
 from htc_tf.checkpoints.momentum import check_momentum
 from htc_tf.errors import ConfigError
+from htc_tf.optimization.published_adamw import PublishedAdamW
 from htc_tf.optimization.published_sgd import PublishedSGD
 
 KINDS = (PublishedSGD, tf_keras.optimizers.legacy.SGD)
@@ -51,3 +52,13 @@ def test_a_checkpoint_without_momentum_fits(tmp_path, kind):
 def test_other_optimizers_are_not_checked(tmp_path):
   prefix = save(tmp_path, build(KINDS[0], 'none'))
   check_momentum(prefix, tf_keras.optimizers.legacy.Adam())
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_moments_and_momentum_do_not_continue_each_other(tmp_path, kind):
+  prefix = save(tmp_path, PublishedAdamW(0.1))
+  check_momentum(prefix, PublishedAdamW(0.1))
+  with pytest.raises(ConfigError, match='has the momentum of another optimizer'):
+    check_momentum(prefix, build(kind, 'none'))
+  with pytest.raises(ConfigError, match='variables named first_moment'):
+    check_momentum(save(tmp_path / 'sgd', build(kind, 'none')), PublishedAdamW(0.1))

@@ -11,6 +11,7 @@ import tensorflow as tf
 import yaml
 from official.core import exp_factory
 from official.modeling import optimization
+from official.modeling.optimization import OptimizerFactory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import experiments, model_validation, parsing, schedule, validation
@@ -374,3 +375,33 @@ def test_the_file_for_stochastic_weight_averaging_has_a_cosine_in_each_epoch():
     assert abs(actual - expected) < 1e-5, (number, step)
   text = schedule.describe(trainer, 16, schedule.COCO_TRAIN_IMAGES)
   assert 'learning rate along 12 cosines between 0.02 and 0.0002; checkpoint' in text
+
+
+@pytest.mark.parametrize('size', ['base', 'base_4conv1fc', 'large_4conv1fc'])
+def test_files_of_cbnetv2_train_with_adamw_as_published(size):
+  path = next(path for path in FILES if path.stem == f'htc_cbnetv2_swin_{size}_coco')
+  params = parse('htc_resnet50fpn_20e_coco', [str(path)])
+  config = params.trainer.optimizer_config
+  adamw = config.optimizer.get()
+  assert config.optimizer.type == 'published_adamw'
+  assert (adamw.beta_1, adamw.beta_2, adamw.epsilon, adamw.weight_decay) == (0.9, 0.999, 1e-8, 0.05)
+  assert config.learning_rate.get().values == [1e-4, 1e-5, 1e-6]
+  assert config.warmup.get().warmup_learning_rate == pytest.approx(1e-3 * 1e-4)
+  assert params.task.losses.l2_weight_decay == 0
+  optimizer = OptimizerFactory(config).build_optimizer(0.1)
+  names = {
+    'cb_modules/0/layers/0/blocks/0/attn/table:0': False,
+    'cb_modules/0/layers/0/blocks/0/norm1/gamma:0': False,
+    'cb_modules/1/layers/1/downsample/norm/beta:0': False,
+    'cb_modules/0/layers/0/blocks/0/attn/qkv/bias:0': True,
+    'conv_box_head/shared_convs/0/bn/gamma:0': True,
+  }
+  assert {name: optimizer.decays(name) for name in names} == names
+
+
+@pytest.mark.parametrize('name', parsing.known_experiments())
+def test_published_experiments_choose_their_data_as_published(name):
+  own = ('htc_nano', 'htc_small', 'htc_base', 'htc_large', 'htc_nuclei', 'htc_resnetfpn_coco')
+  task = exp_factory.get_exp_config(name).task
+  assert task.train_data.published_selection == (name not in own)
+  assert not task.validation_data.published_selection

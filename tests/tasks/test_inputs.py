@@ -12,6 +12,7 @@ from official.core import exp_factory
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import task as task_config
 from htc_tf.data import preprocess
+from htc_tf.errors import DataError
 from htc_tf.tasks import inputs
 from htc_tf.tasks.htc import HTCTask
 from htc_tf.tasks.inputs import build_padding_rule
@@ -290,3 +291,25 @@ def test_images_of_rare_classes_are_read_more_often(mixed, monkeypatch):
   expected = [1.0, *np.sqrt(4 / np.maximum(statistics.images_by_category, 1))]
   shown = [True, *(number > 0 for number in statistics.images_by_category)]
   np.testing.assert_allclose(seen[0], np.where(shown, expected, 1.0))
+
+
+def test_the_published_selection_leaves_out_the_image_without_objects(mixed):
+  """In training alone; the images are counted where the other skipped data are."""
+  task, params = make_task(mixed, [], published_selection=True)
+  params.validation_data.published_selection = True
+  read = {
+    int(number) for _, labels in take(task, params.train_data, 12) for number in labels['source_id']
+  }
+  assert read == {1, 2, 3}
+  assert {metric.name: float(metric.result()) for metric in task.build_metrics()}[
+    'left_out_images'
+  ] == 1
+  batches = list(task.build_inputs(params.validation_data))
+  assert sorted(int(n) for _, labels in batches for n in labels['source_id']) == [1, 2, 3, 4]
+
+
+def test_a_selection_that_leaves_nothing_is_refused_before_training(tmp_path):
+  records = tiny_records.write(tmp_path, num_images=2, sizes=((30, 64),))
+  task, params = make_task(records, [], published_selection=True)
+  with pytest.raises(DataError, match='No image is left to train on'):
+    task.build_inputs(params.train_data)

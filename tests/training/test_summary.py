@@ -70,3 +70,12 @@ def test_repeated_images_and_the_length_of_an_epoch_are_named(records):
   shares = [number / 4 for number in info.statistics.images_by_category]
   assert f'up to {max(share**-0.5 for share in shares):.1f} times as often' in text
   assert 'an epoch is still 4 images, but not each of them' in text
+
+
+def test_images_that_are_left_out_are_named(records):
+  """One of the four images has no objects."""
+  info = DatasetInfo.find(records)
+  number = info.num_training_images(published_selection=True)
+  assert number == 3
+  assert 'about 1 images' in summary._describe_selection(info, number)['selection']
+  assert summary._describe_selection(info, info.num_images) == {}

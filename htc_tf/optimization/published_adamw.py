@@ -1,0 +1,95 @@
+"""AdamW as the published trainings of transformers have it."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+# Names of the two moments of a variable in checkpoints.
+FIRST_MOMENT, SECOND_MOMENT = 'first_moment', 'second_moment'
+
+
+class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
+  """AdamW with the rule of PyTorch (Loshchilov and Hutter 2019, algorithm 2).
+
+  With the gradient g, the learning rate r, the decay d and the step t from 1 on, a step is
+  w = w - r d w, m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,
+  w = w - r (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon).
+
+  Model Garden's `adamw` adds epsilon to the root before the correction of v, and limits the norm of
+  the gradients to 1 by default.
+
+  It extends the older of the two base classes of Keras, because Model Garden's averages of weights
+  accept no other.
+
+  Args:
+    learning_rate: the learning rate, or its schedule.
+    beta_1: factor on the first moment of the step before, in [0, 1).
+    beta_2: factor on the second moment of the step before, in [0, 1).
+    epsilon: number that is added to the root of the second moment.
+    weight_decay: share of a weight that a step with a learning rate of 1 removes.
+    exclude_from_decay: regular expressions; a variable whose name has one of them is not decayed.
+    name: name of the optimizer.
+    **kwargs: `clipnorm`, `clipvalue` or `global_clipnorm` of Keras, and its functions on gradients.
+  """
+
+  _HAS_AGGREGATE_GRAD = True  # The base class adds up the gradients of the replicas.
+
+  def __init__(
+    self,
+    learning_rate: float | tf_keras.optimizers.schedules.LearningRateSchedule = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.01,
+    exclude_from_decay: Sequence[str] = (),
+    name: str = 'PublishedAdamW',
+    **kwargs: Any,
+  ):
+    super().__init__(name, **kwargs)
+    self._set_hyper('learning_rate', learning_rate)
+    self._values: dict[str, Any] = {
+      'beta_1': beta_1,
+      'beta_2': beta_2,
+      'epsilon': epsilon,
+      'weight_decay': weight_decay,
+      'exclude_from_decay': list(exclude_from_decay),
+    }
+
+  def get_config(self) -> dict[str, Any]:
+    """Arguments that build the same optimizer."""
+    rate = self._serialize_hyperparameter('learning_rate')
+    return {**super().get_config(), 'learning_rate': rate, **self._values}
+
+  def decays(self, name: str) -> bool:
+    """Whether a variable of this name is decayed."""
+    return not any(re.search(pattern, name) for pattern in self._values['exclude_from_decay'])
+
+  def _create_slots(self, var_list: list[tf.Variable]) -> None:
+    for slot in (FIRST_MOMENT, SECOND_MOMENT):
+      for variable in var_list:
+        self.add_slot(variable, slot)
+
+  def _resource_apply_dense(
+    self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None
+  ) -> tf.Operation:
+    key = var.device, var.dtype.base_dtype
+    rate = ((apply_state or {}).get(key) or self._fallback_apply_state(*key))['lr_t']
+    beta_1, beta_2 = (tf.cast(self._values[key], grad.dtype) for key in ('beta_1', 'beta_2'))
+    first, second = (self.get_slot(var, slot) for slot in (FIRST_MOMENT, SECOND_MOMENT))
+    step = tf.cast(self.iterations + 1, grad.dtype)
+    new_first = first.assign(beta_1 * first + (1 - beta_1) * grad, self._use_locking)
+    new_second = second.assign(beta_2 * second + (1 - beta_2) * grad**2, self._use_locking)
+    mean = new_first / (1 - beta_1**step)
+    root = tf.sqrt(new_second / (1 - beta_2**step)) + self._values['epsilon']
+    decay = self._values['weight_decay'] if self.decays(var.name) else 0.0
+    return var.assign_sub(rate * (mean / root + decay * var), self._use_locking)
+
+  def _resource_apply_sparse(
+    self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None
+  ) -> tf.Operation:
+    """Update all rows; those without a gradient move on with their moments, as published."""
+    dense = tf.math.unsorted_segment_sum(grad, indices, tf.shape(var)[0])
+    return self._resource_apply_dense(dense, var, apply_state)

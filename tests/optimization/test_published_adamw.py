@@ -1,0 +1,130 @@
+"""Tests of AdamW against its definition in NumPy and against steps of torch.optim.AdamW 2.x."""
+
+import numpy as np
+import tensorflow as tf
+from official.modeling import optimization
+
+from htc_tf import registry_imports  # noqa: F401
+from htc_tf.configs.optimization import Optimization
+from htc_tf.optimization.published_adamw import PublishedAdamW
+
+NUM_STEPS, DECAY = 20, 0.05
+# A warm-up of five steps to 0.1, and a decay at step 15.
+RATES = [0.001 + (0.1 - 0.001) * step / 5 for step in range(5)] + [0.1] * 10 + [0.01] * 5
+GRADIENTS = np.random.default_rng(0).normal(size=[NUM_STEPS, 3]).astype(np.float32)
+START = np.array([1.0, -2.0, 0.5], np.float32)
+# Weights of PyTorch after some of the steps with this start, these gradients and these rates.
+TORCH_DECAYED = {
+  0: [0.9989500045776367, -1.9988999366760254, 0.49897500872612],
+  4: [0.9707368612289429, -1.9438852071762085, 0.4948495328426361],
+  9: [1.0344128608703613, -1.8200057744979858, 0.6550390124320984],
+  14: [1.0330554246902466, -1.662856936454773, 0.6169164776802063],
+  19: [1.0244026184082031, -1.6693577766418457, 0.5886982679367065],
+}
+TORCH_NOT_DECAYED = {
+  0: [0.9990000128746033, -1.9989999532699585, 0.49900001287460327],
+  4: [0.9804400205612183, -1.9639625549316406, 0.4996696412563324],
+  9: [1.0696322917938232, -1.8873401880264282, 0.6739670634269714],
+  14: [1.094557762145996, -1.7741804122924805, 0.6527220606803894],
+  19: [1.0884768962860107, -1.7848453521728516, 0.6260170936584473],
+}
+
+
+def defined_steps(gradients, decay=DECAY, epsilon=1e-8):
+  """[steps, 3] weights after each step of the definition, in float64."""
+  weight, first, second, weights = START.astype(np.float64), np.zeros(3), np.zeros(3), []
+  for step, (gradient, rate) in enumerate(zip(gradients.astype(np.float64), RATES), 1):
+    first = 0.9 * first + 0.1 * gradient
+    second = 0.999 * second + 0.001 * gradient**2
+    weight = weight - rate * decay * weight
+    root = np.sqrt(second / (1 - 0.999**step)) + epsilon
+    weight = weight - rate * first / (1 - 0.9**step) / root
+    weights.append(weight)
+  return np.stack(weights)
+
+
+def build(**values):
+  config = Optimization(
+    {
+      'optimizer': {
+        'type': 'published_adamw',
+        'published_adamw': {'weight_decay': DECAY, 'exclude_from_decay': ['norm'], **values},
+      },
+      'learning_rate': {
+        'type': 'stepwise',
+        'stepwise': {'boundaries': [14], 'values': [0.1, 0.01]},
+      },
+      'warmup': {'type': 'linear', 'linear': {'warmup_steps': 5, 'warmup_learning_rate': 0.001}},
+    }
+  )
+  factory = optimization.OptimizerFactory(config)
+  return factory.build_optimizer(factory.build_learning_rate())
+
+
+def run(optimizer, variables, gradients):
+  """[variables, steps, 3] weights after each step."""
+
+  @tf.function(autograph=False)
+  def step(gradient):
+    optimizer.apply_gradients([(gradient, variable) for variable in variables])
+
+  weights = []
+  for gradient in gradients:
+    step(tf.constant(gradient))
+    weights.append([variable.numpy() for variable in variables])
+  return np.stack(weights, 1)
+
+
+def test_steps_are_those_of_pytorch_and_of_the_definition_while_the_rate_changes():
+  variables = [tf.Variable(START, name='kernel'), tf.Variable(START, name='norm/gamma')]
+  decayed, other = run(build(), variables, GRADIENTS)
+  for weights, known in ((decayed, TORCH_DECAYED), (other, TORCH_NOT_DECAYED)):
+    np.testing.assert_allclose(weights[list(known)], list(known.values()), rtol=0, atol=1e-6)
+  np.testing.assert_allclose(decayed, defined_steps(GRADIENTS), rtol=0, atol=2e-6)
+  np.testing.assert_allclose(other, defined_steps(GRADIENTS, 0.0), rtol=0, atol=2e-6)
+
+
+def test_epsilon_is_added_after_the_correction():
+  weights = run(build(epsilon=0.1), [tf.Variable(START, name='kernel')], GRADIENTS)
+  np.testing.assert_allclose(weights[0], defined_steps(GRADIENTS, epsilon=0.1), rtol=0, atol=2e-6)
+
+
+def test_rows_without_a_gradient_move_with_their_moments():
+  variable, optimizer = tf.Variable(START[:, np.newaxis], name='kernel'), build()
+  dense = np.zeros([NUM_STEPS, 3], np.float32)
+  for step in range(NUM_STEPS):
+    rows = [step % 3, 1, 1]
+    np.add.at(dense[step], rows, GRADIENTS[step])
+    slices = tf.IndexedSlices(GRADIENTS[step][:, np.newaxis], tf.constant(rows), [3, 1])
+    optimizer.apply_gradients([(slices, variable)])
+  np.testing.assert_allclose(variable[:, 0], defined_steps(dense)[-1], rtol=0, atol=2e-6)
+
+
+def test_a_checkpoint_continues_the_schedule_and_the_moments(tmp_path):
+  variable, optimizer = tf.Variable(START, name='kernel'), build()
+  run(optimizer, [variable], GRADIENTS[:8])
+  prefix = tf.train.Checkpoint(w=variable, optimizer=optimizer).write(str(tmp_path / 'ckpt'))
+  variable, optimizer = tf.Variable(tf.zeros(3), name='kernel'), build()
+  tf.train.Checkpoint(w=variable, optimizer=optimizer).read(prefix)
+  weights = run(optimizer, [variable], GRADIENTS[8:])
+  np.testing.assert_allclose(weights[0], defined_steps(GRADIENTS)[8:], rtol=0, atol=2e-6)
+
+
+def test_replicas_add_up_their_gradients(two_replicas):
+  with two_replicas.scope():
+    variable, optimizer = tf.Variable(START, name='kernel'), build()
+
+  @tf.function(autograph=False)
+  def step(gradient):
+    two_replicas.run(lambda: optimizer.apply_gradients([(0.5 * gradient, variable)]))
+
+  for gradient in GRADIENTS:
+    step(tf.constant(gradient))
+  np.testing.assert_allclose(variable, defined_steps(GRADIENTS)[-1], rtol=0, atol=2e-6)
+
+
+def test_the_configuration_of_the_optimizer_builds_it_again():
+  optimizer = PublishedAdamW(0.25, weight_decay=0.5, exclude_from_decay=['bias'], epsilon=1e-3)
+  again = PublishedAdamW.from_config(optimizer.get_config())
+  assert again.get_config() == optimizer.get_config()
+  assert again.decays('kernel') and not again.decays('head/bias:0')
