@@ -70,7 +70,8 @@ def _coco_task(
   """A task with the published input sizes, on COCO records under `coco/`.
 
   Training images are padded to buckets, so that there are only a few shapes. Evaluation images are
-  padded as in the paper's code. Images and annotations are chosen as in the published trainings.
+  padded as in the paper's code. Images and annotations are chosen as in the published trainings,
+  whose epochs are whole permutations.
   """
   parser = task_config.Parser(
     buckets=[task_config.Bucket(height=height, width=width) for height, width in buckets]
@@ -82,6 +83,7 @@ def _coco_task(
       input_path='coco/train-*.tfrecord',
       parser=parser,
       published_selection=True,
+      shuffle=task_config.PERMUTATION,
     ),
     validation_data=task_config.DataConfig(
       is_training=False, drop_remainder=False, global_batch_size=8, input_path='coco/val-*.tfrecord'
@@ -229,6 +231,7 @@ def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
   # With Model Garden's parts, images are padded to input_size instead of to buckets.
   task = _coco_task(model, buckets=())
   task.train_data.published_selection = False
+  task.train_data.shuffle = task_config.BUFFER
   task.init_checkpoint = _MODEL_GARDEN_RESNET50
   task.init_checkpoint_modules = 'backbone'
   for data in (task.train_data, task.validation_data):
@@ -269,6 +272,7 @@ def htc_nuclei() -> cfg.ExperimentConfig:
   task.train_data.input_path = 'build/demo/records/train-*.tfrecord'
   task.validation_data.input_path = 'build/demo/records/val-*.tfrecord'
   task.validation_data.global_batch_size = 4
+  task.train_data.shuffle = task_config.BUFFER
   task.train_data.shuffle_buffer_size = 64
   task.train_data.published_selection = False
   for data in (task.train_data, task.validation_data):

@@ -20,6 +20,8 @@ from htc_tf.configs.bounds import (
 from htc_tf.configs.detection_views import DetectionViews
 
 SEED_LIMIT = 2**31
+# Orders of training records.
+BUFFER, PERMUTATION = 'buffer', 'permutation'
 Seed = Annotated[int, Bounds(0, SEED_LIMIT, below=True)]
 
 
@@ -76,7 +78,16 @@ class DataConfig(cfg.DataConfig):
     is_training: whether the pipeline shuffles, repeats and augments the images.
     dtype: type of the images; if empty, `runtime.mixed_precision_dtype`.
     parser: resizing, augmentation and padding.
+    shuffle: order of training records: 'buffer' draws the next record from the next
+      `shuffle_buffer_size` ones; 'permutation' reads all records once per epoch, each epoch in
+      another order of all of them, as the published trainings do. It needs records on this machine,
+      and neither `cache` nor tf.data service; otherwise 'buffer' takes its place, and the log says
+      so.
     shuffle_buffer_size: number of records from which training draws the next one.
+    permutation_seed: seed of the permutations, the same in all starts of a run and on all workers;
+      the training command sets it. None: `seed`.
+    num_read: number of records that all workers together read in earlier starts of the run, where
+      the permutations continue; the training command sets it.
     file_type: type of the files.
     drop_remainder: whether incomplete batches at the end of the data are dropped.
     label_map: label of the model for each label of the records, the background first; empty: the
@@ -96,7 +107,10 @@ class DataConfig(cfg.DataConfig):
   is_training: bool = False
   dtype: Annotated[str, OneOf(('', 'float32', 'bfloat16', 'float16'))] = ''
   parser: Parser = dataclasses.field(default_factory=Parser)
+  shuffle: Annotated[str, OneOf((BUFFER, PERMUTATION))] = BUFFER
   shuffle_buffer_size: PositiveInt = 1000
+  permutation_seed: Seed | None = None
+  num_read: Count = 0
   file_type: Annotated[str, OneOf(('tfrecord',))] = 'tfrecord'
   drop_remainder: bool = True
   label_map: list[Count] = dataclasses.field(default_factory=list)

@@ -24,6 +24,7 @@ from htc_tf.data.skipped import SkipCounter
 from htc_tf.data.tolerant_reading import RECORD_KEY, TolerantReading, as_element
 from htc_tf.data.usable_instances import usable_instances
 from htc_tf.ops.without_autograph import without_autograph
+from htc_tf.tasks.permuted_records import permuted_records
 
 Tensors = dict[str, tf.Tensor]
 # Semantic maps have 8 bits; 255 is ignored.
@@ -141,10 +142,15 @@ def build_batches(
   # augmentations differ.
   worker = context.input_pipeline_id if context else 0
   seed = None if params.seed is None else params.seed + worker
+  permuted = permuted_records(params, counter, context)
   reader = input_reader_factory.input_reader_generator(
-    params, decoder_fn=as_element, sample_fn=_build_sampling(params, seed, counter), **steps
+    # A buffer of one record keeps the order of the permutations.
+    params.replace(shuffle_buffer_size=1) if permuted else params,
+    decoder_fn=as_element,
+    sample_fn=_build_sampling(params, seed, counter),
+    **steps,
   )
-  return reader.read(input_context=context)
+  return reader.read(input_context=context, dataset=permuted)
 
 
 def _with_labels_of_model(decoded: Tensors, params: task_config.DataConfig) -> Tensors:

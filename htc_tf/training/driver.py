@@ -181,7 +181,9 @@ def _start_together(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> 
   if 'train' in mode:
     if params.runtime.distribution_strategy == cluster.STRATEGY:
       _share_data_order(params)
-    seeding.fix_seeds(params, last_good.step_of(prefix))
+    step = last_good.step_of(prefix)
+    seeding.fix_seeds(params, step)
+    seeding.continue_permutations(params, model_dir, step)
   return prefix
 
 

@@ -49,6 +49,8 @@ _SECTIONS = ('task.', 'trainer.', 'runtime.mixed_precision_dtype', 'runtime.loss
 _DERIVED = (
   'task.train_data.seed',
   'task.train_data.deterministic',
+  'task.train_data.permutation_seed',
+  'task.train_data.num_read',
   'task.train_data.label_map',
   'task.train_data.semantic_label_map',
 )

@@ -1,11 +1,15 @@
-"""One seed for all random choices of a run."""
+"""One seed for all random choices of a run, and the place where its data continue."""
+
+import os
+import zlib
 
 import tensorflow as tf
 import tf_keras
 from absl import logging
 from official.core import config_definitions as cfg
 
-from htc_tf.configs.task import SEED_LIMIT
+from htc_tf import worker_exchange
+from htc_tf.configs.task import PERMUTATION, SEED_LIMIT
 
 
 def fix_seeds(params: cfg.ExperimentConfig, step: int) -> None:
@@ -28,3 +32,23 @@ def fix_seeds(params: cfg.ExperimentConfig, step: int) -> None:
   tf.config.experimental.enable_op_determinism()
   if params.task.train_data.seed is None:
     params.override({'task': {'train_data': {'seed': start_seed, 'deterministic': True}}})
+
+
+def continue_permutations(params: cfg.ExperimentConfig, model_dir: str, step: int) -> None:
+  """Let training data that are read in permutations continue where the run was interrupted.
+
+  All starts of a run have the same seed of the permutations: `task.seed`, or one made from the path
+  of the model directory of the chief, so that runs in other directories have other orders.
+
+  Args:
+    params: the experiment; the training data get the seed and the number of records read.
+    model_dir: the model directory.
+    step: step at which the run continues.
+  """
+  data = params.task.train_data
+  if data.shuffle != PERMUTATION:
+    return
+  own = zlib.crc32(os.path.abspath(model_dir).encode(errors='surrogateescape')) % SEED_LIMIT
+  seed = worker_exchange.from_chief(lambda: own)
+  data.permutation_seed = seed if params.task.seed is None else params.task.seed
+  data.num_read = step * data.global_batch_size

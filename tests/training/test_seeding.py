@@ -39,3 +39,17 @@ def test_without_a_seed_the_configuration_is_unchanged():
   before = params.as_dict()
   seeding.fix_seeds(params, 5)
   assert params.as_dict() == before
+
+
+def test_permutations_continue_where_the_run_was_interrupted(tmp_path):
+  """The seed is that of the run, not of the start, and differs between model directories."""
+
+  def order(name, step, seed=None):
+    params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
+    params.task.seed = seed
+    seeding.continue_permutations(params, str(tmp_path / name), step)
+    return params.task.train_data.permutation_seed, params.task.train_data.num_read
+
+  assert order('a', 5) == (order('a', 0)[0], 80)
+  assert order('a', 0) != order('b', 0)
+  assert order('a', 5, seed=7) == order('b', 5, seed=7) == (7, 80)
