@@ -145,6 +145,8 @@ def take_as_worker(task, data, worker, number):
 @pytest.mark.parametrize('name', ['train_data', 'validation_data'])
 def test_workers_read_different_images(mixed, name):
   task, params = make_task(mixed, BUCKETS)
+  # With permutations, workers share each epoch anew; see `test_permuted_records`.
+  params.train_data.shuffle = task_config.BUFFER
   first, second = (
     {
       int(number)
