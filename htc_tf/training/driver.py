@@ -8,7 +8,9 @@ the model directory, and all workers continue from its checkpoint.
 
 import os
 import random
+import signal
 import tempfile
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +65,7 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
     all_reduce_alg=runtime.all_reduce_alg,
     tpu_address=runtime.tpu,
   )
+  _keep_sigterm()
   cluster.check_batches(params, flags_obj.mode, strategy.num_replicas_in_sync)
   if runtime.mixed_precision_dtype:
     precision.choose(runtime.mixed_precision_dtype)
@@ -81,6 +84,16 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
         'checkpoint.'
       )
     raise
+
+
+def _keep_sigterm() -> None:
+  """Give SIGTERM back to Python's handler.
+
+  When workers connect, TensorFlow installs a handler of its own, which only takes note of the
+  signal, so that the process would go on for ever.
+  """
+  if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def _run_in(

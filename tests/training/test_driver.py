@@ -280,6 +280,22 @@ def kill_one(index):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('index', [0, 1])
+def test_a_worker_ends_by_sigterm(tmp_path, index):
+  """TensorFlow's own handler of SIGTERM for workers would only take note of it."""
+  records = tiny_records.write(tmp_path, num_images=3)
+  config = write_config(tmp_path / 'config.yaml', records)
+
+  def terminate(workers):
+    workers.processes[index].terminate()
+    statuses = worker_processes.wait(workers.processes)
+    assert statuses[index] == 128 + signal.SIGTERM and statuses[1 - index] > 0
+    assert 'interrupted' in workers.logs()[index].lower()
+
+  assert train_until(tmp_path / 'model', 1, tmp_path / 'ended', config, terminate) >= 1
+
+
+@pytest.mark.slow
 def test_two_workers_continue_after_one_was_killed(tmp_path):
   records = tiny_records.write(tmp_path, num_images=3)
   config = write_config(tmp_path / 'config.yaml', records)
