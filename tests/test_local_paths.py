@@ -51,6 +51,9 @@ _PATH_FUNCTIONS = {
 _REFUSES = 'ConversionOptions refuses remote paths'
 # Modules with local paths only, and the reason.
 _LOCAL = {
+  'checkpoints/averaging.py': 'it resolves links of local prefixes only',
+  'configs/experiment_files.py': 'it looks at files of the package and of a checkout',
+  'training/seeding.py': 'it makes local paths absolute only',
   'file_systems.py': 'it decides between local and remote paths',
   'files.py': 'it handles local folders apart from remote ones',
   'convert/checkpoint_file.py': 'it maps local files into memory, and reads remote ones whole',

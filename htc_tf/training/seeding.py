@@ -8,7 +8,7 @@ import tf_keras
 from absl import logging
 from official.core import config_definitions as cfg
 
-from htc_tf import worker_exchange
+from htc_tf import file_systems, worker_exchange
 from htc_tf.configs.task import PERMUTATION, SEED_LIMIT
 
 
@@ -48,7 +48,8 @@ def continue_permutations(params: cfg.ExperimentConfig, model_dir: str, step: in
   data = params.task.train_data
   if data.shuffle != PERMUTATION:
     return
-  own = zlib.crc32(os.path.abspath(model_dir).encode(errors='surrogateescape')) % SEED_LIMIT
+  place = model_dir if file_systems.is_remote(model_dir) else os.path.abspath(model_dir)
+  own = zlib.crc32(place.encode(errors='surrogateescape')) % SEED_LIMIT
   seed = worker_exchange.from_chief(lambda: own)
   data.permutation_seed = seed if params.task.seed is None else params.task.seed
   data.num_read = step * data.global_batch_size
