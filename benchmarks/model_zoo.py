@@ -13,11 +13,11 @@ import pathlib
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks import zoo_figures
 from htc_tf import files
-from htc_tf.convert.published_files import PublishedFile, published_files
+from htc_tf.convert.published_files import SOURCES, PublishedFile, published_files
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = ROOT / 'MODEL_ZOO.md'
@@ -25,30 +25,6 @@ _PARITY = ROOT / 'docs' / 'parity.md'
 _REFERENCE = 'htc_resnet50fpn_1x_coco'
 
 
-class _Source(NamedTuple):
-  """A project that publishes files.
-
-  Attributes:
-    project: name and owner.
-    license: licence of the weights, as the project states it.
-  """
-
-  project: str
-  license: str
-
-
-_SOURCES = {
-  'mmdetection': _Source(
-    'open-mmlab/mmdetection',
-    'Apache-2.0 (the licence of the project; its model zoo states no other one for the weights)',
-  ),
-  'CBNetV2': _Source(
-    'VDIGPKU/CBNetV2',
-    'free for academic research only; commercial use needs an authorization by the authors (README '
-    'of the project)',
-  ),
-  'laihuihui/htc': _Source('laihuihui/htc', 'none stated'),
-}
 # Titles of the report of parity for networks that it does not call as their source does.
 _COMPARED_AS = {
   'htc_cbnetv2_swin_base_coco': 'htc_cbv2_swin_base',
@@ -113,9 +89,9 @@ def page(figures: Mapping[str, Mapping[str, Any]], parity: str) -> str:
     usable, key=lambda known: (known.source, known.page)
   ):
     rows = [_row(known, *of_network[known], figures.get(_REFERENCE, {})) for known in group]
-    project, license_text = _SOURCES[source]
+    project, license_text = SOURCES[source]
     parts.append(
-      f'## {project}: {name}\n\nDownload page: `{name}` of {project}. Licence of the weights: '
+      f'## {project}: {name}\n\nDownload page: `{name}` of {project}. License of the weights: '
       f'{license_text}.\n\n{_table(_COLUMNS, rows)}\n'
     )
   parts.append(_refused())

@@ -97,9 +97,10 @@ def count(config: 'HTC', padded: tuple[int, int]) -> dict[str, Any]:
 
   from benchmarks import graph_gmac
   from htc_tf.modeling.factory import build_htc
+  from htc_tf.ops.without_autograph import without_autograph
 
   with tf.Graph().as_default():  # Here, variables have no values that would take memory.
-    model = build_htc(config)
+    model = without_autograph(build_htc)(config)
     parameters = sum(v.shape.num_elements() for v in model.variables if 'moving_' not in v.name)
     return {'parameters': parameters, 'gmac': round(graph_gmac.count(model, padded), 3)}
 

@@ -74,17 +74,7 @@ def _zoo_sections(folder: str) -> Iterator[Section]:
 
 def _htc_sections(folder: str) -> Iterator[Section]:
   """The sections of HTC itself."""
-  from parity import (
-    family_steps,
-    inputs,
-    mmdet_batch,
-    mmdet_image,
-    mmdet_views,
-    ops,
-    paddle_image,
-    training,
-    training_trajectory,
-  )
+  from parity import inputs, mmdet_batch, mmdet_image, mmdet_views, ops, paddle_image
   from parity.pack import EXTRACT, Pack
 
   pack = Pack(folder)
@@ -102,12 +92,13 @@ def _htc_sections(folder: str) -> Iterator[Section]:
     yield _section(
       f'mmdetection 3.3.0, {variant.config}', mmdet_image.MmdetImage(pack, variant).measurements()
     )
-  # Packs lack this reference and that of 20 steps, which the repository holds; a folder without
-  # weights is no pack.
+  # Packs lack this reference and those of training steps, which the repository holds; a folder
+  # without weights is no pack.
   is_pack = os.path.exists(os.path.join(folder, 'weights.py'))
+  extract = str(EXTRACT) if is_pack else folder
   yield _section(
     'mmdetection 2.28.2, test-time augmentation of htc_r50_fpn_1x_coco',
-    mmdet_views.MmdetViews(Pack(EXTRACT) if is_pack else pack).measurements(),
+    mmdet_views.MmdetViews(Pack(extract)).measurements(),
   )
   model = functools.lru_cache(maxsize=1)(lambda: paddle_image.build_paddle_model(pack))
   for image in 'ab':
@@ -116,6 +107,18 @@ def _htc_sections(folder: str) -> Iterator[Section]:
       paddle_image.PaddleImage(pack, image, model).measurements(),
     )
   del model
+  yield from _training_sections(folder, extract)
+
+
+def _training_sections(folder: str, extract: str) -> Iterator[Section]:
+  """The sections of training steps.
+
+  Args:
+    folder: folder of the pack.
+    extract: folder of the references that packs lack.
+  """
+  from parity import family_steps, training, training_trajectory
+
   yield _whole_section(
     'mmdetection 3.3.0, training step of htc_r50_fpn_1x_coco',
     folder,
@@ -124,14 +127,14 @@ def _htc_sections(folder: str) -> Iterator[Section]:
   )
   yield _whole_section(
     'mmdetection 3.3.0, 20 training steps of a reduced HTC',
-    str(EXTRACT) if is_pack else folder,
+    extract,
     training_trajectory.trajectory_checks,
     training_trajectory.FILES,
   )
   for family in family_steps.FAMILIES:
     yield _whole_section(
       f'mmdetection 3.3.0, training step of a reduced model, {family.name}',
-      str(EXTRACT) if is_pack else folder,
+      extract,
       functools.partial(family_steps.step_checks, family=family),
       (family.file, family_steps.INPUTS),
     )

@@ -194,3 +194,19 @@ def _add_object(images, labels, image, row, rng, config):
   labels['gt_semantic'][image, top:bottom, left:right] = min(
     label, config.semantic_head.num_classes - 1
   )
+
+
+def plain_and_compiled_step(task, model, images, labels):
+  """(losses, gradients of the trainable variables) of a training step, without and with XLA."""
+
+  def step(images, labels):
+    with tf.GradientTape() as tape:
+      outputs = model(htc.model_inputs(images, labels), training=True)
+      losses = task.build_losses(outputs, labels, model.trainable_variables)
+    gradients = tape.gradient(losses['total_loss'], model.trainable_variables)
+    return losses, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+  return [
+    tf.function(step, autograph=False, jit_compile=jit_compile)(images, labels)
+    for jit_compile in (False, True)
+  ]

@@ -12,6 +12,7 @@ from htc_tf import files, version
 from htc_tf.checkpoints import model_card, model_directory
 from htc_tf.configs import model as model_config
 from htc_tf.configs import validation
+from htc_tf.convert import published_files
 from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
 from htc_tf.convert.coco_categories import COCO_CATEGORIES
 from htc_tf.convert.comparison import Allowed
@@ -22,7 +23,7 @@ from htc_tf.modeling.htc_model import HTCModel
 
 RECORD_FILE = 'conversion.json'
 _RECORD_VERSION = 1
-_LICENSE = 'see the page that the file was downloaded from'
+_UNKNOWN_LICENSE = 'unknown; see the page that the file was downloaded from'
 
 
 def write_model_directory(
@@ -130,10 +131,16 @@ def _write_card(
     'parts': 'all' if record['parts'] == 'all' else ', '.join(record['parts']),
     'variables': f'{record["num_filled"]} filled, {len(record["missing"])} without an entry and '
     f'{len(record["dropped"])} of another number of classes left as initialized',
-    'license of the weights': _LICENSE,
+    'license of the weights': _license(source['sha256']),
   }
   title = f'{source["file"]}, converted'
   model_card.write(folder, title, config, info, {'Published weights': rows}, prefix)
+
+
+def _license(sha256: str) -> str:
+  """License of a file that the registry knows by its hash."""
+  known = published_files.find_hash(sha256)
+  return published_files.SOURCES[known.source].license if known else _UNKNOWN_LICENSE
 
 
 def _save_checkpoint(model: HTCModel, result: Conversion, folder: str) -> str:

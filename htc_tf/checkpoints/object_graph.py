@@ -145,8 +145,9 @@ class _SavedGraph:
 
   def shape(self, node: int | None) -> list[int] | None:
     """Shape of a variable's node; None for any other node."""
-    has_value = node is not None and self._graph.nodes[node].attributes
-    return list(self._shapes[self.key(node)]) if node is not None and has_value else None
+    if node is None or not self._graph.nodes[node].attributes:
+      return None
+    return list(self._shapes[self.key(node)])
 
   def key(self, node: int) -> str:
     """Key in the checkpoint of the value of a variable's node."""

@@ -65,13 +65,20 @@ def build_experiment(
 
 
 def _coco_task(
-  model: model_config.HTC, buckets: Sequence[tuple[int, int]] = COCO_BUCKETS
+  model: model_config.HTC,
+  buckets: Sequence[tuple[int, int]] = COCO_BUCKETS,
+  is_published: bool = True,
 ) -> task_config.HTCTask:
   """A task with the published input sizes, on COCO records under `coco/`.
 
   Training images are padded to buckets, so that there are only a few shapes. Evaluation images are
-  padded as in the paper's code. Images and annotations are chosen as in the published trainings,
-  whose epochs are whole permutations.
+  padded as in the paper's code.
+
+  Args:
+    model: configuration of the model.
+    buckets: height and width of each bucket.
+    is_published: whether images and annotations are chosen as in the published trainings, and
+      epochs are whole permutations; otherwise training takes all of them, from a buffer.
   """
   parser = task_config.Parser(
     buckets=[task_config.Bucket(height=height, width=width) for height, width in buckets]
@@ -82,8 +89,8 @@ def _coco_task(
       is_training=True,
       input_path='coco/train-*.tfrecord',
       parser=parser,
-      published_selection=True,
-      shuffle=task_config.PERMUTATION,
+      published_selection=is_published,
+      shuffle=task_config.PERMUTATION if is_published else task_config.BUFFER,
     ),
     validation_data=task_config.DataConfig(
       is_training=False, drop_remainder=False, global_batch_size=8, input_path='coco/val-*.tfrecord'
@@ -229,9 +236,7 @@ def htc_resnetfpn_coco() -> cfg.ExperimentConfig:
     roi_aligner=model_config.RoIAligner(type='model_garden'),
   )
   # With Model Garden's parts, images are padded to input_size instead of to buckets.
-  task = _coco_task(model, buckets=())
-  task.train_data.published_selection = False
-  task.train_data.shuffle = task_config.BUFFER
+  task = _coco_task(model, buckets=(), is_published=False)
   task.init_checkpoint = _MODEL_GARDEN_RESNET50
   task.init_checkpoint_modules = 'backbone'
   for data in (task.train_data, task.validation_data):
@@ -268,13 +273,11 @@ def htc_nuclei() -> cfg.ExperimentConfig:
     mask_head=model_config.MaskHead(num_convs=2, num_filters=64),
     semantic_head=model_config.SemanticHead(num_classes=2, num_convs=2, num_filters=64),
   )
-  task = _coco_task(model, buckets=())
+  task = _coco_task(model, buckets=(), is_published=False)
   task.train_data.input_path = 'build/demo/records/train-*.tfrecord'
   task.validation_data.input_path = 'build/demo/records/val-*.tfrecord'
   task.validation_data.global_batch_size = 4
-  task.train_data.shuffle = task_config.BUFFER
   task.train_data.shuffle_buffer_size = 64
-  task.train_data.published_selection = False
   for data in (task.train_data, task.validation_data):
     data.parser.min_sizes = [256]
     data.parser.max_size = 256

@@ -24,6 +24,32 @@ _REFUSALS = {
 }
 
 
+class Source(NamedTuple):
+  """A project that publishes files.
+
+  Attributes:
+    project: owner and name.
+    license: license of the weights, as the project states it.
+  """
+
+  project: str
+  license: str
+
+
+SOURCES = {
+  'mmdetection': Source(
+    'open-mmlab/mmdetection',
+    'Apache-2.0 (the license of the project; its model zoo states no other one for the weights)',
+  ),
+  'CBNetV2': Source(
+    'VDIGPKU/CBNetV2',
+    'free for academic research only; commercial use needs an authorization by the authors (README '
+    'of the project)',
+  ),
+  'laihuihui/htc': Source('laihuihui/htc', 'none stated'),
+}
+
+
 class PublishedFile(NamedTuple):
   """A published checkpoint file.
 
@@ -34,7 +60,7 @@ class PublishedFile(NamedTuple):
     config_file: name of the file in `experiments/` that changes this experiment; '' for none.
     box_ap: box AP on COCO val2017 that the source states, as text.
     mask_ap: mask AP, likewise.
-    source: project that published it.
+    source: project that published it, a key of `SOURCES`.
     page: page of this project from which the file is downloaded.
     config: name of the configuration in this project.
     refused: word for the reason why it cannot be converted; '' if it can. It then has the shapes,

@@ -6,7 +6,6 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from htc_tf.modeling.heads.conv_box_head import ConvBoxHead
 from htc_tf.modeling.layers.stage_assigner import StageAssigner
 from htc_tf.modeling.outputs import Candidates, GroundTruth, SampledRois
 from htc_tf.ops import boxes as box_ops
@@ -68,9 +67,7 @@ class CascadeStage(tf_keras.layers.Layer):
       valid: [batch, num_rois] bool, False in padding rows; None if there are none. Only the batch
         norms in training read it.
     """
-    if isinstance(self.box_head, ConvBoxHead):  # The other heads have no norm.
-      return self.box_head(roi_features, training=training, valid=valid)
-    return self.box_head(roi_features)
+    return self.box_head(roi_features, training=training, valid=valid)
 
   def class_deltas(
     self, deltas: tf.Tensor, logits: tf.Tensor, rois: SampledRois | None = None

@@ -72,20 +72,28 @@ class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
       for variable in var_list:
         self.add_slot(variable, slot)
 
+  def _prepare_local(self, var_device: str, var_dtype: tf.DType, apply_state: Any) -> None:
+    """Compute what all variables of a device and type share."""
+    super()._prepare_local(var_device, var_dtype, apply_state)
+    step = tf.cast(self.iterations + 1, var_dtype)
+    values = apply_state[(var_device, var_dtype)]
+    for name in ('beta_1', 'beta_2'):
+      values[name] = tf.constant(self._values[name], var_dtype)
+      values[f'correction_{name}'] = 1 - values[name] ** step
+
   def _resource_apply_dense(
     self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None
   ) -> tf.Operation:
     key = var.device, var.dtype.base_dtype
-    rate = ((apply_state or {}).get(key) or self._fallback_apply_state(*key))['lr_t']
-    beta_1, beta_2 = (tf.cast(self._values[key], grad.dtype) for key in ('beta_1', 'beta_2'))
+    values = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
+    beta_1, beta_2 = values['beta_1'], values['beta_2']
     first, second = (self.get_slot(var, slot) for slot in (FIRST_MOMENT, SECOND_MOMENT))
-    step = tf.cast(self.iterations + 1, grad.dtype)
     new_first = first.assign(beta_1 * first + (1 - beta_1) * grad, self._use_locking)
     new_second = second.assign(beta_2 * second + (1 - beta_2) * grad**2, self._use_locking)
-    mean = new_first / (1 - beta_1**step)
-    root = tf.sqrt(new_second / (1 - beta_2**step)) + self._values['epsilon']
+    mean = new_first / values['correction_beta_1']
+    root = tf.sqrt(new_second / values['correction_beta_2']) + self._values['epsilon']
     decay = self._values['weight_decay'] if self.decays(var.name) else 0.0
-    return var.assign_sub(rate * (mean / root + decay * var), self._use_locking)
+    return var.assign_sub(values['lr_t'] * (mean / root + decay * var), self._use_locking)
 
   def _resource_apply_sparse(
     self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None

@@ -1,6 +1,7 @@
 """Training records in whole permutations, where configuration and files allow them."""
 
 import random
+from collections.abc import Sequence
 
 import tensorflow as tf
 from absl import logging
@@ -34,7 +35,8 @@ def permuted_records(
   """
   if not params.is_training or params.shuffle != task_config.PERMUTATION:
     return None
-  obstacle = _obstacle(params)
+  paths = input_reader.match_files(params.input_path)
+  obstacle = _obstacle(params, paths)
   if obstacle:
     logging.warning(
       'shuffle=permutation is not possible with %s; records are shuffled in a buffer of %d',
@@ -42,7 +44,7 @@ def permuted_records(
       params.shuffle_buffer_size,
     )
     return None
-  index = index_records(input_reader.match_files(params.input_path), counter)
+  index = index_records(paths, counter)
   share = Share()
   if context is not None and params.sharding:
     share = Share(context.input_pipeline_id, context.num_input_pipelines)
@@ -51,7 +53,7 @@ def permuted_records(
   return PermutedReading(index, counter).read(numbers)
 
 
-def _obstacle(params: task_config.DataConfig) -> str:
+def _obstacle(params: task_config.DataConfig, paths: Sequence[str]) -> str:
   """What prevents the reading in permutations; empty if nothing does."""
   if params.enable_tf_data_service:
     return 'enable_tf_data_service, which reads in other processes'
@@ -59,7 +61,6 @@ def _obstacle(params: task_config.DataConfig) -> str:
     return 'cache, which keeps one order'
   if not tf.executing_eagerly():
     return 'parameter servers, which cannot read the places of records beforehand'
-  paths = input_reader.match_files(params.input_path)
   if any(map(file_systems.is_remote, paths)):
     return 'records on a remote file system, where single records are slow to read'
   return ''

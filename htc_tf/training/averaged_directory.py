@@ -10,8 +10,9 @@ from absl import logging
 from official.core import config_definitions as cfg
 
 from htc_tf import file_systems, files, version
-from htc_tf.checkpoints import averaging, model_directory, readability
+from htc_tf.checkpoints import averaging, model_card, model_directory, readability
 from htc_tf.configs import data_validation
+from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.precision import computing_in
 from htc_tf.tasks import norm_statistics
 from htc_tf.tasks.htc import HTCTask
@@ -70,8 +71,8 @@ def write_averaged_directory(
   """Average checkpoints, and write a model directory, completely or not at all.
 
   The directory holds the checkpoint `ckpt-0`, `params.yaml` and `dataset.json` of the last
-  checkpoint, and `averaging.json`. Prediction, evaluation, export and `task.init_checkpoint` accept
-  it.
+  checkpoint, `averaging.json` and `model_card.md`. Prediction, evaluation, export and
+  `task.init_checkpoint` accept it.
 
   Args:
     prefixes: prefixes of two or more checkpoints; the last one has the configuration.
@@ -108,16 +109,32 @@ def write_averaged_directory(
     model_directory.copy_description(source, folder)
     if experiment or params_override:
       model_directory.save_params(folder, params)
-    record = {
-      'version': _RECORD_VERSION,
-      'htc_tf_version': version.__version__,
-      **averaged._asdict(),
-    }
-    text = json.dumps(record, indent=2) + '\n'
-    files.write_bytes(os.path.join(folder, RECORD_FILE), text.encode())
-    checkpoint = tf.train.Checkpoint(model=model, **model.checkpoint_items)
-    tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1).save(checkpoint_number=0)
+    _write_record(averaged, folder)
+    _write_model(averaged, model, params, folder)
   return averaged
+
+
+def _write_record(averaged: Averaged, folder: str) -> None:
+  record = {
+    'version': _RECORD_VERSION,
+    'htc_tf_version': version.__version__,
+    **averaged._asdict(),
+  }
+  text = json.dumps(record, indent=2) + '\n'
+  files.write_bytes(os.path.join(folder, RECORD_FILE), text.encode())
+
+
+def _write_model(
+  averaged: Averaged, model: HTCModel, params: cfg.ExperimentConfig, folder: str
+) -> None:
+  """Write the checkpoint and the card of the model."""
+  checkpoint = tf.train.Checkpoint(model=model, **model.checkpoint_items)
+  manager = tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1)
+  prefix = manager.save(checkpoint_number=0)
+  info = model_directory.load_dataset_info(folder)
+  rows = {'mean of': ', '.join(averaged.checkpoints), 'statistics of batch norm': averaged.norms}
+  title = f'Mean of {len(averaged.checkpoints)} checkpoints'
+  model_card.write(folder, title, params.task.model, info, {'Averaging': rows}, prefix)
 
 
 def _warn_of_other_models(prefixes: Sequence[str], params: cfg.ExperimentConfig) -> None:

@@ -95,11 +95,11 @@ def test_a_row_shows_its_figures_and_a_dash_for_missing_ones():
   assert missing[4:] == ['-'] * 6
 
 
-def test_every_section_names_its_page_and_licence():
+def test_every_section_names_its_page_and_license():
   sections = model_zoo.PAGE.read_text(encoding='utf-8').split('\n## ')[1:-1]
   assert len(sections) >= 8
   for section in sections:
-    assert re.search(r'Download page: `\S+\.md` of \S+\. Licence of the weights: \w', section)
+    assert re.search(r'Download page: `\S+\.md` of \S+\. License of the weights: \w', section)
 
 
 def test_compared_networks_have_a_figure_of_parity():

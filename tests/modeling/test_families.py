@@ -68,16 +68,8 @@ def test_compiled_losses_and_gradients_of_a_family_are_the_same(name):
   task = HTCTask(config)
   images, labels = tiny.batch(config.model)
 
-  def step(images, labels):
-    with tf.GradientTape() as tape:
-      outputs = model(model_inputs(images, labels), training=True)
-      losses = task.build_losses(outputs, labels, model.trainable_variables)
-    gradients = tape.gradient(losses['total_loss'], model.trainable_variables)
-    return losses, [tf.convert_to_tensor(gradient) for gradient in gradients]
-
-  (expected, gradients), (actual, compiled) = (
-    tf.function(step, autograph=False, jit_compile=jit_compile)(images, labels)
-    for jit_compile in (False, True)
+  (expected, gradients), (actual, compiled) = tiny.plain_and_compiled_step(
+    task, model, images, labels
   )
   for term, loss in expected.items():
     np.testing.assert_allclose(actual[term], loss, rtol=1e-4, atol=1e-7, err_msg=term)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.tasks.htc import model_inputs
 from tests import tiny
 
 
@@ -55,16 +54,8 @@ def test_compiled_losses_and_gradients_are_the_same(overrides):
   model, task = tiny.build(config), tiny.task(config)
   images, labels = tiny.batch(config)
 
-  def step(images, labels):
-    with tf.GradientTape() as tape:
-      outputs = model(model_inputs(images, labels), training=True)
-      losses = task.build_losses(outputs, labels, model.trainable_variables)
-    gradients = tape.gradient(losses['total_loss'], model.trainable_variables)
-    return losses, [tf.convert_to_tensor(gradient) for gradient in gradients]
-
-  (expected, gradients), (actual, compiled) = (
-    tf.function(step, autograph=False, jit_compile=jit_compile)(images, labels)
-    for jit_compile in (False, True)
+  (expected, gradients), (actual, compiled) = tiny.plain_and_compiled_step(
+    task, model, images, labels
   )
   for name, loss in expected.items():
     np.testing.assert_allclose(actual[name], loss, rtol=1e-4, atol=1e-7, err_msg=name)

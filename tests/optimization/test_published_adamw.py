@@ -7,6 +7,7 @@ from official.modeling import optimization
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs.optimization import Optimization
 from htc_tf.optimization.published_adamw import PublishedAdamW
+from tests import optimizer_steps
 
 NUM_STEPS, DECAY = 20, 0.05
 # A warm-up of five steps to 0.1, and a decay at step 15.
@@ -91,12 +92,7 @@ def test_epsilon_is_added_after_the_correction():
 
 def test_rows_without_a_gradient_move_with_their_moments():
   variable, optimizer = tf.Variable(START[:, np.newaxis], name='kernel'), build()
-  dense = np.zeros([NUM_STEPS, 3], np.float32)
-  for step in range(NUM_STEPS):
-    rows = [step % 3, 1, 1]
-    np.add.at(dense[step], rows, GRADIENTS[step])
-    slices = tf.IndexedSlices(GRADIENTS[step][:, np.newaxis], tf.constant(rows), [3, 1])
-    optimizer.apply_gradients([(slices, variable)])
+  dense = optimizer_steps.on_rows(optimizer, variable, GRADIENTS)
   np.testing.assert_allclose(variable[:, 0], defined_steps(dense)[-1], rtol=0, atol=2e-6)
 
 
@@ -113,13 +109,7 @@ def test_a_checkpoint_continues_the_schedule_and_the_moments(tmp_path):
 def test_replicas_add_up_their_gradients(two_replicas):
   with two_replicas.scope():
     variable, optimizer = tf.Variable(START, name='kernel'), build()
-
-  @tf.function(autograph=False)
-  def step(gradient):
-    two_replicas.run(lambda: optimizer.apply_gradients([(0.5 * gradient, variable)]))
-
-  for gradient in GRADIENTS:
-    step(tf.constant(gradient))
+  optimizer_steps.on_replicas(two_replicas, optimizer, variable, GRADIENTS)
   np.testing.assert_allclose(variable, defined_steps(GRADIENTS)[-1], rtol=0, atol=2e-6)
 
 
@@ -128,3 +118,16 @@ def test_the_configuration_of_the_optimizer_builds_it_again():
   again = PublishedAdamW.from_config(optimizer.get_config())
   assert again.get_config() == optimizer.get_config()
   assert again.decays('kernel') and not again.decays('head/bias:0')
+
+
+def test_xla_compiles_a_step():
+  variable, optimizer = tf.Variable(START, name='kernel'), build()
+  optimizer._create_all_weights([variable])
+  step = tf.function(
+    lambda gradient: optimizer.apply_gradients([(gradient, variable)]) and None,
+    jit_compile=True,
+    autograph=False,
+  )
+  for gradient in GRADIENTS:
+    step(tf.constant(gradient))
+  np.testing.assert_allclose(variable, defined_steps(GRADIENTS)[-1], rtol=0, atol=2e-6)

@@ -10,6 +10,7 @@ from official.modeling import optimization
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs.optimization import Optimization
 from htc_tf.optimization.published_sgd import PublishedSGD
+from tests import optimizer_steps
 
 MOMENTUM = 0.9
 NUM_STEPS = 12
@@ -96,14 +97,8 @@ def test_a_norm_limit_applies_to_the_gradient_and_not_to_the_velocity():
 
 
 def test_rows_without_a_gradient_move_with_their_velocity():
-  """A gather has a gradient of some rows, several for a row that is gathered twice."""
   variable, optimizer = tf.Variable(START[:, np.newaxis]), build()
-  dense = np.zeros([NUM_STEPS, 3], np.float32)
-  for step in range(NUM_STEPS):
-    rows = [step % 3, 1, 1]
-    np.add.at(dense[step], rows, GRADIENTS[step])
-    slices = tf.IndexedSlices(GRADIENTS[step][:, np.newaxis], tf.constant(rows), [3, 1])
-    optimizer.apply_gradients([(slices, variable)])
+  dense = optimizer_steps.on_rows(optimizer, variable, GRADIENTS)
   np.testing.assert_allclose(variable[:, 0], published_steps(dense)[-1], rtol=0, atol=5e-7)
 
 
@@ -121,13 +116,7 @@ def test_a_checkpoint_continues_the_schedule_and_the_momentum(tmp_path, num_befo
 def test_replicas_add_up_their_gradients(two_replicas):
   with two_replicas.scope():
     variable, optimizer = tf.Variable(START), build()
-
-  @tf.function(autograph=False)
-  def step(gradient):
-    two_replicas.run(lambda: optimizer.apply_gradients([(0.5 * gradient, variable)]))
-
-  for gradient in GRADIENTS:
-    step(tf.constant(gradient))
+  optimizer_steps.on_replicas(two_replicas, optimizer, variable, GRADIENTS)
   np.testing.assert_allclose(variable, published_steps(GRADIENTS)[-1], rtol=0, atol=5e-7)
 
 

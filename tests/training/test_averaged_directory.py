@@ -50,6 +50,7 @@ def test_the_command_writes_a_directory_that_other_commands_load(folders, tmp_pa
     'params.yaml',
     'dataset.json',
     'averaging.json',
+    'model_card.md',
   }
   first, second, mean = map(values_of, (*folders, str(output)))
   assert len(mean) > 50

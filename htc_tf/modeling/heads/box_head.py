@@ -52,11 +52,18 @@ class BoxHead(tf_keras.layers.Layer):
     else:
       self._class_deltas = deltas
 
-  def call(self, roi_features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  def call(
+    self,
+    roi_features: tf.Tensor,
+    training: bool | None = None,
+    valid: tf.Tensor | None = None,
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     """Class logits and box deltas of RoIs.
 
     Args:
       roi_features: [batch, num_rois, size, size, channels].
+      training: whether the model trains; this head, which has no norm, does not read it.
+      valid: [batch, num_rois] bool, False in padding rows; likewise.
 
     Returns:
       As `predict`.

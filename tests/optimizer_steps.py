@@ -1,0 +1,35 @@
+"""Steps of an optimizer on gradients of some rows, and on two replicas."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def on_rows(optimizer, variable, gradients):
+  """Apply gradients as those of gathers, several for a row that is gathered twice.
+
+  Args:
+    optimizer: the optimizer.
+    variable: [3, 1] variable.
+    gradients: [steps, 3] gradients of the gathered rows.
+
+  Returns:
+    [steps, 3] the same gradients as dense ones.
+  """
+  dense = np.zeros_like(gradients)
+  for step, gradient in enumerate(gradients):
+    rows = [step % 3, 1, 1]
+    np.add.at(dense[step], rows, gradient)
+    slices = tf.IndexedSlices(gradient[:, np.newaxis], tf.constant(rows), [3, 1])
+    optimizer.apply_gradients([(slices, variable)])
+  return dense
+
+
+def on_replicas(strategy, optimizer, variable, gradients):
+  """Apply gradients of which each of two replicas has a half."""
+
+  @tf.function(autograph=False)
+  def step(gradient):
+    strategy.run(lambda: optimizer.apply_gradients([(0.5 * gradient, variable)]))
+
+  for gradient in gradients:
+    step(tf.constant(gradient))
