@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.ablation import rows, runs, table
 from benchmarks.scenes import dataset
+from htc_tf import files
 from htc_tf.cli import command
 from htc_tf.errors import TrainingError
 
@@ -105,8 +106,7 @@ def write_tables(folder: str, budget: runs.Budget, page: str) -> None:
     read = [runs.read(runs.Run(row, seed, _runs_folder(folder)), budget) for seed in rows.SEEDS]
     results[row.name] = [result for result in read if result is not None]
   text = table.markdown(results)
-  with open(os.path.join(folder, 'ablation.md'), 'w', encoding='utf-8') as file:
-    file.write(text)
+  files.write_bytes(os.path.join(folder, 'ablation.md'), text.encode())
   table.draw(os.path.join(folder, 'ablation.png'), results)
   if page:
     table.draw(os.path.join(os.path.dirname(page), _PICTURE), results)

@@ -1,6 +1,5 @@
 """The runs of the ablation: each trains in its own process and leaves a file of its figures."""
 
-import csv
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ import yaml
 from benchmarks.ablation import rows
 from htc_tf import files
 from htc_tf.errors import ConfigError, TrainingError
+from htc_tf.training import results_table
 
 _FIGURES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
 _KINDS = ('bbox', 'segm')
@@ -121,7 +121,7 @@ def train(run: Run, budget: Budget, records: str) -> dict[str, Any]:
   finally:
     starts[-1] = time.monotonic() - begin
     _write_json(_starts_path(model_dir), starts)
-  curve = _curve(os.path.join(model_dir, 'results.csv'))
+  curve = _curve(model_dir, budget.num_steps)
   if not curve or curve[-1]['step'] != budget.num_steps:
     raise TrainingError(
       f'The training {run.name} ended without an evaluation of its last step',
@@ -209,19 +209,14 @@ def _add_start(model_dir: str) -> list[float]:
   return [*starts, 0.0]
 
 
-def _curve(path: str) -> list[dict[str, float]]:
-  """The evaluations in a table of results; a figure is left out if it does not exist (-1)."""
-  if not os.path.exists(path):
-    return []
-  names = [f'{kind}_{figure}' for kind in _KINDS for figure in _FIGURES]
-  with open(path, encoding='utf-8', newline='') as file:
-    lines = [line for line in csv.DictReader(file) if line.get('segm_AP')]
+def _curve(model_dir: str, num_steps: int) -> list[dict[str, float]]:
+  """The evaluations of a run; a figure is left out if it does not exist (-1)."""
+  names = ['step', *(f'{kind}_{figure}' for kind in _KINDS for figure in _FIGURES)]
+  table = results_table.ResultsTable(model_dir, num_steps)
   return [
-    {
-      'step': float(line['step']),
-      **{name: float(line[name]) for name in names if line.get(name) and float(line[name]) >= 0},
-    }
-    for line in lines
+    {name: row[name] for name in names if row.get(name, -1) >= 0}
+    for row in table.rows
+    if 'segm_AP' in row
   ]
 
 

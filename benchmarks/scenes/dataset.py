@@ -10,6 +10,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from benchmarks.scenes import painting, textures
+from htc_tf import files
 from htc_tf.errors import InputError
 
 SPLITS = {'train': 400, 'val': 100, 'test': 100}
@@ -42,8 +43,8 @@ def write(folder: str, seed: int = 0, numbers: dict[str, int] | None = None) -> 
       Image.fromarray(scene.picture).save(os.path.join(folder, split, name))
       Image.fromarray(semantic_map(scene)).save(os.path.join(folder, f'{split}_stuff', name))
       scenes[name] = scene.things
-    with open(os.path.join(folder, f'{split}.json'), 'w', encoding='ascii') as file:
-      json.dump(_coco_content(scenes), file)
+    content = json.dumps(_coco_content(scenes)).encode('ascii')
+    files.write_bytes(os.path.join(folder, f'{split}.json'), content)
 
 
 def _check(seed: int, numbers: dict[str, int]) -> None:
