@@ -90,7 +90,8 @@ def clean_content(
     DataError: it has no usable image or category, or two entries contradict each other.
   """
   entries = coco_entries.normalize(content, path, report, size_of, for_evaluation)
-  cleaner = _Cleaner(report, include_masks, for_evaluation)
+  rule = None if for_evaluation else left_out.Rule(entries.annotations)
+  cleaner = _Cleaner(report, include_masks, for_evaluation, rule)
   annotations = _clean_annotations(entries, cleaner, report)
   header = {
     key: value
@@ -192,13 +193,22 @@ class _Cleaner:
     report: counts of the findings.
     include_masks: whether an annotation needs a segmentation.
     for_evaluation: whether usable boxes and polygons stay as they are.
+    rule: rule by which annotations are marked that the published trainings leave out; None to mark
+      none.
   """
 
-  def __init__(self, report: CheckReport, include_masks: bool, for_evaluation: bool):
+  def __init__(
+    self,
+    report: CheckReport,
+    include_masks: bool,
+    for_evaluation: bool,
+    rule: left_out.Rule | None,
+  ):
     self._report = report
     self._reader = ValueReader(report)
     self._include_masks = include_masks
     self._for_evaluation = for_evaluation
+    self._rule = rule
 
   def clean(self, entry: Entry, image: Entry) -> Entry | None:
     """A repaired copy of an annotation, or None if nothing usable remains."""
@@ -217,7 +227,7 @@ class _Cleaner:
     if segmentation is not None:
       cleaned['segmentation'] = segmentation
     area = self._area(entry, segmentation, box, image, name)
-    if not self._for_evaluation and left_out.is_left_out(entry, image):
+    if self._rule is not None and self._rule.leaves_out(entry, image):
       cleaned[left_out.LEFT_OUT] = 1
     return {**cleaned, 'bbox': box, 'iscrowd': is_crowd, 'area': area}
 

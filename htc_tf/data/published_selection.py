@@ -1,7 +1,7 @@
 """Selection of training images and annotations as in the published trainings.
 
 mmdetection's COCO data set leaves out images without any annotation and images with a side shorter
-than 32 pixels (`filter_empty_gt` and `min_size`), and the annotations of `left_out.is_left_out`. An
+than 32 pixels (`filter_empty_gt` and `min_size`), and the annotations of `left_out.Rule`. An
 image stays if all its annotations are left out or are crowd regions; it is then background.
 """
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from htc_tf.data import skipped
 from htc_tf.data.example_decoder import ExampleDecoder
-from htc_tf.data.left_out import is_left_out
+from htc_tf.data.left_out import Rule
 from htc_tf.data.published_selection import check_selected, select_images, select_instances
 from htc_tf.data.skipped import SkipCounter
 from htc_tf.data.tolerant_reading import RECORD_KEY, as_element
@@ -183,4 +183,17 @@ def test_an_endless_share_without_images_ends_with_an_error(coco, monkeypatch):
 )
 def test_the_rule_for_annotations(changes, expected):
   entry = annotation(1, 1, 3, BOX, **changes)
-  assert is_left_out(entry, {'height': 40, 'width': 50}) == expected
+  rule = Rule([entry, annotation(2, 1, 3, BOX)])
+  assert rule.leaves_out(entry, {'height': 40, 'width': 50}) == expected
+
+
+@pytest.mark.parametrize(
+  'changes', [{'area': 0}, {'bbox': [0, 0, 0, 0]}, {'bbox': [9, 9, -4, -4]}], ids=str
+)
+def test_what_a_file_does_not_know_is_no_reason(changes):
+  entries = [annotation(number, 1, 3, BOX, **changes) for number in range(1, 4)]
+  image = {'height': 40, 'width': 50}
+  assert not any(Rule(entries).leaves_out(entry, image) for entry in entries)
+  # One annotation of many is a fault of its own.
+  rule = Rule([*entries, annotation(4, 1, 3, BOX)])
+  assert all(rule.leaves_out(entry, image) for entry in entries)

@@ -34,7 +34,8 @@ class ShiftHead(tf_keras.layers.Layer):
     self.logits = logits
     self.rois = []
 
-  def call(self, roi_features):
+  def call(self, roi_features, training=None, valid=None):
+    del training, valid
     self.rois.append(np.asarray(roi_features[:, :, 0, 0]))
     ones = tf.ones_like(roi_features[:, :, 0, 0, :1])
     deltas = tf.concat([0 * ones, -10.0 * self.share * ones, 0 * ones, 0 * ones], -1)

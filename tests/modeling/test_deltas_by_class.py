@@ -37,7 +37,8 @@ class ShiftByClass(tf_keras.layers.Layer):
     super().__init__()
     self._logits = tf.constant([[logits]])
 
-  def call(self, roi_features):
+  def call(self, roi_features, training=None, valid=None):
+    del training, valid
     deltas = tf.constant([[10.0, 0, 0, 0], [0, 10.0, 0, 0]])
     num = tf.shape(roi_features)[1]
     return tf.tile(self._logits, [1, num, 1]), tf.tile(
