@@ -16,12 +16,12 @@ _ARC_POINTS = 10
 def hull(rng: np.random.Generator) -> Parts:
   """A hull with a mast and two sails that lean."""
   width = rng.uniform(0.45, 0.6)
-  body = np.array([[-width, 0], [width, 0], [0.65 * width, 0.28], [-0.65 * width, 0.28]])
+  body = np.array([[-width, 0], [width, 0], [0.65 * width, 0.34], [-0.65 * width, 0.34]])
   foot = np.array([rng.uniform(-0.15, 0.1), 0.03])
   lean = rng.uniform(-0.3, 0.3)
-  mast, top = _limb(foot, -np.pi / 2 + lean, rng.uniform(0.75, 1.05), 0.035, 0.025)
-  boom = foot + rng.uniform(0.5, 0.85) * width * _direction(rng.uniform(-0.35, 0.05))
-  jib = foot + rng.uniform(-0.8, -0.55) * width * _direction(rng.uniform(-0.05, 0.25))
+  mast, top = _limb(foot, -np.pi / 2 + lean, rng.uniform(0.7, 0.95), 0.05, 0.04)
+  boom = foot + rng.uniform(0.65, 0.9) * width * _direction(rng.uniform(-0.35, 0.05))
+  jib = foot + rng.uniform(-0.85, -0.65) * width * _direction(rng.uniform(-0.05, 0.25))
   sails = [np.stack([top, end, foot + 0.1 * (top - foot)]) for end in (boom, jib)]
   return _turned([mast, *sails, body], rng.uniform(-0.35, 0.35))
 
@@ -33,12 +33,12 @@ def crawler(rng: np.random.Generator) -> Parts:
     for place in (-1, 0, 1):
       start = np.array([0.16 * place, 0.13 * side])
       angle = side * (np.pi / 2 - 0.6 * place + rng.uniform(-0.25, 0.25))
-      thigh, knee = _limb(start, angle, rng.uniform(0.22, 0.3), 0.05, 0.045)
+      thigh, knee = _limb(start, angle, rng.uniform(0.2, 0.26), 0.085, 0.075)
       bend = rng.uniform(0.4, 1.1) * (-side if place > 0 else side)
-      shin, _ = _limb(knee, angle + bend, rng.uniform(0.2, 0.28), 0.045, 0.03)
+      shin, _ = _limb(knee, angle + bend, rng.uniform(0.16, 0.22), 0.075, 0.055)
       parts += [shin, thigh]
-  body = _ellipse(np.zeros(2), rng.uniform(0.26, 0.32), rng.uniform(0.18, 0.24))
-  head = _ellipse(np.array([0.3, 0]), 0.11, 0.11)
+  body = _ellipse(np.zeros(2), rng.uniform(0.28, 0.34), rng.uniform(0.22, 0.28))
+  head = _ellipse(np.array([0.33, 0]), 0.14, 0.14)
   return _turned([*parts, body, head], rng.uniform(0, 2 * np.pi))
 
 
@@ -48,44 +48,44 @@ def walker(rng: np.random.Generator) -> Parts:
   parts = []
   for side in (-1, 1):
     angle = np.pi / 2 - side * rng.uniform(0.1, 0.7)
-    thigh, knee = _limb(hip, angle, 0.3, 0.075, 0.06)
-    shin, _ = _limb(knee, angle + rng.uniform(-0.1, 0.8), 0.3, 0.06, 0.045)
+    thigh, knee = _limb(hip, angle, 0.28, 0.125, 0.1)
+    shin, _ = _limb(knee, angle + rng.uniform(-0.1, 0.8), 0.26, 0.1, 0.08)
     angle = np.pi / 2 - side * rng.uniform(0.3, 2.4)
-    arm, elbow = _limb(shoulder, angle, 0.24, 0.055, 0.045)
-    hand, _ = _limb(elbow, angle + rng.uniform(-1.4, 1.4), 0.22, 0.045, 0.035)
+    arm, elbow = _limb(shoulder, angle, 0.24, 0.09, 0.08)
+    hand, _ = _limb(elbow, angle + rng.uniform(-1.4, 1.4), 0.2, 0.08, 0.065)
     parts += [shin, thigh, hand, arm]
-  torso, _ = _limb(hip, -np.pi / 2, 0.4, 0.1, 0.12)
-  head = _ellipse(neck - [0, 0.17], 0.1, 0.12)
+  torso, _ = _limb(hip, -np.pi / 2, 0.4, 0.16, 0.18)
+  head = _ellipse(neck - [0, 0.2], 0.14, 0.16)
   return _turned([*parts, torso, head], rng.uniform(-0.4, 0.4))
 
 
 def snake(rng: np.random.Generator) -> Parts:
-  """A chain of four to seven links that bends, with a head at one end."""
-  number = int(rng.integers(4, 8))
+  """A chain of four to six links that bends, with a head at one end."""
+  number = int(rng.integers(4, 7))
   end, angle, bend = np.zeros(2), 0.0, rng.choice([-1.0, 1.0])
   parts = []
   for link in range(number):
-    radius = 0.1 * (0.55 + 0.45 * (link + 1) / number)
+    radius = 0.15 * (0.6 + 0.4 * (link + 1) / number)
     part, end = _limb(end, angle, rng.uniform(0.24, 0.32), 0.9 * radius, radius)
     parts.append(part)
     bend = -bend if rng.uniform() < 0.4 else bend
     angle += bend * rng.uniform(0.3, 0.95)
-  head = _turned([_ellipse(np.zeros(2), 0.15, 0.11)], angle)[0] + end
+  head = _turned([_ellipse(np.zeros(2), 0.2, 0.17)], angle)[0] + end
   return _turned([*parts, head], rng.uniform(0, 2 * np.pi))
 
 
 def windmill(rng: np.random.Generator) -> Parts:
   """A pole with three to five blades, each a strut and a plate."""
   number = int(rng.integers(3, 6))
-  pole = np.array([[-0.05, 0], [0.05, 0], [0.1, 0.85], [-0.1, 0.85]])
+  pole = np.array([[-0.08, 0], [0.08, 0], [0.15, 0.75], [-0.15, 0.75]])
   parts = [pole]
   start = rng.uniform(0, 2 * np.pi)
   for blade in range(number):
     angle = start + 2 * np.pi * blade / number + rng.uniform(-0.12, 0.12)
-    strut, end = _limb(np.zeros(2), angle, 0.2, 0.03, 0.03)
-    plate, _ = _limb(end, angle + rng.uniform(-0.2, 0.2), 0.3, 0.07, 0.1)
+    strut, end = _limb(np.zeros(2), angle, 0.16, 0.06, 0.06)
+    plate, _ = _limb(end, angle + rng.uniform(-0.2, 0.2), 0.28, 0.12, 0.15)
     parts += [strut, plate]
-  parts.append(_ellipse(np.zeros(2), 0.08, 0.08))
+  parts.append(_ellipse(np.zeros(2), 0.12, 0.12))
   return _turned(parts, rng.uniform(-0.35, 0.35))
 
 
