@@ -31,7 +31,7 @@ CLASS_OF = {
 CLASSES = tuple(dict.fromkeys(name for names in CLASS_OF.values() for name in names.values()))
 _MIN_REGIONS, _MAX_REGIONS = 2, 3
 _MIN_SHARE_ON_STUFF = 0.85
-_MIN_VISIBLE = 0.45  # Share of a thing that later things leave visible.
+_MIN_VISIBLE = 0.5  # Share of a thing that later things leave visible.
 _MIN_AREA = 12  # Pixels of a visible thing.
 _TRIES = 60
 
@@ -203,7 +203,7 @@ def _paint_thing(canvas: np.ndarray, thing: _Placed, rng: np.random.Generator) -
   numbers, dark = np.array(image)[thing.mask], np.array(rims)[thing.mask]
   rows, columns = np.nonzero(thing.mask)
   points = np.stack([columns, rows], 1) / (thing.size * SCALE)
-  colors = textures.thing(points, thing.size, rng)
+  colors = textures.thing(thing.shape, points, thing.size, rng)
   tones = rng.uniform(0.72, 1.12, len(thing.parts) + 1)[numbers] * np.where(dark, 0.6, 1)
   canvas[thing.mask] = colors * tones[:, np.newaxis]
 

@@ -12,6 +12,16 @@ _STUFF_COLORS = {
 }
 # Large enough that colors of stuff overlap, so that their texture counts too.
 _COLOR_DEVIATION = 16
+# Means of the colors of things by shape. With their deviation, shapes share some colors, so that
+# the outline counts too.
+_THING_COLORS = {
+  'hull': (168, 74, 52),
+  'crawler': (142, 62, 150),
+  'walker': (58, 88, 196),
+  'snake': (206, 186, 54),
+  'windmill': (222, 218, 206),
+}
+_THING_DEVIATION = 30
 
 
 def noise(
@@ -45,16 +55,17 @@ def stuff(kind: str, side: int, scale: int, rng: np.random.Generator) -> np.ndar
   return (color + brightness[..., np.newaxis]).astype(np.float32)
 
 
-def thing(points: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
+def thing(shape: str, points: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
   """Colors [..., 3] float32 of a thing with stripes, spots or squares of two colors, or with none.
 
   Args:
+    shape: name in `shapes.SHAPES`, which has a typical color.
     points: [..., 2] x, y in units of the thing's longest side.
     size: longest side in pixels of the picture; the pattern of a small thing is coarser.
     rng: source of colors and pattern.
   """
-  first = rng.uniform(25, 235, 3)
-  second = np.clip(first + rng.choice([-1, 1], 3) * rng.uniform(30, 90, 3), 10, 245)
+  first = np.clip(rng.normal(_THING_COLORS[shape], _THING_DEVIATION), 10, 245)
+  second = np.clip(first + rng.choice([-1, 1], 3) * rng.uniform(20, 60, 3), 10, 245)
   frequency = min(rng.uniform(14, 32), size / 2)
   turn = rng.uniform(0, np.pi)
   along = frequency * (points[..., 0] * np.cos(turn) + points[..., 1] * np.sin(turn))

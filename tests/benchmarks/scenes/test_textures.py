@@ -29,7 +29,7 @@ def test_stuff_has_a_texture(kind):
 def test_things_have_two_colors_at_most():
   points = np.stack(np.meshgrid(np.linspace(0, 1, 30), np.linspace(0, 1, 30)), -1)
   for seed in range(8):
-    colors = textures.thing(points, 60, np.random.default_rng(seed)).reshape(-1, 3)
+    colors = textures.thing('hull', points, 60, np.random.default_rng(seed)).reshape(-1, 3)
     # All colors lie between the two, on a line.
     assert np.linalg.matrix_rank(colors - colors[0], tol=0.1) <= 1
     assert colors.min() >= 0 and colors.max() <= 255
