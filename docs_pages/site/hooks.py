@@ -9,13 +9,20 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
+from pymdownx.slugs import slugify
 
 from docs_pages.site import reference, sources
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Pages, and what they show or lead to.
 _PAGES = ('*.md', 'docs/*.md')
-_FILES = ('CITATION.cff', 'docs/*.jpg', 'docs/pictures/*', 'docs_pages/site/*.js', 'docs_pages/site/*.css')
+_FILES = (
+  'CITATION.cff',
+  'docs/*.jpg',
+  'docs/pictures/*',
+  'docs_pages/site/*.js',
+  'docs_pages/site/*.css',
+)
 
 
 def _found(patterns: tuple[str, ...]) -> list[str]:
@@ -25,6 +32,12 @@ def _found(patterns: tuple[str, ...]) -> list[str]:
 
 def _text(path: str) -> str:
   return (ROOT / path).read_text(encoding='utf-8')
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+  """Give headings the anchors that GitHub makes."""
+  config.mdx_configs['toc']['slugify'] = slugify(case='lower')
+  return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 FOLDER = 'source'
 _LANGUAGES = {'.py': 'python', '.yaml': 'yaml', '.toml': 'toml', '.txt': 'text'}
-# In Markdown, and as MkDocs renders it with the names behind it: `htc_tf/a.py`: `Name.method`, `other`.
+# A file in Markdown, and as it is rendered with its names: `htc_tf/a.py`: `Name.method`, `other`.
 _CODE = re.compile(r'`([\w./-]+\.\w+)`')
 _REFERENCE = re.compile(
   r'<code>(?P<path>[\w./-]+\.\w+)</code>(?P<names>: <code>[\w.]+</code>(?:, <code>[\w.]+</code>)*)?'
@@ -39,17 +39,17 @@ def lines(path: pathlib.Path) -> dict[str, int]:
   """The line of each class, function, method and constant of a Python file, by `Name.method`."""
   found: dict[str, int] = {}
   if path.suffix == '.py':
-    _add_lines(ast.parse(path.read_text(encoding='utf-8')), '', found)
+    _add_lines(ast.parse(path.read_text(encoding='utf-8')).body, '', found)
   return found
 
 
-def _add_lines(node: ast.AST, prefix: str, found: dict[str, int]) -> None:
-  for child in ast.iter_child_nodes(node):
+def _add_lines(statements: list[ast.stmt], prefix: str, found: dict[str, int]) -> None:
+  for child in statements:
     if isinstance(child, ast.ClassDef | ast.FunctionDef):
       found.setdefault(prefix + child.name, child.lineno)
     if isinstance(child, ast.ClassDef):
-      _add_lines(child, f'{prefix}{child.name}.', found)
-    targets = child.targets if isinstance(child, ast.Assign) else []
+      _add_lines(child.body, f'{prefix}{child.name}.', found)
+    targets: list[ast.expr] = child.targets if isinstance(child, ast.Assign) else []
     targets = [child.target] if isinstance(child, ast.AnnAssign) else targets
     for target in targets:
       if isinstance(target, ast.Name):
