@@ -16,7 +16,8 @@
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
 # annotation files with one changed value through conversion and evaluation.
 # make audit: known vulnerabilities of the versions in requirements*.txt; fails if a version cannot be looked up.
-# Each target first creates the virtual environment that it needs.
+# make setup: the virtual environment alone; each target first creates the one that it needs.
+# make clean: remove it and build/.
 
 PYTHON ?= python3.11
 VENV ?= .venv

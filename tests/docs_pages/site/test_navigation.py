@@ -4,6 +4,8 @@ import pathlib
 
 import yaml
 
+from docs_pages.site import notebooks
+
 _ROOT = pathlib.Path(__file__).parents[3]
 
 
@@ -22,8 +24,10 @@ def navigation():
 
 
 def test_every_page_is_in_the_navigation_once():
-  found = [*_ROOT.glob('*.md'), *(_ROOT / 'docs').glob('*.md')]
-  written = {path.relative_to(_ROOT).as_posix() for path in found}
+  patterns = ('*.md', 'docs/*.md', 'notebooks/*.ipynb')
+  found = [path for pattern in patterns for path in _ROOT.glob(pattern)]
+  # A notebook becomes a page with its name.
+  written = {path.relative_to(_ROOT).with_suffix('.md').as_posix() for path in found}
   assert len(navigation()) == len(set(navigation()))
   # The page of the reference is made from the docstrings.
   assert set(navigation()) == written | {'docs/reference.md'}
@@ -33,5 +37,6 @@ def test_every_page_is_in_the_navigation_once():
 def test_the_home_page_leads_to_every_other_page():
   readme = (_ROOT / 'README.md').read_text(encoding='utf-8')
   assert navigation()[0] == 'README.md'
-  missing = [page for page in navigation()[1:] if f']({page}' not in readme]
+  linked = notebooks.linked(readme)
+  missing = [page for page in navigation()[1:] if f']({page}' not in linked]
   assert missing == ['docs/reference.md']
