@@ -62,7 +62,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-  """Lead from source files and names of the public API to their pages."""
+  """Lead from source files and names of the public API to their pages; keep flags readable."""
   del config
   if page.file.src_uri == reference.PAGE:
     return html
@@ -73,7 +73,13 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
   known = reference.names(_text('docs/api.md'))
   html = reference.linked(html, known, address(reference.PAGE) or '')
-  return sources.linked(html, ROOT, lambda path: address(f'{sources.FOLDER}/{path}.md'))
+  html = sources.linked(html, ROOT, lambda path: address(f'{sources.FOLDER}/{path}.md'))
+  return re.sub(r'<code>[^<]*--[^<]*</code>', _with_whole_flags, html)
+
+
+def _with_whole_flags(code: re.Match[str]) -> str:
+  # A line would otherwise break after the hyphens.
+  return re.sub(r'--\w', r'<span class="flag">\g<0></span>', code[0])
 
 
 def _found(pattern: str) -> list[str]:

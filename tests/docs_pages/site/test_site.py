@@ -44,6 +44,11 @@ def test_every_link_leads_somewhere(site):
   assert links.faults(site) == []
 
 
+def test_a_line_does_not_break_behind_the_hyphens_of_a_flag(site):
+  text = (site / 'MODEL_ZOO.html').read_text(encoding='utf-8')
+  assert '<code><span class="flag">--e</span>xperiment=htc_resnet50fpn_1x_coco</code>' in text
+
+
 def test_every_public_name_has_its_docstring(site):
   text = (site / 'docs' / 'reference.html').read_text(encoding='utf-8')
   missing = [name for name in public_names() if f'id="{name}"' not in text]
