@@ -13,6 +13,8 @@
 # make zoo: MODEL_ZOO.md again, from the registry of published files, kept figures and docs/parity.md.
 # make ablation: the rows of the paper's ablation on generated scenes, written to docs/ablation.md; it takes
 # hours, and continues after an interruption.
+# make endurance: long trainings on two devices whose processes are killed, written to docs/reliability.md; it
+# takes hours, and keeps the runs that are finished.
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
 # annotation files with one changed value through conversion and evaluation.
 # make audit: known vulnerabilities of the versions in requirements*.txt; fails if a version cannot be looked up.
@@ -25,7 +27,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
 .PHONY: demo docs site lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo ablation \
-  fuzz audit setup clean
+  endurance fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -111,6 +113,9 @@ zoo: $(INSTALLED)
 
 ablation: $(INSTALLED)
 	$(RUN) -m benchmarks.ablation --output=build/ablation --docs=docs/ablation.md
+
+endurance: $(INSTALLED)
+	$(RUN) -m benchmarks.endurance --output=build/endurance --docs=docs/reliability.md
 
 FILES ?= 100000
 ANNOTATION_FILES ?= 5000
