@@ -26,8 +26,8 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo docs site lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo ablation \
-  endurance fuzz audit setup clean
+.PHONY: demo docs site lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo \
+  ablation endurance fuzz audit setup clean
 
 setup: $(INSTALLED)
 
