@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument('--output', required=True, help='folder of data, runs, table and figure')
   parser.add_argument('--rows', type=_names, default=list(rows.ROWS), help='names (default: all)')
   parser.add_argument('--seeds', type=_seeds, default=list(rows.SEEDS), help='default: 0,1,2')
-  parser.add_argument('--epochs', type=int, default=12, help='epochs of a run (default: 12)')
+  parser.add_argument('--epochs', type=int, default=15, help='epochs of a run (default: 15)')
   parser.add_argument('--batch_size', type=int, default=4, help='images per step (default: 4)')
   parser.add_argument('--docs', default='', help='page whose table and figure are replaced')
   return parser

@@ -1,7 +1,7 @@
 """Writes `scenes`, a generated benchmark for instance segmentation with stuff.
 
 400, 100 and 100 pictures of 192 x 192 pixels for training, validation and test show things of seven
-classes, with joints and patterns, from 8 to 120 pixels large, which cover one another, on four
+classes, with joints and patterns, from 16 to 120 pixels large, which cover one another, on four
 kinds of stuff. Boat and wreck, crab and spider differ only in the stuff around them. The same seed
 gives the same files.
 

@@ -14,9 +14,9 @@ from benchmarks.scenes import shapes, textures
 SIDE = 192
 SCALE = 4
 _DRAWN = SIDE * SCALE
-MIN_SIZE, MAX_SIZE = 12.0, 120.0
+MIN_SIZE, MAX_SIZE = 16.0, 120.0
 # A size is MIN_SIZE * (MAX_SIZE / MIN_SIZE) ** u ** _SIZE_POWER with a uniform u: half of the
-# things are larger than 48 pixels, a quarter is smaller than 26.
+# things are larger than 66 pixels, a quarter is smaller than 44.
 _SIZE_POWER = 0.5
 MIN_THINGS, MAX_THINGS = 4, 8
 # The class of a shape by the stuff that it stands on. Boat and wreck have the same shape and the

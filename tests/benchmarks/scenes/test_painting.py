@@ -49,8 +49,8 @@ def test_sizes_span_the_whole_range(monkeypatch):
   monkeypatch.setattr(painting, 'CLASS_OF', {'walker': painting.CLASS_OF['walker']})
   monkeypatch.setattr(painting, '_filled', lambda parts: np.eye(4, dtype=bool))
   sizes = [painting._candidate(np.zeros([4, 4], int), rng).size for _ in range(400)]
-  assert painting.MIN_SIZE <= min(sizes) < 12 and 110 < max(sizes) <= painting.MAX_SIZE
-  assert np.quantile(sizes, [0.25, 0.5]) == pytest.approx([26, 48], rel=0.15)
+  assert painting.MIN_SIZE <= min(sizes) < 25 and 110 < max(sizes) <= painting.MAX_SIZE
+  assert np.quantile(sizes, [0.25, 0.5]) == pytest.approx([44, 66], rel=0.15)
 
 
 def test_a_pixel_belongs_to_what_most_of_it_shows():
