@@ -13,6 +13,8 @@
 # make zoo: MODEL_ZOO.md again, from the registry of published files, kept figures and docs/parity.md.
 # make ablation: the rows of the paper's ablation on generated scenes, written to docs/ablation.md; it takes
 # hours, and continues after an interruption.
+# make beside: the same small HTC trained by mmdetection (PEER, as for bench) and here, written to
+# docs/training_parity.md; it continues after an interruption.
 # make endurance: long trainings on two devices whose processes are killed, written to docs/reliability.md; it
 # takes hours, and keeps the runs that are finished.
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
@@ -27,7 +29,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
 .PHONY: demo docs site lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo \
-  ablation endurance fuzz audit setup clean
+  ablation beside endurance fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -113,6 +115,10 @@ zoo: $(INSTALLED)
 
 ablation: $(INSTALLED)
 	$(RUN) -m benchmarks.ablation --output=build/ablation --docs=docs/ablation.md
+
+beside: $(INSTALLED)
+	$(RUN) -m benchmarks.beside_original --output=build/beside --docs=docs/training_parity.md --peer=$(PEER) \
+	  $(if $(PEER_PATH),--peer_path=$(PEER_PATH)) $(if $(PEER_IMPORT),--peer_import=$(PEER_IMPORT))
 
 endurance: $(INSTALLED)
 	$(RUN) -m benchmarks.endurance --output=build/endurance --docs=docs/reliability.md
