@@ -298,18 +298,18 @@ class HTCPredictor(WithoutKerasFiles):
     Raises:
       InputError: the model has no semantic branch, or the image has another shape or type.
     """
-    if self.model.semantic_head is None:
+    batch = np.asarray(image)[np.newaxis]
+    check_images(batch, self.sample_format)
+    inputs, info = _cropped(self._input_rules()[0], *self.prepare(tf.constant(batch)))
+    features = {'images': inputs, 'image_shape': info[:, 1]}
+    _, logits = self.model.extract(features, training=False)
+    if logits is None:
       raise InputError(
         'There is no semantic map',
         expected='a model with a semantic branch',
         got='a model without it',
         likely_cause='a model that was trained with task.model.semantic_head.enabled=false',
       )
-    batch = np.asarray(image)[np.newaxis]
-    check_images(batch, self.sample_format)
-    inputs, info = _cropped(self._input_rules()[0], *self.prepare(tf.constant(batch)))
-    features = {'images': inputs, 'image_shape': info[:, 1]}
-    _, logits = self.model.extract(features, training=False)
     height, width = map(int, info[0, 1])
     scale_y, scale_x = map(float, info[0, 2])
     stride = inputs.shape[1] // logits.shape[1]
