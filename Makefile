@@ -7,6 +7,7 @@
 # make parity: the models against stored numbers; PACK="folder folder": all numbers of HTC and of the
 # families around it, written to docs/parity.md.
 # make docs: the pages of docs/ that are written from the code.
+# make notebook: notebooks/first_steps.ipynb from top to bottom, with the outputs that it stores.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make zoo: MODEL_ZOO.md again, from the registry of published files, kept figures and docs/parity.md.
 # make ablation: the rows of the paper's ablation on generated scenes, written to docs/ablation.md; it takes
@@ -22,7 +23,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
 .PHONY: demo docs lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo ablation \
-  fuzz audit setup clean
+  notebook fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -47,8 +48,19 @@ test: $(INSTALLED)
 test-browser: $(INSTALLED)
 	$(RUN) -m pytest -rs -m browser tests/reports
 
-test-slow: $(INSTALLED)
-	$(RUN) -m tests.runner -m "slow and not wheel"
+# A kernel for the notebook, without its dependencies, which requirements.txt has.
+NOTEBOOK := build/notebook
+$(NOTEBOOK)/.installed: requirements-notebook.txt $(INSTALLED)
+	rm -rf $(NOTEBOOK)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --target $(NOTEBOOK) \
+	  -r requirements-notebook.txt
+	touch $@
+
+test-slow: $(NOTEBOOK)/.installed
+	PYTHONPATH=$(abspath $(NOTEBOOK)) $(RUN) -m tests.runner -m "slow and not wheel"
+
+notebook: $(NOTEBOOK)/.installed
+	PYTHONPATH=$(abspath $(NOTEBOOK)) $(RUN) -m docs_pages.notebook notebooks/first_steps.ipynb
 
 test-wheel: $(INSTALLED)
 	$(RUN) -m pytest -s -m wheel tests/test_wheel.py
@@ -108,7 +120,8 @@ fuzz: $(INSTALLED)
 audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
-	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt -r requirements-connectors.txt
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt -r requirements-connectors.txt \
+	  -r requirements-notebook.txt
 
 clean:
 	rm -rf $(VENV) build

@@ -7,7 +7,8 @@ Example:
 """
 
 import argparse
-import pathlib
+import ast
+import os
 import re
 import resource
 import sys
@@ -16,7 +17,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import nbformat
+from traitlets.config import Config
 
+from htc_tf.cli import command
 from htc_tf.errors import InputError
 
 PARAMETERS = 'parameters'  # Tag of the cell whose values can be replaced.
@@ -75,6 +78,8 @@ def execute(notebook: Any, folder: str) -> Duration:
     record_timing=False,  # Times in the file would change it in every run.
     coalesce_streams=True,
     resources={'metadata': {'path': folder}},
+    # Files of this user, and no port that programs of other users could reach.
+    config=Config({'KernelManager': {'transport': 'ipc'}}),
   )
   client.execute()
   return Duration(time.monotonic() - start, _processor_seconds() - used)
@@ -86,16 +91,39 @@ def _processor_seconds() -> float:
   return usage.ru_utime + usage.ru_stime
 
 
+def _value(text: str) -> Any:
+  """The Python value that a text writes; the text itself if it writes none."""
+  try:
+    return ast.literal_eval(text)
+  except (SyntaxError, ValueError):
+    return text
+
+
 def main(argv: list[str] | None = None) -> int:
-  """Run the notebook, write it, and return the exit status."""
-  parser = argparse.ArgumentParser(description='Run a notebook and store its outputs in it.')
-  parser.add_argument('notebook', type=pathlib.Path, help='file.ipynb')
-  path = parser.parse_args(argv).notebook
-  notebook = nbformat.read(path, as_version=4)
-  duration = execute(notebook, str(path.parent))
-  nbformat.write(notebook, path)
-  print(f'{path}: {duration.wall:.0f} s, {duration.processor:.0f} s of processor time')
-  return 0
+  """Run the notebook, write it, and return the exit status; see `command.run`."""
+  parser = argparse.ArgumentParser(
+    prog='python -m docs_pages.notebook',
+    description='Run a notebook and store its outputs in it.',
+  )
+  parser.add_argument('notebook', help='file.ipynb')
+  parser.add_argument('--output', help='file to write (default: the notebook itself)')
+  parser.add_argument(
+    '--set',
+    action='append',
+    default=[],
+    metavar='NAME=VALUE',
+    help='other value of a parameter; may be repeated',
+  )
+
+  def run(args: argparse.Namespace) -> int:
+    values = {name: _value(text) for name, _, text in (each.partition('=') for each in args.set)}
+    notebook = with_parameters(nbformat.read(args.notebook, as_version=4), values)
+    duration = execute(notebook, os.path.dirname(args.notebook) or '.')
+    nbformat.write(notebook, args.output or args.notebook)
+    print(f'{duration.wall:.0f} s, {duration.processor:.0f} s of processor time')
+    return 0
+
+  return command.run(parser, run, argv)
 
 
 if __name__ == '__main__':
