@@ -50,11 +50,12 @@ def with_parameters(notebook: Any, values: Mapping[str, Any]) -> Any:
   notebook = nbformat.from_dict(notebook)
   (cell,) = (cell for cell in notebook.cells if PARAMETERS in cell.metadata.get('tags', ()))
   for name, value in values.items():
-    assignment = re.compile(rf'^{re.escape(name)} = .*$', re.MULTILINE)
-    if not assignment.search(cell.source):
-      known = re.findall(r'^(\w+) = ', cell.source, re.MULTILINE)
+    known = re.findall(r'^(\w+) = ', cell.source, re.MULTILINE)
+    if name not in known:
       raise InputError('The notebook has no such parameter', expected=' or '.join(known), got=name)
-    cell.source = assignment.sub(lambda _, text=f'{name} = {value!r}': text, cell.source)
+    lines = cell.source.splitlines()
+    new = f'{name} = {value!r}'
+    cell.source = '\n'.join(new if line.startswith(f'{name} = ') else line for line in lines)
   return notebook
 
 
