@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import nbformat
-from traitlets.config import Config
 
 from htc_tf.cli import command
 from htc_tf.errors import InputError
@@ -75,12 +74,11 @@ def execute(notebook: Any, folder: str) -> Duration:
   client = nbclient.NotebookClient(
     notebook,
     timeout=None,
+    startup_timeout=300,
     kernel_name='python3',
     record_timing=False,  # Times in the file would change it in every run.
     coalesce_streams=True,
     resources={'metadata': {'path': folder}},
-    # Files of this user, and no port that programs of other users could reach.
-    config=Config({'KernelManager': {'transport': 'ipc'}}),
   )
   client.execute()
   return Duration(time.monotonic() - start, _processor_seconds() - used)

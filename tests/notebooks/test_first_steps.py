@@ -97,7 +97,7 @@ def test_links_lead_to_files(notebook):
 
 
 def check_outputs(notebook, min_pictures):
-  """Check that all cells ran in order, without errors and warnings, and how many pictures there are."""
+  """Check that all cells ran in order without errors and warnings, and the number of pictures."""
   cells = code_cells(notebook)
   assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
   outputs = [output for cell in cells for output in cell.outputs]
