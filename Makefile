@@ -8,22 +8,27 @@
 # families around it, written to docs/parity.md.
 # make docs: the pages of docs/ that are written from the code.
 # make notebook: notebooks/first_steps.ipynb from top to bottom, with the outputs that it stores.
+# make site: the docs as a site with search and the docstrings of the public API, in build/site/index.html;
+# it opens without a server, and loads nothing from other hosts.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make zoo: MODEL_ZOO.md again, from the registry of published files, kept figures and docs/parity.md.
 # make ablation: the rows of the paper's ablation on generated scenes, written to docs/ablation.md; it takes
 # hours, and continues after an interruption.
+# make endurance: long trainings on two devices whose processes are killed, written to docs/reliability.md; it
+# takes hours, and keeps the runs that are finished.
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
 # annotation files with one changed value through conversion and evaluation.
 # make audit: known vulnerabilities of the versions in requirements*.txt; fails if a version cannot be looked up.
-# Each target first creates the virtual environment that it needs.
+# make setup: the virtual environment alone; each target first creates the one that it needs.
+# make clean: remove it and build/.
 
 PYTHON ?= python3.11
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo docs lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo ablation \
-  notebook fuzz audit setup clean
+.PHONY: demo docs notebook site lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo \
+  ablation endurance fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -96,6 +101,19 @@ parity: $(INSTALLED)
 docs: $(INSTALLED)
 	$(RUN) -m docs_pages
 
+# The site has a separate environment: it needs other packages, and nothing of TensorFlow.
+SITE := build/site_environment
+$(SITE)/.installed: requirements-site.txt
+	rm -rf $(SITE)
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-site.txt
+	touch $@
+
+# The theme prints its plans at each build unless the variable is set.
+site: $(SITE)/.installed
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build
+	$(SITE)/bin/python -m docs_pages.site.links build/site
+
 # These variables are passed on if they are given: PEER, PEER_PATH, PEER_IMPORT, ROWS, SIZES, RUNS.
 bench: $(INSTALLED)
 	$(RUN) -m benchmarks.run $(if $(PEER),--peer=$(PEER)) $(if $(PEER_PATH),--peer_path=$(PEER_PATH)) \
@@ -107,6 +125,9 @@ zoo: $(INSTALLED)
 
 ablation: $(INSTALLED)
 	$(RUN) -m benchmarks.ablation --output=build/ablation --docs=docs/ablation.md
+
+endurance: $(INSTALLED)
+	$(RUN) -m benchmarks.endurance --output=build/endurance --docs=docs/reliability.md
 
 FILES ?= 100000
 ANNOTATION_FILES ?= 5000
@@ -121,7 +142,7 @@ audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
 	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt -r requirements-connectors.txt \
-	  -r requirements-notebook.txt
+	  -r requirements-notebook.txt -r requirements-site.txt
 
 clean:
 	rm -rf $(VENV) build

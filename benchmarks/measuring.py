@@ -58,9 +58,17 @@ def _timed(measure: Measure) -> dict[str, float]:
   }
 
 
-def resident_bytes(field: str) -> int:
-  """Resident memory of this process: 'VmRSS' for the present, 'VmHWM' for the peak."""
-  with open('/proc/self/status', encoding='ascii') as status:
+def resident_bytes(field: str, process: int | str = 'self') -> int:
+  """Resident memory of a process: 'VmRSS' for the present, 'VmHWM' for the peak.
+
+  Args:
+    field: name of the field.
+    process: id of the process.
+
+  Raises:
+    OSError: the process has ended.
+  """
+  with open(f'/proc/{process}/status', encoding='ascii') as status:
     line = next(line for line in status if line.startswith(f'{field}:'))
   return int(line.split()[1]) * _KIB
 

@@ -14,7 +14,7 @@ REFUSED = '**Refused**'
 _TPU = f'{IGNORED}: an option for TPUs, which are refused.'
 _TFDS = f'{IGNORED}: data come from `input_path`.'
 _SERVICE = 'tf.data service: '
-_OFFSET = 'number of steps that the schedule waits before it begins'
+_OFFSET = 'number of steps that the schedule waits before it begins; -1 begins one step earlier'
 _NAME = 'name of the TensorFlow object'
 
 NOTES: dict[type[base_config.Config], dict[str, str]] = {

@@ -38,9 +38,9 @@ _LOSSES = {
 }
 _BAR, _RATE_BAR = 1e-5, 1e-6
 # The reference has a warm-up with `end=6`, which mmdetection 3 completes at step 5, and a tenth of
-# the rate from step 14 on. Model Garden keeps a rate up to and including the boundary.
+# the rate from step 14 on.
 _SCHEDULE = Schedule(
-  epochs=20, num_images=2, batch_size=2, learning_rate=3e-6, milestones=(13,), warmup_steps=5
+  epochs=20, num_images=2, batch_size=2, learning_rate=3e-6, milestones=(14,), warmup_steps=5
 )
 
 

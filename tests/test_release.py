@@ -1,5 +1,6 @@
 """Tests that the files of a release agree about the version."""
 
+import fnmatch
 import pathlib
 import re
 
@@ -30,5 +31,15 @@ def test_the_citation_names_the_version_and_the_paper():
 
 def test_a_source_distribution_has_the_files_of_the_root():
   manifest = _text('MANIFEST.in')
-  for name in ('CHANGELOG.md', 'CITATION.cff', 'CONTRIBUTING.md', 'SECURITY.md', 'layers.toml'):
-    assert name in manifest and (_ROOT / name).exists()
+  lines = manifest.splitlines()
+  assert {line.split()[0] for line in lines} <= {'graft', 'include', 'global-exclude'}
+  included = [name for line in lines if line.startswith('include ') for name in line.split()[1:]]
+  # The build adds LICENSE, README.md, pyproject.toml and setup.py by itself.
+  roots = (
+    'CHANGELOG.md CITATION.cff CONTRIBUTING.md MODEL_ZOO.md SECURITY.md Makefile layers.toml '
+    'mkdocs.yml requirements.txt requirements-audit.txt requirements-connectors.txt '
+    'requirements-runtimes.txt requirements-site.txt train.py'
+  )
+  for name in roots.split():
+    assert (_ROOT / name).exists()
+    assert any(fnmatch.fnmatch(name, pattern) for pattern in included), name

@@ -7,6 +7,7 @@ import sys
 import pytest
 import tensorflow as tf
 
+from benchmarks import local_workers
 from htc_tf import worker_exchange
 from htc_tf.errors import DataError
 from tests import exchanging_worker, training_runs, worker_processes
@@ -22,7 +23,7 @@ def test_two_workers_get_the_same_values():
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,
     )
-    for environment in worker_processes.environments()
+    for environment in local_workers.environments()
   ]
   try:
     printed = [process.communicate(timeout=300)[0] for process in processes]

@@ -1,30 +1,10 @@
 """Processes on this machine that are the workers of one run for TensorFlow."""
 
-import json
-import socket
 import subprocess
 import time
 from collections.abc import Callable
 
 _TIMEOUT_S = 600
-
-
-def environments(num_workers: int = 2) -> list[dict[str, str]]:
-  """The environment with `TF_CONFIG` for each worker, on free ports."""
-  sockets = [socket.socket() for _ in range(num_workers)]
-  for free in sockets:
-    free.bind(('127.0.0.1', 0))
-  addresses = [f'127.0.0.1:{free.getsockname()[1]}' for free in sockets]
-  for free in sockets:
-    free.close()
-  return [
-    {
-      'TF_CONFIG': json.dumps(
-        {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': index}}
-      )
-    }
-    for index in range(num_workers)
-  ]
 
 
 def wait(

@@ -16,8 +16,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks import pages
 from benchmarks.ablation import rows, runs, table
 from benchmarks.scenes import dataset
+from benchmarks.scenes import records as scene_records
 from htc_tf import files
 from htc_tf.cli import command
 from htc_tf.errors import TrainingError
@@ -25,34 +27,8 @@ from htc_tf.errors import TrainingError
 _INTERRUPTED = 'interrupted; the same command continues where this one stopped'
 # Result by name of the run; None for a run that is not finished.
 Results = dict[str, dict[str, Any] | None]
-_SPLITS = ('train', 'val')
-_NUM_SHARDS = 4
 _PICTURE = 'pictures/ablation.png'
-
-
-def prepare_data(folder: str) -> str:
-  """Write pictures and records unless they exist; return the folder of the records."""
-  from htc_tf.data import coco_to_tfrecord
-
-  scenes, records = os.path.join(folder, 'scenes'), os.path.join(folder, 'records')
-  for split in _SPLITS:
-    if not os.path.exists(os.path.join(scenes, f'{split}.json')):
-      dataset.write(scenes, numbers={split: dataset.SPLITS[split]})
-    if os.path.exists(os.path.join(records, f'{split}.json')):
-      continue
-    coco_to_tfrecord.convert(
-      coco_to_tfrecord.ConversionOptions(
-        annotation_file=os.path.join(scenes, f'{split}.json'),
-        image_folder=os.path.join(scenes, split),
-        output_folder=records,
-        prefix=split,
-        num_shards=_NUM_SHARDS,
-        semantic='stuff_maps',
-        stuff_folder=os.path.join(scenes, f'{split}_stuff'),
-        num_semantic_classes=len(dataset.SEMANTIC_CLASSES),
-      )
-    )
-  return records
+_PART = 'table of the ablation'
 
 
 def train_all(planned: Sequence[runs.Run], budget: runs.Budget, records: str) -> int:
@@ -110,7 +86,7 @@ def write_tables(folder: str, budget: runs.Budget, page: str) -> None:
   table.draw(os.path.join(folder, 'ablation.png'), results)
   if page:
     table.draw(os.path.join(os.path.dirname(page), _PICTURE), results)
-    table.update_page(page, f'{text}\n![Mask AP and box AP of each row]({_PICTURE})\n')
+    pages.replace_part(page, _PART, f'{text}\n![Mask AP and box AP of each row]({_PICTURE})\n')
   print(f'\n{text}')
 
 
@@ -154,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
 
   def execute(args: argparse.Namespace) -> int:
     budget = runs.Budget('nano', 192, args.batch_size, args.epochs, dataset.SPLITS['train'])
-    records = prepare_data(args.output)
+    records = scene_records.prepare(args.output)
     folder = _runs_folder(args.output)
     # All rows of a seed come before the next seed, so that an early table compares all rows.
     planned = [runs.Run(rows.ROWS[name], seed, folder) for seed in args.seeds for name in args.rows]

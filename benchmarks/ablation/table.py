@@ -1,7 +1,6 @@
 """The table and the figure of the ablation, from the figures of its runs."""
 
 import io
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,6 @@ from matplotlib.backends import backend_agg
 
 from benchmarks.ablation import rows
 from htc_tf import files
-from htc_tf.errors import DataError
 
 # Figures by row, one result per finished seed; see `runs.train`.
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -22,7 +20,6 @@ _COLUMNS = {
   'segm_AP75': 'mask AP75',
   'bbox_AP': 'box AP',
 }
-_BEGIN, _END = '<!-- table of the ablation -->', '<!-- end of the table -->'
 
 
 def markdown(results: Results) -> str:
@@ -74,26 +71,3 @@ def draw(path: str, results: Results) -> None:
   content = io.BytesIO()
   drawing.savefig(content, format='png', dpi=110, metadata={'Software': None})
   files.write_bytes(path, content.getvalue())
-
-
-def update_page(path: str, table: str) -> None:
-  """Replace the table between two comments of a page.
-
-  Args:
-    path: page in Markdown.
-    table: the new table.
-
-  Raises:
-    DataError: the page has no place for the table.
-  """
-  with open(path, encoding='utf-8') as file:
-    text = file.read()
-  before, begin, rest = text.partition(_BEGIN)
-  _, end, after = rest.partition(_END)
-  if not (begin and end):
-    raise DataError(
-      f'{os.path.basename(path)} has no place for the table',
-      expected=f'the comments {_BEGIN} and {_END}',
-      got='a page without one of them',
-    )
-  files.write_bytes(path, f'{before}{begin}\n\n{table}\n{end}{after}'.encode())

@@ -22,6 +22,9 @@ INTERVALS = ('validation_interval', 'checkpoint_interval')
 # A report covers at least this many steps, and an epoch of small data.
 _REPORT_STEPS = 100
 KINDS = ('step', 'cosine')
+# Keras keeps a rate up to and including the step with the number of the boundary, counted from 0.
+# The originals change it at this step, as they do with the schedule's steps moved by one.
+_STEPWISE_OFFSET = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +130,10 @@ def _learning_rate(schedule: Schedule) -> dict[str, Any]:
     )
   boundaries = [round(milestone * schedule.steps_per_epoch) for milestone in schedule.milestones]
   values = [schedule.learning_rate * 0.1**i for i in range(len(boundaries) + 1)]
-  return {'type': 'stepwise', 'stepwise': {'boundaries': boundaries, 'values': values}}
+  return {
+    'type': 'stepwise',
+    'stepwise': {'boundaries': boundaries, 'values': values, 'offset': _STEPWISE_OFFSET},
+  }
 
 
 def _warmup_steps(schedule: Schedule) -> int:

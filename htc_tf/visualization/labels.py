@@ -1,15 +1,13 @@
 """Labels on images: a legible size, and places where they do not cover each other."""
 
 import bisect
-import functools
-import os
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias, cast
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from htc_tf.visualization import palette
+from htc_tf.visualization import fonts, palette
 
 _PADDING = 2
 _MIN_FONT_SIZE = 11
@@ -48,37 +46,6 @@ def font_size(image_hw: tuple[int, int], boxes: Sequence[Box] = ()) -> int:
   return int(np.clip(round(size), _MIN_FONT_SIZE, 28))
 
 
-def load_font(size: int, texts: Iterable[str] = ()) -> ImageFont.FreeTypeFont:
-  """A font for texts; none needs to be installed.
-
-  The font that is part of Pillow has hardly more than ASCII. Texts with other characters get the
-  font of Matplotlib, which has Latin, Greek, Cyrillic, Hebrew and Arabic letters, among others.
-
-  Args:
-    size: height in pixels.
-    texts: the texts that are written with it.
-  """
-  is_enough = all(text.replace('…', '').isascii() for text in texts)
-  return _font_of_pillow(size) if is_enough else _font_of_matplotlib(size)
-
-
-@functools.cache
-def _font_of_pillow(size: int) -> ImageFont.FreeTypeFont:
-  # Given a size, Pillow returns its FreeType font and never the bitmap font.
-  return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))
-
-
-@functools.cache
-def _font_of_matplotlib(size: int) -> ImageFont.FreeTypeFont:
-  import matplotlib  # Importing it takes a moment, and few names need it.
-
-  path = os.path.join(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')
-  try:
-    return ImageFont.truetype(path, size)
-  except OSError:  # Some distributions leave it out; boxes in the place of letters are no failure.
-    return _font_of_pillow(size)
-
-
 def single_line(text: str) -> str:
   """A text without line ends and other characters that fonts do not have."""
   visible = ''.join(character if character.isprintable() else ' ' for character in text)
@@ -113,7 +80,7 @@ def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
   labeled = Image.fromarray(image)
   canvas = ImageDraw.Draw(labeled)
   size = font_size(image.shape[:2], [label.box for label in labels])
-  font = load_font(size, [text for label in labels for text in label.texts])
+  font = fonts.load_font(size, [text for label in labels for text in label.texts])
   taken: list[_Place] = []
   for label in labels:
     for text in label.texts:

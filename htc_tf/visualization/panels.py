@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from htc_tf import file_systems, files
 from htc_tf.errors import InputError
-from htc_tf.visualization import labels
+from htc_tf.visualization import fonts, labels
 
 _FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG', '.webp': 'WEBP'}
 _GAP = 8
@@ -110,7 +110,7 @@ def _padded(panel: np.ndarray, width: int, height: int = 0) -> np.ndarray:
 
 def _heading(text: str, width: int, font_size: int) -> np.ndarray:
   """A line of large text."""
-  font = labels.load_font(font_size, [text])
+  font = fonts.load_font(font_size, [text])
   strip = Image.new('RGB', (width - _GAP, sum(font.getmetrics()) + 2 * _GAP), _BACKGROUND)
   text = labels.shortened(text, font, strip.width)
   ImageDraw.Draw(strip).text((0, _GAP), text, fill=(0, 0, 0), font=font)
@@ -164,7 +164,7 @@ def _to_height(panel: np.ndarray, height: int) -> np.ndarray:
 
 def _titled(panel: np.ndarray, title: str, font_size: int) -> np.ndarray:
   """An image with a title above it; a long title is cut to the width of the image."""
-  font = labels.load_font(font_size, [title])
+  font = fonts.load_font(font_size, [title])
   title = labels.shortened(title, font, panel.shape[1])
   ascent, descent = font.getmetrics()
   strip = Image.new('RGB', (panel.shape[1], ascent + descent + 2 * _GAP), _BACKGROUND)

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from htc_tf.data import images
+from htc_tf.visualization import fonts, palette
 from htc_tf.visualization import labels as labels_lib
-from htc_tf.visualization import palette
 
 _BACKGROUND = (62, 66, 74)
 _IGNORED = (236, 236, 236)
@@ -77,7 +77,7 @@ def draw_legend(entries: Sequence[tuple[palette.Color, str]], width: int) -> np.
   Returns:
     [height, width, 3] uint8 RGB on white.
   """
-  font = labels_lib.load_font(max(_MIN_FONT_SIZE, width // 34), [text for _, text in entries])
+  font = fonts.load_font(max(_MIN_FONT_SIZE, width // 34), [text for _, text in entries])
   ascent, descent = font.getmetrics()
   line, side = ascent + descent + 4, ascent
   places, left, top = [], 0, _GAP // 2

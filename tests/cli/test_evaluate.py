@@ -278,6 +278,7 @@ def test_a_model_is_evaluated_with_views(model_dir, tmp_path, capsys):
   assert 'The views of test-time augmentation cannot be read' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_model_is_evaluated_together_with_others(model_dir, tmp_path, capsys):
   """A model together with itself finds what it finds alone, if detections are joined."""
   results = {}

@@ -46,6 +46,17 @@ def test_the_schedules_are_the_published_ones(name, epochs, boundaries):
   assert params.task.losses.l2_weight_decay == 1e-4
 
 
+def test_the_rate_changes_with_the_first_step_of_an_epoch():
+  """Steps count from 0: the first one of the ninth epoch has the lower rate, as published."""
+  trainer = trainer_of('htc_resnet50fpn_1x_coco')
+  for overrides, first in ({}, 58640), (schedule.rescaled(trainer, 16, 8), 117280):
+    trainer.override(overrides)
+    rate = optimization.OptimizerFactory(trainer.optimizer_config).build_learning_rate()
+    full = trainer.optimizer_config.learning_rate.stepwise.values[0]
+    rates = [float(rate(step)) for step in (499, 500, first - 1, first)]
+    assert rates == pytest.approx([full * (0.001 + 0.999 * 499 / 500), full, full, full / 10])
+
+
 def test_the_1x_schedule_has_87960_steps():
   assert trainer_of('htc_resnet50fpn_1x_coco').train_steps == 87960
 

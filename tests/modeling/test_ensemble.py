@@ -188,9 +188,8 @@ def test_models_without_masks_detect_together():
     assert found.masks is None and min(found.num_detections) > 0
 
 
-@pytest.mark.parametrize(
-  'level', [ensemble.ROIS, pytest.param('detections', marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('level', ensemble.LEVELS)
 def test_members_have_views_of_their_own(first, level):
   """A member with two scales and mirrored views, beside one with a single view."""
   members = [Member(first, 2, True, FUSION), Member(_model(5), fusion=FUSION)]

@@ -17,7 +17,6 @@ fewer_blocks = families.fewer_blocks
 pytestmark = pytest.mark.usefixtures('fewer_blocks')
 # The others have quick tests in 16 bits elsewhere, or differ from these in their heads only.
 _QUICK = {
-  ('DetectoRS', 'bfloat16'),
   ('SCNet', 'float16'),
   ('CBNetV2 DB-Swin, 4conv1fc', 'bfloat16'),
 }

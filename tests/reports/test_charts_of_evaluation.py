@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from htc_tf.reports import matrix_chart, share_charts
-from htc_tf.visualization import labels
+from htc_tf.visualization import fonts
 
 _SVG = '{http://www.w3.org/2000/svg}'
 
@@ -64,7 +64,7 @@ def test_wide_names_are_cut_to_the_margin(name):
   assert shown.text == turned.text and shown.text.endswith('…')
   assert name.startswith(shown.text[:-1]) and len(shown.text) > 8
   # The names end at the margin; Pillow's font is about as wide as that of a browser.
-  pixels = labels.load_font(13).getlength(shown.text)
+  pixels = fonts.load_font(13).getlength(shown.text)
   if name[0] in '猫🐈':
     pixels = 13 * len(shown.text)
   assert pixels <= float(shown.get('x')) - 22  # The title of the rows is left of it.

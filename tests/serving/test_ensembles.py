@@ -31,7 +31,7 @@ def other_dir(tmp_path_factory):
   return tiny_model.write(tmp_path_factory.mktemp('other'), seed=7, changes=_OTHER)
 
 
-@pytest.fixture(scope='module', params=['rois', 'detections'])
+@pytest.fixture(scope='module', params=['rois', pytest.param('detections', marks=pytest.mark.slow)])
 def together(request, model_dir, other_dir):
   return htc_tf.load_model(model_dir, ensemble=Ensemble([other_dir], request.param))
 

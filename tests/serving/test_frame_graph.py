@@ -36,7 +36,15 @@ def _run(graph):
   return lambda inputs: graph.detect(**{name: tf.constant(x) for name, x in inputs.items()})
 
 
-@pytest.mark.parametrize('layout', frame_models.LAYOUTS)
+@pytest.mark.parametrize(
+  'layout',
+  [
+    'three stages',
+    pytest.param('two stages without masks', marks=pytest.mark.slow),
+    'one stage without semantic branch',
+    pytest.param('one stage on HRNet', marks=pytest.mark.slow),
+  ],
+)
 def test_detections_are_those_of_the_predictor(layout):
   num_stages, changes = frame_models.LAYOUTS[layout]
   predictor = frame_models.predictor(num_stages, **changes)

@@ -74,22 +74,18 @@ def test_hand_computed_masks(threshold, scale):
 
 
 @pytest.fixture(scope='module', name='found')
-def _found(model_dir, tmp_path_factory):
+def _found(model_dir):
   """Masks in the same image at each threshold, by what has made them."""
-  return {
-    threshold: _masks_of_all(model_dir, threshold, tmp_path_factory.mktemp('exports'))
-    for threshold in (_LOW, _HIGH)
-  }
+  return {threshold: _masks_in_process(model_dir, threshold) for threshold in (_LOW, _HIGH)}
 
 
-def _masks_of_all(model_dir, threshold, folder):
+def _masks_in_process(model_dir, threshold):
   model = htc_tf.load_model(model_dir, params_override=_override(threshold))
   (detected,) = model.detect(_PIXELS, score_threshold=0)
   local = detectors.load_detector(model_dir, params_override=_override(threshold))
-  source = images.image_from_pixels(_PIXELS)
-  (by_detector,) = local.detect([source])
+  (by_detector,) = local.detect([images.image_from_pixels(_PIXELS)])
   outputs = model.predict(_PIXELS[None], verbose=0)
-  found = {
+  return {
     'detect': detected.masks,
     'predict': _decoded(by_detector.rles),
     'independent': mask_paste.paste_mask_values(
@@ -97,14 +93,6 @@ def _masks_of_all(model_dir, threshold, folder):
     )
     >= np.float32(threshold),
   }
-  for form in _EXPORTS[threshold]:
-    path = str(folder / form / '1')
-    export.export_saved_model(model, path, ExportFormat(masks=form), warmup=False)
-    (by_export,) = detectors.load_detector(path).detect([source])
-    found[form] = _decoded(by_export.rles)
-  if 'cropped' in found:
-    found['client'] = _masks_of_client(str(folder / 'cropped' / '1'))
-  return found
 
 
 def _masks_of_client(path):
@@ -115,13 +103,35 @@ def _masks_of_client(path):
   return _decoded(found.rles)
 
 
+def _assert_same(masks, expected, name):
+  # Boxes and probabilities of two graphs differ in their last digits.
+  assert masks.shape == expected.shape == (10, 40, 60), name
+  assert (masks != expected).mean() < 1e-3, name
+
+
 def test_all_ways_give_the_same_masks(found):
-  assert {name for ways in found.values() for name in ways}.issuperset(format_lib.MASKS)
   for threshold, ways in found.items():
-    for name, masks in ways.items():
-      assert masks.shape == ways['detect'].shape == (10, 40, 60), name
-      # Boxes and probabilities of two graphs differ in their last digits.
-      assert (masks != ways['independent']).mean() < 1e-3, (name, threshold)
+    for name in ('detect', 'predict'):
+      _assert_same(ways[name], ways['independent'], (name, threshold))
+
+
+@pytest.mark.parametrize(
+  'form, threshold',
+  [
+    ('cropped', _LOW),
+    pytest.param('packed', _LOW, marks=pytest.mark.slow),
+    pytest.param('full', _HIGH, marks=pytest.mark.slow),
+  ],
+)
+def test_an_export_gives_the_same_masks(found, model_dir, tmp_path, form, threshold):
+  path = str(tmp_path / form / '1')
+  model = htc_tf.load_model(model_dir, params_override=_override(threshold))
+  export.export_saved_model(model, path, ExportFormat(masks=form), warmup=False)
+  (by_export,) = detectors.load_detector(path).detect([images.image_from_pixels(_PIXELS)])
+  expected = found[threshold]['independent']
+  _assert_same(_decoded(by_export.rles), expected, form)
+  if form == 'cropped':
+    _assert_same(_masks_of_client(path), expected, 'client')
 
 
 def test_a_higher_threshold_gives_smaller_masks_inside_the_others(found):

@@ -56,6 +56,7 @@ def test_views_change_the_detections(predictor, with_views):
   assert boxes.min() >= 0 and np.all(boxes <= [40, 60, 40, 60])
 
 
+@pytest.mark.slow
 def test_an_export_has_the_views_of_the_model(with_views, tmp_path):
   folder = export.export_saved_model(with_views, str(tmp_path / '1'), warmup=False)
   served = tf.saved_model.load(folder).signatures

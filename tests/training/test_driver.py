@@ -14,6 +14,7 @@ import tensorflow as tf
 import tf_keras
 from official.core import exp_factory
 
+from benchmarks import local_workers
 from htc_tf.checkpoints import readability
 from htc_tf.configs.model import published_stages
 from htc_tf.training import cluster, controller, driver, run_record
@@ -42,7 +43,7 @@ class Workers:
           flags=['--verbosity=1'],  # All workers show their figures.
           env={**environment, 'TMPDIR': str(self._temporary)},
         )
-        for environment, path in zip(worker_processes.environments(), self._log_paths)
+        for environment, path in zip(local_workers.environments(), self._log_paths)
       ]
 
   def logs(self):

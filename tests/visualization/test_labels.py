@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from PIL import ImageFont
 
 from htc_tf.reports import labeled_image
-from htc_tf.visualization import draw, labels, panels, semantic
+from htc_tf.visualization import draw, fonts, labels, panels, semantic
 
 
 def test_a_text_for_a_picture_is_one_line_of_printable_characters():
@@ -22,38 +21,12 @@ def test_names_with_line_ends_are_drawn():
 
 
 def test_a_long_text_is_cut_to_a_width():
-  font = labels.load_font(15)
+  font = fonts.load_font(15)
   cut = labels.shortened('a long text ' * 9, font, 80)
   assert cut.endswith('…') and font.getlength(cut) <= 80
   assert font.getlength('a long text ' * 9) > font.getlength(cut[:-1] + 'xx…') > 80
   assert labels.shortened('short', font, 80) == 'short'
   assert labels.shortened('short', font, 0) == '…'
-
-
-@pytest.mark.parametrize(
-  'name', ['Käfer', 'cône', 'кошка', 'γάτα', 'çiğdem', 'źdźbło', 'חתול', 'قطة']
-)
-def test_letters_of_other_languages_are_in_the_font(name):
-  font = labels.load_font(20, ['cat', name])
-  missing = bytes(font.getmask('\uffff'))
-  assert all(bytes(font.getmask(letter)) != missing for letter in name)
-
-
-def test_a_missing_font_is_no_failure(monkeypatch):
-  truetype = ImageFont.truetype
-
-  def missing(font, *arguments, **options):
-    if isinstance(font, str):
-      raise OSError('cannot open resource')
-    return truetype(font, *arguments, **options)
-
-  monkeypatch.setattr(ImageFont, 'truetype', missing)
-  assert labels.load_font(37, ['Käfer']) is labels.load_font(37)
-
-
-def test_plain_names_keep_the_font_of_pillow():
-  assert labels.load_font(20, ['cat', 'a long name…']) is labels.load_font(20)
-  assert labels.load_font(20).getname()[0] == 'Aileron'
 
 
 def test_names_of_other_languages_are_drawn_differently():

@@ -51,7 +51,9 @@ def test_all_finished_runs_are_in_the_table_and_the_page(tmp_path, capsys):
     finish(run_of(tmp_path / 'runs', 'flow', seed))
   page = tmp_path / 'docs' / 'page.md'
   (page.parent / 'pictures').mkdir(parents=True)
-  page.write_text('# Title\n<!-- table of the ablation -->\nold\n<!-- end of the table -->\n')
+  page.write_text(
+    '# Title\n<!-- table of the ablation -->\nold\n<!-- end of table of the ablation -->\n'
+  )
   command.write_tables(str(tmp_path), BUDGET, str(page))
   line = '| + mask information flow | 40.0 (0.0) | - | - | 50.0 (0.0) | 3 | 2.0 |'
   assert line in capsys.readouterr().out

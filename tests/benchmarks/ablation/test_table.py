@@ -4,7 +4,6 @@ import pytest
 from PIL import Image
 
 from benchmarks.ablation import rows, table
-from htc_tf.errors import DataError
 
 
 def result(mask, box, **more):
@@ -31,18 +30,3 @@ def test_the_figure_is_drawn_with_what_there_is(tmp_path, results):
   table.draw(str(tmp_path / 'ablation.png'), results)
   with Image.open(tmp_path / 'ablation.png') as image:
     assert image.size == (1100, 440)
-
-
-def test_the_table_of_a_page_is_replaced(tmp_path):
-  page = tmp_path / 'page.md'
-  page.write_text(f'before\n{table._BEGIN}\nold\n{table._END}\nafter\n')
-  table.update_page(str(page), '| new |\n')
-  assert page.read_text() == f'before\n{table._BEGIN}\n\n| new |\n\n{table._END}\nafter\n'
-
-
-def test_a_page_without_a_place_is_refused(tmp_path):
-  page = tmp_path / 'page.md'
-  page.write_text(f'before {table._BEGIN}')
-  with pytest.raises(DataError, match=r'page\.md has no place for the table'):
-    table.update_page(str(page), '| new |\n')
-  assert page.read_text() == f'before {table._BEGIN}'

@@ -1,0 +1,131 @@
+"""Trains a small model for thousands of steps on two devices, and kills its processes on the way.
+
+Three undisturbed runs with other seeds give the spread of the final AP. One run on two mirrored CPU
+devices and one with two workers are each killed three times and started again with the same
+command. The table has the final AP and the growth of memory; every file of a run is checked.
+Finished runs are kept; one that is interrupted starts again from its beginning.
+
+Examples:
+  python -m benchmarks.endurance --output=build/endurance
+  python -m benchmarks.endurance --output=build/endurance --epochs=4 --runs=alone_0,workers
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from typing import Any
+
+from benchmarks import pages
+from benchmarks.endurance import plan, report, runs
+from benchmarks.scenes import records as scene_records
+from htc_tf import files
+from htc_tf.cli import command
+from htc_tf.errors import TrainingError
+
+_PICTURE = 'pictures/endurance.png'
+_PART = 'table of the endurance test'
+
+
+def train_all(names: list[str], num_steps: int, records: str, folder: str) -> int:
+  """Train the runs that are not finished, a line for each; return the number of failed ones.
+
+  Args:
+    names: names in `plan.RUNS`.
+    num_steps: number of steps of each.
+    records: folder of the records.
+    folder: folder of all runs.
+  """
+  failed = 0
+  for name in names:
+    path = os.path.join(folder, f'{name}.json')
+    result = runs.read(path, num_steps)
+    kept = ' (kept)' if result else ''
+    if result is None:
+      shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+      try:
+        result = runs.train(plan.RUNS[name], num_steps, records, folder)
+      except TrainingError as error:
+        command.print_error(f'{name}: {error}')
+        failed += 1
+        continue
+    failed += bool(result['faults'])
+    slopes = ', '.join('-' if each is None else f'{each:+.1f}' for each in result['slopes'])
+    print(
+      f'{name:9} mask AP {100 * result["mask_AP"]:5.1f}, memory {slopes} MB per 1000 steps, '
+      f'{len(result["faults"])} faults, {result["seconds"] / 60:.1f} min{kept}',
+      flush=True,
+    )
+  return failed
+
+
+def write_report(folder: str, num_steps: int, page: str) -> None:
+  """Print the table of all finished runs, write it with the figure, and update a page.
+
+  Args:
+    folder: output folder.
+    num_steps: number of steps of each run.
+    page: page in Markdown whose table is replaced, with the figure in `pictures` beside it; '' for
+      none.
+  """
+  results: dict[str, dict[str, Any]] = {}
+  for name in plan.RUNS:
+    result = runs.read(os.path.join(folder, 'runs', f'{name}.json'), num_steps)
+    if result is not None:
+      results[name] = result
+  sentences = ''.join(f'- {sentence}\n' for sentence in report.verdicts(results))
+  text = report.markdown(results) + (f'\n{sentences}' if sentences else '')
+  files.write_bytes(os.path.join(folder, 'endurance.md'), text.encode())
+  report.draw(os.path.join(folder, 'endurance.png'), results)
+  if page:
+    report.draw(os.path.join(os.path.dirname(page), _PICTURE), results)
+    pages.replace_part(page, _PART, f'{text}\n![Memory and loss of each run]({_PICTURE})\n')
+  print(f'\n{text}')
+
+
+def _names(text: str) -> list[str]:
+  names = text.split(',')
+  if unknown := [name for name in names if name not in plan.RUNS]:
+    raise argparse.ArgumentTypeError(
+      f'unknown: {", ".join(unknown)}; known: {", ".join(plan.RUNS)}'
+    )
+  return names
+
+
+def _epochs(text: str) -> int:
+  least = plan.NUM_KILLS + 1  # Then a checkpoint lies between two kills.
+  if not text.isdecimal() or int(text) < least:
+    raise argparse.ArgumentTypeError(f'expected a number from {least} on; got {text!r}')
+  return int(text)
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Run the endurance test and return the exit status; see `command.run`."""
+  parser = argparse.ArgumentParser(
+    prog='python -m benchmarks.endurance',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('--output', required=True, help='folder of data, runs, table and figure')
+  parser.add_argument(
+    '--epochs', type=_epochs, default=30, help='epochs of a run, of 100 steps each (default: 30)'
+  )
+  parser.add_argument('--runs', type=_names, default=list(plan.RUNS), help='names (default: all)')
+  parser.add_argument('--docs', default='', help='page whose table and figure are replaced')
+
+  def execute(args: argparse.Namespace) -> int:
+    records = scene_records.prepare(args.output)
+    folder = os.path.join(args.output, 'runs')
+    os.makedirs(folder, exist_ok=True)
+    num_steps = args.epochs * plan.steps_per_epoch()
+    failed = train_all(args.runs, num_steps, records, folder)
+    write_report(args.output, num_steps, args.docs)
+    return command.PARTIAL if failed else 0
+
+  return command.run(
+    parser, execute, argv, 'interrupted; the same command keeps the runs that are finished'
+  )
+
+
+if __name__ == '__main__':
+  sys.exit(main())

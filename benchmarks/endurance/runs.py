@@ -1,0 +1,127 @@
+"""A run of the endurance test, from its first start to the file of its figures."""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from benchmarks.endurance import checks, plan
+from benchmarks.endurance.processes import Sample, Start
+from htc_tf import files
+from htc_tf.errors import ConfigError
+from htc_tf.training import results_table
+
+_KEPT_SAMPLES = 300  # In the file of a process, for the figure.
+
+
+def read(path: str, num_steps: int) -> dict[str, Any] | None:
+  """The figures of a finished run; None if it is not finished.
+
+  Args:
+    path: file of the figures.
+    num_steps: expected number of steps.
+
+  Raises:
+    ConfigError: the run had another number of steps.
+  """
+  if not os.path.exists(path):
+    return None
+  with open(path, encoding='ascii') as file:
+    result: dict[str, Any] = json.load(file)
+  if result['steps'] != num_steps:
+    raise ConfigError(
+      f'{path} was written by a run of another length',
+      expected=f'{num_steps} steps',
+      got=str(result['steps']),
+      likely_cause='another --epochs; take another --output, or delete the folder of the runs',
+    )
+  return result
+
+
+def train(run: plan.Run, num_steps: int, records: str, folder: str) -> dict[str, Any]:
+  """Train with the kills of the plan, and return and write what was found.
+
+  A folder of the same name from an earlier attempt must not exist: a run that was stopped by hand
+  has one more start than the plan.
+
+  Args:
+    run: the run.
+    num_steps: number of steps.
+    records: folder of the records.
+    folder: folder of all runs.
+
+  Returns:
+    Contents of `NAME.json`: `steps`, `seconds`, `kills` (for each: `at` step, `statuses` of the
+    processes), `box_AP` and `mask_AP` of the last step from 0 to 1, `slopes` in MB per 1000 steps
+    of each process in its longest start, `memory` (samples for the figure), `losses` (step and loss
+    of each report), and `faults` (sentences).
+
+  Raises:
+    TrainingError: a process failed, or did not end after another one was killed.
+  """
+  model_dir = os.path.join(folder, run.name)
+  os.makedirs(model_dir)
+  begin = time.monotonic()
+  samples, kills = _train_with_kills(run, num_steps, records, model_dir)
+  seconds = time.monotonic() - begin
+  table = results_table.ResultsTable(model_dir, num_steps)
+  result = {
+    'steps': num_steps,
+    'seconds': seconds,
+    'kills': kills,
+    'box_AP': table.values('bbox_AP')[-1][1],
+    'mask_AP': table.values('segm_AP')[-1][1],
+    'slopes': [_slope(samples, index) for index in range(run.num_processes)],
+    'memory': _thinned(samples),
+    'losses': table.values('total_loss'),
+    'faults': checks.find_faults(
+      model_dir, num_steps, [kill['at'] for kill in kills], plan.interval(num_steps)
+    ),
+  }
+  path = os.path.join(folder, f'{run.name}.json')
+  files.write_bytes(path, (json.dumps(result, indent=1) + '\n').encode('ascii'))
+  return result
+
+
+def _train_with_kills(
+  run: plan.Run, num_steps: int, records: str, model_dir: str
+) -> tuple[list[Sample], list[dict[str, Any]]]:
+  """The samples of all processes, and each kill with its step and the exit statuses."""
+  config = f'{model_dir}.yaml'
+  files.write_bytes(config, yaml.safe_dump(plan.overrides(run, num_steps)).encode())
+  command = plan.command(run, num_steps, records, model_dir, config)
+  logs = [f'{model_dir}_{index}.log' for index in range(run.num_processes)]
+  samples: list[Sample] = []
+  kills: list[dict[str, Any]] = []
+  for number, (step, indices) in enumerate(zip(run.kill_steps(num_steps), run.kills)):
+    start = Start(command, plan.environments(run), logs, number)
+    samples += start.watch(lambda: last_step(model_dir), step)
+    kills.append({'at': last_step(model_dir), 'statuses': start.kill(indices)})
+  start = Start(command, plan.environments(run), logs, len(kills))
+  samples += start.watch(lambda: last_step(model_dir), None)
+  return samples, kills
+
+
+def last_step(model_dir: str) -> int:
+  """The last step with a loss in the table of results; 0 if there is none."""
+  losses = results_table.ResultsTable(model_dir, 2**62).values('total_loss')
+  return losses[-1][0] if losses else 0
+
+
+def _slope(samples: Sequence[Sample], process: int) -> float | None:
+  """The slope of a process in the start that ran for the most steps."""
+  starts: dict[int, list[Sample]] = {}
+  for sample in samples:
+    if sample.process == process:
+      starts.setdefault(sample.start, []).append(sample)
+  longest = max(starts.values(), key=lambda found: found[-1].step - found[0].step, default=[])
+  return checks.slope(longest)
+
+
+def _thinned(samples: Sequence[Sample]) -> list[list[float]]:
+  """About `_KEPT_SAMPLES` of the samples, each as [start, process, step, megabytes]."""
+  every = max(1, len(samples) // _KEPT_SAMPLES)
+  return [[*sample[:3], round(sample.megabytes, 1)] for sample in samples[::every]]

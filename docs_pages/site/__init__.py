@@ -1,0 +1,1 @@
+"""What `mkdocs.yml` needs to build the site from the pages of the repository: `make site`."""

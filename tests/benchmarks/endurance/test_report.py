@@ -1,0 +1,55 @@
+"""Tests of the table and the figure of the endurance test."""
+
+import pytest
+from PIL import Image
+
+from benchmarks.endurance import plan, report
+
+
+def _result(mask_ap, kills=(), slopes=(1.25,), faults=()):
+  return {
+    'steps': 3000,
+    'seconds': 90.0,
+    'kills': [{'at': step, 'statuses': [-9]} for step in kills],
+    'box_AP': 0.5,
+    'mask_AP': mask_ap,
+    'slopes': list(slopes),
+    'memory': [[0, 0, 100, 900.0], [0, 0, 200, 901.0], [1, 0, 300, 880.0]],
+    'losses': [[100, 2.0], [200, 1.5]],
+    'faults': list(faults),
+  }
+
+
+RESULTS = {
+  'alone_0': _result(0.41),
+  'alone_1': _result(0.44),
+  'alone_2': _result(0.40),
+  'workers': _result(0.43, (800, 1500, 2300), (-0.5, None)),
+}
+
+
+def test_the_table_has_a_line_for_each_run():
+  lines = report.markdown(RESULTS).splitlines()
+  assert len(lines) == 2 + len(plan.RUNS) and len({line.count('|') for line in lines}) == 1
+  assert lines[2] == '| one device, seed 0 | 3000 | - | 50.0 | 41.0 | 1.2 | 1.5 |'
+  assert lines[5].endswith('| not run | - | - | - | - | - |')
+  assert lines[6].endswith('| 3000 | 800, 1500, 2300 | 50.0 | 43.0 | -0.5, - | 1.5 |')
+
+
+@pytest.mark.parametrize('value, place', [(0.43, 'within'), (0.40, 'within'), (0.45, 'outside')])
+def test_the_verdict_compares_with_the_undisturbed_runs(value, place):
+  (sentence,) = report.verdicts({**RESULTS, 'workers': _result(value)})
+  assert f'mask AP {100 * value:.1f} is {place} the undisturbed runs, 40.0 to 44.0.' in sentence
+
+
+def test_there_is_no_verdict_before_all_undisturbed_runs_and_faults_are_named():
+  results = {'alone_0': _result(0.4), 'workers': _result(0.4, faults=['run.json is missing'])}
+  (sentence,) = report.verdicts(results)
+  assert sentence.endswith('killed: run.json is missing.')
+
+
+@pytest.mark.parametrize('results', [RESULTS, {}])
+def test_the_figure_is_drawn_with_what_there_is(tmp_path, results):
+  report.draw(str(tmp_path / 'endurance.png'), results)
+  with Image.open(tmp_path / 'endurance.png') as image:
+    assert image.size == (1210, 440)
