@@ -7,12 +7,15 @@
 # make parity: the models against stored numbers; PACK="folder folder": all numbers of HTC and of the
 # families around it, written to docs/parity.md.
 # make docs: the pages of docs/ that are written from the code.
+# make notebook: notebooks/first_steps.ipynb from top to bottom, with the outputs that it stores.
 # make site: the docs as a site with search and the docstrings of the public API, in build/site/index.html;
 # it opens without a server, and loads nothing from other hosts.
 # make bench: time and memory of every part, written to build/bench.json (docs/benchmarks.md).
 # make zoo: MODEL_ZOO.md again, from the registry of published files, kept figures and docs/parity.md.
 # make ablation: the rows of the paper's ablation on generated scenes, written to docs/ablation.md; it takes
 # hours, and continues after an interruption.
+# make beside: the same small HTC trained by mmdetection (PEER, as for bench) and here, written to
+# docs/training_parity.md; it continues after an interruption.
 # make endurance: long trainings on two devices whose processes are killed, written to docs/reliability.md; it
 # takes hours, and keeps the runs that are finished.
 # make fuzz: FILES (100,000) mutated checkpoints through the readers, and ANNOTATION_FILES (5,000)
@@ -26,8 +29,8 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo docs site lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench zoo \
-  ablation endurance fuzz audit setup clean
+.PHONY: demo docs notebook site lint test test-browser test-slow test-wheel test-runtimes test-connectors parity bench \
+  zoo ablation beside endurance fuzz audit setup clean
 
 setup: $(INSTALLED)
 
@@ -52,8 +55,19 @@ test: $(INSTALLED)
 test-browser: $(INSTALLED)
 	$(RUN) -m pytest -rs -m browser tests/reports
 
-test-slow: $(INSTALLED)
-	$(RUN) -m tests.runner -m "slow and not wheel"
+# A kernel for the notebook, without its dependencies, which requirements.txt has.
+NOTEBOOK := build/notebook
+$(NOTEBOOK)/.installed: requirements-notebook.txt $(INSTALLED)
+	rm -rf $(NOTEBOOK)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --target $(NOTEBOOK) \
+	  -r requirements-notebook.txt
+	touch $@
+
+test-slow: $(NOTEBOOK)/.installed
+	PYTHONPATH=$(abspath $(NOTEBOOK)) $(RUN) -m tests.runner -m "slow and not wheel"
+
+notebook: $(NOTEBOOK)/.installed
+	PYTHONPATH=$(abspath $(NOTEBOOK)) $(RUN) -m docs_pages.notebook notebooks/first_steps.ipynb
 
 test-wheel: $(INSTALLED)
 	$(RUN) -m pytest -s -m wheel tests/test_wheel.py
@@ -114,6 +128,10 @@ zoo: $(INSTALLED)
 ablation: $(INSTALLED)
 	$(RUN) -m benchmarks.ablation --output=build/ablation --docs=docs/ablation.md
 
+beside: $(INSTALLED)
+	$(RUN) -m benchmarks.beside_original --output=build/beside --docs=docs/training_parity.md --peer=$(PEER) \
+	  $(if $(PEER_PATH),--peer_path=$(PEER_PATH)) $(if $(PEER_IMPORT),--peer_import=$(PEER_IMPORT))
+
 endurance: $(INSTALLED)
 	$(RUN) -m benchmarks.endurance --output=build/endurance --docs=docs/reliability.md
 
@@ -130,7 +148,7 @@ audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
 	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt -r requirements-connectors.txt \
-	  -r requirements-site.txt
+	  -r requirements-notebook.txt -r requirements-site.txt
 
 clean:
 	rm -rf $(VENV) build

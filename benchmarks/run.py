@@ -8,16 +8,16 @@ Examples:
 import argparse
 import contextlib
 import json
-import os
-import pathlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import tqdm
 
 from benchmarks import measuring, scene, table
-from htc_tf import files, processes
+from benchmarks import peer as peer_lib
+from benchmarks.peer import Peer
+from htc_tf import files
 
 PEER = 'mmdet'
 # Rows by group. Each group is measured in a separate process. Both groups and single rows can be
@@ -34,23 +34,8 @@ ROWS = {
 # Groups that the peer does not have. The measuring process names their rows, '<unit>:<amount>'.
 GROWTH = ('growth', 'growth_training')
 _DEFAULT_ROWS = (*ROWS, 'growth')
-_ROOT = pathlib.Path(__file__).parents[1]
 
 Row = dict[str, Any]
-
-
-class Peer(NamedTuple):
-  """The Python environment of the peer.
-
-  Attributes:
-    python: path of the Python that has mmdet and mmcv.
-    path: folder for its PYTHONPATH; '' for none.
-    first_import: module that it imports before mmdet; '' for none.
-  """
-
-  python: str
-  path: str = ''
-  first_import: str = ''
 
 
 def measure(
@@ -129,7 +114,7 @@ def _measure_group(
   with _side('ours', sys.executable, [group, size]) as ours, contextlib.ExitStack() as stack:
     other = None
     if peer is not None:
-      arguments = [group, size, *filter(None, [peer.first_import])]
+      arguments = [group, size, *peer.imports]
       other = stack.enter_context(_side('peer_mmdet', peer.python, arguments, peer.path))
     names = names or list(ours.gmac)
     with tqdm.tqdm(total=len(names) * (runs + 1), desc=f'{group} {size}') as bar:
@@ -154,15 +139,8 @@ def _alternate(
 
 
 def _side(module: str, python: str, arguments: list[str], folder: str = '') -> measuring.Side:
-  path = os.pathsep.join(filter(None, [str(_ROOT), folder, os.environ.get('PYTHONPATH')]))
-  environment = {
-    'TF_CPP_MIN_LOG_LEVEL': '2',
-    **os.environ,
-    'PYTHONPATH': path,
-    # By default torch uses one thread per physical core, but mistakes some cores for hyper-threads.
-    'OMP_NUM_THREADS': str(processes.usable_cores()),
-  }
-  return measuring.Side([python, '-m', 'benchmarks.side', module, *arguments], environment)
+  command = [python, '-m', 'benchmarks.side', module, *arguments]
+  return measuring.Side(command, peer_lib.environment(folder))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -180,9 +158,7 @@ def _parser() -> argparse.ArgumentParser:
   add(
     '--runs', type=int, default=5, help='number of counted runs of each row; default: %(default)s'
   )
-  add('--peer', default='', help='Python of an environment with mmdet and mmcv')
-  add('--peer_path', default='', help='folder for the PYTHONPATH of that Python')
-  add('--peer_import', default='', help='module that this Python imports before mmdet')
+  peer_lib.add_arguments(parser)
   add('--output', default='build/bench.json', help='JSON file; default: %(default)s')
   return parser
 
@@ -193,9 +169,10 @@ def main(argv: list[str] | None = None) -> None:
   args = parser.parse_args(argv)
   if args.runs < 1:
     parser.error('--runs must be at least 1')
-  peer = Peer(args.peer, args.peer_path, args.peer_import) if args.peer else None
   try:
-    rows = measure(args.rows.split(','), args.sizes.split(','), args.runs, peer, args.output)
+    rows = measure(
+      args.rows.split(','), args.sizes.split(','), args.runs, peer_lib.of(args), args.output
+    )
   except ValueError as error:
     parser.error(str(error))
   print(report(rows))

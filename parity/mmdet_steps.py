@@ -14,7 +14,7 @@ import argparse
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import mmdet
 import numpy as np
@@ -30,14 +30,33 @@ from mmengine.structures import InstanceData, PixelData
 from parity import mmdet_composite, step_weights
 
 _INPUTS = pathlib.Path(__file__).parent / 'extract' / 'training_trajectory.npz'
-_CHANNELS, _UNITS, _CLASSES, _STUFF = 32, 64, 10, 12
-_NUM_ROIS = 48
+_CHANNELS, _UNITS = 32, 64
 
 
-def _resnet18(model: Any) -> None:
-  """ResNet-18 with a quarter of the channels."""
-  model.backbone.update(depth=18, base_channels=16)
-  model.neck.in_channels = [16, 32, 64, 128]
+class Sizes(NamedTuple):
+  """Sizes of a reduced model, without its backbone.
+
+  Attributes:
+    channels: number of channels of the pyramid and of the heads.
+    units: number of units of the layers of the box heads.
+    num_convs: number of convolutions of the mask heads and of the semantic branch.
+    num_classes: number of classes of things.
+    num_semantic_classes: number of classes of the semantic map.
+    num_rois: number of RoIs per image that each branch is trained on.
+  """
+
+  channels: int = _CHANNELS
+  units: int = _UNITS
+  num_convs: int = 2
+  num_classes: int = 10
+  num_semantic_classes: int = 12
+  num_rois: int = 48
+
+
+def use_resnet18(model: Any, base_channels: int = 16) -> None:
+  """ResNet-18 with fewer channels than 64 in its stem, by default a quarter."""
+  model.backbone.update(depth=18, base_channels=base_channels)
+  model.neck.in_channels = [base_channels * 2**stage for stage in range(4)]
 
 
 def _hrnet(model: Any) -> None:
@@ -94,9 +113,9 @@ def _composite_with_conv_heads(model: Any) -> None:
 
 
 FAMILIES: Mapping[str, tuple[str, Callable[[Any], None]]] = {
-  'mask_rcnn': ('mask_rcnn/mask-rcnn_r50_fpn_1x_coco', _resnet18),
-  'cascade_mask_rcnn': ('cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco', _resnet18),
-  'scnet': ('scnet/scnet_r50_fpn_1x_coco', _resnet18),
+  'mask_rcnn': ('mask_rcnn/mask-rcnn_r50_fpn_1x_coco', use_resnet18),
+  'cascade_mask_rcnn': ('cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco', use_resnet18),
+  'scnet': ('scnet/scnet_r50_fpn_1x_coco', use_resnet18),
   'cbnetv2': ('htc/htc_r50_fpn_20e_coco', _composite),
   'cbnetv2_4conv1fc': ('htc/htc_r50_fpn_20e_coco', _composite_with_conv_heads),
   'hrnet': ('hrnet/htc_hrnetv2p-w18_20e_coco', _hrnet),
@@ -141,7 +160,10 @@ def build_model(family: str) -> Any:
   folder = os.path.join(os.path.dirname(mmdet.__file__), '.mim', 'configs')
   settings = Config.fromfile(os.path.join(folder, f'{config}.py')).model
   settings.backbone.init_cfg = None
-  _reduce_heads(settings)
+  reduce_heads(settings, Sizes())
+  # Smaller than published, so that RoIs are pooled from all levels.
+  for name in ('bbox_roi_extractor', 'mask_roi_extractor'):
+    settings.roi_head[name].finest_scale = 10
   reduce_backbone(settings)
   model = MODELS.build(settings)
   state = model.state_dict()
@@ -155,35 +177,30 @@ def build_model(family: str) -> Any:
   return model
 
 
-def _reduce_heads(model: Any) -> None:
-  """Fewer channels, classes, convolutions and RoIs."""
-  model.neck.out_channels = _CHANNELS
-  model.rpn_head.update(in_channels=_CHANNELS, feat_channels=_CHANNELS)
+def reduce_heads(model: Any, sizes: Sizes) -> None:
+  """Fewer channels, classes, convolutions and RoIs in the configuration of a model."""
+  reduced = {
+    'in_channels': sizes.channels,
+    'out_channels': sizes.channels,
+    'conv_out_channels': sizes.channels,
+    'fc_out_channels': sizes.units,
+    'num_classes': sizes.num_classes,
+    'num_convs': sizes.num_convs,
+  }
+  model.neck.out_channels = sizes.channels
+  model.rpn_head.update(in_channels=sizes.channels, feat_channels=sizes.channels)
   heads = model.roi_head
   for part in heads.values():
     for settings in part if isinstance(part, list) else [part]:
       if isinstance(settings, dict):
-        settings.update({key: value for key, value in _REDUCED.items() if key in settings})
-  # Smaller than published, so that RoIs are pooled from all levels.
-  for name in ('bbox_roi_extractor', 'mask_roi_extractor'):
-    heads[name].finest_scale = 10
+        settings.update({key: value for key, value in reduced.items() if key in settings})
   if 'semantic_head' in heads:
-    heads.semantic_head.num_classes = _STUFF
+    heads.semantic_head.num_classes = sizes.num_semantic_classes
   if 'feat_relay_head' in heads:
-    heads.feat_relay_head.update(in_channels=_UNITS, out_conv_channels=_CHANNELS)
+    heads.feat_relay_head.update(in_channels=sizes.units, out_conv_channels=sizes.channels)
   rcnn = model.train_cfg.rcnn
   for stage in rcnn if isinstance(rcnn, list) else [rcnn]:
-    stage.sampler.num = _NUM_ROIS
-
-
-_REDUCED = {
-  'in_channels': _CHANNELS,
-  'out_channels': _CHANNELS,
-  'conv_out_channels': _CHANNELS,
-  'fc_out_channels': _UNITS,
-  'num_classes': _CLASSES,
-  'num_convs': 2,
-}
+    stage.sampler.num = sizes.num_rois
 
 
 def run_step(model: Any, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, float], Any]:
@@ -193,7 +210,7 @@ def run_step(model: Any, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, fl
     model: model of `build_model`.
     arrays: images, ground truth and proposals.
   """
-  RandomSampler.random_choice = _choose_evenly
+  RandomSampler.random_choice = choose_evenly
   model.rpn_head.predict_by_feat = lambda *maps, **options: list(_proposals(arrays))
   images = [arrays[f'image{i}_bgr'].transpose(2, 0, 1).copy() for i in range(2)]
   data = {
@@ -229,7 +246,7 @@ def _losses(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
   return {**lead, **halves}
 
 
-def _choose_evenly(sampler: Any, gallery: Any, num: int) -> Any:
+def choose_evenly(sampler: Any, gallery: Any, num: int) -> Any:
   """`num` entries of an ascending list at even distances."""
   return gallery[(torch.arange(num) * len(gallery)) // num]
 

@@ -2,21 +2,20 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from typing import Any, NamedTuple
 
 import yaml
 
+from benchmarks import kept_runs
 from benchmarks.ablation import rows
 from htc_tf import files
-from htc_tf.errors import ConfigError, TrainingError
+from htc_tf.errors import TrainingError
 from htc_tf.training import results_table
 
 _FIGURES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl')
 _KINDS = ('bbox', 'segm')
-_LOG_LINES = 15
 
 
 class Budget(NamedTuple):
@@ -86,7 +85,7 @@ def read(run: Run, budget: Budget) -> dict[str, Any] | None:
     return None
   with open(run.path, encoding='ascii') as file:
     result: dict[str, Any] = json.load(file)
-  _check_settings(run.path, result['settings'], settings(run, budget))
+  kept_runs.check_settings(run.path, result['settings'], settings(run, budget))
   return result
 
 
@@ -109,7 +108,7 @@ def train(run: Run, budget: Budget, records: str) -> dict[str, Any]:
   """
   model_dir = os.path.join(run.folder, run.name)
   os.makedirs(model_dir, exist_ok=True)
-  _keep_settings(os.path.join(model_dir, 'settings.json'), settings(run, budget))
+  kept_runs.keep_settings(os.path.join(model_dir, 'settings.json'), settings(run, budget))
   overrides = [run.row.overrides, rows.common(run.seed, budget.num_steps)]
   names = [os.path.join(model_dir, name) for name in ('row.yaml', 'common.yaml')]
   for name, content in zip(names, overrides):
@@ -117,10 +116,10 @@ def train(run: Run, budget: Budget, records: str) -> dict[str, Any]:
   starts = _add_start(model_dir)
   begin = time.monotonic()
   try:
-    _call(_command(model_dir, names, budget, records), os.path.join(model_dir, 'log.txt'))
+    kept_runs.call(_command(model_dir, names, budget, records), os.path.join(model_dir, 'log.txt'))
   finally:
     starts[-1] = time.monotonic() - begin
-    _write_json(_starts_path(model_dir), starts)
+    kept_runs.write_json(_starts_path(model_dir), starts)
   curve = _curve(model_dir, budget.num_steps)
   if not curve or curve[-1]['step'] != budget.num_steps:
     raise TrainingError(
@@ -135,29 +134,8 @@ def train(run: Run, budget: Budget, records: str) -> dict[str, Any]:
     'curve': curve,
     'figures': {name: value for name, value in curve[-1].items() if name != 'step'},
   }
-  _write_json(run.path, result)
+  kept_runs.write_json(run.path, result)
   return result
-
-
-def _keep_settings(path: str, wanted: dict[str, Any]) -> None:
-  """Write the settings of the first start of a run, and compare them at later ones."""
-  if not os.path.exists(path):
-    _write_json(path, wanted)
-    return
-  with open(path, encoding='ascii') as file:
-    _check_settings(path, json.load(file), wanted)
-
-
-def _check_settings(path: str, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-  differing = [key for key in wanted if found.get(key) != wanted[key]]
-  if differing:
-    raise ConfigError(
-      f'{path} was written with other settings, and one table cannot mix them',
-      expected=json.dumps({key: wanted[key] for key in differing}),
-      got=json.dumps({key: found.get(key) for key in differing}),
-      likely_cause='a new --epochs or --batch_size, or a row that has changed; take another '
-      '--output, or delete the folder of the runs',
-    )
 
 
 def _command(model_dir: str, names: list[str], budget: Budget, records: str) -> list[str]:
@@ -174,26 +152,6 @@ def _command(model_dir: str, names: list[str], budget: Budget, records: str) -> 
     f'--model_dir={model_dir}',
     *(f'--config_file={name}' for name in names),
   ]
-
-
-def _call(command: list[str], log: str) -> None:
-  """Run a command whose output is appended to a log; after Ctrl-C it saves a checkpoint and ends.
-
-  Raises:
-    TrainingError: its exit status is not 0.
-  """
-  with open(log, 'a', encoding='utf-8') as output:
-    process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-    try:
-      status = process.wait()
-    except KeyboardInterrupt:
-      process.terminate()  # SIGTERM, unlike Ctrl-C, may have come to this process alone.
-      process.wait()
-      raise
-  if status:
-    with open(log, encoding='utf-8', errors='replace') as lines:
-      end = ''.join(lines.readlines()[-_LOG_LINES:])
-    raise TrainingError(f'The training ended with status {status}', got=f'{log}, which ends\n{end}')
 
 
 def _starts_path(model_dir: str) -> str:
@@ -218,7 +176,3 @@ def _curve(model_dir: str, num_steps: int) -> list[dict[str, float]]:
     for row in table.rows
     if 'segm_AP' in row
   ]
-
-
-def _write_json(path: str, content: Any) -> None:
-  files.write_bytes(path, (json.dumps(content, indent=1) + '\n').encode('ascii'))

@@ -32,13 +32,13 @@ def markdown(results: Results) -> str:
   lines = [head, ['---'] * len(head)]
   for row in rows.ROWS.values():
     found = results.get(row.name, ())
-    cells = [_mean_and_spread([run['figures'].get(key) for run in found]) for key in _COLUMNS]
+    cells = [mean_and_spread([run['figures'].get(key) for run in found]) for key in _COLUMNS]
     minutes = f'{statistics.mean(run["seconds"] for run in found) / 60:.1f}' if found else '-'
     lines.append([row.title, *cells, str(len(found)) if found else 'not run', minutes])
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
 
 
-def _mean_and_spread(values: Sequence[float | None]) -> str:
+def mean_and_spread(values: Sequence[float | None]) -> str:
   """Text such as '41.2 (1.3)'; without a spread if there is one value, '-' without any."""
   known = [100 * value for value in values if value is not None]
   if not known:

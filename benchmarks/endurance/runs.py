@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
+from benchmarks import kept_runs
 from benchmarks.endurance import checks, plan
 from benchmarks.endurance.processes import Sample, Start
 from htc_tf import files
-from htc_tf.errors import ConfigError
 from htc_tf.training import results_table
 
 _KEPT_SAMPLES = 300  # In the file of a process, for the figure.
@@ -31,13 +31,7 @@ def read(path: str, num_steps: int) -> dict[str, Any] | None:
     return None
   with open(path, encoding='ascii') as file:
     result: dict[str, Any] = json.load(file)
-  if result['steps'] != num_steps:
-    raise ConfigError(
-      f'{path} was written by a run of another length',
-      expected=f'{num_steps} steps',
-      got=str(result['steps']),
-      likely_cause='another --epochs; take another --output, or delete the folder of the runs',
-    )
+  kept_runs.check_settings(path, result, {'steps': num_steps})
   return result
 
 
@@ -82,7 +76,7 @@ def train(run: plan.Run, num_steps: int, records: str, folder: str) -> dict[str,
     ),
   }
   path = os.path.join(folder, f'{run.name}.json')
-  files.write_bytes(path, (json.dumps(result, indent=1) + '\n').encode('ascii'))
+  kept_runs.write_json(path, result)
   return result
 
 

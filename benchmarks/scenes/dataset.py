@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 
 from benchmarks.scenes import painting, textures
 from htc_tf import files
-from htc_tf.errors import InputError
+from htc_tf.errors import DataError, InputError
 
 SPLITS = {'train': 400, 'val': 100, 'test': 100}
 # Classes of the stuff maps in the order of their labels.
@@ -38,13 +38,42 @@ def write(folder: str, seed: int = 0, numbers: dict[str, int] | None = None) -> 
       os.makedirs(os.path.join(folder, name), exist_ok=True)
     scenes = {}
     for index in tqdm.tqdm(range(number), desc=split, unit='picture', disable=None):
-      scene = painting.paint(np.random.default_rng([seed, list(SPLITS).index(split), index]))
-      name = f'{index:04}.png'
+      scene = _scene(seed, split, index)
+      name = _file_name(index)
       Image.fromarray(scene.picture).save(os.path.join(folder, split, name))
       Image.fromarray(semantic_map(scene)).save(os.path.join(folder, f'{split}_stuff', name))
       scenes[name] = scene.things
     content = json.dumps(_coco_content(scenes)).encode('ascii')
     files.write_bytes(os.path.join(folder, f'{split}.json'), content)
+
+
+def check(folder: str, split: str, seed: int = 0) -> None:
+  """Compare the first picture of a split with the one that is painted now.
+
+  Raises:
+    DataError: it differs, as after a change of the benchmark, or cannot be read.
+  """
+  path = os.path.join(folder, split, _file_name(0))
+  try:
+    with Image.open(path) as image:
+      found = np.asarray(image)
+  except OSError:
+    found = np.zeros([0])
+  if not np.array_equal(found, _scene(seed, split, 0).picture):
+    raise DataError(
+      f'{path} is not a picture of this version of scenes, and one table cannot mix them',
+      expected=f'the picture that python -m benchmarks.scenes --seed={seed} paints',
+      got='another picture' if found.size else 'no picture',
+      likely_cause='a folder of an earlier version; take another one, or delete it with its runs',
+    )
+
+
+def _scene(seed: int, split: str, index: int) -> painting.Scene:
+  return painting.paint(np.random.default_rng([seed, list(SPLITS).index(split), index]))
+
+
+def _file_name(index: int) -> str:
+  return f'{index:04}.png'
 
 
 def _check(seed: int, numbers: dict[str, int]) -> None:

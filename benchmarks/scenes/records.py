@@ -17,12 +17,17 @@ def prepare(folder: str, splits: Sequence[str] = ('train', 'val')) -> str:
 
   Returns:
     The folder of the records.
+
+  Raises:
+    DataError: the folder has pictures that this version does not paint.
   """
   from htc_tf.data import coco_to_tfrecord
 
   scenes, records = os.path.join(folder, 'scenes'), os.path.join(folder, 'records')
   for split in splits:
-    if not os.path.exists(os.path.join(scenes, f'{split}.json')):
+    if os.path.exists(os.path.join(scenes, f'{split}.json')):
+      dataset.check(scenes, split)
+    else:
       dataset.write(scenes, numbers={split: dataset.SPLITS[split]})
     if os.path.exists(os.path.join(records, f'{split}.json')):
       continue

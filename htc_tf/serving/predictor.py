@@ -16,7 +16,7 @@ from htc_tf.evaluation.mask_paste import PUBLISHED_THRESHOLD
 from htc_tf.modeling.ensemble import AVERAGING, Joining, Member, Prepared, detect_members
 from htc_tf.modeling.keras_files import WithoutKerasFiles
 from htc_tf.ops.without_autograph import without_autograph
-from htc_tf.serving import detect_images
+from htc_tf.serving import detect_images, semantic_map
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.tiling import tiling_of
@@ -282,6 +282,39 @@ class HTCPredictor(WithoutKerasFiles):
       tiling_of(tile_size, tile_overlap),
       batch_size,
     )
+
+  def semantic_map(self, image: np.ndarray) -> np.ndarray:
+    """The most probable class of the semantic branch (paper section 3.2) at each pixel.
+
+    Of several models and views, the first one answers.
+
+    Args:
+      image: [height, width, channels] of the type of `sample_format`.
+
+    Returns:
+      [height, width] int32 labels, as in the semantic maps of the training records: if these were
+      made from instances, 0 is the background, and label n is class n.
+
+    Raises:
+      InputError: the model has no semantic branch, or the image has another shape or type.
+    """
+    batch = np.asarray(image)[np.newaxis]
+    check_images(batch, self.sample_format)
+    inputs, info = _cropped(self._input_rules()[0], *self.prepare(tf.constant(batch)))
+    features = {'images': inputs, 'image_shape': info[:, 1]}
+    _, logits = self.model.extract(features, training=False)
+    if logits is None:
+      raise InputError(
+        'There is no semantic map',
+        expected='a model with a semantic branch',
+        got='a model without it',
+        likely_cause='a model that was trained with task.model.semantic_head.enabled=false',
+      )
+    height, width = map(int, info[0, 1])
+    scale_y, scale_x = map(float, info[0, 2])
+    stride = inputs.shape[1] // logits.shape[1]
+    frame = semantic_map.Frame(batch.shape[1:3], (height, width), (scale_y, scale_x), stride)
+    return semantic_map.most_probable(logits[0].numpy(), frame)
 
   def detect_prepared(
     self, inputs: tf.Tensor, info: tf.Tensor, others: Sequence[Prepared] = ()

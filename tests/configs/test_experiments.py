@@ -11,6 +11,7 @@ from official.core import exp_factory
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs import experiments, model_validation, parsing, validation
+from htc_tf.configs import task as task_config
 from htc_tf.errors import ConfigError
 from htc_tf.tasks.inputs import build_parser
 
@@ -221,8 +222,10 @@ def test_an_experiment_of_a_published_model_names_its_result():
 
 
 @pytest.mark.parametrize('name', parsing.known_experiments())
-def test_published_experiments_choose_their_data_as_published(name):
+def test_published_experiments_choose_and_order_their_data_as_published(name):
   own = ('htc_nano', 'htc_small', 'htc_base', 'htc_large', 'htc_nuclei', 'htc_resnetfpn_coco')
   task = exp_factory.get_exp_config(name).task
   assert task.train_data.published_selection == (name not in own)
+  order = task_config.BUFFER if name in own else task_config.PERMUTATION
+  assert task.train_data.shuffle == order
   assert not task.validation_data.published_selection

@@ -66,6 +66,15 @@ def test_models_of_one_network_are_named_with_a_warning_of_the_other_resnet(cont
   assert 'ResNet of Caffe' in reason
 
 
+def test_a_refused_file_of_the_same_shapes_is_never_chosen(content, monkeypatch):
+  listed = published_files.published_files()
+  assert any(known.refused for known in listed)
+  refused_first = sorted(listed, key=lambda known: not known.refused)
+  monkeypatch.setattr(published_files, 'published_files', lambda: refused_first)
+  content(stored(ZOO_EXTRACT / 'mask-rcnn_r50_fpn_1x_coco'))
+  assert not identification.identify('weights.pth').known.refused
+
+
 def test_models_of_one_network_have_one_configuration():
   models = {}
   for known in published_files.published_files():

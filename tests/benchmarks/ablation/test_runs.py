@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from benchmarks import kept_runs
 from benchmarks.ablation import rows, runs
 from htc_tf.errors import ConfigError, TrainingError
 
@@ -26,7 +27,7 @@ def trainings(monkeypatch):
     with open(f'{folder}/results.csv', 'w') as file:
       file.write(TABLE)
 
-  monkeypatch.setattr(runs, '_call', call)
+  monkeypatch.setattr(kept_runs, 'call', call)
   return commands
 
 
@@ -52,16 +53,16 @@ def test_a_run_leaves_the_figures_of_its_last_step(tmp_path, trainings):
 
 
 def test_an_interrupted_run_continues_in_its_folder(tmp_path, trainings, monkeypatch):
-  run, call = run_of(tmp_path), runs._call
+  run, call = run_of(tmp_path), kept_runs.call
 
   def interrupted(words, log):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(runs, '_call', interrupted)
+  monkeypatch.setattr(kept_runs, 'call', interrupted)
   with pytest.raises(KeyboardInterrupt):
     runs.train(run, BUDGET, 'records')
   assert runs.read(run, BUDGET) is None
-  monkeypatch.setattr(runs, '_call', call)
+  monkeypatch.setattr(kept_runs, 'call', call)
   assert runs.train(run, BUDGET, 'records')['starts'] == 2
   assert f'--model_dir={tmp_path}/flow_1' in trainings[0]
 
@@ -83,16 +84,9 @@ def test_an_interrupted_run_does_not_continue_with_another_budget(tmp_path, monk
   def interrupted(words, log):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(runs, '_call', interrupted)
+  monkeypatch.setattr(kept_runs, 'call', interrupted)
   for _ in range(2):
     with pytest.raises(KeyboardInterrupt):
       runs.train(run_of(tmp_path), BUDGET, 'records')
   with pytest.raises(ConfigError, match=r'settings\.json .*Expected: .*"epochs": 6'):
     runs.train(run_of(tmp_path), BUDGET._replace(epochs=6), 'records')
-
-
-def test_a_failed_training_shows_the_end_of_its_log(tmp_path):
-  log = tmp_path / 'log.txt'
-  with pytest.raises(TrainingError, match=r'status 3(.|\n)*no such thing'):
-    runs._call(['sh', '-c', 'echo no such thing; exit 3'], str(log))
-  assert log.read_text() == 'no such thing\n'

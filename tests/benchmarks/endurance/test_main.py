@@ -45,7 +45,7 @@ def test_finished_runs_are_kept_and_failures_and_faults_counted(tmp_path, monkey
 
 def test_a_run_of_another_length_is_refused(tmp_path):
   (tmp_path / 'alone_0.json').write_text(json.dumps(RESULT))
-  with pytest.raises(ConfigError, match=r'Expected: 3000 steps\. Got: 400'):
+  with pytest.raises(ConfigError, match=r'other settings.*"steps": 3000.*"steps": 400'):
     runs.read(str(tmp_path / 'alone_0.json'), 3000)
   assert runs.read(str(tmp_path / 'alone_1.json'), 3000) is None
 

@@ -1,0 +1,124 @@
+"""Trains the same small HTC here and by mmdetection, and writes table and loss curves.
+
+Both sides start from the same random weights, and see the same pictures of `scenes` in the same
+order, with the same schedule. They differ in the random choice of anchors and RoIs. Before a
+training, its first steps are compared without that choice. After an interruption, the same command
+continues with the first unfinished training.
+
+Examples:
+  python -m benchmarks.beside_original --output=build/beside --peer=/path/to/python
+"""
+
+import argparse
+import os
+import sys
+
+from benchmarks import pages, peer
+from benchmarks.beside_original import jobs, recipe, table
+from benchmarks.scenes import dataset, painting
+from benchmarks.scenes import records as scene_records
+from htc_tf import files
+from htc_tf.cli import command
+from htc_tf.errors import InputError
+
+_INTERRUPTED = 'interrupted; the same command continues where this one stopped'
+_SEEDS = (0, 1, 2)
+_PART = 'result of the trainings'
+_PICTURE = 'pictures/training_parity.png'
+
+
+def train_all(recipes: list[recipe.Recipe], output: str, side: peer.Peer) -> table.Results:
+  """Train all seeds that are not finished; return the results of all.
+
+  Args:
+    recipes: a recipe for each seed.
+    output: folder of data and runs.
+    side: environment of mmdetection.
+  """
+  output = os.path.abspath(output)
+  scene_records.prepare(output)
+  results = []
+  for numbers in recipes:
+    folder = os.path.join(output, f'seed_{numbers.seed}')
+    result = jobs.run(jobs.make_plan(numbers, output), folder, side)
+    for name, seconds in result['seconds'].items():
+      mask, box = (100 * result['figures'][name][f'{kind}_AP'] for kind in ('segm', 'bbox'))
+      text = f'mask AP {mask:5.1f}, box AP {box:5.1f}, {seconds / 60:5.1f} min'
+      print(f'seed {numbers.seed}, {name:5}: {text}', flush=True)
+    results.append(result)
+    write_tables(output, results)
+  return results
+
+
+def write_tables(output: str, results: table.Results, page: str = '') -> None:
+  """Write table and figure.
+
+  Args:
+    output: output folder.
+    results: results of the finished seeds.
+    page: page in Markdown whose table is replaced, with the figure in `pictures` beside it; '' for
+      none.
+  """
+  text = table.markdown(results)
+  files.write_bytes(os.path.join(output, 'beside.md'), text.encode())
+  table.draw(os.path.join(output, 'beside.png'), results)
+  if page:
+    table.draw(os.path.join(os.path.dirname(page), _PICTURE), results)
+    pages.replace_part(page, _PART, f'{text}\n![Losses of both sides]({_PICTURE})\n')
+
+
+def _seeds(text: str) -> list[int]:
+  seeds = text.split(',')
+  if any(seed not in map(str, _SEEDS) for seed in seeds):
+    raise argparse.ArgumentTypeError(f'expected some of {_SEEDS}; got {text!r}')
+  return [int(seed) for seed in seeds]
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog='python -m benchmarks.beside_original',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('--output', required=True, help='folder of data, runs, table and figure')
+  parser.add_argument('--seeds', type=_seeds, default=list(_SEEDS), help='default: 0,1,2')
+  parser.add_argument('--epochs', type=int, default=8, help='epochs of a training (default: 8)')
+  parser.add_argument('--batch_size', type=int, default=4, help='images per step (default: 4)')
+  parser.add_argument('--docs', default='', help='page whose table and figure are replaced')
+  peer.add_arguments(parser)
+  return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Run the comparison and return the exit status; see `command.run`."""
+
+  def execute(args: argparse.Namespace) -> int:
+    side = peer.of(args)
+    if side is None:
+      raise InputError(
+        'There is nothing to compare with',
+        expected='--peer=PYTHON of an environment with mmdet 3.3.0 and mmcv',
+        got='no --peer',
+      )
+    recipes = [
+      recipe.Recipe(
+        seed=seed,
+        num_images=dataset.SPLITS['train'],
+        num_classes=len(painting.CLASSES),
+        num_semantic_classes=len(dataset.SEMANTIC_CLASSES),
+        side=painting.SIDE,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+      )
+      for seed in args.seeds
+    ]
+    results = train_all(recipes, args.output, side)
+    write_tables(args.output, results, args.docs)
+    print(f'\n{table.markdown(results)}')
+    return 0
+
+  return command.run(_parser(), execute, argv, _INTERRUPTED)
+
+
+if __name__ == '__main__':
+  sys.exit(main())

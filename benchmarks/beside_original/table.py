@@ -1,0 +1,130 @@
+"""The tables and the figure of the comparison, from the results of its seeds."""
+
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import figure
+from matplotlib.backends import backend_agg
+
+from benchmarks.ablation.table import mean_and_spread
+from benchmarks.beside_original import jobs, recipe
+from htc_tf import files
+
+# Results of `jobs.run`, one for each finished seed.
+Results = Sequence[Mapping[str, Any]]
+
+_ROWS = {
+  recipe.ORIGINAL: 'trained and evaluated by mmdetection 3.3.0',
+  jobs.HERE: 'trained by mmdetection, evaluated here',
+  recipe.OURS: 'trained and evaluated here',
+}
+_COLUMNS = {
+  'segm_AP': 'mask AP',
+  'segm_AP50': 'mask AP50',
+  'segm_AP75': 'mask AP75',
+  'bbox_AP': 'box AP',
+  'bbox_AP50': 'box AP50',
+  'bbox_AP75': 'box AP75',
+}
+_COLORS = {recipe.ORIGINAL: 'tab:orange', recipe.OURS: 'tab:blue'}
+_LABELS = {recipe.ORIGINAL: 'mmdetection 3.3.0', recipe.OURS: 'htc_tf'}
+_DRAWN = {
+  recipe.TOTAL: 'sum of all losses',
+  'rpn_class_loss': 'RPN, class',
+  'semantic_loss': 'semantic branch',
+  'stage0_class_loss': 'stage 1, class',
+  'stage1_box_loss': 'stage 2, box',
+  'stage2_mask_loss': 'stage 3, mask',
+}
+_WINDOW = 25  # Steps of the running mean of a curve.
+
+
+def markdown(results: Results) -> str:
+  """Figures of the trained models, and checks of the first steps, in Markdown.
+
+  Args:
+    results: results of the finished seeds.
+  """
+  return f'{_figures(results)}\n{_checks(results)}'
+
+
+def _figures(results: Results) -> str:
+  """Mean and spread of the seeds in percent, and difference of the means of both sides."""
+  head = ['', *(f'{title}, %' for title in _COLUMNS.values()), 'seeds', 's/step']
+  lines = [head, ['---'] * len(head)]
+  for name, title in _ROWS.items():
+    cells = [mean_and_spread(_values(results, name, key)) for key in _COLUMNS]
+    lines.append([title, *cells, str(len(results)), _seconds_per_step(results, name)])
+  if len(results) > 1:
+    cells = [_difference(results, key) for key in _COLUMNS]
+    lines.append(['last row less first / larger spread', *cells, '', ''])
+  return _table(lines)
+
+
+def _values(results: Results, name: str, key: str) -> list[float]:
+  return [result['figures'][name][key] for result in results]
+
+
+def _seconds_per_step(results: Results, name: str) -> str:
+  """Mean time of a step of a side; '' for a row that nothing was trained for."""
+  found = [
+    result['seconds'][name] / len(result['losses'][name][recipe.TOTAL])
+    for result in results
+    if name in result['seconds']
+  ]
+  return f'{statistics.mean(found):.2f}' if found else ''
+
+
+def _difference(results: Results, key: str) -> str:
+  """Text such as '+0.4 / 1.3', in percent."""
+  ours, original = (_values(results, name, key) for name in (recipe.OURS, recipe.ORIGINAL))
+  difference = 100 * (statistics.mean(ours) - statistics.mean(original))
+  spread = 100 * max(max(values) - min(values) for values in (ours, original))
+  return f'{difference:+.1f} / {spread:.1f}'
+
+
+def _checks(results: Results) -> str:
+  """The largest measured difference of each check over the seeds."""
+  lines = [['first steps, largest of all seeds', 'measured', 'bar'], ['---'] * 3]
+  for checks in zip(*(result['checks'] for result in results)):
+    measured = max(check['measured'] for check in checks)
+    lines.append([checks[0]['name'], f'{measured:.1e}', f'{checks[0]["bar"]:.0e}'])
+  return _table(lines)
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+
+
+def draw(path: str, results: Results) -> None:
+  """Draw the losses of all trainings: a line for each seed and side, as running means.
+
+  Args:
+    path: file of the picture, which is replaced.
+    results: results of the finished seeds.
+  """
+  drawing = figure.Figure(figsize=(10, 5.5), layout='constrained')
+  backend_agg.FigureCanvasAgg(drawing)
+  for place, (name, title) in zip(drawing.subplots(2, 3).flat, _DRAWN.items()):
+    for side, color in _COLORS.items():
+      for number, result in enumerate(results):
+        curve = _running_mean(result['losses'][side][name])
+        label = _LABELS[side] if number == 0 else None
+        steps = np.arange(len(curve)) + 1 + len(result['losses'][side][name]) - len(curve)
+        place.plot(steps, curve, color=color, alpha=0.7, linewidth=0.9, label=label)
+    place.set_title(title, fontsize=10)
+    place.set_ylim(bottom=0)
+    place.set_xlabel('step')
+    place.grid(alpha=0.3)
+    place.legend(fontsize=8)
+  content = io.BytesIO()
+  drawing.savefig(content, format='png', dpi=110, metadata={'Software': None})
+  files.write_bytes(path, content.getvalue())
+
+
+def _running_mean(values: Sequence[float]) -> np.ndarray:
+  window = min(_WINDOW, len(values))
+  return np.convolve(values, np.full(window, 1 / window), mode='valid')

@@ -1,0 +1,45 @@
+"""Tests of tables and figure of the comparison."""
+
+import pytest
+from PIL import Image
+
+from benchmarks.beside_original import jobs, recipe, table
+
+
+def result(ours, original, measured=1e-7):
+  losses = {name: [2.0, 1.5, 1.0] for name in (recipe.TOTAL, *recipe.LOSSES)}
+  names = [f'{kind}_{figure}' for kind in ('segm', 'bbox') for figure in ('AP', 'AP50', 'AP75')]
+  values = {recipe.OURS: ours, recipe.ORIGINAL: original, jobs.HERE: original}
+  return {
+    'checks': [{'name': 'losses of step 1', 'measured': measured, 'bar': 1e-5, 'ok': True}],
+    'seconds': {recipe.OURS: 3.0, recipe.ORIGINAL: 6.0},
+    'losses': {recipe.OURS: losses, recipe.ORIGINAL: losses},
+    'figures': {name: dict.fromkeys(names, value) for name, value in values.items()},
+  }
+
+
+RESULTS = [result(0.40, 0.41), result(0.44, 0.42, 3e-7)]
+
+
+def test_the_difference_stands_beside_the_larger_spread():
+  lines = table.markdown(RESULTS).splitlines()
+  rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines]
+  assert rows[2][:2] == ['trained and evaluated by mmdetection 3.3.0', '41.5 (1.0)']
+  assert rows[2][-2:] == ['2', '2.00']
+  assert rows[3][0].endswith('evaluated here') and rows[3][-1] == ''
+  assert rows[4][:2] == ['trained and evaluated here', '42.0 (4.0)'] and rows[4][-1] == '1.00'
+  assert rows[5][1:3] == ['+0.5 / 4.0'] * 2
+  assert '| losses of step 1 | 3.0e-07 | 1e-05 |' in lines
+
+
+def test_one_seed_has_no_difference():
+  assert 'spread' not in table.markdown(RESULTS[:1])
+
+
+@pytest.mark.parametrize('num_seeds', [1, 2])
+def test_the_figure_has_a_curve_for_each_side(tmp_path, num_seeds):
+  path = tmp_path / 'curves.png'
+  table.draw(str(path), RESULTS[:num_seeds])
+  with Image.open(path) as picture:
+    assert picture.width > 800
+    assert len(picture.convert('RGB').getcolors(1 << 24)) > 10
