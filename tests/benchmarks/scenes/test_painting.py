@@ -86,8 +86,8 @@ def test_a_thing_that_would_cover_too_much_is_not_placed(monkeypatch):
     mask[:100, :stop] = True
     return painting._Placed('walker', 'walker', 25.0, [], mask)
 
-  # The second one leaves 45 of 100 columns of the first one, the third one 44.
-  candidates = iter([square(100), square(55), square(56), *[None] * painting._TRIES])
+  # The second one leaves 50 of 100 columns of the first one, the third one 49.
+  candidates = iter([square(100), square(50), square(51), *[None] * painting._TRIES])
   monkeypatch.setattr(painting, '_candidate', lambda ground, rng: next(candidates))
   placed = painting._arrange(np.zeros([side, side], int), np.random.default_rng(number))
-  assert [thing.mask.sum() for thing in placed] == [10000, 5500]
+  assert [thing.mask.sum() for thing in placed] == [10000, 5000]
