@@ -42,15 +42,20 @@ def words(line):
 
 @functools.cache
 def module_flags(module):
-  """The flags that the file of a module or package declares; None without such a file."""
+  """The flags that a module or package declares or shares; None without such a file."""
   base = ROOT / module.replace('.', '/')
   path = base / '__main__.py' if base.is_dir() else base.with_suffix('.py')
   if not path.exists():
     return None
-  calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+  text = path.read_text()
+  shared = re.findall(r'(?m)^ +(\w+)\.add_arguments\(parser\)', text)
+  of_others = (module_flags(f'benchmarks.{name}') for name in shared)
+  calls = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
   first = (call.args[0] for call in calls if call.args and isinstance(call.args[0], ast.Constant))
   texts = (node.value for node in first if isinstance(node.value, str))
-  return {text.removeprefix('--') for text in texts if text.startswith('--')} | {'help'}
+  return {text.removeprefix('--') for text in texts if text.startswith('--')}.union(
+    {'help'}, *of_others
+  )
 
 
 def wrong_targets(line):

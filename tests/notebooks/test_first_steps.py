@@ -16,6 +16,7 @@ from tests.test_docs_commands import known_flags
 
 ROOT = pathlib.Path(__file__).parents[2]
 PATH = ROOT / 'notebooks' / 'first_steps.ipynb'
+_MAX_BYTES = 2_000_000
 
 
 @pytest.fixture(scope='module', name='notebook')
@@ -103,6 +104,11 @@ def check_outputs(notebook, min_pictures):
   assert not [output for output in outputs if output.output_type == 'error']
   assert not [output for output in outputs if output.get('name') == 'stderr']
   assert sum('image/jpeg' in output.get('data', {}) for output in outputs) >= min_pictures
+
+
+def test_the_stored_outputs_are_those_of_one_complete_run(notebook):
+  check_outputs(notebook, min_pictures=9)
+  assert PATH.stat().st_size < _MAX_BYTES
 
 
 def test_no_path_of_a_machine_is_stored():
