@@ -48,7 +48,7 @@ def module_flags(module):
   if not path.exists():
     return None
   text = path.read_text()
-  shared = re.findall(r'(?m)^ +(\w+)\.add_arguments\(parser\)', text)
+  shared = re.findall(r'(?m)^ +(\w+?)(?:_lib)?\.add_arguments\(parser\)', text)
   of_others = (module_flags(f'benchmarks.{name}') for name in shared)
   calls = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
   first = (call.args[0] for call in calls if call.args and isinstance(call.args[0], ast.Constant))
