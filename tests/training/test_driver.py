@@ -158,7 +158,7 @@ def write_config(path, records, zero_from=100000):
       'trainer': {
         'best_checkpoint_export_subdir': 'best',
         'optimizer_config': {
-          'learning_rate': {'stepwise': {'values': [0.01, 0.0], 'boundaries': [zero_from - 1]}},
+          'learning_rate': {'stepwise': {'values': [0.01, 0.0], 'boundaries': [zero_from]}},
           'warmup': {'type': None},
         },
       },
