@@ -19,7 +19,7 @@ from htc_tf.losses import htc_loss
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import Proposals, TrainingOutputs
-from parity import training_gradients
+from parity import loss_names, training_gradients
 from parity.check import Check, at_most
 from parity.pack import Pack
 from parity.training_sampling import sampling_checks
@@ -28,17 +28,7 @@ from parity.training_step import TrainingStep, read_step
 _EXPERIMENT = 'htc_resnet50fpn_1x_coco'
 _WEIGHTS = 'htc_r50_fpn_1x_coco'
 _LOSS_BAR = 1e-4
-LOSSES = {
-  'rpn_class_loss': 'loss_rpn_cls',
-  'rpn_box_loss': 'loss_rpn_bbox',
-  'semantic_loss': 'loss_semantic_seg',
-  **{
-    f'stage{stage}_{ours}_loss': f's{stage}.loss_{theirs}'
-    for stage in range(3)
-    for ours, theirs in (('class', 'cls'), ('box', 'bbox'), ('mask', 'mask'))
-  },
-  'total': 'total',
-}
+LOSSES = {**loss_names.LOSSES, loss_names.TOTAL: loss_names.TOTAL}
 
 
 class StepResult(NamedTuple):

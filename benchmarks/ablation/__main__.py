@@ -16,19 +16,19 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import pages
+from benchmarks import arguments, pages
 from benchmarks.ablation import rows, runs, table
 from benchmarks.scenes import dataset
 from benchmarks.scenes import records as scene_records
-from htc_tf import files
 from htc_tf.cli import command
 from htc_tf.errors import TrainingError
 
 _INTERRUPTED = 'interrupted; the same command continues where this one stopped'
 # Result by name of the run; None for a run that is not finished.
 Results = dict[str, dict[str, Any] | None]
-_PICTURE = 'pictures/ablation.png'
-_PART = 'table of the ablation'
+_REPORT = pages.Report(
+  'ablation', 'table of the ablation', 'pictures/ablation.png', 'Mask AP and box AP of each row'
+)
 
 
 def train_all(planned: Sequence[runs.Run], budget: runs.Budget, records: str) -> int:
@@ -82,32 +82,12 @@ def write_tables(folder: str, budget: runs.Budget, page: str) -> None:
     read = [runs.read(runs.Run(row, seed, _runs_folder(folder)), budget) for seed in rows.SEEDS]
     results[row.name] = [result for result in read if result is not None]
   text = table.markdown(results)
-  files.write_bytes(os.path.join(folder, 'ablation.md'), text.encode())
-  table.draw(os.path.join(folder, 'ablation.png'), results)
-  if page:
-    table.draw(os.path.join(os.path.dirname(page), _PICTURE), results)
-    pages.replace_part(page, _PART, f'{text}\n![Mask AP and box AP of each row]({_PICTURE})\n')
+  _REPORT.write(folder, text, lambda path: table.draw(path, results), page)
   print(f'\n{text}')
 
 
 def _runs_folder(folder: str) -> str:
   return os.path.join(folder, 'runs')
-
-
-def _names(text: str) -> list[str]:
-  names = text.split(',')
-  if unknown := [name for name in names if name not in rows.ROWS]:
-    raise argparse.ArgumentTypeError(
-      f'unknown: {", ".join(unknown)}; known: {", ".join(rows.ROWS)}'
-    )
-  return names
-
-
-def _seeds(text: str) -> list[int]:
-  seeds = text.split(',')
-  if any(seed not in map(str, rows.SEEDS) for seed in seeds):
-    raise argparse.ArgumentTypeError(f'expected some of {rows.SEEDS}; got {text!r}')
-  return [int(seed) for seed in seeds]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -117,10 +97,15 @@ def _parser() -> argparse.ArgumentParser:
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   parser.add_argument('--output', required=True, help='folder of data, runs, table and figure')
-  parser.add_argument('--rows', type=_names, default=list(rows.ROWS), help='names (default: all)')
-  parser.add_argument('--seeds', type=_seeds, default=list(rows.SEEDS), help='default: 0,1,2')
-  parser.add_argument('--epochs', type=int, default=15, help='epochs of a run (default: 15)')
-  parser.add_argument('--batch_size', type=int, default=4, help='images per step (default: 4)')
+  add = parser.add_argument
+  add('--rows', type=arguments.some_of(rows.ROWS), default=list(rows.ROWS), help='default: all')
+  add('--seeds', type=arguments.some_of(rows.SEEDS), default=list(rows.SEEDS), help='default: all')
+  parser.add_argument(
+    '--epochs', type=arguments.at_least(1), default=15, help='epochs of a run (default: 15)'
+  )
+  parser.add_argument(
+    '--batch_size', type=arguments.at_least(1), default=4, help='images per step (default: 4)'
+  )
   parser.add_argument('--docs', default='', help='page whose table and figure are replaced')
   return parser
 

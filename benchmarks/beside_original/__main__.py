@@ -13,18 +13,18 @@ import argparse
 import os
 import sys
 
-from benchmarks import pages, peer
+from benchmarks import arguments, pages, peer
 from benchmarks.beside_original import jobs, recipe, table
 from benchmarks.scenes import dataset, painting
 from benchmarks.scenes import records as scene_records
-from htc_tf import files
 from htc_tf.cli import command
 from htc_tf.errors import InputError
 
 _INTERRUPTED = 'interrupted; the same command continues where this one stopped'
 _SEEDS = (0, 1, 2)
-_PART = 'result of the trainings'
-_PICTURE = 'pictures/training_parity.png'
+_REPORT = pages.Report(
+  'beside', 'result of the trainings', 'pictures/training_parity.png', 'Losses of both sides'
+)
 
 
 def train_all(recipes: list[recipe.Recipe], output: str, side: peer.Peer) -> table.Results:
@@ -60,18 +60,7 @@ def write_tables(output: str, results: table.Results, page: str = '') -> None:
       none.
   """
   text = table.markdown(results)
-  files.write_bytes(os.path.join(output, 'beside.md'), text.encode())
-  table.draw(os.path.join(output, 'beside.png'), results)
-  if page:
-    table.draw(os.path.join(os.path.dirname(page), _PICTURE), results)
-    pages.replace_part(page, _PART, f'{text}\n![Losses of both sides]({_PICTURE})\n')
-
-
-def _seeds(text: str) -> list[int]:
-  seeds = text.split(',')
-  if any(seed not in map(str, _SEEDS) for seed in seeds):
-    raise argparse.ArgumentTypeError(f'expected some of {_SEEDS}; got {text!r}')
-  return [int(seed) for seed in seeds]
+  _REPORT.write(output, text, lambda path: table.draw(path, results), page)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,9 +70,15 @@ def _parser() -> argparse.ArgumentParser:
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   parser.add_argument('--output', required=True, help='folder of data, runs, table and figure')
-  parser.add_argument('--seeds', type=_seeds, default=list(_SEEDS), help='default: 0,1,2')
-  parser.add_argument('--epochs', type=int, default=8, help='epochs of a training (default: 8)')
-  parser.add_argument('--batch_size', type=int, default=4, help='images per step (default: 4)')
+  parser.add_argument(
+    '--seeds', type=arguments.some_of(_SEEDS), default=list(_SEEDS), help='default: 0,1,2'
+  )
+  parser.add_argument(
+    '--epochs', type=arguments.at_least(1), default=8, help='epochs of a training (default: 8)'
+  )
+  parser.add_argument(
+    '--batch_size', type=arguments.at_least(1), default=4, help='images per step (default: 4)'
+  )
   parser.add_argument('--docs', default='', help='page whose table and figure are replaced')
   peer.add_arguments(parser)
   return parser

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.beside_original import recipe as recipe_lib
+from parity import loss_names
 
 _CONFIG = 'htc/htc_r50_fpn_1x_coco'
 _LOADED: list[dict[str, Any]] = [
@@ -129,7 +130,7 @@ class _Trainer:
     )
 
   def step(self, number: int, batch: Mapping[str, Any]) -> dict[str, float]:
-    """Losses before the update of the model, by our names; see `recipe.LOSSES`.
+    """Losses before the update of the model, by our names; see `loss_names.LOSSES`.
 
     Args:
       number: number of steps before this one.
@@ -145,8 +146,8 @@ class _Trainer:
     total.backward()
     torch.nn.utils.clip_grad_norm_(self._trained, self._clip_norm)
     self._optimizer.step()
-    terms = {name: _sum(raw[published]) for name, published in recipe_lib.LOSSES.items()}
-    return {recipe_lib.TOTAL: float(total.detach()), **terms}
+    terms = {name: _sum(raw[published]) for name, published in loss_names.LOSSES.items()}
+    return {loss_names.TOTAL: float(total.detach()), **terms}
 
   def weights(self) -> dict[str, np.ndarray]:
     """The weights by name."""
@@ -223,7 +224,7 @@ def train(folder: str) -> None:
   plan = recipe_lib.read_plan(folder)
   trainer = _Trainer(plan, folder)
   pictures = Pictures(plan.scenes, 'train', _LOADED)
-  curves: dict[str, list[float]] = {n: [] for n in (recipe_lib.TOTAL, *recipe_lib.LOSSES)}
+  curves: dict[str, list[float]] = {n: [] for n in (loss_names.TOTAL, *loss_names.LOSSES)}
   begin = time.monotonic()
   for number, image_ids in enumerate(plan.order):
     losses = trainer.step(number, pictures.batch(trainer.model, image_ids, True))

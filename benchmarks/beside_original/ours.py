@@ -22,6 +22,7 @@ from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import Proposals
 from htc_tf.tasks.htc import HTCTask
+from parity import loss_names
 
 _TOTAL = 'total_loss'
 
@@ -52,8 +53,8 @@ class _Trainer:
     self.task.train_step((images, labels), self.model, self.optimizer, self._metrics)
     values = {metric.name: metric.result() for metric in self._metrics}
     return {
-      recipe.TOTAL: values[_TOTAL],
-      **{name: value for name, value in values.items() if name in recipe.LOSSES},
+      loss_names.TOTAL: values[_TOTAL],
+      **{name: value for name, value in values.items() if name in loss_names.LOSSES},
     }
 
   def weights(self) -> dict[str, np.ndarray]:
@@ -137,7 +138,7 @@ def train(folder: str) -> None:
   trainer.load(os.path.join(folder, recipe.INITIAL))
   examples = Examples(trainer.task.task_config, plan.records)
   step = tf.function(trainer.step, autograph=False)
-  curves: dict[str, list[float]] = {name: [] for name in (recipe.TOTAL, *recipe.LOSSES)}
+  curves: dict[str, list[float]] = {name: [] for name in (loss_names.TOTAL, *loss_names.LOSSES)}
   begin = time.monotonic()
   for number, image_ids in enumerate(plan.order, 1):
     losses = step(*examples.batch(image_ids))

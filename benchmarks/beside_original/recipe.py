@@ -15,19 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from parity.loss_names import TOTAL
+
 OURS, ORIGINAL = 'ours', 'mmdet'
-# Weighted losses of a step by our names; the sum is `total`.
-LOSSES = {
-  'rpn_class_loss': 'loss_rpn_cls',
-  'rpn_box_loss': 'loss_rpn_bbox',
-  'semantic_loss': 'loss_semantic_seg',
-  **{
-    f'stage{stage}_{ours}_loss': f's{stage}.loss_{theirs}'
-    for stage in range(3)
-    for ours, theirs in (('class', 'cls'), ('box', 'bbox'), ('mask', 'mask'))
-  },
-}
-TOTAL = 'total'
 DECAYS = (8 / 12, 11 / 12)  # Shares of the run after which the learning rate is lowered.
 WARMUP_FACTOR = 0.001
 NUM_FIRST_STEPS = 5

@@ -1,17 +1,14 @@
 """The tables and the figure of the comparison, from the results of its seeds."""
 
-import io
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import figure
-from matplotlib.backends import backend_agg
 
-from benchmarks.ablation.table import mean_and_spread
+from benchmarks import figures, pages
 from benchmarks.beside_original import jobs, recipe
-from htc_tf import files
+from parity import loss_names
 
 # Results of `jobs.run`, one for each finished seed.
 Results = Sequence[Mapping[str, Any]]
@@ -32,7 +29,7 @@ _COLUMNS = {
 _COLORS = {recipe.ORIGINAL: 'tab:orange', recipe.OURS: 'tab:blue'}
 _LABELS = {recipe.ORIGINAL: 'mmdetection 3.3.0', recipe.OURS: 'htc_tf'}
 _DRAWN = {
-  recipe.TOTAL: 'sum of all losses',
+  loss_names.TOTAL: 'sum of all losses',
   'rpn_class_loss': 'RPN, class',
   'semantic_loss': 'semantic branch',
   'stage0_class_loss': 'stage 1, class',
@@ -54,14 +51,14 @@ def markdown(results: Results) -> str:
 def _figures(results: Results) -> str:
   """Mean and spread of the seeds in percent, and difference of the means of both sides."""
   head = ['', *(f'{title}, %' for title in _COLUMNS.values()), 'seeds', 's/step']
-  lines = [head, ['---'] * len(head)]
+  lines = []
   for name, title in _ROWS.items():
-    cells = [mean_and_spread(_values(results, name, key)) for key in _COLUMNS]
+    cells = [pages.mean_and_spread(_values(results, name, key)) for key in _COLUMNS]
     lines.append([title, *cells, str(len(results)), _seconds_per_step(results, name)])
   if len(results) > 1:
     cells = [_difference(results, key) for key in _COLUMNS]
     lines.append(['last row less first / larger spread', *cells, '', ''])
-  return _table(lines)
+  return pages.table(head, lines)
 
 
 def _values(results: Results, name: str, key: str) -> list[float]:
@@ -71,7 +68,7 @@ def _values(results: Results, name: str, key: str) -> list[float]:
 def _seconds_per_step(results: Results, name: str) -> str:
   """Mean time of a step of a side; '' for a row that nothing was trained for."""
   found = [
-    result['seconds'][name] / len(result['losses'][name][recipe.TOTAL])
+    result['seconds'][name] / len(result['losses'][name][loss_names.TOTAL])
     for result in results
     if name in result['seconds']
   ]
@@ -88,15 +85,11 @@ def _difference(results: Results, key: str) -> str:
 
 def _checks(results: Results) -> str:
   """The largest measured difference of each check over the seeds."""
-  lines = [['first steps, largest of all seeds', 'measured', 'bar'], ['---'] * 3]
+  lines = []
   for checks in zip(*(result['checks'] for result in results)):
     measured = max(check['measured'] for check in checks)
     lines.append([checks[0]['name'], f'{measured:.1e}', f'{checks[0]["bar"]:.0e}'])
-  return _table(lines)
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+  return pages.table(['first steps, largest of all seeds', 'measured', 'bar'], lines)
 
 
 def draw(path: str, results: Results) -> None:
@@ -106,8 +99,7 @@ def draw(path: str, results: Results) -> None:
     path: file of the picture, which is replaced.
     results: results of the finished seeds.
   """
-  drawing = figure.Figure(figsize=(10, 5.5), layout='constrained')
-  backend_agg.FigureCanvasAgg(drawing)
+  drawing = figures.new(10, 5.5)
   for place, (name, title) in zip(drawing.subplots(2, 3).flat, _DRAWN.items()):
     for side, color in _COLORS.items():
       for number, result in enumerate(results):
@@ -120,9 +112,7 @@ def draw(path: str, results: Results) -> None:
     place.set_xlabel('step')
     place.grid(alpha=0.3)
     place.legend(fontsize=8)
-  content = io.BytesIO()
-  drawing.savefig(content, format='png', dpi=110, metadata={'Software': None})
-  files.write_bytes(path, content.getvalue())
+  figures.write(drawing, path)
 
 
 def _running_mean(values: Sequence[float]) -> np.ndarray:

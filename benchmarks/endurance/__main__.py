@@ -16,15 +16,18 @@ import shutil
 import sys
 from typing import Any
 
-from benchmarks import pages
+from benchmarks import arguments, pages
 from benchmarks.endurance import plan, report, runs
 from benchmarks.scenes import records as scene_records
-from htc_tf import files
 from htc_tf.cli import command
 from htc_tf.errors import TrainingError
 
-_PICTURE = 'pictures/endurance.png'
-_PART = 'table of the endurance test'
+_REPORT = pages.Report(
+  'endurance',
+  'table of the endurance test',
+  'pictures/endurance.png',
+  'Memory and loss of each run',
+)
 
 
 def train_all(names: list[str], num_steps: int, records: str, folder: str) -> int:
@@ -52,7 +55,8 @@ def train_all(names: list[str], num_steps: int, records: str, folder: str) -> in
     failed += bool(result['faults'])
     slopes = ', '.join('-' if each is None else f'{each:+.1f}' for each in result['slopes'])
     print(
-      f'{name:9} mask AP {100 * result["mask_AP"]:5.1f}, memory {slopes} MB per 1000 steps, '
+      f'{name:9} mask AP {pages.mean_and_spread([result["mask_AP"]]):>5}, memory {slopes} MB per '
+      f'1000 steps, '
       f'{len(result["faults"])} faults, {result["seconds"] / 60:.1f} min{kept}',
       flush=True,
     )
@@ -75,28 +79,8 @@ def write_report(folder: str, num_steps: int, page: str) -> None:
       results[name] = result
   sentences = ''.join(f'- {sentence}\n' for sentence in report.verdicts(results))
   text = report.markdown(results) + (f'\n{sentences}' if sentences else '')
-  files.write_bytes(os.path.join(folder, 'endurance.md'), text.encode())
-  report.draw(os.path.join(folder, 'endurance.png'), results)
-  if page:
-    report.draw(os.path.join(os.path.dirname(page), _PICTURE), results)
-    pages.replace_part(page, _PART, f'{text}\n![Memory and loss of each run]({_PICTURE})\n')
+  _REPORT.write(folder, text, lambda path: report.draw(path, results), page)
   print(f'\n{text}')
-
-
-def _names(text: str) -> list[str]:
-  names = text.split(',')
-  if unknown := [name for name in names if name not in plan.RUNS]:
-    raise argparse.ArgumentTypeError(
-      f'unknown: {", ".join(unknown)}; known: {", ".join(plan.RUNS)}'
-    )
-  return names
-
-
-def _epochs(text: str) -> int:
-  least = plan.NUM_KILLS + 1  # Then a checkpoint lies between two kills.
-  if not text.isdecimal() or int(text) < least:
-    raise argparse.ArgumentTypeError(f'expected a number from {least} on; got {text!r}')
-  return int(text)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -108,9 +92,14 @@ def main(argv: list[str] | None = None) -> int:
   )
   parser.add_argument('--output', required=True, help='folder of data, runs, table and figure')
   parser.add_argument(
-    '--epochs', type=_epochs, default=30, help='epochs of a run, of 100 steps each (default: 30)'
+    '--epochs',
+    type=arguments.at_least(plan.NUM_KILLS + 1),  # Then a checkpoint lies between two kills.
+    default=30,
+    help='epochs of a run, of 100 steps each (default: 30)',
   )
-  parser.add_argument('--runs', type=_names, default=list(plan.RUNS), help='names (default: all)')
+  parser.add_argument(
+    '--runs', type=arguments.some_of(plan.RUNS), default=list(plan.RUNS), help='default: all'
+  )
   parser.add_argument('--docs', default='', help='page whose table and figure are replaced')
 
   def execute(args: argparse.Namespace) -> int:

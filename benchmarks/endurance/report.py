@@ -1,14 +1,10 @@
 """The table and the figure of the endurance test, from the files of its runs."""
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
-from matplotlib import figure
-from matplotlib.backends import backend_agg
-
+from benchmarks import figures, pages
 from benchmarks.endurance import plan
-from htc_tf import files
 
 # Contents of the file of each finished run by its name; see `runs.train`.
 Results = Mapping[str, Mapping[str, Any]]
@@ -19,18 +15,18 @@ _COLORS = ('tab:blue', 'tab:orange', 'tab:green', 'tab:red', 'tab:purple', 'tab:
 def markdown(results: Results) -> str:
   """The table in Markdown; a run without a result is marked as not run."""
   head = ['run', 'steps', 'killed at step', 'box AP, %', 'mask AP, %', 'MB per 1000 steps', 'min']
-  lines = [head, ['---'] * len(head)]
+  lines = []
   for run in plan.RUNS.values():
     found = results.get(run.name)
     if found is None:
       lines.append([run.title, 'not run', *['-'] * (len(head) - 2)])
       continue
     kills = ', '.join(str(kill['at']) for kill in found['kills']) or '-'
-    aps = [f'{100 * found[name]:.1f}' for name in ('box_AP', 'mask_AP')]
+    aps = [pages.mean_and_spread([found[name]]) for name in ('box_AP', 'mask_AP')]
     slopes = ', '.join('-' if slope is None else f'{slope:.1f}' for slope in found['slopes'])
     minutes = f'{found["seconds"] / 60:.1f}'
     lines.append([run.title, str(found['steps']), kills, *aps, slopes, minutes])
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+  return pages.table(head, lines)
 
 
 def verdicts(results: Results) -> list[str]:
@@ -38,9 +34,10 @@ def verdicts(results: Results) -> list[str]:
   sentences = []
   alone = [results[run.name]['mask_AP'] for run in plan.UNDISTURBED if run.name in results]
   for run in plan.DISTURBED:
-    if run.name not in results or len(alone) < len(plan.UNDISTURBED):
+    own = results[run.name]['mask_AP'] if run.name in results else None
+    if own is None or None in alone or len(alone) < len(plan.UNDISTURBED):
       continue
-    found, low, high = (100 * value for value in (results[run.name]['mask_AP'], *_ends(alone)))
+    found, low, high = (100 * value for value in (own, min(alone), max(alone)))
     place = 'within' if low <= found <= high else 'outside'
     sentences.append(
       f'{run.title}: mask AP {found:.1f} is {place} the undisturbed runs, {low:.1f} to {high:.1f}.'
@@ -50,10 +47,6 @@ def verdicts(results: Results) -> list[str]:
   return sentences
 
 
-def _ends(values: list[float]) -> tuple[float, float]:
-  return min(values), max(values)
-
-
 def draw(path: str, results: Results) -> None:
   """Draw the memory of every process and the loss of every run by step.
 
@@ -61,8 +54,7 @@ def draw(path: str, results: Results) -> None:
     path: file of the picture, which is replaced.
     results: see `Results`.
   """
-  drawing = figure.Figure(figsize=(11, 4), layout='constrained')
-  backend_agg.FigureCanvasAgg(drawing)
+  drawing = figures.new(11, 4)
   memory, loss = drawing.subplots(1, 2)
   for color, (name, result) in zip(_COLORS, results.items()):
     title = plan.RUNS[name].title
@@ -83,6 +75,4 @@ def draw(path: str, results: Results) -> None:
     place.grid(alpha=0.3)
   if results:
     memory.legend(fontsize=7, loc='lower right')
-  content = io.BytesIO()
-  drawing.savefig(content, format='png', dpi=110, metadata={'Software': None})
-  files.write_bytes(path, content.getvalue())
+  figures.write(drawing, path)

@@ -14,7 +14,7 @@ from benchmarks.endurance.processes import Sample, Start
 from htc_tf import files
 from htc_tf.training import results_table
 
-_KEPT_SAMPLES = 300  # In the file of a process, for the figure.
+_KEPT_SAMPLES = 300  # Of a process, for the figure.
 
 
 def read(path: str, num_steps: int) -> dict[str, Any] | None:
@@ -49,9 +49,9 @@ def train(run: plan.Run, num_steps: int, records: str, folder: str) -> dict[str,
 
   Returns:
     Contents of `NAME.json`: `steps`, `seconds`, `kills` (for each: `at` step, `statuses` of the
-    processes), `box_AP` and `mask_AP` of the last step from 0 to 1, `slopes` in MB per 1000 steps
-    of each process in its longest start, `memory` (samples for the figure), `losses` (step and loss
-    of each report), and `faults` (sentences).
+    processes), `box_AP` and `mask_AP` of the last step from 0 to 1 (None if it was not evaluated),
+    `slopes` in MB per 1000 steps of each process in its longest start, `memory` (samples for the
+    figure), `losses` (step and loss of each report), and `faults` (sentences).
 
   Raises:
     TrainingError: a process failed, or did not end after another one was killed.
@@ -66,8 +66,8 @@ def train(run: plan.Run, num_steps: int, records: str, folder: str) -> dict[str,
     'steps': num_steps,
     'seconds': seconds,
     'kills': kills,
-    'box_AP': table.values('bbox_AP')[-1][1],
-    'mask_AP': table.values('segm_AP')[-1][1],
+    'box_AP': table.rows[-1].get('bbox_AP'),
+    'mask_AP': table.rows[-1].get('segm_AP'),
     'slopes': [_slope(samples, index) for index in range(run.num_processes)],
     'memory': _thinned(samples),
     'losses': table.values('total_loss'),
@@ -116,6 +116,9 @@ def _slope(samples: Sequence[Sample], process: int) -> float | None:
 
 
 def _thinned(samples: Sequence[Sample]) -> list[list[float]]:
-  """About `_KEPT_SAMPLES` of the samples, each as [start, process, step, megabytes]."""
-  every = max(1, len(samples) // _KEPT_SAMPLES)
-  return [[*sample[:3], round(sample.megabytes, 1)] for sample in samples[::every]]
+  """About `_KEPT_SAMPLES` of each process, each as [start, process, step, megabytes]."""
+  kept: list[Sample] = []
+  for process in sorted({sample.process for sample in samples}):
+    own = [sample for sample in samples if sample.process == process]
+    kept += own[:: max(1, len(own) // _KEPT_SAMPLES)]
+  return [[*sample[:3], round(sample.megabytes, 1)] for sample in kept]

@@ -9,6 +9,7 @@ from absl import logging
 from PIL import ImageFont
 
 _MAX_LISTED = 20
+_MAX_SETS = 1024
 # Parts of file names of fonts that are taken only if no other one has as many characters.
 _HEAVY_OR_SLANTED = ('bold', 'black', 'heavy', 'italic', 'oblique', 'thin')
 # It has a glyph for everything: a box with the name of the script.
@@ -32,7 +33,8 @@ def load_font(size: int, texts: Iterable[str] = ()) -> ImageFont.FreeTypeFont:
   if all(character.isascii() for character in characters):
     return _font_of_pillow(size)
   # Spaces and control characters need no glyph.
-  return _font_with(size, frozenset(filter(_is_visible, characters)))
+  path = _path_with(frozenset(filter(_is_visible, characters)))
+  return _font_of_file(path, size) if path else _font_of_pillow(size)
 
 
 def _is_visible(character: str) -> bool:
@@ -46,15 +48,15 @@ def _font_of_pillow(size: int) -> ImageFont.FreeTypeFont:
 
 
 @functools.cache
-def _font_with(size: int, characters: frozenset[str]) -> ImageFont.FreeTypeFont:
-  path = _path_with(characters)
+def _font_of_file(path: str, size: int) -> ImageFont.FreeTypeFont:
   try:
-    return ImageFont.truetype(path, size) if path else _font_of_pillow(size)
+    return ImageFont.truetype(path, size)
   except OSError:  # Boxes in the place of letters are no failure.
     return _font_of_pillow(size)
 
 
-@functools.cache
+# Images of many classes have many sets of names.
+@functools.lru_cache(_MAX_SETS)
 def _path_with(characters: frozenset[str]) -> str:
   """The file of a font with all characters or as many as possible; '' if none has any."""
   import matplotlib  # Importing it takes a moment, and few names need it.

@@ -32,6 +32,9 @@ _NOT_PLAIN = (
 )
 
 
+_SLOW_LAYOUTS = ('two stages without masks', 'one stage on HRNet')
+
+
 def _run(graph):
   return lambda inputs: graph.detect(**{name: tf.constant(x) for name, x in inputs.items()})
 
@@ -39,10 +42,8 @@ def _run(graph):
 @pytest.mark.parametrize(
   'layout',
   [
-    'three stages',
-    pytest.param('two stages without masks', marks=pytest.mark.slow),
-    'one stage without semantic branch',
-    pytest.param('one stage on HRNet', marks=pytest.mark.slow),
+    pytest.param(name, marks=[pytest.mark.slow] if name in _SLOW_LAYOUTS else [])
+    for name in frame_models.LAYOUTS
   ],
 )
 def test_detections_are_those_of_the_predictor(layout):

@@ -17,12 +17,12 @@ _OF_STIX, _OF_NONE = '\u1d81\u1d84', '\U00012000'
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
   """Nothing is known from other tests, and only the given fonts are installed."""
-  for function in (fonts._path_with, fonts._font_with):
+  for function in (fonts._path_with, fonts._font_of_file):
     function.cache_clear()
   monkeypatch.setattr(fonts, '_warned', set())
   monkeypatch.setattr(font_manager, 'findSystemFonts', list)
   yield
-  for function in (fonts._path_with, fonts._font_with):
+  for function in (fonts._path_with, fonts._font_of_file):
     function.cache_clear()
 
 
@@ -84,3 +84,9 @@ def test_characters_without_a_font_are_named_once(monkeypatch, caplog, installed
 def test_a_font_without_any_of_them_is_not_taken(monkeypatch):
   _install(monkeypatch, 'cmr10.ttf')
   assert fonts.load_font(20, [_OF_NONE]) is fonts.load_font(20)
+
+
+def test_sets_of_names_share_a_font():
+  names = [f'Käfer {chr(0x410 + number)}' for number in range(9)]
+  assert len({id(fonts.load_font(20, [name])) for name in names}) == 1
+  assert fonts._font_of_file.cache_info().currsize == 1

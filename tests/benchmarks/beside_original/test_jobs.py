@@ -9,6 +9,7 @@ import pytest
 from benchmarks import kept_runs, peer
 from benchmarks.beside_original import evaluation, jobs, recipe
 from htc_tf.errors import ConfigError, TrainingError
+from parity import loss_names
 from tests.benchmarks.beside_original import test_agreement
 from tests.benchmarks.beside_original.test_recipe import IDS, RECIPE
 
@@ -30,7 +31,7 @@ def commands(monkeypatch):
       recipe.write_arrays(os.path.join(folder, recipe.INITIAL), test_agreement.INITIAL)
       recipe.write_arrays(os.path.join(out, recipe.FIRST_STEPS), test_agreement.steps())
     if job == 'train':
-      content = {'seconds': 60.0, 'losses': {recipe.TOTAL: [1.0]}}
+      content = {'seconds': 60.0, 'losses': {loss_names.TOTAL: [1.0]}}
       recipe.write_json(os.path.join(out, recipe.LOSSES_FILE), content)
     if job == 'detect':
       recipe.write_json(more[1], [f'{side} with {os.path.relpath(more[0], folder)}'])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.beside_original import recipe
+from parity import loss_names
 
 RECIPE = recipe.Recipe(
   seed=3, num_images=10, num_classes=7, num_semantic_classes=11, side=192, epochs=3, batch_size=4
@@ -58,6 +59,6 @@ def test_arrays_are_written_completely(tmp_path):
 
 
 def test_a_line_of_the_log_has_the_mean_of_the_last_steps():
-  curves = {recipe.TOTAL: [9.0, 3.0, 2.0]}
+  curves = {loss_names.TOTAL: [9.0, 3.0, 2.0]}
   line = recipe.progress(3, RECIPE, curves, 6.0)
   assert line == 'step 3 of 6: loss 4.667, 2.00 s/step'

@@ -4,10 +4,11 @@ import pytest
 from PIL import Image
 
 from benchmarks.beside_original import jobs, recipe, table
+from parity import loss_names
 
 
 def result(ours, original, measured=1e-7):
-  losses = {name: [2.0, 1.5, 1.0] for name in (recipe.TOTAL, *recipe.LOSSES)}
+  losses = {name: [2.0, 1.5, 1.0] for name in (loss_names.TOTAL, *loss_names.LOSSES)}
   names = [f'{kind}_{figure}' for kind in ('segm', 'bbox') for figure in ('AP', 'AP50', 'AP75')]
   values = {recipe.OURS: ours, recipe.ORIGINAL: original, jobs.HERE: original}
   return {

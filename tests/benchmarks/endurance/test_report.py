@@ -53,3 +53,11 @@ def test_the_figure_is_drawn_with_what_there_is(tmp_path, results):
   report.draw(str(tmp_path / 'endurance.png'), results)
   with Image.open(tmp_path / 'endurance.png') as image:
     assert image.size == (1210, 440)
+
+
+def test_a_run_without_figures_has_no_verdict():
+  results = {**RESULTS, 'workers': _result(None, faults=['it is not evaluated'])}
+  assert [sentence.split(': ')[1] for sentence in report.verdicts(results)] == [
+    'it is not evaluated.'
+  ]
+  assert '| - | 1.2 |' in report.markdown(results).splitlines()[6]
