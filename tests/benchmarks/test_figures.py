@@ -14,3 +14,4 @@ def test_the_same_figure_gives_the_same_file(tmp_path):
   assert paths[0].read_bytes() == paths[1].read_bytes()
   with Image.open(paths[0]) as image:
     assert image.size == (330, 220)
+    assert 'Software' not in image.info  # The version of matplotlib.

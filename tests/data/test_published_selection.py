@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from htc_tf.data import skipped
+from htc_tf.data import coco_annotations, skipped
+from htc_tf.data.check_report import CheckReport
 from htc_tf.data.example_decoder import ExampleDecoder
-from htc_tf.data.left_out import Rule
+from htc_tf.data.left_out import LEFT_OUT, Rule
 from htc_tf.data.published_selection import check_selected, select_images, select_instances
 from htc_tf.data.skipped import SkipCounter
 from htc_tf.data.tolerant_reading import RECORD_KEY, as_element
@@ -197,3 +198,16 @@ def test_what_a_file_does_not_know_is_no_reason(changes):
   # One annotation of many is a fault of its own.
   rule = Rule([*entries, annotation(4, 1, 3, BOX)])
   assert all(rule.leaves_out(entry, image) for entry in entries)
+
+
+@pytest.mark.parametrize('for_evaluation, marked', [(False, {12, 13}), (True, set())])
+def test_annotations_are_marked_for_training_alone(for_evaluation, marked):
+  content = {
+    'images': [{'id': 1, 'file_name': '1.png', 'height': 40, 'width': 50}],
+    'annotations': ANNOTATIONS[:3],
+    'categories': [{'id': 3, 'name': 'cat'}],
+  }
+  cleaned = coco_annotations.clean_content(
+    content, 'x.json', CheckReport(), for_evaluation=for_evaluation
+  )
+  assert {item['id'] for item in cleaned.annotations[1] if item.get(LEFT_OUT)} == marked
