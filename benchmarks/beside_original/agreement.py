@@ -2,7 +2,9 @@
 
 Our proposals are given to the original, and both sample anchors and RoIs at even distances, so that
 nothing is random. A step later, a box may already be on the other side of a threshold of the IoU
-because of rounding, so that the bars of later steps are wider.
+because of rounding, so that the bars of later steps are wider. Mask losses have a wider bar in the
+first step too: RoIs include the true boxes, whose corners are whole pixels, so that about one pixel
+of 1000 of their mask targets has a mean of exactly 0.5, the threshold, before rounding.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,6 +30,7 @@ def checks(initial: Arrays, ours: Arrays, original: Arrays) -> list[Check]:
   """
   later = range(1, recipe.NUM_FIRST_STEPS)
   last = recipe.NUM_FIRST_STEPS
+  first = _losses(ours, [0])
   return [
     *_input_checks(ours, original),
     at_most(
@@ -39,9 +42,14 @@ def checks(initial: Arrays, ours: Arrays, original: Arrays) -> list[Check]:
       1e-2,
     ),
     at_most(
-      'losses of step 1, largest relative difference',
-      _relative(ours, original, _losses(ours, [0])),
+      'losses of step 1 but for masks, largest relative difference',
+      _relative(ours, original, [name for name in first if not _has_masks(name)]),
       1e-5,
+    ),
+    at_most(
+      'mask losses and total of step 1, largest relative difference',
+      _relative(ours, original, [name for name in first if _has_masks(name)]),
+      1e-3,
     ),
     at_most(
       f'losses of steps 2 to {last}, largest relative difference',
@@ -77,6 +85,11 @@ def _equal(ours: Arrays, original: Arrays, key: str) -> bool:
 
 def _losses(arrays: Arrays, steps: range | list[int]) -> list[str]:
   return [key for step in steps for key in arrays if key.startswith(f'loss/{step}/')]
+
+
+def _has_masks(name: str) -> bool:
+  """Whether a loss contains losses of mask targets."""
+  return name.endswith(('_mask_loss', '/total'))
 
 
 def _relative(ours: Arrays, original: Arrays, keys: list[str]) -> float:

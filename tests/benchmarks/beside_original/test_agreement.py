@@ -19,7 +19,8 @@ def steps():
     'weights/bn.running_mean': np.full(3, 0.1),
   }
   for step in range(recipe.NUM_FIRST_STEPS):
-    arrays[f'loss/{step}/total'] = np.array(4.0 - step / 2)
+    for name in ('total', 'rpn_class_loss', 'stage0_mask_loss'):
+      arrays[f'loss/{step}/{name}'] = np.array(4.0 - step / 2)
   return arrays
 
 
@@ -29,7 +30,7 @@ def failed(original):
 
 def test_equal_steps_agree():
   checks = agreement.checks(INITIAL, steps(), steps())
-  assert len(checks) == 8
+  assert len(checks) == 9
   assert all(check.ok and check.measured == 0 for check in checks)
 
 
@@ -40,7 +41,9 @@ def test_equal_steps_agree():
     ('input/labels/0', 1, 'ground truth of step 1'),
     ('proposals/0/0', 0.1, 'proposals of step 1'),
     ('rates', 1e-3, 'learning rates'),
-    ('loss/0/total', 1e-3, 'losses of step 1'),
+    ('loss/0/rpn_class_loss', 1e-4, 'losses of step 1'),
+    ('loss/0/stage0_mask_loss', 5e-3, 'mask losses and total of step 1'),
+    ('loss/0/total', 5e-3, 'mask losses and total of step 1'),
     ('loss/3/total', 0.1, 'losses of steps 2 to 5'),
     ('weights/conv.weight', 0.01, 'update of the parameters'),
     ('weights/bn.running_mean', 0.01, 'update of the running statistics'),

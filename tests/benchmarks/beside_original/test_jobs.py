@@ -95,7 +95,7 @@ def test_an_interrupted_seed_continues_with_the_first_unfinished_job(
 
 def test_nothing_is_trained_if_the_first_steps_differ(tmp_path, commands, monkeypatch):
   def differing():
-    return {**steps(), 'loss/0/total': np.array(float(len(commands)))}
+    return {**steps(), 'loss/0/rpn_class_loss': np.array(float(len(commands)))}
 
   steps = test_agreement.steps
   monkeypatch.setattr(test_agreement, 'steps', differing)
