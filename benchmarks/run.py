@@ -17,7 +17,7 @@ import tqdm
 from benchmarks import measuring, scene, table
 from benchmarks import peer as peer_lib
 from benchmarks.peer import Peer
-from htc_tf import files
+from htc_tf import files, progress
 
 PEER = 'mmdet'
 # Rows by group. Each group is measured in a separate process. Both groups and single rows can be
@@ -117,7 +117,8 @@ def _measure_group(
       arguments = [group, size, *peer.imports]
       other = stack.enter_context(_side('peer_mmdet', peer.python, arguments, peer.path))
     names = names or list(ours.gmac)
-    with tqdm.tqdm(total=len(names) * (runs + 1), desc=f'{group} {size}') as bar:
+    total = len(names) * (runs + 1)
+    with progress.bar(description=f'{group} {size}', unit='run', total=total) as bar:
       for name in names:
         figures = list(_alternate([side for side in (ours, other) if side], name, runs, bar))
         peers = figures[1] if other else []

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import tqdm
 
+from htc_tf import progress
 from htc_tf.cli import command
 
 HEIGHT, WIDTH = 600, 800
@@ -64,7 +64,7 @@ def write(
   os.makedirs(images, exist_ok=True)
   rng = np.random.default_rng(seed)
   annotated = []
-  for index in tqdm.tqdm(range(1, number + 1), desc='painting', unit='picture', disable=None):
+  for index in progress.track(range(1, number + 1), description='painting', unit='picture'):
     picture, fruits = paint(rng)
     name = f'picture_{index:02}'
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]

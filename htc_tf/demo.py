@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import tqdm
 from pycocotools import coco as coco_lib
 
-from htc_tf import file_systems, files
+from htc_tf import file_systems, files, progress
 from htc_tf.data import coco_to_tfrecord, images, nuclei
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.errors import HTCError
@@ -141,7 +140,7 @@ def _command(mode: str, model_dir: str, overrides: str) -> list[str]:
 def _train(model_dir: str, overrides: str, log_path: str) -> None:
   """Train in another process with a progress bar; the log goes to a file."""
   total = _train_steps(overrides)
-  with tqdm.tqdm(total=total, desc='training', unit='step', smoothing=0.1) as bar:
+  with progress.bar(description='training', unit='step', total=total) as bar:
 
     def show(line: str) -> None:
       match = _STEP_LINE.match(line)

@@ -5,12 +5,11 @@ import os
 from typing import Any
 
 import numpy as np
-import tqdm
 from PIL import Image
 from pycocotools import mask as coco_mask
 
 from benchmarks.scenes import painting, textures
-from htc_tf import files
+from htc_tf import files, progress
 from htc_tf.errors import DataError, InputError
 
 SPLITS = {'train': 400, 'val': 100, 'test': 100}
@@ -37,7 +36,7 @@ def write(folder: str, seed: int = 0, numbers: dict[str, int] | None = None) -> 
     for name in (split, f'{split}_stuff'):
       os.makedirs(os.path.join(folder, name), exist_ok=True)
     scenes = {}
-    for index in tqdm.tqdm(range(number), desc=split, unit='picture', disable=None):
+    for index in progress.track(range(number), description=split, unit='picture'):
       scene = _scene(seed, split, index)
       name = _file_name(index)
       Image.fromarray(scene.picture).save(os.path.join(folder, split, name))

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from htc_tf import file_systems
+from htc_tf import file_systems, progress
 from htc_tf.checkpoints import last_good, model_directory, object_graph, readability, restoration
 from htc_tf.errors import CheckpointError, InputError
 from htc_tf.modeling.htc_model import HTCModel
@@ -131,7 +130,7 @@ def load_mean(model: HTCModel, prefixes: Sequence[str]) -> None:
   restoration.check_fits(prefixes[0], {_PART: model})
   keys = [object_graph.saved_keys(prefix, _PART, model) for prefix in prefixes]
   readers = [readability.open_reader(prefix) for prefix in prefixes]
-  for rows in tqdm.tqdm(list(zip(*keys)), desc='averaging', unit='variable'):
+  for rows in progress.track(list(zip(*keys)), description='averaging', unit='variable'):
     path, variable, _ = rows[0]
     total = np.zeros(variable.shape, np.float64)
     for prefix, reader, (_, _, key) in zip(prefixes, readers, rows):

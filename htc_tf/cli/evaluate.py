@@ -219,12 +219,11 @@ def _analyze(
   has_masks: bool,
   max_detections: int | None,
 ) -> 'Analysis':
-  import tqdm
-
+  from htc_tf import progress
   from htc_tf.evaluation import analysis, metrics
 
   total = analysis.num_steps(ground_truth, has_masks)
-  with tqdm.tqdm(total=total, desc='evaluating', unit='image') as bar:
+  with progress.bar(description='evaluating', unit='image', total=total) as bar:
     return analysis.analyze(
       ground_truth,
       results,
@@ -237,12 +236,11 @@ def _analyze(
 
 def _write(output: str, evaluated: _Evaluated) -> None:
   """Write the report, and print its main content."""
-  import tqdm
-
+  from htc_tf import progress
   from htc_tf.evaluation import metrics
   from htc_tf.reports import evaluation_report, plain_words, report_files
 
-  with tqdm.tqdm(total=evaluation_report.NUM_WORST, desc='drawing', unit='image') as bar:
+  with progress.bar(description='drawing', unit='image', total=evaluation_report.NUM_WORST) as bar:
     evaluation_report.write_report(output, *evaluated, bar.update)
   print(metrics.format_table(evaluated.analysis.figures))
   print(plain_words.conclusion(evaluated.analysis))

@@ -11,9 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import tqdm
-
-from htc_tf import files
+from htc_tf import files, progress
 from htc_tf.data import (
   conversion_checks,
   conversion_outputs,
@@ -198,8 +196,8 @@ def _upright(options: ConversionOptions, images: list[Entry]) -> bool:
   sizes = {tiles.file_name(image): tiles.image_size(image) for image in images}
   told = collections.Counter(
     refers_to_upright(image_paths.path_inside(options.image_folder, name), size)
-    for name, size in tqdm.tqdm(
-      sizes.items(), desc='reading orientations', unit='image', disable=None
+    for name, size in progress.track(
+      sizes.items(), description='reading orientations', unit='image'
     )
   )
   return told[True] >= told[False]

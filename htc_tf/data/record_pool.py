@@ -1,8 +1,6 @@
 """Writing of shards in several processes, with a progress bar."""
 
-import tqdm
-
-from htc_tf import processes
+from htc_tf import processes, progress
 from htc_tf.data import record_shards
 from htc_tf.errors import DataError
 
@@ -33,7 +31,9 @@ def write_shards(
   num_left = num_images - num_done
   num_workers = max(1, min(num_processes, len(unfinished), num_left // _IMAGES_PER_WORKER))
   with (
-    tqdm.tqdm(total=num_images, initial=num_done, unit='image', desc='writing records') as bar,
+    progress.bar(
+      total=num_images, done=num_done, unit='image', description='writing records'
+    ) as bar,
     processes.WorkerPool(num_workers, bar.update) as pool,
   ):
     try:

@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import tqdm
 
-from htc_tf import file_systems
+from htc_tf import file_systems, progress
 from htc_tf.data import image_paths
 from htc_tf.data.formats import image_sizes, mask_files
 from htc_tf.data.formats.image_locations import ImageIndex
@@ -97,7 +96,7 @@ def check(
     raise DataError(f'{image_folder} has no images', expected='images with stuff maps', got='none')
   report = StuffMapReport(num_classes)
   paths = {name: map_path(stuff_folder, name) for name in listed}
-  for name, path in tqdm.tqdm(paths.items(), desc='reading maps', unit='map', disable=None):
+  for name, path in progress.track(paths.items(), description='reading maps', unit='map'):
     _add(report, name, path, image_paths.path_inside(image_folder, name))
   used = {os.path.abspath(path) for path in paths.values()}
   for other in ImageIndex(stuff_folder, used).names:

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
-import tqdm
 
+from htc_tf import progress
 from htc_tf.data import skipped
 from htc_tf.data.skipped import SkipCounter
 from htc_tf.data.tolerant_reading import TolerantReading
@@ -136,8 +136,8 @@ def _read(paths: Sequence[str], num_images: int) -> Iterator[Sample]:
   counter = SkipCounter()
   reading = TolerantReading(lambda element: element, counter, repeats=False)
   records = reading.read_shards(list(paths)).as_numpy_iterator()
-  for record in tqdm.tqdm(
-    records, total=num_images, desc='reading records', unit='image', disable=None, leave=False
+  for record in progress.track(
+    records, total=num_images, description='reading records', unit='image', leave=False
   ):
     sample = _parse(record, counter)
     if sample is not None:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tqdm
 from absl import logging
 
-from htc_tf import file_errors, file_systems
+from htc_tf import file_errors, file_systems, progress
 from htc_tf.data import images as image_files
 from htc_tf.data.images import SourceImage
 from htc_tf.data.sample_format import RGB, SampleFormat
@@ -303,7 +302,7 @@ def _detect_all(
 ) -> Generator[tuple[InputImage, DetectedImage | InputError]]:
   """Each image in order, with its detections, or with the error of an unread image."""
   with (
-    tqdm.tqdm(total=len(images), desc='predicting', unit='image') as progress,
+    progress.bar(description='predicting', unit='image', total=len(images)) as bar,
     TileProgress() as tiles,
     overlap.Ahead(_read_batches(detector, images, batch_size)) as batches,
   ):
@@ -315,7 +314,7 @@ def _detect_all(
           yield image, item
         else:
           yield image, detected(detector, item, next(found))
-        progress.update()
+        bar.update()
 
 
 def _read_batches(

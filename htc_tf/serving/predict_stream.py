@@ -6,9 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
-import tqdm
-
-from htc_tf import interruption
+from htc_tf import interruption, progress
 from htc_tf.errors import InputError
 from htc_tf.serving import instance_entries, output_folder, predict_files, result_files
 from htc_tf.serving.detected_image import DetectedImage
@@ -75,7 +73,7 @@ def predict_stream(
   folder, min_score = outputs.folder, outputs.thresholds.of_classes(detector.category_names)
   tally, name, num_failed, is_heard = Tally(), OverlayNames(), 0, True
   with _writing(detector, outputs, tally) as write:
-    for number, path in enumerate(tqdm.tqdm(paths, desc='predicting', unit='image'), 1):
+    for number, path in enumerate(progress.track(paths, description='predicting', unit='image'), 1):
       try:
         detected = _detect(detector, path, folder)
         shown = detected.filtered(min_score)

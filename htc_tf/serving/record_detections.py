@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-import tqdm
 from pycocotools import coco
 
-from htc_tf import file_systems
+from htc_tf import file_systems, progress
 from htc_tf.checkpoints import model_directory, restoration
 from htc_tf.configs import task as task_config
 from htc_tf.configs import validation
@@ -192,7 +191,7 @@ def _update(
   def step(images: tf.Tensor, labels: Any) -> Any:
     return detection_views.detect_batch(images, labels, detecting, ensemble.joining, divisor)
 
-  with tqdm.tqdm(total=num_images, desc='detecting', unit='image') as bar:
+  with progress.bar(description='detecting', unit='image', total=num_images) as bar:
     for batch in batches:
       predictions = {key: value.numpy() for key, value in step(*batch).items()}
       evaluator.update(predictions)

@@ -4,6 +4,8 @@ from typing import Any
 
 import tqdm
 
+from htc_tf import progress
+
 
 class TileProgress:
   """A bar for each large image, below that of the images, which ends with the image."""
@@ -17,7 +19,9 @@ class TileProgress:
   def report(self, done: int, total: int) -> None:
     """Show the numbers of finished and of all tiles."""
     if self._bar is None:
-      self._bar = tqdm.tqdm(total=total, desc='tiles', unit='tile', position=1, leave=False)
+      self._bar = progress.bar(
+        total=total, description='tiles', unit='tile', position=1, leave=False
+      )
     self._bar.update(done - self._bar.n)
     if done == total:
       self._close()

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 import tf_keras
-import tqdm
 
+from htc_tf import progress
 from htc_tf.errors import DataError, InputError
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.tasks.htc import HTCTask, model_inputs
@@ -56,8 +56,8 @@ def estimate(task: HTCTask, model: HTCModel, num_batches: int) -> None:
   try:
     for layer, _ in momenta:
       layer.momentum = 0.0
-    for images, labels in tqdm.tqdm(
-      batches.take(num_batches), desc='batch norm', unit='batch', total=num_batches
+    for images, labels in progress.track(
+      batches.take(num_batches), description='batch norm', unit='batch', total=num_batches
     ):
       see(images, labels)
       totals = [total + tf.cast(seen, tf.float64) for total, seen in zip(totals, variables)]

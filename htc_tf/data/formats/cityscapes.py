@@ -10,9 +10,9 @@ import re
 from typing import Any, NamedTuple
 
 import numpy as np
-import tqdm
 from PIL import Image, ImageDraw
 
+from htc_tf import progress
 from htc_tf.data import images, json_values, mask_codec
 from htc_tf.data.annotation_file import Entry
 from htc_tf.data.check_report import CheckReport
@@ -73,7 +73,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   )
   builder = ContentBuilder(files, located.folder, options)
   pairs = zip(located.names, names)
-  for image_name, name in tqdm.tqdm(pairs, desc='reading polygons', unit='file', disable=None):
+  for image_name, name in progress.track(pairs, description='reading polygons', unit='file'):
     content = files.json(name)
     size = _size(content)
     if json_kinds.kind_of(content) != 'cityscapes' or size is None:

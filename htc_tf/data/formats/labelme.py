@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-import tqdm
 
+from htc_tf import progress
 from htc_tf.data import images, json_values, mask_codec
 from htc_tf.data.annotation_file import Entry
 from htc_tf.data.check_report import CheckReport
@@ -67,7 +67,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
 
 
 def _pictures(files: SourceFiles, names: list[str]) -> Iterable[_Picture]:
-  for name in tqdm.tqdm(names, desc='reading annotations', unit='file', disable=None):
+  for name in progress.track(names, description='reading annotations', unit='file'):
     content = files.json(name)
     if json_kinds.kind_of(content) != 'labelme':
       files.report.add('other_file' if content is not None else 'annotation_file_unusable', name)

@@ -15,8 +15,8 @@ import re
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
+from htc_tf import progress
 from htc_tf.data import mask_codec
 from htc_tf.data.annotation_file import Entry
 from htc_tf.data.conversion_options import ConversionOptions
@@ -77,7 +77,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
     of_picture.setdefault(name, []).append(mask)
   reader = _Reader(files, options.class_name)
   builder = ContentBuilder(files, located.folder, options)
-  bar = tqdm.tqdm(sorted(of_picture.items()), desc='reading masks', unit='image', disable=None)
+  bar = progress.track(sorted(of_picture.items()), description='reading masks', unit='image')
   for name, of_image in bar:
     image = builder.add_image(name)
     for mask in of_image:

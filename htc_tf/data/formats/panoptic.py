@@ -9,8 +9,8 @@ import os
 from typing import Any
 
 import numpy as np
-import tqdm
 
+from htc_tf import progress
 from htc_tf.data import coco_entries, image_paths, json_values, mask_codec, panoptic_maps
 from htc_tf.data.annotation_file import Entry, section
 from htc_tf.data.check_report import CheckReport
@@ -55,7 +55,7 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
   by_id = {_key(image.get('id')): image for image in images}
   annotations: list[Entry] = []
   unusable: set[str] = set()
-  for entry in tqdm.tqdm(entries, desc='reading panoptic maps', unit='map', disable=None):
+  for entry in progress.track(entries, description='reading panoptic maps', unit='map'):
     image = by_id.get(_key(entry.get('image_id')))
     if image is None:
       report.add('unknown_image_id', f'{entry.get("file_name")}')

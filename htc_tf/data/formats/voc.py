@@ -10,8 +10,8 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 import numpy as np
-import tqdm
 
+from htc_tf import progress
 from htc_tf.data import json_values, mask_codec
 from htc_tf.data.annotation_file import Entry
 from htc_tf.data.check_report import CheckReport
@@ -81,7 +81,8 @@ def read(files: SourceFiles, options: ConversionOptions) -> AnnotationSource:
     None if options.split else report,
   )
   builder = ContentBuilder(files, located.folder, options)
-  bar = tqdm.tqdm(zip(located.names, pictures), desc='reading masks', unit='map', disable=None)
+  named = list(zip(located.names, pictures))
+  bar = progress.track(named, description='reading masks', unit='map')
   for name, picture in bar:
     image = builder.add_image(name)
     found = []

@@ -8,10 +8,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tqdm
 from absl import logging
 
-from htc_tf import interruption
+from htc_tf import interruption, progress
 from htc_tf.data import images as image_files
 from htc_tf.errors import InputError
 from htc_tf.serving import input_files, instance_entries, output_folder, overlap, predict_files
@@ -173,7 +172,7 @@ class _Run:
   def _predict_frames(self, frames: VideoFrames, files: VideoFiles, name: str) -> None:
     tracker = Tracker() if self._options.track else None
     with (
-      tqdm.tqdm(total=frames.stated, desc=name, unit='frame') as bar,
+      progress.bar(total=frames.stated, description=name, unit='frame') as bar,
       contextlib.closing(self._detected(frames)) as each,
     ):
       for number, found in enumerate(each):
