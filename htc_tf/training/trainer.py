@@ -81,11 +81,24 @@ class Trainer(base_trainer.Trainer):
 
     Model Garden's is that of the next step, so that every cosine would end with a rate of 0.
     """
-    logs = dict(super().train_loop_end())
+    self.join()
+    logs = dict(self._take_means())
     rate, num_steps = self.optimizer.learning_rate, self.optimizer.iterations
-    if callable(rate):
-      logs['learning_rate'] = rate(tf.maximum(num_steps - 1, 0))
+    logs['learning_rate'] = rate(tf.maximum(num_steps - 1, 0)) if callable(rate) else rate
     return logs
+
+  @tf.function(autograph=False)
+  def _take_means(self) -> dict[str, tf.Tensor]:
+    """The means since the last call by name, which start again.
+
+    As one graph, because every metric that is read eagerly exchanges its values between workers
+    under a new key, and TensorFlow keeps 2 kB for each of them for ever.
+    """
+    means = {}
+    for metric in [*self.train_metrics, self.train_loss]:
+      means[metric.name] = metric.result()
+      metric.reset_states()
+    return means
 
   def eval_begin(self) -> None:
     """Let the model hold the weights to evaluate."""

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 import tf_keras
-from official.core import base_task, base_trainer, exp_factory
+from official.core import base_task, exp_factory
 from official.modeling import optimization
 
 from htc_tf import registry_imports  # noqa: F401
@@ -89,23 +89,48 @@ def test_only_a_training_refuses_a_checkpoint_with_the_momentum_of_the_other_rul
     assert int(other.optimizer.iterations) == 1
 
 
+def _trainer(optimizer):
+  config = exp_factory.get_exp_config('htc_nuclei')
+  task = _CountingTask(config.task)
+  model = tf_keras.Sequential([tf_keras.layers.Dense(1)])
+  model.build([None, 3])
+  data = task.build_inputs(None)
+  return Trainer(config, task, model, optimizer, evaluate=False, train_dataset=data)
+
+
 @pytest.mark.parametrize('num_steps,expected', [(0, 0.5), (1, 0.5), (2, 0.375), (4, 0.125)])
-def test_the_reported_learning_rate_is_that_of_the_last_step(num_steps, expected, monkeypatch):
+def test_the_reported_learning_rate_is_that_of_the_last_step(num_steps, expected):
   """Model Garden reports that of the next step, which is 0 at the end of such a schedule."""
-  found = {'total_loss': 1.0, 'learning_rate': 9.0}
-  monkeypatch.setattr(base_trainer.Trainer, 'train_loop_end', lambda self: found)
-  trainer = Trainer.__new__(Trainer)
   rate = tf_keras.optimizers.schedules.PolynomialDecay(0.5, 4, end_learning_rate=0.0)
-  trainer._optimizer = tf_keras.optimizers.legacy.SGD(rate)
-  trainer._optimizer.iterations.assign(num_steps)
-  logs = trainer.train_loop_end()
-  assert float(logs['learning_rate']) == expected
-  assert logs['total_loss'] == 1.0
+  trainer = _trainer(tf_keras.optimizers.legacy.SGD(rate))
+  trainer.optimizer.iterations.assign(num_steps)
+  assert float(trainer.train_loop_end()['learning_rate']) == expected
 
 
-def test_a_constant_learning_rate_is_reported_as_it_is(monkeypatch):
-  found = {'learning_rate': 0.25}
-  monkeypatch.setattr(base_trainer.Trainer, 'train_loop_end', lambda self: found)
-  trainer = Trainer.__new__(Trainer)
-  trainer._optimizer = tf_keras.optimizers.legacy.SGD(0.25)
-  assert trainer.train_loop_end() == found
+def test_a_constant_learning_rate_is_reported_as_it_is():
+  trainer = _trainer(tf_keras.optimizers.legacy.SGD(0.25))
+  assert float(trainer.train_loop_end()['learning_rate']) == 0.25
+
+
+@pytest.mark.parametrize('num_replicas', [1, 2])
+def test_a_report_has_the_means_since_the_last_one(num_replicas):
+  devices = ['/cpu:0', '/cpu:1'][:num_replicas]
+  strategy = tf.distribute.MirroredStrategy(devices)
+  with strategy.scope():
+    trainer = _trainer(tf_keras.optimizers.legacy.SGD(0.25))
+
+  @tf.function
+  def update(first):
+    def run():
+      replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+      trainer.train_loss.update_state(first + tf.cast(replica, tf.float32))
+
+    strategy.run(run)
+
+  for first in (1.0, 5.0, 9.0):
+    with strategy.scope():
+      update(tf.constant(first))
+      update(tf.constant(first + 1.0))
+      logs = trainer.train_loop_end()
+    assert float(logs['training_loss']) == first + num_replicas / 2
+  assert trainer._take_means.experimental_get_tracing_count() == 1
