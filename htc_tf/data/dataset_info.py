@@ -103,8 +103,8 @@ class DatasetInfo:
 
     Args:
       published_selection: whether images without annotations or with a side under 32 pixels are
-        left out. In the estimate for records of earlier versions, one with both is subtracted twice,
-        and so is one whose annotations all lack a usable box or mask.
+        left out. For records of earlier versions it is an estimate, which subtracts an image with
+        both twice, and one whose annotations all lack a usable box or mask.
     """
     if not published_selection:
       return self.num_images
