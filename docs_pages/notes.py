@@ -30,7 +30,8 @@ NOTES: dict[type[base_config.Config], dict[str, str]] = {
     'tfds_data_dir': _TFDS,
     'tfds_as_supervised': _TFDS,
     'tfds_skip_decoding_feature': _TFDS,
-    'cache': 'whether Model Garden keeps the records in memory; not tested here',
+    'cache': 'whether Model Garden keeps the records in memory; they are augmented anew in each '
+    'epoch',
     'cycle_length': 'number of files that are read in turn; null: chosen by tf.data',
     'block_length': 'number of records that are read from a file before the next file has its turn',
     'ram_budget': 'memory of the pipeline in GB; null: half of what is free',

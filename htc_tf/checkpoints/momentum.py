@@ -8,6 +8,7 @@ from htc_tf.checkpoints import readability
 from htc_tf.errors import ConfigError
 from htc_tf.optimization.published_adamw import FIRST_MOMENT, PublishedAdamW
 from htc_tf.optimization.published_sgd import VELOCITY, PublishedSGD
+from htc_tf.optimization.wrapped import innermost
 
 # The optimizers that are checked, by the name under which a checkpoint holds their momentum.
 _KINDS = {
@@ -39,8 +40,7 @@ def check_momentum(prefix: str, optimizer: tf_keras.optimizers.Optimizer) -> Non
   Raises:
     ConfigError: the checkpoint has the momentum of another optimizer.
   """
-  while hasattr(optimizer, '_optimizer'):
-    optimizer = optimizer._optimizer
+  optimizer = innermost(optimizer)
   own = next((name for name, kind in _KINDS.items() if isinstance(optimizer, kind)), None)
   if own is None:
     return

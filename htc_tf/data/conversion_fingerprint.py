@@ -9,7 +9,7 @@ from htc_tf.data import image_paths, stuff_maps, tiles
 from htc_tf.data.coco_annotations import CocoAnnotations, Entry
 from htc_tf.data.conversion_options import ConversionOptions
 
-_FORMAT_VERSION = 6  # of the records; another one makes them anew.
+_FORMAT_VERSION = 7  # of records and statistics; another one makes them anew.
 
 
 def fingerprint(

@@ -103,10 +103,13 @@ class DatasetInfo:
 
     Args:
       published_selection: whether images without annotations or with a side under 32 pixels are
-        left out; one with both faults is subtracted twice.
+        left out. For records of earlier versions it is an estimate, which subtracts an image with
+        both twice, and one whose annotations all lack a usable box or mask.
     """
     if not published_selection:
       return self.num_images
+    if self.statistics and self.statistics.num_selected_images is not None:
+      return max(1, self.statistics.num_selected_images)
     sizes = self.statistics.image_sizes if self.statistics else ()
     num_small = sum(number for *size, number in sizes if min(size) < MIN_IMAGE_SIDE)
     return max(1, self.num_images - self.checks.get('images_without_instances', 0) - num_small)

@@ -1,4 +1,4 @@
-"""The annotations that the published trainings leave out.
+"""The images and annotations that the published trainings leave out.
 
 Conversion applies this rule to the annotation file, because a record only has the part of a box
 that is inside the image. This module does not import TensorFlow.
@@ -52,6 +52,11 @@ class Rule:
     shown_width = min(left + width, image['width']) - max(left, 0)
     shown_height = min(top + height, image['height']) - max(top, 0)
     return min(width, height) < MIN_BOX_SIDE or min(shown_width, shown_height) <= 0
+
+
+def keeps_image(is_annotated: bool, height: int, width: int) -> bool:
+  """Whether a training keeps an image, by whether it has annotations and by its size in pixels."""
+  return is_annotated and min(height, width) >= MIN_IMAGE_SIDE
 
 
 def _area(entry: Entry) -> float | None:

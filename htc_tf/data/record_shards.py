@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from htc_tf import file_errors, files, processes
-from htc_tf.data import image_limits, image_paths, images, kept_channels, record_example, tiles
+from htc_tf.data import (
+  image_limits,
+  image_paths,
+  images,
+  kept_channels,
+  left_out,
+  record_example,
+  tiles,
+)
 from htc_tf.data.check_report import CheckReport
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.data.semantic_maps import MapOptions, SemanticMaps
@@ -213,6 +221,9 @@ class _RecordBuilder:
       self.report.add('image_converted' if image.sample_format.is_rgb else 'image_encoded')
     if not instances:
       self.report.add('images_without_instances', entry['file_name'])
+    is_annotated = bool(instances or entry.get(left_out.ANNOTATED))
+    if left_out.keeps_image(is_annotated, image.height, image.width):
+      self.statistics.num_selected_images += 1
     objects = [item for item in instances if not item.annotation['iscrowd']]
     for _ in range(len(instances) - len(objects)):
       self.report.add('crowd_regions')

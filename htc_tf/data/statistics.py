@@ -36,6 +36,8 @@ class DatasetStatistics:
     bits: number of bits of a sample, 8 or 16.
     channel_mean: mean of each channel over all pixels, in units of the samples.
     channel_stddev: standard deviation of each channel over all pixels, in units of the samples.
+    num_selected_images: number of images that the published trainings do not leave out; None for
+      records of earlier versions.
   """
 
   images_by_category: tuple[int, ...]
@@ -48,6 +50,7 @@ class DatasetStatistics:
   bits: int
   channel_mean: tuple[float, ...]
   channel_stddev: tuple[float, ...]
+  num_selected_images: int | None = None
 
   @property
   def max_objects(self) -> int:
@@ -83,6 +86,7 @@ class StatisticsCollector:
     objects_per_image: number of images by number of objects.
     box_areas: area of every box in pixels.
     mask_areas: area of every mask in pixels.
+    num_selected_images: number of images that the published trainings do not leave out.
     bits: largest number of bits of a sample.
     num_pixels: number of pixels by number of channels.
     sums: sum of the samples of each channel, by number of channels.
@@ -96,6 +100,7 @@ class StatisticsCollector:
     self.objects_per_image: collections.Counter[int] = collections.Counter()
     self.box_areas: list[float] = []
     self.mask_areas: list[int] = []
+    self.num_selected_images = 0
     self.bits = 8
     self.num_pixels: collections.Counter[int] = collections.Counter()
     self.sums: dict[int, np.ndarray] = {}
@@ -140,6 +145,7 @@ class StatisticsCollector:
       'image_sizes': sorted([*size, count] for size, count in self.image_sizes.items()),
       'box_areas': self.box_areas,
       'mask_areas': self.mask_areas,
+      'num_selected_images': self.num_selected_images,
       'bits': self.bits,
       'sums': [[key, value.tolist()] for key, value in self.sums.items()],
       'squares': [[key, value.tolist()] for key, value in self.squares.items()],
@@ -152,6 +158,7 @@ class StatisticsCollector:
     self.image_sizes.update({(h, w): count for h, w, count in content['image_sizes']})
     self.box_areas += content['box_areas']
     self.mask_areas += content['mask_areas']
+    self.num_selected_images += content['num_selected_images']
     self.bits = max(self.bits, content['bits'])
     for name in ('sums', 'squares'):
       own = getattr(self, name)
@@ -183,6 +190,7 @@ class StatisticsCollector:
       bits=self.bits,
       channel_mean=_rounded(mean),
       channel_stddev=_rounded(np.sqrt(np.maximum(variance, 0))),
+      num_selected_images=self.num_selected_images,
     )
 
 

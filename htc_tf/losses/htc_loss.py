@@ -177,6 +177,9 @@ def add_weight_decay(
 ) -> list[tf.Tensor | None]:
   """Gradients plus those of `weight_decay`; with SGD, this is the published weight decay.
 
+  A limit on the norm of the gradients then holds for the sums. `published_sgd` decays the weights
+  itself, after the limit.
+
   A gradient tape would compute the gradient of the decay, which is as large as all variables, at
   the start of a step, because that gradient depends on nothing else. Here each part is computed
   when the other gradient of its variable is ready.
@@ -191,11 +194,17 @@ def add_weight_decay(
   Returns:
     Sums in the same order; None where neither the other terms nor the decay have a gradient.
   """
-  decay = scale * losses.l2_weight_decay
   return [
-    _decayed(gradient, variable, decay) if decay and _is_decayed(variable, losses) else gradient
+    _decayed(gradient, variable, factor)
+    if (factor := scale * decay_factor(variable, losses))
+    else gradient
     for gradient, variable in zip(gradients, variables)
   ]
+
+
+def decay_factor(variable: tf.Variable, losses: task_config.Losses) -> float:
+  """Factor of the decay of a variable: the gradient of the decay is factor * variable."""
+  return losses.l2_weight_decay if _is_decayed(variable, losses) else 0.0
 
 
 def _decayed(gradient: tf.Tensor | None, variable: tf.Variable, decay: float) -> tf.Tensor:

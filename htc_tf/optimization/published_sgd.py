@@ -1,5 +1,6 @@
 """SGD with the momentum of the published trainings."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -39,6 +40,17 @@ class PublishedSGD(tf_keras.optimizers.legacy.Optimizer):
     super().__init__(name, **kwargs)
     self._set_hyper('learning_rate', learning_rate)
     self._set_hyper('momentum', momentum)
+    self._decay: Callable[[tf.Variable], float] | None = None
+
+  def decay_weights(self, decay: Callable[[tf.Variable], float]) -> None:
+    """Add weight decay to the gradients from now on, after the limit on their norm.
+
+    PyTorch's optimizers and Paddle's do so too: a limit holds for the gradients of the loss alone.
+
+    Args:
+      decay: function from a variable to the factor of its decay: its gradient is factor * variable.
+    """
+    self._decay = decay
 
   def get_config(self) -> dict[str, Any]:
     """Arguments that build the same optimizer."""
@@ -51,6 +63,18 @@ class PublishedSGD(tf_keras.optimizers.legacy.Optimizer):
   def _create_slots(self, var_list: list[tf.Variable]) -> None:
     for variable in var_list:
       self.add_slot(variable, VELOCITY)
+
+  def _transform_gradients(
+    self, grads_and_vars: Sequence[tuple[tf.Tensor, tf.Variable]]
+  ) -> Sequence[tuple[tf.Tensor, tf.Variable]]:
+    """The gradients with their limit, then with weight decay."""
+    limited = super()._transform_gradients(grads_and_vars)
+    if self._decay is None:
+      return limited
+    return [
+      (_decayed(gradient, variable, self._decay(variable)), variable)
+      for gradient, variable in limited
+    ]
 
   def _prepare_local(self, var_device: str, var_dtype: tf.DType, apply_state: Any) -> None:
     super()._prepare_local(var_device, var_dtype, apply_state)
@@ -78,3 +102,7 @@ class PublishedSGD(tf_keras.optimizers.legacy.Optimizer):
     """Update all rows; those without a gradient move on with their velocity, as published."""
     dense = tf.math.unsorted_segment_sum(grad, indices, tf.shape(var)[0])
     return self._resource_apply_dense(dense, var, apply_state)
+
+
+def _decayed(gradient: tf.Tensor, variable: tf.Variable, factor: float) -> tf.Tensor:
+  return tf.convert_to_tensor(gradient) + factor * variable if factor else gradient

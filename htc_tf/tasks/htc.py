@@ -32,6 +32,7 @@ from htc_tf.tasks.compiled_step import run_compiled
 from htc_tf.tasks.finite_loss import NonFiniteLoss
 from htc_tf.tasks.host_count import HostCount
 from htc_tf.tasks.running_statistics import RunningStatistics
+from htc_tf.tasks.weight_decay import left_to
 
 _SKIPPED_STEPS = 'skipped_steps'
 _GROUND_TRUTH = ('gt_boxes', 'gt_classes', 'gt_masks')
@@ -226,7 +227,8 @@ class HTCTask(base_task.Task):
     gradients = tape.gradient(loss, variables)
     if _scales_losses(optimizer):
       gradients = optimizer.get_unscaled_gradients(gradients)
-    gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
+    if not left_to(optimizer, self.task_config.losses):
+      gradients = htc_loss.add_weight_decay(gradients, variables, self.task_config.losses, share)
     return losses, htc_loss.accuracies(outputs), gradients
 
   @without_autograph

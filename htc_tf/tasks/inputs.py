@@ -115,22 +115,18 @@ def build_batches(
   Raises:
     DataError: no record can be used.
   """
+  # All workers shuffle files with the same seed, so that their shares do not overlap; only the
+  # augmentations differ.
+  worker = context.input_pipeline_id if context else 0
+  seed = None if params.seed is None else params.seed + worker
   elements = build_elements(params, model, counter, scales)
   rule = scales[0].padding if scales else build_padding_rule(params.parser, model)
-  parse, batch = elements.parse, _build_batch(params, rule, elements)
+  draw, batch = _build_draws(params, seed), _build_batch(params, rule, elements)
   if params.enable_tf_data_service:
-    steps = {
-      'dataset_fn': tf.data.TFRecordDataset,
-      'parser_fn': parse,
-      'transform_and_batch_fn': batch,
-    }
+    read, parse = tf.data.TFRecordDataset, _parsing(elements.parse)
   else:
-    reading = TolerantReading(parse, counter, repeats=params.is_training)
-    steps = {
-      'dataset_fn': reading.read_shards,
-      'parser_fn': None,
-      'transform_and_batch_fn': lambda dataset, context: batch(reading.parse(dataset), context),
-    }
+    reading = TolerantReading(elements.parse, counter, repeats=params.is_training)
+    read, parse = reading.read_shards, reading.parse
     # Parameter servers trace this function in a graph, where files cannot be read yet; then the
     # check is skipped.
     if tf.executing_eagerly():
@@ -138,19 +134,23 @@ def build_batches(
       reading.check_usable(paths)
       if _selects(params):
         published_selection.check_selected(reading.read_shards(paths), counter)
-  # All workers shuffle files with the same seed, so that their shares do not overlap; only the
-  # augmentations differ.
-  worker = context.input_pipeline_id if context else 0
-  seed = None if params.seed is None else params.seed + worker
   permuted = permuted_records(params, counter, context)
   reader = input_reader_factory.input_reader_generator(
     # A buffer of one record keeps the order of the permutations.
     params.replace(shuffle_buffer_size=1) if permuted else params,
+    dataset_fn=read,
     decoder_fn=as_element,
-    sample_fn=_build_sampling(params, seed, counter),
-    **steps,
+    sample_fn=published_selection.select_images(counter) if _selects(params) else None,
+    parser_fn=None,
+    # The cache of the reader is before this step, so that each epoch has other augmentations.
+    transform_and_batch_fn=lambda dataset, context: batch(parse(draw(dataset)), context),
   )
   return reader.read(input_context=context, dataset=permuted)
+
+
+def _parsing(parse: Callable[[Tensors], Any]) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
+  """A function that parses a dataset, and fails at the first record that cannot be parsed."""
+  return lambda dataset: dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _with_labels_of_model(decoded: Tensors, params: task_config.DataConfig) -> Tensors:
@@ -165,22 +165,15 @@ def _with_labels_of_model(decoded: Tensors, params: task_config.DataConfig) -> T
   return changed
 
 
-def _build_sampling(
-  params: task_config.DataConfig, seed: int | None, counter: SkipCounter
+def _build_draws(
+  params: task_config.DataConfig, seed: int | None
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
-  """A function that selects images and repeats rare ones, as configured, and adds seeds."""
-  steps = [augmentation_seeds(seed)]
-  if params.is_training and params.repeat_threshold:
-    steps.insert(0, _build_repetition(params, seed))
-  if _selects(params):
-    steps.insert(0, published_selection.select_images(counter))
-
-  def sample(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    for step in steps:
-      dataset = step(dataset)
-    return dataset
-
-  return sample
+  """A function that repeats rare records, as configured, and adds the seeds of augmentations."""
+  add_seeds = augmentation_seeds(seed)
+  if not (params.is_training and params.repeat_threshold):
+    return add_seeds
+  repeat = _build_repetition(params, seed)
+  return lambda dataset: add_seeds(repeat(dataset))
 
 
 def _selects(params: task_config.DataConfig) -> bool:

@@ -4,6 +4,8 @@ The expected choice is the one that mmdetection 3.3.0 made from the same annotat
 (`CocoDataset` with `filter_cfg=dict(filter_empty_gt=True, min_size=32)`).
 """
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,10 +22,10 @@ from htc_tf.errors import DataError
 from tests.data.conftest import annotation
 
 # Height and width by image id: with objects; crowd only; without annotations; a short side; only an
-# annotation without area, outside, or to be ignored; the smallest image; the annotation of another
-# image that is not in the file's categories.
+# annotation without area, outside, or to be ignored; the smallest image; a short side and no
+# annotation.
 SIZES_HW = {1: (40, 50), 2: (40, 50), 3: (40, 50), 4: (31, 50), 5: (40, 50), 6: (40, 50)}
-SIZES_HW.update({7: (40, 50), 8: (32, 32)})
+SIZES_HW.update({7: (40, 50), 8: (32, 32), 9: (50, 31)})
 BOX = (8, 8, 12, 10)
 ANNOTATIONS = [
   annotation(11, 1, 3, (5, 5, 20, 10)),
@@ -93,15 +95,23 @@ def test_images_and_annotations_are_those_of_mmdetection(coco):
   info, records = converted(coco, include_masks=False)
   counter = SkipCounter()
   check(chosen(records, counter), PUBLISHED)
-  assert counter.counts()[skipped.LEFT_OUT_IMAGES] == {'image id 3': 1, 'image id 4': 1}
+  left_out = {f'image id {number}': 1 for number in (3, 4, 9)}
+  assert counter.counts()[skipped.LEFT_OUT_IMAGES] == left_out
   assert counter.counts()[skipped.LEFT_OUT_INSTANCES] == {
     'image id 1': 3,
     'image id 5': 1,
     'image id 7': 1,
   }
-  # Without the images 3 and 4; image 6 has no annotation in its record.
-  assert info.num_training_images(published_selection=True) == len(PUBLISHED) - 1
+  assert info.num_training_images(published_selection=True) == len(PUBLISHED)
   assert info.num_training_images(published_selection=False) == len(SIZES_HW)
+
+
+def test_the_images_of_an_epoch_are_estimated_for_records_of_earlier_versions(coco):
+  """Image 6 has no annotation in its record, and image 9 has both faults."""
+  info, _ = converted(coco, include_masks=False)
+  earlier = dataclasses.replace(info.statistics, num_selected_images=None)
+  info = dataclasses.replace(info, statistics=earlier)
+  assert info.num_training_images(published_selection=True) == len(PUBLISHED) - 2
 
 
 def test_masks_follow_their_boxes(coco):

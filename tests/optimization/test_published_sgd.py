@@ -18,6 +18,12 @@ NUM_STEPS = 12
 RATES = [0.001 + (0.1 - 0.001) * step / 4 for step in range(4)] + [0.1] * 5 + [0.01] * 3
 GRADIENTS = np.random.default_rng(0).normal(size=[NUM_STEPS, 3]).astype(np.float32)
 START = np.array([1.0, -2.0, 0.5], np.float32)
+# Weights of PyTorch after all steps from this start: with a decay of 0.1, and without decay, with
+# gradients whose norm together is limited to 0.5.
+TORCH_LIMITED = [
+  [0.7676462531089783, -1.2407630681991577, 0.32809117436408997],
+  [1.0764201879501343, -1.838290810585022, 0.4712205231189728],
+]
 
 
 def published_steps(gradients, rates=RATES):
@@ -94,6 +100,26 @@ def test_a_norm_limit_applies_to_the_gradient_and_not_to_the_velocity():
   weights = run(build(global_clipnorm=limit), tf.Variable(START), GRADIENTS)
   clipped = GRADIENTS * np.minimum(1.0, limit / norms)
   np.testing.assert_allclose(weights, published_steps(clipped), rtol=0, atol=5e-7)
+
+
+def test_weight_decay_is_outside_of_the_norm_limit():
+  limit, decay = 0.5, 0.1
+  decayed, other = tf.Variable(START), tf.Variable(START)
+  optimizer = build(global_clipnorm=limit)
+  optimizer.decay_weights(lambda variable: decay if variable is decayed else 0.0)
+
+  @tf.function(autograph=False)
+  def step(gradient):
+    optimizer.apply_gradients([(gradient, decayed), (gradient, other)])
+
+  weights, velocity = np.stack([START, START]).astype(np.float64), np.zeros([2, 3])
+  for gradient, rate in zip(GRADIENTS, RATES):
+    step(tf.constant(gradient))
+    limited = gradient * min(1.0, limit / np.sqrt(2 * np.sum(gradient**2)))
+    velocity = MOMENTUM * velocity + limited + decay * weights * [[1.0], [0.0]]
+    weights -= rate * velocity
+  np.testing.assert_allclose([decayed, other], weights, rtol=0, atol=1e-6)
+  np.testing.assert_allclose([decayed, other], TORCH_LIMITED, rtol=0, atol=2e-6)
 
 
 def test_rows_without_a_gradient_move_with_their_velocity():

@@ -280,6 +280,17 @@ def test_objects_of_the_image_before_are_pasted(mixed):
   assert np.mean(changed) > 0.7
 
 
+@pytest.mark.parametrize('cache', [False, True])
+def test_every_epoch_has_other_augmentations(mixed, cache):
+  """The first pass fills the cache; an image is flipped in about half of the epochs after it."""
+  task, params = make_task(mixed, BUCKETS, seed=3, cache=cache)
+  views = collections.defaultdict(set)
+  for images, labels in take(task, params.train_data, 24):
+    for number, image in zip(labels['source_id'], images):
+      views[number].add(image.tobytes())
+  assert [len(views[number]) for number in (1, 2, 3, 4)] == [2, 2, 2, 2]
+
+
 def test_images_of_rare_classes_are_read_more_often(mixed, monkeypatch):
   """The factor is that of the formula for the shares in the metadata."""
   task, params = make_task(mixed, BUCKETS, seed=3)

@@ -39,6 +39,10 @@ class NormOptions(NamedTuple):
 class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
   """Batch norm over the last axis of [batch, height, width, channels].
 
+  The running variance is that of an unbiased estimate, sum / (n - 1), as in PyTorch, while the
+  variance of the batch divides by n. The fused operation of TensorFlow does so; Keras, where it
+  needs other operations (synchronized norms, masks, `fused=False`), would divide by n in both.
+
   Args:
     norm_eval: whether training normalizes with the running statistics and does not update them,
       while gamma and beta are trained. The published detectors train their backbone in this way.
@@ -69,4 +73,28 @@ class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
       mask: [batch, 1, 1] bool, False for rows that do not count in the statistics of the batch;
         needs `fused=False` in the constructor, because Keras would ignore it otherwise.
     """
-    return super().call(inputs, training=self.uses_batch_statistics(training), mask=mask)
+    if not self.uses_batch_statistics(training):
+      return super().call(inputs, training=False, mask=mask)
+    if self.fused:
+      return super().call(inputs, training=True, mask=mask)
+    before = tf.identity(self.moving_variance)
+    with tf.control_dependencies([before]):
+      outputs = super().call(inputs, training=True, mask=mask)
+    with tf.control_dependencies([outputs]):
+      self._make_unbiased(before, self._count(inputs, mask))
+    return outputs
+
+  def _count(self, inputs: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """Number of values of a channel that the statistics of the batch are made of, [] float32."""
+    shape = tf.cast(tf.shape(inputs), tf.float32)
+    rows = shape[0] if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
+    count = rows * tf.reduce_prod(shape[1:-1])
+    replicas = tf.distribute.get_replica_context()
+    if self.synchronized and replicas is not None:
+      return replicas.all_reduce(tf.distribute.ReduceOp.SUM, count)
+    return count
+
+  def _make_unbiased(self, before: tf.Tensor, count: tf.Tensor) -> None:
+    """Turn the last update of the running variance from sum / n into sum / (n - 1)."""
+    share = self.moving_variance - self.momentum * before
+    self.moving_variance.assign_add(share / tf.maximum(count - 1.0, 1.0))

@@ -16,3 +16,63 @@ def test_training_uses_and_updates_statistics_unless_they_are_frozen(norm_eval):
   np.testing.assert_allclose(actual, [1, 3] if norm_eval else [-1, 1], rtol=1e-5)
   np.testing.assert_allclose(layer.moving_mean, [0.0 if norm_eval else 0.2], rtol=1e-5)
   assert [weight.name for weight in layer.trainable_weights] == ['gamma:0', 'beta:0']
+
+
+def torch_steps(batches, momentum):
+  """Running mean and variance of PyTorch, whose momentum is the share of the new batch."""
+  mean, variance = np.zeros(2), np.ones(2)
+  for rows in batches:
+    mean = momentum * mean + (1 - momentum) * rows.mean(0)
+    variance = momentum * variance + (1 - momentum) * rows.var(0, ddof=1)
+  return mean, variance
+
+
+@pytest.mark.parametrize('values', [{}, {'fused': False}, {'synchronized': True}])
+@pytest.mark.parametrize('compiled', [False, True])
+def test_the_running_variance_is_unbiased(values, compiled):
+  layer = BatchNorm(momentum=0.75, **values)
+  batches = np.random.default_rng(0).normal(3, 2, [3, 2, 1, 2, 2]).astype(np.float32)
+  layer.build(batches[0].shape)
+  call = tf.function(lambda x: layer(x, training=True), autograph=False)
+  for batch in batches:
+    rows = np.reshape(batch, [-1, 2])
+    normed = np.reshape(call(batch) if compiled else layer(batch, training=True), [-1, 2])
+    np.testing.assert_allclose(
+      normed, (rows - rows.mean(0)) / np.sqrt(rows.var(0) + 1e-3), atol=1e-4
+    )
+  mean, variance = torch_steps(np.reshape(batches, [3, -1, 2]), 0.75)
+  np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-5)
+  np.testing.assert_allclose(layer.moving_variance, variance, rtol=1e-5)
+
+
+def test_rows_that_a_mask_leaves_out_do_not_count_in_the_running_variance():
+  layer = BatchNorm(momentum=0.75, fused=False)
+  batch = np.random.default_rng(0).normal(3, 2, [4, 2, 2, 2]).astype(np.float32)
+  kept = np.array([True, False, True, False])
+  layer(batch, training=True, mask=kept[:, None, None])
+  _, variance = torch_steps([np.reshape(batch[kept], [-1, 2])], 0.75)
+  np.testing.assert_allclose(layer.moving_variance, variance, rtol=1e-5)
+
+
+def test_replicas_share_an_unbiased_variance(two_replicas):
+  batch = np.random.default_rng(0).normal(3, 2, [4, 1, 2, 2]).astype(np.float32)
+  with two_replicas.scope():
+    layer = BatchNorm(momentum=0.75, synchronized=True)
+    layer.build(batch.shape)
+
+  @tf.function(autograph=False)
+  def step():
+    two_replicas.run(lambda x: layer(x, training=True), (shares,))
+
+  shares = two_replicas.experimental_distribute_values_from_function(
+    lambda context: tf.constant(batch[2 * context.replica_id_in_sync_group :][:2])
+  )
+  step()
+  _, variance = torch_steps([np.reshape(batch, [-1, 2])], 0.75)
+  np.testing.assert_allclose(layer.moving_variance.read_value(), variance, rtol=1e-5)
+
+
+def test_a_single_value_leaves_the_running_variance_finite():
+  layer = BatchNorm(momentum=0.75, fused=False)
+  layer(np.ones([1, 1, 1, 2], np.float32), training=True)
+  np.testing.assert_allclose(layer.moving_variance, [0.75, 0.75], rtol=1e-6)
