@@ -50,7 +50,7 @@ _INTRODUCTION = f"""# Model zoo
 `htc-convert FILE --output=model` converts each of these files. It finds the experiment by the hash
 in the name, even if the file was renamed, and otherwise by the names and shapes in the file:
 CBNetV2 and laihuihui/htc publish no hashes. To train such a model, give `train.py` the flags below
-its name.
+its name, and the `--weights` in the header of the file (docs/experiments.md).
 
 - **box AP, mask AP**: on COCO val2017, as the source states them; not measured here, because
   neither COCO nor the weights were available.

@@ -244,7 +244,7 @@ def main(argv: list[str] | None = None) -> int:
     write(args.output, args.number, labelme=args.labelme)
     return 0
 
-  return command.run(parser, execute, argv)
+  return command.run(parser, execute, argv, 'interrupted; the same command writes all files again')
 
 
 if __name__ == '__main__':

@@ -95,7 +95,7 @@ NOTES: dict[type[base_config.Config], dict[str, str]] = {
     'num_packs': f'{IGNORED}.',
     'mixed_precision_dtype': '`float32`, `bfloat16`, `float16` or `bfloat16_features`; null as '
     '`float32`',
-    'loss_scale': 'factor on the loss with `float16`, or `dynamic`; refused with other types',
+    'loss_scale': 'factor on the loss with `float16`; null is `dynamic`; refused with other types',
     'run_eagerly': f'{IGNORED}: `trainer.train_tf_function=false` does it.',
     'batchnorm_spatial_persistent': f'{IGNORED}.',
     'tpu_enable_xla_dynamic_padder': _TPU,

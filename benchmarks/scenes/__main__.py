@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     dataset.write(args.output, args.seed)
     return 0
 
-  return command.run(parser, execute, argv)
+  return command.run(parser, execute, argv, 'interrupted; the same command writes all files again')
 
 
 if __name__ == '__main__':

@@ -169,7 +169,8 @@ class HTCTask(cfg.TaskConfig):
     train_data: input pipeline of training.
     validation_data: input pipeline of evaluation.
     losses: weights and constants of the losses.
-    init_checkpoint: checkpoint, model directory or published file that training starts from.
+    init_checkpoint: checkpoint, model directory, published file or ImageNet classifier that a
+      training starts from; None: random weights.
     init_checkpoint_modules: modules to read from `init_checkpoint`: 'all', or some of 'backbone'
       and 'decoder'.
     annotation_file: COCO annotations for the evaluation; empty: the copy beside the records.

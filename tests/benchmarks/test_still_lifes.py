@@ -40,3 +40,13 @@ def test_files_of_labelme_have_the_same_fruits(tmp_path):
   pictures = sorted(tmp_path.glob('*/images/picture_01.jpg'))
   assert len(pictures) == 2
   assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+def test_an_interruption_says_how_to_go_on(monkeypatch, tmp_path, capsys):
+  def interrupt(*_):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(still_lifes, '_coco_content', interrupt)  # Pictures are there by then.
+  assert still_lifes.main([f'--output={tmp_path}', '--number=1']) == 130
+  assert list((tmp_path / 'images').iterdir())
+  assert 'the same command writes all files again' in capsys.readouterr().err

@@ -205,6 +205,13 @@ def test_a_file_has_a_header_and_changes_neither_hardware_nor_names(path):
   assert set(yaml.safe_load(text)) <= {'task', 'trainer'}  # Flags set the hardware.
 
 
+@pytest.mark.parametrize('path', FILES, ids=[path.stem for path in FILES])
+def test_the_command_of_a_file_starts_from_weights(path):
+  header = path.read_text(encoding='utf-8').split('\ntask:')[0]
+  # Without them, frozen layers would stay random, and the expected AP would be out of reach.
+  assert re.search(r'--weights=\w', header) or 'ImageNet-22K weights, which are not here' in header
+
+
 @pytest.mark.parametrize('name', sorted(set(PUBLISHED_AP) - EXPERIMENTS))
 def test_a_file_of_a_published_model_names_its_result(name):
   (path,) = (path for path in FILES if path.stem == name)

@@ -26,6 +26,17 @@ def contents(folder):
   return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
 
 
+def test_an_interruption_says_how_to_go_on(monkeypatch, tmp_path, capsys):
+  def interrupt(*_):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(dataset, '_coco_content', interrupt)  # Pictures are there by then.
+  monkeypatch.setattr(dataset, 'SPLITS', {'train': 1})
+  assert command.main([f'--output={tmp_path}']) == 130
+  assert list((tmp_path / 'train').iterdir())
+  assert 'the same command writes all files again' in capsys.readouterr().err
+
+
 def test_the_whole_benchmark_has_400_100_and_100_pictures(monkeypatch, tmp_path):
   calls = []
   monkeypatch.setattr(dataset, 'write', lambda *args: calls.append(args))
