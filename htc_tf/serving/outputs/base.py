@@ -12,12 +12,14 @@ from htc_tf.serving.detected_image import DetectedImage
 class Output(Protocol):
   """A kind of file that a prediction writes."""
 
-  def write(self, image: DetectedImage, stem: str) -> int:
+  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Write the files of an image, each completely or not at all.
 
     Args:
       image: the image with the detections to write.
       stem: name for its files, without a suffix, which no other image has.
+      name: name of the image in files about several images, which no other image has; by default
+        that of its file.
 
     Returns:
       Number of files.

@@ -25,7 +25,7 @@ class LabelMe:
   def __init__(self, folder: str):
     self._folder = os.path.join(folder, 'labelme')
 
-  def write(self, image: DetectedImage, stem: str) -> int:
+  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Write the file of an image; see `Output.write`."""
     os.makedirs(self._folder, exist_ok=True)
     path = image.path or f'{stem}.png'

@@ -16,7 +16,7 @@ class Overlay:
   def __init__(self, folder: str):
     self._folder = folder
 
-  def write(self, image: DetectedImage, stem: str) -> int:
+  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Write the picture of an image; see `Output.write`."""
     panels.write_image(os.path.join(self._folder, f'{stem}.png'), image.draw(0.0))
     return 1

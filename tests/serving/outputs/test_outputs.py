@@ -66,6 +66,13 @@ def test_cutouts_are_transparent_around_the_object(tmp_path):
   assert not ring[~mask].any()
 
 
+def test_a_cutout_of_a_class_with_a_long_name_can_be_written(tmp_path):
+  image = detected.image(names=('cat', '犬' * 100))
+  assert _write('cutouts', tmp_path, image, stem='a' * 200) == 3
+  names = sorted(path.name for path in (tmp_path / 'cutouts').iterdir())
+  assert [name[200:206] for name in names] == ['_001_c', '_002_犬', '_003_c']
+
+
 def test_annotations_are_read_by_pycocotools(tmp_path):
   assert _write('coco', tmp_path, detected.image()) == 1
   data = COCO(str(tmp_path / 'annotations.json'))
