@@ -338,6 +338,20 @@ def test_an_unknown_output_is_refused_before_anything_is_written(folder, tmp_pat
   assert not (tmp_path / 'out').exists()
 
 
+def test_an_interruption_before_the_first_image_keeps_the_files_of_an_earlier_run(folder, tmp_path):
+  def interrupted(images):
+    raise KeyboardInterrupt
+
+  paths, output = predict_files.list_images([str(folder)]), tmp_path / 'out'
+  predict_files.predict_files(_CAT, paths, str(output), save=_ALL)
+  before = {path: path.read_bytes() for path in output.rglob('*') if path.is_file()}
+  with pytest.raises(KeyboardInterrupt):
+    predict_files.predict_files(
+      _CAT._replace(detect=interrupted), paths, str(output), 0.0, save=_ALL
+    )
+  assert {path: path.read_bytes() for path in output.rglob('*') if path.is_file()} == before
+
+
 def test_an_interruption_keeps_what_is_done_in_every_output(folder, tmp_path):
   def interrupted(images):
     if '285' in images[0].path:

@@ -14,6 +14,8 @@ from htc_tf.serving.tally import Tally
 class ChosenOutputs:
   """The outputs of a prediction, which are closed at the end of a `with` block in any case.
 
+  After an error or interruption without any image, the files of an earlier run stay.
+
   Args:
     names: names of the outputs; see `registry.NAMES`.
     folder: an existing folder.
@@ -50,5 +52,9 @@ class ChosenOutputs:
     counts = [output.write(image, stem, of_file.name) for output in self._outputs]
     self.tally.add(image, sum(counts))
 
-  def __exit__(self, *_: Any) -> None:
+  def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    if error is not None and not self.tally.num_images:
+      for output in self._outputs:
+        output.discard()
+      return
     self.tally.num_files += sum(output.close() for output in self._outputs)

@@ -54,6 +54,10 @@ class CocoPolygons:
     self._file.finish(text.encode(), b'\n]}\n')
     return 1
 
+  def discard(self) -> None:
+    """Leave the file of an earlier run as it is."""
+    self._file.remove()
+
   def _append(self, entry: dict[str, Any], window: Window | None) -> None:
     category = entry['category_id']
     self._categories.setdefault(category, {'id': category, 'name': f'class {category}'})

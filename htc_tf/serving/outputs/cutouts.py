@@ -10,6 +10,7 @@ from htc_tf.data import images as image_files
 from htc_tf.data.pixel_box import Box
 from htc_tf.serving import input_files
 from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.outputs.base import FilesOfImages
 from htc_tf.serving.outputs.object_windows import by_place, window_of
 
 # File systems allow 255 bytes, of which the suffix and the temporary name need some. Names of
@@ -17,7 +18,7 @@ from htc_tf.serving.outputs.object_windows import by_place, window_of
 _MAX_STEM = 230
 
 
-class Cutouts:
+class Cutouts(FilesOfImages):
   """`cutouts/<stem>_<number>_<class>.png`: the pixels of a mask, and transparent ones around it.
 
   Objects without a pixel have no file, and those of images that were read in tiles have none if
@@ -53,7 +54,3 @@ class Cutouts:
       files.write_bytes(path, image_files.encode_png(content))
       count += 1
     return count
-
-  def close(self) -> int:
-    """Nothing is of all images."""
-    return 0

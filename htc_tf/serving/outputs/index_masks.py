@@ -14,12 +14,13 @@ from htc_tf.data.pixel_box import Box
 from htc_tf.data.png_rows import GrayRows
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.input_files import CLASSES_SUFFIX
+from htc_tf.serving.outputs.base import FilesOfImages
 
 _MAX_OF_8_BITS, _MAX_OF_16_BITS = 255, 65535
 _BAND_PIXELS = 2**22  # Pixels that are painted together.
 
 
-class IndexMasks:
+class IndexMasks(FilesOfImages):
   """`masks/<stem>.png` with numbers of objects, and `masks/<stem>_classes.png` with classes.
 
   0 is the background. Object n is the n-th detection, best score first; where objects overlap, the
@@ -60,10 +61,6 @@ class IndexMasks:
         objects.append(band)
         classes.append(of_object[band])
     return len(paths)
-
-  def close(self) -> int:
-    """Nothing is of all images."""
-    return 0
 
 
 @contextlib.contextmanager

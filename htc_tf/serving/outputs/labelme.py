@@ -6,13 +6,14 @@ from typing import Any
 
 from htc_tf import files
 from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.outputs.base import FilesOfImages
 from htc_tf.serving.outputs.object_windows import each_window
 from htc_tf.serving.outputs.outlines import outlines_in
 
 _VERSION = '5.5.0'
 
 
-class LabelMe:
+class LabelMe(FilesOfImages):
   """`labelme/<stem>.json`: polygons, or rectangles if the model has no masks.
 
   The parts of an object have one `group_id`. LabelMe has no holes: they are filled, and the
@@ -42,10 +43,6 @@ class LabelMe:
     text = json.dumps(content, indent=2, allow_nan=False)
     files.write_bytes(os.path.join(self._folder, f'{stem}.json'), text.encode())
     return 1
-
-  def close(self) -> int:
-    """Nothing is of all images."""
-    return 0
 
 
 def _shapes(image: DetectedImage) -> list[dict[str, Any]]:

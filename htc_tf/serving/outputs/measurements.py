@@ -72,6 +72,10 @@ class Measurements:
     self._file.finish(_line(self._header), b'')
     return 1
 
+  def discard(self) -> None:
+    """Leave the file of an earlier run as it is."""
+    self._file.remove()
+
 
 def perimeter_of(mask: np.ndarray) -> float:
   """Length of the border of a mask in pixels.
