@@ -40,7 +40,8 @@ class Measurements:
   The columns are the image, the number of the object (best score first), class, score, the box, and
   with masks: area (number of pixels), perimeter (`perimeter_of`), centroid (x and y of the mean
   pixel center, where the center of the first pixel is 0.5), diameter of the circle with this area,
-  and the mean of each channel inside the mask, in the units of the image.
+  and the mean of each channel inside the mask, of the pixels as the model reads them: a model of
+  RGB reads files of 16 bits as 8 bits, one of 16 bits as they are.
 
   Args:
     folder: the output folder.
