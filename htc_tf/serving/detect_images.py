@@ -73,8 +73,7 @@ def _sources(
       large = large_images.open_large(path, sample_format, tiling)
       yield predict_files.read_image(path, sample_format) if large is None else large
   elif isinstance(images, Image.Image):
-    # A copy has no format, by which the content of its file would be read again.
-    yield SourceImage(ImageOps.exif_transpose(images).copy(), b'')
+    yield _of_picture(images)
   elif isinstance(images, np.ndarray):
     yield from _of_array(images, sample_format)
   elif isinstance(images, Iterable):
@@ -87,6 +86,18 @@ def _sources(
       got=type(images).__name__,
       likely_cause='a variable that was not set, or an image of another library',
     )
+
+
+def _of_picture(picture: Image.Image) -> SourceImage:
+  if 0 in picture.size:
+    raise InputError(
+      'The model cannot read this picture',
+      expected='at least one pixel',
+      got=f'{picture.width}x{picture.height}',
+      likely_cause='a cut-out whose box lies outside its picture',
+    )
+  # A copy has no format, by which the content of its file would be read again.
+  return SourceImage(ImageOps.exif_transpose(picture).copy(), b'')
 
 
 def _of_array(pixels: np.ndarray, sample_format: SampleFormat) -> Iterator[SourceImage]:

@@ -30,7 +30,7 @@ def load_detector(
 
   Args:
     path: the model.
-    experiment: see `loading.load_model`; an export has a configuration of its own.
+    experiment: see `loading.load_model`; none for an export, which has its own configuration.
     params_override: likewise.
     tta: likewise; the views of an export are chosen at export.
     ensemble: models that detect together with it; those of an export are chosen at export.
@@ -40,11 +40,13 @@ def load_detector(
       not complete.
     ConfigError: the configuration cannot be built, or packages of a runtime are missing.
     InputError: a file of an export cannot be read, TensorFlow cannot use the file system of
-      `path`, or other views or models are asked of an export.
+      `path`, or a configuration, views or other models are asked of an export.
   """
   file_systems.check_usable(path, 'The model path (--model)')
   if file_systems.exists(os.path.join(path, 'saved_model.pb')):
     _check_no_choices(path, tta, ensemble)
+    given = {'experiment': experiment, 'params_override': params_override}
+    frame_detector.check_no_choices(path, given)
     return _load_saved_model(path)
   if frame_detector.is_frame_export(path):
     frame_detector.check_no_choices(

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 _MAX_ID = 2**53
 # Most file systems allow names of 255 bytes; a suffix and the temporary name need some of them.
 _MAX_STEM = 200
+# Label maps of the objects and of the classes of an image are `<stem>.png` and `<stem>_classes.png`
+# in one folder.
+CLASSES_SUFFIX = '_classes'
 
 
 class InputImage(NamedTuple):
@@ -55,7 +58,7 @@ def overlay_names(names: Sequence[str]) -> list[str]:
   """`<stem>.png` for each name; repeated stems get a number and keep their suffix.
 
   Stems that differ in upper and lower case alone count as repeated, because some file systems do
-  not distinguish them. Very long stems are cut.
+  not distinguish them; so do stems that differ by `CLASSES_SUFFIX`. Very long stems are cut.
   """
   unique = OverlayNames()
   return [unique(name) for name in names]
@@ -70,13 +73,36 @@ class OverlayNames:
   def __call__(self, name: str) -> str:
     """The name of the overlay of the next image."""
     stem, suffix = os.path.splitext(os.path.basename(name))
-    stem = os.fsdecode(os.fsencode(stem)[:_MAX_STEM])
-    overlay, number = f'{stem}.png', 1
-    while overlay.lower() in self._taken:
+    stem = shortened(stem, _MAX_STEM)
+    unique, number = stem, 1
+    while self._is_taken(unique.lower()):
       number += 1
-      overlay = f'{stem}_{number}{suffix.replace(".", "_")}.png'
-    self._taken.add(overlay.lower())
-    return overlay
+      unique = f'{stem}_{number}{suffix.replace(".", "_")}'
+    self._taken.add(unique.lower())
+    return f'{unique}.png'
+
+  def _is_taken(self, stem: str) -> bool:
+    """Whether a file of the image could have the name of one of another image."""
+    of_classes = {f'{stem}{CLASSES_SUFFIX}', stem.removesuffix(CLASSES_SUFFIX)}
+    return bool(self._taken & {stem, *of_classes})
+
+
+def shortened(stem: str, max_bytes: int) -> str:
+  """The first bytes of a stem, which are text if the stem is text.
+
+  Args:
+    stem: a name without its suffix.
+    max_bytes: number of bytes of a file name that it may have.
+  """
+  encoded = os.fsencode(stem)
+  if len(encoded) <= max_bytes:
+    return stem
+  first = encoded[:max_bytes]
+  try:
+    encoded.decode()
+  except UnicodeDecodeError:  # A name may have any bytes.
+    return os.fsdecode(first)
+  return first.decode(errors='ignore')  # Without the bytes of half a character.
 
 
 def _names(paths: Sequence[str]) -> list[str]:

@@ -195,7 +195,7 @@ def predict_files(
   ):
 
     def write(image: InputImage, found: DetectedImage) -> None:
-      chosen.write(found.filtered(min_score), os.path.splitext(image.overlay)[0])
+      chosen.write(found.filtered(min_score), image)
       written.add(entry_of(image, found.size), found.to_coco(image.id))
 
     failed += _predict_all(detector, images, batch_size, write)

@@ -113,7 +113,7 @@ def _writing(detector: Detector, outputs: StreamOutputs, tally: Tally) -> Iterat
   ):
 
     def write(image: InputImage, detected: DetectedImage, shown: DetectedImage) -> None:
-      chosen.write(shown, os.path.splitext(image.overlay)[0])
+      chosen.write(shown, image)
       written.add(predict_files.entry_of(image, detected.size), detected.to_coco(image.id))
 
     yield write

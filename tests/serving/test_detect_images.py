@@ -140,6 +140,7 @@ def test_a_model_without_names_or_masks_has_numbers_and_boxes():
     (_PIXELS[..., 0], r'cannot read this array.*Got: \[40, 60\] uint8'),
     (_PIXELS.astype(np.float32), 'pixels already scaled to floats'),
     (np.zeros([0, 5, 3], np.uint8), 'cannot read this array'),
+    (Image.new('RGB', (0, 5)), 'cannot read this picture.*Got: 0x5'),
     ('nowhere.png', 'does not exist'),
     ([_PIXELS, None], 'NoneType'),
   ],

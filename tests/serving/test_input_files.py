@@ -60,3 +60,18 @@ def test_the_overlay_of_a_long_name_can_be_written(tmp_path):
   assert len(set(overlays)) == 2
   for overlay in overlays:
     (tmp_path / f'.{overlay}.1234567.part.png').touch()
+
+
+def test_a_long_name_is_cut_between_characters():
+  (image,) = input_files.plan_images(['字' * 80 + '.png'])
+  assert image.overlay == '字' * 66 + '.png'
+  no_text = os.fsdecode(b'\xe9' * 210)
+  (image,) = input_files.plan_images([f'{no_text}.png'])
+  assert image.overlay == f'{no_text[:200]}.png'
+
+
+@pytest.mark.parametrize('names', [['a.png', 'A_classes.png'], ['a_classes.png', 'a.png']])
+def test_no_overlay_has_the_name_of_the_classes_of_another_image(names):
+  first, second = input_files.overlay_names(names)
+  assert first == names[0] and second == f'{names[1][:-4]}_2_png.png'
+  assert input_files.overlay_names(['b_classes.png', 'a.png']) == ['b_classes.png', 'a.png']

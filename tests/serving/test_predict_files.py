@@ -314,10 +314,42 @@ def test_all_outputs_and_a_line_about_them_are_written(folder, tmp_path):
   assert not list(output.glob('.*'))
 
 
+def test_images_of_one_name_are_told_apart_in_every_output(tmp_path):
+  paths = [tmp_path / name for name in ('first/a.png', 'second/a.png', 'second/a_classes.png')]
+  for width, path in enumerate(paths, 5):
+    path.parent.mkdir(exist_ok=True)
+    Image.new('RGB', (width, 4)).save(path)
+  output, lines = tmp_path / 'out', []
+  predict_files.predict_files(_CAT, [*map(str, paths)], str(output), save=_ALL, log=lines.append)
+  names = ['first/a.png', 'second/a.png', 'second/a_classes.png']
+  for file in ('images.json', 'annotations.json'):
+    images_in_file = json.loads((output / file).read_text())['images']
+    assert [image['file_name'] for image in images_in_file] == names
+  table = (output / 'measurements.csv').read_text().splitlines()
+  assert [line.split(',')[0] for line in table[1:]] == names
+  widths = sorted(np.asarray(Image.open(path)).shape[1] for path in output.glob('masks/*.png'))
+  assert widths == [5, 5, 6, 6, 7, 7]
+  assert ' 19 files in ' in lines[0] and len([p for p in output.rglob('*') if p.is_file()]) == 19
+
+
 def test_an_unknown_output_is_refused_before_anything_is_written(folder, tmp_path):
   with pytest.raises(InputError, match='outputs of the prediction are wrong'):
     predict_files.predict_files(_STUB, [str(folder)], str(tmp_path / 'out'), save=['overlays'])
   assert not (tmp_path / 'out').exists()
+
+
+def test_an_interruption_before_the_first_image_keeps_the_files_of_an_earlier_run(folder, tmp_path):
+  def interrupted(images):
+    raise KeyboardInterrupt
+
+  paths, output = predict_files.list_images([str(folder)]), tmp_path / 'out'
+  predict_files.predict_files(_CAT, paths, str(output), save=_ALL)
+  before = {path: path.read_bytes() for path in output.rglob('*') if path.is_file()}
+  with pytest.raises(KeyboardInterrupt):
+    predict_files.predict_files(
+      _CAT._replace(detect=interrupted), paths, str(output), 0.0, save=_ALL
+    )
+  assert {path: path.read_bytes() for path in output.rglob('*') if path.is_file()} == before
 
 
 def test_an_interruption_keeps_what_is_done_in_every_output(folder, tmp_path):

@@ -12,12 +12,14 @@ from htc_tf.serving.detected_image import DetectedImage
 class Output(Protocol):
   """A kind of file that a prediction writes."""
 
-  def write(self, image: DetectedImage, stem: str) -> int:
+  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Write the files of an image, each completely or not at all.
 
     Args:
       image: the image with the detections to write.
       stem: name for its files, without a suffix, which no other image has.
+      name: name of the image in files about several images, which no other image has; by default
+        that of its file.
 
     Returns:
       Number of files.
@@ -25,6 +27,20 @@ class Output(Protocol):
 
   def close(self) -> int:
     """Write what is of all images so far; returns the number of files."""
+
+  def discard(self) -> None:
+    """End without any image: what an earlier run wrote of all images stays."""
+
+
+class FilesOfImages:
+  """The end of outputs that have no files about all images."""
+
+  def close(self) -> int:
+    """Nothing is of all images."""
+    return 0
+
+  def discard(self) -> None:
+    """Nothing is of all images."""
 
 
 class GrowingFile:
@@ -38,7 +54,7 @@ class GrowingFile:
     folder, name = os.path.split(path)
     self._path = path
     self._growing = os.path.join(folder, f'.{name}.part')  # One of a killed run is replaced.
-    self._stream = open(self._growing, 'wb')  # noqa: SIM115 (closed by `finish`)
+    self._stream = open(self._growing, 'wb')  # noqa: SIM115 (closed by `remove`)
 
   def append(self, line: bytes) -> None:
     """Append a line."""
@@ -52,4 +68,9 @@ class GrowingFile:
       with open(self._growing, 'rb') as source:
         shutil.copyfileobj(source, target, 2**20)
       target.write(after)
+    self.remove()
+
+  def remove(self) -> None:
+    """Remove the hidden file; the one of an earlier run stays."""
+    self._stream.close()
     pathlib.Path(self._growing).unlink(missing_ok=True)

@@ -1,16 +1,20 @@
 """All outputs of a prediction together."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from htc_tf.data.sample_format import SampleFormat
 from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.input_files import InputImage
 from htc_tf.serving.outputs import registry
 from htc_tf.serving.tally import Tally
 
 
 class ChosenOutputs:
   """The outputs of a prediction, which are closed at the end of a `with` block in any case.
+
+  After an error or interruption without any image, the files of an earlier run stay.
 
   Args:
     names: names of the outputs; see `registry.NAMES`.
@@ -37,9 +41,20 @@ class ChosenOutputs:
   def __enter__(self) -> 'ChosenOutputs':
     return self
 
-  def write(self, image: DetectedImage, stem: str) -> None:
-    """Write the files of an image; see `Output.write`."""
-    self.tally.add(image, sum(output.write(image, stem) for output in self._outputs))
+  def write(self, image: DetectedImage, of_file: InputImage) -> None:
+    """Write the files of an image; see `Output.write`.
 
-  def __exit__(self, *_: Any) -> None:
+    Args:
+      image: the image with the detections to write.
+      of_file: its names.
+    """
+    stem = os.path.splitext(of_file.overlay)[0]
+    counts = [output.write(image, stem, of_file.name) for output in self._outputs]
+    self.tally.add(image, sum(counts))
+
+  def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    if error is not None and not self.tally.num_images:
+      for output in self._outputs:
+        output.discard()
+      return
     self.tally.num_files += sum(output.close() for output in self._outputs)

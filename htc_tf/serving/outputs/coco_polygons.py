@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from htc_tf.data import mask_runs
 from htc_tf.data.mask_runs import Window
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.outputs.base import GrowingFile
@@ -19,7 +20,9 @@ _FILE = 'annotations.json'
 class CocoPolygons:
   """`annotations.json`: images, categories and annotations with polygons and scores.
 
-  Polygons have no holes: they are filled. `predictions.json` has the exact masks.
+  Polygons have no holes: they are filled. `predictions.json` has the exact masks. Objects without a
+  pixel are left out, because pycocotools cannot read masks without polygons; those whose box is
+  larger than an image may be, which the log says, have run lengths.
 
   Args:
     folder: the output folder.
@@ -32,14 +35,15 @@ class CocoPolygons:
     self._images: list[dict[str, Any]] = []
     self._num_annotations = 0
 
-  def write(self, image: DetectedImage, stem: str) -> int:
+  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Append the annotations of an image; see `Output.write`."""
     height, width = image.size
     image_id = len(self._images) + 1
-    name = os.path.basename(image.path) if image.path else f'{stem}.png'
+    name = name or (os.path.basename(image.path) if image.path else f'{stem}.png')
     windows = each_window(image, 'polygon') if image.has_masks else itertools.repeat(None)
     for entry, window in zip(image.to_coco(image_id), windows):
-      self._append(entry, window)
+      if window is None or window.bitmap.size:
+        self._append(entry, window)
     self._images.append({'id': image_id, 'file_name': name, 'height': height, 'width': width})
     return 0
 
@@ -50,21 +54,34 @@ class CocoPolygons:
     self._file.finish(text.encode(), b'\n]}\n')
     return 1
 
+  def discard(self) -> None:
+    """Leave the file of an earlier run as it is."""
+    self._file.remove()
+
   def _append(self, entry: dict[str, Any], window: Window | None) -> None:
     category = entry['category_id']
     self._categories.setdefault(category, {'id': category, 'name': f'class {category}'})
-    _, _, width, height = entry['bbox']
-    polygons = [] if window is None else outlines_in(window).as_lists()
+    of_mask, area = _mask_of(entry, window)
     self._num_annotations += 1
     annotation = {
       'id': self._num_annotations,
       'image_id': entry['image_id'],
       'category_id': category,
       'bbox': entry['bbox'],
-      'area': width * height if window is None else int(np.count_nonzero(window.bitmap)),
-      'segmentation': polygons,
+      'area': area,
+      'segmentation': of_mask,
       'iscrowd': 0,
       'score': entry['score'],
     }
     separator = ',\n' if self._num_annotations > 1 else '\n'
     self._file.append((separator + json.dumps(annotation, allow_nan=False)).encode())
+
+
+def _mask_of(entry: dict[str, Any], window: Window | None) -> tuple[Any, float]:
+  """Polygons or run lengths of an object, and its area; no polygons if the model has no masks."""
+  if window is not None:
+    return outlines_in(window).as_lists(), int(np.count_nonzero(window.bitmap))
+  if 'segmentation' in entry:
+    return entry['segmentation'], mask_runs.of_rle(entry['segmentation']).area
+  _, _, width, height = entry['bbox']
+  return [], width * height

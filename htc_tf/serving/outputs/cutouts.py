@@ -8,11 +8,17 @@ import numpy as np
 from htc_tf import files
 from htc_tf.data import images as image_files
 from htc_tf.data.pixel_box import Box
+from htc_tf.serving import input_files
 from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.outputs.base import FilesOfImages
 from htc_tf.serving.outputs.object_windows import by_place, window_of
 
+# File systems allow 255 bytes, of which the suffix and the temporary name need some. Names of
+# classes have any length.
+_MAX_STEM = 230
 
-class Cutouts:
+
+class Cutouts(FilesOfImages):
   """`cutouts/<stem>_<number>_<class>.png`: the pixels of a mask, and transparent ones around it.
 
   Objects without a pixel have no file, and those of images that were read in tiles have none if
@@ -25,16 +31,16 @@ class Cutouts:
   def __init__(self, folder: str):
     self._folder = os.path.join(folder, 'cutouts')
 
-  def write(self, image: DetectedImage, stem: str) -> int:
+  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Write the objects of an image; see `Output.write`.
 
     Raises:
       InputError: the model has no masks.
     """
     os.makedirs(self._folder, exist_ok=True)
-    count, masks, names = 0, list(image.each_runs()), image.names
+    count, masks, labels = 0, list(image.each_runs()), image.names
     for index in by_place(image):
-      number, name = index + 1, names[index]
+      number = index + 1
       window = window_of(masks[index], f'Object {number} of {image.path} has no cut-out')
       if window is None or not window.bitmap.size:
         continue
@@ -42,12 +48,9 @@ class Cutouts:
       box = Box(window.top, window.left, window.top + height, window.left + width)
       alpha = window.bitmap.astype(np.uint8)[..., np.newaxis] * 255
       content = np.concatenate([image.shown_window(box) * (alpha > 0), alpha], axis=-1)
-      safe = re.sub(r'[^\w-]+', '_', name)
-      path = os.path.join(self._folder, f'{stem}_{number:03d}_{safe}.png')
+      safe = re.sub(r'[^\w-]+', '_', labels[index])
+      own_stem = input_files.shortened(f'{stem}_{number:03d}_{safe}', _MAX_STEM)
+      path = os.path.join(self._folder, f'{own_stem}.png')
       files.write_bytes(path, image_files.encode_png(content))
       count += 1
     return count
-
-  def close(self) -> int:
-    """Nothing is of all images."""
-    return 0

@@ -13,12 +13,14 @@ from htc_tf.data.mask_runs import Runs
 from htc_tf.data.pixel_box import Box
 from htc_tf.data.png_rows import GrayRows
 from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.input_files import CLASSES_SUFFIX
+from htc_tf.serving.outputs.base import FilesOfImages
 
 _MAX_OF_8_BITS, _MAX_OF_16_BITS = 255, 65535
 _BAND_PIXELS = 2**22  # Pixels that are painted together.
 
 
-class IndexMasks:
+class IndexMasks(FilesOfImages):
   """`masks/<stem>.png` with numbers of objects, and `masks/<stem>_classes.png` with classes.
 
   0 is the background. Object n is the n-th detection, best score first; where objects overlap, the
@@ -33,7 +35,7 @@ class IndexMasks:
   def __init__(self, folder: str):
     self._folder = os.path.join(folder, 'masks')
 
-  def write(self, image: DetectedImage, stem: str) -> int:
+  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Write the maps of an image; see `Output.write`.
 
     Raises:
@@ -49,7 +51,8 @@ class IndexMasks:
       masks = masks[:_MAX_OF_16_BITS]
     os.makedirs(self._folder, exist_ok=True)
     of_object = np.concatenate([[0], image.classes]).astype(np.uint16)
-    paths = [os.path.join(self._folder, name) for name in (f'{stem}.png', f'{stem}_classes.png')]
+    names = (f'{stem}.png', f'{stem}{CLASSES_SUFFIX}.png')
+    paths = [os.path.join(self._folder, name) for name in names]
     with (
       _gray_file(paths[0], image.size, len(masks)) as objects,
       _gray_file(paths[1], image.size, int(of_object.max())) as classes,
@@ -58,10 +61,6 @@ class IndexMasks:
         objects.append(band)
         classes.append(of_object[band])
     return len(paths)
-
-  def close(self) -> int:
-    """Nothing is of all images."""
-    return 0
 
 
 @contextlib.contextmanager

@@ -6,13 +6,14 @@ from typing import Any
 
 from htc_tf import files
 from htc_tf.serving.detected_image import DetectedImage
+from htc_tf.serving.outputs.base import FilesOfImages
 from htc_tf.serving.outputs.object_windows import each_window
 from htc_tf.serving.outputs.outlines import outlines_in
 
 _VERSION = '5.5.0'
 
 
-class LabelMe:
+class LabelMe(FilesOfImages):
   """`labelme/<stem>.json`: polygons, or rectangles if the model has no masks.
 
   The parts of an object have one `group_id`. LabelMe has no holes: they are filled, and the
@@ -25,7 +26,7 @@ class LabelMe:
   def __init__(self, folder: str):
     self._folder = os.path.join(folder, 'labelme')
 
-  def write(self, image: DetectedImage, stem: str) -> int:
+  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Write the file of an image; see `Output.write`."""
     os.makedirs(self._folder, exist_ok=True)
     path = image.path or f'{stem}.png'
@@ -42,10 +43,6 @@ class LabelMe:
     text = json.dumps(content, indent=2, allow_nan=False)
     files.write_bytes(os.path.join(self._folder, f'{stem}.json'), text.encode())
     return 1
-
-  def close(self) -> int:
-    """Nothing is of all images."""
-    return 0
 
 
 def _shapes(image: DetectedImage) -> list[dict[str, Any]]:

@@ -40,7 +40,8 @@ class Measurements:
   The columns are the image, the number of the object (best score first), class, score, the box, and
   with masks: area (number of pixels), perimeter (`perimeter_of`), centroid (x and y of the mean
   pixel center, where the center of the first pixel is 0.5), diameter of the circle with this area,
-  and the mean of each channel inside the mask, in the units of the image.
+  and the mean of each channel inside the mask, of the pixels as the model reads them: a model of
+  RGB reads files of 16 bits as 8 bits, one of 16 bits as they are.
 
   Args:
     folder: the output folder.
@@ -52,9 +53,9 @@ class Measurements:
     channels = _RGB_CHANNELS if sample_format.is_rgb else range(1, sample_format.num_channels + 1)
     self._header = (*_COLUMNS, *(f'mean_{channel}' for channel in channels))
 
-  def write(self, image: DetectedImage, stem: str) -> int:
+  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Append the objects of an image; see `Output.write`."""
-    name = os.path.basename(image.path) if image.path else stem
+    name = name or (os.path.basename(image.path) if image.path else stem)
     masks: list[Runs | None] = [None] * len(image)
     if image.has_masks:
       masks = list(image.each_runs())
@@ -71,6 +72,10 @@ class Measurements:
     """Write the table."""
     self._file.finish(_line(self._header), b'')
     return 1
+
+  def discard(self) -> None:
+    """Leave the file of an earlier run as it is."""
+    self._file.remove()
 
 
 def perimeter_of(mask: np.ndarray) -> float:

@@ -5,7 +5,7 @@ import math
 import os
 import stat
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,6 +22,18 @@ _MAX_STATED = 2**31
 def is_video(path: str) -> bool:
   """Whether the name of a file is that of a video."""
   return path.lower().endswith(SUFFIXES)
+
+
+class TimedFrame(NamedTuple):
+  """A frame of a video.
+
+  Attributes:
+    time: when it is shown, in seconds.
+    pixels: [height, width, 3] uint8 RGB.
+  """
+
+  time: float
+  pixels: np.ndarray
 
 
 class VideoFrames:
@@ -56,7 +68,7 @@ class VideoFrames:
     except BaseException:
       self._end.close()
       raise
-    self._first = first
+    self._first, self._first_time = first, self._stated_time()
     self.frame_rate = self._frame_rate()
     stated = self._property(cv2.CAP_PROP_FRAME_COUNT)
     self.stated = int(stated) if 0 < stated < _MAX_STATED else None
@@ -68,20 +80,30 @@ class VideoFrames:
     self._end.close()
 
   def __iter__(self) -> Iterator[np.ndarray]:
-    """The frames, [height, width, 3] uint8 RGB.
+    """The frames, [height, width, 3] uint8 RGB; errors as for `timed`."""
+    for frame in self.timed():
+      yield frame.pixels
+
+  def timed(self) -> Iterator[TimedFrame]:
+    """The frames with the times that the file states, as recordings of phones need.
+
+    Frames of these have no constant rate. Where times do not grow, the frame rate gives the next.
 
     Raises:
       InputError: a frame has another size than the first one, or cannot be read.
     """
     frame: np.ndarray | None = self._first
-    size, count = self._first.shape, 0
+    size, count, time = self._first.shape, 0, self._first_time
     while frame is not None:
       if frame.shape != size:
         sizes = ' after '.join(f'{width} x {height}' for height, width, _ in (frame.shape, size))
         raise self._unreadable(f'frame {count} of {sizes}')
-      yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+      yield TimedFrame(time, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
       count += 1
-      frame = self._read()
+      frame, before = self._read(), time
+      time = self._stated_time()
+      if time <= before:
+        time = before + 1 / self.frame_rate
     if self.stated is not None and count != self.stated:
       self.notes.append(
         f'{self._path} states {self.stated} frames, and {count} could be read: it is damaged, or '
@@ -120,6 +142,11 @@ class VideoFrames:
       f'{self._path} states {rate:g} frames per second; {_ASSUMED_RATE:g} are assumed'
     )
     return _ASSUMED_RATE
+
+  def _stated_time(self) -> float:
+    """Time of the frame that was read last, in seconds; 0 if the file states none."""
+    time = self._property(cv2.CAP_PROP_POS_MSEC) / 1000
+    return max(time, 0.0) if math.isfinite(time) else 0.0
 
   def _property(self, number: int) -> float:
     return float(self._capture.get(number))

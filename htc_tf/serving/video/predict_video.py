@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from absl import logging
 
 from htc_tf import interruption, progress
@@ -19,7 +18,7 @@ from htc_tf.serving.predict_files import Detector
 from htc_tf.serving.score_thresholds import ScoreThresholds
 from htc_tf.serving.tally import Tally
 from htc_tf.serving.video.drawing import draw_frame
-from htc_tf.serving.video.frames import VideoFrames
+from htc_tf.serving.video.frames import TimedFrame, VideoFrames
 from htc_tf.serving.video.tracking import Tracker
 from htc_tf.serving.video.video_files import VideoFiles
 
@@ -69,10 +68,10 @@ def predict_videos(
 ) -> list[str]:
   """Predict on videos; write `<stem>_overlay.mp4` and `<stem>.jsonl` for each.
 
-  A line has `frame`, from 0, `time` in seconds, `size` [height, width] and `instances`, see
-  `instance_entries`, with `track` if objects are tracked. The overlay has the frame rate of the
-  video. The files have these names when all frames are in them. After an interruption, files with
-  `.partial` in their names have the frames that were done.
+  A line has `frame`, from 0, `time` in seconds as the file states it, `size` [height, width] and
+  `instances`, see `instance_entries`, with `track` if objects are tracked. The overlay has the mean
+  frame rate of the video. The files have these names when all frames are in them. After an
+  interruption, files with `.partial` in their names have the frames that were done.
 
   Args:
     detector: the model.
@@ -175,26 +174,27 @@ class _Run:
       progress.bar(total=frames.stated, description=name, unit='frame') as bar,
       contextlib.closing(self._detected(frames)) as each,
     ):
-      for number, found in enumerate(each):
+      for number, (time, found) in enumerate(each):
         shown = found.filtered(self._min_score)
         ids = tracker.update(shown.instances) if tracker else None
-        line = _line(number, number / frames.frame_rate, shown, ids)
+        line = _line(number, time, shown, ids)
         files.add(functools.partial(draw_frame, shown, ids), line)
         self._tally.add(shown, 0)
         bar.update()
     self._num_tracks += tracker.num_tracks if tracker else 0
 
-  def _detected(self, frames: VideoFrames) -> Generator[DetectedImage]:
-    """The detections in each frame; the model is called with a batch of frames."""
+  def _detected(self, frames: VideoFrames) -> Generator[tuple[float, DetectedImage]]:
+    """Time and detections of each frame; the model is called with a batch of frames."""
     detector, batch_size = self._detector, self._options.batch_size
-    with overlap.Ahead(_batches(iter(frames), batch_size)) as batches:
+    with overlap.Ahead(_batches(frames.timed(), batch_size)) as batches:
       for batch in batches:
-        sources = [image_files.image_from_pixels(frame) for frame in batch]
-        for source, instances in zip(sources, predict_files.detect(detector, sources, batch_size)):
-          found = predict_files.detected(detector, source, instances)
+        sources = [image_files.image_from_pixels(frame.pixels) for frame in batch]
+        instances = predict_files.detect(detector, sources, batch_size)
+        for frame, source, of_frame in zip(batch, sources, instances):
+          found = predict_files.detected(detector, source, of_frame)
           if isinstance(found, InputError):
             raise found
-          yield found
+          yield frame.time, found
 
   def _how_far(self, path: str, files: VideoFiles) -> str:
     """The message after an interruption."""
@@ -205,7 +205,7 @@ class _Run:
     )
 
 
-def _batches(frames: Iterator[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+def _batches(frames: Iterator[TimedFrame], size: int) -> Iterator[list[TimedFrame]]:
   """Frames in lists of a size; the last list is shorter, also where reading ends with an error."""
   error: InputError | None = None
   while error is None:

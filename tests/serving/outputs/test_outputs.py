@@ -1,6 +1,7 @@
 """Tests of the outputs of a prediction, read back with other programs' readers."""
 
 import csv
+import dataclasses
 import json
 import math
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from htc_tf.data import conversion_source, mask_codec
+from htc_tf.data import conversion_source, image_limits, mask_codec
 from htc_tf.data.conversion_options import ConversionOptions
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
@@ -66,6 +67,13 @@ def test_cutouts_are_transparent_around_the_object(tmp_path):
   assert not ring[~mask].any()
 
 
+def test_a_cutout_of_a_class_with_a_long_name_can_be_written(tmp_path):
+  image = detected.image(names=('cat', '犬' * 100))
+  assert _write('cutouts', tmp_path, image, stem='a' * 200) == 3
+  names = sorted(path.name for path in (tmp_path / 'cutouts').iterdir())
+  assert [name[200:206] for name in names] == ['_001_c', '_002_犬', '_003_c']
+
+
 def test_annotations_are_read_by_pycocotools(tmp_path):
   assert _write('coco', tmp_path, detected.image()) == 1
   data = COCO(str(tmp_path / 'annotations.json'))
@@ -78,6 +86,21 @@ def test_annotations_are_read_by_pycocotools(tmp_path):
     np.testing.assert_array_equal(mask_codec.decode(data.annToRLE(item)).astype(bool), mask)
   assert [item['area'] for item in annotations] == [200, 140, 148]
   np.testing.assert_allclose([item['score'] for item in annotations], [0.9, 0.8, 0.7], rtol=1e-6)
+
+
+def test_every_annotation_has_a_mask_that_pycocotools_reads(tmp_path, monkeypatch):
+  """An object without a pixel is left out, and one that is too large for polygons has runs."""
+  image = detected.image()
+  first, second, third = detected.masks()
+  rles = [mask_codec.encode(mask) for mask in (first, second & False, third)]
+  image = dataclasses.replace(image, instances=image.instances._replace(rles=rles))
+  monkeypatch.setattr(image_limits, 'MAX_PIXELS', 180)
+  _write('coco', tmp_path, image)
+  data = COCO(str(tmp_path / 'annotations.json'))
+  masks = [mask_codec.decode(data.annToRLE(item)) for item in data.loadAnns(data.getAnnIds())]
+  assert [mask.sum() for mask in masks] == [200, 168] and sorted(data.anns) == [1, 2]
+  np.testing.assert_array_equal(masks[0], first)
+  assert [item['area'] for item in data.loadAnns([1, 2])] == [200, 148]
 
 
 def test_files_of_labelme_are_read_as_annotations(tmp_path):

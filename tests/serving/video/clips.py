@@ -46,6 +46,29 @@ def turn(path):
   path.write_bytes(content)
 
 
+def delay(path, factors):
+  """Change the header of an MP4 file: each frame is shown for a multiple of its time.
+
+  Args:
+    path: path of the file.
+    factors: whole numbers, one for each frame.
+  """
+  content = bytearray(path.read_bytes())
+  table = content.find(b'stts') - 4
+  size, _, _, _, num_frames, duration = struct.unpack_from('>I4sIIII', content, table)
+  assert (size, num_frames) == (24, len(factors))
+  entries = b''.join(struct.pack('>II', 1, duration * factor) for factor in factors)
+  longer = struct.pack('>I4sII', 16 + len(entries), b'stts', 0, len(factors)) + entries
+  content[table : table + size] = longer
+  for name in (b'moov', b'trak', b'mdia', b'minf', b'stbl'):  # The boxes around the table.
+    start = content.find(name) - 4
+    (before,) = struct.unpack_from('>I', content, start)
+    struct.pack_into('>I', content, start, before + len(longer) - size)
+  edit = content.find(b'edts')  # It ends the video at its old duration.
+  content[edit : edit + 4] = b'free'
+  path.write_bytes(content)
+
+
 def read(path):
   """The frames of a video as RGB, and its frame rate."""
   capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)

@@ -103,6 +103,13 @@ def test_an_impossible_rate_is_replaced_with_a_note(tmp_path, monkeypatch, rate)
     assert frames.frame_rate == 25.0 and '25 are assumed' in frames.notes[0]
 
 
+def test_without_stated_times_the_rate_gives_them(tmp_path, monkeypatch):
+  monkeypatch.setattr(VideoFrames, '_stated_time', lambda self: 0.0)
+  with VideoFrames(clips.write(tmp_path / 'a.mp4', 4)) as frames:
+    times = [frame.time for frame in frames.timed()]
+  np.testing.assert_allclose(times, np.arange(4) / clips.RATE)
+
+
 def test_frames_of_another_size_are_an_error(tmp_path, monkeypatch):
   read, count = VideoFrames._read, []
 

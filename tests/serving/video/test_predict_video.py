@@ -50,6 +50,16 @@ def test_the_overlay_has_the_colors_and_the_objects_of_the_frame(tmp_path):
   assert changed[8:24, :16].mean() > 60 and np.median(changed[40:, 40:]) < 30
 
 
+def test_times_are_those_of_a_file_without_a_constant_rate(tmp_path):
+  clips.write(tmp_path / 'clip.mp4', 6)
+  clips.delay(tmp_path / 'clip.mp4', [1, 1, 1, 5, 5, 5])
+  clips.predict(tmp_path, [tmp_path / 'clip.mp4'], batch_size=4)
+  times = [line['time'] for line in clips.lines(tmp_path / 'out' / 'clip.jsonl')]
+  np.testing.assert_allclose(times, [0, 0.08, 0.16, 0.24, 0.64, 1.04])
+  _, rate = clips.read(tmp_path / 'out' / 'clip_overlay.mp4')
+  assert 6 / rate == pytest.approx(18 * 0.08, rel=1e-3)  # The overlay takes as long as the video.
+
+
 def test_frames_are_read_as_they_are_needed_and_not_kept(tmp_path, monkeypatch):
   read, is_read, kept = predict_video.VideoFrames._read, [], []
 
