@@ -36,7 +36,9 @@ def _execute(args: argparse.Namespace) -> int:
   file_systems.check_local(args.output, '--output')
   file_systems.check_usable(args.model, '--model')
   files.check_new_folder(args.output)
-  model = loading.load_model(args.model, args.experiment, args.params_override).model
+  (member,) = loading.load_model(args.model, args.experiment, args.params_override).members
+  lowering.check_single_view(member)
+  model = member.model
   height, width = lowering.default_hw(model)
   size = (
     height if args.height is None else args.height,

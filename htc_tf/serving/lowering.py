@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from htc_tf import file_systems, files
 from htc_tf.errors import InputError
+from htc_tf.modeling.ensemble import Member
 from htc_tf.modeling.htc_model import HTCModel
 
 PROGRAM_FILE, ARGUMENTS_FILE, DESCRIPTION_FILE = (
@@ -42,6 +43,20 @@ def default_hw(model: HTCModel) -> tuple[int, int]:
     return model.static_hw
   height, width = (-(-side // model.size_divisor) * model.size_divisor for side in _DEFAULT_HW)
   return height, width
+
+
+def check_single_view(member: Member) -> None:
+  """Raise InputError if a model detects in several views of an image; a program sees one."""
+  if member.num_scales > 1 or member.mirrors:
+    mirrored = ', and images mirrored' if member.mirrors else ''
+    raise InputError(
+      'Detection cannot be lowered',
+      expected='a model that sees each image once',
+      got=f'task.test_time_augmentation with scales: {member.num_scales}{mirrored}',
+      likely_cause='a model directory of a run that was evaluated with several views; add '
+      '--params_override=task.test_time_augmentation.min_sizes=[],'
+      'task.test_time_augmentation.horizontal_flip=false',
+    )
 
 
 def lower_detection(

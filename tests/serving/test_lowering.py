@@ -9,7 +9,9 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.python import xla
 
 from htc_tf.cli import lower as command
+from htc_tf.configs import parsing
 from htc_tf.errors import InputError
+from htc_tf.modeling.ensemble import Member
 from htc_tf.serving import loading, lowering
 from tests import tiny
 
@@ -104,12 +106,29 @@ def test_the_command_takes_the_sizes_of_the_model_by_default(monkeypatch, coarse
     sizes.append((padded_hw, batch_size))
     return lowering.LoweredProgram(b'program', [], [])
 
-  monkeypatch.setattr(loading, 'load_model', lambda *args: types.SimpleNamespace(model=coarse))
+  monkeypatch.setattr(
+    loading, 'load_model', lambda *args: types.SimpleNamespace(members=[Member(coarse)])
+  )
   monkeypatch.setattr(lowering, 'lower_detection', lower)
   arguments = ['--model=model', f'--output={tmp_path}']
   for index, more in enumerate(([], ['--height=128', '--batch_size=2'], ['--width=0'])):
     assert command.main([*arguments[:1], f'{arguments[1]}/{index}', *more]) == 0
   assert sizes == [((896, 1408), 1), ((128, 1408), 2), ((896, 0), 1)]
+
+
+@pytest.mark.parametrize('views', [{'num_scales': 2}, {'mirrors': True}])
+def test_several_views_of_an_image_are_refused(monkeypatch, coarse, tmp_path, views, capsys):
+  """They would be left out without a word."""
+  loaded = types.SimpleNamespace(members=[Member(coarse, **views)])
+  monkeypatch.setattr(loading, 'load_model', lambda *args: loaded)
+  assert command.main(['--model=model', f'--output={tmp_path}/program']) == 2
+  error = capsys.readouterr().err
+  assert 'task.test_time_augmentation' in error
+  hint = error.split('--params_override=')[1].split()[0].rstrip('.')
+  several = 'task.test_time_augmentation={min_sizes: [800, 900], horizontal_flip: true}'
+  params = parsing.parse('htc_resnet50fpn_1x_coco', params_override=[several, hint]).params
+  found = params.task.test_time_augmentation
+  assert not found.min_sizes and not found.horizontal_flip
 
 
 def test_an_existing_folder_is_not_overwritten(folder):
