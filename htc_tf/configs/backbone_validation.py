@@ -35,6 +35,13 @@ def _check_resnet(config: model_config.HTC) -> None:
         got=str(stages),
         likely_cause='levels instead of stages: C3-C5 are the stages 2-4',
       )
+  if resnet.modulated and not resnet.deformable_stages:
+    raise ConfigError(
+      f'{name}.modulated has no effect',
+      expected='deformable_stages, e.g. [2, 3, 4]',
+      got='deformable_stages=[]',
+      likely_cause='only a part of the options of deformable convolutions',
+    )
   special_stages = [*resnet.deformable_stages, *resnet.switchable_stages]
   plain = (resnet.groups, resnet.base_width, special_stages, resnet.scales) == (1, 64, [], 1)
   if not plain and resnet.model_id < 50:

@@ -39,6 +39,8 @@ class PublishedResNet(hyperparams.Config):
       ResNeXt, 26 in Res2Net.
     deformable_stages: residual stages, 1 to 4, with deformable 3x3 convolutions; [2, 3, 4] in the
       published model with deformable convolutions.
+    modulated: whether deformable convolutions also predict the strength of each sample, as in
+      version 2 (Zhu et al. 2019).
     recompute: whether training keeps only the outputs of residual blocks and recomputes their
       activations for the backward pass: less memory, more time, the same gradients. Needs
       norm_eval.
@@ -60,6 +62,7 @@ class PublishedResNet(hyperparams.Config):
   groups: PositiveInt = 1
   base_width: PositiveInt = 64
   deformable_stages: list[int] = listed()
+  modulated: bool = False
   recompute: bool = False
   scales: PositiveInt = 1
   deep_stem: bool = False

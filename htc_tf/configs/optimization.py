@@ -1,9 +1,13 @@
 """Configuration of the optimizer: Model Garden's choices and those of this package."""
 
 import dataclasses
+from typing import Annotated
 
 from official.modeling import optimization
+from official.modeling.hyperparams import base_config
 from official.modeling.optimization.configs import optimization_config, optimizer_config
+
+from htc_tf.configs.bounds import OneOf, PositiveFraction
 
 PUBLISHED_SGD, PUBLISHED_ADAMW = 'published_sgd', 'published_adamw'
 
@@ -22,6 +26,20 @@ class PublishedSGD(optimizer_config.BaseOptimizerConfig):
 
 
 @dataclasses.dataclass
+class RateByDepth(base_config.Config):
+  """Learning rates that fall towards the first layers of a backbone (layer-wise decay).
+
+  Attributes:
+    factor: factor on the learning rate from a part of the backbone, a published ResNet or Swin
+      transformer, to the part before it; 1 as CBNetV2 trains.
+    part: a part is a residual or transformer block, 'layer', or a whole stage, 'stage'.
+  """
+
+  factor: PositiveFraction = 1.0
+  part: Annotated[str, OneOf(('layer', 'stage'))] = 'layer'
+
+
+@dataclasses.dataclass
 class PublishedAdamW(optimizer_config.BaseOptimizerConfig):
   """AdamW with the rule of PyTorch; see `optimization.published_adamw`.
 
@@ -34,6 +52,7 @@ class PublishedAdamW(optimizer_config.BaseOptimizerConfig):
     epsilon: number that is added to the root of the second moment.
     weight_decay: share of a weight that a step with a learning rate of 1 removes.
     exclude_from_decay: regular expressions; a variable whose name has one of them is not decayed.
+    rate_by_depth: learning rates of the layers of the backbone.
   """
 
   name: str = 'PublishedAdamW'
@@ -42,6 +61,7 @@ class PublishedAdamW(optimizer_config.BaseOptimizerConfig):
   epsilon: float = 1e-8
   weight_decay: float = 0.01
   exclude_from_decay: list[str] = dataclasses.field(default_factory=list)
+  rate_by_depth: RateByDepth = dataclasses.field(default_factory=RateByDepth)
 
 
 @dataclasses.dataclass

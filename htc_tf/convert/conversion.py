@@ -1,5 +1,6 @@
 """Conversion of published weights to the variables of a model, and back."""
 
+import re
 from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
@@ -17,6 +18,12 @@ from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
 from htc_tf.modeling.htc_model import HTCModel
+
+_VERSION_1_HEAD = re.compile(r'bbox_head\.(\d+\.)?fc_cls\.')
+# Heads of single-stage detectors of mmdetection, and of classifiers of mmcls. Both may have a neck.
+_SINGLE_STAGE_HEADS = {'bbox_head', 'mask_head'}
+_OTHER_HEADS = {'head', *_SINGLE_STAGE_HEADS}
+_MMCLS_STEMS = {'backbone.conv1.weight', 'backbone.stem.0.weight'}
 
 
 class Conversion(NamedTuple):
@@ -169,9 +176,9 @@ def published_weights(model: HTCModel, name_map: NameMap) -> dict[str, np.ndarra
   return found
 
 
-def _refuse_version_1(path: str, first_parts: Set[str]) -> None:
+def _refuse_version_1(path: str, names: Set[str]) -> None:
   """Raise CheckpointError if the heads have the names of mmdetection 1.x, which were other ones."""
-  if 'bbox_head' in first_parts:
+  if any(map(_VERSION_1_HEAD.match, names)):
     raise CheckpointError(
       f'{path} is a checkpoint of mmdetection 1.x',
       expected='a checkpoint of mmdetection 2.x or 3.x, with entries such as roi_head.bbox_head',
@@ -189,13 +196,13 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
   """
   names = set(checkpoint.tensors)
   first_parts = {name.split('.', 1)[0] for name in names}
+  _refuse_version_1(checkpoint.path, names)
   if checkpoint.source == 'paddle':
     if 'backbone.conv1.conv1.conv.weight' in names:
       return PADDLE
-  elif {'roi_head', 'neck'} & first_parts:
-    _refuse_version_1(checkpoint.path, first_parts)
+  elif 'roi_head' in first_parts or ('neck' in first_parts and not _OTHER_HEADS & first_parts):
     return find_mmdet_map(checkpoint.tensors)
-  elif names & {'backbone.conv1.weight', 'backbone.stem.0.weight'}:
+  elif not _SINGLE_STAGE_HEADS & first_parts and names & _MMCLS_STEMS:
     return MMCLS
   elif names & {'conv1.weight', 'stem.0.weight'}:
     return TORCHVISION

@@ -1,6 +1,6 @@
 """Names of mmdetection's checkpoints (2.x and 3.x) and rows that other sources share."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -130,13 +130,13 @@ _SEMANTIC_ROWS = (
 )
 
 
-def _box_rows(source: str, path: str, class_agnostic: bool) -> tuple[Row, ...]:
+def _box_rows(source: str, path: str, deltas: Sequence[bool]) -> tuple[Row, ...]:
   """Rows of a box head.
 
   Args:
     source: prefix of the published names, without the last dot.
     path: path of the stage.
-    class_agnostic: whether the classes share the box deltas.
+    deltas: whether the classes share the box deltas; both if the entries do not tell.
   """
   box_head = f'{path}/box_head'
   return (
@@ -155,13 +155,17 @@ def _box_rows(source: str, path: str, class_agnostic: bool) -> tuple[Row, ...]:
       {'kernel': (t.LINEAR, t.BACKGROUND_FIRST), 'bias': (t.BACKGROUND_FIRST,)},
       CLASSES_LAST,
     ),
-    *rows(
-      f'{source}.fc_reg',
-      f'{box_head}/deltas' if class_agnostic else f'{box_head}/class_deltas',
-      WEIGHTS,
-      {'kernel': (t.LINEAR, t.YX_DELTAS), 'bias': (t.YX_DELTAS,)},
-      None if class_agnostic else DELTA_CLASSES,
-    ),
+    *(row for are_shared in deltas for row in _delta_rows(source, box_head, are_shared)),
+  )
+
+
+def _delta_rows(source: str, box_head: str, class_agnostic: bool) -> tuple[Row, ...]:
+  return rows(
+    f'{source}.fc_reg',
+    f'{box_head}/deltas' if class_agnostic else f'{box_head}/class_deltas',
+    WEIGHTS,
+    {'kernel': (t.LINEAR, t.YX_DELTAS), 'bias': (t.YX_DELTAS,)},
+    None if class_agnostic else DELTA_CLASSES,
   )
 
 
@@ -169,14 +173,14 @@ def _box_rows(source: str, path: str, class_agnostic: bool) -> tuple[Row, ...]:
 BATCH_COUNTERS = r'.*\.num_batches_tracked'
 
 
-def _name_map(stage: str, path: str, class_agnostic: bool) -> NameMap:
+def _name_map(stage: str, path: str, deltas: Sequence[bool]) -> NameMap:
   """The name map of models whose heads have the given names.
 
   Args:
     stage: end of the published names of the heads of a stage, with the dot before it; '' if there
       is one stage only.
     path: path of the stage.
-    class_agnostic: whether the classes share the box deltas.
+    deltas: whether the classes share the box deltas; both if the entries do not tell.
   """
   return NameMap(
     'mmdet',
@@ -189,7 +193,7 @@ def _name_map(stage: str, path: str, class_agnostic: bool) -> NameMap:
       *_RECURSION_ROWS,
       *_RPN_ROWS,
       *_SEMANTIC_ROWS,
-      *_box_rows(f'{_HEAD}.bbox_head{stage}', path, class_agnostic),
+      *_box_rows(f'{_HEAD}.bbox_head{stage}', path, deltas),
       *mask_rows(f'{_HEAD}.mask_head{stage}', path),
       *SCNET_ROWS,
       *mask_rows(f'{_HEAD}.mask_head', 'cascade'),
@@ -198,12 +202,16 @@ def _name_map(stage: str, path: str, class_agnostic: bool) -> NameMap:
   )
 
 
-MMDET = _name_map('.{stage}', _STAGE, class_agnostic=True)
-MMDET_BY_CLASS = _name_map('.{stage}', _STAGE, class_agnostic=False)
+_SHARED, _BY_CLASS = (True,), (False,)
+MMDET = _name_map('.{stage}', _STAGE, _SHARED)
+MMDET_BY_CLASS = _name_map('.{stage}', _STAGE, _BY_CLASS)
 # Mask R-CNN, whose heads have no number.
 _ONLY_STAGE = 'cascade/stages/0'
-MMDET_ONE_STAGE = _name_map('', _ONLY_STAGE, class_agnostic=True)
-MMDET_ONE_STAGE_BY_CLASS = _name_map('', _ONLY_STAGE, class_agnostic=False)
+MMDET_ONE_STAGE = _name_map('', _ONLY_STAGE, _SHARED)
+MMDET_ONE_STAGE_BY_CLASS = _name_map('', _ONLY_STAGE, _BY_CLASS)
+# With one class, deltas of each class have the shape of shared ones: the model decides.
+_MMDET_ONE_CLASS = _name_map('.{stage}', _STAGE, _SHARED + _BY_CLASS)
+_MMDET_ONE_STAGE_ONE_CLASS = _name_map('', _ONLY_STAGE, _SHARED + _BY_CLASS)
 
 
 def find_mmdet_map(tensors: Mapping[str, np.ndarray]) -> NameMap:
@@ -213,8 +221,10 @@ def find_mmdet_map(tensors: Mapping[str, np.ndarray]) -> NameMap:
     tensors: entries of the checkpoint by name.
   """
   has_one_stage = f'{_HEAD}.bbox_head.fc_cls.weight' in tensors
-  deltas = tensors.get(f'{_HEAD}.bbox_head.{"" if has_one_stage else "0."}fc_reg.weight')
-  class_agnostic = deltas is None or deltas.shape[0] == 4
-  if has_one_stage:
-    return MMDET_ONE_STAGE if class_agnostic else MMDET_ONE_STAGE_BY_CLASS
-  return MMDET if class_agnostic else MMDET_BY_CLASS
+  head = f'{_HEAD}.bbox_head.{"" if has_one_stage else "0."}'
+  logits, deltas = (tensors.get(f'{head}{name}.weight') for name in ('fc_cls', 'fc_reg'))
+  if deltas is not None and deltas.shape[0] != 4:
+    return MMDET_ONE_STAGE_BY_CLASS if has_one_stage else MMDET_BY_CLASS
+  if logits is not None and logits.shape[0] == 2:
+    return _MMDET_ONE_STAGE_ONE_CLASS if has_one_stage else _MMDET_ONE_CLASS
+  return MMDET_ONE_STAGE if has_one_stage else MMDET

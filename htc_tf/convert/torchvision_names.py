@@ -1,8 +1,8 @@
 """Names of the ImageNet classifiers of torchvision and mmcls, which initialize backbones.
 
 Classifiers with a deep stem or scales (ResNet-D, Res2Net) have mmdetection's names, with or without
-the prefix of mmcls. The published classifiers of HRNet have names like torchvision's, without a
-prefix.
+the prefix of mmcls. The classifiers that HRNet's authors publish have names like torchvision's,
+without a prefix.
 """
 
 from htc_tf.convert.hrnet_names import CLASSIFIER, hrnet_rows
@@ -25,8 +25,8 @@ TORCHVISION = NameMap(
 )
 MMCLS = NameMap(
   'mmcls',
-  backbone_rows('backbone.'),
-  ignored=(BATCH_COUNTERS, r'head\..*'),
+  (*backbone_rows('backbone.'), *hrnet_rows('backbone.')),
+  ignored=(BATCH_COUNTERS, r'(head|neck)\..*'),
   parts=('backbone',),
   optional=_ADDED,
 )

@@ -17,6 +17,9 @@ Shapes = Mapping[str, Sequence[int]]
 
 _RESNET_KERNELS = ('backbone/layer1/0/conv2/kernel', 'backbone/layer1/0/convs/0/kernel')
 
+# Maps that predict the offsets and strengths of 3x3 taps.
+_MODULATED_MAPS = 27
+
 
 class Traits(NamedTuple):
   """Facts about a network by what they describe.
@@ -50,7 +53,7 @@ def differences(found: Traits, expected: Traits) -> list[str]:
   """The facts that differ, e.g. 'blocks: [3, 4, 23, 3] instead of [3, 4, 6, 3]'.
 
   Args:
-    found: facts about a file.
+    found: facts about a file; None if the file does not tell.
     expected: facts about an experiment.
   """
   texts = []
@@ -65,7 +68,7 @@ def _different(found: Facts, expected: Facts) -> list[str]:
   return [
     f'{key}: {_text(found[key])} instead of {_text(value)}'
     for key, value in expected.items()
-    if found[key] != value
+    if found[key] not in (None, value)
   ]
 
 
@@ -98,6 +101,10 @@ def _backbone_of_variables(shapes: Shapes) -> tuple[str, Facts]:
     'scales': 1 + _count(shapes, r'backbone/layer1/0/convs/(\d+)/'),
     'deep stem': _has(shapes, r'backbone/stem/'),
     'deformable stages': _stages(shapes, 'conv_offset'),
+    'modulated': any(
+      shape[-1] == _MODULATED_MAPS
+      for shape in _first(shapes, r'backbone/layer\d/\d+/conv2/conv_offset/bias')
+    ),
     'standardized': _has(shapes, r'backbone/layer1/.*/weight_gamma'),
     'switchable stages': _stages(shapes, 'switch'),
   }
@@ -124,6 +131,7 @@ def _backbone_of_config(config: model_config.HTC) -> tuple[str, Facts]:
     'scales': backbone.scales,
     'deep stem': backbone.deep_stem,
     'deformable stages': list(backbone.deformable_stages),
+    'modulated': backbone.modulated,
     'standardized': backbone.standardized,
     'switchable stages': list(backbone.switchable_stages),
   }
@@ -138,7 +146,7 @@ def _rest_of_variables(shapes: Shapes) -> Facts:
       _has(shapes, r'decoder/reduction/'), _has(shapes, r'decoder/feedback_backbone/')
     ),
     'stages': _count(shapes, r'cascade/stages/(\d+)/box_head/'),
-    'boxes by class': f'{box_head}/class_deltas/kernel' in shapes,
+    'boxes by class': _has_boxes_by_class(shapes, box_head),
     'convolutions of a box head': _count(shapes, rf'{box_head}/convs/(\d+)/'),
     'linear layers of a box head': _count(shapes, rf'{box_head}/fcs/(\d+)/'),
     'masks': _masks(
@@ -169,6 +177,13 @@ def _rest_of_config(config: model_config.HTC) -> Facts:
     'global context': config.global_context.enabled,
     'feature relay': config.include_mask and cascade.feature_relay,
   }
+
+
+def _has_boxes_by_class(shapes: Shapes, box_head: str) -> bool | None:
+  """None for one class, for which the shapes are the same."""
+  if tuple(shapes.get(f'{box_head}/logits/bias', ())) == (2,):
+    return None
+  return f'{box_head}/class_deltas/kernel' in shapes
 
 
 def _decoder(is_high_resolution: bool, is_recursive: bool) -> str:

@@ -1,4 +1,4 @@
-"""Deformable convolution, version 1 (Dai et al. 2017)."""
+"""Deformable convolution, version 1 (Dai et al. 2017) and 2 (Zhu et al. 2019)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,6 +15,7 @@ def deform_conv2d(
   stride: int = 1,
   groups: int = 1,
   dilation: int = 1,
+  strengths: tf.Tensor | None = None,
 ) -> tf.Tensor:
   """Convolution whose taps read displaced, bilinearly sampled positions.
 
@@ -31,12 +32,17 @@ def deform_conv2d(
     stride: stride along y and x.
     groups: number of groups of channels, as in `grouped_conv2d`.
     dilation: distance of neighboring taps in pixels, before they are displaced.
+    strengths: [batch, ceil(height / stride), ceil(width / stride), kernel_height * kernel_width]
+      factor on the sample of each tap (version 2); None for 1.
 
   Returns:
     [batch, ceil(height / stride), ceil(width / stride), filters] of the dtype of `x`.
   """
   positions = _positions(offsets, kernel.shape[:2], stride, dilation)  # [batch, h, w, taps, 2]
-  positions = tf.transpose(positions, [3, 0, 1, 2, 4])  # [taps, batch, h, w, 2]
+  if strengths is not None:
+    factors = tf.cast(strengths, tf.float32)[..., tf.newaxis]
+    positions = tf.concat([positions, factors], -1)  # [batch, h, w, taps, 3]
+  positions = tf.transpose(positions, [3, 0, 1, 2, 4])  # [taps, batch, h, w, 2 or 3]
   kernels = tf.reshape(kernel, [-1, 1, 1, *kernel.shape[2:]])  # [taps, 1, 1, in, out]
   return _sum_taps(x, positions, kernels, groups)
 
@@ -117,7 +123,7 @@ class _Corner(NamedTuple):
   Attributes:
     rows: [batch, h, w] row of the pixel in the map flattened to [batch * height * width, channels].
     weights: [batch, h, w] float32 weight of the pixel in the sample; 0 outside the map.
-    slopes: [batch, h, w, 2] float32 derivative of the weight by y and x.
+    slopes: [batch, h, w, 2 or 3] float32 derivative of the weight by y, x and the strength, if any.
   """
 
   rows: tf.Tensor
@@ -157,7 +163,7 @@ def _tap_gradient(
 def _sample_gradient(
   flat: tf.Tensor, corners: Sequence[_Corner], upstream: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Gradients of the pixels and of the positions [batch, h, w, 2], float32."""
+  """Gradients of the pixels and of the positions [batch, h, w, 2 or 3], float32."""
   pixel_gradients, position_gradients = [], []
   for corner in corners:
     shares = corner.weights[..., tf.newaxis] * upstream  # [batch, h, w, channels]
@@ -168,21 +174,27 @@ def _sample_gradient(
 
 
 def _corners(positions: tf.Tensor, shape: tf.Tensor) -> list[_Corner]:
-  """Four corners of positions [batch, h, w, 2] in a map [batch, height, width, channels]."""
+  """Four corners of positions [batch, h, w, 2 or 3] in a map [batch, height, width, channels]."""
   return [_corner(positions, shape, below, right) for below in (0, 1) for right in (0, 1)]
 
 
 def _corner(positions: tf.Tensor, shape: tf.Tensor, below: int, right: int) -> _Corner:
-  """Corner above (0) or below (1), left (0) or right (1) of positions [batch, h, w, 2]."""
+  """Corner above (0) or below (1), left (0) or right (1) of positions [batch, h, w, 2 or 3].
+
+  The third value of a position is the strength of its sample.
+  """
   side = tf.constant([below, right], tf.float32)
-  origin = tf.floor(positions)
-  fraction = positions - origin
+  origin = tf.floor(positions[..., :2])
+  fraction = positions[..., :2] - origin
   shares = side * fraction + (1.0 - side) * (1.0 - fraction)  # [batch, h, w, 2] along y and x
   pixels, last = origin + side, tf.cast(shape[1:3] - 1, tf.float32)
   inside = tf.cast(tf.reduce_all((pixels >= 0.0) & (pixels <= last), -1), tf.float32)
   y, x = tf.unstack(tf.cast(tf.clip_by_value(pixels, 0.0, last), tf.int32), axis=-1)
   images = tf.range(shape[0])[:, tf.newaxis, tf.newaxis] * shape[1] * shape[2]
-  slopes = (2.0 * side - 1.0) * shares[..., ::-1]
-  return _Corner(
-    images + y * shape[2] + x, tf.reduce_prod(shares, -1) * inside, slopes * inside[..., tf.newaxis]
-  )
+  weights = tf.reduce_prod(shares, -1) * inside  # [batch, h, w]
+  slopes = (2.0 * side - 1.0) * shares[..., ::-1] * inside[..., tf.newaxis]
+  if positions.shape[-1] == 3:
+    strengths = positions[..., 2]
+    slopes = tf.concat([slopes * strengths[..., tf.newaxis], weights[..., tf.newaxis]], -1)
+    weights *= strengths
+  return _Corner(images + y * shape[2] + x, weights, slopes)

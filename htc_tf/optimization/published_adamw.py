@@ -1,11 +1,13 @@
 """AdamW as the published trainings of transformers have it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
+
+from htc_tf.optimization.rate_by_depth import LAYER, plain_name, rate_factors
 
 # Names of the two moments of a variable in checkpoints.
 FIRST_MOMENT, SECOND_MOMENT = 'first_moment', 'second_moment'
@@ -21,6 +23,9 @@ class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
   Model Garden's `adamw` adds epsilon to the root before the correction of v, and limits the norm of
   the gradients to 1 by default.
 
+  The step counts those that were skipped, because a gradient was not finite, as the schedule does;
+  that of PyTorch does not.
+
   It extends the older of the two base classes of Keras, because Model Garden's averages of weights
   accept no other.
 
@@ -31,6 +36,8 @@ class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
     epsilon: number that is added to the root of the second moment.
     weight_decay: share of a weight that a step with a learning rate of 1 removes.
     exclude_from_decay: regular expressions; a variable whose name has one of them is not decayed.
+    rate_by_depth: `factor` and `part` of the learning rates of the layers of a backbone, arguments
+      `decay` and `part` of `rate_by_depth.rate_factors`; None for one rate.
     name: name of the optimizer.
     **kwargs: `clipnorm`, `clipvalue` or `global_clipnorm` of Keras, and its functions on gradients.
   """
@@ -45,6 +52,7 @@ class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
     epsilon: float = 1e-8,
     weight_decay: float = 0.01,
     exclude_from_decay: Sequence[str] = (),
+    rate_by_depth: Mapping[str, Any] | None = None,
     name: str = 'PublishedAdamW',
     **kwargs: Any,
   ):
@@ -56,7 +64,9 @@ class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
       'epsilon': epsilon,
       'weight_decay': weight_decay,
       'exclude_from_decay': list(exclude_from_decay),
+      'rate_by_depth': dict(rate_by_depth or {'factor': 1.0, 'part': LAYER}),
     }
+    self._rate_factors: dict[str, float] = {}
 
   def get_config(self) -> dict[str, Any]:
     """Arguments that build the same optimizer."""
@@ -68,6 +78,9 @@ class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
     return not any(re.search(pattern, name) for pattern in self._values['exclude_from_decay'])
 
   def _create_slots(self, var_list: list[tf.Variable]) -> None:
+    depth = self._values['rate_by_depth']
+    names = [variable.name for variable in var_list]
+    self._rate_factors = rate_factors(names, depth['factor'], depth['part'])
     for slot in (FIRST_MOMENT, SECOND_MOMENT):
       for variable in var_list:
         self.add_slot(variable, slot)
@@ -93,7 +106,8 @@ class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
     mean = new_first / values['correction_beta_1']
     root = tf.sqrt(new_second / values['correction_beta_2']) + self._values['epsilon']
     decay = self._values['weight_decay'] if self.decays(var.name) else 0.0
-    return var.assign_sub(values['lr_t'] * (mean / root + decay * var), self._use_locking)
+    rate = values['lr_t'] * self._rate_factors[plain_name(var.name)]
+    return var.assign_sub(rate * (mean / root + decay * var), self._use_locking)
 
   def _resource_apply_sparse(
     self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None

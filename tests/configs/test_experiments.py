@@ -118,6 +118,7 @@ def test_the_default_model_is_the_published_htc():
     'groups': 1,
     'base_width': 64,
     'deformable_stages': [],
+    'modulated': False,
     'recompute': False,
     'scales': 1,
     'deep_stem': False,

@@ -1,6 +1,7 @@
 """Tests of the conversion between published checkpoints and models."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -8,12 +9,17 @@ import pytest
 from htc_tf.convert import conversion
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.comparison import Allowed
-from htc_tf.convert.mmdet_names import MMDET
+from htc_tf.convert.mmdet_names import (
+  MMDET,
+  MMDET_BY_CLASS,
+  MMDET_ONE_STAGE_BY_CLASS,
+)
 from htc_tf.convert.paddle_names import PADDLE
 from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
 from htc_tf.modeling.backbones import published_resnet
+from parity.pack import EXTRACT
 from tests import tiny
 
 SOURCES = [MMDET, PADDLE, TORCHVISION, MMCLS]
@@ -227,6 +233,32 @@ def test_another_number_of_semantic_classes_drops_the_semantic_logits(original):
   assert set(result.dropped) == {'semantic_head/logits/kernel', 'semantic_head/logits/bias'}
 
 
+@pytest.mark.parametrize(
+  'stages,name_map', [(1, MMDET_ONE_STAGE_BY_CLASS), (2, MMDET_BY_CLASS)], ids=['one', 'two']
+)
+def test_the_boxes_of_one_class_are_those_that_the_model_has(stages, name_map):
+  """The deltas of a single class have the shape of shared ones."""
+  config = tiny.model(stages, num_classes=2, box_head={'class_agnostic': False})
+  original = tiny.build(config, seed=1)
+  copy = tiny.build(config, seed=2)
+  result = conversion.convert_checkpoint(checkpoint_of(original, name_map), copy)
+  assert not result.missing + result.unused + result.dropped
+  for path, value in values(copy).items():
+    np.testing.assert_array_equal(value, values(original)[path], err_msg=path)
+
+
+def test_a_classifier_of_mmcls_starts_an_hrnet():
+  """Its backbone has mmdetection's names; its neck widens the branches for the classifier."""
+  layers = json.loads((EXTRACT / 'mmdet_htc_hrnetv2p-w18_layers.json').read_text())
+  names = [f'{layer}.weight' for layer in layers if layer.startswith('backbone.')]
+  neck = ['neck.increase_layers.0.0.conv1.weight', 'head.fc.weight']
+  tensors = {name: np.zeros([1], np.float32) for name in [*names, *neck]}
+  assert conversion.find_name_map(Checkpoint(tensors, 'torch', 'hrnet.pth', '')) is MMCLS
+  for name in names:
+    assert MMCLS.find_path(name).name == MMDET.find_path(name).name
+  assert all(map(MMCLS.ignores, neck))
+
+
 def test_a_wrong_width_is_not_another_number_of_classes(original):
   config = tiny.model(num_classes=7)
   config.box_head.fc_dims = 24
@@ -244,7 +276,18 @@ def test_checkpoints_of_the_first_version_are_refused(fresh):
 
 
 @pytest.mark.parametrize(
-  'source,names', [('torch', ['model.weight']), ('paddle', ['conv.weight']), ('torch', [])]
+  'source,names',
+  [
+    ('torch', ['model.weight']),
+    ('paddle', ['conv.weight']),
+    ('torch', []),
+    # RetinaNet of mmdetection 3.x, and Mask R-CNN of Detectron2.
+    (
+      'torch',
+      ['backbone.conv1.weight', 'neck.fpn_convs.0.conv.weight', 'bbox_head.retina_cls.bias'],
+    ),
+    ('torch', ['backbone.bottom_up.stem.conv1.weight', 'roi_heads.mask_head.predictor.bias']),
+  ],
 )
 def test_unknown_names_are_refused(fresh, source, names):
   checkpoint = Checkpoint({name: np.zeros(1) for name in names}, source, 'htc.pth', '')

@@ -107,3 +107,28 @@ def test_positions_stay_float32_in_half_precision(dtype):
   # dy = 0.25 weights the row by 0.75; dx = 0.25 mixes in a quarter of the next column.
   expected = 0.75 * np.where(np.arange(width - 1) % 2, 0.75, 0.25)
   np.testing.assert_allclose(tf.cast(output, tf.float32)[0, 0, :-1, 0], expected, atol=2e-3)
+
+
+@pytest.mark.parametrize('groups', [1, 2])
+def test_strengths_are_factors_on_the_samples_of_each_tap(groups):
+  """Against the sum over the taps of plain deformable convolutions, gradients included."""
+  random = np.random.default_rng(0)
+  shapes = ([2, 5, 6, 4], [2, 3, 3, 18], [3, 3, 4 // groups, 6], [2, 3, 3, 9], [2, 3, 3, 6])
+  x, offsets, kernel, strengths, upstream = (
+    tf.constant(random.normal(size=shape), tf.float32) for shape in shapes
+  )
+  inputs = [x, offsets, kernel, strengths]
+  with tf.GradientTape(persistent=True) as tape:
+    tape.watch(inputs)
+    actual = deform_conv2d(x, offsets, kernel, 2, groups, strengths=strengths)
+    taps = [tf.reshape(tf.one_hot(tap, 9), [3, 3, 1, 1]) * kernel for tap in range(9)]
+    expected = tf.add_n(
+      [
+        strengths[..., tap, tf.newaxis] * deform_conv2d(x, offsets, of_tap, 2, groups)
+        for tap, of_tap in enumerate(taps)
+      ]
+    )
+  np.testing.assert_allclose(actual, expected, atol=1e-4)
+  gradients = (tape.gradient(output, inputs, upstream) for output in (actual, expected))
+  for one, other in zip(*gradients):
+    np.testing.assert_allclose(one, other, atol=1e-3)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from official.modeling import optimization
 
 from htc_tf import registry_imports  # noqa: F401
@@ -31,12 +32,15 @@ TORCH_NOT_DECAYED = {
 }
 
 
-def defined_steps(gradients, decay=DECAY, epsilon=1e-8):
-  """[steps, 3] weights after each step of the definition, in float64."""
+def defined_steps(gradients, decay=DECAY, epsilon=1e-8, rates=RATES):
+  """[steps, 3] weights after each step of the definition, in float64; None is a skipped step."""
   weight, first, second, weights = START.astype(np.float64), np.zeros(3), np.zeros(3), []
-  for step, (gradient, rate) in enumerate(zip(gradients.astype(np.float64), RATES), 1):
-    first = 0.9 * first + 0.1 * gradient
-    second = 0.999 * second + 0.001 * gradient**2
+  for step, (gradient, rate) in enumerate(zip(gradients, rates), 1):
+    if gradient is None:
+      continue
+    wide = np.asarray(gradient, np.float64)
+    first = 0.9 * first + 0.1 * wide
+    second = 0.999 * second + 0.001 * wide**2
     weight = weight - rate * decay * weight
     root = np.sqrt(second / (1 - 0.999**step)) + epsilon
     weight = weight - rate * first / (1 - 0.9**step) / root
@@ -44,7 +48,7 @@ def defined_steps(gradients, decay=DECAY, epsilon=1e-8):
   return np.stack(weights)
 
 
-def build(**values):
+def build(ema=None, **values):
   config = Optimization(
     {
       'optimizer': {
@@ -56,6 +60,7 @@ def build(**values):
         'stepwise': {'boundaries': [14], 'values': [0.1, 0.01]},
       },
       'warmup': {'type': 'linear', 'linear': {'warmup_steps': 5, 'warmup_learning_rate': 0.001}},
+      'ema': ema,
     }
   )
   factory = optimization.OptimizerFactory(config)
@@ -111,6 +116,40 @@ def test_replicas_add_up_their_gradients(two_replicas):
     variable, optimizer = tf.Variable(START, name='kernel'), build()
   optimizer_steps.on_replicas(two_replicas, optimizer, variable, GRADIENTS)
   np.testing.assert_allclose(variable, defined_steps(GRADIENTS)[-1], rtol=0, atol=2e-6)
+
+
+def test_the_rate_falls_with_the_depth_and_scales_the_decay_too():
+  """Groups of PyTorch with a rate of their own do the same."""
+  variables = [tf.Variable(START, name=name) for name in ('layer3/0/conv', 'layer4/0/conv', 'fc')]
+  optimizer = build(rate_by_depth={'factor': 0.5, 'part': 'stage'})
+  for weights, factor in zip(run(optimizer, variables, GRADIENTS), (0.25, 0.5, 1.0)):
+    expected = defined_steps(GRADIENTS, rates=factor * np.array(RATES))
+    np.testing.assert_allclose(weights, expected, rtol=0, atol=2e-6)
+
+
+def test_scaled_losses_give_the_same_steps_and_a_broken_step_only_counts():
+  variable = tf.Variable(START, name='kernel')
+  inner = PublishedAdamW(0.1, weight_decay=DECAY)
+  optimizer = tf_keras.mixed_precision.LossScaleOptimizer(inner)
+  gradients = (*GRADIENTS[:3], None, *GRADIENTS[3:])
+  for gradient in gradients:
+    loss = tf.constant([np.inf] * 3 if gradient is None else gradient, tf.float32)
+    scaled = optimizer.get_scaled_loss(loss)
+    optimizer.apply_gradients([(optimizer.get_unscaled_gradients([scaled])[0], variable)])
+  expected = defined_steps(gradients, rates=[0.1] * len(gradients))[-1]
+  np.testing.assert_allclose(variable, expected, rtol=0, atol=2e-6)
+
+
+def test_weights_are_averaged():
+  model = tf_keras.Sequential([tf_keras.layers.Dense(1, use_bias=False, input_shape=[3])])
+  model.set_weights([START[:, np.newaxis]])
+  optimizer = build({'average_decay': 0.5, 'dynamic_decay': False})
+  optimizer.shadow_copy(model)
+  run(optimizer, model.trainable_variables, GRADIENTS[..., np.newaxis])
+  average = np.zeros(3)  # The trainer lets the averages start at the weights.
+  for weight in defined_steps(GRADIENTS):
+    average = 0.5 * average + 0.5 * weight
+  np.testing.assert_allclose(optimizer._average_weights[0][:, 0], average, rtol=0, atol=2e-6)
 
 
 def test_the_configuration_of_the_optimizer_builds_it_again():

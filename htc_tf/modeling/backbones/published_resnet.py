@@ -270,6 +270,7 @@ def configured_arguments(
       config.deformable_stages,
       config.scales,
       config.switchable_stages,
+      config.modulated,
     ),
     'recompute': config.recompute,
     'norm': NormOptions.configured(config.norm_eval, norm_activation_config),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from htc_tf.modeling.layers.deform_conv import DeformConv2D
+from htc_tf.modeling.layers.modulated_deform_conv import ModulatedDeformConv2D
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 from htc_tf.modeling.layers.switchable_conv import SwitchableConv2D
 
@@ -17,6 +18,7 @@ class BottleneckOptions(NamedTuple):
     deformable_stages: stages, 1 to 4, whose 3x3 convolutions are deformable.
     scales: number of scales of a `Res2NetBlock`; 1 for a `ResidualBlock`.
     switchable_stages: stages, 1 to 4, whose 3x3 convolutions are `SwitchableConv2D`.
+    modulated: whether deformable convolutions are `ModulatedDeformConv2D`.
   """
 
   groups: int = 1
@@ -24,12 +26,15 @@ class BottleneckOptions(NamedTuple):
   deformable_stages: Sequence[int] = ()
   scales: int = 1
   switchable_stages: Sequence[int] = ()
+  modulated: bool = False
 
   def middle(self, stage: int) -> type[PaddedConv2D] | None:
     """Class of the 3x3 convolutions of a stage; None for that of the other convolutions."""
     if stage in self.switchable_stages:
       return SwitchableConv2D
-    return DeformConv2D if stage in self.deformable_stages else None
+    if stage not in self.deformable_stages:
+      return None
+    return ModulatedDeformConv2D if self.modulated else DeformConv2D
 
 
 class LayerOptions(NamedTuple):

@@ -19,12 +19,13 @@ class DeformConv2D(PaddedConv2D):
   """
 
   _reads_kernel_only = False
+  _maps_per_tap = 2  # dy and dx
 
   def build(self, input_shape: Sequence[int | None]) -> None:
     """Create the variables, those of the offsets included, for [batch, height, width, channels]."""
     super().build(input_shape)
     self.conv_offset = PaddedConv2D(
-      2 * self.kernel_size[0] * self.kernel_size[1],
+      self._maps_per_tap * self.kernel_size[0] * self.kernel_size[1],
       self.kernel_size,
       strides=self.strides,
       kernel_initializer='zeros',
