@@ -1,5 +1,6 @@
 """Fixtures of all tests: parsed flags, two logical CPU devices, and a check of autograph."""
 
+import signal
 import sys
 
 import pytest
@@ -11,6 +12,10 @@ from tensorflow.python.autograph.impl import api
 tf.config.set_logical_device_configuration(
   tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+# A shell starts what it runs in the background with SIGINT ignored, and processes inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+  signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session', autouse=True)
