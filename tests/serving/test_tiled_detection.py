@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from htc_tf import progress
 from htc_tf.data import image_limits, images, mask_codec, tiff_blocks
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
@@ -194,7 +195,8 @@ def test_an_error_of_a_server_in_a_tile_is_that_of_the_image():
   assert isinstance(found, InputError) and len(calls) == 2
 
 
-def test_large_and_small_images_keep_their_order(tmp_path, capfd):
+def test_large_and_small_images_keep_their_order(tmp_path, capfd, monkeypatch):
+  monkeypatch.setattr(progress, '_LOG_SECONDS', 1e-9)  # A line for each step.
   folder = tmp_path / 'images'
   folder.mkdir()
   for name, image_hw in [('a', (40, 50)), ('b', HW), ('c', (30, 60))]:
@@ -206,4 +208,4 @@ def test_large_and_small_images_keep_their_order(tmp_path, capfd):
     assert result['segmentation']['size'] == [
       entries[result['image_id'] - 1][key] for key in ('height', 'width')
     ]
-  assert f'/{len(TILING.places(HW))} ' in capfd.readouterr().err  # The bar of the tiles.
+  assert f' of {len(TILING.places(HW))} (' in capfd.readouterr().err  # The lines about tiles.
