@@ -5,6 +5,7 @@ from typing import Any
 
 import orbit
 import tensorflow as tf
+import tf_keras
 from absl import logging
 from official.core import base_trainer
 
@@ -83,6 +84,10 @@ class Trainer(base_trainer.Trainer):
     """
     self.join()
     logs = dict(self._take_means())
+    # A graph would hold the first value of a metric that is counted in Python.
+    logs.update(
+      {metric.name: metric.result() for metric in self._metrics() if not metric.variables}
+    )
     rate, num_steps = self.optimizer.learning_rate, self.optimizer.iterations
     logs['learning_rate'] = rate(tf.maximum(num_steps - 1, 0)) if callable(rate) else rate
     return logs
@@ -95,10 +100,14 @@ class Trainer(base_trainer.Trainer):
     under a new key, and TensorFlow keeps 2 kB for each of them for ever.
     """
     means = {}
-    for metric in [*self.train_metrics, self.train_loss]:
-      means[metric.name] = metric.result()
-      metric.reset_states()
+    for metric in self._metrics():
+      if metric.variables:
+        means[metric.name] = metric.result()
+        metric.reset_states()
     return means
+
+  def _metrics(self) -> list[tf_keras.metrics.Metric]:
+    return [*self.train_metrics, self.train_loss]
 
   def eval_begin(self) -> None:
     """Let the model hold the weights to evaluate."""

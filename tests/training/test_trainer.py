@@ -11,6 +11,7 @@ from htc_tf.errors import ConfigError
 from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.optimization.published_sgd import PublishedSGD
 from htc_tf.tasks import finite_loss
+from htc_tf.tasks.host_count import HostCount
 from htc_tf.training.trainer import Trainer
 
 
@@ -110,6 +111,14 @@ def test_the_reported_learning_rate_is_that_of_the_last_step(num_steps, expected
 def test_a_constant_learning_rate_is_reported_as_it_is():
   trainer = _trainer(tf_keras.optimizers.legacy.SGD(0.25))
   assert float(trainer.train_loop_end()['learning_rate']) == 0.25
+
+
+def test_a_report_has_the_present_value_of_a_count_in_python():
+  trainer, counted = _trainer(tf_keras.optimizers.legacy.SGD(0.25)), []
+  trainer.train_metrics.append(HostCount('skipped_steps', lambda: len(counted)))
+  for expected in range(3):
+    assert float(trainer.train_loop_end()['skipped_steps']) == expected
+    counted.append(None)
 
 
 @pytest.mark.parametrize('num_replicas', [1, 2])
