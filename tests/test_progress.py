@@ -57,3 +57,20 @@ def test_a_terminal_gets_a_bar(monkeypatch):
   assert len(list(progress.track(range(3), description='predicting', unit='image'))) == 3
   assert terminal.getvalue().startswith('\rpredicting:   0%|')
   assert '3/3' in terminal.getvalue()
+
+
+@pytest.mark.parametrize('leave', [True, False])
+def test_a_finished_bar_stays_on_a_terminal_or_not(monkeypatch, leave):
+  terminal = Terminal()
+  monkeypatch.setattr(sys, 'stderr', terminal)
+  with progress.bar(description='tiles', unit='tile', total=3, leave=leave) as bar:
+    bar.update(3)
+  shown = terminal.getvalue().strip('\r\n').split('\r')[-1].strip()
+  assert shown.startswith('tiles: 100%') if leave else not shown
+
+
+def test_a_line_ends_with_what_its_work_adds(capsys):
+  with progress.bar(description='inference', unit='run', total=2) as bar:
+    bar.set_postfix_str('rpn 0.4 s', refresh=False)
+    bar.update()
+  assert capsys.readouterr().err.splitlines()[0].endswith(' left, rpn 0.4 s')

@@ -27,6 +27,10 @@ WRONG_MODELS = {
     {'backbone': {'published_resnet': {'model_id': 18, 'groups': 32, 'base_width': 8}}},
     'needs bottleneck blocks.*model_id 50, 101 or 152.*Got: model_id 18',
   ),
+  'modulated convolutions in no stage': (
+    {'backbone': {'published_resnet': {'model_id': 50, 'modulated': True}}},
+    r'published_resnet.modulated has no effect.*deformable_stages, e.g. \[2, 3, 4\]',
+  ),
   'deformable basic blocks': (
     {'backbone': {'published_resnet': {'model_id': 34, 'deformable_stages': [4]}}},
     'needs bottleneck blocks.*Got: model_id 34',

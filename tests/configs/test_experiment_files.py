@@ -98,6 +98,20 @@ def test_mask_rcnn_and_cascade_have_four_backbones_with_each_schedule(
     assert (parser.min_size_range or None, parser.max_size) == (short_sides, 1333)
 
 
+@pytest.mark.parametrize(
+  'stem,rate',
+  [
+    ('htc_cbnetv2_swin_base_coco', 0.3),
+    ('htc_cbnetv2_swin_base_4conv1fc_coco', 0.3),
+    ('htc_cbnetv2_swin_large_4conv1fc_coco', 0.2),
+  ],
+)
+def test_the_large_swin_of_cbnetv2_drops_fewer_paths_as_published(stem, rate):
+  path = experiment_files.path_of(stem)
+  backbone = parse('htc_resnet50fpn_20e_coco', [path]).task.model.backbone.get()
+  assert backbone.drop_path_rate == rate
+
+
 @pytest.mark.parametrize('width', [18, 32, 40])
 def test_files_of_hrnet_train_all_weights_but_no_statistics(width):
   path = experiment_files.path_of(f'htc_hrnetv2p_w{width}_20e_coco')

@@ -32,6 +32,14 @@ def test_an_entry_names_an_experiment_and_its_file(known):
   assert bool(known.refusal) == bool(known.refused)
 
 
+@pytest.mark.parametrize('known', USABLE, ids=[known.file for known in USABLE])
+def test_the_experiment_of_a_file_trains_as_long_as_its_title_says(known):
+  epochs = {'1x': 12, '2x': 24, '20e': 20, '3x': 36}
+  (schedule,) = re.findall(r'\b(1x|2x|3x|20e)\b', known.title)
+  params = parsing.parse(known.experiment, known.config_paths).params
+  assert params.trainer.train_steps == epochs[schedule] * 7330  # Batches of 16 images.
+
+
 def test_files_of_mmdetection_have_hashes_of_which_none_occurs_twice():
   assert all(len(known.hash) == 8 for known in HASHED)
   assert len({known.hash for known in HASHED}) == len(HASHED) > 50

@@ -40,6 +40,12 @@ def test_facts_are_read_from_paths_and_shapes():
     {'include_mask': False},
     {'cascade': {'mask_information_flow': False}},
     {'box_head': {'class_agnostic': False, 'num_convs': 2, 'num_fcs': 1}},
+    {'backbone': {'published_resnet': {'model_id': 50, 'deformable_stages': [4]}}},
+    {
+      'backbone': {
+        'published_resnet': {'model_id': 50, 'deformable_stages': [4], 'modulated': True}
+      }
+    },
   ],
 )
 def test_a_model_and_its_configuration_tell_the_same(overrides):
