@@ -1,7 +1,7 @@
 """Detectors that run on this machine, from a model directory, a checkpoint or an export."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,22 +43,11 @@ def load_detector(
       `path`, or a configuration, views or other models are asked of an export.
   """
   file_systems.check_usable(path, 'The model path (--model)')
-  if file_systems.exists(os.path.join(path, 'saved_model.pb')):
-    _check_no_choices(path, tta, ensemble)
-    given = {'experiment': experiment, 'params_override': params_override}
-    frame_detector.check_no_choices(path, given)
-    return _load_saved_model(path)
-  if frame_detector.is_frame_export(path):
-    frame_detector.check_no_choices(
-      path,
-      {
-        'experiment': experiment,
-        'params_override': params_override,
-        'tta': tta,
-        'ensemble': ensemble.paths,
-      },
-    )
-    return frame_detector.load_frame_detector(path)
+  if is_export(path):
+    choices = {'experiment': experiment, 'params_override': params_override}
+    _check_no_choices(path, {**choices, 'tta': tta, 'ensemble': ensemble.paths})
+    is_frame_export = frame_detector.is_frame_export(path)
+    return (frame_detector.load_frame_detector if is_frame_export else _load_saved_model)(path)
   model = loading.load_model(path, experiment, params_override, tta, ensemble)
   info = model.dataset_info
   return Detector(
@@ -69,20 +58,14 @@ def load_detector(
   )
 
 
-def _check_no_choices(path: str, tta: str | None, ensemble: Ensemble) -> None:
-  """Raise InputError if views or models are chosen for a SavedModel."""
-  if tta is not None:
+def _check_no_choices(path: str, choices: Mapping[str, Any]) -> None:
+  """Raise InputError if choices are made for an export, by option."""
+  given = [f'--{name}={value}' for name, value in choices.items() if value]
+  if given:
     raise InputError(
-      'The views of an export cannot be chosen',
-      expected='no --tta: those that were given to htc-export',
-      got=f'--tta={tta} for {path}',
-      likely_cause='the folder of an export in the place of that of the model',
-    )
-  if ensemble.paths:
-    raise InputError(
-      'An export cannot detect together with other models',
-      expected='a model directory, or an export of the whole ensemble without --ensemble',
-      got=f'--ensemble={ensemble.paths[0]} for {path}',
+      'An export does what was chosen at its export',
+      expected=f'{path} without these options; htc-export takes them',
+      got=' '.join(given),
       likely_cause='the folder of an export in the place of that of the model',
     )
 

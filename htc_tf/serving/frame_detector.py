@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -99,20 +98,3 @@ def _read_description(path: str) -> tuple[str, FrameRule, ExportFormat]:
   export_format = ExportFormat(mask_threshold=threshold)
   export_format.check()
   return content['format'], FrameRule(**entries), export_format
-
-
-def check_no_choices(path: str, choices: dict[str, Any]) -> None:
-  """Raise InputError if choices are asked of an export that only its model directory has.
-
-  Args:
-    path: the folder of the export.
-    choices: values by option; None or empty if it was not given.
-  """
-  given = [f'--{name}={value}' for name, value in choices.items() if value]
-  if given:
-    raise InputError(
-      'An export does what was chosen at its export',
-      expected=f'{path} without these options',
-      got=' '.join(given),
-      likely_cause='the folder of an export in the place of that of the model',
-    )

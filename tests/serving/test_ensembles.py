@@ -79,7 +79,7 @@ def test_an_export_holds_the_ensemble(together, other_dir, tmp_path):
   ):
     for key in _KEYS:
       np.testing.assert_allclose(found[key], expected[key], atol=1e-3)
-  with pytest.raises(InputError, match='cannot detect together with other models'):
+  with pytest.raises(InputError, match=r'does what was chosen.*Got: --ensemble='):
     detectors.load_detector(folder, ensemble=Ensemble([other_dir]))
 
 

@@ -72,7 +72,7 @@ def test_an_export_has_the_views_of_the_model(with_views, tmp_path):
     expected = with_views.predict(_images(1, *size), verbose=0)
     for key in _KEYS:
       np.testing.assert_allclose(found[key][row], expected[key][0], atol=1e-3)
-  with pytest.raises(InputError, match='views of an export cannot be chosen'):
+  with pytest.raises(InputError, match=r'does what was chosen.*Got: --tta='):
     detectors.load_detector(folder, tta='flip')
 
 
