@@ -55,6 +55,14 @@ def test_a_model_and_its_configuration_tell_the_same(overrides):
   assert traits.differences(traits.of_variables(shapes), traits.of_config(config)) == []
 
 
+def test_the_boxes_of_one_class_fit_shared_ones():
+  """The shapes are the same."""
+  by_class = tiny.model(1, num_classes=2, box_head={'class_agnostic': False})
+  shapes = {path: each.shape for path, each in named_variables(tiny.build(by_class)).items()}
+  expected = traits.of_config(tiny.model(1, num_classes=2, box_head={'class_agnostic': True}))
+  assert traits.differences(traits.of_variables(shapes), expected) == []
+
+
 def test_differences_are_named():
   expected = traits.of_config(model_config.HTC())
   config = model_config.HTC()
