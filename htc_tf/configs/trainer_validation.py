@@ -7,12 +7,15 @@ from official.core import config_definitions as cfg
 from official.modeling.optimization.configs import learning_rate_config as rate_config
 
 from htc_tf.configs import task as task_config
+from htc_tf.configs.optimization import PUBLISHED_ADAMW
 from htc_tf.configs.trainer import TrainerConfig, best_metric
 from htc_tf.configs.value_types import check_positive
 from htc_tf.errors import ConfigError
 from htc_tf.evaluation import metrics
 
 _TRAINING_NUMBERS = ('train_steps', 'steps_per_loop', 'summary_interval', 'checkpoint_interval')
+# Backbones whose layers `optimization.rate_by_depth` finds.
+_BACKBONES_WITH_DEPTH = ('published_resnet', 'published_swin')
 # Fields whose default, None, makes Model Garden fail in the first step.
 _NEEDED = (
   'learning_rate',
@@ -136,6 +139,29 @@ def check_averages(trainer: cfg.TrainerConfig, runtime: cfg.RuntimeConfig) -> No
       got=str(trainer.recovery_max_trials),
       likely_cause='the recovery of Model Garden, which would train the averages on; '
       'task.skip_non_finite_steps=true skips steps whose loss is not finite',
+    )
+
+
+def check_rate_by_depth(trainer: cfg.TrainerConfig, backbone: str | None) -> None:
+  """Check that learning rates by depth find the layers of the backbone by their names.
+
+  Args:
+    trainer: the configuration.
+    backbone: type of the backbone.
+
+  Raises:
+    ConfigError: its layers have other names.
+  """
+  optimizer = trainer.optimizer_config.optimizer
+  if optimizer.type != PUBLISHED_ADAMW or optimizer.get().rate_by_depth.factor == 1:
+    return
+  if backbone not in _BACKBONES_WITH_DEPTH:
+    name = 'trainer.optimizer_config.optimizer.published_adamw.rate_by_depth.factor'
+    raise ConfigError(
+      f'{name} cannot be used',
+      expected=f'task.model.backbone.type of {" or ".join(_BACKBONES_WITH_DEPTH)}, or factor 1',
+      got=str(backbone),
+      likely_cause='the settings of another backbone',
     )
 
 

@@ -64,6 +64,7 @@ def validate_experiment(
   if 'train' in mode:
     trainer_validation.check_training(params.trainer)
     trainer_validation.check_averages(params.trainer, params.runtime)
+    trainer_validation.check_rate_by_depth(params.trainer, params.task.model.backbone.type)
   if 'eval' in mode:
     trainer_validation.check_evaluation(params.trainer, mode, params.task)
   data = [('train_data', params.task.train_data)] if 'train' in mode else []

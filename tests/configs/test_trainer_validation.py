@@ -29,3 +29,10 @@ def test_a_learning_rate_for_another_number_of_steps_is_named(
   assert len(caplog.messages) == len(warnings)
   for message, text in zip(caplog.messages, warnings):
     assert text in message and '--epochs fits both' in message
+
+
+@pytest.mark.parametrize('optimizer', ['published_adamw', 'published_sgd'])
+def test_one_rate_for_all_layers_suits_every_backbone(optimizer):
+  override = f'trainer.optimizer_config.optimizer.type={optimizer}'
+  trainer = parsing.parse('htc_resnet50fpn_1x_coco', params_override=override).params.trainer
+  trainer_validation.check_rate_by_depth(trainer, 'published_hrnet')

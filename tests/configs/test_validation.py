@@ -222,6 +222,20 @@ WRONG_RUNS = {
   ),
   'huge number': ({'trainer': {'train_steps': -(10**400)}}, 'train_steps is out of range'),
   'annotations': ({'task': {'annotation_file': 3}}, 'annotation_file is of the wrong type'),
+  'rates by depth of a backbone with other names': (
+    {
+      'task': {'model': {'backbone': {'type': 'published_hrnet'}}},
+      'trainer': {
+        'optimizer_config': {
+          'optimizer': {
+            'type': 'published_adamw',
+            'published_adamw': {'rate_by_depth': {'factor': 0.9}},
+          }
+        }
+      },
+    },
+    'rate_by_depth.factor cannot be used.*published_resnet or published_swin.*Got: published_hrnet',
+  ),
   'infinite rate': (
     {'trainer': {'optimizer_config': {'optimizer': {'sgd': {'momentum': float('nan')}}}}},
     'sgd.momentum is out of range.*Got: nan',

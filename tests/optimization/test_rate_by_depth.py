@@ -46,6 +46,11 @@ def test_a_single_transformer_is_that_of_a_composite_and_frozen_layers_do_not_ma
   assert factors['trunk/layers/0/blocks/0/attn/table:0'] == 0.5**5
 
 
+def test_a_deep_stem_comes_before_the_first_stage():
+  factors = rate_factors(['stem/0/kernel:0', 'layer1/0/conv1/kernel:0'], 0.5)
+  assert list(factors.values()) == [0.25, 0.5]
+
+
 def test_no_backbone_has_no_factors():
   assert rate_factors(['kernel:0'], 0.5) == {'kernel:0': 1.0}
   assert rate_factors([], 0.5) == {}
