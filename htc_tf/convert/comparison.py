@@ -202,6 +202,20 @@ def check_crop_size(path: str, other_shape: Sequence[Pair], crop_size: int) -> N
     )
 
 
+def _class_counts(pairs: Sequence[Pair]) -> str:
+  """The numbers of foreground classes that differ, by the key that sets them."""
+  counts = []
+  for pair in pairs:
+    axis = pair.row.classes
+    if axis and pair.converted_shape and _only_axis_differs(pair, axis.axis):
+      published, ours = (
+        shape[axis.axis] // axis.values_per_class - axis.has_background
+        for shape in (pair.converted_shape, pair.shape)
+      )
+      counts.append(f'{axis.key}: {published} foreground classes in the file, {ours} in the model')
+  return '; '.join(dict.fromkeys(counts))
+
+
 def problems(comparison: Comparison, allowed: Allowed) -> Iterator[str]:
   """One line per kind of mismatch that is not allowed."""
   for title, names, accepted in (
@@ -214,7 +228,8 @@ def problems(comparison: Comparison, allowed: Allowed) -> Iterator[str]:
     ('variables without an entry', comparison.missing, allowed.missing),
     ('entries of another shape', list(map(str, comparison.other_shape)), False),
     (
-      'entries of another number of classes (can be skipped on request)',
+      f'entries of another number of classes ({_class_counts(comparison.other_classes)}; can be '
+      'skipped on request)',
       list(map(str, comparison.other_classes)),
       allowed.class_mismatch,
     ),

@@ -208,8 +208,11 @@ def test_unused_and_missing_entries_can_be_allowed(original, fresh):
 
 def test_another_number_of_classes_drops_the_class_dependent_layers(original):
   other = tiny.build(tiny.model(num_classes=7))
-  with pytest.raises(CheckpointError, match='12 entries of another number of classes'):
+  with pytest.raises(CheckpointError, match='12 entries of another number of classes') as raised:
     conversion.convert_checkpoint(checkpoint_of(original), other)
+  ours, published = 7 - 1, tiny.NUM_CLASSES - 1
+  counts = f'{published} foreground classes in the file, {ours} in the model; can be skipped'
+  assert f'(task.model.num_classes: {counts}' in str(raised.value)
   before, expected = values(other), values(original)
   result = conversion.convert_checkpoint(
     checkpoint_of(original), other, Allowed(class_mismatch=True)
