@@ -11,6 +11,7 @@ from official.vision.configs import backbones, decoders, maskrcnn
 
 from htc_tf.configs.bounds import (
   Bounds,
+  Count,
   Fraction,
   NonNegativeFloat,
   OneOf,
@@ -155,9 +156,12 @@ class PublishedFPN(hyperparams.Config):
 
   Attributes:
     num_filters: number of channels of every level.
+    norm_groups: number of groups of a group norm after each convolution, which then has no bias, 32
+      as published; 0 for none.
   """
 
   num_filters: PositiveInt = 256
+  norm_groups: Count = 0
 
 
 @dataclasses.dataclass
@@ -177,6 +181,7 @@ class RecursiveFPN(PublishedFPN):
 
   Attributes:
     num_filters: number of channels of every level.
+    norm_groups: number of groups of a group norm after each of its convolutions; 0 for none.
     aspp_filters: number of channels of each of the four branches that connect the pyramid with the
       second backbone.
   """

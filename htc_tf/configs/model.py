@@ -103,9 +103,11 @@ class BoxHead(hyperparams.Config):
     fc_dims: number of units per layer.
     class_agnostic: whether a RoI has one refined box for all classes, as in HTC and Cascade R-CNN,
       and not one for each class, as in Mask R-CNN.
-    num_convs: number of 3x3 convolutions before them, each with batch norm; 4 in heads of the kind
+    num_convs: number of 3x3 convolutions before them, each with a norm; 4 in heads of the kind
       4conv1fc, which have one fully connected layer.
     conv_filters: number of channels of each convolution.
+    norm_groups: number of groups of the convolutions' group norms, 32 as published; 0 for batch
+      norms.
   """
 
   crop_size: PositiveInt = 7
@@ -114,6 +116,7 @@ class BoxHead(hyperparams.Config):
   class_agnostic: bool = True
   num_convs: Count = 0
   conv_filters: PositiveInt = 256
+  norm_groups: Count = 0
 
 
 @dataclasses.dataclass
@@ -125,12 +128,15 @@ class MaskHead(hyperparams.Config):
     num_convs: number of 3x3 convolutions before the upsampling.
     num_filters: number of channels.
     residual: whether every two convolutions have a shortcut, as in SCNet.
+    norm_groups: number of groups of the group norm of each convolution, 32 as published; 0 for
+      biased convolutions without norm.
   """
 
   crop_size: PositiveInt = 14
   num_convs: Count = 4
   num_filters: PositiveInt = 256
   residual: bool = False
+  norm_groups: Count = 0
 
 
 @dataclasses.dataclass

@@ -22,6 +22,7 @@ def validate_model(config: model_config.HTC) -> None:
     _check_stages,
     _check_shared_mask,
     _check_residual,
+    _check_norm_groups,
     _check_levels,
     _check_input_size,
     _check_pixels,
@@ -137,6 +138,36 @@ def _check_residual(config: model_config.HTC) -> None:
         expected='an even number, because every two convolutions have a shortcut',
         got=str(num_convs),
       )
+
+
+def _check_norm_groups(config: model_config.HTC) -> None:
+  box, mask, decoder = config.box_head, config.mask_head, config.decoder.get()
+  name = f'task.model.decoder.{config.decoder.type}'
+  parts = [
+    ('task.model.box_head', 'conv_filters', box.norm_groups, box.conv_filters),
+    ('task.model.mask_head', 'num_filters', mask.norm_groups, mask.num_filters),
+    (name, 'num_filters', getattr(decoder, 'norm_groups', 0), getattr(decoder, 'num_filters', 0)),
+  ]
+  for part, key, groups, filters in parts:
+    if groups and filters % groups:
+      raise ConfigError(
+        f'{part}.norm_groups does not divide the channels',
+        expected=f'a divisor of {part}.{key} = {filters}, or 0 for no group norm',
+        got=str(groups),
+        likely_cause='the published 32 groups together with fewer channels',
+      )
+  if box.norm_groups and not box.num_convs:
+    raise ConfigError(
+      'task.model.box_head.norm_groups has no effect',
+      expected='task.model.box_head.num_convs above 0: fully connected layers have no norm',
+      got=f'norm_groups={box.norm_groups}, num_convs=0',
+    )
+  if mask.norm_groups and mask.residual:
+    raise ConfigError(
+      'task.model.mask_head.norm_groups cannot be used',
+      expected='residual=false: the convolutions of residual mask heads have no norm',
+      got=f'norm_groups={mask.norm_groups}, residual=true',
+    )
 
 
 def _check_stage_keys(config: model_config.HTC) -> None:

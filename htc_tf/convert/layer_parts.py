@@ -10,4 +10,5 @@ NORM = {
   'running_mean': 'moving_mean',
   'running_var': 'moving_variance',
 }
+GROUP_NORM = {'weight': 'gamma', 'bias': 'beta'}
 CONV = {'kernel': (t.CONV,)}

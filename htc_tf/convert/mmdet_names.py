@@ -6,7 +6,7 @@ import numpy as np
 
 from htc_tf.convert import transforms as t
 from htc_tf.convert.hrnet_names import hrfpn_rows, hrnet_rows
-from htc_tf.convert.layer_parts import CONV, KERNEL, NORM, WEIGHTS
+from htc_tf.convert.layer_parts import CONV, GROUP_NORM, KERNEL, NORM, WEIGHTS
 from htc_tf.convert.name_map import ClassAxis, NameMap, Row, Template, rows
 from htc_tf.convert.scnet_names import SCNET_ROWS
 from htc_tf.convert.swin_names import COMPUTED, SWIN_ROWS
@@ -73,6 +73,14 @@ def _switchable_rows(source: str, path: str) -> Iterator[Row]:
     yield from rows(f'{source}.{part}', f'{path}/{part}', WEIGHTS, CONV)
 
 
+def _module_rows(source: str, path: str) -> Iterator[Row]:
+  """Rows of a biased convolution, or of one without bias and with a group norm."""
+  # The name of the kernel is the same in both: the variables of the model decide.
+  yield from rows(f'{source}.conv', path, WEIGHTS, CONV)
+  yield from rows(f'{source}.conv', f'{path}/conv', KERNEL, CONV)
+  yield from rows(f'{source}.gn', f'{path}/norm', GROUP_NORM, {})
+
+
 def mask_rows(source: str, path: str) -> tuple[Row, ...]:
   """Rows of a mask head, whose names in mmdetection and laihuihui/htc differ only in the prefix.
 
@@ -82,8 +90,8 @@ def mask_rows(source: str, path: str) -> tuple[Row, ...]:
   """
   pointwise: dict[str, tuple[t.Step, ...]] = {'kernel': (t.POINTWISE,)}
   return (
-    *rows(f'{source}.convs.{{conv}}.conv', f'{path}/mask_head/convs/{{conv}}', WEIGHTS, CONV),
-    *rows(f'{source}.conv_res.conv', f'{path}/mask_head/flow', WEIGHTS, CONV),
+    *_module_rows(f'{source}.convs.{{conv}}', f'{path}/mask_head/convs/{{conv}}'),
+    *_module_rows(f'{source}.conv_res', f'{path}/mask_head/flow'),
     *rows(f'{source}.upsample', f'{path}/mask_predictor/upsample', WEIGHTS, CONV),
     *rows(
       f'{source}.conv_logits',
@@ -98,8 +106,8 @@ def mask_rows(source: str, path: str) -> tuple[Row, ...]:
 def decoder_rows() -> tuple[Row, ...]:
   """Rows of the FPN, which has the same names in mmdetection and laihuihui/htc."""
   return (
-    *rows('neck.lateral_convs.{level}.conv', 'decoder/laterals/{level}', WEIGHTS, CONV),
-    *rows('neck.fpn_convs.{level}.conv', 'decoder/outputs/{level}', WEIGHTS, CONV),
+    *_module_rows('neck.lateral_convs.{level}', 'decoder/laterals/{level}'),
+    *_module_rows('neck.fpn_convs.{level}', 'decoder/outputs/{level}'),
   )
 
 
@@ -142,6 +150,7 @@ def _box_rows(source: str, path: str, deltas: Sequence[bool]) -> tuple[Row, ...]
   return (
     *rows(f'{source}.shared_convs.{{conv}}.conv', f'{box_head}/convs/{{conv}}', KERNEL, CONV),
     *rows(f'{source}.shared_convs.{{conv}}.bn', f'{box_head}/norms/{{conv}}', NORM, {}),
+    *rows(f'{source}.shared_convs.{{conv}}.gn', f'{box_head}/group_norms/{{conv}}', GROUP_NORM, {}),
     *rows(
       f'{source}.shared_fcs.0', f'{box_head}/fcs/0', WEIGHTS, {'kernel': (t.LINEAR, t.FLAT_ROI)}
     ),

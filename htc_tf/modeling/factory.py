@@ -191,6 +191,7 @@ def build_box_head(config: model_config.HTC) -> BoxHead:
     head.num_convs,
     head.conv_filters,
     NormOptions.configured(norm_eval=False, config=config.norm_activation),
+    head.norm_groups,
     num_classes=config.num_classes,
     num_fcs=head.num_fcs,
     fc_dims=head.fc_dims,
@@ -211,7 +212,7 @@ def build_mask_parts(
 def build_mask_head(config: model_config.HTC, takes_previous: bool) -> MaskHead:
   """A mask head; `takes_previous` tells whether the feature of the previous stage is added."""
   head = config.mask_head
-  return MaskHead(head.num_convs, head.num_filters, takes_previous, head.residual)
+  return MaskHead(head.num_convs, head.num_filters, takes_previous, head.residual, head.norm_groups)
 
 
 def build_mask_predictor(config: model_config.HTC) -> MaskPredictor:

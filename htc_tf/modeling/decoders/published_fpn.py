@@ -9,6 +9,7 @@ from official.modeling import hyperparams
 from official.vision.modeling.decoders import factory
 
 from htc_tf.errors import ConfigError
+from htc_tf.modeling.layers.group_norm import GroupNormConv2D
 from htc_tf.ops.resize import resize_nearest, spatial_size
 
 
@@ -16,8 +17,8 @@ class PublishedFPN(tf_keras.layers.Layer):
   """FPN (Lin et al. 2017): 1x1 laterals, nearest-neighbor top-down path, 3x3 outputs; all biased.
 
   Model Garden's FPN normalizes every output and computes its coarsest levels by convolutions. This
-  FPN has no norm, and each level above those of the backbone consists of every second pixel of the
-  level below it.
+  FPN has no norm unless it is asked for, and each level above those of the backbone consists of
+  every second pixel of the level below it.
 
   Input and output: dicts {'2': [batch, h, w, channels], ...} by level.
 
@@ -26,6 +27,8 @@ class PublishedFPN(tf_keras.layers.Layer):
     min_level: finest output level.
     max_level: coarsest output level.
     num_filters: channels of every output.
+    norm_groups: number of groups of a group norm after each convolution, which then has no bias; 0
+      for none.
     **kwargs: arguments of Layer.
 
   Raises:
@@ -38,6 +41,7 @@ class PublishedFPN(tf_keras.layers.Layer):
     min_level: int = 2,
     max_level: int = 6,
     num_filters: int = 256,
+    norm_groups: int = 0,
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
@@ -52,13 +56,15 @@ class PublishedFPN(tf_keras.layers.Layer):
       )
     self._max_level = max_level
     self._num_filters = num_filters
+    self._norm_groups = norm_groups
     self._laterals = [self._conv(1, f'lateral_convs/{i}') for i in range(len(self._levels))]
     self._outputs = [self._conv(3, f'fpn_convs/{i}') for i in range(len(self._levels))]
 
   def _conv(self, kernel_size: int, name: str) -> tf_keras.layers.Layer:
-    return tf_keras.layers.Conv2D(
-      self._num_filters, kernel_size, padding='same', kernel_initializer='glorot_uniform', name=name
-    )
+    options: dict[str, Any] = {'kernel_initializer': 'glorot_uniform', 'name': name}
+    if self._norm_groups:
+      return GroupNormConv2D(self._num_filters, kernel_size, self._norm_groups, **options)
+    return tf_keras.layers.Conv2D(self._num_filters, kernel_size, padding='same', **options)
 
   def call(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """The pyramid of a batch.
@@ -111,4 +117,5 @@ def build_published_fpn(
     model_config.min_level,
     model_config.max_level,
     model_config.decoder.get().num_filters,
+    model_config.decoder.get().norm_groups,
   )

@@ -106,4 +106,5 @@ def build_recursive_fpn(
     min_level=model_config.min_level,
     max_level=model_config.max_level,
     num_filters=config.num_filters,
+    norm_groups=config.norm_groups,
   )

@@ -3,26 +3,36 @@
 from typing import Any
 
 import tensorflow as tf
+import tf_keras
 
 from htc_tf.modeling.heads.box_head import BoxHead
 from htc_tf.modeling.layers.batch_norm import BatchNorm, NormOptions
 from htc_tf.modeling.layers.conv_norm import conv_norm
+from htc_tf.modeling.layers.group_norm import GroupNorm
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
 
 class ConvBoxHead(BoxHead):
-  """3x3 convolutions, each with batch norm and ReLU, before the layers of `BoxHead`.
+  """3x3 convolutions, each with a norm and ReLU, before the layers of `BoxHead`.
 
-  It is the `4conv1fc` head of Wu and He 2018 (section 5.2), here with batch norm.
+  It is the `4conv1fc` head of Wu and He 2018 (section 5.2), with their group norm or batch norm.
 
   Args:
     num_convs: number of convolutions.
     num_filters: number of channels of each.
     norm: options of the batch norms.
+    norm_groups: number of groups of group norms in their place; 0 for batch norms.
     **kwargs: arguments of `BoxHead`.
   """
 
-  def __init__(self, num_convs: int, num_filters: int, norm: NormOptions, **kwargs: Any):
+  def __init__(
+    self,
+    num_convs: int,
+    num_filters: int,
+    norm: NormOptions,
+    norm_groups: int = 0,
+    **kwargs: Any,
+  ):
     super().__init__(**kwargs)
     self._convs = [
       PaddedConv2D(
@@ -30,15 +40,21 @@ class ConvBoxHead(BoxHead):
       )
       for i in range(num_convs)
     ]
+    # Two attributes, so that the paths of their variables tell the two kinds apart.
     self._norms = [
       BatchNorm(name=f'shared_convs/{i}/bn', fused=False, **norm._asdict())
-      for i in range(num_convs)
+      for i in range(0 if norm_groups else num_convs)
     ]  # Fused norms would ignore the mask.
+    self._group_norms = [
+      GroupNorm(norm_groups, name=f'shared_convs/{i}/gn')
+      for i in range(num_convs if norm_groups else 0)
+    ]
 
   def build(self, input_shape: tf.TensorShape) -> None:
     """Create the variables of convolutions and norms, which `conv_norm` may read uncalled."""
     shape = [None, *tf.TensorShape(input_shape)[2:]]
-    for conv, norm in zip(self._convs, self._norms):
+    norms: list[tf_keras.layers.Layer] = [*self._norms, *self._group_norms]
+    for conv, norm in zip(self._convs, norms):
       with tf.name_scope(conv.name):
         conv.build(shape)
       shape = conv.compute_output_shape(shape)
@@ -66,6 +82,8 @@ class ConvBoxHead(BoxHead):
     x = tf.ensure_shape(x, [None, *roi_features.shape[2:]])  # [batch * num_rois, size, ...]
     for conv, norm in zip(self._convs, self._norms):
       x = tf.nn.relu(conv_norm(x, conv, norm, training, mask))
+    for conv, group_norm in zip(self._convs, self._group_norms):
+      x = tf.nn.relu(group_norm(conv(x)))
     outputs = tf.reshape(x, [shape[0], shape[1], *x.shape[1:]])
     return super().call(outputs)
 

@@ -85,3 +85,26 @@ def test_gradient_reaches_every_variable():
       total, [v for v in layer.trainable_variables if 'kernel' in v.name]
     )
   )
+
+
+def test_group_norms_follow_the_convolutions_without_activation():
+  maps = make_maps()
+  fpn = PublishedFPN(SIZES, num_filters=4, norm_groups=2)
+  outputs = fpn(maps)
+
+  def normed(x, kernel):
+    convolved = convolve(x, kernel, np.zeros(4))
+    groups = convolved.reshape(*convolved.shape[:3], 2, 2)
+    mean, variance = (f(groups, (1, 2, 4), keepdims=True) for f in (np.mean, np.var))
+    return ((groups - mean) / np.sqrt(variance + 1e-5)).reshape(convolved.shape)
+
+  merged = normed(maps['5'], fpn._laterals[3].conv.kernel.numpy())
+  np.testing.assert_allclose(
+    outputs['5'], normed(merged, fpn._outputs[3].conv.kernel.numpy()), atol=1e-4
+  )
+  lateral = normed(maps['4'], fpn._laterals[2].conv.kernel.numpy())
+  merged = lateral + nearest(merged, *SIZES['4'])
+  np.testing.assert_allclose(
+    outputs['4'], normed(merged, fpn._outputs[2].conv.kernel.numpy()), atol=1e-4
+  )
+  assert len(fpn.trainable_variables) == 8 * 3

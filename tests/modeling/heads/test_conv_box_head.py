@@ -77,3 +77,18 @@ def test_gradients_reach_every_variable(norm_eval):
     total = tf.add_n([tf.reduce_sum(x**2) for x in head(features, training=True)])
   gradients = tape.gradient(total, head.trainable_variables)
   assert all(np.any(gradient) for gradient in gradients)
+
+
+def test_group_norms_take_the_place_of_batch_norms():
+  head = ConvBoxHead(2, 6, NormOptions(), norm_groups=3, num_classes=3, num_fcs=1, fc_dims=7)
+  features = np.random.default_rng(0).normal(size=_SHAPE).astype(np.float32)
+  logits, deltas = head(features)
+  x = tf.reshape(features, [-1, *_SHAPE[2:]])
+  for conv in head._convs:
+    groups = tf.reshape(tf.nn.conv2d(x, conv.kernel, 1, 'SAME'), [6, 4, 4, 3, 2])
+    mean, variance = tf.nn.moments(groups, [1, 2, 4], keepdims=True)
+    x = tf.nn.relu(tf.reshape((groups - mean) / tf.sqrt(variance + 1e-5), [6, 4, 4, 6]))
+  hidden = tf.nn.relu(head._fcs[0](tf.reshape(x, [2, 3, -1])))
+  np.testing.assert_allclose(logits, head._logits(hidden), atol=1e-5)
+  np.testing.assert_allclose(deltas, head._deltas(hidden), atol=1e-5)
+  assert not head.non_trainable_variables
