@@ -53,7 +53,7 @@ def train_all(names: list[str], num_steps: int, records: str, folder: str) -> in
         failed += 1
         continue
     failed += bool(result['faults'])
-    slopes = ', '.join('-' if each is None else f'{each:+.1f}' for each in result['slopes'])
+    slopes = ', '.join('-' if each is None else f'{each:+.1f}' for each in runs.slopes(result))
     print(
       f'{name:9} mask AP {pages.mean_and_spread([result["mask_AP"]]):>5}, memory {slopes} MB per '
       f'1000 steps, '

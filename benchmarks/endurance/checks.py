@@ -8,8 +8,6 @@ import numpy as np
 from benchmarks.endurance.processes import Sample
 from htc_tf.training import results_table, run_record
 
-# Share of the steps of a start that is left out: memory grows until all graphs have run.
-_WARM_UP = 0.25
 _FILES = (
   'checkpoint',
   'dataset.json',
@@ -21,6 +19,20 @@ _FILES = (
 )
 
 
+def after_first_evaluation(samples: Sequence[Sample], validation_interval: int) -> list[Sample]:
+  """The samples after all graphs of a process have run once, each of which takes memory.
+
+  Args:
+    samples: samples of one process in one start, in their order.
+    validation_interval: steps between two evaluations.
+  """
+  if not samples:
+    return []
+  evaluation = (samples[0].step // validation_interval + 1) * validation_interval
+  # The last report of a sample is at the step of the evaluation until the next report comes.
+  return [sample for sample in samples if sample.step > evaluation]
+
+
 def slope(samples: Sequence[Sample]) -> float | None:
   """Growth of the memory of a process in MB per 1000 steps, by least squares.
 
@@ -28,16 +40,12 @@ def slope(samples: Sequence[Sample]) -> float | None:
     samples: samples of one process in one start.
 
   Returns:
-    The growth after the warm-up; None if there are fewer than three different steps.
+    The growth; None if there are fewer than three different steps.
   """
-  if not samples:
-    return None
-  first, last = samples[0].step, samples[-1].step
-  kept = [sample for sample in samples if sample.step >= first + _WARM_UP * (last - first)]
-  steps = np.array([sample.step for sample in kept], np.float64)
+  steps = np.array([sample.step for sample in samples], np.float64)
   if len(np.unique(steps)) < 3:
     return None
-  sizes = np.array([sample.megabytes for sample in kept])
+  sizes = np.array([sample.megabytes for sample in samples])
   return 1000 * float(np.polyfit(steps, sizes, 1)[0])
 
 

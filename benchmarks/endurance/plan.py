@@ -70,6 +70,11 @@ def interval(num_steps: int) -> int:
   return max(1, min(_MAX_INTERVAL, num_steps // (2 * (NUM_KILLS + 1))))
 
 
+def validation_interval(num_steps: int) -> int:
+  """Steps between two evaluations."""
+  return max(1, num_steps // 3)
+
+
 def overrides(run: Run, num_steps: int) -> dict[str, Any]:
   """Overrides of the size `nano` for a run.
 
@@ -91,7 +96,7 @@ def overrides(run: Run, num_steps: int) -> dict[str, Any]:
       **dict.fromkeys(
         ('steps_per_loop', 'summary_interval', 'checkpoint_interval'), interval(num_steps)
       ),
-      'validation_interval': max(1, num_steps // 3),
+      'validation_interval': validation_interval(num_steps),
     },
   }
   if run.num_processes > 1:

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -14,7 +14,7 @@ from benchmarks.endurance.processes import Sample, Start
 from htc_tf import files
 from htc_tf.training import results_table
 
-_KEPT_SAMPLES = 300  # Of a process, for the figure.
+_KEPT_SAMPLES = 300  # Of a process.
 
 
 def read(path: str, num_steps: int) -> dict[str, Any] | None:
@@ -50,8 +50,8 @@ def train(run: plan.Run, num_steps: int, records: str, folder: str) -> dict[str,
   Returns:
     Contents of `NAME.json`: `steps`, `seconds`, `kills` (for each: `at` step, `statuses` of the
     processes), `box_AP` and `mask_AP` of the last step from 0 to 1 (None if it was not evaluated),
-    `slopes` in MB per 1000 steps of each process in its longest start, `memory` (samples for the
-    figure), `losses` (step and loss of each report), and `faults` (sentences).
+    `memory` (samples of all processes: start, process, step of the last report, megabytes),
+    `losses` (step and loss of each report), and `faults` (sentences).
 
   Raises:
     TrainingError: a process failed, or did not end after another one was killed.
@@ -68,7 +68,6 @@ def train(run: plan.Run, num_steps: int, records: str, folder: str) -> dict[str,
     'kills': kills,
     'box_AP': table.rows[-1].get('bbox_AP'),
     'mask_AP': table.rows[-1].get('segm_AP'),
-    'slopes': [_slope(samples, index) for index in range(run.num_processes)],
     'memory': _thinned(samples),
     'losses': table.values('total_loss'),
     'faults': checks.find_faults(
@@ -105,14 +104,25 @@ def last_step(model_dir: str) -> int:
   return losses[-1][0] if losses else 0
 
 
-def _slope(samples: Sequence[Sample], process: int) -> float | None:
-  """The slope of a process in the start that ran for the most steps."""
-  starts: dict[int, list[Sample]] = {}
-  for sample in samples:
-    if sample.process == process:
-      starts.setdefault(sample.start, []).append(sample)
-  longest = max(starts.values(), key=lambda found: found[-1].step - found[0].step, default=[])
-  return checks.slope(longest)
+def slopes(result: Mapping[str, Any]) -> list[float | None]:
+  """The growth of the memory of each process in MB per 1000 steps.
+
+  It is that after the first evaluation, in the start that had the most steps after it; None for a
+  process that had too few.
+
+  Args:
+    result: contents of the file of a run; see `train`.
+  """
+  starts: dict[int, dict[int, list[Sample]]] = {}
+  for sample in (Sample(*row) for row in result['memory']):
+    starts.setdefault(sample.process, {}).setdefault(sample.start, []).append(sample)
+  interval = plan.validation_interval(result['steps'])
+  found = []
+  for _, samples in sorted(starts.items()):
+    kept = [checks.after_first_evaluation(each, interval) for each in samples.values()]
+    longest = max(kept, key=lambda each: each[-1].step - each[0].step if each else -1)
+    found.append(checks.slope(longest))
+  return found
 
 
 def _thinned(samples: Sequence[Sample]) -> list[list[float]]:

@@ -13,13 +13,21 @@ def _samples(sizes, step=100):
   return [Sample(0, 0, step * index, size) for index, size in enumerate(sizes)]
 
 
-def test_the_slope_leaves_out_the_warm_up():
+def test_the_slope_is_that_of_a_line_in_megabytes_per_thousand_steps():
   growing = [500 + 3 * index for index in range(20)]
   assert checks.slope(_samples(growing)) == pytest.approx(30)
-  assert checks.slope(_samples([0, 100, 300, 400, *[900] * 12])) == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize('sizes', [[], [500], [500, 500], [1, 2, 3]])
+@pytest.mark.parametrize('first, kept', [(0, [900] * 2), (3, [900] * 2), (4, [])])
+def test_the_first_evaluation_and_what_comes_before_it_are_left_out(first, kept):
+  # Evaluated at steps 400 and 800; the memory of the first evaluation grows before step 500.
+  samples = _samples([0, 100, 300, 400, 700, 900, 900])[first:]
+  found = checks.after_first_evaluation(samples, 400)
+  assert [sample.megabytes for sample in found] == kept
+  assert checks.after_first_evaluation([], 400) == []
+
+
+@pytest.mark.parametrize('sizes', [[], [500], [500, 500]])
 def test_few_steps_have_no_slope(sizes):
   assert checks.slope(_samples(sizes)) is None
 

@@ -6,15 +6,20 @@ from PIL import Image
 from benchmarks.endurance import plan, report
 
 
-def _result(mask_ap, kills=(), slopes=(1.25,), faults=()):
+def _memory(process, slope):
+  """A jump at the first evaluation, after step 1000, and a line with a slope per 1000 steps."""
+  later = [[0, process, step, 1100.0 + slope * step / 1000] for step in (1100, 1200, 1300)]
+  return [[0, process, 100, 900.0], [0, process, 1000, 900.0], *later]
+
+
+def _result(mask_ap, kills=(), slopes=(1.2,), faults=()):
   return {
     'steps': 3000,
     'seconds': 90.0,
     'kills': [{'at': step, 'statuses': [-9]} for step in kills],
     'box_AP': 0.5,
     'mask_AP': mask_ap,
-    'slopes': list(slopes),
-    'memory': [[0, 0, 100, 900.0], [0, 0, 200, 901.0], [1, 0, 300, 880.0]],
+    'memory': [row for index, slope in enumerate(slopes) for row in _memory(index, slope)],
     'losses': [[100, 2.0], [200, 1.5]],
     'faults': list(faults),
   }
@@ -24,7 +29,7 @@ RESULTS = {
   'alone_0': _result(0.41),
   'alone_1': _result(0.44),
   'alone_2': _result(0.40),
-  'workers': _result(0.43, (800, 1500, 2300), (-0.5, None)),
+  'workers': _result(0.43, (800, 1500, 2300), (-0.5, 2.0)),
 }
 
 
@@ -33,7 +38,7 @@ def test_the_table_has_a_line_for_each_run():
   assert len(lines) == 2 + len(plan.RUNS) and len({line.count('|') for line in lines}) == 1
   assert lines[2] == '| one device, seed 0 | 3000 | - | 50.0 | 41.0 | 1.2 | 1.5 |'
   assert lines[5].endswith('| not run | - | - | - | - | - |')
-  assert lines[6].endswith('| 3000 | 800, 1500, 2300 | 50.0 | 43.0 | -0.5, - | 1.5 |')
+  assert lines[6].endswith('| 3000 | 800, 1500, 2300 | 50.0 | 43.0 | -0.5, 2.0 | 1.5 |')
 
 
 @pytest.mark.parametrize('value, place', [(0.43, 'within'), (0.40, 'within'), (0.45, 'outside')])

@@ -21,12 +21,16 @@ def test_each_process_keeps_about_as_many_samples(monkeypatch):
     assert {row[3] for row in own} == {500.0 + process}
 
 
-def test_the_slope_is_that_of_the_longest_start_of_a_process():
-  short = [Sample(0, 0, step, 10.0 * step) for step in range(5)]
-  long = [Sample(1, 0, step, 2.0 * step) for step in range(5, 50)]
-  other = [Sample(2, 1, step, 7.0 * step) for step in range(90)]
-  assert round(runs._slope([*short, *other, *long], 0)) == 2000
-  assert runs._slope([], 0) is None
+def test_the_slope_of_each_process_is_that_of_its_start_with_most_steps_after_an_evaluation():
+  short = [[0, 0, step, 10.0 * step] for step in range(0, 1400, 100)]
+  long = [[1, 0, step, 2.0 * step] for step in range(1400, 2900, 100)]  # Evaluated at step 2000.
+  never = [[2, 1, step, 7.0 * step] for step in range(0, 900, 100)]
+  memory = [*short, *never, *long]
+  assert [slope and round(slope) for slope in runs.slopes({'steps': 3000, 'memory': memory})] == [
+    2000,
+    None,
+  ]
+  assert runs.slopes({'steps': 3000, 'memory': []}) == []
 
 
 def test_the_last_step_is_the_last_one_with_a_loss(tmp_path):
