@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from htc_tf.convert import classifier_start, stem, transforms
+from htc_tf.convert import classifier_start, published_files, stem, transforms
 from htc_tf.convert import comparison as comparison_lib
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.comparison import Allowed
@@ -34,6 +34,7 @@ class Conversion(NamedTuple):
     parts: parts of the model that were filled; None for all.
     filled: paths of the variables that now have published values.
     adapted: paths of the filled variables whose values were made for RGB images; see `stem`.
+    from_bgr: paths of the filled variables whose values were made for BGR images, and turned.
     dropped: paths of the variables that were skipped because their number of classes differs.
     missing: paths of the variables without an entry.
     unused: names of the entries without a variable.
@@ -46,12 +47,14 @@ class Conversion(NamedTuple):
   dropped: tuple[str, ...]
   missing: tuple[str, ...]
   unused: tuple[str, ...]
+  from_bgr: tuple[str, ...] = ()
 
   def describe(self) -> str:
     """A text with one line per outcome, which names every variable that was not filled."""
     lines = [f'{len(self.filled)} variables filled from {self.source} names']
     for title, names in (
       ('variables for RGB images, adapted to the channels of the model', self.adapted),
+      ('variables for BGR images, turned to RGB', self.from_bgr),
       ('variables with another number of classes, left as initialized', self.dropped),
       ('variables without an entry, left as initialized', self.missing),
       ('entries without a variable', self.unused),
@@ -69,7 +72,8 @@ def convert_checkpoint(
 ) -> Conversion:
   """Fill a model from a published checkpoint, completely or not at all.
 
-  A classifier fills the second backbone of a model as well; see `classifier_start`.
+  A classifier fills the second backbone of a model as well; see `classifier_start`. The first
+  convolution of a published file whose network reads BGR images is turned to RGB.
 
   Args:
     checkpoint: result of `read_checkpoint`.
@@ -115,6 +119,7 @@ def convert_checkpoint(
     dropped=tuple(pair.path for pair in comparison.other_classes),
     missing=(*comparison.missing, *still_initial),
     unused=(*comparison.unused, *comparison.absent),
+    from_bgr=_bgr_stems(comparison, checkpoint),
   )
 
 
@@ -123,14 +128,25 @@ def _fill(
 ) -> list[str]:
   """Assign the entries of a file that fit, and return the paths of their variables."""
   pairs = [*comparison.fitting, *comparison.rgb_stems]
+  bgr_stems = _bgr_stems(comparison, file)
   for pair in pairs:
     values = transforms.apply(pair.row.steps, file.tensors[pair.name])
     values = values.astype(np.float32, copy=False)
+    if pair.path in bgr_stems:
+      values = stem.reversed_channels(values)
     if pair in comparison.rgb_stems:
       values = stem.adapted(values, pair.shape[2])
     variables[pair.path].assign(values)
     file.release()
   return [pair.path for pair in pairs]
+
+
+def _bgr_stems(comparison: comparison_lib.Comparison, file: Checkpoint) -> tuple[str, ...]:
+  """Paths of the first convolutions of a file whose network reads BGR images; () for another."""
+  if not published_files.reads_bgr(file.sha256):
+    return ()
+  pairs = [*comparison.fitting, *comparison.rgb_stems]
+  return tuple(pair.path for pair in pairs if pair.path in stem.PATHS)
 
 
 def class_values(checkpoint: Checkpoint) -> dict[str, np.ndarray]:

@@ -158,6 +158,11 @@ def _choice(fitting: list[PublishedFile]) -> str:
   }
   if 'caffe' in twins:
     text += '. A ResNet of Caffe has the same shapes; such a file would give wrong results'
+  if fitting[0].channels == 'bgr':
+    text += (
+      '. The published file reads BGR images; this one, whose hash is unknown, is taken for one of '
+      'RGB images, and would give wrong results if it were trained on BGR'
+    )
   return text
 
 

@@ -17,6 +17,9 @@ from htc_tf.configs import experiment_files
 _HASH_DIGITS = 8
 # Eight or more digits that are no part of a longer word, such as those of a renamed file.
 _HASH_IN_NAME = re.compile(rf'(?<![0-9a-z])([0-9a-f]{{{_HASH_DIGITS},64}})(?![0-9a-z])')
+# ImageNet classifiers of BGR images, by the first digits of their hash: resnext101_32x8d, which
+# mmdetection took from Caffe2.
+_BGR_CLASSIFIERS = ('1516f1aa',)
 # Why a file cannot be converted, by the word in the column `refused`.
 _REFUSALS = {
   'caffe': 'its ResNet is that of Caffe: the stride is in the first 1x1 convolution of a block, '
@@ -65,6 +68,8 @@ class PublishedFile(NamedTuple):
     config: name of the configuration in this project.
     refused: word for the reason why it cannot be converted; '' if it can. It then has the shapes,
       but not the numbers, of its experiment.
+    channels: 'bgr' if its network reads BGR images, whose means and deviations are those of the
+      others in that order; '' for RGB.
   """
 
   file: str
@@ -77,6 +82,7 @@ class PublishedFile(NamedTuple):
   page: str
   config: str
   refused: str
+  channels: str
 
   @property
   def model(self) -> str:
@@ -108,6 +114,17 @@ class PublishedFile(NamedTuple):
     """The flags that select the model of the file."""
     files = f' --config_file=experiments/{self.config_file}.yaml' if self.config_file else ''
     return f'--experiment={self.experiment}{files}'
+
+
+def reads_bgr(sha256: str) -> bool:
+  """Whether a file is known as one whose network reads BGR images.
+
+  Args:
+    sha256: 8 or more hexadecimal digits of the hash of the file, or '' if it is unknown.
+  """
+  known = find_hash(sha256)
+  is_classifier = sha256[:_HASH_DIGITS] in _BGR_CLASSIFIERS
+  return is_classifier or (known is not None and known.channels == 'bgr')
 
 
 @functools.cache

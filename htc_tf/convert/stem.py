@@ -43,6 +43,15 @@ def adapted(kernel: np.ndarray, num_channels: int) -> np.ndarray:
   return np.repeat(total / num_channels, num_channels, axis=_CHANNEL_AXIS).astype(kernel.dtype)
 
 
+def reversed_channels(kernel: np.ndarray) -> np.ndarray:
+  """The kernel for RGB images from that for BGR images, or the reverse.
+
+  Args:
+    kernel: [height, width, 3, filters].
+  """
+  return np.flip(kernel, _CHANNEL_AXIS)
+
+
 def describe(path: str, num_channels: int) -> str:
   """What was done to the kernel of a path, for a log."""
   return (

@@ -231,3 +231,34 @@ def test_files_of_cbnetv2_train_with_adamw_as_published(size):
   plain |= {v.name for v in model.variables if v.name.endswith('/attn/table:0')}
   names = {variable.name for variable in model.trainable_variables}
   assert {name for name in names if not optimizer.decays(name)} == plain & names
+
+
+@pytest.mark.parametrize(
+  'stem,experiment,short_sides',
+  [
+    ('mask_rcnn_resnext101_32x8d_fpn_1x_coco', 'mask_rcnn_resnet50fpn_1x_coco', [800]),
+    (
+      'mask_rcnn_resnext101_32x8d_fpn_ms_1x_coco',
+      'mask_rcnn_resnet50fpn_1x_coco',
+      [640, 672, 704, 736, 768, 800],
+    ),
+    ('mask_rcnn_resnext101_32x8d_fpn_3x_coco', 'mask_rcnn_resnet50fpn_3x_coco', None),
+    (
+      'cascade_mask_rcnn_resnext101_32x8d_fpn_3x_coco',
+      'cascade_mask_rcnn_resnet50fpn_3x_coco',
+      None,
+    ),
+  ],
+)
+def test_files_with_resnext_32x8d_change_the_backbone_and_what_their_names_say(
+  stem, experiment, short_sides
+):
+  task = parse(experiment, [experiment_files.path_of(stem)]).task
+  backbone = task.model.backbone.get()
+  assert (backbone.model_id, backbone.groups, backbone.base_width) == (101, 32, 8)
+  parser = task.train_data.parser
+  if short_sides is None:
+    assert parser.min_size_range == [640, 800]
+  else:
+    assert parser.min_sizes == short_sides and not parser.min_size_range
+  assert task.validation_data.parser.min_sizes == [800]

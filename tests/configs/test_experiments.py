@@ -66,12 +66,15 @@ PUBLISHED_AP = {
   'mask_rcnn_resnet101fpn_1x_coco': ('40.0', '36.1'),
   'mask_rcnn_resnext101_32x4d_fpn_1x_coco': ('41.9', '37.5'),
   'mask_rcnn_resnext101_64x4d_fpn_1x_coco': ('42.8', '38.4'),
+  'mask_rcnn_resnext101_32x8d_fpn_1x_coco': ('42.8', '38.3'),
+  'mask_rcnn_resnext101_32x8d_fpn_ms_1x_coco': ('43.4', '39.0'),
   'mask_rcnn_resnet101fpn_2x_coco': ('40.8', '36.6'),
   'mask_rcnn_resnext101_32x4d_fpn_2x_coco': ('42.2', '37.8'),
   'mask_rcnn_resnext101_64x4d_fpn_2x_coco': ('42.7', '38.1'),
   'mask_rcnn_resnet101fpn_3x_coco': ('42.7', '38.5'),
   'mask_rcnn_resnext101_32x4d_fpn_3x_coco': ('43.6', '39.0'),
   'mask_rcnn_resnext101_64x4d_fpn_3x_coco': ('44.5', '39.7'),
+  'mask_rcnn_resnext101_32x8d_fpn_3x_coco': ('44.3', '39.5'),
   'cascade_mask_rcnn_resnet101fpn_1x_coco': ('42.9', '37.3'),
   'cascade_mask_rcnn_resnext101_32x4d_fpn_1x_coco': ('44.3', '38.3'),
   'cascade_mask_rcnn_resnext101_64x4d_fpn_1x_coco': ('45.3', '39.2'),
@@ -81,6 +84,7 @@ PUBLISHED_AP = {
   'cascade_mask_rcnn_resnet101fpn_3x_coco': ('45.5', '39.6'),
   'cascade_mask_rcnn_resnext101_32x4d_fpn_3x_coco': ('46.3', '40.1'),
   'cascade_mask_rcnn_resnext101_64x4d_fpn_3x_coco': ('46.6', '40.3'),
+  'cascade_mask_rcnn_resnext101_32x8d_fpn_3x_coco': ('46.1', '39.9'),
 }
 
 

@@ -73,3 +73,10 @@ def test_a_renamed_file_is_found_while_it_has_its_hash(name):
 )
 def test_another_name_says_nothing(name):
   assert published_files.find_name(name) is None
+
+
+def test_the_published_resnext_32x8d_reads_bgr_and_nothing_else_does():
+  assert {known.file for known in FILES if '32x8d' in known.file} == {
+    known.file for known in FILES if published_files.reads_bgr(known.hash)
+  }
+  assert published_files.reads_bgr('1516f1aa' + '0' * 56) and not published_files.reads_bgr('')

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from htc_tf.convert import conversion, stem
 from htc_tf.convert.checkpoint_file import Checkpoint
+from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.torchvision_names import TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
@@ -50,3 +51,41 @@ def test_a_published_backbone_fills_a_model_of_other_channels(deep, name):
   tensors[name] = tensors[name][:, :2]  # Two channels are not RGB.
   with pytest.raises(CheckpointError, match=f'entries of another shape.*{name}'):
     conversion.convert_checkpoint(Checkpoint(tensors, 'torch', 'r.pth', ''), four)
+
+
+def test_a_kernel_for_bgr_sees_in_rgb_what_it_saw_in_bgr():
+  kernel = RNG.normal(size=[3, 3, 3, 4]).astype(np.float32)
+  image = RNG.normal(size=[1, 8, 8, 3]).astype(np.float32)
+  of_bgr = tf.nn.conv2d(image[..., ::-1], kernel, 1, 'SAME')
+  found = tf.nn.conv2d(image, stem.reversed_channels(kernel), 1, 'SAME')
+  np.testing.assert_allclose(found, of_bgr, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('name_map', [MMDET, TORCHVISION], ids=lambda name_map: name_map.source)
+@pytest.mark.parametrize('digits', ['0aaf329e', '1516f1aa', '478d0b67', ''])
+def test_the_first_convolution_of_a_known_file_of_bgr_images_is_turned(name_map, digits):
+  saved, filled = tiny.build(seed=1), tiny.build(seed=2)
+  kernels = [named_variables(model)['backbone/conv1/kernel'] for model in (saved, filled)]
+  kernels[0].assign(RNG.normal(size=kernels[0].shape))
+  tensors = conversion.published_weights(saved, name_map)
+  file = Checkpoint(tensors, 'torch', 'weights.pth', digits and digits + '0' * 56)
+  result = conversion.convert_checkpoint(file, filled)
+  is_bgr = digits in ('0aaf329e', '1516f1aa')
+  step = -1 if is_bgr else 1
+  np.testing.assert_array_equal(kernels[1], kernels[0].numpy()[:, :, ::step])
+  assert result.from_bgr == (('backbone/conv1/kernel',) if is_bgr else ())
+  assert ('1 variables for BGR images, turned to RGB' in result.describe()) == is_bgr
+  others = [name for name in tensors if 'layer4' in name and 'conv1' in name]
+  again = conversion.published_weights(filled, name_map)
+  assert others and all(np.array_equal(again[name], tensors[name]) for name in others)
+
+
+def test_a_known_file_of_bgr_images_starts_a_model_of_other_channels():
+  rgb = tiny.build(seed=1)
+  pixels = {'mean': [1] * 4, 'stddev': [1] * 4}
+  four = tiny.build(tiny.model(input_size=[64, 64, 4], pixels=pixels))
+  tensors = conversion.published_weights(rgb, TORCHVISION)
+  result = conversion.convert_checkpoint(
+    Checkpoint(tensors, 'torch', 'weights.pth', '1516f1aa' + '0' * 56), four
+  )
+  assert result.adapted == result.from_bgr == ('backbone/conv1/kernel',)
