@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from htc_tf.modeling.precision import computing_in, image_dtype
 from htc_tf.tasks import htc
-from tests import tiny
+from tests import tiny, tiny_records
 
 OVERRIDES = {
   'box_head': {'num_convs': 1, 'num_fcs': 1, 'conv_filters': 8, 'norm_groups': 4},
@@ -32,3 +33,19 @@ def test_a_training_step_has_finite_losses_and_reaches_every_norm(num_stages, ha
   assert {v.name for v in norms if has_semantic or 'head' in v.name} <= set(reached)
   info = labels['image_info']
   assert np.all(np.isfinite(model.detect({'images': images, 'image_shape': info[:, 1]}).boxes))
+
+
+def test_a_step_and_detection_in_16_bits_are_finite():
+  params = tiny_records.reduced('htc_resnet50fpn_1x_coco', 'unused')
+  params.override({'task': {'model': OVERRIDES}, 'runtime': {'mixed_precision_dtype': 'bfloat16'}})
+  with computing_in('bfloat16'):
+    task = tiny.task(params.task.model)
+    model = task.build_model()
+    optimizer = task.create_optimizer(params.trainer.optimizer_config, params.runtime)
+    images, labels = tiny.batch(params.task.model, size=params.task.model.input_size[0])
+    images = tf.cast(images, image_dtype('bfloat16'))
+    step = tf.function(lambda: task.train_step((images, labels), model, optimizer), autograph=False)
+    assert np.isfinite(step()[task.loss])
+    outputs = model(htc.model_inputs(images, labels), training=False)
+  assert {variable.dtype for variable in model.trainable_variables} == {tf.float32}
+  assert all(np.isfinite(value).all() for value in outputs)
