@@ -106,7 +106,8 @@ def convert_checkpoint(
       likely_cause='the experiment of another file, with another depth, more or fewer branches, or '
       'another number of classes',
     )
-  filled = _fill(variables, comparison, checkpoint)
+  bgr_stems = _bgr_stems(comparison, checkpoint)
+  filled = _fill(variables, comparison, checkpoint, bgr_stems)
   started: list[str] = []
   if name_map.parts == ('backbone',):  # The file is that of a classifier.
     started = classifier_start.finish(named_variables(model), comparison.optional)
@@ -119,16 +120,18 @@ def convert_checkpoint(
     dropped=tuple(pair.path for pair in comparison.other_classes),
     missing=(*comparison.missing, *still_initial),
     unused=(*comparison.unused, *comparison.absent),
-    from_bgr=_bgr_stems(comparison, checkpoint),
+    from_bgr=bgr_stems,
   )
 
 
 def _fill(
-  variables: Mapping[str, tf.Variable], comparison: comparison_lib.Comparison, file: Checkpoint
+  variables: Mapping[str, tf.Variable],
+  comparison: comparison_lib.Comparison,
+  file: Checkpoint,
+  bgr_stems: Sequence[str],
 ) -> list[str]:
   """Assign the entries of a file that fit, and return the paths of their variables."""
   pairs = [*comparison.fitting, *comparison.rgb_stems]
-  bgr_stems = _bgr_stems(comparison, file)
   for pair in pairs:
     values = transforms.apply(pair.row.steps, file.tensors[pair.name])
     values = values.astype(np.float32, copy=False)

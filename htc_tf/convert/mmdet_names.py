@@ -74,7 +74,7 @@ def _switchable_rows(source: str, path: str) -> Iterator[Row]:
 
 
 def _module_rows(source: str, path: str) -> Iterator[Row]:
-  """Rows of a biased convolution, or of one without bias and with a group norm."""
+  """Rows of a convolution, or of one with a group norm."""
   # The name of the kernel is the same in both: the variables of the model decide.
   yield from rows(f'{source}.conv', path, WEIGHTS, CONV)
   yield from rows(f'{source}.conv', f'{path}/conv', KERNEL, CONV)
@@ -148,9 +148,8 @@ def _box_rows(source: str, path: str, deltas: Sequence[bool]) -> tuple[Row, ...]
   """
   box_head = f'{path}/box_head'
   return (
-    *rows(f'{source}.shared_convs.{{conv}}.conv', f'{box_head}/convs/{{conv}}', KERNEL, CONV),
+    *_module_rows(f'{source}.shared_convs.{{conv}}', f'{box_head}/convs/{{conv}}'),
     *rows(f'{source}.shared_convs.{{conv}}.bn', f'{box_head}/norms/{{conv}}', NORM, {}),
-    *rows(f'{source}.shared_convs.{{conv}}.gn', f'{box_head}/group_norms/{{conv}}', GROUP_NORM, {}),
     *rows(
       f'{source}.shared_fcs.0', f'{box_head}/fcs/0', WEIGHTS, {'kernel': (t.LINEAR, t.FLAT_ROI)}
     ),

@@ -13,6 +13,12 @@ from htc_tf.configs import model as model_config
 from htc_tf.modeling.backbones.published_resnet import SPECS
 
 Facts = dict[str, Any]
+# Parts that may have group norms, and the paths of their convolutions.
+_GROUP_NORMS = {
+  'decoder': 'decoder/laterals',
+  'box head': 'cascade/stages/0/box_head/convs',
+  'mask head': r'cascade/(stages/\d+/)?mask_head/convs',
+}
 Shapes = Mapping[str, Sequence[int]]
 
 _RESNET_KERNELS = ('backbone/layer1/0/conv2/kernel', 'backbone/layer1/0/convs/0/kernel')
@@ -149,6 +155,9 @@ def _rest_of_variables(shapes: Shapes) -> Facts:
     'boxes by class': _has_boxes_by_class(shapes, box_head),
     'convolutions of a box head': _count(shapes, rf'{box_head}/convs/(\d+)/'),
     'linear layers of a box head': _count(shapes, rf'{box_head}/fcs/(\d+)/'),
+    'group norms': [
+      part for part, pattern in _GROUP_NORMS.items() if _has(shapes, rf'{pattern}/\d+/norm/')
+    ],
     'masks': _masks(
       shared_mask or _has(shapes, r'cascade/stages/\d+/mask_head/'), shared_mask, residual_mask
     ),
@@ -169,6 +178,18 @@ def _rest_of_config(config: model_config.HTC) -> Facts:
     'boxes by class': not config.box_head.class_agnostic,
     'convolutions of a box head': config.box_head.num_convs,
     'linear layers of a box head': config.box_head.num_fcs,
+    'group norms': [
+      part
+      for part, has_norms in zip(
+        _GROUP_NORMS,
+        (
+          getattr(config.decoder.get(), 'norm_groups', 0),
+          config.box_head.norm_groups,
+          config.include_mask and config.mask_head.norm_groups,
+        ),
+      )
+      if has_norms
+    ],
     'masks': _masks(config.include_mask, cascade.shared_mask, config.mask_head.residual),
     'mask information flow': config.include_mask
     and cascade.mask_information_flow

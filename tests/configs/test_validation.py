@@ -49,26 +49,6 @@ WRONG_MODELS = {
     {'mask_head': {'residual': True, 'num_convs': 3}},
     'mask_head.num_convs is odd.*even number.*Got: 3',
   ),
-  'groups that do not divide the channels': (
-    {'mask_head': {'norm_groups': 24}},
-    'mask_head.norm_groups does not divide the channels.*num_filters = .*Got: 24',
-  ),
-  'groups of a box head that do not divide the channels': (
-    {'box_head': {'num_convs': 4, 'conv_filters': 48, 'norm_groups': 32}},
-    'box_head.norm_groups does not divide the channels.*conv_filters = 48.*Got: 32',
-  ),
-  'groups of a decoder that do not divide the channels': (
-    {'decoder': {'published_fpn': {'norm_groups': 48}}},
-    'published_fpn.norm_groups does not divide the channels.*Got: 48',
-  ),
-  'group norms without convolutions': (
-    {'box_head': {'norm_groups': 32}},
-    'box_head.norm_groups has no effect.*num_convs above 0',
-  ),
-  'group norms of residual convolutions': (
-    {'mask_head': {'residual': True, 'num_convs': 2, 'norm_groups': 2}},
-    'mask_head.norm_groups cannot be used.*residual=false',
-  ),
   'no stage': (stages(), 'stages has the wrong length.*1 to 5 stages.*Got: 0'),
   'six stages': (stages(*[{}] * 6), 'stages has the wrong length.*Got: 6'),
   'falling thresholds': (

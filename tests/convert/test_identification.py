@@ -6,10 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from htc_tf.convert import identification, published_files
+from htc_tf.convert import conversion, identification, published_files, traits
 from htc_tf.convert.checkpoint_file import Checkpoint
+from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.errors import CheckpointError
 from parity.pack import EXTRACT, ZOO_EXTRACT
+from tests import tiny
 
 # Names of the lists of shapes in the repository to the model with these shapes.
 MODELS = {
@@ -160,3 +162,19 @@ def test_a_choice_that_contradicts_the_name_gives_a_warning_with_both():
   assert '--config_file=experiments/htc_resnet101fpn_20e_coco.yaml' in warning
   assert '--experiment=htc_resnet50fpn_20e_coco, is another one' in warning
   assert 'backbone.published_resnet.model_id of task.model' in warning
+
+
+@pytest.mark.parametrize(
+  'overrides,parts',
+  [
+    ({}, []),
+    ({'decoder': {'published_fpn': {'norm_groups': 2}}}, ['decoder']),
+    ({'mask_head': {'norm_groups': 2}}, ['mask head']),
+    ({'box_head': {'num_convs': 1, 'num_fcs': 1, 'norm_groups': 32}}, ['box head']),
+  ],
+)
+def test_the_names_in_a_file_tell_its_group_norms(overrides, parts):
+  model = tiny.build(tiny.model(**overrides))
+  file = Checkpoint(conversion.published_weights(model, MMDET), 'torch', 'weights.pth', '')
+  found = traits.of_variables(identification._shapes(file, MMDET))
+  assert found.rest['group norms'] == parts

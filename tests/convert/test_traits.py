@@ -40,6 +40,8 @@ def test_facts_are_read_from_paths_and_shapes():
     {'include_mask': False},
     {'cascade': {'mask_information_flow': False}},
     {'box_head': {'class_agnostic': False, 'num_convs': 2, 'num_fcs': 1}},
+    {'box_head': {'num_convs': 1, 'conv_filters': 4, 'norm_groups': 2}},
+    {'mask_head': {'norm_groups': 2}, 'decoder': {'published_fpn': {'norm_groups': 2}}},
     {'backbone': {'published_resnet': {'model_id': 50, 'deformable_stages': [4]}}},
     {
       'backbone': {

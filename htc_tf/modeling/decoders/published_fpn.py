@@ -14,11 +14,11 @@ from htc_tf.ops.resize import resize_nearest, spatial_size
 
 
 class PublishedFPN(tf_keras.layers.Layer):
-  """FPN (Lin et al. 2017): 1x1 laterals, nearest-neighbor top-down path, 3x3 outputs; all biased.
+  """FPN (Lin et al. 2017): 1x1 laterals, nearest-neighbor top-down path, 3x3 outputs.
 
   Model Garden's FPN normalizes every output and computes its coarsest levels by convolutions. This
-  FPN has no norm unless it is asked for, and each level above those of the backbone consists of
-  every second pixel of the level below it.
+  FPN has biased convolutions, or group norms if they are asked for, and each level above those of
+  the backbone consists of every second pixel of the level below it.
 
   Input and output: dicts {'2': [batch, h, w, channels], ...} by level.
 

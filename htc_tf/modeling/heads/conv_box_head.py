@@ -1,14 +1,14 @@
 """Box head of one cascade stage with convolutions before the fully connected layers."""
 
+import itertools
 from typing import Any
 
 import tensorflow as tf
-import tf_keras
 
 from htc_tf.modeling.heads.box_head import BoxHead
 from htc_tf.modeling.layers.batch_norm import BatchNorm, NormOptions
 from htc_tf.modeling.layers.conv_norm import conv_norm
-from htc_tf.modeling.layers.group_norm import GroupNorm
+from htc_tf.modeling.layers.group_norm import GroupNormConv2D
 from htc_tf.modeling.layers.padded_conv import PaddedConv2D
 
 
@@ -34,27 +34,28 @@ class ConvBoxHead(BoxHead):
     **kwargs: Any,
   ):
     super().__init__(**kwargs)
+    if norm_groups:
+      self._convs = [
+        GroupNormConv2D(num_filters, 3, norm_groups, tf.nn.relu, name=f'shared_convs/{i}')
+        for i in range(num_convs)
+      ]
+      self._norms = []
+      return
     self._convs = [
       PaddedConv2D(
         num_filters, 3, use_bias=False, kernel_initializer='he_normal', name=f'shared_convs/{i}'
       )
       for i in range(num_convs)
     ]
-    # Two attributes, so that the paths of their variables tell the two kinds apart.
     self._norms = [
       BatchNorm(name=f'shared_convs/{i}/bn', fused=False, **norm._asdict())
-      for i in range(0 if norm_groups else num_convs)
+      for i in range(num_convs)
     ]  # Fused norms would ignore the mask.
-    self._group_norms = [
-      GroupNorm(norm_groups, name=f'shared_convs/{i}/gn')
-      for i in range(num_convs if norm_groups else 0)
-    ]
 
   def build(self, input_shape: tf.TensorShape) -> None:
     """Create the variables of convolutions and norms, which `conv_norm` may read uncalled."""
     shape = [None, *tf.TensorShape(input_shape)[2:]]
-    norms: list[tf_keras.layers.Layer] = [*self._norms, *self._group_norms]
-    for conv, norm in zip(self._convs, norms):
+    for conv, norm in zip(self._convs, self._norms):
       with tf.name_scope(conv.name):
         conv.build(shape)
       shape = conv.compute_output_shape(shape)
@@ -80,10 +81,9 @@ class ConvBoxHead(BoxHead):
     shape = tf.shape(roi_features)
     x = tf.reshape(roi_features, tf.concat([[-1], shape[2:]], 0))
     x = tf.ensure_shape(x, [None, *roi_features.shape[2:]])  # [batch * num_rois, size, ...]
-    for conv, norm in zip(self._convs, self._norms):
-      x = tf.nn.relu(conv_norm(x, conv, norm, training, mask))
-    for conv, group_norm in zip(self._convs, self._group_norms):
-      x = tf.nn.relu(group_norm(conv(x)))
+    for conv, norm in itertools.zip_longest(self._convs, self._norms):
+      # Without a norm of its own, a convolution has a group norm and ReLU.
+      x = conv(x) if norm is None else tf.nn.relu(conv_norm(x, conv, norm, training, mask))
     outputs = tf.reshape(x, [shape[0], shape[1], *x.shape[1:]])
     return super().call(outputs)
 

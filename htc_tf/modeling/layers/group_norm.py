@@ -17,8 +17,11 @@ class GroupNorm(tf_keras.layers.GroupNormalization):
   row. Statistics are computed in float32; the output has the dtype of the input.
 
   Args:
-    groups: number of groups; the number of channels is a multiple of it.
+    groups: number of groups.
     **kwargs: arguments of Layer.
+
+  Raises:
+    ValueError: when it is built, if the number of channels is not a multiple of `groups`.
   """
 
   def __init__(self, groups: int, **kwargs: Any):

@@ -85,7 +85,7 @@ def test_group_norms_take_the_place_of_batch_norms():
   logits, deltas = head(features)
   x = tf.reshape(features, [-1, *_SHAPE[2:]])
   for conv in head._convs:
-    groups = tf.reshape(tf.nn.conv2d(x, conv.kernel, 1, 'SAME'), [6, 4, 4, 3, 2])
+    groups = tf.reshape(tf.nn.conv2d(x, conv.conv.kernel, 1, 'SAME'), [6, 4, 4, 3, 2])
     mean, variance = tf.nn.moments(groups, [1, 2, 4], keepdims=True)
     x = tf.nn.relu(tf.reshape((groups - mean) / tf.sqrt(variance + 1e-5), [6, 4, 4, 6]))
   hidden = tf.nn.relu(head._fcs[0](tf.reshape(x, [2, 3, -1])))
