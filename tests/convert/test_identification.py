@@ -178,3 +178,10 @@ def test_the_names_in_a_file_tell_its_group_norms(overrides, parts):
   file = Checkpoint(conversion.published_weights(model, MMDET), 'torch', 'weights.pth', '')
   found = traits.of_variables(identification._shapes(file, MMDET))
   assert found.rest['group norms'] == parts
+
+
+def test_a_network_whose_published_file_reads_bgr_comes_with_a_warning():
+  files = {known.config: known for known in published_files.published_files()}
+  of_bgr, of_rgb = (files[f'mask-rcnn_x101-{kind}_fpn_1x_coco'] for kind in ('32x8d', '32x4d'))
+  assert 'wrong results if it were trained on BGR' in identification._choice([of_bgr])
+  assert 'BGR' not in identification._choice([of_rgb])

@@ -25,7 +25,8 @@ def test_the_slope_of_each_process_is_that_of_its_start_with_most_steps_after_an
   short = [[0, 0, step, 10.0 * step] for step in range(0, 1400, 100)]
   long = [[1, 0, step, 2.0 * step] for step in range(1400, 2900, 100)]  # Evaluated at step 2000.
   never = [[2, 1, step, 7.0 * step] for step in range(0, 900, 100)]
-  memory = [*short, *never, *long]
+  last = [[2, 0, step, 5.0 * step] for step in range(2900, 3400, 100)]
+  memory = [*short, *never, *long, *last]
   assert [slope and round(slope) for slope in runs.slopes({'steps': 3000, 'memory': memory})] == [
     2000,
     None,
