@@ -107,9 +107,8 @@ def test_statistics_of_trained_norms_are_averaged_with_a_note_or_estimated(
   tmp_path, capsys, monkeypatch
 ):
   folders = two_models(tmp_path, TRAINED)
-  monkeypatch.chdir(
-    tmp_path
-  )  # The path of the records is relative; the demo may have written them.
+  # The path of the records is relative, and the demo may have written them.
+  monkeypatch.chdir(tmp_path)
   assert average.main([*folders, f'--output={tmp_path / "mean"}']) == 0
   assert 'batch norm are averaged too, as published' in capsys.readouterr().out
   estimated = []
