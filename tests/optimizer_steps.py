@@ -1,4 +1,4 @@
-"""Steps of an optimizer on gradients of some rows, and on two replicas."""
+"""Steps of an optimizer on gradients of some rows, on two replicas, and of scaled losses."""
 
 import numpy as np
 import tensorflow as tf
@@ -33,3 +33,22 @@ def on_replicas(strategy, optimizer, variable, gradients):
 
   for gradient in gradients:
     step(tf.constant(gradient))
+
+
+def of_scaled_losses(optimizer, variable, gradients):
+  """Apply gradients as those of losses that an optimizer scales; None stands for infinite ones.
+
+  Returns:
+    [steps, ...] the variable after each step.
+  """
+
+  @tf.function(autograph=False)
+  def step(gradient):
+    scaled = optimizer.get_scaled_loss(gradient)
+    optimizer.apply_gradients([(optimizer.get_unscaled_gradients([scaled])[0], variable)])
+
+  weights = []
+  for gradient in gradients:
+    step(tf.constant(np.full(3, np.inf, np.float32) if gradient is None else gradient))
+    weights.append(variable.numpy())
+  return np.stack(weights)

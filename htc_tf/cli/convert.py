@@ -16,8 +16,9 @@ def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog='htc-convert',
     description='Convert a checkpoint of mmdetection or CBNetV2 (.pth, .pth.zip), of laihuihui/htc '
-    '(.pdparams), or an ImageNet classifier of torchvision or mmcls (.pth) to a model directory '
-    'for htc-predict, htc-export and task.init_checkpoint. No code in the file is executed.',
+    '(.pdparams), or an ImageNet classifier (.pth: a ResNet of torchvision or mmcls, an HRNet or a '
+    'Swin transformer of its authors) to a model directory for htc-predict, htc-export and '
+    'task.init_checkpoint. No code in the file is executed.',
   )
   add = parser.add_argument
   add('file', help='published checkpoint')

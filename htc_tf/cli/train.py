@@ -100,8 +100,9 @@ def _define_shorthands() -> None:
     'data': 'Folder of records of htc-create-coco-records: number of classes, sizes, schedule and '
     'other values follow from the data.',
     'size': 'Size of the model for data of your own: nano, small (default), base or large.',
-    'weights': 'Initial weights: a published HTC or an ImageNet ResNet (.pth, .pdparams), a '
-    'converted folder, or the model directory of another run (task.init_checkpoint).',
+    'weights': 'Initial weights: a published HTC or the ImageNet classifier of the backbone '
+    '(.pth, .pdparams), a converted folder, or the model directory of another run '
+    '(task.init_checkpoint).',
   }
   numbers = {
     'epochs': 'Number of passes over the training images.',

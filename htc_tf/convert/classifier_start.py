@@ -6,14 +6,21 @@ import tensorflow as tf
 
 from htc_tf.modeling.layers.standardized_conv import kernel_moments
 
-_FIRST, _SECOND = 'backbone/', 'decoder/feedback_backbone/'
+# Second backbone, that of a recursive pyramid or of a composite, to the one that the file fills.
+_SECOND_BACKBONES = {
+  'decoder/feedback_backbone/': 'backbone/',
+  'backbone/trunks/1/': 'backbone/trunks/0/',
+}
+# Norms of the outputs of a Swin transformer, which no classifier has: they start anew.
+_OUTPUT_NORMS = 'backbone/trunks/1/norms/'
 
 
 def finish(variables: Mapping[str, tf.Variable], optional: Iterable[str]) -> list[str]:
   """Finish a model whose backbone has the weights of a classifier, as the published code does.
 
   A standardized convolution gets the moments of its kernel, so that it computes what the classifier
-  does. A second backbone gets the values of the first one.
+  does. A second backbone, of a recursive pyramid or of a composite, gets the values of the first
+  one.
 
   Args:
     variables: all variables of the model by path.
@@ -30,8 +37,16 @@ def finish(variables: Mapping[str, tf.Variable], optional: Iterable[str]) -> lis
       variables[path].assign(deviation if name == 'weight_gamma' else mean)
       filled.append(path)
   for path, variable in variables.items():
-    first = path.replace(_SECOND, _FIRST, 1)
-    if path.startswith(_SECOND) and first in variables:
+    first = _first_path(path)
+    if first is not None and first in variables and not path.startswith(_OUTPUT_NORMS):
       variable.assign(variables[first])
       filled.append(path)
   return filled
+
+
+def _first_path(path: str) -> str | None:
+  """Path in the first backbone of a variable of the second one; None for other variables."""
+  for second, first in _SECOND_BACKBONES.items():
+    if path.startswith(second):
+      return first + path.removeprefix(second)
+  return None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from htc_tf.convert import crop_sizes, stem, transforms
+from htc_tf.convert import crop_sizes, position_tables, stem, transforms
 from htc_tf.convert.name_map import NameMap, Row
 from htc_tf.errors import CheckpointError
 
@@ -59,6 +59,7 @@ class Comparison(NamedTuple):
   Attributes:
     fitting: pairs that fit.
     rgb_stems: the first convolution if it is one of RGB images and the model reads other images.
+    tables: tables of relative positions of a classifier whose windows have another size.
     other_classes: pairs that depend on a number of classes that differs.
     other_shape: other pairs whose shapes differ.
     missing: paths of the variables without an entry, except for those in `optional`.
@@ -69,6 +70,7 @@ class Comparison(NamedTuple):
 
   fitting: list[Pair]
   rgb_stems: list[Pair]
+  tables: list[Pair]
   other_classes: list[Pair]
   other_shape: list[Pair]
   missing: list[str]
@@ -108,6 +110,7 @@ def compare(
   comparison = Comparison(
     fitting=[],
     rgb_stems=[],
+    tables=[],
     other_classes=[],
     other_shape=[],
     missing=[path for path in missing if not name_map.is_optional(path)],
@@ -121,11 +124,33 @@ def compare(
       comparison.other_classes.append(pair)
     elif stem.is_of_rgb(pair.path, pair.converted_shape, pair.shape):
       comparison.rgb_stems.append(pair)
+    elif name_map.is_of_classifier and position_tables.is_of_other_window(
+      pair.path, pair.converted_shape, pair.shape
+    ):
+      comparison.tables.append(pair)
     elif pair.converted_shape != pair.shape:
       comparison.other_shape.append(pair)
     else:
       comparison.fitting.append(pair)
   return comparison
+
+
+def shapes_by_path(
+  name_map: NameMap, tensors: Mapping[str, np.ndarray]
+) -> dict[str, tuple[int, ...]]:
+  """Shapes of the entries of a file, in our layout, by the path that each stands for.
+
+  Args:
+    name_map: name map of the file.
+    tensors: entries of the file by name.
+  """
+  shapes = {}
+  for name, tensor in tensors.items():
+    match = None if name_map.ignores(name) else name_map.find_path(name)
+    if match is not None:
+      shape = transforms.converted_shape(match.row.steps, tensor.shape)
+      shapes[match.name] = shape if shape is not None else tensor.shape
+  return shapes
 
 
 def _branch(path: str) -> str | None:

@@ -7,13 +7,21 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from htc_tf.convert import classifier_start, published_files, stem, transforms
+from htc_tf.convert import (
+  classifier_start,
+  position_tables,
+  published_files,
+  stem,
+  traits,
+  transforms,
+)
 from htc_tf.convert import comparison as comparison_lib
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.comparison import Allowed
 from htc_tf.convert.mmdet_names import find_mmdet_map
 from htc_tf.convert.name_map import NameMap
 from htc_tf.convert.paddle_names import PADDLE
+from htc_tf.convert.swin_names import SWIN
 from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
@@ -23,6 +31,8 @@ _VERSION_1_HEAD = re.compile(r'bbox_head\.(\d+\.)?fc_cls\.')
 # Heads of single-stage detectors of mmdetection, and of classifiers of mmcls. Both may have a neck.
 _SINGLE_STAGE_HEADS = {'bbox_head', 'mask_head'}
 _OTHER_HEADS = {'head', *_SINGLE_STAGE_HEADS}
+# The second version of Swin transformers has no tables.
+_SWIN_NAMES = {'patch_embed.proj.weight', 'layers.0.blocks.0.attn.relative_position_bias_table'}
 _MMCLS_STEMS = {'backbone.conv1.weight', 'backbone.stem.0.weight'}
 
 
@@ -38,6 +48,8 @@ class Conversion(NamedTuple):
     dropped: paths of the variables that were skipped because their number of classes differs.
     missing: paths of the variables without an entry.
     unused: names of the entries without a variable.
+    resized: paths of the filled tables of relative positions that were made for windows of another
+      size; see `position_tables`.
   """
 
   source: str
@@ -48,6 +60,7 @@ class Conversion(NamedTuple):
   missing: tuple[str, ...]
   unused: tuple[str, ...]
   from_bgr: tuple[str, ...] = ()
+  resized: tuple[str, ...] = ()
 
   def describe(self) -> str:
     """A text with one line per outcome, which names every variable that was not filled."""
@@ -55,6 +68,7 @@ class Conversion(NamedTuple):
     for title, names in (
       ('variables for RGB images, adapted to the channels of the model', self.adapted),
       ('variables for BGR images, turned to RGB', self.from_bgr),
+      ('tables of relative positions, resized to the windows of the model', self.resized),
       ('variables with another number of classes, left as initialized', self.dropped),
       ('variables without an entry, left as initialized', self.missing),
       ('entries without a variable', self.unused),
@@ -72,7 +86,8 @@ def convert_checkpoint(
 ) -> Conversion:
   """Fill a model from a published checkpoint, completely or not at all.
 
-  A classifier fills the second backbone of a model as well; see `classifier_start`. The first
+  A classifier fills the second backbone of a model as well; see `classifier_start`. Its tables of
+  relative positions are resized to the windows of the model; see `position_tables`. The first
   convolution of a published file whose network reads BGR images is turned to RGB.
 
   Args:
@@ -99,17 +114,11 @@ def convert_checkpoint(
   comparison_lib.check_crop_size(checkpoint.path, comparison.other_shape, crop_size)
   problems = list(comparison_lib.problems(comparison, allowed))
   if problems:
-    raise CheckpointError(
-      f'{checkpoint.path} does not fit the model',
-      expected='a variable for every entry, and an entry for every variable',
-      got='; '.join(problems),
-      likely_cause='the experiment of another file, with another depth, more or fewer branches, or '
-      'another number of classes',
-    )
+    raise _misfit(checkpoint, name_map, variables, problems)
   bgr_stems = _bgr_stems(comparison, checkpoint)
   filled = _fill(variables, comparison, checkpoint, bgr_stems)
   started: list[str] = []
-  if name_map.parts == ('backbone',):  # The file is that of a classifier.
+  if name_map.is_of_classifier:
     started = classifier_start.finish(named_variables(model), comparison.optional)
   still_initial = [path for path in comparison.optional if path not in started]
   return Conversion(
@@ -121,6 +130,36 @@ def convert_checkpoint(
     missing=(*comparison.missing, *still_initial),
     unused=(*comparison.unused, *comparison.absent),
     from_bgr=bgr_stems,
+    resized=tuple(pair.path for pair in comparison.tables),
+  )
+
+
+def _misfit(
+  checkpoint: Checkpoint,
+  name_map: NameMap,
+  variables: Mapping[str, tf.Variable],
+  problems: Sequence[str],
+) -> CheckpointError:
+  """The error of a file that does not fit: another backbone in a few words, or all mismatches."""
+  differences = []
+  if name_map.is_of_classifier:
+    differences = traits.backbone_differences(
+      comparison_lib.shapes_by_path(name_map, checkpoint.tensors),
+      {path: tuple(variable.shape) for path, variable in variables.items()},
+    )
+  if differences:
+    return CheckpointError(
+      f'{checkpoint.path} is the ImageNet classifier of another backbone',
+      expected='the classifier of the backbone of the model, task.model.backbone',
+      got='; '.join(differences),
+      likely_cause='a classifier of another size or kind; the files in experiments/ name theirs',
+    )
+  return CheckpointError(
+    f'{checkpoint.path} does not fit the model',
+    expected='a variable for every entry, and an entry for every variable',
+    got='; '.join(problems),
+    likely_cause='the experiment of another file, with another depth, more or fewer branches, or '
+    'another number of classes',
   )
 
 
@@ -131,7 +170,7 @@ def _fill(
   bgr_stems: Sequence[str],
 ) -> list[str]:
   """Assign the entries of a file that fit, and return the paths of their variables."""
-  pairs = [*comparison.fitting, *comparison.rgb_stems]
+  pairs = [*comparison.fitting, *comparison.rgb_stems, *comparison.tables]
   for pair in pairs:
     values = transforms.apply(pair.row.steps, file.tensors[pair.name])
     values = values.astype(np.float32, copy=False)
@@ -139,6 +178,8 @@ def _fill(
       values = stem.reversed_channels(values)
     if pair in comparison.rgb_stems:
       values = stem.adapted(values, pair.shape[2])
+    if pair in comparison.tables:
+      values = position_tables.resized(values, pair.shape[0])
     variables[pair.path].assign(values)
     file.release()
   return [pair.path for pair in pairs]
@@ -225,10 +266,12 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
     return MMCLS
   elif names & {'conv1.weight', 'stem.0.weight'}:
     return TORCHVISION
+  elif names >= _SWIN_NAMES:
+    return SWIN
   raise CheckpointError(
     f'{checkpoint.path} does not hold a known model',
-    expected='an HTC of mmdetection 2.x or 3.x '
-    'or of laihuihui/htc, or a ResNet of torchvision or mmcls',
+    expected='an HTC of mmdetection 2.x or 3.x or of laihuihui/htc, or an ImageNet classifier: '
+    'ResNet of torchvision or mmcls, HRNet or Swin transformer of its authors',
     got=f'entries such as {sorted(names)[:3]}',
     likely_cause='the checkpoint of another network',
   )

@@ -8,9 +8,8 @@ from htc_tf.configs import (
   experiments,  # noqa: F401  # It registers them.
   parsing,
 )
-from htc_tf.convert import conversion, published_files, traits, transforms
+from htc_tf.convert import comparison, conversion, published_files, traits
 from htc_tf.convert.checkpoint_file import Checkpoint, read_checkpoint
-from htc_tf.convert.name_map import NameMap
 from htc_tf.convert.paddle_names import PADDLE
 from htc_tf.convert.published_files import PublishedFile
 from htc_tf.errors import CheckpointError
@@ -108,14 +107,15 @@ def _check_not_refused(path: str, known: PublishedFile) -> None:
 
 def _by_shapes(checkpoint: Checkpoint) -> Identified:
   name_map = conversion.find_name_map(checkpoint)
-  if name_map.parts is not None:
+  if name_map.is_of_classifier:
     raise CheckpointError(
-      f'{checkpoint.path} is an ImageNet classifier, which starts the backbone of any experiment',
+      f'{checkpoint.path} is an ImageNet classifier ({name_map.source}), which starts the backbone '
+      'of every experiment that has it',
       expected='--experiment, the experiment to start from it',
       got='no experiment',
       likely_cause='only detectors determine their experiment',
     )
-  found = traits.of_variables(_shapes(checkpoint, name_map))
+  found = traits.of_variables(comparison.shapes_by_path(name_map, checkpoint.tensors))
   candidates = [
     known
     for known in published_files.published_files()
@@ -126,17 +126,6 @@ def _by_shapes(checkpoint: Checkpoint) -> Identified:
   if not fitting:
     raise _no_experiment(checkpoint.path, differing)
   return Identified(fitting[0], _choice(fitting))
-
-
-def _shapes(checkpoint: Checkpoint, name_map: NameMap) -> dict[str, tuple[int, ...]]:
-  """Shapes in our layout by path of the variable."""
-  shapes = {}
-  for name, tensor in checkpoint.tensors.items():
-    match = None if name_map.ignores(name) else name_map.find_path(name)
-    if match is not None:
-      shape = transforms.converted_shape(match.row.steps, tensor.shape)
-      shapes[match.name] = shape if shape is not None else tensor.shape
-  return shapes
 
 
 @functools.cache

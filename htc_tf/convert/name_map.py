@@ -134,8 +134,9 @@ class NameMap:
       model decide between several.
     ignored: regular expressions of whole published names that the model does not need.
     parts: parts of the model that the source fills; None for all.
-    optional: regular expressions of whole paths of variables that a file may lack, because their
-      initial values do not change what the model computes.
+    optional: regular expressions of whole paths of variables that a file may lack: those whose
+      initial values do not change what the model computes, those that the published training starts
+      anew, and those that `classifier_start` fills.
   """
 
   def __init__(
@@ -161,6 +162,11 @@ class NameMap:
     adapted = copy.copy(self)
     adapted._rows = tuple(row.with_crop_size(crop_size) for row in self._rows)
     return adapted
+
+  @property
+  def is_of_classifier(self) -> bool:
+    """Whether the source is an ImageNet classifier, which has nothing but a backbone."""
+    return self.parts == ('backbone',)
 
   def ignores(self, name: str) -> bool:
     """Whether the model does not need an entry."""

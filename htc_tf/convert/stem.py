@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-PATHS = ('backbone/conv1/kernel', 'backbone/stem/0/kernel')
+PATHS = (
+  'backbone/conv1/kernel',
+  'backbone/stem/0/kernel',
+  'backbone/patch_embed/proj/kernel',
+  'backbone/shared_embed/proj/kernel',
+)
 _RGB = 3
 _CHANNEL_AXIS = 2  # of a kernel [height, width, channels, filters]
 

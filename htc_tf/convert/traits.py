@@ -70,6 +70,25 @@ def differences(found: Traits, expected: Traits) -> list[str]:
   return texts + _different(found.rest, expected.rest)
 
 
+def backbone_differences(found: Shapes, expected: Shapes) -> list[str]:
+  """The facts about backbones that differ, for the backbone of a classifier and that of a model.
+
+  Residual networks of one kind have none: detectors add to them what a classifier has not. Nor have
+  composites of Swin transformers, which differ from one alone in nothing else.
+
+  Args:
+    found: shapes of the classifier by path of the variable, in our layout.
+    expected: shapes of the model.
+  """
+  kind, facts = _backbone_of_variables(found)
+  expected_kind, expected_facts = _backbone_of_variables(expected)
+  if kind != expected_kind:
+    return [f'backbone: {kind} instead of {expected_kind}']
+  if kind != 'Swin':
+    return []
+  return _different(facts, {**expected_facts, 'composed of two': facts['composed of two']})
+
+
 def _different(found: Facts, expected: Facts) -> list[str]:
   return [
     f'{key}: {_text(found[key])} instead of {_text(value)}'
@@ -93,8 +112,10 @@ def _backbone_of_variables(shapes: Shapes) -> tuple[str, Facts]:
   if _has(shapes, r'backbone/trunks?/'):
     trunk = r'backbone/trunk(?:s/0)?/stages'
     tables = _first(shapes, rf'{trunk}/\d+/blocks/0/attn/table')
+    embeddings = _first(shapes, r'backbone/(?:patch|shared)_embed/proj/bias')
     return 'Swin', {
       'composed of two': _has(shapes, r'backbone/trunks/'),
+      'channels of the first stage': embeddings[0][0] if embeddings else None,
       'blocks': [_count(shapes, rf'{trunk}/{stage}/blocks/(\d+)/') for stage in range(4)],
       'attention heads': [shape[-1] for shape in tables],
     }
@@ -123,6 +144,7 @@ def _backbone_of_config(config: model_config.HTC) -> tuple[str, Facts]:
   if isinstance(backbone, features.PublishedSwin):
     return 'Swin', {
       'composed of two': backbone.composite,
+      'channels of the first stage': backbone.embed_dim,
       'blocks': list(backbone.depths),
       'attention heads': list(backbone.num_heads),
     }

@@ -16,15 +16,17 @@ FIRST_MOMENT, SECOND_MOMENT = 'first_moment', 'second_moment'
 class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
   """AdamW with the rule of PyTorch (Loshchilov and Hutter 2019, algorithm 2).
 
-  With the gradient g, the learning rate r, the decay d and the step t from 1 on, a step is
-  w = w - r d w, m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,
+  With the gradient g, the learning rate r, the decay d and the number t of the step from 1 on, a
+  step is w = w - r d w, m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,
   w = w - r (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon).
 
   Model Garden's `adamw` adds epsilon to the root before the correction of v, and limits the norm of
   the gradients to 1 by default.
 
-  The step counts those that were skipped, because a gradient was not finite, as the schedule does;
-  that of PyTorch does not.
+  A step that is skipped, because a gradient is not finite, changes neither moments nor t, as in
+  PyTorch, whose scaler of gradients then does not call the optimizer. The schedule of the learning
+  rate counts it, as that of mmdetection does: `iterations` counts all steps, and `num_updates`
+  those that were not skipped.
 
   It extends the older of the two base classes of Keras, because Model Garden's averages of weights
   accept no other.
@@ -67,11 +69,29 @@ class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
       'rate_by_depth': dict(rate_by_depth or {'factor': 1.0, 'part': LAYER}),
     }
     self._rate_factors: dict[str, float] = {}
+    self._num_updates: tf.Variable | None = None
 
   def get_config(self) -> dict[str, Any]:
     """Arguments that build the same optimizer."""
     rate = self._serialize_hyperparameter('learning_rate')
     return {**super().get_config(), 'learning_rate': rate, **self._values}
+
+  @property
+  def num_updates(self) -> tf.Variable:
+    """[] int64 number of steps that changed the variables."""
+    if self._num_updates is None:
+      with self._distribution_strategy_scope():
+        self._num_updates = self.add_weight(
+          'num_updates',
+          shape=[],
+          dtype=tf.int64,
+          trainable=False,
+          # A checkpoint without this number is one of a run that counted all steps.
+          initializer=lambda shape, dtype: tf.cast(self.iterations.read_value(), dtype),
+          aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+      self._weights.append(self._num_updates)
+    return self._num_updates
 
   def decays(self, name: str) -> bool:
     """Whether a variable of this name is decayed."""
@@ -81,6 +101,7 @@ class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
     depth = self._values['rate_by_depth']
     names = [variable.name for variable in var_list]
     self._rate_factors = rate_factors(names, depth['factor'], depth['part'])
+    _ = self.num_updates  # It creates the variable.
     for slot in (FIRST_MOMENT, SECOND_MOMENT):
       for variable in var_list:
         self.add_slot(variable, slot)
@@ -88,11 +109,17 @@ class PublishedAdamW(tf_keras.optimizers.legacy.Optimizer):
   def _prepare_local(self, var_device: str, var_dtype: tf.DType, apply_state: Any) -> None:
     """Compute what all variables of a device and type share."""
     super()._prepare_local(var_device, var_dtype, apply_state)
-    step = tf.cast(self.iterations + 1, var_dtype)
+    step = tf.cast(self.num_updates + 1, var_dtype)
     values = apply_state[(var_device, var_dtype)]
     for name in ('beta_1', 'beta_2'):
       values[name] = tf.constant(self._values[name], var_dtype)
       values[f'correction_{name}'] = 1 - values[name] ** step
+
+  def _distributed_apply(self, *args: Any, **kwargs: Any) -> Any:
+    """Update all variables and count the update; a step that is skipped does not get here."""
+    applied = super()._distributed_apply(*args, **kwargs)
+    self.num_updates.assign_add(1, read_value=False)
+    return applied
 
   def _resource_apply_dense(
     self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None

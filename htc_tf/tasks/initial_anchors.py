@@ -30,7 +30,7 @@ def trained_scale(path: str, default: float) -> float | None:
     return default
   if path.endswith(PUBLISHED_SUFFIXES):
     name_map = conversion.find_name_map(read_checkpoint(path))
-    return None if name_map.parts == ('backbone',) else _PUBLISHED_SCALE
+    return None if name_map.is_of_classifier else _PUBLISHED_SCALE
   folder = file_systems.dirname(restoration.resolve(path))
   if not file_systems.exists(os.path.join(folder, model_directory.PARAMS_FILE)):
     return default

@@ -6,12 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from htc_tf.convert import conversion, identification, published_files, traits
+from htc_tf.convert import comparison, conversion, identification, published_files, traits
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.errors import CheckpointError
 from parity.pack import EXTRACT, ZOO_EXTRACT
-from tests import tiny
+from tests import swin_classifiers, tiny
 
 # Names of the lists of shapes in the repository to the model with these shapes.
 MODELS = {
@@ -113,10 +113,18 @@ def test_another_network_is_an_error_with_the_nearest_experiments(content):
   assert message.count('instead of') <= 5
 
 
-def test_a_classifier_needs_an_experiment(content):
-  tensors = {'conv1.weight': np.zeros((64, 3, 7, 7), np.float32)}
+@pytest.mark.parametrize(
+  'tensors,source',
+  [
+    ({'conv1.weight': np.zeros((64, 3, 7, 7), np.float32)}, 'torchvision'),
+    (swin_classifiers.tensors(), 'microsoft/Swin-Transformer'),
+  ],
+  ids=['resnet', 'swin'],
+)
+def test_a_classifier_needs_an_experiment(tensors, source, content):
   content(Checkpoint(tensors, 'torch', 'weights.pth', '0' * 64))
-  with pytest.raises(CheckpointError, match='classifier, which starts the backbone of any'):
+  message = rf'classifier \({source}\), which starts the backbone of every experiment that has it'
+  with pytest.raises(CheckpointError, match=message):
     identification.identify('weights.pth')
 
 
@@ -176,7 +184,7 @@ def test_a_choice_that_contradicts_the_name_gives_a_warning_with_both():
 def test_the_names_in_a_file_tell_its_group_norms(overrides, parts):
   model = tiny.build(tiny.model(**overrides))
   file = Checkpoint(conversion.published_weights(model, MMDET), 'torch', 'weights.pth', '')
-  found = traits.of_variables(identification._shapes(file, MMDET))
+  found = traits.of_variables(comparison.shapes_by_path(MMDET, file.tensors))
   assert found.rest['group norms'] == parts
 
 

@@ -10,7 +10,7 @@ from htc_tf.convert.mmdet_names import MMDET
 from htc_tf.convert.torchvision_names import TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
-from tests import tiny
+from tests import swin_classifiers, tiny
 
 RNG = np.random.default_rng(0)
 
@@ -51,6 +51,19 @@ def test_a_published_backbone_fills_a_model_of_other_channels(deep, name):
   tensors[name] = tensors[name][:, :2]  # Two channels are not RGB.
   with pytest.raises(CheckpointError, match=f'entries of another shape.*{name}'):
     conversion.convert_checkpoint(Checkpoint(tensors, 'torch', 'r.pth', ''), four)
+
+
+@pytest.mark.parametrize('composite', [False, True])
+def test_the_patch_embedding_of_a_swin_transformer_is_adapted(composite):
+  swin = {**tiny.COMPOSITE_SWIN['published_swin'], 'composite': composite}
+  backbone = {**tiny.COMPOSITE_SWIN, 'published_swin': swin}
+  pixels = {'mean': [1] * 4, 'stddev': [1] * 4}
+  model = tiny.build(tiny.model(1, backbone=backbone, input_size=[64, 64, 4], pixels=pixels))
+  tensors = swin_classifiers.tensors()
+  result = conversion.convert_checkpoint(Checkpoint(tensors, 'torch', 'swin.pth', ''), model)
+  (path,) = result.adapted
+  kernel = tensors['patch_embed.proj.weight'].transpose(2, 3, 1, 0)
+  np.testing.assert_array_equal(named_variables(model)[path], stem.adapted(kernel, 4))
 
 
 def test_a_kernel_for_bgr_sees_in_rgb_what_it_saw_in_bgr():

@@ -6,7 +6,9 @@ import pytest
 from htc_tf.convert import conversion
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.mmdet_names import MMDET
-from tests import tiny
+from htc_tf.convert.swin_names import SWIN
+from htc_tf.errors import CheckpointError
+from tests import swin_classifiers, tiny
 
 _NAMES = {
   'backbone.patch_embed.proj.weight': 'backbone/patch_embed/proj/kernel',
@@ -61,3 +63,28 @@ def test_a_model_keeps_its_weights_through_published_names(composite):
   conversion.convert_checkpoint(Checkpoint(written, 'torch', 'file', ''), other)
   for variable, copied in zip(model.variables, other.variables):
     np.testing.assert_array_equal(variable, copied, err_msg=variable.name)
+
+
+@pytest.mark.parametrize('composite', [False, True])
+def test_a_classifier_has_the_names_of_the_backbone_without_its_prefix(composite):
+  prefix = 'backbone.cb_modules.0.' if composite else 'backbone.'
+  for name in swin_classifiers.tensors():
+    if SWIN.ignores(name):
+      assert name.startswith(('norm.', 'head.')) or MMDET.ignores(prefix + name)
+      continue
+    expected = MMDET.find_path(prefix + name).name
+    assert SWIN.find_path(name, {expected}).name == expected
+
+
+def test_a_classifier_is_known_by_its_names():
+  file = Checkpoint(swin_classifiers.tensors(), 'torch', 'swin.pth', '')
+  assert conversion.find_name_map(file) is SWIN
+
+
+def test_the_second_version_of_the_transformer_is_unknown():
+  tensors = {
+    name.replace('relative_position_bias_table', 'logit_scale'): value
+    for name, value in swin_classifiers.tensors().items()
+  }
+  with pytest.raises(CheckpointError, match='does not hold a known model'):
+    conversion.find_name_map(Checkpoint(tensors, 'torch', 'swinv2.pth', ''))

@@ -8,6 +8,7 @@ from official.modeling import optimization
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs.optimization import Optimization
 from htc_tf.optimization.published_adamw import PublishedAdamW
+from htc_tf.tasks import finite_loss
 from tests import optimizer_steps
 
 NUM_STEPS, DECAY = 20, 0.05
@@ -31,13 +32,26 @@ TORCH_NOT_DECAYED = {
   19: [1.0884768962860107, -1.7848453521728516, 0.6260170936584473],
 }
 
+# The same with these steps skipped, because their gradients were infinite: decayed weights.
+TORCH_SKIPPED_STEPS = {0, 1, 7}
+TORCH_SKIPPED = {
+  1: [1.0, -2.0, 0.5],
+  2: [0.9573699831962585, -2.0365400314331055, 0.5395849943161011],
+  7: [1.0791044235229492, -2.0032577514648438, 0.77520352602005],
+  8: [1.091275691986084, -2.0116829872131348, 0.8478124737739563],
+  19: [1.1754560470581055, -1.9218441247940063, 0.9128528237342834],
+}
+
 
 def defined_steps(gradients, decay=DECAY, epsilon=1e-8, rates=RATES):
   """[steps, 3] weights after each step of the definition, in float64; None is a skipped step."""
   weight, first, second, weights = START.astype(np.float64), np.zeros(3), np.zeros(3), []
-  for step, (gradient, rate) in enumerate(zip(gradients, rates), 1):
+  step = 0
+  for gradient, rate in zip(gradients, rates):
     if gradient is None:
+      weights.append(weight)
       continue
+    step += 1
     wide = np.asarray(gradient, np.float64)
     first = 0.9 * first + 0.1 * wide
     second = 0.999 * second + 0.001 * wide**2
@@ -127,17 +141,72 @@ def test_the_rate_falls_with_the_depth_and_scales_the_decay_too():
     np.testing.assert_allclose(weights, expected, rtol=0, atol=2e-6)
 
 
-def test_scaled_losses_give_the_same_steps_and_a_broken_step_only_counts():
-  variable = tf.Variable(START, name='kernel')
-  inner = PublishedAdamW(0.1, weight_decay=DECAY)
-  optimizer = tf_keras.mixed_precision.LossScaleOptimizer(inner)
-  gradients = (*GRADIENTS[:3], None, *GRADIENTS[3:])
+def with_skipped_steps(gradients, skipped):
+  """The gradients, with None for the steps whose gradients are not finite."""
+  return [None if step in skipped else gradient for step, gradient in enumerate(gradients)]
+
+
+def test_a_skipped_step_counts_for_the_schedule_but_not_for_the_moments():
+  """As with torch.amp.GradScaler and a schedule by iteration."""
+  variable, optimizer = tf.Variable(START, name='kernel'), build()
+  scaling = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
+  gradients = with_skipped_steps(GRADIENTS, TORCH_SKIPPED_STEPS)
+  weights = optimizer_steps.of_scaled_losses(scaling, variable, gradients)
+  np.testing.assert_allclose(weights, defined_steps(gradients), rtol=0, atol=2e-6)
+  known = list(TORCH_SKIPPED.values())
+  np.testing.assert_allclose(weights[list(TORCH_SKIPPED)], known, rtol=0, atol=2e-6)
+  assert int(optimizer.iterations) == NUM_STEPS
+  assert int(optimizer.num_updates) == NUM_STEPS - len(TORCH_SKIPPED_STEPS)
+
+
+def test_a_checkpoint_keeps_the_number_of_updates(tmp_path):
+  gradients = with_skipped_steps(GRADIENTS, TORCH_SKIPPED_STEPS)
+
+  def scaled_run(initial, prefix, gradients):
+    variable = tf.Variable(initial, name='kernel')
+    optimizer = tf_keras.mixed_precision.LossScaleOptimizer(build())
+    checkpoint = tf.train.Checkpoint(w=variable, optimizer=optimizer)
+    if prefix:
+      checkpoint.read(prefix)
+    weights = optimizer_steps.of_scaled_losses(optimizer, variable, gradients)
+    return weights, checkpoint.write(str(tmp_path / 'ckpt'))
+
+  before, prefix = scaled_run(START, None, gradients[:9])
+  after, _ = scaled_run(np.zeros(3, np.float32), prefix, gradients[9:])
+  weights = np.concatenate([before, after])
+  np.testing.assert_allclose(weights, defined_steps(gradients), rtol=0, atol=2e-6)
+
+
+def test_a_checkpoint_without_the_number_of_updates_has_that_of_all_steps(tmp_path, monkeypatch):
+  variable, optimizer = tf.Variable(START, name='kernel'), build()
+  run(optimizer, [variable], GRADIENTS[:8])
+  children = optimizer._trackable_children()
+  assert children.pop('num_updates') is optimizer.num_updates
+  with monkeypatch.context() as patch:
+    patch.setattr(optimizer, '_trackable_children', lambda *args, **kwargs: children)
+    prefix = tf.train.Checkpoint(w=variable, optimizer=optimizer).write(str(tmp_path / 'ckpt'))
+  variable, optimizer = tf.Variable(tf.zeros(3), name='kernel'), build()
+  tf.train.Checkpoint(w=variable, optimizer=optimizer).read(prefix)
+  weights = run(optimizer, [variable], GRADIENTS[8:])
+  np.testing.assert_allclose(weights[0], defined_steps(GRADIENTS)[8:], rtol=0, atol=2e-6)
+
+
+def test_a_step_that_the_task_skips_is_no_update(two_replicas):
+  with two_replicas.scope():
+    variable, optimizer = tf.Variable(START, name='kernel'), build()
+  finite_loss.create_state(optimizer, [variable])
+
+  def in_replica(gradient):
+    accepted = finite_loss.finite_everywhere({'gradient': tf.reduce_sum(gradient)})
+    finite_loss.apply_if(accepted, optimizer, [0.5 * gradient], [variable])
+
+  step = tf.function(
+    lambda gradient: two_replicas.run(in_replica, args=(gradient,)), autograph=False
+  )
+  gradients = with_skipped_steps(GRADIENTS, TORCH_SKIPPED_STEPS)
   for gradient in gradients:
-    loss = tf.constant([np.inf] * 3 if gradient is None else gradient, tf.float32)
-    scaled = optimizer.get_scaled_loss(loss)
-    optimizer.apply_gradients([(optimizer.get_unscaled_gradients([scaled])[0], variable)])
-  expected = defined_steps(gradients, rates=[0.1] * len(gradients))[-1]
-  np.testing.assert_allclose(variable, expected, rtol=0, atol=2e-6)
+    step(tf.constant(np.full(3, np.nan, np.float32) if gradient is None else gradient))
+  np.testing.assert_allclose(variable, defined_steps(gradients)[-1], rtol=0, atol=2e-6)
 
 
 def test_weights_are_averaged():

@@ -9,7 +9,7 @@ from official.modeling import optimization
 
 from htc_tf import registry_imports  # noqa: F401
 from htc_tf.configs.optimization import Optimization
-from htc_tf.optimization.published_sgd import PublishedSGD
+from htc_tf.optimization.published_sgd import VELOCITY, PublishedSGD
 from tests import optimizer_steps
 
 MOMENTUM = 0.9
@@ -24,6 +24,18 @@ TORCH_LIMITED = [
   [0.7676462531089783, -1.2407630681991577, 0.32809117436408997],
   [1.0764201879501343, -1.838290810585022, 0.4712205231189728],
 ]
+
+# Weights of PyTorch after some of the steps of which these are skipped, because their gradients are
+# infinite, and the momentum after the last one.
+SKIPPED_STEPS = {0, 1, 6}
+TORCH_SKIPPED = {
+  1: [1.0, -2.0, 0.5],
+  2: [0.9341480135917664, -2.0478274822235107, 0.5355386137962341],
+  5: [1.4717416763305664, -2.008246660232544, 0.9496805667877197],
+  6: [1.4717416763305664, -2.008246660232544, 0.9496805667877197],
+  11: [1.661522626876831, -1.7587357759475708, 1.3268769979476929],
+}
+TORCH_VELOCITY = [-1.2712, -1.0403, -1.0530]
 
 
 def published_steps(gradients, rates=RATES):
@@ -159,14 +171,19 @@ def test_xla_compiles_a_step():
   np.testing.assert_allclose(variable, published_steps(GRADIENTS)[-1], rtol=0, atol=5e-7)
 
 
-def test_scaled_losses_give_the_same_steps_and_a_broken_step_changes_nothing():
-  variable = tf.Variable(START)
-  optimizer = tf_keras.mixed_precision.LossScaleOptimizer(PublishedSGD(0.1, momentum=MOMENTUM))
-  for gradient in (*GRADIENTS[:3], [np.inf] * 3, *GRADIENTS[3:]):
-    scaled = optimizer.get_scaled_loss(tf.constant(gradient, tf.float32))
-    optimizer.apply_gradients([(optimizer.get_unscaled_gradients([scaled])[0], variable)])
-  expected = published_steps(GRADIENTS, [0.1] * NUM_STEPS)[-1]
-  np.testing.assert_allclose(variable, expected, rtol=0, atol=1e-6)
+def test_a_skipped_step_counts_for_the_schedule_but_not_for_the_momentum():
+  """As with torch.amp.GradScaler and a schedule by iteration."""
+  variable, optimizer = tf.Variable(START), build()
+  scaling = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
+  gradients = [None if step in SKIPPED_STEPS else each for step, each in enumerate(GRADIENTS)]
+  weights = optimizer_steps.of_scaled_losses(scaling, variable, gradients)
+  done = [step for step, gradient in enumerate(gradients) if gradient is not None]
+  expected = published_steps(GRADIENTS[done], np.array(RATES)[done])
+  np.testing.assert_allclose(weights[done], expected, rtol=0, atol=5e-7)
+  known = list(TORCH_SKIPPED.values())
+  np.testing.assert_allclose(weights[list(TORCH_SKIPPED)], known, rtol=0, atol=1e-6)
+  velocity = optimizer.get_slot(variable, VELOCITY)
+  np.testing.assert_allclose(velocity, TORCH_VELOCITY, rtol=0, atol=1e-4)
 
 
 def test_weights_are_averaged():

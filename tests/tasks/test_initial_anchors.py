@@ -30,6 +30,11 @@ def test_a_classifier_has_no_anchors(tmp_path, name):
   assert initial_anchors.trained_scale(_published(tmp_path, name), 8.0) is None
 
 
+def test_a_swin_transformer_has_no_anchors(tmp_path):
+  names = 'patch_embed.proj.weight', 'layers.0.blocks.0.attn.relative_position_bias_table'
+  assert initial_anchors.trained_scale(_published(tmp_path, *names), 8.0) is None
+
+
 def test_an_unknown_file_is_refused(tmp_path):
   with pytest.raises(CheckpointError, match='does not hold a known model'):
     initial_anchors.trained_scale(_published(tmp_path, 'encoder.weight'), 8.0)

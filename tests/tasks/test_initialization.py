@@ -1,6 +1,7 @@
 """Tests of the initial weights: files, folders and directories, with the same and other classes."""
 
 import dataclasses
+import json
 import logging
 import os
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from htc_tf.checkpoints import model_directory, restoration
+from htc_tf.checkpoints import converted_model, model_directory, restoration
 from htc_tf.convert import conversion, stem
 from htc_tf.convert.class_rows import Classes
 from htc_tf.convert.coco_categories import COCO_CATEGORIES
@@ -18,7 +19,7 @@ from htc_tf.data.dataset_info import Category, DatasetInfo, SemanticInfo
 from htc_tf.errors import CheckpointError
 from htc_tf.modeling import factory
 from htc_tf.tasks.initialization import initialize
-from tests import tiny, tiny_checkpoints
+from tests import swin_classifiers, tiny, tiny_checkpoints
 
 OLD = Classes(('cat', 'dog', 'bird'), 'instances')
 NEW = Classes(('dog', 'fox', 'cat', 'emu'), 'instances')
@@ -216,12 +217,17 @@ def test_a_model_without_the_branches_of_the_checkpoint_is_filled(old, folder):
 
 def write_published(path, model):
   """A file of mmdetection with the weights of a model."""
+  return write_tensors(path, 'state_dict', conversion.published_weights(model, MMDET))
+
+
+def write_tensors(path, top_key, tensors):
+  """A file of torch.save with a state dictionary under a key."""
   state, storages = {}, {}
-  for index, (name, value) in enumerate(conversion.published_weights(model, MMDET).items()):
+  for index, (name, value) in enumerate(tensors.items()):
     key = str(index)
     storages[key] = np.ascontiguousarray(value, np.float32).tobytes()
     state[name] = tiny_checkpoints.tensor(tiny_checkpoints.storage(key, value.size), value.shape)
-  path.write_bytes(tiny_checkpoints.torch_zip({'state_dict': state}, storages))
+  path.write_bytes(tiny_checkpoints.torch_zip({top_key: state}, storages))
   return str(path)
 
 
@@ -269,6 +275,25 @@ def test_a_published_file_of_another_depth_is_refused(tmp_path):
   model = tiny.build(tiny.model(2, num_classes=81), seed=2)
   with pytest.raises(CheckpointError, match='entries without a variable'):
     initialize(model, path, 'all', None)
+
+
+def test_a_composite_starts_from_the_file_of_a_swin_transformer_and_from_its_folder(tmp_path):
+  path = write_tensors(tmp_path / 'swin.pth', 'model', swin_classifiers.tensors())
+  params = model_directory.load_experiment('', 'htc_nuclei')
+  params.task.model = tiny.model(1, backbone=tiny.COMPOSITE_SWIN)
+  folder = str(tmp_path / 'converted')
+  converted_model.write_model_directory(path, params, folder)
+  record = json.loads((tmp_path / 'converted' / 'conversion.json').read_text())
+  assert record['source']['kind'] == 'microsoft/Swin-Transformer'
+  of_file, of_folder = (factory.build_htc(params.task.model) for _ in range(2))
+  initialize(of_file, path, 'all', NEW)
+  initialize(of_folder, folder, 'backbone', NEW)
+  for expected, found in zip(of_file.backbone.variables, of_folder.backbone.variables):
+    np.testing.assert_array_equal(found, expected)
+  first, second = (trunk.stages[0].blocks[1].fc1.kernel for trunk in of_file.backbone.trunks)
+  np.testing.assert_array_equal(first, second)
+  weight = swin_classifiers.tensors()['layers.0.blocks.1.mlp.fc1.weight']
+  np.testing.assert_array_equal(first, weight.T)
 
 
 @pytest.mark.parametrize('modules', ['all', ['backbone', 'decoder']])
