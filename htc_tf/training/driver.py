@@ -232,7 +232,13 @@ def _run_chief(
     worker_exchange.from_chief(record_start)
   run_log = arguments.get('run_log')
   if run_log is not None:
-    summary.log_start(flags_obj.experiment, params, runner.trainer.model, model_dir)
+    summary.log_start(
+      flags_obj.experiment,
+      params,
+      runner.trainer.model,
+      model_dir,
+      strategy.num_replicas_in_sync,
+    )
   runner.run()
   if run_log is not None:
     run_log.finish()

@@ -22,7 +22,11 @@ _MAX_NAMES = 8
 
 
 def log_start(
-  experiment: str, params: cfg.ExperimentConfig, model: HTCModel, model_dir: str
+  experiment: str,
+  params: cfg.ExperimentConfig,
+  model: HTCModel,
+  model_dir: str,
+  num_replicas: int,
 ) -> None:
   """Show what a training does: experiment, data, model, schedule, and where things go.
 
@@ -31,6 +35,7 @@ def log_start(
     params: its configuration.
     model: its model.
     model_dir: the model directory.
+    num_replicas: number of devices of all workers that share a batch.
   """
   info = DatasetInfo.find(params.task.train_data.input_path)
   data = params.task.train_data
@@ -42,7 +47,7 @@ def log_start(
     'model': _describe_model(params, model),
     'schedule': schedule.describe(params.trainer, data.global_batch_size, num_images),
     **_describe_sampling(data, info),
-    'devices': _describe_devices(params.runtime),
+    'devices': _describe_devices(params.runtime, num_replicas),
     'output': f'{model_dir}: checkpoints, {results_table.TABLE_FILE}, {results_plot.PLOT_FILE}; '
     f'curves and pictures: tensorboard --logdir={model_dir}',
   }
@@ -98,8 +103,7 @@ def _describe_model(params: cfg.ExperimentConfig, model: HTCModel) -> str:
   return f'{name}, {stages} stages, {total} million parameters, {trained} million of them trained'
 
 
-def _describe_devices(runtime: cfg.RuntimeConfig) -> str:
-  num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+def _describe_devices(runtime: cfg.RuntimeConfig, num_replicas: int) -> str:
   names = [device.name for device in tf.config.list_logical_devices('GPU')]
   kind = f'{len(names)} GPUs' if names else f'CPU with {os.cpu_count()} cores'
   precision = runtime.mixed_precision_dtype or 'float32'

@@ -223,6 +223,7 @@ def assert_continues(tmp_path, records, reached):
   logs = Workers(
     tmp_path / 'last', config, model_dir, 'train_and_eval', f'trainer.train_steps={end}'
   ).finish()
+  assert ', 2 replicas, float32' in logs[0]
   updates, after = optimizer_state(model_dir, end)
   assert updates == end
   for name, value in before.items():

@@ -10,7 +10,7 @@ from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.training import summary
 from htc_tf.training.best_checkpoint import Best
 from htc_tf.training.early_stopping import EarlyStopping
-from tests import tiny_records
+from tests import tiny, tiny_records
 
 
 @pytest.fixture(scope='module')
@@ -79,3 +79,14 @@ def test_images_that_are_left_out_are_named(records):
   assert number == 3
   assert 'about 1 images' in summary._describe_selection(info, number)['selection']
   assert summary._describe_selection(info, info.num_images) == {}
+
+
+@pytest.mark.parametrize('number,text', [(1, '1 replica, '), (8, '8 replicas, ')])
+def test_the_devices_are_those_of_the_strategy(records, caplog, number, text):
+  """Not those of the current scope: the line is shown outside of every scope."""
+  caplog.set_level(logging.INFO, logger='absl')
+  params = exp_factory.get_exp_config('htc_nano')
+  params.task.train_data.input_path = records
+  summary.log_start('htc_nano', params, tiny.build(tiny.model(1)), 'model', number)
+  (line,) = [line for line in caplog.messages[-1].splitlines() if line.startswith('devices')]
+  assert text in line
