@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from htc_tf.ops import xla
 
 _ONLY_PLAIN = contextvars.ContextVar('only_plain', default=False)
+_MARK_ROI_ALIGN = contextvars.ContextVar('mark_roi_align', default=False)
 
 
 @contextlib.contextmanager
@@ -26,6 +27,24 @@ def only_plain_operations() -> Iterator[None]:
     yield
   finally:
     _ONLY_PLAIN.reset(token)
+
+
+@contextlib.contextmanager
+def marked_roi_align() -> Iterator[None]:
+  """A context in which traces of plain operations only mark RoIAlign; see `marked_pooling`.
+
+  Such a graph is to be converted for a runtime that has RoIAlign as an operation. It cannot be run.
+  """
+  token = _MARK_ROI_ALIGN.set(True)
+  try:
+    yield
+  finally:
+    _MARK_ROI_ALIGN.reset(token)
+
+
+def marks_roi_align() -> bool:
+  """Whether the current trace only marks RoIAlign."""
+  return required() and _MARK_ROI_ALIGN.get()
 
 
 def required() -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from htc_tf.ops import dense_pooling, plain, plain_pooling, sparse_pooling, xla
+from htc_tf.ops import dense_pooling, marked_pooling, plain, plain_pooling, sparse_pooling, xla
 from htc_tf.ops.roi_view import View
 
 
@@ -77,6 +77,8 @@ def pool(table: FeatureTable, rois: tf.Tensor, views: Sequence[View], size: int)
   maps = list(table.maps.values())
   if table.pixels is None:
     pooled = dense_pooling.pool(maps, rois, views, size)
+  elif plain.marks_roi_align():
+    pooled = marked_pooling.pool(maps, rois, views, size)
   else:
     implementation = plain_pooling if plain.required() else sparse_pooling
     pooled = implementation.pool(table.pixels, _map_shapes(maps), rois, views, size)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from htc_tf import files
+from htc_tf.ops import plain
 from htc_tf.serving.frame_graph import FrameGraph
-from htc_tf.serving.runtimes import onnx_repairs
+from htc_tf.serving.runtimes import onnx_repairs, onnx_roi_align
 from htc_tf.serving.runtimes.base import Run, Runtime
 
 MODEL_FILE = 'model.onnx'
@@ -18,19 +19,31 @@ MODEL_FILE = 'model.onnx'
 _OPSET = 18
 
 
-def onnx_model(graph: FrameGraph) -> Any:
+def onnx_model(graph: FrameGraph, roi_align: bool = False) -> Any:
   """The ONNX model, an `onnx.ModelProto`.
 
   Args:
     graph: detection in a frame.
+    roi_align: whether RoIs are pooled by the operation RoiAlign, instead of a loop that takes one
+      RoI at a time. On a CPU, onnxruntime is faster with the loop, and OpenVINO with RoiAlign.
   """
   import onnx
+  import tensorflow as tf
   import tf2onnx
 
   logging.getLogger('tf2onnx').setLevel(logging.ERROR)
-  with _without_copies():
+  detect = tf.function(  # It is traced anew, in the context below.
+    graph.detect.python_function, autograph=False, input_signature=graph.signature
+  )
+  with contextlib.ExitStack() as context:
+    context.enter_context(_without_copies())
+    if roi_align:
+      context.enter_context(plain.marked_roi_align())
     model, _ = tf2onnx.convert.from_function(
-      graph.detect, input_signature=graph.signature, opset=_OPSET
+      detect,
+      input_signature=graph.signature,
+      opset=_OPSET,
+      custom_op_handlers=onnx_roi_align.handlers(),
     )
   onnx_repairs.repair(model.graph)
   onnx.checker.check_model(model)

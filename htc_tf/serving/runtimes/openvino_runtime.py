@@ -15,7 +15,7 @@ MODEL_FILE = 'model.xml'
 def _convert(graph: FrameGraph, folder: str) -> None:
   import openvino
 
-  content = onnx_runtime.onnx_model(graph).SerializeToString()
+  content = onnx_runtime.onnx_model(graph, roi_align=True).SerializeToString()
   model = openvino.Core().read_model(content, b'')
   openvino.save_model(model, os.path.join(folder, MODEL_FILE), compress_to_fp16=False)
 

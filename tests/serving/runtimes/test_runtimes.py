@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from htc_tf.errors import ConfigError, InputError
 from htc_tf.ops import plain, roi_pooling
+from htc_tf.ops.roi_view import View
 from htc_tf.serving.runtimes import base, onnx_runtime, registry
 from tests.serving import frame_models
 
@@ -43,10 +44,11 @@ class _Converted:
       self._cases[layout] = predictor, frame_models.graph(predictor)
     return self._cases[layout]
 
-  def onnx_model(self, graph, make=onnx_runtime.onnx_model):
-    if graph not in self._onnx_models:
-      self._onnx_models[graph] = make(graph)
-    return self._onnx_models[graph]
+  def onnx_model(self, graph, roi_align=False, make=onnx_runtime.onnx_model):
+    key = graph, roi_align
+    if key not in self._onnx_models:
+      self._onnx_models[key] = make(graph, roi_align)
+    return self._onnx_models[key]
 
 
 @pytest.fixture(scope='module', name='converted')
@@ -87,17 +89,25 @@ def test_an_image_without_detections_has_rows_of_zeros(name, converted, tmp_path
 
 
 class _Pooling(tf.Module):
-  """RoIAlign of a fixed map, in the form of a `FrameGraph`."""
+  """RoIAlign of two fixed maps of the strides 4 and 8, in the form of a `FrameGraph`.
 
-  def __init__(self, size):
+  Args:
+    size: number of bins along an axis.
+    views: function from the number of RoIs to the views.
+  """
+
+  def __init__(self, size, views):
     super().__init__()
-    x = np.random.default_rng(0).normal(size=[1, 28, 28, 4])
+    rng = np.random.default_rng(0)
+    maps = {
+      name: tf.constant(rng.normal(size=[1, side, side, 4]), tf.float32)
+      for name, side in (('fine', 28), ('coarse', 14))
+    }
     self.signature = [tf.TensorSpec([1, 5, 4], tf.float32, 'rois')]
 
     def pool(rois):
-      pooled_from = roi_pooling.feature_table({'map': tf.constant(x, tf.float32)})
-      view = roi_pooling.single_map(pooled_from, 'map', 4.0, 5)
-      return {'pooled': roi_pooling.pool(pooled_from, rois, [view], size)}
+      table = roi_pooling.feature_table(maps)
+      return {'pooled': roi_pooling.pool(table, rois, views(5), size)}
 
     self.expected = tf.function(pool, autograph=False)
 
@@ -108,16 +118,44 @@ class _Pooling(tf.Module):
     self.detect = tf.function(detect, autograph=False, input_signature=self.signature)
 
 
-@pytest.mark.parametrize('name', registry.NAMES)
-def test_bins_of_a_whole_number_of_pixels_take_no_further_sample(name, tmp_path):
-  # Bins of exactly 1, 2, 3 and 4 pixels: after a rounded division they would take a sample more.
-  runtime, pooling = _runtime(name), _Pooling(7)
-  sides = np.array([28, 56, 84, 112, 49], np.float32)
-  rois = np.stack([0 * sides, 0 * sides, sides, sides], axis=-1)[np.newaxis]
+def _fine(num_rois):
+  return [View(tf.zeros([num_rois], tf.int32), tf.fill([num_rois], 4.0), (0,))]
+
+
+def _both_and_coarse(num_rois):
+  """RoIs of both maps, and finer bins from the coarse map."""
+  maps = tf.range(num_rois) % 2
+  both = View(maps, 4.0 * 2.0 ** tf.cast(maps, tf.float32), (0, 1))
+  return [both, View(tf.ones([num_rois], tf.int32), tf.fill([num_rois], 8.0), (1,), 2)]
+
+
+def _check_pooling(runtime, pooling, rois, tmp_path):
+  rois = np.asarray(rois, np.float32)[np.newaxis]
   runtime.convert(pooling, str(tmp_path))
   run = runtime.load(str(tmp_path / runtime.model_file))
   expected = pooling.expected(tf.constant(rois))['pooled']
+  assert np.abs(expected).max() > 0.1
   np.testing.assert_allclose(run({'rois': rois})['pooled'], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', registry.NAMES)
+def test_bins_of_a_whole_number_of_pixels_take_no_further_sample(name, tmp_path):
+  # Bins of exactly 1, 2, 3 and 4 pixels: after a rounded division they would take a sample more.
+  sides = np.array([28, 56, 84, 112, 49], np.float32)
+  rois = np.stack([0 * sides, 0 * sides, sides, sides], axis=-1)
+  _check_pooling(_runtime(name), _Pooling(7, _fine), rois, tmp_path)
+
+
+@pytest.mark.parametrize('name', registry.NAMES)
+def test_rois_of_several_maps_are_pooled_as_in_tensorflow(name, tmp_path):
+  rois = [
+    [10, 0, 11, 112],
+    [-20, -30, 140, 70],
+    [-1, -1, -1, -1],  # A padding row.
+    [40, 50, 40, 90],  # No height.
+    [200, 300, 260, 390],  # Outside.
+  ]
+  _check_pooling(_runtime(name), _Pooling(3, _both_and_coarse), rois, tmp_path)
 
 
 def test_an_unknown_runtime_is_rejected():
