@@ -122,7 +122,7 @@ def _exported(
   if not os.path.exists(path):
     os.makedirs(folder)
     start = time.process_time()
-    runtime.convert(graph, folder)
+    runtime.convert(graph, folder, None)
     print(f'{name}: converted in {time.process_time() - start:.0f} s of processor time', flush=True)
   run = runtime.load(path)
   return lambda: int(run(inputs)['num_detections'][0])

@@ -22,6 +22,7 @@ from htc_tf.serving import export_format as format_lib
 
 # The names of `serving.runtimes.registry`, whose import takes seconds.
 _RUNTIMES = ('onnx', 'openvino', 'tflite')
+_OF_FRAMES = ('height', 'width', 'int8_images')
 _OF_SAVED_MODELS = ('boxes', 'masks', 'max_pixels', 'max_batch_size', 'no_warmup')
 
 
@@ -48,6 +49,14 @@ def _parser() -> argparse.ArgumentParser:
     '--height', type=int, help=f'height {size.format("800, or the next that the model can read")}'
   )
   add('--width', type=int, help=f'width {size.format("1344, likewise")}')
+  add(
+    '--int8_images',
+    nargs='+',
+    metavar='PATH',
+    help='images or folders of them, 50 or more of the kind that the model will see: convolutions '
+    'compute in 8 bits, with the ranges of activations in these images; only with --format=onnx or '
+    'openvino',
+  )
   add_configuration_arguments(parser)
   add_views_argument(parser)
   add_ensemble_arguments(parser)
@@ -98,7 +107,7 @@ def _execute(args: argparse.Namespace) -> int:
 def _check_unused(args: argparse.Namespace) -> None:
   """Raise InputError if an option is given that the format does not have."""
   is_saved_model = args.format == 'saved_model'
-  unused = ('height', 'width') if is_saved_model else _OF_SAVED_MODELS
+  unused = _OF_FRAMES if is_saved_model else _OF_SAVED_MODELS
   default = _parser().parse_args(['--model=', '--output='])
   given = [f'--{name}' for name in unused if getattr(args, name) != getattr(default, name)]
   if given:
@@ -114,12 +123,12 @@ def _check_unused(args: argparse.Namespace) -> None:
 def _frame_model(args: argparse.Namespace) -> str:
   from htc_tf.serving import frame_export, loading
 
-  frame_export.check_options(args.output, args.format)
+  frame_export.check_options(args.output, args.format, args.int8_images)
   predictor = loading.load_model(
     args.model, args.experiment, args.params_override, args.tta, ensemble_of(args)
   )
   return frame_export.export_frame_model(
-    predictor, args.output, args.format, args.height, args.width
+    predictor, args.output, args.format, args.height, args.width, args.int8_images
   )
 
 

@@ -2,18 +2,21 @@
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from absl import logging
 
-from htc_tf import file_errors, file_systems, files
-from htc_tf.errors import ConfigError, HTCError
+from htc_tf import file_errors, file_systems, files, progress
+from htc_tf.data.sample_format import SampleFormat
+from htc_tf.errors import ConfigError, HTCError, InputError
 from htc_tf.serving import export_format as format_lib
-from htc_tf.serving import lowering
+from htc_tf.serving import frame, lowering, predict_files
+from htc_tf.serving.frame import FrameRule
 from htc_tf.serving.frame_graph import FrameGraph
 from htc_tf.serving.predictor import HTCPredictor
 from htc_tf.serving.runtimes import base, registry
-from htc_tf.serving.runtimes.base import Runtime
+from htc_tf.serving.runtimes.base import Frames, Runtime
 
 
 def export_frame_model(
@@ -22,6 +25,7 @@ def export_frame_model(
   runtime: str,
   height: int | None = None,
   width: int | None = None,
+  int8_images: Sequence[str] | None = None,
 ) -> str:
   """Write a model for another runtime, completely or not at all.
 
@@ -36,16 +40,19 @@ def export_frame_model(
     height: height of the frame that images are padded to; None for the published 800, or the next
       number that the model can read.
     width: its width; None for the published 1344.
+    int8_images: image files, or folders of them, such as the model will see; then convolutions
+      compute in 8 bits, with the ranges of activations in these images. None for float32.
 
   Returns:
     `export_dir`.
 
   Raises:
     InputError: `export_dir` is in use, remote or cannot be written, there is no such runtime, the
-      frame has a size that the model cannot read, or the model has several views.
+      frame has a size that the model cannot read, the model has several views, the runtime has no
+      8 bits, or an image is missing or cannot be read.
     ConfigError: packages of the runtime are missing, or it lacks operations of the model.
   """
-  check_options(export_dir, runtime)
+  check_options(export_dir, runtime, int8_images)
   chosen = registry.find(runtime)
   default = lowering.default_hw(predictor.model)
   graph = FrameGraph(
@@ -54,30 +61,54 @@ def export_frame_model(
     default[1] if width is None else width,
   )
   with files.new_folder_when_written(export_dir, last=chosen.model_file) as folder:
-    _convert(chosen, graph, folder)
-    content = json.dumps(_description(graph, chosen, predictor.mask_threshold), indent=2)
-    files.write_bytes(os.path.join(folder, format_lib.FORMAT_FILE), content.encode())
+    frames = None if int8_images is None else _frames(int8_images, graph.rule)
+    _convert(chosen, graph, folder, frames)
+    description = _description(graph, chosen, predictor.mask_threshold)
+    description['precision'] = 'float32' if frames is None else 'int8'
+    content = json.dumps(description, indent=2).encode()
+    files.write_bytes(os.path.join(folder, format_lib.FORMAT_FILE), content)
     format_lib.write_categories(predictor.dataset_info, folder)
   logging.info('Exported to %s', export_dir)
   return file_systems.without_final_slash(export_dir)
 
 
-def check_options(export_dir: str, runtime: str) -> None:
+def check_options(export_dir: str, runtime: str, int8_images: Sequence[str] | None = None) -> None:
   """Check everything that can be checked before the model is loaded, which takes long.
 
   The arguments and errors are those of `export_frame_model`.
   """
   chosen = registry.find(runtime)
-  base.check_installed(f'An export to {chosen.title}', chosen.packages_to_convert)
+  packages = list(chosen.packages_to_convert)
+  if int8_images is not None:
+    if chosen.packages_for_int8 is None:
+      raise InputError(
+        f'An export to {chosen.title} has no 8 bits',
+        expected='one of the formats ' + ', '.join(registry.names_with_int8()),
+        got=chosen.name,
+        likely_cause='images for 8 bits (--int8_images) with another --format',
+      )
+    packages += chosen.packages_for_int8
+    predict_files.list_images(int8_images)
+  base.check_installed(f'An export to {chosen.title}', packages)
   file_systems.check_local(export_dir, 'The export folder (--output)')
   files.check_new_folder(export_dir)
 
 
-def _convert(runtime: Runtime, graph: FrameGraph, folder: str) -> None:
+def _frames(int8_images: Sequence[str], rule: FrameRule) -> Frames:
+  """Inputs of the graph for each image."""
+  paths = predict_files.list_images(int8_images)
+  sample_format = SampleFormat(rule.num_channels, rule.bits)
+  for path in progress.track(paths, description='ranges of activations', unit='image'):
+    samples = predict_files.read_image(path, sample_format).samples(sample_format)
+    placed = frame.place(samples, rule)
+    yield {'images': placed.images, 'image_shape': placed.image_shape}
+
+
+def _convert(runtime: Runtime, graph: FrameGraph, folder: str, frames: Frames | None) -> None:
   """Write the model; what the converter does not support is a ConfigError."""
   try:
     with file_errors.as_input_errors():
-      runtime.convert(graph, folder)
+      runtime.convert(graph, folder, frames)
   except (HTCError, OSError):
     raise
   except Exception as error:  # Each converter has errors of its own.

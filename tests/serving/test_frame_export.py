@@ -46,7 +46,7 @@ def _exported(model_dir, tmp_path_factory):
 def test_the_folder_describes_the_frame_and_the_classes(exported):
   assert sorted(os.listdir(exported)) == ['categories.json', 'export.json', 'model.tflite']
   description = json.loads((exported / 'export.json').read_text())
-  assert description['format'] == 'tflite'
+  assert description['format'] == 'tflite' and description['precision'] == 'float32'
   frame = {'height': 64, 'width': 96, 'min_size': 48, 'max_size': 96}
   assert description['frame'] == {**frame, 'num_channels': 3, 'bits': 8}
   assert len(description['mean']) == len(description['stddev']) == 3
@@ -121,6 +121,10 @@ def _refused(arguments, capsys):
     (['--format', 'tflite', '--height', '60'], 'multiples of 32'),
     (['--format', 'tflite', '--tta', 'flip', *_SIZE], 'mirrored views'),
     (['--format', 'tflite', '--output', 'gs://bucket/export'], 'remote'),
+    (['--int8_images', '.'], 'saved_model does not have --int8_images'),
+    (['--format', 'tflite', '--int8_images', '.'], 'one of the formats onnx, openvino'),
+    (['--format', 'onnx', '--int8_images', 'not/there'], 'not/there does not exist'),
+    (['--format', 'openvino', '--int8_images', 'htc_tf'], 'There are no images'),
   ],
 )
 def test_an_impossible_export_is_one_clear_error(model_dir, tmp_path, capsys, arguments, message):

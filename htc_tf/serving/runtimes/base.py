@@ -1,7 +1,7 @@
 """What the package needs of a runtime, and the check that its packages are installed."""
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -9,6 +9,8 @@ import numpy as np
 from htc_tf.errors import ConfigError
 from htc_tf.serving.frame_graph import FrameGraph
 
+# Inputs of a `FrameGraph` by name, for each image.
+Frames: TypeAlias = Iterable[Mapping[str, np.ndarray]]
 # Function from the inputs of a `FrameGraph` by name to its outputs by name.
 Run: TypeAlias = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
@@ -22,8 +24,11 @@ class Runtime(NamedTuple):
     model_file: name of the file in an export that the runtime reads.
     packages_to_convert: modules that conversion imports.
     packages_to_run: modules that running imports.
-    convert: function that writes the files of a graph into a folder.
+    convert: function that writes the files of a graph into a folder. If it gets frames, it
+      computes convolutions in 8 bits, with the ranges of activations in these frames.
     load: function from the path of the model file to the function that runs it.
+    packages_for_int8: modules that conversion with frames imports as well; None if the runtime has
+      no such conversion.
   """
 
   name: str
@@ -31,8 +36,9 @@ class Runtime(NamedTuple):
   model_file: str
   packages_to_convert: Sequence[str]
   packages_to_run: Sequence[str]
-  convert: Callable[[FrameGraph, str], None]
+  convert: Callable[[FrameGraph, str, Frames | None], None]
   load: Callable[[str], Run]
+  packages_for_int8: Sequence[str] | None = None
 
 
 def check_installed(title: str, packages: Sequence[str]) -> None:

@@ -11,21 +11,22 @@ import numpy as np
 from htc_tf import files
 from htc_tf.ops import plain
 from htc_tf.serving.frame_graph import FrameGraph
-from htc_tf.serving.runtimes import onnx_repairs, onnx_roi_align
-from htc_tf.serving.runtimes.base import Run, Runtime
+from htc_tf.serving.runtimes import onnx_int8, onnx_repairs, onnx_roi_align
+from htc_tf.serving.runtimes.base import Frames, Run, Runtime
 
 MODEL_FILE = 'model.onnx'
 # The newest version of the operations that tf2onnx writes.
 _OPSET = 18
 
 
-def onnx_model(graph: FrameGraph, roi_align: bool = False) -> Any:
+def onnx_model(graph: FrameGraph, roi_align: bool = False, frames: Frames | None = None) -> Any:
   """The ONNX model, an `onnx.ModelProto`.
 
   Args:
     graph: detection in a frame.
     roi_align: whether RoIs are pooled by the operation RoiAlign, instead of a loop that takes one
       RoI at a time. On a CPU, onnxruntime is faster with the loop, and OpenVINO with RoiAlign.
+    frames: inputs of images that give convolutions in 8 bits; see `onnx_int8`.
   """
   import onnx
   import tensorflow as tf
@@ -46,6 +47,8 @@ def onnx_model(graph: FrameGraph, roi_align: bool = False) -> Any:
       custom_op_handlers=onnx_roi_align.handlers(),
     )
   onnx_repairs.repair(model.graph)
+  if frames is not None:
+    model = onnx_int8.quantized(model, frames)
   onnx.checker.check_model(model)
   return model
 
@@ -67,8 +70,9 @@ def _without_copies() -> Iterator[None]:
       os.environ[name] = before
 
 
-def _convert(graph: FrameGraph, folder: str) -> None:
-  files.write_bytes(os.path.join(folder, MODEL_FILE), onnx_model(graph).SerializeToString())
+def _convert(graph: FrameGraph, folder: str, frames: Frames | None = None) -> None:
+  content = onnx_model(graph, frames=frames).SerializeToString()
+  files.write_bytes(os.path.join(folder, MODEL_FILE), content)
 
 
 def _load(path: str) -> Run:
@@ -84,5 +88,12 @@ def _load(path: str) -> Run:
 
 
 RUNTIME = Runtime(
-  'onnx', 'ONNX', MODEL_FILE, ('tf2onnx', 'onnx'), ('onnxruntime',), _convert, _load
+  'onnx',
+  'ONNX',
+  MODEL_FILE,
+  ('tf2onnx', 'onnx'),
+  ('onnxruntime',),
+  _convert,
+  _load,
+  onnx_int8.PACKAGES,
 )

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from htc_tf.serving.frame_graph import FrameGraph
-from htc_tf.serving.runtimes import onnx_runtime
-from htc_tf.serving.runtimes.base import Run, Runtime
+from htc_tf.serving.runtimes import onnx_int8, onnx_runtime
+from htc_tf.serving.runtimes.base import Frames, Run, Runtime
 
 MODEL_FILE = 'model.xml'
 
 
-def _convert(graph: FrameGraph, folder: str) -> None:
+def _convert(graph: FrameGraph, folder: str, frames: Frames | None = None) -> None:
   import openvino
 
-  content = onnx_runtime.onnx_model(graph, roi_align=True).SerializeToString()
-  model = openvino.Core().read_model(content, b'')
+  content = onnx_runtime.onnx_model(graph, roi_align=True, frames=frames)
+  model = openvino.Core().read_model(content.SerializeToString(), b'')
   openvino.save_model(model, os.path.join(folder, MODEL_FILE), compress_to_fp16=False)
 
 
@@ -42,4 +42,5 @@ RUNTIME = Runtime(
   ('openvino',),
   _convert,
   _load,
+  onnx_int8.PACKAGES,
 )

@@ -11,6 +11,11 @@ _RUNTIMES = {
 NAMES = tuple(_RUNTIMES)
 
 
+def names_with_int8() -> list[str]:
+  """Names of the runtimes whose models may compute in 8 bits."""
+  return [name for name in NAMES if _RUNTIMES[name].packages_for_int8 is not None]
+
+
 def find(name: str) -> Runtime:
   """The runtime of a name.
 

@@ -158,6 +158,59 @@ def test_rois_of_several_maps_are_pooled_as_in_tensorflow(name, tmp_path):
   _check_pooling(_runtime(name), _Pooling(3, _both_and_coarse), rois, tmp_path)
 
 
+class _Convolutions(tf.Module):
+  """Two convolutions of an image, in the form of a `FrameGraph`."""
+
+  def __init__(self):
+    super().__init__()
+    rng = np.random.default_rng(0)
+    kernels = [rng.normal(size=shape).astype(np.float32) for shape in _KERNELS]
+    self.signature = [tf.TensorSpec([1, 16, 24, 3], tf.uint8, 'images')]
+
+    def detect(images):
+      x = tf.cast(images, tf.float32) / 255.0
+      x = tf.nn.relu(tf.nn.conv2d(x, kernels[0], 1, 'SAME'))
+      return {'x': tf.nn.conv2d(x, kernels[1], 1, 'SAME')}
+
+    self.detect = tf.function(detect, autograph=False, input_signature=self.signature)
+
+
+_KERNELS = ([3, 3, 3, 8], [3, 3, 8, 4])
+
+
+@pytest.mark.parametrize('name', registry.names_with_int8())
+def test_convolutions_in_8_bits_are_those_of_float32_up_to_steps_of_their_ranges(name, tmp_path):
+  runtime, graph = _runtime(name), _Convolutions()
+  for package in runtime.packages_for_int8:
+    pytest.importorskip(package, reason='the extra htc_tf[runtimes] is not installed')
+  rng = np.random.default_rng(1)
+  images = [rng.integers(0, 256, [1, 16, 24, 3], np.uint8) for _ in range(5)]
+  (tmp_path / 'float32').mkdir()
+  runtime.convert(graph, str(tmp_path), [{'images': image} for image in images[1:]])
+  runtime.convert(graph, str(tmp_path / 'float32'), None)
+  size, float32_size = (
+    max(path.stat().st_size for path in folder.glob('model.*'))
+    for folder in (tmp_path, tmp_path / 'float32')
+  )
+  assert size != float32_size
+  found = runtime.load(str(tmp_path / runtime.model_file))({'images': images[0]})['x']
+  expected = graph.detect(tf.constant(images[0]))['x'].numpy()
+  error = np.abs(found - expected).max() / np.abs(expected).max()
+  assert 1e-4 < error < 0.04
+
+
+def test_an_onnx_model_in_8_bits_has_quantized_inputs_of_convolutions():
+  _runtime('onnx')
+  graph = _Convolutions()
+  frames = [{'images': np.full([1, 16, 24, 3], 90, np.uint8)}]
+  model = onnx_runtime.onnx_model(graph, frames=frames).graph
+  made_by = {output: node.op_type for node in model.node for output in node.output}
+  convolutions = [node for node in model.node if node.op_type == 'Conv']
+  assert len(convolutions) == 2
+  for node in convolutions:
+    assert [made_by[name] for name in node.input[:2]] == ['DequantizeLinear'] * 2
+
+
 def test_an_unknown_runtime_is_rejected():
   with pytest.raises(InputError, match=r'one of onnx, openvino, tflite.*Got: .coreml.'):
     registry.find('coreml')
