@@ -55,7 +55,7 @@ def export_frame_model(
   )
   with files.new_folder_when_written(export_dir, last=chosen.model_file) as folder:
     _convert(chosen, graph, folder)
-    content = json.dumps(_description(graph, chosen, predictor.mask_threshold), indent=2)
+    content = json.dumps(_description(graph, chosen, predictor), indent=2)
     files.write_bytes(os.path.join(folder, format_lib.FORMAT_FILE), content.encode())
     format_lib.write_categories(predictor.dataset_info, folder)
   logging.info('Exported to %s', export_dir)
@@ -89,14 +89,15 @@ def _convert(runtime: Runtime, graph: FrameGraph, folder: str) -> None:
     ) from error
 
 
-def _description(graph: FrameGraph, runtime: Runtime, mask_threshold: float) -> dict[str, Any]:
+def _description(graph: FrameGraph, runtime: Runtime, predictor: HTCPredictor) -> dict[str, Any]:
   outputs = graph.detect.get_concrete_function().structured_outputs
   return {
     'format': runtime.name,
     'frame': graph.rule._asdict(),
     'mean': list(graph.normalization.mean),
     'stddev': list(graph.normalization.stddev),
-    'mask_threshold': mask_threshold,
+    'mask_threshold': predictor.mask_threshold,
+    'class_agnostic_nms': predictor.class_agnostic_nms,
     'inputs': [_described(each.name, each) for each in graph.signature],
     'outputs': [_described(name, outputs[name]) for name in sorted(outputs)],
   }
