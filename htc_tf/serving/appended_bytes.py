@@ -1,9 +1,10 @@
 """Bytes that grow on disk while a prediction runs, before they become files of it."""
 
-import errno
 import os
 import tempfile
 from typing import IO
+
+from htc_tf.errors import StorageError
 
 _CHUNK = 2**20
 
@@ -34,7 +35,7 @@ class AppendedBytes:
     """Write the first `length` bytes to another file.
 
     Raises:
-      OSError: a disk is full, or bytes cannot be read.
+      OSError: a disk is full; or, as StorageError, bytes cannot be read.
     """
     self._stream.flush()
     start = 0
@@ -42,7 +43,12 @@ class AppendedBytes:
       # Reading at a position leaves that of writing, also if another thread reads at the end.
       content = os.pread(self._stream.fileno(), min(_CHUNK, length - start), start)
       if not content:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        raise StorageError(
+          'A temporary file cannot be read',
+          expected=f'{length} bytes',
+          got=str(start),
+          likely_cause='a failing disk or network file system',
+        )
       target.write(content)
       start += len(content)
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from htc_tf.errors import StorageError
 from htc_tf.serving.appended_bytes import AppendedBytes
 
 
@@ -24,7 +25,7 @@ def test_the_first_bytes_are_copied_while_more_are_appended(tmp_path, monkeypatc
   assert (content.length, _first(content, 6), _first(content, 4)) == (6, b'abcdef', b'abcd')
   content.append(b'gh')
   assert (content.length, _first(content, 8)) == (8, b'abcdefgh')
-  with pytest.raises(OSError, match='error'):
+  with pytest.raises(StorageError, match=r'Expected: 9 bytes\. Got: 8'):
     _first(content, 9)
   content.close()
 
