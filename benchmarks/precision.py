@@ -3,9 +3,12 @@
 The model with seeded weights is not trained, and its detections depend on differences that 16 bits
 cannot resolve; the rows with noise on the input show how small these differences are.
 
+--runs measures instead the time of detection with the seeded weights, the precisions in turn.
+
 Example:
   python -m benchmarks.precision --size=256x320
   python -m benchmarks.precision --model=model --images=images/
+  python -m benchmarks.precision --size=800x1344 --runs=3
 """
 
 import argparse
@@ -14,6 +17,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+
+from benchmarks.arguments import at_least
 
 MIN_MASK_IOU = 0.95
 _NOISE = (1e-4, 1e-3, 1e-2)
@@ -97,6 +102,33 @@ def trained(model: str, paths: list[str]) -> list[Row]:
   return [(precision, list(zip(exact, run(precision)))) for precision in _PRECISIONS]
 
 
+def times(size: str, repetitions: int) -> str:
+  """A table of the times of detection on a synthetic image in float32 and in bfloat16.
+
+  Args:
+    size: size of the network input, 'HEIGHTxWIDTH'.
+    repetitions: number of counted runs.
+  """
+  import tensorflow as tf
+
+  from benchmarks import runtimes, scene
+
+  sizes = scene.SceneSizes.parse(size)
+  images = tf.constant(scene.network_input(sizes)[np.newaxis])
+  shape = tf.constant([sizes.image], tf.float32)
+
+  def detection(precision: str) -> Callable[[], int]:
+    model = _seeded_model(precision)
+    detect = tf.function(
+      lambda images: model.detect({'images': images, 'image_shape': shape}).to_dict(),
+      autograph=False,
+    )
+    return lambda: int(detect(images)['num_detections'][0])
+
+  runs = {precision: detection(precision) for precision in ('float32', 'bfloat16')}
+  return runtimes.table(runtimes.measure(runs, repetitions), 'precision')
+
+
 def _seeded_model(precision: str):
   from benchmarks import scene
   from htc_tf.convert.checkpoint_file import Checkpoint
@@ -150,7 +182,11 @@ def main(argv: list[str] | None = None, log: Callable[[str], None] = print) -> i
   parser.add_argument('--size', default='800x1344', help='size of the synthetic image')
   parser.add_argument('--model', help='model directory to compare on --images instead')
   parser.add_argument('--images', nargs='*', default=[], help='image files or folders')
+  parser.add_argument('--runs', type=at_least(1), help='measure the time, in so many runs')
   args = parser.parse_args(argv)
+  if args.runs:
+    log(times(args.size, args.runs))
+    return 0
   log(table(trained(args.model, args.images) if args.model else seeded(args.size)))
   return 0
 

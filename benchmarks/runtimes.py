@@ -60,9 +60,15 @@ def measure(runs: Mapping[str, Callable[[], int]], repetitions: int) -> list[Row
   return rows
 
 
-def table(rows: Sequence[Row]) -> str:
-  """The rows as text, with the ratio of each time to that of the first row."""
-  lines = [f'{"runtime":<12}{"seconds":>9}{"ratio":>7}{"cpu s":>9}{"ratio":>7}{"detections":>12}']
+def table(rows: Sequence[Row], title: str = 'runtime', counted: str = 'detections') -> str:
+  """The rows as text, with the ratio of each time to that of the first row.
+
+  Args:
+    rows: the rows.
+    title: header of their names.
+    counted: header of what they count.
+  """
+  lines = [f'{title:<12}{"seconds":>9}{"ratio":>7}{"cpu s":>9}{"ratio":>7}{counted:>12}']
   first = rows[0]
   for row in rows:
     ratio, cpu_ratio = row.seconds / first.seconds, row.cpu_seconds / first.cpu_seconds
@@ -73,7 +79,7 @@ def table(rows: Sequence[Row]) -> str:
   return '\n'.join(lines)
 
 
-def _predictor(path: str | None) -> Any:
+def predictor_of(path: str | None) -> Any:
   """The predictor of a model directory, or of the published R50 with random weights."""
   if path is not None:
     from htc_tf.serving.loading import load_model
@@ -91,6 +97,12 @@ def _predictor(path: str | None) -> Any:
   tf_keras.utils.set_random_seed(0)
   model = factory.build_htc(exp_factory.get_exp_config(_EXPERIMENT).task.model)
   return HTCPredictor([Member(model)], [InputRule(800, 1333, padding_rule([], (1344, 1344)))])
+
+
+def image_of(height: int, width: int) -> np.ndarray:
+  """An image of random squares, [height, width, 3] uint8; both sides are multiples of 8."""
+  blocks = np.random.default_rng(0).integers(0, 255, [height // 8, width // 8, 3], np.uint8)
+  return np.kron(blocks, np.ones([8, 8, 1], np.uint8))
 
 
 def _in_tensorflow(predictor: Any, graph: Any, placed: Any) -> Callable[[], int]:
@@ -145,11 +157,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   from htc_tf.serving.frame_graph import FrameGraph
 
   height, width = map(int, args.size.split('x'))
-  predictor = _predictor(args.model)
+  predictor = predictor_of(args.model)
   graph = FrameGraph(predictor, height, width)
-  blocks = np.random.default_rng(0).integers(0, 255, [height // 8, width // 8, 3], np.uint8)
-  image = np.kron(blocks, np.ones([8, 8, 1], np.uint8))
-  placed = frame.place(image, graph.rule)
+  placed = frame.place(image_of(height, width), graph.rule)
   inputs = {'images': placed.images, 'image_shape': placed.image_shape}
   runs: dict[str, Callable[[], int]] = {_TENSORFLOW: _in_tensorflow(predictor, graph, placed)}
   with tempfile.TemporaryDirectory() as temporary:

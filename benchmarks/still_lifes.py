@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from benchmarks.arguments import at_least
 from htc_tf import progress
 from htc_tf.cli import command
 
@@ -49,7 +50,11 @@ class Fruit(NamedTuple):
 
 
 def write(
-  folder: str, number: int = _NUM_PICTURES, seed: int = _SEED, labelme: bool = False
+  folder: str,
+  number: int = _NUM_PICTURES,
+  seed: int = _SEED,
+  labelme: bool = False,
+  skip: int = 0,
 ) -> None:
   """Write pictures `images/picture_01.jpg`, ... and annotations.
 
@@ -59,6 +64,7 @@ def write(
     seed: seed of all random choices.
     labelme: whether the annotations are files of LabelMe beside the pictures, instead of one file
       `all.json` in the format of COCO.
+    skip: number of pictures, the first ones, that are not written.
   """
   images = os.path.join(folder, 'images')
   os.makedirs(images, exist_ok=True)
@@ -66,6 +72,8 @@ def write(
   annotated = []
   for index in progress.track(range(1, number + 1), description='painting', unit='picture'):
     picture, fruits = paint(rng)
+    if index <= skip:
+      continue
     name = f'picture_{index:02}'
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     cv2.imwrite(os.path.join(images, f'{name}.jpg'), picture, quality)
@@ -238,10 +246,16 @@ def main(argv: list[str] | None = None) -> int:
   parser = argparse.ArgumentParser(prog='python -m benchmarks.still_lifes', description=__doc__)
   parser.add_argument('--output', default='build/fruits', help='folder (default: build/fruits)')
   parser.add_argument('--number', type=int, default=_NUM_PICTURES, help='number of pictures')
+  parser.add_argument(
+    '--skip',
+    type=at_least(0),
+    default=0,
+    help='leave out the first ones, such as those that a model was trained on',
+  )
   parser.add_argument('--labelme', action='store_true', help='write files of LabelMe')
 
   def execute(args: argparse.Namespace) -> int:
-    write(args.output, args.number, labelme=args.labelme)
+    write(args.output, args.number, labelme=args.labelme, skip=args.skip)
     return 0
 
   return command.run(parser, execute, argv, 'interrupted; the same command writes all files again')

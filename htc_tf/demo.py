@@ -16,7 +16,7 @@ from pycocotools import coco as coco_lib
 from htc_tf import file_systems, files, progress
 from htc_tf.data import coco_to_tfrecord, images, nuclei
 from htc_tf.data.conversion_options import ConversionOptions
-from htc_tf.errors import HTCError
+from htc_tf.errors import HTCError, InputError
 from htc_tf.evaluation import ground_truth as ground_truth_lib
 from htc_tf.evaluation import metrics
 from htc_tf.visualization import draw, panels
@@ -35,6 +35,11 @@ train.run()
 _STEP_LINE = re.compile(r'^epoch .* step\s+(\d+)/\d+  loss')
 _LOG_LINES_SHOWN = 15
 _SCORE_DRAWN = 0.5
+_MARK, _SUMMARY = '.htc-demo', 'summary.json'
+_OWN = (
+  *('coco', 'records', 'model', 'saved_model'),
+  *('train.log', 'eval.log', 'held_out.png', _SUMMARY),
+)
 _FIGURES = ('bbox_AP', 'bbox_AP50', 'segm_AP', 'segm_AP50')
 
 
@@ -55,9 +60,10 @@ def run(folder: str, params_override: dict | None = None) -> dict[str, object]:
 
   Raises:
     DemoError: training or evaluation failed; the message names the log.
-    InputError: the folder is remote.
+    InputError: the folder is remote, or has files that the demo would replace.
   """
   file_systems.check_local(folder, 'The output folder (--output)')
+  _check_own(folder)
   start = time.monotonic()
   splits = nuclei.write_nuclei_coco(os.path.join(folder, 'coco'))
   for prefix, split in splits.items():
@@ -88,10 +94,25 @@ def run(folder: str, params_override: dict | None = None) -> dict[str, object]:
     'image': image,
     'saved_model': saved_model,
   }
-  files.write_bytes(
-    os.path.join(folder, 'summary.json'), (json.dumps(summary, indent=2) + '\n').encode()
-  )
+  files.write_bytes(os.path.join(folder, _SUMMARY), (json.dumps(summary, indent=2) + '\n').encode())
   return summary
+
+
+def _check_own(folder: str) -> None:
+  """Raise InputError if a folder has files of the names of the demo that no demo has written.
+
+  The demo replaces them. It marks its folder before it writes anything else.
+  """
+  taken = [name for name in _OWN if os.path.lexists(os.path.join(folder, name))]
+  # Versions without the mark wrote the summary at the end.
+  if taken and not any(os.path.exists(os.path.join(folder, name)) for name in (_MARK, _SUMMARY)):
+    raise InputError(
+      f'The demo would replace {os.path.join(folder, taken[0])}',
+      expected='a new folder, or that of an earlier demo',
+      got=f'a folder without {_SUMMARY} or {_MARK} of a demo',
+      likely_cause='the folder of other work: name another --output',
+    )
+  files.write_bytes(os.path.join(folder, _MARK), b'htc-demo replaces its files in this folder.\n')
 
 
 def shortened(train_steps: int) -> dict[str, object]:

@@ -68,8 +68,8 @@ _IN_TENSORFLOW = re.compile(
 )
 _NO_FOLDER = re.compile(rf'{_PATH} is not a directory')
 _FUNCTION_NODE = re.compile(r'\{\{function_node [^}]*\}\} ')
-# The temporary names of `files` and `TFRecordWriter`: .name.123.part.suffix for name.suffix.
-_TEMPORARY = re.compile(r'(^|.*?/)\.([^/]+)\.\d+\.part(\.[^/.]+)?(?:/.*)?')
+# The temporary names of `files`: .name.0123456789ab.part.suffix for name.suffix.
+_TEMPORARY = re.compile(r'(^|.*?/)\.([^/]+)\.[0-9a-f]{12}\.part(\.[^/.]+)?(?:/.*)?')
 
 
 def explained(error: BaseException) -> InputError | None:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from htc_tf import file_errors, file_systems, interruption
 from htc_tf.errors import InputError, StorageError
@@ -25,14 +25,12 @@ def replaced_when_written(path: PathLike) -> Iterator[str]:
     path: the file to write.
 
   Yields:
-    The path to write to. It is unique to this process, keeps the suffix of `path`, and starts with
-    a dot, so that no glob pattern meant for `path` matches it.
+    The path to write to, as `temporary_path` gives it.
   """
   folder = file_systems.dirname(path)
   if folder:
     file_systems.make_folders(folder)
-  stem, suffix = os.path.splitext(os.path.basename(path))
-  temporary = os.path.join(folder, f'.{stem}.{_unique(path)}.part{suffix}')
+  temporary = temporary_path(path)
   try:
     with _named_in_errors(path), _undone_at_end(temporary, file_systems.remove):
       yield temporary
@@ -43,6 +41,32 @@ def replaced_when_written(path: PathLike) -> Iterator[str]:
     raise
 
 
+def temporary_path(path: PathLike) -> str:
+  """A path beside `path` that no other file and no other process has.
+
+  It keeps the suffix of `path`, and starts with a dot, so that no glob pattern meant for `path`
+  matches it. A killed process leaves the file, which may be deleted.
+  """
+  stem, suffix = os.path.splitext(os.path.basename(path))
+  return os.path.join(file_systems.dirname(path), f'.{stem}.{_unique()}.part{suffix}')
+
+
+def reserve(paths: Sequence[str]) -> bool:
+  """Create empty local files, unless one of them exists: then none is left, and False returned."""
+  made: list[str] = []
+  try:
+    for path in paths:
+      with open(path, 'xb'):
+        made.append(path)
+  except BaseException as error:
+    for path in made:
+      os.remove(path)
+    if isinstance(error, FileExistsError):
+      return False
+    raise
+  return True
+
+
 @contextlib.contextmanager
 def new_folder_when_written(
   path: PathLike, likely_cause: str = '', last: str = ''
@@ -50,7 +74,7 @@ def new_folder_when_written(
   """A temporary folder that is renamed to `path` if the block succeeds.
 
   If the block raises, the temporary folder is removed. A killed process leaves a folder
-  `.<name>.<pid>.part` beside `path`, which may be deleted. Remote file systems cannot rename a
+  `.<name>.<id>.part` beside `path`, which may be deleted. Remote file systems cannot rename a
   folder at once; there, the files are moved one by one, `last` at the end.
 
   Args:
@@ -68,8 +92,7 @@ def new_folder_when_written(
   is_remote = file_systems.is_remote(path)
   folder = file_systems.without_final_slash(path) if is_remote else os.path.abspath(path)
   parent, name = file_systems.dirname(folder), os.path.basename(folder)
-  temporary = os.path.join(parent, f'.{name}.{_unique(path)}.part')
-  file_systems.remove_folder(temporary)  # Left by a killed process with this id.
+  temporary = os.path.join(parent, f'.{name}.{_unique()}.part')
   try:
     with file_errors.as_input_errors():
       file_systems.make_folders(temporary)
@@ -154,10 +177,11 @@ def write_bytes(path: PathLike, content: bytes) -> None:
     file.write(content)
 
 
-def _unique(path: PathLike) -> str:
-  """Part of a temporary name that no other process uses at the same time."""
-  # Processes of several machines, which share a remote file system, may have the same id.
-  return uuid.uuid4().hex[:12] if file_systems.is_remote(path) else str(os.getpid())
+def _unique() -> str:
+  """Part of a temporary name that nothing else has."""
+  # The id of the process is not enough: those of containers and of machines that share a folder
+  # may be the same, and a process may write a file in two threads.
+  return uuid.uuid4().hex[:12]
 
 
 def _move_files(source: str, target: str, last: str) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from htc_tf import demo
 from htc_tf.data import nuclei
+from htc_tf.errors import InputError
 
 _TINY = {
   'task': {
@@ -88,6 +89,23 @@ def test_the_figures_of_the_evaluation_are_read(tmp_path, monkeypatch):
 
   monkeypatch.setattr(demo, '_run', evaluate)
   assert demo._evaluate(str(tmp_path), '{}', 'eval.log') == figures
+
+
+@pytest.mark.parametrize('name', ['coco', 'saved_model', 'train.log'])
+def test_a_folder_with_files_of_others_is_refused(tmp_path, name):
+  (tmp_path / name).mkdir()
+  with pytest.raises(InputError, match=f'The demo would replace {tmp_path}/{name}'):
+    demo.run(str(tmp_path))
+  assert os.listdir(tmp_path) == [name] and not os.listdir(tmp_path / name)
+
+
+@pytest.mark.parametrize('earlier', [[], ['other.txt'], ['.htc-demo', 'coco'], ['summary.json']])
+def test_a_folder_of_its_own_and_a_new_one_are_used(tmp_path, earlier):
+  for name in earlier:
+    (tmp_path / 'demo').mkdir(exist_ok=True)
+    (tmp_path / 'demo' / name).touch()
+  demo._check_own(str(tmp_path / 'demo'))
+  assert sorted(os.listdir(tmp_path / 'demo')) == sorted({*earlier, '.htc-demo'})
 
 
 def test_a_failed_command_shows_the_end_of_its_log(tmp_path):

@@ -69,9 +69,9 @@ def _write(path):
 @pytest.mark.parametrize(
   'path, shown',
   [
-    ('/out/.1.123.part.png', '/out/1.png'),
-    ('.model.7.part/ckpt-0.data', 'model'),
-    ('/out/.export.7.part/variables/x', '/out/export'),
+    ('/out/.1.0123456789ab.part.png', '/out/1.png'),
+    ('.model.0123456789ab.part/ckpt-0.data', 'model'),
+    ('/out/.export.0123456789ab.part/variables/x', '/out/export'),
     ('/out/.hidden/a.part', '/out/.hidden/a.part'),
     ('', "''"),
   ],

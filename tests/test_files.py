@@ -34,6 +34,31 @@ def test_the_file_is_unchanged_when_the_block_fails(tmp_path):
   assert list(tmp_path.iterdir()) == [path]
 
 
+def test_temporary_names_are_those_of_nothing_else(tmp_path):
+  """Another thread, or a process with the same id in another container, writes the same file."""
+  path, mine = tmp_path / 'a.json', tmp_path / f'.a.{os.getpid()}.part.json'
+  mine.write_text('mine')
+  with files.replaced_when_written(path) as first, files.replaced_when_written(path) as second:
+    assert len({first, second, str(mine)}) == 3
+    for temporary in (first, second):
+      name = os.path.basename(temporary)
+      assert name.startswith('.a.') and name.endswith('.part.json')
+      pathlib.Path(temporary).write_text(temporary)
+  assert path.read_text() == first and mine.read_text() == 'mine'
+  assert sorted(tmp_path.iterdir()) == sorted([path, mine])
+
+
+def test_files_are_reserved_all_or_none(tmp_path):
+  paths = [str(tmp_path / name) for name in 'abc']
+  (tmp_path / 'b').write_text('mine')
+  assert not files.reserve(paths) and os.listdir(tmp_path) == ['b']
+  with pytest.raises(FileNotFoundError):
+    files.reserve([paths[0], str(tmp_path / 'none' / 'd')])
+  assert os.listdir(tmp_path) == ['b'] and files.reserve(paths[::2])
+  assert sorted(os.listdir(tmp_path)) == ['a', 'b', 'c']
+  assert (tmp_path / 'b').read_text() == 'mine'
+
+
 def test_a_file_with_equal_content_is_not_rewritten(tmp_path):
   path = str(tmp_path / 'a')
   files.write_bytes(path, b'one')

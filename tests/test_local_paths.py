@@ -96,6 +96,7 @@ _LOCAL = {
     for name in ('predict_video', 'video_files', 'writer')
   },
   'serving/result_files.py': 'predict_files refuses a remote output folder',
+  'serving/appended_bytes.py': 'predict_files refuses a remote output folder',
   'serving/annotated_images.py': 'it compares the local paths of images',
   'training/driver.py': 'a worker that is not the chief has a temporary local folder',
   # `basename(urlparse(url).path)` only; no file.

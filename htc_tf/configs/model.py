@@ -193,7 +193,8 @@ class DetectionGenerator(hyperparams.Config):
       scores (Soft-NMS, Bodla et al. 2017).
     nms_threshold: IoU above which 'hard' drops a detection, and from which on 'linear' lowers its
       score.
-    class_agnostic_nms: whether detections act on those of all classes, not only of their own.
+    class_agnostic_nms: whether detections act on those of all classes, not only of their own; also
+      where detections of tiles, or of several models after their fusion, are joined.
     soft_nms_sigma: 'gaussian' multiplies scores by exp(-IoU^2 / sigma).
     soft_nms_min_score: 'linear' and 'gaussian' drop detections whose score has become lower.
     max_detections: largest number of detections per image.

@@ -23,7 +23,8 @@ class HTCDetectionModel(DetectionModel):
   """A model of this package for SAHI's `get_prediction`, `get_sliced_prediction` and `predict`.
 
   Categories have the ids of the data set of the training. SAHI holds masks as polygons: holes are
-  filled, and objects of one or two pixels have a box only.
+  filled, and objects of one or two pixels have a box only. The merge of slices is that of SAHI: for
+  a model with `class_agnostic_nms`, give `get_sliced_prediction` `postprocess_class_agnostic=True`.
 
   Example:
     model = HTCDetectionModel(model_path='model', confidence_threshold=0.3)

@@ -94,7 +94,7 @@ def _shards(options: ConversionOptions) -> list[str]:
   if not os.path.isdir(options.output_folder):
     return []
   of_prefix = re.compile(
-    rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}(\.\d+\.part)?\.tfrecord'
+    rf'\.?{re.escape(options.prefix)}-\d{{5}}-of-\d{{5}}(\.[0-9a-f]+\.part)?\.tfrecord'
   )
   names = sorted(os.listdir(options.output_folder))
   return [os.path.join(options.output_folder, name) for name in names if of_prefix.fullmatch(name)]

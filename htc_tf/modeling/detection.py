@@ -25,6 +25,9 @@ class DetectionGenerator(tf_keras.layers.Layer):
     suppression: what a detection does to those that overlap it, of its class or of all classes.
     max_detections: number of rows returned.
     **kwargs: arguments of Layer.
+
+  Attributes:
+    suppression: the same.
   """
 
   def __init__(
@@ -37,7 +40,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
     # Under mixed precision, Keras would cast the boxes to 16 bits: errors of several pixels.
     super().__init__(autocast=False, **kwargs)
     self._score_threshold = score_threshold
-    self._suppression = suppression
+    self.suppression = suppression
     self._max_detections = max_detections
 
   def call(self, mean_logits: tf.Tensor, boxes: tf.Tensor, valid: tf.Tensor) -> Detections:
@@ -75,7 +78,7 @@ class DetectionGenerator(tf_keras.layers.Layer):
       boxes: [batch, num_rois, foreground or 1, 4] yxyx.
       scores: [batch, num_rois, foreground]; `_EXCLUDED` for what cannot be detected.
     """
-    rule = self._suppression
+    rule = self.suppression
     if rule.method == 'hard' and not rule.across_groups:
       return nms.grouped_nms(boxes, scores, rule.iou_threshold, 0.0, self._max_detections)
     return soft_nms.take_one_by_one(boxes, scores, rule, 0.0, self._max_detections)

@@ -59,7 +59,8 @@ def detect_members(
 
   At the level of RoIs, the views of all members are joined as those of one model are; see
   `multi_view.detect_jointly`. At the level of detections, `weighted_box_fusion` joins them; the
-  mask of a result is the mean of the masks, weighted by the scores of the detections.
+  mask of a result is the mean of the masks, weighted by the scores of the detections. If the NMS of
+  the first model acts across classes, results do so too, with its threshold and by dropping.
 
   Args:
     members: models with the same classes; all have masks, or none has. Masks that are averaged at
@@ -87,7 +88,9 @@ def detect_members(
     detections = detect_views(member.model, of_member, member.fusion)
     boxes = of_member[0].to_original(detections.boxes)
     found.append(detections._replace(boxes=boxes))
-  fused = fuse_detections(found, joining.iou_threshold)
+  rule = members[0].model.detection_generator.suppression
+  across_classes = rule.iou_threshold if rule.across_groups else None
+  fused = fuse_detections(found, joining.iou_threshold, across_classes)
   return fused._replace(boxes=views[0][0].from_original(fused.boxes))
 
 
@@ -102,19 +105,25 @@ def _views(members: Sequence[Member], prepared: Sequence[Prepared]) -> list[list
 
 
 @without_autograph
-def fuse_detections(found: Sequence[Detections], iou_threshold: float) -> Detections:
+def fuse_detections(
+  found: Sequence[Detections], iou_threshold: float, across_classes: float | None = None
+) -> Detections:
   """Weighted box fusion of the detections of several models, with masks.
 
   Args:
     found: detections of each model, in the same pixels.
     iou_threshold: IoU with the mean of a cluster above which a detection joins it.
+    across_classes: IoU above which a result suppresses worse ones of other classes; None if classes
+      do not act on each other.
 
   Returns:
     As many rows as the first model has, with masks of its size.
   """
   boxes, scores, classes = (tf.concat(each, 1) for each in zip(*[each[:3] for each in found]))
   max_outputs = found[0].scores.shape[1]
-  fused = weighted_box_fusion.fuse(boxes, scores, classes, len(found), iou_threshold, max_outputs)
+  fused = weighted_box_fusion.fuse(
+    boxes, scores, classes, len(found), iou_threshold, max_outputs, across_classes
+  )
   masks = None
   if found[0].masks is not None:
     size = found[0].masks.shape[-1]

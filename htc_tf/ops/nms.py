@@ -66,10 +66,6 @@ def _select_at_once(
 ) -> KeptBoxes:
   """Best boxes after suppression within all groups in parallel.
 
-  A box is kept if no better kept box overlaps it. Repeated application of this rule converges,
-  beginning with the best box, to the result of the greedy algorithm (Cluster-NMS, Zheng et al.
-  2021, section 3.2).
-
   Args:
     boxes: [batch, num, num_groups, 4].
     scores: [batch, num, num_groups]; `EXCLUDED` for rows that do not take part.
@@ -86,13 +82,7 @@ def _select_at_once(
   taking_part = ordered > EXCLUDED
   better = tf.range(num)[:, None] < tf.range(num)
   suppresses = (box_ops.pairwise_iou(boxes, boxes) > iou_threshold) & better
-
-  def apply_rule(kept: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    suppressed = tf.reduce_any(suppresses & kept[..., None], axis=-2)
-    still_kept = taking_part & ~suppressed
-    return still_kept, tf.reduce_any(tf.not_equal(still_kept, kept))
-
-  kept, _ = tf.while_loop(lambda _, changed: changed, apply_rule, (taking_part, tf.constant(True)))
+  kept = not_suppressed(suppresses, taking_part)
   ordered = tf.reshape(tf.where(kept, ordered, EXCLUDED), [batch, num_groups * num])
   groups = tf.repeat(tf.range(num_groups), num)
   missing = tf.maximum(max_outputs - num * num_groups, 0)
@@ -101,3 +91,25 @@ def _select_at_once(
   rows = tf.minimum(rows, num * num_groups - 1)
   flat = tf.reshape(boxes, [batch, num_groups * num, 4])
   return kept_boxes(tf.gather(flat, rows, batch_dims=1), best, tf.gather(groups, rows))
+
+
+def not_suppressed(suppresses: tf.Tensor, taking_part: tf.Tensor) -> tf.Tensor:
+  """Which boxes are left after each one that is left has suppressed others, [..., num] bool.
+
+  A box is kept if no better kept box suppresses it. Repeated application of this rule converges,
+  beginning with the best box, to the result of the greedy algorithm (Cluster-NMS, Zheng et al.
+  2021, section 3.2).
+
+  Args:
+    suppresses: [..., num, num] bool, whether the first box suppresses the second one if it is left;
+      only better boxes may suppress others.
+    taking_part: [..., num] bool, which boxes there are.
+  """
+
+  def apply_rule(kept: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    suppressed = tf.reduce_any(suppresses & kept[..., None], axis=-2)
+    still_kept = taking_part & ~suppressed
+    return still_kept, tf.reduce_any(tf.not_equal(still_kept, kept))
+
+  kept, _ = tf.while_loop(lambda _, changed: changed, apply_rule, (taking_part, tf.constant(True)))
+  return kept

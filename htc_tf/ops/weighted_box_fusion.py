@@ -9,6 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from htc_tf.ops import boxes as box_ops
+from htc_tf.ops import nms
 
 
 class FusedBoxes(NamedTuple):
@@ -54,6 +55,7 @@ def fuse(
   num_sources: int,
   iou_threshold: float,
   max_outputs: int,
+  across_classes: float | None = None,
 ) -> FusedBoxes:
   """The fused boxes of all sources.
 
@@ -67,16 +69,23 @@ def fuse(
     num_sources: number of sources.
     iou_threshold: as above.
     max_outputs: number of rows returned.
+    across_classes: IoU above which a fused box suppresses those of other classes with lower scores;
+      None if classes do not act on each other. This is not part of the paper.
   """
   order = tf.argsort(tf.where(classes > 0, scores, 0.0), direction='DESCENDING', stable=True)
   in_order = [tf.gather(each, order, batch_dims=1) for each in (boxes, scores, classes)]
   clusters, of_sorted = _clusters(in_order[0], in_order[1], in_order[2], iou_threshold)
   shares = tf.minimum(clusters.sizes, num_sources) / num_sources
+  means = tf.math.divide_no_nan(clusters.boxes, clusters.scores[..., tf.newaxis])
   fused_scores = tf.math.divide_no_nan(clusters.scores, clusters.sizes) * shares
+  if across_classes is not None:
+    kept = _kept_across_classes(means, fused_scores, clusters.classes, across_classes)
+    fused_scores = tf.where(kept, fused_scores, 0.0)
+    means = tf.where(kept[..., tf.newaxis], means, 0.0)
+    clusters = clusters._replace(classes=tf.where(kept, clusters.classes, 0))
   missing = [[0, 0], [0, max(max_outputs - scores.shape[1], 0)]]
   best, rows = tf.math.top_k(tf.pad(fused_scores, missing), max_outputs)
   is_there = best > 0
-  means = tf.math.divide_no_nan(clusters.boxes, clusters.scores[..., tf.newaxis])
   of_cluster = tf.gather(of_sorted, tf.argsort(order), batch_dims=1)  # [batch, num_inputs]
   is_here = is_there[..., tf.newaxis] & tf.equal(rows[..., tf.newaxis], of_cluster[:, tf.newaxis])
   places = tf.argmax(tf.cast(is_here, tf.float32), axis=1, output_type=tf.int32)
@@ -87,6 +96,27 @@ def fuse(
     tf.reduce_sum(tf.cast(is_there, tf.int32), -1),
     tf.where(tf.reduce_any(is_here, 1), places, -1),
   )
+
+
+def _kept_across_classes(
+  boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor, iou_threshold: float
+) -> tf.Tensor:
+  """Which fused boxes no better one of another class suppresses, [batch, num] bool.
+
+  Of equal scores, the first one is the better one.
+
+  Args:
+    boxes: [batch, num, 4] yxyx.
+    scores: [batch, num] scores; 0 in rows without a box.
+    classes: [batch, num] classes.
+    iou_threshold: IoU above which a box suppresses a worse one.
+  """
+  rows = tf.range(tf.shape(scores)[1])
+  first, second = scores[..., tf.newaxis], scores[:, tf.newaxis]
+  better = (first > second) | (tf.equal(first, second) & (rows[:, tf.newaxis] < rows))
+  others = tf.not_equal(classes[..., tf.newaxis], classes[:, tf.newaxis])
+  overlaps = box_ops.pairwise_iou(boxes, boxes) > iou_threshold
+  return nms.not_suppressed(better & others & overlaps, scores > 0)
 
 
 def _clusters(

@@ -51,8 +51,8 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
   Args:
     target: model on the server.
     export_dir: the exported folder, or a copy of its `export.json` and `categories.json`. If
-      omitted, boxes in pixels and cropped masks are expected, images are sent as RGB of 8 bits, and
-      classes are named by numbers.
+      omitted, boxes in pixels and cropped masks are expected, images are sent as RGB of 8 bits,
+      tiles are merged within classes, and classes are named by numbers.
 
   Raises:
     InputError: as for `connect`; or `export.json` is missing, or one of the files cannot be read.
@@ -77,7 +77,11 @@ def remote_detector(target: Target, export_dir: str | None = None) -> Detector:
     return _detect(connection, images, export_format)
 
   return Detector(
-    detect, *categories, close=connection.close, sample_format=export_format.sample_format
+    detect,
+    *categories,
+    close=connection.close,
+    sample_format=export_format.sample_format,
+    class_agnostic_nms=export_format.class_agnostic_nms,
   )
 
 

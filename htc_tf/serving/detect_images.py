@@ -42,7 +42,7 @@ def detect_images(
   Args:
     images: see `HTCPredictor.detect`.
     run: the model.
-    export_format: form of its outputs, and channels and depth of the images that it reads.
+    export_format: form of its outputs, and what else it says about the model.
     info: its classes; None if unknown.
     score_threshold: detections with a lower score are left out.
     tiling: tiles of large images; None to see each image as a whole.
@@ -56,7 +56,14 @@ def detect_images(
   names, ids = (info.category_names, info.category_ids) if info else ([], [])
   detect, sample_format = in_batches(run, export_format), export_format.sample_format
   for source in _sources(images, sample_format, tiling):
-    (instances,) = detect_pictures(detect, [source], sample_format, tiling, batch_size)
+    (instances,) = detect_pictures(
+      detect,
+      [source],
+      sample_format,
+      tiling,
+      batch_size,
+      class_agnostic=export_format.class_agnostic_nms,
+    )
     if isinstance(instances, InputError):
       raise instances
     found = DetectedImage(source, instances, names, ids, sample_format)

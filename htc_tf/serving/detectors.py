@@ -55,6 +55,7 @@ def load_detector(
     info.category_names if info else [],
     info.category_ids if info else [],
     sample_format=model.sample_format,
+    class_agnostic_nms=model.class_agnostic_nms,
   )
 
 
@@ -94,7 +95,10 @@ def _load_saved_model(path: str) -> Detector:
     return {key: value.numpy() for key, value in outputs.items()}
 
   return Detector(
-    in_batches(run, export_format), *categories, sample_format=export_format.sample_format
+    in_batches(run, export_format),
+    *categories,
+    sample_format=export_format.sample_format,
+    class_agnostic_nms=export_format.class_agnostic_nms,
   )
 
 

@@ -37,6 +37,8 @@ class ExportFormat(NamedTuple):
     bits: number of bits of their samples, likewise.
     mask_threshold: smallest probability of a pixel of an object, likewise; full and packed masks
       are made with it, and cropped ones are to be pasted with it.
+    class_agnostic_nms: whether the NMS of the model acts across classes, so that a merge of tiles
+      has to do the same.
   """
 
   boxes: str = 'pixels'
@@ -45,6 +47,7 @@ class ExportFormat(NamedTuple):
   num_channels: int = RGB.num_channels
   bits: int = RGB.bits
   mask_threshold: float = PUBLISHED_THRESHOLD
+  class_agnostic_nms: bool = False
 
   @property
   def sample_format(self) -> SampleFormat:
@@ -81,6 +84,13 @@ class ExportFormat(NamedTuple):
         got=str(self.mask_threshold),
         likely_cause='a percentage',
       )
+    if not isinstance(self.class_agnostic_nms, bool):
+      raise InputError(
+        'class_agnostic_nms of the export is unknown',
+        expected='true or false',
+        got=str(self.class_agnostic_nms),
+        likely_cause='an edited export.json',
+      )
 
 
 def _is_fraction(value: Any) -> bool:
@@ -90,14 +100,16 @@ def _is_fraction(value: Any) -> bool:
 def write_format(export_format: ExportFormat, folder: str) -> None:
   """Write `export.json` into a folder.
 
-  It names the channels and bits of images other than RGB, and the threshold of masks other than
-  0.5: without them, versions that do not know these entries read it too.
+  It names the channels and bits of images other than RGB, the threshold of masks other than 0.5,
+  and NMS across classes: without them, versions that do not know these entries read it too.
   """
   entries = export_format._asdict()
   if export_format.sample_format.is_rgb:
     del entries['num_channels'], entries['bits']
   if export_format.mask_threshold == PUBLISHED_THRESHOLD:
     del entries['mask_threshold']
+  if not export_format.class_agnostic_nms:
+    del entries['class_agnostic_nms']
   content = json.dumps(entries, indent=2)
   files.write_bytes(os.path.join(folder, FORMAT_FILE), content.encode())
 

@@ -10,7 +10,6 @@ from htc_tf import file_systems
 from htc_tf.data.images import SourceImage
 from htc_tf.data.sample_format import SampleFormat
 from htc_tf.errors import CheckpointError, InputError
-from htc_tf.evaluation.mask_paste import PUBLISHED_THRESHOLD
 from htc_tf.serving import export_format as format_lib
 from htc_tf.serving import frame
 from htc_tf.serving.export_format import ExportFormat
@@ -48,7 +47,12 @@ def load_frame_detector(path: str) -> Detector:
   def detect(images: Sequence[SourceImage]) -> list[Instances]:
     return [_detect_one(run, rule, export_format, image) for image in images]
 
-  return Detector(detect, *categories, sample_format=SampleFormat(rule.num_channels, rule.bits))
+  return Detector(
+    detect,
+    *categories,
+    sample_format=SampleFormat(rule.num_channels, rule.bits),
+    class_agnostic_nms=export_format.class_agnostic_nms,
+  )
 
 
 def _detect_one(
@@ -94,7 +98,7 @@ def _read_description(path: str) -> tuple[str, FrameRule, ExportFormat]:
       got=json.dumps({name: content.get(name) for name in ('format', 'frame')}),
       likely_cause='a file of another kind, or an export of another version',
     )
-  threshold = content.get('mask_threshold', PUBLISHED_THRESHOLD)
-  export_format = ExportFormat(mask_threshold=threshold)
+  known = ('mask_threshold', 'class_agnostic_nms')
+  export_format = ExportFormat(**{name: content[name] for name in known if name in content})
   export_format.check()
   return content['format'], FrameRule(**entries), export_format

@@ -63,7 +63,7 @@ def export_frame_model(
   with files.new_folder_when_written(export_dir, last=chosen.model_file) as folder:
     frames = None if int8_images is None else _frames(int8_images, graph.rule)
     _convert(chosen, graph, folder, frames)
-    description = _description(graph, chosen, predictor.mask_threshold)
+    description = _description(graph, chosen, predictor)
     description['precision'] = 'float32' if frames is None else 'int8'
     content = json.dumps(description, indent=2).encode()
     files.write_bytes(os.path.join(folder, format_lib.FORMAT_FILE), content)
@@ -120,14 +120,15 @@ def _convert(runtime: Runtime, graph: FrameGraph, folder: str, frames: Frames | 
     ) from error
 
 
-def _description(graph: FrameGraph, runtime: Runtime, mask_threshold: float) -> dict[str, Any]:
+def _description(graph: FrameGraph, runtime: Runtime, predictor: HTCPredictor) -> dict[str, Any]:
   outputs = graph.detect.get_concrete_function().structured_outputs
   return {
     'format': runtime.name,
     'frame': graph.rule._asdict(),
     'mean': list(graph.normalization.mean),
     'stddev': list(graph.normalization.stddev),
-    'mask_threshold': mask_threshold,
+    'mask_threshold': predictor.mask_threshold,
+    'class_agnostic_nms': predictor.class_agnostic_nms,
     'inputs': [_described(each.name, each) for each in graph.signature],
     'outputs': [_described(name, outputs[name]) for name in sorted(outputs)],
   }

@@ -52,6 +52,8 @@ class Detector(NamedTuple):
     close: function that ends the connection to a server; nothing for a model on this machine.
     sample_format: channels and depth of the images that the model reads.
     tiling: tiles in which larger images are detected; None to see each image as a whole.
+    class_agnostic_nms: whether the NMS of the model acts across classes; then the merge of tiles
+      does.
   """
 
   detect: Detect
@@ -60,6 +62,7 @@ class Detector(NamedTuple):
   close: Callable[[], None] = lambda: None
   sample_format: SampleFormat = RGB
   tiling: Tiling | None = None
+  class_agnostic_nms: bool = False
 
 
 def list_images(inputs: Sequence[str]) -> list[str]:
@@ -341,7 +344,13 @@ def detect(
     report: function that receives the numbers of finished and of all tiles of an image.
   """
   return detect_pictures(
-    detector.detect, images, detector.sample_format, detector.tiling, batch_size, report
+    detector.detect,
+    images,
+    detector.sample_format,
+    detector.tiling,
+    batch_size,
+    report,
+    detector.class_agnostic_nms,
   )
 
 

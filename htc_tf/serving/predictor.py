@@ -137,10 +137,18 @@ class HTCPredictor(WithoutKerasFiles):
     """Channels and depth of the images; RGB of 8 bits unless the model was made for others."""
     return self._input_rules()[0].sample_format
 
+  @property
+  def class_agnostic_nms(self) -> bool:
+    """Whether detections suppress those of other classes; of several models, the first decides."""
+    return self.model.detection_generator.suppression.across_groups
+
   def in_format(self, export_format: ExportFormat) -> ExportFormat:
-    """A format of outputs with the images and the threshold of masks of this model."""
-    known = {**self.sample_format._asdict(), 'mask_threshold': self.mask_threshold}
-    return export_format._replace(**known)
+    """A format of outputs with the images, the threshold of masks and the NMS of this model."""
+    return export_format._replace(
+      **self.sample_format._asdict(),
+      mask_threshold=self.mask_threshold,
+      class_agnostic_nms=self.class_agnostic_nms,
+    )
 
   @without_autograph
   def call(self, images: tf.Tensor) -> dict[str, tf.Tensor]:

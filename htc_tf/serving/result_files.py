@@ -2,13 +2,12 @@
 
 import json
 import os
-import pathlib
-import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from htc_tf import files, interruption
+from htc_tf.serving.appended_bytes import AppendedBytes
 
 NAMES = PREDICTIONS_FILE, IMAGES_FILE = 'predictions.json', 'images.json'
 # At least this time passes from one copy to the next, and many times what a copy takes.
@@ -19,7 +18,7 @@ _INTERVAL_PER_COPY = 20.0
 class ResultFiles:
   """`predictions.json` and `images.json`; use it in a `with` block.
 
-  Entries are appended to hidden files. At intervals, complete files made from them replace
+  Entries are appended to files without names. At intervals, complete files made from them replace
   `predictions.json` and `images.json`, so that even a killed process leaves what was done until
   then. Copies take at most a twentieth of the time. Nothing is kept in memory.
 
@@ -73,7 +72,7 @@ class ResultFiles:
     self._predictions.write(predictions_length)
 
   def _end(self, is_complete: bool = False) -> None:
-    """Write the files, and remove the hidden ones.
+    """Write the files, and drop what was appended.
 
     After an error or interruption without any image, the files of an earlier run stay.
     """
@@ -86,7 +85,7 @@ class ResultFiles:
 
 
 class _GrowingList:
-  """A list in a JSON file, whose entries are appended to a hidden file.
+  """A list in a JSON file, whose entries are appended to a file without a name.
 
   Args:
     path: the JSON file.
@@ -99,32 +98,24 @@ class _GrowingList:
 
   def __init__(self, path: str, before: bytes, after: bytes):
     self._path, self._before, self._after = path, before, after
-    folder, name = os.path.split(path)
-    self._growing = os.path.join(folder, f'.{name}.part')  # One of a killed run is replaced.
-    self._stream = open(self._growing, 'wb')  # noqa: SIM115 (closed by `remove`)
-    self._stream.write(before)
-    self.length = len(before)
+    self._content = AppendedBytes(os.path.dirname(path))
+    self._content.append(before)
+
+  @property
+  def length(self) -> int:
+    return self._content.length
 
   def append(self, entries: Iterable[dict[str, Any]]) -> None:
     for entry in entries:
       separator = b'\n' if self.length == len(self._before) else b',\n'
       line = json.dumps(entry, separators=(',', ':'), allow_nan=False).encode()
-      self._stream.write(separator + line)
-      self.length += len(separator) + len(line)
+      self._content.append(separator + line)
 
   def write(self, length: int) -> None:
     """Replace the file by the entries in the first `length` bytes."""
-    self._stream.flush()
-    with (
-      files.replaced_when_written(self._path) as temporary,
-      open(temporary, 'wb') as target,
-    ):
-      with open(self._growing, 'rb') as source:
-        shutil.copyfileobj(source, target, 2**20)
-      target.truncate(length)
-      target.seek(length)
+    with files.replaced_when_written(self._path) as temporary, open(temporary, 'wb') as target:
+      self._content.copy(target, length)
       target.write(self._after)
 
   def remove(self) -> None:
-    self._stream.close()
-    pathlib.Path(self._growing).unlink(missing_ok=True)
+    self._content.close()

@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
 
 class Link(NamedTuple):
-  """Two detections of one class in two tiles whose masks overlap where both tiles look.
+  """Two detections in two tiles whose masks overlap where both tiles look.
 
   Attributes:
     first: number of the detection in the earlier tile.
@@ -63,18 +63,21 @@ class _Part(NamedTuple):
   is_whole: bool
 
 
-def find_links(found: Sequence[Found], tiles: Sequence[Box]) -> list[Link]:
+def find_links(
+  found: Sequence[Found], tiles: Sequence[Box], class_agnostic: bool = False
+) -> list[Link]:
   """All links between detections.
 
   Args:
     found: detections in the order of the tiles.
     tiles: tiles, row by row.
+    class_agnostic: whether detections of different classes have links too.
   """
   of_tile: list[list[int]] = [[] for _ in tiles]
   for index, each in enumerate(found):
     of_tile[each.tile].append(index)
   boxes = np.array([each.runs.box for each in found], np.int64).reshape(-1, 4)
-  labels = np.array([each.label for each in found], np.int64)
+  labels = np.array([0 if class_agnostic else each.label for each in found], np.int64)
   links = []
   for first, second in _neighbors(tiles):
     region = tiles[first].intersection(tiles[second])
@@ -107,7 +110,7 @@ def _candidates(
   labels: np.ndarray,
   region: Box,
 ) -> list[tuple[int, int]]:
-  """Pairs of detections of one class of two tiles whose boxes overlap in the common region."""
+  """Pairs of detections with one label of two tiles whose boxes overlap in the common region."""
   rows, columns = np.array(first, np.int64), np.array(second, np.int64)
   low = np.maximum(boxes[rows, np.newaxis, :2], boxes[columns, :2])
   high = np.minimum(boxes[rows, np.newaxis, 2:], boxes[columns, 2:])

@@ -12,6 +12,10 @@
 An object has the union of the masks, the highest score, and the box around the boxes. By the second
 rule, a detection only adds its mask if its score is at least `COMPARABLE` times that of the object.
 Models without masks are treated likewise, with boxes as masks.
+
+If the NMS of the model acts across classes (`class_agnostic_nms`), so do both rules: detections of
+different classes become one object too. As in NMS, the higher score wins: the object has the class
+of its detection with the highest score, and of equal scores that of the earlier tile.
 """
 
 from collections.abc import Sequence
@@ -31,7 +35,10 @@ COMPARABLE = 0.5
 
 
 def merge_tiles(
-  tiles: Sequence[Box], of_tile: Sequence[Instances], image_hw: tuple[int, int]
+  tiles: Sequence[Box],
+  of_tile: Sequence[Instances],
+  image_hw: tuple[int, int],
+  class_agnostic: bool = False,
 ) -> Instances:
   """The objects of an image, best score first.
 
@@ -39,6 +46,7 @@ def merge_tiles(
     tiles: tiles of the image, row by row.
     of_tile: detections in each, in pixels of the tile.
     image_hw: height and width of the image.
+    class_agnostic: whether detections of different classes can be one object.
 
   Raises:
     InputError: run lengths cannot hold masks of this image.
@@ -51,7 +59,7 @@ def merge_tiles(
     for each in _in_image(number, tile, instances)
   ]
   groups = _Groups(found)
-  groups.join(find_links(found, tiles))
+  groups.join(find_links(found, tiles, class_agnostic))
   objects = sorted(groups.objects(), key=lambda each: -each.score)
   return Instances(
     np.array([each.box for each in objects], np.float32).reshape(-1, 4),
@@ -157,7 +165,7 @@ class _Groups:
 
   def _object(self, members: Sequence[int]) -> Found:
     parts = [self._found[member] for member in members if member not in self._without_mask]
-    best = max((self._found[member] for member in members), key=lambda each: each.score)
+    best = max((self._found[each] for each in sorted(members)), key=lambda each: each.score)
     boxes = np.stack([part.box for part in parts])
     box = np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
     return best._replace(box=box, runs=mask_runs.united([part.runs for part in parts]))

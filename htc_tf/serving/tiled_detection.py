@@ -33,6 +33,7 @@ def detect_pictures(
   tiling: Tiling | None,
   batch_size: int = 1,
   report: Callable[[int, int], object] = lambda done, total: None,
+  class_agnostic: bool = False,
 ) -> list[Instances | InputError]:
   """The objects of each image: of a small one at once, of a large one tile by tile.
 
@@ -43,6 +44,7 @@ def detect_pictures(
     tiling: how images are cut; None to see each as a whole.
     batch_size: number of tiles per call of the model.
     report: see `detect_tiles`.
+    class_agnostic: likewise.
 
   Returns:
     The detections of each image, or the error if the model could not read it.
@@ -55,7 +57,9 @@ def detect_pictures(
       found.append(next(of_whole))
       continue
     try:
-      found.append(detect_tiles(detect, image, sample_format, tiling, batch_size, report))
+      found.append(
+        detect_tiles(detect, image, sample_format, tiling, batch_size, report, class_agnostic)
+      )
     except UnreadableImageError as error:
       found.append(InputError(f'{image.path} cannot be read: {error}'))
   return found
@@ -72,6 +76,7 @@ def detect_tiles(
   tiling: Tiling,
   batch_size: int = 1,
   report: Callable[[int, int], object] = lambda done, total: None,
+  class_agnostic: bool = False,
 ) -> Instances | InputError:
   """The objects of an image, best score first, from the detections in its tiles.
 
@@ -85,6 +90,7 @@ def detect_tiles(
     tiling: how the image is cut.
     batch_size: number of tiles per call of the model.
     report: function that receives the numbers of finished and of all tiles.
+    class_agnostic: whether the NMS of the model acts across classes; then the merge of tiles does.
 
   Returns:
     The error if the model could not read a tile.
@@ -102,7 +108,7 @@ def detect_tiles(
         return instances
       found.append(instances)
   report(len(places), len(places))
-  return merge_tiles(places, found, image.size)
+  return merge_tiles(places, found, image.size, class_agnostic)
 
 
 def _window_of(image: Picture, sample_format: SampleFormat) -> Callable[[Box], np.ndarray]:

@@ -1,6 +1,9 @@
 """Tests of the count of detections that are found again."""
 
+import types
+
 import numpy as np
+import tensorflow as tf
 
 from benchmarks import precision
 
@@ -30,3 +33,25 @@ def test_the_table_counts_detections_from_each_smallest_score():
   other = precision.Found(np.array([1]), np.array([0.9]), np.ones([1, 1, 4], bool))
   last = precision.table([('half', [(exact, other)])], (0.0, 0.3)).splitlines()[-1]
   assert last == '| half | 1 of 2 | 1 of 1 |'
+
+
+def test_the_times_of_both_precisions_are_in_a_table(monkeypatch):
+  precisions, shown = [], []
+
+  def build(name):
+    """A model that finds as many objects as the image has rows, and a fourth of them in 16 bits."""
+    precisions.append(name)
+    share = 1 if name == 'float32' else 4
+
+    def detect(inputs):
+      found = {'num_detections': tf.shape(inputs['images'])[1:2] // share}
+      return types.SimpleNamespace(to_dict=lambda: found)
+
+    return types.SimpleNamespace(detect=detect)
+
+  monkeypatch.setattr(precision, '_seeded_model', build)
+  assert precision.main(['--size=64x96', '--runs=2'], shown.append) == 0
+  header, *rows = [line.split() for line in shown[0].splitlines()]
+  assert header[0] == 'precision' and precisions == ['float32', 'bfloat16']
+  assert [(row[0], row[-1]) for row in rows] == [('float32', '64'), ('bfloat16', '16')]
+  assert rows[0][2] == '1.00' and all(float(row[1]) >= 0 for row in rows)

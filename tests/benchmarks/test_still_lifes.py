@@ -42,6 +42,22 @@ def test_files_of_labelme_have_the_same_fruits(tmp_path):
   assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
+def test_pictures_that_were_skipped_change_no_others(tmp_path):
+  for skip in (0, 1):
+    arguments = [f'--output={tmp_path / str(skip)}', '--number=2', f'--skip={skip}']
+    assert still_lifes.main(arguments) == 0
+  (rest,) = (tmp_path / '1' / 'images').iterdir()
+  assert rest.name == 'picture_02.jpg'
+  assert rest.read_bytes() == (tmp_path / '0' / 'images' / rest.name).read_bytes()
+  contents = [json.loads((tmp_path / skip / 'all.json').read_text()) for skip in '01']
+  masks = [
+    [entry['segmentation'] for entry in content['annotations'] if entry['image_id'] == id_]
+    for content, id_ in zip(contents, (2, 1))
+  ]
+  assert [image['file_name'] for image in contents[1]['images']] == [rest.name]
+  assert masks[0] == masks[1] != []
+
+
 def test_an_interruption_says_how_to_go_on(monkeypatch, tmp_path, capsys):
   def interrupt(*_):
     raise KeyboardInterrupt

@@ -1,16 +1,20 @@
 """Tests of detection by several models."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from htc_tf.data import preprocess
 from htc_tf.modeling import ensemble, multi_view
+from htc_tf.modeling.detection import DetectionGenerator
 from htc_tf.modeling.ensemble import Joining, Member
 from htc_tf.modeling.multi_view import Fusion, ModelView
 from htc_tf.modeling.outputs import Detections, Proposals
 from htc_tf.modeling.views import views_of
 from htc_tf.ops import boxes as box_ops
+from htc_tf.ops.soft_nms import Suppression
 from tests import tiny
 
 SIZES = ((48, 40), (64, 64))
@@ -177,6 +181,33 @@ def test_the_masks_of_boxes_that_move():
   # the first mask, at 7, with cells of 2 pixels; and before the one of the second mask, at 8.75.
   np.testing.assert_allclose(column[-1], (1 - 0.4375 + 1) / 2, rtol=1e-5)
   np.testing.assert_allclose(column[:-1], [0.9725, 1, 1], atol=0.03)
+
+
+@pytest.mark.parametrize('across_groups, classes', [(False, [2, 1]), (True, [2, 0])])
+def test_results_act_across_classes_as_the_nms_of_the_first_model(
+  monkeypatch, across_groups, classes
+):
+  """One object, for which the models have different classes and boxes with an IoU of 0.8."""
+  of_model = {
+    across_groups: _found([[0, 0, 10, 8], [0, 0, 0, 0]], [0.6, 0.0], [1, 0], [1.0, 0]),
+    not across_groups: _found([[0, 0, 8, 8], [0, 0, 0, 0]], [0.8, 0.0], [2, 0], [1.0, 0]),
+  }
+  monkeypatch.setattr(
+    ensemble,
+    'detect_views',
+    lambda model, *_: of_model[model.detection_generator.suppression.across_groups],
+  )
+  members = [
+    Member(types.SimpleNamespace(detection_generator=DetectionGenerator(suppression=rule)))
+    for rule in (
+      Suppression('hard', 0.7, across_groups=across_groups),
+      Suppression('hard', 0.7, across_groups=not across_groups),
+    )
+  ]
+  given = tuple(each[:1] for each in _prepared())
+  found = ensemble.detect_members(members, [given, given], Joining('detections'))
+  assert found.classes.numpy().tolist() == [classes]
+  np.testing.assert_allclose(found.scores, [[0.4, 0.0 if across_groups else 0.3]], rtol=1e-6)
 
 
 def test_models_without_masks_detect_together():

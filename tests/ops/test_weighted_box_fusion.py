@@ -17,7 +17,7 @@ def _iou(box, other):
   return inter / (sum(areas) - inter)
 
 
-def _oracle(boxes, scores, classes, num_sources):
+def _oracle(boxes, scores, classes, num_sources, across_classes=None):
   """Clusters of one image: mean box, score, class and members, best score first."""
   clusters = []
   for row in sorted(np.flatnonzero(classes), key=lambda row: -scores[row]):
@@ -34,7 +34,14 @@ def _oracle(boxes, scores, classes, num_sources):
   for cluster in clusters:
     share = min(len(cluster['rows']), num_sources) / num_sources
     cluster['score'] = scores[cluster['rows']].mean() * share
-  return sorted(clusters, key=lambda cluster: -cluster['score'])
+  kept = []
+  for cluster in sorted(clusters, key=lambda cluster: -cluster['score']):
+    others = [better for better in kept if better['class'] != cluster['class']]
+    if across_classes is None or all(
+      _iou(better['box'], cluster['box']) <= across_classes for better in others
+    ):
+      kept.append(cluster)
+  return kept
 
 
 def _random(seed, batch=3, num_sources=3, per_source=20):
@@ -49,14 +56,16 @@ def _random(seed, batch=3, num_sources=3, per_source=20):
   return boxes.astype(np.float32), rng.uniform(0.01, 1, (batch, num)).astype(np.float32), classes
 
 
+@pytest.mark.parametrize('across_classes', [None, 0.5, 0.2])
 @pytest.mark.parametrize('jit', [False, True])
-@pytest.mark.parametrize('seed', range(5))
-def test_fusion_is_that_of_the_paper(seed, jit):
+@pytest.mark.parametrize('seed', range(3))
+def test_fusion_is_that_of_the_paper(seed, jit, across_classes):
   boxes, scores, classes = _random(seed)
   fuse = tf.function(weighted_box_fusion.fuse, jit_compile=jit, autograph=False)
-  found = fuse(boxes, scores, tf.constant(classes, tf.int32), 3, THRESHOLD, 30)
+  found = fuse(boxes, scores, tf.constant(classes, tf.int32), 3, THRESHOLD, 30, across_classes)
   for row in range(len(boxes)):
-    expected = _oracle(*(x[row].astype(float) for x in (boxes, scores, classes)), 3)
+    given = (x[row].astype(float) for x in (boxes, scores, classes))
+    expected = _oracle(*given, 3, across_classes)
     count = int(found.num_valid[row])
     assert count == min(len(expected), 30)
     np.testing.assert_allclose(
@@ -86,6 +95,18 @@ def test_a_case_by_hand():
   np.testing.assert_allclose(found.scores[0, :2], [0.6, 0.4], rtol=1e-6)
   assert found.classes[0].numpy().tolist() == [1, 2, 0, 0, 0]
   assert found.places[0].numpy().tolist() == [0, 1, 0, -1]
+
+
+def test_across_classes_the_higher_fused_score_wins_by_hand():
+  """Both models agree on class 2; the best single score, of class 1, is that of one model."""
+  boxes = tf.constant([[[0, 0, 10, 10.0], [0, 0, 10, 9], [0, 0, 10, 9], [50, 0, 60, 9]]])
+  scores, classes = tf.constant([[0.9, 0.7, 0.7, 0.1]]), tf.constant([[1, 2, 2, 1]])
+  apart = weighted_box_fusion.fuse(boxes, scores, classes, 2, 0.5, 4)
+  assert apart.classes[0].numpy().tolist() == [2, 1, 1, 0]
+  found = weighted_box_fusion.fuse(boxes, scores, classes, 2, 0.5, 4, across_classes=0.5)
+  assert found.classes[0].numpy().tolist() == [2, 1, 0, 0] and found.num_valid[0] == 2
+  np.testing.assert_allclose(found.scores[0], [0.7, 0.05, 0, 0], rtol=1e-6)
+  assert found.places[0].numpy().tolist() == [-1, 0, 0, 1]
 
 
 def test_more_boxes_of_one_source_do_not_raise_the_score():

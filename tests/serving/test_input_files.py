@@ -59,7 +59,7 @@ def test_the_overlay_of_a_long_name_can_be_written(tmp_path):
   overlays = [image.overlay for image in input_files.plan_images(names)]
   assert len(set(overlays)) == 2
   for overlay in overlays:
-    (tmp_path / f'.{overlay}.1234567.part.png').touch()
+    (tmp_path / f'.{overlay}.0123456789ab.part.png').touch()
 
 
 def test_a_long_name_is_cut_between_characters():

@@ -7,6 +7,7 @@ from pycocotools.coco import COCO
 
 from htc_tf.evaluation import ground_truth
 from htc_tf.serving import result_files
+from htc_tf.serving.appended_bytes import AppendedBytes
 
 
 class Clock:
@@ -59,13 +60,14 @@ def test_the_files_are_replaced_at_intervals(tmp_path):
 def test_the_interval_grows_with_the_time_of_a_copy(tmp_path, monkeypatch):
   clock, times = Clock(), []
 
+  copy = AppendedBytes.copy
+
   def slow_copy(source, target, length):
-    del length
-    target.write(source.read())
+    copy(source, target, length)
     times.append(clock.now)
     clock.now += 4
 
-  monkeypatch.setattr(result_files.shutil, 'copyfileobj', slow_copy)
+  monkeypatch.setattr(AppendedBytes, 'copy', slow_copy)
   with open_files(tmp_path, clock) as files:
     for id_ in range(1, 400):
       files.add(image(id_), results(id_))
@@ -105,3 +107,18 @@ def test_without_images_the_files_are_empty(tmp_path):
     pass
   assert json.loads((tmp_path / 'predictions.json').read_text()) == []
   assert json.loads((tmp_path / 'images.json').read_text())['images'] == []
+
+
+def test_two_runs_into_one_folder_do_not_mix(tmp_path):
+  """The files of a user have the names that hidden ones had once."""
+  for name in ('.images.json.part', '.predictions.json.part'):
+    (tmp_path / name).write_text('mine')
+  with open_files(tmp_path, Clock()) as first:
+    first.add(image(1), results(1))
+    with open_files(tmp_path, Clock()) as second:
+      second.add(image(2), results(2, 1))
+    assert read(tmp_path) == ([2], [2])
+    first.add(image(3), results(3))
+  assert read(tmp_path) == ([1, 3], [1, 1, 3, 3])
+  assert (tmp_path / '.images.json.part').read_text() == 'mine'
+  assert (tmp_path / '.predictions.json.part').read_text() == 'mine'

@@ -206,6 +206,40 @@ def test_pieces_of_different_classes_stay_apart():
   np.testing.assert_array_equal(found.boxes, [[10, 30, 30, 60], [10, 40, 30, 80]])
 
 
+def _two_tiles(parts, class_agnostic, image_hw=(60, 100)):
+  """What two tiles beside each other give; `parts` are the (mask, label, score) of each."""
+  tiles = TILING.places(image_hw)
+  of_tile = [
+    _instances([tile.crop(mask) for mask, _, _ in each], *zip(*[part[1:] for part in each]), True)
+    for tile, each in zip(tiles, parts)
+  ]
+  return merge_tiles(tiles, of_tile, image_hw, class_agnostic)
+
+
+@pytest.mark.parametrize('scores, label', [((0.8, 0.6), 1), ((0.6, 0.8), 2), ((0.7, 0.7), 1)])
+def test_across_classes_the_higher_score_gives_the_class(scores, label):
+  mask = _rectangle(10, 30, 30, 80, (60, 100))
+  parts = [[(mask, each, score)] for each, score in zip((1, 2), scores)]
+  _check(_two_tiles(parts, class_agnostic=True), [(mask, label, np.float32(max(scores)))])
+  assert len(_two_tiles(parts, class_agnostic=False).scores) == 2
+
+
+@pytest.mark.parametrize('score, label', [(0.5, 1), (0.95, 2)])
+def test_across_classes_a_piece_goes_into_the_object_that_goes_on(score, label):
+  """The right tile sees more; the piece is less than a third of what both tiles see of it."""
+  image_hw = (60, 100)
+  whole, piece = _rectangle(5, 40, 55, 95, image_hw), _rectangle(20, 45, 30, 70, image_hw)
+  parts = [[(piece, 2, score)], [(whole, 1, 0.9)]]
+  _check(_two_tiles(parts, class_agnostic=True), [(whole, label, np.float32(max(score, 0.9)))])
+  assert len(_two_tiles(parts, class_agnostic=False).scores) == 2
+
+
+def test_across_classes_objects_beside_each_other_stay_two():
+  expected = [(_rectangle(10, 20, 50, 70), 1, 0.9), (_rectangle(10, 70, 50, 130), 2, 0.8)]
+  tiles = TILING.places(HW)
+  _check(merge_tiles(tiles, _seen(expected, tiles), HW, class_agnostic=True), expected)
+
+
 def test_surer_detections_come_first():
   """A doubtful detection of both objects agrees better with the first one where both tiles look."""
   image_hw = (60, 100)

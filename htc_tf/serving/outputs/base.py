@@ -1,11 +1,10 @@
 """The interface of the outputs of a prediction, and files that grow while it runs."""
 
 import os
-import pathlib
-import shutil
 from typing import Protocol
 
 from htc_tf import files
+from htc_tf.serving.appended_bytes import AppendedBytes
 from htc_tf.serving.detected_image import DetectedImage
 
 
@@ -44,33 +43,28 @@ class FilesOfImages:
 
 
 class GrowingFile:
-  """A file that is written from a hidden one, to which lines are appended.
+  """A file that is written at the end, from lines that were appended before.
 
   Args:
     path: path of the file; its folder must exist.
   """
 
   def __init__(self, path: str):
-    folder, name = os.path.split(path)
     self._path = path
-    self._growing = os.path.join(folder, f'.{name}.part')  # One of a killed run is replaced.
-    self._stream = open(self._growing, 'wb')  # noqa: SIM115 (closed by `remove`)
+    self._lines = AppendedBytes(os.path.dirname(path))
 
   def append(self, line: bytes) -> None:
     """Append a line."""
-    self._stream.write(line)
+    self._lines.append(line)
 
   def finish(self, before: bytes, after: bytes) -> None:
-    """Write the file, with text before and after the lines, and remove the hidden one."""
-    self._stream.close()
+    """Write the file, with text before and after the lines."""
     with files.replaced_when_written(self._path) as temporary, open(temporary, 'wb') as target:
       target.write(before)
-      with open(self._growing, 'rb') as source:
-        shutil.copyfileobj(source, target, 2**20)
+      self._lines.copy(target, self._lines.length)
       target.write(after)
     self.remove()
 
   def remove(self) -> None:
-    """Remove the hidden file; the one of an earlier run stays."""
-    self._stream.close()
-    pathlib.Path(self._growing).unlink(missing_ok=True)
+    """Drop the lines; the file of an earlier run stays."""
+    self._lines.close()

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import itertools
 import os
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ from htc_tf.serving.video.tracking import Tracker
 from htc_tf.serving.video.video_files import VideoFiles
 
 _OVERLAY = 'overlay'
+# The end of a stem that looks as that of the files of a part; see `VideoFiles`.
+_OF_PART = re.compile(r'\.(partial\d*)$', re.IGNORECASE)
 
 
 class VideoOptions(NamedTuple):
@@ -71,7 +74,9 @@ def predict_videos(
   A line has `frame`, from 0, `time` in seconds as the file states it, `size` [height, width] and
   `instances`, see `instance_entries`, with `track` if objects are tracked. The overlay has the mean
   frame rate of the video. The files have these names when all frames are in them. After an
-  interruption, files with `.partial` in their names have the frames that were done.
+  interruption, files with `.partial` in their names have the frames that were done; see
+  `VideoFiles`. The stem is that of the video, with an underscore for the point of a `.partial` at
+  its end.
 
   Args:
     detector: the model.
@@ -100,7 +105,7 @@ def predict_videos(
   run = _Run(detector, options, Tally(unit='frame'), len(unique))
   for path in unique:
     try:
-      run.predict(path, os.path.splitext(names(path))[0])
+      run.predict(path, os.path.splitext(names(_without_part(path)))[0])
     except InputError as error:
       logging.error('%s', error)
       failed.append(path)
@@ -198,11 +203,17 @@ class _Run:
 
   def _how_far(self, path: str, files: VideoFiles) -> str:
     """The message after an interruption."""
-    where = f', in {" and ".join(files.paths(is_complete=False))}' if files.num_frames else ''
+    where = f', in {" and ".join(files.paths)}' if files.paths else ''
     return (
       f'interrupted; {files.num_frames} frames of {path} are done{where}; '
       f'{self._num_done} of {self._num_videos} videos are complete'
     )
+
+
+def _without_part(path: str) -> str:
+  """The path of a video, changed if its files could be taken for the part of another video."""
+  stem, suffix = os.path.splitext(path)
+  return _OF_PART.sub(r'_\1', stem) + suffix
 
 
 def _batches(frames: Iterator[TimedFrame], size: int) -> Iterator[list[TimedFrame]]:

@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import pathlib
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from typing import Any
 
 import numpy as np
 
+from htc_tf import files
 from htc_tf.serving.video.writer import GrowingFile, LinesFile, OverlayFile
 
 # Frames that wait for being written: the detection of a frame overlaps the writing of others.
@@ -21,6 +21,9 @@ class VideoFiles:
   Another thread writes them. An interruption thus never comes between the line of a frame and its
   overlay, because Python interrupts the main thread alone.
 
+  The files of a whole video replace those of an earlier run. The files of a part get names with
+  `.partial`, or `.partial2` and so on, that no file has yet, and nothing removes them.
+
   Args:
     folder: an existing folder.
     stem: the beginning of the names.
@@ -29,6 +32,7 @@ class VideoFiles:
 
   Attributes:
     num_frames: number of frames that are in all files.
+    paths: the files, after `end`.
   """
 
   def __init__(self, folder: str, stem: str, frame_rate: float, has_overlay: bool):
@@ -39,16 +43,11 @@ class VideoFiles:
     self._waiting: list[futures.Future[None]] = []
     self._is_broken = self._is_ended = False
     self.num_frames = 0
+    self.paths: list[str] = []
 
   @property
   def _files(self) -> Sequence[GrowingFile]:
     return [self._overlay, self._lines] if self._overlay else [self._lines]
-
-  def paths(self, is_complete: bool) -> list[str]:
-    """Paths of the files; those of a part of a video have `.partial` in their names."""
-    part = '' if is_complete else '.partial'
-    endings = [file.ending for file in self._files]
-    return [f'{self._path}{name}{part}{suffix}' for name, suffix in endings]
 
   def add(self, draw: Callable[[], np.ndarray], line: dict[str, Any]) -> None:
     """Append a frame.
@@ -65,7 +64,7 @@ class VideoFiles:
       self._waiting.pop(0).result()
 
   def end(self, is_complete: bool) -> list[str]:
-    """Name the files and return their paths; without any frame, there are none.
+    """Name the files and return their paths, the first time; without any frame, there are none.
 
     Args:
       is_complete: whether all frames of the video were added.
@@ -100,15 +99,37 @@ class VideoFiles:
     if self._is_ended:
       return []
     self._is_ended, is_complete = True, is_complete and not self._is_broken
-    paths = self.paths(is_complete) if self.num_frames else []
     try:
-      for file, path in zip(self._files, paths):
+      if self.num_frames:
+        self.paths = self._named('') if is_complete else self._reserved()
+      for file, path in zip(self._files, self.paths):
         file.finish(path)
-      if is_complete:
-        for path in self.paths(is_complete=False):  # Of an earlier run that was interrupted.
-          pathlib.Path(path).unlink(missing_ok=True)
+    except BaseException:
+      if not is_complete:
+        self._remove_empty()
+      self.paths = []
+      raise
     finally:
       for file in self._files:
         with contextlib.suppress(OSError):
           file.remove()
+    return self.paths
+
+  def _named(self, part: str) -> list[str]:
+    endings = [file.ending for file in self._files]
+    return [f'{self._path}{name}{part}{suffix}' for name, suffix in endings]
+
+  def _reserved(self) -> list[str]:
+    """Paths for the files of a part, where there are empty files now."""
+    number, paths = 1, self._named('.partial')
+    while not files.reserve(paths):
+      number += 1
+      paths = self._named(f'.partial{number}')
     return paths
+
+  def _remove_empty(self) -> None:
+    """Remove the files of `_reserved` whose place no file has taken."""
+    for path in self.paths:
+      with contextlib.suppress(OSError):
+        if not os.path.getsize(path):
+          os.remove(path)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from htc_tf import files
 from htc_tf.errors import InputError, StorageError
 
 _CODEC = 'mp4v'
@@ -116,7 +117,7 @@ class LinesFile:
 
   def __init__(self, folder: str, stem: str):
     self._growing = _hidden(folder, stem, self.ending)
-    self._stream = open(self._growing, 'wb')  # noqa: SIM115 (closed by `finish` or `remove`)
+    self._stream = open(self._growing, 'xb')  # noqa: SIM115 (closed by `finish` or `remove`)
     self._length = 0  # Without a line that a full disk has cut.
 
   def write(self, line: dict[str, Any]) -> None:
@@ -137,12 +138,12 @@ class LinesFile:
 
 
 def _hidden(folder: str, stem: str, ending: tuple[str, str]) -> str:
-  """Path of a file while it grows; one that a killed run has left is replaced."""
+  """Path of a file while it grows."""
   try:
     stem.encode()
   except UnicodeEncodeError:  # OpenCV ends the process for a name that is no text.
     stem = os.fsencode(stem).hex()[:_MAX_STEM]
-  path = os.path.join(os.path.abspath(folder), f'.{stem}{ending[0]}.part{ending[1]}')
+  path = files.temporary_path(os.path.join(os.path.abspath(folder), ''.join((stem, *ending))))
   try:
     path.encode()
   except UnicodeEncodeError as error:

@@ -100,13 +100,14 @@ class _Pooling(tf.Module):
     super().__init__()
     rng = np.random.default_rng(0)
     maps = {
-      name: tf.constant(rng.normal(size=[1, side, side, 4]), tf.float32)
+      name: rng.normal(size=[1, side, side, 4]).astype(np.float32)
       for name, side in (('fine', 28), ('coarse', 14))
     }
     self.signature = [tf.TensorSpec([1, 5, 4], tf.float32, 'rois')]
 
     def pool(rois):
-      table = roi_pooling.feature_table(maps)
+      # Constants of the graph: converters take captured ones for inputs.
+      table = roi_pooling.feature_table(tf.nest.map_structure(tf.constant, maps))
       return {'pooled': roi_pooling.pool(table, rois, views(5), size)}
 
     self.expected = tf.function(pool, autograph=False)

@@ -76,9 +76,22 @@ def test_an_interrupted_video_is_playable_and_does_not_look_complete(tmp_path):
   assert len(clips.read(tmp_path / 'out' / 'clip_overlay.partial.mp4')[0]) == 7
   lines = clips.lines(tmp_path / 'out' / 'clip.partial.jsonl')
   assert [line['frame'] for line in lines] == list(range(7))
-  clips.predict(tmp_path, [path])  # The whole video takes the place of its part.
-  assert sorted(os.listdir(tmp_path / 'out')) == ['clip.jsonl', 'clip_overlay.mp4']
+  clips.predict(tmp_path, [path])  # The part stays: its names could be those of other files.
+  complete = ['clip.jsonl', 'clip_overlay.mp4']
+  partial = ['clip.partial.jsonl', 'clip_overlay.partial.mp4']
+  assert sorted(os.listdir(tmp_path / 'out')) == sorted(complete + partial)
   assert len(clips.lines(tmp_path / 'out' / 'clip.jsonl')) == 20
+
+
+@pytest.mark.parametrize('name', ['clip.partial', 'clip.PARTIAL2'])
+def test_no_whole_video_has_the_names_of_a_part(tmp_path, name):
+  paths = [clips.write(tmp_path / f'{stem}.mp4', 5) for stem in (name, 'clip')]
+  with pytest.raises(KeyboardInterrupt):
+    clips.predict(tmp_path, paths, model=_stopping(7, KeyboardInterrupt()), save=())
+  complete = f'{name.replace(".", "_")}.jsonl'
+  assert sorted(os.listdir(tmp_path / 'out')) == sorted([complete, 'clip.partial.jsonl'])
+  assert len(clips.lines(tmp_path / 'out' / complete)) == 5
+  assert len(clips.lines(tmp_path / 'out' / 'clip.partial.jsonl')) == 2
 
 
 def test_an_interruption_before_the_first_frame_leaves_nothing(tmp_path):

@@ -91,11 +91,37 @@ def test_names_that_are_no_text(tmp_path):
     VideoFiles(str(folder), 'clip', 10.0, has_overlay=True)
 
 
-def test_what_a_killed_run_has_left_is_replaced(tmp_path):
-  for name in ('.clip.part.jsonl', '.clip_overlay.part.mp4'):
-    (tmp_path / name).write_text('half')
+def test_two_runs_of_one_video_do_not_mix(tmp_path):
+  first, second = (VideoFiles(str(tmp_path), 'clip', 10.0, has_overlay=True) for _ in range(2))
+  _write(first, 3)
+  _write(second, 5)
+  for files, count in ((second, 5), (first, 3)):
+    files.end(is_complete=True)
+    assert len(clips.read(tmp_path / 'clip_overlay.mp4')[0]) == count
+    assert (tmp_path / 'clip.jsonl').read_bytes().count(b'\n') == count
+  assert sorted(os.listdir(tmp_path)) == ['clip.jsonl', 'clip_overlay.mp4']
+
+
+@pytest.mark.parametrize('taken', ['clip.partial.jsonl', 'clip_overlay.partial.mp4'])
+def test_the_files_of_a_part_take_the_place_of_no_file(tmp_path, taken):
+  (tmp_path / taken).write_text('mine')
+  for number in (2, 3):
+    files = VideoFiles(str(tmp_path), 'clip', 10.0, has_overlay=True)
+    _write(files, number)
+    names = [f'clip.partial{number}.jsonl', f'clip_overlay.partial{number}.mp4']
+    assert sorted(map(os.path.basename, files.end(is_complete=False))) == names
+    assert (tmp_path / names[0]).read_bytes().count(b'\n') == number
+  assert len(os.listdir(tmp_path)) == 5 and (tmp_path / taken).read_text() == 'mine'
+
+
+def test_a_part_that_cannot_be_written_leaves_no_empty_file(tmp_path, monkeypatch):
   files = VideoFiles(str(tmp_path), 'clip', 10.0, has_overlay=True)
   _write(files, 3)
-  files.end(is_complete=True)
-  assert sorted(os.listdir(tmp_path)) == ['clip.jsonl', 'clip_overlay.mp4']
-  assert len(clips.read(tmp_path / 'clip_overlay.mp4')[0]) == 3
+
+  def fail(*_):
+    raise OSError('broken')
+
+  monkeypatch.setattr(OverlayFile, 'finish', fail)
+  with pytest.raises(OSError, match='broken'):
+    files.end(is_complete=False)
+  assert not os.listdir(tmp_path)
