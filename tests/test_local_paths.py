@@ -89,6 +89,7 @@ _LOCAL = {
   'serving/large_images.py': 'list_images refuses remote paths of images',
   'serving/output_folder.py': 'check_options refuses a remote folder',
   'serving/predict_stream.py': 'output_folder.check_options refuses a remote folder',
+  'serving/runtimes/onnx_int8.py': 'onnxruntime writes the model into a temporary local folder',
   'serving/runtimes/tflite_runtime.py': 'the converter needs a temporary local folder',
   'serving/video/frames.py': 'list_images_and_videos refuses remote paths',
   **{

@@ -22,7 +22,7 @@ from htc_tf.serving import export_format as format_lib
 
 # The names of `serving.runtimes.registry`, whose import takes seconds.
 _RUNTIMES = ('onnx', 'openvino', 'tflite')
-_OF_FRAMES = ('height', 'width', 'int8_images')
+_OF_FRAMES = ('height', 'width', 'calibration_images')
 _OF_SAVED_MODELS = ('boxes', 'masks', 'max_pixels', 'max_batch_size', 'no_warmup')
 
 
@@ -44,19 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     help='form of the export; all but saved_model require the extra htc_tf[runtimes] '
     '(default: %(default)s)',
   )
-  size = 'of the padded image, only with another --format than saved_model (default: {})'
-  add(
-    '--height', type=int, help=f'height {size.format("800, or the next that the model can read")}'
-  )
-  add('--width', type=int, help=f'width {size.format("1344, likewise")}')
-  add(
-    '--int8_images',
-    nargs='+',
-    metavar='PATH',
-    help='images or folders of them, 50 or more of the kind that the model will see: convolutions '
-    'compute in 8 bits, with the ranges of activations in these images; only with --format=onnx or '
-    'openvino',
-  )
+  _add_frame_arguments(parser)
   add_configuration_arguments(parser)
   add_views_argument(parser)
   add_ensemble_arguments(parser)
@@ -88,6 +76,23 @@ def _parser() -> argparse.ArgumentParser:
   )
   add('--no_warmup', action='store_true', help='write no warm-up requests')
   return parser
+
+
+def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
+  """Arguments that only exports for other runtimes have."""
+  size = 'of the padded image, only with another --format than saved_model (default: {})'
+  parser.add_argument(
+    '--height', type=int, help=f'height {size.format("800, or the next that the model can read")}'
+  )
+  parser.add_argument('--width', type=int, help=f'width {size.format("1344, likewise")}')
+  parser.add_argument(
+    '--calibration_images',
+    nargs='+',
+    metavar='PATH',
+    help='images or folders of them, 50 or more of the kind that the model will see: convolutions '
+    'compute in 8 bits (int8), with the ranges of activations in these images; only with '
+    '--format=onnx or openvino',
+  )
 
 
 def _execute(args: argparse.Namespace) -> int:
@@ -123,12 +128,12 @@ def _check_unused(args: argparse.Namespace) -> None:
 def _frame_model(args: argparse.Namespace) -> str:
   from htc_tf.serving import frame_export, loading
 
-  frame_export.check_options(args.output, args.format, args.int8_images)
+  frame_export.check_options(args.output, args.format, args.calibration_images)
   predictor = loading.load_model(
     args.model, args.experiment, args.params_override, args.tta, ensemble_of(args)
   )
   return frame_export.export_frame_model(
-    predictor, args.output, args.format, args.height, args.width, args.int8_images
+    predictor, args.output, args.format, args.height, args.width, args.calibration_images
   )
 
 

@@ -25,7 +25,7 @@ def export_frame_model(
   runtime: str,
   height: int | None = None,
   width: int | None = None,
-  int8_images: Sequence[str] | None = None,
+  calibration_images: Sequence[str] | None = None,
 ) -> str:
   """Write a model for another runtime, completely or not at all.
 
@@ -40,8 +40,8 @@ def export_frame_model(
     height: height of the frame that images are padded to; None for the published 800, or the next
       number that the model can read.
     width: its width; None for the published 1344.
-    int8_images: image files, or folders of them, such as the model will see; then convolutions
-      compute in 8 bits, with the ranges of activations in these images. None for float32.
+    calibration_images: image files, or folders of them, such as the model will see; convolutions
+      then compute in 8 bits, with the ranges of activations in these images. None for float32.
 
   Returns:
     `export_dir`.
@@ -52,7 +52,7 @@ def export_frame_model(
       8 bits, or an image is missing or cannot be read.
     ConfigError: packages of the runtime are missing, or it lacks operations of the model.
   """
-  check_options(export_dir, runtime, int8_images)
+  check_options(export_dir, runtime, calibration_images)
   chosen = registry.find(runtime)
   default = lowering.default_hw(predictor.model)
   graph = FrameGraph(
@@ -61,7 +61,7 @@ def export_frame_model(
     default[1] if width is None else width,
   )
   with files.new_folder_when_written(export_dir, last=chosen.model_file) as folder:
-    frames = None if int8_images is None else _frames(int8_images, graph.rule)
+    frames = None if calibration_images is None else _frames(calibration_images, graph.rule)
     _convert(chosen, graph, folder, frames)
     description = _description(graph, chosen, predictor)
     description['precision'] = 'float32' if frames is None else 'int8'
@@ -72,31 +72,33 @@ def export_frame_model(
   return file_systems.without_final_slash(export_dir)
 
 
-def check_options(export_dir: str, runtime: str, int8_images: Sequence[str] | None = None) -> None:
+def check_options(
+  export_dir: str, runtime: str, calibration_images: Sequence[str] | None = None
+) -> None:
   """Check everything that can be checked before the model is loaded, which takes long.
 
   The arguments and errors are those of `export_frame_model`.
   """
   chosen = registry.find(runtime)
   packages = list(chosen.packages_to_convert)
-  if int8_images is not None:
+  if calibration_images is not None:
     if chosen.packages_for_int8 is None:
       raise InputError(
         f'An export to {chosen.title} has no 8 bits',
         expected='one of the formats ' + ', '.join(registry.names_with_int8()),
         got=chosen.name,
-        likely_cause='images for 8 bits (--int8_images) with another --format',
+        likely_cause='images for 8 bits (--calibration_images) with another --format',
       )
     packages += chosen.packages_for_int8
-    predict_files.list_images(int8_images)
+    predict_files.list_images(calibration_images)
   base.check_installed(f'An export to {chosen.title}', packages)
   file_systems.check_local(export_dir, 'The export folder (--output)')
   files.check_new_folder(export_dir)
 
 
-def _frames(int8_images: Sequence[str], rule: FrameRule) -> Frames:
+def _frames(calibration_images: Sequence[str], rule: FrameRule) -> Frames:
   """Inputs of the graph for each image."""
-  paths = predict_files.list_images(int8_images)
+  paths = predict_files.list_images(calibration_images)
   sample_format = SampleFormat(rule.num_channels, rule.bits)
   for path in progress.track(paths, description='ranges of activations', unit='image'):
     samples = predict_files.read_image(path, sample_format).samples(sample_format)

@@ -121,10 +121,10 @@ def _refused(arguments, capsys):
     (['--format', 'tflite', '--height', '60'], 'multiples of 32'),
     (['--format', 'tflite', '--tta', 'flip', *_SIZE], 'mirrored views'),
     (['--format', 'tflite', '--output', 'gs://bucket/export'], 'remote'),
-    (['--int8_images', '.'], 'saved_model does not have --int8_images'),
-    (['--format', 'tflite', '--int8_images', '.'], 'one of the formats onnx, openvino'),
-    (['--format', 'onnx', '--int8_images', 'not/there'], 'not/there does not exist'),
-    (['--format', 'openvino', '--int8_images', 'htc_tf'], 'There are no images'),
+    (['--calibration_images', '.'], 'saved_model does not have --calibration_images'),
+    (['--format', 'tflite', '--calibration_images', '.'], 'one of the formats onnx, openvino'),
+    (['--format', 'onnx', '--calibration_images', 'not/there'], 'not/there does not exist'),
+    (['--format', 'openvino', '--calibration_images', 'htc_tf'], 'There are no images'),
   ],
 )
 def test_an_impossible_export_is_one_clear_error(model_dir, tmp_path, capsys, arguments, message):

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from htc_tf.serving.runtimes import onnx_repairs
 from htc_tf.serving.runtimes.base import Frames
 
 PACKAGES = ('onnx', 'onnxruntime')
@@ -51,7 +52,9 @@ def quantized(model: Any, frames: Frames) -> Any:
       activation_type=quantization.QuantType.QUInt8,
       weight_type=quantization.QuantType.QInt8,
     )
-    return onnx.load(path)
+    quantized_model = onnx.load(path)
+  onnx_repairs.sort(quantized_model.graph)
+  return quantized_model
 
 
 @contextlib.contextmanager

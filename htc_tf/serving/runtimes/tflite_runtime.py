@@ -15,7 +15,7 @@ MODEL_FILE = 'model.tflite'
 
 
 def _convert(graph: FrameGraph, folder: str, frames: Frames | None = None) -> None:
-  assert frames is None  # `packages_for_int8` is None.
+  del frames  # `packages_for_int8` is None.
   # Only the converter of SavedModels keeps the names of the inputs and outputs.
   with tempfile.TemporaryDirectory() as temporary:
     tf.saved_model.save(graph, temporary, signatures=graph.detect)

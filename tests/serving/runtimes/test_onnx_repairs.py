@@ -93,3 +93,28 @@ def test_openvino_computes_a_repaired_loop():
   outputs = openvino.Core().compile_model(read, 'CPU')({'x': np.array([1, 2], np.float32)})
   np.testing.assert_allclose(outputs[0], [4, 8])
   np.testing.assert_allclose(outputs[1], [1, 2])
+
+
+def test_nodes_follow_those_whose_outputs_a_graph_inside_them_reads():
+  """`If` reads `y` only inside its branches, and stands before the node that makes it."""
+
+  def branch(name):
+    node = onnx.helper.make_node('Identity', [name], [f'{name}_chosen'])
+    return onnx.helper.make_graph([node], name, [], [_value(f'{name}_chosen')])
+
+  choice = onnx.helper.make_node(
+    'If', ['positive'], ['z'], then_branch=branch('y'), else_branch=branch('x')
+  )
+  nodes = [
+    choice,
+    onnx.helper.make_node('Neg', ['w'], ['y']),
+    onnx.helper.make_node('Abs', ['x'], ['w']),
+  ]
+  inputs = [_value('x'), _value('positive', onnx.TensorProto.BOOL, [])]
+  graph = onnx.helper.make_graph(nodes, 'g', inputs, [_value('z')])
+  onnx_repairs.sort(graph)
+  assert [node.op_type for node in graph.node] == ['Abs', 'Neg', 'If']
+  x = np.array([[1.0, -2.0]], np.float32)
+  for positive, expected in ((True, -np.abs(x)), (False, x)):
+    found = _evaluate(graph, {'x': x, 'positive': np.array(positive)})[0]
+    np.testing.assert_array_equal(found, expected)
