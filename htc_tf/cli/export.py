@@ -91,7 +91,7 @@ def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
     metavar='PATH',
     help='images or folders of them, 50 or more of the kind that the model will see: convolutions '
     'compute in 8 bits (int8), with the ranges of activations in these images; only with '
-    '--format=onnx or openvino',
+    '--format=onnx',
   )
 
 

@@ -122,9 +122,10 @@ def _refused(arguments, capsys):
     (['--format', 'tflite', '--tta', 'flip', *_SIZE], 'mirrored views'),
     (['--format', 'tflite', '--output', 'gs://bucket/export'], 'remote'),
     (['--calibration_images', '.'], 'saved_model does not have --calibration_images'),
-    (['--format', 'tflite', '--calibration_images', '.'], 'one of the formats onnx, openvino'),
+    (['--format', 'tflite', '--calibration_images', '.'], 'one of the formats onnx. Got: tflite'),
     (['--format', 'onnx', '--calibration_images', 'not/there'], 'not/there does not exist'),
-    (['--format', 'openvino', '--calibration_images', 'htc_tf'], 'There are no images'),
+    (['--format', 'onnx', '--calibration_images', 'htc_tf'], 'There are no images'),
+    (['--format', 'openvino', '--calibration_images', '.'], 'has no 8 bits'),
   ],
 )
 def test_an_impossible_export_is_one_clear_error(model_dir, tmp_path, capsys, arguments, message):

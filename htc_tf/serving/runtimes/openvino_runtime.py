@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from htc_tf.serving.frame_graph import FrameGraph
-from htc_tf.serving.runtimes import onnx_int8, onnx_runtime
+from htc_tf.serving.runtimes import onnx_runtime
 from htc_tf.serving.runtimes.base import Frames, Run, Runtime
 
 MODEL_FILE = 'model.xml'
@@ -15,8 +15,9 @@ MODEL_FILE = 'model.xml'
 def _convert(graph: FrameGraph, folder: str, frames: Frames | None = None) -> None:
   import openvino
 
-  content = onnx_runtime.onnx_model(graph, roi_align=True, frames=frames)
-  model = openvino.Core().read_model(content.SerializeToString(), b'')
+  del frames  # `packages_for_int8` is None: OpenVINO does not load what it saves of such a model.
+  content = onnx_runtime.onnx_model(graph, roi_align=True).SerializeToString()
+  model = openvino.Core().read_model(content, b'')
   openvino.save_model(model, os.path.join(folder, MODEL_FILE), compress_to_fp16=False)
 
 
@@ -42,5 +43,4 @@ RUNTIME = Runtime(
   ('openvino',),
   _convert,
   _load,
-  onnx_int8.PACKAGES,
 )
