@@ -50,7 +50,8 @@ class MaskPredictor(tf_keras.layers.Layer):
     Returns:
       [num_rois, 2 * size, 2 * size] float32.
     """
-    index = tf.clip_by_value(tf.cast(classes, tf.int32) - 1, 0, self._num_classes - 2)
+    # Integers that are clipped to 0..6 would become a Relu6 in TFLite, which is only for floats.
+    index = tf.clip_by_value(tf.cast(classes, tf.int32), 1, self._num_classes - 1) - 1
     x = self._upsample(features)
     kernel = tf.gather(tf.cast(self._kernel, x.dtype), index)
     logits = tf.cast(tf.einsum('nhwc,nc->nhw', x, kernel), tf.float32)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from htc_tf.errors import ConfigError, InputError
+from htc_tf.modeling.heads.mask_predictor import MaskPredictor
 from htc_tf.ops import plain, roi_pooling
 from htc_tf.ops.roi_view import View
 from htc_tf.serving.runtimes import base, onnx_runtime, registry
@@ -210,6 +211,34 @@ def test_an_onnx_model_in_8_bits_has_quantized_inputs_of_convolutions():
   assert len(convolutions) == 2
   for node in convolutions:
     assert [made_by[name] for name in node.input[:2]] == ['DequantizeLinear'] * 2
+
+
+class _SevenClasses(tf.Module):
+  """Masks of seven classes, in the form of a `FrameGraph`."""
+
+  def __init__(self):
+    super().__init__()
+    features = np.random.default_rng(0).normal(size=[9, 3, 3, 4]).astype(np.float32)
+    predictor = MaskPredictor(num_classes=8, num_filters=4)
+    self.signature = [tf.TensorSpec([9], tf.int32, 'classes')]
+    self.expected = lambda classes: predictor(tf.constant(features), classes)
+    self.expected(tf.ones([9], tf.int32))  # It builds the layer.
+    self.predictor = predictor
+
+    def detect(classes):
+      return {'logits': self.expected(classes)}
+
+    self.detect = tf.function(detect, autograph=False, input_signature=self.signature)
+
+
+def test_masks_of_seven_classes_convert_to_tflite(tmp_path):
+  """Its converter makes a Relu6 of every minimum with 6 of a maximum with 0."""
+  runtime, graph = _runtime('tflite'), _SevenClasses()
+  runtime.convert(graph, str(tmp_path))
+  classes = np.array([0, 1, 2, 3, 4, 5, 6, 7, 9], np.int32)
+  found = runtime.load(str(tmp_path / runtime.model_file))({'classes': classes})['logits']
+  np.testing.assert_allclose(found, graph.expected(tf.constant(classes)), atol=1e-5)
+  np.testing.assert_allclose(found[8], graph.expected(tf.fill([9], 7))[8], atol=1e-5)
 
 
 def test_an_unknown_runtime_is_rejected():
