@@ -45,7 +45,8 @@ class _Converted:
       self._cases[layout] = predictor, frame_models.graph(predictor)
     return self._cases[layout]
 
-  def onnx_model(self, graph, roi_align=False, make=onnx_runtime.onnx_model):
+  def onnx_model(self, graph, roi_align=False, frames=None, make=onnx_runtime.onnx_model):
+    assert frames is None
     key = graph, roi_align
     if key not in self._onnx_models:
       self._onnx_models[key] = make(graph, roi_align)
