@@ -76,7 +76,7 @@ def _load(name: str, path: str) -> Run:
     raise CheckpointError(
       f'{model} cannot be loaded',
       expected='a complete model that htc-export wrote',
-      got=str(error).strip().split('\n', 1)[0],
+      got=' '.join(str(error).split())[:500],
       likely_cause='an interrupted copy; export again',
     ) from error
 
