@@ -91,4 +91,8 @@ def test_harmless_code_has_no_findings():
 
 
 def test_no_module_can_execute_a_file():
-  assert not dict(source_code.findings_by_module(findings))
+  found = dict(source_code.findings_by_module(findings))
+  # It passes a module of Model Garden on to Python's own loader.
+  (delegated,) = found.pop('matplotlib_backend.py')
+  assert delegated[1] == 'exec_module'
+  assert not found

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 
+from htc_tf import file_systems
 from htc_tf.cli import command
 from htc_tf.cli.model_arguments import (
   add_configuration_arguments,
@@ -96,6 +97,8 @@ def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _execute(args: argparse.Namespace) -> int:
+  for path in args.calibration_images or ():
+    file_systems.check_local(path, 'The images for 8 bits (--calibration_images)')
   _check_unused(args)
   folder = _saved_model(args) if args.format == 'saved_model' else _frame_model(args)
   print(folder)

@@ -110,6 +110,7 @@ ARGUMENTS = {
   'export': {
     '--model': SUPPORTED,
     '--output': SUPPORTED,
+    '--calibration_images': REFUSED,
     '--ensemble': SUPPORTED,
     **dict.fromkeys(
       (
