@@ -134,7 +134,7 @@ def _exported(
   if not os.path.exists(path):
     os.makedirs(folder)
     start = time.process_time()
-    runtime.convert(graph, folder, None)
+    runtime.convert(graph, folder)
     print(f'{name}: converted in {time.process_time() - start:.0f} s of processor time', flush=True)
   run = runtime.load(path)
   return lambda: int(run(inputs)['num_detections'][0])

@@ -7,11 +7,10 @@ detector may have other windows than the classifier that it starts from.
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 _NAME = '/attn/table'
-# Constant of the cubic kernel in PyTorch; Keys 1981 derives -0.5.
-_CUBIC = -0.75
 
 
 def is_of_other_window(path: str, saved: Sequence[int] | None, shape: Sequence[int]) -> bool:
@@ -35,34 +34,15 @@ def resized(table: np.ndarray, num_rows: int) -> np.ndarray:
   the border have the values of the border.
 
   Args:
-    table: [(2 * window - 1)^2, heads] of the old windows; rows are vertical, then horizontal.
+    table: [(2 * window - 1)^2, heads] float32 of the old windows; rows are vertical, then
+      horizontal.
     num_rows: (2 * window - 1)^2 of the new windows.
 
   Returns:
-    [num_rows, heads] of the type of `table`.
+    [num_rows, heads] float32.
   """
   side, new_side = math.isqrt(table.shape[0]), math.isqrt(num_rows)
-  weights = _cubic_weights(side, new_side)
-  maps = table.astype(np.float64).reshape(side, side, -1)  # [y, x, heads]
-  rows = np.tensordot(weights, maps, axes=1)  # [new y, x, heads]
-  values = np.einsum('nx,yxh->ynh', weights, rows)  # [new y, new x, heads]
-  return values.reshape(num_rows, -1).astype(table.dtype)
-
-
-def _cubic_weights(size: int, new_size: int) -> np.ndarray:
-  """[new_size, size] weights of the old pixels in each new one."""
-  centers = (np.arange(new_size) + 0.5) * size / new_size - 0.5
-  weights = np.zeros([new_size, size])
-  for row, center in enumerate(centers):
-    first = math.floor(center) - 1
-    for pixel in range(first, first + 4):
-      weights[row, min(max(pixel, 0), size - 1)] += _cubic(abs(center - pixel))
-  return weights
-
-
-def _cubic(distance: float) -> float:
-  """Weight of a pixel by its distance, which is below 2."""
-  a = _CUBIC
-  if distance <= 1:
-    return (a + 2) * distance**3 - (a + 3) * distance**2 + 1
-  return a * (distance**3 - 5 * distance**2 + 8 * distance - 4)
+  maps = table.reshape(side, side, -1)  # [y, x, heads]
+  # OpenCV's cubic kernel is that of PyTorch, with the constant -0.75; TensorFlow has -0.5.
+  resized_maps = cv2.resize(maps, (new_side, new_side), interpolation=cv2.INTER_CUBIC)
+  return resized_maps.reshape(num_rows, -1)

@@ -16,30 +16,29 @@ _ONLY_PLAIN = contextvars.ContextVar('only_plain', default=False)
 _MARK_ROI_ALIGN = contextvars.ContextVar('mark_roi_align', default=False)
 
 
-@contextlib.contextmanager
-def only_plain_operations() -> Iterator[None]:
+def only_plain_operations() -> contextlib.AbstractContextManager[None]:
   """A context in which traces of detection hold plain operations only.
 
   Images and RoIs must have static shapes. Training has operations that are not plain.
   """
-  token = _ONLY_PLAIN.set(True)
-  try:
-    yield
-  finally:
-    _ONLY_PLAIN.reset(token)
+  return _true_in_context(_ONLY_PLAIN)
 
 
-@contextlib.contextmanager
-def marked_roi_align() -> Iterator[None]:
+def marked_roi_align() -> contextlib.AbstractContextManager[None]:
   """A context in which traces of plain operations only mark RoIAlign; see `marked_pooling`.
 
   Such a graph is to be converted for a runtime that has RoIAlign as an operation. It cannot be run.
   """
-  token = _MARK_ROI_ALIGN.set(True)
+  return _true_in_context(_MARK_ROI_ALIGN)
+
+
+@contextlib.contextmanager
+def _true_in_context(variable: contextvars.ContextVar[bool]) -> Iterator[None]:
+  token = variable.set(True)
   try:
     yield
   finally:
-    _MARK_ROI_ALIGN.reset(token)
+    variable.reset(token)
 
 
 def marks_roi_align() -> bool:

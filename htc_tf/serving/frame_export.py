@@ -82,14 +82,14 @@ def check_options(
   chosen = registry.find(runtime)
   packages = list(chosen.packages_to_convert)
   if calibration_images is not None:
-    if chosen.packages_for_int8 is None:
+    if chosen.convert_to_int8 is None:
       raise InputError(
         f'An export to {chosen.title} has no 8 bits',
         expected='one of the formats ' + ', '.join(registry.names_with_int8()),
         got=chosen.name,
         likely_cause='images for 8 bits (--calibration_images) with another --format',
       )
-    packages += chosen.packages_for_int8
+    packages += chosen.packages_to_run
     predict_files.list_images(calibration_images)
   base.check_installed(f'An export to {chosen.title}', packages)
   file_systems.check_local(export_dir, 'The export folder (--output)')
@@ -110,7 +110,10 @@ def _convert(runtime: Runtime, graph: FrameGraph, folder: str, frames: Frames | 
   """Write the model; what the converter does not support is a ConfigError."""
   try:
     with file_errors.as_input_errors():
-      runtime.convert(graph, folder, frames)
+      if frames is None:
+        runtime.convert(graph, folder)
+      elif runtime.convert_to_int8 is not None:  # `check_options` refuses other runtimes.
+        runtime.convert_to_int8(graph, folder, frames)
   except (HTCError, OSError):
     raise
   except Exception as error:  # Each converter has errors of its own.

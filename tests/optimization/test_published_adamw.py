@@ -115,14 +115,19 @@ def test_rows_without_a_gradient_move_with_their_moments():
   np.testing.assert_allclose(variable[:, 0], defined_steps(dense)[-1], rtol=0, atol=2e-6)
 
 
-def test_a_checkpoint_continues_the_schedule_and_the_moments(tmp_path):
-  variable, optimizer = tf.Variable(START, name='kernel'), build()
-  run(optimizer, [variable], GRADIENTS[:8])
-  prefix = tf.train.Checkpoint(w=variable, optimizer=optimizer).write(str(tmp_path / 'ckpt'))
+def assert_continues_after_8_steps(prefix):
+  """Fail unless the steps after a checkpoint are those of the definition."""
   variable, optimizer = tf.Variable(tf.zeros(3), name='kernel'), build()
   tf.train.Checkpoint(w=variable, optimizer=optimizer).read(prefix)
   weights = run(optimizer, [variable], GRADIENTS[8:])
   np.testing.assert_allclose(weights[0], defined_steps(GRADIENTS)[8:], rtol=0, atol=2e-6)
+
+
+def test_a_checkpoint_continues_the_schedule_and_the_moments(tmp_path):
+  variable, optimizer = tf.Variable(START, name='kernel'), build()
+  run(optimizer, [variable], GRADIENTS[:8])
+  prefix = tf.train.Checkpoint(w=variable, optimizer=optimizer).write(str(tmp_path / 'ckpt'))
+  assert_continues_after_8_steps(prefix)
 
 
 def test_replicas_add_up_their_gradients(two_replicas):
@@ -185,10 +190,7 @@ def test_a_checkpoint_without_the_number_of_updates_has_that_of_all_steps(tmp_pa
   with monkeypatch.context() as patch:
     patch.setattr(optimizer, '_trackable_children', lambda *args, **kwargs: children)
     prefix = tf.train.Checkpoint(w=variable, optimizer=optimizer).write(str(tmp_path / 'ckpt'))
-  variable, optimizer = tf.Variable(tf.zeros(3), name='kernel'), build()
-  tf.train.Checkpoint(w=variable, optimizer=optimizer).read(prefix)
-  weights = run(optimizer, [variable], GRADIENTS[8:])
-  np.testing.assert_allclose(weights[0], defined_steps(GRADIENTS)[8:], rtol=0, atol=2e-6)
+  assert_continues_after_8_steps(prefix)
 
 
 def test_a_step_that_the_task_skips_is_no_update(two_replicas):

@@ -142,6 +142,44 @@ def test_a_missing_package_is_an_error_before_the_model_is_loaded(tmp_path, caps
   assert 'no tf2onnx' in message and 'htc_tf[runtimes]' in message
 
 
+def _with_8_bits(monkeypatch):
+  """A list that gets the frames of exports to a runtime that has 8 bits."""
+  found = []
+
+  def convert(graph, folder, frames):
+    found.extend(frames)
+    tflite_runtime.files.write_bytes(os.path.join(folder, tflite_runtime.MODEL_FILE), b'8 bits')
+
+  runtime = tflite_runtime.RUNTIME._replace(convert_to_int8=convert, packages_to_run=())
+  monkeypatch.setattr(frame_export.registry, 'find', lambda _: runtime)
+  return found
+
+
+def test_8_bits_get_the_images_in_the_frame(model_dir, tmp_path, monkeypatch):
+  frames, images = _with_8_bits(monkeypatch), tmp_path / 'images'
+  images.mkdir()
+  Image.fromarray(frame_models.image(64, 96)).save(images / 'a.png')
+  Image.fromarray(frame_models.image(30, 20)).save(images / 'b.png')
+  arguments = ['--model', model_dir, '--format', 'tflite', '--output', str(tmp_path / 'out')]
+  assert command.main([*arguments, *_SIZE, '--calibration_images', str(images)]) == 0
+  assert [inputs['images'].shape for inputs in frames] == [(1, 64, 96, 3)] * 2
+  assert frames[0]['images'].any()
+  assert not np.array_equal(frames[0]['image_shape'], frames[1]['image_shape'])
+  content = json.loads((tmp_path / 'out' / 'export.json').read_text())
+  assert content['precision'] == 'int8'
+
+
+def test_an_image_for_8_bits_that_cannot_be_read_ends_the_export(
+  model_dir, tmp_path, monkeypatch, capsys
+):
+  _with_8_bits(monkeypatch)
+  (tmp_path / 'a.png').write_bytes(b'no image')
+  arguments = ['--model', model_dir, '--format', 'tflite', '--output', str(tmp_path / 'out')]
+  message = _refused([*arguments, *_SIZE, '--calibration_images', str(tmp_path / 'a.png')], capsys)
+  assert 'a.png cannot be read' in message
+  assert os.listdir(tmp_path) == ['a.png']
+
+
 def test_a_failed_conversion_leaves_nothing(model_dir, tmp_path, monkeypatch):
   def fail(*_):
     raise RuntimeError('no conversion')

@@ -24,11 +24,10 @@ class Runtime(NamedTuple):
     model_file: name of the file in an export that the runtime reads.
     packages_to_convert: modules that conversion imports.
     packages_to_run: modules that running imports.
-    convert: function that writes the files of a graph into a folder. If it gets frames, it
-      computes convolutions in 8 bits, with the ranges of activations in these frames.
+    convert: function that writes the files of a graph into a folder.
     load: function from the path of the model file to the function that runs it.
-    packages_for_int8: modules that conversion with frames imports as well; None if the runtime has
-      no such conversion.
+    convert_to_int8: the same with convolutions in 8 bits, for the ranges of activations in the
+      frames; it imports the modules of conversion and of running. None if there is no such one.
   """
 
   name: str
@@ -36,9 +35,9 @@ class Runtime(NamedTuple):
   model_file: str
   packages_to_convert: Sequence[str]
   packages_to_run: Sequence[str]
-  convert: Callable[[FrameGraph, str, Frames | None], None]
+  convert: Callable[[FrameGraph, str], None]
   load: Callable[[str], Run]
-  packages_for_int8: Sequence[str] | None = None
+  convert_to_int8: Callable[[FrameGraph, str, Frames], None] | None = None
 
 
 def check_installed(title: str, packages: Sequence[str]) -> None:

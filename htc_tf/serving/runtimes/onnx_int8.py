@@ -14,8 +14,6 @@ from typing import Any
 from htc_tf.serving.runtimes import onnx_repairs
 from htc_tf.serving.runtimes.base import Frames
 
-PACKAGES = ('onnx', 'onnxruntime')
-
 
 def quantized(model: Any, frames: Frames) -> Any:
   """A copy of an ONNX model, an `onnx.ModelProto`, with convolutions in 8 bits.
@@ -54,6 +52,7 @@ def quantized(model: Any, frames: Frames) -> Any:
     )
     quantized_model = onnx.load(path)
   onnx_repairs.sort(quantized_model.graph)
+  onnx.checker.check_model(quantized_model)
   return quantized_model
 
 

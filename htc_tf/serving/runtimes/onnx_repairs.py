@@ -1,4 +1,4 @@
-"""Repairs of what tf2onnx writes and onnxruntime accepts, but OpenVINO does not."""
+"""Repairs of what tf2onnx and onnxruntime write, and onnxruntime accepts, but others do not."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -19,14 +19,13 @@ MODEL_FILE = 'model.onnx'
 _OPSET = 18
 
 
-def onnx_model(graph: FrameGraph, roi_align: bool = False, frames: Frames | None = None) -> Any:
+def onnx_model(graph: FrameGraph, roi_align: bool = False) -> Any:
   """The ONNX model, an `onnx.ModelProto`.
 
   Args:
     graph: detection in a frame.
     roi_align: whether RoIs are pooled by the operation RoiAlign, instead of a loop that takes one
       RoI at a time. On a CPU, onnxruntime is faster with the loop, and OpenVINO with RoiAlign.
-    frames: inputs of images that give convolutions in 8 bits; see `onnx_int8`.
   """
   import onnx
   import tensorflow as tf
@@ -44,11 +43,9 @@ def onnx_model(graph: FrameGraph, roi_align: bool = False, frames: Frames | None
       detect,
       input_signature=graph.signature,
       opset=_OPSET,
-      custom_op_handlers=onnx_roi_align.handlers(),
+      custom_op_handlers=onnx_roi_align.handlers() if roi_align else None,
     )
   onnx_repairs.repair(model.graph)
-  if frames is not None:
-    model = onnx_int8.quantized(model, frames)
   onnx.checker.check_model(model)
   return model
 
@@ -70,9 +67,17 @@ def _without_copies() -> Iterator[None]:
       os.environ[name] = before
 
 
-def _convert(graph: FrameGraph, folder: str, frames: Frames | None = None) -> None:
-  content = onnx_model(graph, frames=frames).SerializeToString()
-  files.write_bytes(os.path.join(folder, MODEL_FILE), content)
+def _convert(graph: FrameGraph, folder: str) -> None:
+  _write(onnx_model(graph), folder)
+
+
+def _convert_to_int8(graph: FrameGraph, folder: str, frames: Frames) -> None:
+  # onnxruntime 1.32 ends the process where a loop reads what a convolution in 8 bits reads too.
+  _write(onnx_int8.quantized(onnx_model(graph, roi_align=True), frames), folder)
+
+
+def _write(model: Any, folder: str) -> None:
+  files.write_bytes(os.path.join(folder, MODEL_FILE), model.SerializeToString())
 
 
 def _load(path: str) -> Run:
@@ -95,5 +100,5 @@ RUNTIME = Runtime(
   ('onnxruntime',),
   _convert,
   _load,
-  onnx_int8.PACKAGES,
+  _convert_to_int8,
 )

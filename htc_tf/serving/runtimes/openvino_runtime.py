@@ -7,15 +7,14 @@ import numpy as np
 
 from htc_tf.serving.frame_graph import FrameGraph
 from htc_tf.serving.runtimes import onnx_runtime
-from htc_tf.serving.runtimes.base import Frames, Run, Runtime
+from htc_tf.serving.runtimes.base import Run, Runtime
 
 MODEL_FILE = 'model.xml'
 
 
-def _convert(graph: FrameGraph, folder: str, frames: Frames | None = None) -> None:
+def _convert(graph: FrameGraph, folder: str) -> None:
   import openvino
 
-  del frames  # `packages_for_int8` is None: OpenVINO does not load what it saves of such a model.
   content = onnx_runtime.onnx_model(graph, roi_align=True).SerializeToString()
   model = openvino.Core().read_model(content, b'')
   openvino.save_model(model, os.path.join(folder, MODEL_FILE), compress_to_fp16=False)
@@ -35,6 +34,7 @@ def _load(path: str) -> Run:
   return run
 
 
+# Without 8 bits: OpenVINO does not load what it saves of such a model.
 RUNTIME = Runtime(
   'openvino',
   'OpenVINO',

@@ -13,7 +13,7 @@ NAMES = tuple(_RUNTIMES)
 
 def names_with_int8() -> list[str]:
   """Names of the runtimes whose models may compute in 8 bits."""
-  return [name for name in NAMES if _RUNTIMES[name].packages_for_int8 is not None]
+  return [name for name in NAMES if _RUNTIMES[name].convert_to_int8]
 
 
 def find(name: str) -> Runtime:

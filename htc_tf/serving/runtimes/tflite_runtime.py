@@ -9,13 +9,12 @@ import tensorflow as tf
 
 from htc_tf import files
 from htc_tf.serving.frame_graph import FrameGraph
-from htc_tf.serving.runtimes.base import Frames, Run, Runtime
+from htc_tf.serving.runtimes.base import Run, Runtime
 
 MODEL_FILE = 'model.tflite'
 
 
-def _convert(graph: FrameGraph, folder: str, frames: Frames | None = None) -> None:
-  del frames  # `packages_for_int8` is None.
+def _convert(graph: FrameGraph, folder: str) -> None:
   # Only the converter of SavedModels keeps the names of the inputs and outputs.
   with tempfile.TemporaryDirectory() as temporary:
     tf.saved_model.save(graph, temporary, signatures=graph.detect)
