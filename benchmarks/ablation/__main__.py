@@ -7,17 +7,18 @@ finished runs are kept, and the interrupted one goes on from its checkpoint.
 Examples:
   python -m benchmarks.ablation --output=build/ablation
   python -m benchmarks.ablation --output=build/ablation --rows=mask_rcnn,cascade --seeds=0
+  python -m benchmarks.ablation --output=build/ablation \
+      --figures=benchmarks/ablation/figures.json --docs=docs/ablation.md     # those of the page
 """
 
 import argparse
 import os
 import statistics
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from benchmarks import arguments, pages
-from benchmarks.ablation import rows, runs, table
+from benchmarks.ablation import recorded, rows, runs, table
 from benchmarks.scenes import dataset
 from benchmarks.scenes import records as scene_records
 from htc_tf.cli import command
@@ -25,26 +26,35 @@ from htc_tf.errors import TrainingError
 
 _INTERRUPTED = 'interrupted; the same command continues where this one stopped'
 # Result by name of the run; None for a run that is not finished.
-Results = dict[str, dict[str, Any] | None]
+Results = dict[str, recorded.Result | None]
 _REPORT = pages.Report(
   'ablation', 'table of the ablation', 'pictures/ablation.png', 'Mask AP and box AP of each row'
 )
 
 
-def train_all(planned: Sequence[runs.Run], budget: runs.Budget, records: str) -> int:
+def train_all(
+  planned: Sequence[runs.Run],
+  budget: runs.Budget,
+  output: str,
+  known: Mapping[str, recorded.Result] | None = None,
+) -> int:
   """Train the runs that are not finished, a line for each; return the number of failed ones.
 
   Args:
     planned: the runs in their order.
     budget: the budget of each.
-    records: folder of the records.
+    output: output folder, where the records are made if something is trained.
+    known: results of runs that finished elsewhere, by name; None for none.
   """
-  results: Results = {run.name: runs.read(run, budget) for run in planned}
-  failed = 0
+  results: Results = {
+    run.name: runs.read(run, budget) or (known or {}).get(run.name) for run in planned
+  }
+  failed, records = 0, ''
   for number, run in enumerate(planned, 1):
     kept = results[run.name]
     if kept is None:
       try:
+        records = records or scene_records.prepare(output)
         results[run.name] = runs.train(run, budget, records)
       except TrainingError as error:
         command.print_error(f'{run.name}: {error}')
@@ -68,19 +78,29 @@ def _line(run: runs.Run, results: Results, later: Sequence[runs.Run], is_kept: b
   return f'{text}; {left} left, about {hours:.1f} h' if left else text
 
 
-def write_tables(folder: str, budget: runs.Budget, page: str) -> None:
-  """Print the table of all finished runs, write it with the figure, and update a page.
+def write_tables(folder: str, budget: runs.Budget, page: str = '', record: str = '') -> None:
+  """Print the table of all finished runs, write it with the figure, and update page and record.
 
   Args:
     folder: output folder.
     budget: budget of the runs.
     page: page in Markdown whose table is replaced, with the figure in `pictures` beside it; '' for
       none.
+    record: file of figures, whose runs are in the table, too, and to which those of the folder are
+      added; '' for none. See `recorded`.
   """
-  results: dict[str, list[dict[str, Any]]] = {}
-  for row in rows.ROWS.values():
-    read = [runs.read(runs.Run(row, seed, _runs_folder(folder)), budget) for seed in rows.SEEDS]
-    results[row.name] = [result for result in read if result is not None]
+  known = recorded.read(record, budget)
+  planned = [
+    runs.Run(row, seed, _runs_folder(folder)) for row in rows.ROWS.values() for seed in rows.SEEDS
+  ]
+  own = {run.name: result for run in planned if (result := runs.read(run, budget)) is not None}
+  known.update(own)
+  if record and own:
+    recorded.write(record, budget, known)
+  results: dict[str, list[recorded.Result]] = {}
+  for run in planned:
+    if run.name in known:
+      results.setdefault(run.row.name, []).append(known[run.name])
   text = table.markdown(results)
   _REPORT.write(folder, text, lambda path: table.draw(path, results), page)
   print(f'\n{text}')
@@ -107,6 +127,12 @@ def _parser() -> argparse.ArgumentParser:
     '--batch_size', type=arguments.at_least(1), default=4, help='images per step (default: 4)'
   )
   parser.add_argument('--docs', default='', help='page whose table and figure are replaced')
+  parser.add_argument(
+    '--figures',
+    default='',
+    help='file of figures of finished runs: they are not trained again, and those of this output '
+    'folder are added',
+  )
   return parser
 
 
@@ -115,12 +141,11 @@ def main(argv: list[str] | None = None) -> int:
 
   def execute(args: argparse.Namespace) -> int:
     budget = runs.Budget('nano', 192, args.batch_size, args.epochs, dataset.SPLITS['train'])
-    records = scene_records.prepare(args.output)
     folder = _runs_folder(args.output)
     # All rows of a seed come before the next seed, so that an early table compares all rows.
     planned = [runs.Run(rows.ROWS[name], seed, folder) for seed in args.seeds for name in args.rows]
-    failed = train_all(planned, budget, records)
-    write_tables(args.output, budget, args.docs)
+    failed = train_all(planned, budget, args.output, recorded.read(args.figures, budget))
+    write_tables(args.output, budget, args.docs, args.figures)
     return command.PARTIAL if failed else 0
 
   return command.run(_parser(), execute, argv, _INTERRUPTED)

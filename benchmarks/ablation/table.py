@@ -29,7 +29,8 @@ def markdown(results: Results) -> str:
   for row in rows.ROWS.values():
     found = results.get(row.name, ())
     cells = [pages.mean_and_spread([run['figures'].get(key) for run in found]) for key in _COLUMNS]
-    minutes = f'{statistics.mean(run["seconds"] for run in found) / 60:.1f}' if found else '-'
+    seconds = [run['seconds'] for run in found if 'seconds' in run]
+    minutes = f'{statistics.mean(seconds) / 60:.1f}' if seconds else '-'
     lines.append([row.title, *cells, str(len(found)) if found else 'not run', minutes])
   return pages.table(head, lines)
 

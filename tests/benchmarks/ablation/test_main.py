@@ -1,12 +1,13 @@
 """Tests of the command of the ablation."""
 
 import json
+import pathlib
 
 import pytest
 
 from benchmarks.ablation import __main__ as command
-from benchmarks.ablation import rows, runs
-from htc_tf.errors import TrainingError
+from benchmarks.ablation import recorded, rows, runs, table
+from htc_tf.errors import ConfigError, TrainingError
 
 BUDGET = runs.Budget('nano', 192, 4, 12, 400)
 
@@ -36,7 +37,8 @@ def test_finished_runs_are_kept_and_failed_ones_counted(tmp_path, monkeypatch, c
     return finish(run)
 
   monkeypatch.setattr(runs, 'train', train)
-  assert command.train_all(planned, BUDGET, 'records') == 1
+  monkeypatch.setattr(command.scene_records, 'prepare', lambda folder: f'{folder}/records')
+  assert command.train_all(planned, BUDGET, str(tmp_path)) == 1
   assert trained == ['cascade_0', 'flow_0']
   shown = capsys.readouterr()
   lines = shown.out.splitlines()
@@ -62,6 +64,51 @@ def test_all_finished_runs_are_in_the_table_and_the_page(tmp_path, capsys):
   assert line in text and 'old' not in text and '(pictures/ablation.png)' in text
   assert (page.parent / 'pictures' / 'ablation.png').exists()
   assert (tmp_path / 'ablation.png').exists()
+
+
+def test_runs_of_a_file_of_figures_are_not_trained_again(tmp_path, monkeypatch, capsys):
+  planned = [run_of(tmp_path, name, 0) for name in ('mask_rcnn', 'cascade')]
+  known = {
+    run.name: {'seconds': 60.0, 'figures': {'segm_AP': 0.3, 'bbox_AP': 0.2}} for run in planned
+  }
+
+  def refuse(*_):
+    pytest.fail('a finished run needs neither records nor training')
+
+  monkeypatch.setattr(runs, 'train', refuse)
+  monkeypatch.setattr(command.scene_records, 'prepare', refuse)
+  assert command.train_all(planned, BUDGET, str(tmp_path), known) == 0
+  assert 'mask_rcnn_0      mask AP  30.0, box AP  20.0,   1.0 min (kept)' in capsys.readouterr().out
+
+
+def test_a_file_of_figures_is_in_the_table_and_receives_the_runs_of_the_folder(tmp_path, capsys):
+  (tmp_path / 'runs').mkdir()
+  record = str(tmp_path / 'figures.json')
+  # The older run has no time and not all figures.
+  recorded.write(record, BUDGET, {'flow_0': {'figures': {'segm_AP': 0.2, 'bbox_AP': 0.3}}})
+  finish(run_of(tmp_path / 'runs', 'flow', 1))
+  for _ in range(2):
+    command.write_tables(str(tmp_path), BUDGET, record=record)
+    line = '| + mask information flow | 30.0 (20.0) | - | - | 40.0 (20.0) | 2 | 2.0 |'
+    assert line in capsys.readouterr().out
+  assert recorded.read(record, BUDGET) == {
+    'flow_0': {'figures': {'segm_AP': 0.2, 'bbox_AP': 0.3}},
+    'flow_1': {'seconds': 120.0, 'figures': {'segm_AP': 0.4, 'bbox_AP': 0.5}},
+  }
+  with pytest.raises(ConfigError, match='"epochs": 3'):
+    recorded.read(record, BUDGET._replace(epochs=3))
+
+
+def test_the_page_shows_the_recorded_runs():
+  """Nobody changes the page or the file alone."""
+  root = pathlib.Path(__file__).parents[3]
+  budget = runs.Budget('nano', 192, 4, 15, 400)
+  known = recorded.read(str(root / 'benchmarks' / 'ablation' / 'figures.json'), budget)
+  results = {
+    name: [known[f'{name}_{seed}'] for seed in rows.SEEDS if f'{name}_{seed}' in known]
+    for name in rows.ROWS
+  }
+  assert table.markdown(results) in (root / 'docs' / 'ablation.md').read_text()
 
 
 @pytest.mark.parametrize('flag', ['--rows=mask_rcnn,htc', '--seeds=0,7'])
