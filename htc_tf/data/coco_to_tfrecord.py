@@ -14,6 +14,7 @@ from typing import NamedTuple
 from htc_tf import files, progress
 from htc_tf.data import (
   conversion_checks,
+  conversion_lock,
   conversion_outputs,
   conversion_source,
   image_limits,
@@ -52,11 +53,12 @@ def convert(options: ConversionOptions, log: Callable[[str], None] = print) -> D
 
   Raises:
     ConfigError: an output would overwrite the annotation file, or, without `overwrite`, files that
-      were not made from it.
+      were not made from it; or another process is writing the same records.
     DataError: the data set cannot be used; the message gives the reason. No shard is left.
   """
   source = conversion_source.read(options)
-  info = write(plan(source.options, source.annotations, source.images), source.annotations)
+  with conversion_lock.exclusive([source.options]):
+    info = write(plan(source.options, source.annotations, source.images), source.annotations)
   log(summary({options.prefix: info}, source.annotations))
   log(describe(source))
   for warning in split_overlap.describe(options, source.images):

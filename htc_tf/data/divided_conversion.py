@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from htc_tf.data import (
   coco_to_tfrecord,
+  conversion_lock,
   conversion_outputs,
   conversion_source,
   file_copies,
@@ -39,7 +40,8 @@ def convert(
 
   Raises:
     ConfigError: an output would overwrite the annotation file, or, without `overwrite`, files that
-      were not made from it; or the images cannot be grouped as asked.
+      were not made from it; or another process is writing the same records; or the images cannot
+      be grouped as asked.
     DataError: the data set cannot be used or divided; the message gives the reason.
   """
   parts = {
@@ -64,16 +66,17 @@ def convert(
   for prefix in parts:
     _check_objects(prefix, chosen[prefix], annotations.annotations)
   reports = {TRAIN: annotations.report, VAL: CheckReport()}
-  plans = {
-    prefix: coco_to_tfrecord.plan(parts[prefix], annotations, chosen[prefix], images)
-    for prefix in parts
-  }
-  infos = {
-    prefix: coco_to_tfrecord.write(
-      plans[prefix], dataclasses.replace(annotations, report=reports[prefix])
-    )
-    for prefix in parts
-  }
+  with conversion_lock.exclusive(list(parts.values())):
+    plans = {
+      prefix: coco_to_tfrecord.plan(parts[prefix], annotations, chosen[prefix], images)
+      for prefix in parts
+    }
+    infos = {
+      prefix: coco_to_tfrecord.write(
+        plans[prefix], dataclasses.replace(annotations, report=reports[prefix])
+      )
+      for prefix in parts
+    }
   log(_describe(found, division, len(copies)))
   log(coco_to_tfrecord.summary(infos, annotations))
   log(coco_to_tfrecord.describe(source))

@@ -6,6 +6,7 @@ therefore begin at step 0 with new weights, while the chief continues. Here only
 the model directory, and all workers continue from its checkpoint.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -70,7 +71,8 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
   if runtime.mixed_precision_dtype:
     precision.choose(runtime.mixed_precision_dtype)
   try:
-    _run_in(strategy, flags_obj, params, command)
+    with contextlib.ExitStack() as held:
+      _run_in(strategy, flags_obj, params, command, held)
     if has_workers:
       logging.info(
         'This run is complete. Messages of TensorFlow after this line, about tasks that crashed or '
@@ -101,10 +103,20 @@ def _run_in(
   flags_obj: flags.FlagValues,
   params: cfg.ExperimentConfig,
   command: list[str],
+  held: contextlib.ExitStack,
 ) -> None:
+  """Run with a strategy.
+
+  Args:
+    strategy: the strategy.
+    flags_obj: see `run`.
+    params: the experiment.
+    command: the command line.
+    held: receives what the chief reserves until the end.
+  """
   mode, model_dir = flags_obj.mode, flags_obj.model_dir
   with strategy.scope():
-    prefix = _start_together(mode, model_dir, params)
+    prefix = _start_together(mode, model_dir, params, held)
   step = last_good.step_of(prefix)
   stopping = None
   if 'train' in mode:
@@ -175,14 +187,16 @@ def _how_to_go_on(params: cfg.ExperimentConfig, model_dir: str) -> str:
   )
 
 
-def _start_together(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | None:
+def _start_together(
+  mode: str, model_dir: str, params: cfg.ExperimentConfig, held: contextlib.ExitStack
+) -> str | None:
   """Prefix of the checkpoint that all workers continue from, if any.
 
   The chief checks and prepares the model directory.
   """
 
   def prepare() -> str | None:
-    prefix = run_start.prepare(mode, model_dir, params)
+    prefix = run_start.prepare(mode, model_dir, params, held)
     return prefix and os.path.basename(prefix)
 
   name = worker_exchange.from_chief(prepare)

@@ -1,27 +1,37 @@
 """Checks of a model directory before a run starts, and the record of the start."""
 
+import contextlib
+import os
+
 from absl import logging
 from official.core import config_definitions as cfg
 
+from htc_tf import file_locks, file_systems
 from htc_tf.checkpoints import last_good, model_directory
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.errors import DataError
+from htc_tf.errors import ConfigError, DataError
 from htc_tf.tasks.htc import HTCTask
 from htc_tf.training import run_guard, run_record
 
+# A run that was stopped to be started again may still be writing its checkpoint.
+_SECONDS_OF_STOPPED_RUN = 30
 
-def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | None:
+
+def prepare(
+  mode: str, model_dir: str, params: cfg.ExperimentConfig, held: contextlib.ExitStack
+) -> str | None:
   """Check that a run fits its model directory, and prepare it for the trainer.
 
-  Only one process at a time may do so. For training, the last readable checkpoint becomes the one
-  to continue from. For evaluation, the annotations are read only to raise their errors now;
-  otherwise they would appear at the first evaluation, after hours of training. Nothing is changed
-  if an error is raised.
+  Of several workers, only one may do so. For training, this process reserves the directory, and the
+  last readable checkpoint becomes the one to continue from. For evaluation, the annotations are
+  read only to raise their errors now; otherwise they would appear at the first evaluation, after
+  hours of training. Nothing is changed if an error is raised.
 
   Args:
     mode: mode of the trainer.
     model_dir: the model directory.
     params: the experiment.
+    held: receives the lock of the directory, which ends with the training.
 
   Returns:
     The prefix of the checkpoint that the trainer restores; None if there is none.
@@ -29,7 +39,8 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
   Raises:
     CheckpointError: there is no checkpoint that the run can continue from or evaluate; see
       `last_good`.
-    ConfigError: the directory holds a run of another configuration; see `run_guard`.
+    ConfigError: the directory holds a run of another configuration; see `run_guard`; or another
+      process trains in it.
     DataError: the metadata of the records is missing, the records have no instance or other
       categories than the run so far, or the model cannot be evaluated with the annotations.
   """
@@ -41,11 +52,30 @@ def prepare(mode: str, model_dir: str, params: cfg.ExperimentConfig) -> str | No
     return last_good.prepare_to_evaluate(model_dir, mode, params.task.init_checkpoint)
   info = _trainable_info(params)
   model_directory.create(model_dir)
+  held.enter_context(_reserved(model_dir))
   prefix = last_good.prepare_to_continue(
     model_dir, lambda prefix: run_guard.check_continues(model_dir, prefix, params, info)
   )
   _map_labels(params, info, classes_so_far(model_dir) or info)
   return prefix
+
+
+def _reserved(model_dir: str) -> contextlib.AbstractContextManager[None]:
+  """The lock of a model directory; a remote directory has none."""
+
+  def occupied(owner: str) -> ConfigError:
+    return ConfigError(
+      f'Another process trains in the model directory {model_dir}',
+      expected='one training at a time for a model directory',
+      got=owner,
+      likely_cause='the same command was started twice; wait for the other training, or take '
+      'another --model_dir',
+    )
+
+  if file_systems.is_remote(model_dir):
+    return contextlib.nullcontext()
+  path = os.path.join(model_dir, '.training.lock')
+  return file_locks.exclusive(path, occupied, _SECONDS_OF_STOPPED_RUN)
 
 
 def classes_so_far(model_dir: str) -> DatasetInfo | None:
