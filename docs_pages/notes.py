@@ -51,7 +51,8 @@ NOTES: dict[type[base_config.Config], dict[str, str]] = {
   },
   cfg.TrainerConfig: {
     'train_tf_while_loop': 'whether the steps between two reports are one TensorFlow loop. The '
-    'experiments have false: a loop in Python, which can be interrupted after any step',
+    'experiments have false: a loop in Python, which can be interrupted after any step, or with '
+    'several replicas after at most ten',
     'train_tf_function': 'whether a training step is a graph; false is slow and for debugging',
     'eval_tf_function': 'the same for evaluation',
     'eval_tf_while_loop': 'whether the steps of an evaluation are one TensorFlow loop; not tested '

@@ -49,9 +49,13 @@ class Bar:
     self._bar.close()
     Bar.is_shown = False
 
-  def advance(self) -> None:
-    """Count a step."""
-    self._bar.update()
+  def advance(self, number: int) -> None:
+    """Count steps.
+
+    Args:
+      number: number of steps since the last call.
+    """
+    self._bar.update(number)
 
 
 class _Formatter(logging.Formatter):

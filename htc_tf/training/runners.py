@@ -159,7 +159,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         self.strategy.scope(),
         Bar(self.params.trainer.train_steps, step, None if is_shown else False) as bar,
       ):
-        self.trainer.on_step = bar.advance
+        self.trainer.on_steps = bar.advance
         self._run_mode()
     except KeyboardInterrupt as interruption:
       logging.info('Interrupted: saving the last complete step, which may take some seconds')

@@ -57,6 +57,35 @@ def test_a_step_is_traced_once(averages):
   assert int(optimizer.iterations) == 6
 
 
+def _keys(strategy) -> int:
+  """The number of keys that the replicas have exchanged values under so far."""
+  launcher = strategy.extended._get_cross_device_ops(tf.zeros([]))._launchers[0]
+  table = launcher._collective_keys._instance_key_table
+  return max(table[launcher._group_key].values())
+
+
+def test_several_replicas_make_steps_in_parts_and_few_keys(two_replicas):
+  """TensorFlow keeps memory for each key for ever."""
+  config = exp_factory.get_exp_config('htc_nuclei')
+  with two_replicas.scope():
+    task = _CountingTask(config.task)
+    model = tf_keras.Sequential([tf_keras.layers.Dense(1)])
+    model.build([None, 3])
+    optimizer = tf_keras.optimizers.legacy.SGD(0.1, momentum=0.9)
+    data = two_replicas.distribute_datasets_from_function(lambda context: task.build_inputs(None))
+    trainer = Trainer(config, task, model, optimizer, evaluate=False, train_dataset=data)
+    numbers = []
+    trainer.on_steps = numbers.append
+    trainer.train(tf.constant(25))
+    assert numbers == [10, 10, 5]
+    keys_of_parts = _keys(two_replicas)
+    trainer.train(tf.constant(25))
+    keys = _keys(two_replicas) - keys_of_parts
+  assert optimizer.iterations.numpy() == 50
+  assert trainer.global_step.numpy() == 50
+  assert 3 <= keys <= 3 * 5
+
+
 @pytest.mark.parametrize('trains', [True, False])
 def test_only_a_training_refuses_a_checkpoint_with_the_momentum_of_the_other_rule(tmp_path, trains):
   config = exp_factory.get_exp_config('htc_nuclei')

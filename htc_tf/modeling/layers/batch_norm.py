@@ -1,5 +1,6 @@
 """Batch normalization whose statistics can be frozen during training."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -84,11 +85,52 @@ class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
       self._make_unbiased(before, self._count(inputs, mask))
     return outputs
 
-  def _count(self, inputs: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """Number of values of a channel that the statistics of the batch are made of, [] float32."""
+  def _sync_calculate_mean_and_var(
+    self,
+    x: tf.Tensor,
+    reduction_axes: Sequence[int],
+    keep_dims: bool,
+    mask: tf.Tensor | None = None,
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean and variance of the batches of all replicas, exchanged in one operation.
+
+    Keras, which calls this method, exchanges sums, sums of squares and counts one after the other.
+
+    Args:
+      x: [batch, height, width, channels].
+      reduction_axes: all axes but the last one.
+      keep_dims: whether the results have the rank of the inputs.
+      mask: as in `call`.
+    """
+    replicas = tf.distribute.get_replica_context()
+    if replicas is None:
+      return self._no_sync_calculate_mean_and_var(x, reduction_axes, keep_dims, mask=mask)
+    values = tf.cast(x, tf.float32) if x.dtype.size < 4 else x  # 16 bits cannot hold the sums.
+    if mask is not None:
+      values *= tf.cast(mask, values.dtype)[..., tf.newaxis]
+    parts = [
+      tf.reduce_sum(values, reduction_axes),
+      tf.reduce_sum(tf.square(values), reduction_axes),
+      tf.cast(self._local_count(x, mask), values.dtype)[tf.newaxis],
+    ]
+    total = replicas.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat(parts, 0))
+    channels = x.shape[-1]
+    sums, squares, count = tf.split(total, [channels, channels, 1])
+    mean = tf.math.divide_no_nan(sums, count)
+    # Rounding can make the difference negative.
+    variance = tf.maximum(tf.math.divide_no_nan(squares, count) - tf.square(mean), 0.0)
+    shape = [1] * (x.shape.rank - 1) + [channels] if keep_dims else [channels]
+    return tuple(tf.cast(tf.reshape(value, shape), x.dtype) for value in (mean, variance))
+
+  def _local_count(self, inputs: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """As `_count`, of the batch of this replica."""
     shape = tf.cast(tf.shape(inputs), tf.float32)
     rows = shape[0] if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
-    count = rows * tf.reduce_prod(shape[1:-1])
+    return rows * tf.reduce_prod(shape[1:-1])
+
+  def _count(self, inputs: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """Number of values of a channel that the statistics of the batch are made of, [] float32."""
+    count = self._local_count(inputs, mask)
     replicas = tf.distribute.get_replica_context()
     if self.synchronized and replicas is not None:
       return replicas.all_reduce(tf.distribute.ReduceOp.SUM, count)

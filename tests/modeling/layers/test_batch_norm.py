@@ -72,6 +72,70 @@ def test_replicas_share_an_unbiased_variance(two_replicas):
   np.testing.assert_allclose(layer.moving_variance.read_value(), variance, rtol=1e-5)
 
 
+def shares_of(two_replicas, batch):
+  """Half of a batch for each replica."""
+  size = len(batch) // 2
+  return two_replicas.experimental_distribute_values_from_function(
+    lambda context: tf.constant(batch[size * context.replica_id_in_sync_group :][:size])
+  )
+
+
+@pytest.mark.parametrize('is_masked', [False, True])
+@pytest.mark.parametrize('dtype', ['float32', 'float16', 'bfloat16'])
+def test_replicas_normalize_as_one_batch_of_all_and_pass_its_gradient(
+  two_replicas, is_masked, dtype
+):
+  generator = np.random.default_rng(1)
+  batch = generator.normal(3, 2, [8, 3, 2, 2]).astype(np.float32)
+  weights = generator.normal(0, 1, batch.shape).astype(np.float32)
+  kept = np.array([True, False, True, True, False, True, False, True])[:, None, None]
+  policy = 'float32' if dtype == 'float32' else f'mixed_{dtype}'
+  with two_replicas.scope():
+    layer = BatchNorm(synchronized=True, dtype=policy)
+    layer.build(batch.shape)
+
+  def gradient(x, y, mask):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      normed = layer(x, training=True, mask=mask if is_masked else None)
+      loss = tf.reduce_sum(tf.cast(normed, tf.float32) * y)
+    return normed, tape.gradient(loss, x)
+
+  @tf.function(autograph=False)
+  def step(*shares):
+    return two_replicas.run(gradient, shares)
+
+  pairs = step(*(shares_of(two_replicas, value) for value in (batch, weights, kept)))
+  normed, slopes = (np.concatenate([part.numpy() for part in pair.values]) for pair in pairs)
+
+  rows = tf.constant(batch)
+  with tf.GradientTape() as tape:
+    tape.watch(rows)
+    counted = tf.boolean_mask(rows, kept[:, 0, 0]) if is_masked else rows
+    mean, variance = tf.nn.moments(counted, [0, 1, 2])
+    expected = (rows - mean) / tf.sqrt(variance + 1e-3)
+    loss = tf.reduce_sum(expected * weights)
+  error = 1e-5 if dtype == 'float32' else 0.05
+  np.testing.assert_allclose(normed.astype(np.float32), expected, atol=error)
+  np.testing.assert_allclose(slopes, tape.gradient(loss, rows), atol=error)
+
+
+def test_replicas_exchange_sums_once_and_the_count_once(two_replicas):
+  with two_replicas.scope():
+    layer = BatchNorm(synchronized=True)
+    layer.build([4, 1, 2, 2])
+
+  @tf.function(autograph=False)
+  def step(shares):
+    return two_replicas.run(lambda x: layer(x, training=True), (shares,))
+
+  graph = step.get_concrete_function(
+    shares_of(two_replicas, np.ones([4, 1, 2, 2], np.float32))
+  ).graph
+  reductions = [node for node in graph.get_operations() if node.type.startswith('CollectiveReduce')]
+  assert len(reductions) == 2 * 2
+
+
 def test_a_single_value_leaves_the_running_variance_finite():
   layer = BatchNorm(momentum=0.75, fused=False)
   layer(np.ones([1, 1, 1, 2], np.float32), training=True)
