@@ -17,16 +17,18 @@ import statistics
 import sys
 from collections.abc import Mapping, Sequence
 
-from benchmarks import arguments, pages
-from benchmarks.ablation import recorded, rows, runs, table
+from benchmarks import arguments, pages, recorded_runs
+from benchmarks.ablation import rows, runs, table
 from benchmarks.scenes import dataset
 from benchmarks.scenes import records as scene_records
 from htc_tf.cli import command
 from htc_tf.errors import TrainingError
 
 _INTERRUPTED = 'interrupted; the same command continues where this one stopped'
+# Entries of a result that the table needs.
+_RECORDED = ('seconds', 'starts', 'figures')
 # Result by name of the run; None for a run that is not finished.
-Results = dict[str, recorded.Result | None]
+Results = dict[str, recorded_runs.Result | None]
 _REPORT = pages.Report(
   'ablation', 'table of the ablation', 'pictures/ablation.png', 'Mask AP and box AP of each row'
 )
@@ -36,7 +38,7 @@ def train_all(
   planned: Sequence[runs.Run],
   budget: runs.Budget,
   output: str,
-  known: Mapping[str, recorded.Result] | None = None,
+  known: Mapping[str, recorded_runs.Result] | None = None,
 ) -> int:
   """Train the runs that are not finished, a line for each; return the number of failed ones.
 
@@ -87,17 +89,17 @@ def write_tables(folder: str, budget: runs.Budget, page: str = '', record: str =
     page: page in Markdown whose table is replaced, with the figure in `pictures` beside it; '' for
       none.
     record: file of figures, whose runs are in the table, too, and to which those of the folder are
-      added; '' for none. See `recorded`.
+      added; '' for none. See `recorded_runs`.
   """
-  known = recorded.read(record, budget)
+  known = recorded_runs.read(record, budget._asdict())
   planned = [
     runs.Run(row, seed, _runs_folder(folder)) for row in rows.ROWS.values() for seed in rows.SEEDS
   ]
   own = {run.name: result for run in planned if (result := runs.read(run, budget)) is not None}
   known.update(own)
   if record and own:
-    recorded.write(record, budget, known)
-  results: dict[str, list[recorded.Result]] = {}
+    recorded_runs.write(record, budget._asdict(), known, _RECORDED)
+  results: dict[str, list[recorded_runs.Result]] = {}
   for run in planned:
     if run.name in known:
       results.setdefault(run.row.name, []).append(known[run.name])
@@ -144,7 +146,9 @@ def main(argv: list[str] | None = None) -> int:
     folder = _runs_folder(args.output)
     # All rows of a seed come before the next seed, so that an early table compares all rows.
     planned = [runs.Run(rows.ROWS[name], seed, folder) for seed in args.seeds for name in args.rows]
-    failed = train_all(planned, budget, args.output, recorded.read(args.figures, budget))
+    failed = train_all(
+      planned, budget, args.output, recorded_runs.read(args.figures, budget._asdict())
+    )
     write_tables(args.output, budget, args.docs, args.figures)
     return command.PARTIAL if failed else 0
 

@@ -16,7 +16,7 @@ import shutil
 import sys
 from typing import Any
 
-from benchmarks import arguments, pages
+from benchmarks import arguments, pages, recorded_runs
 from benchmarks.endurance import plan, report, runs
 from benchmarks.scenes import records as scene_records
 from htc_tf.cli import command
@@ -28,6 +28,8 @@ _REPORT = pages.Report(
   'pictures/endurance.png',
   'Memory and loss of each run',
 )
+# Entries of a result that the table needs.
+_RECORDED = ('steps', 'seconds', 'kills', 'box_AP', 'mask_AP', 'slopes', 'faults')
 
 
 def train_all(names: list[str], num_steps: int, records: str, folder: str) -> int:
@@ -53,7 +55,7 @@ def train_all(names: list[str], num_steps: int, records: str, folder: str) -> in
         failed += 1
         continue
     failed += bool(result['faults'])
-    slopes = ', '.join('-' if each is None else f'{each:+.1f}' for each in runs.slopes(result))
+    slopes = ', '.join('-' if each is None else f'{each:+.1f}' for each in result['slopes'])
     print(
       f'{name:9} mask AP {pages.mean_and_spread([result["mask_AP"]]):>5}, memory {slopes} MB per '
       f'1000 steps, '
@@ -63,23 +65,30 @@ def train_all(names: list[str], num_steps: int, records: str, folder: str) -> in
   return failed
 
 
-def write_report(folder: str, num_steps: int, page: str) -> None:
-  """Print the table of all finished runs, write it with the figure, and update a page.
+def write_report(folder: str, num_steps: int, page: str = '', record: str = '') -> None:
+  """Print the table of all finished runs, write it with the figure, and update page and record.
 
   Args:
     folder: output folder.
     num_steps: number of steps of each run.
     page: page in Markdown whose table is replaced, with the figure in `pictures` beside it; '' for
       none.
+    record: file of figures, whose runs are in the table, too, and to which those of the folder are
+      added; '' for none. The figure shows the runs of the folder. See `recorded_runs`.
   """
-  results: dict[str, dict[str, Any]] = {}
+  settings = {'steps': num_steps}
+  known = recorded_runs.read(record, settings)
+  own: dict[str, dict[str, Any]] = {}
   for name in plan.RUNS:
     result = runs.read(os.path.join(folder, 'runs', f'{name}.json'), num_steps)
     if result is not None:
-      results[name] = result
-  sentences = ''.join(f'- {sentence}\n' for sentence in report.verdicts(results))
-  text = report.markdown(results) + (f'\n{sentences}' if sentences else '')
-  _REPORT.write(folder, text, lambda path: report.draw(path, results), page)
+      own[name] = result
+  known.update(own)
+  if record and own:
+    recorded_runs.write(record, settings, known, _RECORDED)
+  sentences = ''.join(f'- {sentence}\n' for sentence in report.verdicts(known))
+  text = report.markdown(known) + (f'\n{sentences}' if sentences else '')
+  _REPORT.write(folder, text, lambda path: report.draw(path, own), page)
   print(f'\n{text}')
 
 
@@ -101,6 +110,12 @@ def main(argv: list[str] | None = None) -> int:
     '--runs', type=arguments.some_of(plan.RUNS), default=list(plan.RUNS), help='default: all'
   )
   parser.add_argument('--docs', default='', help='page whose table and figure are replaced')
+  parser.add_argument(
+    '--figures',
+    default='',
+    help='file of figures of finished runs, which the table shows too; those of this output folder '
+    'are added',
+  )
 
   def execute(args: argparse.Namespace) -> int:
     records = scene_records.prepare(args.output)
@@ -108,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     os.makedirs(folder, exist_ok=True)
     num_steps = args.epochs * plan.steps_per_epoch()
     failed = train_all(args.runs, num_steps, records, folder)
-    write_report(args.output, num_steps, args.docs)
+    write_report(args.output, num_steps, args.docs, args.figures)
     return command.PARTIAL if failed else 0
 
   return command.run(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks import figures, pages
-from benchmarks.endurance import plan, runs
+from benchmarks.endurance import plan
 
 # Contents of the file of each finished run by its name; see `runs.train`.
 Results = Mapping[str, Mapping[str, Any]]
@@ -23,7 +23,7 @@ def markdown(results: Results) -> str:
       continue
     kills = ', '.join(str(kill['at']) for kill in found['kills']) or '-'
     aps = [pages.mean_and_spread([found[name]]) for name in ('box_AP', 'mask_AP')]
-    slopes = ', '.join('-' if slope is None else f'{slope:.1f}' for slope in runs.slopes(found))
+    slopes = ', '.join('-' if slope is None else f'{slope:.1f}' for slope in found['slopes'])
     minutes = f'{found["seconds"] / 60:.1f}'
     lines.append([run.title, str(found['steps']), kills, *aps, slopes, minutes])
   return pages.table(head, lines)

@@ -51,6 +51,7 @@ def train(run: plan.Run, num_steps: int, records: str, folder: str) -> dict[str,
     Contents of `NAME.json`: `steps`, `seconds`, `kills` (for each: `at` step, `statuses` of the
     processes), `box_AP` and `mask_AP` of the last step from 0 to 1 (None if it was not evaluated),
     `memory` (samples of all processes: start, process, step of the last report, megabytes),
+    `slopes` (see `slopes`),
     `losses` (step and loss of each report), and `faults` (sentences).
 
   Raises:
@@ -74,6 +75,7 @@ def train(run: plan.Run, num_steps: int, records: str, folder: str) -> dict[str,
       model_dir, num_steps, [kill['at'] for kill in kills], plan.interval(num_steps)
     ),
   }
+  result['slopes'] = slopes(result)
   path = os.path.join(folder, f'{run.name}.json')
   kept_runs.write_json(path, result)
   return result

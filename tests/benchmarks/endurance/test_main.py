@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from benchmarks import recorded_runs
 from benchmarks.endurance import __main__ as command
 from benchmarks.endurance import plan, runs
 from benchmarks.scenes import dataset
@@ -16,6 +17,7 @@ RESULT = {
   'box_AP': 0.5,
   'mask_AP': 0.4,
   'memory': [[0, 0, step, 900.0 + step / 1000] for step in (100, 200, 300, 400)],
+  'slopes': [1.0],
   'losses': [[100, 2.0]],
   'faults': [],
 }
@@ -61,6 +63,21 @@ def test_the_report_is_written_into_the_page(tmp_path, capsys):
   line = '| one device, seed 1 | 400 | - | 50.0 | 40.0 | 1.0 | 1.0 |'
   assert line in capsys.readouterr().out and line in page.read_text()
   assert (page.parent / 'pictures' / 'endurance.png').exists()
+
+
+def test_recorded_runs_are_in_the_table_and_receive_those_of_the_folder(tmp_path, capsys):
+  (tmp_path / 'runs').mkdir()
+  (tmp_path / 'runs' / 'alone_1.json').write_text(json.dumps(RESULT))
+  record = str(tmp_path / 'figures.json')
+  older = {name: {**RESULT, 'mask_AP': 0.3} for name in ('alone_0', 'alone_1')}
+  recorded_runs.write(record, {'steps': 400}, older, list(RESULT))
+  for _ in range(2):
+    command.write_report(str(tmp_path), 400, record=record)
+    text = capsys.readouterr().out
+    assert '| one device, seed 0 | 400 | - | 50.0 | 30.0 | 1.0 | 1.0 |' in text
+    assert '| one device, seed 1 | 400 | - | 50.0 | 40.0 | 1.0 | 1.0 |' in text
+  kept = recorded_runs.read(record, {'steps': 400})
+  assert list(kept) == ['alone_0', 'alone_1'] and 'memory' not in kept['alone_1']
 
 
 @pytest.mark.parametrize('flag', ['--runs=alone_0,alone', '--epochs=3', '--epochs=many'])

@@ -1,8 +1,11 @@
 """Tests of the table and the figure of the endurance test."""
 
+import pathlib
+
 import pytest
 from PIL import Image
 
+from benchmarks import recorded_runs
 from benchmarks.endurance import plan, report
 
 
@@ -20,6 +23,7 @@ def _result(mask_ap, kills=(), slopes=(1.2,), faults=()):
     'box_AP': 0.5,
     'mask_AP': mask_ap,
     'memory': [row for index, slope in enumerate(slopes) for row in _memory(index, slope)],
+    'slopes': list(slopes),
     'losses': [[100, 2.0], [200, 1.5]],
     'faults': list(faults),
   }
@@ -66,3 +70,14 @@ def test_a_run_without_figures_has_no_verdict():
     'it is not evaluated.'
   ]
   assert '| - | 1.2 |' in report.markdown(results).splitlines()[6]
+
+
+def test_the_page_shows_the_recorded_runs():
+  """Nobody changes the page or the file alone."""
+  root = pathlib.Path(__file__).parents[3]
+  path = root / 'benchmarks' / 'endurance' / 'figures.json'
+  known = recorded_runs.read(str(path), {'steps': 3000})
+  page = (root / 'docs' / 'reliability.md').read_text()
+  assert report.markdown(known) in page
+  for sentence in report.verdicts(known):
+    assert f'\n- {sentence}\n' in page
