@@ -51,6 +51,20 @@ def temporary_path(path: PathLike) -> str:
   return os.path.join(file_systems.dirname(path), f'.{stem}.{_unique()}.part{suffix}')
 
 
+def set_aside(path: str) -> str:
+  """Rename a damaged file to the first free name of `NAME.damaged`, `NAME.damaged2`, and so on.
+
+  Returns:
+    The new name, without its folder.
+  """
+  renamed, number = f'{path}.damaged', 1
+  while file_systems.exists(renamed):
+    number += 1
+    renamed = f'{path}.damaged{number}'
+  file_systems.replace(path, renamed)
+  return os.path.basename(renamed)
+
+
 def reserve(paths: Sequence[str]) -> bool:
   """Create empty local files, unless one of them exists: then none is left, and False returned."""
   made: list[str] = []

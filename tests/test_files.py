@@ -152,3 +152,14 @@ def test_an_error_of_writing_names_the_file(tmp_path):
     file.write(b'x' * 100_000)
   assert str(raised.value.filename) == str(tmp_path / 'full')
   assert not os.listdir(tmp_path)
+
+
+def test_damaged_files_are_set_aside_one_beside_the_other(tmp_path):
+  path = tmp_path / 'results.csv'
+  names = []
+  for number in range(3):
+    path.write_text(str(number))
+    names.append(files.set_aside(str(path)))
+  assert names == ['results.csv.damaged', 'results.csv.damaged2', 'results.csv.damaged3']
+  assert [(tmp_path / name).read_text() for name in names] == ['0', '1', '2']
+  assert not path.exists()

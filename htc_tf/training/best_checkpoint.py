@@ -148,15 +148,14 @@ class BestCheckpoint:
         return None
       return Best(int(content[_STEP]), float(content[self._metric]))
     except (ValueError, KeyError, TypeError) as error:
-      renamed = f'{path}.damaged'
+      renamed = files.set_aside(path)
       logging.error(
         '%s cannot be read (%s). It is renamed to %s, and the next evaluation counts as the best '
         'one. Likely cause: a full disk, or an edit by hand.',
         path,
         error,
-        os.path.basename(renamed),
+        renamed,
       )
-      file_systems.replace(path, renamed)
       return None
 
   def _warn(self, reason: str) -> None:

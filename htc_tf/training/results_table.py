@@ -72,14 +72,13 @@ def _read(path: str) -> dict[int, Row]:
     ]
     return {int(row.pop(_STEP)): row for row in rows}
   except (ValueError, KeyError, TypeError, csv.Error) as error:
-    renamed = f'{path}.damaged'
+    renamed = files.set_aside(path)
     logging.error(
       '%s is not a readable table (%s: %s). It is renamed to %s, and a new table is started. '
       'Likely cause: an edit by hand.',
       path,
       type(error).__name__,
       error,
-      os.path.basename(renamed),
+      renamed,
     )
-    file_systems.replace(path, renamed)
     return {}

@@ -44,15 +44,14 @@ def read_starts(model_dir: str) -> list[dict[str, Any]]:
   try:
     return list(json.loads(file_systems.read_bytes(path))['starts'])
   except (ValueError, KeyError, TypeError) as error:
-    renamed = f'{path}.damaged'
+    renamed = files.set_aside(path)
     logging.error(
       '%s is not a readable record of starts (%s). It is renamed to %s, and a new record is '
       'started. Likely cause: a full disk, or an edit by hand.',
       path,
       error,
-      os.path.basename(renamed),
+      renamed,
     )
-    file_systems.replace(path, renamed)
     return []
 
 
