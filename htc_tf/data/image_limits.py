@@ -10,8 +10,8 @@ from htc_tf.data.rgb_pixels import UnreadableImageError
 MAX_PIXELS = 50_000_000
 # Images of more channels may have as many samples as an RGB image.
 MAX_SAMPLES = 3 * MAX_PIXELS
-# An image that is cut into tiles may be so much larger. A process then takes about 2.1 GB to read it;
-# Pillow refuses files a little above.
+# An image that is cut into tiles may be so much larger. A process then takes about 2.1 GB to read
+# it; Pillow refuses files a little above.
 TILED_FACTOR = 3
 _REMEDY = (
   'make it smaller, or cut it into files; a conversion with --tile_size reads images of up to '
