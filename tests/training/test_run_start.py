@@ -28,3 +28,10 @@ def test_only_one_training_at_a_time_uses_a_model_directory(params, tmp_path, mo
     first.close()
     run_start.prepare('train', model_dir, params, second)
   assert '.training.lock' not in os.listdir(model_dir)
+
+
+def test_a_remote_model_directory_has_no_lock(params, monkeypatch):
+  monkeypatch.setattr(run_start, '_SECONDS_OF_STOPPED_RUN', 0)
+  with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+    for held in (first, second):
+      run_start.prepare('train', 'ram://locks/model', params, held)
