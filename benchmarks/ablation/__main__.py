@@ -18,7 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from benchmarks import arguments, pages, recorded_runs
-from benchmarks.ablation import rows, runs, table
+from benchmarks.ablation import class_groups, rows, runs, table
 from benchmarks.scenes import dataset
 from benchmarks.scenes import records as scene_records
 from htc_tf.cli import command
@@ -96,6 +96,10 @@ def write_tables(folder: str, budget: runs.Budget, page: str = '', record: str =
     runs.Run(row, seed, _runs_folder(folder)) for row in rows.ROWS.values() for seed in rows.SEEDS
   ]
   own = {run.name: result for run in planned if (result := runs.read(run, budget)) is not None}
+  annotations = os.path.join(folder, 'scenes', 'val.json')
+  for run in planned:
+    if run.name in own:
+      class_groups.add(own[run.name], run, budget, annotations)
   known.update(own)
   if record and own:
     recorded_runs.write(record, budget._asdict(), known, _RECORDED)

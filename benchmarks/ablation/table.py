@@ -15,6 +15,8 @@ _COLUMNS = {
   'segm_AP50': 'mask AP50',
   'segm_AP75': 'mask AP75',
   'bbox_AP': 'box AP',
+  'context_segm_AP': 'context mask AP',
+  'other_segm_AP': 'other mask AP',
 }
 
 

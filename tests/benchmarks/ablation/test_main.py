@@ -58,7 +58,7 @@ def test_all_finished_runs_are_in_the_table_and_the_page(tmp_path, capsys):
     '# Title\n<!-- table of the ablation -->\nold\n<!-- end of table of the ablation -->\n'
   )
   command.write_tables(str(tmp_path), BUDGET, str(page))
-  line = '| + mask information flow | 40.0 (0.0) | - | - | 50.0 (0.0) | 3 | 2.0 |'
+  line = '| + mask information flow | 40.0 (0.0) | - | - | 50.0 (0.0) | - | - | 3 | 2.0 |'
   assert line in capsys.readouterr().out
   assert line in (tmp_path / 'ablation.md').read_text()
   text = page.read_text()
@@ -91,7 +91,7 @@ def test_a_file_of_figures_is_in_the_table_and_receives_the_runs_of_the_folder(t
   finish(run_of(tmp_path / 'runs', 'flow', 1))
   for _ in range(2):
     command.write_tables(str(tmp_path), BUDGET, record=record)
-    line = '| + mask information flow | 30.0 (20.0) | - | - | 40.0 (20.0) | 2 | 2.0 |'
+    line = '| + mask information flow | 30.0 (20.0) | - | - | 40.0 (20.0) | - | - | 2 | 2.0 |'
     assert line in capsys.readouterr().out
   assert recorded_runs.read(record, BUDGET._asdict()) == {
     'flow_0': {'figures': {'segm_AP': 0.2, 'bbox_AP': 0.3}},

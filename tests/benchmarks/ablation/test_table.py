@@ -20,9 +20,9 @@ def test_the_table_has_mean_and_spread_of_each_row():
   lines = table.markdown(RESULTS).splitlines()
   assert len(lines) == 2 + len(rows.ROWS)
   assert len({line.count('|') for line in lines}) == 1
-  assert lines[2] == '| Mask R-CNN | 41.5 (3.0) | 60.0 | - | 49.0 (3.0) | 3 | 1.5 |'
-  assert lines[3] == '| Cascade Mask R-CNN | - | - | - | - | not run | - |'
-  assert lines[5] == '| + mask information flow | 50.0 | - | - | 60.0 | 1 | 1.5 |'
+  assert lines[2] == '| Mask R-CNN | 41.5 (3.0) | 60.0 | - | 49.0 (3.0) | - | - | 3 | 1.5 |'
+  assert lines[3] == '| Cascade Mask R-CNN | - | - | - | - | - | - | not run | - |'
+  assert lines[5] == '| + mask information flow | 50.0 | - | - | 60.0 | - | - | 1 | 1.5 |'
 
 
 @pytest.mark.parametrize('results', [RESULTS, {}])
