@@ -70,14 +70,18 @@ def _line(run: runs.Run, results: Results, later: Sequence[runs.Run], is_kept: b
   """The line of a finished run, with the expected time of those that are left."""
   result = results[run.name] or {}
   figures = result['figures']
-  mean_seconds = statistics.mean(found['seconds'] for found in results.values() if found)
-  left = sum(results[other.name] is None for other in later)
-  hours = left * mean_seconds / 3600
   text = (
     f'{run.name:16} mask AP {100 * figures["segm_AP"]:5.1f}, box AP {100 * figures["bbox_AP"]:5.1f}'
-    f', {result["seconds"] / 60:5.1f} min{" (kept)" if is_kept else ""}'
   )
-  return f'{text}; {left} left, about {hours:.1f} h' if left else text
+  if 'seconds' in result:  # A recorded run may have none.
+    text += f', {result["seconds"] / 60:5.1f} min'
+  text += ' (kept)' if is_kept else ''
+  seconds = [found['seconds'] for found in results.values() if found and 'seconds' in found]
+  left = sum(results[other.name] is None for other in later)
+  if not left or not seconds:
+    return text
+  hours = left * statistics.mean(seconds) / 3600
+  return f'{text}; {left} left, about {hours:.1f} h'
 
 
 def write_tables(folder: str, budget: runs.Budget, page: str = '', record: str = '') -> None:

@@ -79,6 +79,18 @@ def check_batches(params: cfg.ExperimentConfig, mode: str, num_replicas: int) ->
       )
 
 
+def check_compiled_norms(params: cfg.ExperimentConfig, mode: str, num_replicas: int) -> None:
+  """Raise ConfigError if XLA would have to compile an exchange between replicas."""
+  is_synchronized = params.task.model.norm_activation.use_sync_bn
+  if 'train' in mode and params.runtime.enable_xla and is_synchronized and num_replicas > 1:
+    raise ConfigError(
+      'Synchronized batch norms of several replicas cannot be compiled (runtime.enable_xla)',
+      expected='runtime.enable_xla=false, or task.model.norm_activation.use_sync_bn=false',
+      got=f'both are true, with {num_replicas} replicas',
+      likely_cause='a configuration for one device',
+    )
+
+
 def check_devices(config: cfg.RuntimeConfig) -> None:
   """Check that this machine has the GPUs of a run; GPUs that a run leaves out are named in the log.
 

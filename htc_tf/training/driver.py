@@ -68,6 +68,7 @@ def run(flags_obj: flags.FlagValues, params: cfg.ExperimentConfig, command: list
   )
   _keep_sigterm()
   cluster.check_batches(params, flags_obj.mode, strategy.num_replicas_in_sync)
+  cluster.check_compiled_norms(params, flags_obj.mode, strategy.num_replicas_in_sync)
   if runtime.mixed_precision_dtype:
     precision.choose(runtime.mixed_precision_dtype)
   try:

@@ -85,6 +85,29 @@ def test_a_batch_that_replicas_cannot_share_equally_is_an_error(params):
     cluster.check_batches(params, 'eval', 4)
 
 
+@pytest.mark.parametrize(
+  'mode, compiled, synchronized, replicas, is_refused',
+  [
+    ('train', True, True, 2, True),
+    ('train_and_eval', True, True, 2, True),
+    ('eval', True, True, 2, False),
+    ('train', False, True, 2, False),
+    ('train', True, False, 2, False),
+    ('train', True, True, 1, False),
+  ],
+)
+def test_norms_that_exchange_values_are_not_compiled(
+  params, mode, compiled, synchronized, replicas, is_refused
+):
+  params.runtime.enable_xla = compiled
+  params.task.model.norm_activation.use_sync_bn = synchronized
+  if not is_refused:
+    cluster.check_compiled_norms(params, mode, replicas)
+    return
+  with pytest.raises(ConfigError, match=r'enable_xla=false, or .*use_sync_bn=false.*2 replicas'):
+    cluster.check_compiled_norms(params, mode, replicas)
+
+
 @pytest.fixture
 def gpus(monkeypatch):
   """A function that sets the number of GPUs that TensorFlow finds."""

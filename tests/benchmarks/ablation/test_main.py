@@ -69,8 +69,10 @@ def test_all_finished_runs_are_in_the_table_and_the_page(tmp_path, capsys):
 
 def test_runs_of_a_file_of_figures_are_not_trained_again(tmp_path, monkeypatch, capsys):
   planned = [run_of(tmp_path, name, 0) for name in ('mask_rcnn', 'cascade')]
+  figures = {'segm_AP': 0.3, 'bbox_AP': 0.2}
   known = {
-    run.name: {'seconds': 60.0, 'figures': {'segm_AP': 0.3, 'bbox_AP': 0.2}} for run in planned
+    'mask_rcnn_0': {'seconds': 60.0, 'figures': figures},
+    'cascade_0': {'figures': figures},
   }
 
   def refuse(*_):
@@ -79,7 +81,9 @@ def test_runs_of_a_file_of_figures_are_not_trained_again(tmp_path, monkeypatch, 
   monkeypatch.setattr(runs, 'train', refuse)
   monkeypatch.setattr(command.scene_records, 'prepare', refuse)
   assert command.train_all(planned, BUDGET, str(tmp_path), known) == 0
-  assert 'mask_rcnn_0      mask AP  30.0, box AP  20.0,   1.0 min (kept)' in capsys.readouterr().out
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[0] == 'mask_rcnn_0      mask AP  30.0, box AP  20.0,   1.0 min (kept)'
+  assert lines[1] == 'cascade_0        mask AP  30.0, box AP  20.0 (kept)'
 
 
 def test_a_file_of_figures_is_in_the_table_and_receives_the_runs_of_the_folder(tmp_path, capsys):
