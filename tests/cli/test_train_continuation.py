@@ -124,14 +124,16 @@ def test_an_interruption_saves_a_checkpoint(tmp_path, records, signal_number):
   config = training_runs.write_config(
     tmp_path / 'config.yaml', records, num_steps=100000, overrides={'trainer': trainer}
   )
-  last = 0
+  last, lock = 0, tmp_path / 'model' / '.training.lock'
   for _start in range(2):  # The second start continues from the checkpoint of the first one.
     process = training_runs.start(tmp_path / 'model', config)
     output = [process.stdout.readline()]
     while output[-1] and 's/step' not in output[-1]:
       output.append(process.stdout.readline())
+    assert lock.exists()
     process.send_signal(signal_number)
     status, rest = training_runs.finish(process)
+    assert not lock.exists()
     assert status == 128 + signal_number, ''.join(output)[-3000:] + rest
     assert 'Traceback' not in rest
     (saved,) = map(int, re.findall(r'interrupted: saved step (\d+) as .*ckpt-\1; the same', rest))
