@@ -90,11 +90,12 @@ def test_messages_have_no_prefix_but_that_of_warnings_and_errors():
 def test_a_message_erases_the_bar_of_a_terminal(capsys):
   record = logging.LogRecord('absl', logging.INFO, 'x', 1, 'text', (), None)
   with console.Bar(10, 2, shows=True) as bar:
-    bar.advance()
+    bar.advance(3)
+    assert bar._bar.n == 5
     assert console._Formatter().format(record) == '\r\x1b[Ktext'
   assert '2/10' in capsys.readouterr().err
   with console.Bar(10, 2) as bar:  # There is no terminal.
-    bar.advance()
+    bar.advance(3)
     assert console._Formatter().format(record) == 'text'
   assert not capsys.readouterr().err
 
