@@ -86,13 +86,19 @@ def test_an_error_frees_the_lock(path):
   assert not os.path.exists(path)
 
 
-def test_a_file_that_was_removed_between_opening_and_locking_is_no_lock(path, monkeypatch):
+@pytest.mark.parametrize('has_another', [False, True])
+def test_a_file_that_was_removed_between_opening_and_locking_is_no_lock(
+  path, has_another, monkeypatch
+):
   opened = []
 
   def open_and_remove(path):
     opened.append(os.open(path, os.O_RDWR | os.O_CREAT))
     if len(opened) == 1:
       os.remove(path)
+      if has_another:
+        with open(path, 'x'):
+          pass
     return opened[-1]
 
   monkeypatch.setattr(file_locks, '_open', open_and_remove)

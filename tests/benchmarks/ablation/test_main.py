@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import recorded_runs
 from benchmarks.ablation import __main__ as command
-from benchmarks.ablation import rows, runs, table
+from benchmarks.ablation import class_groups, rows, runs, table
 from htc_tf.errors import TrainingError
 
 BUDGET = runs.Budget('nano', 192, 4, 12, 400)
@@ -65,6 +65,20 @@ def test_all_finished_runs_are_in_the_table_and_the_page(tmp_path, capsys):
   assert line in text and 'old' not in text and '(pictures/ablation.png)' in text
   assert (page.parent / 'pictures' / 'ablation.png').exists()
   assert (tmp_path / 'ablation.png').exists()
+
+
+def test_the_table_has_both_groups_of_classes(tmp_path, monkeypatch, capsys):
+  (tmp_path / 'runs').mkdir()
+  finish(run_of(tmp_path / 'runs', 'flow', 1))
+
+  def add(result, run, budget, annotations):
+    assert (run.name, budget) == ('flow_1', BUDGET)
+    assert annotations == str(tmp_path / 'scenes' / 'val.json')
+    result['figures'].update(context_segm_AP=0.6, other_segm_AP=0.2)
+
+  monkeypatch.setattr(class_groups, 'add', add)
+  command.write_tables(str(tmp_path), BUDGET)
+  assert '| 40.0 | - | - | 50.0 | 60.0 | 20.0 | 1 | 2.0 |' in capsys.readouterr().out
 
 
 def test_runs_of_a_file_of_figures_are_not_trained_again(tmp_path, monkeypatch, capsys):

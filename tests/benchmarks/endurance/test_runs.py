@@ -50,4 +50,5 @@ def test_a_run_without_its_last_evaluation_has_a_fault_and_no_figures(tmp_path, 
   monkeypatch.setattr(runs, '_train_with_kills', train)
   result = runs.train(plan.RUNS['alone_0'], 8, 'records', str(tmp_path))
   assert result['mask_AP'] is None and result['faults']
+  assert result['slopes'] == runs.slopes(result)
   assert runs.read(str(tmp_path / 'alone_0.json'), 8)['losses'] == [[8, 2.5]]
