@@ -2,13 +2,16 @@
 
 import contextlib
 import io
+import json
 import os
+import statistics
 from typing import Any
 
-import numpy as np
+from pycocotools import coco, cocoeval
 
 from benchmarks.ablation import runs
 from benchmarks.scenes import painting
+from htc_tf.evaluation import metrics
 
 # Classes of a shape that has several, depending on the stuff below it.
 CONTEXT = tuple(
@@ -36,32 +39,24 @@ def add(result: dict[str, Any], run: runs.Run, budget: runs.Budget, annotations:
   figures = result['figures']
   if all(name in figures for name in FIGURES) or not os.path.exists(path):
     return
-  by_class = average_precisions(annotations, path)
-  groups = [name in CONTEXT for name in by_class], [name not in CONTEXT for name in by_class]
-  values = np.array(list(by_class.values()))
-  figures.update(zip(FIGURES, (float(values[group].mean()) for group in groups)))
+  by_class = _average_precisions(annotations, path)
+  for name, is_context in zip(FIGURES, (True, False)):
+    figures[name] = statistics.mean(
+      value for class_name, value in by_class.items() if (class_name in CONTEXT) == is_context
+    )
 
 
-def average_precisions(annotations: str, results: str) -> dict[str, float]:
-  """Mask AP of each class that the annotations have, from 0 to 1, by pycocotools.
-
-  Args:
-    annotations: COCO annotations.
-    results: COCO results with masks.
-  """
-  from pycocotools.coco import COCO
-  from pycocotools.cocoeval import COCOeval
-
-  with contextlib.redirect_stdout(io.StringIO()):
-    truth = COCO(annotations)
-    evaluation = COCOeval(truth, truth.loadRes(results), 'segm')
+def _average_precisions(annotations: str, results: str) -> dict[str, float]:
+  """Mask AP of each class that the annotations have objects of, from 0 to 1, by pycocotools."""
+  with open(results, encoding='utf-8') as file:
+    detections = json.load(file)
+  with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress.
+    truth = coco.COCO(annotations)
+    names = {id_: category['name'] for id_, category in truth.cats.items() if truth.catToImgs[id_]}
+    if not detections:  # `loadRes` needs one.
+      return dict.fromkeys(names.values(), 0.0)
+    evaluation = cocoeval.COCOeval(truth, truth.loadRes(detections), 'segm')
     evaluation.evaluate()
     evaluation.accumulate()
-  # By IoU, recall, class, range of areas (the first is all) and number of detections (the last).
-  precision = evaluation.eval['precision'][:, :, :, 0, -1]
-  found = {}
-  for index, category in enumerate(evaluation.params.catIds):
-    known = precision[:, :, index][precision[:, :, index] >= 0]
-    if known.size:
-      found[truth.cats[category]['name']] = float(known.mean())
-  return found
+  found = metrics.average_precision_by_category(evaluation, names, 'segm')
+  return dict(zip(names.values(), found.values()))

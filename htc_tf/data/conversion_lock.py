@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from htc_tf import file_locks
 from htc_tf.data.conversion_options import ConversionOptions
-from htc_tf.errors import ConfigError
 
 
 @contextlib.contextmanager
@@ -26,15 +25,9 @@ def exclusive(parts: Sequence[ConversionOptions]) -> Iterator[None]:
 
 
 def _locked(options: ConversionOptions) -> contextlib.AbstractContextManager[None]:
-  def occupied(owner: str) -> ConfigError:
-    return ConfigError(
-      f'Another process is writing records named {options.prefix!r} into {options.output_folder}',
-      expected='one conversion at a time for a prefix and folder',
-      got=owner,
-      likely_cause='the same command was started twice; wait for the other one, or take another '
-      '--prefix or folder',
-    )
-
   os.makedirs(options.output_folder, exist_ok=True)
-  path = os.path.join(options.output_folder, f'.{options.prefix}.lock')
-  return file_locks.exclusive(path, occupied)
+  return file_locks.exclusive(
+    os.path.join(options.output_folder, f'.{options.prefix}.lock'),
+    work=f'writes records named {options.prefix!r} into {options.output_folder}',
+    elsewhere='another --prefix or folder',
+  )

@@ -9,7 +9,7 @@ from official.core import config_definitions as cfg
 from htc_tf import file_locks, file_systems
 from htc_tf.checkpoints import last_good, model_directory
 from htc_tf.data.dataset_info import DatasetInfo
-from htc_tf.errors import ConfigError, DataError
+from htc_tf.errors import DataError
 from htc_tf.tasks.htc import HTCTask
 from htc_tf.training import run_guard, run_record
 
@@ -62,20 +62,14 @@ def prepare(
 
 def _reserved(model_dir: str) -> contextlib.AbstractContextManager[None]:
   """The lock of a model directory; a remote directory has none."""
-
-  def occupied(owner: str) -> ConfigError:
-    return ConfigError(
-      f'Another process trains in the model directory {model_dir}',
-      expected='one training at a time for a model directory',
-      got=owner,
-      likely_cause='the same command was started twice; wait for the other training, or take '
-      'another --model_dir',
-    )
-
   if file_systems.is_remote(model_dir):
     return contextlib.nullcontext()
-  path = os.path.join(model_dir, '.training.lock')
-  return file_locks.exclusive(path, occupied, _SECONDS_OF_STOPPED_RUN)
+  return file_locks.exclusive(
+    os.path.join(model_dir, '.training.lock'),
+    work=f'trains in the model directory {model_dir}',
+    elsewhere='another --model_dir',
+    seconds=_SECONDS_OF_STOPPED_RUN,
+  )
 
 
 def classes_so_far(model_dir: str) -> DatasetInfo | None:

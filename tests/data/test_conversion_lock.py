@@ -16,7 +16,9 @@ def options_of(folder, prefix='train'):
 
 
 def test_a_second_conversion_of_the_same_prefix_is_refused(tmp_path):
-  message = f"(?s)records named 'train' into {tmp_path}.*process {os.getpid()}.*started twice"
+  message = (
+    f"(?s)writes records named 'train' into {tmp_path}.*process {os.getpid()}.*another --prefix"
+  )
   with conversion_lock.exclusive([options_of(tmp_path)]):
     for _ in range(2):
       with (

@@ -97,7 +97,7 @@ class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
     Keras, which calls this method, exchanges sums, sums of squares and counts one after the other.
 
     Args:
-      x: [batch, height, width, channels].
+      x: [batch, height, width, channels], of 32 bits also in a layer of 16: Keras converts it.
       reduction_axes: all axes but the last one.
       keep_dims: whether the results have the rank of the inputs.
       mask: as in `call`.
@@ -105,13 +105,11 @@ class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
     replicas = tf.distribute.get_replica_context()
     if replicas is None:
       return self._no_sync_calculate_mean_and_var(x, reduction_axes, keep_dims, mask=mask)
-    values = tf.cast(x, tf.float32) if x.dtype.size < 4 else x  # 16 bits cannot hold the sums.
-    if mask is not None:
-      values *= tf.cast(mask, values.dtype)[..., tf.newaxis]
+    values = x if mask is None else x * tf.cast(mask, x.dtype)[..., tf.newaxis]
     parts = [
       tf.reduce_sum(values, reduction_axes),
       tf.reduce_sum(tf.square(values), reduction_axes),
-      tf.cast(self._local_count(x, mask), values.dtype)[tf.newaxis],
+      tf.cast(self._local_count(x, mask), x.dtype)[tf.newaxis],
     ]
     total = replicas.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat(parts, 0))
     channels = x.shape[-1]
@@ -120,7 +118,7 @@ class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):
     # Rounding can make the difference negative.
     variance = tf.maximum(tf.math.divide_no_nan(squares, count) - tf.square(mean), 0.0)
     shape = [1] * (x.shape.rank - 1) + [channels] if keep_dims else [channels]
-    return tuple(tf.cast(tf.reshape(value, shape), x.dtype) for value in (mean, variance))
+    return tf.reshape(mean, shape), tf.reshape(variance, shape)
 
   def _local_count(self, inputs: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     """As `_count`, of the batch of this replica."""

@@ -19,7 +19,7 @@ def _rectangle(x):
 
 
 def _write(folder, found):
-  """An image with one thing of each class, and the detections of some of them."""
+  """An image with a thing of each class but the windmill, and the detections of some of them."""
   annotations = [
     {
       'id': index,
@@ -34,7 +34,9 @@ def _write(folder, found):
   ]
   truth = {
     'images': [{'id': 1, 'height': 8, 'width': 40, 'file_name': 'a.png'}],
-    'categories': [{'id': index, 'name': name} for index, name in enumerate(_CLASSES, 1)],
+    'categories': [
+      {'id': index, 'name': name} for index, name in enumerate((*_CLASSES, 'windmill'), 1)
+    ],
     'annotations': annotations,
   }
   (folder / 'val.json').write_text(json.dumps(truth))
@@ -54,7 +56,8 @@ def test_boats_and_crabs_are_told_apart_by_their_surroundings():
 
 
 @pytest.mark.parametrize(
-  'found, context, other', [(('crab', 'snake', 'walker'), 0.5, 1.0), (('boat', 'crab'), 1.0, 0.0)]
+  'found, context, other',
+  [(('crab', 'snake', 'walker'), 0.5, 1.0), (('boat', 'crab'), 1.0, 0.0), ((), 0.0, 0.0)],
 )
 def test_the_groups_have_the_means_of_their_classes(tmp_path, found, context, other):
   annotations, run = _write(tmp_path, found)

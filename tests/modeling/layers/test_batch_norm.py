@@ -120,6 +120,21 @@ def test_replicas_normalize_as_one_batch_of_all_and_pass_its_gradient(
   np.testing.assert_allclose(slopes, tape.gradient(loss, rows), atol=error)
 
 
+def test_sums_of_16_bits_do_not_overflow(two_replicas):
+  with two_replicas.scope():
+    layer = BatchNorm(synchronized=True, dtype='mixed_float16')
+    layer.build([2, 16, 16, 1])
+  batch = np.full([2, 16, 16, 1], 300, np.float16)  # The largest number is 65504.
+  batch[:, ::2] = 100
+
+  @tf.function(autograph=False)
+  def step(shares):
+    return two_replicas.run(lambda x: layer(x, training=True), (shares,))
+
+  normed = np.concatenate([part.numpy() for part in step(shares_of(two_replicas, batch)).values])
+  np.testing.assert_allclose(normed, (batch - 200.0) / 100, atol=0.01)
+
+
 def test_replicas_exchange_sums_once_and_the_count_once(two_replicas):
   with two_replicas.scope():
     layer = BatchNorm(synchronized=True)
