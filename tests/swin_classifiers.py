@@ -1,12 +1,47 @@
-"""ImageNet classifiers as the authors of the Swin transformer publish them, with random weights."""
+"""ImageNet classifiers of Swin transformers as they are published, with random weights."""
 
 import numpy as np
+
+# From names of the authors to those of mmpretrain, from the first one that occurs.
+_MMPRETRAIN_NAMES = (
+  ('layers.', 'backbone.stages.'),
+  ('patch_embed.proj.', 'backbone.patch_embed.projection.'),
+  ('patch_embed.norm.', 'backbone.patch_embed.norm.'),
+  ('norm.', 'backbone.norm3.'),
+  ('head.', 'head.fc.'),
+)
+_MMPRETRAIN_PARTS = (
+  ('attn.', 'attn.w_msa.'),
+  ('mlp.fc1.', 'ffn.layers.0.0.'),
+  ('mlp.fc2.', 'ffn.layers.1.'),
+)
+
+
+def mmpretrain_tensors(**sizes):
+  """Entries as mmpretrain names them, with the values of `tensors`, whose arguments `sizes` are.
+
+  They belong to another classifier than those of `tensors`: mmpretrain has the channels of merged
+  neighbors in another order. Masks of attention are not stored.
+  """
+  return {
+    _in_mmpretrain(name): value
+    for name, value in tensors(**sizes).items()
+    if not name.endswith('attn_mask')
+  }
+
+
+def _in_mmpretrain(name):
+  old, new = next(pair for pair in _MMPRETRAIN_NAMES if name.startswith(pair[0]))
+  name = new + name.removeprefix(old)
+  for part, other in _MMPRETRAIN_PARTS:
+    name = name.replace(part, other)
+  return name
 
 
 def tensors(
   embed_dim=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 2, 4), window=3, mlp_ratio=2, seed=0
 ):
-  """Entries of the state dictionary under the key `model` of a published file.
+  """Entries of the state dictionary under the key `model` of a file of the transformer's authors.
 
   Args:
     embed_dim: number of channels of the first stage.

@@ -11,7 +11,7 @@ _SECOND_BACKBONES = {
   'decoder/feedback_backbone/': 'backbone/',
   'backbone/trunks/1/': 'backbone/trunks/0/',
 }
-# Norms of the outputs of a Swin transformer, which no classifier has: they start anew.
+# Norms of the outputs of a Swin transformer. They start anew if the classifier lacks them.
 _OUTPUT_NORMS = 'backbone/trunks/1/norms/'
 
 
@@ -29,8 +29,8 @@ def finish(variables: Mapping[str, tf.Variable], optional: Iterable[str]) -> lis
   Returns:
     Paths of the variables that were set.
   """
-  filled = []
-  for path in optional:
+  filled, new = [], set(optional)
+  for path in sorted(new):
     layer, _, name = path.rpartition('/')
     if name in ('weight_gamma', 'weight_beta'):
       mean, deviation = kernel_moments(tf.convert_to_tensor(variables[f'{layer}/kernel']))
@@ -38,7 +38,8 @@ def finish(variables: Mapping[str, tf.Variable], optional: Iterable[str]) -> lis
       filled.append(path)
   for path, variable in variables.items():
     first = _first_path(path)
-    if first is not None and first in variables and not path.startswith(_OUTPUT_NORMS):
+    starts_anew = path.startswith(_OUTPUT_NORMS) and first in new
+    if first is not None and first in variables and not starts_anew:
       variable.assign(variables[first])
       filled.append(path)
   return filled

@@ -21,7 +21,7 @@ from htc_tf.convert.comparison import Allowed
 from htc_tf.convert.mmdet_names import find_mmdet_map
 from htc_tf.convert.name_map import NameMap
 from htc_tf.convert.paddle_names import PADDLE
-from htc_tf.convert.swin_names import SWIN
+from htc_tf.convert.swin_names import MMPRETRAIN_SWIN, SWIN
 from htc_tf.convert.torchvision_names import MMCLS, TORCHVISION
 from htc_tf.convert.variables import named_variables
 from htc_tf.errors import CheckpointError
@@ -33,6 +33,10 @@ _SINGLE_STAGE_HEADS = {'bbox_head', 'mask_head'}
 _OTHER_HEADS = {'head', *_SINGLE_STAGE_HEADS}
 # The second version of Swin transformers has no tables.
 _SWIN_NAMES = {'patch_embed.proj.weight', 'layers.0.blocks.0.attn.relative_position_bias_table'}
+_MMPRETRAIN_SWIN_NAMES = {
+  'backbone.patch_embed.projection.weight',
+  'backbone.stages.0.blocks.0.attn.w_msa.relative_position_bias_table',
+}
 _MMCLS_STEMS = {'backbone.conv1.weight', 'backbone.stem.0.weight'}
 
 
@@ -268,10 +272,13 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
     return TORCHVISION
   elif names >= _SWIN_NAMES:
     return SWIN
+  elif names >= _MMPRETRAIN_SWIN_NAMES:
+    return MMPRETRAIN_SWIN
   raise CheckpointError(
     f'{checkpoint.path} does not hold a known model',
     expected='an HTC of mmdetection 2.x or 3.x or of laihuihui/htc, or an ImageNet classifier: '
-    'ResNet of torchvision or mmcls, HRNet or Swin transformer of its authors',
+    'ResNet of torchvision or mmcls, HRNet of its authors, Swin transformer of its authors or of '
+    'mmpretrain',
     got=f'entries such as {sorted(names)[:3]}',
     likely_cause='the checkpoint of another network',
   )

@@ -65,6 +65,16 @@ def flat_map(size: int) -> Step:
   return Step(channels_last, channels_first)
 
 
+def _by_column(values: np.ndarray) -> np.ndarray:
+  grid = values.reshape(*values.shape[:-1], -1, 2, 2)  # [..., C, y, x]
+  return np.moveaxis(grid, -3, -1).swapaxes(-3, -2).reshape(values.shape)  # from [..., x, y, C]
+
+
+def _by_channel(values: np.ndarray) -> np.ndarray:
+  grid = values.reshape(*values.shape[:-1], 2, 2, -1)  # [..., x, y, C]
+  return np.moveaxis(grid.swapaxes(-3, -2), -1, -3).reshape(values.shape)  # from [..., C, y, x]
+
+
 def _swap_xy(values: np.ndarray) -> np.ndarray:
   groups = values.reshape(*values.shape[:-1], -1, 4)[..., _YX_ORDER]  # [..., anchors, 4]
   return groups.reshape(values.shape)
@@ -79,6 +89,8 @@ LINEAR = Step(np.transpose, np.transpose)
 FLAT_ROI = flat_roi(_PUBLISHED_CROP_SIZE)
 # Last axis from [C * y * x], as a fully connected layer makes a map, to [y * x * C].
 FLAT_MAP = flat_map(_PUBLISHED_CROP_SIZE)
+# Last axis, four neighbors merged into one, from [C * y * x] to [x * y * C], for y and x in 0..1.
+MERGED = Step(_by_column, _by_channel)
 # Last axis from dx, dy, dw, dh (per anchor) to dy, dx, dh, dw.
 YX_DELTAS = Step(_swap_xy, _swap_xy)
 # Last axis from background last to background first.

@@ -1,12 +1,14 @@
 """Tests of the names of Swin transformers, on names as the published checkpoints have them."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from htc_tf.convert import conversion
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.convert.mmdet_names import MMDET
-from htc_tf.convert.swin_names import SWIN
+from htc_tf.convert.swin_names import MMPRETRAIN_SWIN, SWIN
 from htc_tf.errors import CheckpointError
 from tests import swin_classifiers, tiny
 
@@ -35,6 +37,38 @@ _NAMES = {
     'cascade/stages/0/box_head/norms/1/moving_variance'
   ),
 }
+
+
+# Names of mmdetection 3.x and of mmpretrain.
+_NEWER_NAMES = {
+  'backbone.patch_embed.projection.bias': 'backbone/patch_embed/proj/bias',
+  'backbone.patch_embed.norm.weight': 'backbone/patch_embed/norm/gamma',
+  'backbone.stages.1.blocks.0.norm2.bias': 'backbone/trunk/stages/1/blocks/0/norm2/beta',
+  'backbone.stages.2.blocks.5.attn.w_msa.relative_position_bias_table': (
+    'backbone/trunk/stages/2/blocks/5/attn/table'
+  ),
+  'backbone.stages.2.blocks.5.attn.w_msa.qkv.weight': (
+    'backbone/trunk/stages/2/blocks/5/attn/qkv/kernel'
+  ),
+  'backbone.stages.0.blocks.1.attn.w_msa.proj.bias': (
+    'backbone/trunk/stages/0/blocks/1/attn/proj/bias'
+  ),
+  'backbone.stages.3.blocks.1.ffn.layers.0.0.weight': 'backbone/trunk/stages/3/blocks/1/fc1/kernel',
+  'backbone.stages.3.blocks.1.ffn.layers.1.bias': 'backbone/trunk/stages/3/blocks/1/fc2/bias',
+  'backbone.stages.0.downsample.norm.weight': 'backbone/trunk/stages/0/downsample/norm/gamma',
+  'backbone.stages.0.downsample.reduction.weight': (
+    'backbone/trunk/stages/0/downsample/reduction/kernel'
+  ),
+  'backbone.norm3.weight': 'backbone/trunk/norms/3/gamma',
+}
+
+
+@pytest.mark.parametrize('name', _NEWER_NAMES)
+def test_newer_names_stand_for_the_same_variables(name):
+  path = _NEWER_NAMES[name]
+  assert MMDET.find_path(name).name == path
+  assert MMPRETRAIN_SWIN.find_path(name, {path}).name == path
+  assert MMPRETRAIN_SWIN.find_source(path).name == name
 
 
 @pytest.mark.parametrize('name', _NAMES)
@@ -76,15 +110,58 @@ def test_a_classifier_has_the_names_of_the_backbone_without_its_prefix(composite
     assert SWIN.find_path(name, {expected}).name == expected
 
 
+_NEWER_PARTS = {
+  'backbone.layers': 'backbone.stages',
+  'patch_embed.proj.': 'patch_embed.projection.',
+  '.attn.': '.attn.w_msa.',
+  '.mlp.fc1.': '.ffn.layers.0.0.',
+  '.mlp.fc2.': '.ffn.layers.1.',
+}
+
+
+def _newer(name):
+  return functools.reduce(lambda text, part: text.replace(*part), _NEWER_PARTS.items(), name)
+
+
+def _by_channel(name, value):
+  """A value of mmdetection 2.x as mmdetection 3.x has it, with its channels outside neighbors."""
+  if '.downsample.' not in name:
+    return value
+  neighbors = value.reshape(*value.shape[:-1], 2, 2, -1)  # [..., x, y, C]
+  return np.einsum('...xyc->...cyx', neighbors).reshape(value.shape)
+
+
+def test_a_detector_of_mmdetection_3_fills_every_variable():
+  config = tiny.model(1, backbone=tiny.COMPOSITE_SWIN)
+  config.backbone.published_swin.composite = False
+  model, other = tiny.build(config), tiny.build(config, seed=1)
+  rng = np.random.default_rng(0)
+  for variable in model.variables:
+    variable.assign(rng.normal(size=variable.shape))
+  written = conversion.published_weights(model, MMDET)
+  newer = {_newer(name): _by_channel(name, value) for name, value in written.items()}
+  assert len(newer.keys() - written.keys()) > 50
+  assert conversion.find_name_map(Checkpoint(newer, 'torch', 'file', '')) is MMDET
+  conversion.convert_checkpoint(Checkpoint(newer, 'torch', 'file', ''), other)
+  for variable, copied in zip(model.variables, other.variables):
+    np.testing.assert_array_equal(variable, copied, err_msg=variable.name)
+
+
+def test_a_classifier_of_mmpretrain_is_known_by_its_names():
+  file = Checkpoint(swin_classifiers.mmpretrain_tensors(), 'torch', 'swin.pth', '')
+  assert conversion.find_name_map(file) is MMPRETRAIN_SWIN
+
+
 def test_a_classifier_is_known_by_its_names():
   file = Checkpoint(swin_classifiers.tensors(), 'torch', 'swin.pth', '')
   assert conversion.find_name_map(file) is SWIN
 
 
-def test_the_second_version_of_the_transformer_is_unknown():
+@pytest.mark.parametrize('tensors', [swin_classifiers.tensors, swin_classifiers.mmpretrain_tensors])
+def test_the_second_version_of_the_transformer_is_unknown(tensors):
   tensors = {
     name.replace('relative_position_bias_table', 'logit_scale'): value
-    for name, value in swin_classifiers.tensors().items()
+    for name, value in tensors().items()
   }
   with pytest.raises(CheckpointError, match='does not hold a known model'):
     conversion.find_name_map(Checkpoint(tensors, 'torch', 'swinv2.pth', ''))

@@ -23,6 +23,8 @@ def numbered(*shape):
     (t.BACKGROUND_FIRST, (3, 5)),
     (t.BACKGROUND_FIRST, (5,)),
     (t.POINTWISE, (5, 4, 1, 1)),
+    (t.MERGED, (5, 12)),
+    (t.MERGED, (12,)),
   ],
 )
 def test_revert_is_the_inverse_of_apply(step, shape):
@@ -52,6 +54,12 @@ def test_both_weights_give_the_same_product_with_the_flattened_features(crop_siz
 
 def test_deltas_are_swapped_per_anchor():
   np.testing.assert_array_equal(t.YX_DELTAS.apply(numbered(8)), [1, 0, 3, 2, 5, 4, 7, 6])
+
+
+def test_merged_neighbors_are_ordered_by_column_row_and_channel():
+  channel, y, x = 2, 0, 1
+  merged = t.MERGED.apply(numbered(5, 3 * 4))
+  assert merged[4, (x * 2 + y) * 3 + channel] == numbered(5, 3 * 4)[4, (channel * 2 + y) * 2 + x]
 
 
 def test_the_background_becomes_the_first_class():
