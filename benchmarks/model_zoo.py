@@ -38,7 +38,7 @@ _COLUMNS = (
   'file',
   'parameters, 1e6',
   'GMAC',
-  'CPU s',
+  's',
   'R50 = 1',
   'peak GB',
   'parity',
@@ -63,11 +63,11 @@ elsewhere is taken for one of RGB images.
   of {zoo_figures.SIZE} pixels, with 1000 proposals and 100 masks, counted in the graph. Sampling,
   resizing, RoIAlign and NMS count as zero. (The published semantic branch takes 2.9 more: it
   resizes the coarse levels before a convolution, not after it.)
-- **CPU s**, **peak GB**: CPU time of one detection in such an image on both cores together, and
-  largest memory of its process, measured here once, on a machine of two cores that was loaded with
-  other work: the CPU time is above that of an idle one.
-- **R50 = 1**: this CPU time divided by that of a plain convolution in the same process, relative to
-  HTC R50-FPN; compare models by it. A dash: not measured.
+- **s**, **peak GB**: time of one detection in such an image, and largest memory of its process,
+  which includes TensorFlow (0.7 GB). Measured here once for each network, one after another, with
+  random weights in 32 bits, on two cores of an AMD EPYC that did nothing else
+  (`python -m benchmarks.zoo_figures --only=detection`).
+- **R50 = 1**: this time relative to that of HTC R50-FPN.
 - **parity**: checks of [docs/parity.md](docs/parity.md) that hold, with the same weights in the
   original and here, and the largest share of a bar. A dash: the numbers of this size were not
   compared.
@@ -105,8 +105,7 @@ def page(figures: Mapping[str, Mapping[str, Any]], parity: str) -> str:
 def _row(
   known: PublishedFile, figures: Mapping[str, Any], parity: str, reference: Mapping[str, Any]
 ) -> list[str]:
-  share = _in_convolutions(figures)
-  unit = _in_convolutions(reference)
+  seconds, unit = figures.get('seconds'), reference.get('seconds')
   return [
     f'{known.title}<br>`{known.flags}`',
     known.box_ap,
@@ -114,18 +113,11 @@ def _row(
     f'`{known.file}`' + ('' if known.hash else ' (no hash)'),
     _number(figures.get('parameters'), 1e6, 1),
     _number(figures.get('gmac'), 1, 0),
-    _number(figures.get('cpu_seconds'), 1, 1),
-    '-' if share is None or unit is None else f'{share / unit:.2f}',
+    _number(seconds, 1, 2),
+    '-' if unit is None else _number(seconds, unit, 2),
     _number(figures.get('peak_bytes'), 1e9, 1),
     parity,
   ]
-
-
-def _in_convolutions(figures: Mapping[str, Any]) -> float | None:
-  """CPU time in units of the plain convolution that was timed in the same process."""
-  if 'cpu_seconds' not in figures:
-    return None
-  return figures['cpu_seconds'] / figures['convolution_cpu_seconds']
 
 
 def _number(value: float | None, unit: float, digits: int) -> str:

@@ -23,6 +23,7 @@ from benchmarks.arguments import at_least
 MIN_MASK_IOU = 0.95
 _NOISE = (1e-4, 1e-3, 1e-2)
 _PRECISIONS = ('bfloat16', 'float16')
+_TIMED = ('float32', 'bfloat16', 'bfloat16_features')
 
 
 class Found(NamedTuple):
@@ -103,7 +104,7 @@ def trained(model: str, paths: list[str]) -> list[Row]:
 
 
 def times(size: str, repetitions: int) -> str:
-  """A table of the times of detection on a synthetic image in float32 and in bfloat16.
+  """A table of the times of detection on a synthetic image in `_TIMED`.
 
   Args:
     size: size of the network input, 'HEIGHTxWIDTH'.
@@ -125,7 +126,7 @@ def times(size: str, repetitions: int) -> str:
     )
     return lambda: int(detect(images)['num_detections'][0])
 
-  runs = {precision: detection(precision) for precision in ('float32', 'bfloat16')}
+  runs = {precision: detection(precision) for precision in _TIMED}
   return runtimes.table(runtimes.measure(runs, repetitions), 'precision')
 
 

@@ -1,7 +1,8 @@
 """Parameters, arithmetic, time and memory of the networks of MODEL_ZOO.md, each in its own process.
 
 Models with one network and one configuration of detection share the figures. Weights are random;
-apart from NMS, the work does not depend on them. The figures are kept in `zoo_figures.json`, from
+apart from NMS, the work does not depend on them. Times need a machine that does nothing else: they
+are compared with each other. The figures are kept in `zoo_figures.json`, from
 which `benchmarks.model_zoo` writes the page.
 
 Examples:
@@ -17,7 +18,6 @@ import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measuring import resident_bytes
@@ -59,9 +59,7 @@ def measure(name: str, only: str = '') -> dict[str, Any]:
   Returns:
     Of a count: `parameters`, number of weights without the statistics of norms; `gmac`, see
     `graph_gmac`. Of a detection in one image of `SIZE`: `seconds` and `cpu_seconds`, its wall time
-    and its CPU time on all cores; `convolution_cpu_seconds`, the CPU time of a plain convolution
-    before and after it, by which runs on a busy machine are compared; `peak_bytes`, largest
-    resident memory of the process.
+    and its CPU time on all cores; `peak_bytes`, largest resident memory of the process.
 
   Raises:
     subprocess.CalledProcessError: a process ended with an error.
@@ -110,32 +108,21 @@ def _detection(model: Any, sizes: Any) -> dict[str, float]:
   import numpy as np
   import tensorflow as tf
 
-  from benchmarks import ours, scene
+  from benchmarks import scene
 
   inputs = {
     'images': tf.constant(scene.network_input(sizes)[np.newaxis]),
     'image_shape': tf.constant([sizes.image], tf.float32),
   }
   detect = tf.function(model.detect, autograph=False)
-  convolve = ours.convolution(sizes)['convolution'].run
-  for run in (convolve, lambda: detect(inputs)):
-    run()
-  before = _times(convolve)[1]
-  seconds, cpu_seconds = _times(lambda: detect(inputs))
-  convolution = (before + _times(convolve)[1]) / 2
+  detect(inputs)
+  wall, cpu = time.perf_counter(), time.process_time()
+  detect(inputs)
   return {
-    'seconds': round(seconds, 3),
-    'cpu_seconds': round(cpu_seconds, 3),
-    'convolution_cpu_seconds': round(convolution, 3),
+    'seconds': round(time.perf_counter() - wall, 3),
+    'cpu_seconds': round(time.process_time() - cpu, 3),
     'peak_bytes': resident_bytes('VmHWM'),
   }
-
-
-def _times(run: Callable[[], Any]) -> tuple[float, float]:
-  """Wall time of a run, and its CPU time on all cores."""
-  wall, cpu = time.perf_counter(), time.process_time()
-  run()
-  return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def read() -> dict[str, dict[str, Any]]:

@@ -35,7 +35,7 @@ def test_the_table_counts_detections_from_each_smallest_score():
   assert last == '| half | 1 of 2 | 1 of 1 |'
 
 
-def test_the_times_of_both_precisions_are_in_a_table(monkeypatch):
+def test_the_times_of_three_precisions_are_in_a_table(monkeypatch):
   precisions, shown = [], []
 
   def build(name):
@@ -52,6 +52,7 @@ def test_the_times_of_both_precisions_are_in_a_table(monkeypatch):
   monkeypatch.setattr(precision, '_seeded_model', build)
   assert precision.main(['--size=64x96', '--runs=2'], shown.append) == 0
   header, *rows = [line.split() for line in shown[0].splitlines()]
-  assert header[0] == 'precision' and precisions == ['float32', 'bfloat16']
-  assert [(row[0], row[-1]) for row in rows] == [('float32', '64'), ('bfloat16', '16')]
+  assert header[0] == 'precision'
+  assert precisions == ['float32', 'bfloat16', 'bfloat16_features']
+  assert [(row[0], row[-1]) for row in rows] == list(zip(precisions, ('64', '16', '16')))
   assert rows[0][2] == '1.00' and all(float(row[1]) >= 0 for row in rows)
