@@ -29,6 +29,7 @@ _NOT_PLAIN = (
   'Xla',
   'Unique',
   'PartitionedCall',
+  'Erfc',
 )
 
 
@@ -62,8 +63,9 @@ def test_detections_are_those_of_the_predictor(layout):
     {'include_mask': False},
     {'backbone': {'published_resnet': {'model_id': 50, 'groups': 2, 'deformable_stages': [4]}}},
     {'detection_generator': {'nms': 'gaussian', 'class_agnostic_nms': True}},
+    {'backbone': tiny.COMPOSITE_SWIN},
   ],
-  ids=['masks', 'boxes', 'backbone', 'soft'],
+  ids=['masks', 'boxes', 'backbone', 'soft', 'swin'],
 )
 def test_the_graph_holds_plain_operations_only(changes):
   graph = frame_models.graph(frame_models.predictor(1, **changes))

@@ -9,6 +9,7 @@ import tf_keras
 from htc_tf.modeling.layers.drop_path import scale_branch
 from htc_tf.modeling.layers.window_attention import WindowAttention, dense
 from htc_tf.ops import windows as window_ops
+from htc_tf.ops.gelu import gelu
 
 NORM_EPSILON = 1e-5
 
@@ -89,7 +90,7 @@ class SwinBlock(tf_keras.layers.Layer):
     """
     of_attention, of_perceptron = (None, None) if factors is None else tf.unstack(factors, num=2)
     x = inputs + scale_branch(self._attend(self.norm1(inputs), mask), of_attention)
-    hidden = tf.nn.gelu(self.fc1(self.norm2(x)), approximate=False)
+    hidden = gelu(self.fc1(self.norm2(x)))
     return x + scale_branch(self.fc2(hidden), of_perceptron)
 
   def _attend(self, x: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
