@@ -359,7 +359,10 @@ def _prepared(images: tf.Tensor, rule: InputRule) -> Prepared:
 def _cropped(rule: InputRule, inputs: tf.Tensor, info: tf.Tensor) -> Prepared:
   """The inputs without padding that no image of the batch needs."""
   padded_hw = rule.padded_hw(tf.cast(tf.reduce_max(info[:, 1], 0), tf.int32))
-  return inputs[:, : padded_hw[0], : padded_hw[1]], info
+  cropped = inputs[:, : padded_hw[0], : padded_hw[1]]
+  if len(rule.padding.buckets) == 1:  # Parts of Model Garden need static shapes, also in an export.
+    cropped = tf.ensure_shape(cropped, [None, *padded_hw, inputs.shape[-1]])
+  return cropped, info
 
 
 def check_images(images: Images, sample_format: SampleFormat = RGB) -> None:

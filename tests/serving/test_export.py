@@ -22,6 +22,8 @@ from htc_tf.cli import export as command
 from htc_tf.errors import InputError
 from htc_tf.serving import export
 from htc_tf.serving.export_format import ExportFormat
+from tests import tiny
+from tests.serving import frame_models
 
 _CLIENT = textwrap.dedent("""
     import importlib.abc, sys
@@ -68,6 +70,23 @@ def test_a_process_without_htc_tf_gets_the_outputs_of_predict(predictor, saved_m
   for key, value in expected.items():
     np.testing.assert_allclose(answers[f'tensor_{key}'], value, atol=1e-4)
     np.testing.assert_allclose(answers[f'bytes_{key}'], value, atol=1e-4)
+
+
+def test_parts_of_model_garden_which_need_static_shapes_are_exported(tmp_path):
+  generator = {**tiny.MODEL_GARDEN_PARTS['roi_generator'], 'type': 'model_garden'}
+  changes = {'roi_generator': generator, 'roi_aligner': {'type': 'model_garden'}}
+  predictor = frame_models.predictor(1, input_size=[64, 96, 3], **changes)
+  folder = export.export_saved_model(predictor, str(tmp_path / '1'), warmup=False)
+  signatures = tf.saved_model.load(folder).signatures
+  pixels = frame_models.image(40, 70)[np.newaxis]
+  expected = predictor.predict(pixels, verbose=0)
+  assert expected['num_detections'] > 0
+  for found in (
+    signatures['serving_default'](inputs=tf.constant(pixels)),
+    signatures['image_bytes'](inputs=tf.io.encode_png(pixels[0])[tf.newaxis]),
+  ):
+    for key, value in expected.items():
+      np.testing.assert_allclose(found[key], value, atol=1e-4)
 
 
 def test_categories_are_written(saved_model):
