@@ -1,6 +1,7 @@
 """Trains a small model for thousands of steps on two devices, and kills its processes on the way.
 
-Three undisturbed runs with other seeds give the spread of the final AP. One run on two mirrored CPU
+Three undisturbed runs with other seeds give the spread of the final AP, and an undisturbed one with
+two workers the memory of processes that train without an end. One run on two mirrored CPU
 devices and one with two workers are each killed three times and started again with the same
 command. The table has the final AP and the growth of memory; every file of a run is checked.
 Finished runs are kept; one that is interrupted starts again from its beginning.

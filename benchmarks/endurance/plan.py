@@ -41,6 +41,9 @@ class Run(NamedTuple):
 
 # The undisturbed runs give the spread that the others are compared with.
 UNDISTURBED = tuple(Run(f'alone_{seed}', f'one device, seed {seed}', seed) for seed in range(3))
+# Its processes live for all steps, so that the growth of memory at the start can be told from one
+# that lasts.
+UNDISTURBED_WORKERS = Run('workers_alone', 'two workers, undisturbed', 0, num_processes=2)
 DISTURBED = (
   Run(
     'mirrored',
@@ -57,7 +60,7 @@ DISTURBED = (
     kills=((1,), (0,), (0, 1)),
   ),
 )
-RUNS = {run.name: run for run in (*UNDISTURBED, *DISTURBED)}
+RUNS = {run.name: run for run in (*UNDISTURBED, UNDISTURBED_WORKERS, *DISTURBED)}
 
 
 def steps_per_epoch() -> int:

@@ -41,8 +41,9 @@ def test_the_table_has_a_line_for_each_run():
   lines = report.markdown(RESULTS).splitlines()
   assert len(lines) == 2 + len(plan.RUNS) and len({line.count('|') for line in lines}) == 1
   assert lines[2] == '| one device, seed 0 | 3000 | - | 50.0 | 41.0 | 1.2 | 1.5 |'
-  assert lines[5].endswith('| not run | - | - | - | - | - |')
-  assert lines[6].endswith('| 3000 | 800, 1500, 2300 | 50.0 | 43.0 | -0.5, 2.0 | 1.5 |')
+  assert lines[5] == '| two workers, undisturbed | not run | - | - | - | - | - |'
+  assert lines[6].endswith('| not run | - | - | - | - | - |')
+  assert lines[7].endswith('| 3000 | 800, 1500, 2300 | 50.0 | 43.0 | -0.5, 2.0 | 1.5 |')
 
 
 @pytest.mark.parametrize('value, place', [(0.43, 'within'), (0.40, 'within'), (0.45, 'outside')])
@@ -69,7 +70,7 @@ def test_a_run_without_figures_has_no_verdict():
   assert [sentence.split(': ')[1] for sentence in report.verdicts(results)] == [
     'it is not evaluated.'
   ]
-  assert '| - | 1.2 |' in report.markdown(results).splitlines()[6]
+  assert '| - | 1.2 |' in report.markdown(results).splitlines()[7]
 
 
 def test_the_page_shows_the_recorded_runs():
