@@ -6,6 +6,7 @@ need the extra htc_tf[runtimes]. Without --model, it is the published R50 with r
 Examples:
   python -m benchmarks.runtimes --size=800x1344
   python -m benchmarks.runtimes --model=model --size=256x320 --runtimes=onnx,openvino
+  python -m benchmarks.runtimes --size=320x512 --runtimes=onnx,onnx_int8
 """
 
 import argparse
@@ -21,6 +22,7 @@ import numpy as np
 
 _TENSORFLOW = 'tensorflow'
 _EXPERIMENT = 'htc_resnet50fpn_1x_coco'
+_INT8 = '_int8'  # End of the name of a runtime with convolutions in 8 bits.
 
 
 class Row(NamedTuple):
@@ -129,12 +131,16 @@ def _exported(
   """A function that runs a runtime on the inputs of a graph; the model is made if it is missing."""
   from htc_tf.serving.runtimes import registry
 
-  runtime, folder = registry.find(name), os.path.join(folder, name)
+  runtime, folder = registry.find(name.removesuffix(_INT8)), os.path.join(folder, name)
   path = os.path.join(folder, runtime.model_file)
   if not os.path.exists(path):
     os.makedirs(folder)
     start = time.process_time()
-    runtime.convert(graph, folder)
+    if name.endswith(_INT8):
+      assert runtime.convert_to_int8 is not None, f'{runtime.name} has no 8 bits'
+      runtime.convert_to_int8(graph, folder, [inputs])
+    else:
+      runtime.convert(graph, folder)
     print(f'{name}: converted in {time.process_time() - start:.0f} s of processor time', flush=True)
   run = runtime.load(path)
   return lambda: int(run(inputs)['num_detections'][0])
@@ -144,7 +150,11 @@ def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(prog='python -m benchmarks.runtimes', description=__doc__)
   parser.add_argument('--model', help='model directory (default: R50 with random weights)')
   parser.add_argument('--size', default='800x1344', help='HEIGHTxWIDTH (default: %(default)s)')
-  parser.add_argument('--runtimes', default='onnx,openvino,tflite', help='names')
+  parser.add_argument(
+    '--runtimes',
+    default='onnx,openvino,tflite',
+    help='names; onnx_int8 has the ranges of activations in the image that is measured',
+  )
   parser.add_argument('--exports', help='folder that keeps the converted models of this size')
   parser.add_argument('--runs', type=int, default=3, help='counted runs (default: %(default)s)')
   return parser

@@ -251,6 +251,23 @@ def test_masks_of_seven_classes_convert_to_tflite(tmp_path):
   np.testing.assert_allclose(found[8], graph.expected(tf.fill([9], 7))[8], atol=1e-5)
 
 
+def test_no_pass_of_the_conversion_to_onnx_copies_constants(monkeypatch):
+  _runtime('onnx')
+  from tf2onnx.graph import Node
+
+  update_proto, of_constants = Node.update_proto, []
+
+  def record(node, *arguments, **keywords):
+    of_constants.append(node.is_const())
+    update_proto(node, *arguments, **keywords)
+
+  monkeypatch.setattr(Node, 'update_proto', record)
+  model = onnx_runtime.onnx_model(_SevenClasses())
+  assert len(model.graph.initializer) > 1
+  assert of_constants and not any(of_constants)
+  assert Node.update_proto is record
+
+
 def test_an_unknown_runtime_is_rejected():
   with pytest.raises(InputError, match=r'one of onnx, openvino, tflite.*Got: .coreml.'):
     registry.find('coreml')
