@@ -152,6 +152,12 @@ def test_a_classifier_of_mmpretrain_is_known_by_its_names():
   assert conversion.find_name_map(file) is MMPRETRAIN_SWIN
 
 
+@pytest.mark.parametrize('name', ['backbone.norm.weight', 'head.fc.bias'])
+def test_what_no_detector_has_is_ignored(name):
+  # mmdetection's converter of the authors' files leaves their last norm under its name.
+  assert MMPRETRAIN_SWIN.ignores(name) and not MMPRETRAIN_SWIN.ignores('backbone.norm3.weight')
+
+
 def test_a_classifier_is_known_by_its_names():
   file = Checkpoint(swin_classifiers.tensors(), 'torch', 'swin.pth', '')
   assert conversion.find_name_map(file) is SWIN
