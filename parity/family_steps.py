@@ -105,6 +105,13 @@ _CONV_HEADS: Mapping[str, Any] = {
 }
 
 
+_GROUP_NORMS: Mapping[str, Any] = {
+  'decoder': {'published_fpn': {'norm_groups': 8}},
+  'box_head': {'num_convs': 2, 'num_fcs': 1, 'conv_filters': 32, 'norm_groups': 8},
+  'mask_head': {'norm_groups': 8},
+}
+
+
 def _htc(name: str, decoder: str = 'published_fpn', **backbone: Any) -> Family:
   """HTC with another backbone or decoder.
 
@@ -129,6 +136,7 @@ FAMILIES = (
   Family('scnet', 'htc_resnet50fpn_1x_coco', {'model': _SCNET}),
   _htc('cbnetv2', **_COMPOSITE),
   Family('cbnetv2_4conv1fc', 'htc_resnet50fpn_20e_coco', _CONV_HEADS),
+  Family('group_norm', 'htc_resnet50fpn_1x_coco', {'model': _GROUP_NORMS}),
   _htc('hrnet', 'published_hrfpn', type='published_hrnet', published_hrnet=_HRNET),
   _htc('res2net', published_resnet=_RES2NET),
   _htc('sac', published_resnet={**_RESNET50, **_SWITCHABLE}),

@@ -112,12 +112,25 @@ def _composite_with_conv_heads(model: Any) -> None:
     head.loss_bbox = {'type': 'GIoULoss', 'loss_weight': 10.0}  # `update` would keep other keys.
 
 
+def _group_norms(model: Any) -> None:
+  """ResNet-18, and group norms in the pyramid, in 4conv1fc box heads and in mask heads."""
+  use_resnet18(model)
+  groups = {'norm_cfg': {'type': 'GN', 'num_groups': 8, 'requires_grad': True}}
+  model.neck.update(groups)
+  for head in model.roi_head.bbox_head:
+    convs = {'num_shared_convs': 2, 'num_shared_fcs': 1, 'conv_out_channels': _CHANNELS}
+    head.update(type='ConvFCBBoxHead', **convs, **groups)
+  for head in model.roi_head.mask_head:
+    head.update(groups)
+
+
 FAMILIES: Mapping[str, tuple[str, Callable[[Any], None]]] = {
   'mask_rcnn': ('mask_rcnn/mask-rcnn_r50_fpn_1x_coco', use_resnet18),
   'cascade_mask_rcnn': ('cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco', use_resnet18),
   'scnet': ('scnet/scnet_r50_fpn_1x_coco', use_resnet18),
   'cbnetv2': ('htc/htc_r50_fpn_20e_coco', _composite),
   'cbnetv2_4conv1fc': ('htc/htc_r50_fpn_20e_coco', _composite_with_conv_heads),
+  'group_norm': ('htc/htc_r50_fpn_1x_coco', _group_norms),
   'hrnet': ('hrnet/htc_hrnetv2p-w18_20e_coco', _hrnet),
   'res2net': ('res2net/htc_res2net-101_fpn_20e_coco', _res2net),
   'sac': ('detectors/htc_r50-sac_1x_coco', _resnet50),
