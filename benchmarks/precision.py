@@ -104,7 +104,7 @@ def trained(model: str, paths: list[str]) -> list[Row]:
 
 
 def times(size: str, repetitions: int) -> str:
-  """A table of the times of detection on a synthetic image in `_TIMED`.
+  """A table of the times of detection in a synthetic image, in 32 bits and partly or all in 16.
 
   Args:
     size: size of the network input, 'HEIGHTxWIDTH'.

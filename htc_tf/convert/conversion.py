@@ -272,7 +272,7 @@ def find_name_map(checkpoint: Checkpoint) -> NameMap:
     return TORCHVISION
   elif names >= _SWIN_NAMES:
     return SWIN
-  elif names >= _MMPRETRAIN_SWIN_NAMES:
+  elif not _SINGLE_STAGE_HEADS & first_parts and names >= _MMPRETRAIN_SWIN_NAMES:
     return MMPRETRAIN_SWIN
   raise CheckpointError(
     f'{checkpoint.path} does not hold a known model',

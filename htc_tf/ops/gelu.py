@@ -8,7 +8,7 @@ from htc_tf.ops import plain
 
 
 def gelu(x: tf.Tensor) -> tf.Tensor:
-  """X times the share of a standard normal distribution below x, exactly, not by tanh.
+  """The input times the share of a standard normal distribution below it, exactly, not by tanh.
 
   TensorFlow computes it by erfc, which is precise for negative values also in 16 bits. ONNX and
   LiteRT only have erf, which those graphs of plain operations have.

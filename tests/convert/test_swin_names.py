@@ -152,6 +152,12 @@ def test_a_classifier_of_mmpretrain_is_known_by_its_names():
   assert conversion.find_name_map(file) is MMPRETRAIN_SWIN
 
 
+def test_a_single_stage_detector_is_no_classifier():
+  tensors = {**swin_classifiers.mmpretrain_tensors(), 'bbox_head.retina_cls.bias': np.zeros(1)}
+  with pytest.raises(CheckpointError, match='does not hold a known model'):
+    conversion.find_name_map(Checkpoint(tensors, 'torch', 'retinanet_swin.pth', ''))
+
+
 @pytest.mark.parametrize('name', ['backbone.norm.weight', 'head.fc.bias'])
 def test_what_no_detector_has_is_ignored(name):
   # mmdetection's converter of the authors' files leaves their last norm under its name.
