@@ -1,7 +1,7 @@
 """Names of Swin transformers: in checkpoints of mmdetection and in ImageNet classifiers.
 
-The transformer's authors, mmdetection 2.x and CBNetV2's composite have the same names. Those of
-mmdetection 3.x and of mmpretrain are others, and they merge four neighbors in another order.
+CBNetV2's composite has the names of the transformer's authors. mmdetection and mmpretrain have
+others, and they merge four neighbors in another order.
 """
 
 from collections.abc import Sequence
@@ -87,10 +87,11 @@ def _embedding_rows(source: str, path: str, names: _Names = _OF_AUTHORS) -> tupl
 _COMPOSITE = 'backbone.cb_modules.'
 
 SWIN_ROWS = (
-  *_embedding_rows('backbone.', 'backbone/patch_embed'),
-  *_trunk_rows('backbone.', 'backbone/trunk'),
+  # The first rows of a variable are those that published weights are written with.
   *_embedding_rows('backbone.', 'backbone/patch_embed', _OF_MMPRETRAIN),
   *_trunk_rows('backbone.', 'backbone/trunk', _OF_MMPRETRAIN),
+  *_embedding_rows('backbone.', 'backbone/patch_embed'),
+  *_trunk_rows('backbone.', 'backbone/trunk'),
   # The second transformer has no embedding of its own.
   *_embedding_rows(f'{_COMPOSITE}0.', 'backbone/shared_embed'),
   *_trunk_rows(f'{_COMPOSITE}{{member}}.', 'backbone/trunks/{member}'),

@@ -100,8 +100,8 @@ MMDET_MAPS = {
     [0.97069, -0.68537, -1.11687, -1.41516, -0.7546, 0.1681, 1.7848, -0.67686],
   ],
 }
-# The same with weights in the names of mmdetection 3.x and mmpretrain.
-NEWER_MAPS = [
+# The same with weights in the names of mmdetection and mmpretrain.
+MMPRETRAIN_MAPS = [
   [-0.6337, -1.1549, 0.55303, 1.49708, -0.35319, 2.20511, -0.52383, -0.74162],
   [1.03867, -0.45756, -0.44504, 0.75943, -0.1339, -0.69727, 1.64767, 1.56626],
   [-1.91766, 1.71394, 0.12286, 0.63584, 0.02911, -1.39221, 1.05809, 1.66077],
@@ -146,7 +146,7 @@ def test_a_swin_transformer_computes_what_that_of_mmdetection_does(window):
 def test_a_transformer_of_mmpretrain_computes_what_that_of_mmdetection_does():
   model = swin(composite=False)
   result = start(model, swin_classifiers.mmpretrain_tensors())
-  np.testing.assert_allclose(shown(model.backbone(IMAGE)), NEWER_MAPS, rtol=0, atol=3e-5)
+  np.testing.assert_allclose(shown(model.backbone(IMAGE)), MMPRETRAIN_MAPS, rtol=0, atol=3e-5)
   assert {path.split('/')[3] for path in result.missing} == {'0', '1', '2'}  # The norms.
 
 
@@ -155,7 +155,7 @@ def test_the_last_norm_of_mmpretrain_fills_those_of_both_transformers():
   result = start(model, swin_classifiers.mmpretrain_tensors())
   embedding = model.backbone.shared_embed(IMAGE)
   for trunk in model.backbone.trunks:
-    np.testing.assert_allclose(shown(trunk(embedding)), NEWER_MAPS, rtol=0, atol=3e-5)
+    np.testing.assert_allclose(shown(trunk(embedding)), MMPRETRAIN_MAPS, rtol=0, atol=3e-5)
   assert {'backbone/trunks/0/norms/3/beta', 'backbone/trunks/1/norms/3/beta'} <= {*result.filled}
   assert 'backbone/trunks/1/norms/2/beta' in result.missing
 

@@ -13,8 +13,6 @@ from htc_tf.errors import CheckpointError
 from tests import swin_classifiers, tiny
 
 _NAMES = {
-  'backbone.patch_embed.proj.weight': 'backbone/patch_embed/proj/kernel',
-  'backbone.layers.2.blocks.17.norm1.weight': 'backbone/trunk/stages/2/blocks/17/norm1/gamma',
   'backbone.norm3.bias': 'backbone/trunk/norms/3/beta',
   'backbone.cb_modules.0.patch_embed.norm.bias': 'backbone/shared_embed/norm/beta',
   'backbone.cb_modules.1.layers.0.blocks.1.attn.relative_position_bias_table': (
@@ -39,8 +37,8 @@ _NAMES = {
 }
 
 
-# Names of mmdetection 3.x and of mmpretrain.
-_NEWER_NAMES = {
+# Names of mmdetection and of mmpretrain.
+_MMDETECTION_NAMES = {
   'backbone.patch_embed.projection.bias': 'backbone/patch_embed/proj/bias',
   'backbone.patch_embed.norm.weight': 'backbone/patch_embed/norm/gamma',
   'backbone.stages.1.blocks.0.norm2.bias': 'backbone/trunk/stages/1/blocks/0/norm2/beta',
@@ -63,12 +61,23 @@ _NEWER_NAMES = {
 }
 
 
-@pytest.mark.parametrize('name', _NEWER_NAMES)
-def test_newer_names_stand_for_the_same_variables(name):
-  path = _NEWER_NAMES[name]
-  assert MMDET.find_path(name).name == path
+@pytest.mark.parametrize('name', _MMDETECTION_NAMES)
+def test_names_of_mmdetection_and_mmpretrain_are_translated(name):
+  path = _MMDETECTION_NAMES[name]
+  assert MMDET.find_path(name).name == path and MMDET.find_source(path).name == name
   assert MMPRETRAIN_SWIN.find_path(name, {path}).name == path
   assert MMPRETRAIN_SWIN.find_source(path).name == name
+
+
+@pytest.mark.parametrize(
+  'name,path',
+  [
+    ('backbone.patch_embed.proj.weight', 'backbone/patch_embed/proj/kernel'),
+    ('backbone.layers.2.blocks.17.norm1.weight', 'backbone/trunk/stages/2/blocks/17/norm1/gamma'),
+  ],
+)
+def test_one_transformer_may_have_the_names_of_the_authors(name, path):
+  assert MMDET.find_path(name).name == path
 
 
 @pytest.mark.parametrize('name', _NAMES)
@@ -110,28 +119,28 @@ def test_a_classifier_has_the_names_of_the_backbone_without_its_prefix(composite
     assert SWIN.find_path(name, {expected}).name == expected
 
 
-_NEWER_PARTS = {
-  'backbone.layers': 'backbone.stages',
-  'patch_embed.proj.': 'patch_embed.projection.',
-  '.attn.': '.attn.w_msa.',
-  '.mlp.fc1.': '.ffn.layers.0.0.',
-  '.mlp.fc2.': '.ffn.layers.1.',
+_PARTS_OF_AUTHORS = {
+  'backbone.stages': 'backbone.layers',
+  'patch_embed.projection.': 'patch_embed.proj.',
+  '.attn.w_msa.': '.attn.',
+  '.ffn.layers.0.0.': '.mlp.fc1.',
+  '.ffn.layers.1.': '.mlp.fc2.',
 }
 
 
-def _newer(name):
-  return functools.reduce(lambda text, part: text.replace(*part), _NEWER_PARTS.items(), name)
+def _of_authors(name):
+  return functools.reduce(lambda text, part: text.replace(*part), _PARTS_OF_AUTHORS.items(), name)
 
 
-def _by_channel(name, value):
-  """A value of mmdetection 2.x as mmdetection 3.x has it, with its channels outside neighbors."""
+def _by_column(name, value):
+  """A value of mmdetection as the authors have it, with its channels inside the neighbors."""
   if '.downsample.' not in name:
     return value
-  neighbors = value.reshape(*value.shape[:-1], 2, 2, -1)  # [..., x, y, C]
-  return np.einsum('...xyc->...cyx', neighbors).reshape(value.shape)
+  neighbors = value.reshape(*value.shape[:-1], -1, 2, 2)  # [..., C, y, x]
+  return np.einsum('...cyx->...xyc', neighbors).reshape(value.shape)
 
 
-def test_a_detector_of_mmdetection_3_fills_every_variable():
+def test_a_detector_with_the_names_of_the_authors_fills_every_variable():
   config = tiny.model(1, backbone=tiny.COMPOSITE_SWIN)
   config.backbone.published_swin.composite = False
   model, other = tiny.build(config), tiny.build(config, seed=1)
@@ -139,10 +148,11 @@ def test_a_detector_of_mmdetection_3_fills_every_variable():
   for variable in model.variables:
     variable.assign(rng.normal(size=variable.shape))
   written = conversion.published_weights(model, MMDET)
-  newer = {_newer(name): _by_channel(name, value) for name, value in written.items()}
-  assert len(newer.keys() - written.keys()) > 50
-  assert conversion.find_name_map(Checkpoint(newer, 'torch', 'file', '')) is MMDET
-  conversion.convert_checkpoint(Checkpoint(newer, 'torch', 'file', ''), other)
+  renamed = {_of_authors(name): _by_column(name, value) for name, value in written.items()}
+  assert len(renamed.keys() - written.keys()) > 50
+  file = Checkpoint(renamed, 'torch', 'file', '')
+  assert conversion.find_name_map(file) is MMDET
+  conversion.convert_checkpoint(file, other)
   for variable, copied in zip(model.variables, other.variables):
     np.testing.assert_array_equal(variable, copied, err_msg=variable.name)
 
