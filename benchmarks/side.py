@@ -15,6 +15,10 @@ from benchmarks import measuring, scene
 def _build() -> Mapping[str, measuring.Measure]:
   """The rows of the module, group and size on the command line."""
   module, group, size, *first = sys.argv[1:]
+  if module == 'ours':  # As in the commands; the environment of the peer does not have them.
+    from htc_tf.cli import command
+
+    command.prepare_tensorflow('1')
   for name in first:
     importlib.import_module(name)
   groups = importlib.import_module(f'benchmarks.{module}').GROUPS
