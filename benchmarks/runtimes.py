@@ -137,7 +137,9 @@ def _exported(
     os.makedirs(folder)
     start = time.process_time()
     if name.endswith(_INT8):
-      assert runtime.convert_to_int8 is not None, f'{runtime.name} has no 8 bits'
+      if runtime.convert_to_int8 is None:
+        known = ', '.join(registry.names_with_int8())
+        raise SystemExit(f'{name}: {runtime.title} has no 8 bits; {known} has')
       runtime.convert_to_int8(graph, folder, [inputs])
     else:
       runtime.convert(graph, folder)

@@ -31,6 +31,7 @@ def test_workers_find_each_other_and_others_are_alone(monkeypatch):
 def test_all_runs_train_alike():
   trees = [plan.overrides(run, 400) for run in plan.RUNS.values()]
   assert [tree['task'].pop('seed') for tree in trees] == [0, 1, 2, 0, 0, 0]
+  assert [run.num_processes for run in plan.RUNS.values()] == [1, 1, 1, 2, 1, 2]
   for tree, run in zip(trees, plan.RUNS.values()):
     is_shared = run.num_processes > 1
     strategy = {'distribution_strategy': 'multi_worker_mirrored'} if is_shared else None
