@@ -29,6 +29,7 @@ _REFERENCE = 'htc_resnet50fpn_1x_coco'
 _COMPARED_AS = {
   'htc_cbnetv2_swin_base_coco': 'htc_cbv2_swin_base',
   'htc_cbnetv2_swin_base_4conv1fc_coco': 'htc_cbv2_swin_base_4conv1f',
+  'htc_cbnetv2_swin_large_4conv1fc_coco': 'htc_cbv2_swin_large_4conv1f',
   'htc_resnet50fpn_1x_coco_paddle': 'image a',
 }
 _COLUMNS = (
@@ -69,8 +70,7 @@ elsewhere is taken for one of RGB images.
   (`python -m benchmarks.zoo_figures --only=detection`).
 - **R50 = 1**: this time relative to that of HTC R50-FPN.
 - **parity**: checks of [docs/parity.md](docs/parity.md) that hold, with the same weights in the
-  original and here, and the largest share of a bar. A dash: the numbers of this size were not
-  compared.
+  original and here, and the largest share of a bar.
 """
 
 

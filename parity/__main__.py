@@ -8,15 +8,18 @@ Example:
 
 import argparse
 import functools
+import gc
 import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from htc_tf.errors import HTCError
 from parity import measurement, report
 from parity.check import Check
 from parity.measurement import Measurement, NotRun
+from parity.pack import MEMBER_EXTRACT
 from parity.report import Section
 
 _FOLDER = pathlib.Path(__file__).parent
@@ -47,6 +50,8 @@ def _sections(folders: Sequence[str]) -> Iterator[Section]:
   zoo_folders = [folder for folder in folders if _is_of_zoo(folder)]
   yield from _htc_sections(next((f for f in folders if f not in zoo_folders), folders[0]))
   yield from _zoo_sections(zoo_folders[0] if zoo_folders else folders[0])
+  # Packs lack these references, which the repository holds.
+  yield from _member_sections(str(MEMBER_EXTRACT) if zoo_folders else folders[0])
 
 
 def _is_of_zoo(folder: str) -> bool:
@@ -61,11 +66,25 @@ def _is_of_zoo(folder: str) -> bool:
 
 def _zoo_sections(folder: str) -> Iterator[Section]:
   """The sections of the families around HTC."""
-  from parity import mmdet_image, zoo
+  from parity import zoo
+
+  return _image_sections(folder, zoo.VARIANTS)
+
+
+def _member_sections(folder: str) -> Iterator[Section]:
+  """The sections of the larger networks of these families."""
+  from parity import members
+
+  return _image_sections(folder, members.variants())
+
+
+def _image_sections(folder: str, variants: Iterable[Any]) -> Iterator[Section]:
+  """The sections of configurations (`Variant`) that are compared on a stored image."""
+  from parity import mmdet_image
   from parity.pack import Pack
 
   pack = Pack(folder)
-  for variant in zoo.VARIANTS:
+  for variant in variants:
     yield _section(
       f'{variant.source}, {variant.config}',
       mmdet_image.MmdetImage(pack, variant).measurements(),
@@ -143,7 +162,10 @@ def _training_sections(folder: str, extract: str) -> Iterator[Section]:
 def _section(title: str, measurements: Iterable[Measurement]) -> Section:
   """A section in which each measurement whose arrays are missing is listed as not run."""
   print(f'\n{title}', flush=True)
-  return Section(title, *measurement.run(measurements, lambda line: print(line, flush=True)))
+  section = Section(title, *measurement.run(measurements, lambda line: print(line, flush=True)))
+  # Layers refer to one another: without this, ten models wait for the collector, with 14 GB.
+  gc.collect()
+  return section
 
 
 def _whole_section(

@@ -21,6 +21,7 @@ from htc_tf.convert.mmdet_names import find_mmdet_map
 from htc_tf.modeling.factory import build_htc
 from parity import step_weights, training, training_gradients
 from parity.check import Check, at_most
+from parity.pack import stored_shapes
 from parity.training_step import make_step
 
 INPUTS = 'training_trajectory.npz'
@@ -156,7 +157,7 @@ def step_checks(folder: str, family: Family) -> list[Check]:
   step = make_step(dict(np.load(os.path.join(folder, INPUTS))))
   config = task_of(family)
   model = build_htc(config.model)
-  weights = step_weights.state_dict(_shapes(reference))
+  weights = step_weights.state_dict(stored_shapes(reference))
   convert_checkpoint(Checkpoint(weights, 'torch', f'{family.name}.pth', ''), model)
   variables = model.trainable_variables
   result = training.run_step(config, model, step, variables)
@@ -178,11 +179,6 @@ def task_of(family: Family) -> task_config.HTCTask:
   config.model.override(_REDUCED)
   config.override(dict(family.overrides))
   return config
-
-
-def _shapes(reference: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-  rows = zip(reference['names'], reference['shapes'])
-  return {str(name): tuple(int(side) for side in shape if side >= 0) for name, shape in rows}
 
 
 def _figures(reference: Mapping[str, np.ndarray]) -> training_gradients.Figures:

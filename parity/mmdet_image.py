@@ -14,9 +14,10 @@ from parity.detections import Detected, PastedMasks, detection_measurements, mas
 from parity.forward import Forward, build_model
 from parity.measurement import MAPS_BAR, Measurement, lost_share, near
 from parity.network_inputs import network_input
-from parity.pack import Arrays, Pack
+from parity.pack import ZOO_EXTRACT, Arrays, Pack
 
 _PROPOSAL_PX, _LOST_BAR = 0.05, 0.01
+_MEMBER_THINNING, _MEMBER_IMAGE = 8, 'scnet_r50_fpn_1x_coco'
 _PYRAMID_KEYS = {
   '2': ('P2_every4th', 4),
   '3': ('P3_every4th', 4),
@@ -59,9 +60,13 @@ class Variant(NamedTuple):
     overrides: nested overrides of the configuration of the experiment's model.
     has_semantic: whether the model has the semantic branch.
     masks: keys of the reference masks by mask ensemble.
-    of_zoo: whether the reference belongs to the families around HTC.
+    kind: folder of the reference: 'htc', 'zoo' for the families around HTC, or 'member' for their
+      larger networks, of which every eighth channel of maps and every eighth pixel of the input
+      are stored.
     bars: largest differences that pass.
     source: the implementation that computed the reference.
+    sha256: first digits of the hash of a published file with this network, by which conversion
+      knows networks that read BGR images; '' if the shapes are enough.
   """
 
   config: str
@@ -69,13 +74,23 @@ class Variant(NamedTuple):
   overrides: Mapping[str, Any] = types.MappingProxyType({})
   has_semantic: bool = True
   masks: Mapping[str, str] = _PACK_MASKS
-  of_zoo: bool = False
+  kind: str = 'htc'
   bars: Bars = Bars()
   source: str = 'mmdetection 3.3.0'
+  sha256: str = ''
+
+  @property
+  def thinning(self) -> int:
+    """Distance of the stored channels of maps, and of the stored pixels of the input."""
+    return _MEMBER_THINNING if self.kind == 'member' else 1
 
   def arrays(self, pack: Pack) -> Arrays:
     """The reference arrays."""
-    return pack.arrays(self.config if self.of_zoo else f'mmdet_{self.config}')
+    return pack.arrays(f'mmdet_{self.config}' if self.kind == 'htc' else self.config)
+
+  def image(self, pack: Pack) -> Arrays:
+    """The arrays with the image; larger networks see that of the families around HTC."""
+    return Pack(ZOO_EXTRACT).arrays(_MEMBER_IMAGE) if self.kind == 'member' else self.arrays(pack)
 
   def state(self, pack: Pack) -> Checkpoint:
     """The weights.
@@ -83,7 +98,9 @@ class Variant(NamedTuple):
     Raises:
       MissingArrayError: the pack lacks them.
     """
-    return pack.zoo_state(self.config) if self.of_zoo else pack.mmdet_state(self.config)
+    if self.kind == 'member':
+      return pack.member_state(self.config, self.sha256)
+    return pack.zoo_state(self.config) if self.kind == 'zoo' else pack.mmdet_state(self.config)
 
 
 def _resnext(groups: int, **values: Any) -> dict[str, Any]:
@@ -123,7 +140,7 @@ class MmdetImage:
   """
 
   def __init__(self, pack: Pack, variant: Variant):
-    self._arrays = variant.arrays(pack)
+    self._arrays, self._image = variant.arrays(pack), variant.image(pack)
     self._variant = variant
     self._pack = pack
     self._forward = Forward(lambda: self._model, self._inputs)
@@ -137,14 +154,16 @@ class MmdetImage:
     )
 
   def _inputs(self) -> dict[str, np.ndarray]:
-    return network_input([self._arrays['image_bgr'][..., ::-1]])
+    return network_input([self._image['image_bgr'][..., ::-1]])
 
   def measurements(self) -> Iterator[Measurement]:
     """All measurements, from the network input to the masks."""
+    thinning = self._variant.thinning
+    key = 'input' if thinning == 1 else f'input_every{thinning}th'
     yield near(
       'network input from the pixels',
-      lambda: self._inputs()['images'][0],
-      lambda: layout.channels_last(self._arrays['input']),
+      lambda: self._inputs()['images'][0, ::thinning, ::thinning],
+      lambda: layout.channels_last(self._arrays[key]),
     )
     for level, (key, step) in _BACKBONE_KEYS.items():
       yield self._near(f'C{level}', functools.partial(self._map, 'backbone', level, step), key)
@@ -153,12 +172,12 @@ class MmdetImage:
     if self._variant.has_semantic:
       yield self._near(
         'semantic logits',
-        lambda: self._forward.levels.semantic('logits')[0, ::4, ::4],
+        lambda: self._forward.levels.semantic('logits')[0, ::4, ::4, ::thinning],
         'semantic_logits_every4th',
       )
       yield self._near(
         'semantic embedding',
-        lambda: self._forward.levels.semantic('embedding')[0, ::4, ::4],
+        lambda: self._forward.levels.semantic('embedding')[0, ::4, ::4, ::thinning],
         'semantic_feature_every4th',
       )
     yield Measurement(
@@ -173,7 +192,7 @@ class MmdetImage:
   def _map(self, kind: str, level: str, step: int) -> np.ndarray:
     levels = self._forward.levels
     maps = levels.backbone if kind == 'backbone' else levels.features.pyramid
-    return maps[level][0, ::step, ::step]
+    return maps[level][0, ::step, ::step, :: self._variant.thinning]
 
   def _lost_proposals(self) -> float:
     reference = layout.yx(self._arrays['proposals'])
@@ -203,4 +222,4 @@ class MmdetImage:
   def _pasted(self, ensemble: str) -> PastedMasks:
     key = self._variant.masks[ensemble]
     masks = layout.unpacked_masks(self._arrays[key], self._arrays['detections_masks_shape'])
-    return PastedMasks(masks, self._arrays['scale_factor_wh'][::-1])
+    return PastedMasks(masks, self._image['scale_factor_wh'][::-1])

@@ -3,16 +3,20 @@
 import importlib.util
 import pathlib
 import types
+from collections.abc import Mapping
 
 import numpy as np
 
 from htc_tf import files
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.errors import HTCError
+from parity import member_weights
 
 # The parts of the packs that the repository holds for its tests.
 EXTRACT = pathlib.Path(__file__).parent / 'extract'
 ZOO_EXTRACT = pathlib.Path(__file__).parent / 'zoo_extract'
+# References of larger networks, which no pack has.
+MEMBER_EXTRACT = pathlib.Path(__file__).parent / 'member_extract'
 
 
 class MissingArrayError(HTCError):
@@ -64,6 +68,12 @@ class Arrays:
     return self._file
 
 
+def stored_shapes(arrays: Arrays | Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+  """{name: shape} of the weights of a reference that holds `names` and `shapes`."""
+  rows = zip(arrays['names'], arrays['shapes'])
+  return {str(name): tuple(int(side) for side in shape if side >= 0) for name, shape in rows}
+
+
 class Pack:
   """A folder with `weights.py` and .npz files, of which some may be missing.
 
@@ -102,6 +112,22 @@ class Pack:
     for name in (f'{config}_shapes.json', f'{config}_statistics.npz'):
       self._require(name)
     return Checkpoint(self._weights().state_dict(config), 'torch', f'{config}.pth', '')
+
+  def member_state(self, config: str, sha256: str) -> Checkpoint:
+    """The weights of a larger network of the families around HTC.
+
+    Args:
+      config: name of the configuration.
+      sha256: hash that the file is said to have.
+
+    Raises:
+      MissingArrayError: the reference is missing.
+    """
+    arrays = self.arrays(config)
+    shapes = stored_shapes(arrays)
+    squares = dict(zip(member_weights.norm_names(list(shapes)), arrays['mean_squares']))
+    weights = member_weights.state_dict(shapes, squares)
+    return Checkpoint(weights, 'torch', f'{config}.pth', sha256)
 
   def paddle_state(self) -> Checkpoint:
     """The weights of laihuihui/htc.

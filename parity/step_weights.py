@@ -9,6 +9,7 @@ activations to grow. The module needs NumPy only, so that the environment of the
 it as well.
 """
 
+import functools
 import importlib.util
 import pathlib
 import types
@@ -18,6 +19,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 _RULE = pathlib.Path(__file__).parent / 'zoo_extract' / 'weights.py'
+# End of the names of tables that the network computes.
+COMPUTED = '.relative_position_index'
+
+
+@functools.cache
+def rule() -> types.ModuleType:
+  """The module with the rule for parameters."""
+  spec = importlib.util.spec_from_file_location('weights_of_families', _RULE)
+  assert spec is not None and spec.loader is not None
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
 
 
 def state_dict(shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
@@ -26,11 +39,10 @@ def state_dict(shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
   Args:
     shapes: {published name: shape}.
   """
-  rule = _rule()
   return {
-    name: _entry(rule, name, tuple(shape), shapes)
+    name: _entry(name, tuple(shape), shapes)
     for name, shape in shapes.items()
-    if not name.endswith('.relative_position_index')
+    if not name.endswith(COMPUTED)
   }
 
 
@@ -40,22 +52,12 @@ def probe(name: str, gradient: np.ndarray) -> float:
   return float(np.vdot(gradient.astype(np.float64), direction.standard_normal(gradient.shape)))
 
 
-def _entry(
-  rule: types.ModuleType, name: str, shape: tuple[int, ...], shapes: Mapping[str, Sequence[int]]
-) -> np.ndarray:
+def _entry(name: str, shape: tuple[int, ...], shapes: Mapping[str, Sequence[int]]) -> np.ndarray:
   draw = np.random.default_rng(zlib.crc32(name.encode('ascii')))
   if name.endswith('.weight_beta'):
-    return np.float32(0.1) * rule.weight(name, shape, shapes)
+    return np.float32(0.1) * rule().weight(name, shape, shapes)
   if name.endswith('.running_mean'):
     return draw.normal(0.0, 0.1, shape).astype(np.float32)
   if name.endswith('.running_var'):
     return draw.uniform(0.5, 1.5, shape).astype(np.float32)
-  return rule.weight(name, shape, shapes)
-
-
-def _rule() -> types.ModuleType:
-  spec = importlib.util.spec_from_file_location('weights_of_families', _RULE)
-  assert spec is not None and spec.loader is not None
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+  return rule().weight(name, shape, shapes)

@@ -14,7 +14,7 @@ _HTC_MASKS = types.MappingProxyType(
 
 def _without_semantic(config: str, experiment: str) -> Variant:
   """A model without information flow, whose masks are the mean of its stages."""
-  return Variant(config, experiment, has_semantic=False, masks=_ONLY_MASKS, of_zoo=True)
+  return Variant(config, experiment, has_semantic=False, masks=_ONLY_MASKS, kind='zoo')
 
 
 def _htc(config: str, decoder: str = 'published_fpn', **resnet: Any) -> Variant:
@@ -26,7 +26,7 @@ def _htc(config: str, decoder: str = 'published_fpn', **resnet: Any) -> Variant:
     **resnet: overrides of the configuration of the ResNet.
   """
   overrides = {'backbone': {'published_resnet': resnet}, 'decoder': {'type': decoder}}
-  return Variant(config, 'htc_resnet50fpn_1x_coco', overrides, masks=_HTC_MASKS, of_zoo=True)
+  return Variant(config, 'htc_resnet50fpn_1x_coco', overrides, masks=_HTC_MASKS, kind='zoo')
 
 
 def _composite_swin(config: str, **box_head: Any) -> Variant:
@@ -52,7 +52,7 @@ def _composite_swin(config: str, **box_head: Any) -> Variant:
     'htc_resnet50fpn_20e_coco',
     overrides,
     masks=_HTC_MASKS,
-    of_zoo=True,
+    kind='zoo',
     # The original amplifies noise of its input 34 times.
     bars=Bars(maps=5e-3, scores=5e-3),
     source='CBNetV2 under the heads of mmdetection 3.3.0',
@@ -84,7 +84,7 @@ VARIANTS = (
       'decoder': {'type': 'published_hrfpn'},
     },
     masks=_HTC_MASKS,
-    of_zoo=True,
+    kind='zoo',
   ),
   _htc(
     'htc_res2net-101_fpn_20e_coco',
@@ -98,7 +98,7 @@ VARIANTS = (
   _htc('htc_r50-rfp_1x_coco', 'recursive_fpn', standardized=True),
   _htc('detectors_htc-r50_1x_coco', 'recursive_fpn', **_SWITCHABLE),
   Variant(
-    'scnet_r50_fpn_1x_coco', 'htc_resnet50fpn_1x_coco', _SCNET, masks=_ONLY_MASKS, of_zoo=True
+    'scnet_r50_fpn_1x_coco', 'htc_resnet50fpn_1x_coco', _SCNET, masks=_ONLY_MASKS, kind='zoo'
   ),
   _composite_swin('htc_cbv2_swin_base'),
   _composite_swin('htc_cbv2_swin_base_4conv1f', num_convs=4, num_fcs=1),

@@ -3,10 +3,19 @@
 import numpy as np
 import pytest
 
-from htc_tf.convert import conversion
+from htc_tf.convert import conversion, published_files
 from htc_tf.convert.mmdet_names import MMDET
-from parity import forward, measurement, mmdet_image, mmdet_views, ops, paddle_image, zoo
-from parity.pack import EXTRACT, ZOO_EXTRACT, Pack
+from parity import (
+  forward,
+  measurement,
+  members,
+  mmdet_image,
+  mmdet_views,
+  ops,
+  paddle_image,
+  zoo,
+)
+from parity.pack import EXTRACT, MEMBER_EXTRACT, ZOO_EXTRACT, Pack
 
 PACK, ZOO_PACK = Pack(EXTRACT), Pack(ZOO_EXTRACT)
 
@@ -44,6 +53,19 @@ def test_models_of_mmdetection_agree_with_the_reference(variant):
 )
 def test_families_around_htc_agree_with_the_reference(variant):
   assert_all_pass(mmdet_image.MmdetImage(ZOO_PACK, variant).measurements(), 7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('variant', members.variants(), ids=lambda variant: variant.config)
+def test_larger_networks_agree_with_the_reference(variant):
+  assert_all_pass(mmdet_image.MmdetImage(Pack(MEMBER_EXTRACT), variant).measurements(), 14)
+
+
+def test_networks_of_bgr_images_are_compared_as_files_with_their_hash():
+  hashes = {variant.config: variant.sha256 for variant in members.variants()}
+  assert published_files.reads_bgr(hashes['mask-rcnn_x101-32x8d_fpn_1x_coco'])
+  assert published_files.reads_bgr(hashes['cascade-mask-rcnn_x101-32x8d_fpn_ms-3x_coco'])
+  assert not published_files.reads_bgr(hashes['mask-rcnn_r101_fpn_1x_coco'])
 
 
 @pytest.mark.slow
