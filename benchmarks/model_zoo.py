@@ -54,8 +54,8 @@ CBNetV2 and laihuihui/htc publish no hashes. To train such a model, give `train.
 its name, and the `--weights` in the header of the file (docs/experiments.md).
 
 The networks of the files with X101-32x8d read BGR images. Conversion turns their first convolution
-to RGB; it knows them by the hash of the file. A file that was trained with such a configuration
-elsewhere is taken for one of RGB images.
+to RGB; it knows them by the hash of the file, or by one in its name. A file of such a network with
+neither is taken for one of RGB images.
 
 - **box AP, mask AP**: on COCO val2017, as the source states them; not measured here, because
   neither COCO nor the weights were available.

@@ -127,6 +127,21 @@ def reads_bgr(sha256: str) -> bool:
   return is_classifier or (known is not None and known.channels == 'bgr')
 
 
+def file_reads_bgr(path: str, sha256: str) -> bool:
+  """Whether the network of a file reads BGR images, by its hash or else by a hash in its name.
+
+  A file that was saved again has another hash, but often the name.
+
+  Args:
+    path: path of the file.
+    sha256: hash of the file, or '' if it is unknown.
+  """
+  if sha256 and find_hash(sha256) is not None:
+    return reads_bgr(sha256)
+  in_name = _HASH_IN_NAME.findall(os.path.basename(path).lower())
+  return any(reads_bgr(digits) for digits in (sha256, *in_name))
+
+
 @functools.cache
 def published_files() -> tuple[PublishedFile, ...]:
   """All known files, the more basic models first."""

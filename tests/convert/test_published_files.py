@@ -80,3 +80,22 @@ def test_the_published_resnext_32x8d_reads_bgr_and_nothing_else_does():
     known.file for known in FILES if published_files.reads_bgr(known.hash)
   }
   assert published_files.reads_bgr('1516f1aa' + '0' * 56) and not published_files.reads_bgr('')
+
+
+KNOWN_RGB = next(known for known in FILES if known.hash and known.channels != 'bgr')
+
+
+@pytest.mark.parametrize(
+  'name, sha256, expected',
+  [
+    ('mask_rcnn_x101_32x8d_fpn_1x_coco_20220630_173841-0aaf329e_resaved.pth', 'f' * 64, True),
+    ('folder/resnext101_32x8d-1516f1aa.pth', '', True),
+    ('renamed.pth', '0aaf329e' + '0' * 56, True),
+    ('renamed.pth', 'f' * 64, False),
+    ('resnet50-0676ba61.pth', 'f' * 64, False),
+    # The hash of the content counts more than the name.
+    ('x101_32x8d-0aaf329e.pth', KNOWN_RGB.hash + '0' * 56, False),
+  ],
+)
+def test_a_network_of_bgr_images_is_known_by_the_hash_in_the_name_too(name, sha256, expected):
+  assert published_files.file_reads_bgr(name, sha256) == expected
