@@ -163,7 +163,7 @@ def _section(title: str, measurements: Iterable[Measurement]) -> Section:
   """A section in which each measurement whose arrays are missing is listed as not run."""
   print(f'\n{title}', flush=True)
   section = Section(title, *measurement.run(measurements, lambda line: print(line, flush=True)))
-  # Layers refer to one another: without this, ten models wait for the collector, with 14 GB.
+  # Layers refer to one another; models that wait for the collector took 14 GB together.
   gc.collect()
   return section
 

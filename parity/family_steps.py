@@ -21,7 +21,6 @@ from htc_tf.convert.mmdet_names import find_mmdet_map
 from htc_tf.modeling.factory import build_htc
 from parity import step_weights, training, training_gradients
 from parity.check import Check, at_most
-from parity.pack import stored_shapes
 from parity.training_step import make_step
 
 INPUTS = 'training_trajectory.npz'
@@ -157,7 +156,7 @@ def step_checks(folder: str, family: Family) -> list[Check]:
   step = make_step(dict(np.load(os.path.join(folder, INPUTS))))
   config = task_of(family)
   model = build_htc(config.model)
-  weights = step_weights.state_dict(stored_shapes(reference))
+  weights = step_weights.state_dict(step_weights.stored_shapes(reference))
   convert_checkpoint(Checkpoint(weights, 'torch', f'{family.name}.pth', ''), model)
   variables = model.trainable_variables
   result = training.run_step(config, model, step, variables)

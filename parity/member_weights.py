@@ -15,6 +15,10 @@ import numpy as np
 
 from parity import step_weights
 
+# The reference whose image the networks see.
+IMAGE = 'scnet_r50_fpn_1x_coco'
+# Distance of the stored channels of maps, and of the stored pixels of the input.
+THINNING = 8
 _MEAN, _VARIANCE = '.running_mean', '.running_var'
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.modeling.htc_model import HTCModel
-from parity import layout
+from parity import layout, member_weights
 from parity.detections import Detected, PastedMasks, detection_measurements, mask_measurement
 from parity.forward import Forward, build_model
 from parity.measurement import MAPS_BAR, Measurement, lost_share, near
@@ -17,7 +17,6 @@ from parity.network_inputs import network_input
 from parity.pack import ZOO_EXTRACT, Arrays, Pack
 
 _PROPOSAL_PX, _LOST_BAR = 0.05, 0.01
-_MEMBER_THINNING, _MEMBER_IMAGE = 8, 'scnet_r50_fpn_1x_coco'
 _PYRAMID_KEYS = {
   '2': ('P2_every4th', 4),
   '3': ('P3_every4th', 4),
@@ -82,7 +81,7 @@ class Variant(NamedTuple):
   @property
   def thinning(self) -> int:
     """Distance of the stored channels of maps, and of the stored pixels of the input."""
-    return _MEMBER_THINNING if self.kind == 'member' else 1
+    return member_weights.THINNING if self.kind == 'member' else 1
 
   def arrays(self, pack: Pack) -> Arrays:
     """The reference arrays."""
@@ -90,7 +89,9 @@ class Variant(NamedTuple):
 
   def image(self, pack: Pack) -> Arrays:
     """The arrays with the image; larger networks see that of the families around HTC."""
-    return Pack(ZOO_EXTRACT).arrays(_MEMBER_IMAGE) if self.kind == 'member' else self.arrays(pack)
+    return (
+      Pack(ZOO_EXTRACT).arrays(member_weights.IMAGE) if self.kind == 'member' else self.arrays(pack)
+    )
 
   def state(self, pack: Pack) -> Checkpoint:
     """The weights.

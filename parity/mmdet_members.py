@@ -15,19 +15,17 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import mmdet
 import numpy as np
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.utils import register_all_modules
-from mmengine.config import Config
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from parity import member_weights, mmdet_composite
+from parity import member_weights, mmdet_composite, mmdet_networks, step_weights
 
-_IMAGE = pathlib.Path(__file__).parent / 'zoo_extract' / 'scnet_r50_fpn_1x_coco.npz'
-_THIN = 8
+_IMAGE = pathlib.Path(__file__).parent / 'zoo_extract' / f'{member_weights.IMAGE}.npz'
+_THIN = member_weights.THINNING
 _SOFT_NMS = {'type': 'soft_nms', 'method': 'linear', 'iou_threshold': 0.5, 'min_score': 1e-3}
 
 
@@ -76,16 +74,11 @@ def write_member(config: str, folder: str) -> None:
   """
   image = dict(np.load(_IMAGE))
   model = _build(config)
-  shapes = {
-    mmdet_composite.published_name(name): tuple(values.shape)
-    for name, values in model.state_dict().items()
-    if not name.endswith(('.num_batches_tracked', '.relative_position_index'))
-  }
-  _fill(model, shapes)
+  shapes = mmdet_networks.shapes(model)
+  mmdet_networks.fill(model, member_weights.state_dict(shapes, {}))
   squares = _measured_norms(model, image)
   stored: dict[str, Any] = {
-    'names': np.array(list(shapes)),
-    'shapes': np.array([[*shape, *[-1] * (4 - len(shape))] for shape in shapes.values()], np.int32),
+    **step_weights.shape_arrays(shapes),
     'mean_squares': np.array(
       [squares[name] for name in member_weights.norm_names(list(shapes))], np.float32
     ),
@@ -99,26 +92,13 @@ def write_member(config: str, folder: str) -> None:
 def _build(config: str) -> Any:
   """The network in inference mode, with the weights that its layers begin with."""
   place, change = MEMBERS[config]
-  name = place if '/' in place else f'{place}/{config}'
-  folder = os.path.join(os.path.dirname(mmdet.__file__), '.mim', 'configs')
-  settings = Config.fromfile(os.path.join(folder, f'{name}.py')).model
-  settings.backbone.init_cfg = None
+  settings = mmdet_networks.configuration(place if '/' in place else f'{place}/{config}')
   change(settings)
   model = MODELS.build(settings).eval()
   if isinstance(model.backbone, mmdet_composite.CompositeSwin):
     # The heads read the maps of the leading transformer.
     model.backbone.register_forward_hook(lambda _, __, maps: maps[1])
   return model
-
-
-def _fill(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
-  """Put the drawn weights into a network; the statistics of norms are left as they are."""
-  weights = member_weights.state_dict(shapes, {})
-  for name, values in model.state_dict().items():
-    published = mmdet_composite.published_name(name)
-    if published in weights:
-      array = mmdet_composite.from_published(name, weights.pop(published))
-      values.copy_(torch.from_numpy(array))
 
 
 def _measured_norms(model: Any, image: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -150,7 +130,7 @@ def _outputs(model: Any, image: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
   taken: dict[str, Any] = {}
 
   def take(part: Any, key: str) -> Any:
-    return part.register_forward_hook(lambda _, __, out: taken.setdefault(key, out))
+    return part.register_forward_hook(lambda _, __, out: taken.update({key: out}))
 
   hooks = [take(model.backbone, 'backbone'), take(model.neck, 'pyramid')]
   has_semantic = getattr(model.roi_head, 'semantic_head', None) is not None
@@ -169,7 +149,7 @@ def _outputs(model: Any, image: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
   c2, c3, c4, c5 = taken['backbone'][-4:]  # A backbone may return the image, too.
   p2, p3, p4, p5, p6 = taken['pyramid']
   outputs = {
-    'input_every8th': images[0, :, ::_THIN, ::_THIN].numpy(),
+    f'input_every{_THIN}th': images[0, :, ::_THIN, ::_THIN].numpy(),
     **{f'{key}_every4th': _thin(m, 4) for key, m in zip(('C2', 'C3', 'C4'), (c2, c3, c4))},
     'C5_every2nd': _thin(c5, 2),
     **{f'{key}_every4th': _thin(m, 4) for key, m in zip(('P2', 'P3', 'P4'), (p2, p3, p4))},

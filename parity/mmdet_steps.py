@@ -16,7 +16,6 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import mmdet
 import numpy as np
 import torch
 from mmdet.models.task_modules.samplers import RandomSampler
@@ -24,10 +23,9 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmdet.utils import register_all_modules
-from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
-from parity import mmdet_composite, step_weights
+from parity import mmdet_composite, mmdet_networks, step_weights
 
 _INPUTS = pathlib.Path(__file__).parent / 'extract' / 'training_trajectory.npz'
 _CHANNELS, _UNITS = 32, 64
@@ -144,19 +142,13 @@ def write_step(family: str, folder: str) -> None:
   model, arrays = build_model(family), dict(np.load(_INPUTS))
   losses, total = run_step(model, arrays)
   total.backward()
-  shapes = {
-    mmdet_composite.published_name(name): tuple(values.shape)
-    for name, values in model.state_dict().items()
-    if not name.endswith(('.num_batches_tracked', '.relative_position_index'))
-  }
   trained = {
     mmdet_composite.published_name(name): mmdet_composite.to_published(name, p.grad.numpy())
     for name, p in model.named_parameters()
     if p.grad is not None
   }
   stored: dict[str, Any] = {
-    'names': np.array(list(shapes)),
-    'shapes': np.array([[*shape, *[-1] * (4 - len(shape))] for shape in shapes.values()], np.int32),
+    **step_weights.shape_arrays(mmdet_networks.shapes(model)),
     'trained': np.array(list(trained)),
     'norms': np.array([np.linalg.norm(g.astype(np.float64)) for g in trained.values()]),
     'probes': np.array([step_weights.probe(name, g) for name, g in trained.items()]),
@@ -170,22 +162,14 @@ def build_model(family: str) -> Any:
   """The reduced model of a family in training mode, with the weights of `step_weights`."""
   register_all_modules(init_default_scope=True)
   config, reduce_backbone = FAMILIES[family]
-  folder = os.path.join(os.path.dirname(mmdet.__file__), '.mim', 'configs')
-  settings = Config.fromfile(os.path.join(folder, f'{config}.py')).model
-  settings.backbone.init_cfg = None
+  settings = mmdet_networks.configuration(config)
   reduce_heads(settings, Sizes())
   # Smaller than published, so that RoIs are pooled from all levels.
   for name in ('bbox_roi_extractor', 'mask_roi_extractor'):
     settings.roi_head[name].finest_scale = 10
   reduce_backbone(settings)
   model = MODELS.build(settings)
-  state = model.state_dict()
-  names = {name: mmdet_composite.published_name(name) for name in state}
-  weights = step_weights.state_dict({names[name]: v.shape for name, v in state.items()})
-  for name, values in state.items():
-    if names[name] in weights:  # The network computes the others.
-      published = mmdet_composite.from_published(name, weights[names[name]])
-      values.copy_(torch.from_numpy(published))
+  mmdet_networks.fill(model, step_weights.state_dict(mmdet_networks.shapes(model)))
   model.train()
   return model
 

@@ -3,14 +3,13 @@
 import importlib.util
 import pathlib
 import types
-from collections.abc import Mapping
 
 import numpy as np
 
 from htc_tf import files
 from htc_tf.convert.checkpoint_file import Checkpoint
 from htc_tf.errors import HTCError
-from parity import member_weights
+from parity import member_weights, step_weights
 
 # The parts of the packs that the repository holds for its tests.
 EXTRACT = pathlib.Path(__file__).parent / 'extract'
@@ -68,12 +67,6 @@ class Arrays:
     return self._file
 
 
-def stored_shapes(arrays: Arrays | Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-  """{name: shape} of the weights of a reference that holds `names` and `shapes`."""
-  rows = zip(arrays['names'], arrays['shapes'])
-  return {str(name): tuple(int(side) for side in shape if side >= 0) for name, shape in rows}
-
-
 class Pack:
   """A folder with `weights.py` and .npz files, of which some may be missing.
 
@@ -124,7 +117,7 @@ class Pack:
       MissingArrayError: the reference is missing.
     """
     arrays = self.arrays(config)
-    shapes = stored_shapes(arrays)
+    shapes = step_weights.stored_shapes({key: arrays[key] for key in ('names', 'shapes')})
     squares = dict(zip(member_weights.norm_names(list(shapes)), arrays['mean_squares']))
     weights = member_weights.state_dict(shapes, squares)
     return Checkpoint(weights, 'torch', f'{config}.pth', sha256)

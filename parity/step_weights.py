@@ -33,6 +33,22 @@ def rule() -> types.ModuleType:
   return module
 
 
+def shape_arrays(shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
+  """Shapes of at most four sides as a reference stores them, `names` [num] and `shapes` [num, 4].
+
+  Args:
+    shapes: {published name: shape}.
+  """
+  rows = [[*shape, *[-1] * (4 - len(shape))] for shape in shapes.values()]
+  return {'names': np.array(list(shapes)), 'shapes': np.array(rows, np.int32)}
+
+
+def stored_shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+  """{published name: shape} from the arrays of `shape_arrays`."""
+  rows = zip(arrays['names'], arrays['shapes'])
+  return {str(name): tuple(int(side) for side in shape if side >= 0) for name, shape in rows}
+
+
 def state_dict(shapes: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
   """Arrays of all entries that are no tables computed by the network.
 

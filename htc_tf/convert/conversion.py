@@ -191,7 +191,7 @@ def _fill(
 
 def _bgr_stems(comparison: comparison_lib.Comparison, file: Checkpoint) -> tuple[str, ...]:
   """Paths of the first convolutions of a file whose network reads BGR images; () for another."""
-  if not published_files.file_reads_bgr(file.path, file.sha256):
+  if not published_files.reads_bgr(file.path, file.sha256):
     return ()
   pairs = [*comparison.fitting, *comparison.rgb_stems]
   return tuple(pair.path for pair in pairs if pair.path in stem.PATHS)

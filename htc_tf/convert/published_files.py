@@ -116,30 +116,24 @@ class PublishedFile(NamedTuple):
     return f'--experiment={self.experiment}{files}'
 
 
-def reads_bgr(sha256: str) -> bool:
+def reads_bgr(path: str, sha256: str) -> bool:
   """Whether a file is known as one whose network reads BGR images.
 
+  The hash of the file decides. If no published file has it, a hash in the name counts too: a file
+  that was saved again often keeps its name.
+
   Args:
+    path: path of the file, or its name.
     sha256: 8 or more hexadecimal digits of the hash of the file, or '' if it is unknown.
   """
-  known = find_hash(sha256)
-  is_classifier = sha256[:_HASH_DIGITS] in _BGR_CLASSIFIERS
-  return is_classifier or (known is not None and known.channels == 'bgr')
-
-
-def file_reads_bgr(path: str, sha256: str) -> bool:
-  """Whether the network of a file reads BGR images, by its hash or else by a hash in its name.
-
-  A file that was saved again has another hash, but often the name.
-
-  Args:
-    path: path of the file.
-    sha256: hash of the file, or '' if it is unknown.
-  """
-  if sha256 and find_hash(sha256) is not None:
-    return reads_bgr(sha256)
-  in_name = _HASH_IN_NAME.findall(os.path.basename(path).lower())
-  return any(reads_bgr(digits) for digits in (sha256, *in_name))
+  known = find_hash(sha256) if sha256 else None
+  if known is not None:
+    return known.channels == 'bgr'
+  named = find_name(path)
+  digits = (sha256[:_HASH_DIGITS], *_hashes_in(path))
+  return any(d in _BGR_CLASSIFIERS for d in digits) or (
+    named is not None and named.channels == 'bgr'
+  )
 
 
 @functools.cache
@@ -165,8 +159,14 @@ def find_name(path: str) -> PublishedFile | None:
   Args:
     path: path of a file that may have been renamed.
   """
-  for digits in _HASH_IN_NAME.findall(os.path.basename(path).lower()):
+  for digits in _hashes_in(path):
     known = find_hash(digits)
     if known is not None:
       return known
   return None
+
+
+def _hashes_in(path: str) -> list[str]:
+  """First digits of all hashes in the name of a path."""
+  found = _HASH_IN_NAME.findall(os.path.basename(path).lower())
+  return [digits[:_HASH_DIGITS] for digits in found]

@@ -77,9 +77,10 @@ def test_another_name_says_nothing(name):
 
 def test_the_published_resnext_32x8d_reads_bgr_and_nothing_else_does():
   assert {known.file for known in FILES if '32x8d' in known.file} == {
-    known.file for known in FILES if published_files.reads_bgr(known.hash)
+    known.file for known in FILES if published_files.reads_bgr('', known.hash)
   }
-  assert published_files.reads_bgr('1516f1aa' + '0' * 56) and not published_files.reads_bgr('')
+  assert published_files.reads_bgr('', '1516f1aa' + '0' * 56)
+  assert not published_files.reads_bgr('', '')
 
 
 KNOWN_RGB = next(known for known in FILES if known.hash and known.channels != 'bgr')
@@ -98,4 +99,4 @@ KNOWN_RGB = next(known for known in FILES if known.hash and known.channels != 'b
   ],
 )
 def test_a_network_of_bgr_images_is_known_by_the_hash_in_the_name_too(name, sha256, expected):
-  assert published_files.file_reads_bgr(name, sha256) == expected
+  assert published_files.reads_bgr(name, sha256) == expected

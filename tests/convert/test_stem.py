@@ -76,12 +76,15 @@ def test_a_kernel_for_bgr_sees_in_rgb_what_it_saw_in_bgr():
 
 @pytest.mark.parametrize('name_map', [MMDET, TORCHVISION], ids=lambda name_map: name_map.source)
 @pytest.mark.parametrize('digits', ['0aaf329e', '1516f1aa', '478d0b67', ''])
-def test_the_first_convolution_of_a_known_file_of_bgr_images_is_turned(name_map, digits):
+@pytest.mark.parametrize('place', ['content', 'name'])
+def test_the_first_convolution_of_a_known_file_of_bgr_images_is_turned(name_map, digits, place):
   saved, filled = tiny.build(seed=1), tiny.build(seed=2)
   kernels = [named_variables(model)['backbone/conv1/kernel'] for model in (saved, filled)]
   kernels[0].assign(RNG.normal(size=kernels[0].shape))
   tensors = conversion.published_weights(saved, name_map)
-  file = Checkpoint(tensors, 'torch', 'weights.pth', digits and digits + '0' * 56)
+  path = f'weights-{digits}_again.pth' if place == 'name' else 'weights.pth'
+  content = 'f' * 64 if place == 'name' else digits and digits + '0' * 56
+  file = Checkpoint(tensors, 'torch', path, content)
   result = conversion.convert_checkpoint(file, filled)
   is_bgr = digits in ('0aaf329e', '1516f1aa')
   step = -1 if is_bgr else 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from parity import member_weights, members, step_weights
-from parity.pack import MEMBER_EXTRACT, ZOO_EXTRACT, MissingArrayError, Pack, stored_shapes
+from parity.pack import MEMBER_EXTRACT, ZOO_EXTRACT, MissingArrayError, Pack
 
 SHAPES = {
   'conv.weight': (4, 3, 1, 1),
@@ -35,7 +35,7 @@ def test_parameters_are_those_of_the_rule():
 @pytest.mark.parametrize('variant', members.variants(), ids=lambda variant: variant.config)
 def test_each_reference_has_a_measured_norm_for_each_statistic(variant):
   arrays = Pack(MEMBER_EXTRACT).arrays(variant.config)
-  norms = member_weights.norm_names(list(stored_shapes(arrays)))
+  norms = member_weights.norm_names(list(step_weights.stored_shapes(arrays)))
   assert len(norms) == len(arrays['mean_squares'])
   assert np.all(arrays['mean_squares'] > 0.0)
 
@@ -45,7 +45,7 @@ def test_the_network_of_the_reference_has_the_published_shapes(config):
   published = json.loads((ZOO_EXTRACT / f'{config}_shapes.json').read_text('ascii'))
   computed = ('.num_batches_tracked', '.relative_position_index')
   expected = {name: tuple(shape) for name, shape in published if not name.endswith(computed)}
-  assert stored_shapes(Pack(MEMBER_EXTRACT).arrays(config)) == expected
+  assert step_weights.stored_shapes(Pack(MEMBER_EXTRACT).arrays(config)) == expected
 
 
 def test_a_missing_reference_is_named(tmp_path):

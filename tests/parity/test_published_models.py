@@ -63,9 +63,9 @@ def test_larger_networks_agree_with_the_reference(variant):
 
 def test_networks_of_bgr_images_are_compared_as_files_with_their_hash():
   hashes = {variant.config: variant.sha256 for variant in members.variants()}
-  assert published_files.reads_bgr(hashes['mask-rcnn_x101-32x8d_fpn_1x_coco'])
-  assert published_files.reads_bgr(hashes['cascade-mask-rcnn_x101-32x8d_fpn_ms-3x_coco'])
-  assert not published_files.reads_bgr(hashes['mask-rcnn_r101_fpn_1x_coco'])
+  assert published_files.reads_bgr('', hashes['mask-rcnn_x101-32x8d_fpn_1x_coco'])
+  assert published_files.reads_bgr('', hashes['cascade-mask-rcnn_x101-32x8d_fpn_ms-3x_coco'])
+  assert not published_files.reads_bgr('', hashes['mask-rcnn_r101_fpn_1x_coco'])
 
 
 @pytest.mark.slow
