@@ -1,4 +1,4 @@
-"""CBNetV2's composite of two transformers, made of mmdetection's Swin for `mmdet_steps`.
+"""CBNetV2's composite of two transformers, made of mmdetection's Swin for the references.
 
 mmdetection 3.3.0 has no composite. Its Swin computes what that of CBNetV2 computes, with other
 names and, where patches are merged, another order of the four neighbors.
@@ -69,6 +69,18 @@ class CompositeSwin(torch.nn.Module):
       # The compiled RoIAlign reads maps whose channels are not outermost in memory wrongly.
       maps.append(out.transpose(1, 2).unflatten(2, out_size).contiguous())
     return maps
+
+
+def use(model: Any, embed_dims: int, **options: Any) -> None:
+  """Give the configuration of a model this backbone.
+
+  Args:
+    model: configuration of mmdetection, which is changed.
+    embed_dims: number of channels of the first stage, doubled in each further one.
+    **options: options of both transformers.
+  """
+  model.backbone = {'type': 'CompositeSwin', 'embed_dims': embed_dims, **options}
+  model.neck.in_channels = [embed_dims * 2**level for level in range(4)]
 
 
 def published_name(name: str) -> str:

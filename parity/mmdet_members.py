@@ -35,13 +35,7 @@ def _published(model: Any) -> None:
 
 def _composite_swin_large(model: Any) -> None:
   """CBNetV2's composite of two Swin-L, with 4conv1fc box heads."""
-  model.backbone = {
-    'type': 'CompositeSwin',
-    'embed_dims': 192,
-    'depths': (2, 2, 18, 2),
-    'num_heads': (6, 12, 24, 48),
-  }
-  model.neck.in_channels = [192, 384, 768, 1536]
+  mmdet_composite.use(model, 192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48))
   for head in model.roi_head.bbox_head:
     head.update(
       type='ConvFCBBoxHead', num_shared_convs=4, num_shared_fcs=1, norm_cfg={'type': 'BN'}

@@ -83,16 +83,8 @@ def _resnet50(model: Any) -> None:
 
 def _composite(model: Any) -> None:
   """CBNetV2's composite of two small Swin transformers."""
-  model.backbone = {
-    'type': 'CompositeSwin',
-    'embed_dims': 8,
-    'depths': (2, 1, 1, 1),
-    'num_heads': (1, 2, 2, 4),
-    'window_size': 3,
-    'mlp_ratio': 2,
-    'drop_path_rate': 0.0,
-  }
-  model.neck.in_channels = [8, 16, 32, 64]
+  sizes = {'depths': (2, 1, 1, 1), 'num_heads': (1, 2, 2, 4), 'window_size': 3, 'mlp_ratio': 2}
+  mmdet_composite.use(model, 8, **sizes, drop_path_rate=0.0)
 
 
 def _composite_with_conv_heads(model: Any) -> None:
