@@ -52,7 +52,7 @@ def _execute() -> int:
     has_gpu=bool(tf.config.list_physical_devices('GPU')),
   )
   if 'trainer' not in values:
-    parsing.rescale_for_batch(experiment, parsed)
+    parsing.rescale_for_batch(parsed)
   params = parsed.params
   FLAGS.experiment, FLAGS.mode = experiment, FLAGS.mode or shorthands.mode_for(params)
   if short.given:

@@ -1,67 +1,51 @@
 """The schedule of a training on data of one's own."""
 
-import dataclasses
 from typing import Any
 
-from official.core import config_definitions as cfg
-
 from htc_tf.configs import experiments, schedule, sizes
+from htc_tf.configs.parsing import Parsed
 
 TRAIN_STEPS = 'trainer.train_steps'
 _MAX_WARMUP_SHARE = 0.1
 _MIN_STEPS_WITH_MILESTONES = 24  # Milestones of fewer steps would coincide.
-_KEYS = ('train_steps', 'optimizer_config')
 
 
 def schedule_values(
-  experiment: str,
-  epochs: int | None,
-  params: cfg.ExperimentConfig,
-  num_images: int,
-  typed: frozenset[str],
+  experiment: str, epochs: int | None, typed: Parsed, num_images: int
 ) -> dict[str, Any]:
-  """Overrides of the trainer for a number of images.
+  """Overrides of the trainer for a number of images: the course of the experiment's schedule.
+
+  The learning rate follows the batch linearly (Goyal et al. 2017, section 2.1).
 
   Args:
     experiment: name of the experiment.
     epochs: number of passes over the images; None for that of the experiment.
-    params: the experiment with its batch size.
+    typed: the experiment with the values that the user typed, and its batch size. A typed number of
+      steps counts, and warm-up and learning rate follow it.
     num_images: number of training images.
-    typed: names of the values that the user typed; a typed number of steps counts, and warm-up and
-      learning rate follow it.
 
   Returns:
     Nested dictionaries for `overrides.apply`.
   """
+  base, params = typed.base, typed.params
   batch_size = params.task.train_data.global_batch_size
   epoch = schedule.steps_per_epoch(num_images, batch_size)
-  if TRAIN_STEPS in typed:
-    epochs, num_images = 1, params.trainer.train_steps * batch_size  # One long epoch.
-  size = sizes.of_experiment(experiment)
-  if size is not None:
-    built = size.schedule(epochs or sizes.EPOCHS, num_images, batch_size)
-  else:
-    own = experiments.schedule_of(experiment)
-    built = _stretched(own, epochs or own.epochs, num_images, batch_size)
-  trainer = schedule.build_trainer(built).as_dict()
-  if trainer['optimizer_config']['ema'] is None:
-    del trainer['optimizer_config']['ema']  # An override may set it.
-  values = {key: trainer[key] for key in _KEYS}
+  own_epochs = _epochs_of(experiment)
+  epochs = epochs or own_epochs
+  num_steps = params.trainer.train_steps if TRAIN_STEPS in typed.changed else epochs * epoch
+  values = schedule.stretched(
+    base.trainer,
+    num_steps,
+    rate_factor=batch_size / base.task.train_data.global_batch_size,
+    epochs_factor=epochs / own_epochs,
+    max_warmup_share=_MAX_WARMUP_SHARE,
+  )
+  rate = values['optimizer_config']['learning_rate']
+  if 'stepwise' in rate and num_steps < _MIN_STEPS_WITH_MILESTONES:
+    rate['stepwise'] = {'boundaries': [], 'values': rate['stepwise']['values'][:1]}
   return {'trainer': {**values, **dict.fromkeys(schedule.INTERVALS, epoch)}}
 
 
-def _stretched(
-  own: schedule.Schedule, epochs: int, num_images: int, batch_size: int
-) -> schedule.Schedule:
-  """The schedule of an experiment, for a number of epochs of other data."""
-  steps = epochs * schedule.steps_per_epoch(num_images, batch_size)
-  milestones = tuple(epochs * milestone / own.epochs for milestone in own.milestones)
-  return dataclasses.replace(
-    own,
-    epochs=epochs,
-    milestones=milestones if steps >= _MIN_STEPS_WITH_MILESTONES else (),
-    learning_rate=own.learning_rate * batch_size / own.batch_size,
-    batch_size=batch_size,
-    num_images=num_images,
-    warmup_steps=min(own.warmup_steps, max(1, round(_MAX_WARMUP_SHARE * steps))),
-  )
+def _epochs_of(experiment: str) -> int:
+  is_size = sizes.of_experiment(experiment) is not None
+  return sizes.EPOCHS if is_size else experiments.schedule_of(experiment).epochs

@@ -6,6 +6,7 @@ objects are, so that nobody has to count them.
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from official.core import config_definitions as cfg
@@ -99,6 +100,7 @@ def fitted_values(
       'input_path': folder.train_pattern,
       'parser': {
         **_sizes(resizing),
+        **_size_range(params.task.train_data.parser.min_size_range, resizing),
         'buckets': [{'height': height, 'width': width} for height, width in frames],
         'max_num_instances': max(_MIN_INSTANCES, statistics.max_objects),
       },
@@ -137,6 +139,16 @@ def _pixel_values(info: DatasetInfo) -> dict[str, Any]:
 
 def _sizes(resizing: Resizing) -> dict[str, Any]:
   return {'min_sizes': [resizing.min_size], 'max_size': resizing.max_size}
+
+
+def _size_range(min_size_range: Sequence[int], resizing: Resizing) -> dict[str, Any]:
+  """The range of short sides, if there is one, with the short side of the rule as its largest."""
+  if not min_size_range:
+    return {}
+  smallest, largest = min_size_range
+  return {
+    'min_size_range': [max(1, round(smallest * resizing.min_size / largest)), resizing.min_size]
+  }
 
 
 def _model_values(

@@ -7,7 +7,7 @@ from absl import logging
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 
-from htc_tf.configs import override_text, schedule
+from htc_tf.configs import experiment_files, override_text, schedule
 from htc_tf.configs import overrides as overrides_lib
 from htc_tf.configs import task as task_config
 from htc_tf.errors import ConfigError
@@ -19,7 +19,12 @@ _SCHEDULE_KEYS = (
   'trainer.optimizer_config.warmup',
 )
 
-_OPTIMIZER = 'trainer.optimizer_config.optimizer'
+# Sections with a value for each of several types, of which one is chosen.
+_TYPED_SECTIONS = {
+  'optimizer': 'optimizer',
+  'learning_rate': 'learning rate',
+  'warmup': 'warm-up',
+}
 
 
 class Parsed(NamedTuple):
@@ -27,10 +32,12 @@ class Parsed(NamedTuple):
 
   Attributes:
     params: the experiment.
-    changed: full names of the keys that files or texts set, e.g. 'trainer.train_steps'.
+    base: the registered experiment with the published files, which the run starts from.
+    changed: full names of the keys that other files or texts set, e.g. 'trainer.train_steps'.
   """
 
   params: cfg.ExperimentConfig
+  base: cfg.ExperimentConfig
   changed: frozenset[str]
 
 
@@ -49,12 +56,35 @@ def parse(
 
   Args:
     experiment: name of a registered experiment (see `registry_imports`).
-    config_files: YAML files with overrides, applied in order.
+    config_files: YAML files with overrides: first published ones (`experiment_files.divided`), then
+      the others, each in their order.
     params_override: texts with overrides, applied in order after the files; see
       `override_text.parse_text`.
 
   Raises:
     ConfigError: the experiment or a key is unknown, or a file or text cannot be read.
+  """
+  published, own = experiment_files.divided(config_files)
+  changes = [override_text.read_file(path) for path in own]
+  return parse_changes(experiment, published, [*changes, *parse_texts(params_override)])
+
+
+def parse_changes(
+  experiment: str, published: Sequence[str], changes: Sequence[dict[str, Any]]
+) -> Parsed:
+  """The experiment after published files and then overrides; see `parse`."""
+  base, params = (starting_point(experiment, published) for _ in range(2))
+  parsed = Parsed(params, base, apply_all(params, changes))
+  of_files = (overrides_lib.leaves(override_text.read_file(path)) for path in published)
+  _warn_of_values_without_effect(params, parsed.changed.union(*of_files))
+  return parsed
+
+
+def starting_point(experiment: str, published: Sequence[str]) -> cfg.ExperimentConfig:
+  """The registered experiment with published files.
+
+  Raises:
+    ConfigError: the experiment or a key is unknown, or a file cannot be read.
   """
   if experiment not in exp_factory._REGISTERED_CONFIGS:
     raise ConfigError(
@@ -64,33 +94,34 @@ def parse(
       likely_cause='a misspelled name',
     )
   params = exp_factory.get_exp_config(experiment)
-  changes = [override_text.read_file(path) for path in config_files]
-  changes += parse_texts(params_override)
-  parsed = Parsed(params, apply_all(params, changes))
-  _warn_of_other_optimizers(parsed)
-  return parsed
+  apply_all(params, [override_text.read_file(path) for path in published])
+  return params
 
 
-def _warn_of_other_optimizers(parsed: Parsed) -> None:
-  """Warn of values that have no effect, because they are those of an optimizer that is not chosen.
+def _warn_of_values_without_effect(params: cfg.ExperimentConfig, changed: Iterable[str]) -> None:
+  """Warn of values that have no effect, because they are those of a type that is not chosen.
 
-  The published experiments once had the type `sgd`, so that there are commands with such values.
+  The published experiments once had the optimizer `sgd`, so that there are commands with such
+  values; a published file may be combined with an experiment that has another kind of schedule.
   """
-  chosen = f'{_OPTIMIZER}.{parsed.params.trainer.optimizer_config.optimizer.type}'
-  without_effect = [
-    name
-    for name in sorted(parsed.changed)
-    if name.startswith(f'{_OPTIMIZER}.')
-    and name != f'{_OPTIMIZER}.type'
-    and not name.startswith(f'{chosen}.')
-  ]
-  if without_effect:
-    logging.warning(
-      '%s has no effect: the optimizer is %s. Set its value instead, or %s.type',
-      ', '.join(without_effect),
-      chosen,
-      _OPTIMIZER,
-    )
+  for section, text in _TYPED_SECTIONS.items():
+    chosen = getattr(params.trainer.optimizer_config, section).type
+    prefix = f'trainer.optimizer_config.{section}'
+    without_effect = [
+      name
+      for name in sorted(changed)
+      if name.startswith(f'{prefix}.')
+      and name != f'{prefix}.type'
+      and not name.startswith(f'{prefix}.{chosen}.')
+    ]
+    if without_effect:
+      logging.warning(
+        '%s has no effect: the %s is %s. Set its value instead, or %s.type',
+        ', '.join(without_effect),
+        text,
+        chosen,
+        prefix,
+      )
 
 
 def parse_texts(params_override: str | Sequence[str]) -> list[dict[str, Any]]:
@@ -112,20 +143,21 @@ def apply_all(params: cfg.ExperimentConfig, changes: Iterable[dict[str, Any]]) -
   return frozenset(changed)
 
 
-def rescale_for_batch(experiment: str, parsed: Parsed) -> None:
+def rescale_for_batch(parsed: Parsed) -> None:
   """Fit the schedule to a changed training batch size, unless a key of the schedule is set too.
+
+  The schedule of a published file is fitted as that of a registered experiment is.
 
   The intervals of checkpoints and evaluations follow, except for one that is set.
 
   Args:
-    experiment: name of the registered experiment.
     parsed: the experiment after files and texts; its schedule is replaced.
   """
   params = parsed.params
   if not isinstance(params.task, task_config.HTCTask) or not _trains(params):
     return
-  base = exp_factory.get_exp_config(experiment)
-  old, new = base.task.train_data.global_batch_size, params.task.train_data.global_batch_size
+  old = parsed.base.task.train_data.global_batch_size
+  new = params.task.train_data.global_batch_size
   own_schedule = sorted(key for key in parsed.changed if key.startswith(_SCHEDULE_KEYS))
   if old == new:
     return

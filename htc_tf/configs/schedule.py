@@ -1,4 +1,4 @@
-"""Training schedules, and the rule that fits one to another batch size."""
+"""Training schedules, and the rules that fit one to another batch size and to other data."""
 
 import dataclasses
 import itertools
@@ -22,6 +22,7 @@ INTERVALS = ('validation_interval', 'checkpoint_interval')
 # A report covers at least this many steps, and an epoch of small data.
 _REPORT_STEPS = 100
 KINDS = ('step', 'cosine')
+_CYCLES = 'step_cosine_with_offset'  # Of Model Garden.
 # Keras keeps a rate up to and including the step with the number of the boundary, counted from 0.
 # The originals change it at this step, as they do with the schedule's steps moved by one.
 _STEPWISE_OFFSET = -1
@@ -150,7 +151,7 @@ def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> dict
   of steps, and its share of the run in a cosine one.
 
   Args:
-    trainer: trainer configuration made by `build_trainer`.
+    trainer: trainer configuration, as `build_trainer` makes it or with cycles of cosines.
     old_batch: number of images per step that `trainer` is made for.
     new_batch: number of images per step of the new schedule.
 
@@ -162,41 +163,88 @@ def rescaled(trainer: cfg.TrainerConfig, old_batch: int, new_batch: int) -> dict
   def steps(old: int) -> int:
     return max(1, round(old / factor))
 
-  rate, warmup = trainer.optimizer_config.learning_rate, trainer.optimizer_config.warmup.linear
-  is_cosine = rate.type == 'cosine'
   return {
-    'train_steps': steps(trainer.train_steps),
+    **stretched(trainer, steps(trainer.train_steps), factor),
     **{interval: steps(getattr(trainer, interval)) for interval in INTERVALS},
-    'optimizer_config': {
-      'learning_rate': _rescaled_rate(rate, factor, steps),
-      'warmup': {
-        'linear': {
-          'warmup_learning_rate': warmup.warmup_learning_rate * factor,
-          'warmup_steps': steps(warmup.warmup_steps) if is_cosine else warmup.warmup_steps,
-        }
-      },
-    },
   }
 
 
-def _rescaled_rate(
-  config: optimization.LrConfig, factor: float, steps: Callable[[int], int]
+def stretched(
+  trainer: cfg.TrainerConfig,
+  num_steps: int,
+  rate_factor: float,
+  epochs_factor: float = 1.0,
+  max_warmup_share: float = 1.0,
 ) -> dict[str, Any]:
-  """Overrides of a learning rate for `factor` times the images per step."""
+  """A schedule with the same course over another number of steps.
+
+  Args:
+    trainer: trainer configuration, as `build_trainer` makes it or with cycles of cosines.
+    num_steps: new number of steps.
+    rate_factor: factor on the learning rates.
+    epochs_factor: new number of epochs divided by the old one; cycles of cosines keep their number
+      of epochs.
+    max_warmup_share: largest share of the steps for a warm-up, which keeps its number of steps
+      otherwise. In a cosine schedule it keeps its share of the run.
+
+  Returns:
+    Overrides of the trainer configuration, without its intervals, as nested dictionaries.
+  """
+  ratio = num_steps / trainer.train_steps
+  optimizer = trainer.optimizer_config
+  rate, warmup = optimizer.learning_rate, optimizer.warmup
+  if rate.type == _CYCLES:
+    changes = _stretched_cycles(rate.get(), num_steps, rate_factor, epochs_factor)
+  else:
+    changes = _stretched_rate(rate, ratio, rate_factor)
+  values: dict[str, Any] = {'learning_rate': {rate.type: changes}}
+  if warmup.type == 'linear':
+    linear = warmup.linear
+    steps = linear.warmup_steps
+    if rate.type == 'cosine':
+      steps = max(1, round(steps * ratio))
+    values['warmup'] = {
+      'linear': {
+        'warmup_learning_rate': linear.warmup_learning_rate * rate_factor,
+        'warmup_steps': min(steps, max(1, round(max_warmup_share * num_steps))),
+      }
+    }
+  return {'train_steps': num_steps, 'optimizer_config': values}
+
+
+def _stretched_rate(
+  config: optimization.LrConfig, ratio: float, rate_factor: float
+) -> dict[str, Any]:
+  """Overrides of a learning rate that falls in steps or along a single cosine."""
   if config.type == 'cosine':
     cosine = config.cosine
     return {
-      'cosine': {
-        'initial_learning_rate': cosine.initial_learning_rate * factor,
-        'decay_steps': steps(cosine.decay_steps),
-      }
+      'initial_learning_rate': cosine.initial_learning_rate * rate_factor,
+      'decay_steps': max(1, round(cosine.decay_steps * ratio)),
     }
   rate = config.stepwise
   return {
-    'stepwise': {
-      'boundaries': [steps(b) for b in rate.boundaries],
-      'values': [v * factor for v in rate.values],
-    }
+    'boundaries': [max(1, round(boundary * ratio)) for boundary in rate.boundaries],
+    'values': [value * rate_factor for value in rate.values],
+  }
+
+
+def _stretched_cycles(
+  config: Any, num_steps: int, rate_factor: float, epochs_factor: float
+) -> dict[str, Any]:
+  """Overrides of cycles of cosines of equal lengths, each with its first and its last step.
+
+  A cycle ends one step before the next one begins, so that no step lies between the low rate and
+  the high one. It has at least two steps.
+  """
+  first, last = (value * rate_factor for value in config.values[:2])
+  num_cycles = round(len(config.values) / 2 * epochs_factor)
+  num_cycles = max(1, min(num_cycles, num_steps // 2))
+  edges = [round(num_steps * cycle / num_cycles) for cycle in range(num_cycles + 1)]
+  ends = [*(edge - 1 for edge in edges[1:-1]), num_steps]
+  return {
+    'boundaries': [step for cycle in zip(edges, ends) for step in cycle],
+    'values': [first, last] * num_cycles,
   }
 
 
@@ -236,8 +284,8 @@ def _describe_rate(rate: optimization.LrConfig, with_epochs: Callable[[int], str
     cosine = rate.cosine
     first = cosine.initial_learning_rate
     return f'{first:g}, along a cosine to {first * cosine.alpha:g}'
-  if rate.type == 'step_cosine_with_offset':
-    values = rate.step_cosine_with_offset.values
+  if rate.type == _CYCLES:
+    values = rate.get().values
     num_cycles = sum(low < high for low, high in itertools.pairwise(values)) + 1
     return f'along {num_cycles} cosines between {max(values):g} and {min(values):g}'
   if rate.type != 'stepwise':

@@ -11,6 +11,7 @@ from official.core import config_definitions as cfg
 from htc_tf import file_systems
 from htc_tf.configs import (
   agreement,
+  experiment_files,
   fitted_schedule,
   fitting,
   frozen_stages,
@@ -118,7 +119,8 @@ def resolve(
 ) -> tuple[Parsed, dict[str, Any]]:
   """The experiment that all flags describe, and the overrides that the shorthands stand for.
 
-  Files and texts come after the shorthands, so that they can change what those stand for.
+  Published files belong to the experiment. Other files and texts come after the shorthands, so that
+  they can change what those stand for.
 
   Args:
     shorthands: values of the flags.
@@ -133,23 +135,23 @@ def resolve(
     ConfigError: a value is out of range or contradicts another one, or a key is unknown.
     DataError: `--data` names no records for training.
   """
-  written = [override_text.read_file(path) for path in config_files]
+  published, own_files = experiment_files.divided(config_files)
+  written = [override_text.read_file(path) for path in own_files]
   written += parsing.parse_texts(params_override)
-  base = parsing.parse(experiment).params
+  base, typed_params = (parsing.starting_point(experiment, published) for _ in range(2))
   if shorthands.given:
     validation.check_task(base)
-  typed = parsing.apply_all(base, written)
+  typed = Parsed(typed_params, base, parsing.apply_all(typed_params, written))
   folder = dataset_folder.find(shorthands.data) if shorthands.data else None
   values: dict[str, Any] = {}
-  for part in _parts(shorthands, experiment, base, folder, typed, trained_scale):
-    parsing.apply_all(base, [part])
+  for part in _parts(shorthands, experiment, typed, folder, trained_scale):
+    parsing.apply_all(typed.params, [part])
     _update(values, part)
   if has_gpu and shorthands.given:
     _update(values, {'runtime': {'num_gpus': 1}})
-  parsed = parsing.parse(experiment)
-  changed = parsing.apply_all(parsed.params, [values, *written])
-  agreement.check(shorthands.given, folder, parsed.params, typed)
-  return Parsed(parsed.params, changed), values
+  parsed = parsing.parse_changes(experiment, published, [values, *written])
+  agreement.check(shorthands.given, folder, parsed.params, typed.changed)
+  return parsed, values
 
 
 def has_validation_records(params: cfg.ExperimentConfig) -> bool:
@@ -189,37 +191,36 @@ def describe(shorthands: Shorthands, experiment: str, mode: str, values: dict[st
 def _parts(
   shorthands: Shorthands,
   experiment: str,
-  params: cfg.ExperimentConfig,
+  typed: Parsed,
   folder: DatasetFolder | None,
-  typed: frozenset[str],
   trained_scale: TrainedScale,
 ) -> Iterator[dict[str, Any]]:
-  """Overrides in order; each is computed when those before it are applied to `params`.
+  """Overrides in order; each is computed when those before it are applied to `typed.params`.
 
   Args:
     shorthands: values of the flags.
     experiment: name of the experiment.
-    params: the experiment with the overrides that the user typed.
+    typed: the experiment with the overrides that the user typed.
     folder: the records of `--data`.
-    typed: names of the values that the user typed.
     trained_scale: see `resolve`.
   """
   yield _named_values(shorthands)
+  params = typed.params
   size = sizes.of_experiment(experiment)
   starts_random = not params.task.init_checkpoint
   if folder is not None:
-    resizing = _resizing(shorthands, params, folder, typed)
+    resizing = _resizing(shorthands, params, folder, typed.changed)
     anchor_scale = _anchor_scale(params, size, trained_scale)
     yield fitting.fitted_values(folder, params, resizing, anchor_scale)
     if size is not None and size.is_published and starts_random:
       _warn_of_random_weights(size, folder.train)
       yield frozen_stages.trained_norms()
-    if not starts_random and frozen_stages.KEY not in typed:
+    if not starts_random and frozen_stages.KEY not in typed.changed:
       yield frozen_stages.trained_stem(params, folder.train.sample_format.num_channels)
   if folder is not None or shorthands.epochs is not None:
     info = folder.train if folder else DatasetInfo.find(params.task.train_data.input_path)
     num_images = info.num_training_images(params.task.train_data.published_selection)
-    yield fitted_schedule.schedule_values(experiment, shorthands.epochs, params, num_images, typed)
+    yield fitted_schedule.schedule_values(experiment, shorthands.epochs, typed, num_images)
 
 
 def _anchor_scale(

@@ -1,8 +1,10 @@
 """Tests of the schedule of a training on data of one's own."""
 
+import itertools
+
 import pytest
 
-from htc_tf.configs import validation
+from htc_tf.configs import experiment_files, validation
 from htc_tf.configs.shorthands import Shorthands
 from tests.configs import resolution
 
@@ -64,6 +66,42 @@ def test_an_experiment_keeps_its_schedule_for_other_data(
   values = trainer.optimizer_config.learning_rate.stepwise.values
   assert list(values) == pytest.approx([rate, rate / 10, rate / 100])
   assert trainer.steps_per_loop == (25 if experiment == 'htc_nuclei' else 100)
+
+
+def test_the_schedule_of_a_published_file_follows_data_epochs_and_batch(data):
+  trainer = resolution.resolve(
+    Shorthands(data=data, epochs=40, batch_size=2, weights='w.pth'),
+    'htc_resnet50fpn_20e_coco',
+    config_files=[experiment_files.path_of('htc_cbnetv2_swin_base_coco')],
+  ).trainer
+  assert trainer.train_steps == 80
+  assert trainer.optimizer_config.optimizer.type == 'published_adamw'
+  rate = trainer.optimizer_config.learning_rate.get()
+  assert list(rate.boundaries) == [64, 76]
+  assert list(rate.values) == pytest.approx([1.25e-5, 1.25e-6, 1.25e-7])
+  assert trainer.optimizer_config.warmup.get().warmup_learning_rate == pytest.approx(1.25e-8)
+
+
+@pytest.mark.parametrize('batch_size, epochs, cycles', [(1, 6, 6), (1, 24, 24), (4, 6, 3)])
+def test_a_cycle_of_a_published_file_is_an_epoch_of_two_steps_or_more(
+  data, batch_size, epochs, cycles
+):
+  trainer = resolution.resolve(
+    Shorthands(data=data, epochs=epochs, batch_size=batch_size, weights='w.pth'),
+    'htc_resnet50fpn_1x_coco',
+    config_files=[experiment_files.path_of('htc_resnet50fpn_swa_coco')],
+  ).trainer
+  steps = epochs * (3 if batch_size == 1 else 1)  # One of the four images has no instance.
+  assert trainer.train_steps == steps
+  rate = trainer.optimizer_config.learning_rate
+  assert rate.type == 'step_cosine_with_offset'
+  assert trainer.optimizer_config.warmup.type is None
+  boundaries = list(rate.get().boundaries)
+  assert boundaries[::2] == [cycle * steps // cycles for cycle in range(cycles)]
+  assert boundaries[-1] == steps
+  assert all(low < high for low, high in itertools.pairwise(boundaries))
+  high = 0.02 * batch_size / 16
+  assert list(rate.get().values) == pytest.approx([high, high / 100] * cycles)
 
 
 @pytest.mark.parametrize('flags', [{}, {'epochs': 7}])

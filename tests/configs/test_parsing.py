@@ -1,12 +1,14 @@
 """Tests of the configuration that the flags of a command give."""
 
 import logging
+import shutil
 
 import pytest
 from absl import logging as absl_logging
+from official.modeling import optimization
 
 from htc_tf import registry_imports  # noqa: F401
-from htc_tf.configs import parsing
+from htc_tf.configs import experiment_files, parsing
 from htc_tf.errors import ConfigError
 
 COCO = 'htc_resnet50fpn_1x_coco'
@@ -41,7 +43,7 @@ def rescaled(caplog, *texts, experiment=COCO):
   absl_logging.use_absl_handler()
   with caplog.at_level(logging.INFO):
     parsed = parsing.parse(experiment, (), texts)
-    parsing.rescale_for_batch(experiment, parsed)
+    parsing.rescale_for_batch(parsed)
   return parsed.params.trainer
 
 
@@ -116,3 +118,65 @@ def test_an_unchanged_batch_changes_nothing(caplog):
 @pytest.mark.parametrize('size', ['0', '-4', 'many', '2.5'])
 def test_a_wrong_batch_is_left_to_the_checks(caplog, size):
   assert rescaled(caplog, f'task.train_data.global_batch_size={size}').train_steps == 87960
+
+
+@pytest.mark.parametrize(
+  'stem', ['htc_cbnetv2_swin_base_coco', 'htc_cbnetv2_swin_large_4conv1fc_coco']
+)
+def test_the_schedule_of_a_published_file_follows_the_batch_size(stem):
+  files = [experiment_files.path_of(stem)]
+  parsed = parsing.parse('htc_resnet50fpn_20e_coco', files, [EIGHT])
+  parsing.rescale_for_batch(parsed)
+  trainer = parsed.params.trainer
+  assert trainer.train_steps == 2 * 146600
+  rate = trainer.optimizer_config.learning_rate.get()
+  assert rate.boundaries == [2 * 117280, 2 * 139270]
+  assert rate.values == pytest.approx([5e-5, 5e-6, 5e-7])
+  assert trainer.optimizer_config.warmup.get().warmup_learning_rate == pytest.approx(5e-8)
+  assert parsed.changed == {'task.train_data.global_batch_size'}
+
+
+@pytest.mark.parametrize('batch, factor', [(8, 2), (2, 8), (32, 0.5)])
+def test_cycles_of_a_published_file_follow_the_batch_size(batch, factor):
+  files = [experiment_files.path_of('htc_resnet50fpn_swa_coco')]
+  text = f'task.train_data.global_batch_size={batch}'
+  parsed = parsing.parse(COCO, files, [text])
+  parsing.rescale_for_batch(parsed)
+  optimizer = parsed.params.trainer.optimizer_config
+  epoch = round(7330 * factor)
+  assert parsed.params.trainer.train_steps == 12 * epoch
+  assert parsed.params.trainer.checkpoint_interval == epoch
+  assert optimizer.warmup.type is None
+  rate = optimization.OptimizerFactory(optimizer).build_learning_rate()
+  high = 0.02 / factor
+  for cycle in (0, 1, 11):
+    begin, end = cycle * epoch, (cycle + 1) * epoch
+    assert float(rate(begin)) == pytest.approx(high)
+    # Along the cosine, not above it: a step between two cycles would have a rate between them.
+    assert float(rate((begin + end) // 2)) == pytest.approx(0.505 * high, rel=1e-2)
+    assert float(rate(end - 1)) == pytest.approx(0.01 * high, rel=1e-3)
+
+
+def test_a_copy_of_a_published_file_is_a_schedule_of_the_user(tmp_path, caplog):
+  path = shutil.copy(experiment_files.path_of('htc_cbnetv2_swin_base_coco'), tmp_path)
+  absl_logging.use_absl_handler()
+  with caplog.at_level(logging.INFO):
+    parsed = parsing.parse('htc_resnet50fpn_20e_coco', [str(path)], [EIGHT])
+    parsing.rescale_for_batch(parsed)
+  assert parsed.params.trainer.train_steps == 146600
+  assert 'stays as it is, because trainer.optimizer_config.learning_rate' in caplog.text
+
+
+def test_other_files_come_after_published_ones(tmp_path):
+  own = tmp_path / 'own.yaml'
+  own.write_text('task: {losses: {l2_weight_decay: 0.01}}')
+  files = [str(own), experiment_files.path_of('htc_cbnetv2_swin_base_coco')]
+  parsed = parsing.parse('htc_resnet50fpn_20e_coco', files)
+  assert parsed.params.task.losses.l2_weight_decay == 0.01
+  assert parsed.base.task.losses.l2_weight_decay == 0.0
+
+
+def test_a_rate_of_another_kind_of_schedule_is_named(caplog):
+  files = [experiment_files.path_of('htc_cbnetv2_swin_base_coco')]
+  parsing.parse('htc_base', files)
+  assert 'learning_rate.stepwise.values has no effect: the learning rate is cosine' in caplog.text

@@ -173,6 +173,16 @@ def test_typed_sizes_of_images_are_not_fitted_to_small_images(data, override):
   validation.validate_experiment(params, 'train_and_eval')
 
 
+@pytest.mark.parametrize('image_size, sizes_of_side', [(None, [102, 128]), (1200, [576, 720])])
+def test_the_range_of_short_sides_is_fitted_to_the_data(data, image_size, sizes_of_side):
+  params = resolution.resolve(
+    Shorthands(data=data, image_size=image_size, weights='w.pth'),
+    'mask_rcnn_resnet50fpn_3x_coco',
+  )
+  assert params.task.train_data.parser.min_size_range == sizes_of_side
+  validation.validate_experiment(params, 'train_and_eval')
+
+
 @pytest.mark.parametrize('image_size', [None, 384])
 @pytest.mark.parametrize(
   'override,longest', [('min_sizes=[96, 160, 128]', 160), ('min_size_range=[96, 160]', 160)]
