@@ -56,6 +56,14 @@ def _check_resnet(config: model_config.HTC) -> None:
   _check_scales(resnet, name)
   _check_switchable_stages(resnet, name)
   _check_recompute(resnet, name)
+  if not (resnet.train_norms or resnet.norm_eval):
+    raise ConfigError(
+      f'{name}.train_norms cannot be false',
+      expected='norm_eval=true',
+      got='norm_eval=false',
+      likely_cause='norms that are not trained and have statistics that are, which no published '
+      'network has',
+    )
 
 
 def _check_recompute(

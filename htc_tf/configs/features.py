@@ -33,7 +33,9 @@ class PublishedResNet(hyperparams.Config):
     frozen_stages: last frozen stage: -1 none, 0 the stem, 1 the stem and the first residual stage,
       ..., 4 everything.
     norm_eval: whether batch norm uses its running statistics in training as well; its scale and
-      bias are still trained.
+      bias are still trained, unless train_norms is false.
+    train_norms: whether scale and bias of batch norms are trained; false in the published
+      X101-32x8d. Needs norm_eval if false.
     width_multiplier: factor on every number of channels, for small models; 1 as published.
     groups: number of groups of the 3x3 convolutions with depth 50 or more; 32 or 64 in ResNeXt.
     base_width: number of channels per group, or per scale, in the first residual stage; 4 or 8 in
@@ -59,6 +61,7 @@ class PublishedResNet(hyperparams.Config):
   model_id: Annotated[int, OneOf((18, 34, 50, 101, 152))] = 50
   frozen_stages: Annotated[int, Bounds(-1, 4)] = 1
   norm_eval: bool = True
+  train_norms: bool = True
   width_multiplier: PositiveFloat = 1.0
   groups: PositiveInt = 1
   base_width: PositiveInt = 64

@@ -18,14 +18,20 @@ def how_to_train(backbone: backbones.Backbone, has_weights: bool) -> str:
     has_weights: whether it starts from weights, to which its frozen norms belong.
   """
   options, section = backbone.get(), f'task.model.backbone.{backbone.type}'
-  wanted = [('frozen_stages', '-1')] + [('norm_eval', 'false')] * (not has_weights)
-  overrides = [f'{section}.{name}={value}' for name, value in wanted if hasattr(options, name)]
+  wanted = {'frozen_stages': '-1'}
+  if not has_weights:
+    wanted['norm_eval'] = 'false'
+  if not getattr(options, 'train_norms', True):
+    wanted['train_norms'] = 'true'
+  overrides = [
+    f'{section}.{name}={value}' for name, value in wanted.items() if hasattr(options, name)
+  ]
   return ', '.join([*overrides, 'task.freeze_backbone=false'])
 
 
 def trained_norms() -> dict[str, Any]:
   """Overrides by which nothing is frozen: statistics of random layers mean nothing."""
-  values = {'frozen_stages': -1, 'norm_eval': False}
+  values = {'frozen_stages': -1, 'norm_eval': False, 'train_norms': True}
   return {'task': {'model': {'backbone': {'published_resnet': values}}}}
 
 

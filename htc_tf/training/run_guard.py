@@ -38,6 +38,7 @@ _CHANGEABLE = (
     for backbone in ('published_resnet', 'published_hrnet')
     for name in ('recompute', 'frozen_stages', 'norm_eval')
   ),
+  'task.model.backbone.published_resnet.train_norms',
   *(
     f'task.model.backbone.published_swin.{name}'
     for name in ('recompute', 'frozen_stages', 'drop_path_rate')

@@ -140,6 +140,10 @@ WRONG_MODELS = {
     {'backbone': {'published_resnet': {'recompute': True, 'norm_eval': False}}},
     'published_resnet.recompute cannot be used.*norm_eval=true',
   ),
+  'norms with statistics alone': (
+    {'backbone': {'published_resnet': {'train_norms': False, 'norm_eval': False}}},
+    'published_resnet.train_norms cannot be false.*norm_eval=true.*Got: norm_eval=false',
+  ),
   'no width': (
     {'backbone': {'type': 'published_hrnet', 'published_hrnet': {'width': 0}}},
     'published_hrnet.width is out of range.*positive.*Got: 0',

@@ -112,6 +112,25 @@ def test_the_large_swin_of_cbnetv2_drops_fewer_paths_as_published(stem, rate):
   assert backbone.drop_path_rate == rate
 
 
+@pytest.mark.parametrize(
+  'base, stem, expected',
+  [
+    ('mask_rcnn_resnet50fpn_1x_coco', 'mask_rcnn_resnext101_32x8d_fpn_1x_coco', False),
+    ('mask_rcnn_resnet50fpn_1x_coco', 'mask_rcnn_resnext101_32x8d_fpn_ms_1x_coco', False),
+    ('mask_rcnn_resnet50fpn_3x_coco', 'mask_rcnn_resnext101_32x8d_fpn_3x_coco', False),
+    (
+      'cascade_mask_rcnn_resnet50fpn_3x_coco',
+      'cascade_mask_rcnn_resnext101_32x8d_fpn_3x_coco',
+      False,
+    ),
+    ('mask_rcnn_resnet50fpn_1x_coco', 'mask_rcnn_resnext101_32x4d_fpn_1x_coco', True),
+  ],
+)
+def test_only_files_of_32x8d_train_no_norms(base, stem, expected):
+  resnet = parse(base, [experiment_files.path_of(stem)]).task.model.backbone.get()
+  assert (resnet.train_norms, resnet.norm_eval) == (expected, True)
+
+
 @pytest.mark.parametrize('width', [18, 32, 40])
 def test_files_of_hrnet_train_all_weights_but_no_statistics(width):
   path = experiment_files.path_of(f'htc_hrnetv2p_w{width}_20e_coco')

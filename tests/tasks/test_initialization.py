@@ -84,6 +84,12 @@ def test_only_random_weights_that_stay_so_are_warned_of(frozen_stages, number, c
       'task.model.backbone.published_resnet.norm_eval=false, task.freeze_backbone=false.',
     ),
     (
+      {'published_resnet': {'frozen_stages': 1, 'train_norms': False}},
+      'task.model.backbone.published_resnet.frozen_stages=-1, '
+      'task.model.backbone.published_resnet.norm_eval=false, '
+      'task.model.backbone.published_resnet.train_norms=true, task.freeze_backbone=false.',
+    ),
+    (
       {
         **tiny.COMPOSITE_SWIN,
         'published_swin': {**tiny.COMPOSITE_SWIN['published_swin'], 'frozen_stages': 1},
@@ -92,7 +98,7 @@ def test_only_random_weights_that_stay_so_are_warned_of(frozen_stages, number, c
     ),
     (tiny.MODEL_GARDEN_PARTS['backbone'] | {'type': 'resnet'}, 'task.freeze_backbone=false.'),
   ],
-  ids=['published_resnet', 'published_swin', 'resnet'],
+  ids=['published_resnet', 'untrained_norms', 'published_swin', 'resnet'],
 )
 def test_the_warning_of_frozen_random_weights_names_the_backbone(backbone, advice, caplog):
   changes = {'decoder': {'type': 'fpn', 'fpn': {'num_filters': tiny.CHANNELS}}}

@@ -273,6 +273,6 @@ def configured_arguments(
       config.modulated,
     ),
     'recompute': config.recompute,
-    'norm': NormOptions.configured(config.norm_eval, norm_activation_config),
+    'norm': NormOptions.configured(config.norm_eval, norm_activation_config, config.train_norms),
     'layers': LayerOptions(config.deep_stem, config.avg_down, config.standardized),
   }

@@ -96,7 +96,8 @@ class ShortcutBlock(tf_keras.layers.Layer):
     position = len(pools)
     conv = self._kinds.build_conv(self._filters, 1, stride, name=f'downsample/{position}')
     norm = self._kinds.build_norm(name=f'downsample/{position + 1}')
-    conv.trainable = norm.trainable = self.trainable
+    conv.trainable = self.trainable
+    norm.trainable = norm.trainable and self.trainable
     build_conv_norm(conv, norm, input_shape)
     self.downsample = [*pools, conv, norm]
 

@@ -19,22 +19,27 @@ class NormOptions(NamedTuple):
     epsilon: number added to the variance; 1e-5 in the paper's code.
     synchronized: whether training without `norm_eval` normalizes with the statistics over the
       batches of all replicas together, instead of separately for each replica.
+    trainable: whether scale and bias are trained; running statistics do not change without it.
   """
 
   norm_eval: bool = True
   momentum: float = 0.9
   epsilon: float = 1e-5
   synchronized: bool = False
+  trainable: bool = True
 
   @classmethod
-  def configured(cls, norm_eval: bool, config: hyperparams.Config) -> 'NormOptions':
+  def configured(
+    cls, norm_eval: bool, config: hyperparams.Config, trainable: bool = True
+  ) -> 'NormOptions':
     """The options of a configuration, for the builders of Model Garden's factories.
 
     Args:
       norm_eval: as above.
       config: configuration of the batch norms, a `NormActivation` of Model Garden.
+      trainable: as above.
     """
-    return cls(norm_eval, config.norm_momentum, config.norm_epsilon, config.use_sync_bn)
+    return cls(norm_eval, config.norm_momentum, config.norm_epsilon, config.use_sync_bn, trainable)
 
 
 class BatchNorm(FrozenVariablesMixin, tf_keras.layers.BatchNormalization):

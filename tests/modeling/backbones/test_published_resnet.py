@@ -118,6 +118,31 @@ def test_only_stages_that_are_not_frozen_are_trained(values, frozen_stages, trai
   assert names == ({'kernel:0', 'gamma:0', 'beta:0'} if trained else set())
 
 
+def test_norms_that_are_not_trained_leave_all_convolutions_to_train():
+  model = PublishedResNet(**TINY, frozen_stages=1, norm=NormOptions(trainable=False))
+  names = {variable.name for variable in model.trainable_variables}
+  with_norms = PublishedResNet(**TINY, frozen_stages=1).trainable_variables
+  assert names == {v.name for v in with_norms if v.name.endswith('kernel:0')}
+
+
+def test_norms_that_are_not_trained_are_not_watched_and_change_nothing_else():
+  images = tf.random.stateless_normal([2, 32, 32, 3], [1, 2])
+  results = []
+  for trainable in (True, False):
+    tf_keras.utils.set_random_seed(0)
+    model = PublishedResNet(**TINY, frozen_stages=-1, norm=NormOptions(trainable=trainable))
+    with tf.GradientTape() as tape:
+      outputs = model(images, training=True)
+      loss = tf.add_n([tf.reduce_sum(values**2) for values in outputs.values()])
+    watched = {variable.ref() for variable in tape.watched_variables()}
+    assert watched == {variable.ref() for variable in model.trainable_variables}
+    kernels = [v for v in model.trainable_variables if v.name.endswith('kernel:0')]
+    results.append([loss, *tape.gradient(loss, kernels)])
+  assert len(results[0]) > 20
+  for trained, frozen in zip(*results):
+    np.testing.assert_allclose(frozen, trained, rtol=1e-4, atol=1e-3 * np.abs(trained).max())
+
+
 def statistics(model):
   return [variable.numpy() for variable in model.non_trainable_variables]
 
