@@ -140,6 +140,9 @@ class Losses(hyperparams.Config):
     box_beta: smooth-L1 transition point of the stages, in encoded units; 0 for the L1 loss.
     semantic_average_over_valid: whether the semantic loss is averaged over the valid pixels only;
       in the paper's code ignored pixels count as well.
+    semantic_average_per_image: whether the semantic loss is the mean over the images of the mean
+      over each image and the padding that it would have alone, as in the published trainings with
+      one image per GPU, instead of the mean over all pixels of the batch.
     l2_weight_decay: SGD weight decay, the factor on half the squared norm of each decayed variable.
     decay_norm_and_bias: whether norm scales and biases are decayed too, as in the paper's code.
   """
@@ -156,6 +159,7 @@ class Losses(hyperparams.Config):
   rpn_box_beta: NonNegativeFloat = 1.0 / 9.0
   box_beta: NonNegativeFloat = 1.0
   semantic_average_over_valid: bool = False
+  semantic_average_per_image: bool = False
   l2_weight_decay: Weight = 1e-4
   decay_norm_and_bias: bool = True
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
+from htc_tf.errors import InputError
 from htc_tf.losses import box_loss, context_loss, mask_loss, rpn_loss, semantic_loss
 from htc_tf.modeling.outputs import StageOutputs, TrainingOutputs
 
@@ -48,6 +49,7 @@ def weighted_terms(
   semantic_labels: tf.Tensor | None,
   losses: task_config.Losses,
   stages: Sequence[model_config.Stage],
+  image_sizes: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
   """Terms of the objective (Chen et al. 2019, equation 7), each multiplied by its weight.
 
@@ -60,14 +62,26 @@ def weighted_terms(
       the semantic branch.
     losses: weights and constants of the losses.
     stages: configurations of the stages, with box coder weights and loss weight.
+    image_sizes: [batch, 2] sizes of the images with the padding of `padded_alone`, which
+      `semantic_average_per_image` needs.
 
   Returns:
     {name: scalar float32} in the order of `term_names`, or of `with_assistant` of them; the sum is
     the objective without weight decay.
+
+  Raises:
+    InputError: the semantic loss is averaged per image, and the sizes are missing.
   """
-  terms = _terms_of_pyramid(outputs, semantic_labels, losses, stages)
+  if losses.semantic_average_per_image and image_sizes is None:
+    raise InputError(
+      'The semantic loss cannot be averaged per image',
+      expected='image_sizes, the height and width of each image',
+      got='None',
+      likely_cause='losses.semantic_average_per_image with a training step of another kind',
+    )
+  terms = _terms_of_pyramid(outputs, semantic_labels, losses, stages, image_sizes)
   if outputs.assistant is not None:
-    others = _terms_of_pyramid(outputs.assistant, semantic_labels, losses, stages)
+    others = _terms_of_pyramid(outputs.assistant, semantic_labels, losses, stages, image_sizes)
     for name, value in others.items():
       terms[f'assistant_{name}'] = losses.assistant_weight * value
   return terms
@@ -78,6 +92,7 @@ def _terms_of_pyramid(
   semantic_labels: tf.Tensor | None,
   losses: task_config.Losses,
   stages: Sequence[model_config.Stage],
+  image_sizes: tf.Tensor | None,
 ) -> dict[str, tf.Tensor]:
   """The terms of `weighted_terms` without those of an assisting backbone."""
   terms = {
@@ -93,6 +108,7 @@ def _terms_of_pyramid(
       outputs.semantic_logits,
       semantic_labels,
       average_over_valid=losses.semantic_average_over_valid,
+      image_sizes=image_sizes if losses.semantic_average_per_image else None,
     )
   if outputs.context is not None:
     terms['context_loss'] = losses.context_weight * context_loss.context_loss(*outputs.context)

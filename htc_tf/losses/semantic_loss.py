@@ -4,7 +4,11 @@ import tensorflow as tf
 
 
 def semantic_loss(
-  logits: tf.Tensor, labels: tf.Tensor, ignore_label: int = 255, average_over_valid: bool = False
+  logits: tf.Tensor,
+  labels: tf.Tensor,
+  ignore_label: int = 255,
+  average_over_valid: bool = False,
+  image_sizes: tf.Tensor | None = None,
 ) -> tf.Tensor:
   """Pixelwise softmax cross entropy; labels are subsampled to the stride of the logits.
 
@@ -15,6 +19,9 @@ def semantic_loss(
     ignore_label: label of pixels that contribute 0.
     average_over_valid: whether the mean is over the pixels that are not ignored. By default, as
       published, ignored pixels count in the mean.
+    image_sizes: [batch, 2] height and width, in whole pixels of the labels, of the part of each map
+      that counts. The loss is then the mean over the images of the mean over that part, as in a
+      training with one image per device. None: the mean over all pixels of the batch.
 
   Returns:
     Scalar float32.
@@ -26,6 +33,18 @@ def semantic_loss(
   losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
     labels=tf.where(valid, labels, 0), logits=tf.cast(logits, tf.float32)
   )
+  losses = tf.where(valid, losses, 0.0)
   counted = valid if average_over_valid else tf.ones_like(valid)
-  num_counted = tf.reduce_sum(tf.cast(counted, tf.float32))
-  return tf.reduce_sum(tf.where(valid, losses, 0.0)) / tf.maximum(num_counted, 1.0)
+  if image_sizes is None:
+    return _mean(losses, counted, axis=None)
+  strides = tf.stack([stride_y, stride_x])
+  limits = tf.cast(image_sizes, tf.int32)
+  rows, columns = (strides[i] * tf.range(tf.shape(labels)[1 + i]) for i in range(2))
+  inside = (rows < limits[:, :1])[:, :, None] & (columns < limits[:, 1:])[:, None, :]
+  return tf.reduce_mean(_mean(losses, counted & inside, axis=(1, 2)))
+
+
+def _mean(losses: tf.Tensor, counted: tf.Tensor, axis: tuple[int, ...] | None) -> tf.Tensor:
+  """Sum of losses divided by the number of those that count; 0 if there are none."""
+  num_counted = tf.reduce_sum(tf.cast(counted, tf.float32), axis)
+  return tf.reduce_sum(tf.where(counted, losses, 0.0), axis) / tf.maximum(num_counted, 1.0)

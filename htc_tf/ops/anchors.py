@@ -5,6 +5,8 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
+from htc_tf.ops import image_padding
+
 Size: TypeAlias = int | tf.Tensor
 
 
@@ -51,9 +53,7 @@ def inside_image(anchors: tf.Tensor, image_shape: tf.Tensor) -> tf.Tensor:
 def centered_inside(
   anchors: tf.Tensor, image_shape: tf.Tensor, size_divisor: int = 32
 ) -> tf.Tensor:
-  """Whether the center of each anchor lies in each image after padding as published.
-
-  The padding of the image to the other sizes of its batch does not count.
+  """Whether the center of each anchor lies in each image with the padding of `padded_alone`.
 
   Args:
     anchors: [num, 4] yxyx in padded-image pixels.
@@ -64,7 +64,7 @@ def centered_inside(
     [batch, num] bool.
   """
   centers = 0.5 * (anchors[:, :2] + anchors[:, 2:])  # [num, 2]
-  limits = size_divisor * tf.math.ceil(tf.cast(image_shape, anchors.dtype) / size_divisor)
+  limits = image_padding.padded_alone(image_shape, size_divisor)
   return tf.reduce_all(centers < limits[:, None, :], axis=-1)
 
 

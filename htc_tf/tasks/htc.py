@@ -25,6 +25,7 @@ from htc_tf.modeling.ensemble import Joining
 from htc_tf.modeling.factory import build_htc
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import TrainingOutputs
+from htc_tf.ops import image_padding
 from htc_tf.ops.without_autograph import without_autograph
 from htc_tf.tasks import detection_views, finite_loss, initialization
 from htc_tf.tasks import inputs as inputs_lib
@@ -116,8 +117,10 @@ class HTCTask(base_task.Task):
       variables: variables that weight decay acts on.
     """
     losses = self.task_config.losses
+    model = self.task_config.model
+    image_sizes = image_padding.padded_alone(labels['image_info'][:, 1], model.size_divisor)
     terms = htc_loss.weighted_terms(
-      outputs, labels.get('gt_semantic'), losses, self.task_config.model.cascade.stages
+      outputs, labels.get('gt_semantic'), losses, model.cascade.stages, image_sizes
     )
     return {
       **terms,

@@ -131,6 +131,23 @@ def test_only_files_of_32x8d_train_no_norms(base, stem, expected):
   assert (resnet.train_norms, resnet.norm_eval) == (expected, True)
 
 
+def test_originals_with_one_image_per_gpu_have_the_mean_of_the_semantic_loss_per_image():
+  found = {
+    path.stem
+    for path in (ROOT / 'experiments').glob('*.yaml')
+    if 'semantic_average_per_image: true' in path.read_text()
+  }
+  assert found == {
+    'htc_cbnetv2_swin_base_4conv1fc_coco',
+    'htc_cbnetv2_swin_base_coco',
+    'htc_cbnetv2_swin_large_4conv1fc_coco',
+    'htc_resnext101_32x4d_fpn_20e_coco',
+    'htc_resnext101_64x4d_dcn_fpn_20e_coco',
+    'htc_resnext101_64x4d_fpn_20e_coco',
+  }
+  assert not parse('htc_resnet50fpn_20e_coco', []).task.losses.semantic_average_per_image
+
+
 @pytest.mark.parametrize('width', [18, 32, 40])
 def test_files_of_hrnet_train_all_weights_but_no_statistics(width):
   path = experiment_files.path_of(f'htc_hrnetv2p_w{width}_20e_coco')

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from htc_tf.configs import model as model_config
 from htc_tf.configs import task as task_config
+from htc_tf.errors import InputError
 from htc_tf.losses import htc_loss
 from htc_tf.modeling.outputs import (
   AnchorTargets,
@@ -99,6 +100,19 @@ def test_terms_by_hand():
   assert list(terms) == list(expected) == list(htc_loss.term_names(2, True, True))
   np.testing.assert_allclose(list(terms.values()), list(expected.values()), rtol=1e-5)
   np.testing.assert_allclose(htc_loss.total(terms), sum(expected.values()), rtol=1e-5)
+
+
+def test_the_mean_per_image_needs_sizes_and_counts_the_own_part_alone():
+  losses = task_config.Losses(semantic_average_per_image=True)
+  with pytest.raises(InputError, match='image_sizes'):
+    htc_loss.weighted_terms(make_outputs(), LABELS, losses, STAGES)
+  labels = np.full([1, 16, 16], 255, np.uint8)
+  labels[0, :8] = 0
+  sizes = tf.constant([[8.0, 16.0]])
+  terms = htc_loss.weighted_terms(make_outputs(), labels, losses, STAGES, sizes)
+  np.testing.assert_allclose(terms['semantic_loss'], 0.2 * np.log(4), rtol=1e-5)
+  of_batch = htc_loss.weighted_terms(make_outputs(), labels, task_config.Losses(), STAGES, sizes)
+  np.testing.assert_allclose(of_batch['semantic_loss'], 0.1 * np.log(4), rtol=1e-5)
 
 
 @pytest.mark.parametrize('weight', WEIGHTS)

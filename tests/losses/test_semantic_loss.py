@@ -48,9 +48,40 @@ def test_ignored_pixels_count_in_the_mean_unless_it_is_over_valid_pixels():
 
 
 @pytest.mark.parametrize('average_over_valid', [False, True])
-def test_only_ignored_pixels_give_zero(average_over_valid):
+@pytest.mark.parametrize('compiled', [False, True])
+def test_the_mean_per_image_is_that_of_each_image_alone(compiled, average_over_valid):
+  rng = np.random.default_rng(0)
+  logits = rng.normal(size=[3, 12, 20, 5]).astype(np.float32)
+  labels = rng.integers(0, 5, [3, 96, 160]).astype(np.uint8)
+  labels[rng.random(labels.shape) < 0.2] = 255
+  sizes = [(96, 160), (64, 160), (32, 64)]
+  alone = []
+  for image, (height, width) in enumerate(sizes):
+    labels[image, height:] = labels[image, :, width:] = 255
+    alone.append(
+      semantic_loss.semantic_loss(
+        logits[image : image + 1, : height // 8, : width // 8],
+        labels[image : image + 1, :height, :width],
+        average_over_valid=average_over_valid,
+      )
+    )
+  function = tf.function(semantic_loss.semantic_loss, jit_compile=True, autograph=False)
+  loss = (function if compiled else semantic_loss.semantic_loss)(
+    logits,
+    labels,
+    average_over_valid=average_over_valid,
+    image_sizes=tf.constant(sizes, tf.float32),
+  )
+  np.testing.assert_allclose(loss, np.mean(alone), rtol=1e-6)
+  of_batch = semantic_loss.semantic_loss(logits, labels, average_over_valid=average_over_valid)
+  assert abs(loss - of_batch) > 1e-3
+
+
+@pytest.mark.parametrize('average_over_valid', [False, True])
+@pytest.mark.parametrize('image_sizes', [None, [[16, 16], [16, 8]]])
+def test_only_ignored_pixels_give_zero(image_sizes, average_over_valid):
   labels = np.full([2, 16, 16], 7, np.uint8)
   loss = semantic_loss.semantic_loss(
-    tf.ones([2, 2, 2, 5]), labels, ignore_label=7, average_over_valid=average_over_valid
+    tf.ones([2, 2, 2, 5]), labels, 7, average_over_valid, image_sizes
   )
   assert loss == 0

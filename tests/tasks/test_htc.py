@@ -15,7 +15,7 @@ from htc_tf.configs import task as task_config
 from htc_tf.data.skipped import KINDS
 from htc_tf.errors import CheckpointError, ConfigError, DataError
 from htc_tf.losses import htc_loss
-from htc_tf.tasks.htc import HTCTask
+from htc_tf.tasks.htc import HTCTask, model_inputs
 from tests import tiny, tiny_records
 
 # The demo, the test of the Paddle variant and those of the sizes train the others.
@@ -83,6 +83,37 @@ def test_coco_experiments_train_on_records(name, records):
   assert all(value > 0 for name, value in values.items() if 'class_loss' in name), values
   moved = [np.any(old != new) for old, new in zip(before, model.trainable_variables)]
   assert np.mean(moved) > 0.6  # Not 1, because residual blocks start as identities.
+
+
+def test_the_semantic_loss_may_be_the_mean_over_each_image_with_its_own_padding():
+  config = tiny.model(1)
+  task = tiny.task(config)
+  model = task.build_model()
+  images, labels = tiny.batch(config)
+  side = images.shape[1]
+  # The second image has 32 rows after padding of its own, of which the objects are in the first 20.
+  labels['image_info'] = tf.tensor_scatter_nd_update(labels['image_info'], [[1, 1, 0]], [20.0])
+  semantic = labels['gt_semantic'].numpy()
+  semantic[1, 20:] = 255
+  labels['gt_semantic'] = tf.constant(semantic)
+  outputs = model(model_inputs(images, labels), training=True)
+  losses = {}
+  for per_image in (False, True):
+    task.task_config.losses.semantic_average_per_image = per_image
+    losses[per_image] = task.build_losses(outputs, labels, [])['semantic_loss'].numpy()
+  logits = tf.cast(outputs.semantic_logits, tf.float32)
+  # At the centers of the cells of 8 pixels, the logits belong to every eighth pixel.
+  sums = []
+  for image in range(2):
+    subsampled = semantic[image, ::8, ::8].astype(int)
+    entropies = -tf.nn.log_softmax(logits[image]).numpy()
+    rows, columns = np.nonzero(subsampled != 255)
+    sums.append(entropies[rows, columns, subsampled[rows, columns]].sum())
+  cells = (side // 8) ** 2
+  own = [cells, 4 * side // 8]
+  np.testing.assert_allclose(losses[False], 0.2 * sum(sums) / (2 * cells), rtol=1e-5)
+  expected = 0.2 * np.mean([total / count for total, count in zip(sums, own)])
+  np.testing.assert_allclose(losses[True], expected, rtol=1e-5)
 
 
 def train(task, model, batch, num_steps, learning_rate):
