@@ -39,3 +39,12 @@ def at_least(least: int) -> Callable[[str], int]:
     return int(text)
 
   return parse
+
+
+def list_of(parse: Callable[[str], _Value]) -> Callable[[str], list[_Value]]:
+  """The type of a flag that takes values with commas between them, each parsed by a function."""
+
+  def parse_all(text: str) -> list[_Value]:
+    return [parse(word) for word in text.split(',')]
+
+  return parse_all

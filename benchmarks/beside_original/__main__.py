@@ -3,10 +3,12 @@
 Both sides start from the same random weights, and see the same pictures of `scenes` in the same
 order, with the same schedule. They differ in the random choice of anchors and RoIs. Before a
 training, its first steps are compared without that choice. After an interruption, the same command
-continues with the first unfinished training.
+continues with the first unfinished training. `--choices` tells how far chance alone leads: it
+trains each seed again from the same weights with other random choices.
 
 Examples:
   python -m benchmarks.beside_original --output=build/beside --peer=/path/to/python
+  python -m benchmarks.beside_original --output=build/beside --peer=/path/to/python --choices=10,11
 """
 
 import argparse
@@ -28,10 +30,10 @@ _REPORT = pages.Report(
 
 
 def train_all(recipes: list[recipe.Recipe], output: str, side: peer.Peer) -> table.Results:
-  """Train all seeds that are not finished; return the results of all.
+  """Do all trainings that are not finished; return the results of all.
 
   Args:
-    recipes: a recipe for each seed.
+    recipes: the recipes.
     output: folder of data and runs.
     side: environment of mmdetection.
   """
@@ -39,13 +41,13 @@ def train_all(recipes: list[recipe.Recipe], output: str, side: peer.Peer) -> tab
   scene_records.prepare(output)
   results = []
   for numbers in recipes:
-    folder = os.path.join(output, f'seed_{numbers.seed}')
+    folder = os.path.join(output, numbers.name)
     result = jobs.run(jobs.make_plan(numbers, output), folder, side)
     for name, seconds in result['seconds'].items():
       mask, box = (100 * result['figures'][name][f'{kind}_AP'] for kind in ('segm', 'bbox'))
       text = f'mask AP {mask:5.1f}, box AP {box:5.1f}, {seconds / 60:5.1f} min'
-      print(f'seed {numbers.seed}, {name:5}: {text}', flush=True)
-    results.append(result)
+      print(f'{numbers.name}, {name:5}: {text}', flush=True)
+    results.append({**result, 'seed': numbers.seed, 'choice': numbers.choice})
     write_tables(output, results)
   return results
 
@@ -55,7 +57,7 @@ def write_tables(output: str, results: table.Results, page: str = '') -> None:
 
   Args:
     output: output folder.
-    results: results of the finished seeds.
+    results: results of the finished trainings.
     page: page in Markdown whose table is replaced, with the figure in `pictures` beside it; '' for
       none.
   """
@@ -72,6 +74,13 @@ def _parser() -> argparse.ArgumentParser:
   parser.add_argument('--output', required=True, help='folder of data, runs, table and figure')
   parser.add_argument(
     '--seeds', type=arguments.some_of(_SEEDS), default=list(_SEEDS), help='default: 0,1,2'
+  )
+  parser.add_argument(
+    '--choices',
+    type=arguments.list_of(arguments.at_least(0)),
+    default=[],
+    help='seeds of the random choice of anchors and RoIs: for each one, every seed is trained once '
+    'more (default: none)',
   )
   parser.add_argument(
     '--epochs', type=arguments.at_least(1), default=8, help='epochs of a training (default: 8)'
@@ -104,7 +113,9 @@ def main(argv: list[str] | None = None) -> int:
         side=painting.SIDE,
         epochs=args.epochs,
         batch_size=args.batch_size,
+        choice=choice,
       )
+      for choice in (None, *args.choices)
       for seed in args.seeds
     ]
     results = train_all(recipes, args.output, side)

@@ -120,7 +120,7 @@ class _Trainer:
     import torch
 
     recipe = plan.recipe
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(recipe.sampling_seed)
     self.model = build_model(recipe, os.path.join(folder, recipe_lib.INITIAL))
     self.rates = recipe_lib.rates(recipe)
     self._trained = [values for values in self.model.parameters() if values.requires_grad]

@@ -32,14 +32,15 @@ class _Trainer:
 
   Args:
     plan: the plan.
+    seed: seed of the initial weights and of the random choice of anchors and RoIs.
     sampling_rule: 'random', or 'even' for repeatable steps.
   """
 
-  def __init__(self, plan: recipe.Plan, sampling_rule: str = 'random'):
+  def __init__(self, plan: recipe.Plan, seed: int, sampling_rule: str = 'random'):
     params = experiment.build(plan.recipe, sampling_rule)
     params.task.train_data.input_path = os.path.join(plan.records, 'train-*.tfrecord')
     params.task.validation_data.input_path = os.path.join(plan.records, 'val-*.tfrecord')
-    tf_keras.utils.set_random_seed(plan.recipe.seed)
+    tf_keras.utils.set_random_seed(seed)
     self.task = HTCTask(params.task)
     self.model: HTCModel = self.task.build_model()
     config = params.trainer.optimizer_config
@@ -87,7 +88,7 @@ def first_steps(folder: str) -> None:
   """Write the initial weights, and inputs, proposals, losses and weights of the first steps."""
   plan = recipe.read_plan(folder)
   plan = plan._replace(recipe=recipe.of_first_steps(plan.recipe))
-  trainer = _Trainer(plan, 'even')
+  trainer = _Trainer(plan, plan.recipe.seed, 'even')
   recipe.write_arrays(os.path.join(folder, recipe.INITIAL), trainer.weights())
   examples = Examples(trainer.task.task_config, plan.records)
   recorded = _RecordedProposals(trainer.model.rpn.roi_generator)
@@ -134,7 +135,7 @@ def _inputs(images: tf.Tensor, labels: Mapping[str, tf.Tensor]) -> dict[str, np.
 def train(folder: str) -> None:
   """Train from the initial weights, and write losses and final weights."""
   plan = recipe.read_plan(folder)
-  trainer = _Trainer(plan)
+  trainer = _Trainer(plan, plan.recipe.sampling_seed)
   trainer.load(os.path.join(folder, recipe.INITIAL))
   examples = Examples(trainer.task.task_config, plan.records)
   step = tf.function(trainer.step, autograph=False)
@@ -160,7 +161,8 @@ def detect(folder: str, weights: str, detections: str) -> None:
     weights: file with weights by published name.
     detections: file of COCO results, which is written.
   """
-  trainer = _Trainer(recipe.read_plan(folder))
+  plan = recipe.read_plan(folder)
+  trainer = _Trainer(plan, plan.recipe.seed)
   trainer.load(weights)
   task = trainer.task
 

@@ -37,7 +37,7 @@ class Recipe(NamedTuple):
   """Model, data and schedule of both sides. What is not here is as in the published HTC.
 
   Attributes:
-    seed: seed of initial weights, order of the pictures and sampling.
+    seed: seed of initial weights and order of the pictures.
     num_images: number of training pictures.
     num_classes: number of classes of things.
     num_semantic_classes: number of classes of the stuff maps.
@@ -54,6 +54,7 @@ class Recipe(NamedTuple):
     num_convs: number of convolutions of the mask heads and of the semantic branch.
     num_rois: number of RoIs per picture that each branch is trained on.
     num_proposals: number of proposals per picture.
+    choice: seed of the random choice of anchors and RoIs; None for `seed`.
   """
 
   seed: int
@@ -73,6 +74,17 @@ class Recipe(NamedTuple):
   num_convs: int = 2
   num_rois: int = 64
   num_proposals: int = 300
+  choice: int | None = None
+
+  @property
+  def name(self) -> str:
+    """Name of the training, e.g. 'seed_0' or 'seed_0_choice_3'."""
+    return f'seed_{self.seed}' + ('' if self.choice is None else f'_choice_{self.choice}')
+
+  @property
+  def sampling_seed(self) -> int:
+    """Seed of the random choice of anchors and RoIs."""
+    return self.seed if self.choice is None else self.choice
 
   @property
   def num_steps(self) -> int:

@@ -1,7 +1,8 @@
 """The tables and the figure of the comparison, from the results of its seeds."""
 
+import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from benchmarks import figures, pages
 from benchmarks.beside_original import jobs, recipe
 from parity import loss_names
 
-# Results of `jobs.run`, one for each finished seed.
+# Results of `jobs.run`, one for each finished training, with `seed` and `choice` of its recipe.
 Results = Sequence[Mapping[str, Any]]
 
 _ROWS = {
@@ -26,6 +27,7 @@ _COLUMNS = {
   'bbox_AP50': 'box AP50',
   'bbox_AP75': 'box AP75',
 }
+_CHOICE_COLUMNS = ('segm_AP', 'bbox_AP')
 _COLORS = {recipe.ORIGINAL: 'tab:orange', recipe.OURS: 'tab:blue'}
 _LABELS = {recipe.ORIGINAL: 'mmdetection 3.3.0', recipe.OURS: 'htc_tf'}
 _DRAWN = {
@@ -43,9 +45,41 @@ def markdown(results: Results) -> str:
   """Figures of the trained models, and checks of the first steps, in Markdown.
 
   Args:
-    results: results of the finished seeds.
+    results: results of the finished trainings.
   """
-  return f'{_figures(results)}\n{_checks(results)}'
+  parts = [_figures(_of_seeds(results)), *_of_choices(results), _checks(results)]
+  return '\n'.join(parts)
+
+
+def _of_seeds(results: Results) -> Results:
+  """The results of the trainings of each seed without another choice of anchors and RoIs."""
+  return [result for result in results if result['choice'] is None]
+
+
+def _of_choices(results: Results) -> Iterator[str]:
+  """For each seed with several choices, a table of all its trainings."""
+  for seed in sorted({result['seed'] for result in results if result['choice'] is not None}):
+    same = [result for result in results if result['seed'] == seed]
+    lines = []
+    for name in (recipe.ORIGINAL, recipe.OURS):
+      values = [[100 * value for value in _values(same, name, key)] for key in _CHOICE_COLUMNS]
+      lines.append([_LABELS[name], *map(_sorted_text, values)])
+    cells = [_welch(same, key) for key in _CHOICE_COLUMNS]
+    lines.append(['difference of the means ± its standard error', *cells])
+    title = f'seed {seed} with {len(same)} random choices: mean (each training)'
+    yield pages.table([title, *(f'{_COLUMNS[key]}, %' for key in _CHOICE_COLUMNS)], lines)
+
+
+def _sorted_text(values: Sequence[float]) -> str:
+  return f'{statistics.mean(values):.1f} ({", ".join(f"{value:.1f}" for value in sorted(values))})'
+
+
+def _welch(results: Results, key: str) -> str:
+  """Text such as '-0.3 ± 0.4', in percent: the mean here less that of mmdetection."""
+  sides = [_values(results, name, key) for name in (recipe.OURS, recipe.ORIGINAL)]
+  ours, original = map(statistics.mean, sides)
+  error = math.sqrt(sum(statistics.variance(values) / len(values) for values in sides))
+  return f'{100 * (ours - original):+.1f} ± {100 * error:.1f}'
 
 
 def _figures(results: Results) -> str:
@@ -97,8 +131,9 @@ def draw(path: str, results: Results) -> None:
 
   Args:
     path: file of the picture, which is replaced.
-    results: results of the finished seeds.
+    results: results of the finished trainings.
   """
+  results = _of_seeds(results)
   drawing = figures.new(10, 5.5)
   for place, (name, title) in zip(drawing.subplots(2, 3).flat, _DRAWN.items()):
     for side, color in _COLORS.items():

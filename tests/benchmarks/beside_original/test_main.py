@@ -46,10 +46,28 @@ def test_all_seeds_are_in_the_table_and_the_page(tmp_path, planned, capsys):
   assert planned[0][2] == peer.Peer('python')
   row = '| trained and evaluated here | 42.0 (4.0) |'
   shown = capsys.readouterr().out
-  assert row in shown and 'seed 0, ours : mask AP  40.0, box AP  40.0,   0.1 min' in shown
+  assert row in shown and 'seed_0, ours : mask AP  40.0, box AP  40.0,   0.1 min' in shown
   assert row in (tmp_path / 'beside.md').read_text()
   assert row in page.read_text() and 'old' not in page.read_text()
   assert (page.parent / 'pictures' / 'training_parity.png').exists()
+
+
+def test_each_choice_is_a_further_training_of_every_seed(tmp_path, planned):
+  flags = [f'--output={tmp_path}', '--seeds=1', '--choices=7', '--peer=python']
+  assert command.main(flags) == 0
+  assert [folder for _, folder, _ in planned] == [
+    f'{tmp_path}/seed_1',
+    f'{tmp_path}/seed_1_choice_7',
+  ]
+  assert [(plan.seed, plan.sampling_seed) for plan, *_ in planned] == [(1, 1), (1, 7)]
+  assert 'seed 1 with 2 random choices' in (tmp_path / 'beside.md').read_text()
+
+
+@pytest.mark.parametrize('choices', ['x', '1,', '-1'])
+def test_choices_are_whole_numbers(tmp_path, choices, capsys):
+  with pytest.raises(SystemExit):
+    command.main([f'--output={tmp_path}', f'--choices={choices}', '--peer=python'])
+  assert 'expected a whole number from 0 on' in capsys.readouterr().err
 
 
 def test_without_a_peer_there_is_nothing_to_compare_with(tmp_path, capsys):

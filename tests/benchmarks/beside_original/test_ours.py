@@ -51,6 +51,21 @@ def test_a_batch_has_the_given_pictures_in_their_order(data):
 
 
 @pytest.mark.slow
+def test_the_initial_weights_do_not_depend_on_the_choice(data, tmp_path):
+  initial = []
+  for choice in (None, 4):
+    numbers = RECIPE._replace(choice=choice)
+    folder = tmp_path / numbers.name
+    (folder / recipe.OURS).mkdir(parents=True)
+    content = recipe.content(jobs.make_plan(numbers, str(data)))
+    recipe.write_json(recipe.plan_path(str(folder)), content)
+    ours.first_steps(str(folder))
+    initial.append(recipe.read_arrays(str(folder / recipe.INITIAL)))
+  for name, values in initial[0].items():
+    np.testing.assert_array_equal(initial[1][name], values)
+
+
+@pytest.mark.slow
 def test_the_jobs_leave_all_files(data, tmp_path):
   plan = jobs.make_plan(RECIPE, str(data))
   folder = str(tmp_path)

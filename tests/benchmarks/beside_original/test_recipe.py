@@ -26,6 +26,14 @@ def test_the_order_depends_on_the_seed_and_not_on_that_of_the_file():
   assert recipe.order(RECIPE._replace(seed=4), IDS) != steps
 
 
+def test_another_choice_changes_nothing_but_the_sampling():
+  other = RECIPE._replace(choice=4)
+  assert recipe.order(other, IDS) == recipe.order(RECIPE, IDS)
+  assert other.seed == RECIPE.seed and other.sampling_seed == 4
+  assert RECIPE.sampling_seed == RECIPE.seed
+  assert {RECIPE.name, other.name} == {f'seed_{RECIPE.seed}', f'seed_{RECIPE.seed}_choice_4'}
+
+
 def test_the_rate_rises_and_falls_twice():
   rates = recipe.rates(RECIPE._replace(epochs=60))
   assert len(rates) == 120
