@@ -75,3 +75,11 @@ def call(command: Sequence[str], log: str, environment: Mapping[str, str] | None
 def write_json(path: str, content: Any) -> None:
   """Write a JSON file, completely or not at all."""
   files.write_bytes(path, (json.dumps(content, indent=1) + '\n').encode('ascii'))
+
+
+def read_json(path: str) -> Any:
+  """The content of a JSON file; None if it does not exist."""
+  if not os.path.exists(path):
+    return None
+  with open(path, encoding='ascii') as file:
+    return json.load(file)

@@ -13,7 +13,7 @@ from parity.check import Check
 # Detections of our model with the weights that mmdetection trained.
 HERE = 'mmdet_here'
 _SIDES = (recipe.OURS, recipe.ORIGINAL)
-_RESULT = 'result.json'
+RESULT = 'result.json'  # In the folder of a finished training.
 # Folder and file of the detections of each column of the table.
 _DETECTIONS = {
   recipe.ORIGINAL: (recipe.ORIGINAL, recipe.DETECTIONS),
@@ -53,7 +53,7 @@ def make_plan(numbers: recipe.Recipe, data: str) -> recipe.Plan:
 
 def read(folder: str) -> dict[str, Any] | None:
   """The result of a seed; None if it is not finished."""
-  path = os.path.join(folder, _RESULT)
+  path = os.path.join(folder, RESULT)
   if not os.path.exists(path):
     return None
   with open(path, encoding='ascii') as file:
@@ -98,7 +98,7 @@ def run(plan: recipe.Plan, folder: str, side: peer.Peer) -> dict[str, Any]:
       for name, place in _DETECTIONS.items()
     },
   }
-  kept_runs.write_json(os.path.join(folder, _RESULT), result)
+  kept_runs.write_json(os.path.join(folder, RESULT), result)
   return result
 
 

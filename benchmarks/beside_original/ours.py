@@ -162,19 +162,35 @@ def detect(folder: str, weights: str, detections: str) -> None:
     detections: file of COCO results, which is written.
   """
   plan = recipe.read_plan(folder)
+  found = detector(plan, os.path.join(plan.records, 'val-*.tfrecord'))
+  recipe.write_json(detections, found(weights))
+
+
+def detector(plan: recipe.Plan, input_path: str) -> Callable[[str], list[dict[str, Any]]]:
+  """A function from a file with weights to the COCO results of our model on records.
+
+  Args:
+    plan: the plan.
+    input_path: pattern of the paths of the records.
+  """
   trainer = _Trainer(plan, plan.recipe.seed)
-  trainer.load(weights)
   task = trainer.task
+  task.task_config.validation_data.input_path = input_path
 
   @tf.function(autograph=False)
   def detect_batch(images: tf.Tensor, labels: dict[str, tf.Tensor]) -> dict[str, Any]:
     return task.validation_step((images, labels), trainer.model)
 
-  evaluator = None
-  for images, labels in task.build_inputs(task.task_config.validation_data):
-    evaluator = task.aggregate_logs(evaluator, detect_batch(images, labels))
-  assert evaluator is not None
-  recipe.write_json(detections, evaluator.collected()['results'])
+  def results_of(weights: str) -> list[dict[str, Any]]:
+    trainer.load(weights)
+    evaluator = None
+    for images, labels in task.build_inputs(task.task_config.validation_data):
+      evaluator = task.aggregate_logs(evaluator, detect_batch(images, labels))
+    assert evaluator is not None
+    results: list[dict[str, Any]] = evaluator.collected()['results']
+    return results
+
+  return results_of
 
 
 JOBS: dict[str, Callable[..., None]] = {job.__name__: job for job in (first_steps, train, detect)}

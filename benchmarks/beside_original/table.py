@@ -59,15 +59,26 @@ def _of_seeds(results: Results) -> Results:
 def _of_choices(results: Results) -> Iterator[str]:
   """For each seed with several choices, a table of all its trainings."""
   for seed in sorted({result['seed'] for result in results if result['choice'] is not None}):
-    same = [result for result in results if result['seed'] == seed]
-    lines = []
-    for name in (recipe.ORIGINAL, recipe.OURS):
-      values = [[100 * value for value in _values(same, name, key)] for key in _CHOICE_COLUMNS]
-      lines.append([_LABELS[name], *map(_sorted_text, values)])
-    cells = [_welch(same, key) for key in _CHOICE_COLUMNS]
+    yield trainings([result for result in results if result['seed'] == seed], 'validation')
+
+
+def trainings(results: Results, pictures: str) -> str:
+  """A table of every training by side, with means and their difference.
+
+  Args:
+    results: results, of which only the `figures` of both sides, `seed` and `choice` are read.
+    pictures: name of the pictures that the figures are those of.
+  """
+  lines = []
+  for name in (recipe.ORIGINAL, recipe.OURS):
+    values = [[100 * value for value in _values(results, name, key)] for key in _CHOICE_COLUMNS]
+    lines.append([_LABELS[name], *map(_sorted_text, values)])
+  if len(results) > 1:
+    cells = [_welch(results, key) for key in _CHOICE_COLUMNS]
     lines.append(['difference of the means ± its standard error', *cells])
-    title = f'seed {seed} with {len(same)} random choices: mean (each training)'
-    yield pages.table([title, *(f'{_COLUMNS[key]}, %' for key in _CHOICE_COLUMNS)], lines)
+  seeds = ', '.join(sorted({str(result['seed']) for result in results}))
+  title = f'{pictures}, {len(results)} trainings of seed {seeds}: mean (each)'
+  return pages.table([title, *(f'{_COLUMNS[key]}, %' for key in _CHOICE_COLUMNS)], lines)
 
 
 def _sorted_text(values: Sequence[float]) -> str:

@@ -1,19 +1,19 @@
 """The records of `scenes`, for trainings on it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from benchmarks.scenes import dataset
 
 _NUM_SHARDS = 4
 
 
-def prepare(folder: str, splits: Sequence[str] = ('train', 'val')) -> str:
+def prepare(folder: str, numbers: Mapping[str, int] | None = None) -> str:
   """Write pictures to `scenes` and records to `records`, unless they exist.
 
   Args:
     folder: folder of both; it is created if missing.
-    splits: names in `dataset.SPLITS`.
+    numbers: number of pictures by split; those of training and validation if not given.
 
   Returns:
     The folder of the records.
@@ -24,11 +24,12 @@ def prepare(folder: str, splits: Sequence[str] = ('train', 'val')) -> str:
   from htc_tf.data import coco_to_tfrecord
 
   scenes, records = os.path.join(folder, 'scenes'), os.path.join(folder, 'records')
-  for split in splits:
+  numbers = numbers or {split: dataset.SPLITS[split] for split in ('train', 'val')}
+  for split, number in numbers.items():
     if os.path.exists(os.path.join(scenes, f'{split}.json')):
       dataset.check(scenes, split)
     else:
-      dataset.write(scenes, numbers={split: dataset.SPLITS[split]})
+      dataset.write(scenes, numbers={split: number})
     if os.path.exists(os.path.join(records, f'{split}.json')):
       continue
     coco_to_tfrecord.convert(

@@ -60,7 +60,7 @@ def test_each_choice_is_a_further_training_of_every_seed(tmp_path, planned):
     f'{tmp_path}/seed_1_choice_7',
   ]
   assert [(plan.seed, plan.sampling_seed) for plan, *_ in planned] == [(1, 1), (1, 7)]
-  assert 'seed 1 with 2 random choices' in (tmp_path / 'beside.md').read_text()
+  assert 'validation, 2 trainings of seed 1' in (tmp_path / 'beside.md').read_text()
 
 
 @pytest.mark.parametrize('choices', ['x', '1,', '-1'])

@@ -44,7 +44,9 @@ def test_further_choices_have_a_table_of_their_own_with_a_standard_error():
     [cell.strip() for cell in line.strip('|').split('|')]
     for line in table.markdown(RESULTS).splitlines()[:6]
   ]
-  begin = next(i for i, row in enumerate(rows) if row[0].startswith('seed 0 with 3 random choices'))
+  begin = next(
+    i for i, row in enumerate(rows) if row[0].startswith('validation, 3 trainings of seed 0')
+  )
   assert rows[begin + 2] == ['mmdetection 3.3.0', *['43.0 (41.0, 43.0, 45.0)'] * 2]
   assert rows[begin + 3] == ['htc_tf', *['42.0 (40.0, 42.0, 44.0)'] * 2]
   # Both deviations are 2: sqrt(4 / 3 + 4 / 3).
