@@ -20,8 +20,15 @@ def resolve(path: str) -> str:
       training run, which stands for its latest one, also without a usable state file.
 
   Raises:
-    CheckpointError: there is no checkpoint.
+    CheckpointError: there is no checkpoint, or the path is empty.
   """
+  if not path:  # TensorFlow would take it for the working directory.
+    raise CheckpointError(
+      'The path of the model is empty',
+      expected='a checkpoint prefix such as model/ckpt-1000, or a directory with checkpoints',
+      got="''",
+      likely_cause='a variable of the shell that is not set; . is the working directory',
+    )
   if file_systems.exists(f'{path}.index'):
     return path
   found = last_good.find(path) if file_systems.is_folder(path) else None

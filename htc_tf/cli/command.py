@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from htc_tf import file_errors, interruption, next_command
+from htc_tf import file_errors, interruption, memory_errors, next_command
 from htc_tf.errors import HTCError, stated_message
 
 PARTIAL = 1  # Some inputs could not be used.
@@ -36,8 +36,8 @@ def guarded(
     interrupted: message after Ctrl-C, unless the KeyboardInterrupt has its own.
 
   Returns:
-    The result of `execute`; 2 for wrong input or a file that cannot be used, 1 if an HTCError
-    stopped a running graph, 130 after Ctrl-C, 143 after SIGTERM.
+    The result of `execute`; 2 for wrong input, a file that cannot be used or memory that is not
+    there, 1 if an HTCError stopped a running graph, 130 after Ctrl-C, 143 after SIGTERM.
 
   Raises:
     Exception: `execute` raised another error.
@@ -61,7 +61,7 @@ def _report(error: Exception, report: Callable[[str], None]) -> int:
     report(str(error))
     return USAGE_ERROR
   message = stated_message(error)
-  refused = file_errors.explained(error)
+  refused = file_errors.explained(error) or memory_errors.explained(error)
   if message is None and refused is None:
     raise error
   report(message or str(refused))

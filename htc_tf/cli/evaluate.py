@@ -76,12 +76,13 @@ def _execute(args: argparse.Namespace) -> int:
   output = args.output or os.path.join(_folder_of_inputs(args), 'report')
   report_files.check_apart(output, {'--results': args.results, '--annotations': args.annotations})
   earlier = report_files.earlier_report(output)
-  evaluated = _evaluate_results(args, output) if args.results else _evaluate_model(args, output)
-  if earlier:
-    print(f'the report of {earlier} in {output} is replaced', file=sys.stderr)
-  for note in evaluated.subject.notes:
-    print(f'note: {note}', file=sys.stderr)
-  _write(output, evaluated)
+  with report_files.output_folder(output):
+    evaluated = _evaluate_results(args) if args.results else _evaluate_model(args)
+    if earlier:
+      print(f'the report of {earlier} in {output} is replaced', file=sys.stderr)
+    for note in evaluated.subject.notes:
+      print(f'note: {note}', file=sys.stderr)
+    _write(output, evaluated)
   if args.model:
     words = (f'--model={args.model}', '--output=predictions')
     command.print_next('htc-predict', *words, 'IMAGE_OR_FOLDER')
@@ -133,15 +134,14 @@ def _folder_of_inputs(args: argparse.Namespace) -> str:
   return file_systems.dirname(args.model or args.results)
 
 
-def _evaluate_model(args: argparse.Namespace, output: str) -> _Evaluated:
-  from htc_tf.reports import image_sources, report_files
+def _evaluate_model(args: argparse.Namespace) -> _Evaluated:
+  from htc_tf.reports import image_sources
   from htc_tf.reports.evaluation_report import Subject
   from htc_tf.serving import record_detections
 
   ensemble = ensemble_of(args)
   ensemble.check()
   checkpoint = record_detections.check_model(args.model)
-  report_files.check_writable(output)
   input_path = _validation_pattern(args.data) if args.data else args.input_path
   found = record_detections.detect(
     checkpoint,
@@ -169,10 +169,10 @@ def _evaluate_model(args: argparse.Namespace, output: str) -> _Evaluated:
   return _Evaluated(subject, analysis, found.ground_truth, read_images)
 
 
-def _evaluate_results(args: argparse.Namespace, output: str) -> _Evaluated:
+def _evaluate_results(args: argparse.Namespace) -> _Evaluated:
   from htc_tf.evaluation import ground_truth as ground_truth_lib
   from htc_tf.evaluation import odd_results, results_file
-  from htc_tf.reports import image_sources, report_files
+  from htc_tf.reports import image_sources
   from htc_tf.reports.evaluation_report import Subject
 
   loaded = results_file.load(args.results)
@@ -181,7 +181,6 @@ def _evaluate_results(args: argparse.Namespace, output: str) -> _Evaluated:
   )
   results = results_file.check_entries(loaded, ground_truth)
   del loaded  # It needs as much memory as the results.
-  report_files.check_writable(output)
   ground_truth_lib.adopt_sizes(ground_truth, results.entries)
   findings = [*results.findings, *odd_results.find_oddities(results.entries, ground_truth)]
   if results.has_masks and not has_masks:

@@ -4,6 +4,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from htc_tf.errors import InputError
+
 if TYPE_CHECKING:
   from htc_tf.serving.members import Ensemble
 
@@ -44,7 +46,6 @@ def add_ensemble_arguments(parser: argparse.ArgumentParser) -> None:
   )
   parser.add_argument(
     '--ensemble_level',
-    default='rois',
     metavar='LEVEL',
     help="'rois' averages scores, boxes and masks for shared proposals; 'detections' joins the "
     'results of the models by weighted box fusion (default: rois)',
@@ -58,10 +59,19 @@ def ensemble_of(args: argparse.Namespace) -> 'Ensemble':
     args: parsed arguments.
 
   Raises:
-    InputError: the level is unknown.
+    InputError: the level is unknown, there are no models that it is for, or a path is empty.
   """
   from htc_tf.serving.members import Ensemble
 
+  if args.ensemble_level is None:
+    return Ensemble(args.ensemble)
+  if not args.ensemble:
+    raise InputError(
+      '--ensemble_level has no effect',
+      expected='--ensemble=MODEL beside it',
+      got=f'--ensemble_level={args.ensemble_level} alone',
+      likely_cause='a model that is missing in the command; an export has the level of its export',
+    )
   return Ensemble(args.ensemble, args.ensemble_level)
 
 

@@ -49,9 +49,8 @@ def validate_data(
         likely_cause='records that were not written yet, or a path relative to another folder',
       )
   check_positive(config.global_batch_size, f'{name}.global_batch_size')
-  _check_parser(config, name)
+  check_sizes(config, model, name)
   _warn_of_shrinking(config.parser, model, name)
-  _check_buckets(config.parser.buckets, model, f'{name}.parser.buckets')
   info = DatasetInfo.find(','.join(patterns))
   _check_images(info, model, name)
   if not config.is_training:
@@ -70,6 +69,18 @@ def validate_data(
       f'task.model.num_classes={info.num_classes}',
     )
   _check_training_records(info, model, name)
+
+
+def check_sizes(config: task_config.DataConfig, model: model_config.HTC, name: str) -> None:
+  """Raise ConfigError unless the sizes of images fit each other and the model.
+
+  Args:
+    config: configuration of an input pipeline, whose records need not exist.
+    model: configuration of the model that the pipeline feeds.
+    name: name of the pipeline's configuration, for messages.
+  """
+  _check_parser(config, name)
+  _check_buckets(config.parser.buckets, model, f'{name}.parser.buckets')
 
 
 def _with_classes(info: DatasetInfo, classes: DatasetInfo) -> DatasetInfo:

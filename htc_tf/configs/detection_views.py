@@ -123,6 +123,13 @@ def overrides_of(text: str) -> dict[str, Any]:
   Raises:
     ConfigError: the text has another form.
   """
+  if not isinstance(text, str):
+    raise ConfigError(
+      'The views of test-time augmentation cannot be read',
+      expected="a text such as '640,800+flip'",
+      got=repr(text),
+      likely_cause='sizes as numbers',
+    )
   sizes, flips = [], False
   parts = [part.strip() for part in re.split(r'[,+]', text)] if text not in ('', 'none') else []
   for part in parts:

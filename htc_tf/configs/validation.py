@@ -5,7 +5,7 @@ from official.core import config_definitions as cfg
 from htc_tf import file_systems
 from htc_tf.configs import detection_views, trainer_validation
 from htc_tf.configs import task as task_config
-from htc_tf.configs.data_validation import validate_data
+from htc_tf.configs.data_validation import check_sizes, validate_data
 from htc_tf.configs.frames import Resizing
 from htc_tf.configs.model_validation import validate_model
 from htc_tf.configs.value_types import check_values
@@ -73,6 +73,16 @@ def validate_experiment(
     validate_data(config, params.task.model, f'task.{name}', classes)
   if 'train' in mode and params.task.jit_compile:
     _check_static_batches(params.task)
+
+
+def validate_detection(task: task_config.HTCTask) -> None:
+  """Raise ConfigError unless a task whose model is valid can detect without records.
+
+  Types and ranges of all values are checked, and whether those that detection reads fit each other.
+  """
+  check_values(task, 'task')
+  check_sizes(task.validation_data, task.model, 'task.validation_data')
+  validate_views(task)
 
 
 def validate_views(task: task_config.HTCTask) -> None:

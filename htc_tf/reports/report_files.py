@@ -1,9 +1,11 @@
 """The files of an evaluation report, and the folder that they are written to."""
 
+import contextlib
 import csv
 import io
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -48,14 +50,24 @@ def earlier_report(folder: str) -> str | None:
   )
 
 
-def check_writable(folder: str) -> None:
+@contextlib.contextmanager
+def output_folder(folder: str) -> Iterator[None]:
   """Create the output folder, so that a folder that cannot be written is known at the start.
+
+  If an error ends the context, a new folder that is still empty is removed.
 
   Raises:
     InputError: the folder cannot be created, or is a file.
   """
+  is_new = not file_systems.exists(folder)
   with file_errors.as_input_errors():
     file_systems.make_folders(folder)
+  try:
+    yield
+  except BaseException:
+    if is_new and file_systems.is_folder(folder) and not file_systems.list_folder(folder):
+      file_systems.remove_folder(folder)
+    raise
 
 
 def check_apart(folder: str, inputs: dict[str, str | None]) -> None:

@@ -63,13 +63,21 @@ class Ensemble:
     level: 'rois' or 'detections'; see `modeling.ensemble.Joining`.
 
   Raises:
-    InputError: (when made) there is no such level.
+    InputError: (when made) there is no such level, or the paths are no list of paths.
   """
 
   paths: Sequence[files.PathLike] = ()
   level: str = ensemble.ROIS
 
   def __post_init__(self):
+    is_list = isinstance(self.paths, Sequence) and not isinstance(self.paths, (str, bytes))
+    if not is_list or not all(isinstance(path, (str, os.PathLike)) for path in self.paths):
+      raise InputError(
+        'The models of the ensemble cannot be read',
+        expected='a list of paths',
+        got=repr(self.paths),
+        likely_cause='a single path without brackets, or a variable that was not set',
+      )
     if self.level not in ensemble.LEVELS:
       raise InputError(
         'The level of the ensemble is unknown',
@@ -109,18 +117,11 @@ def as_ensemble(others: Ensemble | Sequence[files.PathLike]) -> Ensemble:
     others: them, or their paths.
 
   Raises:
-    InputError: it is a single path, or none.
+    InputError: they are no list of paths.
   """
   if isinstance(others, Ensemble):
     return others
-  if isinstance(others, (str, os.PathLike)) or not isinstance(others, Sequence):
-    raise InputError(
-      'The models of the ensemble cannot be read',
-      expected='a list of paths',
-      got=repr(others),
-      likely_cause='a single path without brackets',
-    )
-  return Ensemble(list(others))
+  return Ensemble(list(others) if isinstance(others, (list, tuple)) else others)
 
 
 def load_one(
@@ -144,7 +145,7 @@ def load_one(
   params = model_directory.load_experiment(folder, experiment, params_override)
   if tta is not None:
     overrides.apply(params, overrides_of(tta))
-  validation.validate_views(params.task)
+  validation.validate_detection(params.task)
   with computing_in(params.runtime.mixed_precision_dtype):
     model = HTCTask(params.task).build_model()
   restoration.restore(prefix, {'model': model})

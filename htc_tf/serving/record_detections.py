@@ -117,7 +117,7 @@ def detect(
   params = model_directory.load_experiment(folder, experiment, params_override)
   config = params.task
   _apply(records, config)
-  validation.validate_views(config)
+  validation.validate_detection(config)
   path = _joined(config.validation_data.input_path)
   info = _find_records(path)
   task = HTCTask(config, logging_dir=folder)

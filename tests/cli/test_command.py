@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -50,6 +51,18 @@ def failing_graph():
   return tf.numpy_function(fail, [], tf.bool)
 
 
+_OOM = '{{function_node __wrapped__Mul}} OOM when\nHint: a hint'
+_ARRAY = (
+  'Unable to allocate 7.11 PiB for an array with shape (1000000000000000,) and data type float64'
+)
+_MEMORY = (
+  'error: There is not enough memory. Expected: a model, images and batches that fit into the '
+  'memory of this machine. Got: {}. Likely cause: images that are resized to a very large size '
+  '(--tta, --image_size, --params_override), a large batch (--batch_size), or other programs that '
+  'take the memory.\n'
+)
+
+
 @pytest.mark.parametrize(
   'execute, status, message',
   [
@@ -58,6 +71,13 @@ def failing_graph():
     (raising(ConfigError('wrong', got='x')), 2, 'error: wrong. Got: x.\n'),
     (raising(OSError(28, 'No space', 'a')), 2, _explained('a', 28, 'No space')),
     (raising(tf.errors.UnknownError(None, None, f'a; {_FULL}')), 2, _explained('a', 28, _FULL)),
+    (
+      raising(MemoryError('Unable to allocate 9 GiB')),
+      2,
+      _MEMORY.format('Unable to allocate 9 GiB'),
+    ),
+    (lambda _: int(np.zeros([10**15])[0]), 2, _MEMORY.format(_ARRAY)),
+    (raising(tf.errors.ResourceExhaustedError(None, None, _OOM)), 2, _MEMORY.format('OOM when')),
     (lambda _: bool(failing_graph()), 1, 'error: no data. Got: nothing.\n'),
     (raising(KeyboardInterrupt()), 130, 'interrupted; start it again\n'),
   ],

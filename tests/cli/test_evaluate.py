@@ -302,6 +302,28 @@ def test_a_model_is_evaluated_together_with_others(model_dir, tmp_path, capsys):
   assert "Expected: one of rois, detections. Got: 'boxes'" in capsys.readouterr().err
 
 
+def test_the_level_of_an_ensemble_without_models_is_refused(model_dir, tmp_path, capsys):
+  flags = [f'--model={model_dir}', '--ensemble_level=detections', f'--output={tmp_path}/o']
+  assert evaluate.main(flags) == 2
+  assert '--ensemble_level has no effect. Expected: --ensemble=MODEL' in capsys.readouterr().err
+  assert not (tmp_path / 'o').exists()
+
+
+@pytest.mark.parametrize(
+  'flag',
+  [
+    '--tta=flop',
+    '--params_override=task.test_time_augmentation.min_sizes=[0]',
+    '--params_override=task.model.num_classe=3',
+    '--ensemble=',
+  ],
+)
+def test_a_wrong_model_leaves_no_folder(model_dir, tmp_path, flag, capsys):
+  assert evaluate.main([f'--model={model_dir}', flag, f'--output={tmp_path}/o']) == 2
+  assert 'error: ' in capsys.readouterr().err
+  assert not (tmp_path / 'o').exists()
+
+
 def test_a_folder_without_validation_records_is_refused(model_dir, tmp_path, capsys):
   (tmp_path / 'train.json').touch()
   assert (

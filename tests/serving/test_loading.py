@@ -10,7 +10,7 @@ import tf_keras
 
 import htc_tf
 from htc_tf.errors import CheckpointError, ConfigError, InputError
-from htc_tf.serving import export
+from htc_tf.serving import export, members
 
 _IMAGES = np.random.default_rng(0).integers(0, 256, (1, 40, 60, 3), np.uint8)
 
@@ -127,3 +127,43 @@ def test_overrides_that_are_not_yaml_are_one_clear_error(model_dir):
 def test_another_type_than_a_path_is_one_clear_error(path):
   with pytest.raises(InputError, match='Expected: a path'):
     htc_tf.load_model(path)
+
+
+def test_an_empty_path_is_not_the_working_directory(model_dir, monkeypatch):
+  monkeypatch.chdir(model_dir)
+  for arguments in ({'path': ''}, {'path': model_dir, 'ensemble': ['']}):
+    with pytest.raises(CheckpointError, match='path of the model is empty'):
+      htc_tf.load_model(**arguments)
+
+
+@pytest.mark.parametrize('tta', [5, [64], True])
+def test_views_that_are_no_text_are_one_clear_error(model_dir, tta):
+  with pytest.raises(ConfigError, match='sizes as numbers'):
+    htc_tf.load_model(model_dir, tta=tta)
+
+
+@pytest.mark.parametrize('others', ['model', [None], 3, b'model', [['model']]])
+def test_an_ensemble_that_is_no_list_of_paths_is_one_clear_error(model_dir, others):
+  with pytest.raises(InputError, match='Expected: a list of paths'):
+    htc_tf.load_model(model_dir, ensemble=others)
+  if isinstance(others, (str, list)):
+    with pytest.raises(InputError, match='Expected: a list of paths'):
+      members.Ensemble(others)
+
+
+@pytest.mark.parametrize(
+  'override, message',
+  [
+    ('task.test_time_augmentation.min_sizes=[0]', r'min_sizes\[0\] is out of range'),
+    ('task.test_time_augmentation.min_sizes=192', 'min_sizes is of the wrong type'),
+    ('task.test_time_augmentation.horizontal_flip=maybe', 'horizontal_flip is of the wrong type'),
+    ('task.test_time_augmentation.area_ranges=[{max_side: .nan}]', 'max_side'),
+    ('task.validation_data.parser.min_sizes=[]', 'min_sizes is wrong'),
+    ('task.validation_data.parser.min_sizes=[900]', 'min_sizes is wrong.*none above'),
+    ('task.validation_data.parser.max_size=big', 'max_size is of the wrong type'),
+    ('task.validation_data.parser.buckets=[{height: 33, width: 64}]', 'multiples of 32'),
+  ],
+)
+def test_wrong_values_that_detection_reads_are_one_clear_error(model_dir, override, message):
+  with pytest.raises(ConfigError, match=message):
+    htc_tf.load_model(model_dir, params_override=override)
