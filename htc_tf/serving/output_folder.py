@@ -24,37 +24,41 @@ def check_options(output: str, batch_size: int, save: Sequence[str]) -> None:
 
 
 def protect_inputs(paths: Sequence[str], output: str, kind: str = 'images') -> None:
-  """Raise InputError if an input lies in the output folder, where an overlay could replace it.
+  """Raise InputError if an input lies in the output folder, where a result could replace it.
+
+  The folders of `registry.FOLDERS` in it count as well, whatever is saved now.
 
   Args:
     paths: paths of the inputs.
     output: the output folder.
     kind: what they are, for the message.
   """
-  folder = os.path.realpath(output)
-  # A link may lead into the folder, or lie in it.
+  folders = {os.path.realpath(os.path.join(output, name)) for name in ('', *registry.FOLDERS)}
+  # A link may lead into a folder, or lie in it.
   inside = [
     path
     for path in paths
-    if folder
-    in (os.path.realpath(os.path.dirname(path) or '.'), os.path.dirname(os.path.realpath(path)))
+    if not folders.isdisjoint(
+      (os.path.realpath(os.path.dirname(path) or '.'), os.path.dirname(os.path.realpath(path)))
+    )
   ]
   if inside:
     raise InputError(
       f'The output folder {output} holds {kind} to predict on',
-      expected=f'another folder, so that no overlay replaces one of the {kind}',
+      expected=f'another folder, so that no result replaces one of the {kind}',
       got=f'{len(inside)} {kind} in it, such as {inside[0]}',
-      likely_cause=f'the folder of the {kind} as --output, or overlays of an earlier run as inputs',
+      likely_cause=f'the folder of the {kind} as --output, or results of an earlier run as inputs',
     )
 
 
 def protect_annotations(annotations: str | None, output: str) -> None:
   """Raise InputError if the COCO file has the path of a result."""
-  results = [os.path.realpath(os.path.join(output, name)) for name in result_files.NAMES]
+  names = (*result_files.NAMES, *registry.FILES)
+  results = [os.path.realpath(os.path.join(output, name)) for name in names]
   if annotations is not None and os.path.realpath(annotations) in results:
     raise InputError(
       f'The results would replace {annotations}',
       expected='another output folder',
       got=output,
-      likely_cause='the images.json of an earlier run as --annotations',
+      likely_cause=f'the {os.path.basename(annotations)} of an earlier run as --annotations',
     )

@@ -12,8 +12,9 @@ from htc_tf.cli import predict
 from htc_tf.data import images, mask_codec
 from htc_tf.errors import InputError
 from htc_tf.evaluation import ground_truth
-from htc_tf.serving import detectors, predict_files
+from htc_tf.serving import detectors, predict_files, result_files
 from htc_tf.serving.instances import Instances
+from htc_tf.serving.outputs import registry
 
 
 @pytest.fixture(name='folder')
@@ -152,11 +153,40 @@ def test_an_image_behind_a_link_into_the_output_folder_is_not_replaced(tmp_path)
   assert (tmp_path / 'out' / 'image.png').read_bytes() == before
 
 
-def test_the_annotations_are_not_replaced_by_a_result(tmp_path, folder):
-  annotations = tmp_path / 'out' / 'images.json'
+@pytest.mark.parametrize('name', ['masks', 'cutouts', 'labelme'])
+def test_an_image_in_a_folder_of_results_is_not_replaced(tmp_path, name):
+  path = tmp_path / 'out' / name / 'a.png'
+  path.parent.mkdir(parents=True)
+  Image.new('RGB', (4, 4)).save(path)
+  before = path.read_bytes()
+  for save in (('masks', 'labelme', 'cutouts'), ('overlay',)):
+    with pytest.raises(InputError, match=r'holds images to predict on.*results of an earlier run'):
+      predict_files.predict_files(None, [str(path)], str(tmp_path / 'out'), save=save)
+  assert path.read_bytes() == before
+
+
+def test_every_output_writes_to_a_protected_place(tmp_path):
+  """Otherwise an image or annotations at that place could be replaced."""
+  rles = [mask_codec.encode(np.ones([4, 4], np.uint8))]
+  found = Instances(np.array([[0, 0, 4, 4]], np.float32), np.ones([1], int), np.ones([1]), rles)
+  detector = predict_files.Detector(lambda images: [found] * len(images), ['cat', 'dog'], [1, 2])
+  Image.new('RGB', (4, 4)).save(tmp_path / 'a.png')
+  output = tmp_path / 'out'
+  predict_files.predict_files(detector, [str(tmp_path / 'a.png')], str(output), save=registry.NAMES)
+  folders = {path.name for path in output.iterdir() if path.is_dir()}
+  assert folders == set(registry.FOLDERS)
+  files = {path.name for path in output.iterdir() if path.is_file()}
+  assert files == {'a.png', *result_files.NAMES, *registry.FILES}
+
+
+@pytest.mark.parametrize(
+  'name', ['images.json', 'predictions.json', 'annotations.json', 'measurements.csv']
+)
+def test_the_annotations_are_not_replaced_by_a_result(tmp_path, folder, name):
+  annotations = tmp_path / 'out' / name
   annotations.parent.mkdir()
   annotations.write_text('mine')
-  with pytest.raises(InputError, match=r'would replace .*images.json.*another output folder'):
+  with pytest.raises(InputError, match=f'would replace .*{name}.*another output folder'):
     predict_files.predict_files(
       None, [str(folder / 'a.png')], str(annotations.parent), annotations=str(annotations)
     )

@@ -14,7 +14,7 @@ from htc_tf.serving.outputs.base import GrowingFile
 from htc_tf.serving.outputs.object_windows import each_window
 from htc_tf.serving.outputs.outlines import outlines_in
 
-_FILE = 'annotations.json'
+FILE = 'annotations.json'
 
 
 class CocoPolygons:
@@ -30,7 +30,7 @@ class CocoPolygons:
   """
 
   def __init__(self, folder: str, categories: list[dict[str, Any]]):
-    self._file = GrowingFile(os.path.join(folder, _FILE))
+    self._file = GrowingFile(os.path.join(folder, FILE))
     self._categories = {entry['id']: entry for entry in categories}
     self._images: list[dict[str, Any]] = []
     self._num_annotations = 0

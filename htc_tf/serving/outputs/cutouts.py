@@ -13,6 +13,7 @@ from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.outputs.base import FilesOfImages
 from htc_tf.serving.outputs.object_windows import by_place, window_of
 
+FOLDER = 'cutouts'
 # File systems allow 255 bytes, of which the suffix and the temporary name need some. Names of
 # classes have any length.
 _MAX_STEM = 230
@@ -29,7 +30,7 @@ class Cutouts(FilesOfImages):
   """
 
   def __init__(self, folder: str):
-    self._folder = os.path.join(folder, 'cutouts')
+    self._folder = os.path.join(folder, FOLDER)
 
   def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Write the objects of an image; see `Output.write`.

@@ -16,6 +16,7 @@ from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.input_files import CLASSES_SUFFIX
 from htc_tf.serving.outputs.base import FilesOfImages
 
+FOLDER = 'masks'
 _MAX_OF_8_BITS, _MAX_OF_16_BITS = 255, 65535
 _BAND_PIXELS = 2**22  # Pixels that are painted together.
 
@@ -33,7 +34,7 @@ class IndexMasks(FilesOfImages):
   """
 
   def __init__(self, folder: str):
-    self._folder = os.path.join(folder, 'masks')
+    self._folder = os.path.join(folder, FOLDER)
 
   def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Write the maps of an image; see `Output.write`.

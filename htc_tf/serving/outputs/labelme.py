@@ -10,6 +10,7 @@ from htc_tf.serving.outputs.base import FilesOfImages
 from htc_tf.serving.outputs.object_windows import each_window
 from htc_tf.serving.outputs.outlines import outlines_in
 
+FOLDER = 'labelme'
 _VERSION = '5.5.0'
 
 
@@ -24,7 +25,7 @@ class LabelMe(FilesOfImages):
   """
 
   def __init__(self, folder: str):
-    self._folder = os.path.join(folder, 'labelme')
+    self._folder = os.path.join(folder, FOLDER)
 
   def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
     """Write the file of an image; see `Output.write`."""

@@ -17,7 +17,7 @@ from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.outputs.base import GrowingFile
 from htc_tf.serving.outputs.object_windows import by_place
 
-_FILE = 'measurements.csv'
+FILE = 'measurements.csv'
 _BAND_PIXELS = 2**22  # Pixels of an object that are in memory together.
 _COLUMNS = (
   *('image', 'object', 'class', 'score', 'xmin', 'ymin', 'width', 'height'),
@@ -49,7 +49,7 @@ class Measurements:
   """
 
   def __init__(self, folder: str, sample_format: SampleFormat = RGB):
-    self._file = GrowingFile(os.path.join(folder, _FILE))
+    self._file = GrowingFile(os.path.join(folder, FILE))
     channels = _RGB_CHANNELS if sample_format.is_rgb else range(1, sample_format.num_channels + 1)
     self._header = (*_COLUMNS, *(f'mean_{channel}' for channel in channels))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from htc_tf.data.sample_format import SampleFormat
 from htc_tf.errors import InputError
+from htc_tf.serving.outputs import coco_polygons, cutouts, index_masks, labelme, measurements
 from htc_tf.serving.outputs.base import Output
 from htc_tf.serving.outputs.coco_polygons import CocoPolygons
 from htc_tf.serving.outputs.cutouts import Cutouts
@@ -24,6 +25,9 @@ _OUTPUTS: dict[str, Callable[[str, list[dict[str, Any]], SampleFormat], Output]]
   'csv': lambda folder, categories, sample_format: Measurements(folder, sample_format),
 }
 NAMES = tuple(_OUTPUTS)
+# What outputs write to the output folder, beside overlays: folders, and files about all images.
+FOLDERS = (cutouts.FOLDER, index_masks.FOLDER, labelme.FOLDER)
+FILES = (coco_polygons.FILE, measurements.FILE)
 
 
 def check(names: Sequence[str]) -> None:
