@@ -86,7 +86,9 @@ def list_files(inputs: Sequence[str], suffixes: tuple[str, ...]) -> list[str]:
     if os.path.isdir(item):
       names = sorted(name for name in os.listdir(item) if name.lower().endswith(suffixes))
       inside = [os.path.join(item, name) for name in names]
-      paths += [path for path in inside if not os.path.isdir(path)]
+      found = [path for path in inside if not os.path.isdir(path)]
+      _warn_of_others(item, num_found=len(found))
+      paths += found
     elif os.path.lexists(item):  # A broken link is that file's affair.
       paths.append(item)
     else:
@@ -101,8 +103,22 @@ def list_files(inputs: Sequence[str], suffixes: tuple[str, ...]) -> list[str]:
       'There are no images',
       expected=f'files with one of the suffixes {", ".join(suffixes)}',
       got=f'none in {list(inputs)}',
+      likely_cause='a folder of folders, which are not searched, or another suffix; a file that is '
+      'named is read whatever its suffix',
     )
   return paths
+
+
+def _warn_of_others(folder: str, num_found: int) -> None:
+  """Say how many entries of a folder are not read, unless they are hidden."""
+  num_others = sum(not name.startswith('.') for name in os.listdir(folder)) - num_found
+  if num_others > 0:
+    logging.warning(
+      '%d of %d entries of %s are not read: folders in it, or files with other suffixes',
+      num_others,
+      num_others + num_found,
+      folder,
+    )
 
 
 def read_image(path: str, sample_format: SampleFormat = RGB) -> SourceImage:
@@ -160,7 +176,7 @@ def predict_files(
   The two JSON files are COCO results, and a COCO data set without annotations:
   `COCO('images.json').loadRes('predictions.json')` reads them. They are complete at any time, also
   if the prediction is interrupted; see `ResultFiles`. Ids and names are those of
-  `input_files.plan_images`; `overlay` in `images.json` is the name of the overlay.
+  `input_files.plan_images`; `overlay` in `images.json` is the name of the overlay, if it is saved.
 
   Args:
     detector: the model.
@@ -199,7 +215,7 @@ def predict_files(
 
     def write(image: InputImage, found: DetectedImage) -> None:
       chosen.write(found.filtered(min_score), image)
-      written.add(entry_of(image, found.size), found.to_coco(image.id))
+      written.add(entry_of(image, found.size, save), found.to_coco(image.id))
 
     failed += _predict_all(detector, images, batch_size, write)
   _report(log, chosen, thresholds.describe(detector.category_names), output)
@@ -261,16 +277,11 @@ def categories_of(detector: Detector) -> list[dict[str, Any]]:
   ]
 
 
-def entry_of(image: InputImage, image_hw: tuple[int, int]) -> dict[str, Any]:
-  """The entry of an image in `images.json`."""
+def entry_of(image: InputImage, image_hw: tuple[int, int], save: Sequence[str]) -> dict[str, Any]:
+  """The entry of an image in `images.json`, with the name of its overlay if there is one."""
   height, width = image_hw
-  return {
-    'id': image.id,
-    'file_name': image.name,
-    'height': height,
-    'width': width,
-    'overlay': image.overlay,
-  }
+  entry = {'id': image.id, 'file_name': image.name, 'height': height, 'width': width}
+  return {**entry, 'overlay': image.overlay} if 'overlay' in save else entry
 
 
 def _predict_all(

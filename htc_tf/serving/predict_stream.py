@@ -114,7 +114,9 @@ def _writing(detector: Detector, outputs: StreamOutputs, tally: Tally) -> Iterat
 
     def write(image: InputImage, detected: DetectedImage, shown: DetectedImage) -> None:
       chosen.write(shown, image)
-      written.add(predict_files.entry_of(image, detected.size), detected.to_coco(image.id))
+      written.add(
+        predict_files.entry_of(image, detected.size, outputs.save), detected.to_coco(image.id)
+      )
 
     yield write
 

@@ -165,6 +165,41 @@ def test_an_image_in_a_folder_of_results_is_not_replaced(tmp_path, name):
   assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize('save', [(), ('coco',), ('overlay', 'coco')])
+def test_an_image_has_one_id_in_all_files_and_an_overlay_only_if_it_is_saved(tmp_path, save):
+  for name in ('10.png', '7.png', '12.png'):
+    Image.new('RGB', (4, 4)).save(tmp_path / name)
+  (tmp_path / '8.png').write_text('no image')
+  paths = [str(tmp_path / f'{number}.png') for number in (10, 8, 7, 12)]
+  output = tmp_path / 'out'
+  predict_files.predict_files(_STUB, paths, str(output), save=save)
+  entries = {entry['file_name']: entry for entry in _entries(output)}
+  assert {name: entry['id'] for name, entry in entries.items()} == {
+    '10.png': 10,
+    '7.png': 7,
+    '12.png': 12,
+  }
+  assert all(('overlay' in entry) == ('overlay' in save) for entry in entries.values())
+  if 'coco' in save:
+    images = json.loads((output / 'annotations.json').read_text())['images']
+    assert {entry['file_name']: entry['id'] for entry in images} == {
+      name: entry['id'] for name, entry in entries.items()
+    }
+
+
+def test_what_is_not_read_in_a_folder_is_counted(tmp_path, caplog):
+  (tmp_path / 'nested').mkdir()
+  for name in ('a.png', 'b.jfif', 'notes.txt', '.hidden'):
+    (tmp_path / name).touch()
+  assert predict_files.list_images([str(tmp_path)]) == [str(tmp_path / 'a.png')]
+  assert f'3 of 4 entries of {tmp_path} are not read' in caplog.text
+  with pytest.raises(InputError, match='a folder of folders, which are not searched'):
+    predict_files.list_images([str(tmp_path / 'nested')])
+  caplog.clear()
+  predict_files.list_images([str(tmp_path / 'b.jfif')])
+  assert not caplog.text
+
+
 def test_every_output_writes_to_a_protected_place(tmp_path):
   """Otherwise an image or annotations at that place could be replaced."""
   rles = [mask_codec.encode(np.ones([4, 4], np.uint8))]

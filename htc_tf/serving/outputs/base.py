@@ -11,7 +11,9 @@ from htc_tf.serving.detected_image import DetectedImage
 class Output(Protocol):
   """A kind of file that a prediction writes."""
 
-  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
+  def write(
+    self, image: DetectedImage, stem: str, name: str | None = None, image_id: int | None = None
+  ) -> int:
     """Write the files of an image, each completely or not at all.
 
     Args:
@@ -19,6 +21,8 @@ class Output(Protocol):
       stem: name for its files, without a suffix, which no other image has.
       name: name of the image in files about several images, which no other image has; by default
         that of its file.
+      image_id: id of the image in files about several images, which no other image has; by default
+        its number.
 
     Returns:
       Number of files.

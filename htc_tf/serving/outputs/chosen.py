@@ -49,7 +49,7 @@ class ChosenOutputs:
       of_file: its names.
     """
     stem = os.path.splitext(of_file.overlay)[0]
-    counts = [output.write(image, stem, of_file.name) for output in self._outputs]
+    counts = [output.write(image, stem, of_file.name, of_file.id) for output in self._outputs]
     self.tally.add(image, sum(counts))
 
   def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:

@@ -35,10 +35,12 @@ class CocoPolygons:
     self._images: list[dict[str, Any]] = []
     self._num_annotations = 0
 
-  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
+  def write(
+    self, image: DetectedImage, stem: str, name: str | None = None, image_id: int | None = None
+  ) -> int:
     """Append the annotations of an image; see `Output.write`."""
     height, width = image.size
-    image_id = len(self._images) + 1
+    image_id = len(self._images) + 1 if image_id is None else image_id
     name = name or (os.path.basename(image.path) if image.path else f'{stem}.png')
     windows = each_window(image, 'polygon') if image.has_masks else itertools.repeat(None)
     for entry, window in zip(image.to_coco(image_id), windows):

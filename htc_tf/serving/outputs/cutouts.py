@@ -32,7 +32,9 @@ class Cutouts(FilesOfImages):
   def __init__(self, folder: str):
     self._folder = os.path.join(folder, FOLDER)
 
-  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
+  def write(
+    self, image: DetectedImage, stem: str, name: str | None = None, image_id: int | None = None
+  ) -> int:
     """Write the objects of an image; see `Output.write`.
 
     Raises:

@@ -36,7 +36,9 @@ class IndexMasks(FilesOfImages):
   def __init__(self, folder: str):
     self._folder = os.path.join(folder, FOLDER)
 
-  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
+  def write(
+    self, image: DetectedImage, stem: str, name: str | None = None, image_id: int | None = None
+  ) -> int:
     """Write the maps of an image; see `Output.write`.
 
     Raises:

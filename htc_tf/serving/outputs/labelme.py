@@ -27,16 +27,19 @@ class LabelMe(FilesOfImages):
   def __init__(self, folder: str):
     self._folder = os.path.join(folder, FOLDER)
 
-  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
+  def write(
+    self, image: DetectedImage, stem: str, name: str | None = None, image_id: int | None = None
+  ) -> int:
     """Write the file of an image; see `Output.write`."""
     os.makedirs(self._folder, exist_ok=True)
-    path = image.path or f'{stem}.png'
+    path = os.path.abspath(image.path or f'{stem}.png')
     height, width = image.size
     content: dict[str, Any] = {
       'version': _VERSION,
       'flags': {},
       'shapes': _shapes(image),
-      'imagePath': os.path.relpath(path, self._folder),
+      # The way up from a folder behind a link is that of the folder it leads to.
+      'imagePath': os.path.relpath(path, os.path.realpath(self._folder)),
       'imageData': None,
       'imageHeight': height,
       'imageWidth': width,

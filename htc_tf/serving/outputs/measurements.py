@@ -53,7 +53,9 @@ class Measurements:
     channels = _RGB_CHANNELS if sample_format.is_rgb else range(1, sample_format.num_channels + 1)
     self._header = (*_COLUMNS, *(f'mean_{channel}' for channel in channels))
 
-  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
+  def write(
+    self, image: DetectedImage, stem: str, name: str | None = None, image_id: int | None = None
+  ) -> int:
     """Append the objects of an image; see `Output.write`."""
     name = name or (os.path.basename(image.path) if image.path else stem)
     masks: list[Runs | None] = [None] * len(image)

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from htc_tf.data.mask_runs import Window
 
 # Largest distance of a left-out corner from the polygon, in pixels: more than that of the corners
 # of a diagonal staircase, sqrt(1 / 2).
 _TOLERANCE = 0.75
-_MAX_CHANGE = 0.05  # Largest change of the area, as a share.
+_MAX_CHANGE = 0.05  # Largest number of pixels that differ, as a share of the area.
 
 
 class Outlines(NamedTuple):
@@ -65,11 +66,23 @@ def outlines_of(mask: np.ndarray) -> Outlines:
 
 
 def _simplified(edges: np.ndarray) -> np.ndarray:
-  """A polygon with fewer corners, or the same one if its area would change too much."""
+  """A polygon with fewer corners, or the same one if too many pixels would differ."""
   simple = cv2.approxPolyDP(edges[:, np.newaxis], _TOLERANCE, closed=True)[:, 0]
-  area = cv2.contourArea(edges)
-  is_close = abs(cv2.contourArea(simple) - area) <= _MAX_CHANGE * area
-  return (simple if is_close else edges).astype(np.float64)
+  return (simple if _cover_alike(edges, simple) else edges).astype(np.float64)
+
+
+def _cover_alike(edges: np.ndarray, simple: np.ndarray) -> bool:
+  """Whether two polygons cover about the same pixels, drawn by the rule of COCO."""
+  if len(simple) < 3:
+    return False
+  origin = edges.min(axis=0)
+  width, height = (edges.max(axis=0) - origin).astype(int) + 1
+  polygons = [(polygon - origin).ravel().tolist() for polygon in (edges, simple)]
+  masks = coco_mask.frPyObjects(polygons, height, width)
+  both, either = (
+    int(coco_mask.area(coco_mask.merge(masks, intersect=intersect))) for intersect in (True, False)
+  )
+  return either - both <= _MAX_CHANGE * int(coco_mask.area(masks[0]))
 
 
 def _largest_first(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -17,7 +17,9 @@ class Overlay(FilesOfImages):
   def __init__(self, folder: str):
     self._folder = folder
 
-  def write(self, image: DetectedImage, stem: str, name: str | None = None) -> int:
+  def write(
+    self, image: DetectedImage, stem: str, name: str | None = None, image_id: int | None = None
+  ) -> int:
     """Write the picture of an image; see `Output.write`."""
     panels.write_image(os.path.join(self._folder, f'{stem}.png'), image.draw(0.0))
     return 1

@@ -17,6 +17,10 @@ SUFFIXES = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.
 # Files without a frame rate, or with one that is a time base instead.
 _ASSUMED_RATE, _MAX_RATE = 25.0, 1000.0
 _MAX_STATED = 2**31
+# Files of these kinds count their frames; for others, FFmpeg derives the number from the duration.
+_COUNTED = ('.mp4', '.m4v', '.mov', '.avi')
+# An edit list may hide some frames.
+_MAX_MISSING, _MAX_MISSING_SHARE = 2, 0.01
 
 
 def is_video(path: str) -> bool:
@@ -90,7 +94,8 @@ class VideoFrames:
     Frames of these have no constant rate. Where times do not grow, the frame rate gives the next.
 
     Raises:
-      InputError: a frame has another size than the first one, or cannot be read.
+      InputError: a frame has another size than the first one, or cannot be read; or, after the last
+        frame, the file states more frames and is of a kind that counts them.
     """
     frame: np.ndarray | None = self._first
     size, count, time = self._first.shape, 0, self._first_time
@@ -104,11 +109,24 @@ class VideoFrames:
       time = self._stated_time()
       if time <= before:
         time = before + 1 / self.frame_rate
+    if self._is_cut(count):
+      raise InputError(
+        f'{self._path} cannot be read to its end',
+        expected=f'the {self.stated} frames that it states',
+        got=str(count),
+        likely_cause='a download or recording that was cut off',
+      )
     if self.stated is not None and count != self.stated:
       self.notes.append(
         f'{self._path} states {self.stated} frames, and {count} could be read: it is damaged, or '
         'its header is wrong'
       )
+
+  def _is_cut(self, count: int) -> bool:
+    """Whether frames that the file surely had are missing at its end."""
+    if self.stated is None or not self._path.lower().endswith(_COUNTED):
+      return False
+    return self.stated - count > max(_MAX_MISSING, _MAX_MISSING_SHARE * self.stated)
 
   def _open(self) -> cv2.VideoCapture:
     # FFmpeg takes text before a colon for a protocol, and OpenCV a percent sign for a pattern of

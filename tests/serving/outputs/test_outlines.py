@@ -58,3 +58,25 @@ def test_a_mask_at_the_border_and_a_single_pixel_have_outlines():
 
 def test_an_empty_mask_has_no_outline():
   assert outlines_of(np.zeros((5, 5), bool)) == ([], 0)
+
+
+@pytest.mark.parametrize('angle', range(0, 180, 7))
+@pytest.mark.parametrize('thickness', [1, 2, 3, 8])
+def test_a_thin_object_is_drawn_again(angle, thickness):
+  rows, columns = np.mgrid[:48, :48] - 24
+  across = np.deg2rad(angle)
+  along = columns * np.cos(across) + rows * np.sin(across)
+  distance = np.abs(columns * np.sin(across) - rows * np.cos(across))
+  mask = (distance <= max(thickness / 2, 0.71)) & (np.abs(along) < 20)
+  # Holes, which polygons fill, do not occur.
+  outlines = outlines_of(mask)
+  assert outlines.num_holes == 0
+  assert _iou(_drawn(outlines, mask.shape), mask) > 0.94
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_a_small_object_is_drawn_again(seed):
+  rng = np.random.default_rng(seed)
+  rows, columns = np.mgrid[:12, :12]
+  mask = np.hypot(rows - rng.uniform(4, 8), columns - rng.uniform(4, 8)) < rng.uniform(1, 4)
+  assert _iou(_drawn(outlines_of(mask), mask.shape), mask) > 0.94

@@ -12,6 +12,7 @@ from pycocotools.coco import COCO
 
 from htc_tf.data import conversion_source, image_limits, mask_codec
 from htc_tf.data.conversion_options import ConversionOptions
+from htc_tf.data.images import read_image
 from htc_tf.data.sample_format import RGB, SampleFormat
 from htc_tf.errors import InputError
 from htc_tf.serving.outputs import measurements, registry
@@ -101,6 +102,19 @@ def test_every_annotation_has_a_mask_that_pycocotools_reads(tmp_path, monkeypatc
   assert [mask.sum() for mask in masks] == [200, 168] and sorted(data.anns) == [1, 2]
   np.testing.assert_array_equal(masks[0], first)
   assert [item['area'] for item in data.loadAnns([1, 2])] == [200, 148]
+
+
+def test_labelme_finds_the_picture_from_a_folder_behind_a_link(tmp_path):
+  picture, real = tmp_path / 'in' / 'a.png', tmp_path / 'disk' / 'deep' / 'out'
+  for folder in (picture.parent, real):
+    folder.mkdir(parents=True)
+  Image.fromarray(detected.PIXELS).save(picture)
+  (tmp_path / 'out').symlink_to(real)
+  image = dataclasses.replace(detected.image(), source=read_image(str(picture)))
+  _write('labelme', tmp_path / 'out', image)
+  found = json.loads((tmp_path / 'out' / 'labelme' / 'a.json').read_text())['imagePath']
+  assert not found.startswith('/')
+  assert (tmp_path / 'out' / 'labelme' / found).samefile(picture)
 
 
 def test_files_of_labelme_are_read_as_annotations(tmp_path):

@@ -52,12 +52,23 @@ def _cut(path, tmp_path):
   return tmp_path / 'cut.avi'
 
 
-def test_a_video_with_fewer_frames_than_stated_is_read_as_far_as_possible_with_a_note(tmp_path):
+def test_a_video_that_was_cut_off_is_read_as_far_as_possible_and_is_an_error(tmp_path):
   path = _cut(clips.write(tmp_path / 'a.avi', 30, codec='MJPG'), tmp_path)
-  found, frames = _read(path)
-  assert 2 < len(found) < 20 and frames.stated == 30
+  found = []
+  with (
+    pytest.raises(InputError, match=r'cut.avi cannot be read to its end.*30 frames') as error,
+    VideoFrames(str(path)) as frames,
+  ):
+    found.extend(frames)
+  assert 2 < len(found) < 20 and f'Got: {len(found)}.' in str(error.value)
+
+
+def test_other_videos_may_state_too_many_frames(tmp_path):
+  """FFmpeg derives the number of frames of a Matroska file from its duration."""
+  path = _cut(clips.write(tmp_path / 'a.avi', 30, codec='MJPG'), tmp_path)
+  found, frames = _read(path.rename(tmp_path / 'cut.mkv'))
   (note,) = frames.notes
-  assert f'cut.avi states 30 frames, and {len(found)} could be read' in note
+  assert f'cut.mkv states 30 frames, and {len(found)} could be read' in note
 
 
 def test_a_header_that_states_too_few_frames_loses_none(tmp_path):

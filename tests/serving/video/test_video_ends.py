@@ -2,11 +2,13 @@
 
 import os
 
+import cv2
 import pytest
 
 from htc_tf.data.sample_format import SampleFormat
 from htc_tf.errors import InputError
 from htc_tf.serving.video import predict_video
+from htc_tf.serving.video.frames import VideoFrames
 from tests.serving.video import clips
 
 
@@ -21,14 +23,40 @@ def test_unreadable_videos_are_named_and_the_others_are_predicted(tmp_path, capl
   assert sorted(os.listdir(tmp_path / 'out')) == ['good.jsonl', 'good_overlay.mp4']
 
 
-def test_a_cut_video_is_predicted_as_far_as_it_goes_and_the_rest_is_counted(tmp_path, caplog):
+def _cut(tmp_path, name, share):
+  """A video of 30 frames that ends after a share of its bytes."""
   clips.write(tmp_path / 'a.avi', 30, codec='MJPG')
   content = (tmp_path / 'a.avi').read_bytes()
-  (tmp_path / 'cut.avi').write_bytes(content[: len(content) // 2])
-  assert not clips.predict(tmp_path, [tmp_path / 'cut.avi'])[0]
-  lines = clips.lines(tmp_path / 'out' / 'cut.jsonl')
-  assert f'states 30 frames, and {len(lines)} could be read' in caplog.text
-  assert len(clips.read(tmp_path / 'out' / 'cut_overlay.mp4')[0]) == len(lines)
+  (tmp_path / name).write_bytes(content[: int(share * len(content))])
+  return tmp_path / name
+
+
+def test_a_cut_video_is_predicted_as_far_as_it_goes_and_does_not_look_complete(tmp_path, caplog):
+  path = _cut(tmp_path, 'cut.avi', 0.5)
+  failed, (summary,) = clips.predict(tmp_path, [path])
+  assert failed == [str(path)] and summary.startswith('0 of 1 videos')
+  assert sorted(os.listdir(tmp_path / 'out')) == ['cut.partial.jsonl', 'cut_overlay.partial.mp4']
+  lines = clips.lines(tmp_path / 'out' / 'cut.partial.jsonl')
+  assert 5 < len(lines) < 20
+  assert f'Expected: the 30 frames that it states. Got: {len(lines)}.' in caplog.text
+  assert len(clips.read(tmp_path / 'out' / 'cut_overlay.partial.mp4')[0]) == len(lines)
+
+
+def test_a_video_that_states_a_few_frames_too_many_is_complete(tmp_path, caplog, monkeypatch):
+  path = clips.write(tmp_path / 'a.avi', 30, codec='MJPG')
+  for stated, is_complete in ((32, True), (33, False)):
+    monkeypatch.setattr(
+      VideoFrames, '_property', _stating(VideoFrames._property, stated), raising=True
+    )
+    failed, _ = clips.predict(tmp_path, [path])
+    assert (not failed) == is_complete
+    monkeypatch.undo()
+  assert 'states 32 frames, and 30 could be read' in caplog.text
+
+
+def _stating(read, number):
+  """A reader of properties of videos that states another number of frames."""
+  return lambda frames, name: number if name == cv2.CAP_PROP_FRAME_COUNT else read(frames, name)
 
 
 def test_a_video_in_the_output_folder_is_not_replaced(tmp_path):
