@@ -66,7 +66,7 @@ def decode_picture(content: bytes) -> tuple[Image.Image, int]:
   except UNREADABLE as error:
     raise rgb_pixels.refused_tiff(content, image_limits.max_pixels()) or UnreadableImageError(
       'The file cannot be decoded',
-      got=str(error),
+      got=str(error).partition(' <_io')[0],  # Pillow names its stream with an address.
       likely_cause='a file of another type, or a truncated one',
     ) from error
   if image.format != 'TIFF':

@@ -80,7 +80,7 @@ def _sources(
       large = large_images.open_large(path, sample_format, tiling)
       yield predict_files.read_image(path, sample_format) if large is None else large
   elif isinstance(images, Image.Image):
-    yield _of_picture(images)
+    yield _of_picture(images, sample_format)
   elif isinstance(images, np.ndarray):
     yield from _of_array(images, sample_format)
   elif isinstance(images, Iterable):
@@ -95,7 +95,7 @@ def _sources(
     )
 
 
-def _of_picture(picture: Image.Image) -> SourceImage:
+def _of_picture(picture: Image.Image, sample_format: SampleFormat) -> SourceImage:
   if 0 in picture.size:
     raise InputError(
       'The model cannot read this picture',
@@ -104,7 +104,12 @@ def _of_picture(picture: Image.Image) -> SourceImage:
       likely_cause='a cut-out whose box lies outside its picture',
     )
   # A copy has no format, by which the content of its file would be read again.
-  return SourceImage(ImageOps.exif_transpose(picture).copy(), b'')
+  image = SourceImage(ImageOps.exif_transpose(picture).copy(), b'')
+  try:
+    image.samples(sample_format)
+  except image_files.UnreadableImageError as error:
+    raise InputError(f'The model cannot read this picture: {error}') from error
+  return image
 
 
 def _of_array(pixels: np.ndarray, sample_format: SampleFormat) -> Iterator[SourceImage]:

@@ -141,6 +141,7 @@ def test_a_model_without_names_or_masks_has_numbers_and_boxes():
     (_PIXELS.astype(np.float32), 'pixels already scaled to floats'),
     (np.zeros([0, 5, 3], np.uint8), 'cannot read this array'),
     (Image.new('RGB', (0, 5)), 'cannot read this picture.*Got: 0x5'),
+    (Image.new('F', (5, 5)), 'cannot read this picture'),
     ('nowhere.png', 'does not exist'),
     ([_PIXELS, None], 'NoneType'),
   ],

@@ -187,6 +187,12 @@ def test_an_image_has_one_id_in_all_files_and_an_overlay_only_if_it_is_saved(tmp
     }
 
 
+def test_a_file_that_is_no_image_has_a_message_that_is_the_same_in_each_run(tmp_path):
+  (tmp_path / 'a.png').write_bytes(b'no image')
+  with pytest.raises(InputError, match=r'Got: cannot identify image file\. Likely'):
+    predict_files.read_image(str(tmp_path / 'a.png'))
+
+
 def test_what_is_not_read_in_a_folder_is_counted(tmp_path, caplog):
   (tmp_path / 'nested').mkdir()
   for name in ('a.png', 'b.jfif', 'notes.txt', '.hidden'):
