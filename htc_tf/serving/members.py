@@ -11,7 +11,7 @@ from htc_tf.configs import task as task_config
 from htc_tf.configs.detection_views import overrides_of
 from htc_tf.data.dataset_info import DatasetInfo
 from htc_tf.data.scales import Scale
-from htc_tf.errors import InputError
+from htc_tf.errors import CheckpointError, InputError
 from htc_tf.modeling import ensemble
 from htc_tf.modeling.ensemble import Joining, Member
 from htc_tf.modeling.htc_model import HTCModel
@@ -87,15 +87,26 @@ class Ensemble:
       )
 
   def check(self) -> None:
-    """Raise an error unless each path names a checkpoint, before anything takes time.
+    """Raise an error unless each path names a checkpoint with its configuration beside it.
+
+    It is called before anything takes time.
 
     Raises:
-      CheckpointError: there is no checkpoint.
+      CheckpointError: there is no checkpoint, or no configuration.
       InputError: TensorFlow cannot use the file system of a path.
     """
     for path in self.paths:
       file_systems.check_usable(os.fspath(path), 'The path of another model (--ensemble)')
-      restoration.resolve(os.fspath(path))
+      prefix = restoration.resolve(os.fspath(path))
+      configuration = os.path.join(file_systems.dirname(prefix), model_directory.PARAMS_FILE)
+      if not file_systems.exists(configuration):
+        raise CheckpointError(
+          'A model of the ensemble has no configuration',
+          expected=f'{model_directory.PARAMS_FILE} beside {prefix}',
+          got='none',
+          likely_cause='a bare checkpoint; an experiment (--experiment) is that of the first model '
+          'alone',
+        )
 
   @property
   def joining(self) -> Joining:

@@ -167,3 +167,11 @@ def test_an_ensemble_that_is_no_list_of_paths_is_one_clear_error(model_dir, othe
 def test_wrong_values_that_detection_reads_are_one_clear_error(model_dir, override, message):
   with pytest.raises(ConfigError, match=message):
     htc_tf.load_model(model_dir, params_override=override)
+
+
+def test_a_bare_checkpoint_in_an_ensemble_is_one_clear_error(model_dir, tmp_path):
+  for name in os.listdir(model_dir):
+    if name.startswith('ckpt'):
+      shutil.copy(os.path.join(model_dir, name), tmp_path)
+  with pytest.raises(CheckpointError, match=r'params.yaml beside .*that of the first model alone'):
+    htc_tf.load_model(model_dir, ensemble=[tmp_path / 'ckpt-1'])
