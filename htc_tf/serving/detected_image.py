@@ -165,16 +165,20 @@ class DetectedImage:
     """
     return map(mask_runs.of_rle, self._rles)
 
-  @property
-  def _rles(self) -> list[dict[str, Any]]:
-    if self.instances.rles is None:
+  def check_masks(self) -> None:
+    """Raise InputError if the model has no masks."""
+    if not self.has_masks:
       raise InputError(
         'There are no masks',
         expected='the detections of a model with masks',
         got='boxes only',
         likely_cause='a model that was trained with task.model.include_mask=false',
       )
-    return self.instances.rles
+
+  @property
+  def _rles(self) -> list[dict[str, Any]]:
+    self.check_masks()
+    return self.instances.rles or []
 
   @property
   def counts(self) -> dict[str, int]:

@@ -35,6 +35,7 @@ class ChosenOutputs:
     sample_format: SampleFormat,
     tally: Tally | None = None,
   ):
+    self._need_masks = not set(registry.NEED_MASKS).isdisjoint(names)
     self._outputs = registry.build(names, folder, categories, sample_format)
     self.tally = tally or Tally()
 
@@ -47,7 +48,12 @@ class ChosenOutputs:
     Args:
       image: the image with the detections to write.
       of_file: its names.
+
+    Raises:
+      InputError: an output needs masks, and the model has none; nothing is written then.
     """
+    if self._need_masks:
+      image.check_masks()
     stem = os.path.splitext(of_file.overlay)[0]
     counts = [output.write(image, stem, of_file.name, of_file.id) for output in self._outputs]
     self.tally.add(image, sum(counts))

@@ -4,6 +4,7 @@ import os
 import re
 
 import numpy as np
+from absl import logging
 
 from htc_tf import files
 from htc_tf.data import images as image_files
@@ -23,7 +24,8 @@ class Cutouts(FilesOfImages):
   """`cutouts/<stem>_<number>_<class>.png`: the pixels of a mask, and transparent ones around it.
 
   Objects without a pixel have no file, and those of images that were read in tiles have none if
-  their box is larger than an image may be, which the log says.
+  their box is larger than an image may be, which the log says. So are, at the end, the files of
+  earlier runs, which stay: their names cannot always be told from those of other images.
 
   Args:
     folder: the output folder.
@@ -31,6 +33,7 @@ class Cutouts(FilesOfImages):
 
   def __init__(self, folder: str):
     self._folder = os.path.join(folder, FOLDER)
+    self._written: set[str] = set()
 
   def write(
     self, image: DetectedImage, stem: str, name: str | None = None, image_id: int | None = None
@@ -53,7 +56,17 @@ class Cutouts(FilesOfImages):
       content = np.concatenate([image.shown_window(box) * (alpha > 0), alpha], axis=-1)
       safe = re.sub(r'[^\w-]+', '_', labels[index])
       own_stem = input_files.shortened(f'{stem}_{number:03d}_{safe}', _MAX_STEM)
-      path = os.path.join(self._folder, f'{own_stem}.png')
-      files.write_bytes(path, image_files.encode_png(content))
+      name = f'{own_stem}.png'
+      files.write_bytes(os.path.join(self._folder, name), image_files.encode_png(content))
+      self._written.add(name)
       count += 1
     return count
+
+  def close(self) -> int:
+    """Log how many files of earlier runs are in the folder."""
+    others = set(os.listdir(self._folder)) - self._written if os.path.isdir(self._folder) else ()
+    if others:
+      logging.warning(
+        '%s holds %d files of earlier runs, such as %s', self._folder, len(others), min(others)
+      )
+    return 0

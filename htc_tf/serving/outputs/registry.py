@@ -25,6 +25,8 @@ _OUTPUTS: dict[str, Callable[[str, list[dict[str, Any]], SampleFormat], Output]]
   'csv': lambda folder, categories, sample_format: Measurements(folder, sample_format),
 }
 NAMES = tuple(_OUTPUTS)
+# Outputs of which nothing can be written without masks.
+NEED_MASKS = ('masks', 'cutouts')
 # What outputs write to the output folder, beside overlays: folders, and files about all images.
 FOLDERS = (cutouts.FOLDER, index_masks.FOLDER, labelme.FOLDER)
 FILES = (coco_polygons.FILE, measurements.FILE)
