@@ -1,7 +1,6 @@
 """The files of `experiments/`, in a checkout or in the installed package."""
 
 import pathlib
-from collections.abc import Sequence
 
 from htc_tf.errors import ConfigError
 
@@ -30,19 +29,10 @@ def path_of(name: str) -> str:
   )
 
 
-def divided(config_files: Sequence[str]) -> tuple[list[str], list[str]]:
-  """Paths of published files and paths of all others, each in their order.
-
-  A published file belongs to the experiment that a run starts from: its schedule is fitted to
-  another batch or to other data, as that of a registered experiment is.
-
-  Args:
-    config_files: paths of YAML files.
-  """
-  published = [path for path in config_files if is_published(path)]
-  return published, [path for path in config_files if path not in published]
-
-
-def is_published(path: str) -> bool:
-  """Whether a path is that of a file of `experiments/`; a copy elsewhere is not."""
-  return pathlib.Path(path).resolve().parent in [folder.resolve() for folder in _FOLDERS]
+def is_published(text: str) -> bool:
+  """Whether a text is the path of a file of `experiments/`; a copy elsewhere is none."""
+  try:
+    path = pathlib.Path(text).resolve()
+    return path.is_file() and path.parent in [folder.resolve() for folder in _FOLDERS]
+  except (OSError, ValueError):  # A text with overrides may be too long for a path.
+    return False

@@ -56,17 +56,44 @@ def parse(
 
   Args:
     experiment: name of a registered experiment (see `registry_imports`).
-    config_files: YAML files with overrides: first published ones (`experiment_files.divided`), then
-      the others, each in their order.
+    config_files: YAML files with overrides, applied in order after the published ones; see `read`.
     params_override: texts with overrides, applied in order after the files; see
       `override_text.parse_text`.
 
   Raises:
     ConfigError: the experiment or a key is unknown, or a file or text cannot be read.
   """
-  published, own = experiment_files.divided(config_files)
-  changes = [override_text.read_file(path) for path in own]
-  return parse_changes(experiment, published, [*changes, *parse_texts(params_override)])
+  return parse_changes(experiment, *read(config_files, params_override))
+
+
+def read(
+  config_files: Sequence[str], params_override: str | Sequence[str]
+) -> tuple[list[str], list[dict[str, Any]]]:
+  """The published files among files and texts, and the overrides of all others, in order.
+
+  A published file (`experiment_files.is_published`) belongs to the experiment that a run starts
+  from: its schedule is fitted to another batch or to other data, as that of a registered experiment
+  is.
+
+  Args:
+    config_files: as for `parse`.
+    params_override: as for `parse`; a text may be the path of a file.
+
+  Raises:
+    ConfigError: another file or a text cannot be read.
+  """
+  texts = [params_override] if isinstance(params_override, str) else params_override
+  published, changes = [], []
+  for read_text, items in (
+    (override_text.read_file, config_files),
+    (override_text.parse_text, texts),
+  ):
+    for item in items:
+      if experiment_files.is_published(item.strip()):
+        published.append(item.strip())
+      else:
+        changes.append(read_text(item))
+  return published, changes
 
 
 def parse_changes(

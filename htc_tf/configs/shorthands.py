@@ -11,11 +11,9 @@ from official.core import config_definitions as cfg
 from htc_tf import file_systems
 from htc_tf.configs import (
   agreement,
-  experiment_files,
   fitted_schedule,
   fitting,
   frozen_stages,
-  override_text,
   parsing,
   sizes,
   validation,
@@ -135,9 +133,7 @@ def resolve(
     ConfigError: a value is out of range or contradicts another one, or a key is unknown.
     DataError: `--data` names no records for training.
   """
-  published, own_files = experiment_files.divided(config_files)
-  written = [override_text.read_file(path) for path in own_files]
-  written += parsing.parse_texts(params_override)
+  published, written = parsing.read(config_files, params_override)
   base, typed_params = (parsing.starting_point(experiment, published) for _ in range(2))
   if shorthands.given:
     validation.check_task(base)

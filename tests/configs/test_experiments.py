@@ -118,6 +118,7 @@ def test_the_default_model_is_the_published_htc():
     'model_id': 50,
     'frozen_stages': 1,
     'norm_eval': True,
+    'train_norms': True,
     'width_multiplier': 1.0,
     'groups': 1,
     'base_width': 64,

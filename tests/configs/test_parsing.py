@@ -1,6 +1,7 @@
 """Tests of the configuration that the flags of a command give."""
 
 import logging
+import pathlib
 import shutil
 
 import pytest
@@ -155,6 +156,17 @@ def test_cycles_of_a_published_file_follow_the_batch_size(batch, factor):
     # Along the cosine, not above it: a step between two cycles would have a rate between them.
     assert float(rate((begin + end) // 2)) == pytest.approx(0.505 * high, rel=1e-2)
     assert float(rate(end - 1)) == pytest.approx(0.01 * high, rel=1e-3)
+
+
+def test_a_published_file_as_an_override_belongs_to_the_experiment_too(monkeypatch):
+  path = experiment_files.path_of('htc_cbnetv2_swin_base_coco')
+  parsed = parsing.parse('htc_resnet50fpn_20e_coco', (), [EIGHT, path])
+  parsing.rescale_for_batch(parsed)
+  assert parsed.params.trainer.train_steps == 2 * 146600
+  monkeypatch.chdir(pathlib.Path(path).parent)
+  for text in (EIGHT, '{trainer: {max_to_keep: 2}}', 'trainer.max_to_keep=' + '1' * 5000, '\0', ''):
+    assert not experiment_files.is_published(text)
+  assert experiment_files.is_published('htc_cbnetv2_swin_base_coco.yaml')
 
 
 def test_a_copy_of_a_published_file_is_a_schedule_of_the_user(tmp_path, caplog):
