@@ -7,6 +7,7 @@ from htc_tf.errors import InputError
 # TensorFlow's error, by name: it is not imported for this.
 _ALLOCATORS = ('ResourceExhaustedError', 'MemoryError', '_ArrayMemoryError')
 _FUNCTION_NODE = re.compile(r'\{\{function_node [^}]*\}\} ')
+_ALLOCATION = 'OOM when allocating'
 _MAX_LENGTH = 300
 
 
@@ -18,7 +19,10 @@ def explained(error: BaseException) -> InputError | None:
   """
   if type(error).__name__ not in _ALLOCATORS:
     return None
-  lines = _FUNCTION_NODE.sub('', getattr(error, 'message', None) or str(error)).splitlines()
+  text = _FUNCTION_NODE.sub('', getattr(error, 'message', None) or str(error))
+  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  # An error in a graph begins with words about the graph.
+  lines.sort(key=lambda line: not line.startswith(_ALLOCATION))
   return InputError(
     'There is not enough memory',
     expected='a model, images and batches that fit into the memory of this machine',

@@ -31,7 +31,15 @@ if TYPE_CHECKING:
 
 
 # Arguments that need a model.
-_OF_MODELS = ('data', 'input_path', 'experiment', 'params_override', 'tta', 'ensemble')
+_OF_MODELS = (
+  'data',
+  'input_path',
+  'experiment',
+  'params_override',
+  'tta',
+  'ensemble',
+  'ensemble_level',
+)
 
 
 class _Evaluated(NamedTuple):

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from official.modeling import hyperparams
@@ -14,6 +15,7 @@ from htc_tf.errors import ConfigError
 
 _NAME = 'task.test_time_augmentation'
 _FLIP = 'flip'
+_MAX_SIZE = 10_000  # Of the short side; a view of this size alone takes gigabytes.
 
 
 @dataclasses.dataclass
@@ -135,14 +137,26 @@ def overrides_of(text: str) -> dict[str, Any]:
   for part in parts:
     if part == _FLIP:
       flips = True
-    elif re.fullmatch(r'[1-9]\d{0,5}', part):
+    elif part.isdecimal() and 1 <= int(part) <= _MAX_SIZE and int(part) not in sizes:
       sizes.append(int(part))
     else:
       raise ConfigError(
         'The views of test-time augmentation cannot be read',
-        expected="sizes of the short side and 'flip', such as 640,800+flip or flip; or none",
+        expected=f"sizes of the short side from 1 to {_MAX_SIZE}, each once, and 'flip', such as "
+        '640,800+flip or flip; or none',
         got=repr(text),
-        likely_cause=f'a misspelled {part!r}',
+        likely_cause=_cause(part, sizes),
       )
   views = {'min_sizes': sizes, 'max_sizes': [], 'horizontal_flip': flips, 'area_ranges': []}
   return {'task': {'test_time_augmentation': views}}
+
+
+def _cause(part: str, sizes: Sequence[int]) -> str:
+  """Why a part of a description of views cannot be read."""
+  if not part:
+    return 'a comma or + too many'
+  if part.isdecimal() and int(part) in sizes:
+    return f'{part} given twice'
+  if re.fullmatch(r'[-+]?[\d.]+', part):
+    return f'{part}, which is no such size'
+  return f'a misspelled {part!r}'

@@ -51,7 +51,8 @@ def failing_graph():
   return tf.numpy_function(fail, [], tf.bool)
 
 
-_OOM = '{{function_node __wrapped__Mul}} OOM when\nHint: a hint'
+_OOM_LINE = 'OOM when allocating tensor with shape[1,9]'
+_OOM = f'Graph execution error:\n\n{{{{function_node __wrapped__Mul}}}} {_OOM_LINE}\nHint: a hint'
 _ARRAY = (
   'Unable to allocate 7.11 PiB for an array with shape (1000000000000000,) and data type float64'
 )
@@ -77,7 +78,7 @@ _MEMORY = (
       _MEMORY.format('Unable to allocate 9 GiB'),
     ),
     (lambda _: int(np.zeros([10**15])[0]), 2, _MEMORY.format(_ARRAY)),
-    (raising(tf.errors.ResourceExhaustedError(None, None, _OOM)), 2, _MEMORY.format('OOM when')),
+    (raising(tf.errors.ResourceExhaustedError(None, None, _OOM)), 2, _MEMORY.format(_OOM_LINE)),
     (lambda _: bool(failing_graph()), 1, 'error: no data. Got: nothing.\n'),
     (raising(KeyboardInterrupt()), 130, 'interrupted; start it again\n'),
   ],

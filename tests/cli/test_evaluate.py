@@ -203,6 +203,10 @@ def test_the_report_is_beside_the_results_by_default(inputs):
     (['--results={}/predictions.json'], '--annotations beside --results'),
     (['--model=m', '--data={}', '--input_path={}/val.json'], 'one of --data and --input_path'),
     (
+      ['--results={}/predictions.json', '--annotations={}/val.json', '--ensemble_level=rois'],
+      'beside --results. Got: --ensemble_level',
+    ),
+    (
       ['--results={}/predictions.json', '--annotations={}/val.json', '--experiment=x'],
       'beside --results',
     ),

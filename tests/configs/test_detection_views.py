@@ -69,10 +69,24 @@ def test_a_text_stands_for_views(text, sizes, flips):
   assert (views['min_sizes'], views['horizontal_flip']) == (sizes, flips)
 
 
-@pytest.mark.parametrize('text', ['flop', '640;800', '-3', '0', '640,,800'])
-def test_another_text_is_refused(text):
-  with pytest.raises(ConfigError, match=r'cannot be read.*640,800'):
+@pytest.mark.parametrize(
+  'text, cause',
+  [
+    ('flop', "a misspelled 'flop'"),
+    ('640;800', "a misspelled '640;800'"),
+    ('-3', '-3, which is no such size'),
+    ('0', '0, which is no such size'),
+    ('1.5', '1.5, which is no such size'),
+    ('10001', '10001, which is no such size'),
+    ('640,800,640', '640 given twice'),
+    ('640,,800', 'a comma or'),
+    ('640+', 'a comma or'),
+  ],
+)
+def test_another_text_is_refused_with_the_cause(text, cause):
+  with pytest.raises(ConfigError, match=r'cannot be read.*1 to 10000.*640,800') as error:
     detection_views.overrides_of(text)
+  assert f'Likely cause: {cause}' in str(error.value)
 
 
 def test_the_whole_configuration_is_checked(experiment):
