@@ -73,8 +73,6 @@ def _simplified(edges: np.ndarray) -> np.ndarray:
 
 def _cover_alike(edges: np.ndarray, simple: np.ndarray) -> bool:
   """Whether two polygons cover about the same pixels, drawn by the rule of COCO."""
-  if len(simple) < 3:
-    return False
   origin = edges.min(axis=0)
   width, height = (edges.max(axis=0) - origin).astype(int) + 1
   polygons = [(polygon - origin).ravel().tolist() for polygon in (edges, simple)]
