@@ -51,6 +51,7 @@ def validate_data(
   check_positive(config.global_batch_size, f'{name}.global_batch_size')
   check_sizes(config, model, name)
   _warn_of_shrinking(config.parser, model, name)
+  _check_largest(config.parser.buckets, model, f'{name}.parser.buckets')
   info = DatasetInfo.find(','.join(patterns))
   _check_images(info, model, name)
   if not config.is_training:
@@ -72,7 +73,7 @@ def validate_data(
 
 
 def check_sizes(config: task_config.DataConfig, model: model_config.HTC, name: str) -> None:
-  """Raise ConfigError unless the sizes of images fit each other and the model.
+  """Raise ConfigError unless the sizes of images fit each other and the strides of the model.
 
   Args:
     config: configuration of an input pipeline, whose records need not exist.
@@ -198,7 +199,7 @@ def _check_buckets(
   buckets: Sequence[task_config.Bucket], model: model_config.HTC, name: str
 ) -> None:
   check_keys(buckets, task_config.Bucket, name)
-  divisor, (height, width) = model.size_divisor, model.input_size[:2]
+  divisor = model.size_divisor
   for index, bucket in enumerate(buckets):
     sides = (bucket.height, bucket.width)
     if any(side <= 0 or side % divisor for side in sides):
@@ -207,6 +208,14 @@ def _check_buckets(
         expected=f'height and width that are multiples of {divisor}',
         got=f'{bucket.height} x {bucket.width}',
       )
+
+
+def _check_largest(
+  buckets: Sequence[task_config.Bucket], model: model_config.HTC, name: str
+) -> None:
+  """Raise ConfigError if buckets do not fit into the network input; see `check_sizes`."""
+  divisor, (height, width) = model.size_divisor, model.input_size[:2]
+  for index, bucket in enumerate(buckets):
     if bucket.height > height or bucket.width > width:
       raise ConfigError(
         f'{name}[{index}] is larger than task.model.input_size',
@@ -215,7 +224,7 @@ def _check_buckets(
         likely_cause='a smaller input_size with the buckets of the experiment: set '
         f'{name}=[] to pad to multiples of {divisor}, or give buckets of that size',
       )
-    if model.uses_static_size and sides != (height, width):
+    if model.uses_static_size and (bucket.height, bucket.width) != (height, width):
       raise ConfigError(
         f'{name}[{index}] does not match the model',
         expected=f'only the size task.model.input_size, {height} x {width}',

@@ -34,5 +34,6 @@ def is_published(text: str) -> bool:
   try:
     path = pathlib.Path(text).resolve()
     return path.is_file() and path.parent in [folder.resolve() for folder in _FOLDERS]
-  except (OSError, ValueError):  # A text with overrides may be too long for a path.
+  # A text with overrides may be too long for a path, and a path may be a loop of links.
+  except (OSError, ValueError, RuntimeError):
     return False

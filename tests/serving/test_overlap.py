@@ -171,10 +171,10 @@ def test_images_are_read_and_written_while_others_are_detected(tmp_path, monkeyp
       reached['b is detected'].set()
     return _nothing()
 
-  def write_overlay(self, image, stem, name=None):
+  def write_overlay(self, image, stem, *names):
     if image.path.endswith('a.png'):
       assert reached['b is detected'].wait(_SECONDS)
-    return write(self, image, stem, name)
+    return write(self, image, stem, *names)
 
   monkeypatch.setattr(predict_files, 'read_picture', read_picture)
   monkeypatch.setattr(overlay.Overlay, 'write', write_overlay)
@@ -193,10 +193,10 @@ def test_a_large_image_is_written_before_another_one_is_detected(tmp_path, monke
       is_detected.set()
     return _nothing()
 
-  def write_overlay(self, image, stem, name=None):
+  def write_overlay(self, image, stem, *names):
     if stem == 'a':  # The other image would be detected meanwhile.
       found.append(is_detected.wait(0.3 if is_large else _SECONDS))
-    return write(self, image, stem, name)
+    return write(self, image, stem, *names)
 
   monkeypatch.setattr(predict_files, '_LARGE_PIXELS', 20 * 30 - is_large)
   monkeypatch.setattr(overlay.Overlay, 'write', write_overlay)
