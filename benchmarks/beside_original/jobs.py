@@ -53,11 +53,7 @@ def make_plan(numbers: recipe.Recipe, data: str) -> recipe.Plan:
 
 def read(folder: str) -> dict[str, Any] | None:
   """The result of a seed; None if it is not finished."""
-  path = os.path.join(folder, RESULT)
-  if not os.path.exists(path):
-    return None
-  with open(path, encoding='ascii') as file:
-    result: dict[str, Any] = json.load(file)
+  result: dict[str, Any] | None = kept_runs.read_json(os.path.join(folder, RESULT))
   return result
 
 

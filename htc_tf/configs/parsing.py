@@ -68,8 +68,8 @@ def parse(
 
 def read(
   config_files: Sequence[str], params_override: str | Sequence[str]
-) -> tuple[list[str], list[dict[str, Any]]]:
-  """The published files among files and texts, and the overrides of all others, in order.
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+  """The overrides of the published ones among files and texts, and those of all others, in order.
 
   A published file (`experiment_files.is_published`) belongs to the experiment that a run starts
   from: its schedule is fitted to another batch or to other data, as that of a registered experiment
@@ -80,38 +80,37 @@ def read(
     params_override: as for `parse`; a text may be the path of a file.
 
   Raises:
-    ConfigError: another file or a text cannot be read.
+    ConfigError: a file or text cannot be read.
   """
   texts = [params_override] if isinstance(params_override, str) else params_override
-  published, changes = [], []
-  for read_text, items in (
+  published: list[dict[str, Any]] = []
+  changes: list[dict[str, Any]] = []
+  for read_one, items in (
     (override_text.read_file, config_files),
     (override_text.parse_text, texts),
   ):
     for item in items:
-      if experiment_files.is_published(item.strip()):
-        published.append(item.strip())
-      else:
-        changes.append(read_text(item))
+      kind = published if experiment_files.is_published(item.strip()) else changes
+      kind.append(read_one(item))
   return published, changes
 
 
 def parse_changes(
-  experiment: str, published: Sequence[str], changes: Sequence[dict[str, Any]]
+  experiment: str, published: Sequence[dict[str, Any]], changes: Sequence[dict[str, Any]]
 ) -> Parsed:
-  """The experiment after published files and then overrides; see `parse`."""
+  """The experiment after overrides of published files and then others; see `parse`."""
   base, params = (starting_point(experiment, published) for _ in range(2))
   parsed = Parsed(params, base, apply_all(params, changes))
-  of_files = (overrides_lib.leaves(override_text.read_file(path)) for path in published)
+  of_files = map(overrides_lib.leaves, published)
   _warn_of_values_without_effect(params, parsed.changed.union(*of_files))
   return parsed
 
 
-def starting_point(experiment: str, published: Sequence[str]) -> cfg.ExperimentConfig:
-  """The registered experiment with published files.
+def starting_point(experiment: str, published: Sequence[dict[str, Any]]) -> cfg.ExperimentConfig:
+  """The registered experiment with the overrides of published files.
 
   Raises:
-    ConfigError: the experiment or a key is unknown, or a file cannot be read.
+    ConfigError: the experiment or a key is unknown.
   """
   if experiment not in exp_factory._REGISTERED_CONFIGS:
     raise ConfigError(
@@ -121,7 +120,7 @@ def starting_point(experiment: str, published: Sequence[str]) -> cfg.ExperimentC
       likely_cause='a misspelled name',
     )
   params = exp_factory.get_exp_config(experiment)
-  apply_all(params, [override_text.read_file(path) for path in published])
+  apply_all(params, published)
   return params
 
 
@@ -173,9 +172,8 @@ def apply_all(params: cfg.ExperimentConfig, changes: Iterable[dict[str, Any]]) -
 def rescale_for_batch(parsed: Parsed) -> None:
   """Fit the schedule to a changed training batch size, unless a key of the schedule is set too.
 
-  The schedule of a published file is fitted as that of a registered experiment is.
-
-  The intervals of checkpoints and evaluations follow, except for one that is set.
+  The schedule of a published file is fitted as that of a registered experiment is. The intervals of
+  checkpoints and evaluations follow, except for one that is set.
 
   Args:
     parsed: the experiment after files and texts; its schedule is replaced.

@@ -33,18 +33,16 @@ def semantic_loss(
   losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
     labels=tf.where(valid, labels, 0), logits=tf.cast(logits, tf.float32)
   )
-  losses = tf.where(valid, losses, 0.0)
   counted = valid if average_over_valid else tf.ones_like(valid)
-  if image_sizes is None:
-    return _mean(losses, counted, axis=None)
-  strides = tf.stack([stride_y, stride_x])
-  limits = tf.cast(image_sizes, tf.int32)
-  rows, columns = (strides[i] * tf.range(tf.shape(labels)[1 + i]) for i in range(2))
-  inside = (rows < limits[:, :1])[:, :, None] & (columns < limits[:, 1:])[:, None, :]
-  return tf.reduce_mean(_mean(losses, counted & inside, axis=(1, 2)))
-
-
-def _mean(losses: tf.Tensor, counted: tf.Tensor, axis: tuple[int, ...] | None) -> tf.Tensor:
-  """Sum of losses divided by the number of those that count; 0 if there are none."""
-  num_counted = tf.reduce_sum(tf.cast(counted, tf.float32), axis)
-  return tf.reduce_sum(tf.where(counted, losses, 0.0), axis) / tf.maximum(num_counted, 1.0)
+  axes = None  # All images together.
+  if image_sizes is not None:
+    axes, limits = (1, 2), tf.cast(image_sizes, tf.int32)
+    rows, columns = (
+      stride_y * tf.range(tf.shape(labels)[1]),
+      stride_x * tf.range(tf.shape(labels)[2]),
+    )
+    inside = (rows < limits[:, :1])[:, :, None] & (columns < limits[:, 1:])[:, None, :]
+    counted &= inside
+  num_counted = tf.reduce_sum(tf.cast(counted, tf.float32), axes)
+  total = tf.reduce_sum(tf.where(valid & counted, losses, 0.0), axes)
+  return tf.reduce_mean(total / tf.maximum(num_counted, 1.0))

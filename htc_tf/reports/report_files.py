@@ -56,6 +56,9 @@ def output_folder(folder: str) -> Iterator[None]:
 
   If an error ends the context, a new folder that is still empty is removed.
 
+  Args:
+    folder: the output folder.
+
   Raises:
     InputError: the folder cannot be created, or is a file.
   """

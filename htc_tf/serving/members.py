@@ -130,9 +130,7 @@ def as_ensemble(others: Ensemble | Sequence[files.PathLike]) -> Ensemble:
   Raises:
     InputError: they are no list of paths.
   """
-  if isinstance(others, Ensemble):
-    return others
-  return Ensemble(list(others) if isinstance(others, (list, tuple)) else others)
+  return others if isinstance(others, Ensemble) else Ensemble(others)
 
 
 def load_one(

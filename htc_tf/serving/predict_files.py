@@ -84,11 +84,11 @@ def list_files(inputs: Sequence[str], suffixes: tuple[str, ...]) -> list[str]:
   for item in inputs:
     file_systems.check_local(item, 'inputs (an image or a folder of images)')
     if os.path.isdir(item):
-      names = sorted(name for name in os.listdir(item) if name.lower().endswith(suffixes))
-      inside = [os.path.join(item, name) for name in names]
-      found = [path for path in inside if not os.path.isdir(path)]
-      _warn_of_others(item, num_found=len(found))
-      paths += found
+      names = sorted(os.listdir(item))
+      found = [name for name in names if name.lower().endswith(suffixes)]
+      found = [name for name in found if not os.path.isdir(os.path.join(item, name))]
+      _warn_of_others(item, names, found)
+      paths += [os.path.join(item, name) for name in found]
     elif os.path.lexists(item):  # A broken link is that file's affair.
       paths.append(item)
     else:
@@ -109,15 +109,13 @@ def list_files(inputs: Sequence[str], suffixes: tuple[str, ...]) -> list[str]:
   return paths
 
 
-def _warn_of_others(folder: str, num_found: int) -> None:
+def _warn_of_others(folder: str, names: Sequence[str], found: Sequence[str]) -> None:
   """Say how many entries of a folder are not read, unless they are hidden."""
-  num_others = sum(not name.startswith('.') for name in os.listdir(folder)) - num_found
-  if num_others > 0:
+  others = [name for name in set(names).difference(found) if not name.startswith('.')]
+  if others:
     logging.warning(
       '%d of %d entries of %s are not read: folders in it, or files with other suffixes',
-      num_others,
-      num_others + num_found,
-      folder,
+      *(len(others), len(others) + len(found), folder),
     )
 
 

@@ -32,7 +32,7 @@ class LabelMe(FilesOfImages):
   ) -> int:
     """Write the file of an image; see `Output.write`."""
     os.makedirs(self._folder, exist_ok=True)
-    path = os.path.abspath(image.path or f'{stem}.png')
+    path = image.path or f'{stem}.png'
     height, width = image.size
     content: dict[str, Any] = {
       'version': _VERSION,

@@ -50,6 +50,17 @@ def test_a_batch_has_the_given_pictures_in_their_order(data):
   assert np.sum(labels['gt_classes'][0] > 0) == in_first
 
 
+@pytest.mark.parametrize('job, expected', [(ours.first_steps, 1), (ours.train, 4)])
+def test_a_choice_is_the_seed_of_the_training_alone(tmp_path, monkeypatch, job, expected):
+  plan = recipe.Plan(RECIPE._replace(choice=4), 'scenes', 'records', [[1]])
+  recipe.write_json(recipe.plan_path(str(tmp_path)), recipe.content(plan))
+  monkeypatch.setattr(
+    ours, '_Trainer', lambda plan, seed, rule='random': pytest.fail(f'seed {seed}')
+  )
+  with pytest.raises(pytest.fail.Exception, match=f'seed {expected}'):
+    job(str(tmp_path))
+
+
 @pytest.mark.slow
 def test_the_initial_weights_do_not_depend_on_the_choice(data, tmp_path):
   initial = []
