@@ -27,9 +27,11 @@ from htc_tf.evaluation.coco_evaluator import COCOEvaluator
 from htc_tf.modeling import factory
 from htc_tf.modeling.htc_model import HTCModel
 from htc_tf.modeling.outputs import Proposals
+from htc_tf.modeling.precision import BFLOAT16_FEATURES, computing_in
 from htc_tf.tasks.htc import HTCTask
 
 _EXPERIMENT = 'htc_resnet50fpn_1x_coco'
+_PRECISIONS = ('bfloat16', BFLOAT16_FEATURES)
 _NUM_DETECTIONS = 100
 _NUM_EVALUATED = 50
 _NUM_EVALUATED_BY_PROCESSES = 300
@@ -57,16 +59,12 @@ def convolution(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 def inference(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """Inference from the network input to masks of the size of the original image."""
-  model = _model(_task())
-  detect = tf.function(model.detect, autograph=False)
-  inputs = _inputs(sizes)
+  return {'inference': _inference(sizes, 'float32')}
 
-  def run():
-    found = {key: value[0].numpy() for key, value in detect(inputs).to_dict().items()}
-    num = found['num_detections']
-    return _paste(sizes, found['detection_masks'][:num], found['detection_boxes'][:num])
 
-  return {'inference': Measure(run, gmac=sum(_gmac(sizes).values()))}
+def precisions(sizes: scene.SceneSizes) -> dict[str, Measure]:
+  """Inference in 16 bits, and partly in 16 bits; rows are named 'inference_<precision>'."""
+  return {f'inference_{precision}': _inference(sizes, precision) for precision in _PRECISIONS}
 
 
 def parts(sizes: scene.SceneSizes) -> dict[str, Measure]:
@@ -238,6 +236,7 @@ GROUPS = {
   for group in (
     convolution,
     inference,
+    precisions,
     parts,
     training,
     roi_align,
@@ -247,6 +246,21 @@ GROUPS = {
     growth_training,
   )
 }
+
+
+def _inference(sizes: scene.SceneSizes, precision: str) -> Measure:
+  """Inference in a precision, as for `modeling.precision.computing_in`."""
+  with computing_in(precision):
+    model = _model(_task())
+  detect = tf.function(model.detect, autograph=False)
+  inputs = _inputs(sizes)
+
+  def run():
+    found = {key: value[0].numpy() for key, value in detect(inputs).to_dict().items()}
+    num = found['num_detections']
+    return _paste(sizes, found['detection_masks'][:num], found['detection_boxes'][:num])
+
+  return Measure(run, gmac=sum(_gmac(sizes).values()))
 
 
 def _task() -> HTCTask:

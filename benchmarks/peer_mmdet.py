@@ -43,6 +43,12 @@ def inference(sizes: scene.SceneSizes) -> dict[str, Measure]:
   }
 
 
+def precisions(sizes: scene.SceneSizes) -> dict[str, Measure]:
+  """The same inference in float32, for the rows of other precisions."""
+  measure = inference(sizes)['inference']
+  return {'inference_bfloat16': measure, 'inference_bfloat16_features': measure}
+
+
 def parts(sizes: scene.SceneSizes) -> dict[str, Measure]:
   """The parts of inference, each on the outputs of the previous parts."""
   from mmdet.structures.bbox import bbox2roi
@@ -225,7 +231,16 @@ def input_pipeline(sizes: scene.SceneSizes) -> dict[str, Measure]:
 
 GROUPS = {
   group.__name__: group
-  for group in (convolution, inference, parts, training, roi_align, input_pipeline, evaluation)
+  for group in (
+    convolution,
+    inference,
+    precisions,
+    parts,
+    training,
+    roi_align,
+    input_pipeline,
+    evaluation,
+  )
 }
 
 

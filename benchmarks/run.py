@@ -25,6 +25,7 @@ PEER = 'mmdet'
 ROWS = {
   'convolution': ('convolution',),
   'inference': ('inference',),
+  'precisions': ('inference_bfloat16', 'inference_bfloat16_features'),
   'parts': ('backbone', 'fpn', 'rpn', 'semantic', 'box_stages', 'nms', 'mask_stages', 'paste'),
   'training': ('training_step',),
   'roi_align': ('roi_align', 'roi_align_gradient'),

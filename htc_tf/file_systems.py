@@ -95,6 +95,14 @@ def same_folder(first: str, second: str) -> bool:
   return os.path.realpath(first or '.') == os.path.realpath(second or '.')
 
 
+def in_real_folder(path: PathLike) -> str:
+  """A path without links among its folders, to compare it with others; a remote one as it is."""
+  path = os.fspath(path)
+  if is_remote(path):
+    return path
+  return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
 def exists(path: PathLike) -> bool:
   """Whether there is a file or a folder.
 

@@ -299,3 +299,14 @@ def test_one_folder_may_be_written_in_different_ways(tmp_path, monkeypatch):
   assert file_systems.same_folder('gs://bucket/a', 'gs://bucket/a/')
   assert not file_systems.same_folder('gs://bucket/a', 'gs://bucket/b')
   assert not file_systems.same_folder('gs://bucket/a', '')
+
+
+def test_links_among_the_folders_of_a_path_are_resolved(tmp_path, monkeypatch):
+  (tmp_path / 'folder').mkdir()
+  (tmp_path / 'link').symlink_to('folder')
+  real = os.path.realpath(tmp_path)
+  expected = f'{real}/folder/ckpt-1'
+  assert file_systems.in_real_folder(tmp_path / 'link' / 'ckpt-1') == expected
+  monkeypatch.chdir(tmp_path / 'folder')
+  assert file_systems.in_real_folder('ckpt-1') == expected
+  assert file_systems.in_real_folder('gs://bucket/../ckpt-1') == 'gs://bucket/../ckpt-1'

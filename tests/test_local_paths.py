@@ -51,7 +51,6 @@ _PATH_FUNCTIONS = {
 _REFUSES = 'ConversionOptions refuses remote paths'
 # Modules with local paths only, and the reason.
 _LOCAL = {
-  'checkpoints/averaging.py': 'it resolves links of local prefixes only',
   'configs/experiment_files.py': 'it looks at files of the package and of a checkout',
   'training/seeding.py': 'it makes local paths absolute only',
   'file_systems.py': 'it decides between local and remote paths',

@@ -60,7 +60,7 @@ def check_alike(prefixes: Sequence[str]) -> None:
       the first one; the message names the first difference and both checkpoints.
     InputError: there is only one checkpoint, or one of them twice.
   """
-  places = [prefix if file_systems.is_remote(prefix) else _real(prefix) for prefix in prefixes]
+  places = [file_systems.in_real_folder(prefix) for prefix in prefixes]
   if len(places) < 2 or len(set(places)) < len(places):
     raise InputError(
       'These checkpoints cannot be averaged',
@@ -83,10 +83,6 @@ def check_alike(prefixes: Sequence[str]) -> None:
         got=f'{of_other} in {other}',
         likely_cause='models of different data',
       )
-
-
-def _real(prefix: str) -> str:
-  return os.path.join(os.path.realpath(os.path.dirname(prefix)), os.path.basename(prefix))
 
 
 def _classes(prefix: str) -> str | None:

@@ -18,6 +18,7 @@ from PIL import Image
 from htc_tf.data import (
   decoding,
   exif,
+  further_pages,
   image_limits,
   npy_file,
   png_file,
@@ -109,6 +110,13 @@ class SourceImage:
     if isinstance(self._image, np.ndarray):
       return self.sample_format not in (RGB, SampleFormat(1, 8))
     return stored_samples.is_reduced(self._image, self._image.format or '', self._content)
+
+  @property
+  def has_further_pages(self) -> bool:
+    """Whether the file has pages or frames behind the first one, which `pixels` shows."""
+    if isinstance(self._image, np.ndarray):
+      return False
+    return further_pages.has_further_pages(self._content, self._image.format or '')
 
   def pixels(self) -> np.ndarray:
     """The pixels, [height, width, 3] uint8 RGB.

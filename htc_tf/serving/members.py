@@ -4,6 +4,8 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
+from absl import logging
+
 from htc_tf import file_systems, files
 from htc_tf.checkpoints import model_directory, restoration
 from htc_tf.configs import overrides, validation
@@ -179,12 +181,24 @@ def load_others(
     InputError: a model has other classes, images or masks than the first one.
     CheckpointError, ConfigError: as for `loading.load_model`.
   """
-  loaded = []
+  loaded: list[LoadedModel] = []
   for path in others.paths:
     other = load_one(path, None, params_override, tta)
     _check_fits(first, other, others.level)
+    _warn_if_named_before(other, [first, *loaded])
     loaded.append(other)
   return loaded
+
+
+def _warn_if_named_before(other: LoadedModel, before: Sequence[LoadedModel]) -> None:
+  """Log a warning if a model of an ensemble is one that was named before."""
+  if file_systems.in_real_folder(other.checkpoint) in [
+    file_systems.in_real_folder(it.checkpoint) for it in before
+  ]:
+    logging.warning(
+      '%s is in the ensemble twice: detection takes longer, and its results count twice',
+      other.checkpoint,
+    )
 
 
 def _check_fits(first: LoadedModel, other: LoadedModel, level: str) -> None:

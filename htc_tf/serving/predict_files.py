@@ -138,6 +138,8 @@ def read_image(path: str, sample_format: SampleFormat = RGB) -> SourceImage:
         raise InputError(f'{path} cannot be read', expected='a file', got=got)
       image = image_files.read_image(path)
     image.samples(sample_format)  # Raises for pixels that the model cannot read.
+    if sample_format.is_rgb and image.has_further_pages:  # Other models read pages as channels.
+      logging.warning('%s has several pages or frames; the first one is read', path)
     return image
   except image_files.UnreadableImageError as error:
     raise InputError(f'{path} cannot be read: {error}') from error

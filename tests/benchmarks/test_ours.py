@@ -30,7 +30,7 @@ def test_masks_are_encoded_at_the_original_size():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('group', ['inference', 'parts', 'training', 'growth'])
+@pytest.mark.parametrize('group', ['inference', 'precisions', 'parts', 'training', 'growth'])
 def test_rows_that_need_the_model_run(group, capsys):
   measures = ours.GROUPS[group](scene.SceneSizes.parse('128x192'))
   if group == 'growth':
@@ -44,6 +44,7 @@ def test_rows_that_need_the_model_run(group, capsys):
     assert all(
       (measure.gmac is None) == (name in ('nms', 'paste')) for name, measure in measures.items()
     )
-  if group == 'inference':
-    assert measures['inference'].gmac > 50
-    assert np.shape(measures['inference'].run())[1:] == (77, 109)
+  if group in ('inference', 'precisions'):
+    for measure in measures.values():
+      assert measure.gmac > 50
+      assert np.shape(measure.run())[1:] == (77, 109)

@@ -54,8 +54,15 @@ def test_models_with_other_inputs_detect_together(together, predictor, other_dir
     assert np.abs(scores - found['detection_scores']).max() > 1e-4
 
 
-def test_a_model_and_itself_find_what_it_finds_alone(predictor, model_dir):
-  twice = htc_tf.load_model(model_dir, ensemble=Ensemble([model_dir], 'detections'))
+def test_a_model_and_itself_find_what_it_finds_alone(
+  predictor, model_dir, other_dir, tmp_path, caplog
+):
+  htc_tf.load_model(model_dir, ensemble=[other_dir])
+  assert 'twice' not in caplog.text
+  link = tmp_path / 'link'
+  link.symlink_to(model_dir)  # It has another name, and is the same model.
+  twice = htc_tf.load_model(model_dir, ensemble=Ensemble([link], 'detections'))
+  assert f'{link}/ckpt' in caplog.text and 'is in the ensemble twice' in caplog.text
   images = _images(2)
   found, expected = (model.predict(images, verbose=0) for model in (twice, predictor))
   for key in _KEYS:

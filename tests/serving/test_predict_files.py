@@ -376,3 +376,12 @@ def test_an_interruption_keeps_what_is_done_in_every_output(folder, tmp_path):
   assert len(polygons['annotations']) == 1
   assert len((tmp_path / 'out' / 'measurements.csv').read_text().splitlines()) == 2
   assert not list((tmp_path / 'out').glob('.*'))
+
+
+@pytest.mark.parametrize('num_pages', [1, 3])
+def test_a_file_of_several_pages_is_named_in_the_log(tmp_path, caplog, num_pages):
+  pages = [Image.new('RGB', (60, 40), (index * 9, 0, 0)) for index in range(num_pages)]
+  path = tmp_path / 'stack.tif'
+  pages[0].save(path, save_all=True, append_images=pages[1:])
+  assert predict_files.read_image(str(path)).size == (40, 60)
+  assert ('stack.tif has several pages or frames' in caplog.text) == (num_pages > 1)
