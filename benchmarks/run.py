@@ -82,6 +82,23 @@ def measure(
   return measured
 
 
+def side_of(peer: Peer | None, group: str, size: str) -> measuring.Side:
+  """A fresh process that measures a group of rows.
+
+  Args:
+    peer: environment of the peer; None for htc_tf.
+    group: name of the group.
+    size: size of the network input, 'HEIGHTxWIDTH'.
+  """
+  module, python, imports, folder = (
+    ('ours', sys.executable, [], '')
+    if peer is None
+    else ('peer_mmdet', peer.python, peer.imports, peer.path)
+  )
+  command = [python, '-m', 'benchmarks.side', module, group, size, *imports]
+  return measuring.Side(command, peer_lib.environment(folder))
+
+
 def write(path: files.PathLike, rows: Sequence[Row]) -> None:
   """Write rows as a JSON file, completely or not at all."""
   files.write_bytes(path, (json.dumps(rows, indent=1, allow_nan=False) + '\n').encode())
@@ -112,11 +129,10 @@ def _measure_group(
   group: str, names: Sequence[str], size: str, runs: int, peer: Peer | None
 ) -> list[Row]:
   rows = []
-  with _side('ours', sys.executable, [group, size]) as ours, contextlib.ExitStack() as stack:
+  with side_of(None, group, size) as ours, contextlib.ExitStack() as stack:
     other = None
     if peer is not None:
-      arguments = [group, size, *peer.imports]
-      other = stack.enter_context(_side('peer_mmdet', peer.python, arguments, peer.path))
+      other = stack.enter_context(side_of(peer, group, size))
     names = names or list(ours.gmac)
     total = len(names) * (runs + 1)
     with progress.bar(description=f'{group} {size}', unit='run', total=total) as bar:
@@ -138,11 +154,6 @@ def _alternate(
     bar.update()
   # The first run of each side is not counted: it allocates memory and compiles graphs.
   return map(list, zip(*figures[1:]))
-
-
-def _side(module: str, python: str, arguments: list[str], folder: str = '') -> measuring.Side:
-  command = [python, '-m', 'benchmarks.side', module, *arguments]
-  return measuring.Side(command, peer_lib.environment(folder))
 
 
 def _parser() -> argparse.ArgumentParser:

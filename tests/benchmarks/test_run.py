@@ -63,15 +63,15 @@ def test_the_runs_of_both_sides_alternate(monkeypatch):
       calls.append(self.name)
       return super().measure(row)
 
-  def side(module, *_):
+  def side(peer, *_):
     recorded = Recorded([sys.executable, '-c', _SIDE])
-    recorded.name = module
+    recorded.name = 'peer' if peer else 'ours'
     return recorded
 
-  monkeypatch.setattr(run, '_side', side)
+  monkeypatch.setattr(run, 'side_of', side)
   monkeypatch.setitem(run.ROWS, 'convolution', ('work',))
   (row,) = run.measure(['convolution'], ['64x96'], 2, peer=run.Peer('python'))
-  assert calls == ['ours', 'peer_mmdet'] * 3
+  assert calls == ['ours', 'peer'] * 3
   assert row['peer'] == 'mmdet' and row['runs'] == 2
   assert row['ratio'] == row['seconds'] / row['peer_seconds']
 
