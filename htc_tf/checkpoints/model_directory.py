@@ -15,6 +15,7 @@ from htc_tf.configs import (
   overrides,
   parsing,
   sizes,  # noqa: F401
+  suppression_values,
   validation,
 )
 from htc_tf.data.dataset_info import DatasetInfo
@@ -94,8 +95,9 @@ def load_experiment(
   else:
     params = exp_factory.get_exp_config('htc_resnet50fpn_1x_coco')
     _apply_saved(params, model_dir)
-  parsing.apply_all(params, changes)
+  changed = parsing.apply_all(params, changes)
   model_validation.validate_model(params.task.model)
+  suppression_values.warn_of_values_without_effect(params.task.model, changed)
   validation.validate_runtime(params.runtime)
   return params
 

@@ -187,6 +187,7 @@ class DetectionGenerator(hyperparams.Config):
 
   Attributes:
     score_threshold: limit of the scores; detections are dropped unless their score is above it.
+      It acts before NMS, so that Soft-NMS can lower scores below it.
     class_score_thresholds: limits of the scores by class, class 1 first, in the place of
       `score_threshold`; empty: one limit for all.
     nms: 'hard' drops detections that overlap a better one; 'linear' and 'gaussian' lower their

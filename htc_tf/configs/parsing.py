@@ -7,7 +7,7 @@ from absl import logging
 from official.core import config_definitions as cfg
 from official.core import exp_factory
 
-from htc_tf.configs import experiment_files, override_text, schedule
+from htc_tf.configs import experiment_files, override_text, schedule, suppression_values
 from htc_tf.configs import overrides as overrides_lib
 from htc_tf.configs import task as task_config
 from htc_tf.errors import ConfigError
@@ -102,7 +102,9 @@ def parse_changes(
   base, params = (starting_point(experiment, published) for _ in range(2))
   parsed = Parsed(params, base, apply_all(params, changes))
   of_files = map(overrides_lib.leaves, published)
-  _warn_of_values_without_effect(params, parsed.changed.union(*of_files))
+  changed = parsed.changed.union(*of_files)
+  _warn_of_values_without_effect(params, changed)
+  suppression_values.warn_of_values_without_effect(params.task.model, changed)
   return parsed
 
 
