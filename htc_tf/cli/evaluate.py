@@ -165,6 +165,7 @@ def _evaluate_model(args: argparse.Namespace) -> _Evaluated:
     ('checkpoint', found.checkpoint),
     ('records', found.input_path),
     ('annotations', found.annotation_file),
+    *([('overrides', ' '.join(args.params_override))] if any(args.params_override) else []),
     *([('test-time augmentation', found.views)] if found.views else []),
     *([('ensemble', found.ensemble)] if found.ensemble else []),
   ]

@@ -268,12 +268,21 @@ def test_a_model_is_evaluated_on_the_records_of_its_run(model_dir, capsys):
   assert f'{model_dir}/ckpt-2 in {report} is replaced' in capsys.readouterr().err
 
 
+def test_a_report_names_its_overrides(model_dir, tmp_path):
+  """Otherwise, its figures and thresholds could be taken for those of the model as it is."""
+  override = 'task.model.detection_generator.max_detections=3'
+  flags = [f'--model={model_dir}', f'--output={tmp_path}', f'--params_override={override}']
+  assert evaluate.main(flags) == 0
+  assert _metrics(tmp_path)['sources']['overrides'] == override
+  assert override in (tmp_path / 'report.html').read_text()
+
+
 def test_a_model_is_evaluated_with_views(model_dir, tmp_path, capsys):
   plain = evaluate.main([f'--model={model_dir}', f'--output={tmp_path}/plain'])
   flags = [f'--model={model_dir}', f'--output={tmp_path}/views', '--tta=48,64+flip']
   assert (plain, evaluate.main(flags)) == (0, 0)
   figures, with_views = (_metrics(tmp_path / name) for name in ('plain', 'views'))
-  assert 'test-time augmentation' not in figures['sources']
+  assert not {'test-time augmentation', 'overrides'} & set(figures['sources'])
   views = with_views['sources']['test-time augmentation']
   assert views.startswith('short sides 48 (long side up to 48), 64') and 'mirrored' in views
   assert figures['figures'] != with_views['figures']
