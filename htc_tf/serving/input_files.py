@@ -69,16 +69,20 @@ class OverlayNames:
 
   def __init__(self) -> None:
     self._taken: set[str] = set()
+    self._numbers: dict[tuple[str, str], int] = {}
 
   def __call__(self, name: str) -> str:
     """The name of the overlay of the next image."""
     stem, suffix = os.path.splitext(os.path.basename(name))
     stem = shortened(stem, _MAX_STEM)
-    unique, number = stem, 1
+    kind = (stem.lower(), suffix.lower())
+    # The search goes on where it ended, so that a thousand images of one name take no longer each.
+    unique, number = stem, self._numbers.get(kind, 1)
     while self._is_taken(unique.lower()):
       number += 1
       unique = f'{stem}_{number}{suffix.replace(".", "_")}'
     self._taken.add(unique.lower())
+    self._numbers[kind] = number
     return f'{unique}.png'
 
   def _is_taken(self, stem: str) -> bool:

@@ -78,7 +78,9 @@ def predict_stream(
         detected = _detect(detector, path, folder)
         shown = detected.filtered(min_score)
         line = {'path': path, 'size': detected.size, **_instances(shown)}
-        write(InputImage(path, number, path, name(path)), detected, shown)
+        # Without files, the names of all images need not be kept.
+        overlay = '' if folder is None else name(path)
+        write(InputImage(path, number, path, overlay), detected, shown)
       except InputError as error:
         line, num_failed = {'path': path, 'error': str(error)}, num_failed + 1
       if not _is_passed_on(line, write_line):

@@ -75,3 +75,13 @@ def test_no_overlay_has_the_name_of_the_classes_of_another_image(names):
   first, second = input_files.overlay_names(names)
   assert first == names[0] and second == f'{names[1][:-4]}_2_png.png'
   assert input_files.overlay_names(['b_classes.png', 'a.png']) == ['b_classes.png', 'a.png']
+
+
+def test_a_name_that_repeats_is_numbered_without_a_search_from_the_start(monkeypatch):
+  names, searched = input_files.OverlayNames(), []
+  is_taken = names._is_taken
+  monkeypatch.setattr(names, '_is_taken', lambda stem: searched.append(stem) or is_taken(stem))
+  given = [names(name) for _ in range(100) for name in ('frame.png', 'Frame.PNG', 'frame.jpg')]
+  assert given[:4] == ['frame.png', 'Frame_2_PNG.png', 'frame_2_jpg.png', 'frame_3_png.png']
+  assert len({name.lower() for name in given}) == 300
+  assert len(searched) < 1000
