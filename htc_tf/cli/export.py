@@ -81,11 +81,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
   """Arguments that only exports for other runtimes have."""
-  size = 'of the padded image, only with another --format than saved_model (default: {})'
-  parser.add_argument(
-    '--height', type=int, help=f'height {size.format("800, or the next that the model can read")}'
+  size = (
+    'of the padded image, only with another --format than saved_model (default: the {} side of the '
+    'resized images of the model, rounded up)'
   )
-  parser.add_argument('--width', type=int, help=f'width {size.format("1344, likewise")}')
+  parser.add_argument('--height', type=int, help=f'height {size.format("short")}')
+  parser.add_argument('--width', type=int, help=f'width {size.format("long")}')
   parser.add_argument(
     '--calibration_images',
     nargs='+',

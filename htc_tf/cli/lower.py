@@ -21,9 +21,9 @@ def _parser() -> argparse.ArgumentParser:
   add = parser.add_argument
   add('--model', required=True, help='model directory or checkpoint prefix')
   add('--output', required=True, help='new folder')
-  size = 'of the padded image (default: {}, or the next number that the model can read)'
-  add('--height', type=int, help=f'height {size.format(800)}')
-  add('--width', type=int, help=f'width {size.format(1344)}')
+  size = 'of the padded image (default: {} side of the resized images of the model, rounded up)'
+  add('--height', type=int, help=f'height {size.format("the short")}')
+  add('--width', type=int, help=f'width {size.format("the long")}')
   add('--batch_size', type=int, default=1, help='images per call (default: %(default)s)')
   add_configuration_arguments(parser)
   return parser
@@ -36,10 +36,12 @@ def _execute(args: argparse.Namespace) -> int:
   file_systems.check_local(args.output, '--output')
   file_systems.check_usable(args.model, '--model')
   files.check_new_folder(args.output)
-  (member,) = loading.load_model(args.model, args.experiment, args.params_override).members
+  predictor = loading.load_model(args.model, args.experiment, args.params_override)
+  (member,) = predictor.members
   lowering.check_single_view(member)
   model = member.model
-  height, width = lowering.default_hw(model)
+  rule = predictor.input_rules[0]
+  height, width = lowering.default_hw(model, (rule.min_size, rule.max_size))
   size = (
     height if args.height is None else args.height,
     width if args.width is None else args.width,

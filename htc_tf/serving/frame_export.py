@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from htc_tf import file_errors, file_systems, files, progress
@@ -37,9 +38,9 @@ def export_frame_model(
     predictor: a single model, with its weights, that sees each image once.
     export_dir: a folder that does not exist yet.
     runtime: `onnx`, `openvino` or `tflite`.
-    height: height of the frame that images are padded to; None for the published 800, or the next
-      number that the model can read.
-    width: its width; None for the published 1344.
+    height: height of the frame that images are padded to; None for the short side of the resized
+      images of the model, 800 as published, rounded up to a number that the model can read.
+    width: its width; None for the long side, 1344 as published.
     calibration_images: image files, or folders of them, such as the model will see; convolutions
       then compute in 8 bits, with the ranges of activations in these images. None for float32.
 
@@ -54,12 +55,14 @@ def export_frame_model(
   """
   check_options(export_dir, runtime, calibration_images)
   chosen = registry.find(runtime)
-  default = lowering.default_hw(predictor.model)
+  rule = predictor.input_rules[0]
+  default = lowering.default_hw(predictor.model, (rule.min_size, rule.max_size))
   graph = FrameGraph(
     predictor,
     default[0] if height is None else height,
     default[1] if width is None else width,
   )
+  _warn_of_reduced_images(graph.rule)
   with files.new_folder_when_written(export_dir, last=chosen.model_file) as folder:
     frames = None if calibration_images is None else _frames(calibration_images, graph.rule)
     _convert(chosen, graph, folder, frames)
@@ -70,6 +73,22 @@ def export_frame_model(
     format_lib.write_categories(predictor.dataset_info, folder)
   logging.info('Exported to %s', export_dir)
   return file_systems.without_final_slash(export_dir)
+
+
+def _warn_of_reduced_images(rule: FrameRule) -> None:
+  """Log a warning if the frame cannot hold all images in the size that the model sees otherwise."""
+  short, long = sorted((rule.min_size, rule.max_size))
+  factors = {
+    name: min(np.divide(frame.resized_hw(image_hw, rule), image_hw))
+    for name, image_hw in (('wide', (short, long)), ('upright', (long, short)))
+  }
+  reduced = [f'{name} images to {factor:.2f}' for name, factor in factors.items() if factor < 0.99]
+  if reduced:
+    logging.warning(
+      'The frame of %dx%d reduces %s of the size that the model sees without a frame, which costs '
+      'detections; one of %dx%d, rounded up to a size that the model can read, holds all images',
+      *(rule.height, rule.width, ' and '.join(reduced), long, long),
+    )
 
 
 def check_options(

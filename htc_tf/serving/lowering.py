@@ -17,7 +17,7 @@ PROGRAM_FILE, ARGUMENTS_FILE, DESCRIPTION_FILE = (
   'arguments.npz',
   'program.json',
 )
-_DEFAULT_HW = (800, 1344)
+_PUBLISHED_SIZES = (800, 1333)
 
 
 class LoweredProgram(NamedTuple):
@@ -37,11 +37,17 @@ class LoweredProgram(NamedTuple):
   results: list[str]
 
 
-def default_hw(model: HTCModel) -> tuple[int, int]:
-  """Height and width of padded images as published, or the next ones that the model can read."""
+def default_hw(model: HTCModel, sizes: tuple[int, int] = _PUBLISHED_SIZES) -> tuple[int, int]:
+  """Height and width of the smallest padded image that holds all resized images of its orientation.
+
+  Args:
+    model: the model, which reads certain sizes only.
+    sizes: short side of resized images, and limit of their long side; the published ones if they
+      are unknown.
+  """
   if model.static_hw is not None:
     return model.static_hw
-  height, width = (-(-side // model.size_divisor) * model.size_divisor for side in _DEFAULT_HW)
+  height, width = (-(-side // model.size_divisor) * model.size_divisor for side in sorted(sizes))
   return height, width
 
 

@@ -16,6 +16,7 @@ from htc_tf.cli import predict
 from htc_tf.data.images import image_from_pixels
 from htc_tf.errors import CheckpointError, ConfigError, InputError
 from htc_tf.serving import detectors, frame_export
+from htc_tf.serving.frame import FrameRule
 from htc_tf.serving.runtimes import registry, tflite_runtime
 from tests.serving import frame_models, tiny_model
 
@@ -220,3 +221,32 @@ def test_a_damaged_export_is_an_error(exported, tmp_path, name, content, error, 
   (folder / name).write_bytes(content)
   with pytest.raises(error, match=message):
     detectors.load_detector(str(folder))
+
+
+@pytest.mark.parametrize(
+  'frame, reduced',
+  [
+    ((1344, 1344), ''),
+    ((800, 1344), 'upright images to 0.60 of'),
+    ((1344, 800), 'wide images to 0.60 of'),
+    ((416, 672), 'wide images to 0.50 and upright images to 0.31 of'),
+  ],
+)
+def test_a_frame_that_reduces_images_is_told_with_one_that_does_not(caplog, frame, reduced):
+  frame_export._warn_of_reduced_images(FrameRule(*frame, 800, 1333))
+  assert ('reduces ' + reduced if reduced else '') in caplog.text
+  assert ('one of 1333x1333' in caplog.text) == bool(reduced)
+
+
+def test_the_default_frame_is_that_of_the_images_of_the_model(model_dir, tmp_path, monkeypatch):
+  rules = []
+
+  def convert(runtime, graph, folder, frames):
+    rules.append(graph.rule)
+
+  monkeypatch.setattr(frame_export.base, 'check_installed', lambda *args: None)
+  monkeypatch.setattr(frame_export, '_convert', convert)
+  predictor = htc_tf.load_model(model_dir)
+  frame_export.export_frame_model(predictor, str(tmp_path / 'default'), 'onnx')
+  frame_export.export_frame_model(predictor, str(tmp_path / 'square'), 'onnx', height=96)
+  assert [(rule.height, rule.width) for rule in rules] == [(64, 96), (96, 96)]

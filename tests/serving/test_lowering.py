@@ -84,6 +84,7 @@ def test_sides_are_multiples_of_the_models_own_divisor(coarse):
     ):
       lowering.lower_detection(coarse, size)
   assert lowering.default_hw(coarse) == (896, 1408)
+  assert lowering.default_hw(coarse, (129, 256)) == (256, 256)
   lowered = lowering.lower_detection(coarse, (128, 256))
   assert dict(lowered.arguments)['images'].shape == (1, 128, 256, 3)
 
@@ -107,13 +108,17 @@ def test_the_command_takes_the_sizes_of_the_model_by_default(monkeypatch, coarse
     return lowering.LoweredProgram(b'program', [], [])
 
   monkeypatch.setattr(
-    loading, 'load_model', lambda *args: types.SimpleNamespace(members=[Member(coarse)])
+    loading,
+    'load_model',
+    lambda *args: types.SimpleNamespace(
+      members=[Member(coarse)], input_rules=[types.SimpleNamespace(min_size=300, max_size=500)]
+    ),
   )
   monkeypatch.setattr(lowering, 'lower_detection', lower)
   arguments = ['--model=model', f'--output={tmp_path}']
   for index, more in enumerate(([], ['--height=128', '--batch_size=2'], ['--width=0'])):
     assert command.main([*arguments[:1], f'{arguments[1]}/{index}', *more]) == 0
-  assert sizes == [((896, 1408), 1), ((128, 1408), 2), ((896, 0), 1)]
+  assert sizes == [((384, 512), 1), ((128, 512), 2), ((384, 0), 1)]
 
 
 @pytest.mark.parametrize('views', [{'num_scales': 2}, {'mirrors': True}])
