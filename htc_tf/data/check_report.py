@@ -60,6 +60,8 @@ _DESCRIPTIONS = {
   'image_converted': 'images converted to 8-bit RGB PNG',
   'image_reduced': 'images reduced to 8-bit RGB, of 16 bits or with further channels such as alpha '
   '(--channels=keep keeps them)',
+  'image_nearly_black': 'images that are nearly black, such as samples of 12 bits in files of 16 '
+  '(scale them to 0..65535, or keep 16 bits by --channels=keep)',
   'image_encoded': 'images encoded anew as PNG or NPY, with the same samples',
   'duplicate_image': 'repeated image entries (dropped)',
   'bad_annotation': 'annotation entries that are no objects (dropped)',

@@ -31,6 +31,7 @@ from htc_tf.data.sample_format import RGB, SampleFormat
 
 MAX_PIXELS = image_limits.MAX_PIXELS
 IGNORED_LABEL = 255
+_NEARLY_BLACK = 16  # The largest value of 12 bits, 4095, divided by 257 and rounded.
 _KEPT_FORMATS = {'JPEG': 'jpeg', 'PNG': 'png'}
 _LABEL_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B')
 
@@ -117,6 +118,22 @@ class SourceImage:
     if isinstance(self._image, np.ndarray):
       return False
     return further_pages.has_further_pages(self._content, self._image.format or '')
+
+  def is_nearly_black(self, pixels: np.ndarray) -> bool:
+    """Whether an image that is not black has no value above 16 of 255.
+
+    Samples of 12 bits or less in a file of 16 bits give such images.
+
+    Args:
+      pixels: the result of `pixels`.
+    """
+    largest = pixels.max(initial=0)
+    if largest > _NEARLY_BLACK:
+      return False
+    try:
+      return bool(largest or self._stored.any())
+    except UnreadableImageError:
+      return False
 
   def pixels(self) -> np.ndarray:
     """The pixels, [height, width, 3] uint8 RGB.

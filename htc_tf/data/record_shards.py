@@ -264,6 +264,8 @@ class _RecordBuilder:
       self.report.add('exif_applied' if source.turned else 'exif_not_applied', entry['file_name'])
     if self._options.sample_format is None and source.is_reduced:
       self.report.add('image_reduced', entry['file_name'])
+    if image.sample_format.is_rgb and source.is_nearly_black(pixels):
+      self.report.add('image_nearly_black', entry['file_name'])
     self.statistics.add_image(pixels)
     return image
 

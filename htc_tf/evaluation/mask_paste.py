@@ -7,6 +7,7 @@ separable, `values = weights_y @ probs @ weights_x^T`; only rows and columns wit
 are computed, which are those in and just around the box.
 """
 
+import numbers
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -213,6 +214,8 @@ def _check_inputs(
 
 
 def _check_threshold(threshold: float) -> None:
-  """Raise InputError for a threshold that the zeros outside the mask would reach."""
-  if not threshold > 0:
-    raise InputError('Masks cannot be pasted', expected='a threshold above 0', got=str(threshold))
+  """Raise InputError for a threshold that the zeros outside the mask would reach, or no pixel."""
+  if not isinstance(threshold, numbers.Real) or not 0 < threshold <= 1:
+    raise InputError(
+      'Masks cannot be pasted', expected='a threshold above 0, and at most 1', got=repr(threshold)
+    )

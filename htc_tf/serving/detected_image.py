@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,10 @@ from htc_tf.evaluation import coco_results
 from htc_tf.serving import overview
 from htc_tf.serving.drawing import draw_detections
 from htc_tf.serving.instances import Instances
+from htc_tf.serving.score_thresholds import check_score_threshold
 from htc_tf.visualization import display
+
+_NUMBERED = re.compile('class [1-9][0-9]*')
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -196,17 +200,20 @@ class DetectedImage:
       names: names of the classes that are kept; None keeps all.
 
     Raises:
-      InputError: the model has no class of a name.
+      InputError: the model has no class of a name, or a score is no number in 0..1.
     """
     by_name = min_score if isinstance(min_score, Mapping) else {}
-    known = set(self.category_names or (*self.names, *by_name))
-    unknown = sorted({*(names or ()), *by_name} - known)
+    for limit in by_name.values() if isinstance(min_score, Mapping) else [min_score]:
+      check_score_threshold(limit)
+    unknown = sorted(name for name in {*(names or ()), *by_name} if not self._is_class(name))
     if unknown:
       raise InputError(
         'The detections cannot be filtered',
-        expected=f'names of classes: {", ".join(self.category_names)}',
+        expected=f'names of classes: {", ".join(self.category_names) or "class 1, class 2, ..."}',
         got=', '.join(unknown),
-        likely_cause='a misspelled name',
+        likely_cause='a misspelled name'
+        if self.category_names
+        else 'a model without the file dataset.json, whose classes have no names',
       )
     if isinstance(min_score, Mapping):
       limits = [by_name.get(name, 0.0) for name in self.names]
@@ -225,6 +232,10 @@ class DetectedImage:
     )
     return dataclasses.replace(self, instances=chosen)
 
+  def _is_class(self, name: str) -> bool:
+    """Whether the model can have a class of a name; if its names are unknown, 'class N'."""
+    return name in self.category_names if self.category_names else bool(_NUMBERED.fullmatch(name))
+
   def draw(self, score_threshold: float = 0.3) -> np.ndarray:
     """The image, enlarged if small, with its detections: [height, width, 3] uint8 RGB.
 
@@ -233,7 +244,11 @@ class DetectedImage:
 
     Args:
       score_threshold: detections with a lower score are not drawn.
+
+    Raises:
+      InputError: the threshold is no number in 0..1.
     """
+    check_score_threshold(score_threshold)
     shown = display.displayed_rgb(self._reduced_pixels)
     instances = overview.reduced_instances(self.instances, self._reduction, self.size)
     return draw_detections(shown, instances, self.category_names, score_threshold)

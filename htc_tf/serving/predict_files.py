@@ -137,7 +137,13 @@ def read_image(path: str, sample_format: SampleFormat = RGB) -> SourceImage:
         got = 'a folder' if os.path.isdir(path) else 'a pipe or device'
         raise InputError(f'{path} cannot be read', expected='a file', got=got)
       image = image_files.read_image(path)
-    image.samples(sample_format)  # Raises for pixels that the model cannot read.
+    pixels = image.samples(sample_format)  # Raises for pixels that the model cannot read.
+    if sample_format.is_rgb and image.is_nearly_black(pixels):
+      logging.warning(
+        '%s is nearly black: its largest value is %d of 255. If its samples have 12 bits or less '
+        'in a file of 16, scale them to 0..65535, as the images of the training',
+        *(path, pixels.max()),
+      )
     if sample_format.is_rgb and image.has_further_pages:  # Other models read pages as channels.
       logging.warning('%s has several pages or frames; the first one is read', path)
     return image

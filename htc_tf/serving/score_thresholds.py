@@ -1,6 +1,7 @@
 """Score thresholds of prediction: one for all classes, or those of an evaluation report."""
 
 import json
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -60,7 +61,15 @@ class ScoreThresholds(NamedTuple):
 
 
 def check_score_threshold(score_threshold: float) -> None:
-  """Raise InputError unless a score threshold is in 0..1."""
+  """Raise InputError unless a score threshold is a number in 0..1."""
+  is_number = isinstance(score_threshold, numbers.Real) and not isinstance(score_threshold, bool)
+  if not is_number:
+    raise InputError(
+      'The score threshold is no number',
+      expected='a number from 0 to 1',
+      got=repr(score_threshold),
+      likely_cause='limits by class, which image.filtered takes, or a text',
+    )
   if not 0 <= score_threshold <= 1:
     raise InputError(
       'The score threshold is out of range',

@@ -1,5 +1,6 @@
 """Detection in an image tile by tile."""
 
+import numbers
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -22,8 +23,10 @@ Picture: TypeAlias = SourceImage | TiffWindows
 
 def check_batch_size(batch_size: int) -> None:
   """Raise InputError unless a batch has an image or a tile."""
-  if batch_size < 1:
-    raise InputError('The batch size is out of range', expected='1 or more', got=str(batch_size))
+  if not isinstance(batch_size, numbers.Integral) or batch_size < 1:
+    raise InputError(
+      'The batch size is out of range', expected='a whole number, 1 or more', got=repr(batch_size)
+    )
 
 
 def detect_pictures(

@@ -1,5 +1,6 @@
 """How a large picture is cut into tiles for detection."""
 
+import numbers
 from typing import NamedTuple
 
 from htc_tf.data import tiles
@@ -23,6 +24,13 @@ class Tiling(NamedTuple):
 
   def check(self) -> None:
     """Raise InputError unless such tiles cover an image."""
+    if not all(isinstance(value, numbers.Integral) for value in self):
+      raise InputError(
+        'The tiles cannot be read',
+        expected='whole numbers of pixels as tile_size and tile_overlap',
+        got=f'{self.size!r} and {self.overlap!r}',
+        likely_cause='a text, or a share of the image',
+      )
     if self.size < 1:
       raise InputError('The tile size is out of range', expected='1 or more', got=str(self.size))
     if not 0 <= self.overlap < self.size:

@@ -153,7 +153,10 @@ def test_shapes_that_do_not_fit_are_rejected(probs_shape, boxes_shape):
 
 def test_threshold_and_image_size_are_checked():
   probs, boxes = _random_instances(1, (10, 10))
-  with pytest.raises(InputError, match='threshold above 0'):
-    mask_paste.encode_masks(probs, boxes, (10, 10), threshold=0)
+  for threshold in (0, -1, float('nan'), 5, '0.5', None):
+    with pytest.raises(InputError, match='threshold above 0'):
+      mask_paste.encode_masks(probs, boxes, (10, 10), threshold=threshold)
+    with pytest.raises(InputError, match='threshold above 0'):
+      mask_paste.paste_masks(probs, boxes, (10, 10), threshold=threshold)
   with pytest.raises(InputError, match='at least one pixel'):
     mask_paste.encode_masks(probs, boxes, (0, 10))

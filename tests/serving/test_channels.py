@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from official.core import train_utils
+from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
 
 import htc_tf
@@ -204,6 +205,15 @@ def test_images_are_reduced_to_rgb_by_default_and_counted(tmp_path):
   assert info.sample_format == RGB and info.checks['image_reduced'] == 2
   expected = np.floor(np.stack(images)[..., :3] / 257 + 0.5).reshape(-1, 3)
   np.testing.assert_allclose(info.statistics.channel_mean, expected.mean(0), atol=1e-4)
+
+
+@pytest.mark.parametrize('divisor, num_dark', [(1, 0), (16, 2), (256, 2)])
+def test_images_of_few_bits_in_files_of_16_are_counted(tmp_path, divisor, num_dark):
+  images = write_files(tmp_path, SampleFormat(1, 16), 'png')
+  for path, image in zip(sorted((tmp_path / 'images').glob('*.png')), images, strict=True):
+    Image.fromarray(image[..., 0] // divisor).save(path)
+  assert convert(tmp_path, 'rgb').checks.get('image_nearly_black', 0) == num_dark
+  assert 'image_nearly_black' not in convert(tmp_path, 'keep').checks
 
 
 def test_kept_rgb_records_are_byte_identical_to_those_by_default(tmp_path):

@@ -124,6 +124,38 @@ def test_detections_are_filtered_by_score_and_name():
     image.filtered(names=['cow'])
 
 
+@pytest.mark.parametrize(
+  'limits, message',
+  [
+    (float('nan'), 'out of range.*Got: nan'),
+    (30, 'out of range.*a percentage'),
+    (None, 'no number.*Got: None'),
+    ('0.5', "no number.*Got: '0.5'"),
+    (True, 'no number'),
+    ({'cat': float('nan')}, 'out of range'),
+    ({'cat': None}, 'no number'),
+    ({'cow': 0.5}, 'cannot be filtered.*Got: cow'),
+  ],
+)
+def test_limits_that_are_no_scores_are_refused(limits, message):
+  with pytest.raises(InputError, match=message):
+    _image().filtered(limits)
+  if not isinstance(limits, dict):
+    with pytest.raises(InputError, match=message):
+      _image().draw(limits)
+
+
+@pytest.mark.parametrize('num_found', [0, 3])
+def test_names_of_a_model_without_names_do_not_depend_on_what_is_found(num_found):
+  image = _image(names=()).filtered(0.0 if num_found else 1.0)
+  assert len(image) == num_found
+  assert len(image.filtered(0.5, ['class 1', 'class 7'])) == min(num_found, 1)
+  assert len(image.filtered({'class 2': 1.0})) == max(num_found - 1, 0)
+  for wrong in ({'names': ['cat']}, {'min_score': {'cat': 0.5}}, {'names': ['class 0']}):
+    with pytest.raises(InputError, match=r'class 1, class 2, .*without the file dataset.json'):
+      image.filtered(**wrong)
+
+
 def test_a_model_without_names_or_masks_has_numbers_and_boxes():
   image = _image(names=(), rles=False)
   assert image.names == ['class 1', 'class 2', 'class 1'] and image.masks is None
@@ -155,3 +187,20 @@ def test_other_inputs_are_refused(predictor, images, message):
 def test_a_threshold_out_of_range_is_refused(predictor, threshold):
   with pytest.raises(InputError, match='score threshold is out of range'):
     list(predictor.detect(_PIXELS, score_threshold=threshold))
+
+
+@pytest.mark.parametrize(
+  'arguments, message',
+  [
+    ({'score_threshold': '0.5'}, "no number.*Got: '0.5'"),
+    ({'score_threshold': {'cat': 0.5}}, 'no number.*image.filtered'),
+    ({'score_threshold': None}, 'no number'),
+    ({'tile_size': '64'}, "whole numbers.*Got: '64'"),
+    ({'tile_size': 64.5}, 'whole numbers.*64.5'),
+    ({'tile_size': 64, 'tile_overlap': 1.5}, 'whole numbers.*1.5'),
+    ({'batch_size': 1.5}, 'whole number.*1.5'),
+  ],
+)
+def test_arguments_of_other_types_are_refused(predictor, arguments, message):
+  with pytest.raises(InputError, match=message):
+    list(predictor.detect(_PIXELS, **arguments))

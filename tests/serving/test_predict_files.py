@@ -385,3 +385,12 @@ def test_a_file_of_several_pages_is_named_in_the_log(tmp_path, caplog, num_pages
   pages[0].save(path, save_all=True, append_images=pages[1:])
   assert predict_files.read_image(str(path)).size == (40, 60)
   assert ('stack.tif has several pages or frames' in caplog.text) == (num_pages > 1)
+
+
+@pytest.mark.parametrize('largest, told', [(0, False), (100, True), (4095, True), (65535, False)])
+def test_samples_of_few_bits_in_a_file_of_16_are_told(tmp_path, caplog, largest, told):
+  path = tmp_path / 'camera.png'
+  values = np.linspace(0, largest, 2400).reshape(40, 60).astype(np.uint16)
+  Image.fromarray(values).save(path)
+  predict_files.read_image(str(path))
+  assert ('camera.png is nearly black: its largest value is ' in caplog.text) == told
