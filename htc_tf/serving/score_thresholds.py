@@ -18,11 +18,13 @@ class ScoreThresholds(NamedTuple):
     default: that of the classes without their own.
     by_name: those of classes by name; None for classes without one.
     source: path of the file that they are from; '' if `default` is for all classes.
+    subject: what the report in that file is of, with its overrides; '' if it does not say.
   """
 
   default: float = 0.3
   by_name: Mapping[str, float | None] = {}
   source: str = ''
+  subject: str = ''
 
   def of_classes(self, names: Sequence[str]) -> float | dict[str, float]:
     """What `DetectedImage.filtered` takes.
@@ -54,6 +56,8 @@ class ScoreThresholds(NamedTuple):
       return f'with a score of {self.default:g} or more'
     without = [name for name in names if self.by_name.get(name) is None]
     text = f'with at least the score of their class in {self.source}'
+    if self.subject:
+      text += f' (the report of {self.subject})'
     if not without:
       return text
     listed = without[:_NAMED] + (['...'] if len(without) > _NAMED else [])
@@ -107,7 +111,9 @@ def read(path: str | None, default: float) -> ScoreThresholds:
   with file_errors.as_input_errors():
     text = file_systems.read_bytes(path)
   try:
-    entries = [(str(entry['class']), entry['best_threshold']) for entry in _classes(text)]
+    report = json.loads(text)
+    entries = [(str(entry['class']), entry['best_threshold']) for entry in report['classes']]
+    subject = _subject(report)
   except (ValueError, LookupError, TypeError, RecursionError) as error:
     raise _no_report(path, f'{type(error).__name__}: {error}') from error
   found: dict[str, float | None] = {}
@@ -116,11 +122,16 @@ def read(path: str | None, default: float) -> ScoreThresholds:
       raise _no_report(path, f'the threshold {threshold} of {name}')
     if found.setdefault(name, threshold) != threshold:
       raise _no_report(path, f'two thresholds of {name}')
-  return ScoreThresholds(default, found, path)
+  return ScoreThresholds(default, found, path, subject)
 
 
-def _classes(text: bytes) -> list[dict[str, Any]]:
-  return json.loads(text)['classes']
+def _subject(report: Mapping[str, Any]) -> str:
+  """What a report is of, and the overrides it was made with; '' if it does not say."""
+  subject, sources = report.get('subject'), report.get('sources')
+  if not isinstance(subject, str):
+    return ''
+  overrides = sources.get('overrides') if isinstance(sources, Mapping) else None
+  return f'{subject} with {overrides}' if overrides else subject
 
 
 def _is_threshold(value: Any) -> bool:

@@ -158,3 +158,23 @@ def test_the_command_takes_the_report(tmp_path, monkeypatch, capsys):
   other = _report(tmp_path / 'other.json', horse=0.7)
   assert predict.main([*arguments, f'--thresholds={other}']) == 2
   assert 'Got: horse' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+  'more, expected',
+  [
+    ({}, ''),
+    ({'subject': 'model/ckpt-7'}, ' (the report of model/ckpt-7)'),
+    (
+      {'subject': 'model/ckpt-7', 'sources': {'overrides': 'task.x=1'}},
+      ' (the report of model/ckpt-7 with task.x=1)',
+    ),
+    ({'subject': 3, 'sources': []}, ''),
+  ],
+)
+def test_the_summary_says_what_the_report_is_of(tmp_path, more, expected):
+  """It may be of another model with the same classes, or of other settings."""
+  path = tmp_path / 'metrics.json'
+  path.write_text(json.dumps({**more, 'classes': [{'class': 'cat', 'best_threshold': 0.4}]}))
+  text = score_thresholds.read(str(path), 0.3).describe(['cat'])
+  assert text == f'with at least the score of their class in {path}{expected}'
