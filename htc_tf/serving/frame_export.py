@@ -19,6 +19,8 @@ from htc_tf.serving.predictor import HTCPredictor
 from htc_tf.serving.runtimes import base, registry
 from htc_tf.serving.runtimes.base import Frames, Runtime
 
+_ENOUGH_IMAGES = 50
+
 
 def export_frame_model(
   predictor: HTCPredictor,
@@ -118,6 +120,11 @@ def check_options(
 def _frames(calibration_images: Sequence[str], rule: FrameRule) -> Frames:
   """Inputs of the graph for each image."""
   paths = predict_files.list_images(calibration_images)
+  if len(paths) < _ENOUGH_IMAGES:
+    logging.warning(
+      'The ranges of activations come from %d images; from %d on, they are stable',
+      *(len(paths), _ENOUGH_IMAGES),
+    )
   sample_format = SampleFormat(rule.num_channels, rule.bits)
   for path in progress.track(paths, description='ranges of activations', unit='image'):
     samples = predict_files.read_image(path, sample_format).samples(sample_format)

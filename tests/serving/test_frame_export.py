@@ -156,7 +156,7 @@ def _with_8_bits(monkeypatch):
   return found
 
 
-def test_8_bits_get_the_images_in_the_frame(model_dir, tmp_path, monkeypatch):
+def test_8_bits_get_the_images_in_the_frame(model_dir, tmp_path, monkeypatch, caplog):
   frames, images = _with_8_bits(monkeypatch), tmp_path / 'images'
   images.mkdir()
   Image.fromarray(frame_models.image(64, 96)).save(images / 'a.png')
@@ -168,6 +168,7 @@ def test_8_bits_get_the_images_in_the_frame(model_dir, tmp_path, monkeypatch):
   assert not np.array_equal(frames[0]['image_shape'], frames[1]['image_shape'])
   content = json.loads((tmp_path / 'out' / 'export.json').read_text())
   assert content['precision'] == 'int8'
+  assert 'come from 2 images; from 50 on' in caplog.text
 
 
 def test_an_image_for_8_bits_that_cannot_be_read_ends_the_export(
