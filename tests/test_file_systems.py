@@ -309,4 +309,6 @@ def test_links_among_the_folders_of_a_path_are_resolved(tmp_path, monkeypatch):
   assert file_systems.in_real_folder(tmp_path / 'link' / 'ckpt-1') == expected
   monkeypatch.chdir(tmp_path / 'folder')
   assert file_systems.in_real_folder('ckpt-1') == expected
+  (tmp_path / 'folder' / 'alias').symlink_to('ckpt-1')  # Its own name is kept.
+  assert file_systems.in_real_folder('alias') == f'{real}/folder/alias'
   assert file_systems.in_real_folder('gs://bucket/../ckpt-1') == 'gs://bucket/../ckpt-1'
