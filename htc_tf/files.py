@@ -143,11 +143,13 @@ def check_new_folder(path: PathLike, likely_cause: str = '') -> None:
   file_systems.check_given(path, 'The path of the output folder')
   is_folder, is_remote = file_systems.is_folder(path), file_systems.is_remote(path)
   is_there = file_systems.exists(path) if is_remote else os.path.lexists(path)
-  if file_systems.list_folder(path) if is_folder else is_there:
+  names = file_systems.list_folder(path) if is_folder else []
+  if names or (is_there and not is_folder):
     raise InputError(
       f'{path} cannot be written',
       expected='a new folder',
-      got='a folder with files in it' if is_folder else 'a file',
+      # A killed command may have left a hidden one, which `ls` does not show.
+      got=f'a folder with files in it, such as {names[0]}' if is_folder else 'a file',
       likely_cause=likely_cause or 'the output of an earlier run; name another folder',
     )
   if not is_remote:
