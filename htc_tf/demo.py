@@ -63,6 +63,7 @@ def run(folder: str, params_override: dict | None = None) -> dict[str, object]:
     InputError: the folder is remote, or has files that the demo would replace.
   """
   file_systems.check_local(folder, 'The output folder (--output)')
+  file_systems.check_given(folder, 'The output folder (--output)')
   _check_own(folder)
   start = time.monotonic()
   splits = nuclei.write_nuclei_coco(os.path.join(folder, 'coco'))

@@ -60,6 +60,8 @@ _EXPLANATIONS = {
   errno.EINVAL: _Explanation('a regular file', 'a device, or a file of the kernel such as /proc'),
   errno.EBUSY: _Explanation('a file that is not in use', 'another process that uses it'),
 }
+# What a missing file is for a caller that only reads.
+_NO_INPUT = _Explanation('an existing file', 'a misspelled path, or a link that leads nowhere')
 _NUMBERS = {os.strerror(number): number for number in _EXPLANATIONS}
 # TensorFlow writes "path; Permission denied", and "[Errno 13] ..." for errors of Python.
 _PATH = r'(?P<path>/[^;\n]+|[^\s;]+)'
@@ -70,40 +72,52 @@ _NO_FOLDER = re.compile(rf'{_PATH} is not a directory')
 _FUNCTION_NODE = re.compile(r'\{\{function_node [^}]*\}\} ')
 # The temporary names of `files`: .name.0123456789ab.part.suffix for name.suffix.
 _TEMPORARY = re.compile(r'(^|.*?/)\.([^/]+)\.[0-9a-f]{12}\.part(\.[^/.]+)?(?:/.*)?')
+# The temporary folder in an existing output folder: .0123456789ab.part.
+_INSIDE = re.compile(r'(.*)/\.[0-9a-f]{12}\.part(?:/.*)?')
 
 
-def explained(error: BaseException) -> InputError | None:
+def explained(error: BaseException, reading: bool = False) -> InputError | None:
   """The error message for a file that the operating system refuses; None for other errors.
 
   Args:
     error: an OSError, or an error of TensorFlow that quotes the operating system.
+    reading: whether the file is an input, so that the message names no causes of outputs.
   """
   if isinstance(error, OSError) and not isinstance(error, HTCError):
-    return _explained(error.errno, error.strerror or str(error), error.filename2 or error.filename)
+    path = error.filename2 or error.filename
+    return _explained(error.errno, error.strerror or str(error), path, reading)
   if not type(error).__module__.startswith('tensorflow.'):
     return None
   text = _FUNCTION_NODE.sub('', str(error))
   found = _IN_TENSORFLOW.search(text)
   if found:
-    return _explained(_NUMBERS[found['text']], found['text'], found['path'])
+    return _explained(_NUMBERS[found['text']], found['text'], found['path'], reading)
   found = _NO_FOLDER.search(text)
-  return found and _explained(errno.ENOTDIR, os.strerror(errno.ENOTDIR), found['path'])
+  return found and _explained(errno.ENOTDIR, os.strerror(errno.ENOTDIR), found['path'], reading)
 
 
 @contextlib.contextmanager
-def as_input_errors() -> Iterator[None]:
-  """A context in which errors of files are raised as InputError; others are raised unchanged."""
+def as_input_errors(reading: bool = False) -> Iterator[None]:
+  """A context in which errors of files are raised as InputError; others are raised unchanged.
+
+  Args:
+    reading: whether the files are inputs; see `explained`.
+  """
   try:
     yield
   except Exception as error:
-    refused = explained(error)
+    refused = explained(error, reading)
     if refused is None:
       raise
     raise refused from error
 
 
-def _explained(number: int | None, text: str, path: str | bytes | int | None) -> InputError:
+def _explained(
+  number: int | None, text: str, path: str | bytes | int | None, reading: bool
+) -> InputError:
   explanation = _EXPLANATIONS.get(number or 0)
+  if reading and number == errno.ENOENT:
+    explanation = _NO_INPUT
   if isinstance(path, int) or path is None:
     what = 'A file cannot be used'
   else:
@@ -117,5 +131,8 @@ def _explained(number: int | None, text: str, path: str | bytes | int | None) ->
 
 def _final_name(path: str) -> str:
   """The name that a temporary file or folder gets once it is complete; other paths as they are."""
+  inside = _INSIDE.fullmatch(path)
+  if inside:
+    return inside[1]
   found = _TEMPORARY.fullmatch(path)
   return f'{found[1]}{found[2]}{found[3] or ""}' if found else path or "''"

@@ -28,6 +28,22 @@ def is_remote(path: PathLike) -> bool:
   return _SCHEME.match(os.fspath(path)) is not None
 
 
+def check_given(path: PathLike | None, name: str) -> None:
+  """Raise InputError if a path is empty: it would stand for the working directory or a default.
+
+  Args:
+    path: the path; nothing is checked if it is None.
+    name: name of the argument, for the message.
+  """
+  if path is not None and not os.fspath(path):
+    raise InputError(
+      f'{name} is empty',
+      expected='a path',
+      got="''",
+      likely_cause='a variable of the shell that is not set; . is the working directory',
+    )
+
+
 def check_usable(path: PathLike | None, name: str) -> None:
   """Raise InputError if a path is on a file system that TensorFlow cannot use.
 

@@ -89,10 +89,12 @@ def new_folder_when_written(
 
   If the block raises, the temporary folder is removed. A killed process leaves a folder
   `.<name>.<id>.part` beside `path`, which may be deleted. Remote file systems cannot rename a
-  folder at once; there, the files are moved one by one, `last` at the end.
+  folder at once; there, the files are moved one by one, `last` at the end. An existing folder stays
+  in its place: its temporary folder is `.<id>.part` inside it, and what is written there is moved
+  up, `last` at the end.
 
   Args:
-    path: a folder that does not exist yet, or an empty one.
+    path: a folder that does not exist yet, or an empty one, also by a link.
     likely_cause: likely reason why `path` is in use, for the error message.
     last: name of the file without which readers ignore the folder.
 
@@ -105,8 +107,14 @@ def new_folder_when_written(
   check_new_folder(path, likely_cause)
   is_remote = file_systems.is_remote(path)
   folder = file_systems.without_final_slash(path) if is_remote else os.path.abspath(path)
-  parent, name = file_systems.dirname(folder), os.path.basename(folder)
-  temporary = os.path.join(parent, f'.{name}.{_unique()}.part')
+  # An existing folder may be a link or a mounted disk, which cannot be replaced, or that in which a
+  # shell is working, which would then see nothing.
+  is_there = not is_remote and os.path.isdir(folder)
+  if is_there:
+    temporary = os.path.join(folder, f'.{_unique()}.part')
+  else:
+    name = f'.{os.path.basename(folder)}.{_unique()}.part'
+    temporary = os.path.join(file_systems.dirname(folder), name)
   try:
     with file_errors.as_input_errors():
       file_systems.make_folders(temporary)
@@ -114,9 +122,9 @@ def new_folder_when_written(
       yield temporary
       if is_remote:
         _move_files(temporary, folder, last)
+      elif is_there:
+        _move_up(temporary, folder, last)
       else:
-        if os.path.isdir(folder):
-          os.rmdir(folder)
         os.rename(temporary, folder)
   finally:
     file_systems.remove_folder(temporary)
@@ -125,20 +133,23 @@ def new_folder_when_written(
 def check_new_folder(path: PathLike, likely_cause: str = '') -> None:
   """Raise InputError if a new folder cannot be made at `path`, so that long work need not start.
 
-  It cannot if `path` exists, also as a broken link, and is not an empty folder, or if the nearest
-  local folder above it takes no new folder.
+  It cannot if `path` is empty, if it exists, also as a broken link, and is not an empty folder, or
+  if the nearest local folder, which is `path` itself if it exists, takes no new folder.
 
   Args:
     path: the folder to write to.
     likely_cause: likely reason why it is in use, for the error message.
   """
+  file_systems.check_given(path, 'The path of the output folder')
   is_folder, is_remote = file_systems.is_folder(path), file_systems.is_remote(path)
   is_there = file_systems.exists(path) if is_remote else os.path.lexists(path)
-  if file_systems.list_folder(path) if is_folder else is_there:
+  names = file_systems.list_folder(path) if is_folder else []
+  if names or (is_there and not is_folder):
     raise InputError(
       f'{path} cannot be written',
       expected='a new folder',
-      got='a folder with files in it' if is_folder else 'a file',
+      # A killed command may have left a hidden one, which `ls` does not show.
+      got=f'a folder with files in it, such as {names[0]}' if is_folder else 'a file',
       likely_cause=likely_cause or 'the output of an earlier run; name another folder',
     )
   if not is_remote:
@@ -147,8 +158,8 @@ def check_new_folder(path: PathLike, likely_cause: str = '') -> None:
 
 
 def _check_parents(folder: str) -> None:
-  """Raise OSError unless the nearest existing path above a folder is one that takes new folders."""
-  nearest = os.path.dirname(folder)
+  """Raise OSError unless a folder, or the nearest path above it that exists, takes new folders."""
+  nearest = folder
   while not os.path.lexists(nearest):
     nearest = os.path.dirname(nearest)
   try:
@@ -196,6 +207,31 @@ def _unique() -> str:
   # The id of the process is not enough: those of containers and of machines that share a folder
   # may be the same, and a process may write a file in two threads.
   return uuid.uuid4().hex[:12]
+
+
+def _move_up(source: str, target: str, last: str) -> None:
+  """Move what is in a folder into the one that it is in; if this fails, nothing is moved.
+
+  Raises:
+    InputError: the target has got other files in the meantime.
+  """
+  others = sorted(set(os.listdir(target)) - {os.path.basename(source)})
+  if others:
+    raise InputError(
+      f'{target} cannot be written',
+      expected='a folder that stays empty',
+      got=f'{len(others)} files or folders in it, such as {others[0]}',
+      likely_cause='another command with the same output at the same time',
+    )
+  names = sorted(os.listdir(source), key=lambda name: (name == last, name))
+  try:
+    for name in names:
+      os.rename(os.path.join(source, name), os.path.join(target, name))
+  except BaseException:
+    for name in names:
+      with contextlib.suppress(FileNotFoundError):
+        os.rename(os.path.join(target, name), os.path.join(source, name))
+    raise
 
 
 def _move_files(source: str, target: str, last: str) -> None:

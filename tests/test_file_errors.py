@@ -72,6 +72,7 @@ def _write(path):
     ('/out/.1.0123456789ab.part.png', '/out/1.png'),
     ('.model.0123456789ab.part/ckpt-0.data', 'model'),
     ('/out/.export.0123456789ab.part/variables/x', '/out/export'),
+    ('/out/export/.0123456789ab.part/variables/x', '/out/export'),
     ('/out/.hidden/a.part', '/out/.hidden/a.part'),
     ('', "''"),
   ],
@@ -84,6 +85,17 @@ def test_an_error_without_a_name_or_of_another_kind_is_still_one_line():
   assert message(OSError('broken')) == 'A file cannot be used. Got: broken.'
   assert message(OSError(errno.ENOSPC, 'full', 3)).startswith('A file cannot be used. Expected: fr')
   assert message(OSError(errno.EPIPE, 'Broken pipe')) == 'A file cannot be used. Got: Broken pipe.'
+
+
+def test_a_missing_input_has_no_causes_of_outputs():
+  missing = FileNotFoundError(errno.ENOENT, 'No such file or directory', 'a.png')
+  for reading, is_of_outputs in ((True, False), (False, True)):
+    with pytest.raises(InputError, match='a misspelled path') as raised:  # noqa: SIM117
+      with file_errors.as_input_errors(reading=reading):
+        raise missing
+    assert ('output' in str(raised.value)) == is_of_outputs
+  in_tensorflow = tf.errors.NotFoundError(None, None, '/a; No such file or directory')
+  assert 'output' not in str(file_errors.explained(in_tensorflow, reading=True))
 
 
 def test_other_errors_are_not_explained():

@@ -99,6 +99,63 @@ def test_an_empty_folder_is_replaced(tmp_path):
   assert os.listdir(tmp_path) == ['1'] and os.listdir(tmp_path / '1') == ['a']
 
 
+def _write_one(path):
+  with files.new_folder_when_written(path, last='a') as folder:
+    (pathlib.Path(folder) / 'a').write_text('one')
+    (pathlib.Path(folder) / 'b').mkdir()
+    (pathlib.Path(folder) / 'b' / 'c').write_text('two')
+
+
+def test_an_empty_folder_behind_a_link_is_written(tmp_path):
+  (tmp_path / 'behind').mkdir()
+  (tmp_path / 'link').symlink_to('behind')
+  _write_one(tmp_path / 'link')
+  assert os.path.islink(tmp_path / 'link')
+  assert sorted(os.listdir(tmp_path / 'behind')) == ['a', 'b']
+  assert sorted(os.listdir(tmp_path)) == ['behind', 'link']
+
+
+def test_the_working_directory_stays_the_same_folder(tmp_path, monkeypatch):
+  """A shell in it would see nothing in a folder that is removed under its feet."""
+  monkeypatch.chdir(tmp_path)
+  before = os.stat(tmp_path).st_ino
+  _write_one('.')
+  assert os.stat(tmp_path).st_ino == before
+  assert sorted(os.listdir('.')) == ['a', 'b'] and os.listdir('b') == ['c']
+
+
+def test_an_empty_folder_stays_empty_when_the_move_fails(tmp_path, monkeypatch):
+  rename = os.rename
+
+  def fail_at_the_end(source, target):
+    if target == str(tmp_path / 'a'):
+      raise PermissionError(13, 'Permission denied', target)
+    rename(source, target)
+
+  monkeypatch.setattr(os, 'rename', fail_at_the_end)
+  with pytest.raises(PermissionError):
+    _write_one(tmp_path)
+  assert not os.listdir(tmp_path)
+
+
+def test_files_that_appear_in_an_empty_folder_meanwhile_are_not_replaced(tmp_path):
+
+  def write_meanwhile():
+    with files.new_folder_when_written(tmp_path) as folder:
+      (pathlib.Path(folder) / 'a').write_text('one')
+      (tmp_path / 'a').write_text('mine')
+
+  with pytest.raises(InputError, match=r'Got: 1 files .* such as a\..*another command'):
+    write_meanwhile()
+  assert os.listdir(tmp_path) == ['a'] and (tmp_path / 'a').read_text() == 'mine'
+
+
+def test_an_empty_path_is_not_the_working_directory(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(InputError, match=r"is empty.*Got: ''.*variable of the shell that is not set"):
+    files.check_new_folder('')
+
+
 def test_no_folder_is_left_when_the_block_fails(tmp_path):
   def write_half():
     with files.new_folder_when_written(tmp_path / '1') as folder:
@@ -113,7 +170,10 @@ def test_no_folder_is_left_when_the_block_fails(tmp_path):
 def test_a_folder_in_use_is_an_error_with_the_likely_cause(tmp_path):
   (tmp_path / '1').mkdir()
   (tmp_path / '1' / 'mine').touch()
-  for path, got in ((tmp_path / '1', 'a folder with files'), (tmp_path / '1' / 'mine', 'a file')):
+  for path, got in (
+    (tmp_path / '1', 'a folder with files.* as mine'),
+    (tmp_path / '1' / 'mine', 'a file'),
+  ):
     with (
       pytest.raises(InputError, match=rf'{got}.*an earlier run of mine'),
       files.new_folder_when_written(path, 'an earlier run of mine'),

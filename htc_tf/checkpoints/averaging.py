@@ -28,7 +28,7 @@ def last_of(folder: str, number: int | None) -> list[str]:
     number: number of checkpoints; None for all.
 
   Raises:
-    CheckpointError: the directory has fewer.
+    CheckpointError: the directory has fewer, or it is an export.
     InputError: `number` is below 2.
   """
   if number is not None and number < 2:
@@ -36,6 +36,8 @@ def last_of(folder: str, number: int | None) -> list[str]:
       'A mean of checkpoints needs several', expected='2 or more (--last)', got=str(number)
     )
   found = last_good.all_in(folder)
+  if not found:
+    restoration.check_no_export(folder)
   if len(found) < (number or 2):
     raise CheckpointError(
       f'{folder} has too few checkpoints to average',

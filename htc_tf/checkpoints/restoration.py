@@ -1,5 +1,6 @@
 """Restoring weights from a checkpoint, with a report of the variables that do not fit."""
 
+import os
 from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
@@ -10,6 +11,8 @@ from htc_tf.checkpoints import last_good, object_graph, readability
 from htc_tf.errors import CheckpointError
 
 _MAX_LISTED = 8
+# The files of exports: a SavedModel, and those of other runtimes (see `serving.runtimes`).
+_EXPORTED = ('saved_model.pb', 'model.onnx', 'model.xml', 'model.bin', 'model.tflite')
 
 
 def resolve(path: str) -> str:
@@ -20,7 +23,7 @@ def resolve(path: str) -> str:
       training run, which stands for its latest one, also without a usable state file.
 
   Raises:
-    CheckpointError: there is no checkpoint, or the path is empty.
+    CheckpointError: there is no checkpoint, the path is empty, or it is that of an export.
   """
   if not path:  # TensorFlow would take it for the working directory.
     raise CheckpointError(
@@ -34,6 +37,7 @@ def resolve(path: str) -> str:
   found = last_good.find(path) if file_systems.is_folder(path) else None
   if found and file_systems.exists(f'{found}.index'):
     return found
+  check_no_export(path)
   folder = path if file_systems.is_folder(path) else file_systems.dirname(path) or '.'
   there = file_systems.list_folder(folder)[:_MAX_LISTED] if file_systems.is_folder(folder) else []
   raise CheckpointError(
@@ -44,6 +48,26 @@ def resolve(path: str) -> str:
     if folder == path or not tf.io.gfile.exists(path)
     else 'a file instead of the directory or the prefix; htc-convert converts published files',
   )
+
+
+def check_no_export(path: str) -> None:
+  """Raise CheckpointError if a path is an export or a file of one.
+
+  Args:
+    path: a path where no checkpoint was found.
+  """
+  is_folder = file_systems.is_folder(path)
+  if not is_folder and os.path.basename(path) not in _EXPORTED:
+    return
+  paths = [os.path.join(path, name) for name in _EXPORTED] if is_folder else [path]
+  found = next(filter(file_systems.exists, paths), None)
+  if found:
+    raise CheckpointError(
+      f'{path} is an export, and the model that it was made of is needed',
+      expected='that model directory, or a checkpoint prefix such as model/ckpt-1000',
+      got=f'a folder with {os.path.basename(found)}' if is_folder else 'a file of an export',
+      likely_cause='the folder of an export in the place of the model; htc-predict runs exports',
+    )
 
 
 def restore(path: str, parts: Mapping[str, tf.Module]) -> None:

@@ -2,6 +2,8 @@
 
 import argparse
 
+DEFAULT_SAVE = ('overlay',)
+
 
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
   """Add the inputs, the output, the thresholds, batches and ids to a parser."""
@@ -56,7 +58,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
   parser.add_argument(
     '--save',
     type=lambda text: tuple(part.strip() for part in text.split(',') if part.strip()),
-    default=('overlay',),
+    default=DEFAULT_SAVE,
     metavar='NAMES',
     help='outputs beside predictions.json and images.json, separated by commas: overlay '
     '(pictures), coco (annotations.json with polygons), labelme (files for LabelMe), masks (label '

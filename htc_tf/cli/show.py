@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   add = parser.add_argument
   add('data', nargs='?', default='', help='folder of records, or pattern of TFRecord files')
-  add('--output', default='', help='folder to write to (default: show, beside the records)')
+  add('--output', help='folder to write to (default: show, beside the records)')
   add('--split', default='', help='only this split, such as train or val (default: all)')
   add(
     '--samples',
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     'or large',
   )
   add('--image_size', type=int, help='limit of the long side of images, as for htc-train')
-  add('--model', default='', help='model directory whose configuration is used')
+  add('--model', help='model directory whose configuration is used')
   add_configuration_arguments(parser)
   return parser
 
@@ -70,11 +70,13 @@ def _names(text: str) -> tuple[str, ...]:
 def _execute(args: argparse.Namespace) -> int:
   from htc_tf.reports import sample_report
 
+  for name in ('output', 'model'):
+    file_systems.check_given(getattr(args, name), f'--{name}')
   if not (args.size or args.experiment or args.model):
     # The pictures are those of the training that is named at the end.
     args.size = 'small' if command.has_gpu() else 'nano'
   values = {**vars(args), 'params_override': tuple(args.params_override)}
-  values['experiment'] = args.experiment or ''
+  values.update({name: values[name] or '' for name in ('experiment', 'model', 'output')})
   for path in sample_report.write_sample_report(sample_report.SampleOptions(**values)):
     print(path)
   if not args.model and file_systems.exists(os.path.join(args.data, 'train.json')):

@@ -34,6 +34,8 @@ def _execute() -> int:
   from htc_tf.tasks import initial_anchors
   from htc_tf.training import driver, run_start
 
+  for name in ('model_dir', 'data', 'weights'):
+    file_systems.check_given(getattr(FLAGS, name, None), f'--{name}')
   file_systems.check_usable(FLAGS.model_dir, '--model_dir')
   for path in FLAGS.config_file or []:
     file_systems.check_usable(path, '--config_file')

@@ -66,7 +66,7 @@ def read_file(path: str) -> dict[str, Any]:
       content = _load(file.read())
   except (tf.errors.OpError, OSError, *_ERRORS) as error:
     is_missing = isinstance(error, (tf.errors.NotFoundError, FileNotFoundError))
-    refused = None if is_missing else file_errors.explained(error)
+    refused = None if is_missing else file_errors.explained(error, reading=True)
     raise refused or ConfigError(
       f'{path} cannot be read',
       expected='a YAML or JSON file with keys of the experiment',

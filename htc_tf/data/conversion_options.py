@@ -115,6 +115,8 @@ class ConversionOptions:
   def __post_init__(self) -> None:
     for name, flag in _PATHS.items():
       file_systems.check_local(getattr(self, name), f'{name} ({flag})')
+    for name in ('annotation_file', 'output_folder'):  # Others may be empty: they have defaults.
+      file_systems.check_given(getattr(self, name), f'{name} ({_PATHS[name]})')
     if not _PREFIX.fullmatch(self.prefix):
       raise ConfigError(
         'prefix cannot be the first part of a file name',

@@ -22,7 +22,7 @@ def select(options: ConversionOptions, annotations: CocoAnnotations) -> list[Ent
     InputError: a folder is missing or cannot be entered.
   """
   for folder in filter(None, (options.image_folder, options.stuff_folder)):
-    with file_errors.as_input_errors():
+    with file_errors.as_input_errors(reading=True):
       os.stat(os.path.join(folder, '.'))  # Otherwise each of its files would count as missing.
   report = annotations.report
   usable = annotations.images

@@ -15,8 +15,10 @@ from htc_tf.serving import frame_detector, loading
 from htc_tf.serving.batch_detection import in_batches
 from htc_tf.serving.members import Ensemble
 from htc_tf.serving.predict_files import Detector
+from htc_tf.serving.runtimes import registry
 
 _ALONE = Ensemble()
+_GRAPHS_FILE = 'saved_model.pb'
 
 
 def load_detector(
@@ -48,6 +50,7 @@ def load_detector(
     _check_no_choices(path, {**choices, 'tta': tta, 'ensemble': ensemble.paths})
     is_frame_export = frame_detector.is_frame_export(path)
     return (frame_detector.load_frame_detector if is_frame_export else _load_saved_model)(path)
+  _check_no_file_of_export(path)
   model = loading.load_model(path, experiment, params_override, tta, ensemble)
   info = model.dataset_info
   return Detector(
@@ -71,9 +74,25 @@ def _check_no_choices(path: str, choices: Mapping[str, Any]) -> None:
     )
 
 
+def _check_no_file_of_export(path: str) -> None:
+  """Raise InputError if a path is a file in the folder of an export, in the place of the folder."""
+  folder = file_systems.dirname(path) or '.'
+  models = [registry.find(name).model_file for name in registry.NAMES]
+  names = (_GRAPHS_FILE, format_lib.FORMAT_FILE, format_lib.CATEGORIES_FILE, *models)
+  if os.path.basename(path) in names and file_systems.is_file(path) and is_export(folder):
+    raise InputError(
+      f'{path} is a file of an export',
+      expected=f'the folder that it is in: {folder}',
+      got='the file',
+      likely_cause='a runtime that takes the file; this package reads its description as well',
+    )
+
+
 def is_export(path: str) -> bool:
   """Whether a path is the folder of an export, not a model directory or a checkpoint."""
-  return file_systems.exists(os.path.join(path, 'saved_model.pb')) or (
+  if not path:  # It would stand for the working directory.
+    return False
+  return file_systems.exists(os.path.join(path, _GRAPHS_FILE)) or (
     frame_detector.is_frame_export(path)
   )
 
@@ -107,7 +126,7 @@ def _load_graphs(path: str) -> Any:
   try:
     return tf.saved_model.load(path)
   except (*readability.READ_ERRORS, OSError) as error:
-    raise file_errors.explained(error) or CheckpointError(
+    raise file_errors.explained(error, reading=True) or CheckpointError(
       f'{path} cannot be loaded',
       expected='a complete SavedModel that htc-export wrote',
       got=str(error).split('\n', 1)[0],

@@ -118,13 +118,22 @@ def read_format(folder: str) -> ExportFormat:
   """Format of an export; the default if there is no `export.json`.
 
   Raises:
-    InputError: the file cannot be read, or has unknown entries or values.
+    InputError: the file cannot be read, has unknown entries or values, or is of an export for
+      another runtime.
   """
   path = os.path.join(folder, FORMAT_FILE)
   if not file_systems.exists(path):
     return ExportFormat()
+  content = read_json(path)
+  if 'format' in content:  # `frame_export` writes it.
+    raise InputError(
+      f'{folder} is an export for another runtime, which no model server serves',
+      expected='the folder of an export for TensorFlow (--format=saved_model)',
+      got=f'the format {content["format"]}',
+      likely_cause=f'another folder of the same model; htc-predict --model={folder} runs this one',
+    )
   try:
-    export_format = ExportFormat(**read_json(path))
+    export_format = ExportFormat(**content)
   except TypeError as error:
     raise InputError(
       f'{path} cannot be read',
@@ -173,6 +182,13 @@ def read_json(path: str) -> dict[str, Any]:
   """The JSON object in a file; InputError if there is none."""
   try:
     content = json.loads(file_systems.read_bytes(path).decode())
+  except FileNotFoundError as error:
+    raise InputError(
+      f'{path} does not exist',
+      expected='a whole export, of which this file is a part',
+      got='no such file',
+      likely_cause='a copy of the model file alone; copy this file along with it',
+    ) from error
   except (ValueError, RecursionError) as error:
     raise InputError(
       f'{path} cannot be read', expected='JSON', got=str(error), likely_cause='an interrupted copy'

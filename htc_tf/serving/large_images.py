@@ -31,7 +31,7 @@ def open_large(path: str, sample_format: SampleFormat, tiling: Tiling | None) ->
   if tiling is None:
     return None
   try:
-    with file_errors.as_input_errors():
+    with file_errors.as_input_errors(reading=True):
       if not stat.S_ISREG(os.stat(path).st_mode):
         return None
       windows = tiff_windows.open_windows(path, sample_format)

@@ -13,6 +13,7 @@ def check_options(output: str, batch_size: int, save: Sequence[str]) -> None:
   """Raise InputError unless the folder, the batch size and the outputs can be used."""
   registry.check(save)
   file_systems.check_local(output, 'The output folder (--output)')
+  file_systems.check_given(output, 'The output folder (--output)')
   tiled_detection.check_batch_size(batch_size)
   if os.path.exists(output) and not os.path.isdir(output):
     raise InputError(

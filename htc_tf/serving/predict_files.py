@@ -132,7 +132,7 @@ def read_image(path: str, sample_format: SampleFormat = RGB) -> SourceImage:
       `images.MAX_PIXELS` pixels, or has other channels or another depth.
   """
   try:
-    with file_errors.as_input_errors():
+    with file_errors.as_input_errors(reading=True):
       if not stat.S_ISREG(os.stat(path).st_mode):  # Opening a pipe would wait for its other end.
         got = 'a folder' if os.path.isdir(path) else 'a pipe or device'
         raise InputError(f'{path} cannot be read', expected='a file', got=got)

@@ -108,7 +108,7 @@ def read(path: str | None, default: float) -> ScoreThresholds:
   if path is None:
     return ScoreThresholds(default)
   file_systems.check_usable(path, '--thresholds')
-  with file_errors.as_input_errors():
+  with file_errors.as_input_errors(reading=True):
     text = file_systems.read_bytes(path)
   try:
     report = json.loads(text)

@@ -84,6 +84,9 @@ def test_too_few_checkpoints_are_an_error(tmp_path, prefixes, number, error, mes
 def test_a_directory_without_checkpoints_is_an_error(tmp_path):
   with pytest.raises(CheckpointError, match=r'Got: none.*misspelled'):
     averaging.last_of(str(tmp_path / 'none'), None)
+  (tmp_path / 'saved_model.pb').touch()
+  with pytest.raises(CheckpointError, match='is an export'):
+    averaging.last_of(str(tmp_path), None)
 
 
 def test_one_checkpoint_and_one_by_two_names_are_refused(tmp_path, prefixes):

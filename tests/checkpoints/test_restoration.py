@@ -145,6 +145,13 @@ def test_a_missing_checkpoint_is_reported(tmp_path, path):
     restoration.resolve(str(tmp_path / path))
 
 
+@pytest.mark.parametrize('path', ['', 'model.onnx'])
+def test_an_export_is_not_called_a_run_without_checkpoints(tmp_path, path):
+  (tmp_path / 'model.onnx').touch()
+  with pytest.raises(CheckpointError, match=r'is an export.*Expected: that model directory'):
+    restoration.resolve(str(tmp_path / path))
+
+
 def test_a_misspelled_checkpoint_is_reported_with_the_files_beside_it(saved):
   with pytest.raises(CheckpointError, match=r'ckpt-3.index'):
     restoration.resolve(saved[1] + '4')

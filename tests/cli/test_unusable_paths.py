@@ -202,6 +202,15 @@ def test_a_file_in_place_of_the_output_folder_stays_as_it_is(command, tmp_path, 
 
 
 @_every_command
+def test_an_empty_output_is_not_the_working_directory(
+  command, tmp_path, assert_refused, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  assert_refused(_COMMANDS[command], '', 'is empty', 'variable of the shell that is not set')
+  assert not os.listdir(tmp_path)
+
+
+@_every_command
 def test_an_output_below_a_file_is_refused(command, tmp_path, assert_refused):
   (tmp_path / 'file').write_text('mine')
   assert_refused(

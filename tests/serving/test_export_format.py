@@ -20,6 +20,12 @@ def test_an_export_without_the_file_has_the_default_form(tmp_path):
   assert format_lib.read_categories(str(tmp_path)) == ([], [])
 
 
+def test_an_export_for_another_runtime_is_named(tmp_path):
+  (tmp_path / 'export.json').write_text(json.dumps({'format': 'onnx', 'frame': {}}))
+  with pytest.raises(InputError, match=r'another runtime, which no model server.*the format onnx'):
+    format_lib.read_format(str(tmp_path))
+
+
 def test_categories_are_in_the_order_of_their_classes(tmp_path):
   content = {str(label): {'id': 100 - label, 'name': f'c{label}'} for label in (10, 2, 1)}
   (tmp_path / 'categories.json').write_text(json.dumps(content))

@@ -186,6 +186,13 @@ def test_unreadable_images_give_the_exit_status_of_files(folder, monkeypatch, ca
   assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_a_missing_path_is_answered_as_an_input(folder, monkeypatch, capsys):
+  _with_input(monkeypatch, f'{folder}/none.png\n'.encode())
+  assert predict.main(['--model=none', '-']) == 1
+  error = json.loads(capsys.readouterr().out)['error']
+  assert 'Expected: an existing file. Got' in error and 'output' not in error
+
+
 def test_names_that_are_no_text_are_given_back(folder, monkeypatch, capsys):
   path = os.fsencode(folder) + b'/caf\xe9.png'
   os.rename(folder / 'a.png', path)
@@ -202,6 +209,8 @@ def test_names_that_are_no_text_are_given_back(folder, monkeypatch, capsys):
     (['-', '--annotations=a.json'], 'no --annotations beside -'),
     (['-', '--batch_size=2'], 'no --batch_size beside -'),
     (['-', '--track'], 'no --track beside -'),
+    (['-', '--save=nonsense'], '--save has no effect without --output'),
+    (['-', '--save=masks'], '--save has no effect without --output'),
     (['a.png'], 'There is no output folder'),
   ],
 )

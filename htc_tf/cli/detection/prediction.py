@@ -43,6 +43,8 @@ def predict(
   load = _in_tiles(load, tiling_of(args.tile_size, args.tile_overlap))
   file_systems.check_local(args.output, '--output')
   file_systems.check_local(args.annotations, '--annotations')
+  for name in ('output', 'annotations', 'thresholds'):
+    file_systems.check_given(getattr(args, name), f'--{name}')
   if stream.is_stream(args):
     return stream.predict(args, score_thresholds.read(args.thresholds, args.score_threshold), load)
   inputs = _Inputs(*video_inputs.list_images_and_videos(args.inputs))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from htc_tf.cli import command
+from htc_tf.cli.image_arguments import DEFAULT_SAVE
 from htc_tf.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ def is_stream(args: argparse.Namespace) -> bool:
         got=got,
         likely_cause=f'a file that is named {STREAM}: write ./{STREAM}',
       )
+  if args.output is None and args.save != DEFAULT_SAVE:
+    raise InputError(
+      '--save has no effect without --output',
+      expected=f'--output=FOLDER beside {STREAM} and --save',
+      got=f'--save={",".join(args.save)} alone',
+      likely_cause=f'{STREAM} writes no files without --output, and has masks in its lines',
+    )
   return True
 
 

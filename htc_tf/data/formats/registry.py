@@ -70,7 +70,7 @@ def read(options: ConversionOptions) -> AnnotationSource:
     InputError: a file cannot be read, or the image folder is missing.
   """
   if options.image_folder:
-    with file_errors.as_input_errors():
+    with file_errors.as_input_errors(reading=True):
       os.stat(os.path.join(options.image_folder, '.'))
   source = _read(options)
   if not options.split and not source.report.counts['split_joined']:

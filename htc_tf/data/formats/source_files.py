@@ -99,7 +99,7 @@ class SourceFiles:
     Raises:
       InputError: the file cannot be read.
     """
-    with file_errors.as_input_errors(), open(self.absolute(name), 'rb') as file:
+    with file_errors.as_input_errors(reading=True), open(self.absolute(name), 'rb') as file:
       content = file.read()
     self._hashes[name] = hashlib.sha256(content).hexdigest()
     return content

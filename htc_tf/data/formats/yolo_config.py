@@ -168,7 +168,7 @@ def _first_line(path: str) -> str:
 
 def _lines(path: str) -> list[str]:
   with (
-    file_errors.as_input_errors(),
+    file_errors.as_input_errors(reading=True),
     open(path, encoding='utf-8', errors='surrogateescape') as file,
   ):
     return [line.strip() for line in file]

@@ -61,7 +61,7 @@ class VideoFrames:
     self._path = path
     self.notes: list[str] = []
     self._end = contextlib.ExitStack()
-    with file_errors.as_input_errors():
+    with file_errors.as_input_errors(reading=True):
       if not stat.S_ISREG(os.stat(path).st_mode):  # Opening a pipe would wait for its other end.
         raise InputError(f'{path} cannot be read', expected='a file', got='a folder or device')
     try:
