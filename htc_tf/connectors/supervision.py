@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from htc_tf.errors import missing_package
+from htc_tf.errors import InputError, missing_package
 from htc_tf.serving.detected_image import DetectedImage
 
 try:
@@ -27,7 +27,17 @@ def to_detections(image: DetectedImage) -> 'supervision.Detections':
 
   Args:
     image: an image from `HTCPredictor.detect`.
+
+  Raises:
+    InputError: it is not one image from there, but for example all of them.
   """
+  if not isinstance(image, DetectedImage):
+    raise InputError(
+      'These are not the detections of an image',
+      expected='one image of model.detect: for image in model.detect(...): to_detections(image)',
+      got=type(image).__name__,
+      likely_cause='the result of model.detect as a whole, or the arrays of model.predict',
+    )
   return supervision.Detections(
     xyxy=image.boxes_xyxy,
     mask=image.masks,

@@ -5,6 +5,7 @@ import pytest
 
 sv = pytest.importorskip('supervision', reason='supervision is not installed: make test-connectors')
 from htc_tf.connectors.supervision import to_detections  # noqa: E402
+from htc_tf.errors import InputError  # noqa: E402
 from tests.serving.outputs import detected  # noqa: E402
 
 
@@ -43,3 +44,16 @@ def test_real_detections(predictor):
   found = to_detections(image)
   assert len(found) == len(image) > 0
   assert found.mask.shape == (len(image), 40, 60)
+
+
+@pytest.mark.parametrize(
+  'given, name',
+  [
+    (iter([detected.image()]), 'list_iterator'),
+    ([detected.image()], 'list'),
+    ({'detection_boxes': np.zeros((1, 1, 4))}, 'dict'),
+  ],
+)
+def test_what_is_not_one_image_is_an_error_that_shows_the_loop(given, name):
+  with pytest.raises(InputError, match=rf'for image in model.detect.*Got: {name}'):
+    to_detections(given)
