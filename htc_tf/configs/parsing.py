@@ -104,7 +104,8 @@ def parse_changes(
   of_files = map(overrides_lib.leaves, published)
   changed = parsed.changed.union(*of_files)
   _warn_of_values_without_effect(params, changed)
-  suppression_values.warn_of_values_without_effect(params.task.model, changed)
+  if isinstance(params.task, task_config.HTCTask):  # Others are refused later, by name.
+    suppression_values.warn_of_values_without_effect(params.task.model, changed)
   return parsed
 
 
