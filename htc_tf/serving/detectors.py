@@ -27,6 +27,7 @@ def load_detector(
   params_override: str | Sequence[str] = '',
   tta: str | None = None,
   ensemble: Ensemble = _ALONE,
+  constant_weights: bool = False,
 ) -> Detector:
   """The detector of a model directory, a checkpoint or the folder of an export.
 
@@ -36,6 +37,7 @@ def load_detector(
     params_override: likewise.
     tta: likewise; the views of an export are chosen at export.
     ensemble: models that detect together with it; those of an export are chosen at export.
+    constant_weights: see `loading.load_model`; an export has them anyway.
 
   Raises:
     CheckpointError: there is no model, its weights do not fit the configuration, or an export is
@@ -51,7 +53,7 @@ def load_detector(
     is_frame_export = frame_detector.is_frame_export(path)
     return (frame_detector.load_frame_detector if is_frame_export else _load_saved_model)(path)
   _check_no_file_of_export(path)
-  model = loading.load_model(path, experiment, params_override, tta, ensemble)
+  model = loading.load_model(path, experiment, params_override, tta, ensemble, constant_weights)
   info = model.dataset_info
   return Detector(
     in_batches(model.run, model.in_format(format_lib.ExportFormat())),

@@ -16,6 +16,7 @@ def load_model(
   params_override: str | Sequence[str] = '',
   tta: str | None = None,
   ensemble: Ensemble | Sequence[files.PathLike] = _ALONE,
+  constant_weights: bool = False,
 ) -> HTCPredictor:
   """A trained model; its Keras `predict` takes images.
 
@@ -34,6 +35,8 @@ def load_model(
       `Ensemble(['model_b'], level='detections')`. Their configurations may differ; their classes
       are those of this model. `params_override` and `tta` are for all of them, and the time is
       about that of all models together.
+    constant_weights: whether the weights become constants, which pays for hundreds of images; see
+      `HTCPredictor.freeze_weights`.
 
   Returns:
     A model whose `predict` takes [batch, height, width, 3] uint8 RGB, or the images of other
@@ -45,19 +48,23 @@ def load_model(
     CheckpointError: there is no checkpoint, or its weights do not fit the configuration.
     ConfigError: the configuration cannot be built.
     InputError: `path` is not a path, TensorFlow cannot use its file system, or a model of the
-      ensemble has other classes, images or masks than this one.
+      ensemble has other classes, images or masks than this one; or the weights are too large for
+      constants.
   """
   others = members.as_ensemble(ensemble)
   others.check()
   first = members.load_one(path, experiment, params_override, tta)
   loaded = [first, *members.load_others(first, others, params_override, tta)]
-  return HTCPredictor(
+  predictor = HTCPredictor(
     [each.member for each in loaded],
     [rule for each in loaded for rule in _input_rules(each)],
     first.dataset_info,
     others.joining,
     first.config.model.detection_generator.mask_threshold,
   )
+  if constant_weights:
+    predictor.freeze_weights()
+  return predictor
 
 
 def _input_rules(loaded: LoadedModel) -> list[InputRule]:

@@ -16,7 +16,7 @@ from htc_tf.evaluation.mask_paste import PUBLISHED_THRESHOLD
 from htc_tf.modeling.ensemble import AVERAGING, Joining, Member, Prepared, detect_members
 from htc_tf.modeling.keras_files import WithoutKerasFiles
 from htc_tf.ops.without_autograph import without_autograph
-from htc_tf.serving import detect_images, semantic_map
+from htc_tf.serving import detect_images, frozen_weights, semantic_map
 from htc_tf.serving.detected_image import DetectedImage
 from htc_tf.serving.export_format import ExportFormat
 from htc_tf.serving.tiling import tiling_of
@@ -169,6 +169,28 @@ class HTCPredictor(WithoutKerasFiles):
     """
     check_images(images, self.sample_format)
     return self.detect_prepared(*self.prepare(images), self.prepare_others(images))
+
+  def freeze_weights(self) -> None:
+    """Make the weights constants of the graph that `run`, `predict` and `detect` use.
+
+    TensorFlow then computes once what depends only on weights, and a detection takes 5% less time
+    on a CPU; but the first one takes much longer, and the memory grows by several times the size of
+    the weights. This pays for hundreds of images. Later changes of the weights, such as by
+    `load_weights`, do not change predictions any more.
+
+    Raises:
+      InputError: a graph cannot hold so large weights.
+    """
+    if not frozen_weights.fit(self.variables):
+      raise InputError(
+        'The weights cannot be constants of a graph',
+        expected=f'at most {frozen_weights.MAX_BYTES / 2**30:g} GiB of weights',
+        got=f'{sum(x.shape.num_elements() * x.dtype.size for x in self.variables) / 2**30:.2f} GiB',
+        likely_cause='an ensemble, or a very large model; predict with variables',
+      )
+    spec = self._traced.input_signature[0]
+    frozen = frozen_weights.with_constant_weights(self.call, [spec], self.variables)
+    self._traced = lambda images: frozen(tf.convert_to_tensor(images, spec.dtype))
 
   def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
     """The outputs of `call` for a batch of images, as arrays.

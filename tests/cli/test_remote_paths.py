@@ -102,6 +102,7 @@ ARGUMENTS = {
         '--params_override',
         '--tta',
         '--ensemble_level',
+        '--constant_weights',
         *_DETECTION,
       ),
       NO_PATH,

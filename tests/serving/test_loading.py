@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from PIL import Image
 
 import htc_tf
+from htc_tf.cli import predict
 from htc_tf.errors import CheckpointError, ConfigError, InputError
-from htc_tf.serving import export, members
+from htc_tf.serving import detectors, export, frozen_weights, members
 
 _IMAGES = np.random.default_rng(0).integers(0, 256, (1, 40, 60, 3), np.uint8)
 
@@ -175,3 +177,36 @@ def test_a_bare_checkpoint_in_an_ensemble_is_one_clear_error(model_dir, tmp_path
       shutil.copy(os.path.join(model_dir, name), tmp_path)
   with pytest.raises(CheckpointError, match=r'params.yaml beside .*that of the first model alone'):
     htc_tf.load_model(model_dir, ensemble=[tmp_path / 'ckpt-1'])
+
+
+def test_constant_weights_find_the_same_in_all_forms_of_prediction(model_dir, predictor, tmp_path):
+  frozen = htc_tf.load_model(model_dir, constant_weights=True)
+  for variable in frozen.variables:
+    variable.assign(tf.zeros_like(variable))  # Constants do not follow.
+  for images in (_IMAGES, np.repeat(_IMAGES[:, :33, :47], 2, axis=0)):
+    expected = predictor.predict(images, verbose=0)
+    for found in (frozen.predict(images, verbose=0), frozen.run(images)):
+      assert set(found) == set(expected)
+      for key, values in expected.items():
+        np.testing.assert_allclose(found[key], values, rtol=1e-4, atol=1e-4)
+  (image,), (other,) = (list(model.detect(_IMAGES[0], 0)) for model in (frozen, predictor))
+  assert len(image) == len(other) > 0
+  np.testing.assert_allclose(image.boxes, other.boxes, atol=1e-2)
+
+
+def test_weights_too_large_for_constants_are_refused(model_dir, monkeypatch):
+  monkeypatch.setattr(frozen_weights, 'MAX_BYTES', 1024)
+  with pytest.raises(InputError, match=r'cannot be constants.*GiB.*predict with variables'):
+    htc_tf.load_model(model_dir, constant_weights=True)
+
+
+def test_the_command_asks_for_constants(model_dir, tmp_path, monkeypatch):
+  asked = []
+  load = detectors.load_detector
+  monkeypatch.setattr(
+    detectors, 'load_detector', lambda *args: asked.append(args[-1]) or load(*args)
+  )
+  Image.fromarray(_IMAGES[0]).save(tmp_path / 'image.png')
+  arguments = [f'--model={model_dir}', f'--output={tmp_path}/out', str(tmp_path / 'image.png')]
+  assert predict.main([*arguments, '--constant_weights']) == predict.main(arguments) == 0
+  assert asked == [True, False]
