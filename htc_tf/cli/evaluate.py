@@ -100,10 +100,9 @@ def _execute(args: argparse.Namespace) -> int:
 def _check_paths(args: argparse.Namespace) -> None:
   """Raise InputError if a given path cannot be used, before anything takes time."""
   file_systems.check_local(args.image_folder, '--image_folder')
-  for name in ('model', 'output', 'results', 'annotations', 'data', 'input_path'):
-    file_systems.check_usable(getattr(args, name), f'--{name}')
   for name in ('model', 'output', 'results', 'annotations', 'data', 'input_path', 'image_folder'):
     file_systems.check_given(getattr(args, name), f'--{name}')  # Most of them have a default.
+    file_systems.check_usable(getattr(args, name), f'--{name}')
   for name in ('results', 'annotations', 'data', 'input_path', 'image_folder'):
     path = getattr(args, name)
     patterns = path.split(',') if path and name == 'input_path' else [path or '']

@@ -75,7 +75,7 @@ class HTCDetectionModel(DetectionModel):
     load_at_init = kwargs.pop('load_at_init', True)
     # SAHI would forget a model that is given with load_at_init=False, so it loads nothing itself.
     super().__init__(model_path=model_path, load_at_init=False, **kwargs)
-    _check_threshold(self.confidence_threshold)
+    check_score_threshold(self.confidence_threshold)
     self._has_own_mapping = bool(self.category_mapping)
     if model is not None:
       self.set_model(model)
@@ -148,7 +148,7 @@ class HTCDetectionModel(DetectionModel):
         got='none',
         likely_cause='load_at_init=False or unload_model(): call load_model() or set_model(model)',
       )
-    _check_threshold(self.confidence_threshold)
+    check_score_threshold(self.confidence_threshold)
     self._original_predictions = [
       found
       for image in images
@@ -271,18 +271,6 @@ class _CocoPrediction(CocoPrediction):
 def _segmentation(mask: np.ndarray | None) -> list[list[float]] | None:
   """SAHI's polygons of a mask; None if it has none."""
   return None if mask is None else get_coco_segmentation_from_bool_mask(mask) or None
-
-
-def _check_threshold(threshold: Any) -> None:
-  """Raise InputError unless SAHI's confidence threshold is a number in 0..1."""
-  if not isinstance(threshold, numbers.Real):
-    raise InputError(
-      'The confidence threshold is not a number',
-      expected='a number from 0 to 1',
-      got=repr(threshold),
-      likely_cause='an option that was not set: leave it out for 0.3, or give 0 for all objects',
-    )
-  check_score_threshold(float(threshold))
 
 
 def _with_text_keys(name: str, mapping: Any) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
+from htc_tf.errors import InputError
+
 # Attribute of a function that TensorFlow's optimizer made. A SavedModel with it cannot be loaded.
 _OPTIMIZED = '_GrapplerSpecializedFunc'
 # Attribute of an operation with a gradient of its own. Loading would warn that it is not saved.
@@ -18,8 +20,22 @@ MAX_BYTES = 3 * 2**29
 
 def fit(variables: Sequence[tf.Variable]) -> bool:
   """Whether a graph can hold the values of the variables."""
-  sizes = (variable.shape.num_elements() * variable.dtype.size for variable in variables)
-  return sum(sizes) <= MAX_BYTES
+  return _num_bytes(variables) <= MAX_BYTES
+
+
+def check_fit(variables: Sequence[tf.Variable]) -> None:
+  """Raise InputError unless a graph can hold the values of the variables."""
+  if not fit(variables):
+    raise InputError(
+      'The weights cannot be constants of a graph',
+      expected=f'at most {MAX_BYTES / 2**30:g} GiB of weights',
+      got=f'{_num_bytes(variables) / 2**30:.2f} GiB',
+      likely_cause='an ensemble, or a very large model; predict with variables',
+    )
+
+
+def _num_bytes(variables: Sequence[tf.Variable]) -> int:
+  return sum(variable.shape.num_elements() * variable.dtype.size for variable in variables)
 
 
 def with_constant_weights(

@@ -17,7 +17,6 @@ PROGRAM_FILE, ARGUMENTS_FILE, DESCRIPTION_FILE = (
   'arguments.npz',
   'program.json',
 )
-_PUBLISHED_SIZES = (800, 1333)
 
 
 class LoweredProgram(NamedTuple):
@@ -37,13 +36,12 @@ class LoweredProgram(NamedTuple):
   results: list[str]
 
 
-def default_hw(model: HTCModel, sizes: tuple[int, int] = _PUBLISHED_SIZES) -> tuple[int, int]:
+def default_hw(model: HTCModel, sizes: tuple[int, int]) -> tuple[int, int]:
   """Height and width of the smallest padded image that holds all resized images of its orientation.
 
   Args:
     model: the model, which reads certain sizes only.
-    sizes: short side of resized images, and limit of their long side; the published ones if they
-      are unknown.
+    sizes: short side of resized images, and limit of their long side, in pixels.
   """
   if model.static_hw is not None:
     return model.static_hw

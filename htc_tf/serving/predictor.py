@@ -181,13 +181,7 @@ class HTCPredictor(WithoutKerasFiles):
     Raises:
       InputError: a graph cannot hold so large weights.
     """
-    if not frozen_weights.fit(self.variables):
-      raise InputError(
-        'The weights cannot be constants of a graph',
-        expected=f'at most {frozen_weights.MAX_BYTES / 2**30:g} GiB of weights',
-        got=f'{sum(x.shape.num_elements() * x.dtype.size for x in self.variables) / 2**30:.2f} GiB',
-        likely_cause='an ensemble, or a very large model; predict with variables',
-      )
+    frozen_weights.check_fit(self.variables)
     spec = self._traced.input_signature[0]
     frozen = frozen_weights.with_constant_weights(self.call, [spec], self.variables)
     self._traced = lambda images: frozen(tf.convert_to_tensor(images, spec.dtype))

@@ -32,6 +32,6 @@ def test_an_export_detects_what_the_model_does(predictor, tmp_path):
 @pytest.mark.slow
 def test_a_model_is_lowered_for_images_of_any_multiple_of_32(predictor):
   model = predictor.members[0].model
-  assert lowering.default_hw(model) == (800, 1344)
+  assert lowering.default_hw(model, (800, 1333)) == (800, 1344)
   lowered = lowering.lower_detection(model, (32, 96))
   assert dict(lowered.arguments)['images'].shape == (1, 32, 96, 3)

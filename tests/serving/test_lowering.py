@@ -83,19 +83,19 @@ def test_sides_are_multiples_of_the_models_own_divisor(coarse):
       InputError, match=rf'multiples of 128. Got: 1 images of {size[0]}x{size[1]}'
     ):
       lowering.lower_detection(coarse, size)
-  assert lowering.default_hw(coarse) == (896, 1408)
+  assert lowering.default_hw(coarse, (800, 1333)) == (896, 1408)
   assert lowering.default_hw(coarse, (129, 256)) == (256, 256)
   lowered = lowering.lower_detection(coarse, (128, 256))
   assert dict(lowered.arguments)['images'].shape == (1, 128, 256, 3)
 
 
 def test_the_published_decoder_rounds_up_so_that_multiples_of_32_suffice(model):
-  assert (model.size_divisor, lowering.default_hw(model)) == (32, (800, 1344))
+  assert (model.size_divisor, lowering.default_hw(model, (800, 1333))) == (32, (800, 1344))
 
 
 def test_a_model_of_one_size_is_lowered_for_this_size_only():
   model = tiny.build(tiny.model(1, roi_aligner={'type': 'model_garden'}))
-  assert lowering.default_hw(model) == (64, 64)
+  assert lowering.default_hw(model, (800, 1333)) == (64, 64)
   with pytest.raises(InputError, match=r'images of 64x64, task.model.input_size.*64x96'):
     lowering.lower_detection(model, (64, 96))
 
